@@ -1,0 +1,2 @@
+//! The sealgram program.
+fn main() {}

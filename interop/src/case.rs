@@ -1,0 +1,136 @@
+//! One case from start to verdict.
+
+use std::env;
+use std::time::Duration;
+
+use crate::association::{Association, Delivery, Route};
+use crate::audit::audit;
+use crate::clock::Deadline;
+use crate::failure::{Failure, Outcome};
+use crate::loss::{Direction, Loss, mix};
+use crate::matrix::Case;
+use crate::peer::{Handshake, Implementation};
+use crate::pki::Pki;
+
+/// Runs `case` on a direct path: handshake, five lines each way, close.
+///
+/// # Errors
+///
+/// When any of it fails, or something else was negotiated than the case says.
+pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
+    let deadline = Deadline::after(CASE_LIMIT);
+    let mut association = establish(case, pki, Route::Direct, deadline)?;
+    association.converse(LINES, Delivery::Exact, deadline)?;
+    association.close(deadline)?;
+    Ok(String::new())
+}
+
+/// Runs `case` through a proxy with `loss`, which lasts to the end: lines that are lost are sent
+/// again by the test, as an application would. Afterwards the captured records of our program are
+/// audited. The returned text is the proxy's decisions.
+///
+/// # Errors
+///
+/// As [`run`], and when a record breaks a rule of [`crate::audit`].
+pub fn run_lossy(case: &Case, pki: &Pki, loss: Loss) -> Outcome<String> {
+    let deadline = Deadline::after(LOSSY_CASE_LIMIT);
+    let mut association = establish(case, pki, Route::Proxied(loss), deadline)?;
+    association.converse(LINES, Delivery::Repeated, deadline)?;
+    association.close_unheard(deadline)?;
+    let captured = association.proxy().captured();
+    let ours = [
+        (case.client, Direction::ToServer),
+        (case.server, Direction::ToClient),
+    ];
+    for (implementation, direction) in ours {
+        if implementation == Implementation::Sealgram {
+            audit(&captured, direction, case.aead)
+                .map_err(|failure| failure.with_evidence(association.evidence()))?;
+        }
+    }
+    let mut remark = association.proxy().decisions();
+    if env::var_os(VERBOSE).is_some() {
+        remark = format!("{remark}\n{}", association.evidence());
+    }
+    Ok(remark)
+}
+
+/// The losses of one case: the verdicts of two cases with the same `seed` differ, and those of one
+/// case depend on its name and the seed alone.
+#[must_use]
+pub fn loss_of(case: &Case, percent: u8, seed: u64) -> Loss {
+    let name = case.to_string();
+    Loss {
+        percent,
+        seed: name
+            .bytes()
+            .fold(mix(seed), |state, byte| mix(state ^ u64::from(byte))),
+    }
+}
+
+/// Joins the case's programs, and checks what each of them says was negotiated. Our own program must
+/// say everything; a foreign one must not contradict.
+///
+/// # Errors
+///
+/// When the handshake fails, or something else was negotiated.
+pub fn establish(case: &Case, pki: &Pki, route: Route, deadline: Deadline) -> Outcome<Association> {
+    let settings = case.settings(pki);
+    let association = Association::establish(case.client, case.server, &settings, route, deadline)?;
+    let told = [
+        (case.client, Some(association.client_handshake)),
+        (case.server, association.server_handshake),
+    ];
+    for (implementation, handshake) in told {
+        if let Some(handshake) = handshake {
+            check(case, implementation, &handshake)
+                .map_err(|failure| failure.with_evidence(association.evidence()))?;
+        }
+    }
+    Ok(association)
+}
+
+fn check(case: &Case, implementation: Implementation, told: &Handshake) -> Outcome<()> {
+    let who = implementation.name();
+    let must_tell = implementation == Implementation::Sealgram;
+    agree(who, "suite", told.suite, case.suite(), must_tell)?;
+    agree(who, "group", told.group, case.group, must_tell)?;
+    agree(
+        who,
+        "client certificate",
+        told.client_certificate,
+        case.client_key.is_some(),
+        must_tell,
+    )
+}
+
+fn agree<T: PartialEq + std::fmt::Debug>(
+    who: &str,
+    what: &str,
+    told: Option<T>,
+    wanted: T,
+    must_tell: bool,
+) -> Outcome<()> {
+    match told {
+        Some(told) if told == wanted => Ok(()),
+        Some(told) => Err(Failure::new(format!(
+            "{who} negotiated {what} {told:?} and not {wanted:?}"
+        ))),
+        None if must_tell => Err(Failure::new(format!(
+            "{who} does not tell in event=handshake_complete which {what} was negotiated"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The environment variable that shows the output of passing lossy cases too.
+pub const VERBOSE: &str = "SEALGRAM_INTEROP_VERBOSE";
+
+/// Lines each way in one case.
+const LINES: usize = 5;
+
+/// The time for a case without loss. It takes a fraction of a second on an idle machine.
+const CASE_LIMIT: Duration = Duration::from_secs(30);
+
+/// The time for a case with loss, by the design's figure.
+const LOSSY_CASE_LIMIT: Duration = Duration::from_secs(90);

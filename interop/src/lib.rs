@@ -1,0 +1,43 @@
+//! Tests of the `sealgram` program against DTLS 1.2 peers that were not written here.
+//!
+//! Nothing in this crate links the library: it starts the *program* beside OpenSSL's and GnuTLS's
+//! programs, lets them shake hands over loopback sockets (directly, or through a proxy that drops,
+//! records and injects datagrams), passes lines both ways and compares them byte for byte.
+//!
+//! A reader starts with [`matrix`] (what is tried), [`case`](mod@case) (how one case runs) and
+//! [`peer`] (what a peer must tell about itself); the rest serves those three.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`algorithm`] | suites, groups and key types under the names each peer gives them |
+//! | [`matrix`] | the list of cases, the empty cells with their reasons |
+//! | [`pairwise`] | the choice of few cases that cover every pair of values |
+//! | [`association`] | two programs joined: handshake, conversation, close |
+//! | [`case`](mod@case) | one case from start to verdict |
+//! | [`pool`] | many cases at once, and the report about them |
+//! | [`peer`], [`sealgram`], [`openssl`], [`gnutls`] | the programs |
+//! | [`process`] | child processes with captured output |
+//! | [`pki`] | certificates and keys |
+//! | [`proxy`], [`loss`] | the datagram path between two peers |
+//! | [`record`], [`audit`] | reading captured records, and rules that they must keep |
+//! | [`clock`] | deadlines |
+//! | [`failure`] | the one error type |
+
+pub mod algorithm;
+pub mod association;
+pub mod audit;
+pub mod case;
+pub mod clock;
+pub mod failure;
+pub mod gnutls;
+pub mod loss;
+pub mod matrix;
+pub mod openssl;
+pub mod pairwise;
+pub mod peer;
+pub mod pki;
+pub mod pool;
+pub mod process;
+pub mod proxy;
+pub mod record;
+pub mod sealgram;

@@ -1,0 +1,232 @@
+//! The cases: client × server × cipher × server key × group × client certificate × MTU.
+//!
+//! The suite follows from cipher and key: an RSA key serves `ECDHE_RSA`, every other one
+//! `ECDHE_ECDSA`, so that all six suites and all four key types meet every group.
+
+use std::fmt::{self, Display, Formatter};
+
+use crate::algorithm::{Aead, Group, KeyType, Suite};
+use crate::peer::{Implementation, Service, Settings};
+use crate::pki::Pki;
+
+/// One combination of programs and settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Case {
+    /// The program that connects.
+    pub client: Implementation,
+    /// The program that listens.
+    pub server: Implementation,
+    /// The cipher of the suite.
+    pub aead: Aead,
+    /// The server's certificate, which decides the other half of the suite.
+    pub server_key: KeyType,
+    /// The group that must be negotiated.
+    pub group: Group,
+    /// The client's certificate; with one, the server demands it.
+    pub client_key: Option<KeyType>,
+    /// The MTU of both programs, if it is not their default.
+    pub mtu: Option<u16>,
+}
+
+/// All cases of one pair of programs.
+#[derive(Debug, Clone)]
+pub struct Matrix {
+    /// The cases that are run.
+    pub cases: Vec<Case>,
+    /// The combinations that are not, each with its reason.
+    pub empty: Vec<(Case, &'static str)>,
+}
+
+/// A rule that empties cells of the matrix.
+struct EmptyCells {
+    reason: &'static str,
+    applies: fn(&Case) -> bool,
+}
+
+impl Matrix {
+    /// Every combination for this client and this server.
+    #[must_use]
+    pub fn of(client: Implementation, server: Implementation) -> Self {
+        let mut matrix = Self {
+            cases: Vec::new(),
+            empty: Vec::new(),
+        };
+        for case in combinations(client, server) {
+            match EMPTY_CELLS.iter().find(|cells| (cells.applies)(&case)) {
+                Some(cells) => matrix.empty.push((case, cells.reason)),
+                None => matrix.cases.push(case),
+            }
+        }
+        matrix
+    }
+
+    /// Both roles of our program against `foreign`.
+    #[must_use]
+    pub fn against(foreign: Implementation) -> Self {
+        let mut matrix = Self::of(Implementation::Sealgram, foreign);
+        let other = Self::of(foreign, Implementation::Sealgram);
+        matrix.cases.extend(other.cases);
+        matrix.empty.extend(other.empty);
+        matrix
+    }
+
+    /// Prints each reason once, with the number of cells that it empties.
+    pub fn print_empty_cells(&self) {
+        for cells in EMPTY_CELLS {
+            let count = self
+                .empty
+                .iter()
+                .filter(|(_, reason)| *reason == cells.reason)
+                .count();
+            if count > 0 {
+                println!("empty: {count} cases, because {}", cells.reason);
+            }
+        }
+    }
+}
+
+impl Case {
+    /// The suite that must be negotiated.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        Suite {
+            aead: self.aead,
+            authentication: self.server_key.authentication(),
+        }
+    }
+
+    /// What both programs are told. The groups begin with the wanted one; the curves of the
+    /// certificates follow, because OpenSSL refuses an ECDSA key whose curve is not among them.
+    #[must_use]
+    pub fn settings<'a>(&self, pki: &'a Pki) -> Settings<'a> {
+        let mut groups = vec![self.group];
+        let curves = [Some(self.server_key), self.client_key]
+            .into_iter()
+            .flatten()
+            .filter_map(KeyType::curve);
+        for curve in curves {
+            if !groups.contains(&curve) {
+                groups.push(curve);
+            }
+        }
+        Settings {
+            pki,
+            suite: self.suite(),
+            groups,
+            server_key: self.server_key,
+            client_key: self.client_key,
+            mtu: self.mtu,
+            pin_our_suite: self.mtu.is_some(),
+            service: match self.mtu {
+                None => Service::Echo,
+                Some(_) => Service::Stdio,
+            },
+        }
+    }
+
+    /// The same combination without its values, as a row of indexes into the axes, for
+    /// [`crate::pairwise`]: client, cipher, server key, group, client key, MTU.
+    #[must_use]
+    pub fn coordinates(&self) -> [usize; 6] {
+        [
+            usize::from(self.client == Implementation::Sealgram),
+            position(&Aead::ALL, &self.aead),
+            position(&KeyType::ALL, &self.server_key),
+            position(&Group::ALL, &self.group),
+            position(&CLIENT_KEYS, &self.client_key),
+            position(&MTUS, &self.mtu),
+        ]
+    }
+}
+
+impl Display for Case {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{}-to-{}/{}/{}/key-{}/client-{}/mtu-",
+            self.client.name(),
+            self.server.name(),
+            self.suite().openssl_name(),
+            self.group.name(),
+            self.server_key.name(),
+            self.client_key.map_or("none", KeyType::name)
+        )?;
+        match self.mtu {
+            Some(bytes) => write!(formatter, "{bytes}"),
+            None => formatter.write_str("default"),
+        }
+    }
+}
+
+fn combinations(client: Implementation, server: Implementation) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for aead in Aead::ALL {
+        for server_key in KeyType::ALL {
+            for group in Group::ALL {
+                for client_key in CLIENT_KEYS {
+                    cases.extend(MTUS.map(|mtu| Case {
+                        client,
+                        server,
+                        aead,
+                        server_key,
+                        group,
+                        client_key,
+                        mtu,
+                    }));
+                }
+            }
+        }
+    }
+    cases
+}
+
+fn position<T: PartialEq>(axis: &[T], value: &T) -> usize {
+    axis.iter()
+        .position(|other| other == value)
+        .expect("a case is made of the axes' values")
+}
+
+/// No client certificate asked for, or one of these demanded.
+pub const CLIENT_KEYS: [Option<KeyType>; 3] =
+    [None, Some(KeyType::EcdsaP256), Some(KeyType::Rsa2048)];
+
+/// The program's default, or 1400 bytes. OpenSSL's default cuts flights to 228 bytes.
+pub const MTUS: [Option<u16>; 2] = [None, Some(1400)];
+
+/// Combinations that are not run. Those of an RSA key with an `ECDHE_ECDSA` suite, and of any other
+/// key with an `ECDHE_RSA` suite, are not even combinations: the suite demands the key.
+const EMPTY_CELLS: &[EmptyCells] = &[EmptyCells {
+    reason: "OpenSSL 3.0's server never chooses an Ed25519 certificate over DTLS 1.2 (\"no shared \
+             cipher\": it looks for the version number of TLS 1.2)",
+    applies: |case| case.server == Implementation::OpenSsl && case.server_key == KeyType::Ed25519,
+}];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_of_programs_has_216_combinations_with_distinct_names() {
+        let matrix = Matrix::of(Implementation::Sealgram, Implementation::OpenSsl);
+        assert_eq!(matrix.cases.len() + matrix.empty.len(), 216);
+        let mut names: Vec<_> = matrix.cases.iter().map(Case::to_string).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), matrix.cases.len());
+    }
+
+    #[test]
+    fn every_suite_and_every_key_type_meets_every_group() {
+        let matrix = Matrix::of(Implementation::Sealgram, Implementation::OpenSsl);
+        for suite in Suite::all() {
+            for group in Group::ALL {
+                assert!(
+                    matrix
+                        .cases
+                        .iter()
+                        .any(|case| case.suite() == suite && case.group == group)
+                );
+            }
+        }
+    }
+}

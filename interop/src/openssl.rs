@@ -1,0 +1,145 @@
+//! `openssl s_server` and `openssl s_client`.
+//!
+//! Habits to know: `s_server` always demands a cookie, ends when its standard input ends, and cuts
+//! its flights to datagrams of 228 bytes when no MTU is given. Both read commands from the first
+//! letter of a line (`Q`, `R`, `B`, `k`, `q`, `r`, `P`, `S`, …), so test lines begin with others.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use crate::algorithm::{Group, Suite};
+use crate::failure::{Failure, Outcome};
+use crate::peer::{Handshake, Peer, Service, Settings};
+use crate::pki::{Credential, Pki};
+use crate::process::Transcript;
+
+/// OpenSSL's command line programs.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenSsl;
+
+impl OpenSsl {
+    /// The version of the installed program, for example `3.0.19`.
+    ///
+    /// # Errors
+    ///
+    /// When the program is missing or prints something else.
+    pub fn version() -> Outcome<String> {
+        let output = Command::new("openssl")
+            .arg("version")
+            .output()
+            .map_err(|error| Failure::from(error).during("openssl version cannot be run"))?;
+        String::from_utf8_lossy(&output.stdout)
+            .split_whitespace()
+            .nth(1)
+            .map(str::to_owned)
+            .ok_or_else(|| Failure::new("openssl version prints no version"))
+    }
+}
+
+impl Peer for OpenSsl {
+    fn name(&self) -> &'static str {
+        "openssl"
+    }
+
+    fn server_command(&self, settings: &Settings<'_>, _port: u16) -> Outcome<Command> {
+        let mut command = Command::new("openssl");
+        command.args(["s_server", "-dtls1_2", "-accept", "127.0.0.1:0"]);
+        add_credential(&mut command, &settings.pki.server(settings.server_key));
+        if settings.client_key.is_some() {
+            command
+                .args(["-Verify", "1", "-verify_return_error", "-CAfile"])
+                .arg(settings.pki.client_authority());
+        }
+        add_common(&mut command, settings);
+        Ok(command)
+    }
+
+    fn client_command(&self, settings: &Settings<'_>, server: SocketAddr) -> Outcome<Command> {
+        let mut command = Command::new("openssl");
+        command
+            .args(["s_client", "-dtls1_2", "-connect", &server.to_string()])
+            .args(["-servername", Pki::NAME, "-verify_hostname", Pki::NAME])
+            .args(["-verify_return_error", "-CAfile"])
+            .arg(settings.pki.server_authority());
+        if let Some(key_type) = settings.client_key {
+            add_credential(&mut command, &settings.pki.client(key_type));
+        }
+        add_common(&mut command, settings);
+        Ok(command)
+    }
+
+    fn listening_port(&self, transcript: &Transcript, _port: u16) -> Option<u16> {
+        transcript
+            .stdout_lines()
+            .find_map(|line| line.strip_prefix("ACCEPT 127.0.0.1:")?.parse().ok())
+    }
+
+    fn server_handshake(&self, transcript: &Transcript) -> Option<Handshake> {
+        let data_offset = transcript.stdout_after(0, "Secure Renegotiation IS supported\n")?;
+        let cipher = text_after(transcript, "CIPHER is ")?;
+        Some(Handshake {
+            suite: Suite::from_openssl_name(&cipher),
+            // It prints the groups that both have, and not the one that was used.
+            group: None,
+            client_certificate: Some(transcript.stdout_after(0, "Client certificate\n").is_some()),
+            data_offset,
+        })
+    }
+
+    fn client_handshake(&self, transcript: &Transcript) -> Option<Handshake> {
+        let end_of_session = transcript.stdout_after(0, "Extended master secret: ")?;
+        let data_offset = transcript.stdout_after(end_of_session, "---\n")?;
+        let cipher = text_after(transcript, "Cipher is ")?;
+        Some(Handshake {
+            suite: Suite::from_openssl_name(&cipher),
+            group: text_after(transcript, "Server Temp Key: ")
+                .and_then(|line| temporary_key(&line)),
+            client_certificate: None,
+            data_offset,
+        })
+    }
+
+    fn server_saw_close(&self, transcript: &Transcript) -> Option<bool> {
+        let data = transcript.stdout_after(0, "Secure Renegotiation IS supported\n")?;
+        Some(transcript.stdout_after(data, "\nDONE\n").is_some())
+    }
+
+    /// Printed when a record brings no data, a retransmission for example.
+    fn chatter(&self) -> &'static [&'static str] {
+        &["Read BLOCK", "read R BLOCK", "write W BLOCK"]
+    }
+
+    fn service(&self, _settings: &Settings<'_>) -> Service {
+        Service::Stdio
+    }
+
+    fn server_reports_handshake(&self) -> bool {
+        true
+    }
+}
+
+fn add_credential(command: &mut Command, credential: &Credential) {
+    command.arg("-cert").arg(&credential.certificate);
+    command.arg("-key").arg(&credential.key);
+}
+
+fn add_common(command: &mut Command, settings: &Settings<'_>) {
+    let groups: Vec<_> = settings.groups.iter().map(|group| group.name()).collect();
+    command.args(["-groups", &groups.join(":")]);
+    command.args(["-cipher", &settings.suite.openssl_name()]);
+    if let Some(mtu) = settings.mtu {
+        command.args(["-mtu", &mtu.to_string()]);
+    }
+}
+
+fn text_after(transcript: &Transcript, prefix: &str) -> Option<String> {
+    transcript.stdout_lines().find_map(|line| {
+        let start = line.find(prefix)?;
+        Some(line[start + prefix.len()..].to_owned())
+    })
+}
+
+/// Reads `X25519, 253 bits` or `ECDH, prime256v1, 256 bits`.
+fn temporary_key(line: &str) -> Option<Group> {
+    line.split(", ").find_map(Group::from_any_name)
+}

@@ -1,0 +1,257 @@
+//! What a program must do to take part: start in either role, and tell from its output when it
+//! listens, when its handshake is complete, and what was negotiated.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use crate::algorithm::{Group, KeyType, Suite};
+use crate::clock::Deadline;
+use crate::failure::Outcome;
+use crate::gnutls::GnuTls;
+use crate::openssl::OpenSsl;
+use crate::pki::Pki;
+use crate::process::{Process, Transcript};
+use crate::sealgram::Sealgram;
+
+/// The programs that the suite knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Implementation {
+    /// The program of this workspace.
+    Sealgram,
+    /// `openssl s_server` and `openssl s_client`.
+    OpenSsl,
+    /// `gnutls-serv` and `gnutls-cli`.
+    GnuTls,
+}
+
+/// Which end of an association a program plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The end that sends the first ClientHello.
+    Client,
+    /// The other end.
+    Server,
+}
+
+/// What the server does with what it receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// Sends each datagram back.
+    Echo,
+    /// Writes it to the standard output, and sends lines of the standard input.
+    Stdio,
+}
+
+/// Everything that both ends of one case are told.
+#[derive(Debug, Clone)]
+pub struct Settings<'a> {
+    /// The files.
+    pub pki: &'a Pki,
+    /// The only suite that a foreign peer offers or accepts.
+    pub suite: Suite,
+    /// The groups of both peers, preferred first.
+    pub groups: Vec<Group>,
+    /// The server's certificate.
+    pub server_key: KeyType,
+    /// The client's certificate; if there is one, the server demands it.
+    pub client_key: Option<KeyType>,
+    /// The MTU of both peers in bytes, if it is not each program's default.
+    pub mtu: Option<u16>,
+    /// Whether our own program is restricted to the suite as well.
+    pub pin_our_suite: bool,
+    /// What our own server does with data. Foreign ones do what they can do.
+    pub service: Service,
+}
+
+/// What a program's output tells about its completed handshake. `None` where it tells nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handshake {
+    /// The negotiated suite.
+    pub suite: Option<Suite>,
+    /// The negotiated group.
+    pub group: Option<Group>,
+    /// Whether the client showed a certificate.
+    pub client_certificate: Option<bool>,
+    /// Where application data begins in the standard output.
+    pub data_offset: usize,
+}
+
+/// A program that can play both roles.
+pub trait Peer: Sync {
+    /// The name in case names.
+    fn name(&self) -> &'static str;
+
+    /// The command that starts a server on a free port of the loopback address. A program that
+    /// cannot choose a port is given `port`.
+    ///
+    /// # Errors
+    ///
+    /// When the program is missing.
+    fn server_command(&self, settings: &Settings<'_>, port: u16) -> Outcome<Command>;
+
+    /// The command that starts a client of `server`.
+    ///
+    /// # Errors
+    ///
+    /// When the program is missing.
+    fn client_command(&self, settings: &Settings<'_>, server: SocketAddr) -> Outcome<Command>;
+
+    /// The port on which the server listens, once its output says that it does.
+    fn listening_port(&self, transcript: &Transcript, port: u16) -> Option<u16>;
+
+    /// What the server's output says of its handshake, once that is complete.
+    fn server_handshake(&self, transcript: &Transcript) -> Option<Handshake>;
+
+    /// What the client's output says of its handshake, once that is complete.
+    fn client_handshake(&self, transcript: &Transcript) -> Option<Handshake>;
+
+    /// Whether the server's output shows that the peer has closed. `None` if it never shows.
+    fn server_saw_close(&self, transcript: &Transcript) -> Option<bool>;
+
+    /// Lines that the program mixes with the application data on its standard output.
+    fn chatter(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What this program's server does with data under `settings`.
+    fn service(&self, settings: &Settings<'_>) -> Service;
+
+    /// Whether the server's output tells of completed handshakes at all.
+    fn server_reports_handshake(&self) -> bool;
+}
+
+/// A started program together with what can be read from its output.
+pub struct Endpoint {
+    peer: &'static dyn Peer,
+    role: Role,
+    /// The program.
+    pub process: Process,
+}
+
+impl Implementation {
+    /// The program behind the name.
+    #[must_use]
+    pub fn peer(self) -> &'static dyn Peer {
+        match self {
+            Self::Sealgram => &Sealgram,
+            Self::OpenSsl => &OpenSsl,
+            Self::GnuTls => &GnuTls,
+        }
+    }
+
+    /// The name in case names.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.peer().name()
+    }
+
+    /// Starts a server and waits until it listens. The address is where it does.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start, or says nothing before `deadline`.
+    pub fn start_server(
+        self,
+        settings: &Settings<'_>,
+        deadline: Deadline,
+    ) -> Outcome<(Endpoint, SocketAddr)> {
+        let peer = self.peer();
+        let port = crate::gnutls::next_free_port()?;
+        let command = peer.server_command(settings, port)?;
+        let process = Process::spawn(&format!("{} server", peer.name()), command)?;
+        let port = process
+            .wait_for("its listening address", deadline, |transcript| {
+                peer.listening_port(transcript, port)
+            })
+            .map_err(|failure| failure.with_evidence(process.evidence()))?;
+        let endpoint = Endpoint {
+            peer,
+            role: Role::Server,
+            process,
+        };
+        Ok((endpoint, SocketAddr::from(([127, 0, 0, 1], port))))
+    }
+
+    /// Starts a client of `server`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub fn start_client(self, settings: &Settings<'_>, server: SocketAddr) -> Outcome<Endpoint> {
+        let peer = self.peer();
+        let command = peer.client_command(settings, server)?;
+        Ok(Endpoint {
+            peer,
+            role: Role::Client,
+            process: Process::spawn(&format!("{} client", peer.name()), command)?,
+        })
+    }
+}
+
+impl Endpoint {
+    /// Waits for the end of this side's handshake.
+    ///
+    /// # Errors
+    ///
+    /// When it does not come before `deadline`.
+    pub fn wait_for_handshake(&self, deadline: Deadline) -> Outcome<Handshake> {
+        self.process.wait_for(
+            "the end of its handshake",
+            deadline,
+            |transcript| match self.role {
+                Role::Client => self.peer.client_handshake(transcript),
+                Role::Server => self.peer.server_handshake(transcript),
+            },
+        )
+    }
+
+    /// Waits until this server tells that its peer has closed, if it ever tells such a thing.
+    ///
+    /// # Errors
+    ///
+    /// When it could tell and does not before `deadline`.
+    pub fn wait_for_peer_close(&self, deadline: Deadline) -> Outcome<()> {
+        self.process
+            .wait_for("its peer's close_notify", deadline, |transcript| {
+                self.peer
+                    .server_saw_close(transcript)
+                    .unwrap_or(true)
+                    .then_some(())
+            })
+    }
+
+    /// The application data in `stdout`, which begins at `offset`: everything but the program's own
+    /// lines.
+    #[must_use]
+    pub fn application_data(&self, stdout: &[u8], offset: usize) -> Vec<u8> {
+        stdout
+            .get(offset..)
+            .unwrap_or_default()
+            .split_inclusive(|&byte| byte == b'\n')
+            .filter(|line| !self.is_chatter(line))
+            .collect::<Vec<_>>()
+            .concat()
+    }
+
+    fn is_chatter(&self, line: &[u8]) -> bool {
+        self.peer
+            .chatter()
+            .iter()
+            .any(|chatter| line.strip_suffix(b"\n") == Some(chatter.as_bytes()))
+    }
+
+    /// What this server does with data.
+    #[must_use]
+    pub fn service(&self, settings: &Settings<'_>) -> Service {
+        self.peer.service(settings)
+    }
+
+    /// Whether this side's output tells of a completed handshake.
+    #[must_use]
+    pub fn reports_handshake(&self) -> bool {
+        match self.role {
+            Role::Client => true,
+            Role::Server => self.peer.server_reports_handshake(),
+        }
+    }
+}

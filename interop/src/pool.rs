@@ -1,0 +1,158 @@
+//! Many cases at once, and the report about them.
+
+use std::env;
+use std::fmt::{Display, Write as _};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::clock::Deadline;
+use crate::failure::{Failure, Outcome};
+
+/// What came of a list of cases.
+#[derive(Debug, Default)]
+pub struct Report {
+    passed: usize,
+    failed: Vec<(String, Failure)>,
+    slowest: Option<(Duration, String)>,
+}
+
+/// Runs every case whose name contains the value of the environment variable [`FILTER`], or every
+/// case if it is unset: `at_once` of them at a time, each once. Prints a line a case as it ends, with
+/// the text that `run` returns.
+pub fn run_all<C: Display + Sync>(
+    cases: &[C],
+    at_once: usize,
+    run: impl Fn(&C) -> Outcome<String> + Sync,
+) -> Report {
+    let wanted = env::var(FILTER).unwrap_or_default();
+    let chosen: Vec<_> = cases
+        .iter()
+        .filter(|case| case.to_string().contains(&wanted))
+        .collect();
+    if chosen.len() < cases.len() {
+        println!(
+            "{FILTER}={wanted} chooses {} of {} cases",
+            chosen.len(),
+            cases.len()
+        );
+    }
+    run_each(&chosen, at_once, run)
+}
+
+fn run_each<C: Display + Sync>(
+    cases: &[&C],
+    at_once: usize,
+    run: impl Fn(&C) -> Outcome<String> + Sync,
+) -> Report {
+    let report = Mutex::new(Report::default());
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..at_once.min(cases.len()) {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let stopwatch = Deadline::after(Duration::ZERO);
+                    let outcome = run(case);
+                    report
+                        .lock()
+                        .expect("no thread panics while it holds the report")
+                        .add(&case.to_string(), outcome, stopwatch.elapsed());
+                }
+            });
+        }
+    });
+    report
+        .into_inner()
+        .expect("no thread panics while it holds the report")
+}
+
+impl Report {
+    fn add(&mut self, name: &str, outcome: Outcome<String>, took: Duration) {
+        let seconds = took.as_secs_f32();
+        match outcome {
+            Ok(remark) => {
+                println!("ok   {seconds:5.1} s  {name}  {remark}");
+                self.passed += 1;
+            }
+            Err(failure) => {
+                println!("FAIL {seconds:5.1} s  {name}");
+                self.failed.push((name.to_owned(), failure));
+            }
+        }
+        if self
+            .slowest
+            .as_ref()
+            .is_none_or(|(slowest, _)| *slowest < took)
+        {
+            self.slowest = Some((took, name.to_owned()));
+        }
+    }
+
+    /// How many cases passed.
+    #[must_use]
+    pub fn passed(&self) -> usize {
+        self.passed
+    }
+
+    /// How many cases were run.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.passed + self.failed.len()
+    }
+
+    /// Prints the sum; if a case failed, all names first and then each with its evidence.
+    ///
+    /// # Panics
+    ///
+    /// If a case failed: that is how a test ends.
+    pub fn conclude(self, title: &str) {
+        let slowest = self.slowest.map_or_else(String::new, |(took, name)| {
+            format!(", slowest {:.1} s ({name})", took.as_secs_f32())
+        });
+        println!(
+            "{title}: {} passed, {} failed{slowest}",
+            self.passed,
+            self.failed.len()
+        );
+        if self.failed.is_empty() {
+            return;
+        }
+        let mut text = format!("{title}: {} cases failed\n", self.failed.len());
+        for (name, failure) in &self.failed {
+            let reason = failure.to_string();
+            let first_line = reason.lines().next().unwrap_or_default();
+            let _ = writeln!(text, "  {name}: {first_line}");
+        }
+        for (name, failure) in self.failed.iter().take(MAX_EVIDENCE) {
+            let _ = writeln!(text, "\n=== {name}\n{failure}");
+        }
+        panic!("{text}");
+    }
+}
+
+/// The environment variable that limits a run to cases whose name contains its value.
+pub const FILTER: &str = "SEALGRAM_INTEROP_CASE";
+
+/// How many failures are shown with all their evidence.
+const MAX_EVIDENCE: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_runs_once_and_failures_are_kept_by_name() {
+        let numbers: Vec<u32> = (0..100).collect();
+        let cases: Vec<_> = numbers.iter().collect();
+        let report = run_each(&cases, 8, |case| {
+            if case % 10 == 0 {
+                Err(Failure::new("round number"))
+            } else {
+                Ok(String::new())
+            }
+        });
+        assert_eq!(report.passed, 90);
+        assert_eq!(report.failed.len(), 10);
+    }
+}

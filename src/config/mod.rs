@@ -1,0 +1,17 @@
+//! Configurations: plain data, checked when it is built, shared by many associations.
+
+mod client;
+pub(crate) mod clock;
+mod parameters;
+mod policy;
+mod proven;
+mod server;
+
+pub use client::{ClientConfig, ClientConfigBuilder, DangerousClientConfig};
+pub use clock::{Clock, SystemClock};
+
+pub(crate) use parameters::Parameters;
+pub(crate) use policy::MIN_HANDSHAKE_MTU;
+pub use policy::{DatagramPolicy, ExtendedMasterSecret, PlaintextAlerts};
+pub use proven::ProvenHello;
+pub use server::{ClientAuthentication, ServerConfig, ServerConfigBuilder};

@@ -1,0 +1,177 @@
+//! What clients and servers configure alike.
+
+use super::clock::{Clock, SystemClock};
+use super::policy::{DatagramPolicy, ExtendedMasterSecret};
+use crate::crypto::kx::SUPPORTED_GROUPS;
+use crate::crypto::random::{SecureRandom, SystemRandom};
+use crate::crypto::suite::{self, SUITES, Suite};
+use crate::error::ConfigError;
+use crate::protocol::{CipherSuite, NamedGroup};
+use crate::secrets::key_log::KeyLog;
+use std::sync::Arc;
+
+/// Settings that do not depend on the side.
+#[derive(Clone, Debug)]
+pub(crate) struct Parameters {
+    /// The suites, the preferred ones first; never empty.
+    pub(crate) suites: Vec<&'static Suite>,
+    /// The groups, the preferred ones first; never empty.
+    pub(crate) groups: Vec<NamedGroup>,
+    /// The application protocols, the preferred ones first; empty for none.
+    pub(crate) alpn: Vec<Vec<u8>>,
+    pub(crate) extended_master_secret: ExtendedMasterSecret,
+    pub(crate) datagram: DatagramPolicy,
+    pub(crate) random: Arc<dyn SecureRandom>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) key_log: Option<Arc<dyn KeyLog>>,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            suites: SUITES.iter().collect(),
+            groups: SUPPORTED_GROUPS.to_vec(),
+            alpn: Vec::new(),
+            extended_master_secret: ExtendedMasterSecret::default(),
+            datagram: DatagramPolicy::default(),
+            random: Arc::new(SystemRandom),
+            clock: Arc::new(SystemClock),
+            key_log: None,
+        }
+    }
+}
+
+impl Parameters {
+    /// Replaces the suites.
+    pub(crate) fn set_suites(&mut self, ids: &[CipherSuite]) -> Result<(), ConfigError> {
+        self.suites = ids
+            .iter()
+            .map(|&id| {
+                suite::find(id).ok_or_else(|| ConfigError::UnsupportedParameter(id.to_string()))
+            })
+            .collect::<Result<_, _>>()?;
+        if self.suites.is_empty() {
+            return Err(ConfigError::UnsupportedParameter(
+                "an empty list of cipher suites".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Replaces the groups.
+    pub(crate) fn set_groups(&mut self, groups: &[NamedGroup]) -> Result<(), ConfigError> {
+        if let Some(unknown) = groups
+            .iter()
+            .find(|group| !SUPPORTED_GROUPS.contains(group))
+        {
+            return Err(ConfigError::UnsupportedParameter(unknown.to_string()));
+        }
+        if groups.is_empty() {
+            return Err(ConfigError::UnsupportedParameter(
+                "an empty list of groups".into(),
+            ));
+        }
+        self.groups = groups.to_vec();
+        Ok(())
+    }
+
+    /// Replaces the application protocols; each name is 1 to 255 bytes long (RFC 7301 §3.1).
+    pub(crate) fn set_alpn(&mut self, protocols: &[&[u8]]) -> Result<(), ConfigError> {
+        let wrong = protocols
+            .iter()
+            .any(|name| name.is_empty() || name.len() > 255);
+        if wrong || protocols.iter().map(|name| name.len() + 1).sum::<usize>() > 65_000 {
+            return Err(ConfigError::UnsupportedParameter(
+                "an ALPN name of 0 or more than 255 bytes".into(),
+            ));
+        }
+        self.alpn = protocols.iter().map(|name| name.to_vec()).collect();
+        Ok(())
+    }
+}
+
+/// Writes the setters that both builders share, so that their docs and checks cannot drift apart.
+macro_rules! shared_setters {
+    () => {
+        /// The cipher suites to allow, the preferred ones first.
+        ///
+        /// # Errors
+        ///
+        /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not exist here.
+        pub fn cipher_suites(
+            mut self,
+            suites: &[$crate::protocol::CipherSuite],
+        ) -> Result<Self, $crate::error::ConfigError> {
+            self.parameters.set_suites(suites)?;
+            Ok(self)
+        }
+
+        /// The key exchange groups to allow, the preferred ones first.
+        ///
+        /// # Errors
+        ///
+        /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not exist here.
+        pub fn groups(
+            mut self,
+            groups: &[$crate::protocol::NamedGroup],
+        ) -> Result<Self, $crate::error::ConfigError> {
+            self.parameters.set_groups(groups)?;
+            Ok(self)
+        }
+
+        /// The application protocols (RFC 7301), the preferred ones first; none by default.
+        ///
+        /// # Errors
+        ///
+        /// `ConfigError::UnsupportedParameter` if a name is not 1 to 255 bytes long.
+        pub fn alpn(mut self, protocols: &[&[u8]]) -> Result<Self, $crate::error::ConfigError> {
+            self.parameters.set_alpn(protocols)?;
+            Ok(self)
+        }
+
+        /// Whether the peer must support extended_master_secret (RFC 7627); required by default.
+        #[must_use]
+        pub fn extended_master_secret(
+            mut self,
+            policy: $crate::config::ExtendedMasterSecret,
+        ) -> Self {
+            self.parameters.extended_master_secret = policy;
+            self
+        }
+
+        /// Timers, sizes and queues over datagrams.
+        #[must_use]
+        pub fn datagram(mut self, policy: $crate::config::DatagramPolicy) -> Self {
+            self.parameters.datagram = policy;
+            self
+        }
+
+        /// Where randoms come from; the system by default.
+        #[must_use]
+        pub fn random(
+            mut self,
+            random: std::sync::Arc<dyn $crate::crypto::random::SecureRandom>,
+        ) -> Self {
+            self.parameters.random = random;
+            self
+        }
+
+        /// What tells the date for certificates; the system by default.
+        #[must_use]
+        pub fn clock(mut self, clock: std::sync::Arc<dyn $crate::config::Clock>) -> Self {
+            self.parameters.clock = clock;
+            self
+        }
+
+        /// Where the secrets of every session are written, for debugging only; nowhere by default.
+        #[must_use]
+        pub fn key_log(
+            mut self,
+            log: std::sync::Arc<dyn $crate::secrets::key_log::KeyLog>,
+        ) -> Self {
+            self.parameters.key_log = Some(log);
+            self
+        }
+    };
+}
+pub(crate) use shared_setters;

@@ -1,0 +1,192 @@
+//! Policies: choices that both ends of an association make for themselves.
+
+use crate::error::ConfigError;
+use std::time::Duration;
+
+/// Whether a peer must bind its session to the handshake (RFC 7627).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum ExtendedMasterSecret {
+    /// A peer without it is refused (RFC 7627 §5.2 lets either side do so).
+    #[default]
+    Require,
+    /// It is used where the peer has it. Exporters stay closed on sessions without it (§5.4).
+    Prefer,
+}
+
+/// What a fatal alert is worth that comes before keys exist, when anybody on the path could have sent it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum PlaintextAlerts {
+    /// The attempt ends with `AlertReceived { authenticated: false }`: a refusal is seen at once, and so is a forgery.
+    #[default]
+    Believe,
+    /// It is counted and otherwise ignored: a refusal shows as a timeout.
+    Ignore,
+}
+
+/// How an association behaves over datagrams.
+///
+/// Every field has a setter that checks its range; the defaults are those of RFC 6347 where it has one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DatagramPolicy {
+    pub(crate) mtu: usize,
+    pub(crate) initial_timeout: Duration,
+    pub(crate) max_timeout: Duration,
+    pub(crate) max_retransmissions: Option<u32>,
+    pub(crate) handshake_deadline: Option<Duration>,
+    pub(crate) plaintext_alerts: PlaintextAlerts,
+    pub(crate) receive_datagrams: usize,
+    pub(crate) receive_bytes: usize,
+    pub(crate) send_bytes: usize,
+    pub(crate) max_message: usize,
+}
+
+impl Default for DatagramPolicy {
+    fn default() -> Self {
+        Self {
+            mtu: 1400,
+            initial_timeout: Duration::from_secs(1),
+            max_timeout: Duration::from_secs(60),
+            max_retransmissions: None,
+            handshake_deadline: Some(Duration::from_secs(120)),
+            plaintext_alerts: PlaintextAlerts::Believe,
+            receive_datagrams: 256,
+            receive_bytes: 1 << 20,
+            send_bytes: 1 << 18,
+            max_message: 1 << 15,
+        }
+    }
+}
+
+/// The smallest datagram that a handshake is cut to: 576 bytes of IPv4 less 28 of headers (RFC 791, RFC 768).
+pub(crate) const MIN_HANDSHAKE_MTU: usize = 548;
+
+/// The smallest MTU that can be set: room for a record that carries at least a few bytes of a handshake message.
+const MIN_MTU: usize = 128;
+
+/// The largest UDP payload over IPv4.
+const MAX_MTU: usize = 65_507;
+
+impl DatagramPolicy {
+    /// The largest datagram to send, in bytes of UDP payload: 128 to 65,507, 1,400 by default.
+    ///
+    /// Handshake flights are cut to it, and to less after two tries without an answer (RFC 6347 §4.1.1.1).
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn mtu(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        self.mtu = in_range("mtu", bytes, MIN_MTU, MAX_MTU)?;
+        Ok(self)
+    }
+
+    /// The first retransmission timeout, 10 ms to 60 s, 1 s by default, and the value at which doubling stops,
+    /// 60 s by default (RFC 6347 §4.2.4.1).
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`] if the first is out of range or larger than the last.
+    pub fn timeouts(mut self, initial: Duration, max: Duration) -> Result<Self, ConfigError> {
+        let range_ms = (10, 60_000);
+        if !(range_ms.0..=range_ms.1).contains(&initial.as_millis()) || initial > max {
+            return Err(ConfigError::OutOfRange {
+                what: "initial timeout in ms",
+                min: 10,
+                max: 60_000,
+            });
+        }
+        self.initial_timeout = initial;
+        self.max_timeout = max;
+        Ok(self)
+    }
+
+    /// How often a flight is sent again before the handshake fails; `None`, the default, leaves that to the deadline.
+    #[must_use]
+    pub fn max_retransmissions(mut self, count: Option<u32>) -> Self {
+        self.max_retransmissions = count;
+        self
+    }
+
+    /// How long a whole handshake may take, 120 s by default; `None` for ever.
+    #[must_use]
+    pub fn handshake_deadline(mut self, deadline: Option<Duration>) -> Self {
+        self.handshake_deadline = deadline;
+        self
+    }
+
+    /// What unprotected fatal alerts are worth.
+    #[must_use]
+    pub fn plaintext_alerts(mut self, policy: PlaintextAlerts) -> Self {
+        self.plaintext_alerts = policy;
+        self
+    }
+
+    /// How much received data waits for `recv`: in datagrams (1 to 65,536, 256 by default) and in bytes of the
+    /// buffers that it keeps alive (at least 65,536, 1 MiB by default). The newest is dropped, and counted.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn receive_queue(mut self, datagrams: usize, bytes: usize) -> Result<Self, ConfigError> {
+        self.receive_datagrams = in_range("receive queue in datagrams", datagrams, 1, 65_536)?;
+        self.receive_bytes = in_range("receive queue in bytes", bytes, 65_536, 1 << 30)?;
+        Ok(self)
+    }
+
+    /// How many bytes of sealed records wait for `poll_transmit`: 65,536 to 2^30, 256 KiB by default. More is
+    /// refused with `SendError::Backlog`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn send_queue(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        self.send_bytes = in_range("send queue in bytes", bytes, 65_536, 1 << 30)?;
+        Ok(self)
+    }
+
+    /// The longest handshake message that is taken, in bytes: 4,096 to 131,072, 32 KiB by default. A certificate
+    /// chain must fit. Twice this much is buffered at most while messages are put together.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn max_message(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        self.max_message = in_range("longest message", bytes, 4096, 1 << 17)?;
+        Ok(self)
+    }
+}
+
+fn in_range(
+    what: &'static str,
+    value: usize,
+    min: usize,
+    max: usize,
+) -> Result<usize, ConfigError> {
+    if (min..=max).contains(&value) {
+        Ok(value)
+    } else {
+        Err(ConfigError::OutOfRange {
+            what,
+            min: min as u64,
+            max: max as u64,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_out_of_range_are_refused_with_the_range() {
+        let refused = DatagramPolicy::default().mtu(MIN_MTU - 1).unwrap_err();
+        assert_eq!(refused.to_string(), "mtu must lie between 128 and 65507");
+        assert!(DatagramPolicy::default().mtu(MIN_MTU).is_ok());
+        assert!(DatagramPolicy::default().mtu(MAX_MTU + 1).is_err());
+        let second = Duration::from_secs(1);
+        assert!(
+            DatagramPolicy::default()
+                .timeouts(second, second / 2)
+                .is_err()
+        );
+    }
+}

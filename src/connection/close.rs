@@ -1,0 +1,74 @@
+//! Ending an association: two facts, what this end has said and what the peer has said.
+
+use super::phase::Phase;
+use super::{Connection, Event};
+use crate::error::{Error, Failure};
+use crate::protocol::{Alert, RecordNumber};
+use crate::record::Records;
+use std::time::Instant;
+
+impl<R: Records> Connection<R> {
+    /// Says that no more data follows (RFC 5246 §7.2.1). Received data can still be taken; the rest of the
+    /// association, a handshake included, is over at once. Drain `poll_transmit` to send the alert.
+    ///
+    /// A second call does nothing.
+    pub fn close(&mut self, _now: Instant) {
+        if self.write_closed || matches!(self.phase, Phase::Closed) {
+            return;
+        }
+        self.records.send_alert(Alert::CLOSE_NOTIFY);
+        self.write_closed = true;
+        self.over();
+    }
+
+    /// Whether this end has said that it sends no more data, or has failed.
+    pub fn is_write_closed(&self) -> bool {
+        self.write_closed || self.is_closed()
+    }
+
+    /// Whether the peer has said that it sends no more data, or the association has failed.
+    pub fn is_read_closed(&self) -> bool {
+        self.read_closed.is_some() || self.is_closed()
+    }
+
+    /// Whether the association is over: nothing is sent or taken any more. Queued data and alerts can be drained.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// The peer sends nothing more. At version 1.2 that is answered and ends both directions (RFC 5246 §7.2.1).
+    pub(super) fn peer_closed(&mut self, number: RecordNumber) {
+        if self.read_closed.is_some() {
+            return;
+        }
+        self.read_closed = Some(number);
+        self.events.push_back(Event::PeerClosed);
+        if !self.write_closed {
+            self.records.send_alert(Alert::CLOSE_NOTIFY);
+            self.write_closed = true;
+        }
+    }
+
+    /// Drops what only a live association needs. Data that waits for the application stays if it was verified.
+    pub(super) fn over(&mut self) {
+        if self.is_handshaking() {
+            // I13: what came before the peer's Finished was verified is never seen.
+            self.received.clear();
+        }
+        self.phase = Phase::Closed;
+        self.handshake_deadline = None;
+        self.records.shut_down();
+    }
+
+    /// Ends the association for a reason of this end's own.
+    pub(crate) fn abandon(&mut self, error: Error) -> Failure {
+        let error = self.fail(error);
+        self.failure.as_deref().cloned().unwrap_or(Failure {
+            error,
+            state: "Closed",
+            side: self.side(),
+            peer: self.peer,
+            alert_sent: None,
+        })
+    }
+}

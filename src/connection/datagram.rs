@@ -1,0 +1,173 @@
+//! The inputs and outputs of an association over datagrams.
+
+use super::phase::Phase;
+use super::{DtlsConnection, Role};
+use crate::config::{ClientConfig, ProvenHello, ServerConfig};
+use crate::error::{ConfigError, Error};
+use crate::handshake::{Handshake, client, server};
+use crate::protocol::{Epoch, MessageSeq, Path, Side};
+use crate::record::{Datagram, Discard, Layer as _};
+use bytes::BytesMut;
+use pki_types::ServerName;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Datagrams for one peer, appended to the caller's buffer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Transmit {
+    /// How many bytes were appended.
+    pub len: usize,
+    /// The size of each datagram but the last, which may be shorter; `None` for a single datagram.
+    pub segment_size: Option<usize>,
+    /// Where they go.
+    pub path: Path,
+}
+
+impl DtlsConnection {
+    /// Starts an association with the server at `path`, which must prove to be `server`. The first ClientHello
+    /// waits in `poll_transmit`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RandomFailed`]; there is no association then.
+    pub fn connect(
+        config: Arc<ClientConfig>,
+        server: ServerName<'static>,
+        path: Path,
+        now: Instant,
+    ) -> Result<Self, Error> {
+        let settings = client::Settings {
+            config: config.clone(),
+            server_name: server,
+            current: Epoch::PLAINTEXT,
+        };
+        let handshake = Handshake::client(Datagram::DIALECT, settings)?;
+        let policy = &config.parameters.datagram;
+        let records = Datagram::new(Side::Client, policy, path, MessageSeq::FIRST, 0);
+        let mut connection = Self::new(
+            records,
+            Role::Client(config),
+            handshake,
+            Some(path.remote()),
+            now,
+        );
+        connection.pump(now)?;
+        Ok(connection)
+    }
+
+    /// Starts an association with the client that sent `hello`.
+    ///
+    /// # Errors
+    ///
+    /// None at once: a hello that cannot be served makes a connection whose [`Connection::failure`](crate::Connection::failure) says why and
+    /// whose `poll_transmit` holds the alert.
+    pub fn accept(
+        config: Arc<ServerConfig>,
+        hello: ProvenHello,
+        now: Instant,
+    ) -> Result<Self, Error> {
+        let settings = server::Settings {
+            config: config.clone(),
+            current: Epoch::PLAINTEXT,
+        };
+        let handshake = Handshake::server(Datagram::DIALECT, settings, hello.message_seq)?;
+        let policy = &config.parameters.datagram;
+        let records = Datagram::new(
+            Side::Server,
+            policy,
+            hello.path,
+            hello.message_seq,
+            hello.record_sequence,
+        );
+        let mut connection = Self::new(
+            records,
+            Role::Server(config),
+            handshake,
+            Some(hello.path.remote()),
+            now,
+        );
+        connection.records.receive(hello.path, hello.datagram);
+        // The failure is kept in the connection, so that its alert can be sent.
+        let _failed = connection.pump(now);
+        Ok(connection)
+    }
+
+    /// Takes a datagram from the peer. It is opened in place; received data are slices of it.
+    ///
+    /// With one large `BytesMut` from which each datagram is `split` and which is `reserve`d again, nothing is
+    /// allocated per datagram.
+    ///
+    /// # Errors
+    ///
+    /// Fatal, and given once: a fault of the peer under keys, a fatal alert, a failed verification.
+    #[inline]
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: BytesMut,
+    ) -> Result<(), Error> {
+        if let Phase::Closed = self.phase {
+            self.records.stats_mut().discard(Discard::Closed);
+            return Ok(());
+        }
+        self.records.receive(path, datagram);
+        self.pump(now)
+    }
+
+    /// Appends at most `max_datagrams` sealed datagrams of equal size (the last may be shorter) to `out`.
+    ///
+    /// An empty `out` is swapped for the waiting batch, so that nothing is copied. `None` if nothing waits.
+    #[inline]
+    pub fn poll_transmit(
+        &mut self,
+        _now: Instant,
+        max_datagrams: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        let (len, segment_size) = self.records.poll_transmit(max_datagrams, out)?;
+        Some(Transmit {
+            len,
+            segment_size,
+            path: self.records.path(),
+        })
+    }
+
+    /// The most data that `send` takes at once, in bytes; 0 before the handshake is done.
+    pub fn max_payload(&self) -> usize {
+        self.records.max_payload()
+    }
+
+    /// Changes the largest datagram that is sent, in bytes of UDP payload, for this association alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`], as [`DatagramPolicy::mtu`](crate::config::DatagramPolicy::mtu).
+    pub fn set_mtu(&mut self, bytes: usize) -> Result<(), ConfigError> {
+        self.records.policy().clone().mtu(bytes)?;
+        self.records.set_mtu(bytes);
+        Ok(())
+    }
+
+    /// The peer's address and the way to it.
+    pub fn path(&self) -> Path {
+        self.records.path()
+    }
+
+    /// Whether `poll_transmit` has something to hand out.
+    pub(crate) fn has_transmit(&self) -> bool {
+        self.records.has_transmit()
+    }
+
+    /// Whether there are keys to read `epoch`.
+    pub(crate) fn can_read(&self, epoch: Epoch) -> bool {
+        self.records.can_read(epoch)
+    }
+
+    /// How many bytes are held on behalf of the peer: messages under reassembly, data that waits for `recv` (by
+    /// the memory it keeps alive) and sealed datagrams that wait for `poll_transmit`.
+    pub fn buffered(&self) -> usize {
+        self.records.buffered() + self.received.pinned()
+    }
+}

@@ -1,0 +1,107 @@
+//! The table of cipher suites: key exchange, authentication, AEAD and hash are independent columns.
+
+use super::aead::AeadAlgorithm;
+use super::hash::HashAlgorithm;
+use super::sign::KeyKind;
+use crate::protocol::CipherSuite;
+
+/// One cipher suite of version 1.2.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Suite {
+    /// Its code point.
+    pub(crate) id: CipherSuite,
+    /// How the secret is agreed.
+    pub(crate) key_exchange: KeyExchange,
+    /// Whose signature authenticates the exchange.
+    pub(crate) authentication: KeyKind,
+    /// What protects the records.
+    pub(crate) aead: AeadAlgorithm,
+    /// The hash of the PRF and of Finished.
+    pub(crate) hash: HashAlgorithm,
+}
+
+/// How a suite agrees its secret.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum KeyExchange {
+    /// Ephemeral elliptic-curve Diffie-Hellman (RFC 8422).
+    Ecdhe,
+}
+
+/// The suites that work here, the preferred ones first (RFC 9325 §4.2). No CBC, no RC4, no static RSA, ever.
+pub(crate) static SUITES: [Suite; 6] = [
+    suite(
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        KeyKind::Ecdsa,
+        AeadAlgorithm::Aes128Gcm,
+        HashAlgorithm::Sha256,
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        KeyKind::Rsa,
+        AeadAlgorithm::Aes128Gcm,
+        HashAlgorithm::Sha256,
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        KeyKind::Ecdsa,
+        AeadAlgorithm::Aes256Gcm,
+        HashAlgorithm::Sha384,
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        KeyKind::Rsa,
+        AeadAlgorithm::Aes256Gcm,
+        HashAlgorithm::Sha384,
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        KeyKind::Ecdsa,
+        AeadAlgorithm::ChaCha20Poly1305,
+        HashAlgorithm::Sha256,
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        KeyKind::Rsa,
+        AeadAlgorithm::ChaCha20Poly1305,
+        HashAlgorithm::Sha256,
+    ),
+];
+
+const fn suite(
+    id: CipherSuite,
+    authentication: KeyKind,
+    aead: AeadAlgorithm,
+    hash: HashAlgorithm,
+) -> Suite {
+    Suite {
+        id,
+        key_exchange: KeyExchange::Ecdhe,
+        authentication,
+        aead,
+        hash,
+    }
+}
+
+/// The suite with this code point, if it works here.
+pub(crate) fn find(id: CipherSuite) -> Option<&'static Suite> {
+    SUITES.iter().find(|suite| suite.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// H3, H5: nothing with CBC, RC4, static RSA or finite-field DH can be negotiated, because it is not there.
+    #[test]
+    fn every_suite_is_ecdhe_with_an_aead() {
+        for suite in &SUITES {
+            let name = suite.id.to_string();
+            assert!(name.starts_with("TLS_ECDHE_"), "{name}");
+            assert!(
+                name.contains("_GCM_") || name.contains("_POLY1305_"),
+                "{name}"
+            );
+            assert_eq!(find(suite.id), Some(suite));
+        }
+    }
+}

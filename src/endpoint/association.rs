@@ -1,0 +1,164 @@
+//! The table of associations.
+
+use crate::connection::DtlsConnection;
+use crate::crypto::hash::HashAlgorithm;
+use crate::protocol::Side;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// Names an association of one endpoint for ever: a number is used again, but not with the same generation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AssociationId {
+    index: u32,
+    generation: u32,
+}
+
+impl fmt::Debug for AssociationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}.{}", self.index, self.generation)
+    }
+}
+
+impl fmt::Display for AssociationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Sixteen bytes of the hash of the client's random that created a server association.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Origin([u8; 16]);
+
+impl Origin {
+    pub(super) fn of(random: &[u8]) -> Self {
+        let mut out = [0; 16];
+        out.copy_from_slice(&HashAlgorithm::Sha256.digest(random).as_ref()[..16]);
+        Self(out)
+    }
+}
+
+/// One association with what the endpoint remembers about it.
+pub(super) struct Association {
+    pub(super) connection: DtlsConnection,
+    pub(super) remote: SocketAddr,
+    /// `None` for a client association.
+    pub(super) origin: Option<Origin>,
+    /// The deadline that stands in the endpoint's timers.
+    pub(super) timer: Option<Instant>,
+    /// When something of the peer authenticated last, or when the association was made.
+    pub(super) last_heard: Instant,
+    /// How many records had been taken by then.
+    pub(super) records_seen: u64,
+    /// What it counts towards the endpoint's limit, in bytes.
+    pub(super) buffered: usize,
+    /// Whether it stands in the queue of those that have something to send.
+    pub(super) wants_to_send: bool,
+    /// Whether it counts as half-open.
+    pub(super) half_open: bool,
+}
+
+impl Association {
+    pub(super) fn new(
+        connection: DtlsConnection,
+        remote: SocketAddr,
+        origin: Option<Origin>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            half_open: connection.side() == Side::Server,
+            connection,
+            remote,
+            origin,
+            timer: None,
+            last_heard: now,
+            records_seen: 0,
+            buffered: 0,
+            wants_to_send: false,
+        }
+    }
+}
+
+/// Associations by number: O(1) for everything.
+#[derive(Default)]
+pub(super) struct Table {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    len: usize,
+}
+
+struct Entry {
+    generation: u32,
+    association: Option<Box<Association>>,
+}
+
+impl Table {
+    /// Adds an association. `None` if there is no number left.
+    pub(super) fn insert(&mut self, association: Association) -> Option<AssociationId> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                let index = u32::try_from(self.entries.len()).ok()?;
+                self.entries.push(Entry {
+                    generation: 0,
+                    association: None,
+                });
+                index
+            }
+        };
+        let entry = self.entries.get_mut(usize::try_from(index).ok()?)?;
+        entry.association = Some(Box::new(association));
+        self.len += 1;
+        Some(AssociationId {
+            index,
+            generation: entry.generation,
+        })
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: AssociationId) -> Option<&Association> {
+        let entry = self.entries.get(usize::try_from(id.index).ok()?)?;
+        entry
+            .association
+            .as_deref()
+            .filter(|_| entry.generation == id.generation)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: AssociationId) -> Option<&mut Association> {
+        let entry = self.entries.get_mut(usize::try_from(id.index).ok()?)?;
+        if entry.generation != id.generation {
+            return None;
+        }
+        entry.association.as_deref_mut()
+    }
+
+    pub(super) fn remove(&mut self, id: AssociationId) -> Option<Box<Association>> {
+        let entry = self.entries.get_mut(usize::try_from(id.index).ok()?)?;
+        if entry.generation != id.generation {
+            return None;
+        }
+        let association = entry.association.take()?;
+        entry.generation = entry.generation.wrapping_add(1);
+        self.free.push(id.index);
+        self.len -= 1;
+        Some(association)
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = AssociationId> + '_ {
+        self.entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry.association.is_some())
+            .filter_map(|(index, entry)| {
+                Some(AssociationId {
+                    index: u32::try_from(index).ok()?,
+                    generation: entry.generation,
+                })
+            })
+    }
+}

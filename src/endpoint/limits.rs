@@ -1,0 +1,101 @@
+//! How much an endpoint takes upon itself.
+
+use crate::error::ConfigError;
+use std::time::Duration;
+
+/// Limits of one endpoint, over all of its associations.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndpointPolicy {
+    pub(super) max_associations: usize,
+    pub(super) max_half_open: usize,
+    pub(super) max_buffered: usize,
+    pub(super) eviction: Eviction,
+    pub(super) idle_timeout: Option<Duration>,
+}
+
+/// Who goes when a new handshake comes and the limit on half-open ones is reached.
+///
+/// Established associations never go for a newcomer.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Eviction {
+    /// The half-open association that is oldest: an attacker's are as likely to go as anybody's.
+    #[default]
+    OldestHalfOpen,
+    /// Nobody: the newcomer is not served until others have finished or timed out.
+    RefuseNewcomer,
+}
+
+impl Default for EndpointPolicy {
+    fn default() -> Self {
+        Self {
+            max_associations: 1 << 17,
+            max_half_open: 1024,
+            max_buffered: 256 << 20,
+            eviction: Eviction::default(),
+            idle_timeout: Some(Duration::from_secs(900)),
+        }
+    }
+}
+
+impl EndpointPolicy {
+    /// The most associations, 1 to 2^24, 131,072 by default. Beyond it newcomers are not served.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn max_associations(mut self, count: usize) -> Result<Self, ConfigError> {
+        if !(1..=1 << 24).contains(&count) {
+            return Err(ConfigError::OutOfRange {
+                what: "associations",
+                min: 1,
+                max: 1 << 24,
+            });
+        }
+        self.max_associations = count;
+        Ok(self)
+    }
+
+    /// The most server associations whose handshake is not done, 1,024 by default, at least 1, and who goes for a
+    /// newcomer.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn max_half_open(mut self, count: usize, eviction: Eviction) -> Result<Self, ConfigError> {
+        if !(1..=1 << 24).contains(&count) {
+            return Err(ConfigError::OutOfRange {
+                what: "half-open handshakes",
+                min: 1,
+                max: 1 << 24,
+            });
+        }
+        self.max_half_open = count;
+        self.eviction = eviction;
+        Ok(self)
+    }
+
+    /// The most bytes that are buffered on behalf of all peers together, 256 MiB by default, at least 1 MiB.
+    /// Beyond it no newcomer is served and associations that have data waiting get no more.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn max_buffered(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        if !(1 << 20..=1 << 40).contains(&bytes) {
+            return Err(ConfigError::OutOfRange {
+                what: "buffered bytes",
+                min: 1 << 20,
+                max: 1 << 40,
+            });
+        }
+        self.max_buffered = bytes;
+        Ok(self)
+    }
+
+    /// After how long a silence of the peer an established association ends; 15 minutes by default, `None` for never.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+}

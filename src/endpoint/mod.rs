@@ -1,0 +1,406 @@
+//! Many associations on one socket, without the socket.
+//!
+//! ```text
+//!   datagram ─► first record ─┬─ ClientHello ─► cookie? ─┬─ no:  HelloVerifyRequest, nothing remembered
+//!                             │                          └─ yes: known random ─► its association
+//!                             │                                  else ─► a new one (current or successor)
+//!                             ├─ plaintext ─► successor, else current while it handshakes
+//!                             └─ protected ─► successor on a copy if it has the keys, else current in place
+//! ```
+
+mod association;
+mod cookie;
+mod limits;
+mod receive;
+mod routing;
+mod timers;
+
+pub use association::AssociationId;
+pub use cookie::{CookieCheck, Cookies};
+pub use limits::{EndpointPolicy, Eviction};
+
+use crate::config::{ClientConfig, ServerConfig};
+use crate::connection::{DtlsConnection, Event, Transmit};
+use crate::crypto::random::{SecureRandom, SystemRandom};
+use crate::error::{ConnectError, Error, Failure, SendError};
+use crate::protocol::Path;
+use crate::record::Received;
+use association::{Association, Table};
+use pki_types::ServerName;
+use routing::Routes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+use timers::Timers;
+
+/// Many associations, clients' and servers' alike, over one socket. Sans-IO: datagrams and the time go in;
+/// datagrams, events and a deadline come out.
+///
+/// Call inputs and commands, then drain `poll_transmit`, then `poll_event`, then ask `poll_timeout`. Inputs never
+/// fail: what strangers send is counted in [`Endpoint::stats`], and what befalls an association is its event.
+pub struct Endpoint {
+    policy: EndpointPolicy,
+    server: Option<Arc<ServerConfig>>,
+    cookies: Cookies,
+    table: Table,
+    routes: Routes,
+    timers: Timers,
+    /// Associations that may have something to send.
+    senders: VecDeque<AssociationId>,
+    /// Answers to strangers.
+    replies: VecDeque<(Path, Vec<u8>)>,
+    events: VecDeque<(AssociationId, EndpointEvent)>,
+    /// Half-open server associations, oldest first; some may have finished or gone since.
+    half_open_order: VecDeque<AssociationId>,
+    half_open: usize,
+    buffered: usize,
+    stats: EndpointStats,
+}
+
+/// Something that befell an association.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum EndpointEvent {
+    /// The association itself has something to tell. A server's association shows up with its
+    /// [`Event::HandshakeComplete`].
+    Association(Event),
+    /// The association is over because of an error; its identifier is no longer valid.
+    Failed(Failure),
+    /// The association is over because one end closed it; its identifier is no longer valid.
+    Closed,
+}
+
+/// What an endpoint has done with datagrams that reached no association.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct EndpointStats {
+    /// HelloVerifyRequests that were queued.
+    pub hello_verify_requests: u64,
+    /// HelloVerifyRequests for which there was no room, because `poll_transmit` was not drained.
+    pub replies_dropped: u64,
+    /// Datagrams that belong to no association and are no hello.
+    pub strays: u64,
+    /// Proven hellos that created an established association already, or that met a client association.
+    pub hellos_ignored: u64,
+    /// Proven hellos that were not served because a limit was reached.
+    pub hellos_refused: u64,
+    /// Half-open associations that went for newcomers.
+    pub evicted: u64,
+    /// Datagrams that were dropped because too much is buffered already.
+    pub over_limit: u64,
+    /// Server associations that were made.
+    pub accepted: u64,
+    /// Handshakes that ended in an error, on either side.
+    pub handshakes_failed: u64,
+}
+
+/// How many answers to strangers wait at most.
+const MAX_REPLIES: usize = 256;
+
+impl Endpoint {
+    /// An endpoint that can connect; with a server configuration it accepts as well.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RandomFailed`].
+    pub fn new(
+        policy: EndpointPolicy,
+        server: Option<Arc<ServerConfig>>,
+        now: Instant,
+    ) -> Result<Self, Error> {
+        let random: Arc<dyn SecureRandom> = match &server {
+            Some(config) => config.parameters.random.clone(),
+            None => Arc::new(SystemRandom),
+        };
+        Ok(Self {
+            policy,
+            server,
+            cookies: Cookies::new(random, now)?,
+            table: Table::default(),
+            routes: Routes::default(),
+            timers: Timers::default(),
+            senders: VecDeque::new(),
+            replies: VecDeque::new(),
+            events: VecDeque::new(),
+            half_open_order: VecDeque::new(),
+            half_open: 0,
+            buffered: 0,
+            stats: EndpointStats::default(),
+        })
+    }
+
+    /// Starts an association with the server at `path`.
+    ///
+    /// # Errors
+    ///
+    /// `AddressInUse` if there is an association with that address already: records carry nothing that would tell
+    /// two of them apart. `TooManyAssociations` at the limit.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        config: Arc<ClientConfig>,
+        server: ServerName<'static>,
+        path: Path,
+    ) -> Result<AssociationId, ConnectError> {
+        let remote = path.remote();
+        if self.routes.find(remote).is_some() {
+            return Err(ConnectError::AddressInUse(remote));
+        }
+        if self.table.len() >= self.policy.max_associations {
+            return Err(ConnectError::TooManyAssociations);
+        }
+        let connection = DtlsConnection::connect(config, server, path, now)?;
+        let association = Association::new(connection, remote, None, now);
+        let id = self
+            .table
+            .insert(association)
+            .ok_or(ConnectError::TooManyAssociations)?;
+        self.routes.enter(remote, id);
+        self.settle(now, id);
+        Ok(id)
+    }
+
+    /// Appends at most `max_datagrams` datagrams of equal size, for one peer, to `out`. `None` if nothing waits.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        max_datagrams: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        if let Some((path, reply)) = self.replies.pop_front() {
+            out.extend_from_slice(&reply);
+            return Some(Transmit {
+                len: reply.len(),
+                segment_size: None,
+                path,
+            });
+        }
+        while let Some(&id) = self.senders.front() {
+            let Some(association) = self.table.get_mut(id) else {
+                self.senders.pop_front();
+                continue;
+            };
+            if let Some(transmit) = association
+                .connection
+                .poll_transmit(now, max_datagrams, out)
+            {
+                // The others have their turn before this one sends again.
+                self.senders.rotate_left(1);
+                return Some(transmit);
+            }
+            association.wants_to_send = false;
+            self.senders.pop_front();
+            self.settle(now, id);
+        }
+        None
+    }
+
+    /// The next event, until there is none.
+    pub fn poll_event(&mut self) -> Option<(AssociationId, EndpointEvent)> {
+        self.events.pop_front()
+    }
+
+    /// When [`Endpoint::handle_timeout`] wants to be called. May be earlier than anything is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.first()
+    }
+
+    /// Does what is due at `now`, for every association. Afterwards `poll_timeout() > now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(id) = self.timers.pop_due(now) {
+            let idle_timeout = self.policy.idle_timeout;
+            let Some(association) = self.table.get_mut(id) else {
+                continue;
+            };
+            association.timer = None;
+            let idle = idle_timeout.is_some_and(|limit| association.last_heard + limit <= now);
+            if idle && !association.connection.is_handshaking() {
+                association.connection.abandon(Error::IdleTimeout);
+            } else if association
+                .connection
+                .poll_timeout()
+                .is_some_and(|deadline| deadline <= now)
+            {
+                // What it says is found in the association when it is settled.
+                let _failed = association.connection.handle_timeout(now);
+            }
+            self.settle(now, id);
+        }
+    }
+
+    /// Sends `data` to the peer of `id` as one datagram. It leaves with the next `poll_transmit`.
+    ///
+    /// # Errors
+    ///
+    /// As [`DtlsConnection::send`](crate::Connection::send); `Closed` if the association is gone.
+    #[inline]
+    pub fn send(&mut self, now: Instant, id: AssociationId, data: &[u8]) -> Result<(), SendError> {
+        let association = self.table.get_mut(id).ok_or(SendError::Closed)?;
+        association.connection.send(now, data)?;
+        if !association.wants_to_send {
+            association.wants_to_send = true;
+            self.senders.push_back(id);
+        }
+        Ok(())
+    }
+
+    /// The next datagram from the peer of `id`.
+    #[inline]
+    pub fn recv(&mut self, id: AssociationId) -> Option<Received> {
+        let association = self.table.get_mut(id)?;
+        let received = association.connection.recv()?;
+        let buffered = association.connection.buffered();
+        self.buffered = self.buffered + buffered - association.buffered;
+        association.buffered = buffered;
+        Some(received)
+    }
+
+    /// Closes an association: the peer is told, and [`EndpointEvent::Closed`] follows.
+    pub fn close(&mut self, now: Instant, id: AssociationId) {
+        if let Some(association) = self.table.get_mut(id) {
+            association.connection.close(now);
+            self.settle(now, id);
+        }
+    }
+
+    /// The association itself, for its getters.
+    pub fn connection(&self, id: AssociationId) -> Option<&DtlsConnection> {
+        self.table
+            .get(id)
+            .map(|association| &association.connection)
+    }
+
+    /// Every association, in no particular order.
+    pub fn associations(&self) -> impl Iterator<Item = AssociationId> + '_ {
+        self.table.ids()
+    }
+
+    /// How many associations there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.table.len() == 0
+    }
+
+    /// How many server associations are in their handshake.
+    pub fn half_open(&self) -> usize {
+        self.half_open
+    }
+
+    /// How many bytes are buffered on behalf of all peers.
+    pub fn buffered(&self) -> usize {
+        self.buffered
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &EndpointStats {
+        &self.stats
+    }
+
+    /// Brings everything that the endpoint remembers about an association up to date after it was touched.
+    fn settle(&mut self, now: Instant, id: AssociationId) {
+        let Some(association) = self.table.get_mut(id) else {
+            return;
+        };
+        let connection = &mut association.connection;
+        let records = connection.stats().records_received();
+        if records != association.records_seen {
+            association.records_seen = records;
+            association.last_heard = now;
+        }
+        let mut completed = false;
+        while let Some(event) = connection.poll_event() {
+            completed |= matches!(event, Event::HandshakeComplete { .. });
+            self.events
+                .push_back((id, EndpointEvent::Association(event)));
+        }
+        let buffered = connection.buffered();
+        self.buffered = self.buffered + buffered - association.buffered;
+        association.buffered = buffered;
+        if !association.wants_to_send && connection.has_transmit() {
+            association.wants_to_send = true;
+            self.senders.push_back(id);
+        }
+        if association.half_open && !connection.is_handshaking() {
+            association.half_open = false;
+            self.half_open -= 1;
+        }
+        let idle = self
+            .policy
+            .idle_timeout
+            .filter(|_| !connection.is_handshaking());
+        let idle_deadline = idle.map(|limit| association.last_heard + limit);
+        let wanted = [connection.poll_timeout(), idle_deadline]
+            .into_iter()
+            .flatten()
+            .min();
+        self.timers.ensure(id, &mut association.timer, wanted);
+        let remote = association.remote;
+        if completed && let Some(replaced) = self.routes.promote(remote, id) {
+            self.drop_association(now, replaced, Error::Superseded);
+        }
+        self.reap(id);
+    }
+
+    /// Removes an association that is over and has nothing left to send or to be read.
+    fn reap(&mut self, id: AssociationId) {
+        let Some(association) = self.table.get(id) else {
+            return;
+        };
+        let connection = &association.connection;
+        let over =
+            connection.is_closed() || connection.is_read_closed() && connection.is_write_closed();
+        if !over || connection.buffered() > 0 {
+            return;
+        }
+        let failure = connection.failure().cloned();
+        if failure.is_some() && connection.version().is_none() {
+            self.stats.handshakes_failed += 1;
+        }
+        self.remove(id);
+        self.events.push_back((
+            id,
+            failure.map_or(EndpointEvent::Closed, EndpointEvent::Failed),
+        ));
+    }
+
+    /// Ends an association at once, for a reason of this end's own. The peer is told if the error has an alert.
+    fn drop_association(&mut self, now: Instant, id: AssociationId, error: Error) {
+        let Some(association) = self.table.get_mut(id) else {
+            return;
+        };
+        let failure = association.connection.abandon(error);
+        let mut alert = Vec::new();
+        while let Some(transmit) = association.connection.poll_transmit(now, 1, &mut alert) {
+            self.replies
+                .push_back((transmit.path, std::mem::take(&mut alert)));
+        }
+        self.remove(id);
+        self.events.push_back((id, EndpointEvent::Failed(failure)));
+    }
+
+    fn remove(&mut self, id: AssociationId) {
+        let Some(association) = self.table.remove(id) else {
+            return;
+        };
+        self.timers.remove(id, association.timer);
+        self.routes.leave(association.remote, id);
+        self.buffered -= association.buffered;
+        if association.half_open {
+            self.half_open -= 1;
+        }
+    }
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("associations", &self.table.len())
+            .field("half_open", &self.half_open)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}

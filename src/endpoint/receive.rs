@@ -1,0 +1,211 @@
+//! The way of a datagram to its association.
+
+use super::association::{Association, Origin};
+use super::cookie::begins_with_hello;
+use super::routing::Route;
+use super::{AssociationId, CookieCheck, Endpoint, Eviction, MAX_REPLIES};
+use crate::config::ProvenHello;
+use crate::connection::DtlsConnection;
+use crate::error::Error;
+use crate::protocol::{Epoch, Path, Side};
+use crate::wire::record_dtls::RecordHeader;
+use bytes::BytesMut;
+use std::time::Instant;
+
+impl Endpoint {
+    /// Takes a datagram from anybody. It is opened in place; received data are slices of it.
+    #[inline]
+    pub fn handle_datagram(&mut self, now: Instant, path: Path, datagram: BytesMut) {
+        let Some(header) = RecordHeader::decode(&datagram) else {
+            self.stats.strays += 1;
+            return;
+        };
+        let route = self.routes.find(path.remote());
+        if header.number.epoch != Epoch::PLAINTEXT {
+            self.handle_protected(now, path, datagram, header.number.epoch, route);
+        } else if self.server.is_some() && begins_with_hello(&datagram) {
+            self.handle_hello(now, path, datagram, route);
+        } else {
+            self.handle_plaintext(now, path, datagram, route);
+        }
+    }
+
+    /// Protected records: tried on a successor that has the keys, on a copy, because a failed opening destroys
+    /// its input; else in place on the current association.
+    fn handle_protected(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: BytesMut,
+        epoch: Epoch,
+        route: Option<Route>,
+    ) {
+        let Some(route) = route else {
+            self.stats.strays += 1;
+            return;
+        };
+        if let Some(successor) = route.successor
+            && let Some(association) = self.table.get_mut(successor)
+            && association.connection.can_read(epoch)
+        {
+            let before = association.connection.stats().records_received();
+            self.deliver(now, successor, path, BytesMut::from(&datagram[..]));
+            let taken = |association: &Association| {
+                association.connection.stats().records_received() > before
+            };
+            if self.table.get(successor).is_none_or(taken) {
+                return;
+            }
+        }
+        self.deliver(now, route.current, path, datagram);
+    }
+
+    /// Plaintext that begins no hello: the rest of a handshake.
+    fn handle_plaintext(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: BytesMut,
+        route: Option<Route>,
+    ) {
+        let target = route.and_then(|route| {
+            let handshaking = |id: &AssociationId| {
+                self.table
+                    .get(*id)
+                    .is_some_and(|association| association.connection.is_handshaking())
+            };
+            route
+                .successor
+                .or_else(|| Some(route.current).filter(handshaking))
+        });
+        match target {
+            Some(id) => self.deliver(now, id, path, datagram),
+            None => self.stats.strays += 1,
+        }
+    }
+
+    fn handle_hello(&mut self, now: Instant, path: Path, datagram: BytesMut, route: Option<Route>) {
+        if route.is_some_and(|route| self.is_client(route.current)) {
+            self.stats.hellos_ignored += 1;
+            return;
+        }
+        match self.cookies.check(path, now, datagram) {
+            CookieCheck::Proven(hello) => self.handle_proven(now, hello, route),
+            CookieCheck::Reply(_) if self.replies.len() >= MAX_REPLIES => {
+                self.stats.replies_dropped += 1
+            }
+            CookieCheck::Reply(reply) => {
+                self.stats.hello_verify_requests += 1;
+                self.replies.push_back((path, reply));
+            }
+            CookieCheck::NotAHello => self.stats.strays += 1,
+        }
+    }
+
+    fn is_client(&self, id: AssociationId) -> bool {
+        self.table
+            .get(id)
+            .is_some_and(|association| association.connection.side() == Side::Client)
+    }
+
+    /// A hello from an address that was proved: a part of a known handshake, a repetition, or a new beginning.
+    fn handle_proven(&mut self, now: Instant, hello: ProvenHello, route: Option<Route>) {
+        let origin = Origin::of(&hello.random);
+        let known = route.and_then(|route| {
+            [route.successor, Some(route.current)]
+                .into_iter()
+                .flatten()
+                .find(|&id| {
+                    self.table
+                        .get(id)
+                        .is_some_and(|association| association.origin == Some(origin))
+                })
+        });
+        match known {
+            Some(id)
+                if self
+                    .table
+                    .get(id)
+                    .is_some_and(|known| known.connection.is_handshaking()) =>
+            {
+                self.deliver(now, id, hello.path, hello.datagram);
+            }
+            Some(_) => self.stats.hellos_ignored += 1,
+            None => self.accept(now, hello, origin),
+        }
+    }
+
+    fn accept(&mut self, now: Instant, hello: ProvenHello, origin: Origin) {
+        let Some(config) = self.server.clone() else {
+            return;
+        };
+        if !self.make_room(now) {
+            self.stats.hellos_refused += 1;
+            return;
+        }
+        let remote = hello.path().remote();
+        let Ok(connection) = DtlsConnection::accept(config, hello, now) else {
+            self.stats.hellos_refused += 1;
+            return;
+        };
+        let Some(id) = self
+            .table
+            .insert(Association::new(connection, remote, Some(origin), now))
+        else {
+            self.stats.hellos_refused += 1;
+            return;
+        };
+        self.stats.accepted += 1;
+        self.half_open += 1;
+        self.half_open_order.push_back(id);
+        if let Some(displaced) = self.routes.enter(remote, id) {
+            self.drop_association(now, displaced, Error::Superseded);
+        }
+        self.settle(now, id);
+    }
+
+    /// Makes room for one more half-open association; `false` if a limit stands against it.
+    fn make_room(&mut self, now: Instant) -> bool {
+        if self.table.len() >= self.policy.max_associations
+            || self.buffered >= self.policy.max_buffered
+        {
+            return false;
+        }
+        if self.half_open < self.policy.max_half_open {
+            return true;
+        }
+        match self.policy.eviction {
+            Eviction::RefuseNewcomer => false,
+            Eviction::OldestHalfOpen => {
+                while let Some(oldest) = self.half_open_order.pop_front() {
+                    if self
+                        .table
+                        .get(oldest)
+                        .is_some_and(|association| association.half_open)
+                    {
+                        self.stats.evicted += 1;
+                        self.drop_association(now, oldest, Error::Evicted);
+                        return true;
+                    }
+                }
+                false
+            }
+        }
+    }
+
+    /// Gives a datagram to an association.
+    #[inline]
+    fn deliver(&mut self, now: Instant, id: AssociationId, path: Path, datagram: BytesMut) {
+        let over_limit = self.buffered >= self.policy.max_buffered;
+        let Some(association) = self.table.get_mut(id) else {
+            return;
+        };
+        if over_limit && association.buffered > 0 {
+            self.stats.over_limit += 1;
+            return;
+        }
+        // What it says is found in the association when it is settled.
+        let _failed = association.connection.handle_datagram(now, path, datagram);
+        self.settle(now, id);
+    }
+}

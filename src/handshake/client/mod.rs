@@ -1,0 +1,138 @@
+//! A client's states.
+//!
+//! ```text
+//!  ClientHello                  ──►
+//!                               ◄──  HelloVerifyRequest            ExpectServerHello
+//!  ClientHello (with cookie)    ──►
+//!                               ◄──  ServerHello                   ExpectServerHello
+//!                               ◄──  Certificate                   ExpectCertificate
+//!                               ◄──  ServerKeyExchange             ExpectServerKeyExchange
+//!                               ◄──  CertificateRequest (maybe)    ExpectCertificateRequest
+//!                               ◄──  ServerHelloDone               ExpectServerHelloDone
+//!    (is this server trusted?)                                     ExpectServerVerified
+//!  Certificate (if asked)       ──►
+//!  ClientKeyExchange            ──►
+//!    (sign, with a certificate)                                    ExpectSignature
+//!  CertificateVerify            ──►
+//!  [ChangeCipherSpec]           ──►
+//!  Finished                     ──►
+//!                               ◄──  [ChangeCipherSpec]
+//!                               ◄──  Finished                      ExpectFinished
+//! ```
+
+mod hello;
+mod v12;
+
+pub(crate) use hello::{Settings, start};
+
+use super::{Answer, Outbox};
+use crate::error::{Error, PeerMisbehaved};
+use crate::protocol::{Epoch, HandshakeType};
+use crate::wire::handshake::InboundMessage;
+use crate::wire::message::Message;
+
+/// Where a client is, named for what it waits for.
+pub(crate) enum State {
+    ExpectServerHello(Box<hello::ExpectServerHello>),
+    ExpectCertificate(Box<v12::ExpectCertificate>),
+    ExpectServerKeyExchange(Box<v12::ExpectServerKeyExchange>),
+    ExpectCertificateRequest(Box<v12::ExpectCertificateRequest>),
+    ExpectServerHelloDone(Box<v12::ExpectServerHelloDone>),
+    ExpectServerVerified(Box<v12::ExpectServerVerified>),
+    ExpectSignature(Box<v12::ExpectSignature>),
+    ExpectFinished(Box<v12::ExpectFinished>),
+    /// The handshake is done.
+    Complete,
+}
+
+impl State {
+    /// Whether a message of this type may come now, in this epoch.
+    pub(super) fn expects(&self, typ: HandshakeType, epoch: Epoch) -> bool {
+        use HandshakeType as T;
+        match self {
+            Self::ExpectServerHello(state) => {
+                epoch == state.epochs().current
+                    && [T::SERVER_HELLO, T::HELLO_VERIFY_REQUEST].contains(&typ)
+            }
+            Self::ExpectCertificate(state) => {
+                epoch == state.epochs().current && typ == T::CERTIFICATE
+            }
+            Self::ExpectServerKeyExchange(state) => {
+                epoch == state.epochs().current && typ == T::SERVER_KEY_EXCHANGE
+            }
+            Self::ExpectCertificateRequest(state) => {
+                epoch == state.epochs().current
+                    && [T::CERTIFICATE_REQUEST, T::SERVER_HELLO_DONE].contains(&typ)
+            }
+            Self::ExpectServerHelloDone(state) => {
+                epoch == state.epochs().current && typ == T::SERVER_HELLO_DONE
+            }
+            Self::ExpectFinished(state) => epoch == state.epochs().next && typ == T::FINISHED,
+            Self::ExpectServerVerified(_) | Self::ExpectSignature(_) | Self::Complete => false,
+        }
+    }
+
+    /// Consumes a message that [`State::expects`].
+    pub(super) fn handle(
+        self,
+        message: Message,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<Self, Error> {
+        match (self, message) {
+            (Self::ExpectServerHello(state), Message::HelloVerifyRequest(request)) => {
+                state.handle_verify_request(request, outbox)
+            }
+            (Self::ExpectServerHello(state), Message::ServerHello(hello)) => {
+                state.handle(&hello, inbound, outbox)
+            }
+            (Self::ExpectCertificate(state), Message::Certificate(chain)) => {
+                state.handle(chain, inbound)
+            }
+            (Self::ExpectServerKeyExchange(state), Message::ServerKeyExchange(exchange)) => {
+                state.handle(exchange, inbound)
+            }
+            (Self::ExpectCertificateRequest(state), Message::CertificateRequest(request)) => {
+                Ok(state.handle(request, inbound))
+            }
+            (Self::ExpectCertificateRequest(state), Message::ServerHelloDone) => {
+                Ok(state.without_request().handle(inbound, outbox))
+            }
+            (Self::ExpectServerHelloDone(state), Message::ServerHelloDone) => {
+                Ok(state.handle(inbound, outbox))
+            }
+            (Self::ExpectFinished(state), Message::Finished(verify_data)) => {
+                state.handle(verify_data, outbox)
+            }
+            _ => Err(PeerMisbehaved::UnexpectedMessage { got: inbound.typ.0 }.into()),
+        }
+    }
+
+    /// Goes on with an answer.
+    pub(super) fn answer(self, answer: Answer, outbox: &mut Outbox) -> Result<Self, Error> {
+        match (self, answer) {
+            (Self::ExpectServerVerified(state), Answer::PeerVerified(verdict)) => {
+                state.handle(verdict?, outbox)
+            }
+            (Self::ExpectSignature(state), Answer::Signed(signature)) => {
+                state.handle(signature?, outbox)
+            }
+            (state, _) => Ok(state),
+        }
+    }
+
+    /// The state's name.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::ExpectServerHello(_) => "ExpectServerHello",
+            Self::ExpectCertificate(_) => "ExpectCertificate",
+            Self::ExpectServerKeyExchange(_) => "ExpectServerKeyExchange",
+            Self::ExpectCertificateRequest(_) => "ExpectCertificateRequest",
+            Self::ExpectServerHelloDone(_) => "ExpectServerHelloDone",
+            Self::ExpectServerVerified(_) => "ExpectServerVerified",
+            Self::ExpectSignature(_) => "ExpectSignature",
+            Self::ExpectFinished(_) => "ExpectFinished",
+            Self::Complete => "Complete",
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The handshake engine: states that consume whole messages and push an ordered list of actions.
+//!
+//! The engine knows no records, no clock, no socket and no retransmission. A state takes one message and
+//! returns the next state; what is to happen outside stands in the [`Outbox`], in order: *send this message,
+//! send ChangeCipherSpec, switch the write keys, send Finished* is literally a list in that order. `connection/`
+//! performs it.
+//!
+//! ```text
+//!            Input::Handshake(message)                       Outbox
+//!  records ──────────────────────────►  Expect… ──────────►  Action, Action, Action ──────►  records
+//!            Input::Answer(answer)        │  ▲                 │
+//!                                         ▼  │                 └─ Ask(Question) ──► verifier, signing key
+//!                                       Expect…
+//! ```
+//!
+//! A client's states are in [`client`], a server's in [`server`]; each file opens with its message flow.
+
+pub(crate) mod client;
+mod outbox;
+pub(crate) mod server;
+
+pub(crate) use outbox::Outbox;
+
+use crate::crypto::sign::SigningKey;
+use crate::crypto::suite::Suite;
+use crate::error::{CertificateError, Error, InvalidMessage};
+use crate::identity::PeerIdentity;
+use crate::identity::proof::ChainVerified;
+use crate::protocol::{
+    Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, NamedGroup, ProtocolVersion,
+    ReadSwitch, SignatureScheme,
+};
+use crate::secrets::schedule12::{FinishedVerified, MasterSecret, Randoms};
+use crate::secrets::traffic::RecordProtection;
+use crate::wire::handshake::InboundMessage;
+use crate::wire::message::Message;
+use pki_types::{CertificateDer, ServerName};
+use std::sync::Arc;
+
+/// One step that the engine wants done. Performed strictly in order.
+pub(crate) enum Action {
+    /// From here on the records have the form of this version.
+    VersionDecided(ProtocolVersion),
+    /// Send this message in this epoch.
+    SendMessage {
+        epoch: Epoch,
+        seq: MessageSeq,
+        typ: HandshakeType,
+        body: Vec<u8>,
+    },
+    /// Send ChangeCipherSpec, the last record of this epoch.
+    SendChangeCipherSpec { epoch: Epoch },
+    /// From here on this end can write this epoch.
+    InstallWrite {
+        epoch: Epoch,
+        protection: RecordProtection,
+    },
+    /// From here on, or from the peer's ChangeCipherSpec on, this end can read this epoch.
+    InstallRead {
+        epoch: Epoch,
+        protection: RecordProtection,
+        when: ReadSwitch,
+    },
+    /// The epoch is over; what is still on its way is taken for a while.
+    RetireRead(Epoch),
+    /// The flight is complete and can be sent.
+    EndFlight { id: FlightId, end: FlightEnd },
+    /// The engine goes on when it has the answer.
+    Ask(Question),
+    /// The handshake is done; nothing follows.
+    Established(Box<Established>),
+}
+
+/// What the engine is given.
+pub(crate) enum Input {
+    /// A message from the peer.
+    Handshake(InboundMessage),
+    /// The answer to the pending question.
+    Answer(Answer),
+}
+
+/// Something that only the configuration's traits can say. The answer may come at once or later.
+pub(crate) enum Question {
+    /// May this server be trusted under this name?
+    VerifyServer {
+        chain: Arc<[CertificateDer<'static>]>,
+        name: ServerName<'static>,
+    },
+    /// May this client be served?
+    VerifyClient {
+        chain: Arc<[CertificateDer<'static>]>,
+    },
+    /// A signature over `message`.
+    Sign {
+        key: Arc<SigningKey>,
+        scheme: SignatureScheme,
+        message: Vec<u8>,
+    },
+}
+
+/// What was answered.
+pub(crate) enum Answer {
+    /// To `VerifyServer` and `VerifyClient`.
+    PeerVerified(Result<ChainVerified, CertificateError>),
+    /// To `Sign`.
+    Signed(Result<Vec<u8>, Error>),
+}
+
+/// What became of an input.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Handled {
+    /// A state has consumed it.
+    Taken,
+    /// It was not for this state, which has not changed; the record layer decides what that means.
+    NotTaken(NotTaken),
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum NotTaken {
+    /// Its type or its epoch has no place here.
+    Unexpected,
+    /// It does not decode.
+    Undecodable(InvalidMessage),
+}
+
+/// Everything that a completed handshake leaves behind. The handshake itself is dropped.
+pub(crate) struct Established {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) suite: &'static Suite,
+    pub(crate) group: NamedGroup,
+    /// The epoch that this handshake's keys protect.
+    pub(crate) epoch: Epoch,
+    pub(crate) randoms: Randoms,
+    pub(crate) master_secret: MasterSecret,
+    /// Whether the master secret is bound to the handshake (RFC 7627).
+    pub(crate) extended_master_secret: bool,
+    /// Who the peer is; `None` for a client that showed no certificate.
+    pub(crate) peer_identity: Option<PeerIdentity>,
+    /// The application protocol.
+    pub(crate) alpn: Option<Vec<u8>>,
+    /// The name that the client asked for.
+    pub(crate) server_name: Option<String>,
+    /// No association without a verified Finished.
+    pub(crate) _finished: FinishedVerified,
+}
+
+/// The epochs that a handshake goes between.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Epochs {
+    /// Carries every message but Finished.
+    pub(crate) current: Epoch,
+    /// Begins with Finished.
+    pub(crate) next: Epoch,
+}
+
+impl Epochs {
+    /// The step from `current` to the epoch after it; `KeyExhausted` where epochs end (RFC 6347 §4.1).
+    pub(crate) fn after(current: Epoch) -> Result<Self, Error> {
+        let next = current.next(Epoch::LIMIT_12).ok_or(Error::KeyExhausted)?;
+        Ok(Self { current, next })
+    }
+}
+
+/// One handshake, from its first message to [`Action::Established`].
+pub(crate) struct Handshake {
+    dialect: &'static Dialect,
+    state: State,
+    outbox: Outbox,
+}
+
+enum State {
+    Client(client::State),
+    Server(server::State),
+    /// Done, or failed in the middle of a step.
+    Over,
+}
+
+impl Handshake {
+    /// A client's handshake; its first flight is in the outbox.
+    pub(crate) fn client(
+        dialect: &'static Dialect,
+        settings: client::Settings,
+    ) -> Result<Self, Error> {
+        let mut outbox = Outbox::starting_at(MessageSeq::FIRST);
+        let state = State::Client(client::start(dialect, settings, &mut outbox)?);
+        Ok(Self {
+            dialect,
+            state,
+            outbox,
+        })
+    }
+
+    /// A server's handshake, which continues the numbering of the ClientHello that is about to come.
+    pub(crate) fn server(
+        dialect: &'static Dialect,
+        settings: server::Settings,
+        first_seq: MessageSeq,
+    ) -> Result<Self, Error> {
+        let state = State::Server(server::start(dialect, settings)?);
+        Ok(Self {
+            dialect,
+            state,
+            outbox: Outbox::starting_at(first_seq),
+        })
+    }
+
+    /// Takes an input; afterwards the outbox holds what is to be done.
+    ///
+    /// # Errors
+    ///
+    /// Fatal: the handshake is over. A message that merely has no place here is [`Handled::NotTaken`].
+    pub(crate) fn handle(&mut self, input: Input) -> Result<Handled, Error> {
+        match input {
+            Input::Handshake(message) => self.handle_message(&message),
+            Input::Answer(answer) => {
+                self.state = match std::mem::replace(&mut self.state, State::Over) {
+                    State::Client(state) => State::Client(state.answer(answer, &mut self.outbox)?),
+                    State::Server(state) => State::Server(state.answer(answer, &mut self.outbox)?),
+                    State::Over => State::Over,
+                };
+                Ok(Handled::Taken)
+            }
+        }
+    }
+
+    fn handle_message(&mut self, inbound: &InboundMessage) -> Result<Handled, Error> {
+        let expected = match &self.state {
+            State::Client(state) => state.expects(inbound.typ, inbound.epoch),
+            State::Server(state) => state.expects(inbound.typ, inbound.epoch),
+            State::Over => false,
+        };
+        if !expected {
+            return Ok(Handled::NotTaken(NotTaken::Unexpected));
+        }
+        let message = match Message::decode(self.dialect, inbound.typ, &inbound.body) {
+            Ok(message) => message,
+            Err(error) => return Ok(Handled::NotTaken(NotTaken::Undecodable(error))),
+        };
+        self.state = match std::mem::replace(&mut self.state, State::Over) {
+            State::Client(state) => {
+                State::Client(state.handle(message, inbound, &mut self.outbox)?)
+            }
+            State::Server(state) => {
+                State::Server(state.handle(message, inbound, &mut self.outbox)?)
+            }
+            State::Over => State::Over,
+        };
+        Ok(Handled::Taken)
+    }
+
+    /// The next thing to do.
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        self.outbox.pop()
+    }
+
+    /// The state, named for what it waits for; for errors and logs.
+    pub(crate) fn state_name(&self) -> &'static str {
+        match &self.state {
+            State::Client(state) => state.name(),
+            State::Server(state) => state.name(),
+            State::Over => "Over",
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The client's hello and the server's choice.
+
+use super::{State, v12};
+use crate::config::{ExtendedMasterSecret, ServerConfig};
+use crate::crypto::kx;
+use crate::crypto::suite::Suite;
+use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
+use crate::handshake::{Action, Epochs, Outbox, Question};
+use crate::identity::CertifiedKey;
+use crate::protocol::{
+    CipherSuite, CompressionMethod, Dialect, Epoch, HandshakeType, NamedGroup, PointFormat,
+    SignatureScheme,
+};
+use crate::secrets::schedule12::Randoms;
+use crate::secrets::transcript::Transcript;
+use crate::wire::certificate;
+use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
+use crate::wire::extension::ServerExtensions;
+use crate::wire::handshake::InboundMessage;
+use crate::wire::key_exchange::EcdhParams;
+use crate::wire::server_hello::ServerHello;
+use std::sync::Arc;
+
+/// What a server's handshake starts from.
+pub(crate) struct Settings {
+    /// What the server offers.
+    pub(crate) config: Arc<ServerConfig>,
+    /// The epoch in force: plaintext, for an initial handshake.
+    pub(crate) current: Epoch,
+}
+
+/// Waits for a ClientHello.
+pub(crate) fn start(dialect: &'static Dialect, settings: Settings) -> Result<State, Error> {
+    let Settings { config, current } = settings;
+    let epochs = Epochs::after(current)?;
+    Ok(State::ExpectClientHello(Box::new(ExpectClientHello {
+        dialect,
+        config,
+        epochs,
+    })))
+}
+
+/// Nothing is known of the client yet.
+pub(crate) struct ExpectClientHello {
+    dialect: &'static Dialect,
+    config: Arc<ServerConfig>,
+    epochs: Epochs,
+}
+
+/// What the server has picked from a client's offer.
+struct Choice {
+    suite: &'static Suite,
+    certified: CertifiedKey,
+    scheme: SignatureScheme,
+    group: NamedGroup,
+    alpn: Option<Vec<u8>>,
+}
+
+impl ExpectClientHello {
+    pub(super) const fn epochs(&self) -> Epochs {
+        self.epochs
+    }
+
+    pub(super) fn handle(
+        self: Box<Self>,
+        hello: ClientHello,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        self.check(&hello)?;
+        let choice = self.choose(&hello)?;
+        let mut transcript = Transcript::new(self.dialect);
+        transcript.add(inbound.typ, inbound.seq, &inbound.body);
+        transcript.start_hash(choice.suite.hash);
+
+        let server_hello = self.server_hello(&hello, &choice)?;
+        outbox.push(Action::VersionDecided(self.dialect.version_12));
+        let mut body = Vec::with_capacity(128);
+        server_hello.encode(&mut body);
+        outbox.send(
+            self.epochs.current,
+            HandshakeType::SERVER_HELLO,
+            body,
+            &mut transcript,
+        )?;
+        let mut body = Vec::new();
+        certificate::encode(choice.certified.chain(), &mut body);
+        outbox.send(
+            self.epochs.current,
+            HandshakeType::CERTIFICATE,
+            body,
+            &mut transcript,
+        )?;
+
+        let (exchange, share) = kx::start(choice.group)?;
+        let params = EcdhParams {
+            group: choice.group,
+            share,
+        };
+        let randoms = Randoms {
+            client: hello.random,
+            server: server_hello.random,
+        };
+        let message = params.signed_message(&randoms.client, &randoms.server);
+        let key = choice.certified.key().clone();
+        outbox.push(Action::Ask(Question::Sign {
+            key,
+            scheme: choice.scheme,
+            message,
+        }));
+        Ok(State::ExpectSignature(Box::new(v12::ExpectSignature {
+            context: v12::Context {
+                version: self.dialect.version_12,
+                config: self.config,
+                epochs: self.epochs,
+                suite: choice.suite,
+                group: choice.group,
+                randoms,
+                extended_master_secret: hello.extensions.extended_master_secret,
+                alpn: choice.alpn,
+                server_name: hello.extensions.server_name,
+                transcript,
+            },
+            exchange,
+            params,
+            scheme: choice.scheme,
+        })))
+    }
+
+    /// What must hold of every hello, whatever is chosen.
+    fn check(&self, hello: &ClientHello) -> Result<(), Error> {
+        if !(self.dialect.reaches_12)(hello.version) {
+            return Err(PeerIncompatible::NoCommonVersion.into());
+        }
+        // RFC 5246 §7.4.1.2: the null method must be offered.
+        if !hello.compression_methods.contains(&CompressionMethod::NULL) {
+            return Err(PeerMisbehaved::SelectedCompression.into());
+        }
+        let offered = &hello.extensions;
+        match &offered.renegotiation_info {
+            // RFC 5746 §3.6: empty in an initial handshake, whether or not the SCSV is there as well.
+            Some(verify_data) if !verify_data.is_empty() => {
+                return Err(PeerMisbehaved::NonEmptyRenegotiationInfo.into());
+            }
+            Some(_) => {}
+            // RFC 9325 §3.5: clients must signal it one way or the other.
+            None if !hello
+                .cipher_suites
+                .contains(&CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV) =>
+            {
+                return Err(PeerIncompatible::SecureRenegotiationRequired.into());
+            }
+            None => {}
+        }
+        let required =
+            self.config.parameters.extended_master_secret == ExtendedMasterSecret::Require;
+        if required && !offered.extended_master_secret {
+            return Err(PeerIncompatible::ExtendedMasterSecretRequired.into());
+        }
+        // RFC 8422 §5.1.2: uncompressed is always among the formats.
+        if offered
+            .point_formats
+            .as_ref()
+            .is_some_and(|list| !list.contains(&PointFormat::UNCOMPRESSED))
+        {
+            return Err(PeerIncompatible::UncompressedPointsRequired.into());
+        }
+        Ok(())
+    }
+
+    fn choose(&self, hello: &ClientHello) -> Result<Choice, Error> {
+        let (suite, certified, scheme) = self.choose_suite(hello)?;
+        let groups = &self.config.parameters.groups;
+        let group = match &hello.extensions.supported_groups {
+            Some(offered) => groups.iter().find(|group| offered.contains(group)),
+            // RFC 8422 §4: a client that does not say takes any.
+            None => groups.first(),
+        };
+        let group = *group.ok_or(PeerIncompatible::NoCommonGroup)?;
+        let alpn = self.choose_alpn(hello.extensions.alpn.as_deref())?;
+        Ok(Choice {
+            suite,
+            certified: certified.clone(),
+            scheme,
+            group,
+            alpn,
+        })
+    }
+
+    /// The server's preference decides, among the suites that a key and a signature scheme can serve.
+    fn choose_suite(
+        &self,
+        hello: &ClientHello,
+    ) -> Result<(&'static Suite, &CertifiedKey, SignatureScheme), Error> {
+        // RFC 5246 §7.4.1.4.1: without the extension only SHA-1 is promised, which is not made here.
+        let schemes = hello
+            .extensions
+            .signature_algorithms
+            .as_deref()
+            .unwrap_or_default();
+        let mut shared_suite = false;
+        for suite in &self.config.parameters.suites {
+            if !hello.cipher_suites.contains(&suite.id) {
+                continue;
+            }
+            shared_suite = true;
+            let fitting = self
+                .config
+                .credentials
+                .iter()
+                .filter(|certified| certified.key().kind() == suite.authentication);
+            for certified in fitting {
+                let scheme = certified
+                    .key()
+                    .schemes()
+                    .iter()
+                    .find(|scheme| schemes.contains(scheme));
+                if let Some(&scheme) = scheme {
+                    return Ok((suite, certified, scheme));
+                }
+            }
+        }
+        Err(if shared_suite {
+            PeerIncompatible::NoCommonSignatureScheme.into()
+        } else {
+            PeerIncompatible::NoCommonCipherSuite.into()
+        })
+    }
+
+    /// RFC 7301 §3.2: the server's preference; with a list at both ends and nothing in common, the handshake fails.
+    fn choose_alpn(&self, offered: Option<&[Vec<u8>]>) -> Result<Option<Vec<u8>>, Error> {
+        let ours = &self.config.parameters.alpn;
+        match offered {
+            Some(offered) if !ours.is_empty() => ours
+                .iter()
+                .find(|protocol| offered.contains(protocol))
+                .map(|protocol| Some(protocol.clone()))
+                .ok_or_else(|| PeerIncompatible::NoCommonApplicationProtocol.into()),
+            _ => Ok(None),
+        }
+    }
+
+    fn server_hello(&self, hello: &ClientHello, choice: &Choice) -> Result<ServerHello, Error> {
+        let mut random = [0; RANDOM_LEN];
+        self.config.parameters.random.fill(&mut random)?;
+        let offered = &hello.extensions;
+        Ok(ServerHello {
+            version: self.dialect.version_12,
+            random,
+            // RFC 5246 §7.4.1.3: empty, so the session cannot be resumed.
+            session_id: Vec::new(),
+            cipher_suite: choice.suite.id,
+            compression_method: CompressionMethod::NULL,
+            extensions: ServerExtensions {
+                server_name: offered.server_name.is_some(),
+                point_formats: offered
+                    .point_formats
+                    .as_ref()
+                    .map(|_| vec![PointFormat::UNCOMPRESSED]),
+                alpn: choice.alpn.clone(),
+                // RFC 7627 §5.1: granted exactly when it was offered.
+                extended_master_secret: offered.extended_master_secret,
+                // RFC 5746 §3.6: the SCSV alone obliges the server to send it too.
+                renegotiation_info: Some(Vec::new()),
+                unknown: Vec::new(),
+            },
+        })
+    }
+}

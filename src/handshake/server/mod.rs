@@ -1,0 +1,122 @@
+//! A server's states.
+//!
+//! ```text
+//!  ClientHello                  ──►                                ExpectClientHello
+//!                               ◄──  ServerHello
+//!                               ◄──  Certificate
+//!                                      (sign)                      ExpectSignature
+//!                               ◄──  ServerKeyExchange
+//!                               ◄──  CertificateRequest (maybe)
+//!                               ◄──  ServerHelloDone
+//!  Certificate (if asked)       ──►                                ExpectCertificate
+//!                                      (is it trusted?)            ExpectClientVerified
+//!  ClientKeyExchange            ──►                                ExpectClientKeyExchange
+//!  CertificateVerify            ──►                                ExpectCertificateVerify
+//!  [ChangeCipherSpec]           ──►
+//!  Finished                     ──►                                ExpectFinished
+//!                               ◄──  [ChangeCipherSpec]
+//!                               ◄──  Finished
+//! ```
+//!
+//! HelloVerifyRequest is not here: the cookie is checked before any handshake exists (`endpoint/cookie`).
+
+mod hello;
+mod v12;
+
+pub(crate) use hello::{Settings, start};
+
+use super::{Answer, Outbox};
+use crate::error::{Error, PeerMisbehaved};
+use crate::protocol::{Epoch, HandshakeType};
+use crate::wire::handshake::InboundMessage;
+use crate::wire::message::Message;
+
+/// Where a server is, named for what it waits for.
+pub(crate) enum State {
+    ExpectClientHello(Box<hello::ExpectClientHello>),
+    ExpectSignature(Box<v12::ExpectSignature>),
+    ExpectCertificate(Box<v12::ExpectCertificate>),
+    ExpectClientVerified(Box<v12::ExpectClientVerified>),
+    ExpectClientKeyExchange(Box<v12::ExpectClientKeyExchange>),
+    ExpectCertificateVerify(Box<v12::ExpectCertificateVerify>),
+    ExpectFinished(Box<v12::ExpectFinished>),
+    /// The handshake is done.
+    Complete,
+}
+
+impl State {
+    /// Whether a message of this type may come now, in this epoch.
+    pub(super) fn expects(&self, typ: HandshakeType, epoch: Epoch) -> bool {
+        use HandshakeType as T;
+        match self {
+            Self::ExpectClientHello(state) => {
+                epoch == state.epochs().current && typ == T::CLIENT_HELLO
+            }
+            Self::ExpectCertificate(state) => {
+                epoch == state.epochs().current && typ == T::CERTIFICATE
+            }
+            Self::ExpectClientKeyExchange(state) => {
+                epoch == state.epochs().current && typ == T::CLIENT_KEY_EXCHANGE
+            }
+            Self::ExpectCertificateVerify(state) => {
+                epoch == state.epochs().current && typ == T::CERTIFICATE_VERIFY
+            }
+            Self::ExpectFinished(state) => epoch == state.epochs().next && typ == T::FINISHED,
+            Self::ExpectSignature(_) | Self::ExpectClientVerified(_) | Self::Complete => false,
+        }
+    }
+
+    /// Consumes a message that [`State::expects`].
+    pub(super) fn handle(
+        self,
+        message: Message,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<Self, Error> {
+        match (self, message) {
+            (Self::ExpectClientHello(state), Message::ClientHello(hello)) => {
+                state.handle(*hello, inbound, outbox)
+            }
+            (Self::ExpectCertificate(state), Message::Certificate(chain)) => {
+                state.handle(chain, inbound, outbox)
+            }
+            (Self::ExpectClientKeyExchange(state), Message::ClientKeyExchange(share)) => {
+                state.handle(&share, inbound, outbox)
+            }
+            (Self::ExpectCertificateVerify(state), Message::CertificateVerify(signed)) => {
+                state.handle(&signed, inbound, outbox)
+            }
+            (Self::ExpectFinished(state), Message::Finished(verify_data)) => {
+                state.handle(verify_data, inbound, outbox)
+            }
+            _ => Err(PeerMisbehaved::UnexpectedMessage { got: inbound.typ.0 }.into()),
+        }
+    }
+
+    /// Goes on with an answer.
+    pub(super) fn answer(self, answer: Answer, outbox: &mut Outbox) -> Result<Self, Error> {
+        match (self, answer) {
+            (Self::ExpectSignature(state), Answer::Signed(signature)) => {
+                state.handle(signature?, outbox)
+            }
+            (Self::ExpectClientVerified(state), Answer::PeerVerified(verdict)) => {
+                Ok(state.handle(verdict?))
+            }
+            (state, _) => Ok(state),
+        }
+    }
+
+    /// The state's name.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::ExpectClientHello(_) => "ExpectClientHello",
+            Self::ExpectSignature(_) => "ExpectSignature",
+            Self::ExpectCertificate(_) => "ExpectCertificate",
+            Self::ExpectClientVerified(_) => "ExpectClientVerified",
+            Self::ExpectClientKeyExchange(_) => "ExpectClientKeyExchange",
+            Self::ExpectCertificateVerify(_) => "ExpectCertificateVerify",
+            Self::ExpectFinished(_) => "ExpectFinished",
+            Self::Complete => "Complete",
+        }
+    }
+}

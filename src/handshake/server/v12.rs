@@ -1,0 +1,387 @@
+//! A server's states of version 1.2 behind the ClientHello.
+
+use super::State;
+use crate::config::{ClientAuthentication, ServerConfig};
+use crate::crypto::kx::Exchange;
+use crate::crypto::suite::Suite;
+use crate::crypto::verify::supported_schemes;
+use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
+use crate::handshake::{Action, Epochs, Established, Outbox, Question};
+use crate::identity::proof::{ChainVerified, SignatureVerified};
+use crate::identity::{PeerIdentity, verify_12};
+use crate::protocol::{
+    ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion, ReadSwitch, Side,
+    SignatureScheme,
+};
+use crate::secrets::schedule12::{MasterSecret, Randoms};
+use crate::secrets::traffic::RecordProtection;
+use crate::secrets::transcript::Transcript;
+use crate::wire::certificate_request::CertificateRequest;
+use crate::wire::handshake::InboundMessage;
+use crate::wire::key_exchange::{EcdhParams, ServerKeyExchange};
+use crate::wire::message::VERIFY_DATA_LEN;
+use crate::wire::signed::DigitallySigned;
+use pki_types::CertificateDer;
+use std::sync::Arc;
+
+/// What every state behind the ClientHello knows.
+pub(crate) struct Context {
+    pub(super) version: ProtocolVersion,
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) epochs: Epochs,
+    pub(super) suite: &'static Suite,
+    pub(super) group: NamedGroup,
+    pub(super) randoms: Randoms,
+    pub(super) extended_master_secret: bool,
+    pub(super) alpn: Option<Vec<u8>>,
+    pub(super) server_name: Option<String>,
+    pub(super) transcript: Transcript,
+}
+
+impl Context {
+    fn add(&mut self, inbound: &InboundMessage) {
+        self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
+    }
+}
+
+/// The server's private key has the word.
+pub(crate) struct ExpectSignature {
+    pub(super) context: Context,
+    pub(super) exchange: Exchange,
+    pub(super) params: EcdhParams,
+    pub(super) scheme: SignatureScheme,
+}
+
+impl ExpectSignature {
+    /// Sends the rest of the server's first flight.
+    pub(super) fn handle(
+        self: Box<Self>,
+        signature: Vec<u8>,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        let Self {
+            mut context,
+            exchange,
+            params,
+            scheme,
+        } = *self;
+        let current = context.epochs.current;
+        let signed = DigitallySigned { scheme, signature };
+        let mut body = Vec::with_capacity(256);
+        ServerKeyExchange { params, signed }.encode(&mut body);
+        outbox.send(
+            current,
+            HandshakeType::SERVER_KEY_EXCHANGE,
+            body,
+            &mut context.transcript,
+        )?;
+        let verifier = context.config.client_authentication.verifier().cloned();
+        if let Some(verifier) = &verifier {
+            let request = CertificateRequest {
+                certificate_types: vec![
+                    ClientCertificateType::ECDSA_SIGN,
+                    ClientCertificateType::RSA_SIGN,
+                ],
+                signature_algorithms: supported_schemes().collect(),
+                authorities: verifier.authorities(),
+            };
+            let mut body = Vec::new();
+            request.encode(&mut body);
+            outbox.send(
+                current,
+                HandshakeType::CERTIFICATE_REQUEST,
+                body,
+                &mut context.transcript,
+            )?;
+        } else {
+            context.transcript.forget_messages();
+        }
+        outbox.send(
+            current,
+            HandshakeType::SERVER_HELLO_DONE,
+            Vec::new(),
+            &mut context.transcript,
+        )?;
+        outbox.end_flight(FlightEnd::AwaitReply);
+        Ok(if verifier.is_some() {
+            State::ExpectCertificate(Box::new(ExpectCertificate { context, exchange }))
+        } else {
+            let client = Client::Anonymous;
+            State::ExpectClientKeyExchange(Box::new(ExpectClientKeyExchange {
+                context,
+                exchange,
+                client,
+            }))
+        })
+    }
+}
+
+/// The client was asked for a certificate.
+pub(crate) struct ExpectCertificate {
+    context: Context,
+    exchange: Exchange,
+}
+
+impl ExpectCertificate {
+    pub(super) const fn epochs(&self) -> Epochs {
+        self.context.epochs
+    }
+
+    pub(super) fn handle(
+        mut self: Box<Self>,
+        chain: Vec<CertificateDer<'static>>,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        self.context.add(inbound);
+        let Self {
+            mut context,
+            exchange,
+        } = *self;
+        if chain.is_empty() {
+            // RFC 5246 §7.4.6: the server decides whether a client without certificate is served.
+            if let ClientAuthentication::Required(_) = context.config.client_authentication {
+                return Err(PeerIncompatible::ClientCertificateRequired.into());
+            }
+            context.transcript.forget_messages();
+            let client = Client::Anonymous;
+            let next = ExpectClientKeyExchange {
+                context,
+                exchange,
+                client,
+            };
+            return Ok(State::ExpectClientKeyExchange(Box::new(next)));
+        }
+        let chain: Arc<[CertificateDer<'static>]> = chain.into();
+        outbox.push(Action::Ask(Question::VerifyClient {
+            chain: chain.clone(),
+        }));
+        Ok(State::ExpectClientVerified(Box::new(
+            ExpectClientVerified {
+                context,
+                exchange,
+                chain,
+            },
+        )))
+    }
+}
+
+/// The verifier of the configuration has the word.
+pub(crate) struct ExpectClientVerified {
+    context: Context,
+    exchange: Exchange,
+    chain: Arc<[CertificateDer<'static>]>,
+}
+
+impl ExpectClientVerified {
+    pub(super) fn handle(self: Box<Self>, verified: ChainVerified) -> State {
+        let Self {
+            context,
+            exchange,
+            chain,
+        } = *self;
+        let client = Client::Claims { chain, verified };
+        State::ExpectClientKeyExchange(Box::new(ExpectClientKeyExchange {
+            context,
+            exchange,
+            client,
+        }))
+    }
+}
+
+/// What the client has said of itself.
+enum Client {
+    /// Nothing, and nothing more will come.
+    Anonymous,
+    /// This trusted chain; the proof that the client holds its key is CertificateVerify.
+    Claims {
+        chain: Arc<[CertificateDer<'static>]>,
+        verified: ChainVerified,
+    },
+}
+
+/// The client's share is next.
+pub(crate) struct ExpectClientKeyExchange {
+    context: Context,
+    exchange: Exchange,
+    client: Client,
+}
+
+impl ExpectClientKeyExchange {
+    pub(super) const fn epochs(&self) -> Epochs {
+        self.context.epochs
+    }
+
+    pub(super) fn handle(
+        self: Box<Self>,
+        share: &[u8],
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        let Self {
+            mut context,
+            exchange,
+            client,
+        } = *self;
+        let secret = exchange.complete(share)?;
+        context.add(inbound);
+        let hash = context.suite.hash;
+        let master_secret = if context.extended_master_secret {
+            // RFC 7627 §4: the session hash ends with ClientKeyExchange.
+            MasterSecret::extended(hash, &secret, context.transcript.hash().as_ref())
+        } else {
+            MasterSecret::legacy(hash, &secret, &context.randoms)
+        };
+        if let Some(log) = &context.config.parameters.key_log {
+            log.log(
+                "CLIENT_RANDOM",
+                &context.randoms.client,
+                master_secret.expose(),
+            );
+        }
+        Ok(match client {
+            Client::Anonymous => arm(context, master_secret, Peer::Anonymous, outbox),
+            Client::Claims { chain, verified } => {
+                let next = ExpectCertificateVerify {
+                    context,
+                    master_secret,
+                    chain,
+                    verified,
+                };
+                State::ExpectCertificateVerify(Box::new(next))
+            }
+        })
+    }
+}
+
+/// The client must prove that it holds the key of its certificate. Its Finished is not readable before that:
+/// the read keys are armed behind this state only (D3).
+pub(crate) struct ExpectCertificateVerify {
+    context: Context,
+    master_secret: MasterSecret,
+    chain: Arc<[CertificateDer<'static>]>,
+    verified: ChainVerified,
+}
+
+impl ExpectCertificateVerify {
+    pub(super) const fn epochs(&self) -> Epochs {
+        self.context.epochs
+    }
+
+    pub(super) fn handle(
+        self: Box<Self>,
+        signed: &DigitallySigned,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        let Self {
+            mut context,
+            master_secret,
+            chain,
+            verified,
+        } = *self;
+        let leaf = chain.first().ok_or(CertificateError::Missing)?;
+        // RFC 5246 §7.4.8: over all messages before this one; the key's type need not be the suite's.
+        let signature = verify_12(leaf, None, context.transcript.messages(), signed)?;
+        context.add(inbound);
+        context.transcript.forget_messages();
+        let peer = Peer::Proved {
+            chain,
+            _verified: verified,
+            _signature: signature,
+        };
+        Ok(arm(context, master_secret, peer, outbox))
+    }
+}
+
+/// Who the client is, once everything about it was checked.
+enum Peer {
+    Anonymous,
+    Proved {
+        chain: Arc<[CertificateDer<'static>]>,
+        _verified: ChainVerified,
+        _signature: SignatureVerified,
+    },
+}
+
+/// Arms the read keys: only the client's Finished is missing.
+fn arm(context: Context, master_secret: MasterSecret, peer: Peer, outbox: &mut Outbox) -> State {
+    let [client, server] = master_secret.protections(context.suite, &context.randoms);
+    outbox.push(Action::InstallRead {
+        epoch: context.epochs.next,
+        protection: client,
+        when: ReadSwitch::OnChangeCipherSpec,
+    });
+    State::ExpectFinished(Box::new(ExpectFinished {
+        context,
+        master_secret,
+        peer,
+        write: server,
+    }))
+}
+
+/// Only the client's Finished is missing.
+pub(crate) struct ExpectFinished {
+    context: Context,
+    master_secret: MasterSecret,
+    peer: Peer,
+    write: RecordProtection,
+}
+
+impl ExpectFinished {
+    pub(super) const fn epochs(&self) -> Epochs {
+        self.context.epochs
+    }
+
+    /// Checks the client's Finished, answers with ChangeCipherSpec and Finished, and is done.
+    pub(super) fn handle(
+        self: Box<Self>,
+        verify_data: [u8; VERIFY_DATA_LEN],
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        let Self {
+            mut context,
+            master_secret,
+            peer,
+            write,
+        } = *self;
+        let finished = master_secret
+            .verify_finished(
+                Side::Client,
+                context.transcript.hash().as_ref(),
+                &verify_data,
+            )
+            .map_err(|_| PeerMisbehaved::BadFinished)?;
+        context.add(inbound);
+        let Epochs { current, next } = context.epochs;
+        outbox.push(Action::SendChangeCipherSpec { epoch: current });
+        outbox.push(Action::InstallWrite {
+            epoch: next,
+            protection: write,
+        });
+        let body = master_secret
+            .verify_data(Side::Server, context.transcript.hash().as_ref())
+            .to_vec();
+        outbox.send(next, HandshakeType::FINISHED, body, &mut context.transcript)?;
+        outbox.end_flight(FlightEnd::Final);
+        outbox.push(Action::RetireRead(current));
+        outbox.push(Action::Established(Box::new(Established {
+            version: context.version,
+            suite: context.suite,
+            group: context.group,
+            epoch: next,
+            randoms: context.randoms,
+            master_secret,
+            extended_master_secret: context.extended_master_secret,
+            peer_identity: match peer {
+                Peer::Anonymous => None,
+                Peer::Proved { chain, .. } => Some(PeerIdentity::Certificate(chain)),
+            },
+            alpn: context.alpn,
+            server_name: context.server_name,
+            _finished: finished,
+        })));
+        Ok(State::Complete)
+    }
+}

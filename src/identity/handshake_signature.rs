@@ -1,0 +1,41 @@
+//! Signatures that the peer makes during a handshake.
+
+use super::proof::SignatureVerified;
+use crate::crypto::sign::KeyKind;
+use crate::crypto::verify::{algorithms_12, is_rsa};
+use crate::error::{CertificateError, Error, PeerMisbehaved};
+use crate::wire::signed::DigitallySigned;
+use pki_types::CertificateDer;
+use webpki::EndEntityCert;
+
+/// Checks a signature of version 1.2 over `message` by the key of `leaf`.
+///
+/// # Errors
+///
+/// `SignedWithUnofferedScheme` if the scheme is not one that we offer or does not fit `kind`, the kind of key
+/// that the cipher suite demands; `BadSignature` if it does not verify; `BadEncoding` for a broken certificate.
+pub(crate) fn verify_12(
+    leaf: &CertificateDer<'_>,
+    kind: Option<KeyKind>,
+    message: &[u8],
+    signed: &DigitallySigned,
+) -> Result<SignatureVerified, Error> {
+    let algorithms = algorithms_12(signed.scheme);
+    let fits = kind.is_none_or(|kind| (kind == KeyKind::Rsa) == is_rsa(signed.scheme));
+    if algorithms.is_empty() || !fits {
+        return Err(PeerMisbehaved::SignedWithUnofferedScheme(signed.scheme).into());
+    }
+    let certificate = EndEntityCert::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
+    SignatureVerified::by(|| {
+        let verifies = |&algorithm: &&'static dyn pki_types::SignatureVerificationAlgorithm| {
+            certificate
+                .verify_signature(algorithm, message, &signed.signature)
+                .is_ok()
+        };
+        if algorithms.iter().any(verifies) {
+            Ok(())
+        } else {
+            Err(PeerMisbehaved::BadSignature.into())
+        }
+    })
+}

@@ -1,0 +1,189 @@
+//! Who the two ends are: credentials of this end, identities of the peer, and the verifiers between them.
+
+mod fingerprint;
+mod handshake_signature;
+pub(crate) mod proof;
+mod webpki;
+
+pub use fingerprint::{Fingerprint, PinnedFingerprint};
+pub(crate) use handshake_signature::verify_12;
+pub use webpki::{Roots, WebPkiClientVerifier, WebPkiServerVerifier};
+
+use crate::crypto::hash::HashAlgorithm;
+use crate::crypto::sign::SigningKey;
+use crate::error::{CertificateError, ConfigError};
+use pki_types::pem::PemObject as _;
+use pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What this end proves its identity with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Credential {
+    /// A certificate chain and the key of its first certificate.
+    Certificate(CertifiedKey),
+}
+
+/// A certificate chain with the private key of its first certificate.
+#[derive(Clone)]
+pub struct CertifiedKey {
+    chain: Arc<[CertificateDer<'static>]>,
+    key: Arc<SigningKey>,
+}
+
+impl CertifiedKey {
+    /// A chain, the own certificate first and each issuer behind it, with the key in DER.
+    ///
+    /// # Errors
+    ///
+    /// If the chain is empty or does not parse, if the key is of a kind that is not supported (ECDSA P-256 or
+    /// P-384, Ed25519, RSA of at least 2048 bits), or if it belongs to another certificate.
+    pub fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: &PrivateKeyDer<'_>,
+    ) -> Result<Self, ConfigError> {
+        let key = SigningKey::new(key)?;
+        let leaf = chain.first().ok_or(ConfigError::EmptyChain)?;
+        let parsed =
+            ::webpki::EndEntityCert::try_from(leaf).map_err(|_| ConfigError::BadCertificate)?;
+        // The key is the content of a BIT STRING that ends the SubjectPublicKeyInfo (RFC 5280 §4.1).
+        if !parsed.subject_public_key_info().ends_with(key.public_key()) {
+            return Err(ConfigError::KeyMismatch);
+        }
+        Ok(Self {
+            chain: chain.into(),
+            key: Arc::new(key),
+        })
+    }
+
+    /// Reads chain and key from PEM files.
+    ///
+    /// # Errors
+    ///
+    /// As [`CertifiedKey::new`], and if a file cannot be read or holds no PEM of the right kind.
+    pub fn from_pem_files(chain: &Path, key: &Path) -> Result<Self, ConfigError> {
+        let certificates = read_certificates(chain)?;
+        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+            ConfigError::Pem(format!("no private key in {}: {error}", key.display()))
+        })?;
+        Self::new(certificates, &key)
+    }
+
+    /// The chain, the own certificate first.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
+    pub(crate) fn key(&self) -> &Arc<SigningKey> {
+        &self.key
+    }
+}
+
+impl fmt::Debug for CertifiedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CertifiedKey")
+            .field("certificates", &self.chain.len())
+            .field("key", &self.key)
+            .finish()
+    }
+}
+
+/// Reads all certificates of a PEM file.
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let failed =
+        |error| ConfigError::Pem(format!("no certificates in {}: {error}", path.display()));
+    let certificates = CertificateDer::pem_file_iter(path)
+        .map_err(failed)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(failed)?;
+    if certificates.is_empty() {
+        return Err(ConfigError::Pem(format!(
+            "no certificates in {}",
+            path.display()
+        )));
+    }
+    Ok(certificates)
+}
+
+/// Who the peer has proved to be.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerIdentity {
+    /// The holder of the key of this chain's first certificate.
+    Certificate(Arc<[CertificateDer<'static>]>),
+}
+
+impl PeerIdentity {
+    /// The SHA-256 fingerprint of the peer's own certificate.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        let Self::Certificate(chain) = self;
+        chain.first().map(|leaf| Fingerprint::of(leaf))
+    }
+}
+
+impl fmt::Debug for PeerIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.fingerprint() {
+            Some(fingerprint) => write!(f, "PeerIdentity::Certificate({fingerprint})"),
+            None => f.write_str("PeerIdentity::Certificate(empty)"),
+        }
+    }
+}
+
+/// Decides whether a server is the one that is wanted.
+///
+/// Called once a handshake, with a chain of at least one certificate. The key exchange's signature is checked
+/// apart from this, so a verifier cannot forget it.
+pub trait VerifyServer: Send + Sync + fmt::Debug {
+    /// Accepts the chain for `name` at the wall-clock time `now`, or says why not.
+    ///
+    /// # Errors
+    ///
+    /// The reason; the handshake fails with the alert that belongs to it.
+    fn verify(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), CertificateError>;
+}
+
+/// Decides whether a client may be served.
+pub trait VerifyClient: Send + Sync + fmt::Debug {
+    /// Accepts the chain at the wall-clock time `now`, or says why not.
+    ///
+    /// # Errors
+    ///
+    /// The reason; the handshake fails with the alert that belongs to it.
+    fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), CertificateError>;
+
+    /// The DER names of trusted authorities, as a hint to clients that hold several certificates (RFC 5246 §7.4.4).
+    fn authorities(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+}
+
+/// Accepts every certificate: no protection against an active attacker. Only `dangerous()` hands it out.
+#[derive(Debug)]
+pub(crate) struct AcceptAnyServer;
+
+impl VerifyServer for AcceptAnyServer {
+    fn verify(
+        &self,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: UnixTime,
+    ) -> Result<(), CertificateError> {
+        tracing::warn!("a server certificate was accepted without any check");
+        Ok(())
+    }
+}
+
+/// The SHA-256 digest of `der`.
+fn sha256(der: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(HashAlgorithm::Sha256.digest(der).as_ref());
+    out
+}

@@ -1,0 +1,93 @@
+//! Batched datagram I/O: one system call for many datagrams where the kernel can do that (UDP_SEGMENT, UDP_GRO).
+
+use crate::connection::Transmit;
+use crate::protocol::{Ecn, Path};
+use bytes::BytesMut;
+use quinn_udp::{EcnCodepoint, RecvMeta, UdpSockRef, UdpSocketState};
+use std::io::{self, IoSliceMut};
+
+/// The most that one receive call returns: the kernel gathers at most 64 KiB.
+const MAX_RECEIVE: usize = 1 << 16;
+
+/// How much is allocated at a time. Received data keep alive the allocation that they lie in.
+const ARENA: usize = 4 * MAX_RECEIVE;
+
+/// Receives and sends on one socket.
+pub(super) struct Batch {
+    state: UdpSocketState,
+    /// Initialised memory for datagrams to come; what was received is split off its front.
+    arena: BytesMut,
+}
+
+impl Batch {
+    /// Sets the socket up: packet information, GRO, no fragmentation by the network.
+    pub(super) fn new(socket: UdpSockRef<'_>) -> io::Result<Self> {
+        Ok(Self {
+            state: UdpSocketState::new(socket)?,
+            arena: BytesMut::new(),
+        })
+    }
+
+    /// How many datagrams of equal size one call can send.
+    pub(super) fn max_segments(&self) -> usize {
+        self.state.max_gso_segments()
+    }
+
+    /// Receives what one call gives and hands each datagram to `take`.
+    pub(super) fn receive(
+        &mut self,
+        socket: UdpSockRef<'_>,
+        mut take: impl FnMut(Path, BytesMut),
+    ) -> io::Result<()> {
+        if self.arena.len() < MAX_RECEIVE {
+            // Reclaims the allocation if nothing that was received from it is still alive.
+            self.arena.reserve(ARENA);
+            self.arena.resize(ARENA, 0);
+        }
+        let mut meta = [RecvMeta::default()];
+        let count = self.state.recv(
+            socket,
+            &mut [IoSliceMut::new(&mut self.arena[..MAX_RECEIVE])],
+            &mut meta,
+        )?;
+        for meta in &meta[..count] {
+            let mut path = Path::new(meta.addr).with_ecn(meta.ecn.map(ecn_from));
+            if let Some(local) = meta.dst_ip {
+                path = path.with_local(local);
+            }
+            let mut rest = self.arena.split_to(meta.len);
+            // An empty datagram is no end of anything; it is simply nothing.
+            while !rest.is_empty() {
+                take(path, rest.split_to(meta.stride.clamp(1, rest.len())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what one call can.
+    pub(super) fn send(
+        &self,
+        socket: UdpSockRef<'_>,
+        transmit: &Transmit,
+        contents: &[u8],
+    ) -> io::Result<()> {
+        self.state.try_send(
+            socket,
+            &quinn_udp::Transmit {
+                destination: transmit.path.remote(),
+                ecn: None,
+                contents,
+                segment_size: transmit.segment_size,
+                src_ip: transmit.path.local(),
+            },
+        )
+    }
+}
+
+const fn ecn_from(codepoint: EcnCodepoint) -> Ecn {
+    match codepoint {
+        EcnCodepoint::Ect0 => Ecn::Ect0,
+        EcnCodepoint::Ect1 => Ecn::Ect1,
+        EcnCodepoint::Ce => Ecn::Ce,
+    }
+}

@@ -1,0 +1,8 @@
+//! Sockets: the endpoint over a real UDP socket in a mio loop.
+//!
+//! The only floor that reads the clock.
+
+mod batch;
+mod udp;
+
+pub use udp::{UdpEndpoint, UdpEvent};

@@ -1,0 +1,333 @@
+//! An endpoint on a `mio::net::UdpSocket`.
+
+use super::batch::Batch;
+use crate::config::ServerConfig;
+use crate::connection::Transmit;
+use crate::endpoint::{AssociationId, Endpoint, EndpointEvent, EndpointPolicy};
+use crate::error::{ConnectError, SendError};
+use crate::protocol::Path;
+use crate::record::Received;
+use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
+use quinn_udp::UdpSockRef;
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Many DTLS associations on one UDP socket, for a mio event loop.
+///
+/// Register it, wait for readiness no longer than [`UdpEndpoint::poll_timeout`], call [`UdpEndpoint::turn`] when
+/// the wait ends for whatever reason, then drain [`UdpEndpoint::poll_event`]. See `examples/dtls_echo_server.rs`.
+pub struct UdpEndpoint {
+    socket: UdpSocket,
+    batch: Batch,
+    endpoint: Endpoint,
+    registration: Option<Registration>,
+    /// Sealed datagrams that the socket would not take yet.
+    blocked: Option<Transmit>,
+    sending: Vec<u8>,
+    /// The budget of a turn ended before the socket was empty.
+    unfinished: bool,
+    events: VecDeque<UdpEvent>,
+    /// The address that the socket is connected to, if it is.
+    remote: Option<SocketAddr>,
+}
+
+struct Registration {
+    registry: Registry,
+    token: Token,
+    interest: Interest,
+}
+
+/// Something that befell the endpoint.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum UdpEvent {
+    /// An association has something to tell.
+    Association(AssociationId, EndpointEvent),
+    /// The network reports that datagrams do not arrive, for example `ECONNREFUSED`. Anybody can forge such a
+    /// report, so nothing has changed (RFC 6347 §4.2.8): timers go on, and the association may still come up.
+    Unreachable {
+        /// The peer, where the system tells.
+        remote: Option<SocketAddr>,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// How many receive calls one turn makes. The rest waits for the next turn, so that timers and other sources
+/// of the event loop have theirs.
+const RECEIVE_BUDGET: usize = 64;
+
+impl UdpEndpoint {
+    /// Binds a socket. With a server configuration it accepts; with or without one it can connect to many servers.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be bound or the system has no randomness.
+    pub fn bind(
+        local: SocketAddr,
+        policy: EndpointPolicy,
+        server: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Self> {
+        Self::from_socket(std::net::UdpSocket::bind(local)?, policy, server)
+    }
+
+    /// Binds a socket that talks to `remote` alone, for a client of one server: the system drops what comes from
+    /// elsewhere and reports unreachable peers ([`UdpEvent::Unreachable`]).
+    ///
+    /// # Errors
+    ///
+    /// If no socket can be had or the system has no randomness.
+    pub fn connected_to(remote: SocketAddr, policy: EndpointPolicy) -> io::Result<Self> {
+        let any: SocketAddr = if remote.is_ipv4() {
+            ([0, 0, 0, 0], 0).into()
+        } else {
+            ([0_u16; 8], 0).into()
+        };
+        let socket = std::net::UdpSocket::bind(any)?;
+        socket.connect(remote)?;
+        let mut endpoint = Self::from_socket(socket, policy, None)?;
+        endpoint.remote = Some(remote);
+        Ok(endpoint)
+    }
+
+    /// Uses a socket that was set up elsewhere. It is made non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// If the socket cannot be used or the system has no randomness.
+    pub fn from_socket(
+        socket: std::net::UdpSocket,
+        policy: EndpointPolicy,
+        server: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        enlarge_buffers(&socket);
+        let socket = UdpSocket::from_std(socket);
+        let batch = Batch::new(UdpSockRef::from(&socket))?;
+        let endpoint = Endpoint::new(policy, server, Instant::now()).map_err(io::Error::other)?;
+        Ok(Self {
+            socket,
+            batch,
+            endpoint,
+            registration: None,
+            blocked: None,
+            sending: Vec::new(),
+            unfinished: false,
+            events: VecDeque::new(),
+            remote: None,
+        })
+    }
+
+    /// Registers the socket for reading. Interest in writing is added only while datagrams wait for room.
+    ///
+    /// # Errors
+    ///
+    /// As `mio::Registry::register`.
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let registry = registry.try_clone()?;
+        let interest = Interest::READABLE;
+        registry.register(&mut self.socket, token, interest)?;
+        self.registration = Some(Registration {
+            registry,
+            token,
+            interest,
+        });
+        Ok(())
+    }
+
+    /// Does everything that can be done now: receives until the socket is empty or a budget is used up, fires
+    /// timers, sends what waits. Call it when the socket is ready, when the poll timed out, and after commands.
+    ///
+    /// # Errors
+    ///
+    /// Only if the socket itself is unusable. What single datagrams meet with is an event.
+    pub fn turn(&mut self) -> io::Result<()> {
+        self.receive()?;
+        self.endpoint.handle_timeout(Instant::now());
+        self.flush()?;
+        while let Some((id, event)) = self.endpoint.poll_event() {
+            self.events.push_back(UdpEvent::Association(id, event));
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        self.unfinished = false;
+        for _ in 0..RECEIVE_BUDGET {
+            let now = Instant::now();
+            let endpoint = &mut self.endpoint;
+            let take = |path, datagram| endpoint.handle_datagram(now, path, datagram);
+            match self.batch.receive(UdpSockRef::from(&self.socket), take) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_network_report(&error) => self.unreachable(self.remote, error),
+                Err(error) => return Err(error),
+            }
+        }
+        self.unfinished = true;
+        Ok(())
+    }
+
+    /// Sends until nothing waits or the socket is full.
+    fn flush(&mut self) -> io::Result<()> {
+        loop {
+            let transmit = match self.blocked.take() {
+                Some(transmit) => transmit,
+                None => {
+                    self.sending.clear();
+                    let max = self.batch.max_segments();
+                    match self
+                        .endpoint
+                        .poll_transmit(Instant::now(), max, &mut self.sending)
+                    {
+                        Some(transmit) => transmit,
+                        None => return self.want(Interest::READABLE),
+                    }
+                }
+            };
+            match self
+                .batch
+                .send(UdpSockRef::from(&self.socket), &transmit, &self.sending)
+            {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.blocked = Some(transmit);
+                    return self.want(Interest::READABLE | Interest::WRITABLE);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    self.blocked = Some(transmit)
+                }
+                // Over UDP a datagram that could not be sent is a datagram that was lost.
+                Err(error) => self.unreachable(Some(transmit.path.remote()), error),
+            }
+        }
+    }
+
+    fn want(&mut self, interest: Interest) -> io::Result<()> {
+        match &mut self.registration {
+            Some(registration) if registration.interest != interest => {
+                registration.interest = interest;
+                registration
+                    .registry
+                    .reregister(&mut self.socket, registration.token, interest)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn unreachable(&mut self, remote: Option<SocketAddr>, error: io::Error) {
+        // One report at a time is enough to act upon; a flood of them must not fill the memory.
+        if self.events.len() < MAX_REPORTS {
+            self.events
+                .push_back(UdpEvent::Unreachable { remote, error });
+        }
+    }
+
+    /// The next event, until there is none.
+    pub fn poll_event(&mut self) -> Option<UdpEvent> {
+        self.events.pop_front()
+    }
+
+    /// How long to wait for readiness at most before the next [`UdpEndpoint::turn`]; `None` for ever.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        if self.unfinished {
+            return Some(Duration::ZERO);
+        }
+        self.endpoint
+            .poll_timeout()
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Starts an association with the server at `remote`, which must prove to be `server`. Call
+    /// [`UdpEndpoint::turn`] afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::connect`].
+    pub fn connect(
+        &mut self,
+        config: Arc<crate::config::ClientConfig>,
+        server: pki_types::ServerName<'static>,
+        remote: SocketAddr,
+    ) -> Result<AssociationId, ConnectError> {
+        self.endpoint
+            .connect(Instant::now(), config, server, Path::new(remote))
+    }
+
+    /// Sends `data` as one datagram with the next [`UdpEndpoint::turn`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::send`].
+    pub fn send(&mut self, id: AssociationId, data: &[u8]) -> Result<(), SendError> {
+        self.endpoint.send(Instant::now(), id, data)
+    }
+
+    /// The next datagram from the peer of `id`.
+    pub fn recv(&mut self, id: AssociationId) -> Option<Received> {
+        self.endpoint.recv(id)
+    }
+
+    /// Closes an association with the next [`UdpEndpoint::turn`].
+    pub fn close(&mut self, id: AssociationId) {
+        self.endpoint.close(Instant::now(), id);
+    }
+
+    /// The endpoint itself, for its getters.
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The address that the socket is bound to.
+    ///
+    /// # Errors
+    ///
+    /// As `std::net::UdpSocket::local_addr`.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+impl std::fmt::Debug for UdpEndpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UdpEndpoint")
+            .field("socket", &self.socket)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many reports of the network wait at most.
+const MAX_REPORTS: usize = 1024;
+
+/// How large the system's buffers should be: a burst of some thousand datagrams. The system may give less.
+const SOCKET_BUFFER: usize = 4 << 20;
+
+fn enlarge_buffers(socket: &std::net::UdpSocket) {
+    let socket = socket2::SockRef::from(socket);
+    for result in [
+        socket.set_recv_buffer_size(SOCKET_BUFFER),
+        socket.set_send_buffer_size(SOCKET_BUFFER),
+    ] {
+        if let Err(error) = result {
+            tracing::debug!(%error, "the socket's buffers stay as they are");
+        }
+    }
+}
+
+/// Errors of a receive call that speak about an earlier datagram, not about the socket (I8).
+fn is_network_report(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+    )
+}

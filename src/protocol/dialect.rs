@@ -1,0 +1,36 @@
+//! What differs between TLS and DTLS inside the handshake, as data.
+//!
+//! The handshake engine reads the fields of a [`Dialect`] and never asks which transport it is on. A
+//! difference that cannot be written as a field here belongs below the seam, in `record/`.
+
+use super::version::ProtocolVersion;
+
+/// The differences between the two protocols that a handshake state can see.
+#[derive(Debug)]
+pub(crate) struct Dialect {
+    /// Version 1.2 on the wire (RFC 5246 §6.2.1; RFC 6347 §4.1).
+    pub(crate) version_12: ProtocolVersion,
+    /// Whether a ClientHello of this version can be answered with 1.2: DTLS counts downwards, TLS upwards
+    /// (RFC 6347 §4.1, RFC 5246 §E.1).
+    pub(crate) reaches_12: fn(ProtocolVersion) -> bool,
+    /// How a message enters the transcript at 1.2: DTLS hashes the twelve-byte header of the unfragmented
+    /// message (RFC 6347 §4.2.6).
+    pub(crate) transcript_header_12: HeaderForm,
+    /// Whether ClientHello has a cookie field and HelloVerifyRequest exists (RFC 6347 §4.2.1).
+    pub(crate) hello_cookie: bool,
+}
+
+/// The form of a handshake message's header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum HeaderForm {
+    /// Type, length, message_seq, fragment_offset, fragment_length (RFC 6347 §4.2.2).
+    Datagram,
+}
+
+/// DTLS, over datagrams.
+pub(crate) static DTLS: Dialect = Dialect {
+    version_12: ProtocolVersion::DTLS12,
+    reaches_12: |version| version.0 >> 8 == 0xfe && version.0 <= ProtocolVersion::DTLS12.0,
+    transcript_header_12: HeaderForm::Datagram,
+    hello_cookie: true,
+};

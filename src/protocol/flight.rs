@@ -1,0 +1,21 @@
+//! Words that the handshake engine and the record layers share about flights and key switches.
+
+/// Names a flight of handshake messages within one association.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct FlightId(pub(crate) u32);
+
+/// What ends a flight, and so who is responsible for repeating it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FlightEnd {
+    /// The peer must answer: a timer repeats the flight until the engine goes on (RFC 6347 §4.2.4).
+    AwaitReply,
+    /// Nothing follows: the flight is repeated only when the peer repeats its own last one (RFC 6347 §4.2.4).
+    Final,
+}
+
+/// When newly installed read keys begin to count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ReadSwitch {
+    /// At the peer's ChangeCipherSpec. Over datagrams the epoch in each record says the same thing.
+    OnChangeCipherSpec,
+}

@@ -1,0 +1,27 @@
+//! Vocabulary that every floor speaks: protocol numbers, versions, epochs, sides and dialects.
+//!
+//! Nothing here has behaviour beyond arithmetic that refuses to wrap. Read [`dialect`] first: it lists
+//! everything in which TLS and DTLS differ inside the handshake.
+
+pub(crate) mod alert;
+pub(crate) mod dialect;
+pub(crate) mod epoch;
+pub(crate) mod flight;
+pub(crate) mod numbers;
+pub(crate) mod path;
+pub(crate) mod side;
+pub(crate) mod version;
+
+pub use alert::{Alert, AlertDescription, AlertLevel};
+pub(crate) use dialect::Dialect;
+pub use epoch::Epoch;
+pub(crate) use epoch::{MessageSeq, RecordNumber};
+pub(crate) use flight::{FlightEnd, FlightId, ReadSwitch};
+pub use numbers::{CipherSuite, NamedGroup, SignatureScheme};
+pub(crate) use numbers::{
+    ClientCertificateType, CompressionMethod, ContentType, CurveType, ExtensionType, HandshakeType,
+    PointFormat, ServerNameType,
+};
+pub use path::{Ecn, Path};
+pub use side::Side;
+pub use version::ProtocolVersion;

@@ -1,0 +1,216 @@
+//! Code points of the IANA registries, as newtypes: an unknown value passes through unchanged.
+
+use std::fmt;
+
+/// Defines a wire number: a newtype over an integer, its known values, and their names for display.
+macro_rules! wire_number {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident($repr:ty) { $($(#[$item:meta])* $konst:ident = $value:expr, $text:expr;)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $vis struct $name(pub $repr);
+
+        #[allow(dead_code, reason = "a registry is listed whole, whatever part of it is in use")]
+        impl $name {
+            $($(#[$item])* $vis const $konst: Self = Self($value);)*
+
+            /// Every value that has a name here.
+            pub(crate) const NAMED: &'static [(Self, &'static str)] = &[$((Self::$konst, $text)),*];
+
+            /// The registry's name of this value, if it is listed here.
+            $vis fn name(self) -> Option<&'static str> {
+                Self::NAMED.iter().find(|(value, _)| *value == self).map(|(_, name)| *name)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.name() {
+                    Some(name) => f.write_str(name),
+                    None => write!(f, "{}({:#x})", stringify!($name), self.0),
+                }
+            }
+        }
+    };
+}
+pub(crate) use wire_number;
+
+wire_number! {
+    /// The type of a record (RFC 5246 §6.2.1).
+    pub(crate) struct ContentType(u8) {
+        /// RFC 5246 §7.1.
+        CHANGE_CIPHER_SPEC = 20, "change_cipher_spec";
+        /// RFC 5246 §7.2.
+        ALERT = 21, "alert";
+        /// RFC 5246 §7.4.
+        HANDSHAKE = 22, "handshake";
+        /// RFC 5246 §10.
+        APPLICATION_DATA = 23, "application_data";
+    }
+}
+
+wire_number! {
+    /// The type of a handshake message (RFC 5246 §7.4, RFC 6347 §4.3.2).
+    pub(crate) struct HandshakeType(u8) {
+        /// RFC 5246 §7.4.1.1.
+        HELLO_REQUEST = 0, "hello_request";
+        /// RFC 5246 §7.4.1.2.
+        CLIENT_HELLO = 1, "client_hello";
+        /// RFC 5246 §7.4.1.3.
+        SERVER_HELLO = 2, "server_hello";
+        /// RFC 6347 §4.2.1.
+        HELLO_VERIFY_REQUEST = 3, "hello_verify_request";
+        /// RFC 5077 §3.3.
+        NEW_SESSION_TICKET = 4, "new_session_ticket";
+        /// RFC 5246 §7.4.2.
+        CERTIFICATE = 11, "certificate";
+        /// RFC 5246 §7.4.3.
+        SERVER_KEY_EXCHANGE = 12, "server_key_exchange";
+        /// RFC 5246 §7.4.4.
+        CERTIFICATE_REQUEST = 13, "certificate_request";
+        /// RFC 5246 §7.4.5.
+        SERVER_HELLO_DONE = 14, "server_hello_done";
+        /// RFC 5246 §7.4.8.
+        CERTIFICATE_VERIFY = 15, "certificate_verify";
+        /// RFC 5246 §7.4.7.
+        CLIENT_KEY_EXCHANGE = 16, "client_key_exchange";
+        /// RFC 5246 §7.4.9.
+        FINISHED = 20, "finished";
+    }
+}
+
+wire_number! {
+    /// A cipher suite (RFC 5246 §7.4.1.2).
+    pub struct CipherSuite(u16) {
+        /// RFC 5289 §3.2.
+        TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 = 0xc02b, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
+        /// RFC 5289 §3.2.
+        TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 = 0xc02c, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384";
+        /// RFC 5289 §3.2.
+        TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 = 0xc02f, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
+        /// RFC 5289 §3.2.
+        TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 = 0xc030, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384";
+        /// RFC 7905 §2.
+        TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 = 0xcca8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256";
+        /// RFC 7905 §2.
+        TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 = 0xcca9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
+        /// Not a suite: a signal that the client understands RFC 5746 (§3.3).
+        TLS_EMPTY_RENEGOTIATION_INFO_SCSV = 0x00ff, "TLS_EMPTY_RENEGOTIATION_INFO_SCSV";
+    }
+}
+
+wire_number! {
+    /// A group for the key exchange (RFC 8422 §5.1.1).
+    pub struct NamedGroup(u16) {
+        /// NIST P-256.
+        SECP256R1 = 23, "secp256r1";
+        /// NIST P-384.
+        SECP384R1 = 24, "secp384r1";
+        /// Curve25519 (RFC 7748).
+        X25519 = 29, "x25519";
+    }
+}
+
+wire_number! {
+    /// A signature algorithm with its hash (RFC 5246 §7.4.1.4.1, values as named in RFC 8446 §4.2.3).
+    ///
+    /// At version 1.2 the ECDSA values name a hash only; the curve is the certificate's.
+    pub struct SignatureScheme(u16) {
+        /// RSASSA-PKCS1-v1_5 with SHA-256.
+        RSA_PKCS1_SHA256 = 0x0401, "rsa_pkcs1_sha256";
+        /// RSASSA-PKCS1-v1_5 with SHA-384.
+        RSA_PKCS1_SHA384 = 0x0501, "rsa_pkcs1_sha384";
+        /// RSASSA-PKCS1-v1_5 with SHA-512.
+        RSA_PKCS1_SHA512 = 0x0601, "rsa_pkcs1_sha512";
+        /// ECDSA with SHA-256.
+        ECDSA_SECP256R1_SHA256 = 0x0403, "ecdsa_secp256r1_sha256";
+        /// ECDSA with SHA-384.
+        ECDSA_SECP384R1_SHA384 = 0x0503, "ecdsa_secp384r1_sha384";
+        /// RSASSA-PSS with SHA-256 and a plain RSA key.
+        RSA_PSS_RSAE_SHA256 = 0x0804, "rsa_pss_rsae_sha256";
+        /// RSASSA-PSS with SHA-384 and a plain RSA key.
+        RSA_PSS_RSAE_SHA384 = 0x0805, "rsa_pss_rsae_sha384";
+        /// RSASSA-PSS with SHA-512 and a plain RSA key.
+        RSA_PSS_RSAE_SHA512 = 0x0806, "rsa_pss_rsae_sha512";
+        /// Ed25519 (RFC 8422 §5.1.3).
+        ED25519 = 0x0807, "ed25519";
+    }
+}
+
+wire_number! {
+    /// The type of a hello extension.
+    pub(crate) struct ExtensionType(u16) {
+        /// RFC 6066 §3.
+        SERVER_NAME = 0, "server_name";
+        /// RFC 8422 §5.1.1.
+        SUPPORTED_GROUPS = 10, "supported_groups";
+        /// RFC 8422 §5.1.2.
+        EC_POINT_FORMATS = 11, "ec_point_formats";
+        /// RFC 5246 §7.4.1.4.1.
+        SIGNATURE_ALGORITHMS = 13, "signature_algorithms";
+        /// RFC 7301 §3.1.
+        ALPN = 16, "application_layer_protocol_negotiation";
+        /// RFC 7627 §5.1.
+        EXTENDED_MASTER_SECRET = 23, "extended_master_secret";
+        /// RFC 5746 §3.2.
+        RENEGOTIATION_INFO = 0xff01, "renegotiation_info";
+    }
+}
+
+wire_number! {
+    /// A compression method; only `NULL` is ever used (RFC 9325 §3.3).
+    pub(crate) struct CompressionMethod(u8) {
+        /// No compression.
+        NULL = 0, "null";
+    }
+}
+
+wire_number! {
+    /// The kind of certificate that a server asks of a client (RFC 5246 §7.4.4, RFC 8422 §5.5).
+    pub(crate) struct ClientCertificateType(u8) {
+        /// A certificate with an RSA key.
+        RSA_SIGN = 1, "rsa_sign";
+        /// A certificate with an ECDSA or EdDSA key.
+        ECDSA_SIGN = 64, "ecdsa_sign";
+    }
+}
+
+wire_number! {
+    /// How the curve of a ServerKeyExchange is described (RFC 8422 §5.4).
+    pub(crate) struct CurveType(u8) {
+        /// By its number in the registry of groups.
+        NAMED_CURVE = 3, "named_curve";
+    }
+}
+
+wire_number! {
+    /// How a point is written (RFC 8422 §5.1.2).
+    pub(crate) struct PointFormat(u8) {
+        /// The only form that RFC 8422 leaves.
+        UNCOMPRESSED = 0, "uncompressed";
+    }
+}
+
+wire_number! {
+    /// The kind of a name in the server_name extension (RFC 6066 §3).
+    pub(crate) struct ServerNameType(u8) {
+        /// A DNS host name.
+        HOST_NAME = 0, "host_name";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_values_pass_through_and_print_their_number() {
+        assert_eq!(NamedGroup(0x11ec).to_string(), "NamedGroup(0x11ec)");
+        assert_eq!(NamedGroup::X25519.to_string(), "x25519");
+    }
+}

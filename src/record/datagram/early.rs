@@ -1,0 +1,55 @@
+//! Records of the next epoch that overtook the messages which bring its keys (RFC 6347 §4.1).
+
+use crate::protocol::{Epoch, Path};
+use crate::wire::record_dtls::RecordHeader;
+use bytes::BytesMut;
+use std::collections::VecDeque;
+
+/// How many records are kept. A flight that overtakes another has fewer.
+pub(super) const MAX_RECORDS: usize = 8;
+
+/// How many bytes they may have together: eight datagrams of an Ethernet.
+const MAX_BYTES: usize = MAX_RECORDS * 1500;
+
+/// A whole record, in memory of its own so that it pins no datagram.
+pub(super) struct EarlyRecord {
+    pub(super) header: RecordHeader,
+    pub(super) bytes: BytesMut,
+    pub(super) path: Path,
+}
+
+/// The records that wait. Nothing in them has authenticated, so they are few and small (B1).
+#[derive(Default)]
+pub(super) struct EarlyRecords {
+    records: VecDeque<EarlyRecord>,
+}
+
+impl EarlyRecords {
+    /// Keeps a copy; `false` if there is no room.
+    pub(super) fn keep(&mut self, header: RecordHeader, bytes: &[u8], path: Path) -> bool {
+        let used: usize = self.records.iter().map(|record| record.bytes.len()).sum();
+        if self.records.len() >= MAX_RECORDS || used + bytes.len() > MAX_BYTES {
+            return false;
+        }
+        self.records.push_back(EarlyRecord {
+            header,
+            bytes: BytesMut::from(bytes),
+            path,
+        });
+        true
+    }
+
+    /// Takes the first record of `epoch`, whose keys are here now.
+    pub(super) fn take(&mut self, epoch: Epoch) -> Option<EarlyRecord> {
+        if self.records.front()?.header.number.epoch == epoch {
+            self.records.pop_front()
+        } else {
+            None
+        }
+    }
+
+    /// Drops everything.
+    pub(super) fn clear(&mut self) {
+        self.records = VecDeque::new();
+    }
+}

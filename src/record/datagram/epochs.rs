@@ -1,0 +1,245 @@
+//! The epochs that can be read and written at this moment.
+//!
+//! ```text
+//!  reading:  previous (for a while) │ current │ next, armed while a handshake runs
+//!  writing:  those that a retained flight needs │ current
+//! ```
+
+use super::replay::ReplayWindow;
+use crate::protocol::{Epoch, RecordNumber};
+use crate::record::protection::{Opener, Sealer};
+use crate::secrets::traffic::RecordProtection;
+
+/// One epoch that can be read.
+pub(super) struct ReadEpoch {
+    pub(super) epoch: Epoch,
+    /// What opens its records.
+    pub(super) protection: Reading,
+}
+
+/// How an epoch is read.
+pub(super) enum Reading {
+    /// Without protection: nothing in it proves anything, so there is no window that a stranger could move.
+    Plaintext,
+    /// With keys.
+    Protected(Protected),
+}
+
+/// The keys of an epoch with what must be remembered for them.
+pub(super) struct Protected {
+    pub(super) opener: Opener,
+    pub(super) window: ReplayWindow,
+    /// Records that failed to authenticate (RFC 9325 §4.4).
+    pub(super) forgeries: u64,
+}
+
+/// The epochs that can be read, in rising order; at most three.
+pub(super) struct ReadEpochs {
+    epochs: Vec<Box<ReadEpoch>>,
+}
+
+impl ReadEpochs {
+    /// Only plaintext.
+    pub(super) fn plaintext() -> Self {
+        let first = ReadEpoch {
+            epoch: Epoch::PLAINTEXT,
+            protection: Reading::Plaintext,
+        };
+        Self {
+            epochs: vec![Box::new(first)],
+        }
+    }
+
+    /// The epoch, if it can be read. The newest is looked at first: most records are in it.
+    #[inline]
+    pub(super) fn find(&mut self, epoch: Epoch) -> Option<&mut ReadEpoch> {
+        self.epochs
+            .iter_mut()
+            .rev()
+            .find(|known| known.epoch == epoch)
+            .map(Box::as_mut)
+    }
+
+    /// Whether the epoch can be read.
+    pub(super) fn contains(&self, epoch: Epoch) -> bool {
+        self.epochs.iter().any(|known| known.epoch == epoch)
+    }
+
+    /// The newest epoch that can be read.
+    pub(super) fn newest(&self) -> Option<Epoch> {
+        self.epochs.last().map(|known| known.epoch)
+    }
+
+    /// Whether any epoch with keys can be read.
+    pub(super) fn any_protected(&self) -> bool {
+        self.epochs
+            .iter()
+            .any(|known| matches!(known.protection, Reading::Protected(_)))
+    }
+
+    /// Adds the next epoch.
+    pub(super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
+        let protected = Protected {
+            opener: Opener::new(protection),
+            window: ReplayWindow::default(),
+            forgeries: 0,
+        };
+        self.epochs.push(Box::new(ReadEpoch {
+            epoch,
+            protection: Reading::Protected(protected),
+        }));
+    }
+
+    /// Drops one epoch.
+    pub(super) fn remove(&mut self, epoch: Epoch) {
+        self.epochs.retain(|known| known.epoch != epoch);
+        self.epochs.shrink_to_fit();
+    }
+}
+
+/// One epoch that can be written: its keys and its next sequence number belong together for ever.
+pub(super) struct WriteEpoch {
+    pub(super) epoch: Epoch,
+    /// `None` for plaintext.
+    pub(super) sealer: Option<Sealer>,
+    next_sequence: u64,
+    limit: u64,
+}
+
+impl WriteEpoch {
+    /// Takes the next record number; `None` when the sequence or the key is used up (RFC 6347 §4.1, RFC 9325 §4.4).
+    #[inline]
+    pub(super) const fn next_number(&mut self) -> Option<RecordNumber> {
+        if self.next_sequence >= self.limit {
+            return None;
+        }
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        Some(RecordNumber {
+            epoch: self.epoch,
+            sequence,
+        })
+    }
+
+    /// How many more records can be written.
+    pub(super) const fn remaining(&self) -> u64 {
+        self.limit - self.next_sequence
+    }
+}
+
+/// The epochs that can be written, in rising order; the last one is current.
+pub(super) struct WriteEpochs {
+    epochs: Vec<Box<WriteEpoch>>,
+}
+
+impl WriteEpochs {
+    /// Only plaintext, from `first_sequence` on.
+    pub(super) fn plaintext(first_sequence: u64) -> Self {
+        let first = WriteEpoch {
+            epoch: Epoch::PLAINTEXT,
+            sealer: None,
+            next_sequence: first_sequence,
+            limit: RecordNumber::LIMIT_48,
+        };
+        Self {
+            epochs: vec![Box::new(first)],
+        }
+    }
+
+    /// The epoch in which new records go out.
+    #[inline]
+    pub(super) fn current(&mut self) -> Option<&mut WriteEpoch> {
+        self.epochs.last_mut().map(Box::as_mut)
+    }
+
+    /// The number of the epoch in which new records go out.
+    pub(super) fn current_epoch(&self) -> Epoch {
+        self.epochs
+            .last()
+            .map_or(Epoch::PLAINTEXT, |known| known.epoch)
+    }
+
+    /// How many bytes a record of the current epoch is longer than what it protects.
+    pub(super) fn overhead(&self) -> Option<usize> {
+        self.epochs.last()?.sealer.as_ref().map(Sealer::overhead)
+    }
+
+    /// The epoch, if it can still be written.
+    pub(super) fn find(&mut self, epoch: Epoch) -> Option<&mut WriteEpoch> {
+        self.epochs
+            .iter_mut()
+            .find(|known| known.epoch == epoch)
+            .map(Box::as_mut)
+    }
+
+    /// Adds the next epoch and makes it current.
+    pub(super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
+        let sealer = Sealer::new(protection);
+        let limit = sealer.limit().min(RecordNumber::LIMIT_48);
+        self.epochs.push(Box::new(WriteEpoch {
+            epoch,
+            sealer: Some(sealer),
+            next_sequence: 0,
+            limit,
+        }));
+    }
+
+    /// Drops every epoch but the current one and those that `needed` names.
+    pub(super) fn retain(&mut self, needed: impl Fn(Epoch) -> bool) {
+        let current = self.current_epoch();
+        self.epochs
+            .retain(|known| known.epoch == current || needed(known.epoch));
+        self.epochs.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::aead::AeadAlgorithm;
+    use crate::secrets::traffic::TrafficKeys;
+
+    fn protection(aead: AeadAlgorithm) -> RecordProtection {
+        RecordProtection::new(TrafficKeys::new(aead, &vec![1; aead.key_len()], &[]))
+    }
+
+    /// B9: the last sequence number is used and never passed, whatever the key would allow.
+    #[test]
+    fn a_sequence_ends_instead_of_wrapping() {
+        let mut epochs = WriteEpochs::plaintext(RecordNumber::LIMIT_48 - 1);
+        let current = epochs.current().unwrap();
+        assert_eq!(
+            current.next_number().unwrap().sequence,
+            RecordNumber::LIMIT_48 - 1
+        );
+        assert_eq!(current.next_number(), None);
+
+        epochs.install(Epoch::new(1), &protection(AeadAlgorithm::ChaCha20Poly1305));
+        let current = epochs.current().unwrap();
+        current.next_sequence = RecordNumber::LIMIT_48 - 1;
+        assert!(current.next_number().is_some());
+        assert_eq!(current.next_number(), None);
+    }
+
+    /// RFC 9325 §4.4: a GCM key protects 2^24.5 records.
+    #[test]
+    fn a_gcm_key_ends_at_its_confidentiality_limit() {
+        let mut epochs = WriteEpochs::plaintext(0);
+        epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm));
+        let current = epochs.current().unwrap();
+        current.next_sequence = 23_726_565;
+        assert!(current.next_number().is_some());
+        assert_eq!(current.next_number(), None);
+    }
+
+    #[test]
+    fn a_write_epoch_lives_as_long_as_a_flight_needs_it() {
+        let mut epochs = WriteEpochs::plaintext(0);
+        epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm));
+        epochs.retain(|epoch| epoch == Epoch::PLAINTEXT);
+        assert!(epochs.find(Epoch::PLAINTEXT).is_some());
+        epochs.retain(|_| false);
+        assert!(epochs.find(Epoch::PLAINTEXT).is_none());
+        assert_eq!(epochs.current_epoch(), Epoch::new(1));
+    }
+}

@@ -1,0 +1,495 @@
+//! DTLS records (RFC 6347 §4.1) with everything that datagrams need: order, fragments, replay, retransmission.
+//!
+//! ```text
+//!   handle_datagram ─► records ─► epoch ─► replay? ─► open ─► window ─┬─► data ─────────────► Inbound
+//!                         │                                          ├─► alert ────────────► Inbound
+//!                         └─ next epoch, no keys yet ─► early        └─► fragments ─► slots ─► Inbound, in order
+//!
+//!   SendMessage … EndFlight ─► flight ─► packer ─► outgoing ─► poll_transmit
+//!                                ▲  timer, or a repeated Finished of the peer
+//! ```
+//!
+//! Nothing changes before a record has authenticated, but in the plaintext epoch, where nothing can.
+
+mod early;
+mod epochs;
+mod flight;
+mod inbound;
+mod outgoing;
+mod ranges;
+mod reassembly;
+mod replay;
+mod retransmit;
+
+use super::{Discard, GaveUp, Inbound, Layer, Records, Stats};
+use crate::config::DatagramPolicy;
+use crate::error::{Error, SendError};
+use crate::protocol::dialect::DTLS;
+use crate::protocol::{
+    Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
+    ProtocolVersion, ReadSwitch, Side,
+};
+use crate::secrets::traffic::RecordProtection;
+use crate::wire::record_dtls::{HEADER_LEN, MAX_PLAINTEXT_LEN, RecordHeader};
+use crate::wire::{alert, codec::Writer as _};
+use bytes::BytesMut;
+use early::EarlyRecords;
+use epochs::{ReadEpochs, WriteEpochs};
+use flight::Flight;
+use outgoing::Outgoing;
+use reassembly::{Reassembly, WINDOW};
+use retransmit::{Fired, Timer};
+use std::time::{Duration, Instant};
+
+/// How long what an old handshake left behind stays useful: twice the maximum segment lifetime of RFC 793
+/// (RFC 6347 §4.2.4).
+const TWICE_MSL: Duration = Duration::from_secs(240);
+
+/// The steps to which handshake flights shrink when nobody answers: IPv6's minimum less tunnels, IPv4's minimum.
+const SMALLER_MTUS: [usize; 2] = [1200, crate::config::MIN_HANDSHAKE_MTU];
+
+/// How many tries of one size go unanswered before the next smaller size is tried (RFC 6347 §4.1.1.1).
+const TRIES_A_SIZE: u32 = 2;
+
+/// The datagram record layer of one association.
+pub struct Datagram {
+    side: Side,
+    policy: DatagramPolicy,
+    path: Path,
+    /// The version in the header of outgoing records.
+    version: ProtocolVersion,
+    read: ReadEpochs,
+    write: WriteEpochs,
+    /// The datagram being taken apart, with the way it came and its whole length.
+    input: BytesMut,
+    input_path: Path,
+    input_len: usize,
+    early: EarlyRecords,
+    progress: Progress,
+    /// The flight under construction, or waiting for its answer.
+    flight: Option<Box<Flight>>,
+    flight_complete: bool,
+    timer: Timer,
+    handshake_mtu: usize,
+    /// The last flight of a handshake, kept to answer a peer that missed it.
+    retained: Option<Box<Retained>>,
+    /// When what the last handshake left behind is dropped.
+    retention: Option<Instant>,
+    outgoing: Outgoing,
+    disbelieved_alert: Option<Alert>,
+    stats: Box<Stats>,
+}
+
+/// Whether a handshake runs: it decides what a fragment belongs to.
+enum Progress {
+    /// Handshake H: its messages travel in `current`, but its Finished in the epoch after that.
+    Handshaking {
+        current: Epoch,
+        slots: Box<Reassembly>,
+        /// The first message of the handshake behind H, which overtook the Finished of H.
+        following: Option<Box<Reassembly>>,
+    },
+    /// No handshake; the last one ended in `epoch`.
+    Established {
+        epoch: Epoch,
+        /// The first message of the next handshake.
+        following: Option<Box<Reassembly>>,
+    },
+}
+
+/// A final flight (RFC 6347 §4.2.4).
+struct Retained {
+    flight: Flight,
+    /// The epoch of its Finished: data of the peer in it proves that the flight arrived.
+    epoch: Epoch,
+    /// When it was sent last, so that a flood of repeated Finished messages is not answered one by one.
+    sent: Instant,
+}
+
+impl Datagram {
+    /// A layer for one peer, whose plaintext records start at `record_sequence` and whose peer's messages at
+    /// `message_seq`.
+    pub(crate) fn new(
+        side: Side,
+        policy: &DatagramPolicy,
+        path: Path,
+        message_seq: MessageSeq,
+        record_sequence: u64,
+    ) -> Self {
+        let slots = Box::new(Reassembly::new(message_seq, WINDOW, policy.max_message));
+        Self {
+            side,
+            policy: policy.clone(),
+            path,
+            // RFC 6347 §4.1: what OpenSSL and others put there before the version is known; peers take both.
+            version: ProtocolVersion::DTLS10,
+            read: ReadEpochs::plaintext(),
+            write: WriteEpochs::plaintext(record_sequence),
+            input: BytesMut::new(),
+            input_path: path,
+            input_len: 0,
+            early: EarlyRecords::default(),
+            progress: Progress::Handshaking {
+                current: Epoch::PLAINTEXT,
+                slots,
+                following: None,
+            },
+            flight: None,
+            flight_complete: false,
+            timer: Timer::Idle,
+            handshake_mtu: policy.mtu,
+            retained: None,
+            retention: None,
+            outgoing: Outgoing::default(),
+            disbelieved_alert: None,
+            stats: Box::default(),
+        }
+    }
+
+    /// Gives the layer a datagram; what is in it comes out of [`Layer::next_inbound`].
+    #[inline]
+    pub(crate) fn receive(&mut self, path: Path, datagram: BytesMut) {
+        self.input_len = datagram.len();
+        self.input = datagram;
+        self.input_path = path;
+    }
+
+    /// Where this end sends to.
+    pub(crate) const fn path(&self) -> Path {
+        self.path
+    }
+
+    /// Hands out sealed datagrams: see `Connection::poll_transmit`.
+    #[inline]
+    pub(crate) fn poll_transmit(
+        &mut self,
+        max_datagrams: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<(usize, Option<usize>)> {
+        self.outgoing
+            .take(max_datagrams, out)
+            .map(|taken| (taken.len, taken.segment_size))
+    }
+
+    /// The most data that fits into one datagram; 0 before keys exist.
+    pub(crate) fn max_payload(&self) -> usize {
+        let overhead = self.write.overhead().unwrap_or(self.policy.mtu);
+        self.policy
+            .mtu
+            .saturating_sub(overhead)
+            .min(MAX_PLAINTEXT_LEN)
+    }
+
+    /// Changes the largest datagram of this association.
+    pub(crate) fn set_mtu(&mut self, mtu: usize) {
+        self.policy.mtu = mtu;
+        self.handshake_mtu = mtu;
+    }
+
+    /// The largest datagram of this association.
+    pub(crate) const fn policy(&self) -> &DatagramPolicy {
+        &self.policy
+    }
+
+    /// Whether sealed datagrams wait.
+    pub(crate) fn has_transmit(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Whether there are keys to read `epoch`.
+    pub(crate) fn can_read(&self, epoch: Epoch) -> bool {
+        self.read.contains(epoch)
+    }
+
+    /// How many bytes are held for the peer or on its behalf, beside the association itself.
+    pub(crate) fn buffered(&self) -> usize {
+        let slots = match &self.progress {
+            Progress::Handshaking { slots, .. } => slots.cost(),
+            Progress::Established { .. } => 0,
+        };
+        slots + self.outgoing.queued()
+    }
+
+    fn start_flight(&mut self) -> &mut Flight {
+        if self.flight_complete {
+            // RFC 6347 §4.2.4: the engine goes on, so the last flight was answered.
+            self.flight = None;
+            self.flight_complete = false;
+            self.timer = Timer::Idle;
+        }
+        self.flight.get_or_insert_default()
+    }
+
+    fn transmit(&mut self, flight: &Flight) {
+        self.stats.records_sent += flight.transmit(
+            self.handshake_mtu,
+            self.version,
+            &mut self.write,
+            &mut self.outgoing,
+        );
+    }
+
+    /// Answers a repeated Finished of the peer: it missed this end's final flight.
+    fn repeat_final_flight(&mut self, now: Instant) {
+        let Some(mut retained) = self.retained.take() else {
+            return;
+        };
+        // A quarter of the shortest timeout that the peer can have: more often only duplicates ask.
+        if now.saturating_duration_since(retained.sent) >= self.policy.initial_timeout / 4 {
+            retained.sent = now;
+            self.transmit(&retained.flight);
+            self.stats.flights_retransmitted += 1;
+        }
+        self.retained = Some(retained);
+    }
+
+    fn drop_retained(&mut self) {
+        self.retained = None;
+        self.prune_write_epochs();
+    }
+
+    /// A write epoch, keys and next number, lives as long as a flight has an item in it.
+    fn prune_write_epochs(&mut self) {
+        let flights = [
+            self.flight.as_deref(),
+            self.retained.as_ref().map(|retained| &retained.flight),
+        ];
+        self.write
+            .retain(|epoch| flights.iter().flatten().any(|flight| flight.uses(epoch)));
+    }
+
+    /// RFC 6347 §4.1.1.1: when tries go unanswered, the path may not carry datagrams of this size.
+    fn shrink_handshake_mtu(&mut self, attempt: u32) {
+        if attempt.is_multiple_of(TRIES_A_SIZE) {
+            let smaller = SMALLER_MTUS
+                .into_iter()
+                .find(|&mtu| mtu < self.handshake_mtu);
+            self.handshake_mtu = smaller.unwrap_or(self.handshake_mtu);
+        }
+    }
+
+    fn retransmit(&mut self, attempt: u32) {
+        if let Progress::Handshaking { slots, .. } = &mut self.progress {
+            slots.forget_disputed();
+        }
+        // I2: what was sealed but not yet taken is still on its way; sealing it twice would only pile up.
+        if !self.outgoing.is_empty() {
+            return;
+        }
+        self.shrink_handshake_mtu(attempt);
+        if let Some(flight) = self.flight.take() {
+            self.transmit(&flight);
+            self.stats.flights_retransmitted += 1;
+            self.flight = Some(flight);
+        }
+    }
+}
+
+impl Records for Datagram {}
+
+impl Layer for Datagram {
+    const DIALECT: &'static Dialect = &DTLS;
+
+    fn version_decided(&mut self, version: ProtocolVersion) {
+        self.version = version;
+    }
+
+    fn send_message(&mut self, epoch: Epoch, seq: MessageSeq, typ: HandshakeType, body: Vec<u8>) {
+        self.start_flight().push_message(epoch, seq, typ, body);
+    }
+
+    fn send_change_cipher_spec(&mut self, epoch: Epoch) {
+        self.start_flight().push_change_cipher_spec(epoch);
+    }
+
+    fn send_alert(&mut self, alert: Alert) {
+        let version = self.version;
+        let Some(write) = self.write.current() else {
+            return;
+        };
+        let Some(number) = write.next_number() else {
+            return;
+        };
+        let payload = alert::encode(alert);
+        let content_type = ContentType::ALERT;
+        match &write.sealer {
+            Some(sealer) => {
+                let out = self.outgoing.begin(sealer.overhead() + payload.len());
+                sealer.seal_12(number, content_type, version, &payload, out);
+            }
+            None => {
+                let header = RecordHeader {
+                    content_type,
+                    version,
+                    number,
+                    length: 2,
+                };
+                let out = self.outgoing.begin(HEADER_LEN + payload.len());
+                out.put(&header.encode());
+                out.put(&payload);
+            }
+        }
+        self.stats.records_sent += 1;
+    }
+
+    fn install_write(&mut self, epoch: Epoch, protection: RecordProtection) {
+        self.write.install(epoch, &protection);
+    }
+
+    fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {
+        match when {
+            // The epoch in each record says whether it lies behind the ChangeCipherSpec.
+            ReadSwitch::OnChangeCipherSpec => self.read.install(epoch, &protection),
+        }
+    }
+
+    fn retire_read(&mut self, _now: Instant, epoch: Epoch) {
+        // B6: once keys exist, nothing that is unprotected means anything.
+        if epoch == Epoch::PLAINTEXT {
+            self.read.remove(epoch);
+        }
+    }
+
+    fn end_flight(&mut self, now: Instant, id: FlightId, end: FlightEnd) {
+        let Some(flight) = self.flight.take() else {
+            return;
+        };
+        tracing::trace!(?id, ?end, "flight");
+        self.transmit(&flight);
+        match end {
+            FlightEnd::AwaitReply => {
+                self.flight = Some(flight);
+                self.flight_complete = true;
+                self.timer = Timer::start(now, &self.policy);
+            }
+            FlightEnd::Final => {
+                let epoch = self.write.current_epoch();
+                self.retained = Some(Box::new(Retained {
+                    flight: *flight,
+                    epoch,
+                    sent: now,
+                }));
+                self.timer = Timer::Idle;
+            }
+        }
+    }
+
+    fn established(&mut self, now: Instant, epoch: Epoch) {
+        self.retention = Some(now + TWICE_MSL);
+        self.timer = Timer::Idle;
+        self.flight = None;
+        self.flight_complete = false;
+        self.early.clear();
+        let following = match &mut self.progress {
+            Progress::Handshaking { following, .. } | Progress::Established { following, .. } => {
+                following.take()
+            }
+        };
+        self.progress = Progress::Established { epoch, following };
+        self.handshake_mtu = self.policy.mtu;
+        self.prune_write_epochs();
+    }
+
+    fn next_inbound(&mut self, now: Instant) -> Result<Option<Inbound>, Error> {
+        inbound::next(self, now)
+    }
+
+    fn refuse(&mut self, epoch: Epoch, seq: MessageSeq, why: Discard) -> bool {
+        if epoch != Epoch::PLAINTEXT {
+            return true;
+        }
+        // Anybody can send this: it is noise, and the message that belongs here may still come.
+        self.stats.discard(why);
+        if let Progress::Handshaking { slots, .. } = &mut self.progress {
+            slots.expect_again(seq);
+        }
+        false
+    }
+
+    #[inline]
+    fn send_data(&mut self, data: &[u8]) -> Result<(), SendError> {
+        let version = self.version;
+        let Some(write) = self.write.current() else {
+            return Err(SendError::NotConnected);
+        };
+        let Some(sealer) = &write.sealer else {
+            return Err(SendError::NotConnected);
+        };
+        let overhead = sealer.overhead();
+        let max = self
+            .policy
+            .mtu
+            .saturating_sub(overhead)
+            .min(MAX_PLAINTEXT_LEN);
+        if data.len() > max {
+            return Err(SendError::TooLarge { max });
+        }
+        let length = overhead + data.len();
+        if self.outgoing.queued() + length > self.policy.send_bytes {
+            return Err(SendError::Backlog);
+        }
+        // The last record of an epoch is kept for the alert that ends the association.
+        if write.remaining() <= 1 {
+            return Err(SendError::KeyExhausted);
+        }
+        let number = write.next_number().ok_or(SendError::KeyExhausted)?;
+        let Some(sealer) = &write.sealer else {
+            return Err(SendError::NotConnected);
+        };
+        let out = self.outgoing.begin(length);
+        sealer.seal_12(number, ContentType::APPLICATION_DATA, version, data, out);
+        self.stats.records_sent += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn poll_timeout(&self) -> Option<Instant> {
+        [self.timer.deadline(), self.retention]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), GaveUp> {
+        if self.retention.is_some_and(|until| until <= now) {
+            self.retention = None;
+            self.drop_retained();
+            self.outgoing.release();
+        }
+        match self.timer.fire(now, &self.policy) {
+            Fired::NotYet => {}
+            Fired::Retransmit { attempt } => self.retransmit(attempt),
+            Fired::GaveUp => return Err(GaveUp),
+        }
+        Ok(())
+    }
+
+    fn shut_down(&mut self) {
+        self.timer = Timer::Idle;
+        self.flight = None;
+        self.retained = None;
+        self.retention = None;
+        self.input = BytesMut::new();
+        self.early.clear();
+        self.progress = Progress::Established {
+            epoch: self.write.current_epoch(),
+            following: None,
+        };
+    }
+
+    fn retransmissions(&self) -> u32 {
+        self.timer.retransmissions()
+    }
+
+    fn disbelieved_alert(&self) -> Option<Alert> {
+        self.disbelieved_alert
+    }
+
+    fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn stats_mut(&mut self) -> &mut Stats {
+        &mut self.stats
+    }
+}

@@ -1,0 +1,162 @@
+//! The bytes of one message as they arrive: in any order, overlapping, in pieces of any size.
+
+/// Received ranges of a message, sorted, disjoint and never adjacent, with their bytes.
+#[derive(Default, Debug)]
+pub(crate) struct Ranges {
+    chunks: Vec<Chunk>,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    start: usize,
+    bytes: Vec<u8>,
+}
+
+impl Chunk {
+    fn end(&self) -> usize {
+        self.start + self.bytes.len()
+    }
+}
+
+/// A range repeats bytes that are here already, but with other values.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Conflict;
+
+/// What a chunk costs beside its bytes.
+const CHUNK_OVERHEAD: usize = size_of::<Chunk>();
+
+impl Ranges {
+    /// How much memory the ranges take, in bytes.
+    pub(crate) fn cost(&self) -> usize {
+        self.chunks
+            .iter()
+            .map(|chunk| chunk.bytes.len() + CHUNK_OVERHEAD)
+            .sum()
+    }
+
+    /// The most that adding `length` bytes can cost.
+    pub(crate) const fn cost_of(length: usize) -> usize {
+        length + CHUNK_OVERHEAD
+    }
+
+    /// Whether the ranges are one that covers everything up to `length`.
+    pub(crate) fn covers(&self, length: usize) -> bool {
+        match self.chunks.as_slice() {
+            [] => length == 0,
+            [chunk] => chunk.start == 0 && chunk.bytes.len() == length,
+            _ => false,
+        }
+    }
+
+    /// The bytes, if the ranges are one.
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        self.chunks
+            .pop()
+            .map(|chunk| chunk.bytes)
+            .unwrap_or_default()
+    }
+
+    /// Adds `data` at `start`. Bytes that are here already stay as they are (RFC 9147 §5.5).
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`] if they differ; nothing is added then.
+    pub(crate) fn insert(&mut self, start: usize, data: &[u8]) -> Result<(), Conflict> {
+        let end = start + data.len();
+        // The first chunk that touches or follows the new range, and the first that lies wholly behind it.
+        let first = self.chunks.partition_point(|chunk| chunk.end() < start);
+        let last = self.chunks.partition_point(|chunk| chunk.start <= end);
+        if self.chunks[first..last]
+            .iter()
+            .any(|chunk| differs(chunk, start, data))
+        {
+            return Err(Conflict);
+        }
+        let Some(head) = self.chunks.get(first).filter(|_| first < last) else {
+            self.chunks.insert(
+                first,
+                Chunk {
+                    start,
+                    bytes: data.to_vec(),
+                },
+            );
+            return Ok(());
+        };
+        // The usual case, pieces in order: the chunk before the new range grows.
+        if last - first == 1 && head.start <= start {
+            let have = head.end();
+            if let Some(head) = self.chunks.get_mut(first).filter(|_| have < end) {
+                head.bytes.extend_from_slice(&data[have - start..]);
+            }
+            return Ok(());
+        }
+        let merged_start = head.start.min(start);
+        let merged_end = self.chunks[last - 1].end().max(end);
+        let mut bytes = vec![0; merged_end - merged_start];
+        bytes[start - merged_start..end - merged_start].copy_from_slice(data);
+        for chunk in self.chunks.drain(first..last) {
+            let at = chunk.start - merged_start;
+            bytes[at..at + chunk.bytes.len()].copy_from_slice(&chunk.bytes);
+        }
+        self.chunks.insert(
+            first,
+            Chunk {
+                start: merged_start,
+                bytes,
+            },
+        );
+        Ok(())
+    }
+}
+
+/// Whether `chunk` and `data` at `start` overlap with different bytes.
+fn differs(chunk: &Chunk, start: usize, data: &[u8]) -> bool {
+    let from = chunk.start.max(start);
+    let to = chunk.end().min(start + data.len());
+    from < to && chunk.bytes[from - chunk.start..to - chunk.start] != data[from - start..to - start]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// A5, A19: any order, any overlap, any duplication gives back the message.
+        #[test]
+        fn any_covering_set_of_ranges_gives_back_the_message(
+            message in proptest::collection::vec(any::<u8>(), 1..200),
+            cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..80),
+        ) {
+            let mut ranges = Ranges::default();
+            for (a, b) in cuts {
+                let (a, b) = (a.index(message.len()), b.index(message.len()));
+                let (a, b) = (a.min(b), a.max(b) + 1);
+                prop_assert_eq!(ranges.insert(a, &message[a..b]), Ok(()));
+            }
+            let chunks = &ranges.chunks;
+            prop_assert!(chunks.windows(2).all(|pair| pair[0].end() < pair[1].start));
+            ranges.insert(0, &message).unwrap();
+            prop_assert!(ranges.covers(message.len()));
+            prop_assert_eq!(ranges.into_bytes(), message);
+        }
+    }
+
+    /// A11: the first copy of a byte wins, and a contradicting range adds nothing.
+    #[test]
+    fn a_range_that_contradicts_an_earlier_one_adds_nothing() {
+        let mut ranges = Ranges::default();
+        ranges.insert(2, b"cd").unwrap();
+        assert_eq!(ranges.insert(0, b"abX"), Err(Conflict));
+        assert_eq!(ranges.insert(3, b"de"), Ok(()));
+        assert_eq!(ranges.insert(0, b"ab"), Ok(()));
+        assert!(ranges.covers(5));
+        assert_eq!(ranges.into_bytes(), b"abcde");
+    }
+
+    #[test]
+    fn an_empty_message_is_covered_by_nothing() {
+        assert!(Ranges::default().covers(0));
+        assert!(!Ranges::default().covers(1));
+    }
+}

@@ -1,0 +1,345 @@
+//! Putting handshake messages together again (RFC 6347 §4.2.2, §4.2.3).
+
+use super::ranges::Ranges;
+use crate::protocol::{Epoch, HandshakeType, MessageSeq};
+use crate::record::Discard;
+use crate::wire::handshake::{FragmentHeader, InboundMessage};
+use std::collections::VecDeque;
+
+/// How many messages, counted from the expected one, are put together at a time. A flight has at most seven.
+pub(crate) const WINDOW: u16 = 7;
+
+/// The messages of one handshake as they arrive.
+///
+/// Memory grows with what has arrived, never with what a length field announces, and ends at twice the longest
+/// message that is allowed. When there is no room for the message that is expected next, later ones make it.
+#[derive(Debug)]
+pub(crate) struct Reassembly {
+    /// `None` behind the last number there is.
+    expected: Option<MessageSeq>,
+    slots: VecDeque<Option<Slot>>,
+    window: u16,
+    max_message: usize,
+}
+
+/// One message under construction.
+#[derive(Debug)]
+struct Slot {
+    epoch: Epoch,
+    typ: HandshakeType,
+    length: usize,
+    ranges: Ranges,
+    /// A fragment contradicted this slot: without keys nobody knows which of the two was honest.
+    disputed: bool,
+}
+
+impl Slot {
+    fn is_complete(&self) -> bool {
+        self.ranges.covers(self.length)
+    }
+}
+
+impl Reassembly {
+    /// Expects the message `first` and puts together `window` messages at a time, each at most `max_message` bytes.
+    pub(crate) const fn new(first: MessageSeq, window: u16, max_message: usize) -> Self {
+        Self {
+            expected: Some(first),
+            slots: VecDeque::new(),
+            window,
+            max_message,
+        }
+    }
+
+    /// Adds one fragment.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not added.
+    pub(crate) fn insert(
+        &mut self,
+        epoch: Epoch,
+        header: &FragmentHeader,
+        data: &[u8],
+    ) -> Result<(), Discard> {
+        let distance = self
+            .expected
+            .and_then(|expected| header.seq.distance_from(expected))
+            .ok_or(Discard::OldMessage)?;
+        if distance >= self.window {
+            return Err(Discard::MessageTooFarAhead);
+        }
+        let length = usize::try_from(header.length).unwrap_or(usize::MAX);
+        let start = usize::try_from(header.offset).unwrap_or(usize::MAX);
+        if length > self.max_message {
+            return Err(Discard::MessageTooLong);
+        }
+        // A4: an empty fragment says something only about an empty message.
+        if data.is_empty() && length > 0 {
+            return Err(Discard::BadFragment);
+        }
+        let index = usize::from(distance);
+        self.make_room(index, Ranges::cost_of(data.len()))?;
+        while self.slots.len() <= index {
+            self.slots.push_back(None);
+        }
+        let Some(entry) = self.slots.get_mut(index) else {
+            return Err(Discard::MessageTooFarAhead);
+        };
+        let whole = data.len() == length;
+        if let Some(slot) = entry {
+            if slot.is_complete() {
+                return Err(Discard::OldMessage);
+            }
+            if (slot.epoch, slot.typ, slot.length) != (epoch, header.typ, length) {
+                slot.disputed = true;
+                // A1, A2: the first announcement stands, unless the other is a whole message or was protected.
+                if !whole && epoch <= slot.epoch {
+                    return Err(Discard::ConflictingFragment);
+                }
+                *entry = None;
+            }
+        }
+        let slot = entry.get_or_insert_with(|| Slot {
+            epoch,
+            typ: header.typ,
+            length,
+            ranges: Ranges::default(),
+            disputed: false,
+        });
+        slot.ranges.insert(start, data).map_err(|_| {
+            slot.disputed = true;
+            Discard::ConflictingFragment
+        })
+    }
+
+    /// Makes sure that `cost` more bytes fit; the message that is expected next displaces the farthest ones.
+    fn make_room(&mut self, index: usize, cost: usize) -> Result<(), Discard> {
+        while self.cost() + cost > 2 * self.max_message {
+            match self.slots.iter().rposition(Option::is_some) {
+                Some(last) if index == 0 && last > 0 => self.slots.truncate(last),
+                _ => return Err(Discard::ReassemblyFull),
+            }
+        }
+        Ok(())
+    }
+
+    /// How much memory is in use, in bytes.
+    pub(crate) fn cost(&self) -> usize {
+        self.slots
+            .iter()
+            .flatten()
+            .map(|slot| slot.ranges.cost())
+            .sum()
+    }
+
+    /// Takes the expected message if it is complete.
+    pub(crate) fn pop(&mut self) -> Option<InboundMessage> {
+        let seq = self.expected?;
+        if !self.slots.front()?.as_ref()?.is_complete() {
+            return None;
+        }
+        let slot = self.slots.pop_front()??;
+        self.expected = seq.next();
+        Some(InboundMessage {
+            epoch: slot.epoch,
+            seq,
+            typ: slot.typ,
+            body: slot.ranges.into_bytes(),
+        })
+    }
+
+    /// Takes back the message that was popped last: it was not the right one, and the right one may still come.
+    pub(crate) fn expect_again(&mut self, seq: MessageSeq) {
+        self.expected = Some(seq);
+        self.slots.push_front(None);
+        self.slots.truncate(usize::from(self.window));
+    }
+
+    /// Forgets incomplete unprotected messages that were contradicted, so that a retransmission starts afresh.
+    pub(crate) fn forget_disputed(&mut self) {
+        for slot in &mut self.slots {
+            if slot
+                .as_ref()
+                .is_some_and(|slot| slot.disputed && slot.epoch == Epoch::PLAINTEXT)
+            {
+                *slot = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Epoch = Epoch::PLAINTEXT;
+    const MAX: usize = 4096;
+
+    fn fragment(seq: u16, length: u32, offset: u32, data: &[u8]) -> (FragmentHeader, Vec<u8>) {
+        let fragment_length = u32::try_from(data.len()).unwrap();
+        let typ = HandshakeType::CERTIFICATE;
+        (
+            FragmentHeader {
+                typ,
+                length,
+                seq: MessageSeq(seq),
+                offset,
+                fragment_length,
+            },
+            data.to_vec(),
+        )
+    }
+
+    fn add(
+        reassembly: &mut Reassembly,
+        (header, data): (FragmentHeader, Vec<u8>),
+    ) -> Result<(), Discard> {
+        reassembly.insert(PLAIN, &header, &data)
+    }
+
+    fn empty() -> Reassembly {
+        Reassembly::new(MessageSeq::FIRST, WINDOW, MAX)
+    }
+
+    #[test]
+    fn messages_come_out_in_order_whatever_order_they_came_in() {
+        let mut reassembly = empty();
+        add(&mut reassembly, fragment(1, 2, 0, b"xy")).unwrap();
+        assert_eq!(reassembly.pop(), None);
+        add(&mut reassembly, fragment(0, 3, 1, b"bc")).unwrap();
+        add(&mut reassembly, fragment(0, 3, 0, b"a")).unwrap();
+        assert_eq!(reassembly.pop().unwrap().body, b"abc");
+        assert_eq!(reassembly.pop().unwrap().body, b"xy");
+        assert_eq!(
+            add(&mut reassembly, fragment(1, 2, 0, b"xy")),
+            Err(Discard::OldMessage)
+        );
+        assert_eq!(reassembly.cost(), 0);
+    }
+
+    /// A1, A2.
+    #[test]
+    fn a_fragment_with_another_total_length_or_type_is_discarded() {
+        let mut reassembly = empty();
+        add(&mut reassembly, fragment(0, 100, 0, &[1; 50])).unwrap();
+        assert_eq!(
+            add(&mut reassembly, fragment(0, 4000, 50, &[1; 50])),
+            Err(Discard::ConflictingFragment)
+        );
+        let (mut header, data) = fragment(0, 100, 50, &[1; 50]);
+        header.typ = HandshakeType::SERVER_HELLO;
+        assert_eq!(
+            add(&mut reassembly, (header, data)),
+            Err(Discard::ConflictingFragment)
+        );
+        add(&mut reassembly, fragment(0, 100, 50, &[1; 50])).unwrap();
+        assert_eq!(reassembly.pop().unwrap().body, [1; 100]);
+    }
+
+    /// A forged announcement that came first must not keep the honest message out for ever.
+    #[test]
+    fn a_whole_message_displaces_an_incomplete_one_that_contradicts_it() {
+        let mut reassembly = empty();
+        add(&mut reassembly, fragment(0, 4000, 0, &[9; 5])).unwrap();
+        add(&mut reassembly, fragment(0, 3, 0, b"abc")).unwrap();
+        assert_eq!(reassembly.pop().unwrap().body, b"abc");
+
+        add(&mut reassembly, fragment(1, 4000, 0, &[9; 5])).unwrap();
+        assert!(add(&mut reassembly, fragment(1, 100, 0, &[1; 50])).is_err());
+        reassembly.forget_disputed();
+        add(&mut reassembly, fragment(1, 100, 0, &[1; 50])).unwrap();
+        add(&mut reassembly, fragment(1, 100, 50, &[1; 50])).unwrap();
+        assert!(reassembly.pop().is_some());
+    }
+
+    /// A3: a length field allocates nothing.
+    #[test]
+    fn announced_lengths_allocate_nothing() {
+        let mut reassembly = empty();
+        for seq in 0..WINDOW {
+            assert_eq!(
+                add(&mut reassembly, fragment(seq, 0xff_ffff, 0, b"x")),
+                Err(Discard::MessageTooLong)
+            );
+            add(&mut reassembly, fragment(seq, MAX as u32, 1000, b"x")).unwrap();
+        }
+        assert!(reassembly.cost() < 500);
+        let too_long = fragment(0, MAX as u32 + 1, 0, b"x");
+        assert_eq!(add(&mut reassembly, too_long), Err(Discard::MessageTooLong));
+    }
+
+    /// A4.
+    #[test]
+    fn empty_fragments_are_refused_but_empty_messages_are_not() {
+        let mut reassembly = empty();
+        for _ in 0..100_000 {
+            assert_eq!(
+                add(&mut reassembly, fragment(0, 5, 2, b"")),
+                Err(Discard::BadFragment)
+            );
+        }
+        add(&mut reassembly, fragment(0, 0, 0, b"")).unwrap();
+        assert_eq!(reassembly.pop().unwrap().body, b"");
+    }
+
+    /// A17: only seven messages, counted from the expected one, are looked at.
+    #[test]
+    fn messages_far_ahead_are_refused() {
+        let mut reassembly = empty();
+        for seq in WINDOW..u16::MAX {
+            assert_eq!(
+                add(&mut reassembly, fragment(seq, 1, 0, b"x")),
+                Err(Discard::MessageTooFarAhead)
+            );
+        }
+        assert_eq!(reassembly.cost(), 0);
+        add(&mut reassembly, fragment(WINDOW - 1, 1, 0, b"x")).unwrap();
+    }
+
+    /// C13: the budget holds in every order, and the expected message always finds room.
+    #[test]
+    fn later_messages_make_room_for_the_expected_one() {
+        let mut reassembly = empty();
+        let mut refused = 0;
+        for seq in 1..WINDOW {
+            for offset in (0..MAX as u32).step_by(512).rev() {
+                let data = [7; 512];
+                refused += usize::from(
+                    add(&mut reassembly, fragment(seq, MAX as u32, offset, &data)).is_err(),
+                );
+                assert!(reassembly.cost() <= 2 * MAX);
+            }
+        }
+        assert!(refused > 0);
+        for offset in (0..MAX as u32).step_by(512) {
+            add(&mut reassembly, fragment(0, MAX as u32, offset, &[8; 512])).unwrap();
+            assert!(reassembly.cost() <= 2 * MAX);
+        }
+        assert_eq!(reassembly.pop().unwrap().body, [8; MAX]);
+    }
+
+    #[test]
+    fn a_message_that_was_not_taken_can_come_again() {
+        let mut reassembly = empty();
+        add(&mut reassembly, fragment(1, 1, 0, b"n")).unwrap();
+        add(&mut reassembly, fragment(0, 1, 0, b"f")).unwrap();
+        let forged = reassembly.pop().unwrap();
+        reassembly.expect_again(forged.seq);
+        assert_eq!(reassembly.pop(), None);
+        add(&mut reassembly, fragment(0, 1, 0, b"h")).unwrap();
+        assert_eq!(reassembly.pop().unwrap().body, b"h");
+        assert_eq!(reassembly.pop().unwrap().body, b"n");
+    }
+
+    /// A16: the last number there is does not wrap.
+    #[test]
+    fn behind_the_last_message_number_nothing_is_expected() {
+        let mut reassembly = Reassembly::new(MessageSeq(u16::MAX), WINDOW, MAX);
+        add(&mut reassembly, fragment(u16::MAX, 0, 0, b"")).unwrap();
+        assert!(reassembly.pop().is_some());
+        assert_eq!(
+            add(&mut reassembly, fragment(0, 0, 0, b"")),
+            Err(Discard::OldMessage)
+        );
+    }
+}

@@ -1,0 +1,148 @@
+//! The retransmission timer (RFC 6347 §4.2.4.1).
+
+use crate::config::DatagramPolicy;
+use std::time::{Duration, Instant};
+
+/// Waiting for an answer and its deadline are one value.
+///
+/// Every flight starts with the initial timeout again, as BoringSSL and OpenSSL do; RFC 6347 §4.2.4.1 would
+/// rather keep a doubled one until an exchange succeeds without loss.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Timer {
+    /// No flight waits for an answer.
+    Idle,
+    /// A flight was sent and is sent again at `deadline`.
+    Waiting {
+        /// When.
+        deadline: Instant,
+        /// How long after the last transmission that is.
+        timeout: Duration,
+        /// How often the flight was sent again already.
+        retransmissions: u32,
+    },
+}
+
+/// What a timer that has fired says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fired {
+    /// Nothing is due.
+    NotYet,
+    /// The flight must be sent again; the timer waits already.
+    Retransmit {
+        /// The how-manieth time this is, from 1.
+        attempt: u32,
+    },
+    /// The limit is reached.
+    GaveUp,
+}
+
+impl Timer {
+    /// A timer for a flight that is sent for the first time.
+    pub(super) fn start(now: Instant, policy: &DatagramPolicy) -> Self {
+        let timeout = policy.initial_timeout;
+        Self::Waiting {
+            deadline: now + timeout,
+            timeout,
+            retransmissions: 0,
+        }
+    }
+
+    /// When the timer fires.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Idle => None,
+            Self::Waiting { deadline, .. } => Some(*deadline),
+        }
+    }
+
+    /// How often the flight was sent again.
+    pub(super) const fn retransmissions(&self) -> u32 {
+        match self {
+            Self::Idle => 0,
+            Self::Waiting {
+                retransmissions, ..
+            } => *retransmissions,
+        }
+    }
+
+    /// Looks whether the timer is due, and if so doubles it, up to the maximum, and starts it again.
+    pub(super) fn fire(&mut self, now: Instant, policy: &DatagramPolicy) -> Fired {
+        let Self::Waiting {
+            deadline,
+            timeout,
+            retransmissions,
+        } = self
+        else {
+            return Fired::NotYet;
+        };
+        if now < *deadline {
+            return Fired::NotYet;
+        }
+        if policy
+            .max_retransmissions
+            .is_some_and(|limit| *retransmissions >= limit)
+        {
+            return Fired::GaveUp;
+        }
+        *timeout = (*timeout * 2).min(policy.max_timeout);
+        *deadline = now + *timeout;
+        *retransmissions += 1;
+        Fired::Retransmit {
+            attempt: *retransmissions,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeout_doubles_from_one_second_to_sixty() {
+        let policy = DatagramPolicy::default();
+        let start = crate::test_now();
+        let mut timer = Timer::start(start, &policy);
+        let mut at = start;
+        for (attempt, seconds) in [1, 2, 4, 8, 16, 32, 60, 60, 60].into_iter().enumerate() {
+            at += Duration::from_secs(seconds);
+            assert_eq!(timer.deadline(), Some(at));
+            assert_eq!(
+                timer.fire(at - Duration::from_millis(1), &policy),
+                Fired::NotYet
+            );
+            assert_eq!(
+                timer.fire(at, &policy),
+                Fired::Retransmit {
+                    attempt: attempt as u32 + 1
+                }
+            );
+        }
+    }
+
+    /// I3, I4: a timer that fires late, even by years, waits for a deadline that lies ahead.
+    #[test]
+    fn after_firing_the_deadline_lies_ahead() {
+        let policy = DatagramPolicy::default();
+        let start = crate::test_now();
+        for days in [0, 50, 500] {
+            let mut timer = Timer::start(start, &policy);
+            let late = start + Duration::from_secs(days * 86_400 + 1);
+            assert_eq!(timer.fire(late, &policy), Fired::Retransmit { attempt: 1 });
+            assert!(timer.deadline().unwrap() > late);
+        }
+    }
+
+    /// C15.
+    #[test]
+    fn the_limit_on_retransmissions_is_kept() {
+        let policy = DatagramPolicy::default().max_retransmissions(Some(2));
+        let mut at = crate::test_now();
+        let mut timer = Timer::start(at, &policy);
+        for _ in 0..2 {
+            at = timer.deadline().unwrap();
+            assert!(matches!(timer.fire(at, &policy), Fired::Retransmit { .. }));
+        }
+        at = timer.deadline().unwrap();
+        assert_eq!(timer.fire(at, &policy), Fired::GaveUp);
+    }
+}

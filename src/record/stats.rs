@@ -1,0 +1,163 @@
+//! Counters, by cause.
+
+use std::fmt;
+
+/// Defines the causes and their names once.
+macro_rules! discards {
+    ($($(#[$meta:meta])* $name:ident = $text:literal,)*) => {
+        /// Why something that arrived was dropped. Never an error: anybody can send datagrams.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[non_exhaustive]
+        pub enum Discard {
+            $($(#[$meta])* $name,)*
+        }
+
+        impl Discard {
+            /// Every cause.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The cause as a word for logs.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+    };
+}
+
+discards! {
+    /// Too short for a record header, or longer than its datagram.
+    BadRecord = "bad_record",
+    /// A version that no record has here.
+    BadVersion = "bad_version",
+    /// A content type that does not exist (RFC 6347 §4.1.2.7).
+    UnknownContentType = "unknown_content_type",
+    /// A record with more than 2^14 bytes of contents.
+    OverlongRecord = "overlong_record",
+    /// An epoch that is over.
+    OldEpoch = "old_epoch",
+    /// An epoch whose keys do not exist yet, beyond what is kept for a moment.
+    FutureEpoch = "future_epoch",
+    /// A record number that was seen already or lies behind the window (RFC 6347 §4.1.2.6).
+    Replay = "replay",
+    /// A record that does not authenticate.
+    Unauthenticated = "unauthenticated",
+    /// Application data without protection.
+    PlaintextData = "plaintext_data",
+    /// An alert without protection although keys exist.
+    PlaintextAlert = "plaintext_alert",
+    /// An alert that is not two bytes or has no level.
+    MalformedAlert = "malformed_alert",
+    /// A handshake fragment whose header makes no sense, or an empty one of a message that is not empty.
+    BadFragment = "bad_fragment",
+    /// A fragment that contradicts earlier ones of its message in type, length, epoch or bytes.
+    ConflictingFragment = "conflicting_fragment",
+    /// A fragment of a message that was taken already: a retransmission.
+    OldMessage = "old_message",
+    /// A fragment too many messages ahead.
+    MessageTooFarAhead = "message_too_far_ahead",
+    /// A message longer than the policy allows.
+    MessageTooLong = "message_too_long",
+    /// A fragment for which the association's buffer has no room.
+    ReassemblyFull = "reassembly_full",
+    /// A message that has no place in this state.
+    UnexpectedMessage = "unexpected_message",
+    /// An unprotected message that does not decode.
+    UndecodableMessage = "undecodable_message",
+    /// ChangeCipherSpec: over datagrams the epoch says everything, so it is only counted.
+    ChangeCipherSpec = "change_cipher_spec",
+    /// An empty application record.
+    EmptyData = "empty_data",
+    /// Data for which the receive queue has no room.
+    ReceiveQueueFull = "receive_queue_full",
+    /// Data behind the peer's close_notify.
+    AfterClose = "after_close",
+    /// Anything for an association that is over.
+    Closed = "closed",
+}
+
+impl fmt::Display for Discard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The counters of one association. They only grow.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Stats {
+    discarded: [u64; Discard::ALL.len()],
+    pub(crate) records_sent: u64,
+    pub(crate) records_received: u64,
+    pub(crate) flights_retransmitted: u64,
+    pub(crate) renegotiations_refused: u64,
+}
+
+impl Stats {
+    /// How much was dropped for this cause: records, fragments or messages, whichever the cause is about.
+    pub fn discarded(&self, cause: Discard) -> u64 {
+        self.discarded
+            .get(cause as usize)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Every cause that occurred, with its count.
+    pub fn discards(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
+        Discard::ALL
+            .iter()
+            .map(|&cause| (cause, self.discarded(cause)))
+            .filter(|&(_, count)| count > 0)
+    }
+
+    /// How many records were sealed, plaintext ones and retransmissions included.
+    pub fn records_sent(&self) -> u64 {
+        self.records_sent
+    }
+
+    /// How many records were taken.
+    pub fn records_received(&self) -> u64 {
+        self.records_received
+    }
+
+    /// How often a flight was sent again, by timer or on demand.
+    pub fn flights_retransmitted(&self) -> u64 {
+        self.flights_retransmitted
+    }
+
+    /// How many renegotiations that the peer asked for were refused.
+    pub fn renegotiations_refused(&self) -> u64 {
+        self.renegotiations_refused
+    }
+
+    pub(crate) fn discard(&mut self, cause: Discard) {
+        if let Some(count) = self.discarded.get_mut(cause as usize) {
+            *count += 1;
+        }
+        tracing::trace!(%cause, "discarded");
+    }
+}
+
+impl fmt::Debug for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stats")
+            .field("records_sent", &self.records_sent)
+            .field("records_received", &self.records_received)
+            .field("flights_retransmitted", &self.flights_retransmitted)
+            .field("renegotiations_refused", &self.renegotiations_refused)
+            .field("discarded", &self.discards().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_has_a_counter_of_its_own() {
+        let mut stats = Stats::default();
+        for &cause in Discard::ALL {
+            stats.discard(cause);
+            assert_eq!(stats.discarded(cause), 1, "{cause}");
+        }
+    }
+}

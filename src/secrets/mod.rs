@@ -1,0 +1,8 @@
+//! From the shared secret of a key exchange to the keys of records: transcript, schedule, traffic keys.
+//!
+//! Secrets are our own zeroized bytes, without `Debug`, compared in constant time.
+
+pub(crate) mod key_log;
+pub(crate) mod schedule12;
+pub(crate) mod traffic;
+pub(crate) mod transcript;

@@ -1,0 +1,143 @@
+//! The key schedule of version 1.2 (RFC 5246 §6.3, §8.1; RFC 7627; RFC 5705).
+//!
+//! ```text
+//!   shared secret ── PRF "extended master secret", session hash ──► master secret
+//!   master secret ── PRF "key expansion", server ‖ client random ──► key block
+//!   master secret ── PRF "client finished" | "server finished", transcript hash ──► verify_data
+//!   master secret ── PRF label, client ‖ server random [‖ context] ──► exported keys
+//! ```
+
+use super::traffic::{RecordProtection, TrafficKeys};
+use crate::crypto::hash::HashAlgorithm;
+use crate::crypto::prf::prf;
+use crate::crypto::suite::Suite;
+use crate::protocol::Side;
+use crate::wire::client_hello::RANDOM_LEN;
+use crate::wire::message::VERIFY_DATA_LEN;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+/// The contents of a Finished message.
+pub(crate) type VerifyData = [u8; VERIFY_DATA_LEN];
+
+/// Both randoms of a handshake.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Randoms {
+    /// ClientHello.random.
+    pub(crate) client: [u8; RANDOM_LEN],
+    /// ServerHello.random.
+    pub(crate) server: [u8; RANDOM_LEN],
+}
+
+/// The secret from which everything else of a session is derived.
+pub(crate) struct MasterSecret {
+    bytes: Zeroizing<[u8; 48]>,
+    hash: HashAlgorithm,
+}
+
+/// Proof that a Finished was compared with what it must be.
+pub(crate) struct FinishedVerified(());
+
+/// A Finished is not what it must be.
+pub(crate) struct FinishedMismatch;
+
+impl MasterSecret {
+    /// The master secret bound to the handshake (RFC 7627 §4). `session_hash` covers everything up to and
+    /// including ClientKeyExchange.
+    pub(crate) fn extended(hash: HashAlgorithm, shared_secret: &[u8], session_hash: &[u8]) -> Self {
+        Self::derive(
+            hash,
+            shared_secret,
+            b"extended master secret",
+            &[session_hash],
+        )
+    }
+
+    /// The master secret of a peer without RFC 7627 (RFC 5246 §8.1).
+    pub(crate) fn legacy(hash: HashAlgorithm, shared_secret: &[u8], randoms: &Randoms) -> Self {
+        Self::derive(
+            hash,
+            shared_secret,
+            b"master secret",
+            &[&randoms.client, &randoms.server],
+        )
+    }
+
+    fn derive(hash: HashAlgorithm, secret: &[u8], label: &[u8], seed: &[&[u8]]) -> Self {
+        let mut bytes = Zeroizing::new([0; 48]);
+        prf(hash, secret, label, seed, &mut *bytes);
+        Self { bytes, hash }
+    }
+
+    /// The bytes, for the key log only.
+    pub(crate) fn expose(&self) -> &[u8] {
+        &*self.bytes
+    }
+
+    /// The keys of both directions: what the client writes with, then what the server writes with.
+    ///
+    /// The key block of an AEAD suite has no MAC keys (RFC 5246 §6.3): client key, server key, client IV, server IV.
+    pub(crate) fn protections(&self, suite: &Suite, randoms: &Randoms) -> [RecordProtection; 2] {
+        let key = suite.aead.key_len();
+        let iv = suite.aead.fixed_iv_len_12();
+        let mut block = Zeroizing::new([0; 2 * (32 + 12)]);
+        let block = &mut block[..2 * (key + iv)];
+        prf(
+            self.hash,
+            &*self.bytes,
+            b"key expansion",
+            &[&randoms.server, &randoms.client],
+            block,
+        );
+        let (keys, ivs) = block.split_at(2 * key);
+        let (client_key, server_key) = keys.split_at(key);
+        let (client_iv, server_iv) = ivs.split_at(iv);
+        [(client_key, client_iv), (server_key, server_iv)]
+            .map(|(key, iv)| RecordProtection::new(TrafficKeys::new(suite.aead, key, iv)))
+    }
+
+    /// What the Finished of `sender` holds after a transcript with this hash.
+    pub(crate) fn verify_data(&self, sender: Side, transcript_hash: &[u8]) -> VerifyData {
+        let label: &[u8] = match sender {
+            Side::Client => b"client finished",
+            Side::Server => b"server finished",
+        };
+        let mut out = [0; VERIFY_DATA_LEN];
+        prf(self.hash, &*self.bytes, label, &[transcript_hash], &mut out);
+        out
+    }
+
+    /// Compares the body of a Finished with what it must be, in constant time.
+    ///
+    /// # Errors
+    ///
+    /// [`FinishedMismatch`] if it is anything else.
+    pub(crate) fn verify_finished(
+        &self,
+        sender: Side,
+        transcript_hash: &[u8],
+        body: &[u8],
+    ) -> Result<FinishedVerified, FinishedMismatch> {
+        let expected = self.verify_data(sender, transcript_hash);
+        if bool::from(expected.ct_eq(body)) {
+            Ok(FinishedVerified(()))
+        } else {
+            Err(FinishedMismatch)
+        }
+    }
+
+    /// Exports keying material (RFC 5705 §4). An absent context and an empty one give different keys.
+    pub(crate) fn export(
+        &self,
+        randoms: &Randoms,
+        label: &[u8],
+        context: Option<(&[u8; 2], &[u8])>,
+        out: &mut [u8],
+    ) {
+        let mut seed: Vec<&[u8]> = vec![&randoms.client, &randoms.server];
+        if let Some((length, context)) = context {
+            seed.extend_from_slice(&[length, context]);
+        }
+        prf(self.hash, &*self.bytes, label, &seed, out);
+    }
+}

@@ -1,0 +1,133 @@
+//! The extensions of a ClientHello.
+
+use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
+use crate::error::InvalidMessage;
+use crate::protocol::{ExtensionType, NamedGroup, PointFormat, ServerNameType, SignatureScheme};
+use crate::wire::codec::{Reader, Writer};
+
+/// What a client offers beside suites, one field an extension. Unknown extensions are skipped.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct ClientExtensions {
+    /// The name of the server that is wanted (RFC 6066 §3): a DNS name, without a final dot.
+    pub(crate) server_name: Option<String>,
+    /// RFC 8422 §5.1.1.
+    pub(crate) supported_groups: Option<Vec<NamedGroup>>,
+    /// RFC 8422 §5.1.2.
+    pub(crate) point_formats: Option<Vec<PointFormat>>,
+    /// RFC 5246 §7.4.1.4.1.
+    pub(crate) signature_algorithms: Option<Vec<SignatureScheme>>,
+    /// RFC 7301 §3.1.
+    pub(crate) alpn: Option<Vec<Vec<u8>>>,
+    /// RFC 7627 §5.1.
+    pub(crate) extended_master_secret: bool,
+    /// RFC 5746 §3.2: empty in an initial handshake.
+    pub(crate) renegotiation_info: Option<Vec<u8>>,
+}
+
+impl ClientExtensions {
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, InvalidMessage> {
+        let mut found = Self::default();
+        decode_block(reader, |typ, body| {
+            match typ {
+                ExtensionType::SERVER_NAME => found.server_name = decode_server_name(body)?,
+                ExtensionType::SUPPORTED_GROUPS => {
+                    found.supported_groups = Some(body.list16("supported_groups", NamedGroup)?);
+                }
+                ExtensionType::EC_POINT_FORMATS => {
+                    let formats = body.vec8("ec_point_formats")?;
+                    if formats.is_empty() {
+                        return Err(InvalidMessage::EmptyList("ec_point_formats"));
+                    }
+                    found.point_formats = Some(formats.iter().copied().map(PointFormat).collect());
+                }
+                ExtensionType::SIGNATURE_ALGORITHMS => {
+                    found.signature_algorithms =
+                        Some(body.list16("signature_algorithms", SignatureScheme)?);
+                }
+                ExtensionType::ALPN => found.alpn = Some(decode_protocols(body)?),
+                ExtensionType::EXTENDED_MASTER_SECRET => found.extended_master_secret = true,
+                ExtensionType::RENEGOTIATION_INFO => {
+                    found.renegotiation_info = Some(body.vec8("renegotiated_connection")?.to_vec());
+                }
+                _ => return Ok(Known::No),
+            }
+            Ok(Known::Yes)
+        })?;
+        Ok(found)
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_vec(2, |out| {
+            if let Some(name) = &self.server_name {
+                put_extension(out, ExtensionType::SERVER_NAME, |out| {
+                    out.put_vec(2, |out| {
+                        out.put_u8(ServerNameType::HOST_NAME.0);
+                        out.put_vec(2, |out| out.put(name.as_bytes()));
+                    });
+                });
+            }
+            if self.extended_master_secret {
+                put_extension(out, ExtensionType::EXTENDED_MASTER_SECRET, |_| {});
+            }
+            if let Some(verify_data) = &self.renegotiation_info {
+                put_extension(out, ExtensionType::RENEGOTIATION_INFO, |out| {
+                    out.put_vec(1, |out| out.put(verify_data));
+                });
+            }
+            if let Some(groups) = &self.supported_groups {
+                put_extension(out, ExtensionType::SUPPORTED_GROUPS, |out| {
+                    out.put_vec(2, |out| {
+                        groups.iter().for_each(|group| out.put_u16(group.0))
+                    });
+                });
+            }
+            if let Some(formats) = &self.point_formats {
+                put_extension(out, ExtensionType::EC_POINT_FORMATS, |out| {
+                    out.put_vec(1, |out| {
+                        formats.iter().for_each(|format| out.put_u8(format.0))
+                    });
+                });
+            }
+            if let Some(schemes) = &self.signature_algorithms {
+                put_extension(out, ExtensionType::SIGNATURE_ALGORITHMS, |out| {
+                    out.put_vec(2, |out| {
+                        schemes.iter().for_each(|scheme| out.put_u16(scheme.0))
+                    });
+                });
+            }
+            if let Some(protocols) = &self.alpn {
+                put_extension(out, ExtensionType::ALPN, |out| {
+                    put_protocols(out, protocols.iter().map(Vec::as_slice));
+                });
+            }
+        });
+    }
+}
+
+/// Reads a ServerNameList: one name a type (RFC 6066 §3). Names of other types are skipped; a host name that is
+/// no DNS name, such as an address in digits, is treated as absent, as servers commonly do.
+fn decode_server_name(body: &mut Reader<'_>) -> Result<Option<String>, InvalidMessage> {
+    let mut list = Reader::new(body.vec16("server_name_list")?);
+    if list.is_empty() {
+        return Err(InvalidMessage::EmptyList("server_name_list"));
+    }
+    let mut found = None;
+    while !list.is_empty() {
+        let typ = ServerNameType(list.u8("name_type")?);
+        let name = list.vec16("server name")?;
+        if typ != ServerNameType::HOST_NAME {
+            continue;
+        }
+        if found.is_some() {
+            return Err(InvalidMessage::IllegalValue("server_name_list"));
+        }
+        let text =
+            std::str::from_utf8(name).map_err(|_| InvalidMessage::IllegalValue("server name"))?;
+        let dns = pki_types::DnsName::try_from(text.strip_suffix('.').unwrap_or(text));
+        found = Some(
+            dns.ok()
+                .map(|dns| dns.to_lowercase_owned().as_ref().to_owned()),
+        );
+    }
+    Ok(found.flatten())
+}

@@ -1,0 +1,82 @@
+//! Hello extensions: one slot for each known one, so that presence and duplicates are questions of type.
+
+mod client;
+mod server;
+
+pub(crate) use client::ClientExtensions;
+pub(crate) use server::ServerExtensions;
+
+use super::codec::{Reader, Writer};
+use crate::error::InvalidMessage;
+use crate::protocol::ExtensionType;
+
+/// Calls `each` with every extension of a hello; duplicates are an error (RFC 5246 §7.4.1.4).
+///
+/// An absent block, as opposed to an empty one, is legal (RFC 5246 §7.4.1.2).
+fn decode_block(
+    reader: &mut Reader<'_>,
+    mut each: impl FnMut(ExtensionType, &mut Reader<'_>) -> Result<Known, InvalidMessage>,
+) -> Result<(), InvalidMessage> {
+    if reader.is_empty() {
+        return Ok(());
+    }
+    let mut block = Reader::new(reader.vec16("extensions")?);
+    let mut seen = Vec::new();
+    while !block.is_empty() {
+        let typ = ExtensionType(block.u16("extension type")?);
+        let mut body = Reader::new(block.vec16("extension")?);
+        // 65,535 bytes hold at most 16,383 extensions; sorting would cost more than it saves below a few hundred.
+        if seen.len() >= MAX_EXTENSIONS {
+            return Err(InvalidMessage::IllegalValue("number of extensions"));
+        }
+        if seen.contains(&typ) {
+            return Err(InvalidMessage::DuplicateExtension(typ.0));
+        }
+        seen.push(typ);
+        if each(typ, &mut body)? == Known::Yes {
+            body.finish("extension")?;
+        }
+    }
+    Ok(())
+}
+
+/// More extensions than any peer sends (browsers stay below 25); bounds the search for duplicates.
+const MAX_EXTENSIONS: usize = 128;
+
+/// Whether an extension was understood, so that bytes left over are an error.
+#[derive(PartialEq, Eq)]
+enum Known {
+    Yes,
+    No,
+}
+
+/// Appends one extension.
+fn put_extension(out: &mut Vec<u8>, typ: ExtensionType, body: impl FnOnce(&mut Vec<u8>)) {
+    out.put_u16(typ.0);
+    out.put_vec(2, body);
+}
+
+/// Reads a ProtocolNameList (RFC 7301 §3.1): a non-empty list of non-empty names.
+fn decode_protocols(body: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, InvalidMessage> {
+    let mut list = Reader::new(body.vec16("protocol_name_list")?);
+    let mut protocols = Vec::new();
+    while !list.is_empty() {
+        let name = list.vec8("protocol name")?;
+        if name.is_empty() {
+            return Err(InvalidMessage::EmptyList("protocol name"));
+        }
+        protocols.push(name.to_vec());
+    }
+    if protocols.is_empty() {
+        return Err(InvalidMessage::EmptyList("protocol_name_list"));
+    }
+    Ok(protocols)
+}
+
+fn put_protocols<'a>(out: &mut Vec<u8>, protocols: impl IntoIterator<Item = &'a [u8]>) {
+    out.put_vec(2, |out| {
+        for protocol in protocols {
+            out.put_vec(1, |out| out.put(protocol));
+        }
+    });
+}

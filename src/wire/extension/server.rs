@@ -1,0 +1,84 @@
+//! The extensions of a ServerHello.
+
+use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
+use crate::error::InvalidMessage;
+use crate::protocol::{ExtensionType, PointFormat};
+use crate::wire::codec::{Reader, Writer};
+
+/// What a server grants, one field an extension.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct ServerExtensions {
+    /// The server used the name that the client asked for (RFC 6066 §3).
+    pub(crate) server_name: bool,
+    /// RFC 8422 §5.2.
+    pub(crate) point_formats: Option<Vec<PointFormat>>,
+    /// The protocol that the server chose (RFC 7301 §3.1).
+    pub(crate) alpn: Option<Vec<u8>>,
+    /// RFC 7627 §5.1.
+    pub(crate) extended_master_secret: bool,
+    /// RFC 5746 §3.2: empty in an initial handshake.
+    pub(crate) renegotiation_info: Option<Vec<u8>>,
+    /// Extensions that are not known here. A client refuses them, because it cannot have offered them.
+    pub(crate) unknown: Vec<ExtensionType>,
+}
+
+impl ServerExtensions {
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, InvalidMessage> {
+        let mut found = Self::default();
+        decode_block(reader, |typ, body| {
+            match typ {
+                ExtensionType::SERVER_NAME => found.server_name = true,
+                ExtensionType::EC_POINT_FORMATS => {
+                    let formats = body.vec8("ec_point_formats")?;
+                    found.point_formats = Some(formats.iter().copied().map(PointFormat).collect());
+                }
+                ExtensionType::ALPN => {
+                    let mut protocols = decode_protocols(body)?;
+                    // RFC 7301 §3.1: the server's list holds exactly one name.
+                    if protocols.len() != 1 {
+                        return Err(InvalidMessage::IllegalValue("protocol_name_list"));
+                    }
+                    found.alpn = protocols.pop();
+                }
+                ExtensionType::EXTENDED_MASTER_SECRET => found.extended_master_secret = true,
+                ExtensionType::RENEGOTIATION_INFO => {
+                    found.renegotiation_info = Some(body.vec8("renegotiated_connection")?.to_vec());
+                }
+                _ => {
+                    found.unknown.push(typ);
+                    return Ok(Known::No);
+                }
+            }
+            Ok(Known::Yes)
+        })?;
+        Ok(found)
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_vec(2, |out| {
+            if self.server_name {
+                put_extension(out, ExtensionType::SERVER_NAME, |_| {});
+            }
+            if self.extended_master_secret {
+                put_extension(out, ExtensionType::EXTENDED_MASTER_SECRET, |_| {});
+            }
+            if let Some(verify_data) = &self.renegotiation_info {
+                put_extension(out, ExtensionType::RENEGOTIATION_INFO, |out| {
+                    out.put_vec(1, |out| out.put(verify_data));
+                });
+            }
+            if let Some(formats) = &self.point_formats {
+                put_extension(out, ExtensionType::EC_POINT_FORMATS, |out| {
+                    out.put_vec(1, |out| {
+                        formats.iter().for_each(|format| out.put_u8(format.0))
+                    });
+                });
+            }
+            if let Some(protocol) = &self.alpn {
+                put_extension(out, ExtensionType::ALPN, |out| {
+                    put_protocols(out, [protocol.as_slice()]);
+                });
+            }
+        });
+    }
+}

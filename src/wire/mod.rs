@@ -1,0 +1,16 @@
+//! Bytes to values and back. Decoding has no state, allocates in proportion to its input and never panics;
+//! a decoded value needs no further checks of form.
+
+pub(crate) mod alert;
+pub(crate) mod certificate;
+pub(crate) mod certificate_request;
+pub(crate) mod client_hello;
+pub(crate) mod codec;
+pub(crate) mod extension;
+pub(crate) mod handshake;
+pub(crate) mod hello_verify_request;
+pub(crate) mod key_exchange;
+pub(crate) mod message;
+pub(crate) mod record_dtls;
+pub(crate) mod server_hello;
+pub(crate) mod signed;

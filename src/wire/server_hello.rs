@@ -1,0 +1,97 @@
+//! ServerHello (RFC 5246 §7.4.1.3).
+
+use super::client_hello::{MAX_SESSION_ID_LEN, RANDOM_LEN};
+use super::codec::{Reader, Writer};
+use super::extension::ServerExtensions;
+use crate::error::InvalidMessage;
+use crate::protocol::{CipherSuite, CompressionMethod, ProtocolVersion};
+
+/// A server's choice.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ServerHello {
+    /// The version chosen, as far as this field can say.
+    pub(crate) version: ProtocolVersion,
+    /// The server's random.
+    pub(crate) random: [u8; RANDOM_LEN],
+    /// The name of the session; the client's own one if that session is resumed.
+    pub(crate) session_id: Vec<u8>,
+    /// The suite chosen.
+    pub(crate) cipher_suite: CipherSuite,
+    /// The compression method chosen.
+    pub(crate) compression_method: CompressionMethod,
+    /// Everything else.
+    pub(crate) extensions: ServerExtensions,
+}
+
+impl ServerHello {
+    /// Decodes a body.
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, InvalidMessage> {
+        let mut reader = Reader::new(body);
+        let version = ProtocolVersion(reader.u16("server_version")?);
+        let random = reader.array("random")?;
+        let session_id = reader.vec8("session_id")?;
+        if session_id.len() > MAX_SESSION_ID_LEN {
+            return Err(InvalidMessage::IllegalValue("session_id"));
+        }
+        let cipher_suite = CipherSuite(reader.u16("cipher_suite")?);
+        let compression_method = CompressionMethod(reader.u8("compression_method")?);
+        let extensions = ServerExtensions::decode(&mut reader)?;
+        reader.finish("ServerHello")?;
+        let session_id = session_id.to_vec();
+        Ok(Self {
+            version,
+            random,
+            session_id,
+            cipher_suite,
+            compression_method,
+            extensions,
+        })
+    }
+
+    /// Appends the body.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put(&self.version.to_bytes());
+        out.put(&self.random);
+        out.put_vec(1, |out| out.put(&self.session_id));
+        out.put_u16(self.cipher_suite.0);
+        out.put_u8(self.compression_method.0);
+        self.extensions.encode(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{ExtensionType, PointFormat};
+
+    #[test]
+    fn a_hello_round_trips() {
+        let hello = ServerHello {
+            version: ProtocolVersion::DTLS12,
+            random: [5; RANDOM_LEN],
+            session_id: vec![],
+            cipher_suite: CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            compression_method: CompressionMethod::NULL,
+            extensions: ServerExtensions {
+                server_name: true,
+                point_formats: Some(vec![PointFormat::UNCOMPRESSED]),
+                alpn: Some(b"coap".to_vec()),
+                extended_master_secret: true,
+                renegotiation_info: Some(vec![]),
+                unknown: vec![],
+            },
+        };
+        let mut body = Vec::new();
+        hello.encode(&mut body);
+        assert_eq!(ServerHello::decode(&body), Ok(hello));
+    }
+
+    #[test]
+    fn unknown_extensions_are_reported_not_lost() {
+        let mut body = vec![0xfe, 0xfd];
+        body.extend_from_slice(&[0; RANDOM_LEN]);
+        body.extend_from_slice(&[0, 0xc0, 0x2b, 0, 0, 6, 0x12, 0x34, 0, 2, 9, 9]);
+        let hello = ServerHello::decode(&body).unwrap();
+        assert_eq!(hello.extensions.unknown, [ExtensionType(0x1234)]);
+    }
+}
