@@ -16,6 +16,9 @@ mod identity;
 mod protocol;
 mod record;
 mod secrets;
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub mod sim;
 mod wire;
 
 pub use crate::config::{ClientConfig, ServerConfig};

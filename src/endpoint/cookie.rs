@@ -23,7 +23,7 @@ use subtle::ConstantTimeEq as _;
 ///
 /// A cookie is a keyed MAC over the client's address and port and over version, random and session ID of its
 /// hello, so it is provable from a first fragment that reaches the end of the cookie field: at most 323 bytes.
-/// The key changes every minute; cookies of the previous key are still good.
+/// The key changes every five minutes; cookies of the previous key are still good.
 pub struct Cookies {
     random: Arc<dyn SecureRandom>,
     current: Key,
@@ -49,7 +49,10 @@ pub enum CookieCheck {
 }
 
 /// How long a key makes cookies. It checks them for as long again.
-const ROTATION: Duration = Duration::from_secs(60);
+///
+/// Long against the slowest retransmission, once a minute: a client on a bad link must not see its cookie expire
+/// again and again before its hello has come through.
+const ROTATION: Duration = Duration::from_secs(300);
 
 /// The length of a cookie: one byte that names the key, and half a MAC. Short enough that the answer to the
 /// shortest hello is no longer than that hello.

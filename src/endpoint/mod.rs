@@ -4,7 +4,7 @@
 //!   datagram ─► first record ─┬─ ClientHello ─► cookie? ─┬─ no:  HelloVerifyRequest, nothing remembered
 //!                             │                          └─ yes: known random ─► its association
 //!                             │                                  else ─► a new one (current or successor)
-//!                             ├─ plaintext ─► successor, else current while it handshakes
+//!                             ├─ plaintext ─► successor, else current
 //!                             └─ protected ─► successor on a copy if it has the keys, else current in place
 //! ```
 

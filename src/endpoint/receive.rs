@@ -60,7 +60,9 @@ impl Endpoint {
         self.deliver(now, route.current, path, datagram);
     }
 
-    /// Plaintext that begins no hello: the rest of a handshake.
+    /// Plaintext that begins no hello: the rest of a handshake. An established association sees it too, because
+    /// protected records can follow in the same datagram: a client that missed our Finished repeats its whole
+    /// flight. Its record layer has no use for the plaintext ones and counts them.
     fn handle_plaintext(
         &mut self,
         now: Instant,
@@ -68,17 +70,7 @@ impl Endpoint {
         datagram: BytesMut,
         route: Option<Route>,
     ) {
-        let target = route.and_then(|route| {
-            let handshaking = |id: &AssociationId| {
-                self.table
-                    .get(*id)
-                    .is_some_and(|association| association.connection.is_handshaking())
-            };
-            route
-                .successor
-                .or_else(|| Some(route.current).filter(handshaking))
-        });
-        match target {
+        match route.map(|route| route.successor.unwrap_or(route.current)) {
             Some(id) => self.deliver(now, id, path, datagram),
             None => self.stats.strays += 1,
         }

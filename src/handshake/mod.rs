@@ -166,6 +166,8 @@ impl Epochs {
 pub(crate) struct Handshake {
     dialect: &'static Dialect,
     state: State,
+    /// The state that took the last input, so that an error can say where it happened.
+    entered: &'static str,
     outbox: Outbox,
 }
 
@@ -184,11 +186,7 @@ impl Handshake {
     ) -> Result<Self, Error> {
         let mut outbox = Outbox::starting_at(MessageSeq::FIRST);
         let state = State::Client(client::start(dialect, settings, &mut outbox)?);
-        Ok(Self {
-            dialect,
-            state,
-            outbox,
-        })
+        Ok(Self::in_state(dialect, state, outbox))
     }
 
     /// A server's handshake, which continues the numbering of the ClientHello that is about to come.
@@ -198,11 +196,20 @@ impl Handshake {
         first_seq: MessageSeq,
     ) -> Result<Self, Error> {
         let state = State::Server(server::start(dialect, settings)?);
-        Ok(Self {
+        Ok(Self::in_state(
             dialect,
             state,
-            outbox: Outbox::starting_at(first_seq),
-        })
+            Outbox::starting_at(first_seq),
+        ))
+    }
+
+    const fn in_state(dialect: &'static Dialect, state: State, outbox: Outbox) -> Self {
+        Self {
+            dialect,
+            state,
+            entered: "Start",
+            outbox,
+        }
     }
 
     /// Takes an input; afterwards the outbox holds what is to be done.
@@ -211,6 +218,7 @@ impl Handshake {
     ///
     /// Fatal: the handshake is over. A message that merely has no place here is [`Handled::NotTaken`].
     pub(crate) fn handle(&mut self, input: Input) -> Result<Handled, Error> {
+        self.entered = self.state_name();
         match input {
             Input::Handshake(message) => self.handle_message(&message),
             Input::Answer(answer) => {
@@ -259,7 +267,7 @@ impl Handshake {
         match &self.state {
             State::Client(state) => state.name(),
             State::Server(state) => state.name(),
-            State::Over => "Over",
+            State::Over => self.entered,
         }
     }
 }

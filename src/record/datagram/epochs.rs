@@ -101,7 +101,7 @@ impl ReadEpochs {
 pub(super) struct WriteEpoch {
     pub(super) epoch: Epoch,
     /// `None` for plaintext.
-    pub(super) sealer: Option<Sealer>,
+    pub(super) sealer: Option<Box<Sealer>>,
     next_sequence: u64,
     limit: u64,
 }
@@ -161,7 +161,7 @@ impl WriteEpochs {
 
     /// How many bytes a record of the current epoch is longer than what it protects.
     pub(super) fn overhead(&self) -> Option<usize> {
-        self.epochs.last()?.sealer.as_ref().map(Sealer::overhead)
+        self.epochs.last()?.sealer.as_deref().map(Sealer::overhead)
     }
 
     /// The epoch, if it can still be written.
@@ -178,7 +178,7 @@ impl WriteEpochs {
         let limit = sealer.limit().min(RecordNumber::LIMIT_48);
         self.epochs.push(Box::new(WriteEpoch {
             epoch,
-            sealer: Some(sealer),
+            sealer: Some(Box::new(sealer)),
             next_sequence: 0,
             limit,
         }));

@@ -146,7 +146,7 @@ impl Packer<'_> {
         let sealer = self
             .epochs
             .find(epoch)
-            .and_then(|known| known.sealer.as_ref());
+            .and_then(|known| known.sealer.as_deref());
         let overhead = sealer.map_or(HEADER_LEN, Sealer::overhead);
         self.mtu.saturating_sub(self.datagram.len() + overhead)
     }

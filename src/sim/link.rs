@@ -1,0 +1,163 @@
+//! One direction of a network that loses, repeats, reorders, delays and alters datagrams.
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// How bad a link is.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Conditions {
+    /// The part of the datagrams that is lost, 0 to 1.
+    pub loss: f64,
+    /// The part that arrives twice, 0 to 1.
+    pub duplicate: f64,
+    /// How many datagrams that were sent later may arrive earlier.
+    pub reorder: u32,
+    /// The part in which one bit is flipped, 0 to 1.
+    pub corrupt: f64,
+    /// Longer datagrams are lost; `None` for no limit.
+    pub mtu: Option<usize>,
+    /// How long a datagram takes.
+    pub delay: Duration,
+}
+
+impl Default for Conditions {
+    /// A perfect link of 10 ms.
+    fn default() -> Self {
+        Self {
+            loss: 0.0,
+            duplicate: 0.0,
+            reorder: 0,
+            corrupt: 0.0,
+            mtu: None,
+            delay: Duration::from_millis(10),
+        }
+    }
+}
+
+/// What a script does with one datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It arrives.
+    Deliver,
+    /// It is lost.
+    Drop,
+    /// It arrives twice.
+    Duplicate,
+    /// It arrives behind the next one.
+    Swap,
+}
+
+/// Decides over datagrams by their place in the order of sending, from 0, and their contents.
+type Script = Box<dyn FnMut(u64, &[u8]) -> Fate>;
+
+/// One direction of a network.
+pub struct Link {
+    conditions: Conditions,
+    rng: StdRng,
+    in_flight: BTreeMap<(Instant, u64), Vec<u8>>,
+    sent: u64,
+    script: Option<Script>,
+}
+
+/// How far apart two datagrams are that are sent in the same moment: the unit of reordering.
+const SPACING: Duration = Duration::from_micros(100);
+
+impl Link {
+    /// A link that behaves as `conditions` say, decided by `seed`.
+    pub fn new(conditions: Conditions, seed: u64) -> Self {
+        Self {
+            conditions,
+            rng: StdRng::seed_from_u64(seed),
+            in_flight: BTreeMap::new(),
+            sent: 0,
+            script: None,
+        }
+    }
+
+    /// From now on `script` decides instead of chance.
+    pub fn script(&mut self, script: impl FnMut(u64, &[u8]) -> Fate + 'static) {
+        self.script = Some(Box::new(script));
+    }
+
+    /// Changes the conditions, for datagrams to come.
+    pub fn set_conditions(&mut self, conditions: Conditions) {
+        self.conditions = conditions;
+        self.script = None;
+    }
+
+    /// How many datagrams were sent.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Sends a datagram.
+    pub fn send(&mut self, now: Instant, datagram: &[u8]) {
+        let index = self.sent;
+        self.sent += 1;
+        if self.conditions.mtu.is_some_and(|mtu| datagram.len() > mtu) {
+            return;
+        }
+        let fate = match &mut self.script {
+            Some(script) => script(index, datagram),
+            None if self.rng.random_bool(self.conditions.loss) => Fate::Drop,
+            None if self.rng.random_bool(self.conditions.duplicate) => Fate::Duplicate,
+            None => Fate::Deliver,
+        };
+        let copies = match fate {
+            Fate::Drop => 0,
+            Fate::Deliver | Fate::Swap => 1,
+            Fate::Duplicate => 2,
+        };
+        for copy in 0..copies {
+            let late = match fate {
+                Fate::Swap => SPACING * 3 / 2,
+                _ => SPACING * self.rng.random_range(0..=self.conditions.reorder),
+            };
+            let place = SPACING * u32::try_from(index % 1000).unwrap_or_default();
+            let mut bytes = datagram.to_vec();
+            self.corrupt(&mut bytes);
+            self.in_flight.insert(
+                (now + self.conditions.delay + place + late, 2 * index + copy),
+                bytes,
+            );
+        }
+    }
+
+    fn corrupt(&mut self, bytes: &mut [u8]) {
+        if bytes.is_empty() || !self.rng.random_bool(self.conditions.corrupt) {
+            return;
+        }
+        let bit = self.rng.random_range(0..bytes.len() * 8);
+        if let Some(byte) = bytes.get_mut(bit / 8) {
+            *byte ^= 1 << (bit % 8);
+        }
+    }
+
+    /// When the next datagram arrives.
+    pub fn next_arrival(&self) -> Option<Instant> {
+        self.in_flight.keys().next().map(|&(at, _)| at)
+    }
+
+    /// Takes a datagram that has arrived by `now`.
+    pub fn receive(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let entry = self.in_flight.first_entry()?;
+        if entry.key().0 <= now {
+            Some(entry.remove())
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("conditions", &self.conditions)
+            .field("in_flight", &self.in_flight.len())
+            .field("sent", &self.sent)
+            .finish_non_exhaustive()
+    }
+}

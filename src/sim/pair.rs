@@ -1,0 +1,311 @@
+//! A client and a server, each a whole endpoint, with a link in each direction.
+
+use super::link::{Conditions, Link};
+use crate::config::{ClientConfig, ServerConfig};
+use crate::connection::{DtlsConnection, Event};
+use crate::endpoint::{AssociationId, Endpoint, EndpointEvent, EndpointPolicy};
+use crate::error::{ConnectError, Error};
+use crate::protocol::Path;
+use bytes::BytesMut;
+use pki_types::ServerName;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Which way a datagram goes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Direction {
+    /// From the client to the server.
+    ToServer,
+    /// From the server to the client.
+    ToClient,
+}
+
+/// A datagram that was sent, whether or not it arrived.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// Which way it went.
+    pub direction: Direction,
+    /// Its contents.
+    pub datagram: Vec<u8>,
+}
+
+/// Two endpoints and the network between them.
+#[derive(Debug)]
+pub struct Pair {
+    /// The endpoint that connects.
+    pub client: Endpoint,
+    /// The endpoint that accepts.
+    pub server: Endpoint,
+    /// The way to the server.
+    pub to_server: Link,
+    /// The way to the client.
+    pub to_client: Link,
+    /// The present.
+    pub now: Instant,
+    /// When the pair was made.
+    pub start: Instant,
+    /// Where the client is; change it to move the client.
+    pub client_address: SocketAddr,
+    /// Where the server is.
+    pub server_address: SocketAddr,
+    /// What the client endpoint told.
+    pub client_events: Vec<(AssociationId, EndpointEvent)>,
+    /// What the server endpoint told.
+    pub server_events: Vec<(AssociationId, EndpointEvent)>,
+    /// Every datagram that was sent, if [`Pair::record`] was called.
+    pub seen: Option<Vec<Seen>>,
+}
+
+impl Pair {
+    /// Two endpoints with default limits on perfect links.
+    ///
+    /// `start` is the beginning of time: any `Instant` will do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RandomFailed`].
+    pub fn new(server: Arc<ServerConfig>, start: Instant, seed: u64) -> Result<Self, Error> {
+        Self::with_policy(server, EndpointPolicy::default(), start, seed)
+    }
+
+    /// Two endpoints; `policy` is the server's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RandomFailed`].
+    pub fn with_policy(
+        server: Arc<ServerConfig>,
+        policy: EndpointPolicy,
+        start: Instant,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            client: Endpoint::new(EndpointPolicy::default(), None, start)?,
+            server: Endpoint::new(policy, Some(server), start)?,
+            to_server: Link::new(Conditions::default(), seed.wrapping_mul(2)),
+            to_client: Link::new(Conditions::default(), seed.wrapping_mul(2).wrapping_add(1)),
+            now: start,
+            start,
+            client_address: ([192, 0, 2, 1], 40_000).into(),
+            server_address: ([192, 0, 2, 2], 4433).into(),
+            client_events: Vec::new(),
+            server_events: Vec::new(),
+            seen: None,
+        })
+    }
+
+    /// Makes both links as bad as `conditions`.
+    pub fn set_conditions(&mut self, conditions: &Conditions) {
+        self.to_server.set_conditions(conditions.clone());
+        self.to_client.set_conditions(conditions.clone());
+    }
+
+    /// Keeps a copy of every datagram from now on.
+    pub fn record(&mut self) {
+        self.seen.get_or_insert_default();
+    }
+
+    /// Starts an association from the client's side.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::connect`].
+    pub fn connect(
+        &mut self,
+        config: Arc<ClientConfig>,
+        server: ServerName<'static>,
+    ) -> Result<AssociationId, ConnectError> {
+        self.client
+            .connect(self.now, config, server, Path::new(self.server_address))
+    }
+
+    /// Puts on the links what both endpoints have to send.
+    pub fn transmit(&mut self) {
+        let mut out = Vec::new();
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            let (endpoint, link) = match direction {
+                Direction::ToServer => (&mut self.client, &mut self.to_server),
+                Direction::ToClient => (&mut self.server, &mut self.to_client),
+            };
+            while let Some(transmit) = {
+                out.clear();
+                endpoint.poll_transmit(self.now, 64, &mut out)
+            } {
+                let size = transmit.segment_size.unwrap_or(transmit.len).max(1);
+                for datagram in out[..transmit.len].chunks(size) {
+                    if let Some(seen) = &mut self.seen {
+                        seen.push(Seen {
+                            direction,
+                            datagram: datagram.to_vec(),
+                        });
+                    }
+                    link.send(self.now, datagram);
+                }
+            }
+        }
+    }
+
+    /// The next moment at which something happens.
+    pub fn next_moment(&self) -> Option<Instant> {
+        [
+            self.to_server.next_arrival(),
+            self.to_client.next_arrival(),
+            self.client.poll_timeout(),
+            self.server.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Sends what waits, jumps to the next moment and lets it happen. `false` if nothing will ever happen again.
+    pub fn step(&mut self) -> bool {
+        self.transmit();
+        let Some(next) = self.next_moment() else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        while let Some(datagram) = self.to_server.receive(self.now) {
+            self.deliver_to_server(&datagram);
+        }
+        while let Some(datagram) = self.to_client.receive(self.now) {
+            self.deliver_to_client(&datagram);
+        }
+        for endpoint in [&mut self.client, &mut self.server] {
+            if endpoint
+                .poll_timeout()
+                .is_some_and(|deadline| deadline <= self.now)
+            {
+                endpoint.handle_timeout(self.now);
+                // I4: a deadline that has passed would make every event loop spin.
+                assert!(
+                    endpoint
+                        .poll_timeout()
+                        .is_none_or(|deadline| deadline > self.now)
+                );
+            }
+        }
+        self.collect_events();
+        self.transmit();
+        true
+    }
+
+    /// Gives the server a datagram that looks as if it came from the client.
+    pub fn deliver_to_server(&mut self, datagram: &[u8]) {
+        let path = Path::new(self.client_address);
+        self.server
+            .handle_datagram(self.now, path, BytesMut::from(datagram));
+        self.collect_events();
+    }
+
+    /// Gives the client a datagram that looks as if it came from the server.
+    pub fn deliver_to_client(&mut self, datagram: &[u8]) {
+        let path = Path::new(self.server_address);
+        self.client
+            .handle_datagram(self.now, path, BytesMut::from(datagram));
+        self.collect_events();
+    }
+
+    fn collect_events(&mut self) {
+        self.client_events
+            .extend(std::iter::from_fn(|| self.client.poll_event()));
+        self.server_events
+            .extend(std::iter::from_fn(|| self.server.poll_event()));
+    }
+
+    /// Steps until `done`, for at most `limit` of virtual time. Whether it was done.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let end = self.now + limit;
+        while !done(self) {
+            if self.now >= end || !self.step() {
+                return done(self);
+            }
+        }
+        true
+    }
+
+    /// Steps until both ends have completed a handshake, for at most `limit`. Whether they have.
+    pub fn run_until_connected(&mut self, limit: Duration) -> bool {
+        self.run_until(limit, |pair| pair.is_connected())
+    }
+
+    /// Lets `duration` of virtual time pass.
+    pub fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        loop {
+            self.transmit();
+            match self.next_moment() {
+                Some(next) if next <= end => {
+                    self.step();
+                }
+                _ => break,
+            }
+        }
+        self.now = end;
+    }
+
+    /// Whether both ends have completed a handshake.
+    pub fn is_connected(&self) -> bool {
+        completed(&self.client_events).is_some() && completed(&self.server_events).is_some()
+    }
+
+    /// The client's association that completed last.
+    pub fn client_id(&self) -> Option<AssociationId> {
+        completed(&self.client_events)
+    }
+
+    /// The server's association that completed last.
+    pub fn server_id(&self) -> Option<AssociationId> {
+        completed(&self.server_events)
+    }
+
+    /// The client's connection, while it lives.
+    pub fn client_connection(&self) -> Option<&DtlsConnection> {
+        self.client.connection(self.client_id()?)
+    }
+
+    /// The server's connection, while it lives.
+    pub fn server_connection(&self) -> Option<&DtlsConnection> {
+        self.server.connection(self.server_id()?)
+    }
+
+    /// Sends `count` messages each way, one at a time, over links that lose nothing. Whether all arrived unaltered.
+    pub fn exchange(&mut self, count: u32) -> bool {
+        let (Some(client), Some(server)) = (self.client_id(), self.server_id()) else {
+            return false;
+        };
+        (0..count).all(|number| {
+            let question = [b"question".as_slice(), &number.to_be_bytes()].concat();
+            let answer = [b"answer".as_slice(), &number.to_be_bytes()].concat();
+            let sent = self.client.send(self.now, client, &question).is_ok()
+                && self.server.send(self.now, server, &answer).is_ok();
+            let limit = Duration::from_secs(1);
+            let mut received = (None, None);
+            let end = self.now + limit;
+            while sent && (received.0.is_none() || received.1.is_none()) && self.now < end {
+                if !self.step() {
+                    break;
+                }
+                received.0 = received.0.or_else(|| self.server.recv(server));
+                received.1 = received.1.or_else(|| self.client.recv(client));
+            }
+            received.0.is_some_and(|got| got.data == question)
+                && received.1.is_some_and(|got| got.data == answer)
+        })
+    }
+}
+
+fn completed(events: &[(AssociationId, EndpointEvent)]) -> Option<AssociationId> {
+    let complete = |event: &EndpointEvent| {
+        matches!(
+            event,
+            EndpointEvent::Association(Event::HandshakeComplete { .. })
+        )
+    };
+    events
+        .iter()
+        .rev()
+        .find(|(_, event)| complete(event))
+        .map(|&(id, _)| id)
+}

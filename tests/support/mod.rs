@@ -1,0 +1,177 @@
+//! Certificates and configurations that tests share.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test program uses a part of it"
+)]
+
+use rcgen::{
+    CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SignatureAlgorithm,
+};
+use sealgram::config::{
+    ClientAuthentication, ClientConfigBuilder, DatagramPolicy, ServerConfigBuilder,
+};
+use sealgram::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use sealgram::sim::Pair;
+use sealgram::{CertifiedKey, ClientConfig, Credential, Roots, ServerConfig, WebPkiClientVerifier};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// The name that every server certificate here holds.
+pub const SERVER: &str = "server.test";
+
+/// An authority with one leaf.
+pub struct Pki {
+    pub root: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Pki {
+    /// An authority with a key of this kind.
+    pub fn new(algorithm: &'static SignatureAlgorithm) -> Self {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        // Authorities of one name would be told apart by their signatures only.
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test authority {}", MADE.fetch_add(1, Ordering::Relaxed));
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        let root = params.self_signed(&key).unwrap().der().clone();
+        Self {
+            root,
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// A certificate with a key of this kind.
+    pub fn leaf(
+        &self,
+        algorithm: &'static SignatureAlgorithm,
+        purpose: ExtendedKeyUsagePurpose,
+    ) -> Credential {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let mut params = CertificateParams::new(vec![SERVER.to_owned()]).unwrap();
+        params.extended_key_usages = vec![purpose];
+        let leaf = params.signed_by(&key, &self.issuer).unwrap().der().clone();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        Credential::Certificate(CertifiedKey::new(vec![leaf], &key).unwrap())
+    }
+
+    pub fn server(&self, algorithm: &'static SignatureAlgorithm) -> Credential {
+        self.leaf(algorithm, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    pub fn client(&self, algorithm: &'static SignatureAlgorithm) -> Credential {
+        self.leaf(algorithm, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    pub fn roots(&self) -> Roots {
+        let mut roots = Roots::new();
+        roots.add(&self.root).unwrap();
+        roots
+    }
+}
+
+/// A server certificate with the RSA key of `tests/support/rsa2048.pem`, because `ring` makes none.
+pub fn rsa_server(pki: &Pki) -> Credential {
+    let pem = include_str!("rsa2048.pem");
+    let key = KeyPair::from_pkcs8_pem_and_sign_algo(pem, &rcgen::PKCS_RSA_SHA256).unwrap();
+    let params = CertificateParams::new(vec![SERVER.to_owned()]).unwrap();
+    let leaf = params.signed_by(&key, &pki.issuer).unwrap().der().clone();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    Credential::Certificate(CertifiedKey::new(vec![leaf], &key).unwrap())
+}
+
+/// Builders for both ends, with Ed25519 keys: their messages have fixed sizes, so simulations repeat exactly.
+pub struct Ends {
+    pub pki: Pki,
+    pub client: ClientConfigBuilder,
+    pub server: ServerConfigBuilder,
+}
+
+impl Ends {
+    pub fn new() -> Self {
+        Self::with(&rcgen::PKCS_ED25519)
+    }
+
+    pub fn with(algorithm: &'static SignatureAlgorithm) -> Self {
+        let pki = Pki::new(algorithm);
+        let client = ClientConfig::with_roots(pki.roots()).unwrap();
+        let server = ServerConfig::with_credential(pki.server(algorithm));
+        Self {
+            pki,
+            client,
+            server,
+        }
+    }
+
+    /// The same with a client certificate, which the server requires.
+    pub fn mutual(mut self) -> Self {
+        let verifier = WebPkiClientVerifier::new(self.pki.roots()).unwrap();
+        self.client = self
+            .client
+            .credential(self.pki.client(&rcgen::PKCS_ED25519));
+        self.server = self
+            .server
+            .client_authentication(ClientAuthentication::Required(Arc::new(verifier)));
+        self
+    }
+
+    /// The same with this policy at both ends.
+    pub fn datagram(mut self, policy: &DatagramPolicy) -> Self {
+        self.client = self.client.datagram(policy.clone());
+        self.server = self.server.datagram(policy.clone());
+        self
+    }
+
+    pub fn build(self) -> Configs {
+        Configs {
+            client: Arc::new(self.client.build().unwrap()),
+            server: Arc::new(self.server.build().unwrap()),
+        }
+    }
+}
+
+/// Configurations of both ends.
+#[derive(Clone)]
+pub struct Configs {
+    pub client: Arc<ClientConfig>,
+    pub server: Arc<ServerConfig>,
+}
+
+impl Configs {
+    /// A pair on perfect links whose client has begun to connect.
+    pub fn pair(&self, seed: u64) -> Pair {
+        let mut pair = Pair::new(self.server.clone(), start(), seed).unwrap();
+        pair.connect(self.client.clone(), server_name()).unwrap();
+        pair
+    }
+
+    /// A pair on perfect links that is connected.
+    pub fn connected(&self, seed: u64) -> Pair {
+        let mut pair = self.pair(seed);
+        assert!(
+            pair.run_until_connected(Duration::from_secs(5)),
+            "{:?}",
+            pair.client_events
+        );
+        pair
+    }
+}
+
+pub fn server_name() -> ServerName<'static> {
+    ServerName::try_from(SERVER).unwrap()
+}
+
+/// An arbitrary beginning of time.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the origin of virtual time; nothing waits for it"
+)]
+pub fn start() -> Instant {
+    Instant::now()
+}
