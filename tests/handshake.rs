@@ -396,9 +396,9 @@ fn closing_one_end_closes_the_other() {
 }
 
 fn failure(events: &[(sealgram::AssociationId, EndpointEvent)]) -> Error {
-    let failures = events.iter().filter_map(|(_, event)| match event {
+    let mut failures = events.iter().rev().filter_map(|(_, event)| match event {
         EndpointEvent::Failed(failure) => Some(failure.error.clone()),
         _ => None,
     });
-    failures.last().expect("an association failed")
+    failures.next().expect("an association failed")
 }

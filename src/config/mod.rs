@@ -13,5 +13,6 @@ pub use clock::{Clock, SystemClock};
 pub(crate) use parameters::Parameters;
 pub(crate) use policy::MIN_HANDSHAKE_MTU;
 pub use policy::{DatagramPolicy, ExtendedMasterSecret, PlaintextAlerts};
+pub(crate) use proven::FirstHello;
 pub use proven::ProvenHello;
 pub use server::{ClientAuthentication, ServerConfig, ServerConfigBuilder};

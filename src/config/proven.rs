@@ -1,7 +1,13 @@
 //! A ClientHello whose sender has proved that it receives at its address.
 
-use crate::protocol::{MessageSeq, Path};
-use crate::wire::client_hello::RANDOM_LEN;
+use crate::protocol::dialect::DTLS;
+use crate::protocol::{
+    ContentType, Epoch, HandshakeType, MessageSeq, Path, ProtocolVersion, RecordNumber,
+};
+use crate::wire::client_hello::{HelloPrefix, RANDOM_LEN};
+use crate::wire::codec::Reader;
+use crate::wire::handshake::FragmentHeader;
+use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
 use bytes::BytesMut;
 
 /// The datagram that starts a server's association, after the cookie was checked.
@@ -19,8 +25,72 @@ pub struct ProvenHello {
 }
 
 impl ProvenHello {
+    /// Takes a datagram that begins with a ClientHello as proven, whatever cookie it has.
+    ///
+    /// Only for callers that know by other means that the sender receives at its address: otherwise anybody can make
+    /// the server send a whole flight to a victim, and hold state for it. `None` if the datagram begins otherwise.
+    pub fn without_cookie(path: Path, datagram: BytesMut) -> Option<Self> {
+        let FirstHello {
+            record,
+            fragment,
+            prefix,
+        } = FirstHello::decode(&datagram)?;
+        let (message_seq, record_sequence) = (fragment.seq, record.number.sequence);
+        let random = prefix.random;
+        Some(Self {
+            path,
+            datagram,
+            message_seq,
+            record_sequence,
+            random,
+        })
+    }
+
     /// Where the client is.
     pub fn path(&self) -> Path {
         self.path
+    }
+}
+
+/// The beginning of a ClientHello, up to its cookie, as the first record of a datagram.
+pub(crate) struct FirstHello<'a> {
+    pub(crate) record: RecordHeader,
+    pub(crate) fragment: FragmentHeader,
+    pub(crate) prefix: HelloPrefix<'a>,
+}
+
+/// The highest message_seq of a hello that is served. Each HelloVerifyRequest adds one, and clients give up soon.
+const MAX_MESSAGE_SEQ: u16 = 64;
+
+/// The highest record sequence of a hello that is served: the answers continue from it (RFC 6347 §4.2.1).
+const MAX_RECORD_SEQUENCE: u64 = RecordNumber::LIMIT_48 / 2;
+
+impl<'a> FirstHello<'a> {
+    /// Reads it; `None` if the datagram does not begin with a hello that a server could go on from.
+    pub(crate) fn decode(datagram: &'a [u8]) -> Option<Self> {
+        let record = RecordHeader::decode(datagram)?;
+        let version_fits =
+            [ProtocolVersion::DTLS10, ProtocolVersion::DTLS12].contains(&record.version);
+        let plaintext = record.number.epoch == Epoch::PLAINTEXT;
+        if record.content_type != ContentType::HANDSHAKE || !version_fits || !plaintext {
+            return None;
+        }
+        let contents = datagram.get(HEADER_LEN..HEADER_LEN + usize::from(record.length))?;
+        let mut reader = Reader::new(contents);
+        let fragment = FragmentHeader::decode(&mut reader).ok()?;
+        let starts = fragment.typ == HandshakeType::CLIENT_HELLO && fragment.offset == 0;
+        let in_range =
+            fragment.seq.0 <= MAX_MESSAGE_SEQ && record.number.sequence <= MAX_RECORD_SEQUENCE;
+        if !starts || !in_range {
+            return None;
+        }
+        let length = usize::try_from(fragment.fragment_length).ok()?;
+        let mut body = Reader::new(reader.bytes(length, "fragment").ok()?);
+        let prefix = HelloPrefix::decode(&DTLS, &mut body).ok()?;
+        Some(Self {
+            record,
+            fragment,
+            prefix,
+        })
     }
 }

@@ -1,17 +1,16 @@
 //! Cookies: proof of an address before any state (RFC 6347 §4.2.1).
 
-use crate::config::ProvenHello;
+use crate::config::{FirstHello, ProvenHello};
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::hmac::HmacKey;
 use crate::crypto::random::SecureRandom;
 use crate::error::Error;
-use crate::protocol::dialect::DTLS;
-use crate::protocol::{ContentType, Epoch, HandshakeType, Path, ProtocolVersion, RecordNumber};
+use crate::protocol::{ContentType, HandshakeType, Path, ProtocolVersion};
 use crate::wire::client_hello::HelloPrefix;
-use crate::wire::codec::{Reader, Writer as _};
+use crate::wire::codec::Writer as _;
 use crate::wire::handshake::FragmentHeader;
 use crate::wire::hello_verify_request::HelloVerifyRequest;
-use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
+use crate::wire::record_dtls::RecordHeader;
 use bytes::BytesMut;
 use std::fmt;
 use std::net::IpAddr;
@@ -57,12 +56,6 @@ const ROTATION: Duration = Duration::from_secs(300);
 /// The length of a cookie: one byte that names the key, and half a MAC. Short enough that the answer to the
 /// shortest hello is no longer than that hello.
 const COOKIE_LEN: usize = 1 + 16;
-
-/// The highest message_seq of a hello that is served. Each HelloVerifyRequest adds one, and clients give up soon.
-const MAX_MESSAGE_SEQ: u16 = 64;
-
-/// The highest record sequence of a hello that is served: the answers continue from it (RFC 6347 §4.2.1).
-const MAX_RECORD_SEQUENCE: u64 = RecordNumber::LIMIT_48 / 2;
 
 impl Key {
     fn draw(random: &dyn SecureRandom, generation: u8) -> Result<Self, Error> {
@@ -115,21 +108,21 @@ impl Cookies {
     /// Looks at a datagram from somebody who has no association.
     pub fn check(&mut self, path: Path, now: Instant, datagram: BytesMut) -> CookieCheck {
         self.rotate(now);
-        let Some((record, fragment, hello)) = first_hello(&datagram) else {
+        let Some(FirstHello {
+            record,
+            fragment,
+            prefix,
+        }) = FirstHello::decode(&datagram)
+        else {
             return CookieCheck::NotAHello;
         };
-        if !hello.cookie.is_empty() && self.is_valid(path, &hello) {
-            let (message_seq, record_sequence) = (fragment.seq, record.number.sequence);
-            let random = hello.random;
-            return CookieCheck::Proven(ProvenHello {
-                path,
-                datagram,
-                message_seq,
-                record_sequence,
-                random,
-            });
+        if prefix.cookie.is_empty() || !self.is_valid(path, &prefix) {
+            return CookieCheck::Reply(self.reply(path, &record, &fragment, &prefix));
         }
-        CookieCheck::Reply(self.reply(path, &record, &fragment, &hello))
+        match ProvenHello::without_cookie(path, datagram) {
+            Some(hello) => CookieCheck::Proven(hello),
+            None => CookieCheck::NotAHello,
+        }
     }
 
     fn rotate(&mut self, now: Instant) {
@@ -193,39 +186,12 @@ impl fmt::Debug for Cookies {
     }
 }
 
-/// Reads the beginning of a ClientHello, up to its cookie, from the first record of a datagram.
-fn first_hello(datagram: &[u8]) -> Option<(RecordHeader, FragmentHeader, HelloPrefix<'_>)> {
-    let record = RecordHeader::decode(datagram)?;
-    let version_fits = [ProtocolVersion::DTLS10, ProtocolVersion::DTLS12].contains(&record.version);
-    let plaintext = record.number.epoch == Epoch::PLAINTEXT;
-    if record.content_type != ContentType::HANDSHAKE || !version_fits || !plaintext {
-        return None;
-    }
-    let contents = datagram.get(HEADER_LEN..HEADER_LEN + usize::from(record.length))?;
-    let mut reader = Reader::new(contents);
-    let fragment = FragmentHeader::decode(&mut reader).ok()?;
-    let starts = fragment.typ == HandshakeType::CLIENT_HELLO && fragment.offset == 0;
-    let in_range =
-        fragment.seq.0 <= MAX_MESSAGE_SEQ && record.number.sequence <= MAX_RECORD_SEQUENCE;
-    if !starts || !in_range {
-        return None;
-    }
-    let length = usize::try_from(fragment.fragment_length).ok()?;
-    let mut body = Reader::new(reader.bytes(length, "fragment").ok()?);
-    let hello = HelloPrefix::decode(&DTLS, &mut body).ok()?;
-    Some((record, fragment, hello))
-}
-
-/// Whether a datagram begins with the beginning of a ClientHello.
-pub(super) fn begins_with_hello(datagram: &[u8]) -> bool {
-    first_hello(datagram).is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::crypto::random::SystemRandom;
-    use crate::protocol::MessageSeq;
+    use crate::protocol::{Epoch, MessageSeq, RecordNumber};
+    use crate::wire::record_dtls::HEADER_LEN;
 
     fn hello(random: u8, cookie: &[u8]) -> BytesMut {
         let mut body = vec![0xfe, 0xfd];

@@ -1,10 +1,9 @@
 //! The way of a datagram to its association.
 
 use super::association::{Association, Origin};
-use super::cookie::begins_with_hello;
 use super::routing::Route;
 use super::{AssociationId, CookieCheck, Endpoint, Eviction, MAX_REPLIES};
-use crate::config::ProvenHello;
+use crate::config::{FirstHello, ProvenHello};
 use crate::connection::DtlsConnection;
 use crate::error::Error;
 use crate::protocol::{Epoch, Path, Side};
@@ -23,7 +22,7 @@ impl Endpoint {
         let route = self.routes.find(path.remote());
         if header.number.epoch != Epoch::PLAINTEXT {
             self.handle_protected(now, path, datagram, header.number.epoch, route);
-        } else if self.server.is_some() && begins_with_hello(&datagram) {
+        } else if self.server.is_some() && FirstHello::decode(&datagram).is_some() {
             self.handle_hello(now, path, datagram, route);
         } else {
             self.handle_plaintext(now, path, datagram, route);

@@ -3,6 +3,7 @@
 //! The only floor that reads the clock.
 
 mod batch;
+mod clock;
 mod udp;
 
 pub use udp::{UdpEndpoint, UdpEvent};

@@ -1,6 +1,7 @@
 //! An endpoint on a `mio::net::UdpSocket`.
 
 use super::batch::Batch;
+use super::clock;
 use crate::config::ServerConfig;
 use crate::connection::Transmit;
 use crate::endpoint::{AssociationId, Endpoint, EndpointEvent, EndpointPolicy};
@@ -14,7 +15,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Many DTLS associations on one UDP socket, for a mio event loop.
 ///
@@ -108,7 +109,7 @@ impl UdpEndpoint {
         enlarge_buffers(&socket);
         let socket = UdpSocket::from_std(socket);
         let batch = Batch::new(UdpSockRef::from(&socket))?;
-        let endpoint = Endpoint::new(policy, server, Instant::now()).map_err(io::Error::other)?;
+        let endpoint = Endpoint::new(policy, server, clock::now()).map_err(io::Error::other)?;
         Ok(Self {
             socket,
             batch,
@@ -147,7 +148,7 @@ impl UdpEndpoint {
     /// Only if the socket itself is unusable. What single datagrams meet with is an event.
     pub fn turn(&mut self) -> io::Result<()> {
         self.receive()?;
-        self.endpoint.handle_timeout(Instant::now());
+        self.endpoint.handle_timeout(clock::now());
         self.flush()?;
         while let Some((id, event)) = self.endpoint.poll_event() {
             self.events.push_back(UdpEvent::Association(id, event));
@@ -158,7 +159,7 @@ impl UdpEndpoint {
     fn receive(&mut self) -> io::Result<()> {
         self.unfinished = false;
         for _ in 0..RECEIVE_BUDGET {
-            let now = Instant::now();
+            let now = clock::now();
             let endpoint = &mut self.endpoint;
             let take = |path, datagram| endpoint.handle_datagram(now, path, datagram);
             match self.batch.receive(UdpSockRef::from(&self.socket), take) {
@@ -183,7 +184,7 @@ impl UdpEndpoint {
                     let max = self.batch.max_segments();
                     match self
                         .endpoint
-                        .poll_transmit(Instant::now(), max, &mut self.sending)
+                        .poll_transmit(clock::now(), max, &mut self.sending)
                     {
                         Some(transmit) => transmit,
                         None => return self.want(Interest::READABLE),
@@ -240,7 +241,7 @@ impl UdpEndpoint {
         }
         self.endpoint
             .poll_timeout()
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+            .map(|deadline| deadline.saturating_duration_since(clock::now()))
     }
 
     /// Starts an association with the server at `remote`, which must prove to be `server`. Call
@@ -256,7 +257,7 @@ impl UdpEndpoint {
         remote: SocketAddr,
     ) -> Result<AssociationId, ConnectError> {
         self.endpoint
-            .connect(Instant::now(), config, server, Path::new(remote))
+            .connect(clock::now(), config, server, Path::new(remote))
     }
 
     /// Sends `data` as one datagram with the next [`UdpEndpoint::turn`].
@@ -265,7 +266,7 @@ impl UdpEndpoint {
     ///
     /// As [`Endpoint::send`].
     pub fn send(&mut self, id: AssociationId, data: &[u8]) -> Result<(), SendError> {
-        self.endpoint.send(Instant::now(), id, data)
+        self.endpoint.send(clock::now(), id, data)
     }
 
     /// The next datagram from the peer of `id`.
@@ -275,7 +276,7 @@ impl UdpEndpoint {
 
     /// Closes an association with the next [`UdpEndpoint::turn`].
     pub fn close(&mut self, id: AssociationId) {
-        self.endpoint.close(Instant::now(), id);
+        self.endpoint.close(clock::now(), id);
     }
 
     /// The endpoint itself, for its getters.

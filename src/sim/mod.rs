@@ -6,6 +6,7 @@
 
 mod link;
 mod pair;
+pub mod scripted;
 
 pub use link::{Conditions, Fate, Link};
 pub use pair::{Direction, Pair, Seen};

@@ -142,7 +142,7 @@ impl Writer for Vec<u8> {
         self.extend_from_slice(&value.to_be_bytes()[1..]);
     }
 
-    fn put_vec(&mut self, width: usize, contents: impl FnOnce(&mut Vec<u8>)) {
+    fn put_vec(&mut self, width: usize, contents: impl FnOnce(&mut Self)) {
         let start = self.len();
         self.resize(start + width, 0);
         contents(self);

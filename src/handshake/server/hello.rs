@@ -62,18 +62,18 @@ impl ExpectClientHello {
     }
 
     pub(super) fn handle(
-        self: Box<Self>,
-        hello: ClientHello,
+        self,
+        hello: &ClientHello,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
     ) -> Result<State, Error> {
-        self.check(&hello)?;
-        let choice = self.choose(&hello)?;
+        self.check(hello)?;
+        let choice = self.choose(hello)?;
         let mut transcript = Transcript::new(self.dialect);
         transcript.add(inbound.typ, inbound.seq, &inbound.body);
         transcript.start_hash(choice.suite.hash);
 
-        let server_hello = self.server_hello(&hello, &choice)?;
+        let server_hello = self.server_hello(hello, &choice)?;
         outbox.push(Action::VersionDecided(self.dialect.version_12));
         let mut body = Vec::with_capacity(128);
         server_hello.encode(&mut body);
@@ -118,7 +118,7 @@ impl ExpectClientHello {
                 randoms,
                 extended_master_secret: hello.extensions.extended_master_secret,
                 alpn: choice.alpn,
-                server_name: hello.extensions.server_name,
+                server_name: hello.extensions.server_name.clone(),
                 transcript,
             },
             exchange,

@@ -75,7 +75,7 @@ impl State {
     ) -> Result<Self, Error> {
         match (self, message) {
             (Self::ExpectClientHello(state), Message::ClientHello(hello)) => {
-                state.handle(*hello, inbound, outbox)
+                state.handle(&hello, inbound, outbox)
             }
             (Self::ExpectCertificate(state), Message::Certificate(chain)) => {
                 state.handle(chain, inbound, outbox)

@@ -22,7 +22,7 @@ pub(super) enum Reading {
     /// Without protection: nothing in it proves anything, so there is no window that a stranger could move.
     Plaintext,
     /// With keys.
-    Protected(Protected),
+    Protected(Box<Protected>),
 }
 
 /// The keys of an epoch with what must be remembered for them.
@@ -35,7 +35,7 @@ pub(super) struct Protected {
 
 /// The epochs that can be read, in rising order; at most three.
 pub(super) struct ReadEpochs {
-    epochs: Vec<Box<ReadEpoch>>,
+    epochs: Vec<ReadEpoch>,
 }
 
 impl ReadEpochs {
@@ -46,7 +46,7 @@ impl ReadEpochs {
             protection: Reading::Plaintext,
         };
         Self {
-            epochs: vec![Box::new(first)],
+            epochs: vec![first],
         }
     }
 
@@ -57,7 +57,6 @@ impl ReadEpochs {
             .iter_mut()
             .rev()
             .find(|known| known.epoch == epoch)
-            .map(Box::as_mut)
     }
 
     /// Whether the epoch can be read.
@@ -84,10 +83,10 @@ impl ReadEpochs {
             window: ReplayWindow::default(),
             forgeries: 0,
         };
-        self.epochs.push(Box::new(ReadEpoch {
+        self.epochs.push(ReadEpoch {
             epoch,
-            protection: Reading::Protected(protected),
-        }));
+            protection: Reading::Protected(Box::new(protected)),
+        });
     }
 
     /// Drops one epoch.
@@ -129,7 +128,7 @@ impl WriteEpoch {
 
 /// The epochs that can be written, in rising order; the last one is current.
 pub(super) struct WriteEpochs {
-    epochs: Vec<Box<WriteEpoch>>,
+    epochs: Vec<WriteEpoch>,
 }
 
 impl WriteEpochs {
@@ -142,14 +141,14 @@ impl WriteEpochs {
             limit: RecordNumber::LIMIT_48,
         };
         Self {
-            epochs: vec![Box::new(first)],
+            epochs: vec![first],
         }
     }
 
     /// The epoch in which new records go out.
     #[inline]
     pub(super) fn current(&mut self) -> Option<&mut WriteEpoch> {
-        self.epochs.last_mut().map(Box::as_mut)
+        self.epochs.last_mut()
     }
 
     /// The number of the epoch in which new records go out.
@@ -166,22 +165,19 @@ impl WriteEpochs {
 
     /// The epoch, if it can still be written.
     pub(super) fn find(&mut self, epoch: Epoch) -> Option<&mut WriteEpoch> {
-        self.epochs
-            .iter_mut()
-            .find(|known| known.epoch == epoch)
-            .map(Box::as_mut)
+        self.epochs.iter_mut().find(|known| known.epoch == epoch)
     }
 
     /// Adds the next epoch and makes it current.
     pub(super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
         let sealer = Sealer::new(protection);
         let limit = sealer.limit().min(RecordNumber::LIMIT_48);
-        self.epochs.push(Box::new(WriteEpoch {
+        self.epochs.push(WriteEpoch {
             epoch,
             sealer: Some(Box::new(sealer)),
             next_sequence: 0,
             limit,
-        }));
+        });
     }
 
     /// Drops every epoch but the current one and those that `needed` names.

@@ -122,12 +122,7 @@ impl Datagram {
         let Some(read) = self.read.find(number.epoch) else {
             return Err(self.keep_early(header, bytes, path));
         };
-        let Reading::Protected(Protected {
-            opener,
-            window,
-            forgeries,
-        }) = &mut read.protection
-        else {
+        let Reading::Protected(protected) = &mut read.protection else {
             let contents = HEADER_LEN..bytes.len();
             return if contents.len() > MAX_PLAINTEXT_LEN {
                 Err(Discard::OverlongRecord.into())
@@ -135,6 +130,11 @@ impl Datagram {
                 Ok(contents)
             };
         };
+        let Protected {
+            opener,
+            window,
+            forgeries,
+        } = protected.as_mut();
         // RFC 6347 §4.1.2.6: asked before, moved after authentication.
         if !window.admits(number.sequence) {
             return Err(Discard::Replay.into());

@@ -1,0 +1,114 @@
+//! Full handshakes, both sides together, beside the sum of their cryptographic operations.
+//!
+//! The floor is what no implementation can do without: at each end a key pair and an agreement, the server's
+//! signature, and the client's two verifications, of the key exchange and of the leaf's certificate. The ratio is
+//! printed before the criterion groups, as the median of each of five runs of 25 interleaved rounds.
+
+mod support;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use ring::agreement::{self, EphemeralPrivateKey, UnparsedPublicKey};
+use ring::rand::SystemRandom;
+use ring::signature::{self, EcdsaKeyPair, KeyPair as _};
+use sealgram::NamedGroup;
+use std::hint::black_box;
+use std::time::Duration;
+use support::Configs;
+
+/// The bare operations of one handshake, with ECDSA P-256 signatures.
+struct Floor {
+    group: &'static agreement::Algorithm,
+    rng: SystemRandom,
+    key: EcdsaKeyPair,
+    signature: Vec<u8>,
+}
+
+const MESSAGE: [u8; 133] = [3; 133];
+
+impl Floor {
+    fn new(group: &'static agreement::Algorithm) -> Self {
+        let rng = SystemRandom::new();
+        let algorithm = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
+        let document = EcdsaKeyPair::generate_pkcs8(algorithm, &rng).unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &rng).unwrap();
+        let signature = key.sign(&rng, &MESSAGE).unwrap().as_ref().to_vec();
+        Self {
+            group,
+            rng,
+            key,
+            signature,
+        }
+    }
+
+    fn handshake(&self) {
+        let [client, server] =
+            [(); 2].map(|()| EphemeralPrivateKey::generate(self.group, &self.rng).unwrap());
+        let shares = [
+            client.compute_public_key().unwrap(),
+            server.compute_public_key().unwrap(),
+        ];
+        for (private, share) in [(client, &shares[1]), (server, &shares[0])] {
+            let share = UnparsedPublicKey::new(self.group, share);
+            agreement::agree_ephemeral(private, &share, |secret| black_box(secret[0])).unwrap();
+        }
+        black_box(self.key.sign(&self.rng, &MESSAGE).unwrap());
+        let public = signature::UnparsedPublicKey::new(
+            &signature::ECDSA_P256_SHA256_ASN1,
+            self.key.public_key(),
+        );
+        for _ in 0..2 {
+            public.verify(black_box(&MESSAGE), &self.signature).unwrap();
+        }
+    }
+}
+
+fn time(calls: u32, mut operation: impl FnMut()) -> Duration {
+    let start = support::clock();
+    for _ in 0..calls {
+        operation();
+    }
+    start.elapsed() / calls
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn ratio(name: &str, floor: &Floor, configs: &Configs) {
+    let runs: Vec<f64> = (0..5)
+        .map(|_| {
+            let rounds = (0..25).map(|_| {
+                let bare = time(20, || floor.handshake());
+                let ours = time(20, || {
+                    black_box(configs.connections());
+                });
+                ours.as_secs_f64() / bare.as_secs_f64()
+            });
+            median(rounds.collect())
+        })
+        .collect();
+    let all: Vec<String> = runs.iter().map(|ratio| format!("{ratio:.3}")).collect();
+    println!(
+        "ratio to the sum of its crypto, full DTLS 1.2 handshake, both sides, {name}: {:.3}  (runs: {})",
+        median(runs),
+        all.join(" ")
+    );
+}
+
+fn handshake(criterion: &mut Criterion) {
+    let cases = [
+        ("x25519", &agreement::X25519, NamedGroup::X25519),
+        ("secp256r1", &agreement::ECDH_P256, NamedGroup::SECP256R1),
+    ];
+    for (name, algorithm, group) in cases {
+        let (floor, configs) = (Floor::new(algorithm), Configs::with_group(group));
+        ratio(name, &floor, &configs);
+        let mut criterion = criterion.benchmark_group(format!("handshake/{name}"));
+        criterion.bench_function("raw ring", |bencher| bencher.iter(|| floor.handshake()));
+        criterion.bench_function("sealgram", |bencher| bencher.iter(|| configs.connections()));
+    }
+}
+
+criterion_group!(benches, handshake);
+criterion_main!(benches);

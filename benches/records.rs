@@ -1,0 +1,244 @@
+//! Records: what a `DtlsConnection` costs beside the bare `ring` operations for the same bytes.
+//!
+//! The floor does what no record layer can do without: header and explicit nonce, one copy of the payload into
+//! the datagram, nonce and additional data, seal, tag; and for opening a copy of the datagram into a buffer that
+//! may be destroyed, and the opening in place. Both run interleaved in one process; the ratio is printed before
+//! the criterion groups, as the median of each of five runs of 25 rounds.
+
+mod support;
+
+use bytes::BytesMut;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use ring::aead;
+use sealgram::{CipherSuite, DtlsConnection};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+use support::Configs;
+
+const SIZES: [usize; 3] = [64, 256, 1200];
+
+/// The bare operations.
+struct Floor {
+    key: aead::LessSafeKey,
+    sequence: u64,
+    scratch: Vec<u8>,
+}
+
+const HEADER: usize = 13;
+const NONCE: usize = 8;
+const TAG: usize = 16;
+
+impl Floor {
+    fn new() -> Self {
+        let key = aead::UnboundKey::new(&aead::AES_128_GCM, &[7; 16]).unwrap();
+        Self {
+            key: aead::LessSafeKey::new(key),
+            sequence: 1 << 48,
+            scratch: Vec::new(),
+        }
+    }
+
+    fn nonce(explicit: &[u8]) -> aead::Nonce {
+        let mut nonce = [5; 12];
+        nonce[4..].copy_from_slice(explicit);
+        aead::Nonce::assume_unique_for_key(nonce)
+    }
+
+    fn aad(number: [u8; 8], length: usize) -> aead::Aad<[u8; 13]> {
+        let mut aad = [0; 13];
+        aad[..8].copy_from_slice(&number);
+        aad[8..11].copy_from_slice(&[23, 0xfe, 0xfd]);
+        aad[11..].copy_from_slice(&(length as u16).to_be_bytes());
+        aead::Aad::from(aad)
+    }
+
+    fn seal(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+        let number = self.sequence.to_be_bytes();
+        self.sequence += 1;
+        out.clear();
+        out.extend_from_slice(&[23, 0xfe, 0xfd]);
+        out.extend_from_slice(&number);
+        out.extend_from_slice(&((payload.len() + NONCE + TAG) as u16).to_be_bytes());
+        out.extend_from_slice(&number);
+        out.extend_from_slice(payload);
+        let aad = Self::aad(number, payload.len());
+        let data = &mut out[HEADER + NONCE..];
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(Self::nonce(&number), aad, data)
+            .unwrap();
+        out.extend_from_slice(tag.as_ref());
+    }
+
+    fn open(&mut self, datagram: &[u8]) -> usize {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(datagram);
+        let number = datagram[3..11].try_into().unwrap();
+        let aad = Self::aad(number, datagram.len() - HEADER - NONCE - TAG);
+        let nonce = Self::nonce(&datagram[HEADER..HEADER + NONCE]);
+        self.key
+            .open_in_place(nonce, aad, &mut self.scratch[HEADER + NONCE..])
+            .unwrap()
+            .len()
+    }
+}
+
+/// Two connected associations, and the buffers that a caller keeps.
+struct Ends {
+    sender: DtlsConnection,
+    receiver: DtlsConnection,
+    now: Instant,
+    out: Vec<u8>,
+    arena: BytesMut,
+}
+
+impl Ends {
+    fn new(configs: &Configs) -> Self {
+        let (sender, receiver, now) = configs.connections();
+        Self {
+            sender,
+            receiver,
+            now,
+            out: Vec::new(),
+            arena: BytesMut::with_capacity(1 << 18),
+        }
+    }
+
+    fn seal(&mut self, payload: &[u8]) {
+        self.out.clear();
+        self.sender.send(self.now, payload).unwrap();
+        black_box(self.sender.poll_transmit(self.now, 1, &mut self.out));
+    }
+
+    /// Copies the sealed datagram into the arena, as a receive call would, and opens it there.
+    fn open(&mut self) -> usize {
+        self.arena.reserve(self.out.len());
+        self.arena.extend_from_slice(&self.out);
+        let datagram = self.arena.split();
+        let path = self.receiver.path();
+        self.receiver
+            .handle_datagram(self.now, path, datagram)
+            .unwrap();
+        self.receiver.poll_event();
+        self.receiver.recv().unwrap().data.len()
+    }
+}
+
+/// How long `operation` takes, per call, over `calls`.
+fn time(calls: u32, mut operation: impl FnMut()) -> Duration {
+    let start = support::clock();
+    for _ in 0..calls {
+        operation();
+    }
+    start.elapsed() / calls
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Prints how many times the floor a record through both connections takes.
+fn ratios(configs: &Configs) {
+    for size in SIZES {
+        let payload = vec![3; size];
+        let mut runs = Vec::new();
+        for _ in 0..5 {
+            let (mut floor, mut ends) = (Floor::new(), Ends::new(configs));
+            let mut datagram = Vec::new();
+            let rounds = (0..25).map(|_| {
+                let bare = time(4000, || {
+                    floor.seal(black_box(&payload), &mut datagram);
+                    black_box(floor.open(&datagram));
+                });
+                let ours = time(4000, || {
+                    ends.seal(black_box(&payload));
+                    black_box(ends.open());
+                });
+                ours.as_secs_f64() / bare.as_secs_f64()
+            });
+            runs.push(median(rounds.collect()));
+        }
+        let all: Vec<String> = runs.iter().map(|ratio| format!("{ratio:.3}")).collect();
+        println!(
+            "ratio to raw ring, AES-128-GCM seal+open, {size} bytes: {:.3}  (runs: {})",
+            median(runs),
+            all.join(" ")
+        );
+    }
+}
+
+fn records(criterion: &mut Criterion) {
+    let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+    let configs = Configs::with_suite(suite);
+    ratios(&configs);
+    for part in [Part::Seal, Part::Open, Part::Both] {
+        let mut group = criterion.benchmark_group(format!("records/{part:?}").to_lowercase());
+        for size in SIZES {
+            let payload = vec![3; size];
+            group.throughput(Throughput::Bytes(size as u64));
+            group.bench_function(BenchmarkId::new("raw ring", size), |bencher| {
+                let (mut floor, mut datagram) = (Floor::new(), Vec::new());
+                floor.seal(&payload, &mut datagram);
+                bencher.iter(|| {
+                    if part != Part::Open {
+                        floor.seal(black_box(&payload), &mut datagram);
+                    }
+                    if part != Part::Seal {
+                        black_box(floor.open(&datagram));
+                    }
+                });
+            });
+            group.bench_function(BenchmarkId::new("sealgram", size), |bencher| {
+                bencher.iter_custom(|iterations| timed(&configs, iterations, &payload, part));
+            });
+        }
+    }
+}
+
+/// What is timed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    Seal,
+    Open,
+    Both,
+}
+
+/// Times one part over fresh associations, whose keys would otherwise be used up. A record can be opened once
+/// only, so for opening alone they are sealed, untimed, a batch ahead.
+fn timed(configs: &Configs, iterations: u64, payload: &[u8], part: Part) -> Duration {
+    const BATCH: u64 = 64;
+    let mut ends = Ends::new(configs);
+    if part != Part::Open {
+        let start = support::clock();
+        for _ in 0..iterations {
+            ends.seal(black_box(payload));
+            if part == Part::Both {
+                black_box(ends.open());
+            }
+        }
+        return start.elapsed();
+    }
+    let mut total = Duration::ZERO;
+    let mut left = iterations;
+    while left > 0 {
+        let batch = left.min(BATCH);
+        left -= batch;
+        let sealed: Vec<Vec<u8>> = (0..batch)
+            .map(|_| {
+                ends.seal(payload);
+                ends.out.clone()
+            })
+            .collect();
+        let start = support::clock();
+        for datagram in sealed {
+            ends.out = datagram;
+            black_box(ends.open());
+        }
+        total += start.elapsed();
+    }
+    total
+}
+
+criterion_group!(benches, records);
+criterion_main!(benches);

@@ -1,0 +1,231 @@
+//! Hellos as a script sees them: fields and extensions as plain numbers and bytes, honest or not.
+
+use super::SCHEMES;
+use crate::crypto::suite::SUITES;
+use crate::error::InvalidMessage;
+use crate::protocol::{CompressionMethod, ExtensionType, NamedGroup, PointFormat, ProtocolVersion};
+use crate::wire::codec::{Reader, Writer};
+
+/// The body of a ClientHello. Extensions keep their order, and may occur twice.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientOffer {
+    /// The version.
+    pub version: u16,
+    /// The random.
+    pub random: [u8; 32],
+    /// The session ID.
+    pub session_id: Vec<u8>,
+    /// The cookie; filled in by a HelloVerifyRequest that is heard.
+    pub cookie: Vec<u8>,
+    /// The suites.
+    pub suites: Vec<u16>,
+    /// The compression methods.
+    pub compression: Vec<u8>,
+    /// The extensions, by type.
+    pub extensions: Vec<(u16, Vec<u8>)>,
+}
+
+/// The body of a ServerHello.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServerChoice {
+    /// The version.
+    pub version: u16,
+    /// The random.
+    pub random: [u8; 32],
+    /// The session ID.
+    pub session_id: Vec<u8>,
+    /// The suite.
+    pub suite: u16,
+    /// The compression method.
+    pub compression: u8,
+    /// The extensions, by type.
+    pub extensions: Vec<(u16, Vec<u8>)>,
+}
+
+impl ClientOffer {
+    /// Everything that exists here, for a server called `name`; no name for an empty one.
+    pub(super) fn honest(name: &str, random: [u8; 32]) -> Self {
+        let list16 = |numbers: &[u16]| {
+            let mut body = Vec::new();
+            body.put_vec(2, |out| {
+                numbers.iter().for_each(|&number| out.put_u16(number))
+            });
+            body
+        };
+        let groups = [
+            NamedGroup::X25519,
+            NamedGroup::SECP256R1,
+            NamedGroup::SECP384R1,
+        ];
+        let mut extensions = vec![
+            (ExtensionType::EXTENDED_MASTER_SECRET.0, Vec::new()),
+            (ExtensionType::RENEGOTIATION_INFO.0, vec![0]),
+            (
+                ExtensionType::SUPPORTED_GROUPS.0,
+                list16(&groups.map(|group| group.0)),
+            ),
+            (
+                ExtensionType::EC_POINT_FORMATS.0,
+                vec![1, PointFormat::UNCOMPRESSED.0],
+            ),
+            (
+                ExtensionType::SIGNATURE_ALGORITHMS.0,
+                list16(&SCHEMES.map(|scheme| scheme.0)),
+            ),
+        ];
+        if !name.is_empty() {
+            let mut body = Vec::new();
+            body.put_vec(2, |out| {
+                out.put_u8(0);
+                out.put_vec(2, |out| out.put(name.as_bytes()));
+            });
+            extensions.push((ExtensionType::SERVER_NAME.0, body));
+        }
+        Self {
+            version: ProtocolVersion::DTLS12.0,
+            random,
+            session_id: Vec::new(),
+            cookie: Vec::new(),
+            suites: SUITES.iter().map(|suite| suite.id.0).collect(),
+            compression: vec![CompressionMethod::NULL.0],
+            extensions,
+        }
+    }
+
+    /// The body of the first extension of this type.
+    pub fn extension(&self, typ: u16) -> Option<&[u8]> {
+        find(&self.extensions, typ)
+    }
+
+    /// Leaves out every extension of this type.
+    pub fn remove_extension(&mut self, typ: u16) {
+        self.extensions.retain(|(known, _)| *known != typ);
+    }
+
+    /// The body of the message.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.version.to_be_bytes().to_vec();
+        out.put(&self.random);
+        out.put_vec(1, |out| out.put(&self.session_id));
+        out.put_vec(1, |out| out.put(&self.cookie));
+        out.put_vec(2, |out| {
+            self.suites.iter().for_each(|&suite| out.put_u16(suite))
+        });
+        out.put_vec(1, |out| out.put(&self.compression));
+        put_extensions(&self.extensions, &mut out);
+        out
+    }
+
+    pub(super) fn decode(body: &[u8]) -> Result<Self, InvalidMessage> {
+        let mut reader = Reader::new(body);
+        Ok(Self {
+            version: reader.u16("version")?,
+            random: reader.array("random")?,
+            session_id: reader.vec8("session_id")?.to_vec(),
+            cookie: reader.vec8("cookie")?.to_vec(),
+            suites: reader.list16("suites", |suite| suite)?,
+            compression: reader.vec8("compression")?.to_vec(),
+            extensions: read_extensions(&mut reader)?,
+        })
+    }
+}
+
+impl ServerChoice {
+    /// The first suite for an ECDSA or EdDSA key.
+    pub(super) fn honest(random: [u8; 32]) -> Self {
+        Self {
+            version: ProtocolVersion::DTLS12.0,
+            random,
+            session_id: Vec::new(),
+            suite: SUITES[0].id.0,
+            compression: CompressionMethod::NULL.0,
+            extensions: Vec::new(),
+        }
+    }
+
+    /// Grants those extensions of `offer` that an honest server here grants, unless the script has set some already.
+    pub(super) fn answer(&mut self, offer: &ClientOffer) {
+        if !self.extensions.is_empty() {
+            return;
+        }
+        let granted = [
+            (ExtensionType::EXTENDED_MASTER_SECRET.0, Vec::new()),
+            (ExtensionType::RENEGOTIATION_INFO.0, vec![0]),
+            (
+                ExtensionType::EC_POINT_FORMATS.0,
+                vec![1, PointFormat::UNCOMPRESSED.0],
+            ),
+            (ExtensionType::SERVER_NAME.0, Vec::new()),
+        ];
+        self.extensions = granted
+            .into_iter()
+            .filter(|(typ, _)| offer.extension(*typ).is_some())
+            .collect();
+    }
+
+    /// The body of the first extension of this type.
+    pub fn extension(&self, typ: u16) -> Option<&[u8]> {
+        find(&self.extensions, typ)
+    }
+
+    /// Leaves out every extension of this type.
+    pub fn remove_extension(&mut self, typ: u16) {
+        self.extensions.retain(|(known, _)| *known != typ);
+    }
+
+    /// The body of the message.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.version.to_be_bytes().to_vec();
+        out.put(&self.random);
+        out.put_vec(1, |out| out.put(&self.session_id));
+        out.put_u16(self.suite);
+        out.put_u8(self.compression);
+        put_extensions(&self.extensions, &mut out);
+        out
+    }
+
+    pub(super) fn decode(body: &[u8]) -> Result<Self, InvalidMessage> {
+        let mut reader = Reader::new(body);
+        Ok(Self {
+            version: reader.u16("version")?,
+            random: reader.array("random")?,
+            session_id: reader.vec8("session_id")?.to_vec(),
+            suite: reader.u16("suite")?,
+            compression: reader.u8("compression")?,
+            extensions: read_extensions(&mut reader)?,
+        })
+    }
+}
+
+fn find(extensions: &[(u16, Vec<u8>)], typ: u16) -> Option<&[u8]> {
+    extensions
+        .iter()
+        .find(|(known, _)| *known == typ)
+        .map(|(_, body)| body.as_slice())
+}
+
+/// An absent block for no extensions (RFC 5246 §7.4.1.2).
+fn put_extensions(extensions: &[(u16, Vec<u8>)], out: &mut Vec<u8>) {
+    if extensions.is_empty() {
+        return;
+    }
+    out.put_vec(2, |out| {
+        for (typ, body) in extensions {
+            out.put_u16(*typ);
+            out.put_vec(2, |out| out.put(body));
+        }
+    });
+}
+
+fn read_extensions(reader: &mut Reader<'_>) -> Result<Vec<(u16, Vec<u8>)>, InvalidMessage> {
+    let mut extensions = Vec::new();
+    if reader.is_empty() {
+        return Ok(extensions);
+    }
+    let mut block = Reader::new(reader.vec16("extensions")?);
+    while !block.is_empty() {
+        let typ = block.u16("extension type")?;
+        extensions.push((typ, block.vec16("extension")?.to_vec()));
+    }
+    Ok(extensions)
+}

@@ -1,0 +1,357 @@
+//! A DTLS 1.2 peer that does what a test tells it to, line by line.
+//!
+//! It has keys and knows the protocol, but no state machine: nothing stops it from leaving out a message, saying
+//! it twice, saying something else or sending it in the wrong epoch. Its logic shares nothing with the handshake
+//! states and record layer that it tests, only codecs, key schedule and record protection.
+//!
+//! A test reads as a sequence chart. Bytes go to and from the end under test by the test's own hands:
+//!
+//! ```text
+//!   our client                 scripted server
+//!   ClientHello        ──►     hear(datagram)
+//!                      ◄──     speak(&[HelloVerifyRequest])
+//!   ClientHello        ──►     hear(datagram)
+//!                      ◄──     speak(&[ServerHello, Certificate, ServerKeyExchange, ServerHelloDone])
+//!   ClientKeyExchange … ──►    hear(datagram)
+//!                      ◄──     speak(&[ChangeCipherSpec, Finished])
+//! ```
+//!
+//! [`ScriptedPeer::speak`] says what an honest peer would say under these names, in this order;
+//! [`ScriptedPeer::speak_altered`] lets the test change each body first. Below that, [`ScriptedPeer::say`] numbers
+//! a message with any body, [`Spoken`] cuts it into any fragments, and [`ScriptedPeer::record`] and
+//! [`ScriptedPeer::record_at`] make records of any type, epoch, version and number.
+
+mod ears;
+mod hello;
+mod keys;
+mod line;
+mod spoken;
+
+pub use ears::Heard;
+pub use hello::{ClientOffer, ServerChoice};
+pub use line::Line;
+pub use spoken::Spoken;
+
+use crate::crypto::kx::Exchange;
+use crate::crypto::random::{SecureRandom as _, SystemRandom};
+use crate::crypto::suite::{self, Suite};
+use crate::identity::Credential;
+use crate::protocol::{
+    CipherSuite, ContentType, HandshakeType, NamedGroup, ProtocolVersion, Side, SignatureScheme,
+};
+use crate::secrets::schedule12::{MasterSecret, Randoms};
+use ears::Ears;
+use keys::Keys;
+
+/// The type of a ChangeCipherSpec record.
+pub const CHANGE_CIPHER_SPEC: u8 = ContentType::CHANGE_CIPHER_SPEC.0;
+/// The type of an alert record.
+pub const ALERT: u8 = ContentType::ALERT.0;
+/// The type of a handshake record.
+pub const HANDSHAKE: u8 = ContentType::HANDSHAKE.0;
+/// The type of a data record.
+pub const APPLICATION_DATA: u8 = ContentType::APPLICATION_DATA.0;
+
+/// DTLS 1.2, as records carry it.
+pub const DTLS12: u16 = ProtocolVersion::DTLS12.0;
+
+/// A peer that has keys but no scruples.
+///
+/// Everything that it will say honestly stands in its public fields and can be changed before it is said.
+pub struct ScriptedPeer {
+    /// What a ClientHello says. A server keeps here what it heard last.
+    pub offer: ClientOffer,
+    /// What a ServerHello says. A client keeps here what it heard.
+    pub choice: ServerChoice,
+    /// The cookie of a HelloVerifyRequest.
+    pub cookie: Vec<u8>,
+    /// The version field of a HelloVerifyRequest.
+    pub verify_version: u16,
+    /// The group of a ServerKeyExchange. A client keeps here what it heard.
+    pub group: u16,
+    /// Everything that was heard, in order.
+    pub heard: Vec<Heard>,
+    side: Side,
+    credential: Option<Credential>,
+    /// The epoch in which the handshake's messages travel; its Finished is in the one after it.
+    epoch: u16,
+    next_seq: u16,
+    transcript: Vec<u8>,
+    exchange: Option<Exchange>,
+    /// The server's share, as a client heard it.
+    share: Vec<u8>,
+    secret: Vec<u8>,
+    master: Option<MasterSecret>,
+    /// Whether the other side's Finished was what it must be; `None` before it was heard.
+    verified: Option<bool>,
+    keys: Keys,
+    ears: Ears,
+}
+
+impl ScriptedPeer {
+    /// A client that offers what an honest one would to a server called `name`. It shows `credential` when its
+    /// script says Certificate.
+    pub fn client(name: &str, credential: Option<Credential>) -> Self {
+        Self::new(Side::Client, ClientOffer::honest(name, random()), credential)
+    }
+
+    /// A server with this certificate, which chooses a suite that fits it.
+    pub fn server(credential: Credential) -> Self {
+        Self::new(
+            Side::Server,
+            ClientOffer::honest("", [0; 32]),
+            Some(credential),
+        )
+    }
+
+    fn new(side: Side, offer: ClientOffer, credential: Option<Credential>) -> Self {
+        Self {
+            offer,
+            choice: ServerChoice::honest(random()),
+            cookie: b"a cookie of 20 bytes".to_vec(),
+            verify_version: ProtocolVersion::DTLS10.0,
+            group: NamedGroup::X25519.0,
+            heard: Vec::new(),
+            side,
+            credential,
+            epoch: 0,
+            next_seq: 0,
+            transcript: Vec::new(),
+            exchange: None,
+            share: Vec::new(),
+            secret: Vec::new(),
+            master: None,
+            verified: None,
+            keys: Keys::default(),
+            ears: Ears::default(),
+        }
+    }
+
+    /// Makes ready for another handshake on the same keys: messages count from 0 again (RFC 6347 §4.2.2).
+    pub fn begin_again(&mut self) {
+        if self.verified.take().is_some() {
+            self.epoch += 1;
+        }
+        self.next_seq = 0;
+        self.transcript.clear();
+        self.exchange = None;
+        self.secret.clear();
+        self.master = None;
+        self.ears.begin_again();
+    }
+
+    /// Says these lines, each in a record of its own.
+    pub fn speak(&mut self, lines: &[Line]) -> Vec<Vec<u8>> {
+        self.speak_altered(lines, |_, _| {})
+    }
+
+    /// Says these lines, each in a record of its own, after `alter` had its way with each body. What was altered
+    /// is what goes into the transcript, so that only `alter` is at fault and not Finished as well.
+    pub fn speak_altered(
+        &mut self,
+        lines: &[Line],
+        mut alter: impl FnMut(Line, &mut Vec<u8>),
+    ) -> Vec<Vec<u8>> {
+        let mut records = Vec::new();
+        for &line in lines {
+            if line == Line::ChangeCipherSpec {
+                records.push(self.record(CHANGE_CIPHER_SPEC, self.epoch, &[1]));
+                continue;
+            }
+            let mut body = self.body(line);
+            alter(line, &mut body);
+            let spoken = self.say(line.typ(), body);
+            records.push(self.record(HANDSHAKE, self.epoch_of(line.typ()), &spoken.whole()));
+        }
+        records
+    }
+
+    /// Numbers a message and enters it into the transcript. Nothing is sent.
+    pub fn say(&mut self, typ: u8, body: Vec<u8>) -> Spoken {
+        let seq = self.next_seq;
+        self.next_seq = self.next_seq.wrapping_add(1);
+        self.enter(typ, seq, &body);
+        Spoken { typ, seq, body }
+    }
+
+    /// The number of the next message.
+    pub fn next_seq(&self) -> u16 {
+        self.next_seq
+    }
+
+    /// Goes on numbering from here.
+    pub fn set_next_seq(&mut self, seq: u16) {
+        self.next_seq = seq;
+    }
+
+    /// The epoch in which the handshake's messages travel.
+    pub fn epoch(&self) -> u16 {
+        self.epoch
+    }
+
+    /// The epoch in which an honest peer sends a message of this type.
+    pub fn epoch_of(&self, typ: u8) -> u16 {
+        self.epoch + u16::from(typ == HandshakeType::FINISHED.0)
+    }
+
+    /// A record with the next number of `epoch`; plaintext if the peer has no keys for it.
+    pub fn record(&mut self, content_type: u8, epoch: u16, payload: &[u8]) -> Vec<u8> {
+        let sequence = self.keys.next_sequence(epoch);
+        self.record_at(content_type, DTLS12, epoch, sequence, payload)
+    }
+
+    /// A record with everything in its header chosen by the test. At most 2^14 bytes of payload.
+    pub fn record_at(
+        &self,
+        content_type: u8,
+        version: u16,
+        epoch: u16,
+        sequence: u64,
+        payload: &[u8],
+    ) -> Vec<u8> {
+        self.keys
+            .record(content_type, version, epoch, sequence, payload)
+    }
+
+    /// Goes on numbering the records of `epoch` from here.
+    pub fn set_next_sequence(&mut self, epoch: u16, sequence: u64) {
+        self.keys.set_next_sequence(epoch, sequence);
+    }
+
+    /// Data under the newest keys.
+    pub fn data(&mut self, data: &[u8]) -> Vec<u8> {
+        self.record(APPLICATION_DATA, self.keys.newest(), data)
+    }
+
+    /// An alert under the newest keys: level and description.
+    pub fn alert(&mut self, level: u8, description: u8) -> Vec<u8> {
+        self.record(ALERT, self.keys.newest(), &[level, description])
+    }
+
+    /// Whether the other side's Finished was heard, and was right.
+    pub fn has_verified(&self) -> bool {
+        self.verified == Some(true)
+    }
+
+    /// The types of the messages that were heard, repetitions left out.
+    pub fn messages_heard(&self) -> Vec<u8> {
+        let typ = |heard: &Heard| match heard {
+            Heard::Message { typ, .. } => Some(*typ),
+            _ => None,
+        };
+        self.heard.iter().filter_map(typ).collect()
+    }
+
+    /// The alerts that were heard: level and description.
+    pub fn alerts_heard(&self) -> Vec<(u8, u8)> {
+        let alert = |heard: &Heard| match heard {
+            Heard::Alert {
+                level, description, ..
+            } => Some((*level, *description)),
+            _ => None,
+        };
+        self.heard.iter().filter_map(alert).collect()
+    }
+
+    /// Adds a message, said or heard, to the transcript and draws the consequences for the keys.
+    fn enter(&mut self, typ: u8, seq: u16, body: &[u8]) {
+        let typ = HandshakeType(typ);
+        match typ {
+            // RFC 5246 §7.4.1.1, RFC 6347 §4.2.6: neither is in the transcript, and the first hello is not either.
+            HandshakeType::HELLO_REQUEST | HandshakeType::HELLO_VERIFY_REQUEST => return,
+            HandshakeType::CLIENT_HELLO => self.transcript.clear(),
+            _ => {}
+        }
+        let whole = Spoken {
+            typ: typ.0,
+            seq,
+            body: body.to_vec(),
+        };
+        self.transcript.extend_from_slice(&whole.whole());
+        if typ == HandshakeType::CLIENT_KEY_EXCHANGE {
+            self.derive();
+        }
+    }
+
+    /// Derives the keys of the next epoch from whatever secret there is; an empty one if there is none.
+    fn derive(&mut self) {
+        let hash = self.suite().hash;
+        let master = if self.choice.extension(EXTENDED_MASTER_SECRET).is_some() {
+            MasterSecret::extended(hash, &self.secret, self.transcript_hash().as_slice())
+        } else {
+            MasterSecret::legacy(hash, &self.secret, &self.randoms())
+        };
+        let [client, server] = master.protections(self.suite(), &self.randoms());
+        let (write, read) = match self.side {
+            Side::Client => (client, server),
+            Side::Server => (server, client),
+        };
+        self.keys.install(self.epoch + 1, &write, &read);
+        self.master = Some(master);
+    }
+
+    /// What the Finished of `sender` holds now.
+    fn verify_data(&mut self, sender: Side) -> Vec<u8> {
+        if self.master.is_none() {
+            self.derive();
+        }
+        let hash = self.transcript_hash();
+        self.master
+            .as_ref()
+            .map(|master| master.verify_data(sender, &hash).to_vec())
+            .unwrap_or_default()
+    }
+
+    fn transcript_hash(&self) -> Vec<u8> {
+        self.suite().hash.digest(&self.transcript).as_ref().to_vec()
+    }
+
+    fn randoms(&self) -> Randoms {
+        Randoms {
+            client: self.offer.random,
+            server: self.choice.random,
+        }
+    }
+
+    /// The suite that was chosen; for one that does not exist here, the first of the table.
+    fn suite(&self) -> &'static Suite {
+        suite::find(CipherSuite(self.choice.suite)).unwrap_or(&suite::SUITES[0])
+    }
+
+    /// A signature of the credential's key over `message`: scheme and signature, both empty without a key.
+    pub fn sign(&self, message: &[u8]) -> (u16, Vec<u8>) {
+        let Some(Credential::Certificate(certified)) = &self.credential else {
+            return (0, Vec::new());
+        };
+        let scheme = certified.key().schemes()[0];
+        let signature = certified.key().sign(scheme, message).unwrap_or_default();
+        (scheme.0, signature)
+    }
+}
+
+impl std::fmt::Debug for ScriptedPeer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ScriptedPeer")
+            .field("side", &self.side)
+            .field("heard", &self.heard)
+            .finish_non_exhaustive()
+    }
+}
+
+const EXTENDED_MASTER_SECRET: u16 = crate::protocol::ExtensionType::EXTENDED_MASTER_SECRET.0;
+
+/// The schemes that a CertificateRequest and a ClientHello list.
+const SCHEMES: [SignatureScheme; 4] = [
+    SignatureScheme::ED25519,
+    SignatureScheme::ECDSA_SECP256R1_SHA256,
+    SignatureScheme::ECDSA_SECP384R1_SHA384,
+    SignatureScheme::RSA_PSS_RSAE_SHA256,
+];
+
+fn random() -> [u8; 32] {
+    let mut random = [0; 32];
+    SystemRandom
+        .fill(&mut random)
+        .expect("a test machine has randomness");
+    random
+}
