@@ -54,10 +54,11 @@ fn run_each<C: Display + Sync>(
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let stopwatch = Deadline::after(Duration::ZERO);
                     let outcome = run(case);
+                    announce(case, &outcome, stopwatch.elapsed());
                     report
                         .lock()
                         .expect("no thread panics while it holds the report")
-                        .add(&case.to_string(), outcome, stopwatch.elapsed());
+                        .add(case.to_string(), outcome, stopwatch.elapsed());
                 }
             });
         }
@@ -67,25 +68,26 @@ fn run_each<C: Display + Sync>(
         .expect("no thread panics while it holds the report")
 }
 
+fn announce(case: impl Display, outcome: &Outcome<String>, took: Duration) {
+    let seconds = took.as_secs_f32();
+    match outcome {
+        Ok(remark) => println!("ok   {seconds:5.1} s  {case}  {remark}"),
+        Err(_) => println!("FAIL {seconds:5.1} s  {case}"),
+    }
+}
+
 impl Report {
-    fn add(&mut self, name: &str, outcome: Outcome<String>, took: Duration) {
-        let seconds = took.as_secs_f32();
-        match outcome {
-            Ok(remark) => {
-                println!("ok   {seconds:5.1} s  {name}  {remark}");
-                self.passed += 1;
-            }
-            Err(failure) => {
-                println!("FAIL {seconds:5.1} s  {name}");
-                self.failed.push((name.to_owned(), failure));
-            }
-        }
+    fn add(&mut self, name: String, outcome: Outcome<String>, took: Duration) {
         if self
             .slowest
             .as_ref()
             .is_none_or(|(slowest, _)| *slowest < took)
         {
-            self.slowest = Some((took, name.to_owned()));
+            self.slowest = Some((took, name.clone()));
+        }
+        match outcome {
+            Ok(_) => self.passed += 1,
+            Err(failure) => self.failed.push((name, failure)),
         }
     }
 
@@ -142,17 +144,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_case_runs_once_and_failures_are_kept_by_name() {
-        let numbers: Vec<u32> = (0..100).collect();
-        let cases: Vec<_> = numbers.iter().collect();
-        let report = run_each(&cases, 8, |case| {
-            if case % 10 == 0 {
-                Err(Failure::new("round number"))
-            } else {
-                Ok(String::new())
-            }
+    fn every_case_runs_once() {
+        let runs = AtomicUsize::new(0);
+        let report = run_each(&[&"a", &"b", &"c"], 2, |_| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            Ok(String::new())
         });
-        assert_eq!(report.passed, 90);
-        assert_eq!(report.failed.len(), 10);
+        assert_eq!(runs.into_inner(), 3);
+        assert_eq!((report.passed(), report.total()), (3, 3));
+    }
+
+    #[test]
+    fn a_failure_is_kept_under_its_name() {
+        let mut report = Report::default();
+        report.add("good".to_owned(), Ok(String::new()), Duration::ZERO);
+        report.add("bad".to_owned(), Err(Failure::new("why")), Duration::ZERO);
+        assert_eq!((report.passed(), report.total()), (1, 2));
+        assert_eq!(report.failed[0].0, "bad");
     }
 }

@@ -93,7 +93,7 @@ impl Peer for Sealgram {
     }
 
     fn server_saw_close(&self, transcript: &Transcript) -> Option<bool> {
-        Some(events(transcript).any(|event| event.name().contains("close")))
+        Some(find_event(transcript, "peer_closed").is_some())
     }
 
     fn service(&self, settings: &Settings<'_>) -> Service {

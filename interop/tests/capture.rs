@@ -26,8 +26,9 @@ struct Seen {
 
 #[test]
 fn our_server_numbers_records_and_messages_by_rfc_6347() {
+    let pki = Pki::generate().expect("certificates");
     for client in [OpenSsl, GnuTls, Sealgram] {
-        let seen = messages(&capture(client, Sealgram, Aead::Aes128Gcm));
+        let seen = messages(&capture(&pki, client, Sealgram, Aead::Aes128Gcm));
         let hellos = of_type(&seen, CLIENT_HELLO);
         let verify_request = of_type(&seen, HELLO_VERIFY_REQUEST)[0];
         let server_hello = of_type(&seen, SERVER_HELLO)[0];
@@ -52,8 +53,9 @@ fn our_server_numbers_records_and_messages_by_rfc_6347() {
 
 #[test]
 fn our_client_numbers_records_and_messages_by_rfc_6347() {
+    let pki = Pki::generate().expect("certificates");
     for server in [OpenSsl, GnuTls] {
-        let seen = messages(&capture(Sealgram, server, Aead::Aes256Gcm));
+        let seen = messages(&capture(&pki, Sealgram, server, Aead::Aes256Gcm));
         let hellos = of_type(&seen, CLIENT_HELLO);
         let name = server.name();
         assert_eq!(hellos.len(), 2, "{name}: {seen:?}");
@@ -71,6 +73,7 @@ fn our_client_numbers_records_and_messages_by_rfc_6347() {
 
 #[test]
 fn our_records_never_repeat_a_number_and_carry_it_as_their_nonce() {
+    let pki = Pki::generate().expect("certificates");
     let pairs = [
         (Sealgram, OpenSsl),
         (Sealgram, GnuTls),
@@ -80,7 +83,7 @@ fn our_records_never_repeat_a_number_and_carry_it_as_their_nonce() {
     ];
     for (client, server) in pairs {
         for aead in Aead::ALL {
-            let captured = capture(client, server, aead);
+            let captured = capture(&pki, client, server, aead);
             for (implementation, direction) in
                 [(client, Direction::ToServer), (server, Direction::ToClient)]
             {
@@ -103,7 +106,7 @@ fn our_records_never_repeat_a_number_and_carry_it_as_their_nonce() {
 }
 
 /// Runs a case through a proxy without loss and returns all of its datagrams.
-fn capture(client: Implementation, server: Implementation, aead: Aead) -> Vec<Captured> {
+fn capture(pki: &Pki, client: Implementation, server: Implementation, aead: Aead) -> Vec<Captured> {
     let case = Case {
         client,
         server,
@@ -113,10 +116,9 @@ fn capture(client: Implementation, server: Implementation, aead: Aead) -> Vec<Ca
         client_key: Some(KeyType::EcdsaP256),
         mtu: Some(1400),
     };
-    let pki = Pki::generate().expect("certificates");
     let deadline = Deadline::after(Duration::from_secs(30));
     let run = || {
-        let mut association = establish(&case, &pki, Route::Proxied(Loss::NONE), deadline)?;
+        let mut association = establish(&case, pki, Route::Proxied(Loss::NONE), deadline)?;
         association.converse(5, Delivery::Exact, deadline)?;
         association.close(deadline)?;
         Ok(association.proxy().captured())

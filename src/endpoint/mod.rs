@@ -213,16 +213,19 @@ impl Endpoint {
                 continue;
             };
             association.timer = None;
+            let connection = &mut association.connection;
             let idle = idle_timeout.is_some_and(|limit| association.last_heard + limit <= now);
-            if idle && !association.connection.is_handshaking() {
-                association.connection.abandon(Error::IdleTimeout);
-            } else if association
-                .connection
+            if idle && !connection.is_handshaking() {
+                // Also for an association that is over and whose data nobody fetches.
+                self.drop_association(now, id, Error::IdleTimeout);
+                continue;
+            }
+            if connection
                 .poll_timeout()
                 .is_some_and(|deadline| deadline <= now)
             {
                 // What it says is found in the association when it is settled.
-                let _failed = association.connection.handle_timeout(now);
+                let _failed = connection.handle_timeout(now);
             }
             self.settle(now, id);
         }
@@ -372,11 +375,15 @@ impl Endpoint {
         let Some(association) = self.table.get_mut(id) else {
             return;
         };
-        let failure = association.connection.abandon(error);
-        let mut alert = Vec::new();
-        while let Some(transmit) = association.connection.poll_transmit(now, 1, &mut alert) {
+        let connection = &mut association.connection;
+        let earlier = connection.failure().cloned();
+        let failure = earlier.unwrap_or_else(|| connection.abandon(error));
+        let mut last = Vec::new();
+        while self.replies.len() < MAX_REPLIES
+            && let Some(transmit) = connection.poll_transmit(now, 1, &mut last)
+        {
             self.replies
-                .push_back((transmit.path, std::mem::take(&mut alert)));
+                .push_back((transmit.path, std::mem::take(&mut last)));
         }
         self.remove(id);
         self.events.push_back((id, EndpointEvent::Failed(failure)));

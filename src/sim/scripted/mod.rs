@@ -92,7 +92,11 @@ impl ScriptedPeer {
     /// A client that offers what an honest one would to a server called `name`. It shows `credential` when its
     /// script says Certificate.
     pub fn client(name: &str, credential: Option<Credential>) -> Self {
-        Self::new(Side::Client, ClientOffer::honest(name, random()), credential)
+        Self::new(
+            Side::Client,
+            ClientOffer::honest(name, random()),
+            credential,
+        )
     }
 
     /// A server with this certificate, which chooses a suite that fits it.
@@ -268,7 +272,7 @@ impl ScriptedPeer {
             body: body.to_vec(),
         };
         self.transcript.extend_from_slice(&whole.whole());
-        if typ == HandshakeType::CLIENT_KEY_EXCHANGE {
+        if typ == HandshakeType::CLIENT_KEY_EXCHANGE && self.master.is_none() {
             self.derive();
         }
     }
