@@ -1,4 +1,74 @@
-//! DTLS and TLS with one handshake engine: a sans-IO core and a mio endpoint for many peers on one socket.
+//! DTLS with one handshake engine, a sans-IO core, and a mio endpoint for many peers on one UDP socket.
+//!
+//! sealgram secures UDP services: CoAP, RADIUS, syslog, VPN data channels, games. It speaks DTLS 1.2 (RFC 6347)
+//! in both roles, in safe Rust over `ring`, with ECDHE, AEAD suites, certificates checked by `rustls-webpki`,
+//! cookies before any state, and bounded memory whatever strangers send.
+//!
+//! # A UDP service in one loop
+//!
+//! ```no_run
+//! # #[cfg(feature = "net")] {
+//! # fn config() -> std::sync::Arc<sealgram::ServerConfig> { unimplemented!() }
+//! # fn main() -> std::io::Result<()> {
+//! use sealgram::net::{UdpEndpoint, UdpEvent};
+//! use sealgram::{EndpointEvent, Event, endpoint::EndpointPolicy};
+//!
+//! let mut poll = mio::Poll::new()?;
+//! let mut ready = mio::Events::with_capacity(16);
+//! let address = "0.0.0.0:4433".parse().unwrap();
+//! let mut udp = UdpEndpoint::bind(address, EndpointPolicy::default(), Some(config()))?;
+//! udp.register(poll.registry(), mio::Token(0))?;
+//! loop {
+//!     poll.poll(&mut ready, udp.poll_timeout())?;
+//!     udp.turn()?;
+//!     while let Some(event) = udp.poll_event() {
+//!         if let UdpEvent::Association(peer, EndpointEvent::Association(Event::Readable)) = event {
+//!             while let Some(received) = udp.recv(peer) {
+//!                 // A full send queue is like a full network: the datagram is lost.
+//!                 let _ = udp.send(peer, &received.data);
+//!             }
+//!         }
+//!     }
+//!     udp.turn()?;
+//! }
+//! # }
+//! # }
+//! ```
+//!
+//! Without mio, the same [`Endpoint`] takes datagrams and the time and gives datagrams, events and a deadline;
+//! for one peer alone, [`DtlsConnection`] does so without an endpoint.
+//!
+//! # The floors
+//!
+//! ```text
+//!  net        mio sockets: the only code that reads the clock
+//!  endpoint   many associations: routing, stateless cookies, timers, limits
+//!  connection one association: the pump between handshake and records, events, close
+//!  handshake  states that return ordered actions │ record   epochs, replay, fragments, flights
+//!  config     plain data, checked when it is built
+//!  secrets    transcript, key schedule           │ identity certificates and their verifiers
+//!  wire       bytes to values and back
+//!  crypto     the only user of ring
+//!  protocol   numbers, epochs, dialects, alerts; errors by blame
+//! ```
+//!
+//! A file imports from its own folder and from lower floors only; `tests/floors.rs` checks it. To read the
+//! library, start with `protocol/dialect.rs`, `record/mod.rs` and `handshake/mod.rs`.
+//!
+//! # Security
+//!
+//! * Once keys exist, nothing that does not authenticate changes anything but a counter: not a timer, not the
+//!   replay window, not an address, and never the life of the association ([`Stats`], [`Discard`]).
+//! * A server keeps nothing about a client that has not proved its address, and sends it less than it sent.
+//! * Every buffer that a peer can fill has a limit ([`config::DatagramPolicy`], [`endpoint::EndpointPolicy`]).
+//! * Without keys nothing can be proved: somebody on the path can end a handshake by a well-formed forgery, and by
+//!   a fatal alert, which [`config::PlaintextAlerts`] can forbid. Only that attempt is lost.
+//! * extended_master_secret and renegotiation_info are required; renegotiation that a peer asks for is refused.
+//! * Keys end where RFC 9325 §4.4 ends them. What is promised and what is not stands in `SECURITY.md`.
+//!
+//! # Features
+//!
+//! `net` (default): [`net::UdpEndpoint`] over mio. `sim`: the deterministic network of the tests, unstable.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -85,3 +85,155 @@ impl Message {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::dialect::DTLS;
+    use crate::protocol::{
+        CipherSuite, ClientCertificateType, CompressionMethod, NamedGroup, ProtocolVersion,
+        SignatureScheme,
+    };
+    use crate::wire::extension::{ClientExtensions, ServerExtensions};
+    use crate::wire::key_exchange::EcdhParams;
+    use proptest::prelude::*;
+
+    /// One well-formed body of every type.
+    fn bodies() -> Vec<(HandshakeType, Vec<u8>)> {
+        let signed = DigitallySigned {
+            scheme: SignatureScheme::ED25519,
+            signature: vec![1; 64],
+        };
+        let mut out = [const { Vec::new() }; 8];
+        let [
+            hello,
+            server_hello,
+            verify,
+            chain,
+            exchange,
+            request,
+            share,
+            certificate_verify,
+        ] = &mut out;
+        ClientHello {
+            version: ProtocolVersion::DTLS12,
+            random: [7; 32],
+            session_id: vec![1; 32],
+            cookie: vec![2; 17],
+            cipher_suites: vec![CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256],
+            compression_methods: vec![CompressionMethod::NULL],
+            extensions: ClientExtensions {
+                server_name: Some("a.test".into()),
+                supported_groups: Some(vec![NamedGroup::X25519]),
+                alpn: Some(vec![b"x".to_vec()]),
+                renegotiation_info: Some(vec![]),
+                ..ClientExtensions::default()
+            },
+        }
+        .encode(&DTLS, hello);
+        ServerHello {
+            version: ProtocolVersion::DTLS12,
+            random: [8; 32],
+            session_id: vec![3; 32],
+            cipher_suite: CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            compression_method: CompressionMethod::NULL,
+            extensions: ServerExtensions {
+                alpn: Some(b"x".to_vec()),
+                ..ServerExtensions::default()
+            },
+        }
+        .encode(server_hello);
+        HelloVerifyRequest {
+            cookie: vec![4; 17],
+        }
+        .encode(verify);
+        certificate::encode(&[CertificateDer::from(vec![5; 300])], chain);
+        let params = EcdhParams {
+            group: NamedGroup::X25519,
+            share: vec![6; 32],
+        };
+        ServerKeyExchange {
+            params,
+            signed: signed.clone(),
+        }
+        .encode(exchange);
+        CertificateRequest {
+            certificate_types: vec![ClientCertificateType::ECDSA_SIGN],
+            signature_algorithms: vec![SignatureScheme::ED25519],
+            authorities: vec![vec![0x30, 0]],
+        }
+        .encode(request);
+        key_exchange::encode_client_share(&[9; 32], share);
+        signed.encode(certificate_verify);
+        let [
+            hello,
+            server_hello,
+            verify,
+            chain,
+            exchange,
+            request,
+            share,
+            certificate_verify,
+        ] = out;
+        vec![
+            (HandshakeType::CLIENT_HELLO, hello),
+            (HandshakeType::SERVER_HELLO, server_hello),
+            (HandshakeType::HELLO_VERIFY_REQUEST, verify),
+            (HandshakeType::CERTIFICATE, chain),
+            (HandshakeType::SERVER_KEY_EXCHANGE, exchange),
+            (HandshakeType::CERTIFICATE_REQUEST, request),
+            (HandshakeType::SERVER_HELLO_DONE, vec![]),
+            (HandshakeType::CLIENT_KEY_EXCHANGE, share),
+            (HandshakeType::CERTIFICATE_VERIFY, certificate_verify),
+            (HandshakeType::FINISHED, vec![0; VERIFY_DATA_LEN]),
+        ]
+    }
+
+    #[test]
+    fn well_formed_bodies_decode_and_no_truncation_or_extension_does() {
+        for (typ, body) in bodies() {
+            assert!(Message::decode(&DTLS, typ, &body).is_ok(), "{typ}");
+            for cut in 0..body.len() {
+                // A hello may end where its extensions would begin (RFC 5246 §7.4.1.2).
+                let shorter = Message::decode(&DTLS, typ, &body[..cut]);
+                let bare = match &shorter {
+                    Ok(Message::ClientHello(hello)) => {
+                        hello.extensions == ClientExtensions::default()
+                    }
+                    Ok(Message::ServerHello(hello)) => {
+                        hello.extensions == ServerExtensions::default()
+                    }
+                    Ok(_) => false,
+                    Err(_) => true,
+                };
+                assert!(bare, "{typ} cut to {cut}");
+            }
+            let longer = [&body[..], &[0]].concat();
+            assert!(
+                Message::decode(&DTLS, typ, &longer).is_err(),
+                "{typ} with a byte more"
+            );
+        }
+    }
+
+    /// A12: every byte of every message, each of its 255 other values: an error or another message, never a panic.
+    #[test]
+    fn one_byte_mutations_never_panic() {
+        for (typ, body) in bodies() {
+            for place in 0..body.len() {
+                let mut mutated = body.clone();
+                for _ in 0..255 {
+                    mutated[place] = mutated[place].wrapping_add(1);
+                    let _outcome = Message::decode(&DTLS, typ, &mutated);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(typ: u8, body in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _outcome = Message::decode(&DTLS, HandshakeType(typ), &body);
+        }
+    }
+}
