@@ -51,10 +51,6 @@ pub enum Error {
     RandomFailed,
     /// A local signing key failed to sign.
     SigningFailed,
-    /// The caller asked for something that this state does not allow.
-    ApiMisuse(ApiMisuse),
-    /// This end closed the association.
-    Closed,
     /// The endpoint dropped the association to stay within its limits.
     Evicted,
     /// The peer started again from the same address and its new association has replaced this one.
@@ -71,14 +67,11 @@ impl Error {
             Self::PeerIncompatible(fact) => fact.alert(),
             Self::InvalidCertificate(fact) => fact.alert(),
             Self::RandomFailed | Self::SigningFailed => A::INTERNAL_ERROR,
-            Self::KeyExhausted | Self::Closed | Self::Evicted | Self::IdleTimeout => {
-                A::CLOSE_NOTIFY
-            }
+            Self::KeyExhausted | Self::Evicted | Self::IdleTimeout => A::CLOSE_NOTIFY,
             Self::AlertReceived { .. }
             | Self::TimedOut { .. }
             | Self::TooManyForgeries
             | Self::InvalidConfiguration(_)
-            | Self::ApiMisuse(_)
             | Self::Superseded => return None,
         })
     }
@@ -147,8 +140,6 @@ impl fmt::Display for Error {
             Self::InvalidConfiguration(fact) => write!(f, "the configuration cannot work: {fact}"),
             Self::RandomFailed => f.write_str("the system's random number generator failed"),
             Self::SigningFailed => f.write_str("the local private key failed to sign"),
-            Self::ApiMisuse(fact) => write!(f, "this call is not allowed now: {fact}"),
-            Self::Closed => f.write_str("the association was closed by this end"),
             Self::Evicted => {
                 f.write_str("the endpoint dropped the association to stay within its limits")
             }
@@ -303,12 +294,6 @@ impl From<InvalidMessage> for Error {
 impl From<CertificateError> for Error {
     fn from(fact: CertificateError) -> Self {
         Self::InvalidCertificate(fact)
-    }
-}
-
-impl From<ApiMisuse> for Error {
-    fn from(fact: ApiMisuse) -> Self {
-        Self::ApiMisuse(fact)
     }
 }
 
@@ -576,6 +561,8 @@ pub enum ApiMisuse {
     /// The session lacks extended_master_secret, so exported keys would not be bound to it (RFC 7627 §5.4).
     ExporterNeedsExtendedMasterSecret,
 }
+
+impl std::error::Error for ApiMisuse {}
 
 impl fmt::Display for ApiMisuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

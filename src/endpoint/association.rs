@@ -56,6 +56,8 @@ pub(super) struct Association {
     pub(super) wants_to_send: bool,
     /// Whether it counts as half-open.
     pub(super) half_open: bool,
+    /// Whether its first handshake was completed.
+    pub(super) completed: bool,
 }
 
 impl Association {
@@ -75,6 +77,7 @@ impl Association {
             records_seen: 0,
             buffered: 0,
             wants_to_send: false,
+            completed: false,
         }
     }
 }

@@ -320,6 +320,7 @@ impl Endpoint {
             self.events
                 .push_back((id, EndpointEvent::Association(event)));
         }
+        association.completed |= completed;
         let buffered = connection.buffered();
         self.buffered = self.buffered + buffered - association.buffered;
         association.buffered = buffered;
@@ -360,7 +361,7 @@ impl Endpoint {
             return;
         }
         let failure = connection.failure().cloned();
-        if failure.is_some() && connection.version().is_none() {
+        if failure.is_some() && !association.completed {
             self.stats.handshakes_failed += 1;
         }
         self.remove(id);

@@ -27,8 +27,7 @@ pub(super) struct EarlyRecords {
 impl EarlyRecords {
     /// Keeps a copy; `false` if there is no room.
     pub(super) fn keep(&mut self, header: RecordHeader, bytes: &[u8], path: Path) -> bool {
-        let used: usize = self.records.iter().map(|record| record.bytes.len()).sum();
-        if self.records.len() >= MAX_RECORDS || used + bytes.len() > MAX_BYTES {
+        if self.records.len() >= MAX_RECORDS || self.cost() + bytes.len() > MAX_BYTES {
             return false;
         }
         self.records.push_back(EarlyRecord {
@@ -37,6 +36,11 @@ impl EarlyRecords {
             path,
         });
         true
+    }
+
+    /// How much memory the records take, in bytes.
+    pub(super) fn cost(&self) -> usize {
+        self.records.iter().map(|record| record.bytes.len()).sum()
     }
 
     /// Takes the first record of `epoch`, whose keys are here now.

@@ -211,7 +211,7 @@ impl Datagram {
             Progress::Handshaking { slots, .. } => slots.cost(),
             Progress::Established { .. } => 0,
         };
-        slots + self.outgoing.queued()
+        slots + self.early.cost() + self.outgoing.queued()
     }
 
     fn start_flight(&mut self) -> &mut Flight {

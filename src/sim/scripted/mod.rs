@@ -82,6 +82,8 @@ pub struct ScriptedPeer {
     share: Vec<u8>,
     secret: Vec<u8>,
     master: Option<MasterSecret>,
+    /// Whether `master` comes from a key exchange; a script may demand keys before there was one.
+    keyed: bool,
     /// Whether the other side's Finished was what it must be; `None` before it was heard.
     verified: Option<bool>,
     keys: Keys,
@@ -125,6 +127,7 @@ impl ScriptedPeer {
             share: Vec::new(),
             secret: Vec::new(),
             master: None,
+            keyed: false,
             verified: None,
             keys: Keys::default(),
             ears: Ears::default(),
@@ -141,6 +144,7 @@ impl ScriptedPeer {
         self.exchange = None;
         self.secret.clear();
         self.master = None;
+        self.keyed = false;
         self.ears.begin_again();
     }
 
@@ -272,7 +276,8 @@ impl ScriptedPeer {
             body: body.to_vec(),
         };
         self.transcript.extend_from_slice(&whole.whole());
-        if typ == HandshakeType::CLIENT_KEY_EXCHANGE && self.master.is_none() {
+        if typ == HandshakeType::CLIENT_KEY_EXCHANGE && !self.keyed {
+            self.keyed = true;
             self.derive();
         }
     }
