@@ -44,6 +44,23 @@ fn an_association_whose_data_nobody_fetches_ends_all_the_same() {
     assert_eq!(pair.server.buffered(), 0);
 }
 
+/// The end of an association is told as soon as its last data was fetched, not when some timer comes round.
+#[test]
+fn an_association_that_was_closed_behind_unread_data_ends_when_the_data_is_fetched() {
+    let mut pair = Ends::new().build().connected(1);
+    pair.run_for(Duration::from_secs(10));
+    let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
+    pair.client.send(pair.now, client, b"last").unwrap();
+    pair.client.close(pair.now, client);
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(pair.server.recv(server).unwrap().data, "last");
+    assert_eq!(
+        pair.server.poll_event(),
+        Some((server, EndpointEvent::Closed))
+    );
+    assert!(pair.server.is_empty());
+}
+
 #[test]
 fn traffic_keeps_an_association_alive() {
     let mut pair = Ends::new().build().connected(1);

@@ -197,6 +197,27 @@ fn an_unreachable_peer_is_an_event_and_the_handshake_goes_on() {
     }
 }
 
+/// A turn that finds much in the socket leaves it there until the application has fetched what came before.
+#[test]
+fn a_burst_beyond_the_receive_queue_is_not_dropped_while_the_application_keeps_fetching() {
+    let (mut this, client, server) = Loop::connect(&Ends::new().build());
+    const BURST: u32 = 1500;
+    for number in 0..BURST {
+        // The send queue holds fewer bytes than this; what it refuses is sent after a turn.
+        while this.client.send(client, &number.to_be_bytes()).is_err() {
+            this.client.turn().unwrap();
+        }
+    }
+    this.client.turn().unwrap();
+    let mut received = 0;
+    this.run_until(|this| {
+        while this.server.recv(server).is_some() {
+            received += 1;
+        }
+        received == BURST
+    });
+}
+
 /// An empty datagram is nothing; it is no end of anything (B15).
 #[test]
 fn an_empty_datagram_is_nothing() {

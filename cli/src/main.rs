@@ -1,2 +1,53 @@
-//! The sealgram program.
-fn main() {}
+//! The `sealgram` program: a DTLS server, a client, and a demonstration of both.
+//!
+//! Data goes to standard output, events go to standard error, one `key=value` line each. The exit code is 0 if
+//! all went well, 1 after a failure of the protocol or the network, and 2 if the command line is at fault.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod certificate;
+mod client;
+mod demo;
+mod event_loop;
+mod input;
+mod output;
+mod problem;
+mod report;
+mod server;
+mod settings;
+
+use arguments::{Arguments, Command};
+use clap::Parser as _;
+use std::process::ExitCode;
+use tracing_subscriber::filter::LevelFilter;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    show_tracing(arguments.verbose);
+    let result = match &arguments.command {
+        Command::Server(arguments) => server::run(arguments),
+        Command::Client(arguments) => client::run(arguments),
+        Command::Demo(arguments) => demo::run(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            problem.line().print();
+            problem.exit_code()
+        }
+    }
+}
+
+/// Shows the library's own account on standard error, between the event lines.
+fn show_tracing(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .init();
+}

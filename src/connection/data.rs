@@ -36,6 +36,10 @@ impl ReceiveQueue {
         Some(received)
     }
 
+    fn is_half_full(&self, max_datagrams: usize, max_bytes: usize) -> bool {
+        2 * self.queue.len() >= max_datagrams || 2 * self.pinned >= max_bytes
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
@@ -81,6 +85,14 @@ impl<R: Records> Connection<R> {
         } else if was_empty && finished {
             self.events.push_back(Event::Readable);
         }
+    }
+
+    /// Whether data should be fetched before more is taken in.
+    #[inline]
+    pub(crate) fn is_half_full(&self) -> bool {
+        let policy = &self.role.parameters().datagram;
+        self.received
+            .is_half_full(policy.receive_datagrams, policy.receive_bytes)
     }
 
     /// The next received datagram. `data` is a slice of the buffer that was given to `handle_datagram` and keeps it

@@ -54,6 +54,8 @@ pub struct Endpoint {
     half_open_order: VecDeque<AssociationId>,
     half_open: usize,
     buffered: usize,
+    /// Some association's receive queue is half full.
+    congested: bool,
     stats: EndpointStats,
 }
 
@@ -125,6 +127,7 @@ impl Endpoint {
             half_open_order: VecDeque::new(),
             half_open: 0,
             buffered: 0,
+            congested: false,
             stats: EndpointStats::default(),
         })
     }
@@ -255,6 +258,10 @@ impl Endpoint {
         let buffered = association.connection.buffered();
         self.buffered = self.buffered + buffered - association.buffered;
         association.buffered = buffered;
+        if association.connection.is_read_closed() {
+            // The last data of an association that is over may have been all that kept it.
+            self.reap(id);
+        }
         Some(received)
     }
 
@@ -271,6 +278,12 @@ impl Endpoint {
         self.table
             .get(id)
             .map(|association| &association.connection)
+    }
+
+    /// Whether some receive queue was found half full since the last call: whoever feeds the endpoint should let
+    /// the application fetch its data first, because a full queue drops the newest.
+    pub fn take_congested(&mut self) -> bool {
+        std::mem::take(&mut self.congested)
     }
 
     /// Every association, in no particular order.
@@ -321,6 +334,7 @@ impl Endpoint {
                 .push_back((id, EndpointEvent::Association(event)));
         }
         association.completed |= completed;
+        self.congested |= connection.is_half_full();
         let buffered = connection.buffered();
         self.buffered = self.buffered + buffered - association.buffered;
         association.buffered = buffered;

@@ -29,7 +29,7 @@ pub struct UdpEndpoint {
     /// Sealed datagrams that the socket would not take yet.
     blocked: Option<Transmit>,
     sending: Vec<u8>,
-    /// The budget of a turn ended before the socket was empty.
+    /// The turn ended before the socket was empty.
     unfinished: bool,
     events: VecDeque<UdpEvent>,
     /// The address that the socket is connected to, if it is.
@@ -140,8 +140,8 @@ impl UdpEndpoint {
         Ok(())
     }
 
-    /// Does everything that can be done now: receives until the socket is empty or a budget is used up, fires
-    /// timers, sends what waits. Call it when the socket is ready, when the poll timed out, and after commands.
+    /// Does everything that can be done now: receives until the socket is empty, a budget is used up or an
+    /// association has much to be fetched; fires timers; sends what waits. Call it when the socket is ready, when the poll timed out, and after commands.
     ///
     /// # Errors
     ///
@@ -163,6 +163,8 @@ impl UdpEndpoint {
             let endpoint = &mut self.endpoint;
             let take = |path, datagram| endpoint.handle_datagram(now, path, datagram);
             match self.batch.receive(UdpSockRef::from(&self.socket), take) {
+                // What the application has not fetched yet waits better in the socket than in a full queue.
+                Ok(()) if self.endpoint.take_congested() => break,
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

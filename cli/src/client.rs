@@ -1,0 +1,261 @@
+//! `sealgram client`.
+
+use crate::arguments::ClientArguments;
+use crate::event_loop::{EventLoop, Service, Step};
+use crate::input::{Input, Next};
+use crate::output;
+use crate::problem::Problem;
+use crate::report::{self, Line};
+use crate::settings;
+use sealgram::endpoint::EndpointPolicy;
+use sealgram::net::{UdpEndpoint, UdpEvent};
+use sealgram::pki_types::ServerName;
+use sealgram::{AssociationId, EndpointEvent, Event, SendError};
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Connects, and carries lines until one of the ends has no more.
+pub(crate) fn run(arguments: &ClientArguments) -> Result<(), Problem> {
+    let host = host(&arguments.server)?;
+    let name = arguments.name.as_deref().unwrap_or(host);
+    let name = ServerName::try_from(name)
+        .map_err(|_| {
+            Problem::usage(format!(
+                "{name} is no DNS name and no IP address; see --name"
+            ))
+        })?
+        .to_owned();
+    let config = Arc::new(settings::client(arguments)?);
+    let remote = resolve(&arguments.server)?;
+    let endpoint =
+        UdpEndpoint::connected_to(remote, EndpointPolicy::default()).map_err(|error| {
+            Problem::failure(format!("{remote} cannot be reached from here: {error}"))
+        })?;
+    let mut event_loop = EventLoop::new(endpoint)?;
+    let input = Input::stdin(event_loop.waker()?)?;
+    let id = event_loop
+        .endpoint()
+        .connect(config, name, remote)
+        .map_err(Problem::failure)?;
+    Line::new("connecting").field("peer", remote).print();
+    let mut client = Client {
+        id,
+        remote,
+        input,
+        waiting: None,
+        phase: Phase::Handshaking,
+        shows_certificate: arguments.credential.cert.is_some(),
+        lines_refused: 0,
+    };
+    event_loop.run(&mut client)?;
+    match client.lines_refused {
+        0 => Ok(()),
+        count => Err(Problem::failure(format!(
+            "{count} lines of the input were too long for a datagram; send shorter ones, or raise --mtu"
+        ))),
+    }
+}
+
+/// The host of `HOST:PORT`, without the brackets of an IPv6 address.
+fn host(server: &str) -> Result<&str, Problem> {
+    let (host, port) = server
+        .rsplit_once(':')
+        .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        .ok_or_else(|| Problem::usage(format!("{server} lacks a port; write it as HOST:PORT")))?;
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    match bare {
+        Some(address) => Ok(address),
+        None if host.contains(':') => Err(Problem::usage(format!(
+            "write an IPv6 address in brackets: [{host}]:{port}"
+        ))),
+        None => Ok(host),
+    }
+}
+
+fn resolve(server: &str) -> Result<SocketAddr, Problem> {
+    server
+        .to_socket_addrs()
+        .map_err(|error| {
+            Problem::failure(format!("{server} has no address ({error}); check the name"))
+        })?
+        .next()
+        .ok_or_else(|| Problem::failure(format!("{server} has no address; check the name")))
+}
+
+/// A client at work.
+struct Client {
+    id: AssociationId,
+    remote: SocketAddr,
+    input: Input,
+    /// A line that the full queue did not take.
+    waiting: Option<Vec<u8>>,
+    phase: Phase,
+    shows_certificate: bool,
+    lines_refused: u64,
+}
+
+/// How far the client is.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// There are no keys yet; lines wait in the pipe.
+    Handshaking,
+    /// Lines are sent.
+    Open,
+    /// The input has ended; answers may be on their way.
+    Lingering {
+        /// When the input ended.
+        since: Instant,
+        /// When data came last, or the input ended.
+        heard: Instant,
+    },
+    /// The goodbye is being sent.
+    Closing,
+    /// The association is over.
+    Over,
+}
+
+/// For how long a silence after the end of the input means that nothing more comes.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// How long after the end of the input the client stays at most, whatever comes.
+const LINGER: Duration = Duration::from_secs(2);
+
+impl Service for Client {
+    fn handle(&mut self, endpoint: &mut UdpEndpoint, event: UdpEvent) -> Result<(), Problem> {
+        match event {
+            UdpEvent::Association(_, EndpointEvent::Association(event)) => {
+                self.handle_event(endpoint, event)
+            }
+            UdpEvent::Association(_, EndpointEvent::Failed(failure)) => {
+                Err(Problem::from(&failure))
+            }
+            UdpEvent::Association(_, EndpointEvent::Closed) => {
+                Line::new("closed").field("peer", self.remote).print();
+                self.phase = Phase::Over;
+                Ok(())
+            }
+            UdpEvent::Unreachable { remote, error } => {
+                report::unreachable(remote.or(Some(self.remote)), &error).print();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn advance(&mut self, endpoint: &mut UdpEndpoint) -> Result<Step, Problem> {
+        Ok(match self.phase {
+            Phase::Handshaking | Phase::Closing => Step::Wait(None),
+            Phase::Open => self.send_line(endpoint),
+            Phase::Lingering { since, heard } => {
+                let until = (since + LINGER).min(heard + SILENCE);
+                if until > Instant::now() {
+                    Step::Wait(Some(until))
+                } else {
+                    endpoint.close(self.id);
+                    self.phase = Phase::Closing;
+                    Step::Again
+                }
+            }
+            Phase::Over => Step::Done,
+        })
+    }
+}
+
+impl Client {
+    fn handle_event(&mut self, endpoint: &mut UdpEndpoint, event: Event) -> Result<(), Problem> {
+        match event {
+            Event::HandshakeComplete {
+                kind,
+                renegotiation,
+            } => {
+                if let Some(connection) = endpoint.endpoint().connection(self.id) {
+                    let certificate = self.shows_certificate;
+                    report::handshake_complete(connection, kind, renegotiation, certificate)
+                        .print();
+                }
+                if let Phase::Handshaking = self.phase {
+                    self.phase = Phase::Open;
+                }
+            }
+            Event::Readable => self.take_data(endpoint)?,
+            Event::PeerClosed => {
+                self.take_data(endpoint)?;
+                Line::new("peer_closed").field("peer", self.remote).print();
+                endpoint.close(self.id);
+                self.phase = Phase::Closing;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_data(&mut self, endpoint: &mut UdpEndpoint) -> Result<(), Problem> {
+        while let Some(received) = endpoint.recv(self.id) {
+            output::write(&received.data)?;
+            if let Phase::Lingering { heard, .. } = &mut self.phase {
+                *heard = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the next line as one datagram.
+    fn send_line(&mut self, endpoint: &mut UdpEndpoint) -> Step {
+        let next = match self.waiting.take() {
+            Some(line) => Next::Line(line),
+            None => self.input.next(),
+        };
+        match next {
+            Next::Line(line) => match endpoint.send(self.id, &line) {
+                Ok(()) => Step::Again,
+                // The queue was just offered to the socket, so the socket is full; it tells when it has room.
+                Err(SendError::Backlog) => {
+                    self.waiting = Some(line);
+                    Step::Wait(None)
+                }
+                Err(error @ SendError::TooLarge { .. }) => {
+                    self.lines_refused += 1;
+                    Line::new("lost")
+                        .field("reason", error)
+                        .field("bytes", line.len())
+                        .print();
+                    Step::Again
+                }
+                // Why it is over is an event of its own.
+                Err(_) => Step::Wait(None),
+            },
+            Next::Nothing => Step::Wait(None),
+            Next::End => {
+                let now = Instant::now();
+                self.phase = Phase::Lingering {
+                    since: now,
+                    heard: now,
+                };
+                Step::Again
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_found_before_its_port() {
+        assert_eq!(host("localhost:4433").unwrap(), "localhost");
+        assert_eq!(host("[::1]:4433").unwrap(), "::1");
+        assert_eq!(host("127.0.0.1:1").unwrap(), "127.0.0.1");
+        assert!(host("localhost").is_err());
+        assert!(
+            host("::1:4433")
+                .unwrap_err()
+                .to_string()
+                .contains("[::1]:4433")
+        );
+        assert!(host(":4433").is_err());
+    }
+}

@@ -1,0 +1,135 @@
+//! The server of the demonstration: sends back what it gets, and checks it as well.
+
+use super::payload;
+use crate::event_loop::{self, EventLoop, Service, Step};
+use crate::problem::Problem;
+use sealgram::endpoint::EndpointPolicy;
+use sealgram::net::{UdpEndpoint, UdpEvent};
+use sealgram::{AssociationId, EndpointEvent, Event, ServerConfig};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::Instant;
+
+/// An echo service in a thread of its own. It ends when its first client has said goodbye.
+#[derive(Debug)]
+pub(super) struct EchoService {
+    address: SocketAddr,
+    outcome: Receiver<Result<EchoReport, Problem>>,
+}
+
+/// What the server saw.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct EchoReport {
+    /// How many clients were told to prove that they receive at their address.
+    pub(super) hello_verify_requests: u64,
+    /// How many flights of the handshake were sent again.
+    pub(super) flights_retransmitted: u64,
+    /// Datagrams that came.
+    pub(super) received: u64,
+    /// The sum of their lengths.
+    pub(super) bytes: u64,
+    /// How many did not hold what they had to.
+    pub(super) mismatches: u64,
+}
+
+impl EchoService {
+    /// Starts the service on a port of the system's choice.
+    pub(super) fn start(config: Arc<ServerConfig>) -> Result<Self, Problem> {
+        let failed = |error| Problem::failure(format!("no socket for the server: {error}"));
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let endpoint =
+            UdpEndpoint::bind(any_port, EndpointPolicy::default(), Some(config)).map_err(failed)?;
+        let address = endpoint.local_addr().map_err(failed)?;
+        let (sender, outcome) = sync_channel(1);
+        thread::Builder::new()
+            .name("echo service".into())
+            .spawn(move || {
+                // Nobody waits for the outcome if the client has failed first.
+                let _unread = sender.send(serve(endpoint));
+            })
+            .map_err(failed)?;
+        Ok(Self { address, outcome })
+    }
+
+    /// Where the service listens.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the server saw, once its client has gone.
+    pub(super) fn report(&self, deadline: Instant) -> Result<EchoReport, Problem> {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        self.outcome
+            .recv_timeout(patience)
+            .map_err(|_| Problem::failure("the server did not notice that its client had left"))?
+    }
+}
+
+fn serve(endpoint: UdpEndpoint) -> Result<EchoReport, Problem> {
+    let mut echo = Echo::default();
+    let mut event_loop = EventLoop::new(endpoint)?;
+    event_loop.run(&mut echo)?;
+    echo.report.hello_verify_requests = event_loop
+        .endpoint()
+        .endpoint()
+        .stats()
+        .hello_verify_requests;
+    Ok(echo.report)
+}
+
+/// The service at work.
+#[derive(Default)]
+struct Echo {
+    report: EchoReport,
+    over: bool,
+}
+
+impl Service for Echo {
+    fn handle(&mut self, endpoint: &mut UdpEndpoint, event: UdpEvent) -> Result<(), Problem> {
+        let UdpEvent::Association(id, event) = event else {
+            return Ok(());
+        };
+        match event {
+            EndpointEvent::Association(Event::Readable) => self.answer(endpoint, id)?,
+            EndpointEvent::Association(Event::PeerClosed) => {
+                self.answer(endpoint, id)?;
+                endpoint.close(id);
+            }
+            EndpointEvent::Failed(failure) => return Err(Problem::from(&failure)),
+            EndpointEvent::Closed => self.over = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, _: &mut UdpEndpoint) -> Result<Step, Problem> {
+        Ok(if self.over {
+            Step::Done
+        } else {
+            Step::Wait(None)
+        })
+    }
+}
+
+impl Echo {
+    fn answer(&mut self, endpoint: &mut UdpEndpoint, id: AssociationId) -> Result<(), Problem> {
+        if let Some(connection) = endpoint.endpoint().connection(id) {
+            self.report.flights_retransmitted = connection.stats().flights_retransmitted();
+        }
+        while let Some(received) = endpoint.recv(id) {
+            self.report.received += 1;
+            self.report.bytes += received.data.len() as u64;
+            if payload::number_if_genuine(&received.data).is_none() {
+                self.report.mismatches += 1;
+            }
+            event_loop::send(endpoint, id, &received.data).map_err(|error| {
+                Problem::failure(format!(
+                    "the server could not send a datagram back: {error}"
+                ))
+            })?;
+        }
+        Ok(())
+    }
+}

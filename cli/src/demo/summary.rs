@@ -1,0 +1,191 @@
+//! What came of the demonstration, and whether it is what had to come.
+
+use super::client::{Agreed, ClientReport};
+use super::echo::EchoReport;
+use super::payload::NUMBER_LEN;
+use super::relay::LinkReport;
+use crate::problem::Problem;
+use sealgram::{Fingerprint, ProtocolVersion};
+use std::fmt;
+
+/// Everything that was seen, from all sides.
+#[derive(Debug)]
+pub(super) struct Summary {
+    /// How lossy the link was asked to be, in percent.
+    pub(super) loss: u8,
+    /// How many datagrams had to go each way.
+    pub(super) datagrams: u64,
+    /// Of the certificate that was made for the server.
+    pub(super) certificate: Fingerprint,
+    pub(super) client: ClientReport,
+    pub(super) server: EchoReport,
+    pub(super) link: LinkReport,
+}
+
+impl Summary {
+    /// Success, if all was as it has to be.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that was not.
+    pub(super) fn verdict(&self) -> Result<(), Problem> {
+        match self.claims().into_iter().find(|(_, holds)| !holds) {
+            Some((claim, _)) => Err(Problem::failure(format!("it is not true that {claim}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// What has to be true, with whether it is.
+    fn claims(&self) -> Vec<(&'static str, bool)> {
+        let Self {
+            client,
+            server,
+            link,
+            ..
+        } = self;
+        let agreed = client.agreed;
+        let is = |test: &dyn Fn(Agreed) -> bool| agreed.is_some_and(test);
+        let retransmitted = client.flights_retransmitted + server.flights_retransmitted;
+        vec![
+            ("the handshake told what it agreed on", agreed.is_some()),
+            (
+                "DTLS 1.2 is spoken",
+                is(&|agreed| agreed.version == ProtocolVersion::DTLS12),
+            ),
+            (
+                "data is protected by the first keys, epoch 1",
+                is(&|agreed| agreed.epoch.number() == 1),
+            ),
+            (
+                "the server showed the certificate that was made for it",
+                is(&|agreed| agreed.certificate == self.certificate),
+            ),
+            (
+                "the client proved its address by a cookie",
+                server.hello_verify_requests > 0,
+            ),
+            (
+                "the link lost a part of the handshake",
+                self.loss == 0 || link.dropped > 0,
+            ),
+            (
+                "what the link lost was sent again",
+                link.dropped == 0 || retransmitted > 0,
+            ),
+            ("every datagram was sent", client.sent == self.datagrams),
+            (
+                "every datagram reached the server",
+                server.received == self.datagrams,
+            ),
+            (
+                "every datagram came back",
+                client.received == self.datagrams,
+            ),
+            (
+                "the server got what the client had sent",
+                server.mismatches == 0,
+            ),
+            (
+                "the client got back what it had sent",
+                client.mismatches == 0,
+            ),
+            (
+                "both ends counted the same bytes",
+                client.bytes == server.bytes,
+            ),
+        ]
+    }
+}
+
+/// A table of two columns.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = [self.handshake_rows(), self.data_rows()].concat();
+        rows.iter()
+            .try_for_each(|(name, value)| writeln!(f, "  {name:<24} {value}"))
+    }
+}
+
+impl Summary {
+    fn handshake_rows(&self) -> Vec<(&'static str, String)> {
+        let Self {
+            client,
+            server,
+            link,
+            ..
+        } = self;
+        let mut rows = Vec::new();
+        if let Some(agreed) = client.agreed {
+            rows.push(("version", agreed.version.to_string()));
+            rows.push(("cipher suite", agreed.suite.to_string()));
+            rows.push(("key exchange", agreed.group.to_string()));
+            rows.push(("epoch", agreed.epoch.to_string()));
+            rows.push(("certificate, SHA-256", agreed.certificate.to_string()));
+        }
+        let cookie = match server.hello_verify_requests {
+            0 => "not used".to_owned(),
+            count => format!("used, {count} HelloVerifyRequest"),
+        };
+        rows.push(("cookie", cookie));
+        let (sent, lost) = (link.handshake_datagrams, link.dropped);
+        let datagrams = format!("{sent}, {lost} of them lost by the link");
+        rows.push(("handshake datagrams", datagrams));
+        let (by_client, by_server) = (client.flights_retransmitted, server.flights_retransmitted);
+        let flights = format!("{by_client} by the client, {by_server} by the server");
+        rows.push(("flights sent again", flights));
+        let seconds = client.handshake_time.as_secs_f64();
+        rows.push(("handshake took", format!("{seconds:.3} s")));
+        rows
+    }
+
+    fn data_rows(&self) -> Vec<(&'static str, String)> {
+        let Self { client, server, .. } = self;
+        let way = |count, mismatches| format!("{count} datagrams, {mismatches} mismatches");
+        let seconds = client.data_time.as_secs_f64().max(f64::EPSILON);
+        let rate = client.received as f64 / seconds;
+        let megabytes = client.bytes as f64 / seconds / 1e6;
+        vec![
+            (
+                "datagram sizes",
+                format!("{NUMBER_LEN} to {} bytes", client.max_payload),
+            ),
+            ("client to server", way(server.received, server.mismatches)),
+            ("server to client", way(client.received, client.mismatches)),
+            ("data took", format!("{seconds:.3} s")),
+            (
+                "throughput",
+                format!("{rate:.0} datagrams/s and {megabytes:.1} MB/s each way"),
+            ),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealgram::pki_types::CertificateDer;
+
+    /// What is seen when no handshake came about.
+    fn nothing() -> Summary {
+        Summary {
+            loss: 10,
+            datagrams: 1,
+            certificate: Fingerprint::of(&CertificateDer::from(vec![1])),
+            client: ClientReport::default(),
+            server: EchoReport::default(),
+            link: LinkReport {
+                handshake_datagrams: 8,
+                dropped: 1,
+            },
+        }
+    }
+
+    #[test]
+    fn the_verdict_names_the_first_thing_that_is_not_true() {
+        let reason = nothing().verdict().unwrap_err().to_string();
+        assert_eq!(
+            reason,
+            "it is not true that the handshake told what it agreed on"
+        );
+    }
+}

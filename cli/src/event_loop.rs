@@ -1,0 +1,112 @@
+//! The mio loop that servers and clients share.
+
+use crate::problem::Problem;
+use mio::{Events, Poll, Token, Waker};
+use sealgram::net::{UdpEndpoint, UdpEvent};
+use sealgram::{AssociationId, SendError};
+use std::io;
+use std::time::Instant;
+
+/// An endpoint with the poll that it is registered with.
+#[derive(Debug)]
+pub(crate) struct EventLoop {
+    poll: Poll,
+    endpoint: UdpEndpoint,
+}
+
+/// What runs on an endpoint.
+pub(crate) trait Service {
+    /// Takes what befell the endpoint.
+    fn handle(&mut self, endpoint: &mut UdpEndpoint, event: UdpEvent) -> Result<(), Problem>;
+
+    /// Does what the service wants by itself, and says what it waits for. Called when no event is left.
+    fn advance(&mut self, endpoint: &mut UdpEndpoint) -> Result<Step, Problem>;
+}
+
+/// What a service wants next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// To be asked again at once: commands were given, and there may be more.
+    Again,
+    /// To be asked when something happens, or at this moment.
+    Wait(Option<Instant>),
+    /// To end the loop.
+    Done,
+}
+
+const ENDPOINT: Token = Token(0);
+const WAKER: Token = Token(1);
+
+/// How many readiness events are taken at once: there is one socket and one waker.
+const EVENTS: usize = 4;
+
+impl EventLoop {
+    /// Registers `endpoint` with a poll of its own.
+    pub(crate) fn new(mut endpoint: UdpEndpoint) -> Result<Self, Problem> {
+        let poll = Poll::new().map_err(broken)?;
+        endpoint
+            .register(poll.registry(), ENDPOINT)
+            .map_err(broken)?;
+        Ok(Self { poll, endpoint })
+    }
+
+    /// What another thread ends the loop's wait with.
+    pub(crate) fn waker(&self) -> Result<Waker, Problem> {
+        Waker::new(self.poll.registry(), WAKER).map_err(broken)
+    }
+
+    /// The endpoint.
+    pub(crate) const fn endpoint(&mut self) -> &mut UdpEndpoint {
+        &mut self.endpoint
+    }
+
+    /// Runs `service` until it is done.
+    ///
+    /// A turn carries out the commands that came before it, and may bring events, whose handling gives new
+    /// commands. So only a round in which nothing at all happened may wait.
+    pub(crate) fn run(&mut self, service: &mut impl Service) -> Result<(), Problem> {
+        let mut ready = Events::with_capacity(EVENTS);
+        loop {
+            self.endpoint.turn().map_err(broken)?;
+            let mut quiet = true;
+            while let Some(event) = self.endpoint.poll_event() {
+                quiet = false;
+                service.handle(&mut self.endpoint, event)?;
+            }
+            match service.advance(&mut self.endpoint)? {
+                Step::Done => return Ok(()),
+                Step::Wait(until) if quiet => self.wait(&mut ready, until)?,
+                Step::Wait(_) | Step::Again => {}
+            }
+        }
+    }
+
+    fn wait(&mut self, ready: &mut Events, until: Option<Instant>) -> Result<(), Problem> {
+        let service = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout = [self.endpoint.poll_timeout(), service]
+            .into_iter()
+            .flatten()
+            .min();
+        match self.poll.poll(ready, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(broken(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Sends `data`. If the queue is full, the socket is first given what waits.
+pub(crate) fn send(
+    endpoint: &mut UdpEndpoint,
+    id: AssociationId,
+    data: &[u8],
+) -> Result<(), SendError> {
+    match endpoint.send(id, data) {
+        // An unusable socket shows in the loop's next turn.
+        Err(SendError::Backlog) if endpoint.turn().is_ok() => endpoint.send(id, data),
+        result => result,
+    }
+}
+
+fn broken(error: io::Error) -> Problem {
+    Problem::failure(format!("the socket cannot be used: {error}"))
+}

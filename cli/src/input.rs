@@ -1,0 +1,106 @@
+//! Standard input, line by line, for an event loop.
+
+use crate::problem::Problem;
+use crate::report::Line;
+use mio::Waker;
+use std::io::{self, BufRead, Read as _};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread;
+
+/// The lines of standard input. A thread reads them, because a terminal or a pipe cannot be polled everywhere.
+#[derive(Debug)]
+pub(crate) struct Input {
+    lines: Receiver<Vec<u8>>,
+    /// Kept alive beyond the thread: a waker that is dropped takes back a wake-up that was not seen yet.
+    _waker: Arc<Waker>,
+}
+
+/// What standard input holds.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    /// A line, with its end if it has one.
+    Line(Vec<u8>),
+    /// Nothing yet; the waker tells when there is more.
+    Nothing,
+    /// Nothing any more.
+    End,
+}
+
+/// How many lines wait. When they are not taken, the reading stops, and the writer of a pipe has to wait.
+const QUEUE: usize = 256;
+
+/// Where a line is cut that does not end, in bytes. More would fit into no datagram.
+const MAX_LINE: u64 = 1 << 16;
+
+impl Input {
+    /// Starts to read; `waker` is used whenever [`Input::next`] has something new.
+    pub(crate) fn stdin(waker: Waker) -> Result<Self, Problem> {
+        let (sender, lines) = sync_channel(QUEUE);
+        let waker = Arc::new(waker);
+        let shared = waker.clone();
+        thread::Builder::new()
+            .name("stdin".into())
+            .spawn(move || read(sender, &shared))
+            .map_err(|error| Problem::failure(format!("no thread for standard input: {error}")))?;
+        Ok(Self {
+            lines,
+            _waker: waker,
+        })
+    }
+
+    /// The next line, if there is one.
+    pub(crate) fn next(&mut self) -> Next {
+        match self.lines.try_recv() {
+            Ok(line) => Next::Line(line),
+            Err(TryRecvError::Empty) => Next::Nothing,
+            Err(TryRecvError::Disconnected) => Next::End,
+        }
+    }
+}
+
+fn read(sender: SyncSender<Vec<u8>>, waker: &Waker) {
+    let mut stdin = io::stdin().lock();
+    loop {
+        match read_line(&mut stdin) {
+            Ok(line) if line.is_empty() => break,
+            Ok(line) => {
+                if sender.send(line).is_err() || waker.wake().is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                let reason = format!("standard input cannot be read: {error}");
+                Line::new("error").field("reason", reason).print();
+                break;
+            }
+        }
+    }
+    // The end must be visible before the loop is told to look.
+    drop(sender);
+    let _loop_is_over = waker.wake();
+}
+
+/// Reads a line with its end; an empty one is the end of the input.
+fn read_line(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    input.take(MAX_LINE).read_until(b'\n', &mut line)?;
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_keeps_its_end_and_an_endless_one_is_cut() {
+        let long = vec![b'x'; usize::try_from(MAX_LINE).unwrap() + 1];
+        let text = [b"one\ntwo\r\n".as_slice(), &long].concat();
+        let mut input = text.as_slice();
+        assert_eq!(read_line(&mut input).unwrap(), b"one\n");
+        assert_eq!(read_line(&mut input).unwrap(), b"two\r\n");
+        assert_eq!(read_line(&mut input).unwrap(), long[1..]);
+        assert_eq!(read_line(&mut input).unwrap(), b"x");
+        assert_eq!(read_line(&mut input).unwrap(), b"");
+    }
+}

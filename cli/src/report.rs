@@ -1,0 +1,108 @@
+//! Event lines: what the program says on standard error.
+
+use sealgram::{DtlsConnection, HandshakeKind};
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+
+/// One event, as `event=NAME key=value …`. A value that has spaces is quoted.
+#[derive(Debug)]
+pub(crate) struct Line(String);
+
+impl Line {
+    /// An event without fields.
+    pub(crate) fn new(event: &str) -> Self {
+        Self(format!("event={event}"))
+    }
+
+    /// Adds a field. Quotes and control characters in the value are replaced, so that one line stays one line
+    /// whatever the peer has put into it.
+    pub(crate) fn field(mut self, key: &str, value: impl fmt::Display) -> Self {
+        let value: String = value
+            .to_string()
+            .chars()
+            .map(|c| match c {
+                '"' => '\'',
+                c if c.is_control() => ' ',
+                c => c,
+            })
+            .collect();
+        let plain = !value.is_empty() && !value.contains([' ', '=']);
+        // Writing to a string cannot fail.
+        let _ = match plain {
+            true => write!(self.0, " {key}={value}"),
+            false => write!(self.0, " {key}=\"{value}\""),
+        };
+        self
+    }
+
+    /// Writes the line to standard error, in one piece. A reader that has gone away is no reason to stop.
+    pub(crate) fn print(mut self) {
+        self.0.push('\n');
+        let _gone = io::stderr().lock().write_all(self.0.as_bytes());
+    }
+}
+
+/// What was agreed in a handshake.
+pub(crate) fn handshake_complete(
+    connection: &DtlsConnection,
+    kind: HandshakeKind,
+    renegotiation: bool,
+    client_certificate: bool,
+) -> Line {
+    let mut line = Line::new("handshake_complete");
+    if let Some(version) = connection.version() {
+        line = line.field("version", version);
+    }
+    if let Some(suite) = connection.cipher_suite() {
+        line = line.field("suite", suite);
+    }
+    if let Some(group) = connection.key_exchange_group() {
+        line = line.field("group", group);
+    }
+    line = line
+        .field("kind", kind.name())
+        .field("renegotiation", renegotiation)
+        .field("epoch", connection.epoch())
+        .field("peer", connection.path().remote())
+        .field(
+            "client_cert",
+            if client_certificate {
+                "present"
+            } else {
+                "none"
+            },
+        );
+    if let Some(protocol) = connection.alpn() {
+        line = line.field("alpn", protocol.escape_ascii());
+    }
+    line
+}
+
+/// What the network says about datagrams that do not arrive.
+pub(crate) fn unreachable(remote: Option<SocketAddr>, error: &io::Error) -> Line {
+    let line = Line::new("unreachable").field("reason", error);
+    match remote {
+        Some(remote) => line.field("peer", remote),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_with_spaces_are_quoted_and_others_are_not() {
+        let line = Line::new("error")
+            .field("reason", "no answer")
+            .field("peer", "127.0.0.1:1");
+        assert_eq!(line.0, "event=error reason=\"no answer\" peer=127.0.0.1:1");
+    }
+
+    #[test]
+    fn a_value_cannot_forge_a_second_field_or_line() {
+        let line = Line::new("error").field("reason", "a\" peer=1\nevent=x");
+        assert_eq!(line.0, "event=error reason=\"a' peer=1 event=x\"");
+    }
+}

@@ -1,0 +1,102 @@
+//! Says hello to a DTLS 1.2 server, waits for the answers, and takes its leave. See `dtls_echo_server.rs`.
+//!
+//! ```sh
+//! cargo run --example dtls_client -- 127.0.0.1:4433 /tmp/server.pem
+//! ```
+//!
+//! `unwrap` keeps the example short: it stands only where this machine, not the peer, is at fault.
+
+use mio::{Events, Poll, Token};
+use sealgram::endpoint::EndpointPolicy;
+use sealgram::net::{UdpEndpoint, UdpEvent};
+use sealgram::pki_types::ServerName;
+use sealgram::{AssociationId, ClientConfig, EndpointEvent, Event, Roots};
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::{env, io};
+
+/// What is said, each in a datagram of its own.
+const GREETINGS: [&str; 3] = ["hello", "is anybody there?", "goodbye"];
+
+fn main() -> io::Result<()> {
+    let mut arguments = env::args().skip(1);
+    let server = arguments.next().unwrap_or("127.0.0.1:4433".into());
+    let certificate = arguments
+        .next()
+        .map_or(env::temp_dir().join("sealgram.pem"), PathBuf::from);
+
+    let remote: SocketAddr = server.parse().unwrap();
+    // A server's self-signed certificate may stand among the roots; its name is checked all the same.
+    let roots = Roots::from_pem_file(&certificate).unwrap();
+    let config = ClientConfig::with_roots(roots).unwrap().build().unwrap();
+    let name = ServerName::IpAddress(remote.ip().into());
+
+    let mut endpoint = UdpEndpoint::connected_to(remote, EndpointPolicy::default())?;
+    let mut poll = Poll::new()?;
+    endpoint.register(poll.registry(), Token(0))?;
+    let id = endpoint.connect(Arc::new(config), name, remote).unwrap();
+
+    let mut answers = 0;
+    let mut ready = Events::with_capacity(16);
+    loop {
+        // Receives, fires timers, sends. It also carries out the commands given since the last turn, so there
+        // is a turn after events were handled, and the wait comes only when a turn has brought none.
+        endpoint.turn()?;
+        let mut quiet = true;
+        while let Some(event) = endpoint.poll_event() {
+            quiet = false;
+            if let ControlFlow::Break(end) = handle(&mut endpoint, id, event, &mut answers) {
+                return end;
+            }
+        }
+        if quiet {
+            // Retransmissions are due in time only if the wait is no longer than the endpoint says.
+            match poll.poll(&mut ready, endpoint.poll_timeout()) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn handle(
+    endpoint: &mut UdpEndpoint,
+    id: AssociationId,
+    event: UdpEvent,
+    answers: &mut usize,
+) -> ControlFlow<io::Result<()>> {
+    match event {
+        UdpEvent::Association(_, EndpointEvent::Association(event)) => match event {
+            // Before this, `send` refuses.
+            Event::HandshakeComplete { .. } => {
+                for greeting in GREETINGS {
+                    endpoint.send(id, greeting.as_bytes()).unwrap();
+                }
+            }
+            // Given once until the queue was empty, so the queue must be emptied here.
+            Event::Readable => {
+                while let Some(received) = endpoint.recv(id) {
+                    println!("{}", String::from_utf8_lossy(&received.data));
+                    *answers += 1;
+                }
+                // A real client would not wait for ever: over UDP an answer may be lost.
+                if *answers == GREETINGS.len() {
+                    endpoint.close(id);
+                }
+            }
+            Event::PeerClosed => endpoint.close(id),
+            _ => {}
+        },
+        UdpEvent::Association(_, EndpointEvent::Failed(failure)) => {
+            return ControlFlow::Break(Err(io::Error::other(failure)));
+        }
+        // The goodbye has been sent.
+        UdpEvent::Association(_, EndpointEvent::Closed) => return ControlFlow::Break(Ok(())),
+        // Anybody can forge such a report, so it is only shown; the handshake's deadline decides.
+        UdpEvent::Unreachable { error, .. } => eprintln!("{error}"),
+        _ => {}
+    }
+    ControlFlow::Continue(())
+}

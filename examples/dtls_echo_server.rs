@@ -1,0 +1,102 @@
+//! Sends every datagram back to its sender, over DTLS 1.2, to any number of clients on one UDP socket.
+//!
+//! ```sh
+//! cargo run --example dtls_echo_server -- 127.0.0.1:4433 /tmp/server.pem
+//! cargo run --example dtls_client -- 127.0.0.1:4433 /tmp/server.pem
+//! ```
+//!
+//! `unwrap` keeps the example short: it stands only where this machine, not a peer, is at fault.
+
+use mio::{Events, Poll, Token};
+use sealgram::endpoint::EndpointPolicy;
+use sealgram::net::{UdpEndpoint, UdpEvent};
+use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use sealgram::{AssociationId, CertifiedKey, Credential, EndpointEvent, Event, ServerConfig};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let mut arguments = env::args().skip(1);
+    let listen = arguments.next().unwrap_or("127.0.0.1:4433".into());
+    let certificate = arguments
+        .next()
+        .map_or(env::temp_dir().join("sealgram.pem"), PathBuf::from);
+
+    let credential = self_signed(&certificate);
+    let config = ServerConfig::with_credential(credential).build().unwrap();
+    let policy = EndpointPolicy::default();
+    let mut endpoint = UdpEndpoint::bind(listen.parse().unwrap(), policy, Some(Arc::new(config)))?;
+
+    let mut poll = Poll::new()?;
+    endpoint.register(poll.registry(), Token(0))?;
+    println!(
+        "listening on {}, certificate in {}",
+        endpoint.local_addr()?,
+        certificate.display()
+    );
+
+    let mut ready = Events::with_capacity(16);
+    loop {
+        // Receives, fires timers, sends. It also carries out the commands given since the last turn, so there
+        // is a turn after events were handled, and the wait comes only when a turn has brought none.
+        endpoint.turn()?;
+        let mut quiet = true;
+        while let Some(event) = endpoint.poll_event() {
+            quiet = false;
+            handle(&mut endpoint, event);
+        }
+        if quiet {
+            // Retransmissions are due in time only if the wait is no longer than the endpoint says.
+            match poll.poll(&mut ready, endpoint.poll_timeout()) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn handle(endpoint: &mut UdpEndpoint, event: UdpEvent) {
+    match event {
+        UdpEvent::Association(id, EndpointEvent::Association(event)) => match event {
+            Event::HandshakeComplete { .. } => {
+                // The endpoint's own getters tell everything about an association.
+                if let Some(connection) = endpoint.endpoint().connection(id) {
+                    let suite = connection.cipher_suite().unwrap();
+                    println!("{id}: {} is here, {suite}", connection.path().remote());
+                }
+            }
+            Event::Readable => echo(endpoint, id),
+            Event::PeerClosed => {
+                // What came before the goodbye can still be read, but not answered.
+                while endpoint.recv(id).is_some() {}
+                endpoint.close(id);
+            }
+            _ => {}
+        },
+        // One peer's failure is no reason to stop serving the others.
+        UdpEvent::Association(id, EndpointEvent::Failed(failure)) => println!("{id}: {failure}"),
+        UdpEvent::Association(id, EndpointEvent::Closed) => println!("{id}: closed"),
+        UdpEvent::Unreachable { remote, error } => println!("{remote:?}: {error}"),
+        _ => {}
+    }
+}
+
+/// `Readable` is given once until the queue was empty, so the queue must be emptied here.
+fn echo(endpoint: &mut UdpEndpoint, id: AssociationId) {
+    while let Some(received) = endpoint.recv(id) {
+        if let Err(error) = endpoint.send(id, &received.data) {
+            println!("{id}: a datagram is lost: {error}");
+        }
+    }
+}
+
+/// Makes a certificate for this machine and leaves it where the client finds it. A real server would load one:
+/// `CertifiedKey::from_pem_files`.
+fn self_signed(file: &PathBuf) -> Credential {
+    let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    fs::write(file, made.cert.pem()).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    Credential::Certificate(CertifiedKey::new(vec![made.cert.der().clone()], &key).unwrap())
+}
