@@ -168,13 +168,17 @@ impl<R: Records> Connection<R> {
     /// Performs what the engine wants, then looks at everything that came, until both are quiet.
     #[inline]
     fn pump(&mut self, now: Instant) -> Result<(), Error> {
-        let result = self.pump_until_quiet(now);
-        result.map_err(|error| self.fail(error))
+        match self.pump_until_quiet(now) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.fail(error)),
+        }
     }
 
     #[inline]
     fn pump_until_quiet(&mut self, now: Instant) -> Result<(), Error> {
-        self.perform(now)?;
+        if let Phase::Initial(_) = self.phase {
+            self.perform(now)?;
+        }
         while let Some(inbound) = self.records.next_inbound(now)? {
             match inbound {
                 Inbound::ApplicationData(data) => self.take_data(data),
@@ -185,6 +189,7 @@ impl<R: Records> Connection<R> {
         Ok(())
     }
 
+    #[cold]
     fn take_message(&mut self, now: Instant, message: InboundMessage) -> Result<(), Error> {
         match &mut self.phase {
             Phase::Initial(handshake) => {
@@ -238,6 +243,7 @@ impl<R: Records> Connection<R> {
     }
 
     /// Performs the engine's actions, strictly in order.
+    #[cold]
     fn perform(&mut self, now: Instant) -> Result<(), Error> {
         while let Phase::Initial(handshake) = &mut self.phase {
             let Some(action) = handshake.poll_action() else {
@@ -289,6 +295,7 @@ impl<R: Records> Connection<R> {
         Ok(())
     }
 
+    #[cold]
     fn take_alert(&mut self, alert: Alert, number: RecordNumber) -> Result<(), Error> {
         let authenticated = number.epoch != Epoch::PLAINTEXT;
         if !authenticated {
@@ -318,6 +325,7 @@ impl<R: Records> Connection<R> {
     }
 
     /// Ends the association: the one place that turns an error into an alert.
+    #[cold]
     fn fail(&mut self, error: Error) -> Error {
         // An alert that reports a fatal alert, or silence, would talk to nobody.
         let alert =

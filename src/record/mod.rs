@@ -55,6 +55,21 @@ pub struct Received {
     pub(crate) pinned: usize,
 }
 
+/// What ends a connection from below the seam. Small, because every record's way up could end in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// A key has seen as many forgeries as it may (RFC 9325 §4.4).
+    TooManyForgeries,
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::TooManyForgeries => Self::TooManyForgeries,
+        }
+    }
+}
+
 /// The retransmission limit is reached.
 pub(crate) struct GaveUp;
 
@@ -85,8 +100,8 @@ pub(crate) trait Layer {
     ///
     /// # Errors
     ///
-    /// `TooManyForgeries`.
-    fn next_inbound(&mut self, now: Instant) -> Result<Option<Inbound>, Error>;
+    /// A [`Fault`], which ends the connection.
+    fn next_inbound(&mut self, now: Instant) -> Result<Option<Inbound>, Fault>;
     /// The handshake did not take the message that was handed up last. Whether that ends the connection.
     fn refuse(&mut self, epoch: Epoch, seq: MessageSeq, why: Discard) -> bool;
     /// Seals data; nothing is queued on error.

@@ -128,6 +128,7 @@ impl Stats {
         self.renegotiations_refused
     }
 
+    #[cold]
     pub(crate) fn discard(&mut self, cause: Discard) {
         if let Some(count) = self.discarded.get_mut(cause as usize) {
             *count += 1;

@@ -38,6 +38,11 @@ impl EarlyRecords {
         true
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
     /// How much memory the records take, in bytes.
     pub(super) fn cost(&self) -> usize {
         self.records.iter().map(|record| record.bytes.len()).sum()

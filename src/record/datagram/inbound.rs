@@ -1,16 +1,16 @@
 //! The way of a datagram upwards: records, epochs, fragments.
 
+use super::early::EarlyRecord;
 use super::epochs::{Protected, Reading};
 use super::{Datagram, Progress};
-use crate::error::Error;
 use crate::protocol::{
     ContentType, Epoch, HandshakeType, MessageSeq, Path, ProtocolVersion, RecordNumber, Side,
 };
 use crate::record::datagram::reassembly::Reassembly;
-use crate::record::{Discard, Inbound, Received};
+use crate::record::{Discard, Fault, Inbound, Received};
 use crate::wire::alert;
 use crate::wire::codec::Reader;
-use crate::wire::handshake::FragmentHeader;
+use crate::wire::handshake::{FragmentHeader, InboundMessage};
 use crate::wire::record_dtls::{HEADER_LEN, MAX_FRAGMENT_LEN, MAX_PLAINTEXT_LEN, RecordHeader};
 use bytes::{Buf as _, BytesMut};
 use std::ops::Range;
@@ -18,45 +18,56 @@ use std::time::Instant;
 
 /// The next thing that came: a message that is complete, then a record that had to wait for its keys, then
 /// whatever is left of the datagram.
-pub(super) fn next(layer: &mut Datagram, now: Instant) -> Result<Option<Inbound>, Error> {
+#[inline]
+pub(super) fn next(layer: &mut Datagram, now: Instant) -> Result<Option<Inbound>, Fault> {
     loop {
         if let Some(message) = layer.pop_message() {
-            return Ok(Some(message));
+            return Ok(Some(Inbound::Handshake(message)));
         }
-        if let Some(newest) = layer.read.newest()
-            && let Some(early) = layer.early.take(newest)
+        let outcome = if let Some(EarlyRecord {
+            header,
+            bytes,
+            path,
+        }) = layer.take_early()
         {
-            let length = early.bytes.len();
-            if let Some(found) =
-                layer.handle_record(now, early.header, early.bytes, early.path, length)?
-            {
-                return Ok(Some(found));
-            }
-            continue;
-        }
-        let Some((header, record)) = layer.split_record() else {
-            return Ok(None);
+            let length = bytes.len();
+            layer.handle_record(now, header, bytes, path, length)
+        } else {
+            let Some((header, record)) = layer.split_record() else {
+                return Ok(None);
+            };
+            layer.handle_record(now, header, record, layer.input_path, layer.input_len)
         };
-        let (path, length) = (layer.input_path, layer.input_len);
-        if let Some(found) = layer.handle_record(now, header, record, path, length)? {
-            return Ok(Some(found));
+        if !matches!(outcome, Ok(None)) {
+            return outcome;
         }
     }
 }
 
 impl Datagram {
-    fn pop_message(&mut self) -> Option<Inbound> {
-        let message = match &mut self.progress {
+    #[inline]
+    fn pop_message(&mut self) -> Option<InboundMessage> {
+        match &mut self.progress {
+            Progress::Established {
+                following: None, ..
+            } => None,
             Progress::Handshaking { slots, .. } => slots.pop(),
             Progress::Established { following, .. } => {
-                let message = following.as_mut().and_then(|slots| slots.pop());
-                if message.is_some() {
-                    *following = None;
-                }
-                message
+                let message = following.as_mut()?.pop()?;
+                *following = None;
+                Some(message)
             }
-        };
-        message.map(Inbound::Handshake)
+        }
+    }
+
+    /// A record that waited for its keys, when they are here.
+    #[inline]
+    fn take_early(&mut self) -> Option<EarlyRecord> {
+        if self.early.is_empty() {
+            None
+        } else {
+            self.early.take(self.read.newest()?)
+        }
     }
 
     /// Cuts the next record from the datagram. After a header that makes no sense nothing in the datagram can
@@ -92,7 +103,7 @@ impl Datagram {
         mut bytes: BytesMut,
         path: Path,
         pinned: usize,
-    ) -> Result<Option<Inbound>, Error> {
+    ) -> Result<Option<Inbound>, Fault> {
         match self.open(&header, &mut bytes, path) {
             Ok(contents) => {
                 self.stats.records_received += 1;
@@ -105,7 +116,7 @@ impl Datagram {
                 Ok(None)
             }
             Err(NotOpened::Kept) => Ok(None),
-            Err(NotOpened::TooManyForgeries) => Err(Error::TooManyForgeries),
+            Err(NotOpened::TooManyForgeries) => Err(Fault::TooManyForgeries),
         }
     }
 
@@ -155,6 +166,7 @@ impl Datagram {
     }
 
     /// A record without keys: one of the next epoch is kept while a handshake runs.
+    #[cold]
     fn keep_early(&mut self, header: &RecordHeader, bytes: &[u8], path: Path) -> NotOpened {
         let newest = self.read.newest().unwrap_or(Epoch::PLAINTEXT);
         let epoch = header.number.epoch;
@@ -230,6 +242,7 @@ impl Datagram {
         }))
     }
 
+    #[cold]
     fn alert(&mut self, number: RecordNumber, contents: &[u8]) -> Option<Inbound> {
         let epoch = number.epoch;
         let Some(alert) = alert::decode(contents) else {
@@ -247,6 +260,7 @@ impl Datagram {
     }
 
     /// Enters every fragment of a handshake record; a header that makes no sense ends the record.
+    #[cold]
     fn fragments(&mut self, now: Instant, epoch: Epoch, contents: &[u8]) {
         let mut reader = Reader::new(contents);
         while !reader.is_empty() {

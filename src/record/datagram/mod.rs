@@ -21,9 +21,9 @@ mod reassembly;
 mod replay;
 mod retransmit;
 
-use super::{Discard, GaveUp, Inbound, Layer, Records, Stats};
+use super::{Discard, Fault, GaveUp, Inbound, Layer, Records, Stats};
 use crate::config::DatagramPolicy;
-use crate::error::{Error, SendError};
+use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
     Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
@@ -394,7 +394,8 @@ impl Layer for Datagram {
         self.prune_write_epochs();
     }
 
-    fn next_inbound(&mut self, now: Instant) -> Result<Option<Inbound>, Error> {
+    #[inline]
+    fn next_inbound(&mut self, now: Instant) -> Result<Option<Inbound>, Fault> {
         inbound::next(self, now)
     }
 
