@@ -66,6 +66,15 @@ const MIN_MTU: usize = 128;
 /// The largest UDP payload over IPv4.
 const MAX_MTU: usize = 65_507;
 
+/// Retransmitting more often than this is a flood.
+const MIN_TIMEOUT: Duration = Duration::from_millis(10);
+
+/// Waiting longer than this for a first answer makes a handshake useless.
+const MAX_INITIAL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Waiting longer than this between two tries is giving up.
+const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+
 impl DatagramPolicy {
     /// The largest datagram to send, in bytes of UDP payload: 128 to 65,507, 1,400 by default.
     ///
@@ -80,18 +89,19 @@ impl DatagramPolicy {
     }
 
     /// The first retransmission timeout, 10 ms to 60 s, 1 s by default, and the value at which doubling stops,
-    /// 60 s by default (RFC 6347 §4.2.4.1).
+    /// at most an hour, 60 s by default (RFC 6347 §4.2.4.1).
     ///
     /// # Errors
     ///
     /// [`ConfigError::OutOfRange`] if the first is out of range or larger than the last.
     pub fn timeouts(mut self, initial: Duration, max: Duration) -> Result<Self, ConfigError> {
-        let range_ms = (10, 60_000);
-        if !(range_ms.0..=range_ms.1).contains(&initial.as_millis()) || initial > max {
+        if !(MIN_TIMEOUT..=MAX_INITIAL_TIMEOUT).contains(&initial)
+            || !(initial..=MAX_TIMEOUT).contains(&max)
+        {
             return Err(ConfigError::OutOfRange {
-                what: "initial timeout in ms",
+                what: "timeouts in ms, the first no longer than the last,",
                 min: 10,
-                max: 60_000,
+                max: 3_600_000,
             });
         }
         self.initial_timeout = initial;

@@ -101,7 +101,7 @@ impl<R: Records> Connection<R> {
             .parameters()
             .datagram
             .handshake_deadline
-            .map(|limit| now + limit);
+            .and_then(|limit| now.checked_add(limit));
         Self {
             records,
             role,

@@ -217,7 +217,9 @@ impl Endpoint {
             };
             association.timer = None;
             let connection = &mut association.connection;
-            let idle = idle_timeout.is_some_and(|limit| association.last_heard + limit <= now);
+            let idle = idle_timeout
+                .and_then(|limit| association.last_heard.checked_add(limit))
+                .is_some_and(|deadline| deadline <= now);
             if idle && !connection.is_handshaking() {
                 // Also for an association that is over and whose data nobody fetches.
                 self.drop_association(now, id, Error::IdleTimeout);
@@ -350,7 +352,7 @@ impl Endpoint {
             .policy
             .idle_timeout
             .filter(|_| !connection.is_handshaking());
-        let idle_deadline = idle.map(|limit| association.last_heard + limit);
+        let idle_deadline = idle.and_then(|limit| association.last_heard.checked_add(limit));
         let wanted = [connection.poll_timeout(), idle_deadline]
             .into_iter()
             .flatten()

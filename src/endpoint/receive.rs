@@ -11,6 +11,9 @@ use crate::wire::record_dtls::RecordHeader;
 use bytes::BytesMut;
 use std::time::Instant;
 
+/// How many places of associations that are no longer half-open may stay in the order.
+const SPARE_PLACES: usize = 16;
+
 impl Endpoint {
     /// Takes a datagram from anybody. It is opened in place; received data are slices of it.
     #[inline]
@@ -149,10 +152,25 @@ impl Endpoint {
         self.stats.accepted += 1;
         self.half_open += 1;
         self.half_open_order.push_back(id);
+        self.forget_finished_newcomers();
         if let Some(displaced) = self.routes.enter(remote, id) {
             self.drop_association(now, displaced, Error::Superseded);
         }
         self.settle(now, id);
+    }
+
+    /// Keeps the order of half-open associations in proportion to their number: those that have finished or gone
+    /// leave their places only here.
+    fn forget_finished_newcomers(&mut self) {
+        if self.half_open_order.len() > 2 * self.half_open + SPARE_PLACES {
+            let table = &self.table;
+            self.half_open_order.retain(|&id| {
+                table
+                    .get(id)
+                    .is_some_and(|association| association.half_open)
+            });
+            self.half_open_order.shrink_to(SPARE_PLACES);
+        }
     }
 
     /// Makes room for one more half-open association; `false` if a limit stands against it.

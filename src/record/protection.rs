@@ -13,9 +13,14 @@ use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_dtls::{HEADER_LEN, MAX_PLAINTEXT_LEN, RecordHeader};
 use std::ops::Range;
 
-/// The record cannot be opened: it is too short, or it does not authenticate. Anybody can cause that.
+/// The record cannot be opened. Anybody can cause that.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct NotOpened;
+pub(crate) enum NotOpened {
+    /// It has no room for nonce and tag.
+    TooShort,
+    /// It does not authenticate.
+    Forged,
+}
 
 /// Keys and nonce base of one direction of one epoch, expanded.
 struct Keys {
@@ -155,8 +160,8 @@ impl Opener {
         let length = fragment
             .len()
             .checked_sub(explicit + TAG_LEN)
-            .ok_or(NotOpened)?;
-        let plaintext_len = u16::try_from(length).map_err(|_| NotOpened)?;
+            .ok_or(NotOpened::TooShort)?;
+        let plaintext_len = u16::try_from(length).map_err(|_| NotOpened::TooShort)?;
         let number = header.number.to_bytes_12();
         let (nonce, ciphertext) = fragment.split_at_mut(explicit);
         let nonce = self
@@ -166,7 +171,7 @@ impl Opener {
         self.keys
             .key
             .open(nonce, &aad, ciphertext)
-            .map_err(|_| NotOpened)?;
+            .map_err(|_| NotOpened::Forged)?;
         Ok(explicit..explicit + length)
     }
 }

@@ -7,7 +7,7 @@ use crate::protocol::{
     ContentType, Epoch, HandshakeType, MessageSeq, Path, ProtocolVersion, RecordNumber, Side,
 };
 use crate::record::datagram::reassembly::Reassembly;
-use crate::record::{Discard, Fault, Inbound, Received};
+use crate::record::{Discard, Fault, Inbound, Received, protection};
 use crate::wire::alert;
 use crate::wire::codec::Reader;
 use crate::wire::handshake::{FragmentHeader, InboundMessage};
@@ -150,13 +150,18 @@ impl Datagram {
         if !window.admits(number.sequence) {
             return Err(Discard::Replay.into());
         }
-        let Ok(range) = opener.open_12(header, &mut bytes[HEADER_LEN..]) else {
-            *forgeries += 1;
-            // RFC 9325 §4.4: beyond the limit a forgery becomes likely, so the key must not go on.
-            if *forgeries > opener.integrity_limit() {
-                return Err(NotOpened::TooManyForgeries);
+        let range = match opener.open_12(header, &mut bytes[HEADER_LEN..]) {
+            Ok(range) => range,
+            // Nothing was tried against the key.
+            Err(protection::NotOpened::TooShort) => return Err(Discard::Unauthenticated.into()),
+            Err(protection::NotOpened::Forged) => {
+                *forgeries += 1;
+                // RFC 9325 §4.4: beyond the limit a forgery becomes likely, so the key must not go on.
+                if *forgeries > opener.integrity_limit() {
+                    return Err(NotOpened::TooManyForgeries);
+                }
+                return Err(Discard::Unauthenticated.into());
             }
-            return Err(Discard::Unauthenticated.into());
         };
         window.record(number.sequence);
         if range.len() > MAX_PLAINTEXT_LEN {
@@ -288,17 +293,23 @@ impl Datagram {
         data: &[u8],
     ) -> Result<(), Discard> {
         let finished = header.typ == HandshakeType::FINISHED;
-        let max_message = self.policy.max_message;
         match &mut self.progress {
             Progress::Handshaking {
                 current,
                 slots,
                 following,
             } => {
-                if epoch == *current && !finished || epoch.follows(*current) && finished {
+                if epoch == *current && !finished {
+                    if self.read.newest().is_some_and(|newest| newest > *current) {
+                        // The engine arms the next epoch when only Finished is missing: this is a repetition,
+                        // or somebody else's.
+                        return Err(Discard::OldMessage);
+                    }
+                    slots.insert(epoch, header, data)
+                } else if epoch.follows(*current) && finished {
                     slots.insert(epoch, header, data)
                 } else if epoch.follows(*current) && starts_handshake(self.side, header) {
-                    begin_following(following, max_message).insert(epoch, header, data)
+                    begin_following(following).insert(epoch, header, data)
                 } else {
                     Err(Discard::UnexpectedMessage)
                 }
@@ -313,7 +324,7 @@ impl Datagram {
                     self.repeat_final_flight(now);
                     Err(Discard::OldMessage)
                 } else if starts_handshake(self.side, header) {
-                    begin_following(following, max_message).insert(epoch, header, data)
+                    begin_following(following).insert(epoch, header, data)
                 } else {
                     Err(Discard::UnexpectedMessage)
                 }
@@ -333,9 +344,12 @@ fn starts_handshake(side: Side, header: &FragmentHeader) -> bool {
 }
 
 /// The slot for that message: one, because nothing else can come before it was answered.
-fn begin_following(slot: &mut Option<Box<Reassembly>>, max_message: usize) -> &mut Reassembly {
-    slot.get_or_insert_with(|| Box::new(Reassembly::new(MessageSeq::FIRST, 1, max_message)))
+fn begin_following(slot: &mut Option<Box<Reassembly>>) -> &mut Reassembly {
+    slot.get_or_insert_with(|| Box::new(Reassembly::new(MessageSeq::FIRST, 1, MAX_HELLO)))
 }
+
+/// The longest hello that is taken inside an association, in bytes. A post-quantum one has some 2,000.
+const MAX_HELLO: usize = 4096;
 
 /// Why a record was not opened.
 enum NotOpened {

@@ -207,9 +207,16 @@ impl Datagram {
 
     /// How many bytes are held for the peer or on its behalf, beside the association itself.
     pub(crate) fn buffered(&self) -> usize {
+        let following = |slots: &Option<Box<Reassembly>>| slots.as_ref().map_or(0, |it| it.cost());
         let slots = match &self.progress {
-            Progress::Handshaking { slots, .. } => slots.cost(),
-            Progress::Established { .. } => 0,
+            Progress::Handshaking {
+                slots,
+                following: next,
+                ..
+            } => slots.cost() + following(next),
+            Progress::Established {
+                following: next, ..
+            } => following(next),
         };
         slots + self.early.cost() + self.outgoing.queued()
     }
@@ -344,6 +351,10 @@ impl Layer for Datagram {
         match when {
             // The epoch in each record says whether it lies behind the ChangeCipherSpec.
             ReadSwitch::OnChangeCipherSpec => self.read.install(epoch, &protection),
+        }
+        // B6: what strangers have left in the slots must not stand in the way of the peer's Finished.
+        if let Progress::Handshaking { slots, .. } = &mut self.progress {
+            slots.clear();
         }
     }
 

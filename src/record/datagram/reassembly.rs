@@ -78,27 +78,18 @@ impl Reassembly {
             return Err(Discard::BadFragment);
         }
         let index = usize::from(distance);
-        self.make_room(index, Ranges::cost_of(data.len()))?;
+        self.settle_dispute(index, epoch, header, data.len())?;
+        if let Err(full) = self.make_room(index, Ranges::cost_of(data.len())) {
+            // Who filled the slot of the expected message, if not the sender of this fragment?
+            self.dispute(index);
+            return Err(full);
+        }
         while self.slots.len() <= index {
             self.slots.push_back(None);
         }
         let Some(entry) = self.slots.get_mut(index) else {
             return Err(Discard::MessageTooFarAhead);
         };
-        let whole = data.len() == length;
-        if let Some(slot) = entry {
-            if slot.is_complete() {
-                return Err(Discard::OldMessage);
-            }
-            if (slot.epoch, slot.typ, slot.length) != (epoch, header.typ, length) {
-                slot.disputed = true;
-                // A1, A2: the first announcement stands, unless the other is a whole message or was protected.
-                if !whole && epoch <= slot.epoch {
-                    return Err(Discard::ConflictingFragment);
-                }
-                *entry = None;
-            }
-        }
         let slot = entry.get_or_insert_with(|| Slot {
             epoch,
             typ: header.typ,
@@ -106,10 +97,54 @@ impl Reassembly {
             ranges: Ranges::default(),
             disputed: false,
         });
-        slot.ranges.insert(start, data).map_err(|_| {
+        if slot.ranges.insert(start, data).is_ok() {
+            return Ok(());
+        }
+        slot.disputed = true;
+        if data.len() < length {
+            return Err(Discard::ConflictingFragment);
+        }
+        // A message that is here as a whole is worth more than pieces that contradict it.
+        slot.ranges = Ranges::default();
+        slot.ranges
+            .insert(start, data)
+            .map_err(|_| Discard::ConflictingFragment)
+    }
+
+    /// Compares what a fragment announces with what its slot has. The first announcement stands (A1, A2), unless
+    /// the other is a whole message or was protected; then the slot is emptied for it.
+    fn settle_dispute(
+        &mut self,
+        index: usize,
+        epoch: Epoch,
+        header: &FragmentHeader,
+        data_len: usize,
+    ) -> Result<(), Discard> {
+        let Some(entry) = self.slots.get_mut(index) else {
+            return Ok(());
+        };
+        let Some(slot) = entry else {
+            return Ok(());
+        };
+        if slot.is_complete() {
+            return Err(Discard::OldMessage);
+        }
+        let length = usize::try_from(header.length).unwrap_or(usize::MAX);
+        if (slot.epoch, slot.typ, slot.length) == (epoch, header.typ, length) {
+            return Ok(());
+        }
+        slot.disputed = true;
+        if data_len < length && epoch <= slot.epoch {
+            return Err(Discard::ConflictingFragment);
+        }
+        *entry = None;
+        Ok(())
+    }
+
+    fn dispute(&mut self, index: usize) {
+        if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.disputed = true;
-            Discard::ConflictingFragment
-        })
+        }
     }
 
     /// Makes sure that `cost` more bytes fit; the message that is expected next displaces the farthest ones.
@@ -146,6 +181,11 @@ impl Reassembly {
             typ: slot.typ,
             body: slot.ranges.into_bytes(),
         })
+    }
+
+    /// Drops everything that is incomplete: nothing but a message of the next epoch can follow.
+    pub(crate) fn clear(&mut self) {
+        self.slots = VecDeque::new();
     }
 
     /// Takes back the message that was popped last: it was not the right one, and the right one may still come.

@@ -1,0 +1,201 @@
+//! Rows of the failure catalogue that are about memory: A3, B1, C6, C8, C12, C13. Every allocation of the test's
+//! own thread is counted.
+
+mod stage;
+mod support;
+
+use sealgram::EndpointEvent;
+use sealgram::endpoint::{EndpointPolicy, Eviction};
+use sealgram::sim::scripted::{APPLICATION_DATA, DTLS12, HANDSHAKE, Line, ScriptedPeer, Spoken};
+use stage::{CLIENT_FLIGHT, Stage, record, scripted_client};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Duration;
+use support::Ends;
+
+/// The system's allocator, with a sum of what each thread holds.
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(bytes: usize, sign: isize) {
+    // A thread that ends frees after its counter is gone; that is nobody's growth.
+    let _gone = HELD.try_with(|held| held.set(held.get() + sign * bytes.cast_signed()));
+}
+
+// SAFETY: every call is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 1);
+        // SAFETY: the caller's promises are those that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(layout.size(), -1);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What this thread holds, in bytes.
+fn held() -> isize {
+    HELD.with(Cell::get)
+}
+
+fn our_server(policy: EndpointPolicy) -> Stage {
+    let ends = Ends::new();
+    let mut stage = Stage::server_with(ends.build().server, policy, scripted_client());
+    // Tables and queues grow to their usual size once.
+    for port in 0..64 {
+        attempt(&mut stage, 64_000 + port, &CLIENT_FLIGHT);
+        close(&mut stage);
+    }
+    stage
+}
+
+/// A newcomer that says hello twice and then these lines. The stage forgets what it saw.
+fn attempt(stage: &mut Stage, port: u16, lines: &[Line]) {
+    stage.address = ([198, 51, 100, 1], port).into();
+    stage.peer = scripted_client();
+    stage.exchange_cookies();
+    stage.play(lines);
+    forget(stage);
+}
+
+fn close(stage: &mut Stage) {
+    let id = stage.id().unwrap();
+    stage.endpoint.close(stage.now, id);
+    stage.listen();
+    forget(stage);
+    assert!(stage.endpoint.is_empty());
+}
+
+fn forget(stage: &mut Stage) {
+    stage.sent = Vec::new();
+    stage.events = Vec::new();
+    stage.peer = scripted_client();
+}
+
+/// C6, C12: handshakes that succeed and end cost nothing in the long run.
+#[test]
+fn handshakes_that_succeed_and_close_leave_no_byte_behind() {
+    let mut stage = our_server(EndpointPolicy::default());
+    let before = held();
+    for round in 0..4000 {
+        attempt(&mut stage, 1024 + round % 1000, &CLIENT_FLIGHT);
+        close(&mut stage);
+    }
+    let growth = held() - before;
+    assert!(growth < 4096, "{growth} bytes after 4000 handshakes");
+}
+
+/// C6: handshakes that are given up likewise.
+#[test]
+fn handshakes_that_fail_leave_no_byte_behind() {
+    let mut stage = our_server(EndpointPolicy::default());
+    let batch = |stage: &mut Stage| {
+        for port in 0..200 {
+            let messages = usize::from(port % 2);
+            attempt(stage, 1024 + port, &CLIENT_FLIGHT[..messages]);
+        }
+        stage.wait(Duration::from_secs(130));
+        forget(stage);
+        assert!(stage.endpoint.is_empty());
+    };
+    batch(&mut stage);
+    let before = held();
+    for _ in 0..20 {
+        batch(&mut stage);
+    }
+    let growth = held() - before;
+    assert!(growth < 4096, "{growth} bytes after 4000 attempts");
+}
+
+/// C8: so are those that had to go for newcomers.
+#[test]
+fn evicted_handshakes_leave_no_byte_behind() {
+    let policy = EndpointPolicy::default()
+        .max_half_open(32, Eviction::OldestHalfOpen)
+        .unwrap();
+    let mut stage = our_server(policy);
+    for port in 0..64 {
+        attempt(&mut stage, 1024 + port, &[]);
+    }
+    let before = held();
+    for port in 0..10_000 {
+        attempt(&mut stage, 2048 + port, &[]);
+    }
+    let growth = held() - before;
+    assert!(growth < 4096, "{growth} bytes after 10000 evictions");
+}
+
+/// A3 (Bouncy Castle CVE-2026-59646: 256 MB from one datagram), B1, C13: what a stranger can make one half-open
+/// association hold, by announcing, by fragments and by early records, all at once.
+#[test]
+fn a_half_open_association_holds_no_more_than_its_budget() {
+    let mut stage = our_server(EndpointPolicy::default());
+    attempt(&mut stage, 1024, &[]);
+    let before = held();
+    for seq in 0..=20 {
+        let headers = Spoken::raw(11, 0xff_ffff, seq, 0, 0, &[]).repeat(16);
+        stage.deliver(&record(HANDSHAKE, DTLS12, 0, 90, &headers));
+    }
+    for sequence in 0..1000 {
+        for epoch in [1, 2, 3, 65_535] {
+            stage.deliver(&record(
+                APPLICATION_DATA,
+                DTLS12,
+                epoch,
+                sequence,
+                &[1; 1400],
+            ));
+        }
+    }
+    for seq in 2..10 {
+        for offset in (0..0x7ffe).step_by(2) {
+            let piece = Spoken::raw(11, 0x7fff, seq, offset, 1, &[7]);
+            stage.deliver(&record(HANDSHAKE, DTLS12, 0, 90, &piece));
+        }
+    }
+    let buffered = stage.endpoint.buffered().cast_signed();
+    let growth = held() - before;
+    // Allocators and vectors round up; a factor is granted for that, not more.
+    assert!(growth < 2 * (2 * (1 << 15) + 8 * 1500), "{growth} bytes");
+    assert!(
+        growth < 4 * buffered + 4096,
+        "{growth} bytes, of which {buffered} are admitted"
+    );
+}
+
+/// C6 at our client: attempts that a server refuses.
+#[test]
+fn refused_clients_leave_no_byte_behind() {
+    let ends = Ends::new();
+    let credential = ends.pki.server(&rcgen::PKCS_ED25519);
+    let config = ends.build().client;
+    let mut stage = Stage::client(config.clone(), ScriptedPeer::server(credential.clone()));
+    let refuse = |stage: &mut Stage| {
+        let alert = stage.peer.record(21, 0, &[2, 40]);
+        stage.deliver(&alert);
+        let failed = |(_, event): &(_, EndpointEvent)| matches!(event, EndpointEvent::Failed(_));
+        assert!(stage.events.iter().any(failed));
+        forget(stage);
+        stage.peer = ScriptedPeer::server(credential.clone());
+        stage.connect(config.clone());
+    };
+    for _ in 0..100 {
+        refuse(&mut stage);
+    }
+    let before = held();
+    for _ in 0..5000 {
+        refuse(&mut stage);
+    }
+    let growth = held() - before;
+    assert!(growth < 4096, "{growth} bytes after 5000 attempts");
+}

@@ -1,0 +1,680 @@
+//! Records, epochs and replay: section B of the failure catalogue, and A7.
+//!
+//! | row | why it is not here |
+//! | --- | --- |
+//! | B8, B9 (sending) | epochs and sequences end far beyond what a test can send; the counters have unit tests |
+//! | B10, B11 | version 1.3 |
+//! | B14 | the limits are 2^28 and 2^36 failures; there is no hook to lower them |
+
+mod stage;
+mod support;
+
+use sealgram::sim::scripted::{
+    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, DTLS12, HANDSHAKE, Line, Spoken,
+};
+use sealgram::sim::{Fate, Pair};
+use sealgram::{AssociationId, Discard, EndpointEvent, Error, Event};
+use stage::{
+    CLIENT_FLIGHT, FATAL, FINALE, Noise, PROVING_CLIENT_FLIGHT, SERVER_FLIGHT, Stage, WARNING,
+    is_completion, our_client, our_demanding_server, our_server, record, record_of_length, records,
+};
+use std::time::Duration;
+use support::Ends;
+
+/// What early records of one association may take: eight datagrams of an Ethernet.
+const EARLY: usize = 8 * 1500;
+
+/// Our two ends, connected, and the identifiers of the association.
+fn connected() -> (Pair, AssociationId, AssociationId) {
+    let pair = Ends::new().build().connected(1);
+    let ids = (pair.client_id().unwrap(), pair.server_id().unwrap());
+    (pair, ids.0, ids.1)
+}
+
+/// Gives the same datagram to both ends, each time as if the other had sent it.
+fn inject(pair: &mut Pair, datagram: &[u8]) {
+    pair.deliver_to_client(datagram);
+    pair.deliver_to_server(datagram);
+}
+
+/// Everything of both ends that noise must not change.
+fn picture(pair: &Pair) -> String {
+    let ends = [pair.client_connection(), pair.server_connection()].map(|end| {
+        end.map(|end| {
+            (
+                end.is_handshaking(),
+                end.epoch(),
+                end.is_closed(),
+                end.is_read_closed(),
+                end.poll_timeout(),
+                end.buffered(),
+                end.max_payload(),
+                end.path(),
+            )
+        })
+    });
+    let events = (pair.client_events.len(), pair.server_events.len());
+    format!("{ends:?} {events:?} {:?}", pair.server.half_open())
+}
+
+/// All the states of a handshake with our two ends: stops before each datagram that arrives, and hands the pair to
+/// `then`. A client certificate is asked for, so that there are as many states as there can be.
+fn at_every_state(mut then: impl FnMut(&mut Pair, usize)) {
+    for steps in 0.. {
+        let mut pair = Ends::new().mutual().build().pair(1);
+        let mut done = 0;
+        while done < steps && !pair.is_connected() {
+            pair.step();
+            done += 1;
+        }
+        then(&mut pair, steps);
+        assert!(
+            pair.run_until_connected(Duration::from_secs(100)),
+            "state {steps}: {:?} {:?}",
+            pair.client_events,
+            pair.server_events
+        );
+        assert!(pair.exchange(100), "state {steps}");
+        if done < steps {
+            assert!(steps > 5, "{steps}");
+            return;
+        }
+    }
+}
+
+/// A7 (OpenSSL CVE-2026-75806): a record shorter than nonce and tag ended the association.
+#[test]
+fn records_shorter_than_nonce_and_tag_are_noise() {
+    at_every_state(|pair, _| {
+        for length in 0..=40 {
+            for content_type in 0..=30 {
+                for epoch in 0..=3 {
+                    let payload = vec![0; length];
+                    // A ClientHello type alone is no hello, so even plaintext is nothing here.
+                    inject(pair, &record(content_type, DTLS12, epoch, 500, &payload));
+                }
+            }
+        }
+    });
+    let (mut pair, ..) = connected();
+    let before = picture(&pair);
+    // Probe P8, byte by byte.
+    let probe = [&[23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 1, 0, 0, 8][..], &[0; 8]].concat();
+    for _ in 0..1000 {
+        inject(&mut pair, &probe);
+    }
+    assert_eq!(picture(&pair), before);
+    assert!(pair.exchange(100));
+}
+
+/// B1 (OpenSSL CVE-2009-1377, CVE-2016-2179): records of epochs to come are not hoarded.
+#[test]
+fn records_of_future_epochs_are_not_hoarded() {
+    at_every_state(|pair, _| {
+        let mut noise = Noise::new(1);
+        let mut payload = [0; 1400];
+        noise.fill(&mut payload);
+        for count in 0..2000 {
+            for epoch in [1, 2, 3, 65_535] {
+                inject(
+                    pair,
+                    &record(APPLICATION_DATA, DTLS12, epoch, count, &payload),
+                );
+            }
+        }
+        assert!(pair.client.buffered() <= EARLY && pair.server.buffered() <= EARLY);
+    });
+}
+
+/// B3 (OpenSSL CVE-2015-0206): the same number of the next epoch again and again.
+#[test]
+fn one_record_number_repeated_a_million_times_leaks_nothing() {
+    let mut stage = our_demanding_server();
+    stage.exchange_cookies();
+    let forged = record(HANDSHAKE, DTLS12, 1, 0, &[9; 60]);
+    for _ in 0..1_000_000 {
+        stage.deliver(&forged);
+    }
+    assert!(stage.connection().unwrap().buffered() <= EARLY);
+    stage.play(&PROVING_CLIENT_FLIGHT);
+    assert!(stage.is_complete() && stage.exchange(100));
+}
+
+/// B2 (OpenSSL CVE-2016-2181): the window moves after authentication, not before.
+#[test]
+fn a_forged_record_with_the_highest_number_does_not_move_the_window() {
+    let (mut pair, ..) = connected();
+    let before = picture(&pair);
+    for content_type in 20..=23 {
+        for sequence in [1 << 32, (1 << 48) - 2, (1 << 48) - 1] {
+            inject(
+                &mut pair,
+                &record(content_type, DTLS12, 1, sequence, &[0; 64]),
+            );
+        }
+    }
+    assert_eq!(picture(&pair), before);
+    assert!(pair.exchange(100));
+}
+
+/// B4 (BoGo `DTLS-Replay*`), RFC 6347 §4.1.2.6: nothing is delivered twice, and nothing from behind the window.
+#[test]
+fn a_replayed_datagram_is_delivered_once_at_every_distance() {
+    let mut stage = our_server();
+    stage.complete();
+    let id = stage.id().unwrap();
+    let mut past = Vec::new();
+    for number in 0..10_100_u32 {
+        let record = stage.peer.data(&number.to_be_bytes());
+        stage.deliver(&record);
+        assert_eq!(
+            stage.endpoint.recv(id).unwrap().data,
+            number.to_be_bytes()[..]
+        );
+        past.push(record);
+        for distance in [0, 1, 62, 63, 64, 65, 10_000] {
+            if let Some(index) = past.len().checked_sub(1 + distance) {
+                let old = past[index].clone();
+                stage.deliver(&old);
+                assert!(stage.endpoint.recv(id).is_none(), "{number} − {distance}");
+            }
+        }
+    }
+    assert!(stage.exchange(100));
+}
+
+/// B4: what is merely late is delivered, up to 63 numbers late, and only once.
+#[test]
+fn late_records_are_delivered_once_within_the_window() {
+    for distance in [1, 2, 31, 62, 63, 64, 65, 1000] {
+        let mut stage = our_client();
+        stage.complete();
+        let id = stage.id().unwrap();
+        let late = stage.peer.data(b"late");
+        for _ in 1..distance {
+            stage.peer.data(b"lost");
+        }
+        let newest = stage.peer.data(b"newest");
+        stage.deliver(&newest);
+        stage.deliver(&late);
+        stage.deliver(&late);
+        let got: Vec<_> = std::iter::from_fn(|| stage.endpoint.recv(id))
+            .map(|r| r.data)
+            .collect();
+        let expected: &[&[u8]] = if distance < 64 {
+            &[b"newest", b"late"]
+        } else {
+            &[b"newest"]
+        };
+        assert_eq!(got, expected, "{distance}");
+        assert!(stage.exchange(100));
+    }
+}
+
+/// B4: a network that duplicates everything, in both directions, from the first datagram on.
+#[test]
+fn a_network_that_duplicates_everything_delivers_everything_once() {
+    let configs = Ends::new().mutual().build();
+    let mut pair = configs.pair(1);
+    pair.to_server.script(|_, _| Fate::Duplicate);
+    pair.to_client.script(|_, _| Fate::Duplicate);
+    assert!(pair.run_until_connected(Duration::from_secs(60)));
+    assert!(pair.exchange(100));
+    pair.run_for(Duration::from_secs(2));
+    assert!(pair.client.recv(pair.client_id().unwrap()).is_none());
+    assert!(pair.server.recv(pair.server_id().unwrap()).is_none());
+}
+
+/// B5 (wolfSSL CVE-2020-24585, pion CVE-2019-20786): data without protection.
+#[test]
+fn plaintext_data_never_reaches_the_application() {
+    at_every_state(|pair, _| {
+        for sequence in [0, 1, 5, 1 << 40] {
+            inject(
+                pair,
+                &record(APPLICATION_DATA, DTLS12, 0, sequence, b"forged"),
+            );
+        }
+    });
+    let (mut pair, client, server) = connected();
+    inject(
+        &mut pair,
+        &record(APPLICATION_DATA, DTLS12, 0, 77, b"forged"),
+    );
+    assert!(pair.client.recv(client).is_none() && pair.server.recv(server).is_none());
+    let readable = EndpointEvent::Association(Event::Readable);
+    assert!(
+        pair.client_events
+            .iter()
+            .all(|(_, event)| *event != readable)
+    );
+}
+
+/// All kinds of plaintext that pretend to be a peer's.
+fn plaintext_lies() -> Vec<Vec<u8>> {
+    let mut lies = vec![
+        record(CHANGE_CIPHER_SPEC, DTLS12, 0, 90, &[1]),
+        record(APPLICATION_DATA, DTLS12, 0, 91, b"forged"),
+    ];
+    for level in [WARNING, FATAL] {
+        for description in [0, 10, 20, 40, 42, 80, 90, 100, 255] {
+            lies.push(record(ALERT, DTLS12, 0, 92, &[level, description]));
+        }
+    }
+    for typ in [0, 2, 3, 4, 11, 12, 13, 14, 15, 16, 20] {
+        for seq in 0..10 {
+            for length in [0, 12, 100] {
+                let whole = Spoken {
+                    typ,
+                    seq,
+                    body: vec![0; length],
+                }
+                .whole();
+                lies.push(record(HANDSHAKE, DTLS12, 0, 93, &whole));
+            }
+        }
+    }
+    lies
+}
+
+/// B6 (wolfSSL 5.5.0, Botan #5811, probe P7), RFC 6347 §4.1.2.7: once keys exist, plaintext means nothing.
+#[test]
+fn plaintext_alerts_and_messages_do_not_end_an_established_association() {
+    let (mut pair, ..) = connected();
+    let before = picture(&pair);
+    for lie in plaintext_lies() {
+        inject(&mut pair, &lie);
+    }
+    assert_eq!(picture(&pair), before);
+    assert!(pair.exchange(100));
+    // After everything that the handshake left behind is gone, the same.
+    pair.run_for(Duration::from_secs(300));
+    let before = picture(&pair);
+    for lie in plaintext_lies() {
+        inject(&mut pair, &lie);
+    }
+    assert_eq!(picture(&pair), before);
+    assert!(pair.exchange(100));
+}
+
+/// B6: our client has read keys but not yet the server's Finished.
+#[test]
+fn plaintext_alerts_and_messages_do_not_end_a_client_that_expects_finished() {
+    let mut stage = our_client();
+    stage.exchange_cookies();
+    stage.play(&SERVER_FLIGHT);
+    for lie in plaintext_lies() {
+        stage.deliver(&lie);
+    }
+    assert!(stage.error().is_none());
+    stage.play(&FINALE);
+    assert!(stage.is_complete() && stage.exchange(100));
+}
+
+/// B6: our server has read keys but not yet the client's Finished.
+#[test]
+fn plaintext_alerts_and_messages_do_not_end_a_server_that_expects_finished() {
+    let mut stage = our_server();
+    stage.exchange_cookies();
+    stage.play(&[Line::ClientKeyExchange]);
+    for lie in plaintext_lies() {
+        stage.deliver(&lie);
+    }
+    assert!(stage.error().is_none());
+    stage.play(&FINALE);
+    assert!(stage.is_complete() && stage.exchange(100));
+}
+
+/// B6: the alert that was not believed is named when the handshake then times out.
+#[test]
+fn a_disbelieved_alert_shows_in_the_timeout() {
+    let mut stage = our_client();
+    stage.play(&SERVER_FLIGHT);
+    stage.deliver(&record(ALERT, DTLS12, 0, 92, &[FATAL, 40]));
+    stage.wait(Duration::from_secs(200));
+    let Some(Error::TimedOut {
+        unauthenticated_alert: Some(alert),
+        ..
+    }) = stage.error()
+    else {
+        panic!("{:?}", stage.error())
+    };
+    assert_eq!(alert.description.0, 40);
+}
+
+/// B7 (CVE-2014-8176), RFC 5246 §7.4.9: data that overtakes Finished is held or dropped, never delivered before it.
+#[test]
+fn data_that_overtakes_finished_is_not_delivered_before_it() {
+    let mut client = our_client();
+    client.play(&SERVER_FLIGHT);
+    let mut server = our_server();
+    server.exchange_cookies();
+    server.play(&CLIENT_FLIGHT[..2]);
+    for mut stage in [client, server] {
+        let id = stage.id().unwrap();
+        for number in 0..100 {
+            let record = stage.peer.record(APPLICATION_DATA, 1, &[number]);
+            stage.deliver(&record);
+            assert!(stage.endpoint.recv(id).is_none());
+        }
+        assert!(stage.events.is_empty());
+        assert!(stage.connection().unwrap().buffered() <= EARLY);
+        stage.play(&FINALE[1..]);
+        assert!(is_completion(&stage.events[0].1));
+        // At most what was held, in order.
+        let held = std::iter::from_fn(|| stage.endpoint.recv(id)).count();
+        assert!(held <= 8, "{held}");
+        assert!(stage.exchange(100));
+    }
+}
+
+/// B9: record numbers at the borders of 16, 32 and 48 bits are taken and told apart.
+#[test]
+fn record_numbers_beyond_every_border_are_taken_once() {
+    let mut stage = our_server();
+    stage.complete();
+    let id = stage.id().unwrap();
+    let last: u64 = (1 << 48) - 1;
+    for start in [(1 << 16) - 2, (1 << 32) - 2, last - 3] {
+        for sequence in start..start + 4 {
+            let data = sequence.to_be_bytes();
+            let record = stage
+                .peer
+                .record_at(APPLICATION_DATA, DTLS12, 1, sequence, &data);
+            stage.deliver(&record);
+            assert_eq!(stage.endpoint.recv(id).unwrap().data, data[..]);
+            stage.deliver(&record);
+            assert!(stage.endpoint.recv(id).is_none());
+        }
+    }
+    assert_eq!(stage.discarded(Discard::Replay), 12);
+    // Nothing follows the last number, and it does not wrap.
+    stage.peer.set_next_sequence(1, 5);
+    let wrapped = stage.peer.data(b"wrapped");
+    stage.deliver(&wrapped);
+    assert!(stage.endpoint.recv(id).is_none());
+}
+
+/// B12 (wolfSSL CVE-2023-6937, GHSA-2mjx-qc3c-rqvc): a message that begins under one key and ends under another.
+#[test]
+fn a_message_that_spans_a_change_of_keys_is_never_taken() {
+    // Finished, its first half in plaintext.
+    let mut stage = our_client();
+    stage.play(&SERVER_FLIGHT);
+    let body = stage.peer.body(Line::Finished);
+    let finished = stage.peer.say(Line::Finished.typ(), body);
+    for (epoch, start) in [(0, 0), (1, 6)] {
+        let record = stage
+            .peer
+            .record(HANDSHAKE, epoch, &finished.fragment(start, 6));
+        stage.deliver(&record);
+    }
+    assert!(!stage.is_complete());
+    assert!(stage.discarded(Discard::UnexpectedMessage) > 0);
+    // Under one key the same halves are a message.
+    let record = stage.peer.record(HANDSHAKE, 1, &finished.fragment(0, 6));
+    stage.deliver(&record);
+    assert!(stage.is_complete() && stage.exchange(100));
+
+    // CertificateVerify, its second half under keys that the server does not have yet.
+    let mut stage = our_demanding_server();
+    stage.exchange_cookies();
+    stage.play(&PROVING_CLIENT_FLIGHT[..2]);
+    let body = stage.peer.body(Line::CertificateVerify);
+    let verify = stage.peer.say(Line::CertificateVerify.typ(), body);
+    for (epoch, start) in [(0, 0), (1, 30)] {
+        let record = stage
+            .peer
+            .record(HANDSHAKE, epoch, &verify.fragment(start, 30));
+        stage.deliver(&record);
+    }
+    stage.play(&FINALE);
+    assert!(!stage.is_complete());
+}
+
+/// B13 (openssl #24972), RFC 6347 §4.1.2.7: a million forgeries are counted, no alert is sent, nobody dies.
+#[test]
+fn a_million_forged_records_are_counted_and_nothing_else() {
+    let mut stage = our_server();
+    stage.complete();
+    let sent = stage.sent.len();
+    for count in 0..1_000_000_u64 {
+        let content_type = [20, 21, 22, 23][usize::try_from(count % 4).unwrap()];
+        stage.deliver(&record(content_type, DTLS12, 1, 1000 + count, &[7; 40]));
+    }
+    assert_eq!(stage.discarded(Discard::Unauthenticated), 1_000_000);
+    assert_eq!(stage.sent.len(), sent);
+    assert!(stage.exchange(100));
+}
+
+/// B15: empty records, a million of them under keys, wake nobody; empty datagrams are not the end of anything.
+#[test]
+fn empty_records_and_datagrams_wake_nobody() {
+    let mut stage = our_server();
+    stage.complete();
+    let id = stage.id().unwrap();
+    let events = stage.events.len();
+    for _ in 0..1_000_000 {
+        let empty = stage.peer.data(&[]);
+        stage.deliver(&empty);
+    }
+    for _ in 0..1000 {
+        stage.deliver(&[]);
+    }
+    assert_eq!(stage.events.len(), events);
+    assert!(stage.endpoint.recv(id).is_none());
+    assert_eq!(stage.discarded(Discard::EmptyData), 1_000_000);
+    assert!(stage.exchange(100));
+}
+
+/// B16: records of other versions.
+#[test]
+fn records_of_other_versions_are_noise_in_every_state() {
+    const VERSIONS: [u16; 8] = [
+        0xfefc, 0xfefe, 0x0303, 0x0301, 0x0000, 0xffff, 0x0100, 0xfe00,
+    ];
+    at_every_state(|pair, _| {
+        for version in VERSIONS {
+            for content_type in 20..=24 {
+                for epoch in [0, 1] {
+                    inject(
+                        pair,
+                        &record(content_type, version, epoch, 400, &[FATAL, 40]),
+                    );
+                }
+            }
+        }
+    });
+    let mut stage = our_client();
+    stage.complete();
+    let id = stage.id().unwrap();
+    for (number, version) in VERSIONS.into_iter().chain([0xfeff]).enumerate() {
+        let sequence = 1000 + u64::try_from(number).unwrap();
+        // Properly sealed: the version is authenticated, and wrong.
+        let record = stage
+            .peer
+            .record_at(APPLICATION_DATA, version, 1, sequence, b"x");
+        stage.deliver(&record);
+        assert!(stage.endpoint.recv(id).is_none(), "{version:#x}");
+    }
+    assert!(stage.exchange(100));
+}
+
+/// B17 (pion #601): the largest datagram there is, full of records, headers or nonsense.
+#[test]
+fn the_largest_datagrams_are_taken_apart() {
+    let (mut pair, ..) = connected();
+    let fill = |piece: &[u8]| {
+        let mut datagram = piece.repeat(65_507_usize.div_ceil(piece.len()));
+        datagram.truncate(65_507);
+        datagram
+    };
+    for piece in [
+        record(APPLICATION_DATA, DTLS12, 1, 9, &[]),
+        record(APPLICATION_DATA, DTLS12, 1, 9, &[0; 25]),
+        record(HANDSHAKE, DTLS12, 0, 9, &[0; 12]),
+        record(ALERT, DTLS12, 0, 9, &[2, 40]),
+        record(99, 0, 7, 9, &[1]),
+        vec![0],
+        vec![22],
+        vec![0xff],
+    ] {
+        inject(&mut pair, &fill(&piece));
+    }
+    // A length of everything that can be said.
+    for length in [16_383, 16_384, 16_385, 18_432, 18_433, 65_494, 65_535] {
+        let payload = vec![0; usize::from(length).min(65_494)];
+        inject(
+            &mut pair,
+            &record_of_length(23, DTLS12, 1, 9, length, &payload),
+        );
+    }
+    assert!(pair.exchange(100));
+
+    let mut stage = our_server();
+    stage.complete();
+    let id = stage.id().unwrap();
+    let mut datagram = Vec::new();
+    let mut count = 0_usize;
+    while datagram.len() < 65_400 {
+        datagram.extend(stage.peer.data(&[7]));
+        count += 1;
+    }
+    stage.deliver(&datagram);
+    let received = std::iter::from_fn(|| stage.endpoint.recv(id)).count();
+    let dropped = stage.discarded(Discard::ReceiveQueueFull);
+    assert_eq!(received + usize::try_from(dropped).unwrap(), count);
+    // Each record pins the whole datagram, so the queue holds a few of them only.
+    assert!(received > 0);
+    assert!(stage.exchange(100));
+}
+
+/// A13 (tinydtls #13, #23): lengths that leave their datagram, and bytes behind the last record.
+#[test]
+fn records_that_leave_their_datagram_are_discarded() {
+    at_every_state(|pair, _| {
+        for length in [0, 1, 11, 100, 16_385, 65_535] {
+            for content_type in 20..=25 {
+                let payload = [0; 10];
+                inject(
+                    pair,
+                    &record_of_length(content_type, DTLS12, 0, 300, length, &payload),
+                );
+                inject(
+                    pair,
+                    &record_of_length(content_type, DTLS12, 1, 300, length, &payload),
+                );
+            }
+        }
+        for cut in 0..13 {
+            inject(pair, &record(HANDSHAKE, DTLS12, 0, 300, &[])[..cut]);
+        }
+    });
+    // What stands before the nonsense is good (RFC 6347 §4.1.1).
+    let mut stage = our_server();
+    stage.complete();
+    let id = stage.id().unwrap();
+    for tail in [
+        &[0_u8][..],
+        &[23; 12],
+        &[23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 99, 1],
+    ] {
+        let datagram = [&stage.peer.data(b"good")[..], tail].concat();
+        stage.deliver(&datagram);
+        assert_eq!(stage.endpoint.recv(id).unwrap().data, "good");
+    }
+    assert_eq!(stage.discarded(Discard::BadRecord), 3);
+}
+
+/// B18 (openssl #20597, Botan #5836): everything of the first handshake arrives again, late and in any order.
+#[test]
+fn datagrams_of_the_handshake_that_arrive_late_change_nothing() {
+    for seed in 0..100 {
+        let mut noise = Noise::new(seed);
+        let configs = Ends::new().mutual().build();
+        let mut pair = configs.pair(1);
+        pair.record();
+        assert!(pair.run_until_connected(Duration::from_secs(5)));
+        let seen = pair.seen.take().unwrap();
+        pair.run_for(Duration::from_secs(noise.next() % 300));
+        for _ in 0..100 {
+            let datagram = &noise.pick(&seen).datagram;
+            match noise.below(4) {
+                0 => inject(&mut pair, &noise.pick(&records(datagram)).clone()),
+                _ => inject(&mut pair, datagram),
+            }
+            pair.run_for(Duration::from_millis(noise.next() % 500));
+        }
+        assert!(pair.exchange(100), "seed {seed}");
+        assert_eq!(pair.server.len(), 1, "seed {seed}");
+    }
+}
+
+/// I13: data that came before a Finished which is then wrong is never seen.
+#[test]
+fn data_before_a_failed_finished_is_never_seen() {
+    let mut client = our_client();
+    client.play(&SERVER_FLIGHT);
+    let mut server = our_server();
+    server.exchange_cookies();
+    server.play(&CLIENT_FLIGHT[..2]);
+    for mut stage in [client, server] {
+        let id = stage.id().unwrap();
+        let record = stage.peer.record(APPLICATION_DATA, 1, b"forged");
+        stage.deliver(&record);
+        stage.play_altered(&FINALE, |line, body| {
+            if line == Line::Finished {
+                body[0] ^= 1;
+            }
+        });
+        assert!(stage.failure().is_some() && !stage.is_complete());
+        assert!(stage.endpoint.recv(id).is_none());
+        assert!(stage.endpoint.is_empty());
+    }
+}
+
+/// An authenticated fatal alert is believed at once, in both roles: the control of the tests above.
+#[test]
+fn an_alert_under_keys_is_believed() {
+    for mut stage in [our_client(), our_server()] {
+        stage.complete();
+        let alert = stage.peer.alert(FATAL, 80);
+        stage.deliver(&alert);
+        let error = stage.error();
+        assert!(
+            matches!(
+                error,
+                Some(Error::AlertReceived {
+                    authenticated: true,
+                    ..
+                })
+            ),
+            "{error:?}"
+        );
+        assert!(stage.endpoint.is_empty());
+        assert_eq!(
+            stage.endpoint.stats().handshakes_failed,
+            0,
+            "no handshake has failed"
+        );
+    }
+}
+
+/// Opens `stage`'s association anew for the reader: a stage that is complete and has a live association.
+#[test]
+fn a_close_notify_under_keys_closes_and_in_plaintext_does_not() {
+    let mut stage: Stage = our_server();
+    stage.complete();
+    stage.deliver(&record(ALERT, DTLS12, 0, 50, &[WARNING, 0]));
+    assert!(stage.exchange(100));
+    let close = stage.peer.alert(WARNING, 0);
+    stage.deliver(&close);
+    assert!(stage.endpoint.is_empty());
+    assert_eq!(stage.peer.alerts_heard(), [(WARNING, 0)]);
+    assert!(
+        stage
+            .events
+            .iter()
+            .any(|(_, event)| *event == EndpointEvent::Closed)
+    );
+}
