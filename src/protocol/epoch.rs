@@ -4,8 +4,8 @@ use std::fmt;
 
 /// One generation of keys, in both directions and on both transports.
 ///
-/// At 1.2 epoch 0 is plaintext and every handshake adds one. The limit belongs to the version
-/// ([`Epoch::LIMIT_12`]), not to the type, because 1.3 counts further.
+/// At 1.2 epoch 0 is plaintext and every handshake adds one, up to 65,535. The limit belongs to the version, not
+/// to the type, because 1.3 counts further.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Epoch(u64);
 

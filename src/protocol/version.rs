@@ -7,7 +7,7 @@ wire_number! {
     /// A protocol version, in its wire form.
     ///
     /// DTLS counts downwards (one's complement of 1.0, 1.2, 1.3), so versions are compared for equality only;
-    /// which of them a transport speaks stands in its [`Dialect`](super::Dialect).
+    /// which of them a transport speaks is a matter of its dialect.
     pub struct ProtocolVersion(u16) {
         /// TLS 1.0: seen in the record header of a first ClientHello only.
         TLS10 = 0x0301, "TLSv1.0";

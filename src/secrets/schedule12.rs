@@ -7,8 +7,10 @@
 //!   master secret ── PRF label, client ‖ server random [‖ context] ──► exported keys
 //! ```
 
+use super::key_log::KeyLog;
 use super::traffic::{RecordProtection, TrafficKeys};
-use crate::crypto::hash::HashAlgorithm;
+use super::transcript::Transcript;
+use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::crypto::prf::prf;
 use crate::crypto::suite::Suite;
 use crate::protocol::Side;
@@ -29,6 +31,25 @@ pub(crate) struct Randoms {
     pub(crate) server: [u8; RANDOM_LEN],
 }
 
+/// What the master secret is bound to.
+pub(crate) enum SessionBinding {
+    /// The hash of everything up to and including ClientKeyExchange (RFC 7627 §4).
+    Extended(Digest),
+    /// Both randoms only, for a peer without RFC 7627 (RFC 5246 §8.1).
+    Legacy,
+}
+
+impl SessionBinding {
+    /// The binding that was negotiated, after `transcript`.
+    pub(crate) fn of(extended: bool, transcript: &Transcript) -> Self {
+        if extended {
+            Self::Extended(transcript.hash())
+        } else {
+            Self::Legacy
+        }
+    }
+}
+
 /// The secret from which everything else of a session is derived.
 pub(crate) struct MasterSecret {
     bytes: Zeroizing<[u8; 48]>,
@@ -42,8 +63,27 @@ pub(crate) struct FinishedVerified(());
 pub(crate) struct FinishedMismatch;
 
 impl MasterSecret {
-    /// The master secret bound to the handshake (RFC 7627 §4). `session_hash` covers everything up to and
-    /// including ClientKeyExchange.
+    /// Derives the master secret and tells the key log.
+    pub(crate) fn agree(
+        hash: HashAlgorithm,
+        shared_secret: &[u8],
+        randoms: &Randoms,
+        binding: &SessionBinding,
+        key_log: Option<&dyn KeyLog>,
+    ) -> Self {
+        let secret = match binding {
+            SessionBinding::Extended(session_hash) => {
+                Self::extended(hash, shared_secret, session_hash.as_ref())
+            }
+            SessionBinding::Legacy => Self::legacy(hash, shared_secret, randoms),
+        };
+        if let Some(log) = key_log {
+            log.log("CLIENT_RANDOM", &randoms.client, &*secret.bytes);
+        }
+        secret
+    }
+
+    /// The master secret bound to the handshake (RFC 7627 §4).
     pub(crate) fn extended(hash: HashAlgorithm, shared_secret: &[u8], session_hash: &[u8]) -> Self {
         Self::derive(
             hash,
@@ -55,23 +95,14 @@ impl MasterSecret {
 
     /// The master secret of a peer without RFC 7627 (RFC 5246 §8.1).
     pub(crate) fn legacy(hash: HashAlgorithm, shared_secret: &[u8], randoms: &Randoms) -> Self {
-        Self::derive(
-            hash,
-            shared_secret,
-            b"master secret",
-            &[&randoms.client, &randoms.server],
-        )
+        let seed = [&randoms.client[..], &randoms.server];
+        Self::derive(hash, shared_secret, b"master secret", &seed)
     }
 
     fn derive(hash: HashAlgorithm, secret: &[u8], label: &[u8], seed: &[&[u8]]) -> Self {
         let mut bytes = Zeroizing::new([0; 48]);
         prf(hash, secret, label, seed, &mut *bytes);
         Self { bytes, hash }
-    }
-
-    /// The bytes, for the key log only.
-    pub(crate) fn expose(&self) -> &[u8] {
-        &*self.bytes
     }
 
     /// The keys of both directions: what the client writes with, then what the server writes with.

@@ -13,7 +13,7 @@ use crate::protocol::{
     ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion, ReadSwitch, Side,
     SignatureScheme,
 };
-use crate::secrets::schedule12::{MasterSecret, Randoms};
+use crate::secrets::schedule12::{MasterSecret, Randoms, SessionBinding};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
 use crate::wire::certificate_request::CertificateRequest;
@@ -41,6 +41,19 @@ pub(crate) struct Context {
 impl Context {
     fn add(&mut self, inbound: &InboundMessage) {
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
+    }
+
+    /// The master secret, once ClientKeyExchange is in the transcript.
+    fn master_secret(&self, shared_secret: &[u8]) -> MasterSecret {
+        let binding = SessionBinding::of(self.extended_master_secret, &self.transcript);
+        let key_log = self.config.parameters.key_log.as_deref();
+        MasterSecret::agree(
+            self.suite.hash,
+            shared_secret,
+            &self.randoms,
+            &binding,
+            key_log,
+        )
     }
 }
 
@@ -225,20 +238,7 @@ impl ExpectClientKeyExchange {
         } = *self;
         let secret = exchange.complete(share)?;
         context.add(inbound);
-        let hash = context.suite.hash;
-        let master_secret = if context.extended_master_secret {
-            // RFC 7627 §4: the session hash ends with ClientKeyExchange.
-            MasterSecret::extended(hash, &secret, context.transcript.hash().as_ref())
-        } else {
-            MasterSecret::legacy(hash, &secret, &context.randoms)
-        };
-        if let Some(log) = &context.config.parameters.key_log {
-            log.log(
-                "CLIENT_RANDOM",
-                &context.randoms.client,
-                master_secret.expose(),
-            );
-        }
+        let master_secret = context.master_secret(&secret);
         Ok(match client {
             Client::Anonymous => arm(context, master_secret, Peer::Anonymous, outbox),
             Client::Claims { chain, verified } => {
