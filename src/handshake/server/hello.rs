@@ -73,24 +73,15 @@ impl ExpectClientHello {
         transcript.add(inbound.typ, inbound.seq, &inbound.body);
         transcript.start_hash(choice.suite.hash);
 
+        let current = self.epochs.current;
         let server_hello = self.server_hello(hello, &choice)?;
         outbox.push(Action::VersionDecided(self.dialect.version_12));
         let mut body = Vec::with_capacity(128);
         server_hello.encode(&mut body);
-        outbox.send(
-            self.epochs.current,
-            HandshakeType::SERVER_HELLO,
-            body,
-            &mut transcript,
-        )?;
+        outbox.send(current, HandshakeType::SERVER_HELLO, body, &mut transcript)?;
         let mut body = Vec::new();
         certificate::encode(choice.certified.chain(), &mut body);
-        outbox.send(
-            self.epochs.current,
-            HandshakeType::CERTIFICATE,
-            body,
-            &mut transcript,
-        )?;
+        outbox.send(current, HandshakeType::CERTIFICATE, body, &mut transcript)?;
 
         let (exchange, share) = kx::start(choice.group)?;
         let params = EcdhParams {

@@ -1,0 +1,99 @@
+//! Commands that are refused. Nothing has changed, and the association goes on.
+
+use super::Error;
+use std::fmt;
+use std::net::SocketAddr;
+
+/// A call that the current state does not allow. Nothing has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ApiMisuse {
+    /// The first handshake is not done.
+    HandshakeNotComplete,
+    /// The exporter's label or length is out of range (RFC 5705 §4).
+    BadExporterArguments,
+    /// The session lacks extended_master_secret, so exported keys would not be bound to it (RFC 7627 §5.4).
+    ExporterNeedsExtendedMasterSecret,
+}
+
+impl std::error::Error for ApiMisuse {}
+
+impl fmt::Display for ApiMisuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HandshakeNotComplete => "the handshake is not complete",
+            Self::BadExporterArguments => "the exporter's context or length is out of range",
+            Self::ExporterNeedsExtendedMasterSecret => {
+                "the exporter needs extended_master_secret, which the peer lacks"
+            }
+        })
+    }
+}
+
+/// Why data was not taken. The association goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The data does not fit into one datagram.
+    TooLarge {
+        /// The most that fits.
+        max: usize,
+    },
+    /// The first handshake is not done; wait for `HandshakeComplete`.
+    NotConnected,
+    /// Too much is queued already; drain `poll_transmit` first.
+    Backlog,
+    /// This end, or the peer, has closed the association.
+    Closed,
+    /// The keys may protect no more records (RFC 9325 §4.4).
+    KeyExhausted,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { max } => write!(f, "the data does not fit; at most {max} bytes do"),
+            Self::NotConnected => f.write_str("the handshake is not complete"),
+            Self::Backlog => f.write_str("too much is queued; drain poll_transmit first"),
+            Self::Closed => f.write_str("the association is closed"),
+            Self::KeyExhausted => f.write_str("the keys are exhausted; connect again"),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// Why an endpoint does not start an association.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// An association with this remote address exists already on this socket.
+    AddressInUse(SocketAddr),
+    /// The endpoint's limit on associations is reached.
+    TooManyAssociations,
+    /// The handshake cannot start.
+    Failed(Error),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddressInUse(remote) => {
+                write!(
+                    f,
+                    "an association with {remote} exists already; use a second socket"
+                )
+            }
+            Self::TooManyAssociations => f.write_str("the limit on associations is reached"),
+            Self::Failed(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl From<Error> for ConnectError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}

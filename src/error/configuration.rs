@@ -1,0 +1,59 @@
+//! What is wrong with a local configuration.
+
+use std::fmt;
+
+/// Why a configuration cannot be built. Found when it is built, so that no handshake stalls on it later.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The private key is not of a supported kind (ECDSA P-256 or P-384, Ed25519, RSA of 2048 bits or more).
+    UnsupportedKey,
+    /// The certificate chain is empty.
+    EmptyChain,
+    /// The private key does not belong to the certificate.
+    KeyMismatch,
+    /// The certificate does not parse.
+    BadCertificate,
+    /// No enabled cipher suite can be served with the configured keys.
+    NoUsableCipherSuite,
+    /// No cipher suite or group is left, or one that is unknown here was asked for.
+    UnsupportedParameter(String),
+    /// A server has no certificate.
+    NoCredential,
+    /// No trusted root was given.
+    NoRoots,
+    /// A number lies outside its range.
+    OutOfRange {
+        /// Which setting.
+        what: &'static str,
+        /// The smallest value allowed.
+        min: u64,
+        /// The largest value allowed.
+        max: u64,
+    },
+    /// A PEM file cannot be used.
+    Pem(String),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnsupportedKey => f.write_str(
+                "the private key is not ECDSA P-256 or P-384, Ed25519, or RSA of at least 2048 bits",
+            ),
+            Self::EmptyChain => f.write_str("the certificate chain is empty"),
+            Self::KeyMismatch => f.write_str("the private key does not belong to the certificate"),
+            Self::BadCertificate => f.write_str("the certificate does not parse"),
+            Self::NoUsableCipherSuite => {
+                f.write_str("no enabled cipher suite fits the type of the configured keys")
+            }
+            Self::UnsupportedParameter(what) => write!(f, "{what} is not supported"),
+            Self::NoCredential => f.write_str("a server needs a certificate and its key"),
+            Self::NoRoots => f.write_str("no trusted root was given"),
+            Self::OutOfRange { what, min, max } => write!(f, "{what} must lie between {min} and {max}"),
+            Self::Pem(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

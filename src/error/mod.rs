@@ -1,0 +1,273 @@
+//! Errors, sorted by who is to blame.
+//!
+//! Every [`Error`] that an input of a connection returns is fatal to that one association. Noise on the
+//! network is never an error: it is counted (see [`Stats`](crate::Stats)). Refused commands have small types
+//! of their own ([`SendError`], [`ConnectError`]) because they are not fatal.
+
+mod command;
+mod configuration;
+mod peer;
+
+pub use command::{ApiMisuse, ConnectError, SendError};
+pub use configuration::ConfigError;
+pub use peer::{CertificateError, InvalidMessage, PeerIncompatible, PeerMisbehaved};
+
+use crate::protocol::{Alert, AlertDescription, Side};
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Why an association ended, or why a configuration cannot be built.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer sent bytes, under keys, that do not decode.
+    InvalidMessage(InvalidMessage),
+    /// The peer sent something well-formed that the protocol forbids at this point.
+    PeerMisbehaved(PeerMisbehaved),
+    /// Both ends are right, but they share no parameters.
+    PeerIncompatible(PeerIncompatible),
+    /// The peer's certificate was refused.
+    InvalidCertificate(CertificateError),
+    /// The peer ended the association by a fatal alert.
+    AlertReceived {
+        /// What the peer said.
+        alert: Alert,
+        /// Whether the alert came under keys. `false` before keys exist: anybody on the path could have sent it.
+        authenticated: bool,
+    },
+    /// The peer went silent during a handshake.
+    TimedOut {
+        /// How long the handshake had lasted.
+        after: Duration,
+        /// How often the current flight was sent again.
+        retransmissions: u32,
+        /// A fatal alert that came meanwhile without protection, so it was not believed; it may be the reason.
+        unauthenticated_alert: Option<Alert>,
+    },
+    /// Nothing came from the peer for the idle timeout.
+    IdleTimeout,
+    /// The keys may protect no more records (RFC 9325 §4.4) and cannot be replaced.
+    KeyExhausted,
+    /// Too many records failed to authenticate under one key (RFC 9325 §4.4).
+    TooManyForgeries,
+    /// The local configuration cannot work.
+    InvalidConfiguration(ConfigError),
+    /// The system's random number generator failed.
+    RandomFailed,
+    /// A local signing key failed to sign.
+    SigningFailed,
+    /// The endpoint dropped the association to stay within its limits.
+    Evicted,
+    /// The peer started again from the same address and its new association has replaced this one.
+    Superseded,
+}
+
+impl Error {
+    /// The alert that tells the peer about this error, if one is sent at all.
+    pub fn alert(&self) -> Option<AlertDescription> {
+        use AlertDescription as A;
+        Some(match self {
+            Self::InvalidMessage(_) => A::DECODE_ERROR,
+            Self::PeerMisbehaved(fact) => fact.alert(),
+            Self::PeerIncompatible(fact) => fact.alert(),
+            Self::InvalidCertificate(fact) => fact.alert(),
+            Self::RandomFailed | Self::SigningFailed => A::INTERNAL_ERROR,
+            Self::KeyExhausted | Self::Evicted | Self::IdleTimeout => A::CLOSE_NOTIFY,
+            Self::AlertReceived { .. }
+            | Self::TimedOut { .. }
+            | Self::TooManyForgeries
+            | Self::InvalidConfiguration(_)
+            | Self::Superseded => return None,
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidMessage(fact) => write!(
+                f,
+                "the peer sent a message that does not decode ({fact}); its implementation is at fault"
+            ),
+            Self::PeerMisbehaved(fact) => {
+                write!(
+                    f,
+                    "the peer broke the protocol: {fact}; its implementation is at fault"
+                )
+            }
+            Self::PeerIncompatible(fact) => write!(f, "no common parameters: {fact}"),
+            Self::InvalidCertificate(fact) => {
+                write!(f, "the peer's certificate was refused: {fact}")
+            }
+            Self::AlertReceived {
+                alert,
+                authenticated,
+            } => {
+                write!(f, "the peer sent the {alert} alert")?;
+                if !authenticated {
+                    f.write_str(" before keys existed, so anybody on the path may have forged it")?;
+                }
+                match remedy(alert.description) {
+                    Some(text) => write!(f, "; {text}"),
+                    None => Ok(()),
+                }
+            }
+            Self::TimedOut {
+                after,
+                retransmissions,
+                unauthenticated_alert,
+            } => fmt_timed_out(f, *after, *retransmissions, *unauthenticated_alert),
+            Self::IdleTimeout => f.write_str("nothing came from the peer for the idle timeout"),
+            Self::KeyExhausted => {
+                f.write_str("the keys have protected as many records as is safe; connect again")
+            }
+            Self::TooManyForgeries => f.write_str(
+                "too many records failed to authenticate under one key; somebody injects datagrams",
+            ),
+            Self::InvalidConfiguration(fact) => write!(f, "the configuration cannot work: {fact}"),
+            Self::RandomFailed => f.write_str("the system's random number generator failed"),
+            Self::SigningFailed => f.write_str("the local private key failed to sign"),
+            Self::Evicted => {
+                f.write_str("the endpoint dropped the association to stay within its limits")
+            }
+            Self::Superseded => {
+                f.write_str("the peer started again from the same address; use its new association")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn fmt_timed_out(
+    f: &mut fmt::Formatter<'_>,
+    after: Duration,
+    retransmissions: u32,
+    unauthenticated_alert: Option<Alert>,
+) -> fmt::Result {
+    let seconds = after.as_secs();
+    write!(
+        f,
+        "no answer within {seconds} s and {retransmissions} retransmissions"
+    )?;
+    let Some(alert) = unauthenticated_alert else {
+        return f.write_str(
+            "; check the peer's address, that it speaks DTLS 1.2, and that a firewall or a smaller MTU does not \
+             eat the datagrams",
+        );
+    };
+    write!(
+        f,
+        ", but an unprotected {alert} alert, which anybody may have forged, so it was not believed"
+    )?;
+    remedy(alert.description).map_or(Ok(()), |text| write!(f, "; {text}"))
+}
+
+/// What to look at when a peer sends this alert.
+fn remedy(description: AlertDescription) -> Option<&'static str> {
+    use AlertDescription as A;
+    Some(match description {
+        A::HANDSHAKE_FAILURE => {
+            "compare the cipher suites, groups and certificate key types of both ends, and whether the peer \
+             demands a client certificate"
+        }
+        A::BAD_CERTIFICATE | A::UNSUPPORTED_CERTIFICATE | A::CERTIFICATE_UNKNOWN => {
+            "the peer refused this end's certificate; check its chain, key type and extended key usage"
+        }
+        A::CERTIFICATE_EXPIRED => "renew this end's certificate, or correct the peer's clock",
+        A::UNKNOWN_CA => "give the peer the root that signed this end's certificate",
+        A::CERTIFICATE_REQUIRED => "configure a client certificate",
+        A::PROTOCOL_VERSION => "the peer does not speak DTLS 1.2",
+        A::UNRECOGNIZED_NAME => "the peer does not serve the server name that was asked for",
+        A::NO_APPLICATION_PROTOCOL => "compare the ALPN lists of both ends",
+        A::DECRYPT_ERROR => {
+            "a signature or Finished did not verify at the peer; somebody may alter datagrams"
+        }
+        A::INSUFFICIENT_SECURITY => "the peer demands stronger parameters",
+        A::NO_RENEGOTIATION => "the peer does not renegotiate",
+        _ => return None,
+    })
+}
+
+impl From<PeerMisbehaved> for Error {
+    fn from(fact: PeerMisbehaved) -> Self {
+        Self::PeerMisbehaved(fact)
+    }
+}
+
+impl From<PeerIncompatible> for Error {
+    fn from(fact: PeerIncompatible) -> Self {
+        Self::PeerIncompatible(fact)
+    }
+}
+
+impl From<InvalidMessage> for Error {
+    fn from(fact: InvalidMessage) -> Self {
+        Self::InvalidMessage(fact)
+    }
+}
+
+impl From<CertificateError> for Error {
+    fn from(fact: CertificateError) -> Self {
+        Self::InvalidCertificate(fact)
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::InvalidConfiguration(error)
+    }
+}
+
+/// A fatal [`Error`] with its circumstances: where it happened, with whom, and what was sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Failure {
+    /// What happened.
+    pub error: Error,
+    /// The state it happened in, named for the message that was expected.
+    pub state: &'static str,
+    /// Which end this is.
+    pub side: Side,
+    /// The peer's address.
+    pub peer: Option<SocketAddr>,
+    /// The alert that was queued for the peer.
+    pub alert_sent: Option<Alert>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} (this {} in state {}",
+            self.error, self.side, self.state
+        )?;
+        if let Some(peer) = self.peer {
+            write!(f, ", peer {peer}")?;
+        }
+        if let Some(alert) = self.alert_sent {
+            write!(f, ", alert sent: {alert}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unauthenticated_alert_says_that_it_may_be_forged_and_what_to_check() {
+        let text = Error::AlertReceived {
+            alert: Alert::fatal(AlertDescription::HANDSHAKE_FAILURE),
+            authenticated: false,
+        }
+        .to_string();
+        assert!(text.contains("fatal handshake_failure(40)"), "{text}");
+        assert!(text.contains("forged"), "{text}");
+        assert!(text.contains("cipher suites"), "{text}");
+    }
+}

@@ -1,0 +1,292 @@
+//! What a peer can be blamed for, and what two honest ends can lack in common.
+
+use crate::protocol::{
+    AlertDescription, HandshakeType, NamedGroup, ProtocolVersion, SignatureScheme,
+};
+use std::fmt;
+
+/// How bytes failed to decode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum InvalidMessage {
+    /// The message ends before the named field is complete.
+    MissingData(&'static str),
+    /// The named structure is followed by bytes that belong to nothing.
+    TrailingData(&'static str),
+    /// The named field has a value that can never stand there.
+    IllegalValue(&'static str),
+    /// The named list must not be empty.
+    EmptyList(&'static str),
+    /// An extension occurs twice.
+    DuplicateExtension(u16),
+}
+
+impl fmt::Display for InvalidMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingData(what) => write!(f, "{what} is cut short"),
+            Self::TrailingData(what) => write!(f, "{what} is followed by stray bytes"),
+            Self::IllegalValue(what) => write!(f, "{what} has an impossible value"),
+            Self::EmptyList(what) => write!(f, "{what} is empty"),
+            Self::DuplicateExtension(number) => write!(f, "extension {number} occurs twice"),
+        }
+    }
+}
+
+/// What a peer did that the protocol forbids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum PeerMisbehaved {
+    /// A handshake message under keys that has no place in this state.
+    UnexpectedMessage {
+        /// The type of the message (RFC 5246 §7.4).
+        got: u8,
+    },
+    /// The server chose a cipher suite that was not offered.
+    SelectedUnofferedCipherSuite,
+    /// The server chose a version that was not offered.
+    SelectedUnofferedVersion(ProtocolVersion),
+    /// The server chose compression.
+    SelectedCompression,
+    /// The server answered an extension that was not offered.
+    UnsolicitedExtension(u16),
+    /// The server chose a group that was not offered.
+    SelectedUnofferedGroup(NamedGroup),
+    /// The server chose an application protocol that was not offered.
+    SelectedUnofferedApplicationProtocol,
+    /// A signature uses a scheme that was not offered, or that does not fit the suite.
+    SignedWithUnofferedScheme(SignatureScheme),
+    /// A signature does not verify.
+    BadSignature,
+    /// The Finished message does not verify.
+    BadFinished,
+    /// The public share of the key exchange is not a point of the group.
+    InvalidKeyShare,
+    /// The renegotiation_info of an initial handshake is not empty (RFC 5746 §3.4, §3.6).
+    NonEmptyRenegotiationInfo,
+    /// The server asked for a cookie too often (RFC 6347 §4.2.1 allows more than once, so it is bounded).
+    TooManyHelloVerifyRequests,
+    /// The numbers of handshake messages are used up, because the peer began at a high one.
+    MessageSequenceExhausted,
+    /// The peer sent more warning alerts than can be meant honestly.
+    TooManyWarnings,
+    /// An alert that is not two bytes long.
+    MalformedAlert,
+    /// A server extension that the negotiated version or suite forbids, or that is missing its companion.
+    IllegalExtension(u16),
+}
+
+impl PeerMisbehaved {
+    pub(super) fn alert(self) -> AlertDescription {
+        use AlertDescription as A;
+        match self {
+            Self::UnexpectedMessage { .. }
+            | Self::TooManyHelloVerifyRequests
+            | Self::TooManyWarnings => A::UNEXPECTED_MESSAGE,
+            Self::UnsolicitedExtension(_) => A::UNSUPPORTED_EXTENSION,
+            Self::SelectedUnofferedVersion(_) => A::PROTOCOL_VERSION,
+            Self::BadSignature | Self::BadFinished => A::DECRYPT_ERROR,
+            Self::NonEmptyRenegotiationInfo => A::HANDSHAKE_FAILURE,
+            Self::MalformedAlert => A::DECODE_ERROR,
+            Self::SelectedUnofferedCipherSuite
+            | Self::SelectedCompression
+            | Self::SelectedUnofferedGroup(_)
+            | Self::SelectedUnofferedApplicationProtocol
+            | Self::SignedWithUnofferedScheme(_)
+            | Self::InvalidKeyShare
+            | Self::MessageSequenceExhausted
+            | Self::IllegalExtension(_) => A::ILLEGAL_PARAMETER,
+        }
+    }
+}
+
+impl fmt::Display for PeerMisbehaved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnexpectedMessage { got } => {
+                write!(
+                    f,
+                    "handshake message {} is out of place",
+                    HandshakeType(*got)
+                )
+            }
+            Self::SelectedUnofferedCipherSuite => {
+                f.write_str("it chose a cipher suite that was not offered")
+            }
+            Self::SelectedUnofferedVersion(version) => {
+                write!(f, "it chose version {version}, which was not offered")
+            }
+            Self::SelectedCompression => f.write_str("it chose compression"),
+            Self::UnsolicitedExtension(number) => {
+                write!(f, "it answered extension {number}, which was not offered")
+            }
+            Self::SelectedUnofferedGroup(group) => {
+                write!(f, "it chose {group}, which was not offered")
+            }
+            Self::SelectedUnofferedApplicationProtocol => {
+                f.write_str("it chose an application protocol that was not offered")
+            }
+            Self::SignedWithUnofferedScheme(scheme) => {
+                write!(
+                    f,
+                    "it signed with {scheme}, which was not offered or does not fit"
+                )
+            }
+            Self::BadSignature => f.write_str("its handshake signature does not verify"),
+            Self::BadFinished => f.write_str("its Finished does not verify"),
+            Self::InvalidKeyShare => f.write_str("its key share is not a valid public key"),
+            Self::NonEmptyRenegotiationInfo => {
+                f.write_str("renegotiation_info of the initial handshake is not empty")
+            }
+            Self::TooManyHelloVerifyRequests => f.write_str("it keeps asking for new cookies"),
+            Self::MessageSequenceExhausted => {
+                f.write_str("its handshake began at a message_seq that is too high")
+            }
+            Self::TooManyWarnings => f.write_str("it floods warning alerts"),
+            Self::MalformedAlert => f.write_str("its alert is malformed"),
+            Self::IllegalExtension(number) => write!(f, "extension {number} is illegal here"),
+        }
+    }
+}
+
+/// What two honest ends lack in common.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum PeerIncompatible {
+    /// The client does not speak version 1.2.
+    NoCommonVersion,
+    /// No cipher suite that both ends allow and a local key can serve.
+    NoCommonCipherSuite,
+    /// No group that both ends allow.
+    NoCommonGroup,
+    /// No signature algorithm that the local key can make and the peer takes.
+    NoCommonSignatureScheme,
+    /// No application protocol in common (RFC 7301 §3.2).
+    NoCommonApplicationProtocol,
+    /// The peer lacks extended_master_secret, which the policy requires (RFC 7627).
+    ExtendedMasterSecretRequired,
+    /// The peer lacks renegotiation_info, which RFC 9325 §3.5 requires.
+    SecureRenegotiationRequired,
+    /// The client sent no certificate where the policy demands one.
+    ClientCertificateRequired,
+    /// The client does not take uncompressed points.
+    UncompressedPointsRequired,
+}
+
+impl PeerIncompatible {
+    pub(super) fn alert(self) -> AlertDescription {
+        use AlertDescription as A;
+        match self {
+            Self::NoCommonVersion => A::PROTOCOL_VERSION,
+            Self::NoCommonApplicationProtocol => A::NO_APPLICATION_PROTOCOL,
+            Self::UncompressedPointsRequired => A::ILLEGAL_PARAMETER,
+            Self::NoCommonCipherSuite
+            | Self::NoCommonGroup
+            | Self::NoCommonSignatureScheme
+            | Self::ExtendedMasterSecretRequired
+            | Self::SecureRenegotiationRequired
+            | Self::ClientCertificateRequired => A::HANDSHAKE_FAILURE,
+        }
+    }
+}
+
+impl fmt::Display for PeerIncompatible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCommonVersion => "the peer does not speak DTLS 1.2; update it",
+            Self::NoCommonCipherSuite => {
+                "no cipher suite; allow a common one, or add a certificate of the key type the peer wants"
+            }
+            Self::NoCommonGroup => "no key exchange group; allow a common one at either end",
+            Self::NoCommonSignatureScheme => {
+                "no signature algorithm; use a certificate with another key type"
+            }
+            Self::NoCommonApplicationProtocol => "no application protocol; compare the ALPN lists",
+            Self::ExtendedMasterSecretRequired => {
+                "the peer lacks extended_master_secret; set ExtendedMasterSecret::Prefer if it must be served"
+            }
+            Self::SecureRenegotiationRequired => {
+                "the peer lacks renegotiation_info (RFC 5746) and cannot be trusted; update it"
+            }
+            Self::ClientCertificateRequired => "the client sent no certificate, but one is required",
+            Self::UncompressedPointsRequired => "the peer does not take uncompressed points",
+        })
+    }
+}
+
+/// Why a certificate was refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// The peer sent no certificate.
+    Missing,
+    /// The certificate does not parse.
+    BadEncoding,
+    /// The certificate is expired, or the local clock is ahead.
+    Expired,
+    /// The certificate is not valid yet, or the local clock is behind.
+    NotValidYet,
+    /// The chain ends at no trusted root.
+    UnknownIssuer,
+    /// The certificate is not made out to the name that was asked for.
+    NotValidForName {
+        /// The name that was asked for.
+        expected: String,
+    },
+    /// The certificate was revoked.
+    Revoked,
+    /// The certificate may not be used for this.
+    WrongUsage,
+    /// A signature in the chain does not verify.
+    BadSignature,
+    /// The certificate's fingerprint is not the pinned one.
+    FingerprintMismatch,
+    /// The key type does not fit the cipher suite.
+    WrongKeyType,
+    /// The verifier gave another reason.
+    Other(String),
+}
+
+impl CertificateError {
+    pub(super) fn alert(&self) -> AlertDescription {
+        use AlertDescription as A;
+        match self {
+            Self::Missing => A::HANDSHAKE_FAILURE,
+            Self::Expired | Self::NotValidYet => A::CERTIFICATE_EXPIRED,
+            Self::UnknownIssuer => A::UNKNOWN_CA,
+            Self::Revoked => A::CERTIFICATE_REVOKED,
+            Self::WrongUsage | Self::WrongKeyType => A::UNSUPPORTED_CERTIFICATE,
+            Self::BadEncoding | Self::NotValidForName { .. } | Self::FingerprintMismatch => {
+                A::BAD_CERTIFICATE
+            }
+            Self::BadSignature => A::DECRYPT_ERROR,
+            Self::Other(_) => A::CERTIFICATE_UNKNOWN,
+        }
+    }
+}
+
+impl fmt::Display for CertificateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("none was sent"),
+            Self::BadEncoding => f.write_str("it does not parse"),
+            Self::Expired => f.write_str("it has expired; renew it, or set the local clock"),
+            Self::NotValidYet => f.write_str("it is not valid yet; set the local clock"),
+            Self::UnknownIssuer => {
+                f.write_str("its issuer is not trusted; add the right root, or pin the fingerprint")
+            }
+            Self::NotValidForName { expected } => {
+                write!(
+                    f,
+                    "it is not valid for {expected}; ask for a name that it holds"
+                )
+            }
+            Self::Revoked => f.write_str("it was revoked"),
+            Self::WrongUsage => f.write_str("its extended key usage forbids this role"),
+            Self::BadSignature => f.write_str("a signature in its chain does not verify"),
+            Self::FingerprintMismatch => f.write_str("its fingerprint is not the pinned one"),
+            Self::WrongKeyType => f.write_str("its key type does not fit the cipher suite"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
