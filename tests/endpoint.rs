@@ -256,3 +256,84 @@ fn two_associations_with_many_peers_share_one_socket() {
         .count();
     assert_eq!(received, 20);
 }
+
+/// Sends the hello of a newcomer at the same address to the server until it has made an association of it.
+fn half_open_newcomer(pair: &mut Pair, other: &mut Pair) {
+    other.now = pair.now;
+    other.transmit();
+    let mut out = Vec::new();
+    let before = pair.server.stats().accepted;
+    while let Some(hello) = other.to_server.receive(other.now + Duration::from_secs(1)) {
+        pair.deliver_to_server(&hello);
+        if pair.server.stats().accepted > before {
+            return;
+        }
+        while pair.server.poll_transmit(pair.now, 1, &mut out).is_some() {
+            other.deliver_to_client(&out);
+            out.clear();
+        }
+        other.transmit();
+    }
+    panic!("the newcomer was not accepted");
+}
+
+/// B6: an old hello that is replayed while the honest client waits for the server's Finished must not keep its
+/// repeated flight away from the association it belongs to.
+#[test]
+fn a_replayed_hello_does_not_starve_a_client_that_missed_the_final_flight() {
+    let configs = Ends::new().build();
+    let mut pair = configs.pair(1);
+    // The server's final flight, its third datagram, is lost.
+    pair.to_client.script(|index, _| match index {
+        2 => sealgram::sim::Fate::Drop,
+        _ => sealgram::sim::Fate::Deliver,
+    });
+    assert!(pair.run_until(Duration::from_secs(5), |pair| pair.server_id().is_some()));
+    half_open_newcomer(&mut pair, &mut configs.pair(2));
+    assert!(pair.run_until(Duration::from_secs(10), |pair| pair.client_id().is_some()));
+    assert!(pair.exchange(100));
+}
+
+/// A client that starts again in the middle of a handshake must not be answered by two handshakes at once.
+#[test]
+fn a_client_that_starts_again_in_mid_handshake_is_not_confused_by_its_first_attempt() {
+    let configs = Ends::new().build();
+    let mut pair = configs.pair(1);
+    assert!(pair.run_until(Duration::from_secs(5), |pair| pair.server.half_open() == 1));
+    // The first client is gone before it has seen the server's flight, which is repeated at one second.
+    while pair
+        .to_client
+        .receive(pair.now + Duration::from_secs(1))
+        .is_some()
+    {}
+    pair.client = Endpoint::new(Default::default(), None, pair.now).unwrap();
+    pair.client_events.clear();
+    pair.run_for(Duration::from_millis(900));
+    pair.connect(configs.client.clone(), server_name()).unwrap();
+    // The new attempt's first flight is lost, so that only a stale one could arrive.
+    let sent = pair.to_client.sent();
+    pair.to_client.script(move |index, _| match index - sent {
+        1 => sealgram::sim::Fate::Drop,
+        _ => sealgram::sim::Fate::Deliver,
+    });
+    assert!(
+        pair.run_until_connected(Duration::from_secs(10)),
+        "{:?}",
+        pair.client_events
+    );
+    assert!(pair.exchange(100));
+}
+
+/// A service that only reports, as syslog does, is not idle.
+#[test]
+fn a_sender_that_hears_nothing_back_stays_up() {
+    let mut pair = Ends::new().build().connected(1);
+    let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
+    for _ in 0..20 {
+        pair.run_for(Duration::from_secs(600));
+        pair.client.send(pair.now, client, b"report").unwrap();
+        pair.run_for(Duration::from_secs(1));
+        assert_eq!(pair.server.recv(server).unwrap().data, "report");
+    }
+    assert_eq!((pair.client.len(), pair.server.len()), (1, 1));
+}

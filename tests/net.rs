@@ -234,3 +234,29 @@ fn an_empty_datagram_is_nothing() {
     });
     assert_eq!(got.unwrap().data, "after");
 }
+
+/// Whatever the order of calls, an event that waits is not slept over.
+#[test]
+fn nothing_that_is_left_to_be_told_is_slept_over() {
+    let (mut this, client, _) = Loop::connect(&Ends::new().build());
+    this.client.send(client, b"wake up").unwrap();
+    assert_eq!(
+        this.client.poll_timeout(),
+        Some(Duration::ZERO),
+        "data waits to be sent"
+    );
+    this.client.turn().unwrap();
+    let end = now() + Duration::from_secs(10);
+    // The loop of the crate's documentation turns once more after it has drained the events.
+    while this.server.poll_timeout() != Some(Duration::ZERO) {
+        this.server.turn().unwrap();
+        assert!(now() < end, "the datagram has not arrived");
+    }
+    assert!(matches!(
+        this.server.poll_event(),
+        Some(UdpEvent::Association(
+            _,
+            EndpointEvent::Association(Event::Readable)
+        ))
+    ));
+}

@@ -130,8 +130,10 @@ impl DatagramPolicy {
         self
     }
 
-    /// How much received data waits for `recv`: in datagrams (1 to 65,536, 256 by default) and in bytes of the
-    /// buffers that it keeps alive (at least 65,536, 1 MiB by default). The newest is dropped, and counted.
+    /// How much received data waits for `recv`: in datagrams (1 to 65,536, 256 by default) and in bytes of whole
+    /// datagrams (at least 65,536, 1 MiB by default). The newest is dropped, and counted. Data is a slice of the buffer
+    /// that was given to `handle_datagram`: where one large buffer serves many datagrams, the last of them that waits
+    /// keeps all of it alive, so fetch data soon, or copy it (`recv_into`).
     ///
     /// # Errors
     ///

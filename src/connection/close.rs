@@ -23,17 +23,17 @@ impl<R: Records> Connection<R> {
 
     /// Whether this end has said that it sends no more data, or has failed.
     pub fn is_write_closed(&self) -> bool {
-        self.write_closed || self.is_closed()
+        self.write_closed || matches!(self.phase, Phase::Closed)
     }
 
     /// Whether the peer has said that it sends no more data, or the association has failed.
     pub fn is_read_closed(&self) -> bool {
-        self.read_closed.is_some() || self.is_closed()
+        self.read_closed.is_some() || matches!(self.phase, Phase::Closed)
     }
 
     /// Whether the association is over: nothing is sent or taken any more. Queued data and alerts can be drained.
     pub fn is_closed(&self) -> bool {
-        matches!(self.phase, Phase::Closed)
+        matches!(self.phase, Phase::Closed) || self.write_closed && self.read_closed.is_some()
     }
 
     /// The peer sends nothing more. At version 1.2 that is answered and ends both directions (RFC 5246 §7.2.1).
@@ -42,6 +42,15 @@ impl<R: Records> Connection<R> {
             return;
         }
         self.read_closed = Some(number);
+        if self.is_handshaking() {
+            // It has overtaken the peer's Finished; its time comes when that is here.
+            return;
+        }
+        self.confirm_peer_closed();
+    }
+
+    /// Tells the application, and answers.
+    pub(super) fn confirm_peer_closed(&mut self) {
         self.events.push_back(Event::PeerClosed);
         if !self.write_closed {
             self.records.send_alert(Alert::CLOSE_NOTIFY);

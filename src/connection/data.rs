@@ -5,6 +5,7 @@ use super::{Connection, Event};
 use crate::error::SendError;
 use crate::protocol::Path;
 use crate::record::{Discard, Received, Records};
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -60,7 +61,7 @@ impl ReceiveQueue {
 
 impl<R: Records> Connection<R> {
     #[inline]
-    pub(super) fn take_data(&mut self, received: Received) {
+    pub(super) fn take_data(&mut self, mut received: Received) {
         let policy = &self.role.parameters().datagram;
         let finished = matches!(self.phase, Phase::Established(_));
         // RFC 9147 §5.10, RFC 5246 §7.2.1: data behind a close_notify is ignored, data that it overtook is not.
@@ -76,6 +77,11 @@ impl<R: Records> Connection<R> {
         } else {
             MAX_BEFORE_FINISHED.min(policy.receive_datagrams)
         };
+        if !finished {
+            // It may have to wait for long, and must not keep a caller's large buffer alive meanwhile.
+            received.data = Bytes::copy_from_slice(&received.data);
+            received.pinned = received.data.len();
+        }
         let was_empty = self.received.is_empty();
         if !self
             .received

@@ -136,7 +136,11 @@ impl DtlsConnection {
 
     /// The most data that `send` takes at once, in bytes; 0 before the handshake is done.
     pub fn max_payload(&self) -> usize {
-        self.records.max_payload()
+        if self.is_handshaking() {
+            0
+        } else {
+            self.records.max_payload()
+        }
     }
 
     /// Changes the largest datagram that is sent, in bytes of UDP payload, for this association alone.
@@ -158,6 +162,16 @@ impl DtlsConnection {
     /// Whether `poll_transmit` has something to hand out.
     pub(crate) fn has_transmit(&self) -> bool {
         self.records.has_transmit()
+    }
+
+    /// Whether there are keys to read anything.
+    pub(crate) fn has_read_keys(&self) -> bool {
+        self.records.has_read_keys()
+    }
+
+    /// Leaves repetition to the peer from now on.
+    pub(crate) fn stop_retransmitting(&mut self) {
+        self.records.stop_retransmitting();
     }
 
     /// Whether there are keys to read `epoch`.

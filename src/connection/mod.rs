@@ -289,6 +289,9 @@ impl<R: Records> Connection<R> {
                     if !self.received.is_empty() {
                         self.events.push_back(Event::Readable);
                     }
+                    if self.read_closed.is_some() {
+                        self.confirm_peer_closed();
+                    }
                 }
             }
         }

@@ -5,6 +5,7 @@ use crate::protocol::SignatureScheme;
 use pki_types::PrivateKeyDer;
 use ring::{rsa, signature};
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// The kind of a signing key, which decides the cipher suites that it can serve.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -171,16 +172,19 @@ const PKCS8_PREFIXES: [&[u8]; 2] = [
 ];
 
 /// `SEQUENCE { prefix, OCTET STRING { sec1 } }`; `None` if the key is too long to be one.
-fn wrap_sec1(prefix: &[u8], sec1: &[u8]) -> Option<Vec<u8>> {
+fn wrap_sec1(prefix: &[u8], sec1: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let octets = der(0x04, sec1)?;
-    let mut inner = prefix.to_vec();
+    let mut inner = Zeroizing::new(prefix.to_vec());
+    inner.reserve(octets.len());
     inner.extend_from_slice(&octets);
     der(0x30, &inner)
 }
 
-fn der(tag: u8, contents: &[u8]) -> Option<Vec<u8>> {
+fn der(tag: u8, contents: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let length = u16::try_from(contents.len()).ok()?;
-    let mut out = vec![tag];
+    // Reserved at once, so that no copy is left behind by growth.
+    let mut out = Zeroizing::new(Vec::with_capacity(contents.len() + 4));
+    out.push(tag);
     match length {
         0..0x80 => out.push(length.to_be_bytes()[1]),
         0x80..0x100 => out.extend_from_slice(&[0x81, length.to_be_bytes()[1]]),

@@ -46,8 +46,8 @@ pub(super) struct Association {
     pub(super) origin: Option<Origin>,
     /// The deadline that stands in the endpoint's timers.
     pub(super) timer: Option<Instant>,
-    /// When something of the peer authenticated last, or when the association was made.
-    pub(super) last_heard: Instant,
+    /// When something of the peer authenticated last, data was sent, or the association was made.
+    pub(super) last_active: Instant,
     /// How many records had been taken by then.
     pub(super) records_seen: u64,
     /// What it counts towards the endpoint's limit, in bytes.
@@ -73,7 +73,7 @@ impl Association {
             remote,
             origin,
             timer: None,
-            last_heard: now,
+            last_active: now,
             records_seen: 0,
             buffered: 0,
             wants_to_send: false,

@@ -92,7 +92,9 @@ impl EndpointPolicy {
         Ok(self)
     }
 
-    /// After how long a silence of the peer an established association ends; 15 minutes by default, `None` for never.
+    /// After how long without traffic, in either direction, an established association ends; 15 minutes by default,
+    /// `None` for never. What this end sends counts, so a service that only reports stays up; whether the peer is
+    /// still there is for the application to ask.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_timeout = timeout;

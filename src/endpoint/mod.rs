@@ -4,7 +4,7 @@
 //!   datagram ─► first record ─┬─ ClientHello ─► cookie? ─┬─ no:  HelloVerifyRequest, nothing remembered
 //!                             │                          └─ yes: known random ─► its association
 //!                             │                                  else ─► a new one (current or successor)
-//!                             ├─ plaintext ─► successor, else current
+//!                             ├─ plaintext ─► successor on a copy, current in place
 //!                             └─ protected ─► successor on a copy if it has the keys, else current in place
 //! ```
 
@@ -218,7 +218,7 @@ impl Endpoint {
             association.timer = None;
             let connection = &mut association.connection;
             let idle = idle_timeout
-                .and_then(|limit| association.last_heard.checked_add(limit))
+                .and_then(|limit| association.last_active.checked_add(limit))
                 .is_some_and(|deadline| deadline <= now);
             if idle && !connection.is_handshaking() {
                 // Also for an association that is over and whose data nobody fetches.
@@ -245,6 +245,7 @@ impl Endpoint {
     pub fn send(&mut self, now: Instant, id: AssociationId, data: &[u8]) -> Result<(), SendError> {
         let association = self.table.get_mut(id).ok_or(SendError::Closed)?;
         association.connection.send(now, data)?;
+        association.last_active = now;
         if !association.wants_to_send {
             association.wants_to_send = true;
             self.senders.push_back(id);
@@ -288,6 +289,16 @@ impl Endpoint {
         std::mem::take(&mut self.congested)
     }
 
+    /// Whether `poll_transmit` may have something to hand out.
+    pub fn has_transmit(&self) -> bool {
+        !self.replies.is_empty() || !self.senders.is_empty()
+    }
+
+    /// Whether `poll_event` has something to tell.
+    pub fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Every association, in no particular order.
     pub fn associations(&self) -> impl Iterator<Item = AssociationId> + '_ {
         self.table.ids()
@@ -327,7 +338,7 @@ impl Endpoint {
         let records = connection.stats().records_received();
         if records != association.records_seen {
             association.records_seen = records;
-            association.last_heard = now;
+            association.last_active = now;
         }
         let mut completed = false;
         while let Some(event) = connection.poll_event() {
@@ -352,7 +363,7 @@ impl Endpoint {
             .policy
             .idle_timeout
             .filter(|_| !connection.is_handshaking());
-        let idle_deadline = idle.and_then(|limit| association.last_heard.checked_add(limit));
+        let idle_deadline = idle.and_then(|limit| association.last_active.checked_add(limit));
         let wanted = [connection.poll_timeout(), idle_deadline]
             .into_iter()
             .flatten()
@@ -402,6 +413,7 @@ impl Endpoint {
             self.replies
                 .push_back((transmit.path, std::mem::take(&mut last)));
         }
+        self.stats.handshakes_failed += u64::from(!association.completed);
         self.remove(id);
         self.events.push_back((id, EndpointEvent::Failed(failure)));
     }

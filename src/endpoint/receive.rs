@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::protocol::{Epoch, Path, Side};
 use crate::wire::record_dtls::RecordHeader;
 use bytes::BytesMut;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 /// How many places of associations that are no longer half-open may stay in the order.
@@ -62,9 +63,10 @@ impl Endpoint {
         self.deliver(now, route.current, path, datagram);
     }
 
-    /// Plaintext that begins no hello: the rest of a handshake. An established association sees it too, because
-    /// protected records can follow in the same datagram: a client that missed our Finished repeats its whole
-    /// flight. Its record layer has no use for the plaintext ones and counts them.
+    /// Plaintext that begins no hello: the rest of a handshake, for the successor on a copy and for the current
+    /// association in place. Even an established one has to see it, because protected records can follow in the same
+    /// datagram: a client that missed our Finished repeats its whole flight. A record layer that has no use for the
+    /// plaintext ones counts them.
     fn handle_plaintext(
         &mut self,
         now: Instant,
@@ -72,10 +74,14 @@ impl Endpoint {
         datagram: BytesMut,
         route: Option<Route>,
     ) {
-        match route.map(|route| route.successor.unwrap_or(route.current)) {
-            Some(id) => self.deliver(now, id, path, datagram),
-            None => self.stats.strays += 1,
+        let Some(route) = route else {
+            self.stats.strays += 1;
+            return;
+        };
+        if let Some(successor) = route.successor {
+            self.deliver(now, successor, path, BytesMut::from(&datagram[..]));
         }
+        self.deliver(now, route.current, path, datagram);
     }
 
     fn handle_hello(&mut self, now: Instant, path: Path, datagram: BytesMut, route: Option<Route>) {
@@ -138,6 +144,7 @@ impl Endpoint {
             return;
         }
         let remote = hello.path().remote();
+        self.yield_to_newcomer(now, remote);
         let Ok(connection) = DtlsConnection::accept(config, hello, now) else {
             self.stats.hellos_refused += 1;
             return;
@@ -157,6 +164,26 @@ impl Endpoint {
             self.drop_association(now, displaced, Error::Superseded);
         }
         self.settle(now, id);
+    }
+
+    /// Two handshakes with one address must not both repeat their flights: the client could take the old one's
+    /// ServerHello for the new one's. Before its read keys exist the old one has authenticated nothing and goes; behind
+    /// that it waits in silence for its Finished, which its own client repeats.
+    fn yield_to_newcomer(&mut self, now: Instant, remote: SocketAddr) {
+        let Some(current) = self.routes.find(remote).map(|route| route.current) else {
+            return;
+        };
+        let Some(association) = self.table.get_mut(current) else {
+            return;
+        };
+        if !association.connection.is_handshaking() {
+            return;
+        }
+        if association.connection.has_read_keys() {
+            association.connection.stop_retransmitting();
+        } else {
+            self.drop_association(now, current, Error::Superseded);
+        }
     }
 
     /// Keeps the order of half-open associations in proportion to their number: those that have finished or gone

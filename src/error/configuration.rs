@@ -18,8 +18,6 @@ pub enum ConfigError {
     NoUsableCipherSuite,
     /// No cipher suite or group is left, or one that is unknown here was asked for.
     UnsupportedParameter(String),
-    /// A server has no certificate.
-    NoCredential,
     /// No trusted root was given.
     NoRoots,
     /// A number lies outside its range.
@@ -48,7 +46,6 @@ impl fmt::Display for ConfigError {
                 f.write_str("no enabled cipher suite fits the type of the configured keys")
             }
             Self::UnsupportedParameter(what) => write!(f, "{what} is not supported"),
-            Self::NoCredential => f.write_str("a server needs a certificate and its key"),
             Self::NoRoots => f.write_str("no trusted root was given"),
             Self::OutOfRange { what, min, max } => write!(f, "{what} must lie between {min} and {max}"),
             Self::Pem(text) => f.write_str(text),

@@ -70,8 +70,6 @@ pub enum PeerMisbehaved {
     MessageSequenceExhausted,
     /// The peer sent more warning alerts than can be meant honestly.
     TooManyWarnings,
-    /// An alert that is not two bytes long.
-    MalformedAlert,
     /// A server extension that the negotiated version or suite forbids, or that is missing its companion.
     IllegalExtension(u16),
 }
@@ -87,7 +85,6 @@ impl PeerMisbehaved {
             Self::SelectedUnofferedVersion(_) => A::PROTOCOL_VERSION,
             Self::BadSignature | Self::BadFinished => A::DECRYPT_ERROR,
             Self::NonEmptyRenegotiationInfo => A::HANDSHAKE_FAILURE,
-            Self::MalformedAlert => A::DECODE_ERROR,
             Self::SelectedUnofferedCipherSuite
             | Self::SelectedCompression
             | Self::SelectedUnofferedGroup(_)
@@ -143,7 +140,6 @@ impl fmt::Display for PeerMisbehaved {
                 f.write_str("its handshake began at a message_seq that is too high")
             }
             Self::TooManyWarnings => f.write_str("it floods warning alerts"),
-            Self::MalformedAlert => f.write_str("its alert is malformed"),
             Self::IllegalExtension(number) => write!(f, "extension {number} is illegal here"),
         }
     }

@@ -10,7 +10,7 @@ use std::io::{self, IoSliceMut};
 const MAX_RECEIVE: usize = 1 << 16;
 
 /// How much is allocated at a time. Received data keep alive the allocation that they lie in.
-const ARENA: usize = 4 * MAX_RECEIVE;
+const ARENA: usize = 2 * MAX_RECEIVE;
 
 /// Receives and sends on one socket.
 pub(super) struct Batch {

@@ -168,8 +168,8 @@ impl UdpEndpoint {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_network_report(&error) => self.unreachable(self.remote, error),
-                Err(error) => return Err(error),
+                Err(error) if is_misuse(&error) => return Err(error),
+                Err(error) => self.unreachable(self.remote, error),
             }
         }
         self.unfinished = true;
@@ -236,9 +236,11 @@ impl UdpEndpoint {
         self.events.pop_front()
     }
 
-    /// How long to wait for readiness at most before the next [`UdpEndpoint::turn`]; `None` for ever.
+    /// How long to wait for readiness at most before the next [`UdpEndpoint::turn`]; `None` for ever. Zero while
+    /// something is left to be sent, received or told, so nothing is slept over whatever the order of calls.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        if self.unfinished {
+        let unsent = self.blocked.is_none() && self.endpoint.has_transmit();
+        if self.unfinished || unsent || !self.events.is_empty() || self.endpoint.has_event() {
             return Some(Duration::ZERO);
         }
         self.endpoint
@@ -323,14 +325,28 @@ fn enlarge_buffers(socket: &std::net::UdpSocket) {
     }
 }
 
-/// Errors of a receive call that speak about an earlier datagram, not about the socket (I8).
-fn is_network_report(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::NetworkDown
-    )
+/// Whether a receive call was wrong in itself. Every other error speaks about an earlier datagram: on a connected
+/// socket the system reports ICMP messages this way, and anybody can forge those (RFC 6347 §4.1.1.1, §4.2.8).
+fn is_misuse(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// I8, I10: fragmentation needed, protocol unreachable, parameter problem, prohibited, refused, no route.
+    #[test]
+    fn what_icmp_reports_does_not_end_the_endpoint() {
+        for (name, number) in [
+            ("EMSGSIZE", 90),
+            ("ENOPROTOOPT", 92),
+            ("EPROTO", 71),
+            ("EACCES", 13),
+            ("ECONNREFUSED", 111),
+            ("EHOSTUNREACH", 113),
+        ] {
+            assert!(!is_misuse(&io::Error::from_raw_os_error(number)), "{name}");
+        }
+    }
 }

@@ -164,8 +164,11 @@ impl ExpectClientHello {
         let groups = &self.config.parameters.groups;
         let group = match &hello.extensions.supported_groups {
             Some(offered) => groups.iter().find(|group| offered.contains(group)),
-            // RFC 8422 §4: a client that does not say takes any.
-            None => groups.first(),
+            // RFC 8422 §4: a client that does not say takes any; one that old most likely knows P-256.
+            None => groups
+                .iter()
+                .find(|&&group| group == NamedGroup::SECP256R1)
+                .or(groups.first()),
         };
         let group = *group.ok_or(PeerIncompatible::NoCommonGroup)?;
         let alpn = self.choose_alpn(hello.extensions.alpn.as_deref())?;

@@ -96,7 +96,7 @@ impl ExpectSignature {
                     ClientCertificateType::RSA_SIGN,
                 ],
                 signature_algorithms: supported_schemes().collect(),
-                authorities: verifier.authorities(),
+                authorities: bounded(verifier.authorities()),
             };
             let mut body = Vec::new();
             request.encode(&mut body);
@@ -128,6 +128,19 @@ impl ExpectSignature {
         })
     }
 }
+
+/// The names of authorities, if a message can hold them. They are only a hint, and none means any.
+fn bounded(authorities: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let length: usize = authorities.iter().map(|name| 2 + name.len()).sum();
+    if length <= MAX_AUTHORITIES_LEN {
+        authorities
+    } else {
+        Vec::new()
+    }
+}
+
+/// More would make a flight that hardly survives loss; the field itself ends at 65,535 bytes.
+const MAX_AUTHORITIES_LEN: usize = 1 << 13;
 
 /// The client was asked for a certificate.
 pub(crate) struct ExpectCertificate {

@@ -8,7 +8,7 @@ use crate::protocol::{ContentType, Epoch, HandshakeType, MessageSeq, ProtocolVer
 use crate::record::protection::Sealer;
 use crate::wire::codec::Writer as _;
 use crate::wire::handshake::{DATAGRAM_HEADER_LEN, FragmentHeader};
-use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
+use crate::wire::record_dtls::{HEADER_LEN, MAX_PLAINTEXT_LEN, RecordHeader};
 
 /// The messages that one side sends before it waits.
 #[derive(Default)]
@@ -148,7 +148,10 @@ impl Packer<'_> {
             .find(epoch)
             .and_then(|known| known.sealer.as_deref());
         let overhead = sealer.map_or(HEADER_LEN, Sealer::overhead);
-        self.mtu.saturating_sub(self.datagram.len() + overhead)
+        // RFC 5246 §6.2.1: whatever a datagram could hold, a record holds 2^14 bytes.
+        self.mtu
+            .saturating_sub(self.datagram.len() + overhead)
+            .min(MAX_PLAINTEXT_LEN)
     }
 
     /// Begins a new datagram unless `length` bytes of contents fit into this one.
@@ -241,6 +244,18 @@ mod tests {
                 sent.len(),
                 3000_usize.div_ceil(mtu - HEADER_LEN - DATAGRAM_HEADER_LEN)
             );
+        }
+    }
+
+    /// RFC 5246 §6.2.1: not even the largest datagram carries a record of more than 2^14 bytes.
+    #[test]
+    fn no_record_is_longer_than_the_protocol_allows() {
+        for datagram in datagrams(65_507, &[60_000]) {
+            let mut rest = datagram.as_slice();
+            while let Some(header) = RecordHeader::decode(rest) {
+                assert!(usize::from(header.length) <= MAX_PLAINTEXT_LEN);
+                rest = &rest[HEADER_LEN + usize::from(header.length)..];
+            }
         }
     }
 

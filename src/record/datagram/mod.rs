@@ -200,6 +200,16 @@ impl Datagram {
         !self.outgoing.is_empty()
     }
 
+    /// Whether there are keys to read anything.
+    pub(crate) fn has_read_keys(&self) -> bool {
+        self.read.any_protected()
+    }
+
+    /// Leaves repetition to the peer from now on.
+    pub(crate) fn stop_retransmitting(&mut self) {
+        self.timer = Timer::Idle;
+    }
+
     /// Whether there are keys to read `epoch`.
     pub(crate) fn can_read(&self, epoch: Epoch) -> bool {
         self.read.contains(epoch)
@@ -246,7 +256,9 @@ impl Datagram {
             return;
         };
         // A quarter of the shortest timeout that the peer can have: more often only duplicates ask.
-        if now.saturating_duration_since(retained.sent) >= self.policy.initial_timeout / 4 {
+        let due = now.saturating_duration_since(retained.sent) >= self.policy.initial_timeout / 4;
+        // I2: what was sealed but not yet taken is still on its way.
+        if due && self.outgoing.is_empty() {
             retained.sent = now;
             self.transmit(&retained.flight);
             self.stats.flights_retransmitted += 1;

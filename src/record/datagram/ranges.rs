@@ -4,6 +4,8 @@
 #[derive(Default, Debug)]
 pub(crate) struct Ranges {
     chunks: Vec<Chunk>,
+    /// The sum of the chunks' lengths.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -18,9 +20,18 @@ impl Chunk {
     }
 }
 
-/// A range repeats bytes that are here already, but with other values.
+/// Why a range was not added.
 #[derive(PartialEq, Eq, Debug)]
-pub(crate) struct Conflict;
+pub(crate) enum NotAdded {
+    /// It repeats bytes that are here already, but with other values.
+    Conflict,
+    /// It would leave more gaps than an honest order does.
+    TooManyGaps,
+}
+
+/// How many chunks a message may be in at a time: every second byte of a hello in the worst order, and few enough
+/// that looking through them costs nothing.
+const MAX_CHUNKS: usize = 256;
 
 /// What a chunk costs beside its bytes.
 const CHUNK_OVERHEAD: usize = size_of::<Chunk>();
@@ -28,10 +39,7 @@ const CHUNK_OVERHEAD: usize = size_of::<Chunk>();
 impl Ranges {
     /// How much memory the ranges take, in bytes.
     pub(crate) fn cost(&self) -> usize {
-        self.chunks
-            .iter()
-            .map(|chunk| chunk.bytes.len() + CHUNK_OVERHEAD)
-            .sum()
+        self.bytes + self.chunks.len() * CHUNK_OVERHEAD
     }
 
     /// The most that adding `length` bytes can cost.
@@ -60,8 +68,8 @@ impl Ranges {
     ///
     /// # Errors
     ///
-    /// [`Conflict`] if they differ; nothing is added then.
-    pub(crate) fn insert(&mut self, start: usize, data: &[u8]) -> Result<(), Conflict> {
+    /// [`NotAdded`]; everything is as it was.
+    pub(crate) fn insert(&mut self, start: usize, data: &[u8]) -> Result<(), NotAdded> {
         let end = start + data.len();
         // The first chunk that touches or follows the new range, and the first that lies wholly behind it.
         let first = self.chunks.partition_point(|chunk| chunk.end() < start);
@@ -70,9 +78,13 @@ impl Ranges {
             .iter()
             .any(|chunk| differs(chunk, start, data))
         {
-            return Err(Conflict);
+            return Err(NotAdded::Conflict);
         }
         let Some(head) = self.chunks.get(first).filter(|_| first < last) else {
+            if self.chunks.len() >= MAX_CHUNKS {
+                return Err(NotAdded::TooManyGaps);
+            }
+            self.bytes += data.len();
             self.chunks.insert(
                 first,
                 Chunk {
@@ -86,6 +98,7 @@ impl Ranges {
         if last - first == 1 && head.start <= start {
             let have = head.end();
             if let Some(head) = self.chunks.get_mut(first).filter(|_| have < end) {
+                self.bytes += end - have;
                 head.bytes.extend_from_slice(&data[have - start..]);
             }
             return Ok(());
@@ -94,7 +107,9 @@ impl Ranges {
         let merged_end = self.chunks[last - 1].end().max(end);
         let mut bytes = vec![0; merged_end - merged_start];
         bytes[start - merged_start..end - merged_start].copy_from_slice(data);
+        self.bytes += bytes.len();
         for chunk in self.chunks.drain(first..last) {
+            self.bytes -= chunk.bytes.len();
             let at = chunk.start - merged_start;
             bytes[at..at + chunk.bytes.len()].copy_from_slice(&chunk.bytes);
         }
@@ -135,6 +150,7 @@ mod tests {
                 prop_assert_eq!(ranges.insert(a, &message[a..b]), Ok(()));
             }
             let chunks = &ranges.chunks;
+            prop_assert_eq!(ranges.bytes, chunks.iter().map(|chunk| chunk.bytes.len()).sum::<usize>());
             prop_assert!(chunks.windows(2).all(|pair| pair[0].end() < pair[1].start));
             ranges.insert(0, &message).unwrap();
             prop_assert!(ranges.covers(message.len()));
@@ -147,11 +163,26 @@ mod tests {
     fn a_range_that_contradicts_an_earlier_one_adds_nothing() {
         let mut ranges = Ranges::default();
         ranges.insert(2, b"cd").unwrap();
-        assert_eq!(ranges.insert(0, b"abX"), Err(Conflict));
+        assert_eq!(ranges.insert(0, b"abX"), Err(NotAdded::Conflict));
         assert_eq!(ranges.insert(3, b"de"), Ok(()));
         assert_eq!(ranges.insert(0, b"ab"), Ok(()));
         assert!(ranges.covers(5));
         assert_eq!(ranges.into_bytes(), b"abcde");
+    }
+
+    /// C13: pieces with gaps between them cost time as well as memory, so there are only so many.
+    #[test]
+    fn gaps_without_end_are_refused() {
+        let mut ranges = Ranges::default();
+        for chunk in 0..MAX_CHUNKS {
+            assert_eq!(ranges.insert(2 * chunk, b"x"), Ok(()));
+        }
+        assert_eq!(
+            ranges.insert(2 * MAX_CHUNKS, b"x"),
+            Err(NotAdded::TooManyGaps)
+        );
+        assert_eq!(ranges.insert(1, b"x"), Ok(()));
+        assert_eq!(ranges.insert(2 * MAX_CHUNKS, b"x"), Ok(()));
     }
 
     #[test]

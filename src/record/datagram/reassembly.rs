@@ -1,6 +1,6 @@
 //! Putting handshake messages together again (RFC 6347 §4.2.2, §4.2.3).
 
-use super::ranges::Ranges;
+use super::ranges::{NotAdded, Ranges};
 use crate::protocol::{Epoch, HandshakeType, MessageSeq};
 use crate::record::Discard;
 use crate::wire::handshake::{FragmentHeader, InboundMessage};
@@ -97,18 +97,18 @@ impl Reassembly {
             ranges: Ranges::default(),
             disputed: false,
         });
-        if slot.ranges.insert(start, data).is_ok() {
-            return Ok(());
-        }
+        let why = match slot.ranges.insert(start, data) {
+            Ok(()) => return Ok(()),
+            Err(NotAdded::Conflict) => Discard::ConflictingFragment,
+            Err(NotAdded::TooManyGaps) => Discard::ReassemblyFull,
+        };
         slot.disputed = true;
         if data.len() < length {
-            return Err(Discard::ConflictingFragment);
+            return Err(why);
         }
         // A message that is here as a whole is worth more than pieces that contradict it.
         slot.ranges = Ranges::default();
-        slot.ranges
-            .insert(start, data)
-            .map_err(|_| Discard::ConflictingFragment)
+        slot.ranges.insert(start, data).map_err(|_| why)
     }
 
     /// Compares what a fragment announces with what its slot has. The first announcement stands (A1, A2), unless

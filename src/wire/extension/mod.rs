@@ -25,7 +25,6 @@ fn decode_block(
     while !block.is_empty() {
         let typ = ExtensionType(block.u16("extension type")?);
         let mut body = Reader::new(block.vec16("extension")?);
-        // 65,535 bytes hold at most 16,383 extensions; sorting would cost more than it saves below a few hundred.
         if seen.len() >= MAX_EXTENSIONS {
             return Err(InvalidMessage::IllegalValue("number of extensions"));
         }
