@@ -6,9 +6,10 @@
 //! ```
 
 use super::replay::ReplayWindow;
-use crate::protocol::{Epoch, RecordNumber};
+use crate::protocol::{ContentType, Epoch, ProtocolVersion, RecordNumber};
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::traffic::RecordProtection;
+use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
 
 /// One epoch that can be read.
 pub(super) struct ReadEpoch {
@@ -100,15 +101,56 @@ impl ReadEpochs {
 pub(super) struct WriteEpoch {
     pub(super) epoch: Epoch,
     /// `None` for plaintext.
-    pub(super) sealer: Option<Box<Sealer>>,
+    sealer: Option<Box<Sealer>>,
     next_sequence: u64,
     limit: u64,
 }
 
 impl WriteEpoch {
-    /// Takes the next record number; `None` when the sequence or the key is used up (RFC 6347 §4.1, RFC 9325 §4.4).
+    /// How many bytes a record is longer than its contents.
     #[inline]
-    pub(super) const fn next_number(&mut self) -> Option<RecordNumber> {
+    pub(super) fn overhead(&self) -> usize {
+        self.sealer.as_deref().map_or(HEADER_LEN, Sealer::overhead)
+    }
+
+    /// Whether records are protected.
+    #[inline]
+    pub(super) const fn is_protected(&self) -> bool {
+        self.sealer.is_some()
+    }
+
+    /// Appends one record to `out` with the next number; nothing when the sequence or the key is used up
+    /// (RFC 6347 §4.1, RFC 9325 §4.4).
+    #[inline]
+    pub(super) fn append(
+        &mut self,
+        content_type: ContentType,
+        version: ProtocolVersion,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let Some(number) = self.next_number() else {
+            return;
+        };
+        match &self.sealer {
+            Some(sealer) => sealer.seal_12(number, content_type, version, payload, out),
+            None => {
+                let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
+                let header = RecordHeader {
+                    content_type,
+                    version,
+                    number,
+                    length,
+                };
+                out.extend_from_slice(&header.encode());
+                out.extend_from_slice(payload);
+            }
+        }
+    }
+
+    /// Takes the next record number.
+    #[inline]
+    const fn next_number(&mut self) -> Option<RecordNumber> {
         if self.next_sequence >= self.limit {
             return None;
         }
@@ -158,9 +200,12 @@ impl WriteEpochs {
             .map_or(Epoch::PLAINTEXT, |known| known.epoch)
     }
 
-    /// How many bytes a record of the current epoch is longer than what it protects.
+    /// How many bytes a protected record of the current epoch is longer than its contents.
     pub(super) fn overhead(&self) -> Option<usize> {
-        self.epochs.last()?.sealer.as_deref().map(Sealer::overhead)
+        self.epochs
+            .last()
+            .filter(|known| known.is_protected())
+            .map(WriteEpoch::overhead)
     }
 
     /// The epoch, if it can still be written.

@@ -5,10 +5,9 @@
 use super::epochs::WriteEpochs;
 use super::outgoing::Outgoing;
 use crate::protocol::{ContentType, Epoch, HandshakeType, MessageSeq, ProtocolVersion};
-use crate::record::protection::Sealer;
 use crate::wire::codec::Writer as _;
 use crate::wire::handshake::{DATAGRAM_HEADER_LEN, FragmentHeader};
-use crate::wire::record_dtls::{HEADER_LEN, MAX_PLAINTEXT_LEN, RecordHeader};
+use crate::wire::record_dtls::{HEADER_LEN, MAX_PLAINTEXT_LEN};
 
 /// The messages that one side sends before it waits.
 #[derive(Default)]
@@ -143,11 +142,10 @@ impl Packer<'_> {
 
     /// How many bytes of contents a record of `epoch` can have in the datagram under construction.
     fn room(&mut self, epoch: Epoch) -> usize {
-        let sealer = self
+        let overhead = self
             .epochs
             .find(epoch)
-            .and_then(|known| known.sealer.as_deref());
-        let overhead = sealer.map_or(HEADER_LEN, Sealer::overhead);
+            .map_or(HEADER_LEN, |write| write.overhead());
         // RFC 5246 §6.2.1: whatever a datagram could hold, a record holds 2^14 bytes.
         self.mtu
             .saturating_sub(self.datagram.len() + overhead)
@@ -163,35 +161,10 @@ impl Packer<'_> {
 
     /// Seals one record into the datagram. An epoch that can no longer be written sends nothing.
     fn record(&mut self, epoch: Epoch, content_type: ContentType, payload: &[u8]) {
-        let Some(write) = self.epochs.find(epoch) else {
-            return;
-        };
-        let Some(number) = write.next_number() else {
-            return;
-        };
-        match &write.sealer {
-            Some(sealer) => {
-                sealer.seal_12(
-                    number,
-                    content_type,
-                    self.version,
-                    payload,
-                    &mut self.datagram,
-                );
-            }
-            None => {
-                let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
-                let header = RecordHeader {
-                    content_type,
-                    version: self.version,
-                    number,
-                    length,
-                };
-                self.datagram.put(&header.encode());
-                self.datagram.put(payload);
-            }
+        if let Some(write) = self.epochs.find(epoch) {
+            write.append(content_type, self.version, payload, &mut self.datagram);
+            self.sealed += 1;
         }
-        self.sealed += 1;
     }
 
     fn flush(&mut self) {
@@ -207,6 +180,7 @@ impl Packer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::record_dtls::RecordHeader;
 
     fn datagrams(mtu: usize, bodies: &[usize]) -> Vec<Vec<u8>> {
         let mut flight = Flight::default();

@@ -30,8 +30,8 @@ use crate::protocol::{
     ProtocolVersion, ReadSwitch, Side,
 };
 use crate::secrets::traffic::RecordProtection;
-use crate::wire::record_dtls::{HEADER_LEN, MAX_PLAINTEXT_LEN, RecordHeader};
-use crate::wire::{alert, codec::Writer as _};
+use crate::wire::alert;
+use crate::wire::record_dtls::MAX_PLAINTEXT_LEN;
 use bytes::BytesMut;
 use early::EarlyRecords;
 use epochs::{ReadEpochs, WriteEpochs};
@@ -326,33 +326,15 @@ impl Layer for Datagram {
     }
 
     fn send_alert(&mut self, alert: Alert) {
-        let version = self.version;
+        let payload = alert::encode(alert);
         let Some(write) = self.write.current() else {
             return;
         };
-        let Some(number) = write.next_number() else {
-            return;
-        };
-        let payload = alert::encode(alert);
-        let content_type = ContentType::ALERT;
-        match &write.sealer {
-            Some(sealer) => {
-                let out = self.outgoing.begin(sealer.overhead() + payload.len());
-                sealer.seal_12(number, content_type, version, &payload, out);
-            }
-            None => {
-                let header = RecordHeader {
-                    content_type,
-                    version,
-                    number,
-                    length: 2,
-                };
-                let out = self.outgoing.begin(HEADER_LEN + payload.len());
-                out.put(&header.encode());
-                out.put(&payload);
-            }
+        if write.remaining() > 0 {
+            let out = self.outgoing.begin(write.overhead() + payload.len());
+            write.append(ContentType::ALERT, self.version, &payload, out);
+            self.stats.records_sent += 1;
         }
-        self.stats.records_sent += 1;
     }
 
     fn install_write(&mut self, epoch: Epoch, protection: RecordProtection) {
@@ -436,14 +418,9 @@ impl Layer for Datagram {
 
     #[inline]
     fn send_data(&mut self, data: &[u8]) -> Result<(), SendError> {
-        let version = self.version;
-        let Some(write) = self.write.current() else {
-            return Err(SendError::NotConnected);
-        };
-        let Some(sealer) = &write.sealer else {
-            return Err(SendError::NotConnected);
-        };
-        let overhead = sealer.overhead();
+        let write = self.write.current().filter(|write| write.is_protected());
+        let write = write.ok_or(SendError::NotConnected)?;
+        let overhead = write.overhead();
         let max = self
             .policy
             .mtu
@@ -460,12 +437,8 @@ impl Layer for Datagram {
         if write.remaining() <= 1 {
             return Err(SendError::KeyExhausted);
         }
-        let number = write.next_number().ok_or(SendError::KeyExhausted)?;
-        let Some(sealer) = &write.sealer else {
-            return Err(SendError::NotConnected);
-        };
         let out = self.outgoing.begin(length);
-        sealer.seal_12(number, ContentType::APPLICATION_DATA, version, data, out);
+        write.append(ContentType::APPLICATION_DATA, self.version, data, out);
         self.stats.records_sent += 1;
         Ok(())
     }
