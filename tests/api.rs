@@ -5,7 +5,7 @@
 //! | I1, I12 | TLS over streams |
 //! | I7, I8, I9, I11 | real sockets: the tests of `net` |
 //! | I10 | no ICMP reaches the core; an MTU that is too small is refused when it is set, below |
-//! | I13 | `tests/records.rs` |
+//! | I13 | `tests/plaintext.rs` |
 
 mod stage;
 mod support;
@@ -463,4 +463,43 @@ fn an_endpoint_that_only_connects_answers_no_hello() {
     stage.deliver(&own);
     stage.complete();
     assert!(stage.exchange(100));
+}
+
+/// I14, RFC 6347 §4.2.8: a client dies in its handshake and starts again from the same port. The flight that the
+/// server repeats for the first attempt looks like an answer to the second, so it can spoil that one if it is under
+/// way in the one round trip between the second attempt's first hello and its proven one; never otherwise.
+#[test]
+fn a_client_that_starts_again_loses_an_attempt_only_to_a_flight_under_way() {
+    let configs = Ends::new().build();
+    for offset in (500..3500).step_by(5) {
+        let mut pair = configs.pair(1);
+        let half_open = |pair: &Pair| pair.server.half_open() == 1;
+        assert!(pair.run_until(Duration::from_secs(1), half_open));
+        pair.client = Endpoint::new(EndpointPolicy::default(), None, pair.now).unwrap();
+        pair.run_for(Duration::from_millis(offset));
+        let connect = |pair: &mut Pair| {
+            pair.connect(configs.client.clone(), server_name()).unwrap();
+            pair.run_until(Duration::from_secs(60), |pair| {
+                pair.is_connected() || pair.client.is_empty()
+            });
+            pair.is_connected()
+        };
+        if !connect(&mut pair) {
+            // The link takes 10 ms each way, and the server repeats its flight after 1 s and 3 s.
+            let repeated = [970..=1010, 2970..=3010];
+            assert!(
+                repeated.iter().any(|times| times.contains(&offset)),
+                "{offset}"
+            );
+            pair.run_for(Duration::from_millis(100));
+            assert!(stage::failure(&pair.client_events).is_some(), "{offset}");
+            assert!(
+                connect(&mut pair),
+                "{offset} {:?} {:?}",
+                pair.client_events,
+                pair.server_events
+            );
+        }
+        assert!(pair.exchange(10), "{offset}");
+    }
 }

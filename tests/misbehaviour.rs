@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | D6, D11–D15, D19 | version 1.3 |
 //! | D7 | raw public keys do not exist here |
+//! | D9, ServerKeyExchange | `tests/crypto_rows.rs` |
+//! | D10, D18 | `tests/hellos.rs` |
 //! | D16 | `tests/handshake.rs`: ALPN; a server here answers to every name |
 //! | D17 | heartbeat does not exist: its content type is among the unknown ones of `tests/records.rs` |
 
@@ -13,13 +15,12 @@ mod support;
 use sealgram::config::ClientAuthentication;
 use sealgram::sim::scripted::{ALERT, CHANGE_CIPHER_SPEC, Line, ScriptedPeer};
 use sealgram::{
-    AlertDescription, CertificateError, Discard, Error, Failure, InvalidMessage, NamedGroup,
-    PeerIncompatible, PeerMisbehaved, ProtocolVersion, SignatureScheme, WebPkiClientVerifier,
+    CertificateError, Discard, Error, InvalidMessage, PeerMisbehaved, SignatureScheme,
+    WebPkiClientVerifier,
 };
 use stage::{
-    ASKING_SERVER_FLIGHT, CLIENT_FLIGHT, EXTENDED_MASTER_SECRET, FATAL, FINALE,
-    PROVING_CLIENT_FLIGHT, RENEGOTIATION_INFO, SERVER_FLIGHT, Stage, our_client,
-    our_demanding_server, our_server, scripted_client, scripted_server,
+    ASKING_SERVER_FLIGHT, CLIENT_FLIGHT, FATAL, FINALE, PROVING_CLIENT_FLIGHT, SERVER_FLIGHT,
+    Stage, our_client, our_demanding_server, our_server, scripted_client,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -391,139 +392,6 @@ fn datagrams_of_a_flight_in_any_order_and_number_are_put_in_order() {
         }
         assert!(stage.is_complete(), "{first} {second}");
         assert!(stage.exchange(10));
-    }
-}
-
-/// The failure of our client opposite a server whose hello is altered by `alter`.
-fn failure_at_server_hello(alter: impl FnOnce(&mut ScriptedPeer)) -> Failure {
-    let mut stage = our_client();
-    alter(&mut stage.peer);
-    stage.play(&SERVER_FLIGHT);
-    stage.play(&FINALE);
-    assert!(!stage.is_complete());
-    stage.failure().expect("the attempt failed at once")
-}
-
-/// D10 (wolfSSL CVE-2024-5814), RFC 5246 §7.4.1.3: a server chooses among what was offered.
-#[test]
-fn a_server_that_chooses_what_was_not_offered_is_refused() {
-    type Alter = fn(&mut ScriptedPeer);
-    let cases: [(Alter, PeerMisbehaved, u8); 11] = [
-        // TLS_RSA_WITH_AES_128_CBC_SHA, TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8, TLS_NULL, the SCSV.
-        (
-            |peer| peer.choice.suite = 0x002f,
-            PeerMisbehaved::SelectedUnofferedCipherSuite,
-            47,
-        ),
-        (
-            |peer| peer.choice.suite = 0xc0ae,
-            PeerMisbehaved::SelectedUnofferedCipherSuite,
-            47,
-        ),
-        (
-            |peer| peer.choice.suite = 0x0000,
-            PeerMisbehaved::SelectedUnofferedCipherSuite,
-            47,
-        ),
-        (
-            |peer| peer.choice.suite = 0x00ff,
-            PeerMisbehaved::SelectedUnofferedCipherSuite,
-            47,
-        ),
-        (
-            |peer| peer.choice.version = 0xfeff,
-            PeerMisbehaved::SelectedUnofferedVersion(ProtocolVersion::DTLS10),
-            70,
-        ),
-        (
-            |peer| peer.choice.version = 0xfefc,
-            PeerMisbehaved::SelectedUnofferedVersion(ProtocolVersion::DTLS13),
-            70,
-        ),
-        (
-            |peer| peer.choice.compression = 1,
-            PeerMisbehaved::SelectedCompression,
-            47,
-        ),
-        // encrypt_then_mac and use_srtp were not offered; neither was ALPN.
-        (
-            |peer| peer.choice.extensions.push((22, vec![])),
-            PeerMisbehaved::UnsolicitedExtension(22),
-            110,
-        ),
-        (
-            |peer| peer.choice.extensions.push((14, vec![0, 2, 0, 1, 0])),
-            PeerMisbehaved::UnsolicitedExtension(14),
-            110,
-        ),
-        (
-            |peer| peer.choice.extensions.push((16, vec![0, 2, 1, b'x'])),
-            PeerMisbehaved::UnsolicitedExtension(16),
-            110,
-        ),
-        (
-            |peer| {
-                let formats = |(typ, body): &mut (u16, Vec<u8>)| {
-                    if *typ == 11 {
-                        *body = vec![1, 1];
-                    }
-                };
-                peer.choice.extensions.iter_mut().for_each(formats);
-            },
-            PeerMisbehaved::IllegalExtension(11),
-            47,
-        ),
-    ];
-    for (alter, expected, alert) in cases {
-        let failure = failure_at_server_hello(alter);
-        assert_eq!(failure.error, Error::PeerMisbehaved(expected));
-        let sent = failure.alert_sent.map(|alert| alert.description);
-        assert_eq!(sent, Some(AlertDescription(alert)), "{expected}");
-    }
-}
-
-/// D10: a group that the client did not offer, with a valid signature.
-#[test]
-fn a_server_that_chooses_another_group_is_refused() {
-    let ends = Ends::new();
-    let peer = scripted_server(&ends);
-    let client = ends.client.groups(&[NamedGroup::X25519]).unwrap();
-    let mut stage = Stage::client(Arc::new(client.build().unwrap()), peer);
-    stage.peer.group = NamedGroup::SECP256R1.0;
-    stage.play(&SERVER_FLIGHT);
-    let fact = PeerMisbehaved::SelectedUnofferedGroup(NamedGroup::SECP256R1);
-    assert_eq!(stage.error(), Some(Error::PeerMisbehaved(fact)));
-    assert_eq!(stage.peer.alerts_heard(), [(FATAL, 47)]);
-}
-
-/// RFC 5746 §3.4, RFC 7627 §5.2: a server that lacks one of the two is refused; so is one that claims a past.
-#[test]
-fn a_server_without_the_extensions_that_bind_a_session_is_refused() {
-    let failure = failure_at_server_hello(|peer| peer.choice.remove_extension(RENEGOTIATION_INFO));
-    let expected = PeerIncompatible::SecureRenegotiationRequired;
-    assert_eq!(failure.error, Error::PeerIncompatible(expected));
-    let failure =
-        failure_at_server_hello(|peer| peer.choice.remove_extension(EXTENDED_MASTER_SECRET));
-    let expected = PeerIncompatible::ExtendedMasterSecretRequired;
-    assert_eq!(failure.error, Error::PeerIncompatible(expected));
-    let failure = failure_at_server_hello(|peer| {
-        peer.choice.remove_extension(RENEGOTIATION_INFO);
-        peer.choice
-            .extensions
-            .push((RENEGOTIATION_INFO, vec![1, 7]));
-    });
-    let expected = PeerMisbehaved::NonEmptyRenegotiationInfo;
-    assert_eq!(failure.error, Error::PeerMisbehaved(expected));
-}
-
-/// D18, RFC 6347 §4.2.1: the version of a HelloVerifyRequest says nothing about that of the ServerHello.
-#[test]
-fn a_hello_verify_request_of_any_version_is_followed() {
-    for version in [0xfeff, 0xfefd] {
-        let mut stage = our_client();
-        stage.peer.verify_version = version;
-        stage.complete();
-        assert!(stage.exchange(10), "{version:#x}");
     }
 }
 

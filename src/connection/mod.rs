@@ -23,6 +23,7 @@ use crate::wire::handshake::InboundMessage;
 use data::ReceiveQueue;
 use phase::Phase;
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -469,5 +470,18 @@ impl<R: Records> Connection<R> {
             .master_secret
             .export(&established.randoms, label, context, out);
         Ok(())
+    }
+}
+
+/// Says what an association is, never what it knows.
+impl<R: Records> fmt::Debug for Connection<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("side", &self.side())
+            .field("peer", &self.peer)
+            .field("state", &self.state_name())
+            .field("epoch", &self.epoch())
+            .field("stats", self.stats())
+            .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,9 @@
     reason = "each test program uses a part of it"
 )]
 
+pub mod ends;
+pub mod mutator;
+
 use crate::support::{self, Ends, SERVER};
 use bytes::BytesMut;
 use sealgram::endpoint::EndpointPolicy;
@@ -199,13 +202,16 @@ impl Stage {
         self.now = end;
     }
 
-    /// The only association, if there is one.
+    /// The association with the peer's address, else any other.
     pub fn connection(&self) -> Option<&DtlsConnection> {
         self.endpoint.connection(self.id()?)
     }
 
     pub fn id(&self) -> Option<AssociationId> {
-        self.endpoint.associations().next()
+        let remote = |id| self.endpoint.connection(id).map(|end| end.path().remote());
+        let mut ids = self.endpoint.associations();
+        ids.find(|&id| remote(id) == Some(self.address))
+            .or_else(|| self.endpoint.associations().next())
     }
 
     /// Whether our end has told the application that the handshake is done.
