@@ -12,8 +12,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{self, EcdsaKeyPair, KeyPair as _};
 use sealgram::NamedGroup;
 use std::hint::black_box;
-use std::time::Duration;
-use support::Configs;
+use support::{Configs, median, time};
 
 /// The bare operations of one handshake, with ECDSA P-256 signatures.
 struct Floor {
@@ -60,19 +59,6 @@ impl Floor {
             public.verify(black_box(&MESSAGE), &self.signature).unwrap();
         }
     }
-}
-
-fn time(calls: u32, mut operation: impl FnMut()) -> Duration {
-    let start = support::clock();
-    for _ in 0..calls {
-        operation();
-    }
-    start.elapsed() / calls
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn ratio(name: &str, floor: &Floor, configs: &Configs) {

@@ -13,7 +13,7 @@ use ring::aead;
 use sealgram::{CipherSuite, DtlsConnection};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-use support::Configs;
+use support::{Configs, median, time};
 
 const SIZES: [usize; 3] = [64, 256, 1200];
 
@@ -126,20 +126,6 @@ impl Ends {
         self.receiver.poll_event();
         self.receiver.recv().unwrap().data.len()
     }
-}
-
-/// How long `operation` takes, per call, over `calls`.
-fn time(calls: u32, mut operation: impl FnMut()) -> Duration {
-    let start = support::clock();
-    for _ in 0..calls {
-        operation();
-    }
-    start.elapsed() / calls
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Prints how many times the floor a record through both connections takes.

@@ -8,13 +8,28 @@ mod tests;
 use bytes::BytesMut;
 use sealgram::config::ProvenHello;
 use sealgram::{CipherSuite, DtlsConnection, NamedGroup, Path};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tests::{Ends, server_name};
 
 /// The time, for measuring.
 #[allow(clippy::disallowed_methods, reason = "a bench measures")]
 pub fn clock() -> Instant {
     Instant::now()
+}
+
+/// How long `operation` takes, per call, over `calls`.
+pub fn time(calls: u32, mut operation: impl FnMut()) -> Duration {
+    let start = clock();
+    for _ in 0..calls {
+        operation();
+    }
+    start.elapsed() / calls
+}
+
+/// The middle value.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Configurations of both ends.
