@@ -14,6 +14,10 @@ pub enum ExtendedMasterSecret {
 }
 
 /// What a fatal alert is worth that comes before keys exist, when anybody on the path could have sent it.
+///
+/// Once this end has read keys an unprotected alert is never believed, whatever is set here. That includes a server's
+/// refusal of a client's certificate at version 1.2: see
+/// [`Connection::unauthenticated_alert`](crate::Connection::unauthenticated_alert).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum PlaintextAlerts {
     /// The attempt ends with `AlertReceived { authenticated: false }`: a refusal is seen at once, and so is a forgery.

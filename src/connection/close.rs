@@ -31,7 +31,9 @@ impl<R: Records> Connection<R> {
         self.read_closed.is_some() || matches!(self.phase, Phase::Closed)
     }
 
-    /// Whether the association is over: nothing is sent or taken any more. Queued data and alerts can be drained.
+    /// Whether the association is over: it has failed, was closed by this end, or was closed by the peer and that was
+    /// answered. No data can be sent any more. What is queued can be drained, and data that the peer's close_notify
+    /// has overtaken is still taken.
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed) || self.write_closed && self.read_closed.is_some()
     }

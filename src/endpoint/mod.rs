@@ -382,9 +382,7 @@ impl Endpoint {
             return;
         };
         let connection = &association.connection;
-        let over =
-            connection.is_closed() || connection.is_read_closed() && connection.is_write_closed();
-        if !over || connection.buffered() > 0 {
+        if !connection.is_closed() || connection.buffered() > 0 {
             return;
         }
         let failure = connection.failure().cloned();

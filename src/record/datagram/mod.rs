@@ -100,8 +100,8 @@ enum Progress {
 /// A final flight.
 ///
 /// RFC 6347 §4.2.4 wants it kept for at least twice the MSL. It is kept until the peer proves that it arrived, by
-/// data in the new epoch: at 30 % loss one peer in a thousand, which repeats its own flight once a minute by then,
-/// needs longer than four minutes, and would never come up after that. The few bytes cost no timer.
+/// data in the new epoch: at 30 % loss some two peers in ten thousand, which repeat their own flight once a minute by
+/// then, need longer than four minutes, and would never come up after that. The few bytes cost no timer.
 struct Retained {
     flight: Flight,
     /// The epoch of its Finished: data of the peer in it proves that the flight arrived.
