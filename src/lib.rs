@@ -92,7 +92,9 @@ pub mod sim;
 mod wire;
 
 pub use crate::config::{ClientConfig, ServerConfig};
-pub use crate::connection::{Connection, DtlsConnection, Event, HandshakeKind, Transmit};
+pub use crate::connection::{
+    Connection, DtlsConnection, Event, HandshakeKind, TlsConnection, Transmit,
+};
 pub use crate::crypto::random::{SecureRandom, SystemRandom};
 pub use crate::endpoint::{AssociationId, Endpoint, EndpointEvent};
 pub use crate::error::{
@@ -107,7 +109,7 @@ pub use crate::protocol::{
     Alert, AlertDescription, AlertLevel, CipherSuite, Ecn, Epoch, NamedGroup, Path,
     ProtocolVersion, Side, SignatureScheme,
 };
-pub use crate::record::{Datagram, Discard, Received, Records, Stats};
+pub use crate::record::{Datagram, Discard, Received, Records, Stats, Stream};
 pub use crate::secrets::key_log::{KeyLog, KeyLogFile};
 
 /// The types of certificates, names and times that the API takes.

@@ -12,7 +12,7 @@ pub use clock::{Clock, SystemClock};
 
 pub(crate) use parameters::Parameters;
 pub(crate) use policy::MIN_HANDSHAKE_MTU;
-pub use policy::{DatagramPolicy, ExtendedMasterSecret, PlaintextAlerts};
+pub use policy::{DatagramPolicy, ExtendedMasterSecret, PlaintextAlerts, StreamPolicy};
 pub(crate) use proven::FirstHello;
 pub use proven::ProvenHello;
 pub use server::{ClientAuthentication, ServerConfig, ServerConfigBuilder};

@@ -1,7 +1,7 @@
 //! What clients and servers configure alike.
 
 use super::clock::{Clock, SystemClock};
-use super::policy::{DatagramPolicy, ExtendedMasterSecret};
+use super::policy::{DatagramPolicy, ExtendedMasterSecret, StreamPolicy};
 use crate::crypto::kx::SUPPORTED_GROUPS;
 use crate::crypto::random::{SecureRandom, SystemRandom};
 use crate::crypto::suite::{self, SUITES, Suite};
@@ -21,6 +21,7 @@ pub(crate) struct Parameters {
     pub(crate) alpn: Vec<Vec<u8>>,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) datagram: DatagramPolicy,
+    pub(crate) stream: StreamPolicy,
     pub(crate) random: Arc<dyn SecureRandom>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) key_log: Option<Arc<dyn KeyLog>>,
@@ -34,6 +35,7 @@ impl Default for Parameters {
             alpn: Vec::new(),
             extended_master_secret: ExtendedMasterSecret::default(),
             datagram: DatagramPolicy::default(),
+            stream: StreamPolicy::default(),
             random: Arc::new(SystemRandom),
             clock: Arc::new(SystemClock),
             key_log: None,
@@ -143,6 +145,13 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn datagram(mut self, policy: $crate::config::DatagramPolicy) -> Self {
             self.parameters.datagram = policy;
+            self
+        }
+
+        /// Deadlines, sizes and queues over byte streams.
+        #[must_use]
+        pub fn stream(mut self, policy: $crate::config::StreamPolicy) -> Self {
+            self.parameters.stream = policy;
             self
         }
 

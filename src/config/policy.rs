@@ -171,6 +171,70 @@ impl DatagramPolicy {
     }
 }
 
+/// How a connection behaves over a byte stream.
+///
+/// Every field has a setter that checks its range.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StreamPolicy {
+    pub(crate) handshake_deadline: Option<Duration>,
+    pub(crate) receive_bytes: usize,
+    pub(crate) send_bytes: usize,
+    pub(crate) max_message: usize,
+}
+
+impl Default for StreamPolicy {
+    fn default() -> Self {
+        Self {
+            handshake_deadline: Some(Duration::from_secs(120)),
+            receive_bytes: 1 << 18,
+            send_bytes: 1 << 18,
+            max_message: 1 << 16,
+        }
+    }
+}
+
+impl StreamPolicy {
+    /// How long a whole handshake may take, 120 s by default; `None` for ever.
+    #[must_use]
+    pub fn handshake_deadline(mut self, deadline: Option<Duration>) -> Self {
+        self.handshake_deadline = deadline;
+        self
+    }
+
+    /// How many bytes of received records wait for `recv`: 32,768 to 2^30, 256 KiB by default. More stays with the
+    /// caller, so that the transport slows the peer down.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn receive_queue(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        self.receive_bytes = in_range("receive queue in bytes", bytes, 1 << 15, 1 << 30)?;
+        Ok(self)
+    }
+
+    /// How many bytes of sealed records wait for `poll_transmit`: 32,768 to 2^30, 256 KiB by default. Then `send`
+    /// takes less, or returns `SendError::Backlog`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn send_queue(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        self.send_bytes = in_range("send queue in bytes", bytes, 1 << 15, 1 << 30)?;
+        Ok(self)
+    }
+
+    /// The longest handshake message that is taken, in bytes: 4,096 to 2^20, 64 KiB by default. A certificate chain
+    /// must fit.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn max_message(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        self.max_message = in_range("longest message", bytes, 4096, 1 << 20)?;
+        Ok(self)
+    }
+}
+
 fn in_range(
     what: &'static str,
     value: usize,

@@ -2,12 +2,12 @@
 
 use super::phase::Phase;
 use super::{Connection, Event};
-use crate::error::SendError;
+use crate::error::{Error, PeerMisbehaved, SendError};
 use crate::protocol::Path;
 use crate::record::{Discard, Received, Records};
+use crate::wire::record_tls::{HEADER_LEN, MAX_FRAGMENT_LEN};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::time::Instant;
 
 /// Datagrams that wait for the application, bounded by number and by the memory they keep alive.
 #[derive(Default)]
@@ -15,6 +15,9 @@ pub(super) struct ReceiveQueue {
     queue: VecDeque<Received>,
     pinned: usize,
 }
+
+/// The most that one record of a stream pins.
+const MAX_RECORD_LEN: usize = HEADER_LEN + MAX_FRAGMENT_LEN;
 
 /// How many datagrams are held that came before the peer's Finished was verified. Nobody sees them before that.
 const MAX_BEFORE_FINISHED: usize = 8;
@@ -38,7 +41,7 @@ impl ReceiveQueue {
     }
 
     fn is_half_full(&self, max_datagrams: usize, max_bytes: usize) -> bool {
-        2 * self.queue.len() >= max_datagrams || 2 * self.pinned >= max_bytes
+        self.queue.len() >= max_datagrams.div_ceil(2) || 2 * self.pinned >= max_bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -61,21 +64,25 @@ impl ReceiveQueue {
 
 impl<R: Records> Connection<R> {
     #[inline]
-    pub(super) fn take_data(&mut self, mut received: Received) {
-        let policy = &self.role.parameters().datagram;
+    pub(super) fn take_data(&mut self, mut received: Received) -> Result<(), Error> {
+        let limits = self.records.limits();
         let finished = matches!(self.phase, Phase::Established(_));
         // RFC 9147 §5.10, RFC 5246 §7.2.1: data behind a close_notify is ignored, data that it overtook is not.
         if self.read_closed.is_some_and(|closed| {
             (received.epoch, received.sequence) > (closed.epoch, closed.sequence)
         }) {
             self.records.stats_mut().discard(Discard::AfterClose);
-            return;
+            return Ok(());
+        }
+        if !finished && R::RELIABLE {
+            // RFC 5246 §7.4.9: nothing overtakes Finished on a stream.
+            return Err(PeerMisbehaved::UnexpectedData.into());
         }
         self.warnings = 0;
         let max_datagrams = if finished {
-            policy.receive_datagrams
+            limits.receive_items
         } else {
-            MAX_BEFORE_FINISHED.min(policy.receive_datagrams)
+            MAX_BEFORE_FINISHED.min(limits.receive_items)
         };
         if !finished {
             // It may have to wait for long, and must not keep a caller's large buffer alive meanwhile.
@@ -85,24 +92,32 @@ impl<R: Records> Connection<R> {
         let was_empty = self.received.is_empty();
         if !self
             .received
-            .push(received, max_datagrams, policy.receive_bytes)
+            .push(received, max_datagrams, limits.receive_bytes)
         {
             self.records.stats_mut().discard(Discard::ReceiveQueueFull);
         } else if was_empty && finished {
             self.events.push_back(Event::Readable);
         }
+        Ok(())
+    }
+
+    /// Whether no more data is taken in before some was fetched.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        // One record more may come and must find room.
+        self.received.pinned() + MAX_RECORD_LEN > self.records.limits().receive_bytes
     }
 
     /// Whether data should be fetched before more is taken in.
     #[inline]
     pub(crate) fn is_half_full(&self) -> bool {
-        let policy = &self.role.parameters().datagram;
+        let limits = self.records.limits();
         self.received
-            .is_half_full(policy.receive_datagrams, policy.receive_bytes)
+            .is_half_full(limits.receive_items, limits.receive_bytes)
     }
 
-    /// The next received datagram. `data` is a slice of the buffer that was given to `handle_datagram` and keeps it
-    /// alive. Nothing is given out before the peer's Finished was verified (RFC 5246 §7.4.9).
+    /// The next received datagram, or piece of a stream. `data` is a slice of the buffer that was given to
+    /// `handle_datagram` or `handle_bytes` and keeps it alive. Nothing is given out before the peer's Finished was verified (RFC 5246 §7.4.9).
     #[inline]
     pub fn recv(&mut self) -> Option<Received> {
         if self.is_handshaking() {
@@ -121,16 +136,9 @@ impl<R: Records> Connection<R> {
         Some((received.data.len(), received.path))
     }
 
-    /// Sends `data` as one record, whole or not at all. It leaves with the next `poll_transmit`.
-    ///
-    /// An empty record is legal and reaches nobody: receivers discard it.
-    ///
-    /// # Errors
-    ///
-    /// None is fatal: `TooLarge` beyond `max_payload`, `NotConnected` before the handshake is done, `Backlog`
-    /// when the send queue is full, `KeyExhausted` at the limit of the keys, `Closed` behind `close`.
+    /// Seals data if the phase allows it; how many bytes were taken.
     #[inline]
-    pub fn send(&mut self, _now: Instant, data: &[u8]) -> Result<(), SendError> {
+    pub(super) fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError> {
         if self.write_closed {
             return Err(SendError::Closed);
         }

@@ -3,7 +3,7 @@
 use super::phase::Phase;
 use super::{DtlsConnection, Role};
 use crate::config::{ClientConfig, ProvenHello, ServerConfig};
-use crate::error::{ConfigError, Error};
+use crate::error::{ConfigError, Error, SendError};
 use crate::handshake::{Handshake, client, server};
 use crate::protocol::{Epoch, MessageSeq, Path, Side};
 use crate::record::{Datagram, Discard, Layer as _};
@@ -132,6 +132,19 @@ impl DtlsConnection {
             segment_size,
             path: self.records.path(),
         })
+    }
+
+    /// Sends `data` as one record, whole or not at all. It leaves with the next `poll_transmit`.
+    ///
+    /// An empty record is legal and reaches nobody: receivers discard it.
+    ///
+    /// # Errors
+    ///
+    /// None is fatal: `TooLarge` beyond `max_payload`, `NotConnected` before the handshake is done, `Backlog`
+    /// when the send queue is full, `KeyExhausted` at the limit of the keys, `Closed` behind `close`.
+    #[inline]
+    pub fn send(&mut self, _now: Instant, data: &[u8]) -> Result<(), SendError> {
+        self.send_data(data).map(|_| ())
     }
 
     /// The most data that `send` takes at once, in bytes; 0 before the handshake is done.

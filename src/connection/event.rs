@@ -15,6 +15,9 @@ pub enum Event {
     Readable,
     /// The peer sends no more data (RFC 5246 §7.2.1), and at version 1.2 takes none either.
     PeerClosed,
+    /// The stream has ended and the peer has not said that it sends no more data: what came may have been cut short by
+    /// anybody on the path (RFC 5246 §7.2.1). The connection is over.
+    Truncated,
 }
 
 /// How a handshake came to its keys.

@@ -6,6 +6,7 @@ mod data;
 mod datagram;
 mod event;
 mod phase;
+mod stream;
 
 pub use datagram::Transmit;
 pub use event::{Event, HandshakeKind};
@@ -18,7 +19,7 @@ use crate::protocol::{
     Alert, AlertDescription, CipherSuite, Epoch, HandshakeType, MessageSeq, NamedGroup,
     ProtocolVersion, RecordNumber, Side,
 };
-use crate::record::{Datagram, Discard, GaveUp, Inbound, Records, Stats};
+use crate::record::{Datagram, Discard, GaveUp, Inbound, Records, Stats, Stream};
 use crate::wire::handshake::InboundMessage;
 use data::ReceiveQueue;
 use phase::Phase;
@@ -30,6 +31,9 @@ use std::time::{Duration, Instant};
 
 /// An association over datagrams: DTLS.
 pub type DtlsConnection = Connection<Datagram>;
+
+/// A connection over a byte stream: TLS.
+pub type TlsConnection = Connection<Stream>;
 
 /// One association with one peer, without I/O: bytes and the time go in; bytes, events and a deadline come out.
 ///
@@ -98,9 +102,8 @@ impl<R: Records> Connection<R> {
         peer: Option<SocketAddr>,
         now: Instant,
     ) -> Self {
-        let deadline = role
-            .parameters()
-            .datagram
+        let deadline = records
+            .limits()
             .handshake_deadline
             .and_then(|limit| now.checked_add(limit));
         Self {
@@ -180,9 +183,11 @@ impl<R: Records> Connection<R> {
         if let Phase::Initial(_) = self.phase {
             self.perform(now)?;
         }
-        while let Some(inbound) = self.records.next_inbound(now)? {
+        while !(R::RELIABLE && self.is_full())
+            && let Some(inbound) = self.records.next_inbound(now)?
+        {
             match inbound {
-                Inbound::ApplicationData(data) => self.take_data(data),
+                Inbound::ApplicationData(data) => self.take_data(data)?,
                 Inbound::Handshake(message) => self.take_message(now, message)?,
                 Inbound::Alert { alert, number } => self.take_alert(alert, number)?,
             }
@@ -192,7 +197,13 @@ impl<R: Records> Connection<R> {
 
     #[cold]
     fn take_message(&mut self, now: Instant, message: InboundMessage) -> Result<(), Error> {
+        let hello_request = message.typ == HandshakeType::HELLO_REQUEST;
         match &mut self.phase {
+            // RFC 5246 §7.4.1.1: a client that negotiates already ignores it.
+            Phase::Initial(_) if hello_request && self.role.side() == Side::Client => {
+                self.records.stats_mut().discard(Discard::UnexpectedMessage);
+                Ok(())
+            }
             Phase::Initial(handshake) => {
                 let state = handshake.state_name();
                 let (epoch, seq, typ) = (message.epoch, message.seq, message.typ);
@@ -203,6 +214,14 @@ impl<R: Records> Connection<R> {
                 }
             }
             Phase::Established(_) => {
+                let wish = match self.role.side() {
+                    Side::Client => HandshakeType::HELLO_REQUEST,
+                    Side::Server => HandshakeType::CLIENT_HELLO,
+                };
+                if message.typ != wish {
+                    let got = message.typ.0;
+                    return Err(PeerMisbehaved::UnexpectedMessage { got }.into());
+                }
                 self.refuse_renegotiation(now);
                 Ok(())
             }
@@ -303,9 +322,8 @@ impl<R: Records> Connection<R> {
     fn take_alert(&mut self, alert: Alert, number: RecordNumber) -> Result<(), Error> {
         let authenticated = number.epoch != Epoch::PLAINTEXT;
         if !authenticated {
-            let believe =
-                self.role.parameters().datagram.plaintext_alerts == PlaintextAlerts::Believe;
-            if !believe || !alert.is_fatal() {
+            let believe = self.records.limits().plaintext_alerts == PlaintextAlerts::Believe;
+            if !believe || !alert.is_fatal() && !R::RELIABLE {
                 self.records.stats_mut().discard(Discard::PlaintextAlert);
                 return Ok(());
             }

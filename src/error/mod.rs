@@ -45,6 +45,8 @@ pub enum Error {
         /// A fatal alert that came meanwhile without protection, so it was not believed; it may be the reason.
         unauthenticated_alert: Option<Alert>,
     },
+    /// The stream ended in the middle of a handshake.
+    StreamEnded,
     /// Nothing came from the peer for the idle timeout.
     IdleTimeout,
     /// The keys may protect no more records (RFC 9325 §4.4) and cannot be replaced.
@@ -76,6 +78,7 @@ impl Error {
             Self::KeyExhausted | Self::Evicted | Self::IdleTimeout => A::CLOSE_NOTIFY,
             Self::AlertReceived { .. }
             | Self::TimedOut { .. }
+            | Self::StreamEnded
             | Self::TooManyForgeries
             | Self::InvalidConfiguration(_)
             | Self::Superseded => return None,
@@ -118,6 +121,9 @@ impl fmt::Display for Error {
                 retransmissions,
                 unauthenticated_alert,
             } => fmt_timed_out(f, *after, *retransmissions, *unauthenticated_alert),
+            Self::StreamEnded => f.write_str(
+                "the peer ended the stream in the middle of a handshake; its own log may say why",
+            ),
             Self::IdleTimeout => f.write_str("nothing came from the peer for the idle timeout"),
             Self::KeyExhausted => {
                 f.write_str("the keys have protected as many records as is safe; connect again")

@@ -70,6 +70,22 @@ pub enum PeerMisbehaved {
     MessageSequenceExhausted,
     /// The peer sent more warning alerts than can be meant honestly.
     TooManyWarnings,
+    /// A record of a stream does not authenticate: somebody alters it, or the two ends have different keys.
+    BadRecordMac,
+    /// A record of a stream is longer than RFC 5246 §6.2.1 allows.
+    RecordOverflow,
+    /// A record of a stream has another version than the connection, or is none of TLS at all.
+    WrongRecordVersion,
+    /// A record of a stream has a type that does not exist.
+    UnknownContentType,
+    /// Application data before there were keys for it, inside a handshake message, or before Finished.
+    UnexpectedData,
+    /// ChangeCipherSpec where no new keys were agreed, or with the wrong contents.
+    UnexpectedChangeCipherSpec,
+    /// An empty handshake record, or a flood of empty data records.
+    EmptyRecord,
+    /// A handshake message is longer than the policy allows.
+    MessageTooLong,
     /// A server extension that the negotiated version or suite forbids, or that is missing its companion.
     IllegalExtension(u16),
 }
@@ -78,7 +94,14 @@ impl PeerMisbehaved {
     pub(super) fn alert(self) -> AlertDescription {
         use AlertDescription as A;
         match self {
+            Self::BadRecordMac => A::BAD_RECORD_MAC,
+            Self::RecordOverflow => A::RECORD_OVERFLOW,
+            Self::WrongRecordVersion => A::PROTOCOL_VERSION,
             Self::UnexpectedMessage { .. }
+            | Self::UnknownContentType
+            | Self::UnexpectedData
+            | Self::UnexpectedChangeCipherSpec
+            | Self::EmptyRecord
             | Self::TooManyHelloVerifyRequests
             | Self::TooManyWarnings => A::UNEXPECTED_MESSAGE,
             Self::UnsolicitedExtension(_) => A::UNSUPPORTED_EXTENSION,
@@ -92,6 +115,7 @@ impl PeerMisbehaved {
             | Self::SignedWithUnofferedScheme(_)
             | Self::InvalidKeyShare
             | Self::MessageSequenceExhausted
+            | Self::MessageTooLong
             | Self::IllegalExtension(_) => A::ILLEGAL_PARAMETER,
         }
     }
@@ -140,6 +164,20 @@ impl fmt::Display for PeerMisbehaved {
                 f.write_str("its handshake began at a message_seq that is too high")
             }
             Self::TooManyWarnings => f.write_str("it floods warning alerts"),
+            Self::BadRecordMac => f.write_str("a record does not authenticate"),
+            Self::RecordOverflow => f.write_str("a record is too long"),
+            Self::WrongRecordVersion => {
+                f.write_str("a record has another version, or this is no TLS at all")
+            }
+            Self::UnknownContentType => f.write_str("a record has a type that does not exist"),
+            Self::UnexpectedData => f.write_str("application data came inside a handshake"),
+            Self::UnexpectedChangeCipherSpec => {
+                f.write_str("ChangeCipherSpec came where no new keys were agreed")
+            }
+            Self::EmptyRecord => f.write_str("it sends empty records"),
+            Self::MessageTooLong => {
+                f.write_str("a handshake message is longer than the policy allows")
+            }
             Self::IllegalExtension(number) => write!(f, "extension {number} is illegal here"),
         }
     }

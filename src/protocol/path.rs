@@ -1,7 +1,7 @@
 //! Where a datagram came from and where one goes to.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// The two ends of the way a datagram takes, and its ECN mark.
 ///
@@ -42,6 +42,10 @@ pub enum Ecn {
 }
 
 impl Path {
+    /// No path: `0.0.0.0:0`. What comes over a byte stream has it, because only the stream knows its ends.
+    pub const UNSPECIFIED: Self =
+        Self::new(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)));
+
     /// The path to `remote`, from whichever local address the system picks.
     ///
     /// The flow label of an IPv6 address is not kept: it belongs to a datagram, not to a way.

@@ -1,6 +1,6 @@
 //! Record layers: what turns handshake messages and data into what travels, and back.
 //!
-//! [`Datagram`] is DTLS. `Connection<R>` drives a layer through the crate-private half of [`Records`]; a layer
+//! [`Datagram`] is DTLS, [`Stream`] is TLS. `Connection<R>` drives a layer through the crate-private half of [`Records`]; a layer
 //! knows no handshake state. The handshake engine tells it, through the connection, which keys belong to which
 //! epoch, which messages form a flight and what ends it; everything else (fragments, order, retransmission,
 //! replay, sizes) stays below this seam.
@@ -8,11 +8,14 @@
 pub(crate) mod datagram;
 pub(crate) mod protection;
 mod stats;
+pub(crate) mod stream;
 
 pub use datagram::Datagram;
 pub use stats::{Discard, Stats};
+pub use stream::Stream;
 
-use crate::error::{Error, SendError};
+use crate::config::PlaintextAlerts;
+use crate::error::{Error, InvalidMessage, PeerMisbehaved, SendError};
 use crate::protocol::{
     Alert, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path, ProtocolVersion,
     ReadSwitch, RecordNumber,
@@ -20,9 +23,9 @@ use crate::protocol::{
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::handshake::InboundMessage;
 use bytes::Bytes;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// A record layer. Sealed: [`Datagram`] implements it.
+/// A record layer. Sealed: [`Datagram`] and [`Stream`] implement it.
 #[expect(
     private_bounds,
     reason = "sealed: the layer's half of the seam is not for users"
@@ -43,15 +46,15 @@ pub(crate) enum Inbound {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Received {
-    /// The data: a slice of the buffer that was given to `handle_datagram`, which it keeps alive.
+    /// The data: a slice of the buffer that was given to `handle_datagram` or `handle_bytes`, which it keeps alive.
     pub data: Bytes,
     /// The epoch whose keys protected it.
     pub epoch: Epoch,
-    /// The way it came.
+    /// The way it came; [`Path::UNSPECIFIED`] over a stream.
     pub path: Path,
     /// The place of its record within the epoch.
     pub(crate) sequence: u64,
-    /// How many bytes of the caller's buffer it pins: the datagram's length.
+    /// How many bytes of the caller's buffer it pins: the length of the datagram or of the record.
     pub(crate) pinned: usize,
 }
 
@@ -60,14 +63,57 @@ pub struct Received {
 pub(crate) enum Fault {
     /// A key has seen as many forgeries as it may (RFC 9325 §4.4).
     TooManyForgeries,
+    /// A record of a stream does not authenticate (RFC 5246 §6.2.3.3).
+    BadRecordMac,
+    /// A record of a stream is longer than it may be (RFC 5246 §6.2.1).
+    RecordOverflow,
+    /// A record of a stream has another version than the connection.
+    RecordVersion,
+    /// A record of a stream has a type that does not exist.
+    UnknownContentType,
+    /// Data in a stream without keys, or inside a handshake message.
+    UnexpectedData,
+    /// ChangeCipherSpec in a stream where no keys are armed for it.
+    UnexpectedChangeCipherSpec,
+    /// An empty handshake record, or a flood of empty data records.
+    EmptyRecord,
+    /// A record of alerts that is no alert.
+    MalformedAlert,
+    /// A handshake message in a stream is longer than the policy allows.
+    MessageTooLong,
 }
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
+        use PeerMisbehaved as P;
         match fault {
             Fault::TooManyForgeries => Self::TooManyForgeries,
+            Fault::BadRecordMac => P::BadRecordMac.into(),
+            Fault::RecordOverflow => P::RecordOverflow.into(),
+            Fault::RecordVersion => P::WrongRecordVersion.into(),
+            Fault::UnknownContentType => P::UnknownContentType.into(),
+            Fault::UnexpectedData => P::UnexpectedData.into(),
+            Fault::UnexpectedChangeCipherSpec => P::UnexpectedChangeCipherSpec.into(),
+            Fault::EmptyRecord => P::EmptyRecord.into(),
+            Fault::MalformedAlert => InvalidMessage::IllegalValue("alert").into(),
+            Fault::MessageTooLong => P::MessageTooLong.into(),
         }
     }
+}
+
+/// What a layer's policy limits above the layer.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// How many pieces of received data wait for the application.
+    pub(crate) receive_items: usize,
+    /// How many bytes of the caller's buffers they may pin together.
+    pub(crate) receive_bytes: usize,
+    /// How many bytes wait to be sent.
+    pub(crate) send_bytes: usize,
+    /// How long a handshake may take.
+    pub(crate) handshake_deadline: Option<Duration>,
+    /// What unprotected fatal alerts are worth.
+    pub(crate) plaintext_alerts: PlaintextAlerts,
 }
 
 /// The retransmission limit is reached.
@@ -78,6 +124,12 @@ pub(crate) trait Layer {
     /// What the handshake must know about this transport.
     const DIALECT: &'static Dialect;
 
+    /// Whether everything arrives, in order and once. Then a full receive queue stops the intake, and what has no
+    /// place is the peer's fault.
+    const RELIABLE: bool;
+
+    /// What the policy says to the connection.
+    fn limits(&self) -> Limits;
     /// From here on records have the form of this version.
     fn version_decided(&mut self, version: ProtocolVersion);
     /// Adds a message to the flight under construction.
@@ -104,8 +156,11 @@ pub(crate) trait Layer {
     fn next_inbound(&mut self, now: Instant) -> Result<Option<Inbound>, Fault>;
     /// The handshake did not take the message that was handed up last. Whether that ends the connection.
     fn refuse(&mut self, epoch: Epoch, seq: MessageSeq, why: Discard) -> bool;
-    /// Seals data; nothing is queued on error.
-    fn send_data(&mut self, data: &[u8]) -> Result<(), SendError>;
+    /// Seals data and says how many bytes of it: over datagrams all or none, over a stream as many as fit. Nothing is
+    /// queued on error.
+    fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError>;
+    /// The most data that goes into one record; 0 before keys exist.
+    fn max_payload(&self) -> usize;
     /// The next deadline of the layer.
     fn poll_timeout(&self) -> Option<Instant>;
     /// Does what is due at `now`.

@@ -1,16 +1,18 @@
 //! Sealing and opening records.
 //!
 //! ```text
-//!  header (13) ‖ explicit nonce (8, GCM only) ‖ ciphertext ‖ tag (16)          DTLS 1.2, RFC 5288 §3
+//!  header (13 or 5) ‖ explicit nonce (8, GCM only) ‖ ciphertext ‖ tag (16)     version 1.2, RFC 5288 §3
 //!  nonce, GCM:      fixed IV (4) ‖ explicit nonce (8)
-//!  nonce, ChaCha20: fixed IV (12) ⊕ (0⁴ ‖ epoch ‖ sequence)                    RFC 7905 §2
-//!  additional data: epoch ‖ sequence ‖ type ‖ version ‖ plaintext length      RFC 5246 §6.2.3.3, RFC 6347 §4.1.2.1
+//!  nonce, ChaCha20: fixed IV (12) ⊕ (0⁴ ‖ number)                              RFC 7905 §2
+//!  additional data: number ‖ type ‖ version ‖ plaintext length                RFC 5246 §6.2.3.3
+//!  number:          epoch ‖ sequence over datagrams (RFC 6347 §4.1.2.1), the sequence over a stream
 //! ```
 
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN, TAG_LEN};
 use crate::protocol::{ContentType, ProtocolVersion, RecordNumber};
 use crate::secrets::traffic::RecordProtection;
-use crate::wire::record_dtls::{HEADER_LEN, MAX_PLAINTEXT_LEN, RecordHeader};
+use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
+use crate::wire::{record_dtls, record_tls};
 use std::ops::Range;
 
 /// The record cannot be opened. Anybody can cause that.
@@ -51,15 +53,18 @@ impl Keys {
     }
 }
 
-/// The additional data of a DTLS 1.2 record.
+/// The length of the additional data of a 1.2 record, in bytes.
+const AAD_LEN: usize = 13;
+
+/// The additional data of a 1.2 record.
 #[inline]
 fn additional_data(
     number: [u8; 8],
     content_type: ContentType,
     version: ProtocolVersion,
     plaintext_len: u16,
-) -> [u8; HEADER_LEN] {
-    let mut aad = [0; HEADER_LEN];
+) -> [u8; AAD_LEN] {
+    let mut aad = [0; AAD_LEN];
     aad[..8].copy_from_slice(&number);
     aad[8] = content_type.0;
     aad[9..11].copy_from_slice(&version.to_bytes());
@@ -80,9 +85,9 @@ impl Sealer {
         }
     }
 
-    /// How many bytes a record is longer than what it protects, its header included.
-    pub(crate) const fn overhead(&self) -> usize {
-        HEADER_LEN + self.keys.algorithm.explicit_nonce_len_12() + TAG_LEN
+    /// How many bytes a fragment is longer than what it protects.
+    pub(crate) const fn expansion(&self) -> usize {
+        self.keys.algorithm.explicit_nonce_len_12() + TAG_LEN
     }
 
     /// How many records may be sealed.
@@ -90,7 +95,7 @@ impl Sealer {
         self.keys.algorithm.confidentiality_limit()
     }
 
-    /// Appends one record to `out`. `payload` is at most 2^14 bytes long; `number` was never used before.
+    /// Appends one datagram record to `out`. `payload` is at most 2^14 bytes long; `number` was never used before.
     #[inline]
     pub(crate) fn seal_12(
         &self,
@@ -100,20 +105,70 @@ impl Sealer {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) {
-        let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
-        debug_assert!(payload.len() <= MAX_PLAINTEXT_LEN);
-        let explicit = self.keys.algorithm.explicit_nonce_len_12();
-        let expansion = u16::try_from(explicit + TAG_LEN).unwrap_or(u16::MAX);
-        let header = RecordHeader {
+        let header = record_dtls::RecordHeader {
             content_type,
             version,
             number,
-            length: length + expansion,
+            length: self.fragment_len(payload),
         };
-        let number = number.to_bytes_12();
-        out.reserve(self.overhead() + payload.len());
-        out.extend_from_slice(&header.encode());
         // RFC 9325 §7.2.1: the explicit nonce is epoch ‖ sequence, so it cannot repeat under one key.
+        let number = number.to_bytes_12();
+        self.append(
+            &header.encode(),
+            number,
+            content_type,
+            version,
+            payload,
+            out,
+        );
+    }
+
+    /// Appends one stream record to `out`. `payload` is at most 2^14 bytes long; `sequence` was never used before.
+    #[inline]
+    pub(crate) fn seal_stream_12(
+        &self,
+        sequence: u64,
+        content_type: ContentType,
+        version: ProtocolVersion,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let header = record_tls::RecordHeader {
+            content_type,
+            version,
+            length: self.fragment_len(payload),
+        };
+        let number = sequence.to_be_bytes();
+        self.append(
+            &header.encode(),
+            number,
+            content_type,
+            version,
+            payload,
+            out,
+        );
+    }
+
+    #[inline]
+    fn fragment_len(&self, payload: &[u8]) -> u16 {
+        debug_assert!(payload.len() <= MAX_PLAINTEXT_LEN);
+        u16::try_from(payload.len() + self.expansion()).unwrap_or(u16::MAX)
+    }
+
+    #[inline]
+    fn append(
+        &self,
+        header: &[u8],
+        number: [u8; 8],
+        content_type: ContentType,
+        version: ProtocolVersion,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
+        let explicit = self.keys.algorithm.explicit_nonce_len_12();
+        out.reserve(header.len() + self.expansion() + payload.len());
+        out.extend_from_slice(header);
         out.extend_from_slice(&number[..explicit]);
         let start = out.len();
         out.extend_from_slice(payload);
@@ -144,7 +199,7 @@ impl Opener {
         self.keys.algorithm.integrity_limit()
     }
 
-    /// Opens `fragment`, what follows the header, in place; returns where in it the plaintext is.
+    /// Opens `fragment`, what follows the header of a datagram record, in place; returns where in it the plaintext is.
     ///
     /// # Errors
     ///
@@ -152,7 +207,35 @@ impl Opener {
     #[inline]
     pub(crate) fn open_12(
         &self,
-        header: &RecordHeader,
+        header: &record_dtls::RecordHeader,
+        fragment: &mut [u8],
+    ) -> Result<Range<usize>, NotOpened> {
+        let number = header.number.to_bytes_12();
+        self.open(number, header.content_type, header.version, fragment)
+    }
+
+    /// Opens `fragment`, what follows the header of the stream record `sequence`, as [`Opener::open_12`].
+    ///
+    /// # Errors
+    ///
+    /// [`NotOpened`]; the contents of `fragment` are then lost.
+    #[inline]
+    pub(crate) fn open_stream_12(
+        &self,
+        sequence: u64,
+        header: &record_tls::RecordHeader,
+        fragment: &mut [u8],
+    ) -> Result<Range<usize>, NotOpened> {
+        let number = sequence.to_be_bytes();
+        self.open(number, header.content_type, header.version, fragment)
+    }
+
+    #[inline]
+    fn open(
+        &self,
+        number: [u8; 8],
+        content_type: ContentType,
+        version: ProtocolVersion,
         fragment: &mut [u8],
     ) -> Result<Range<usize>, NotOpened> {
         let explicit = self.keys.algorithm.explicit_nonce_len_12();
@@ -162,12 +245,11 @@ impl Opener {
             .checked_sub(explicit + TAG_LEN)
             .ok_or(NotOpened::TooShort)?;
         let plaintext_len = u16::try_from(length).map_err(|_| NotOpened::TooShort)?;
-        let number = header.number.to_bytes_12();
         let (nonce, ciphertext) = fragment.split_at_mut(explicit);
         let nonce = self
             .keys
             .nonce(<[u8; 8]>::try_from(&*nonce).unwrap_or(number));
-        let aad = additional_data(number, header.content_type, header.version, plaintext_len);
+        let aad = additional_data(number, content_type, version, plaintext_len);
         self.keys
             .key
             .open(nonce, &aad, ciphertext)
@@ -181,6 +263,7 @@ mod tests {
     use super::*;
     use crate::protocol::Epoch;
     use crate::secrets::traffic::TrafficKeys;
+    use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
 
     fn pair(aead: AeadAlgorithm) -> (Sealer, Opener) {
         let iv = vec![3; aead.fixed_iv_len_12()];
@@ -209,7 +292,7 @@ mod tests {
                 b"data",
                 &mut wire,
             );
-            assert_eq!(wire.len(), sealer.overhead() + 4);
+            assert_eq!(wire.len(), HEADER_LEN + sealer.expansion() + 4);
             let header = RecordHeader::decode(&wire).unwrap();
             assert_eq!(usize::from(header.length), wire.len() - HEADER_LEN);
             let mut fragment = wire[HEADER_LEN..].to_vec();

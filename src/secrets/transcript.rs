@@ -3,7 +3,7 @@
 use crate::crypto::hash::{Digest, HashAlgorithm, HashContext};
 use crate::protocol::dialect::HeaderForm;
 use crate::protocol::{Dialect, HandshakeType, MessageSeq};
-use crate::wire::handshake::FragmentHeader;
+use crate::wire::handshake::{FragmentHeader, StreamHeader};
 
 /// Every handshake message so far, each with the header that its dialect hashes.
 ///
@@ -28,9 +28,10 @@ impl Transcript {
     /// Adds one whole message, sent or received.
     pub(crate) fn add(&mut self, typ: HandshakeType, seq: MessageSeq, body: &[u8]) {
         let mut header = Vec::with_capacity(16);
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
         match self.header {
+            HeaderForm::Stream => StreamHeader { typ, length }.encode(&mut header),
             HeaderForm::Datagram => {
-                let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
                 FragmentHeader::whole(typ, seq, length).encode(&mut header);
             }
         }
@@ -79,7 +80,15 @@ impl Transcript {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::dialect::DTLS;
+    use crate::protocol::dialect::{DTLS, TLS};
+
+    /// RFC 5246 §7.4.9: over a stream the header is type and length.
+    #[test]
+    fn a_stream_hashes_the_short_header() {
+        let mut transcript = Transcript::new(&TLS);
+        transcript.add(HandshakeType::CLIENT_HELLO, MessageSeq(1), b"ab");
+        assert_eq!(transcript.messages(), [1, 0, 0, 2, b'a', b'b']);
+    }
 
     #[test]
     fn messages_before_and_after_the_choice_of_hash_are_all_in_it() {

@@ -7,6 +7,8 @@
 mod link;
 mod pair;
 pub mod scripted;
+mod stream_pair;
 
 pub use link::{Conditions, Fate, Link};
 pub use pair::{Direction, Pair, Seen};
+pub use stream_pair::{StreamEnd, StreamPair};

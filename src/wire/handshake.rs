@@ -5,7 +5,7 @@
 //! |  type  |    length (24)     |  seq (16) |  fragment offset   |  fragment length   | fragment …
 //! +--------+--------------------+-----------+--------------------+--------------------+---
 //! ```
-//! DTLS, RFC 6347 §4.2.2.
+//! DTLS, RFC 6347 §4.2.2. Over a stream there are only type and length (RFC 5246 §7.4).
 
 use super::codec::{Reader, Writer};
 use crate::error::InvalidMessage;
@@ -13,6 +13,35 @@ use crate::protocol::{Epoch, HandshakeType, MessageSeq};
 
 /// The length of a DTLS handshake header, in bytes.
 pub(crate) const DATAGRAM_HEADER_LEN: usize = 12;
+
+/// The length of a TLS handshake header, in bytes.
+pub(crate) const STREAM_HEADER_LEN: usize = 4;
+
+/// The header of a message in a stream (RFC 5246 §7.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct StreamHeader {
+    /// The type of the message.
+    pub(crate) typ: HandshakeType,
+    /// The length of its body, in bytes; at most 2^24 − 1.
+    pub(crate) length: u32,
+}
+
+impl StreamHeader {
+    /// Decodes the header at the start of `bytes`; `None` if they are too short for one.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let &[typ, a, b, c] = bytes.first_chunk::<STREAM_HEADER_LEN>()?;
+        Some(Self {
+            typ: HandshakeType(typ),
+            length: u32::from_be_bytes([0, a, b, c]),
+        })
+    }
+
+    /// Appends the header.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u8(self.typ.0);
+        out.put_u24(self.length);
+    }
+}
 
 /// A whole handshake message from the peer, in order, with the epoch whose keys protected it.
 #[derive(Clone, PartialEq, Eq, Debug)]

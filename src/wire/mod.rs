@@ -12,5 +12,6 @@ pub(crate) mod hello_verify_request;
 pub(crate) mod key_exchange;
 pub(crate) mod message;
 pub(crate) mod record_dtls;
+pub(crate) mod record_tls;
 pub(crate) mod server_hello;
 pub(crate) mod signed;

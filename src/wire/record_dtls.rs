@@ -12,12 +12,6 @@ use crate::protocol::{ContentType, Epoch, ProtocolVersion, RecordNumber};
 /// The length of the header, in bytes.
 pub(crate) const HEADER_LEN: usize = 13;
 
-/// The most that a record may protect: 2^14 bytes (RFC 5246 §6.2.1).
-pub(crate) const MAX_PLAINTEXT_LEN: usize = 1 << 14;
-
-/// The most that a fragment may hold: the plaintext and 2,048 bytes of expansion (RFC 5246 §6.2.3).
-pub(crate) const MAX_FRAGMENT_LEN: usize = MAX_PLAINTEXT_LEN + 2048;
-
 /// A decoded record header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RecordHeader {

@@ -110,7 +110,7 @@ impl WriteEpoch {
     /// How many bytes a record is longer than its contents.
     #[inline]
     pub(super) fn overhead(&self) -> usize {
-        self.sealer.as_deref().map_or(HEADER_LEN, Sealer::overhead)
+        HEADER_LEN + self.sealer.as_deref().map_or(0, Sealer::expansion)
     }
 
     /// Whether records are protected.

@@ -7,7 +7,8 @@ use super::outgoing::Outgoing;
 use crate::protocol::{ContentType, Epoch, HandshakeType, MessageSeq, ProtocolVersion};
 use crate::wire::codec::Writer as _;
 use crate::wire::handshake::{DATAGRAM_HEADER_LEN, FragmentHeader};
-use crate::wire::record_dtls::{HEADER_LEN, MAX_PLAINTEXT_LEN};
+use crate::wire::record_dtls::HEADER_LEN;
+use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 
 /// The messages that one side sends before it waits.
 #[derive(Default)]

@@ -21,7 +21,7 @@ mod reassembly;
 mod replay;
 mod retransmit;
 
-use super::{Discard, Fault, GaveUp, Inbound, Layer, Records, Stats};
+use super::{Discard, Fault, GaveUp, Inbound, Layer, Limits, Records, Stats};
 use crate::config::DatagramPolicy;
 use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
@@ -31,7 +31,7 @@ use crate::protocol::{
 };
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::alert;
-use crate::wire::record_dtls::MAX_PLAINTEXT_LEN;
+use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use bytes::BytesMut;
 use early::EarlyRecords;
 use epochs::{ReadEpochs, WriteEpochs};
@@ -175,22 +175,13 @@ impl Datagram {
             .map(|taken| (taken.len, taken.segment_size))
     }
 
-    /// The most data that fits into one datagram; 0 before keys exist.
-    pub(crate) fn max_payload(&self) -> usize {
-        let overhead = self.write.overhead().unwrap_or(self.policy.mtu);
-        self.policy
-            .mtu
-            .saturating_sub(overhead)
-            .min(MAX_PLAINTEXT_LEN)
-    }
-
     /// Changes the largest datagram of this association.
     pub(crate) fn set_mtu(&mut self, mtu: usize) {
         self.policy.mtu = mtu;
         self.handshake_mtu = mtu;
     }
 
-    /// The largest datagram of this association.
+    /// The policy of this association.
     pub(crate) const fn policy(&self) -> &DatagramPolicy {
         &self.policy
     }
@@ -312,6 +303,18 @@ impl Records for Datagram {}
 
 impl Layer for Datagram {
     const DIALECT: &'static Dialect = &DTLS;
+    const RELIABLE: bool = false;
+
+    #[inline]
+    fn limits(&self) -> Limits {
+        Limits {
+            receive_items: self.policy.receive_datagrams,
+            receive_bytes: self.policy.receive_bytes,
+            send_bytes: self.policy.send_bytes,
+            handshake_deadline: self.policy.handshake_deadline,
+            plaintext_alerts: self.policy.plaintext_alerts,
+        }
+    }
 
     fn version_decided(&mut self, version: ProtocolVersion) {
         self.version = version;
@@ -417,7 +420,7 @@ impl Layer for Datagram {
     }
 
     #[inline]
-    fn send_data(&mut self, data: &[u8]) -> Result<(), SendError> {
+    fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError> {
         let write = self.write.current().filter(|write| write.is_protected());
         let write = write.ok_or(SendError::NotConnected)?;
         let overhead = write.overhead();
@@ -440,7 +443,15 @@ impl Layer for Datagram {
         let out = self.outgoing.begin(length);
         write.append(ContentType::APPLICATION_DATA, self.version, data, out);
         self.stats.records_sent += 1;
-        Ok(())
+        Ok(data.len())
+    }
+
+    fn max_payload(&self) -> usize {
+        let overhead = self.write.overhead().unwrap_or(self.policy.mtu);
+        self.policy
+            .mtu
+            .saturating_sub(overhead)
+            .min(MAX_PLAINTEXT_LEN)
     }
 
     #[inline]

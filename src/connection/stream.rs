@@ -1,0 +1,130 @@
+//! The inputs and outputs of a connection over a byte stream.
+
+use super::phase::Phase;
+use super::{Event, Role, TlsConnection};
+use crate::config::{ClientConfig, ServerConfig};
+use crate::error::{Error, SendError};
+use crate::handshake::{Handshake, client, server};
+use crate::protocol::{Epoch, MessageSeq, Side};
+use crate::record::{Layer as _, Stream};
+use bytes::BytesMut;
+use pki_types::ServerName;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl TlsConnection {
+    /// Starts a connection with a server that must prove to be `server`. The ClientHello waits in `poll_transmit`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RandomFailed`]; there is no connection then.
+    pub fn connect(
+        config: Arc<ClientConfig>,
+        server: ServerName<'static>,
+        now: Instant,
+    ) -> Result<Self, Error> {
+        let settings = client::Settings {
+            config: config.clone(),
+            server_name: server,
+            current: Epoch::PLAINTEXT,
+        };
+        let handshake = Handshake::client(Stream::DIALECT, settings)?;
+        let records = Stream::new(Side::Client, &config.parameters.stream);
+        let mut connection = Self::new(records, Role::Client(config), handshake, None, now);
+        connection.pump(now)?;
+        Ok(connection)
+    }
+
+    /// Waits for a client at the other end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// None today; a configuration that cannot serve anybody is found when it is built.
+    pub fn accept(config: Arc<ServerConfig>, now: Instant) -> Result<Self, Error> {
+        let settings = server::Settings {
+            config: config.clone(),
+            current: Epoch::PLAINTEXT,
+        };
+        let handshake = Handshake::server(Stream::DIALECT, settings, MessageSeq::FIRST)?;
+        let records = Stream::new(Side::Server, &config.parameters.stream);
+        Ok(Self::new(
+            records,
+            Role::Server(config),
+            handshake,
+            None,
+            now,
+        ))
+    }
+
+    /// Says where the peer is, for errors and logs.
+    pub fn set_peer(&mut self, remote: SocketAddr) {
+        self.peer = Some(remote);
+    }
+
+    /// Takes whole records out of `bytes`; received data are slices of its buffer.
+    ///
+    /// What is left in `bytes` is an incomplete record, or whole ones for which the receive queue has no room: append
+    /// what the transport delivers next, fetch data with `recv`, and call again.
+    ///
+    /// # Errors
+    ///
+    /// Fatal, and given once: a fault of the peer, a fatal alert, a failed verification.
+    pub fn handle_bytes(&mut self, now: Instant, bytes: &mut BytesMut) -> Result<(), Error> {
+        if let Phase::Closed = self.phase {
+            bytes.clear();
+            return Ok(());
+        }
+        self.records.receive(bytes);
+        let outcome = self.pump(now);
+        *bytes = self.records.take_input();
+        outcome
+    }
+
+    /// Takes note that the transport delivers no more bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StreamEnded`], fatal, in the middle of the first handshake. Later an end without the peer's close_notify
+    /// is [`Event::Truncated`], and the connection is over.
+    pub fn handle_eof(&mut self, _now: Instant) -> Result<(), Error> {
+        match self.phase {
+            Phase::Closed => Ok(()),
+            Phase::Initial(_) => Err(self.fail(Error::StreamEnded)),
+            _ if self.read_closed.is_some() => Ok(()),
+            _ => {
+                self.events.push_back(Event::Truncated);
+                self.over();
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends everything that waits to `out`, which is swapped with it if it is empty, and says how many bytes that
+    /// were; `None` if nothing waits.
+    pub fn poll_transmit(&mut self, _now: Instant, out: &mut Vec<u8>) -> Option<usize> {
+        self.records.poll_transmit(out)
+    }
+
+    /// Seals as much of `data` as the send queue has room for and says how many bytes that are; at least one, unless
+    /// `data` is empty.
+    ///
+    /// # Errors
+    ///
+    /// None is fatal: `NotConnected` before the handshake is done, `Backlog` when the send queue is full,
+    /// `KeyExhausted` at the limit of the keys, `Closed` behind `close`.
+    pub fn send(&mut self, _now: Instant, data: &[u8]) -> Result<usize, SendError> {
+        self.send_data(data)
+    }
+
+    /// Whether `poll_transmit` has something to hand out.
+    pub fn has_transmit(&self) -> bool {
+        self.records.has_transmit()
+    }
+
+    /// How many bytes are held on behalf of the peer: part of a handshake message, data that waits for `recv` (by the
+    /// memory it keeps alive) and sealed records that wait for `poll_transmit`.
+    pub fn buffered(&self) -> usize {
+        self.records.buffered() + self.received.pinned()
+    }
+}

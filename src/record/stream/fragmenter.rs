@@ -1,0 +1,43 @@
+//! Handshake messages into records: as many in one as fit (RFC 5246 §6.2.1).
+
+use super::WriteState;
+use crate::protocol::{ContentType, HandshakeType, ProtocolVersion};
+use crate::wire::codec::Writer as _;
+use crate::wire::handshake::StreamHeader;
+use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
+
+/// Messages of one epoch that were not cut into records yet.
+#[derive(Default)]
+pub(super) struct Fragmenter {
+    pending: Vec<u8>,
+}
+
+impl Fragmenter {
+    /// Adds a message.
+    pub(super) fn push(&mut self, typ: HandshakeType, body: &[u8]) {
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        StreamHeader { typ, length }.encode(&mut self.pending);
+        self.pending.put(body);
+    }
+
+    /// Seals what waits. Returns how many records that took.
+    pub(super) fn flush(
+        &mut self,
+        write: &mut WriteState,
+        version: ProtocolVersion,
+        out: &mut Vec<u8>,
+    ) -> u64 {
+        let mut sealed = 0;
+        for piece in self.pending.chunks(MAX_PLAINTEXT_LEN) {
+            write.append(ContentType::HANDSHAKE, version, piece, out);
+            sealed += 1;
+        }
+        self.pending.clear();
+        sealed
+    }
+
+    /// Gives back the allocation of an empty buffer.
+    pub(super) fn release(&mut self) {
+        self.pending.shrink_to_fit();
+    }
+}

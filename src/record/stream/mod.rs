@@ -1,0 +1,350 @@
+//! TLS records (RFC 5246 §6.2) over a byte stream that loses and reorders nothing.
+//!
+//! ```text
+//!   handle_bytes ─► records ─► open ─┬─► data ─────────────────► Inbound
+//!                                    ├─► alert ────────────────► Inbound
+//!                                    ├─► ChangeCipherSpec: armed keys become the ones to read with
+//!                                    └─► deframer ─► messages ─► Inbound
+//!
+//!   SendMessage … EndFlight ─► fragmenter ─► outgoing ─► poll_transmit
+//! ```
+//!
+//! What a datagram layer counts and drops is fatal here: on a stream every record is the next one of the peer, so a
+//! bad one means that the peer, or somebody between, is at fault.
+
+mod deframer;
+mod fragmenter;
+mod inbound;
+
+use super::{Discard, Fault, GaveUp, Inbound, Layer, Limits, Records, Stats};
+use crate::config::{PlaintextAlerts, StreamPolicy};
+use crate::error::SendError;
+use crate::protocol::dialect::TLS;
+use crate::protocol::{
+    Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq,
+    ProtocolVersion, ReadSwitch, Side,
+};
+use crate::record::protection::{Opener, Sealer};
+use crate::secrets::traffic::RecordProtection;
+use crate::wire::alert;
+use crate::wire::record_tls::{HEADER_LEN, MAX_PLAINTEXT_LEN, RecordHeader};
+use bytes::BytesMut;
+use deframer::Deframer;
+use fragmenter::Fragmenter;
+use std::time::Instant;
+
+/// The stream record layer of one connection.
+pub struct Stream {
+    policy: StreamPolicy,
+    /// The version in the header of outgoing records.
+    version: ProtocolVersion,
+    /// The version in the header of every incoming record, once it is decided.
+    decided: Option<ProtocolVersion>,
+    read: ReadState,
+    /// The keys that the peer's next ChangeCipherSpec switches to.
+    armed: Option<Box<ReadState>>,
+    write: WriteState,
+    /// What was handed in and not looked at yet.
+    input: BytesMut,
+    deframer: Deframer,
+    fragmenter: Fragmenter,
+    /// Sealed records that wait for the caller.
+    outgoing: Vec<u8>,
+    /// Empty data records in a row.
+    empty_records: u8,
+    stats: Box<Stats>,
+}
+
+/// What the peer's records are read with.
+struct ReadState {
+    epoch: Epoch,
+    /// `None` for plaintext.
+    opener: Option<Box<Opener>>,
+    /// The number of the next record; implicit on a stream (RFC 5246 §6.1).
+    sequence: u64,
+}
+
+/// What records are written with.
+struct WriteState {
+    epoch: Epoch,
+    /// `None` for plaintext.
+    sealer: Option<Box<Sealer>>,
+    sequence: u64,
+    limit: u64,
+}
+
+impl WriteState {
+    /// How many bytes a record is longer than its contents.
+    fn overhead(&self) -> usize {
+        HEADER_LEN + self.sealer.as_deref().map_or(0, Sealer::expansion)
+    }
+
+    /// How many more records can be written.
+    const fn remaining(&self) -> u64 {
+        self.limit - self.sequence
+    }
+
+    /// Appends one record to `out`; nothing when the key is used up (RFC 9325 §4.4).
+    fn append(
+        &mut self,
+        content_type: ContentType,
+        version: ProtocolVersion,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        if self.remaining() == 0 {
+            return;
+        }
+        match &self.sealer {
+            Some(sealer) => {
+                sealer.seal_stream_12(self.sequence, content_type, version, payload, out);
+            }
+            None => {
+                let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
+                let header = RecordHeader {
+                    content_type,
+                    version,
+                    length,
+                };
+                out.extend_from_slice(&header.encode());
+                out.extend_from_slice(payload);
+            }
+        }
+        self.sequence += 1;
+    }
+}
+
+impl Stream {
+    /// A layer at the beginning of a connection.
+    pub(crate) fn new(side: Side, policy: &StreamPolicy) -> Self {
+        Self {
+            deframer: Deframer::new(policy.max_message),
+            policy: policy.clone(),
+            // RFC 5246 §E.1: old servers want the first ClientHello in a record of version 1.0.
+            version: match side {
+                Side::Client => ProtocolVersion::TLS10,
+                Side::Server => ProtocolVersion::TLS12,
+            },
+            decided: None,
+            read: ReadState {
+                epoch: Epoch::PLAINTEXT,
+                opener: None,
+                sequence: 0,
+            },
+            armed: None,
+            write: WriteState {
+                epoch: Epoch::PLAINTEXT,
+                sealer: None,
+                sequence: 0,
+                limit: u64::MAX,
+            },
+            input: BytesMut::new(),
+            fragmenter: Fragmenter::default(),
+            outgoing: Vec::new(),
+            empty_records: 0,
+            stats: Box::default(),
+        }
+    }
+
+    /// Takes what `bytes` holds; [`Stream::take_input`] gives back what is left of it.
+    pub(crate) fn receive(&mut self, bytes: &mut BytesMut) {
+        self.input = std::mem::take(bytes);
+    }
+
+    /// What was not looked at: an incomplete record, or everything behind a full receive queue.
+    pub(crate) fn take_input(&mut self) -> BytesMut {
+        std::mem::take(&mut self.input)
+    }
+
+    /// Appends everything that waits to `out`; an empty `out` is swapped for it. How many bytes that were.
+    pub(crate) fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<usize> {
+        let length = self.outgoing.len();
+        if length == 0 {
+            return None;
+        }
+        if out.is_empty() {
+            std::mem::swap(out, &mut self.outgoing);
+        } else {
+            out.append(&mut self.outgoing);
+        }
+        Some(length)
+    }
+
+    /// Whether sealed records wait.
+    pub(crate) const fn has_transmit(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// How many bytes are held for the peer or on its behalf, beside the connection itself.
+    pub(crate) fn buffered(&self) -> usize {
+        self.outgoing.len() + self.deframer.cost()
+    }
+
+    fn flush(&mut self) {
+        self.stats.records_sent +=
+            self.fragmenter
+                .flush(&mut self.write, self.version, &mut self.outgoing);
+    }
+}
+
+impl Records for Stream {}
+
+impl Layer for Stream {
+    const DIALECT: &'static Dialect = &TLS;
+    const RELIABLE: bool = true;
+
+    fn limits(&self) -> Limits {
+        Limits {
+            receive_items: usize::MAX,
+            receive_bytes: self.policy.receive_bytes,
+            send_bytes: self.policy.send_bytes,
+            handshake_deadline: self.policy.handshake_deadline,
+            plaintext_alerts: PlaintextAlerts::Believe,
+        }
+    }
+
+    fn version_decided(&mut self, version: ProtocolVersion) {
+        self.version = version;
+        self.decided = Some(version);
+    }
+
+    fn send_message(&mut self, epoch: Epoch, _: MessageSeq, typ: HandshakeType, body: Vec<u8>) {
+        debug_assert_eq!(epoch, self.write.epoch);
+        self.fragmenter.push(typ, &body);
+    }
+
+    fn send_change_cipher_spec(&mut self, epoch: Epoch) {
+        debug_assert_eq!(epoch, self.write.epoch);
+        self.flush();
+        self.write.append(
+            ContentType::CHANGE_CIPHER_SPEC,
+            self.version,
+            &[1],
+            &mut self.outgoing,
+        );
+        self.stats.records_sent += 1;
+    }
+
+    fn send_alert(&mut self, alert: Alert) {
+        self.flush();
+        let payload = alert::encode(alert);
+        self.write.append(
+            ContentType::ALERT,
+            self.version,
+            &payload,
+            &mut self.outgoing,
+        );
+        self.stats.records_sent += 1;
+    }
+
+    fn install_write(&mut self, epoch: Epoch, protection: RecordProtection) {
+        let sealer = Sealer::new(&protection);
+        self.write = WriteState {
+            epoch,
+            limit: sealer.limit(),
+            sealer: Some(Box::new(sealer)),
+            sequence: 0,
+        };
+    }
+
+    fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {
+        let state = ReadState {
+            epoch,
+            opener: Some(Box::new(Opener::new(&protection))),
+            sequence: 0,
+        };
+        match when {
+            ReadSwitch::OnChangeCipherSpec => self.armed = Some(Box::new(state)),
+        }
+    }
+
+    /// Nothing arrives late on a stream: the ChangeCipherSpec has dropped the old keys.
+    fn retire_read(&mut self, _: Instant, _: Epoch) {}
+
+    fn end_flight(&mut self, _: Instant, id: FlightId, end: FlightEnd) {
+        tracing::trace!(?id, ?end, "flight");
+        self.flush();
+        self.version = ProtocolVersion::TLS12;
+    }
+
+    fn established(&mut self, _: Instant, _: Epoch) {
+        self.deframer.release();
+        self.fragmenter.release();
+    }
+
+    #[inline]
+    fn next_inbound(&mut self, _: Instant) -> Result<Option<Inbound>, Fault> {
+        inbound::next(self)
+    }
+
+    fn refuse(&mut self, _: Epoch, _: MessageSeq, _: Discard) -> bool {
+        true
+    }
+
+    fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError> {
+        if self.write.sealer.is_none() {
+            return Err(SendError::NotConnected);
+        }
+        let mut taken = 0;
+        for piece in data.chunks(MAX_PLAINTEXT_LEN) {
+            let room = self.policy.send_bytes.saturating_sub(self.outgoing.len());
+            let piece = &piece[..piece.len().min(room.saturating_sub(self.write.overhead()))];
+            // The last record of a key is kept for the alert that ends the connection.
+            let exhausted = self.write.remaining() <= 1;
+            if piece.is_empty() || exhausted {
+                if taken > 0 {
+                    break;
+                }
+                return Err(if exhausted {
+                    SendError::KeyExhausted
+                } else {
+                    SendError::Backlog
+                });
+            }
+            self.write.append(
+                ContentType::APPLICATION_DATA,
+                self.version,
+                piece,
+                &mut self.outgoing,
+            );
+            self.stats.records_sent += 1;
+            taken += piece.len();
+        }
+        Ok(taken)
+    }
+
+    fn max_payload(&self) -> usize {
+        MAX_PLAINTEXT_LEN
+    }
+
+    /// A stream repeats nothing and forgets nothing late.
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    fn handle_timeout(&mut self, _: Instant) -> Result<(), GaveUp> {
+        Ok(())
+    }
+
+    fn shut_down(&mut self) {
+        self.input = BytesMut::new();
+        self.armed = None;
+        self.deframer.release();
+    }
+
+    fn retransmissions(&self) -> u32 {
+        0
+    }
+
+    fn disbelieved_alert(&self) -> Option<Alert> {
+        None
+    }
+
+    fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn stats_mut(&mut self) -> &mut Stats {
+        &mut self.stats
+    }
+}

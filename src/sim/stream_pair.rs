@@ -1,0 +1,137 @@
+//! A client and a server over a stream in each direction.
+
+use crate::config::{ClientConfig, ServerConfig};
+use crate::connection::{Event, TlsConnection};
+use crate::error::Error;
+use bytes::BytesMut;
+use pki_types::ServerName;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One end of a [`StreamPair`].
+#[derive(Debug)]
+pub struct StreamEnd {
+    /// The connection.
+    pub connection: TlsConnection,
+    /// What it told.
+    pub events: Vec<Event>,
+    /// The data that it received.
+    pub received: Vec<u8>,
+    /// The error that ended it.
+    pub error: Option<Error>,
+    /// What arrived and was not taken yet.
+    pub input: BytesMut,
+}
+
+impl StreamEnd {
+    fn new(connection: TlsConnection) -> Self {
+        Self {
+            connection,
+            events: Vec::new(),
+            received: Vec::new(),
+            error: None,
+            input: BytesMut::new(),
+        }
+    }
+
+    /// Gives the end bytes of its peer.
+    pub fn deliver(&mut self, now: Instant, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+        if let Err(error) = self.connection.handle_bytes(now, &mut self.input) {
+            self.error = Some(error);
+        }
+        self.collect();
+    }
+
+    /// Takes everything that the end has to send.
+    pub fn transmit(&mut self, now: Instant) -> Vec<u8> {
+        let mut out = Vec::new();
+        while self.connection.poll_transmit(now, &mut out).is_some() {}
+        self.collect();
+        out
+    }
+
+    fn collect(&mut self) {
+        self.events
+            .extend(std::iter::from_fn(|| self.connection.poll_event()));
+        while let Some(received) = self.connection.recv() {
+            self.received.extend_from_slice(&received.data);
+        }
+    }
+}
+
+/// Two connections whose bytes arrive at once, in pieces of a size of the test's choice.
+#[derive(Debug)]
+pub struct StreamPair {
+    /// The end that connects.
+    pub client: StreamEnd,
+    /// The end that accepts.
+    pub server: StreamEnd,
+    /// The present.
+    pub now: Instant,
+    /// The size of the pieces in which bytes arrive.
+    pub piece: usize,
+}
+
+impl StreamPair {
+    /// Two ends that have not exchanged anything yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RandomFailed`].
+    pub fn new(
+        client: Arc<ClientConfig>,
+        server: Arc<ServerConfig>,
+        name: ServerName<'static>,
+        now: Instant,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            client: StreamEnd::new(TlsConnection::connect(client, name, now)?),
+            server: StreamEnd::new(TlsConnection::accept(server, now)?),
+            now,
+            piece: usize::MAX,
+        })
+    }
+
+    /// Carries bytes in both directions until nothing moves.
+    pub fn run(&mut self) {
+        loop {
+            let to_server = self.client.transmit(self.now);
+            let to_client = self.server.transmit(self.now);
+            if to_server.is_empty() && to_client.is_empty() {
+                return;
+            }
+            for piece in to_server.chunks(self.piece) {
+                self.server.deliver(self.now, piece);
+            }
+            for piece in to_client.chunks(self.piece) {
+                self.client.deliver(self.now, piece);
+            }
+        }
+    }
+
+    /// Lets time pass; both ends look at their timers when one of them is due.
+    pub fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        loop {
+            self.run();
+            let next = [&self.client, &self.server]
+                .into_iter()
+                .filter_map(|end| end.connection.poll_timeout())
+                .min();
+            match next {
+                Some(next) if next <= end => {
+                    self.now = self.now.max(next);
+                    for end in [&mut self.client, &mut self.server] {
+                        if let Err(error) = end.connection.handle_timeout(self.now) {
+                            end.error = Some(error);
+                        }
+                        end.collect();
+                    }
+                }
+                _ => break,
+            }
+        }
+        self.now = end;
+    }
+}
