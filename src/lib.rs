@@ -86,6 +86,7 @@ mod identity;
 mod protocol;
 mod record;
 mod secrets;
+mod session;
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub mod sim;
@@ -93,13 +94,13 @@ mod wire;
 
 pub use crate::config::{ClientConfig, ServerConfig};
 pub use crate::connection::{
-    Connection, DtlsConnection, Event, HandshakeKind, TlsConnection, Transmit,
+    Connection, DtlsConnection, Event, HandshakeKind, RenegotiationRefusal, TlsConnection, Transmit,
 };
 pub use crate::crypto::random::{SecureRandom, SystemRandom};
 pub use crate::endpoint::{AssociationId, Endpoint, EndpointEvent};
 pub use crate::error::{
     ApiMisuse, CertificateError, ConfigError, ConnectError, Error, Failure, InvalidMessage,
-    PeerIncompatible, PeerMisbehaved, SendError,
+    PeerIncompatible, PeerMisbehaved, RenegotiateError, SendError,
 };
 pub use crate::identity::{
     CertifiedKey, Credential, Fingerprint, PeerIdentity, PinnedFingerprint, Roots, VerifyClient,
@@ -109,8 +110,11 @@ pub use crate::protocol::{
     Alert, AlertDescription, AlertLevel, CipherSuite, Ecn, Epoch, NamedGroup, Path,
     ProtocolVersion, Side, SignatureScheme,
 };
-pub use crate::record::{Datagram, Discard, Received, Records, Stats, Stream};
+pub use crate::record::{
+    Datagram, Discard, Initiator, Received, Records, RenegotiationCounts, Stats, Stream,
+};
 pub use crate::secrets::key_log::{KeyLog, KeyLogFile};
+pub use crate::session::{Session, Session12};
 
 /// The types of certificates, names and times that the API takes.
 pub use pki_types;

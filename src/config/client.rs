@@ -3,20 +3,62 @@
 use super::parameters::{Parameters, shared_setters};
 use crate::error::ConfigError;
 use crate::identity::{AcceptAnyServer, Credential, Roots, VerifyServer, WebPkiServerVerifier};
+use crate::protocol::{Dialect, dialect};
+use crate::session::{ClientSessionStore, MemoryClientSessions, Session, SessionKey};
+use pki_types::ServerName;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A client's configuration, shared by all of its associations.
 ///
 /// Defaults: every suite and group that exists here, extended_master_secret required, no client certificate,
-/// no ALPN, [`DatagramPolicy::default`](super::DatagramPolicy).
+/// no ALPN, sessions kept in memory and resumed, [`DatagramPolicy::default`](super::DatagramPolicy).
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     pub(crate) parameters: Parameters,
     pub(crate) verifier: Arc<dyn VerifyServer>,
     pub(crate) credential: Option<Credential>,
+    pub(crate) sessions: Option<Arc<dyn ClientSessionStore>>,
+    pub(crate) tickets: bool,
+    /// Tells this configuration from every other one of the process.
+    pub(crate) number: u64,
 }
 
+/// How many sessions a client keeps if it is not told otherwise.
+const SESSIONS: usize = 256;
+
 impl ClientConfig {
+    /// Where the session with `server` over this protocol is kept.
+    pub(crate) fn session_key(&self, dialect: &Dialect, server: &ServerName<'_>) -> SessionKey {
+        SessionKey {
+            protocol: dialect.name,
+            server: server.to_str().to_ascii_lowercase(),
+            configuration: self.number,
+        }
+    }
+
+    /// Puts a session where the next connection with `server` finds it: one that was exported
+    /// ([`Connection::session`](crate::Connection::session), [`Session::to_bytes`]) under an equal configuration.
+    ///
+    /// Whether the server still knows it shows with that connection; if it does not, the handshake is a full one.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigError::UnsupportedParameter` if this configuration keeps no sessions.
+    pub fn import_session(
+        &self,
+        server: &ServerName<'_>,
+        session: Session,
+    ) -> Result<(), ConfigError> {
+        let store = self.sessions.as_ref().ok_or_else(|| {
+            ConfigError::UnsupportedParameter("a session for a client without a store".into())
+        })?;
+        let dialect = dialect::speaking(session.version());
+        let now = self.parameters.clock.unix_now();
+        store.put(&self.session_key(dialect, server), session, now);
+        Ok(())
+    }
+
     /// A client that trusts servers whose chain ends at one of `roots`.
     ///
     /// # Errors
@@ -35,6 +77,8 @@ impl ClientConfig {
             parameters: Parameters::default(),
             verifier,
             credential: None,
+            sessions: Some(Arc::new(MemoryClientSessions::new(SESSIONS))),
+            tickets: true,
         }
     }
 
@@ -62,6 +106,8 @@ pub struct ClientConfigBuilder {
     parameters: Parameters,
     verifier: Arc<dyn VerifyServer>,
     credential: Option<Credential>,
+    sessions: Option<Arc<dyn ClientSessionStore>>,
+    tickets: bool,
 }
 
 impl ClientConfigBuilder {
@@ -71,6 +117,21 @@ impl ClientConfigBuilder {
     #[must_use]
     pub fn credential(mut self, credential: Credential) -> Self {
         self.credential = Some(credential);
+        self
+    }
+
+    /// Where sessions are kept to be resumed: a [`MemoryClientSessions`] for 256 servers by default; `None` for nowhere,
+    /// then every handshake is a full one.
+    #[must_use]
+    pub fn sessions(mut self, store: Option<Arc<dyn ClientSessionStore>>) -> Self {
+        self.sessions = store;
+        self
+    }
+
+    /// Whether the client takes tickets (RFC 5077), as it does by default; without them it resumes by session ID alone.
+    #[must_use]
+    pub fn tickets(mut self, tickets: bool) -> Self {
+        self.tickets = tickets;
         self
     }
 
@@ -84,11 +145,17 @@ impl ClientConfigBuilder {
             parameters,
             verifier,
             credential,
+            sessions,
+            tickets,
         } = self;
+        static BUILT: AtomicU64 = AtomicU64::new(0);
         Ok(ClientConfig {
             parameters,
             verifier,
             credential,
+            sessions,
+            tickets,
+            number: BUILT.fetch_add(1, Ordering::Relaxed),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::clock::{Clock, SystemClock};
 use super::policy::{DatagramPolicy, ExtendedMasterSecret, StreamPolicy};
+use super::rekey::RekeyPolicy;
 use crate::crypto::kx::SUPPORTED_GROUPS;
 use crate::crypto::random::{SecureRandom, SystemRandom};
 use crate::crypto::suite::{self, SUITES, Suite};
@@ -22,6 +23,7 @@ pub(crate) struct Parameters {
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) datagram: DatagramPolicy,
     pub(crate) stream: StreamPolicy,
+    pub(crate) rekey: RekeyPolicy,
     pub(crate) random: Arc<dyn SecureRandom>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) key_log: Option<Arc<dyn KeyLog>>,
@@ -36,6 +38,7 @@ impl Default for Parameters {
             extended_master_secret: ExtendedMasterSecret::default(),
             datagram: DatagramPolicy::default(),
             stream: StreamPolicy::default(),
+            rekey: RekeyPolicy::default(),
             random: Arc::new(SystemRandom),
             clock: Arc::new(SystemClock),
             key_log: None,
@@ -152,6 +155,13 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn stream(mut self, policy: $crate::config::StreamPolicy) -> Self {
             self.parameters.stream = policy;
+            self
+        }
+
+        /// When keys are replaced, and who may ask for it.
+        #[must_use]
+        pub fn rekey(mut self, policy: $crate::config::RekeyPolicy) -> Self {
+            self.parameters.rekey = policy;
             self
         }
 

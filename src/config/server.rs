@@ -3,7 +3,9 @@
 use super::parameters::{Parameters, shared_setters};
 use crate::error::ConfigError;
 use crate::identity::{CertifiedKey, Credential, VerifyClient};
+use crate::session::{self, MemoryServerSessions, ServerSessionStore, ServerSessions, Tickets};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Whether clients must show a certificate.
 #[derive(Clone, Debug, Default)]
@@ -29,13 +31,21 @@ impl ClientAuthentication {
 /// A server's configuration, shared by all of its associations.
 ///
 /// Defaults: every suite that one of the keys can serve, every group that exists here, extended_master_secret
-/// required, no client certificates, no ALPN, [`DatagramPolicy::default`](super::DatagramPolicy).
+/// required, no client certificates, no ALPN, sessions resumed by ticket or ID for two hours, client-initiated
+/// renegotiation refused, [`DatagramPolicy::default`](super::DatagramPolicy).
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     pub(crate) parameters: Parameters,
     pub(crate) credentials: Vec<CertifiedKey>,
     pub(crate) client_authentication: ClientAuthentication,
+    pub(crate) sessions: ServerSessions,
 }
+
+/// How many sessions a server keeps if it is not told otherwise. With tickets few are needed.
+const SESSIONS: usize = 10_000;
+
+/// How long a session may be resumed if nobody says otherwise.
+const SESSION_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 
 impl ServerConfig {
     /// A server that proves its identity with `credential`.
@@ -45,8 +55,20 @@ impl ServerConfig {
             parameters: Parameters::default(),
             credentials: vec![certified],
             client_authentication: ClientAuthentication::default(),
+            tickets: TicketPolicy::Own,
+            cache: Some(Arc::new(MemoryServerSessions::new(SESSIONS))),
+            session_lifetime: SESSION_LIFETIME,
         }
     }
+}
+
+/// Whose tickets a server issues.
+#[derive(Clone, Debug)]
+enum TicketPolicy {
+    /// Keys of its own.
+    Own,
+    /// These keys, or none.
+    Given(Option<Arc<Tickets>>),
 }
 
 /// Collects a server's settings.
@@ -55,6 +77,9 @@ pub struct ServerConfigBuilder {
     parameters: Parameters,
     credentials: Vec<CertifiedKey>,
     client_authentication: ClientAuthentication,
+    tickets: TicketPolicy,
+    cache: Option<Arc<dyn ServerSessionStore>>,
+    session_lifetime: Duration,
 }
 
 impl ServerConfigBuilder {
@@ -75,6 +100,33 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// What seals tickets (RFC 5077) for clients that take them: keys of this configuration alone by default, others to
+    /// share them, `None` for no tickets.
+    #[must_use]
+    pub fn tickets(mut self, tickets: Option<Arc<Tickets>>) -> Self {
+        self.tickets = TicketPolicy::Given(tickets);
+        self
+    }
+
+    /// Where sessions of clients without tickets are kept, by session ID: a [`MemoryServerSessions`] for 10,000 sessions
+    /// by default; `None` for nowhere.
+    #[must_use]
+    pub fn session_cache(mut self, cache: Option<Arc<dyn ServerSessionStore>>) -> Self {
+        self.cache = cache;
+        self
+    }
+
+    /// How long a session may be resumed: a minute to a day, two hours by default.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn session_lifetime(mut self, lifetime: Duration) -> Result<Self, ConfigError> {
+        session::check_lifetime(lifetime)?;
+        self.session_lifetime = lifetime;
+        Ok(self)
+    }
+
     /// The configuration, with only those suites that one of the keys can serve.
     ///
     /// # Errors
@@ -85,6 +137,9 @@ impl ServerConfigBuilder {
             mut parameters,
             credentials,
             client_authentication,
+            tickets,
+            cache,
+            session_lifetime,
         } = self;
         parameters.suites.retain(|suite| {
             credentials
@@ -94,10 +149,22 @@ impl ServerConfigBuilder {
         if parameters.suites.is_empty() {
             return Err(ConfigError::NoUsableCipherSuite);
         }
+        let tickets = match tickets {
+            TicketPolicy::Own => {
+                let random = parameters.random.clone();
+                Some(Arc::new(Tickets::with_random(session_lifetime, random)?))
+            }
+            TicketPolicy::Given(tickets) => tickets,
+        };
         Ok(ServerConfig {
             parameters,
             credentials,
             client_authentication,
+            sessions: ServerSessions {
+                tickets,
+                cache,
+                lifetime: session_lifetime,
+            },
         })
     }
 }

@@ -44,11 +44,10 @@ impl<R: Records> Connection<R> {
             return;
         }
         self.read_closed = Some(number);
-        if self.is_handshaking() {
-            // It has overtaken the peer's Finished; its time comes when that is here.
-            return;
+        // Else it has overtaken the peer's Finished; its time comes when that is here.
+        if self.is_committed(number.epoch) {
+            self.confirm_peer_closed();
         }
-        self.confirm_peer_closed();
     }
 
     /// Tells the application, and answers.
@@ -58,14 +57,17 @@ impl<R: Records> Connection<R> {
             self.records.send_alert(Alert::CLOSE_NOTIFY);
             self.write_closed = true;
         }
+        self.rekeying.over();
+        self.held.clear();
+        self.abandon_renegotiation(false);
     }
 
     /// Drops what only a live association needs. Data that waits for the application stays if it was verified.
     pub(super) fn over(&mut self) {
-        if self.is_handshaking() {
-            // I13: what came before the peer's Finished was verified is never seen.
-            self.received.clear();
-        }
+        // I13: what came before the peer's Finished was verified is never seen.
+        self.early.clear();
+        self.held.clear();
+        self.rekeying.over();
         self.phase = Phase::Closed;
         self.handshake_deadline = None;
         self.records.shut_down();

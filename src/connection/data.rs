@@ -8,6 +8,7 @@ use crate::record::{Discard, Received, Records};
 use crate::wire::record_tls::{HEADER_LEN, MAX_FRAGMENT_LEN};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::time::Instant;
 
 /// Datagrams that wait for the application, bounded by number and by the memory they keep alive.
 #[derive(Default)]
@@ -16,8 +17,38 @@ pub(super) struct ReceiveQueue {
     pinned: usize,
 }
 
+/// The length of the explicit nonce of a GCM suite, in bytes (RFC 5288 §3).
+const EXPLICIT_NONCE_LEN: usize = 8;
+
 /// The most that one record of a stream pins.
 const MAX_RECORD_LEN: usize = HEADER_LEN + MAX_FRAGMENT_LEN;
+
+/// Data that waits for the end of a renegotiation, bounded by the send queue's limit.
+#[derive(Default)]
+pub(super) struct SendQueue {
+    queue: VecDeque<Vec<u8>>,
+    bytes: usize,
+}
+
+impl SendQueue {
+    fn push(&mut self, data: &[u8]) {
+        self.bytes += data.len();
+        self.queue.push_back(data.to_vec());
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Gives back the allocation of an empty queue.
+    pub(super) fn release(&mut self) {
+        self.queue.shrink_to_fit();
+    }
+}
 
 /// How many datagrams are held that came before the peer's Finished was verified. Nobody sees them before that.
 const MAX_BEFORE_FINISHED: usize = 8;
@@ -64,9 +95,7 @@ impl ReceiveQueue {
 
 impl<R: Records> Connection<R> {
     #[inline]
-    pub(super) fn take_data(&mut self, mut received: Received) -> Result<(), Error> {
-        let limits = self.records.limits();
-        let finished = matches!(self.phase, Phase::Established(_));
+    pub(super) fn take_data(&mut self, now: Instant, received: Received) -> Result<(), Error> {
         // RFC 9147 §5.10, RFC 5246 §7.2.1: data behind a close_notify is ignored, data that it overtook is not.
         if self.read_closed.is_some_and(|closed| {
             (received.epoch, received.sequence) > (closed.epoch, closed.sequence)
@@ -74,31 +103,56 @@ impl<R: Records> Connection<R> {
             self.records.stats_mut().discard(Discard::AfterClose);
             return Ok(());
         }
-        if !finished && R::RELIABLE {
-            // RFC 5246 §7.4.9: nothing overtakes Finished on a stream.
-            return Err(PeerMisbehaved::UnexpectedData.into());
-        }
         self.warnings = 0;
-        let max_datagrams = if finished {
-            limits.receive_items
-        } else {
-            MAX_BEFORE_FINISHED.min(limits.receive_items)
-        };
-        if !finished {
-            // It may have to wait for long, and must not keep a caller's large buffer alive meanwhile.
-            received.data = Bytes::copy_from_slice(&received.data);
-            received.pinned = received.data.len();
+        if !self.is_committed(received.epoch) {
+            return self.keep_early(received);
         }
+        self.accept_data(now, received);
+        Ok(())
+    }
+
+    /// Data under keys that are in force, or were.
+    #[inline]
+    fn accept_data(&mut self, now: Instant, received: Received) {
+        if self.rekeying.count_received(now, received.data.len()) {
+            self.schedule_automatic(now);
+        }
+        let limits = self.records.limits();
         let was_empty = self.received.is_empty();
         if !self
             .received
-            .push(received, max_datagrams, limits.receive_bytes)
+            .push(received, limits.receive_items, limits.receive_bytes)
         {
             self.records.stats_mut().discard(Discard::ReceiveQueueFull);
-        } else if was_empty && finished {
+        } else if was_empty {
             self.events.push_back(Event::Readable);
         }
+    }
+
+    /// Data that has overtaken the peer's Finished. It may have to wait for long, and must not keep a caller's large
+    /// buffer alive meanwhile.
+    #[cold]
+    fn keep_early(&mut self, mut received: Received) -> Result<(), Error> {
+        if R::RELIABLE {
+            // RFC 5246 §7.4.9: nothing overtakes Finished on a stream.
+            return Err(PeerMisbehaved::UnexpectedData.into());
+        }
+        received.data = Bytes::copy_from_slice(&received.data);
+        received.pinned = received.data.len();
+        let limits = self.records.limits();
+        let max = MAX_BEFORE_FINISHED.min(limits.receive_items);
+        if !self.early.push(received, max, limits.receive_bytes) {
+            self.records.stats_mut().discard(Discard::ReceiveQueueFull);
+        }
         Ok(())
+    }
+
+    /// The peer's Finished was verified: what came before it can be seen.
+    pub(super) fn release_early(&mut self, now: Instant) {
+        while let Some(received) = self.early.pop() {
+            self.accept_data(now, received);
+        }
+        self.early.clear();
     }
 
     /// Whether no more data is taken in before some was fetched.
@@ -117,14 +171,11 @@ impl<R: Records> Connection<R> {
     }
 
     /// The next received datagram, or piece of a stream. `data` is a slice of the buffer that was given to
-    /// `handle_datagram` or `handle_bytes` and keeps it alive. Nothing is given out before the peer's Finished was verified (RFC 5246 §7.4.9).
+    /// `handle_datagram` or `handle_bytes` and keeps it alive. Nothing is given out before the peer's Finished was
+    /// verified (RFC 5246 §7.4.9).
     #[inline]
     pub fn recv(&mut self) -> Option<Received> {
-        if self.is_handshaking() {
-            None
-        } else {
-            self.received.pop()
-        }
+        self.received.pop()
     }
 
     /// Copies the next received datagram into `out` and pins nothing. Returns its length; if that is more than
@@ -136,16 +187,95 @@ impl<R: Records> Connection<R> {
         Some((received.data.len(), received.path))
     }
 
-    /// Seals data if the phase allows it; how many bytes were taken.
+    /// Seals data if the phase allows it, or keeps it for the end of a renegotiation; how many bytes were taken.
     #[inline]
-    pub(super) fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError> {
+    pub(super) fn send_data(&mut self, now: Instant, data: &[u8]) -> Result<usize, SendError> {
         if self.write_closed {
             return Err(SendError::Closed);
         }
         match self.phase {
-            Phase::Established(_) => self.records.send_data(data),
-            Phase::Initial(_) => Err(SendError::NotConnected),
-            Phase::Closed => Err(SendError::Closed),
+            Phase::Established(_) if self.held.queue.is_empty() => {}
+            Phase::Initial(_) => return Err(SendError::NotConnected),
+            Phase::Closed => return Err(SendError::Closed),
+            Phase::Established(_) | Phase::Renegotiating { .. } => {
+                return self.send_beside_handshake(now, data);
+            }
+        }
+        match self.records.send_data(data) {
+            Ok(taken) => {
+                if self.rekeying.count_sent(now, taken) {
+                    self.schedule_automatic(now);
+                }
+                Ok(taken)
+            }
+            Err(error) => Err(self.refuse_data(error)),
+        }
+    }
+
+    /// A limit of the keys that nothing has cured in time ends the association (RFC 9325 §4.4).
+    #[cold]
+    fn refuse_data(&mut self, error: SendError) -> SendError {
+        if error == SendError::KeyExhausted {
+            self.fail(Error::KeyExhausted);
+        }
+        error
+    }
+
+    /// Data while a renegotiation runs, or while earlier data still waits to leave.
+    #[cold]
+    fn send_beside_handshake(&mut self, now: Instant, data: &[u8]) -> Result<usize, SendError> {
+        self.release_held();
+        if self.held.queue.is_empty() && !self.holds_data() {
+            let taken = self.records.send_data(data)?;
+            self.rekeying.count_sent(now, taken);
+            return Ok(taken);
+        }
+        let max = self.max_held();
+        if !R::RELIABLE && data.len() > max {
+            return Err(SendError::TooLarge { max });
+        }
+        let room = self
+            .records
+            .limits()
+            .send_bytes
+            .saturating_sub(self.held.bytes);
+        let taken = if R::RELIABLE {
+            data.len().min(room)
+        } else {
+            data.len()
+        };
+        if taken > room || taken == 0 && !data.is_empty() {
+            return Err(SendError::Renegotiating);
+        }
+        self.held.push(&data[..taken]);
+        Ok(taken)
+    }
+
+    /// How long data may be that waits for keys whose suite is not known yet.
+    pub(super) fn max_held(&self) -> usize {
+        // Suites differ in what they add by no more than an explicit nonce.
+        self.records
+            .max_payload()
+            .saturating_sub(EXPLICIT_NONCE_LEN)
+    }
+
+    /// Sends what has waited, as far as there is room for it.
+    pub(super) fn release_held(&mut self) {
+        if self.holds_data() {
+            return;
+        }
+        while let Some(data) = self.held.queue.front_mut() {
+            match self.records.send_data(data) {
+                Ok(taken) => {
+                    self.held.bytes -= taken;
+                    if taken == data.len() {
+                        self.held.queue.pop_front();
+                    } else {
+                        data.drain(..taken);
+                    }
+                }
+                Err(_) => return,
+            }
         }
     }
 }

@@ -4,7 +4,6 @@ use super::phase::Phase;
 use super::{DtlsConnection, Role};
 use crate::config::{ClientConfig, ProvenHello, ServerConfig};
 use crate::error::{ConfigError, Error, SendError};
-use crate::handshake::{Handshake, client, server};
 use crate::protocol::{Epoch, MessageSeq, Path, Side};
 use crate::record::{Datagram, Discard, Layer as _};
 use bytes::BytesMut;
@@ -37,21 +36,11 @@ impl DtlsConnection {
         path: Path,
         now: Instant,
     ) -> Result<Self, Error> {
-        let settings = client::Settings {
-            config: config.clone(),
-            server_name: server,
-            current: Epoch::PLAINTEXT,
-        };
-        let handshake = Handshake::client(Datagram::DIALECT, settings)?;
-        let policy = &config.parameters.datagram;
-        let records = Datagram::new(Side::Client, policy, path, MessageSeq::FIRST, 0);
-        let mut connection = Self::new(
-            records,
-            Role::Client(config),
-            handshake,
-            Some(path.remote()),
-            now,
-        );
+        let policy = config.parameters.datagram.clone();
+        let role = Role::Client { config, server };
+        let handshake = role.first_handshake(Datagram::DIALECT, MessageSeq::FIRST)?;
+        let records = Datagram::new(Side::Client, &policy, path, MessageSeq::FIRST, 0);
+        let mut connection = Self::new(records, role, handshake, Some(path.remote()), now);
         connection.pump(now)?;
         Ok(connection)
     }
@@ -67,26 +56,17 @@ impl DtlsConnection {
         hello: ProvenHello,
         now: Instant,
     ) -> Result<Self, Error> {
-        let settings = server::Settings {
-            config: config.clone(),
-            current: Epoch::PLAINTEXT,
-        };
-        let handshake = Handshake::server(Datagram::DIALECT, settings, hello.message_seq)?;
-        let policy = &config.parameters.datagram;
+        let policy = config.parameters.datagram.clone();
+        let role = Role::Server(config);
+        let handshake = role.first_handshake(Datagram::DIALECT, hello.message_seq)?;
         let records = Datagram::new(
             Side::Server,
-            policy,
+            &policy,
             hello.path,
             hello.message_seq,
             hello.record_sequence,
         );
-        let mut connection = Self::new(
-            records,
-            Role::Server(config),
-            handshake,
-            Some(hello.path.remote()),
-            now,
-        );
+        let mut connection = Self::new(records, role, handshake, Some(hello.path.remote()), now);
         connection.records.receive(hello.path, hello.datagram);
         // The failure is kept in the connection, so that its alert can be sent.
         let _failed = connection.pump(now);
@@ -122,10 +102,13 @@ impl DtlsConnection {
     #[inline]
     pub fn poll_transmit(
         &mut self,
-        _now: Instant,
+        now: Instant,
         max_datagrams: usize,
         out: &mut Vec<u8>,
     ) -> Option<Transmit> {
+        // If it cannot begin, the failure is kept and its alert is sent.
+        let _failed = self.start_wanted(now);
+        self.release_held();
         let (len, segment_size) = self.records.poll_transmit(max_datagrams, out)?;
         Some(Transmit {
             len,
@@ -140,19 +123,20 @@ impl DtlsConnection {
     ///
     /// # Errors
     ///
-    /// None is fatal: `TooLarge` beyond `max_payload`, `NotConnected` before the handshake is done, `Backlog`
-    /// when the send queue is full, `KeyExhausted` at the limit of the keys, `Closed` behind `close`.
+    /// `TooLarge` beyond `max_payload`, `NotConnected` before the handshake is done, `Backlog` when the send queue is
+    /// full, `Renegotiating` when nothing more can wait for the end of a renegotiation, `Closed` behind `close`.
+    /// `KeyExhausted` is the end of the association.
     #[inline]
-    pub fn send(&mut self, _now: Instant, data: &[u8]) -> Result<(), SendError> {
-        self.send_data(data).map(|_| ())
+    pub fn send(&mut self, now: Instant, data: &[u8]) -> Result<(), SendError> {
+        self.send_data(now, data).map(|_| ())
     }
 
     /// The most data that `send` takes at once, in bytes; 0 before the handshake is done.
     pub fn max_payload(&self) -> usize {
-        if self.is_handshaking() {
-            0
-        } else {
-            self.records.max_payload()
+        match self.phase {
+            Phase::Initial(_) => 0,
+            Phase::Renegotiating { .. } => self.max_held(),
+            Phase::Established(_) | Phase::Closed => self.records.max_payload(),
         }
     }
 
@@ -174,7 +158,7 @@ impl DtlsConnection {
 
     /// Whether `poll_transmit` has something to hand out.
     pub(crate) fn has_transmit(&self) -> bool {
-        self.records.has_transmit()
+        self.records.has_transmit() || self.rekeying.wanted.is_some()
     }
 
     /// Whether there are keys to read anything.
@@ -195,6 +179,6 @@ impl DtlsConnection {
     /// How many bytes are held on behalf of the peer: messages under reassembly, data that waits for `recv` (by
     /// the memory it keeps alive) and sealed datagrams that wait for `poll_transmit`.
     pub fn buffered(&self) -> usize {
-        self.records.buffered() + self.received.pinned()
+        self.records.buffered() + self.received.pinned() + self.early.pinned() + self.held.bytes()
     }
 }

@@ -1,5 +1,7 @@
 //! What an association has to tell.
 
+use crate::handshake::Established;
+
 /// Something that the application may want to act on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -10,6 +12,11 @@ pub enum Event {
         kind: HandshakeKind,
         /// Whether there were keys before.
         renegotiation: bool,
+    },
+    /// A renegotiation has come to nothing. The association goes on under the keys that it had.
+    RenegotiationRefused {
+        /// Why.
+        reason: RenegotiationRefusal,
     },
     /// Data waits for `recv`. Given once until the queue was empty again.
     Readable,
@@ -26,13 +33,47 @@ pub enum Event {
 pub enum HandshakeKind {
     /// By a key exchange.
     Full,
+    /// From an earlier session, by an abbreviated handshake (RFC 5246 §7.3).
+    Resumed,
 }
 
 impl HandshakeKind {
+    pub(super) const fn of(established: &Established) -> Self {
+        if established.resumed {
+            Self::Resumed
+        } else {
+            Self::Full
+        }
+    }
+
     /// The kind as a word for logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
+            Self::Resumed => "resumed",
+        }
+    }
+}
+
+/// Why a renegotiation came to nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum RenegotiationRefusal {
+    /// The peer said no_renegotiation (RFC 5246 §7.2.2).
+    NoRenegotiation,
+    /// The peer has not answered. Over a stream an answer may still come and is taken then.
+    Unanswered,
+    /// The peer asked, and this end's [`RekeyPolicy`](crate::config::RekeyPolicy) does not allow it.
+    Policy,
+}
+
+impl RenegotiationRefusal {
+    /// The reason as a word for logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoRenegotiation => "no_renegotiation",
+            Self::Unanswered => "unanswered",
+            Self::Policy => "policy",
         }
     }
 }

@@ -1,33 +1,36 @@
 //! One association: a record layer, a handshake while there is one, and the pump between them.
 
-mod answer;
 mod close;
 mod data;
 mod datagram;
 mod event;
+mod getters;
 mod phase;
+mod rekeying;
+mod renegotiate;
+mod role;
 mod stream;
 
 pub use datagram::Transmit;
-pub use event::{Event, HandshakeKind};
+pub use event::{Event, HandshakeKind, RenegotiationRefusal};
 
-use crate::config::{ClientConfig, Parameters, PlaintextAlerts, ServerConfig};
-use crate::error::{ApiMisuse, Error, Failure, PeerMisbehaved};
-use crate::handshake::{Action, Handled, Handshake, Input, NotTaken};
-use crate::identity::PeerIdentity;
+use crate::config::PlaintextAlerts;
+use crate::error::{Error, Failure, PeerMisbehaved};
+use crate::handshake::{Action, Established, Handled, Handshake, Input, NotTaken};
 use crate::protocol::{
-    Alert, AlertDescription, CipherSuite, Epoch, HandshakeType, MessageSeq, NamedGroup,
-    ProtocolVersion, RecordNumber, Side,
+    Alert, AlertDescription, Epoch, HandshakeType, MessageSeq, RecordNumber, Side,
 };
-use crate::record::{Datagram, Discard, GaveUp, Inbound, Records, Stats, Stream};
+use crate::record::{Datagram, Discard, GaveUp, Inbound, Records, Stream};
+use crate::session::Session12;
 use crate::wire::handshake::InboundMessage;
-use data::ReceiveQueue;
+use data::{ReceiveQueue, SendQueue};
 use phase::Phase;
+use rekeying::Rekeying;
+use role::Role;
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// An association over datagrams: DTLS.
 pub type DtlsConnection = Connection<Datagram>;
@@ -52,47 +55,26 @@ pub struct Connection<R: Records> {
     records: R,
     role: Role,
     phase: Phase,
+    rekeying: Rekeying,
     events: VecDeque<Event>,
     received: ReceiveQueue,
+    /// Data of the next epoch that overtook the peer's Finished: nobody sees it before that was verified.
+    early: ReceiveQueue,
+    /// Data that waits for the end of a renegotiation.
+    held: SendQueue,
     peer: Option<SocketAddr>,
     handshake_started: Instant,
     handshake_deadline: Option<Instant>,
     /// Warnings since the last data, against floods (C11).
     warnings: u8,
-    last_refusal: Option<Instant>,
     write_closed: bool,
     /// The record in which the peer said that no data follows.
     read_closed: Option<RecordNumber>,
     failure: Option<Box<Failure>>,
 }
 
-/// Which side this is, with its configuration.
-enum Role {
-    Client(Arc<ClientConfig>),
-    Server(Arc<ServerConfig>),
-}
-
-impl Role {
-    const fn side(&self) -> Side {
-        match self {
-            Self::Client(_) => Side::Client,
-            Self::Server(_) => Side::Server,
-        }
-    }
-
-    fn parameters(&self) -> &Parameters {
-        match self {
-            Self::Client(config) => &config.parameters,
-            Self::Server(config) => &config.parameters,
-        }
-    }
-}
-
 /// How many warning alerts in a row are tolerated. Honest peers send one or two in the life of an association.
 const MAX_WARNINGS: u8 = 32;
-
-/// How often a wish to renegotiate is answered with a refusal at most. More wishes are only counted.
-const REFUSAL_INTERVAL: Duration = Duration::from_secs(1);
 
 impl<R: Records> Connection<R> {
     fn new(
@@ -102,25 +84,32 @@ impl<R: Records> Connection<R> {
         peer: Option<SocketAddr>,
         now: Instant,
     ) -> Self {
-        let deadline = records
-            .limits()
-            .handshake_deadline
-            .and_then(|limit| now.checked_add(limit));
-        Self {
+        let mut connection = Self {
             records,
             role,
             phase: Phase::Initial(Box::new(handshake)),
+            rekeying: Rekeying::new(now),
             events: VecDeque::new(),
             received: ReceiveQueue::default(),
+            early: ReceiveQueue::default(),
+            held: SendQueue::default(),
             peer,
             handshake_started: now,
-            handshake_deadline: deadline,
+            handshake_deadline: None,
             warnings: 0,
-            last_refusal: None,
             write_closed: false,
             read_closed: None,
             failure: None,
-        }
+        };
+        connection.start_deadline(now);
+        connection
+    }
+
+    /// A handshake, or the wait for one, begins.
+    fn start_deadline(&mut self, now: Instant) {
+        self.handshake_started = now;
+        let limit = self.records.limits().handshake_deadline;
+        self.handshake_deadline = limit.and_then(|limit| now.checked_add(limit));
     }
 
     /// The next event, until there is none.
@@ -156,17 +145,33 @@ impl<R: Records> Connection<R> {
             .is_some_and(|deadline| deadline <= now);
         let gave_up = matches!(self.records.handle_timeout(now), Err(GaveUp));
         if late || gave_up {
-            return Err(self.fail(Error::TimedOut {
-                after: now.saturating_duration_since(self.handshake_started),
-                retransmissions: self.records.retransmissions(),
-                unauthenticated_alert: self.records.disbelieved_alert(),
-            }));
+            self.give_up(now)?;
         }
+        self.start_wanted(now)?;
         if self.records.poll_timeout().is_none() {
             self.received.release();
+            self.early.release();
+            self.held.release();
             self.events.shrink_to_fit();
         }
         Ok(())
+    }
+
+    /// The peer has gone silent.
+    fn give_up(&mut self, now: Instant) -> Result<(), Error> {
+        if self.survives_silence() {
+            return self.end_unanswered(now);
+        }
+        let resuming = self
+            .phase
+            .handshake()
+            .is_some_and(|handshake| handshake.is_resuming());
+        Err(self.fail(Error::TimedOut {
+            after: now.saturating_duration_since(self.handshake_started),
+            retransmissions: self.records.retransmissions(),
+            unauthenticated_alert: self.records.disbelieved_alert(),
+            resuming,
+        }))
     }
 
     /// Performs what the engine wants, then looks at everything that came, until both are quiet.
@@ -183,13 +188,14 @@ impl<R: Records> Connection<R> {
         if let Phase::Initial(_) = self.phase {
             self.perform(now)?;
         }
+        self.start_wanted_step(now)?;
         while !(R::RELIABLE && self.is_full())
             && let Some(inbound) = self.records.next_inbound(now)?
         {
             match inbound {
-                Inbound::ApplicationData(data) => self.take_data(data)?,
+                Inbound::ApplicationData(data) => self.take_data(now, data)?,
                 Inbound::Handshake(message) => self.take_message(now, message)?,
-                Inbound::Alert { alert, number } => self.take_alert(alert, number)?,
+                Inbound::Alert { alert, number } => self.take_alert(now, alert, number)?,
             }
         }
         Ok(())
@@ -197,35 +203,27 @@ impl<R: Records> Connection<R> {
 
     #[cold]
     fn take_message(&mut self, now: Instant, message: InboundMessage) -> Result<(), Error> {
-        let hello_request = message.typ == HandshakeType::HELLO_REQUEST;
-        match &mut self.phase {
-            // RFC 5246 §7.4.1.1: a client that negotiates already ignores it.
-            Phase::Initial(_) if hello_request && self.role.side() == Side::Client => {
-                self.records.stats_mut().discard(Discard::UnexpectedMessage);
-                Ok(())
+        if let Phase::Established(_) = self.phase {
+            return self.take_wish(now, message);
+        }
+        let client = self.role.side() == Side::Client;
+        let Some(handshake) = self.phase.handshake() else {
+            return Ok(());
+        };
+        // RFC 5246 §7.4.1.1: a client that negotiates already ignores it.
+        if client && message.typ == HandshakeType::HELLO_REQUEST {
+            self.records.stats_mut().discard(Discard::UnexpectedMessage);
+            return Ok(());
+        }
+        let state = handshake.state_name();
+        let (epoch, seq, typ) = (message.epoch, message.seq, message.typ);
+        tracing::debug!(state, %typ, ?seq, %epoch, "message");
+        match handshake.handle(Input::Handshake(message))? {
+            Handled::Taken => {
+                self.rekeying.answered();
+                self.perform(now)
             }
-            Phase::Initial(handshake) => {
-                let state = handshake.state_name();
-                let (epoch, seq, typ) = (message.epoch, message.seq, message.typ);
-                tracing::debug!(state, %typ, ?seq, %epoch, "message");
-                match handshake.handle(Input::Handshake(message))? {
-                    Handled::Taken => self.perform(now),
-                    Handled::NotTaken(why) => self.refuse_message(epoch, seq, typ, why),
-                }
-            }
-            Phase::Established(_) => {
-                let wish = match self.role.side() {
-                    Side::Client => HandshakeType::HELLO_REQUEST,
-                    Side::Server => HandshakeType::CLIENT_HELLO,
-                };
-                if message.typ != wish {
-                    let got = message.typ.0;
-                    return Err(PeerMisbehaved::UnexpectedMessage { got }.into());
-                }
-                self.refuse_renegotiation(now);
-                Ok(())
-            }
-            Phase::Closed => Ok(()),
+            Handled::NotTaken(why) => self.refuse_message(epoch, seq, typ, why),
         }
     }
 
@@ -250,25 +248,12 @@ impl<R: Records> Connection<R> {
         })
     }
 
-    /// RFC 5246 §7.2.2: a wish to renegotiate that is not followed is refused with a warning.
-    fn refuse_renegotiation(&mut self, now: Instant) {
-        self.records.stats_mut().renegotiations_refused += 1;
-        let recently = self
-            .last_refusal
-            .is_some_and(|last| now.saturating_duration_since(last) < REFUSAL_INTERVAL);
-        if !recently && !self.write_closed {
-            self.last_refusal = Some(now);
-            self.records.send_alert(Alert::NO_RENEGOTIATION);
-        }
-    }
-
     /// Performs the engine's actions, strictly in order.
     #[cold]
     fn perform(&mut self, now: Instant) -> Result<(), Error> {
-        while let Phase::Initial(handshake) = &mut self.phase {
-            let Some(action) = handshake.poll_action() else {
-                break;
-            };
+        while let Some(handshake) = self.phase.handshake()
+            && let Some(action) = handshake.poll_action()
+        {
             match action {
                 Action::VersionDecided(version) => self.records.version_decided(version),
                 Action::SendMessage {
@@ -280,7 +265,8 @@ impl<R: Records> Connection<R> {
                     self.records.send_message(epoch, seq, typ, body);
                 }
                 Action::SendChangeCipherSpec { epoch } => {
-                    self.records.send_change_cipher_spec(epoch)
+                    self.rekeying.point_of_no_return();
+                    self.records.send_change_cipher_spec(epoch);
                 }
                 Action::InstallWrite { epoch, protection } => {
                     self.records.install_write(epoch, protection)
@@ -298,28 +284,46 @@ impl<R: Records> Connection<R> {
                     let answer = self.role.answer(question);
                     handshake.handle(Input::Answer(answer))?;
                 }
-                Action::Established(established) => {
-                    self.records.established(now, established.epoch);
-                    self.handshake_deadline = None;
-                    self.phase = Phase::Established(established);
-                    self.events.push_back(Event::HandshakeComplete {
-                        kind: HandshakeKind::Full,
-                        renegotiation: false,
-                    });
-                    if !self.received.is_empty() {
-                        self.events.push_back(Event::Readable);
-                    }
-                    if self.read_closed.is_some() {
-                        self.confirm_peer_closed();
-                    }
-                }
+                Action::SaveSession(session) => self.role.save_session(R::DIALECT, session),
+                Action::Established(established) => self.commit(now, established),
             }
         }
         Ok(())
     }
 
+    /// New keys are in force.
+    fn commit(&mut self, now: Instant, established: Box<Established>) {
+        self.records.established(now, established.epoch);
+        self.handshake_deadline = None;
+        let renegotiation = matches!(self.phase, Phase::Renegotiating { .. });
+        let kind = HandshakeKind::of(&established);
+        let limit = established.session.suite.aead.confidentiality_limit();
+        let policy = &self.role.parameters().rekey;
+        self.rekeying.committed(now, policy, limit);
+        if renegotiation {
+            self.rekeying.completed += 1;
+            let initiator = self.rekeying.initiator();
+            self.records.stats_mut().renegotiations(initiator).completed += 1;
+        }
+        self.phase = Phase::Established(established);
+        self.events.push_back(Event::HandshakeComplete {
+            kind,
+            renegotiation,
+        });
+        self.release_early(now);
+        self.release_held();
+        if self.read_closed.is_some() && !self.write_closed {
+            self.confirm_peer_closed();
+        }
+    }
+
     #[cold]
-    fn take_alert(&mut self, alert: Alert, number: RecordNumber) -> Result<(), Error> {
+    fn take_alert(
+        &mut self,
+        now: Instant,
+        alert: Alert,
+        number: RecordNumber,
+    ) -> Result<(), Error> {
         let authenticated = number.epoch != Epoch::PLAINTEXT;
         if !authenticated {
             let believe = self.records.limits().plaintext_alerts == PlaintextAlerts::Believe;
@@ -336,6 +340,9 @@ impl<R: Records> Connection<R> {
         }
         if alert.description == AlertDescription::CLOSE_NOTIFY {
             self.peer_closed(number);
+            return Ok(());
+        }
+        if alert.description == AlertDescription::NO_RENEGOTIATION && self.is_refused(now, alert)? {
             return Ok(());
         }
         self.warnings += 1;
@@ -370,124 +377,48 @@ impl<R: Records> Connection<R> {
             alert_sent: alert,
         };
         tracing::debug!(%failure, "failed");
+        self.forget_session(&error);
         self.failure = Some(Box::new(failure));
         self.over();
         error
     }
 
+    /// RFC 5246 §7.2.2: a session whose connection has failed is not resumed. A peer that has only gone silent, and a
+    /// decision of this end's own, say nothing about the session.
+    fn forget_session(&mut self, error: &Error) {
+        let spoilt = match error {
+            // Both ends may hold different secrets, and only silence shows that (F17).
+            Error::TimedOut { resuming, .. } => *resuming,
+            Error::InvalidMessage(_)
+            | Error::PeerMisbehaved(_)
+            | Error::PeerIncompatible(_)
+            | Error::InvalidCertificate(_)
+            | Error::AlertReceived { .. } => true,
+            _ => false,
+        };
+        if spoilt {
+            let current = self.phase.established();
+            let session: Option<&Session12> = current.map(|current| &*current.session);
+            self.role.forget_session(R::DIALECT, session);
+        }
+    }
+
     fn state_name(&self) -> &'static str {
         match &self.phase {
-            Phase::Initial(handshake) => handshake.state_name(),
+            Phase::Initial(handshake) | Phase::Renegotiating { handshake, .. } => {
+                handshake.state_name()
+            }
             Phase::Established(_) => "Established",
             Phase::Closed => "Closed",
         }
     }
 
-    /// Which end this is.
-    pub fn side(&self) -> Side {
-        self.role.side()
-    }
-
-    /// The version in force, once the handshake is done.
-    pub fn version(&self) -> Option<ProtocolVersion> {
+    /// Whether the keys of this epoch are in force, or were.
+    #[inline]
+    fn is_committed(&self, epoch: Epoch) -> bool {
         self.phase
             .established()
-            .map(|established| established.version)
-    }
-
-    /// The cipher suite in force, once the handshake is done.
-    pub fn cipher_suite(&self) -> Option<CipherSuite> {
-        self.phase
-            .established()
-            .map(|established| established.suite.id)
-    }
-
-    /// The group of the key exchange, once the handshake is done.
-    pub fn key_exchange_group(&self) -> Option<NamedGroup> {
-        self.phase
-            .established()
-            .map(|established| established.group)
-    }
-
-    /// The epoch in force: 0 before the handshake is done.
-    pub fn epoch(&self) -> Epoch {
-        self.phase
-            .established()
-            .map_or(Epoch::PLAINTEXT, |established| established.epoch)
-    }
-
-    /// Who the peer has proved to be; `None` before that, and for a client that showed no certificate.
-    pub fn peer_identity(&self) -> Option<&PeerIdentity> {
-        self.phase.established()?.peer_identity.as_ref()
-    }
-
-    /// The application protocol that was agreed (RFC 7301).
-    pub fn alpn(&self) -> Option<&[u8]> {
-        self.phase.established()?.alpn.as_deref()
-    }
-
-    /// The DNS name that the client asked for.
-    pub fn server_name(&self) -> Option<&str> {
-        self.phase.established()?.server_name.as_deref()
-    }
-
-    /// Whether the session is bound to its handshake (RFC 7627).
-    pub fn extended_master_secret(&self) -> bool {
-        self.phase
-            .established()
-            .is_some_and(|established| established.extended_master_secret)
-    }
-
-    /// Whether the first handshake is still going on.
-    pub fn is_handshaking(&self) -> bool {
-        matches!(self.phase, Phase::Initial(_))
-    }
-
-    /// The counters.
-    pub fn stats(&self) -> &Stats {
-        self.records.stats()
-    }
-
-    /// Why the association failed, with the state, the peer and the alert, once an input has returned an error.
-    pub fn failure(&self) -> Option<&Failure> {
-        self.failure.as_deref()
-    }
-
-    /// A fatal alert that came without protection although keys exist, so it was not believed and changed nothing.
-    ///
-    /// Anybody can forge one. But at version 1.2 a server's refusal of a client's certificate can come in no other
-    /// form: where a handshake hangs, this may say why. If it times out, [`Error::TimedOut`] holds it too.
-    pub fn unauthenticated_alert(&self) -> Option<Alert> {
-        self.records.disbelieved_alert()
-    }
-
-    /// Fills `out` with keying material for `label` (RFC 5705). An absent context differs from an empty one.
-    ///
-    /// # Errors
-    ///
-    /// The association goes on. `HandshakeNotComplete` before the handshake is done; `BadExporterArguments` if the
-    /// context has more than 65,535 bytes; `ExporterNeedsExtendedMasterSecret` if the peer lacks RFC 7627 (§5.4).
-    pub fn export_keying_material(
-        &self,
-        out: &mut [u8],
-        label: &[u8],
-        context: Option<&[u8]>,
-    ) -> Result<(), ApiMisuse> {
-        let established = self
-            .phase
-            .established()
-            .ok_or(ApiMisuse::HandshakeNotComplete)?;
-        if !established.extended_master_secret {
-            return Err(ApiMisuse::ExporterNeedsExtendedMasterSecret);
-        }
-        let length = u16::try_from(context.unwrap_or_default().len())
-            .map_err(|_| ApiMisuse::BadExporterArguments)?
-            .to_be_bytes();
-        let context = context.map(|context| (&length, context));
-        established
-            .master_secret
-            .export(&established.randoms, label, context, out);
-        Ok(())
+            .is_some_and(|current| epoch <= current.epoch)
     }
 }
 

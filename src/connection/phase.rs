@@ -8,16 +8,32 @@ pub(super) enum Phase {
     Initial(Box<Handshake>),
     /// Keys are in force.
     Established(Box<Established>),
+    /// Keys are in force, and a handshake runs that replaces them when it is complete. If it comes to nothing, nothing
+    /// has changed.
+    Renegotiating {
+        /// The handshake.
+        handshake: Box<Handshake>,
+        /// What is in force.
+        current: Box<Established>,
+    },
     /// Nothing is sent or taken any more.
     Closed,
 }
 
 impl Phase {
-    /// The session in force.
+    /// What is in force.
     pub(super) fn established(&self) -> Option<&Established> {
         match self {
-            Self::Established(established) => Some(established),
+            Self::Established(current) | Self::Renegotiating { current, .. } => Some(current),
             Self::Initial(_) | Self::Closed => None,
+        }
+    }
+
+    /// The handshake that runs.
+    pub(super) fn handshake(&mut self) -> Option<&mut Handshake> {
+        match self {
+            Self::Initial(handshake) | Self::Renegotiating { handshake, .. } => Some(handshake),
+            Self::Established(_) | Self::Closed => None,
         }
     }
 }

@@ -4,8 +4,7 @@ use super::phase::Phase;
 use super::{Event, Role, TlsConnection};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::error::{Error, SendError};
-use crate::handshake::{Handshake, client, server};
-use crate::protocol::{Epoch, MessageSeq, Side};
+use crate::protocol::{MessageSeq, Side};
 use crate::record::{Layer as _, Stream};
 use bytes::BytesMut;
 use pki_types::ServerName;
@@ -24,14 +23,11 @@ impl TlsConnection {
         server: ServerName<'static>,
         now: Instant,
     ) -> Result<Self, Error> {
-        let settings = client::Settings {
-            config: config.clone(),
-            server_name: server,
-            current: Epoch::PLAINTEXT,
-        };
-        let handshake = Handshake::client(Stream::DIALECT, settings)?;
-        let records = Stream::new(Side::Client, &config.parameters.stream);
-        let mut connection = Self::new(records, Role::Client(config), handshake, None, now);
+        let policy = config.parameters.stream.clone();
+        let role = Role::Client { config, server };
+        let handshake = role.first_handshake(Stream::DIALECT, MessageSeq::FIRST)?;
+        let records = Stream::new(Side::Client, &policy);
+        let mut connection = Self::new(records, role, handshake, None, now);
         connection.pump(now)?;
         Ok(connection)
     }
@@ -42,19 +38,10 @@ impl TlsConnection {
     ///
     /// None today; a configuration that cannot serve anybody is found when it is built.
     pub fn accept(config: Arc<ServerConfig>, now: Instant) -> Result<Self, Error> {
-        let settings = server::Settings {
-            config: config.clone(),
-            current: Epoch::PLAINTEXT,
-        };
-        let handshake = Handshake::server(Stream::DIALECT, settings, MessageSeq::FIRST)?;
         let records = Stream::new(Side::Server, &config.parameters.stream);
-        Ok(Self::new(
-            records,
-            Role::Server(config),
-            handshake,
-            None,
-            now,
-        ))
+        let role = Role::Server(config);
+        let handshake = role.first_handshake(Stream::DIALECT, MessageSeq::FIRST)?;
+        Ok(Self::new(records, role, handshake, None, now))
     }
 
     /// Says where the peer is, for errors and logs.
@@ -102,7 +89,10 @@ impl TlsConnection {
 
     /// Appends everything that waits to `out`, which is swapped with it if it is empty, and says how many bytes that
     /// were; `None` if nothing waits.
-    pub fn poll_transmit(&mut self, _now: Instant, out: &mut Vec<u8>) -> Option<usize> {
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<usize> {
+        // If it cannot begin, the failure is kept and its alert is sent.
+        let _failed = self.start_wanted(now);
+        self.release_held();
         self.records.poll_transmit(out)
     }
 
@@ -111,20 +101,21 @@ impl TlsConnection {
     ///
     /// # Errors
     ///
-    /// None is fatal: `NotConnected` before the handshake is done, `Backlog` when the send queue is full,
-    /// `KeyExhausted` at the limit of the keys, `Closed` behind `close`.
-    pub fn send(&mut self, _now: Instant, data: &[u8]) -> Result<usize, SendError> {
-        self.send_data(data)
+    /// `NotConnected` before the handshake is done, `Backlog` when the send queue is full,
+    /// `Renegotiating` when nothing more can wait for the end of a renegotiation, `Closed` behind `close`. `KeyExhausted`
+    /// is the end of the connection.
+    pub fn send(&mut self, now: Instant, data: &[u8]) -> Result<usize, SendError> {
+        self.send_data(now, data)
     }
 
     /// Whether `poll_transmit` has something to hand out.
     pub fn has_transmit(&self) -> bool {
-        self.records.has_transmit()
+        self.records.has_transmit() || self.rekeying.wanted.is_some()
     }
 
     /// How many bytes are held on behalf of the peer: part of a handshake message, data that waits for `recv` (by the
     /// memory it keeps alive) and sealed records that wait for `poll_transmit`.
     pub fn buffered(&self) -> usize {
-        self.records.buffered() + self.received.pinned()
+        self.records.buffered() + self.received.pinned() + self.held.bytes()
     }
 }

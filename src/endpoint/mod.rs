@@ -22,7 +22,7 @@ pub use limits::{EndpointPolicy, Eviction};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{DtlsConnection, Event, Transmit};
 use crate::crypto::random::{SecureRandom, SystemRandom};
-use crate::error::{ConnectError, Error, Failure, SendError};
+use crate::error::{ConnectError, Error, Failure, RenegotiateError, SendError};
 use crate::protocol::Path;
 use crate::record::Received;
 use association::{Association, Table};
@@ -250,6 +250,43 @@ impl Endpoint {
             association.wants_to_send = true;
             self.senders.push_back(id);
         }
+        Ok(())
+    }
+
+    /// Schedules a renegotiation with the peer of `id`; see [`Connection::renegotiate`](crate::Connection::renegotiate).
+    ///
+    /// # Errors
+    ///
+    /// As there; `Closed` if the association is gone.
+    pub fn renegotiate(&mut self, now: Instant, id: AssociationId) -> Result<(), RenegotiateError> {
+        self.command(now, id, |connection| connection.renegotiate(now))
+    }
+
+    /// Schedules a renegotiation that resumes the session in force, if this end is a client; see
+    /// [`Connection::renegotiate_abbreviated`](crate::Connection::renegotiate_abbreviated).
+    ///
+    /// # Errors
+    ///
+    /// As there; `Closed` if the association is gone.
+    pub fn renegotiate_abbreviated(
+        &mut self,
+        now: Instant,
+        id: AssociationId,
+    ) -> Result<(), RenegotiateError> {
+        self.command(now, id, |connection| {
+            connection.renegotiate_abbreviated(now)
+        })
+    }
+
+    fn command(
+        &mut self,
+        now: Instant,
+        id: AssociationId,
+        command: impl FnOnce(&mut DtlsConnection) -> Result<(), RenegotiateError>,
+    ) -> Result<(), RenegotiateError> {
+        let association = self.table.get_mut(id).ok_or(RenegotiateError::Closed)?;
+        command(&mut association.connection)?;
+        self.settle(now, id);
         Ok(())
     }
 

@@ -43,6 +43,9 @@ pub enum SendError {
     NotConnected,
     /// Too much is queued already; drain `poll_transmit` first.
     Backlog,
+    /// A renegotiation runs and no more data can wait for its end; see
+    /// [`RekeyPolicy::data_during_renegotiation`](crate::config::RekeyPolicy::data_during_renegotiation).
+    Renegotiating,
     /// This end, or the peer, has closed the association.
     Closed,
     /// The keys may protect no more records (RFC 9325 §4.4).
@@ -55,6 +58,9 @@ impl fmt::Display for SendError {
             Self::TooLarge { max } => write!(f, "the data does not fit; at most {max} bytes do"),
             Self::NotConnected => f.write_str("the handshake is not complete"),
             Self::Backlog => f.write_str("too much is queued; drain poll_transmit first"),
+            Self::Renegotiating => {
+                f.write_str("a renegotiation runs and the queue is full; wait for its end")
+            }
             Self::Closed => f.write_str("the association is closed"),
             Self::KeyExhausted => f.write_str("the keys are exhausted; connect again"),
         }
@@ -62,6 +68,36 @@ impl fmt::Display for SendError {
 }
 
 impl std::error::Error for SendError {}
+
+/// Why a renegotiation is not started. Nothing has changed, and the association goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum RenegotiateError {
+    /// The first handshake is not done.
+    HandshakeNotComplete,
+    /// A renegotiation, or this server's request for one, is under way already.
+    Pending,
+    /// The version in force has no renegotiation.
+    NotSupportedByVersion,
+    /// No epoch is left: connect again.
+    EpochsExhausted,
+    /// This end, or the peer, has closed the association.
+    Closed,
+}
+
+impl fmt::Display for RenegotiateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HandshakeNotComplete => "the first handshake is not complete",
+            Self::Pending => "a renegotiation is under way already",
+            Self::NotSupportedByVersion => "this version has no renegotiation; use key_update",
+            Self::EpochsExhausted => "no epoch is left; connect again",
+            Self::Closed => "the association is closed",
+        })
+    }
+}
+
+impl std::error::Error for RenegotiateError {}
 
 /// Why an endpoint does not start an association.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -8,7 +8,7 @@ mod command;
 mod configuration;
 mod peer;
 
-pub use command::{ApiMisuse, ConnectError, SendError};
+pub use command::{ApiMisuse, ConnectError, RenegotiateError, SendError};
 pub use configuration::ConfigError;
 pub use peer::{CertificateError, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
@@ -44,6 +44,9 @@ pub enum Error {
         retransmissions: u32,
         /// A fatal alert that came meanwhile without protection, so it was not believed; it may be the reason.
         unauthenticated_alert: Option<Alert>,
+        /// Whether the server had begun to resume a session: then the two ends may hold different secrets for it. This
+        /// end has forgotten it.
+        resuming: bool,
     },
     /// The stream ended in the middle of a handshake.
     StreamEnded,
@@ -120,7 +123,17 @@ impl fmt::Display for Error {
                 after,
                 retransmissions,
                 unauthenticated_alert,
-            } => fmt_timed_out(f, *after, *retransmissions, *unauthenticated_alert),
+                resuming,
+            } => {
+                fmt_timed_out(f, *after, *retransmissions, *unauthenticated_alert)?;
+                if *resuming {
+                    f.write_str(
+                        "; the server had resumed a session of which it may hold another secret; it is forgotten, so \
+                         connect again",
+                    )?;
+                }
+                Ok(())
+            }
             Self::StreamEnded => f.write_str(
                 "the peer ended the stream in the middle of a handshake; its own log may say why",
             ),

@@ -64,6 +64,16 @@ pub enum PeerMisbehaved {
     InvalidKeyShare,
     /// The renegotiation_info of an initial handshake is not empty (RFC 5746 §3.4, §3.6).
     NonEmptyRenegotiationInfo,
+    /// The renegotiation_info of a renegotiation is missing, or is not bound to this association (RFC 5746 §3.5, §3.7).
+    WrongRenegotiationInfo,
+    /// extended_master_secret was in force and is missing now, in a renegotiation or a resumption (RFC 7627 §5.3).
+    ExtendedMasterSecretDropped,
+    /// The server granted extended_master_secret to a session that was made without it (RFC 7627 §5.3).
+    ResumedWithOtherMasterSecret,
+    /// The server resumed a session with another cipher suite than it was made with (RFC 5246 §7.4.1.3).
+    ResumedWithOtherCipherSuite,
+    /// In a renegotiation the client asked for another server name (RFC 5746 §5).
+    ServerNameChanged,
     /// The server asked for a cookie too often (RFC 6347 §4.2.1 allows more than once, so it is bounded).
     TooManyHelloVerifyRequests,
     /// The numbers of handshake messages are used up, because the peer began at a high one.
@@ -107,7 +117,10 @@ impl PeerMisbehaved {
             Self::UnsolicitedExtension(_) => A::UNSUPPORTED_EXTENSION,
             Self::SelectedUnofferedVersion(_) => A::PROTOCOL_VERSION,
             Self::BadSignature | Self::BadFinished => A::DECRYPT_ERROR,
-            Self::NonEmptyRenegotiationInfo => A::HANDSHAKE_FAILURE,
+            Self::NonEmptyRenegotiationInfo
+            | Self::WrongRenegotiationInfo
+            | Self::ExtendedMasterSecretDropped
+            | Self::ResumedWithOtherMasterSecret => A::HANDSHAKE_FAILURE,
             Self::SelectedUnofferedCipherSuite
             | Self::SelectedCompression
             | Self::SelectedUnofferedGroup(_)
@@ -116,6 +129,8 @@ impl PeerMisbehaved {
             | Self::InvalidKeyShare
             | Self::MessageSequenceExhausted
             | Self::MessageTooLong
+            | Self::ResumedWithOtherCipherSuite
+            | Self::ServerNameChanged
             | Self::IllegalExtension(_) => A::ILLEGAL_PARAMETER,
         }
     }
@@ -158,6 +173,21 @@ impl fmt::Display for PeerMisbehaved {
             Self::InvalidKeyShare => f.write_str("its key share is not a valid public key"),
             Self::NonEmptyRenegotiationInfo => {
                 f.write_str("renegotiation_info of the initial handshake is not empty")
+            }
+            Self::WrongRenegotiationInfo => f.write_str(
+                "renegotiation_info is missing or belongs to another association; somebody may splice two",
+            ),
+            Self::ExtendedMasterSecretDropped => {
+                f.write_str("extended_master_secret was in force and is missing now")
+            }
+            Self::ResumedWithOtherMasterSecret => f.write_str(
+                "it granted extended_master_secret to a session that was made without",
+            ),
+            Self::ResumedWithOtherCipherSuite => {
+                f.write_str("it resumed a session with another cipher suite")
+            }
+            Self::ServerNameChanged => {
+                f.write_str("it asked for another server name in a renegotiation")
             }
             Self::TooManyHelloVerifyRequests => f.write_str("it keeps asking for new cookies"),
             Self::MessageSequenceExhausted => {
@@ -277,6 +307,8 @@ pub enum CertificateError {
     FingerprintMismatch,
     /// The key type does not fit the cipher suite.
     WrongKeyType,
+    /// In a renegotiation the peer showed another certificate than before, or none.
+    IdentityChanged,
     /// The verifier gave another reason.
     Other(String),
 }
@@ -290,9 +322,10 @@ impl CertificateError {
             Self::UnknownIssuer => A::UNKNOWN_CA,
             Self::Revoked => A::CERTIFICATE_REVOKED,
             Self::WrongUsage | Self::WrongKeyType => A::UNSUPPORTED_CERTIFICATE,
-            Self::BadEncoding | Self::NotValidForName { .. } | Self::FingerprintMismatch => {
-                A::BAD_CERTIFICATE
-            }
+            Self::BadEncoding
+            | Self::NotValidForName { .. }
+            | Self::FingerprintMismatch
+            | Self::IdentityChanged => A::BAD_CERTIFICATE,
             Self::BadSignature => A::DECRYPT_ERROR,
             Self::Other(_) => A::CERTIFICATE_UNKNOWN,
         }
@@ -304,6 +337,9 @@ impl fmt::Display for CertificateError {
         match self {
             Self::Missing => f.write_str("none was sent"),
             Self::BadEncoding => f.write_str("it does not parse"),
+            Self::IdentityChanged => f.write_str(
+                "it is not the one that the association began with; RekeyPolicy::identity_change can allow that",
+            ),
             Self::Expired => f.write_str("it has expired; renew it, or set the local clock"),
             Self::NotValidYet => f.write_str("it is not valid yet; set the local clock"),
             Self::UnknownIssuer => {

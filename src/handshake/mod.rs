@@ -17,21 +17,21 @@
 
 pub(crate) mod client;
 mod outbox;
+pub(crate) mod renegotiation;
 pub(crate) mod server;
 
 pub(crate) use outbox::Outbox;
 
 use crate::crypto::sign::SigningKey;
-use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, InvalidMessage};
-use crate::identity::PeerIdentity;
 use crate::identity::proof::ChainVerified;
 use crate::protocol::{
     Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, NamedGroup, ProtocolVersion,
     ReadSwitch, SignatureScheme,
 };
-use crate::secrets::schedule12::{FinishedVerified, MasterSecret, Randoms};
+use crate::secrets::schedule12::{FinishedPair, FinishedVerified, Randoms};
 use crate::secrets::traffic::RecordProtection;
+use crate::session::{Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::Message;
 use pki_types::{CertificateDer, ServerName};
@@ -67,6 +67,8 @@ pub(crate) enum Action {
     EndFlight { id: FlightId, end: FlightEnd },
     /// The engine goes on when it has the answer.
     Ask(Question),
+    /// The session can be resumed from now on.
+    SaveSession(Arc<Session12>),
     /// The handshake is done; nothing follows.
     Established(Box<Established>),
 }
@@ -90,6 +92,8 @@ pub(crate) enum Question {
     VerifyClient {
         chain: Arc<[CertificateDer<'static>]>,
     },
+    /// The session that a ClientHello asks for.
+    FindSession { id: Vec<u8>, ticket: Vec<u8> },
     /// A signature over `message`.
     Sign {
         key: Arc<SigningKey>,
@@ -102,6 +106,8 @@ pub(crate) enum Question {
 pub(crate) enum Answer {
     /// To `VerifyServer` and `VerifyClient`.
     PeerVerified(Result<ChainVerified, CertificateError>),
+    /// To `FindSession`.
+    Session(Option<Session>),
     /// To `Sign`.
     Signed(Result<Vec<u8>, Error>),
 }
@@ -126,21 +132,19 @@ pub(crate) enum NotTaken {
 
 /// Everything that a completed handshake leaves behind. The handshake itself is dropped.
 pub(crate) struct Established {
-    pub(crate) version: ProtocolVersion,
-    pub(crate) suite: &'static Suite,
-    pub(crate) group: NamedGroup,
+    /// What was agreed.
+    pub(crate) session: Arc<Session12>,
+    /// Whether the session is an earlier one.
+    pub(crate) resumed: bool,
+    /// The group of the key exchange, if there was one.
+    pub(crate) group: Option<NamedGroup>,
     /// The epoch that this handshake's keys protect.
     pub(crate) epoch: Epoch,
     pub(crate) randoms: Randoms,
-    pub(crate) master_secret: MasterSecret,
-    /// Whether the master secret is bound to the handshake (RFC 7627).
-    pub(crate) extended_master_secret: bool,
-    /// Who the peer is; `None` for a client that showed no certificate.
-    pub(crate) peer_identity: Option<PeerIdentity>,
-    /// The application protocol.
-    pub(crate) alpn: Option<Vec<u8>>,
-    /// The name that the client asked for.
-    pub(crate) server_name: Option<String>,
+    /// What the next handshake is bound to (RFC 5746 §3.1).
+    pub(crate) verify_data: FinishedPair,
+    /// The cookie that the client has shown; empty without one.
+    pub(crate) cookie: Vec<u8>,
     /// No association without a verified Finished.
     pub(crate) _finished: FinishedVerified,
 }
@@ -255,6 +259,25 @@ impl Handshake {
             State::Over => State::Over,
         };
         Ok(Handled::Taken)
+    }
+
+    /// The ClientHello that got no answer at all, with the session in it: a second attempt in the same epoch must repeat
+    /// it, because the server may have taken it for the beginning of a handshake.
+    pub(crate) fn into_unanswered(self) -> Option<Box<client::Unanswered>> {
+        match self.state {
+            State::Client(state) => state.into_unanswered(),
+            State::Server(_) | State::Over => None,
+        }
+    }
+
+    /// Whether a client waits for the end of a resumption that the server has begun.
+    pub(crate) fn is_resuming(&self) -> bool {
+        matches!(&self.state, State::Client(state) if state.is_resuming())
+    }
+
+    /// Whether the first message of the peer is still missing.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(&self.state, State::Client(state) if state.is_unanswered())
     }
 
     /// The next thing to do.

@@ -5,7 +5,7 @@ use super::clock;
 use crate::config::ServerConfig;
 use crate::connection::Transmit;
 use crate::endpoint::{AssociationId, Endpoint, EndpointEvent, EndpointPolicy};
-use crate::error::{ConnectError, SendError};
+use crate::error::{ConnectError, RenegotiateError, SendError};
 use crate::protocol::Path;
 use crate::record::Received;
 use mio::net::UdpSocket;
@@ -271,6 +271,24 @@ impl UdpEndpoint {
     /// As [`Endpoint::send`].
     pub fn send(&mut self, id: AssociationId, data: &[u8]) -> Result<(), SendError> {
         self.endpoint.send(clock::now(), id, data)
+    }
+
+    /// Schedules a renegotiation with the peer of `id`; the next [`UdpEndpoint::turn`] begins it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::renegotiate`].
+    pub fn renegotiate(&mut self, id: AssociationId) -> Result<(), RenegotiateError> {
+        self.endpoint.renegotiate(clock::now(), id)
+    }
+
+    /// Schedules a renegotiation that resumes the session in force, if this end is a client.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::renegotiate_abbreviated`].
+    pub fn renegotiate_abbreviated(&mut self, id: AssociationId) -> Result<(), RenegotiateError> {
+        self.endpoint.renegotiate_abbreviated(clock::now(), id)
     }
 
     /// The next datagram from the peer of `id`.

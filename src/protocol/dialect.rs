@@ -8,6 +8,8 @@ use super::version::ProtocolVersion;
 /// The differences between the two protocols that a handshake state can see.
 #[derive(Debug)]
 pub(crate) struct Dialect {
+    /// The protocol's name: sessions of one are not offered in the other.
+    pub(crate) name: &'static str,
     /// Version 1.2 on the wire (RFC 5246 §6.2.1; RFC 6347 §4.1).
     pub(crate) version_12: ProtocolVersion,
     /// Whether a ClientHello of this version can be answered with 1.2: DTLS counts downwards, TLS upwards
@@ -32,8 +34,18 @@ pub(crate) enum HeaderForm {
     Datagram,
 }
 
+/// The dialect that a version belongs to.
+pub(crate) fn speaking(version: ProtocolVersion) -> &'static Dialect {
+    if version.0 >> 8 == DTLS.version_12.0 >> 8 {
+        &DTLS
+    } else {
+        &TLS
+    }
+}
+
 /// DTLS, over datagrams.
 pub(crate) static DTLS: Dialect = Dialect {
+    name: "DTLS",
     version_12: ProtocolVersion::DTLS12,
     reaches_12: |version| version.0 >> 8 == 0xfe && version.0 <= ProtocolVersion::DTLS12.0,
     transcript_header_12: HeaderForm::Datagram,
@@ -43,6 +55,7 @@ pub(crate) static DTLS: Dialect = Dialect {
 
 /// TLS, over a byte stream.
 pub(crate) static TLS: Dialect = Dialect {
+    name: "TLS",
     version_12: ProtocolVersion::TLS12,
     reaches_12: |version| version.0 >> 8 == 3 && version.0 >= ProtocolVersion::TLS12.0,
     transcript_header_12: HeaderForm::Stream,

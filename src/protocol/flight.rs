@@ -11,6 +11,9 @@ pub(crate) enum FlightEnd {
     AwaitReply,
     /// Nothing follows: the flight is repeated only when the peer repeats its own last one (RFC 6347 §4.2.4).
     Final,
+    /// A HelloRequest: a timer repeats it until a ClientHello comes, and then it leads the flight that answers that one,
+    /// because it took the first message_seq (RFC 6347 §4.2.2).
+    Request,
 }
 
 /// When newly installed read keys begin to count.

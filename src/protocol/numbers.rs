@@ -157,6 +157,8 @@ wire_number! {
         ALPN = 16, "application_layer_protocol_negotiation";
         /// RFC 7627 §5.1.
         EXTENDED_MASTER_SECRET = 23, "extended_master_secret";
+        /// RFC 5077 §3.2.
+        SESSION_TICKET = 35, "session_ticket";
         /// RFC 5746 §3.2.
         RENEGOTIATION_INFO = 0xff01, "renegotiation_info";
     }

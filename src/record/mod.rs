@@ -11,7 +11,7 @@ mod stats;
 pub(crate) mod stream;
 
 pub use datagram::Datagram;
-pub use stats::{Discard, Stats};
+pub use stats::{Discard, Initiator, RenegotiationCounts, Stats};
 pub use stream::Stream;
 
 use crate::config::PlaintextAlerts;
@@ -146,6 +146,11 @@ pub(crate) trait Layer {
     fn retire_read(&mut self, now: Instant, epoch: Epoch);
     /// Sends the flight under construction.
     fn end_flight(&mut self, now: Instant, id: FlightId, end: FlightEnd);
+    /// A handshake begins on the epoch in force; `expected` is the number of the peer's next message. A client's first
+    /// answer may have the number after it, behind a HelloRequest that never arrived.
+    fn begin_handshake(&mut self, expected: MessageSeq);
+    /// The handshake, or the request for one, comes to nothing: the epoch in force goes on.
+    fn abandon_handshake(&mut self);
     /// The handshake is done; `epoch` is the one in force.
     fn established(&mut self, now: Instant, epoch: Epoch);
     /// The next thing that came.

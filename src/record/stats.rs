@@ -81,6 +81,33 @@ impl fmt::Display for Discard {
     }
 }
 
+/// Who began a renegotiation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Initiator {
+    /// A call at this end.
+    Local,
+    /// A limit at this end: bytes, time or the AEAD algorithm's.
+    Automatic,
+    /// The peer.
+    Peer,
+}
+
+impl Initiator {
+    const ALL: [Self; 3] = [Self::Local, Self::Automatic, Self::Peer];
+}
+
+/// How many renegotiations of one kind there were.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct RenegotiationCounts {
+    /// Whose first message was sent or, if the peer began, taken.
+    pub started: u64,
+    /// That ended with new keys.
+    pub completed: u64,
+    /// That came to nothing: refused by either end, or unanswered.
+    pub refused: u64,
+}
+
 /// The counters of one association. They only grow.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Stats {
@@ -88,7 +115,7 @@ pub struct Stats {
     pub(crate) records_sent: u64,
     pub(crate) records_received: u64,
     pub(crate) flights_retransmitted: u64,
-    pub(crate) renegotiations_refused: u64,
+    renegotiations: [RenegotiationCounts; Initiator::ALL.len()],
 }
 
 impl Stats {
@@ -123,9 +150,13 @@ impl Stats {
         self.flights_retransmitted
     }
 
-    /// How many renegotiations that the peer asked for were refused.
-    pub fn renegotiations_refused(&self) -> u64 {
-        self.renegotiations_refused
+    /// The renegotiations that `initiator` began.
+    pub fn renegotiations_by(&self, initiator: Initiator) -> RenegotiationCounts {
+        self.renegotiations[initiator as usize]
+    }
+
+    pub(crate) fn renegotiations(&mut self, initiator: Initiator) -> &mut RenegotiationCounts {
+        &mut self.renegotiations[initiator as usize]
     }
 
     #[cold]
@@ -143,7 +174,7 @@ impl fmt::Debug for Stats {
             .field("records_sent", &self.records_sent)
             .field("records_received", &self.records_received)
             .field("flights_retransmitted", &self.flights_retransmitted)
-            .field("renegotiations_refused", &self.renegotiations_refused)
+            .field("renegotiations", &self.renegotiations)
             .field("discarded", &self.discards().collect::<Vec<_>>())
             .finish()
     }

@@ -50,9 +50,22 @@ impl SessionBinding {
     }
 }
 
+/// The length of a master secret, in bytes (RFC 5246 §8.1).
+pub(crate) const MASTER_SECRET_LEN: usize = 48;
+
+/// The contents of both Finished messages of a handshake: the next one is bound to them (RFC 5746 §3.1).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FinishedPair {
+    /// What the client sent.
+    pub(crate) client: VerifyData,
+    /// What the server sent.
+    pub(crate) server: VerifyData,
+}
+
 /// The secret from which everything else of a session is derived.
+#[derive(Clone)]
 pub(crate) struct MasterSecret {
-    bytes: Zeroizing<[u8; 48]>,
+    bytes: Zeroizing<[u8; MASTER_SECRET_LEN]>,
     hash: HashAlgorithm,
 }
 
@@ -77,10 +90,31 @@ impl MasterSecret {
             }
             SessionBinding::Legacy => Self::legacy(hash, shared_secret, randoms),
         };
-        if let Some(log) = key_log {
-            log.log("CLIENT_RANDOM", &randoms.client, &*secret.bytes);
-        }
+        secret.log(randoms, key_log);
         secret
+    }
+
+    /// The secret of an earlier session, for use with other randoms.
+    pub(crate) fn resumed(&self, randoms: &Randoms, key_log: Option<&dyn KeyLog>) -> Self {
+        self.log(randoms, key_log);
+        self.clone()
+    }
+
+    /// The secret with these bytes.
+    pub(crate) fn from_bytes(hash: HashAlgorithm, bytes: [u8; MASTER_SECRET_LEN]) -> Self {
+        let bytes = Zeroizing::new(bytes);
+        Self { bytes, hash }
+    }
+
+    /// The bytes, to be stored.
+    pub(crate) fn as_bytes(&self) -> &[u8; MASTER_SECRET_LEN] {
+        &self.bytes
+    }
+
+    fn log(&self, randoms: &Randoms, key_log: Option<&dyn KeyLog>) {
+        if let Some(log) = key_log {
+            log.log("CLIENT_RANDOM", &randoms.client, &*self.bytes);
+        }
     }
 
     /// The master secret bound to the handshake (RFC 7627 §4).
@@ -100,7 +134,7 @@ impl MasterSecret {
     }
 
     fn derive(hash: HashAlgorithm, secret: &[u8], label: &[u8], seed: &[&[u8]]) -> Self {
-        let mut bytes = Zeroizing::new([0; 48]);
+        let mut bytes = Zeroizing::new([0; MASTER_SECRET_LEN]);
         prf(hash, secret, label, seed, &mut *bytes);
         Self { bytes, hash }
     }

@@ -135,6 +135,7 @@ mod tests {
                 signature_algorithms: Some(vec![SignatureScheme::ED25519]),
                 alpn: Some(vec![b"coap".to_vec(), b"x".to_vec()]),
                 extended_master_secret: true,
+                session_ticket: Some(b"ticket".to_vec()),
                 renegotiation_info: Some(vec![]),
             },
         }

@@ -93,6 +93,11 @@ impl<'a> Reader<'a> {
             .collect())
     }
 
+    /// Everything that is left.
+    pub(crate) const fn rest(&mut self) -> &'a [u8] {
+        std::mem::replace(&mut self.rest, &[])
+    }
+
     /// Whether nothing is left.
     pub(crate) const fn is_empty(&self) -> bool {
         self.rest.is_empty()

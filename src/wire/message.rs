@@ -4,6 +4,7 @@ use super::certificate_request::CertificateRequest;
 use super::client_hello::ClientHello;
 use super::hello_verify_request::HelloVerifyRequest;
 use super::key_exchange::{self, ServerKeyExchange};
+use super::new_session_ticket::NewSessionTicket;
 use super::server_hello::ServerHello;
 use super::signed::DigitallySigned;
 use super::{certificate, codec::Reader};
@@ -23,6 +24,8 @@ pub(crate) enum Message {
     ServerHello(Box<ServerHello>),
     /// RFC 6347 §4.2.1.
     HelloVerifyRequest(HelloVerifyRequest),
+    /// RFC 5077 §3.3.
+    NewSessionTicket(NewSessionTicket),
     /// RFC 5246 §7.4.2 and §7.4.6.
     Certificate(Vec<CertificateDer<'static>>),
     /// RFC 8422 §5.4.
@@ -57,6 +60,9 @@ impl Message {
             HandshakeType::SERVER_HELLO => Self::ServerHello(Box::new(ServerHello::decode(body)?)),
             HandshakeType::HELLO_VERIFY_REQUEST if dialect.hello_cookie => {
                 Self::HelloVerifyRequest(HelloVerifyRequest::decode(body)?)
+            }
+            HandshakeType::NEW_SESSION_TICKET => {
+                Self::NewSessionTicket(NewSessionTicket::decode(body)?)
             }
             HandshakeType::CERTIFICATE => Self::Certificate(certificate::decode(body)?),
             HandshakeType::SERVER_KEY_EXCHANGE => {

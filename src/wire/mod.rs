@@ -11,6 +11,7 @@ pub(crate) mod handshake;
 pub(crate) mod hello_verify_request;
 pub(crate) mod key_exchange;
 pub(crate) mod message;
+pub(crate) mod new_session_ticket;
 pub(crate) mod record_dtls;
 pub(crate) mod record_tls;
 pub(crate) mod server_hello;

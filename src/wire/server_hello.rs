@@ -77,6 +77,7 @@ mod tests {
                 point_formats: Some(vec![PointFormat::UNCOMPRESSED]),
                 alpn: Some(b"coap".to_vec()),
                 extended_master_secret: true,
+                session_ticket: true,
                 renegotiation_info: Some(vec![]),
                 unknown: vec![],
             },

@@ -10,7 +10,8 @@ use rcgen::{
     CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SignatureAlgorithm,
 };
 use sealgram::config::{
-    ClientAuthentication, ClientConfigBuilder, DatagramPolicy, ServerConfigBuilder,
+    ClientAuthentication, ClientConfigBuilder, DatagramPolicy, MemoryClientSessions,
+    ServerConfigBuilder,
 };
 use sealgram::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use sealgram::sim::Pair;
@@ -100,13 +101,23 @@ impl Ends {
 
     pub fn with(algorithm: &'static SignatureAlgorithm) -> Self {
         let pki = Pki::new(algorithm);
-        let client = ClientConfig::with_roots(pki.roots()).unwrap();
+        // Every handshake is a full one, unless a test wants it otherwise.
+        let client = ClientConfig::with_roots(pki.roots())
+            .unwrap()
+            .sessions(None);
         let server = ServerConfig::with_credential(pki.server(algorithm));
         Self {
             pki,
             client,
             server,
         }
+    }
+
+    /// The same with a client that keeps sessions and takes tickets, as clients do by default.
+    pub fn resuming(mut self) -> Self {
+        let store = MemoryClientSessions::new(64);
+        self.client = self.client.sessions(Some(Arc::new(store)));
+        self
     }
 
     /// The same with a client certificate, which the server requires.

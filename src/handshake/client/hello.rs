@@ -1,10 +1,11 @@
 //! The client's hello and the server's answer to it, up to the point where the version is known.
 
-use super::{State, v12};
+use super::{State, resumed, v12};
 use crate::config::{ClientConfig, ExtendedMasterSecret};
 use crate::crypto::suite;
 use crate::crypto::verify::supported_schemes;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
+use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{Action, Epochs, Outbox};
 use crate::protocol::{
     CipherSuite, CompressionMethod, Dialect, Epoch, ExtensionType, FlightEnd, HandshakeType,
@@ -12,12 +13,13 @@ use crate::protocol::{
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::Transcript;
-use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
+use crate::session::Session12;
+use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
 use crate::wire::extension::ClientExtensions;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::hello_verify_request::HelloVerifyRequest;
 use crate::wire::server_hello::ServerHello;
-use pki_types::ServerName;
+use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
 
 /// What a client's handshake starts from.
@@ -28,6 +30,28 @@ pub(crate) struct Settings {
     pub(crate) server_name: ServerName<'static>,
     /// The epoch in force: plaintext, for an initial handshake.
     pub(crate) current: Epoch,
+    /// When the handshake begins.
+    pub(crate) started: UnixTime,
+    /// The session to offer.
+    pub(crate) session: Option<Arc<Session12>>,
+    /// What is renegotiated.
+    pub(crate) renegotiating: Option<Renegotiating>,
+}
+
+/// What a client's renegotiation starts from.
+pub(crate) struct Renegotiating {
+    /// The association in force.
+    pub(crate) binding: Binding,
+    /// The cookie to show.
+    pub(crate) cookie: Vec<u8>,
+    /// An earlier attempt of the same epoch that got no answer; it is repeated as it was.
+    pub(crate) unanswered: Option<Box<Unanswered>>,
+}
+
+/// A ClientHello that got no answer.
+pub(crate) struct Unanswered {
+    hello: ClientHello,
+    session: Option<Arc<Session12>>,
 }
 
 /// How often a server may ask for a cookie: once is usual, and a second time after its key has changed.
@@ -43,15 +67,41 @@ pub(crate) fn start(
         config,
         server_name,
         current,
+        started,
+        session,
+        renegotiating,
     } = settings;
     let epochs = Epochs::after(current)?;
-    let hello = client_hello(dialect, &config, &server_name)?;
+    let (binding, cookie, unanswered) = match renegotiating {
+        Some(Renegotiating {
+            binding,
+            cookie,
+            unanswered,
+        }) => (Some(binding), cookie, unanswered),
+        None => (None, Vec::new(), None),
+    };
+    let Unanswered { hello, session } = match unanswered {
+        Some(unanswered) => *unanswered,
+        None => {
+            let mut hello = client_hello(dialect, &config, &server_name)?;
+            hello.cookie = cookie;
+            hello.extensions.renegotiation_info =
+                Some(renegotiation::client_info(binding.as_ref()));
+            if let Some(session) = &session {
+                offer(&mut hello, session, &config)?;
+            }
+            Unanswered { hello, session }
+        }
+    };
     let state = ExpectServerHello {
         dialect,
         config,
         server_name,
         epochs,
+        started,
         hello,
+        session,
+        binding,
         transcript: Transcript::new(dialect),
         verify_requests: 0,
     };
@@ -66,16 +116,6 @@ fn client_hello(
     let parameters = &config.parameters;
     let mut random = [0; RANDOM_LEN];
     parameters.random.fill(&mut random)?;
-    let host_name = match server_name {
-        // RFC 6066 §3: a DNS name without a final dot; literal addresses are not sent.
-        ServerName::DnsName(name) => Some(
-            name.as_ref()
-                .strip_suffix('.')
-                .unwrap_or(name.as_ref())
-                .to_ascii_lowercase(),
-        ),
-        _ => None,
-    };
     Ok(ClientHello {
         version: dialect.version_12,
         random,
@@ -84,16 +124,45 @@ fn client_hello(
         cipher_suites: parameters.suites.iter().map(|suite| suite.id).collect(),
         compression_methods: vec![CompressionMethod::NULL],
         extensions: ClientExtensions {
-            server_name: host_name,
+            server_name: dns_name(server_name),
             supported_groups: Some(parameters.groups.clone()),
             point_formats: Some(vec![PointFormat::UNCOMPRESSED]),
             signature_algorithms: Some(supported_schemes().collect()),
             alpn: (!parameters.alpn.is_empty()).then(|| parameters.alpn.clone()),
             extended_master_secret: true,
-            // RFC 5746 §3.4: an initial handshake says that it understands renegotiation_info by an empty one.
-            renegotiation_info: Some(Vec::new()),
+            // RFC 5077 §3.2: empty asks for a ticket.
+            session_ticket: (config.tickets && config.sessions.is_some()).then(Vec::new),
+            renegotiation_info: None,
         },
     })
+}
+
+/// The name for server_name (RFC 6066 §3): a DNS name without a final dot; literal addresses are not sent.
+pub(super) fn dns_name(server_name: &ServerName<'_>) -> Option<String> {
+    match server_name {
+        ServerName::DnsName(name) => Some(
+            name.as_ref()
+                .strip_suffix('.')
+                .unwrap_or(name.as_ref())
+                .to_ascii_lowercase(),
+        ),
+        _ => None,
+    }
+}
+
+/// Offers a session, by ticket if there is one.
+fn offer(hello: &mut ClientHello, session: &Session12, config: &ClientConfig) -> Result<(), Error> {
+    hello.session_id = session.id.clone();
+    if session.ticket.is_empty() {
+        return Ok(());
+    }
+    if hello.session_id.is_empty() {
+        // RFC 5077 §3.4: the echo of an ID shows that the ticket was taken.
+        hello.session_id = vec![0; MAX_SESSION_ID_LEN];
+        config.parameters.random.fill(&mut hello.session_id)?;
+    }
+    hello.extensions.session_ticket = Some(session.ticket.clone());
+    Ok(())
 }
 
 /// A ClientHello is out.
@@ -102,7 +171,11 @@ pub(crate) struct ExpectServerHello {
     config: Arc<ClientConfig>,
     server_name: ServerName<'static>,
     epochs: Epochs,
+    started: UnixTime,
     hello: ClientHello,
+    /// The session that the hello offers.
+    session: Option<Arc<Session12>>,
+    binding: Option<Binding>,
     transcript: Transcript,
     verify_requests: u8,
 }
@@ -110,6 +183,16 @@ pub(crate) struct ExpectServerHello {
 impl ExpectServerHello {
     pub(super) const fn epochs(&self) -> Epochs {
         self.epochs
+    }
+
+    /// The hello, if nothing at all has come back.
+    pub(super) fn into_unanswered(self) -> Option<Box<Unanswered>> {
+        (self.verify_requests == 0).then(|| {
+            Box::new(Unanswered {
+                hello: self.hello,
+                session: self.session,
+            })
+        })
     }
 
     /// Sends the hello as it stands, as a flight of its own.
@@ -128,7 +211,7 @@ impl ExpectServerHello {
         Ok(State::ExpectServerHello(Box::new(self)))
     }
 
-    /// Repeats the same hello with the cookie (RFC 6347 §4.2.1).
+    /// Repeats the same hello with the cookie (RFC 6347 §4.2.1), also inside an association (E17).
     pub(super) fn handle_verify_request(
         mut self: Box<Self>,
         request: HelloVerifyRequest,
@@ -157,6 +240,7 @@ impl ExpectServerHello {
             return Err(PeerMisbehaved::SelectedCompression.into());
         }
         self.check_extensions(hello)?;
+        let resumed = self.resumed(hello)?;
         outbox.push(Action::VersionDecided(hello.version));
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
         self.transcript.start_hash(suite.hash);
@@ -165,26 +249,56 @@ impl ExpectServerHello {
             config,
             server_name,
             epochs,
+            started,
             hello: offer,
+            binding,
             transcript,
             ..
         } = *self;
-        Ok(State::ExpectCertificate(Box::new(v12::ExpectCertificate {
-            context: v12::Context {
-                version: dialect.version_12,
-                config,
-                server_name,
-                epochs,
-                suite,
-                randoms: Randoms {
-                    client: offer.random,
-                    server: hello.random,
-                },
-                extended_master_secret: hello.extensions.extended_master_secret,
-                alpn: hello.extensions.alpn.clone(),
-                transcript,
+        let context = v12::Context {
+            version: dialect.version_12,
+            config,
+            server_name,
+            epochs,
+            started,
+            suite,
+            randoms: Randoms {
+                client: offer.random,
+                server: hello.random,
             },
-        })))
+            extended_master_secret: hello.extensions.extended_master_secret,
+            alpn: hello.extensions.alpn.clone(),
+            session_id: hello.session_id.clone(),
+            ticket_promised: hello.extensions.session_ticket,
+            cookie: offer.cookie,
+            binding,
+            transcript,
+        };
+        Ok(match resumed {
+            Some(session) => resumed::start(context, session, outbox),
+            None => State::ExpectCertificate(Box::new(v12::ExpectCertificate { context })),
+        })
+    }
+
+    /// The session, if the server resumes it: then it has echoed the ID of the offer (RFC 5246 §7.3).
+    fn resumed(&self, hello: &ServerHello) -> Result<Option<Arc<Session12>>, Error> {
+        let echoed = !hello.session_id.is_empty() && hello.session_id == self.hello.session_id;
+        let Some(session) = self.session.as_ref().filter(|_| echoed) else {
+            return Ok(None);
+        };
+        // RFC 5246 §7.4.1.3: the suite is the session's.
+        if hello.cipher_suite != session.suite.id {
+            return Err(PeerMisbehaved::ResumedWithOtherCipherSuite.into());
+        }
+        // RFC 7627 §5.3: so is the kind of master secret.
+        match (
+            session.extended_master_secret,
+            hello.extensions.extended_master_secret,
+        ) {
+            (true, false) => Err(PeerMisbehaved::ExtendedMasterSecretDropped.into()),
+            (false, true) => Err(PeerMisbehaved::ResumedWithOtherMasterSecret.into()),
+            _ => Ok(Some(session.clone())),
+        }
     }
 
     fn check_suite(&self, id: CipherSuite) -> Result<&'static suite::Suite, Error> {
@@ -205,6 +319,11 @@ impl ExpectServerHello {
         if granted.server_name && offered.server_name.is_none() {
             return Err(PeerMisbehaved::UnsolicitedExtension(ExtensionType::SERVER_NAME.0).into());
         }
+        if granted.session_ticket && offered.session_ticket.is_none() {
+            return Err(
+                PeerMisbehaved::UnsolicitedExtension(ExtensionType::SESSION_TICKET.0).into(),
+            );
+        }
         if let Some(chosen) = &granted.alpn {
             let list = offered
                 .alpn
@@ -222,14 +341,7 @@ impl ExpectServerHello {
         {
             return Err(PeerMisbehaved::IllegalExtension(ExtensionType::EC_POINT_FORMATS.0).into());
         }
-        match &granted.renegotiation_info {
-            // RFC 5746 §3.4, RFC 9325 §3.5: a server without it is refused.
-            None => return Err(PeerIncompatible::SecureRenegotiationRequired.into()),
-            Some(verify_data) if !verify_data.is_empty() => {
-                return Err(PeerMisbehaved::NonEmptyRenegotiationInfo.into());
-            }
-            Some(_) => {}
-        }
+        renegotiation::check_server(self.binding.as_ref(), granted)?;
         // RFC 7627 §5.2: a client may refuse a server without it.
         let required =
             self.config.parameters.extended_master_secret == ExtendedMasterSecret::Require;

@@ -16,14 +16,28 @@
 //!  CertificateVerify            ──►
 //!  [ChangeCipherSpec]           ──►
 //!  Finished                     ──►
+//!                               ◄──  NewSessionTicket (promised)   ExpectTicket
 //!                               ◄──  [ChangeCipherSpec]
 //!                               ◄──  Finished                      ExpectFinished
 //! ```
+//!
+//! When the server resumes the session that was offered:
+//!
+//! ```text
+//!  ClientHello                  ──►
+//!                               ◄──  ServerHello                   ExpectServerHello
+//!                               ◄──  NewSessionTicket (promised)   ExpectResumedTicket
+//!                               ◄──  [ChangeCipherSpec]
+//!                               ◄──  Finished                      ExpectResumedFinished
+//!  [ChangeCipherSpec]           ──►
+//!  Finished                     ──►
+//! ```
 
 mod hello;
+mod resumed;
 mod v12;
 
-pub(crate) use hello::{Settings, start};
+pub(crate) use hello::{Renegotiating, Settings, Unanswered, start};
 
 use super::{Answer, Outbox};
 use crate::error::{Error, PeerMisbehaved};
@@ -40,7 +54,10 @@ pub(crate) enum State {
     ExpectServerHelloDone(Box<v12::ExpectServerHelloDone>),
     ExpectServerVerified(Box<v12::ExpectServerVerified>),
     ExpectSignature(Box<v12::ExpectSignature>),
+    ExpectTicket(Box<v12::ExpectTicket>),
     ExpectFinished(Box<v12::ExpectFinished>),
+    ExpectResumedTicket(Box<resumed::ExpectResumedTicket>),
+    ExpectResumedFinished(Box<resumed::ExpectResumedFinished>),
     /// The handshake is done.
     Complete,
 }
@@ -67,7 +84,16 @@ impl State {
             Self::ExpectServerHelloDone(state) => {
                 epoch == state.epochs().current && typ == T::SERVER_HELLO_DONE
             }
+            Self::ExpectTicket(state) => {
+                epoch == state.epochs().current && typ == T::NEW_SESSION_TICKET
+            }
             Self::ExpectFinished(state) => epoch == state.epochs().next && typ == T::FINISHED,
+            Self::ExpectResumedTicket(state) => {
+                epoch == state.epochs().current && typ == T::NEW_SESSION_TICKET
+            }
+            Self::ExpectResumedFinished(state) => {
+                epoch == state.epochs().next && typ == T::FINISHED
+            }
             Self::ExpectServerVerified(_) | Self::ExpectSignature(_) | Self::Complete => false,
         }
     }
@@ -101,8 +127,17 @@ impl State {
             (Self::ExpectServerHelloDone(state), Message::ServerHelloDone) => {
                 Ok(state.handle(inbound, outbox))
             }
+            (Self::ExpectTicket(state), Message::NewSessionTicket(ticket)) => {
+                Ok(state.handle(ticket, inbound, outbox))
+            }
             (Self::ExpectFinished(state), Message::Finished(verify_data)) => {
                 state.handle(verify_data, outbox)
+            }
+            (Self::ExpectResumedTicket(state), Message::NewSessionTicket(ticket)) => {
+                Ok(state.handle(ticket, inbound, outbox))
+            }
+            (Self::ExpectResumedFinished(state), Message::Finished(verify_data)) => {
+                state.handle(verify_data, inbound, outbox)
             }
             _ => Err(PeerMisbehaved::UnexpectedMessage { got: inbound.typ.0 }.into()),
         }
@@ -121,6 +156,27 @@ impl State {
         }
     }
 
+    /// The ClientHello, if nothing at all has come back.
+    pub(super) fn into_unanswered(self) -> Option<Box<Unanswered>> {
+        match self {
+            Self::ExpectServerHello(state) => state.into_unanswered(),
+            _ => None,
+        }
+    }
+
+    /// Whether the server has begun to resume a session.
+    pub(super) const fn is_resuming(&self) -> bool {
+        matches!(
+            self,
+            Self::ExpectResumedTicket(_) | Self::ExpectResumedFinished(_)
+        )
+    }
+
+    /// Whether nothing at all has come back.
+    pub(super) fn is_unanswered(&self) -> bool {
+        matches!(self, Self::ExpectServerHello(_))
+    }
+
     /// The state's name.
     pub(super) const fn name(&self) -> &'static str {
         match self {
@@ -131,7 +187,10 @@ impl State {
             Self::ExpectServerHelloDone(_) => "ExpectServerHelloDone",
             Self::ExpectServerVerified(_) => "ExpectServerVerified",
             Self::ExpectSignature(_) => "ExpectSignature",
+            Self::ExpectTicket(_) => "ExpectTicket",
             Self::ExpectFinished(_) => "ExpectFinished",
+            Self::ExpectResumedTicket(_) => "ExpectResumedTicket",
+            Self::ExpectResumedFinished(_) => "ExpectResumedFinished",
             Self::Complete => "Complete",
         }
     }

@@ -1,11 +1,13 @@
 //! A client's states of version 1.2 behind the ServerHello.
 
 use super::State;
+use super::hello::dns_name;
 use crate::config::ClientConfig;
 use crate::crypto::kx;
 use crate::crypto::sign::{KeyKind, SigningKey};
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerMisbehaved};
+use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{Action, Epochs, Established, Outbox, Question};
 use crate::identity::proof::{ChainVerified, SignatureVerified};
 use crate::identity::{CertifiedKey, Credential, PeerIdentity, verify_12};
@@ -13,15 +15,17 @@ use crate::protocol::{
     ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion, ReadSwitch, Side,
     SignatureScheme,
 };
-use crate::secrets::schedule12::{MasterSecret, Randoms, SessionBinding};
+use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
+use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
+use crate::session::{MAX_LIFETIME, Session12};
 use crate::wire::certificate;
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_exchange::{EcdhParams, ServerKeyExchange, encode_client_share};
-use crate::wire::message::VERIFY_DATA_LEN;
+use crate::wire::new_session_ticket::NewSessionTicket;
 use crate::wire::signed::DigitallySigned;
-use pki_types::{CertificateDer, ServerName};
+use pki_types::{CertificateDer, ServerName, UnixTime};
 use std::sync::Arc;
 
 /// What every state behind the ServerHello knows.
@@ -34,11 +38,19 @@ pub(crate) struct Context {
     pub(super) randoms: Randoms,
     pub(super) extended_master_secret: bool,
     pub(super) alpn: Option<Vec<u8>>,
+    /// When the handshake began.
+    pub(super) started: UnixTime,
+    /// The name that the server gave to the session; empty for none.
+    pub(super) session_id: Vec<u8>,
+    /// Whether a NewSessionTicket comes before the server's Finished (RFC 5077 §3.2).
+    pub(super) ticket_promised: bool,
+    pub(super) cookie: Vec<u8>,
+    pub(super) binding: Option<Binding>,
     pub(super) transcript: Transcript,
 }
 
 impl Context {
-    fn add(&mut self, inbound: &InboundMessage) {
+    pub(super) fn add(&mut self, inbound: &InboundMessage) {
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
     }
 
@@ -75,11 +87,16 @@ impl ExpectCertificate {
         if chain.is_empty() {
             return Err(CertificateError::Missing.into());
         }
-        self.context.add(inbound);
+        let chain: Arc<[CertificateDer<'static>]> = chain.into();
+        let identity = PeerIdentity::Certificate(chain.clone());
+        let context = &mut self.context;
+        let policy = &context.config.parameters.rekey;
+        renegotiation::check_identity(context.binding.as_ref(), policy, Some(&identity))?;
+        context.add(inbound);
         Ok(State::ExpectServerKeyExchange(Box::new(
             ExpectServerKeyExchange {
                 context: self.context,
-                chain: chain.into(),
+                chain,
             },
         )))
     }
@@ -343,7 +360,7 @@ impl Ready {
         }))
     }
 
-    /// Arms the read keys, switches the write keys and sends Finished.
+    /// Switches the write keys and sends Finished.
     fn finish(self, outbox: &mut Outbox) -> Result<State, Error> {
         let Self {
             mut context,
@@ -355,11 +372,6 @@ impl Ready {
         context.transcript.forget_messages();
         let Epochs { current, next } = context.epochs;
         let [client, server] = master_secret.protections(context.suite, &context.randoms);
-        outbox.push(Action::InstallRead {
-            epoch: next,
-            protection: server,
-            when: ReadSwitch::OnChangeCipherSpec,
-        });
         outbox.push(Action::SendChangeCipherSpec { epoch: current });
         outbox.push(Action::InstallWrite {
             epoch: next,
@@ -374,13 +386,23 @@ impl Ready {
             &mut context.transcript,
         )?;
         outbox.end_flight(FlightEnd::AwaitReply);
-        Ok(State::ExpectFinished(Box::new(ExpectFinished {
+        let finish = Finish {
             context,
             group,
             chain,
             master_secret,
+            verify_data,
+            ticket: None,
             _verified: verified,
-        })))
+        };
+        Ok(if finish.context.ticket_promised {
+            State::ExpectTicket(Box::new(ExpectTicket {
+                finish,
+                read: server,
+            }))
+        } else {
+            finish.arm(server, outbox)
+        })
     }
 }
 
@@ -411,32 +433,76 @@ impl ExpectSignature {
     }
 }
 
-/// Only the server's Finished is missing.
-pub(crate) struct ExpectFinished {
+/// The client's part is done; what is missing is the server's.
+struct Finish {
     context: Context,
     group: NamedGroup,
     chain: Arc<[CertificateDer<'static>]>,
     master_secret: MasterSecret,
+    /// What the client's Finished held.
+    verify_data: VerifyData,
+    ticket: Option<NewSessionTicket>,
     _verified: ChainVerified,
 }
 
-impl ExpectFinished {
+impl Finish {
+    /// Arms the read keys: only the server's Finished is missing.
+    fn arm(self, read: RecordProtection, outbox: &mut Outbox) -> State {
+        outbox.push(Action::InstallRead {
+            epoch: self.context.epochs.next,
+            protection: read,
+            when: ReadSwitch::OnChangeCipherSpec,
+        });
+        State::ExpectFinished(Box::new(ExpectFinished(self)))
+    }
+}
+
+/// A ticket was promised and comes before the server's ChangeCipherSpec (RFC 5077 §3.3).
+pub(crate) struct ExpectTicket {
+    finish: Finish,
+    read: RecordProtection,
+}
+
+impl ExpectTicket {
     pub(super) const fn epochs(&self) -> Epochs {
-        self.context.epochs
+        self.finish.context.epochs
     }
 
     pub(super) fn handle(
         self: Box<Self>,
-        verify_data: [u8; VERIFY_DATA_LEN],
+        ticket: NewSessionTicket,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> State {
+        let Self { mut finish, read } = *self;
+        finish.context.add(inbound);
+        finish.ticket = Some(ticket);
+        finish.arm(read, outbox)
+    }
+}
+
+/// Only the server's Finished is missing.
+pub(crate) struct ExpectFinished(Finish);
+
+impl ExpectFinished {
+    pub(super) const fn epochs(&self) -> Epochs {
+        self.0.context.epochs
+    }
+
+    pub(super) fn handle(
+        self: Box<Self>,
+        verify_data: VerifyData,
         outbox: &mut Outbox,
     ) -> Result<State, Error> {
-        let Self {
+        let Finish {
             context,
             group,
             chain,
             master_secret,
+            verify_data: ours,
+            ticket,
             _verified,
-        } = *self;
+        } = self.0;
         let finished = master_secret
             .verify_finished(
                 Side::Server,
@@ -444,23 +510,45 @@ impl ExpectFinished {
                 &verify_data,
             )
             .map_err(|_| PeerMisbehaved::BadFinished)?;
-        outbox.push(Action::RetireRead(context.epochs.current));
-        outbox.push(Action::Established(Box::new(Established {
+        let session = Arc::new(Session12 {
             version: context.version,
             suite: context.suite,
-            group,
-            epoch: context.epochs.next,
-            randoms: context.randoms,
             master_secret,
             extended_master_secret: context.extended_master_secret,
-            peer_identity: Some(PeerIdentity::Certificate(chain)),
             alpn: context.alpn,
-            server_name: match &context.server_name {
-                ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
-                _ => None,
+            server_name: dns_name(&context.server_name),
+            peer_identity: Some(PeerIdentity::Certificate(chain)),
+            created: context.started.as_secs(),
+            lifetime: lifetime(ticket.as_ref()),
+            id: context.session_id,
+            ticket: ticket.map(|message| message.ticket).unwrap_or_default(),
+        });
+        if session.is_resumable() {
+            outbox.push(Action::SaveSession(session.clone()));
+        }
+        outbox.push(Action::RetireRead(context.epochs.current));
+        outbox.push(Action::Established(Box::new(Established {
+            session,
+            resumed: false,
+            group: Some(group),
+            epoch: context.epochs.next,
+            randoms: context.randoms,
+            verify_data: FinishedPair {
+                client: ours,
+                server: verify_data,
             },
+            cookie: context.cookie,
             _finished: finished,
         })));
         Ok(State::Complete)
+    }
+}
+
+/// How long a session may be offered: as long as the server says, and at most a day (F5, RFC 5246 §F.1.4).
+pub(super) fn lifetime(ticket: Option<&NewSessionTicket>) -> u32 {
+    match ticket.map_or(0, |message| message.lifetime_hint) {
+        // RFC 5077 §3.3: it is left to the client.
+        0 => MAX_LIFETIME,
+        hint => hint.min(MAX_LIFETIME),
     }
 }

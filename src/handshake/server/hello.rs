@@ -1,24 +1,25 @@
 //! The client's hello and the server's choice.
 
-use super::{State, v12};
+use super::{State, resumed, v12};
 use crate::config::{ExtendedMasterSecret, ServerConfig};
 use crate::crypto::kx;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
+use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{Action, Epochs, Outbox, Question};
 use crate::identity::CertifiedKey;
 use crate::protocol::{
-    CipherSuite, CompressionMethod, Dialect, Epoch, HandshakeType, NamedGroup, PointFormat,
-    SignatureScheme,
+    CompressionMethod, Dialect, Epoch, HandshakeType, NamedGroup, PointFormat, SignatureScheme,
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::Transcript;
 use crate::wire::certificate;
-use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
+use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
 use crate::wire::extension::ServerExtensions;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_exchange::EcdhParams;
 use crate::wire::server_hello::ServerHello;
+use pki_types::UnixTime;
 use std::sync::Arc;
 
 /// What a server's handshake starts from.
@@ -27,24 +28,37 @@ pub(crate) struct Settings {
     pub(crate) config: Arc<ServerConfig>,
     /// The epoch in force: plaintext, for an initial handshake.
     pub(crate) current: Epoch,
+    /// When the handshake begins.
+    pub(crate) started: UnixTime,
+    /// The association that is renegotiated.
+    pub(crate) binding: Option<Binding>,
 }
 
 /// Waits for a ClientHello.
 pub(crate) fn start(dialect: &'static Dialect, settings: Settings) -> Result<State, Error> {
-    let Settings { config, current } = settings;
+    let Settings {
+        config,
+        current,
+        started,
+        binding,
+    } = settings;
     let epochs = Epochs::after(current)?;
     Ok(State::ExpectClientHello(Box::new(ExpectClientHello {
         dialect,
         config,
         epochs,
+        started,
+        binding,
     })))
 }
 
 /// Nothing is known of the client yet.
 pub(crate) struct ExpectClientHello {
-    dialect: &'static Dialect,
-    config: Arc<ServerConfig>,
-    epochs: Epochs,
+    pub(super) dialect: &'static Dialect,
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) epochs: Epochs,
+    pub(super) started: UnixTime,
+    pub(super) binding: Option<Binding>,
 }
 
 /// What the server has picked from a client's offer.
@@ -61,18 +75,43 @@ impl ExpectClientHello {
         self.epochs
     }
 
+    /// Checks the hello and asks for the session that it names, if it names one.
     pub(super) fn handle(
-        self,
-        hello: &ClientHello,
+        self: Box<Self>,
+        hello: Box<ClientHello>,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
     ) -> Result<State, Error> {
-        self.check(hello)?;
-        let choice = self.choose(hello)?;
+        self.check(&hello)?;
         let mut transcript = Transcript::new(self.dialect);
         transcript.add(inbound.typ, inbound.seq, &inbound.body);
-        transcript.start_hash(choice.suite.hash);
+        let ticket = hello.extensions.session_ticket.clone();
+        let ticket = ticket.unwrap_or_default();
+        let resumes = self.config.sessions.any()
+            && (self.binding.is_none() || self.config.parameters.rekey.resume);
+        if !resumes || hello.session_id.is_empty() && ticket.is_empty() {
+            return self.full(&hello, transcript, outbox);
+        }
+        outbox.push(Action::Ask(Question::FindSession {
+            id: hello.session_id.clone(),
+            ticket,
+        }));
+        Ok(State::ExpectSession(Box::new(resumed::ExpectSession {
+            settings: *self,
+            hello,
+            transcript,
+        })))
+    }
 
+    /// A handshake with a key exchange.
+    pub(super) fn full(
+        self,
+        hello: &ClientHello,
+        mut transcript: Transcript,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        let choice = self.choose(hello)?;
+        transcript.start_hash(choice.suite.hash);
         let current = self.epochs.current;
         let server_hello = self.server_hello(hello, &choice)?;
         outbox.push(Action::VersionDecided(self.dialect.version_12));
@@ -104,12 +143,16 @@ impl ExpectClientHello {
                 version: self.dialect.version_12,
                 config: self.config,
                 epochs: self.epochs,
+                started: self.started,
                 suite: choice.suite,
                 group: choice.group,
                 randoms,
                 extended_master_secret: hello.extensions.extended_master_secret,
                 alpn: choice.alpn,
                 server_name: hello.extensions.server_name.clone(),
+                session_id: server_hello.session_id,
+                ticket_promised: server_hello.extensions.session_ticket,
+                binding: self.binding,
                 transcript,
             },
             exchange,
@@ -128,21 +171,8 @@ impl ExpectClientHello {
             return Err(PeerMisbehaved::SelectedCompression.into());
         }
         let offered = &hello.extensions;
-        match &offered.renegotiation_info {
-            // RFC 5746 §3.6: empty in an initial handshake, whether or not the SCSV is there as well.
-            Some(verify_data) if !verify_data.is_empty() => {
-                return Err(PeerMisbehaved::NonEmptyRenegotiationInfo.into());
-            }
-            Some(_) => {}
-            // RFC 9325 §3.5: clients must signal it one way or the other.
-            None if !hello
-                .cipher_suites
-                .contains(&CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV) =>
-            {
-                return Err(PeerIncompatible::SecureRenegotiationRequired.into());
-            }
-            None => {}
-        }
+        let policy = &self.config.parameters.rekey;
+        renegotiation::check_client(self.binding.as_ref(), policy, hello)?;
         let required =
             self.config.parameters.extended_master_secret == ExtendedMasterSecret::Require;
         if required && !offered.extended_master_secret {
@@ -222,7 +252,10 @@ impl ExpectClientHello {
     }
 
     /// RFC 7301 §3.2: the server's preference; with a list at both ends and nothing in common, the handshake fails.
-    fn choose_alpn(&self, offered: Option<&[Vec<u8>]>) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) fn choose_alpn(
+        &self,
+        offered: Option<&[Vec<u8>]>,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let ours = &self.config.parameters.alpn;
         match offered {
             Some(offered) if !ours.is_empty() => ours
@@ -234,15 +267,31 @@ impl ExpectClientHello {
         }
     }
 
-    fn server_hello(&self, hello: &ClientHello, choice: &Choice) -> Result<ServerHello, Error> {
-        let mut random = [0; RANDOM_LEN];
-        self.config.parameters.random.fill(&mut random)?;
+    /// Whether a NewSessionTicket is promised: whenever the client takes tickets, also in a renegotiation and a
+    /// resumption (RFC 5077 §3.3). Without extended_master_secret nothing is resumed (RFC 7627 §5.3).
+    pub(super) fn promises_ticket(&self, hello: &ClientHello) -> bool {
         let offered = &hello.extensions;
+        offered.session_ticket.is_some()
+            && offered.extended_master_secret
+            && self.config.sessions.tickets.is_some()
+    }
+
+    fn server_hello(&self, hello: &ClientHello, choice: &Choice) -> Result<ServerHello, Error> {
+        let random = &self.config.parameters.random;
+        let mut server_random = [0; RANDOM_LEN];
+        random.fill(&mut server_random)?;
+        let offered = &hello.extensions;
+        let session_ticket = self.promises_ticket(hello);
+        let cached = !session_ticket
+            && offered.extended_master_secret
+            && self.config.sessions.cache.is_some();
+        // RFC 5246 §7.4.1.3: an empty ID says that the session is not kept here.
+        let mut session_id = vec![0; if cached { MAX_SESSION_ID_LEN } else { 0 }];
+        random.fill(&mut session_id)?;
         Ok(ServerHello {
             version: self.dialect.version_12,
-            random,
-            // RFC 5246 §7.4.1.3: empty, so the session cannot be resumed.
-            session_id: Vec::new(),
+            random: server_random,
+            session_id,
             cipher_suite: choice.suite.id,
             compression_method: CompressionMethod::NULL,
             extensions: ServerExtensions {
@@ -254,8 +303,9 @@ impl ExpectClientHello {
                 alpn: choice.alpn.clone(),
                 // RFC 7627 §5.1: granted exactly when it was offered.
                 extended_master_secret: offered.extended_master_secret,
+                session_ticket,
                 // RFC 5746 §3.6: the SCSV alone obliges the server to send it too.
-                renegotiation_info: Some(Vec::new()),
+                renegotiation_info: Some(renegotiation::server_info(self.binding.as_ref())),
                 unknown: Vec::new(),
             },
         })

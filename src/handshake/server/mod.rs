@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  ClientHello                  ──►                                ExpectClientHello
+//!                                      (is there a session?)       ExpectSession
 //!                               ◄──  ServerHello
 //!                               ◄──  Certificate
 //!                                      (sign)                      ExpectSignature
@@ -14,13 +15,29 @@
 //!  CertificateVerify            ──►                                ExpectCertificateVerify
 //!  [ChangeCipherSpec]           ──►
 //!  Finished                     ──►                                ExpectFinished
+//!                               ◄──  NewSessionTicket (maybe)
 //!                               ◄──  [ChangeCipherSpec]
 //!                               ◄──  Finished
+//! ```
+//!
+//! When the session of the ClientHello is resumed:
+//!
+//! ```text
+//!  ClientHello                  ──►                                ExpectClientHello
+//!                                      (is there a session?)       ExpectSession
+//!                                      (is its client trusted?)    ExpectSessionVerified
+//!                               ◄──  ServerHello
+//!                               ◄──  NewSessionTicket (maybe)
+//!                               ◄──  [ChangeCipherSpec]
+//!                               ◄──  Finished
+//!  [ChangeCipherSpec]           ──►
+//!  Finished                     ──►                                ExpectResumedFinished
 //! ```
 //!
 //! HelloVerifyRequest is not here: the cookie is checked before any handshake exists (`endpoint/cookie`).
 
 mod hello;
+mod resumed;
 mod v12;
 
 pub(crate) use hello::{Settings, start};
@@ -34,6 +51,9 @@ use crate::wire::message::Message;
 /// Where a server is, named for what it waits for.
 pub(crate) enum State {
     ExpectClientHello(Box<hello::ExpectClientHello>),
+    ExpectSession(Box<resumed::ExpectSession>),
+    ExpectSessionVerified(Box<resumed::ExpectSessionVerified>),
+    ExpectResumedFinished(Box<resumed::ExpectResumedFinished>),
     ExpectSignature(Box<v12::ExpectSignature>),
     ExpectCertificate(Box<v12::ExpectCertificate>),
     ExpectClientVerified(Box<v12::ExpectClientVerified>),
@@ -62,7 +82,14 @@ impl State {
                 epoch == state.epochs().current && typ == T::CERTIFICATE_VERIFY
             }
             Self::ExpectFinished(state) => epoch == state.epochs().next && typ == T::FINISHED,
-            Self::ExpectSignature(_) | Self::ExpectClientVerified(_) | Self::Complete => false,
+            Self::ExpectResumedFinished(state) => {
+                epoch == state.epochs().next && typ == T::FINISHED
+            }
+            Self::ExpectSession(_)
+            | Self::ExpectSessionVerified(_)
+            | Self::ExpectSignature(_)
+            | Self::ExpectClientVerified(_)
+            | Self::Complete => false,
         }
     }
 
@@ -75,7 +102,7 @@ impl State {
     ) -> Result<Self, Error> {
         match (self, message) {
             (Self::ExpectClientHello(state), Message::ClientHello(hello)) => {
-                state.handle(&hello, inbound, outbox)
+                state.handle(hello, inbound, outbox)
             }
             (Self::ExpectCertificate(state), Message::Certificate(chain)) => {
                 state.handle(chain, inbound, outbox)
@@ -85,6 +112,9 @@ impl State {
             }
             (Self::ExpectCertificateVerify(state), Message::CertificateVerify(signed)) => {
                 state.handle(&signed, inbound, outbox)
+            }
+            (Self::ExpectResumedFinished(state), Message::Finished(verify_data)) => {
+                state.handle(verify_data, outbox)
             }
             (Self::ExpectFinished(state), Message::Finished(verify_data)) => {
                 state.handle(verify_data, inbound, outbox)
@@ -99,6 +129,10 @@ impl State {
             (Self::ExpectSignature(state), Answer::Signed(signature)) => {
                 state.handle(signature?, outbox)
             }
+            (Self::ExpectSession(state), Answer::Session(found)) => state.handle(found, outbox),
+            (Self::ExpectSessionVerified(state), Answer::PeerVerified(verdict)) => {
+                state.handle(verdict, outbox)
+            }
             (Self::ExpectClientVerified(state), Answer::PeerVerified(verdict)) => {
                 Ok(state.handle(verdict?))
             }
@@ -110,6 +144,9 @@ impl State {
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::ExpectClientHello(_) => "ExpectClientHello",
+            Self::ExpectSession(_) => "ExpectSession",
+            Self::ExpectSessionVerified(_) => "ExpectSessionVerified",
+            Self::ExpectResumedFinished(_) => "ExpectResumedFinished",
             Self::ExpectSignature(_) => "ExpectSignature",
             Self::ExpectCertificate(_) => "ExpectCertificate",
             Self::ExpectClientVerified(_) => "ExpectClientVerified",

@@ -6,6 +6,7 @@ use crate::crypto::kx::Exchange;
 use crate::crypto::suite::Suite;
 use crate::crypto::verify::supported_schemes;
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
+use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{Action, Epochs, Established, Outbox, Question};
 use crate::identity::proof::{ChainVerified, SignatureVerified};
 use crate::identity::{PeerIdentity, verify_12};
@@ -13,15 +14,16 @@ use crate::protocol::{
     ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion, ReadSwitch, Side,
     SignatureScheme,
 };
-use crate::secrets::schedule12::{MasterSecret, Randoms, SessionBinding};
+use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
+use crate::session::{ServerSessions, Session, Session12};
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_exchange::{EcdhParams, ServerKeyExchange};
-use crate::wire::message::VERIFY_DATA_LEN;
+use crate::wire::new_session_ticket::NewSessionTicket;
 use crate::wire::signed::DigitallySigned;
-use pki_types::CertificateDer;
+use pki_types::{CertificateDer, UnixTime};
 use std::sync::Arc;
 
 /// What every state behind the ClientHello knows.
@@ -29,17 +31,24 @@ pub(crate) struct Context {
     pub(super) version: ProtocolVersion,
     pub(super) config: Arc<ServerConfig>,
     pub(super) epochs: Epochs,
+    /// When the handshake began.
+    pub(super) started: UnixTime,
     pub(super) suite: &'static Suite,
     pub(super) group: NamedGroup,
     pub(super) randoms: Randoms,
     pub(super) extended_master_secret: bool,
     pub(super) alpn: Option<Vec<u8>>,
     pub(super) server_name: Option<String>,
+    /// The name that the session gets; empty for none.
+    pub(super) session_id: Vec<u8>,
+    /// Whether a NewSessionTicket comes before Finished (RFC 5077 §3.2).
+    pub(super) ticket_promised: bool,
+    pub(super) binding: Option<Binding>,
     pub(super) transcript: Transcript,
 }
 
 impl Context {
-    fn add(&mut self, inbound: &InboundMessage) {
+    pub(super) fn add(&mut self, inbound: &InboundMessage) {
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
     }
 
@@ -253,7 +262,7 @@ impl ExpectClientKeyExchange {
         context.add(inbound);
         let master_secret = context.master_secret(&secret);
         Ok(match client {
-            Client::Anonymous => arm(context, master_secret, Peer::Anonymous, outbox),
+            Client::Anonymous => arm(context, master_secret, Peer::Anonymous, outbox)?,
             Client::Claims { chain, verified } => {
                 let next = ExpectCertificateVerify {
                     context,
@@ -303,7 +312,7 @@ impl ExpectCertificateVerify {
             _verified: verified,
             _signature: signature,
         };
-        Ok(arm(context, master_secret, peer, outbox))
+        arm(context, master_secret, peer, outbox)
     }
 }
 
@@ -317,27 +326,44 @@ enum Peer {
     },
 }
 
-/// Arms the read keys: only the client's Finished is missing.
-fn arm(context: Context, master_secret: MasterSecret, peer: Peer, outbox: &mut Outbox) -> State {
+impl Peer {
+    fn identity(self) -> Option<PeerIdentity> {
+        match self {
+            Self::Anonymous => None,
+            Self::Proved { chain, .. } => Some(PeerIdentity::Certificate(chain)),
+        }
+    }
+}
+
+/// Arms the read keys: only the client's Finished is missing. In a renegotiation the client is who it was (E23).
+fn arm(
+    context: Context,
+    master_secret: MasterSecret,
+    peer: Peer,
+    outbox: &mut Outbox,
+) -> Result<State, Error> {
+    let identity = peer.identity();
+    let policy = &context.config.parameters.rekey;
+    renegotiation::check_identity(context.binding.as_ref(), policy, identity.as_ref())?;
     let [client, server] = master_secret.protections(context.suite, &context.randoms);
     outbox.push(Action::InstallRead {
         epoch: context.epochs.next,
         protection: client,
         when: ReadSwitch::OnChangeCipherSpec,
     });
-    State::ExpectFinished(Box::new(ExpectFinished {
+    Ok(State::ExpectFinished(Box::new(ExpectFinished {
         context,
         master_secret,
-        peer,
+        identity,
         write: server,
-    }))
+    })))
 }
 
 /// Only the client's Finished is missing.
 pub(crate) struct ExpectFinished {
     context: Context,
     master_secret: MasterSecret,
-    peer: Peer,
+    identity: Option<PeerIdentity>,
     write: RecordProtection,
 }
 
@@ -349,14 +375,14 @@ impl ExpectFinished {
     /// Checks the client's Finished, answers with ChangeCipherSpec and Finished, and is done.
     pub(super) fn handle(
         self: Box<Self>,
-        verify_data: [u8; VERIFY_DATA_LEN],
+        verify_data: VerifyData,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
     ) -> Result<State, Error> {
         let Self {
             mut context,
             master_secret,
-            peer,
+            identity,
             write,
         } = *self;
         let finished = master_secret
@@ -367,34 +393,83 @@ impl ExpectFinished {
             )
             .map_err(|_| PeerMisbehaved::BadFinished)?;
         context.add(inbound);
+        let session = Arc::new(Session12 {
+            version: context.version,
+            suite: context.suite,
+            master_secret,
+            extended_master_secret: context.extended_master_secret,
+            alpn: context.alpn,
+            server_name: context.server_name,
+            peer_identity: identity,
+            created: context.started.as_secs(),
+            lifetime: context.config.sessions.lifetime(),
+            id: context.session_id,
+            ticket: Vec::new(),
+        });
         let Epochs { current, next } = context.epochs;
+        if context.ticket_promised {
+            let sessions = &context.config.sessions;
+            let body = new_session_ticket(sessions, &session, context.started);
+            outbox.send(
+                current,
+                HandshakeType::NEW_SESSION_TICKET,
+                body,
+                &mut context.transcript,
+            )?;
+        }
         outbox.push(Action::SendChangeCipherSpec { epoch: current });
         outbox.push(Action::InstallWrite {
             epoch: next,
             protection: write,
         });
-        let body = master_secret
-            .verify_data(Side::Server, context.transcript.hash().as_ref())
-            .to_vec();
-        outbox.send(next, HandshakeType::FINISHED, body, &mut context.transcript)?;
+        let ours = session
+            .master_secret
+            .verify_data(Side::Server, context.transcript.hash().as_ref());
+        outbox.send(
+            next,
+            HandshakeType::FINISHED,
+            ours.to_vec(),
+            &mut context.transcript,
+        )?;
         outbox.end_flight(FlightEnd::Final);
+        if session.is_resumable() {
+            outbox.push(Action::SaveSession(session.clone()));
+        }
         outbox.push(Action::RetireRead(current));
         outbox.push(Action::Established(Box::new(Established {
-            version: context.version,
-            suite: context.suite,
-            group: context.group,
+            session,
+            resumed: false,
+            group: Some(context.group),
             epoch: next,
             randoms: context.randoms,
-            master_secret,
-            extended_master_secret: context.extended_master_secret,
-            peer_identity: match peer {
-                Peer::Anonymous => None,
-                Peer::Proved { chain, .. } => Some(PeerIdentity::Certificate(chain)),
+            verify_data: FinishedPair {
+                client: verify_data,
+                server: ours,
             },
-            alpn: context.alpn,
-            server_name: context.server_name,
+            cookie: Vec::new(),
             _finished: finished,
         })));
         Ok(State::Complete)
     }
+}
+
+/// A ticket for `session`; an empty one if none can be made, because one was promised (RFC 5077 §3.3).
+pub(super) fn new_session_ticket(
+    sessions: &ServerSessions,
+    session: &Arc<Session12>,
+    now: UnixTime,
+) -> Vec<u8> {
+    let tickets = sessions.tickets.as_ref();
+    let ticket = tickets.and_then(|tickets| tickets.seal(&Session::V12(session.clone()), now));
+    let message = NewSessionTicket {
+        lifetime_hint: if ticket.is_some() {
+            session.remaining(now)
+        } else {
+            0
+        },
+        ticket: ticket.unwrap_or_default(),
+    };
+    let mut body = Vec::with_capacity(8 + message.ticket.len());
+    message.encode(&mut body);
+    body
 }

@@ -90,9 +90,9 @@ impl ReadEpochs {
         });
     }
 
-    /// Drops one epoch.
-    pub(super) fn remove(&mut self, epoch: Epoch) {
-        self.epochs.retain(|known| known.epoch != epoch);
+    /// Drops every epoch but those that `needed` names.
+    pub(super) fn retain(&mut self, needed: impl Fn(Epoch) -> bool) {
+        self.epochs.retain(|known| needed(known.epoch));
         self.epochs.shrink_to_fit();
     }
 }

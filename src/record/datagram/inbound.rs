@@ -52,7 +52,13 @@ impl Datagram {
             Progress::Established {
                 following: None, ..
             } => None,
-            Progress::Handshaking { slots, .. } => slots.pop(),
+            Progress::Handshaking {
+                slots, flexible, ..
+            } => {
+                let message = slots.pop()?;
+                *flexible = false;
+                Some(message)
+            }
             Progress::Established { following, .. } => {
                 let message = following.as_mut()?.pop()?;
                 *following = None;
@@ -294,23 +300,42 @@ impl Datagram {
         data: &[u8],
     ) -> Result<(), Discard> {
         let finished = header.typ == HandshakeType::FINISHED;
+        let request = header.typ == HandshakeType::HELLO_REQUEST;
+        let max_message = self.policy.max_message;
         match &mut self.progress {
             Progress::Handshaking {
                 current,
                 slots,
+                flexible,
                 following,
             } => {
-                if epoch == *current && !finished {
+                if epoch < *current {
+                    Err(Discard::OldMessage)
+                } else if epoch == *current && finished {
+                    // The Finished before this handshake's: its sender has missed the answer.
+                    if epoch == Epoch::PLAINTEXT {
+                        return Err(Discard::UnexpectedMessage);
+                    }
+                    self.repeat_final_flight(now);
+                    Err(Discard::OldMessage)
+                } else if epoch == *current && request && self.side == Side::Client {
+                    // RFC 5246 §7.4.1.1: ignored, and not counted either, whenever it comes (E7, E14).
+                    Err(Discard::UnexpectedMessage)
+                } else if epoch == *current {
                     if self.read.newest().is_some_and(|newest| newest > *current) {
                         // The engine arms the next epoch when only Finished is missing: this is a repetition,
                         // or somebody else's.
                         return Err(Discard::OldMessage);
                     }
+                    if *flexible && header.seq == SECOND && is_first_answer(header.typ) {
+                        slots.start_at(SECOND);
+                        *flexible = false;
+                    }
                     slots.insert(epoch, header, data)
                 } else if epoch.follows(*current) && finished {
                     slots.insert(epoch, header, data)
                 } else if epoch.follows(*current) && starts_handshake(self.side, header) {
-                    begin_following(following).insert(epoch, header, data)
+                    begin_following(following, max_message).insert(epoch, header, data)
                 } else {
                     Err(Discard::UnexpectedMessage)
                 }
@@ -325,7 +350,11 @@ impl Datagram {
                     self.repeat_final_flight(now);
                     Err(Discard::OldMessage)
                 } else if starts_handshake(self.side, header) {
-                    begin_following(following).insert(epoch, header, data)
+                    let slot = begin_following(following, max_message);
+                    let outcome = slot.insert(epoch, header, data);
+                    // The peer goes on under the new keys, so it has seen the final flight that brought them.
+                    self.drop_retained();
+                    outcome
                 } else {
                     Err(Discard::UnexpectedMessage)
                 }
@@ -345,12 +374,21 @@ fn starts_handshake(side: Side, header: &FragmentHeader) -> bool {
 }
 
 /// The slot for that message: one, because nothing else can come before it was answered.
-fn begin_following(slot: &mut Option<Box<Reassembly>>) -> &mut Reassembly {
-    slot.get_or_insert_with(|| Box::new(Reassembly::new(MessageSeq::FIRST, 1, MAX_HELLO)))
+fn begin_following(slot: &mut Option<Box<Reassembly>>, max_message: usize) -> &mut Reassembly {
+    slot.get_or_insert_with(|| Box::new(Reassembly::new(MessageSeq::FIRST, 1, max_message)))
 }
 
-/// The longest hello that is taken inside an association, in bytes. A post-quantum one has some 2,000.
-const MAX_HELLO: usize = 4096;
+/// The number of a server's answer behind a HelloRequest (RFC 6347 §4.2.2).
+const SECOND: MessageSeq = MessageSeq(1);
+
+/// What can answer a ClientHello.
+fn is_first_answer(typ: HandshakeType) -> bool {
+    [
+        HandshakeType::SERVER_HELLO,
+        HandshakeType::HELLO_VERIFY_REQUEST,
+    ]
+    .contains(&typ)
+}
 
 /// Why a record was not opened.
 enum NotOpened {

@@ -69,6 +69,8 @@ pub struct Datagram {
     /// The flight under construction, or waiting for its answer.
     flight: Option<Box<Flight>>,
     flight_complete: bool,
+    /// The flight is a HelloRequest so far.
+    requesting: bool,
     timer: Timer,
     handshake_mtu: usize,
     /// The last flight of a handshake, kept to answer a peer that missed it.
@@ -86,6 +88,8 @@ enum Progress {
     Handshaking {
         current: Epoch,
         slots: Box<Reassembly>,
+        /// The first message of the peer may have number 1 as well as 0: behind a HelloRequest.
+        flexible: bool,
         /// The first message of the handshake behind H, which overtook the Finished of H.
         following: Option<Box<Reassembly>>,
     },
@@ -136,10 +140,12 @@ impl Datagram {
             progress: Progress::Handshaking {
                 current: Epoch::PLAINTEXT,
                 slots,
+                flexible: false,
                 following: None,
             },
             flight: None,
             flight_complete: false,
+            requesting: false,
             timer: Timer::Idle,
             handshake_mtu: policy.mtu,
             retained: None,
@@ -225,7 +231,9 @@ impl Datagram {
     fn start_flight(&mut self) -> &mut Flight {
         if self.flight_complete {
             // RFC 6347 §4.2.4: the engine goes on, so the last flight was answered.
-            self.flight = None;
+            if !std::mem::take(&mut self.requesting) {
+                self.flight = None;
+            }
             self.flight_complete = false;
             self.timer = Timer::Idle;
         }
@@ -255,6 +263,13 @@ impl Datagram {
             self.stats.flights_retransmitted += 1;
         }
         self.retained = Some(retained);
+    }
+
+    fn drop_flight(&mut self) {
+        self.timer = Timer::Idle;
+        self.flight = None;
+        self.flight_complete = false;
+        self.requesting = false;
     }
 
     fn drop_retained(&mut self) {
@@ -356,9 +371,11 @@ impl Layer for Datagram {
     }
 
     fn retire_read(&mut self, _now: Instant, epoch: Epoch) {
+        // What is older than the epoch that ends now has had its time.
+        self.read.retain(|known| known >= epoch);
         // B6: once keys exist, nothing that is unprotected means anything.
         if epoch == Epoch::PLAINTEXT {
-            self.read.remove(epoch);
+            self.read.retain(|known| known > epoch);
         }
     }
 
@@ -369,9 +386,10 @@ impl Layer for Datagram {
         tracing::trace!(?id, ?end, "flight");
         self.transmit(&flight);
         match end {
-            FlightEnd::AwaitReply => {
+            FlightEnd::AwaitReply | FlightEnd::Request => {
                 self.flight = Some(flight);
                 self.flight_complete = true;
+                self.requesting = end == FlightEnd::Request;
                 self.timer = Timer::start(now, &self.policy);
             }
             FlightEnd::Final => {
@@ -386,11 +404,38 @@ impl Layer for Datagram {
         }
     }
 
+    fn begin_handshake(&mut self, expected: MessageSeq) {
+        let slots = Reassembly::new(expected, WINDOW, self.policy.max_message);
+        self.progress = Progress::Handshaking {
+            current: self.write.current_epoch(),
+            slots: Box::new(slots),
+            flexible: self.side == Side::Client,
+            following: None,
+        };
+        self.handshake_mtu = self.policy.mtu;
+    }
+
+    fn abandon_handshake(&mut self) {
+        self.drop_flight();
+        self.early.clear();
+        let epoch = self.write.current_epoch();
+        self.read.retain(|known| known <= epoch);
+        self.progress = Progress::Established {
+            epoch,
+            following: None,
+        };
+    }
+
     fn established(&mut self, now: Instant, epoch: Epoch) {
         self.retention = Some(now + TWICE_MSL);
-        self.timer = Timer::Idle;
-        self.flight = None;
-        self.flight_complete = false;
+        self.drop_flight();
+        if self
+            .retained
+            .as_ref()
+            .is_some_and(|retained| retained.epoch != epoch)
+        {
+            self.retained = None;
+        }
         self.early.clear();
         let following = match &mut self.progress {
             Progress::Handshaking { following, .. } | Progress::Established { following, .. } => {
@@ -466,6 +511,10 @@ impl Layer for Datagram {
         if self.retention.is_some_and(|until| until <= now) {
             self.retention = None;
             self.outgoing.release();
+            // E21: what was sent under older keys has arrived by now, or never will.
+            if let Progress::Established { epoch, .. } = self.progress {
+                self.read.retain(|known| known >= epoch);
+            }
         }
         match self.timer.fire(now, &self.policy) {
             Fired::NotYet => {}
@@ -476,8 +525,7 @@ impl Layer for Datagram {
     }
 
     fn shut_down(&mut self) {
-        self.timer = Timer::Idle;
-        self.flight = None;
+        self.drop_flight();
         self.retained = None;
         self.retention = None;
         self.input = BytesMut::new();

@@ -158,6 +158,16 @@ impl Reassembly {
         Ok(())
     }
 
+    /// Expects `first` instead of what was expected before any message had come.
+    pub(crate) fn start_at(&mut self, first: MessageSeq) {
+        let skipped = self
+            .expected
+            .and_then(|expected| first.distance_from(expected));
+        let skipped = usize::from(skipped.unwrap_or_default()).min(self.slots.len());
+        self.slots.drain(..skipped);
+        self.expected = Some(first);
+    }
+
     /// How much memory is in use, in bytes.
     pub(crate) fn cost(&self) -> usize {
         self.slots

@@ -267,6 +267,12 @@ impl Layer for Stream {
         self.version = ProtocolVersion::TLS12;
     }
 
+    fn begin_handshake(&mut self, _: MessageSeq) {}
+
+    fn abandon_handshake(&mut self) {
+        self.armed = None;
+    }
+
     fn established(&mut self, _: Instant, _: Epoch) {
         self.deframer.release();
         self.fragmenter.release();

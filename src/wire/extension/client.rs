@@ -20,6 +20,8 @@ pub(crate) struct ClientExtensions {
     pub(crate) alpn: Option<Vec<Vec<u8>>>,
     /// RFC 7627 §5.1.
     pub(crate) extended_master_secret: bool,
+    /// RFC 5077 §3.2: the ticket of the session that the client would resume; empty to ask for one.
+    pub(crate) session_ticket: Option<Vec<u8>>,
     /// RFC 5746 §3.2: empty in an initial handshake.
     pub(crate) renegotiation_info: Option<Vec<u8>>,
 }
@@ -46,6 +48,9 @@ impl ClientExtensions {
                 }
                 ExtensionType::ALPN => found.alpn = Some(decode_protocols(body)?),
                 ExtensionType::EXTENDED_MASTER_SECRET => found.extended_master_secret = true,
+                ExtensionType::SESSION_TICKET => {
+                    found.session_ticket = Some(body.rest().to_vec());
+                }
                 ExtensionType::RENEGOTIATION_INFO => {
                     found.renegotiation_info = Some(body.vec8("renegotiated_connection")?.to_vec());
                 }
@@ -94,6 +99,9 @@ impl ClientExtensions {
                         schemes.iter().for_each(|scheme| out.put_u16(scheme.0))
                     });
                 });
+            }
+            if let Some(ticket) = &self.session_ticket {
+                put_extension(out, ExtensionType::SESSION_TICKET, |out| out.put(ticket));
             }
             if let Some(protocols) = &self.alpn {
                 put_extension(out, ExtensionType::ALPN, |out| {

@@ -16,6 +16,8 @@ pub(crate) struct ServerExtensions {
     pub(crate) alpn: Option<Vec<u8>>,
     /// RFC 7627 §5.1.
     pub(crate) extended_master_secret: bool,
+    /// RFC 5077 §3.2: a NewSessionTicket follows.
+    pub(crate) session_ticket: bool,
     /// RFC 5746 §3.2: empty in an initial handshake.
     pub(crate) renegotiation_info: Option<Vec<u8>>,
     /// Extensions that are not known here. A client refuses them, because it cannot have offered them.
@@ -41,6 +43,7 @@ impl ServerExtensions {
                     found.alpn = protocols.pop();
                 }
                 ExtensionType::EXTENDED_MASTER_SECRET => found.extended_master_secret = true,
+                ExtensionType::SESSION_TICKET => found.session_ticket = true,
                 ExtensionType::RENEGOTIATION_INFO => {
                     found.renegotiation_info = Some(body.vec8("renegotiated_connection")?.to_vec());
                 }
@@ -66,6 +69,9 @@ impl ServerExtensions {
                 put_extension(out, ExtensionType::RENEGOTIATION_INFO, |out| {
                     out.put_vec(1, |out| out.put(verify_data));
                 });
+            }
+            if self.session_ticket {
+                put_extension(out, ExtensionType::SESSION_TICKET, |_| {});
             }
             if let Some(formats) = &self.point_formats {
                 put_extension(out, ExtensionType::EC_POINT_FORMATS, |out| {

@@ -1,0 +1,133 @@
+//! What an association says of itself.
+
+use super::phase::Phase;
+use super::{Connection, HandshakeKind, Role};
+use crate::error::{ApiMisuse, Failure};
+use crate::identity::PeerIdentity;
+use crate::protocol::{Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side};
+use crate::record::{Records, Stats};
+use crate::session::Session;
+
+impl<R: Records> Connection<R> {
+    /// Which end this is.
+    pub fn side(&self) -> Side {
+        self.role.side()
+    }
+
+    /// The version in force, once the handshake is done.
+    pub fn version(&self) -> Option<ProtocolVersion> {
+        self.phase
+            .established()
+            .map(|established| established.session.version)
+    }
+
+    /// The cipher suite in force, once the handshake is done.
+    pub fn cipher_suite(&self) -> Option<CipherSuite> {
+        self.phase
+            .established()
+            .map(|established| established.session.suite.id)
+    }
+
+    /// The group of the key exchange, once the handshake is done; `None` if a session was resumed instead.
+    pub fn key_exchange_group(&self) -> Option<NamedGroup> {
+        self.phase.established()?.group
+    }
+
+    /// How the keys in force came about, once the handshake is done.
+    pub fn handshake_kind(&self) -> Option<HandshakeKind> {
+        self.phase.established().map(HandshakeKind::of)
+    }
+
+    /// A client's session, to be kept outside and put back with
+    /// [`ClientConfig::import_session`](crate::ClientConfig::import_session); `None` before the handshake is done, or if
+    /// the server does not resume. A server's sessions are in its store or in its tickets.
+    pub fn session(&self) -> Option<Session> {
+        let established = self.phase.established()?;
+        let client = matches!(self.role, Role::Client { .. });
+        (client && established.session.is_resumable())
+            .then(|| Session::V12(established.session.clone()))
+    }
+
+    /// The epoch in force: 0 before the handshake is done.
+    pub fn epoch(&self) -> Epoch {
+        self.phase
+            .established()
+            .map_or(Epoch::PLAINTEXT, |established| established.epoch)
+    }
+
+    /// Who the peer has proved to be; `None` before that, and for a client that showed no certificate.
+    pub fn peer_identity(&self) -> Option<&PeerIdentity> {
+        self.phase.established()?.session.peer_identity.as_ref()
+    }
+
+    /// The application protocol that was agreed (RFC 7301).
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.phase.established()?.session.alpn.as_deref()
+    }
+
+    /// The DNS name that the client asked for.
+    pub fn server_name(&self) -> Option<&str> {
+        self.phase.established()?.session.server_name.as_deref()
+    }
+
+    /// Whether the session is bound to its handshake (RFC 7627).
+    pub fn extended_master_secret(&self) -> bool {
+        self.phase
+            .established()
+            .is_some_and(|established| established.session.extended_master_secret)
+    }
+
+    /// Whether the first handshake is still going on. A renegotiation is told by
+    /// [`Connection::renegotiate_pending`].
+    pub fn is_handshaking(&self) -> bool {
+        matches!(self.phase, Phase::Initial(_))
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &Stats {
+        self.records.stats()
+    }
+
+    /// Why the association failed, with the state, the peer and the alert, once an input has returned an error.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_deref()
+    }
+
+    /// A fatal alert that came without protection although keys exist, so it was not believed and changed nothing.
+    ///
+    /// Anybody can forge one. But at version 1.2 a server's refusal of a client's certificate can come in no other
+    /// form: where a handshake hangs, this may say why. If it times out, [`Error::TimedOut`] holds it too.
+    pub fn unauthenticated_alert(&self) -> Option<Alert> {
+        self.records.disbelieved_alert()
+    }
+
+    /// Fills `out` with keying material for `label` (RFC 5705). An absent context differs from an empty one.
+    ///
+    /// # Errors
+    ///
+    /// The association goes on. `HandshakeNotComplete` before the handshake is done; `BadExporterArguments` if the
+    /// context has more than 65,535 bytes; `ExporterNeedsExtendedMasterSecret` if the peer lacks RFC 7627 (§5.4).
+    pub fn export_keying_material(
+        &self,
+        out: &mut [u8],
+        label: &[u8],
+        context: Option<&[u8]>,
+    ) -> Result<(), ApiMisuse> {
+        let established = self
+            .phase
+            .established()
+            .ok_or(ApiMisuse::HandshakeNotComplete)?;
+        if !established.session.extended_master_secret {
+            return Err(ApiMisuse::ExporterNeedsExtendedMasterSecret);
+        }
+        let length = u16::try_from(context.unwrap_or_default().len())
+            .map_err(|_| ApiMisuse::BadExporterArguments)?
+            .to_be_bytes();
+        let context = context.map(|context| (&length, context));
+        established
+            .session
+            .master_secret
+            .export(&established.randoms, label, context, out);
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! What an association remembers about the replacement of its keys.
+
+use crate::config::RekeyPolicy;
+use crate::handshake::client::Unanswered;
+use crate::record::Initiator;
+use std::time::Instant;
+
+/// A renegotiation that the next I/O begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Wanted {
+    /// Whether a client offers the session in force.
+    pub(super) abbreviated: bool,
+    pub(super) initiator: Initiator,
+}
+
+/// What is scheduled, what is under way, and what the keys in force have been used for.
+pub(super) struct Rekeying {
+    pub(super) wanted: Option<Wanted>,
+    /// A server's HelloRequest is out.
+    pub(super) requested: bool,
+    /// Who began what is under way, or what ended last.
+    initiator: Initiator,
+    /// This end has sent ChangeCipherSpec: there is no way back to the old keys.
+    committed_to_new_keys: bool,
+    /// Over a stream, the silence of the peer was told already, and data flows again.
+    silence_told: bool,
+    /// How many renegotiations were completed.
+    pub(super) completed: u64,
+    /// A client's hello of this epoch that got no answer.
+    pub(super) unanswered: Option<Box<Unanswered>>,
+    usage: Usage,
+    /// Automatic rekeying waits until then.
+    pause: Option<Instant>,
+    /// When the last handshake was completed, for the limit on those that clients begin.
+    last_handshake: Instant,
+    /// When the peer was told no_renegotiation last.
+    pub(super) last_refusal: Option<Instant>,
+}
+
+/// What the keys in force have been used for, and the limits of that.
+struct Usage {
+    bytes: u64,
+    sent: u64,
+    received: u64,
+    max_bytes: u64,
+    /// Keys are replaced before a key has protected as many records as it may.
+    max_records: u64,
+    until: Option<Instant>,
+}
+
+impl Usage {
+    const NONE: Self = Self {
+        bytes: 0,
+        sent: 0,
+        received: 0,
+        max_bytes: u64::MAX,
+        max_records: u64::MAX,
+        until: None,
+    };
+
+    #[inline]
+    fn is_due(&self, now: Instant) -> bool {
+        self.bytes > self.max_bytes
+            || self.sent.max(self.received) > self.max_records
+            || self.until.is_some_and(|until| now >= until)
+    }
+}
+
+impl Rekeying {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self {
+            wanted: None,
+            requested: false,
+            initiator: Initiator::Local,
+            committed_to_new_keys: false,
+            silence_told: false,
+            completed: 0,
+            unanswered: None,
+            usage: Usage::NONE,
+            pause: None,
+            last_handshake: now,
+            last_refusal: None,
+        }
+    }
+
+    /// Who began what is under way.
+    pub(super) const fn initiator(&self) -> Initiator {
+        self.initiator
+    }
+
+    /// A renegotiation begins.
+    pub(super) fn begin(&mut self, initiator: Initiator) {
+        self.wanted = None;
+        self.initiator = initiator;
+        self.committed_to_new_keys = false;
+        self.silence_told = false;
+    }
+
+    /// This end sends ChangeCipherSpec.
+    pub(super) const fn point_of_no_return(&mut self) {
+        self.committed_to_new_keys = true;
+    }
+
+    /// Whether this end has sent ChangeCipherSpec.
+    pub(super) const fn has_no_way_back(&self) -> bool {
+        self.committed_to_new_keys
+    }
+
+    /// The peer's silence was told.
+    pub(super) const fn tell_silence(&mut self) {
+        self.silence_told = true;
+    }
+
+    /// The peer has answered after all.
+    pub(super) const fn answered(&mut self) {
+        self.silence_told = false;
+    }
+
+    /// Whether data need not wait, because nobody knows whether the handshake will ever go on.
+    pub(super) const fn lets_data_pass(&self) -> bool {
+        self.silence_told
+    }
+
+    /// New keys are in force, each good for `limit` records.
+    pub(super) fn committed(&mut self, now: Instant, policy: &RekeyPolicy, limit: u64) {
+        self.wanted = None;
+        self.requested = false;
+        self.unanswered = None;
+        self.pause = None;
+        self.last_handshake = now;
+        self.usage = Usage {
+            max_bytes: policy.bytes.unwrap_or(u64::MAX),
+            // An eighth of the key is left for the handshake, for its retransmissions, and for a peer that refuses.
+            max_records: limit - limit / 8,
+            until: policy
+                .interval
+                .and_then(|interval| now.checked_add(interval)),
+            ..Usage::NONE
+        };
+    }
+
+    /// What was under way, or scheduled, has come to nothing.
+    pub(super) fn refused(&mut self, now: Instant, policy: &RekeyPolicy) {
+        self.wanted = None;
+        self.requested = false;
+        self.silence_told = false;
+        self.pause = now.checked_add(policy.retry_after);
+    }
+
+    /// Nothing is begun any more.
+    pub(super) fn over(&mut self) {
+        self.wanted = None;
+        self.requested = false;
+        self.unanswered = None;
+    }
+
+    /// Counts data of this end. Whether the keys should be replaced.
+    #[inline]
+    pub(super) fn count_sent(&mut self, now: Instant, bytes: usize) -> bool {
+        self.usage.sent += 1;
+        self.usage.bytes += bytes as u64;
+        self.usage.is_due(now)
+    }
+
+    /// Counts data of the peer. Whether the keys should be replaced.
+    #[inline]
+    pub(super) fn count_received(&mut self, now: Instant, bytes: usize) -> bool {
+        self.usage.received += 1;
+        self.usage.bytes += bytes as u64;
+        self.usage.is_due(now)
+    }
+
+    /// Whether automatic rekeying waits, because the peer has refused.
+    pub(super) fn is_paused(&self, now: Instant) -> bool {
+        self.pause.is_some_and(|until| now < until)
+    }
+
+    /// Whether the last handshake is at least `interval` ago.
+    pub(super) fn has_rested(&self, now: Instant, interval: std::time::Duration) -> bool {
+        now.saturating_duration_since(self.last_handshake) >= interval
+    }
+}

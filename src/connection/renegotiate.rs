@@ -1,0 +1,386 @@
+//! Renegotiation: calls, wishes of the peer, limits, and what becomes of them (RFC 5246 §7.4.1.1, RFC 5746).
+//!
+//! ```text
+//!  renegotiate() ─┐                    ┌─ client: ClientHello ─► Renegotiating ─┬─► commit
+//!  a limit ───────┴─► wanted ─► I/O ───┤                                        └─► refused: nothing has changed
+//!                                      └─ server: HelloRequest ─┐        ▲
+//!  the peer: HelloRequest or ClientHello ───────────────────────┴────────┘
+//! ```
+
+use super::phase::Phase;
+use super::rekeying::Wanted;
+use super::{Connection, Event, RenegotiationRefusal, Role};
+use crate::config::{ClientRenegotiation, DataDuringRenegotiation};
+use crate::error::{Error, InvalidMessage, PeerMisbehaved, RenegotiateError};
+use crate::handshake::renegotiation::Binding;
+use crate::handshake::{Epochs, Handshake, client, server};
+use crate::protocol::{
+    Alert, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion, Side,
+};
+use crate::record::{Initiator, Records};
+use crate::wire::handshake::InboundMessage;
+use std::time::{Duration, Instant};
+
+/// How often a wish to renegotiate is answered with a refusal at most. More wishes are only counted.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(1);
+
+impl<R: Records> Connection<R> {
+    /// Schedules a handshake that replaces the keys, with a new key exchange. The next input or output begins it:
+    /// a client sends a ClientHello that offers no session, a server a HelloRequest, which the client may follow as it
+    /// likes, refuse, or ignore.
+    ///
+    /// [`Event::HandshakeComplete`] or [`Event::RenegotiationRefused`] tells how it ended. Of two calls before the next
+    /// input or output the later one decides, and one handshake results. This is `SSL_renegotiate`.
+    ///
+    /// # Errors
+    ///
+    /// None is fatal: `HandshakeNotComplete` in the first handshake, `Pending` while a renegotiation is under way,
+    /// `NotSupportedByVersion` at 1.3, `EpochsExhausted` after 65,535 handshakes, `Closed`.
+    pub fn renegotiate(&mut self, now: Instant) -> Result<(), RenegotiateError> {
+        self.schedule(now, false)
+    }
+
+    /// As [`Connection::renegotiate`], but a client offers the session in force, so that no key exchange is needed. If
+    /// the session cannot be resumed, or the server does not want to, the handshake is a full one;
+    /// `HandshakeComplete.kind` tells. On a server both calls do the same. This is `SSL_renegotiate_abbreviated`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::renegotiate`].
+    pub fn renegotiate_abbreviated(&mut self, now: Instant) -> Result<(), RenegotiateError> {
+        self.schedule(now, true)
+    }
+
+    /// Whether a renegotiation is scheduled or under way, whoever began it: from the call, or from the peer's message,
+    /// until it has completed or come to nothing. This is `SSL_renegotiate_pending`.
+    pub fn renegotiate_pending(&self) -> bool {
+        self.rekeying.wanted.is_some()
+            || self.rekeying.requested
+            || matches!(self.phase, Phase::Renegotiating { .. })
+    }
+
+    /// How many renegotiations have completed, whoever began them;
+    /// [`Stats::renegotiations_by`](crate::Stats::renegotiations_by) tells more. This is `SSL_num_renegotiations`.
+    pub fn renegotiations(&self) -> u64 {
+        self.rekeying.completed
+    }
+
+    fn schedule(&mut self, _now: Instant, abbreviated: bool) -> Result<(), RenegotiateError> {
+        if self.write_closed || self.read_closed.is_some() {
+            return Err(RenegotiateError::Closed);
+        }
+        let current = match &self.phase {
+            Phase::Initial(_) => return Err(RenegotiateError::HandshakeNotComplete),
+            Phase::Closed => return Err(RenegotiateError::Closed),
+            Phase::Renegotiating { .. } => return Err(RenegotiateError::Pending),
+            Phase::Established(_) if self.rekeying.requested => {
+                return Err(RenegotiateError::Pending);
+            }
+            Phase::Established(current) => current,
+        };
+        let version = current.session.version;
+        if ![ProtocolVersion::TLS12, ProtocolVersion::DTLS12].contains(&version) {
+            return Err(RenegotiateError::NotSupportedByVersion);
+        }
+        if Epochs::after(current.epoch).is_err() {
+            return Err(RenegotiateError::EpochsExhausted);
+        }
+        self.rekeying.wanted = Some(Wanted {
+            abbreviated,
+            initiator: Initiator::Local,
+        });
+        Ok(())
+    }
+
+    /// The keys have reached a limit of the policy, or come near to one of their algorithm.
+    #[cold]
+    pub(super) fn schedule_automatic(&mut self, now: Instant) {
+        let idle = matches!(self.phase, Phase::Established(_)) && !self.renegotiate_pending();
+        let open = !self.write_closed && self.read_closed.is_none();
+        if idle && open && !self.rekeying.is_paused(now) {
+            self.rekeying.wanted = Some(Wanted {
+                abbreviated: false,
+                initiator: Initiator::Automatic,
+            });
+        }
+    }
+
+    /// Begins what was scheduled, if anything was.
+    #[inline]
+    pub(super) fn start_wanted(&mut self, now: Instant) -> Result<(), Error> {
+        match self.start_wanted_step(now) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn start_wanted_step(&mut self, now: Instant) -> Result<(), Error> {
+        match self.rekeying.wanted {
+            Some(wanted) => self.start(now, wanted),
+            None => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn start(&mut self, now: Instant, wanted: Wanted) -> Result<(), Error> {
+        if !matches!(self.phase, Phase::Established(_)) || self.write_closed {
+            self.rekeying.wanted = None;
+            return Ok(());
+        }
+        match self.role.side() {
+            Side::Client => self.start_client(now, wanted),
+            Side::Server => self.request(now, wanted.initiator),
+        }
+    }
+
+    /// Sends a ClientHello under the keys in force.
+    fn start_client(&mut self, now: Instant, wanted: Wanted) -> Result<(), Error> {
+        let (Phase::Established(current), Role::Client { config, server }) =
+            (&self.phase, &self.role)
+        else {
+            return Ok(());
+        };
+        let policy = &config.parameters.rekey;
+        let started = config.parameters.clock.unix_now();
+        let offers = wanted.abbreviated
+            && current.session.is_resumable()
+            && current.session.is_fresh(started);
+        let settings = client::Settings {
+            config: config.clone(),
+            server_name: server.clone(),
+            current: current.epoch,
+            started,
+            session: offers.then(|| current.session.clone()),
+            renegotiating: Some(client::Renegotiating {
+                binding: Binding::to(current),
+                cookie: if policy.repeat_cookie {
+                    current.cookie.clone()
+                } else {
+                    Vec::new()
+                },
+                unanswered: self.rekeying.unanswered.take(),
+            }),
+        };
+        let handshake = Handshake::client(R::DIALECT, settings)?;
+        self.enter(now, handshake, wanted.initiator, MessageSeq::FIRST);
+        self.perform(now)
+    }
+
+    /// Sends a HelloRequest. No handshake exists before the client's answer, and data flows on.
+    fn request(&mut self, now: Instant, initiator: Initiator) -> Result<(), Error> {
+        let epoch = self.epoch();
+        // An epoch that has no successor cannot be cured by a handshake.
+        Epochs::after(epoch)?;
+        self.rekeying.begin(initiator);
+        self.rekeying.requested = true;
+        self.records.stats_mut().renegotiations(initiator).started += 1;
+        // RFC 6347 §4.2.2: the HelloRequest takes the first number of the handshake that it asks for.
+        let (seq, typ) = (MessageSeq::FIRST, HandshakeType::HELLO_REQUEST);
+        self.records.send_message(epoch, seq, typ, Vec::new());
+        self.records
+            .end_flight(now, FlightId(0), FlightEnd::Request);
+        self.start_deadline(now);
+        Ok(())
+    }
+
+    /// A handshake runs beside what is in force; `expected` is the number of the peer's next message.
+    fn enter(
+        &mut self,
+        now: Instant,
+        handshake: Handshake,
+        initiator: Initiator,
+        expected: MessageSeq,
+    ) {
+        match std::mem::replace(&mut self.phase, Phase::Closed) {
+            Phase::Established(current) => {
+                self.phase = Phase::Renegotiating {
+                    handshake: Box::new(handshake),
+                    current,
+                };
+            }
+            other => self.phase = other,
+        }
+        if !self.rekeying.requested {
+            self.records.stats_mut().renegotiations(initiator).started += 1;
+        }
+        self.rekeying.begin(initiator);
+        self.rekeying.requested = false;
+        self.records.begin_handshake(expected);
+        self.start_deadline(now);
+    }
+
+    /// A message of the peer between handshakes: it must be its wish for one.
+    pub(super) fn take_wish(&mut self, now: Instant, message: InboundMessage) -> Result<(), Error> {
+        let wish = match self.role.side() {
+            Side::Client => HandshakeType::HELLO_REQUEST,
+            Side::Server => HandshakeType::CLIENT_HELLO,
+        };
+        if message.typ != wish {
+            let got = message.typ.0;
+            return Err(PeerMisbehaved::UnexpectedMessage { got }.into());
+        }
+        if self.write_closed {
+            return Ok(());
+        }
+        match self.role.side() {
+            Side::Client => self.take_hello_request(now, &message),
+            Side::Server => self.take_client_hello(now, message),
+        }
+    }
+
+    fn take_hello_request(&mut self, now: Instant, message: &InboundMessage) -> Result<(), Error> {
+        if !message.body.is_empty() {
+            return Err(InvalidMessage::TrailingData("HelloRequest").into());
+        }
+        if !self.role.parameters().rekey.follow_hello_requests {
+            self.refuse_wish(now);
+            return Ok(());
+        }
+        let wanted = Wanted {
+            abbreviated: R::DIALECT.resumes_on_hello_request,
+            initiator: Initiator::Peer,
+        };
+        self.start_client(now, wanted)
+    }
+
+    fn take_client_hello(&mut self, now: Instant, message: InboundMessage) -> Result<(), Error> {
+        let requested = self.rekeying.requested;
+        if !requested && !self.may_client_begin(now) {
+            self.refuse_wish(now);
+            return Ok(());
+        }
+        let (Phase::Established(current), Role::Server(config)) = (&self.phase, &self.role) else {
+            return Ok(());
+        };
+        let settings = server::Settings {
+            config: config.clone(),
+            current: current.epoch,
+            started: config.parameters.clock.unix_now(),
+            binding: Some(Binding::to(current)),
+        };
+        // RFC 6347 §4.2.2: behind a HelloRequest the ServerHello is the second message.
+        let (first, initiator) = if requested {
+            (MessageSeq(1), self.rekeying.initiator())
+        } else {
+            (MessageSeq::FIRST, Initiator::Peer)
+        };
+        let expected = message
+            .seq
+            .next()
+            .ok_or(PeerMisbehaved::MessageSequenceExhausted)?;
+        let handshake = Handshake::server(R::DIALECT, settings, first)?;
+        self.enter(now, handshake, initiator, expected);
+        self.take_message(now, message)
+    }
+
+    fn may_client_begin(&self, now: Instant) -> bool {
+        match self.role.parameters().rekey.client_renegotiation {
+            ClientRenegotiation::Refuse => false,
+            ClientRenegotiation::Allow { min_interval } => {
+                self.rekeying.has_rested(now, min_interval)
+            }
+        }
+    }
+
+    /// RFC 5246 §7.2.2: a wish that is not followed is refused with a warning.
+    fn refuse_wish(&mut self, now: Instant) {
+        let counts = self.records.stats_mut().renegotiations(Initiator::Peer);
+        counts.refused += 1;
+        let recently = self
+            .rekeying
+            .last_refusal
+            .is_some_and(|last| now.saturating_duration_since(last) < REFUSAL_INTERVAL);
+        if recently {
+            return;
+        }
+        self.rekeying.last_refusal = Some(now);
+        self.records.send_alert(Alert::NO_RENEGOTIATION);
+        self.events.push_back(Event::RenegotiationRefused {
+            reason: RenegotiationRefusal::Policy,
+        });
+    }
+
+    /// The peer says no_renegotiation. Whether it spoke of something that is under way.
+    pub(super) fn is_refused(&mut self, now: Instant, alert: Alert) -> Result<bool, Error> {
+        if let Phase::Renegotiating { .. } = self.phase
+            && self.rekeying.has_no_way_back()
+        {
+            // The keys in force are no longer what this end writes with.
+            return Err(Error::AlertReceived {
+                alert,
+                authenticated: true,
+            });
+        }
+        let asked = self.rekeying.requested || matches!(self.phase, Phase::Renegotiating { .. });
+        if asked {
+            self.end_refused(now, RenegotiationRefusal::NoRenegotiation);
+        }
+        Ok(asked)
+    }
+
+    /// Whether the peer's silence is only the end of a renegotiation: over datagrams until this end has switched keys,
+    /// over a stream, which loses nothing, as long as the peer has not said anything.
+    pub(super) fn survives_silence(&self) -> bool {
+        match &self.phase {
+            Phase::Established(_) => self.rekeying.requested,
+            Phase::Renegotiating { handshake, .. } if R::RELIABLE => handshake.is_unanswered(),
+            Phase::Renegotiating { .. } => !self.rekeying.has_no_way_back(),
+            Phase::Initial(_) | Phase::Closed => false,
+        }
+    }
+
+    /// The peer has not answered.
+    pub(super) fn end_unanswered(&mut self, now: Instant) -> Result<(), Error> {
+        if !R::RELIABLE {
+            self.end_refused(now, RenegotiationRefusal::Unanswered);
+            return Ok(());
+        }
+        // What was sent on a stream arrives: the handshake stays, because its answer may still come.
+        self.handshake_deadline = None;
+        self.rekeying.tell_silence();
+        self.events.push_back(Event::RenegotiationRefused {
+            reason: RenegotiationRefusal::Unanswered,
+        });
+        self.release_held();
+        Ok(())
+    }
+
+    /// Goes back to what is in force, as if nothing had been begun.
+    fn end_refused(&mut self, now: Instant, reason: RenegotiationRefusal) {
+        let initiator = self.rekeying.initiator();
+        self.records.stats_mut().renegotiations(initiator).refused += 1;
+        let policy = &self.role.parameters().rekey;
+        self.rekeying.refused(now, policy);
+        self.abandon_renegotiation(reason == RenegotiationRefusal::Unanswered);
+        self.events
+            .push_back(Event::RenegotiationRefused { reason });
+        self.release_held();
+    }
+
+    /// Drops the handshake beside what is in force.
+    pub(super) fn abandon_renegotiation(&mut self, unanswered: bool) {
+        self.handshake_deadline = None;
+        self.records.abandon_handshake();
+        self.early.clear();
+        match std::mem::replace(&mut self.phase, Phase::Closed) {
+            Phase::Renegotiating { handshake, current } => {
+                if unanswered {
+                    self.rekeying.unanswered = handshake.into_unanswered();
+                }
+                self.phase = Phase::Established(current);
+            }
+            other => self.phase = other,
+        }
+    }
+
+    /// Whether data must wait for the end of a renegotiation.
+    pub(super) fn holds_data(&self) -> bool {
+        let Phase::Renegotiating { .. } = self.phase else {
+            return false;
+        };
+        let flows = self.role.parameters().rekey.data == DataDuringRenegotiation::Flow;
+        let passes = flows || self.rekeying.lets_data_pass();
+        !passes || self.rekeying.has_no_way_back()
+    }
+}

@@ -1,0 +1,181 @@
+//! A client's states of version 1.2 behind a ServerHello that resumes (RFC 5246 §7.3, RFC 5077 §3.1).
+
+use super::State;
+use super::v12::{Context, lifetime};
+use crate::error::{Error, PeerMisbehaved};
+use crate::handshake::{Action, Epochs, Established, Outbox};
+use crate::protocol::{FlightEnd, HandshakeType, ReadSwitch, Side};
+use crate::secrets::schedule12::{FinishedPair, MasterSecret, VerifyData};
+use crate::secrets::traffic::RecordProtection;
+use crate::session::Session12;
+use crate::wire::handshake::InboundMessage;
+use crate::wire::new_session_ticket::NewSessionTicket;
+use std::sync::Arc;
+
+/// The server resumes; its Finished is next, or a ticket and its Finished.
+pub(super) fn start(mut context: Context, session: Arc<Session12>, outbox: &mut Outbox) -> State {
+    context.transcript.forget_messages();
+    let key_log = context.config.parameters.key_log.as_deref();
+    let master_secret = session.master_secret.resumed(&context.randoms, key_log);
+    let [client, server] = master_secret.protections(context.suite, &context.randoms);
+    let resumption = Resumption {
+        context,
+        session,
+        master_secret,
+        write: client,
+        ticket: None,
+    };
+    if resumption.context.ticket_promised {
+        State::ExpectResumedTicket(Box::new(ExpectResumedTicket {
+            resumption,
+            read: server,
+        }))
+    } else {
+        resumption.arm(server, outbox)
+    }
+}
+
+/// What both states know.
+struct Resumption {
+    context: Context,
+    session: Arc<Session12>,
+    master_secret: MasterSecret,
+    write: RecordProtection,
+    ticket: Option<NewSessionTicket>,
+}
+
+impl Resumption {
+    /// Arms the read keys: the server's Finished is next.
+    fn arm(self, read: RecordProtection, outbox: &mut Outbox) -> State {
+        outbox.push(Action::InstallRead {
+            epoch: self.context.epochs.next,
+            protection: read,
+            when: ReadSwitch::OnChangeCipherSpec,
+        });
+        State::ExpectResumedFinished(Box::new(ExpectResumedFinished(self)))
+    }
+
+    /// The session as it is from now on: with the new ticket, if there is one, and no younger than it was.
+    fn session(&self) -> Session12 {
+        let renewed = self
+            .ticket
+            .as_ref()
+            .filter(|message| !message.ticket.is_empty());
+        let session = &self.session;
+        let age = self
+            .context
+            .started
+            .as_secs()
+            .saturating_sub(session.created);
+        let age = u32::try_from(age).unwrap_or(u32::MAX);
+        Session12 {
+            version: session.version,
+            suite: session.suite,
+            master_secret: self.master_secret.clone(),
+            extended_master_secret: session.extended_master_secret,
+            alpn: self.context.alpn.clone(),
+            server_name: session.server_name.clone(),
+            peer_identity: session.peer_identity.clone(),
+            created: session.created,
+            lifetime: match renewed {
+                Some(_) => lifetime(renewed).saturating_add(age).min(lifetime(None)),
+                None => session.lifetime,
+            },
+            id: session.id.clone(),
+            ticket: renewed
+                .map_or_else(|| session.ticket.clone(), |message| message.ticket.clone()),
+        }
+    }
+}
+
+/// A ticket was promised and comes before the server's ChangeCipherSpec (RFC 5077 §3.3).
+pub(crate) struct ExpectResumedTicket {
+    resumption: Resumption,
+    read: RecordProtection,
+}
+
+impl ExpectResumedTicket {
+    pub(super) const fn epochs(&self) -> Epochs {
+        self.resumption.context.epochs
+    }
+
+    pub(super) fn handle(
+        self: Box<Self>,
+        ticket: NewSessionTicket,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> State {
+        let Self {
+            mut resumption,
+            read,
+        } = *self;
+        resumption.context.add(inbound);
+        resumption.ticket = Some(ticket);
+        resumption.arm(read, outbox)
+    }
+}
+
+/// Only the server's Finished is missing; the client's own answers it.
+pub(crate) struct ExpectResumedFinished(Resumption);
+
+impl ExpectResumedFinished {
+    pub(super) const fn epochs(&self) -> Epochs {
+        self.0.context.epochs
+    }
+
+    pub(super) fn handle(
+        self: Box<Self>,
+        verify_data: VerifyData,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        let session = Arc::new(self.0.session());
+        let Resumption {
+            mut context,
+            master_secret,
+            write,
+            ticket,
+            ..
+        } = self.0;
+        let finished = master_secret
+            .verify_finished(
+                Side::Server,
+                context.transcript.hash().as_ref(),
+                &verify_data,
+            )
+            .map_err(|_| PeerMisbehaved::BadFinished)?;
+        context.add(inbound);
+        let Epochs { current, next } = context.epochs;
+        outbox.push(Action::SendChangeCipherSpec { epoch: current });
+        outbox.push(Action::InstallWrite {
+            epoch: next,
+            protection: write,
+        });
+        let ours = master_secret.verify_data(Side::Client, context.transcript.hash().as_ref());
+        outbox.send(
+            next,
+            HandshakeType::FINISHED,
+            ours.to_vec(),
+            &mut context.transcript,
+        )?;
+        outbox.end_flight(FlightEnd::Final);
+        if ticket.is_some() {
+            outbox.push(Action::SaveSession(session.clone()));
+        }
+        outbox.push(Action::RetireRead(current));
+        outbox.push(Action::Established(Box::new(Established {
+            session,
+            resumed: true,
+            group: None,
+            epoch: next,
+            randoms: context.randoms,
+            verify_data: FinishedPair {
+                client: ours,
+                server: verify_data,
+            },
+            cookie: context.cookie,
+            _finished: finished,
+        })));
+        Ok(State::Complete)
+    }
+}

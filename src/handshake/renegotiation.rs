@@ -1,0 +1,151 @@
+//! What ties a handshake to the one before it: RFC 5746, and the continuity of identities.
+//!
+//! A [`Binding`] is taken from the association in force when a renegotiation begins. A handshake without one is an
+//! initial one: its renegotiation_info is empty, and no identity is expected.
+
+use crate::config::{IdentityChange, RekeyPolicy};
+use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
+use crate::handshake::Established;
+use crate::identity::PeerIdentity;
+use crate::protocol::CipherSuite;
+use crate::secrets::schedule12::FinishedPair;
+use crate::session::Session12;
+use crate::wire::client_hello::ClientHello;
+use crate::wire::extension::ServerExtensions;
+use std::sync::Arc;
+use subtle::ConstantTimeEq as _;
+
+/// The association that a renegotiation continues.
+pub(crate) struct Binding {
+    verify_data: FinishedPair,
+    session: Arc<Session12>,
+}
+
+impl Binding {
+    /// The binding to the association in force.
+    pub(crate) fn to(established: &Established) -> Self {
+        Self {
+            verify_data: established.verify_data,
+            session: established.session.clone(),
+        }
+    }
+
+    /// Whether somebody with `identity` is who the peer was before. A client that was nobody may become somebody.
+    pub(crate) fn continues(&self, policy: &RekeyPolicy, identity: Option<&PeerIdentity>) -> bool {
+        let before = self.session.peer_identity.as_ref();
+        policy.identity_change == IdentityChange::Allow
+            || before.is_none()
+            || before.map(leaf) == identity.map(leaf)
+    }
+}
+
+/// The certificate that decides who somebody is; the rest of the chain only says why to believe it.
+fn leaf(identity: &PeerIdentity) -> Option<&[u8]> {
+    let PeerIdentity::Certificate(chain) = identity;
+    chain.first().map(|leaf| &**leaf)
+}
+
+/// What a client writes into renegotiation_info (RFC 5746 §3.4, §3.5).
+pub(crate) fn client_info(binding: Option<&Binding>) -> Vec<u8> {
+    binding.map_or_else(Vec::new, |binding| binding.verify_data.client.to_vec())
+}
+
+/// What a server writes into renegotiation_info (RFC 5746 §3.6, §3.7).
+pub(crate) fn server_info(binding: Option<&Binding>) -> Vec<u8> {
+    binding.map_or_else(Vec::new, |binding| {
+        let FinishedPair { client, server } = binding.verify_data;
+        [client, server].concat()
+    })
+}
+
+/// Checks what a client says of the association that it renegotiates (E1, E2).
+pub(crate) fn check_client(
+    binding: Option<&Binding>,
+    policy: &RekeyPolicy,
+    hello: &ClientHello,
+) -> Result<(), Error> {
+    let signal = hello
+        .cipher_suites
+        .contains(&CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV);
+    let info = hello.extensions.renegotiation_info.as_deref();
+    let Some(binding) = binding else {
+        return match info {
+            // RFC 5746 §3.6: empty in an initial handshake, whether or not the SCSV is there as well.
+            Some([]) => Ok(()),
+            Some(_) => Err(PeerMisbehaved::NonEmptyRenegotiationInfo.into()),
+            None if signal => Ok(()),
+            // RFC 9325 §3.5: clients must signal it one way or the other.
+            None => Err(PeerIncompatible::SecureRenegotiationRequired.into()),
+        };
+    };
+    // RFC 5746 §3.7: the SCSV means an initial handshake; the extension must hold the client's last Finished.
+    if signal || !equal(info, &binding.verify_data.client) {
+        return Err(PeerMisbehaved::WrongRenegotiationInfo.into());
+    }
+    check_session(
+        binding,
+        hello.extensions.extended_master_secret,
+        policy,
+        hello.extensions.server_name.as_deref(),
+    )
+}
+
+/// Checks what a server says of the association that is renegotiated.
+pub(crate) fn check_server(
+    binding: Option<&Binding>,
+    granted: &ServerExtensions,
+) -> Result<(), Error> {
+    let info = granted.renegotiation_info.as_deref();
+    match (binding, info) {
+        // RFC 5746 §3.4, RFC 9325 §3.5: a server without it is refused.
+        (None, None) => Err(PeerIncompatible::SecureRenegotiationRequired.into()),
+        (None, Some([])) => Ok(()),
+        (None, Some(_)) => Err(PeerMisbehaved::NonEmptyRenegotiationInfo.into()),
+        // RFC 5746 §3.5: both halves, in this order.
+        (Some(_), info) if !equal(info, &server_info(binding)) => {
+            Err(PeerMisbehaved::WrongRenegotiationInfo.into())
+        }
+        (Some(binding), _) => check_binding_secret(binding, granted.extended_master_secret),
+    }
+}
+
+fn equal(info: Option<&[u8]>, expected: &[u8]) -> bool {
+    info.is_some_and(|info| bool::from(info.ct_eq(expected)))
+}
+
+/// E3: who had RFC 7627 before does not lose it.
+fn check_binding_secret(binding: &Binding, extended: bool) -> Result<(), Error> {
+    if binding.session.extended_master_secret && !extended {
+        return Err(PeerMisbehaved::ExtendedMasterSecretDropped.into());
+    }
+    Ok(())
+}
+
+fn check_session(
+    binding: &Binding,
+    extended: bool,
+    policy: &RekeyPolicy,
+    server_name: Option<&str>,
+) -> Result<(), Error> {
+    check_binding_secret(binding, extended)?;
+    // RFC 5746 §5: a different name is a different server.
+    let same_name = binding.session.server_name.as_deref() == server_name;
+    if policy.identity_change == IdentityChange::Refuse && !same_name {
+        return Err(PeerMisbehaved::ServerNameChanged.into());
+    }
+    Ok(())
+}
+
+/// Checks that the peer is who it was (E23).
+pub(crate) fn check_identity(
+    binding: Option<&Binding>,
+    policy: &RekeyPolicy,
+    identity: Option<&PeerIdentity>,
+) -> Result<(), Error> {
+    match binding {
+        Some(binding) if !binding.continues(policy, identity) => {
+            Err(CertificateError::IdentityChanged.into())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,267 @@
+//! A server's states of version 1.2 while it resumes (RFC 5246 §7.3, RFC 5077 §3.1).
+
+use super::State;
+use super::hello::ExpectClientHello;
+use super::v12::new_session_ticket;
+use crate::config::ClientAuthentication;
+use crate::error::{CertificateError, Error, PeerMisbehaved};
+use crate::handshake::renegotiation;
+use crate::handshake::{Action, Epochs, Established, Outbox, Question};
+use crate::identity::PeerIdentity;
+use crate::identity::proof::ChainVerified;
+use crate::protocol::{CompressionMethod, FlightEnd, HandshakeType, ReadSwitch, Side};
+use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, VerifyData};
+use crate::secrets::transcript::Transcript;
+use crate::session::{Session, Session12};
+use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
+use crate::wire::extension::ServerExtensions;
+use crate::wire::server_hello::ServerHello;
+use std::sync::Arc;
+
+/// The store, or the key of a ticket, has the word.
+pub(crate) struct ExpectSession {
+    pub(super) settings: ExpectClientHello,
+    pub(super) hello: Box<ClientHello>,
+    pub(super) transcript: Transcript,
+}
+
+impl ExpectSession {
+    pub(super) fn handle(
+        self: Box<Self>,
+        found: Option<Session>,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        let Self {
+            settings,
+            hello,
+            transcript,
+        } = *self;
+        let Some(Session::V12(session)) = found else {
+            return settings.full(&hello, transcript, outbox);
+        };
+        if !fits(&settings, &hello, &session)? {
+            return settings.full(&hello, transcript, outbox);
+        }
+        let resumption = Resumption {
+            settings,
+            hello,
+            transcript,
+            session,
+        };
+        // F3: who the client is was checked when the session was made; its certificate may have expired since.
+        let verified = resumption.settings.config.client_authentication.verifier();
+        match (&resumption.session.peer_identity, verified) {
+            (Some(PeerIdentity::Certificate(chain)), Some(_)) => {
+                let chain = chain.clone();
+                outbox.push(Action::Ask(Question::VerifyClient { chain }));
+                Ok(State::ExpectSessionVerified(Box::new(
+                    ExpectSessionVerified(resumption),
+                )))
+            }
+            _ => resumption.resume(outbox),
+        }
+    }
+}
+
+/// Whether the session is what a full handshake with this hello would have made (F2, F6).
+///
+/// # Errors
+///
+/// A session with extended_master_secret is not resumed without it, and neither is anything else done (RFC 7627 §5.3).
+fn fits(
+    settings: &ExpectClientHello,
+    hello: &ClientHello,
+    session: &Session12,
+) -> Result<bool, Error> {
+    let offered = &hello.extensions;
+    if session.version != settings.dialect.version_12 || !session.extended_master_secret {
+        return Ok(false);
+    }
+    if !offered.extended_master_secret {
+        return Err(PeerMisbehaved::ExtendedMasterSecretDropped.into());
+    }
+    let config = &settings.config;
+    let suites = &config.parameters.suites;
+    let suite = suites.contains(&session.suite) && hello.cipher_suites.contains(&session.suite.id);
+    let alpn = settings.choose_alpn(offered.alpn.as_deref());
+    let identity = match config.client_authentication {
+        ClientAuthentication::None => session.peer_identity.is_none(),
+        ClientAuthentication::Optional(_) => true,
+        ClientAuthentication::Required(_) => session.peer_identity.is_some(),
+    };
+    let continues = settings.binding.as_ref().is_none_or(|binding| {
+        binding.continues(&config.parameters.rekey, session.peer_identity.as_ref())
+    });
+    Ok(suite
+        && session.server_name == offered.server_name
+        && alpn.as_ref() == Ok(&session.alpn)
+        && identity
+        && continues)
+}
+
+/// The verifier of the configuration has the word: about the client's certificate, again.
+pub(crate) struct ExpectSessionVerified(Resumption);
+
+impl ExpectSessionVerified {
+    pub(super) fn handle(
+        self: Box<Self>,
+        verdict: Result<ChainVerified, CertificateError>,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        match verdict {
+            Ok(_verified) => self.0.resume(outbox),
+            Err(reason) => {
+                tracing::debug!(%reason, "the identity of a session is no longer accepted");
+                let Resumption {
+                    settings,
+                    hello,
+                    transcript,
+                    ..
+                } = self.0;
+                settings.full(&hello, transcript, outbox)
+            }
+        }
+    }
+}
+
+/// A session that may be resumed.
+struct Resumption {
+    settings: ExpectClientHello,
+    hello: Box<ClientHello>,
+    transcript: Transcript,
+    session: Arc<Session12>,
+}
+
+impl Resumption {
+    /// Sends the whole of the server's part.
+    fn resume(self, outbox: &mut Outbox) -> Result<State, Error> {
+        let server_hello = self.server_hello()?;
+        let Self {
+            settings,
+            hello,
+            mut transcript,
+            session,
+        } = self;
+        transcript.start_hash(session.suite.hash);
+        transcript.forget_messages();
+        let Epochs { current, next } = settings.epochs;
+        outbox.push(Action::VersionDecided(settings.dialect.version_12));
+        let mut body = Vec::with_capacity(128);
+        server_hello.encode(&mut body);
+        outbox.send(current, HandshakeType::SERVER_HELLO, body, &mut transcript)?;
+        if server_hello.extensions.session_ticket {
+            let sessions = &settings.config.sessions;
+            let body = new_session_ticket(sessions, &session, settings.started);
+            outbox.send(
+                current,
+                HandshakeType::NEW_SESSION_TICKET,
+                body,
+                &mut transcript,
+            )?;
+        }
+        let randoms = Randoms {
+            client: hello.random,
+            server: server_hello.random,
+        };
+        let key_log = settings.config.parameters.key_log.as_deref();
+        let master_secret = session.master_secret.resumed(&randoms, key_log);
+        let [client, server] = master_secret.protections(session.suite, &randoms);
+        outbox.push(Action::SendChangeCipherSpec { epoch: current });
+        outbox.push(Action::InstallWrite {
+            epoch: next,
+            protection: server,
+        });
+        let verify_data = master_secret.verify_data(Side::Server, transcript.hash().as_ref());
+        let body = verify_data.to_vec();
+        outbox.send(next, HandshakeType::FINISHED, body, &mut transcript)?;
+        outbox.push(Action::InstallRead {
+            epoch: next,
+            protection: client,
+            when: ReadSwitch::OnChangeCipherSpec,
+        });
+        outbox.end_flight(FlightEnd::AwaitReply);
+        Ok(State::ExpectResumedFinished(Box::new(
+            ExpectResumedFinished {
+                epochs: settings.epochs,
+                session,
+                randoms,
+                master_secret,
+                transcript,
+                verify_data,
+            },
+        )))
+    }
+
+    fn server_hello(&self) -> Result<ServerHello, Error> {
+        let Self {
+            settings,
+            hello,
+            session,
+            ..
+        } = self;
+        let mut random = [0; RANDOM_LEN];
+        settings.config.parameters.random.fill(&mut random)?;
+        Ok(ServerHello {
+            version: settings.dialect.version_12,
+            random,
+            // RFC 5246 §7.4.1.3, RFC 5077 §3.4: the echo says that the session is resumed.
+            session_id: hello.session_id.clone(),
+            cipher_suite: session.suite.id,
+            compression_method: CompressionMethod::NULL,
+            extensions: ServerExtensions {
+                // RFC 6066 §3: not in a ServerHello that resumes.
+                server_name: false,
+                point_formats: None,
+                alpn: session.alpn.clone(),
+                extended_master_secret: true,
+                session_ticket: settings.promises_ticket(hello),
+                // F11: RFC 5746 §3.6, also in a resumption.
+                renegotiation_info: Some(renegotiation::server_info(settings.binding.as_ref())),
+                unknown: Vec::new(),
+            },
+        })
+    }
+}
+
+/// Only the client's Finished is missing.
+pub(crate) struct ExpectResumedFinished {
+    epochs: Epochs,
+    session: Arc<Session12>,
+    randoms: Randoms,
+    master_secret: MasterSecret,
+    transcript: Transcript,
+    /// What the server's Finished held.
+    verify_data: VerifyData,
+}
+
+impl ExpectResumedFinished {
+    pub(super) const fn epochs(&self) -> Epochs {
+        self.epochs
+    }
+
+    pub(super) fn handle(
+        self: Box<Self>,
+        verify_data: VerifyData,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        let finished = self
+            .master_secret
+            .verify_finished(Side::Client, self.transcript.hash().as_ref(), &verify_data)
+            .map_err(|_| PeerMisbehaved::BadFinished)?;
+        outbox.push(Action::RetireRead(self.epochs.current));
+        outbox.push(Action::Established(Box::new(Established {
+            session: self.session,
+            resumed: true,
+            group: None,
+            epoch: self.epochs.next,
+            randoms: self.randoms,
+            verify_data: FinishedPair {
+                client: verify_data,
+                server: self.verify_data,
+            },
+            cookie: Vec::new(),
+            _finished: finished,
+        })));
+        Ok(State::Complete)
+    }
+}

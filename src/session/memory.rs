@@ -1,0 +1,198 @@
+//! Stores in memory: bounded, and without what has expired.
+
+use super::{ClientSessionStore, ServerSessionStore, Session, SessionKey, lock};
+use pki_types::UnixTime;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Mutex;
+
+/// Sessions by some key, with the order in which they came.
+struct Bounded<K> {
+    capacity: usize,
+    sessions: HashMap<K, (u64, Session)>,
+    /// The keys by the number of their arrival: the oldest one goes first.
+    order: BTreeMap<u64, K>,
+    next: u64,
+}
+
+impl<K: Clone + Eq + Hash> Bounded<K> {
+    fn new(capacity: usize) -> Self {
+        Self {
+            capacity: capacity.max(1),
+            sessions: HashMap::new(),
+            order: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    fn put(&mut self, key: K, session: Session, now: UnixTime) {
+        self.remove(&key);
+        while let Some((_, oldest)) = self.order.first_key_value() {
+            let expired = self
+                .sessions
+                .get(oldest)
+                .is_none_or(|(_, session)| session.is_expired(now));
+            if !expired && self.sessions.len() < self.capacity {
+                break;
+            }
+            let oldest = oldest.clone();
+            self.remove(&oldest);
+        }
+        let number = self.next;
+        self.next += 1;
+        self.order.insert(number, key.clone());
+        self.sessions.insert(key, (number, session));
+    }
+
+    fn get(&mut self, key: &K, now: UnixTime) -> Option<Session> {
+        let (_, session) = self.sessions.get(key)?;
+        if session.is_expired(now) {
+            self.remove(key);
+            return None;
+        }
+        Some(session.clone())
+    }
+
+    fn remove(&mut self, key: &K) {
+        if let Some((number, _)) = self.sessions.remove(key) {
+            self.order.remove(&number);
+        }
+    }
+}
+
+/// A client's sessions in memory: one a server, protocol and configuration.
+pub struct MemoryClientSessions(Mutex<Bounded<SessionKey>>);
+
+impl MemoryClientSessions {
+    /// Keeps at most `capacity` sessions, at least one; the oldest goes first.
+    pub fn new(capacity: usize) -> Self {
+        Self(Mutex::new(Bounded::new(capacity)))
+    }
+
+    /// How many sessions are kept.
+    pub fn len(&self) -> usize {
+        lock(&self.0).sessions.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl ClientSessionStore for MemoryClientSessions {
+    fn put(&self, key: &SessionKey, session: Session, now: UnixTime) {
+        lock(&self.0).put(key.clone(), session, now);
+    }
+
+    fn get(&self, key: &SessionKey, now: UnixTime) -> Option<Session> {
+        lock(&self.0).get(key, now)
+    }
+
+    fn remove(&self, key: &SessionKey) {
+        lock(&self.0).remove(key);
+    }
+}
+
+impl fmt::Debug for MemoryClientSessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryClientSessions({})", self.len())
+    }
+}
+
+/// A server's sessions in memory, by session ID.
+pub struct MemoryServerSessions(Mutex<Bounded<Vec<u8>>>);
+
+impl MemoryServerSessions {
+    /// Keeps at most `capacity` sessions, at least one; the oldest goes first.
+    pub fn new(capacity: usize) -> Self {
+        Self(Mutex::new(Bounded::new(capacity)))
+    }
+
+    /// How many sessions are kept.
+    pub fn len(&self) -> usize {
+        lock(&self.0).sessions.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl ServerSessionStore for MemoryServerSessions {
+    fn put(&self, id: &[u8], session: Session, now: UnixTime) {
+        lock(&self.0).put(id.to_vec(), session, now);
+    }
+
+    fn get(&self, id: &[u8], now: UnixTime) -> Option<Session> {
+        lock(&self.0).get(&id.to_vec(), now)
+    }
+
+    fn remove(&self, id: &[u8]) {
+        lock(&self.0).remove(&id.to_vec());
+    }
+}
+
+impl fmt::Debug for MemoryServerSessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryServerSessions({})", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::test_session;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    fn session() -> Session {
+        Session::V12(Arc::new(test_session()))
+    }
+
+    #[test]
+    fn the_oldest_goes_when_there_is_no_room() {
+        let store = MemoryServerSessions::new(3);
+        for id in 0..5_u8 {
+            store.put(&[id], session(), at(1000));
+        }
+        assert_eq!(store.len(), 3);
+        let kept: Vec<u8> = (0..5)
+            .filter(|&id| store.get(&[id], at(1000)).is_some())
+            .collect();
+        assert_eq!(kept, [2, 3, 4]);
+    }
+
+    #[test]
+    fn what_is_put_again_is_young_again_and_takes_no_second_place() {
+        let store = MemoryServerSessions::new(2);
+        for id in [1, 2, 1, 3_u8] {
+            store.put(&[id], session(), at(1000));
+        }
+        assert_eq!(store.len(), 2);
+        assert!(store.get(&[1], at(1000)).is_some());
+        assert!(store.get(&[2], at(1000)).is_none());
+        let inner = lock(&store.0);
+        assert_eq!(inner.order.len(), 2);
+    }
+
+    /// F15: time that has passed, and time that went backwards.
+    #[test]
+    fn what_has_expired_is_gone() {
+        let store = MemoryServerSessions::new(10);
+        store.put(&[1], session(), at(1000));
+        store.put(&[2], session(), at(1000));
+        assert!(store.get(&[1], at(1000 + 3599)).is_some());
+        assert!(store.get(&[1], at(1000 + 3600)).is_none());
+        assert_eq!(store.len(), 1);
+        store.put(&[3], session(), at(1000 + 8 * 86_400));
+        assert_eq!(store.len(), 1, "the expired one made room");
+        assert!(store.get(&[3], at(900)).is_none(), "born in the future");
+    }
+}

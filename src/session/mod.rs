@@ -1,0 +1,268 @@
+//! Sessions: what a handshake leaves behind so that a later one needs no key exchange (RFC 5246 §7.3, RFC 5077).
+//!
+//! ```text
+//!  client:  Established ─► ClientSessionStore, by server, protocol and configuration ─► the next ClientHello
+//!  server:  Established ─► ServerSessionStore, by session ID ──┐
+//!           Established ─► Tickets::seal ─► the client         ├─► found for a ClientHello ─► checked ─► resumed
+//!                          the client ─► Tickets::open ────────┘
+//! ```
+//!
+//! A session is bound to protocol, version, cipher suite, extended_master_secret, server name, application protocol and
+//! the peer's identity. The engine compares them all; a session that does not fit is a full handshake, never an error.
+
+mod encoding;
+mod memory;
+mod ticket;
+
+pub use memory::{MemoryClientSessions, MemoryServerSessions};
+pub use ticket::Tickets;
+
+use crate::crypto::suite::Suite;
+use crate::error::{ConfigError, InvalidMessage};
+use crate::identity::PeerIdentity;
+use crate::protocol::{CipherSuite, ProtocolVersion};
+use crate::secrets::schedule12::MasterSecret;
+use pki_types::UnixTime;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// The longest life of a session, in seconds (RFC 5246 §F.1.4 suggests a day).
+pub(crate) const MAX_LIFETIME: u32 = 24 * 60 * 60;
+
+/// How far a session's birth may lie in the future: two clocks of one fleet, or one that was set back a little.
+const CLOCK_TOLERANCE: u64 = 60;
+
+/// A session that can be resumed. Cheap to clone.
+///
+/// It holds the secret that protects everything said under it, and everything resumed from it.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Session {
+    /// A session of TLS 1.2 or DTLS 1.2.
+    V12(Arc<Session12>),
+}
+
+impl Session {
+    /// The session as bytes, with its secret: keep them as you would keep a private key.
+    ///
+    /// The form begins with its own version number; [`Session::from_bytes`] of a later release reads it, or says that it
+    /// does not.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let Self::V12(session) = self;
+        encoding::encode(session)
+    }
+
+    /// Reads what [`Session::to_bytes`] has written.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMessage`] if the bytes are something else, of an unknown form, or name a cipher suite that does not
+    /// exist here.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidMessage> {
+        encoding::decode(bytes).map(|session| Self::V12(Arc::new(session)))
+    }
+
+    /// The version that the session belongs to.
+    pub fn version(&self) -> ProtocolVersion {
+        let Self::V12(session) = self;
+        session.version
+    }
+
+    /// The cipher suite of the session, which every resumption keeps (RFC 5246 §7.4.1.3).
+    pub fn cipher_suite(&self) -> CipherSuite {
+        let Self::V12(session) = self;
+        session.suite.id
+    }
+
+    /// Who the peer was when the session was made.
+    pub fn peer_identity(&self) -> Option<&PeerIdentity> {
+        let Self::V12(session) = self;
+        session.peer_identity.as_ref()
+    }
+
+    /// Whether the session is over at `now`.
+    pub fn is_expired(&self, now: UnixTime) -> bool {
+        let Self::V12(session) = self;
+        !session.is_fresh(now)
+    }
+}
+
+/// Says what the session is, never what it knows.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::V12(session) = self;
+        session.fmt(f)
+    }
+}
+
+/// A session of version 1.2, in force or stored.
+pub struct Session12 {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) suite: &'static Suite,
+    pub(crate) master_secret: MasterSecret,
+    /// Whether the master secret is bound to the handshake (RFC 7627). Without it a session is never resumed.
+    pub(crate) extended_master_secret: bool,
+    pub(crate) alpn: Option<Vec<u8>>,
+    /// The DNS name that the client asked for.
+    pub(crate) server_name: Option<String>,
+    /// Who the peer of the end that holds the session is.
+    pub(crate) peer_identity: Option<PeerIdentity>,
+    /// When the key exchange was, in seconds of Unix time. A resumption does not make a session younger.
+    pub(crate) created: u64,
+    /// How long the session may be resumed, in seconds.
+    pub(crate) lifetime: u32,
+    /// The name under which the server keeps the session; empty for none.
+    pub(crate) id: Vec<u8>,
+    /// What a client presents instead; empty for none.
+    pub(crate) ticket: Vec<u8>,
+}
+
+impl Session12 {
+    /// Whether the session's time has come and is not over.
+    pub(crate) fn is_fresh(&self, now: UnixTime) -> bool {
+        let now = now.as_secs();
+        now + CLOCK_TOLERANCE >= self.created
+            && now.saturating_sub(self.created) < u64::from(self.lifetime)
+    }
+
+    /// How much longer the session may be resumed, in seconds.
+    pub(crate) fn remaining(&self, now: UnixTime) -> u32 {
+        let age = now.as_secs().saturating_sub(self.created);
+        self.lifetime
+            .saturating_sub(u32::try_from(age).unwrap_or(u32::MAX))
+    }
+
+    /// Whether a client can ask for this session again.
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.extended_master_secret && !(self.id.is_empty() && self.ticket.is_empty())
+    }
+}
+
+impl fmt::Debug for Session12 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session12")
+            .field("version", &self.version)
+            .field("suite", &self.suite.id)
+            .field("server_name", &self.server_name)
+            .field("peer_identity", &self.peer_identity)
+            .field("created", &self.created)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a client's session belongs to: no other server, protocol or configuration sees it (F4).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SessionKey {
+    pub(crate) protocol: &'static str,
+    pub(crate) server: String,
+    pub(crate) configuration: u64,
+}
+
+impl SessionKey {
+    /// `TLS` or `DTLS`.
+    pub fn protocol(&self) -> &'static str {
+        self.protocol
+    }
+
+    /// The name or address that the server had to prove to be.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// A number that no other configuration of this process has: sessions that were made under one verifier and one
+    /// credential are not offered under others.
+    pub fn configuration(&self) -> u64 {
+        self.configuration
+    }
+}
+
+/// Where a client keeps sessions. Called in the middle of handshakes: it should not take long.
+pub trait ClientSessionStore: Send + Sync + fmt::Debug {
+    /// Keeps a session, instead of one that was kept under the same key.
+    fn put(&self, key: &SessionKey, session: Session, now: UnixTime);
+    /// A session to offer, if there is one.
+    fn get(&self, key: &SessionKey, now: UnixTime) -> Option<Session>;
+    /// Forgets the session: a connection under it has failed (RFC 5246 §7.2.2).
+    fn remove(&self, key: &SessionKey);
+}
+
+/// Where a server keeps sessions, by session ID. Called in the middle of handshakes: it should not take long.
+pub trait ServerSessionStore: Send + Sync + fmt::Debug {
+    /// Keeps a session under an ID of 32 random bytes.
+    fn put(&self, id: &[u8], session: Session, now: UnixTime);
+    /// The session with this ID, which may be anything of 1 to 32 bytes that a stranger has thought of.
+    fn get(&self, id: &[u8], now: UnixTime) -> Option<Session>;
+    /// Forgets the session: a connection under it has failed (RFC 5246 §7.2.2).
+    fn remove(&self, id: &[u8]);
+}
+
+/// How a server resumes.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerSessions {
+    pub(crate) tickets: Option<Arc<Tickets>>,
+    pub(crate) cache: Option<Arc<dyn ServerSessionStore>>,
+    pub(crate) lifetime: Duration,
+}
+
+impl ServerSessions {
+    /// The session that a ClientHello asks for. A ticket goes before an ID, which is then only an echo (RFC 5077 §3.4).
+    pub(crate) fn find(&self, id: &[u8], ticket: &[u8], now: UnixTime) -> Option<Session> {
+        let session = if ticket.is_empty() {
+            let cache = self.cache.as_ref().filter(|_| !id.is_empty())?;
+            cache.get(id, now)?
+        } else {
+            self.tickets.as_ref()?.open(ticket, now)?
+        };
+        (!session.is_expired(now)).then_some(session)
+    }
+
+    /// Whether this server resumes at all.
+    pub(crate) fn any(&self) -> bool {
+        self.tickets.is_some() || self.cache.is_some()
+    }
+
+    /// How long a new session may be resumed, in seconds.
+    pub(crate) fn lifetime(&self) -> u32 {
+        u32::try_from(self.lifetime.as_secs()).unwrap_or(MAX_LIFETIME)
+    }
+}
+
+/// Checks that a session may live that long: a minute to a day.
+pub(crate) fn check_lifetime(lifetime: Duration) -> Result<(), ConfigError> {
+    let max = MAX_LIFETIME.into();
+    if (60..=max).contains(&lifetime.as_secs()) {
+        return Ok(());
+    }
+    Err(ConfigError::OutOfRange {
+        what: "session lifetime in seconds",
+        min: 60,
+        max,
+    })
+}
+
+/// A thread that panicked while it held the lock has left its data whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+fn test_session() -> Session12 {
+    let suite = &crate::crypto::suite::SUITES[0];
+    let chain = vec![vec![1, 2, 3].into(), vec![4, 5].into()];
+    Session12 {
+        version: ProtocolVersion::DTLS12,
+        suite,
+        master_secret: MasterSecret::from_bytes(suite.hash, [9; 48]),
+        extended_master_secret: true,
+        alpn: Some(b"coap".to_vec()),
+        server_name: Some("server.test".to_owned()),
+        peer_identity: Some(PeerIdentity::Certificate(chain.into())),
+        created: 1000,
+        lifetime: 3600,
+        id: vec![7; 32],
+        ticket: b"a ticket".to_vec(),
+    }
+}

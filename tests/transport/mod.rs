@@ -1,0 +1,307 @@
+//! The same script over both transports: two ends that are connected, told apart only by the side.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test program uses a part of it"
+)]
+
+use crate::support::{Configs, server_name, start};
+use sealgram::sim::{Pair, StreamPair};
+use sealgram::{
+    DtlsConnection, EndpointEvent, Epoch, Error, Event, HandshakeKind, RenegotiateError,
+    RenegotiationRefusal, SendError, Session, Side, Stats,
+};
+use std::time::Duration;
+
+/// Which record layer a test runs over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    Dtls,
+    Tls,
+}
+
+pub const BOTH: [Transport; 2] = [Transport::Dtls, Transport::Tls];
+pub const SIDES: [Side; 2] = [Side::Client, Side::Server];
+
+/// Two ends and what is between them.
+pub enum Duo {
+    Dtls(Box<Pair>),
+    Tls(Box<StreamPair>),
+}
+
+pub const fn complete(kind: HandshakeKind, renegotiation: bool) -> Event {
+    Event::HandshakeComplete {
+        kind,
+        renegotiation,
+    }
+}
+
+pub const fn refused(reason: RenegotiationRefusal) -> Event {
+    Event::RenegotiationRefused { reason }
+}
+
+/// Calls the same getter of either kind of connection.
+macro_rules! ask {
+    ($duo:expr, $side:expr, |$connection:ident| $answer:expr) => {
+        match $duo {
+            Duo::Dtls(pair) => {
+                let $connection = dtls(pair, $side).expect("the association lives");
+                $answer
+            }
+            Duo::Tls(pair) => {
+                let $connection = match $side {
+                    Side::Client => &pair.client.connection,
+                    Side::Server => &pair.server.connection,
+                };
+                $answer
+            }
+        }
+    };
+}
+
+fn dtls(pair: &Pair, side: Side) -> Option<&DtlsConnection> {
+    match side {
+        Side::Client => pair.client_connection(),
+        Side::Server => pair.server_connection(),
+    }
+}
+
+impl Duo {
+    /// Two ends that have begun to connect.
+    pub fn connecting(transport: Transport, configs: &Configs) -> Self {
+        match transport {
+            Transport::Dtls => Self::Dtls(Box::new(configs.pair(1))),
+            Transport::Tls => {
+                let (client, server) = (configs.client.clone(), configs.server.clone());
+                let pair = StreamPair::new(client, server, server_name(), start()).unwrap();
+                Self::Tls(Box::new(pair))
+            }
+        }
+    }
+
+    /// Two ends that are connected.
+    pub fn connected(transport: Transport, configs: &Configs) -> Self {
+        let mut duo = Self::connecting(transport, configs);
+        duo.settle();
+        for side in SIDES {
+            let events = duo.events(side);
+            assert!(
+                events.iter().any(|event| matches!(
+                    event,
+                    Event::HandshakeComplete {
+                        renegotiation: false,
+                        ..
+                    }
+                )),
+                "{side}: {events:?}"
+            );
+        }
+        duo
+    }
+
+    /// Lets everything arrive that is under way.
+    pub fn settle(&mut self) {
+        self.run_for(Duration::from_millis(200));
+    }
+
+    pub fn run_for(&mut self, duration: Duration) {
+        match self {
+            Self::Dtls(pair) => pair.run_for(duration),
+            Self::Tls(pair) => pair.run_for(duration),
+        }
+    }
+
+    /// Everything that an end has told so far.
+    pub fn events(&self, side: Side) -> Vec<Event> {
+        match self {
+            Self::Dtls(pair) => {
+                let events = match side {
+                    Side::Client => &pair.client_events,
+                    Side::Server => &pair.server_events,
+                };
+                let own = |(_, event): &(_, EndpointEvent)| match event {
+                    EndpointEvent::Association(event) => Some(*event),
+                    _ => None,
+                };
+                events.iter().filter_map(own).collect()
+            }
+            Self::Tls(pair) => match side {
+                Side::Client => pair.client.events.clone(),
+                Side::Server => pair.server.events.clone(),
+            },
+        }
+    }
+
+    /// The events about handshakes, without those of data.
+    pub fn handshakes(&self, side: Side) -> Vec<Event> {
+        let mut events = self.events(side);
+        events.retain(|event| *event != Event::Readable);
+        events
+    }
+
+    /// How a connection has failed.
+    pub fn error(&self, side: Side) -> Option<Error> {
+        match self {
+            Self::Dtls(pair) => {
+                let events = match side {
+                    Side::Client => &pair.client_events,
+                    Side::Server => &pair.server_events,
+                };
+                events.iter().find_map(|(_, event)| match event {
+                    EndpointEvent::Failed(failure) => Some(failure.error.clone()),
+                    _ => None,
+                })
+            }
+            Self::Tls(pair) => match side {
+                Side::Client => pair.client.connection.failure(),
+                Side::Server => pair.server.connection.failure(),
+            }
+            .map(|failure| failure.error.clone()),
+        }
+    }
+
+    pub fn is_alive(&self, side: Side) -> bool {
+        match self {
+            Self::Dtls(pair) => dtls(pair, side).is_some_and(|end| !end.is_closed()),
+            Self::Tls(_) => !ask!(self, side, |end| end.is_closed()),
+        }
+    }
+
+    pub fn renegotiate(&mut self, side: Side, abbreviated: bool) -> Result<(), RenegotiateError> {
+        match self {
+            Self::Dtls(pair) => {
+                let now = pair.now;
+                let (endpoint, id) = match side {
+                    Side::Client => (&mut pair.client, pair.client_events.last()),
+                    Side::Server => (&mut pair.server, pair.server_events.last()),
+                };
+                let id = id.expect("the association lives").0;
+                if abbreviated {
+                    endpoint.renegotiate_abbreviated(now, id)
+                } else {
+                    endpoint.renegotiate(now, id)
+                }
+            }
+            Self::Tls(pair) => {
+                let now = pair.now;
+                let end = match side {
+                    Side::Client => &mut pair.client.connection,
+                    Side::Server => &mut pair.server.connection,
+                };
+                if abbreviated {
+                    end.renegotiate_abbreviated(now)
+                } else {
+                    end.renegotiate(now)
+                }
+            }
+        }
+    }
+
+    /// Sends as one datagram, or the whole of it into a stream that has room.
+    pub fn send(&mut self, side: Side, data: &[u8]) -> Result<(), SendError> {
+        match self {
+            Self::Dtls(pair) => {
+                let now = pair.now;
+                let (endpoint, id) = match side {
+                    Side::Client => (&mut pair.client, pair.client_events.last()),
+                    Side::Server => (&mut pair.server, pair.server_events.last()),
+                };
+                endpoint.send(now, id.expect("the association lives").0, data)
+            }
+            Self::Tls(pair) => {
+                let now = pair.now;
+                let end = match side {
+                    Side::Client => &mut pair.client.connection,
+                    Side::Server => &mut pair.server.connection,
+                };
+                end.send(now, data)
+                    .map(|taken| assert_eq!(taken, data.len()))
+            }
+        }
+    }
+
+    /// Takes what an end has received.
+    pub fn receive(&mut self, side: Side) -> Vec<u8> {
+        match self {
+            Self::Dtls(pair) => {
+                let (endpoint, id) = match side {
+                    Side::Client => (&mut pair.client, pair.client_events.last()),
+                    Side::Server => (&mut pair.server, pair.server_events.last()),
+                };
+                let id = id.expect("the association lives").0;
+                std::iter::from_fn(|| endpoint.recv(id))
+                    .flat_map(|received| received.data)
+                    .collect()
+            }
+            Self::Tls(pair) => match side {
+                Side::Client => std::mem::take(&mut pair.client.received),
+                Side::Server => std::mem::take(&mut pair.server.received),
+            },
+        }
+    }
+
+    /// Whether data goes through in both directions.
+    pub fn exchange(&mut self) -> bool {
+        let before = SIDES.map(|side| self.receive(side));
+        assert!(
+            before.iter().all(Vec::is_empty),
+            "{before:?} was not fetched"
+        );
+        let sent = self.send(Side::Client, b"question").is_ok()
+            && self.send(Side::Server, b"answer").is_ok();
+        self.settle();
+        sent && self.receive(Side::Server) == b"question" && self.receive(Side::Client) == b"answer"
+    }
+
+    pub fn epoch(&self, side: Side) -> u64 {
+        ask!(self, side, |end| end.epoch()).number()
+    }
+
+    pub fn is_pending(&self, side: Side) -> bool {
+        ask!(self, side, |end| end.renegotiate_pending())
+    }
+
+    pub fn renegotiations(&self, side: Side) -> u64 {
+        ask!(self, side, |end| end.renegotiations())
+    }
+
+    pub fn stats(&self, side: Side) -> Stats {
+        ask!(self, side, |end| end.stats().clone())
+    }
+
+    pub fn session(&self, side: Side) -> Option<Session> {
+        ask!(self, side, |end| end.session())
+    }
+
+    pub fn has_timer(&self, side: Side) -> bool {
+        ask!(self, side, |end| end.poll_timeout()).is_some()
+    }
+
+    /// Keying material, to see whether both ends have the same secret.
+    pub fn exported(&self, side: Side) -> [u8; 16] {
+        let mut key = [0; 16];
+        ask!(self, side, |end| end.export_keying_material(
+            &mut key,
+            b"EXPORTER-test",
+            None
+        ))
+        .unwrap();
+        key
+    }
+
+    /// Whether both ends are in the same epoch with the same secret and nothing is under way.
+    pub fn assert_agreed(&mut self, epoch: u64) {
+        for side in SIDES {
+            assert_eq!(self.epoch(side), epoch, "{side}: {:?}", self.events(side));
+            assert!(!self.is_pending(side), "{side}");
+        }
+        assert_eq!(self.exported(Side::Client), self.exported(Side::Server));
+        assert!(self.exchange());
+    }
+}
+
+/// The number of an epoch, for assertions.
+pub fn number(epoch: Epoch) -> u64 {
+    epoch.number()
+}
