@@ -6,8 +6,10 @@
 mod tests;
 
 use bytes::BytesMut;
+use rustls::pki_types::PrivateKeyDer;
 use sealgram::config::ProvenHello;
-use sealgram::{CipherSuite, DtlsConnection, NamedGroup, Path};
+use sealgram::{CipherSuite, DtlsConnection, NamedGroup, Path, TlsConnection};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::{Ends, server_name};
 
@@ -53,6 +55,32 @@ impl Configs {
         Self(ends.build())
     }
 
+    /// ECDSA P-256 with one authority; the client keeps sessions, and takes tickets or not.
+    pub fn resuming(tickets: bool) -> Self {
+        let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256).resuming();
+        let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+        ends.client = ends
+            .client
+            .tickets(tickets)
+            .cipher_suites(&[suite])
+            .unwrap();
+        Self(ends.build())
+    }
+
+    /// A handshake over a perfect stream that takes no time.
+    pub fn streams(&self) -> (TlsConnection, TlsConnection, Instant) {
+        let now = clock();
+        let mut client = TlsConnection::connect(self.0.client.clone(), server_name(), now).unwrap();
+        let mut server = TlsConnection::accept(self.0.server.clone(), now).unwrap();
+        let mut out = Vec::new();
+        while client.is_handshaking() || server.is_handshaking() {
+            carry(&mut client, &mut server, now, &mut out);
+            carry(&mut server, &mut client, now, &mut out);
+        }
+        while client.poll_event().is_some() || server.poll_event().is_some() {}
+        (client, server, now)
+    }
+
     /// A handshake without cookie over a perfect link that takes no time.
     pub fn connections(&self) -> (DtlsConnection, DtlsConnection, Instant) {
         let now = clock();
@@ -70,6 +98,100 @@ impl Configs {
         while client.poll_event().is_some() || server.poll_event().is_some() {}
         (client, server, now)
     }
+}
+
+/// Hands over every byte that `from` has to send.
+fn carry(from: &mut TlsConnection, to: &mut TlsConnection, now: Instant, out: &mut Vec<u8>) {
+    out.clear();
+    if from.poll_transmit(now, out).is_some() {
+        to.handle_bytes(now, &mut BytesMut::from(&out[..])).unwrap();
+    }
+}
+
+/// rustls with ring at version 1.2, with an ECDSA P-256 certificate as ours.
+pub struct Rustls {
+    client: Arc<rustls::ClientConfig>,
+    server: Arc<rustls::ServerConfig>,
+}
+
+impl Rustls {
+    /// A client that keeps sessions, by ticket or by ID; a server that serves both.
+    pub fn new(tickets: bool) -> Self {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let params = rcgen::CertificateParams::new(vec![tests::SERVER.to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let mut provider = rustls::crypto::ring::default_provider();
+        provider.cipher_suites =
+            vec![rustls::crypto::ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
+        let provider = Arc::new(provider);
+        let versions = &[&rustls::version::TLS12];
+        let mut client = rustls::ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let kind = if tickets {
+            rustls::client::Tls12Resumption::SessionIdOrTickets
+        } else {
+            rustls::client::Tls12Resumption::SessionIdOnly
+        };
+        client.resumption =
+            rustls::client::Resumption::in_memory_sessions(64).tls12_resumption(kind);
+        let mut server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        if tickets {
+            server.ticketer = rustls::crypto::ring::Ticketer::new().unwrap();
+        }
+        Self {
+            client: Arc::new(client),
+            server: Arc::new(server),
+        }
+    }
+
+    /// A handshake over a perfect stream that takes no time.
+    pub fn connections(&self) -> (rustls::ClientConnection, rustls::ServerConnection) {
+        let name = tests::SERVER.try_into().unwrap();
+        let mut client = rustls::ClientConnection::new(self.client.clone(), name).unwrap();
+        let mut server = rustls::ServerConnection::new(self.server.clone()).unwrap();
+        let mut out = Vec::new();
+        while client.is_handshaking() || server.is_handshaking() {
+            out.clear();
+            while client.wants_write() {
+                client.write_tls(&mut out).unwrap();
+            }
+            let mut rest = &out[..];
+            while !rest.is_empty() {
+                server.read_tls(&mut rest).unwrap();
+                server.process_new_packets().unwrap();
+            }
+            out.clear();
+            while server.wants_write() {
+                server.write_tls(&mut out).unwrap();
+            }
+            let mut rest = &out[..];
+            while !rest.is_empty() {
+                client.read_tls(&mut rest).unwrap();
+                client.process_new_packets().unwrap();
+            }
+        }
+        (client, server)
+    }
+}
+
+/// Prints the median of five runs, each the median of its interleaved rounds.
+pub fn report(name: &str, mut round: impl FnMut() -> f64) {
+    let runs: Vec<f64> = (0..5)
+        .map(|_| median((0..25).map(|_| round()).collect()))
+        .collect();
+    let all: Vec<String> = runs.iter().map(|ratio| format!("{ratio:.3}")).collect();
+    println!("{name}: {:.3}  (runs: {})", median(runs), all.join(" "));
 }
 
 /// Hands over everything that `from` has to send.

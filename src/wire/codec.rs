@@ -94,8 +94,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Everything that is left.
-    pub(crate) const fn rest(&mut self) -> &'a [u8] {
-        std::mem::replace(&mut self.rest, &[])
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
     }
 
     /// Whether nothing is left.

@@ -77,7 +77,7 @@ impl ExpectClientHello {
 
     /// Checks the hello and asks for the session that it names, if it names one.
     pub(super) fn handle(
-        self: Box<Self>,
+        self,
         hello: Box<ClientHello>,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
@@ -97,7 +97,7 @@ impl ExpectClientHello {
             ticket,
         }));
         Ok(State::ExpectSession(Box::new(resumed::ExpectSession {
-            settings: *self,
+            settings: self,
             hello,
             transcript,
         })))

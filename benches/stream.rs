@@ -1,0 +1,144 @@
+//! TLS 1.2 records of 16 KiB, AES-128-GCM: from the sender's buffer to the receiver's, beside rustls with ring in the same
+//! run. The ratio of throughputs is printed before the criterion groups: the median of five runs of 25 interleaved rounds.
+
+mod support;
+
+use bytes::BytesMut;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use sealgram::{CipherSuite, TlsConnection};
+use std::io::{Read as _, Write as _};
+use std::time::Instant;
+use support::{Configs, Rustls, report, time};
+
+const RECORD: usize = 1 << 14;
+
+/// How many records a round measures.
+const CALLS: u32 = 200;
+
+/// Ours: a client that sends and a server that receives, with the buffers that their callers keep.
+struct Ours {
+    client: TlsConnection,
+    server: TlsConnection,
+    now: Instant,
+    wire: Vec<u8>,
+    arena: BytesMut,
+    received: Vec<u8>,
+}
+
+impl Ours {
+    fn new() -> Self {
+        let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+        let (client, server, now) = Configs::with_suite(suite).streams();
+        Self {
+            client,
+            server,
+            now,
+            wire: Vec::new(),
+            arena: BytesMut::new(),
+            received: vec![0; RECORD],
+        }
+    }
+
+    fn send(&mut self, data: &[u8]) {
+        self.wire.clear();
+        assert_eq!(self.client.send(self.now, data), Ok(data.len()));
+        self.client.poll_transmit(self.now, &mut self.wire).unwrap();
+    }
+
+    fn receive(&mut self) {
+        self.arena.reserve(2 * RECORD);
+        self.arena.extend_from_slice(&self.wire);
+        self.server.handle_bytes(self.now, &mut self.arena).unwrap();
+        self.server.poll_event();
+        let (length, _) = self.server.recv_into(&mut self.received).unwrap();
+        assert_eq!(length, RECORD);
+    }
+}
+
+struct Theirs {
+    client: rustls::ClientConnection,
+    server: rustls::ServerConnection,
+    wire: Vec<u8>,
+    received: Vec<u8>,
+}
+
+impl Theirs {
+    fn new() -> Self {
+        let (client, server) = Rustls::new(false).connections();
+        Self {
+            client,
+            server,
+            wire: Vec::new(),
+            received: vec![0; RECORD],
+        }
+    }
+
+    fn send(&mut self, data: &[u8]) {
+        self.wire.clear();
+        self.client.writer().write_all(data).unwrap();
+        while self.client.wants_write() {
+            self.client.write_tls(&mut self.wire).unwrap();
+        }
+    }
+
+    fn receive(&mut self) {
+        let mut rest = &self.wire[..];
+        let mut length = 0;
+        while !rest.is_empty() {
+            self.server.read_tls(&mut rest).unwrap();
+            self.server.process_new_packets().unwrap();
+            while let Ok(count) = self.server.reader().read(&mut self.received[length..]) {
+                length += count;
+                if count == 0 {
+                    break;
+                }
+            }
+        }
+        assert_eq!(length, RECORD);
+    }
+}
+
+fn stream(criterion: &mut Criterion) {
+    let data = vec![7; RECORD];
+    // Nobody receives what these send, so others measure the whole way.
+    let (mut ours, mut theirs) = (Ours::new(), Theirs::new());
+    let suite = theirs.client.negotiated_cipher_suite().unwrap().suite();
+    println!("rustls uses {suite:?}");
+    report("throughput of 16 KiB records, sent, to rustls", || {
+        let bare = time(CALLS, || theirs.send(&data));
+        let ours = time(CALLS, || ours.send(&data));
+        bare.as_secs_f64() / ours.as_secs_f64()
+    });
+    let (mut ours, mut theirs) = (Ours::new(), Theirs::new());
+    report(
+        "throughput of 16 KiB records, sent and received, to rustls",
+        || {
+            let bare = time(CALLS, || {
+                theirs.send(&data);
+                theirs.receive();
+            });
+            let ours = time(CALLS, || {
+                ours.send(&data);
+                ours.receive();
+            });
+            bare.as_secs_f64() / ours.as_secs_f64()
+        },
+    );
+    let mut group = criterion.benchmark_group("stream/16 KiB");
+    group.throughput(Throughput::Bytes(RECORD as u64));
+    group.bench_function("rustls", |bencher| {
+        bencher.iter(|| {
+            theirs.send(&data);
+            theirs.receive();
+        });
+    });
+    group.bench_function("sealgram", |bencher| {
+        bencher.iter(|| {
+            ours.send(&data);
+            ours.receive();
+        });
+    });
+}
+
+criterion_group!(benches, stream);
+criterion_main!(benches);
