@@ -4,9 +4,9 @@ use crate::protocol::dialect::DTLS;
 use crate::protocol::{
     ContentType, Epoch, HandshakeType, MessageSeq, Path, ProtocolVersion, RecordNumber,
 };
-use crate::wire::client_hello::{HelloPrefix, RANDOM_LEN};
+use crate::wire::client_hello::{ClientHello, HelloPrefix, RANDOM_LEN};
 use crate::wire::codec::Reader;
-use crate::wire::handshake::FragmentHeader;
+use crate::wire::handshake::{DATAGRAM_HEADER_LEN, FragmentHeader};
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
 use bytes::BytesMut;
 
@@ -64,6 +64,19 @@ const MAX_MESSAGE_SEQ: u16 = 64;
 
 /// The highest record sequence of a hello that is served: the answers continue from it (RFC 6347 §4.2.1).
 const MAX_RECORD_SEQUENCE: u64 = RecordNumber::LIMIT_48 / 2;
+
+impl FirstHello<'_> {
+    /// The ClientHello at the beginning of a datagram, if it is there as a whole.
+    pub(crate) fn whole(datagram: &[u8]) -> Option<ClientHello> {
+        let first = FirstHello::decode(datagram)?;
+        if first.fragment.fragment_length != first.fragment.length {
+            return None;
+        }
+        let length = usize::try_from(first.fragment.length).ok()?;
+        let start = HEADER_LEN + DATAGRAM_HEADER_LEN;
+        ClientHello::decode(&DTLS, datagram.get(start..start + length)?).ok()
+    }
+}
 
 impl<'a> FirstHello<'a> {
     /// Reads it; `None` if the datagram does not begin with a hello that a server could go on from.

@@ -114,7 +114,16 @@ impl<R: Records> Connection<R> {
     /// Data under keys that are in force, or were.
     #[inline]
     fn accept_data(&mut self, now: Instant, received: Received) {
-        if self.rekeying.count_received(now, received.data.len()) {
+        // A late record of an older key says nothing about the one in force.
+        let sequence = if received.epoch == self.epoch() {
+            received.sequence
+        } else {
+            0
+        };
+        if self
+            .rekeying
+            .count_received(now, received.data.len(), sequence)
+        {
             self.schedule_automatic(now);
         }
         let limits = self.records.limits();

@@ -171,6 +171,18 @@ impl DtlsConnection {
         self.records.stop_retransmitting();
     }
 
+    /// Whether this server has begun to resume a session.
+    pub(crate) fn is_resuming(&mut self) -> bool {
+        self.phase
+            .handshake()
+            .is_some_and(|handshake| handshake.is_resuming())
+    }
+
+    /// The peer's address was not proved; `received` bytes have come from it.
+    pub(crate) fn limit_amplification(&mut self, received: usize) {
+        self.records.limit_amplification(received);
+    }
+
     /// Whether there are keys to read `epoch`.
     pub(crate) fn can_read(&self, epoch: Epoch) -> bool {
         self.records.can_read(epoch)

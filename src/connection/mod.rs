@@ -220,7 +220,9 @@ impl<R: Records> Connection<R> {
         tracing::debug!(state, %typ, ?seq, %epoch, "message");
         match handshake.handle(Input::Handshake(message))? {
             Handled::Taken => {
-                self.rekeying.answered();
+                if self.rekeying.breaks_silence() {
+                    self.start_deadline(now);
+                }
                 self.perform(now)
             }
             Handled::NotTaken(why) => self.refuse_message(epoch, seq, typ, why),

@@ -26,7 +26,7 @@ pub(super) struct Rekeying {
     silence_told: bool,
     /// How many renegotiations were completed.
     pub(super) completed: u64,
-    /// A client's hello of this epoch that got no answer.
+    /// A client's hello of this epoch that led to nothing.
     pub(super) unanswered: Option<Box<Unanswered>>,
     usage: Usage,
     /// Automatic rekeying waits until then.
@@ -111,9 +111,9 @@ impl Rekeying {
         self.silence_told = true;
     }
 
-    /// The peer has answered after all.
-    pub(super) const fn answered(&mut self) {
-        self.silence_told = false;
+    /// The peer has said something; whether that was after its silence was told.
+    pub(super) const fn breaks_silence(&mut self) -> bool {
+        std::mem::replace(&mut self.silence_told, false)
     }
 
     /// Whether data need not wait, because nobody knows whether the handshake will ever go on.
@@ -162,10 +162,11 @@ impl Rekeying {
         self.usage.is_due(now)
     }
 
-    /// Counts data of the peer. Whether the keys should be replaced.
+    /// Counts data of the peer, in the record `sequence` of its key: also what was lost has used the key. Whether the keys
+    /// should be replaced.
     #[inline]
-    pub(super) fn count_received(&mut self, now: Instant, bytes: usize) -> bool {
-        self.usage.received += 1;
+    pub(super) fn count_received(&mut self, now: Instant, bytes: usize, sequence: u64) -> bool {
+        self.usage.received = self.usage.received.max(sequence);
         self.usage.bytes += bytes as u64;
         self.usage.is_due(now)
     }

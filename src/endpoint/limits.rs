@@ -11,6 +11,20 @@ pub struct EndpointPolicy {
     pub(super) max_buffered: usize,
     pub(super) eviction: Eviction,
     pub(super) idle_timeout: Option<Duration>,
+    pub(super) resumption_cookies: ResumptionCookies,
+}
+
+/// Whether a client that resumes a session must show a cookie first (RFC 6347 §4.2.1).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum ResumptionCookies {
+    /// Like everybody.
+    #[default]
+    Demand,
+    /// Not if this server still has the session, which saves a round trip. Whoever has seen the client's hello can send
+    /// it again from a forged address: that costs a half-open association, and that address receives at most three
+    /// times what was sent in its name. For a client this means that where several datagrams in a row are lost, the
+    /// server waits for more from it, data for example, before it repeats its own.
+    Spare,
 }
 
 /// Who goes when a new handshake comes and the limit on half-open ones is reached.
@@ -33,6 +47,7 @@ impl Default for EndpointPolicy {
             max_buffered: 256 << 20,
             eviction: Eviction::default(),
             idle_timeout: Some(Duration::from_secs(900)),
+            resumption_cookies: ResumptionCookies::default(),
         }
     }
 }
@@ -90,6 +105,13 @@ impl EndpointPolicy {
         }
         self.max_buffered = bytes;
         Ok(self)
+    }
+
+    /// Whether a client that resumes a session must show a cookie first; it must by default.
+    #[must_use]
+    pub fn resumption_cookies(mut self, policy: ResumptionCookies) -> Self {
+        self.resumption_cookies = policy;
+        self
     }
 
     /// After how long without traffic, in either direction, an established association ends; 15 minutes by default,

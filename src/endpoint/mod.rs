@@ -17,7 +17,7 @@ mod timers;
 
 pub use association::AssociationId;
 pub use cookie::{CookieCheck, Cookies};
-pub use limits::{EndpointPolicy, Eviction};
+pub use limits::{EndpointPolicy, Eviction, ResumptionCookies};
 
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{DtlsConnection, Event, Transmit};
@@ -90,6 +90,8 @@ pub struct EndpointStats {
     pub evicted: u64,
     /// Datagrams that were dropped because too much is buffered already.
     pub over_limit: u64,
+    /// Server associations that were made without a cookie, because they resume a session.
+    pub cookies_spared: u64,
     /// Server associations that were made.
     pub accepted: u64,
     /// Handshakes that ended in an error, on either side.

@@ -2,8 +2,8 @@
 
 use super::association::{Association, Origin};
 use super::routing::Route;
-use super::{AssociationId, CookieCheck, Endpoint, Eviction, MAX_REPLIES};
-use crate::config::{FirstHello, ProvenHello};
+use super::{AssociationId, CookieCheck, Endpoint, Eviction, MAX_REPLIES, ResumptionCookies};
+use crate::config::{FirstHello, ProvenHello, ServerConfig};
 use crate::connection::DtlsConnection;
 use crate::error::Error;
 use crate::protocol::{Epoch, Path, Side};
@@ -89,6 +89,11 @@ impl Endpoint {
             self.stats.hellos_ignored += 1;
             return;
         }
+        if self.policy.resumption_cookies == ResumptionCookies::Spare
+            && self.resume_without_cookie(now, path, &datagram, route)
+        {
+            return;
+        }
         match self.cookies.check(path, now, datagram) {
             CookieCheck::Proven(hello) => self.handle_proven(now, hello, route),
             CookieCheck::Reply(_) if self.replies.len() >= MAX_REPLIES => {
@@ -100,6 +105,67 @@ impl Endpoint {
             }
             CookieCheck::NotAHello => self.stats.strays += 1,
         }
+    }
+
+    /// Serves a hello without a cookie that resumes a session of this server. It is sent at most three times what came,
+    /// so nobody can make the server send much to an address that was not proved.
+    fn resume_without_cookie(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: &[u8],
+        route: Option<Route>,
+    ) -> bool {
+        let (Some(config), None) = (self.server.clone(), route) else {
+            // An address that has an association is known anyway; a repetition of the hello finds its own one there.
+            return route.is_some_and(|route| self.repeat_on_demand(now, path, datagram, route));
+        };
+        let Some(FirstHello { prefix, .. }) = FirstHello::decode(datagram) else {
+            return false;
+        };
+        if !prefix.cookie.is_empty() || !knows_session(&config, datagram) {
+            return false;
+        }
+        let copy = BytesMut::from(datagram);
+        let origin = Origin::of(&prefix.random);
+        let Some(hello) = ProvenHello::without_cookie(path, copy) else {
+            return false;
+        };
+        if !self.make_room(now) {
+            return false;
+        }
+        let Ok(mut connection) = DtlsConnection::accept(config, hello, now) else {
+            return false;
+        };
+        if !connection.is_resuming() {
+            // The session does not fit after all, and a full flight is not for strangers.
+            return false;
+        }
+        connection.limit_amplification(datagram.len());
+        self.stats.cookies_spared += 1;
+        self.enter(now, connection, path.remote(), origin);
+        true
+    }
+
+    /// Whether the datagram repeats the hello of an association that was made without a cookie, which is told of it.
+    fn repeat_on_demand(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: &[u8],
+        route: Route,
+    ) -> bool {
+        let Some(FirstHello { prefix, .. }) = FirstHello::decode(datagram) else {
+            return false;
+        };
+        let origin = Origin::of(&prefix.random);
+        let same = self.table.get(route.current).is_some_and(|association| {
+            association.origin == Some(origin) && association.connection.is_handshaking()
+        });
+        if prefix.cookie.is_empty() && same {
+            self.deliver(now, route.current, path, BytesMut::from(datagram));
+        }
+        prefix.cookie.is_empty() && same
     }
 
     fn is_client(&self, id: AssociationId) -> bool {
@@ -149,6 +215,17 @@ impl Endpoint {
             self.stats.hellos_refused += 1;
             return;
         };
+        self.enter(now, connection, remote, origin);
+    }
+
+    /// Enters a server association that has just been made.
+    fn enter(
+        &mut self,
+        now: Instant,
+        connection: DtlsConnection,
+        remote: SocketAddr,
+        origin: Origin,
+    ) {
         let Some(id) = self
             .table
             .insert(Association::new(connection, remote, Some(origin), now))
@@ -244,4 +321,17 @@ impl Endpoint {
         let _failed = association.connection.handle_datagram(now, path, datagram);
         self.settle(now, id);
     }
+}
+
+/// Whether the datagram holds a whole ClientHello that names a session which this server still has.
+fn knows_session(config: &ServerConfig, datagram: &[u8]) -> bool {
+    let Some(hello) = FirstHello::whole(datagram) else {
+        return false;
+    };
+    let ticket = hello.extensions.session_ticket.unwrap_or_default();
+    let now = config.parameters.clock.unix_now();
+    config
+        .sessions
+        .find(&hello.session_id, &ticket, now)
+        .is_some()
 }

@@ -261,8 +261,8 @@ impl Handshake {
         Ok(Handled::Taken)
     }
 
-    /// The ClientHello that got no answer at all, with the session in it: a second attempt in the same epoch must repeat
-    /// it, because the server may have taken it for the beginning of a handshake.
+    /// The ClientHello that led to nothing, with the session in it: a second attempt in the same epoch must repeat it,
+    /// because the server may have taken it for the beginning of a handshake.
     pub(crate) fn into_unanswered(self) -> Option<Box<client::Unanswered>> {
         match self.state {
             State::Client(state) => state.into_unanswered(),
@@ -270,9 +270,13 @@ impl Handshake {
         }
     }
 
-    /// Whether a client waits for the end of a resumption that the server has begun.
+    /// Whether the server has begun to resume a session.
     pub(crate) fn is_resuming(&self) -> bool {
-        matches!(&self.state, State::Client(state) if state.is_resuming())
+        match &self.state {
+            State::Client(state) => state.is_resuming(),
+            State::Server(state) => state.is_resuming(),
+            State::Over => false,
+        }
     }
 
     /// Whether the first message of the peer is still missing.

@@ -9,8 +9,8 @@
 use crate::support::{Configs, server_name, start};
 use sealgram::sim::{Pair, StreamPair};
 use sealgram::{
-    DtlsConnection, EndpointEvent, Epoch, Error, Event, HandshakeKind, RenegotiateError,
-    RenegotiationRefusal, SendError, Session, Side, Stats,
+    DtlsConnection, EndpointEvent, Epoch, Error, Event, HandshakeKind, PeerIdentity,
+    RenegotiateError, RenegotiationRefusal, SendError, Session, Side, Stats,
 };
 use std::time::Duration;
 
@@ -272,6 +272,10 @@ impl Duo {
 
     pub fn session(&self, side: Side) -> Option<Session> {
         ask!(self, side, |end| end.session())
+    }
+
+    pub fn identity(&self, side: Side) -> Option<PeerIdentity> {
+        ask!(self, side, |end| end.peer_identity().cloned())
     }
 
     pub fn has_timer(&self, side: Side) -> bool {

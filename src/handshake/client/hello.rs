@@ -48,7 +48,8 @@ pub(crate) struct Renegotiating {
     pub(crate) unanswered: Option<Box<Unanswered>>,
 }
 
-/// A ClientHello that got no answer.
+/// A ClientHello of a renegotiation, to be repeated as it was. Whether or not an answer was seen, the server may be in
+/// the middle of a handshake that it began, and would take another hello for an old message.
 pub(crate) struct Unanswered {
     hello: ClientHello,
     session: Option<Arc<Session12>>,
@@ -185,12 +186,12 @@ impl ExpectServerHello {
         self.epochs
     }
 
-    /// The hello, if nothing at all has come back.
-    pub(super) fn into_unanswered(self) -> Option<Box<Unanswered>> {
-        (self.verify_requests == 0).then(|| {
+    /// What a second attempt must repeat. Behind a HelloVerifyRequest the numbers of the messages would not fit.
+    pub(super) fn unanswered(&self) -> Option<Box<Unanswered>> {
+        (self.binding.is_some() && self.verify_requests == 0).then(|| {
             Box::new(Unanswered {
-                hello: self.hello,
-                session: self.session,
+                hello: self.hello.clone(),
+                session: self.session.clone(),
             })
         })
     }
@@ -241,6 +242,7 @@ impl ExpectServerHello {
         }
         self.check_extensions(hello)?;
         let resumed = self.resumed(hello)?;
+        let unanswered = self.unanswered();
         outbox.push(Action::VersionDecided(hello.version));
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
         self.transcript.start_hash(suite.hash);
@@ -271,6 +273,7 @@ impl ExpectServerHello {
             session_id: hello.session_id.clone(),
             ticket_promised: hello.extensions.session_ticket,
             cookie: offer.cookie,
+            unanswered,
             binding,
             transcript,
         };

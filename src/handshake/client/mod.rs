@@ -156,11 +156,22 @@ impl State {
         }
     }
 
-    /// The ClientHello, if nothing at all has come back.
+    /// What a second attempt must repeat, as long as this end has not switched keys.
     pub(super) fn into_unanswered(self) -> Option<Box<Unanswered>> {
         match self {
-            Self::ExpectServerHello(state) => state.into_unanswered(),
-            _ => None,
+            Self::ExpectServerHello(state) => state.unanswered(),
+            Self::ExpectCertificate(state) => state.into_unanswered(),
+            Self::ExpectServerKeyExchange(state) => state.into_unanswered(),
+            Self::ExpectCertificateRequest(state) => state.into_unanswered(),
+            Self::ExpectServerHelloDone(state) => state.into_unanswered(),
+            Self::ExpectResumedTicket(state) => state.into_unanswered(),
+            Self::ExpectResumedFinished(state) => state.into_unanswered(),
+            // The questions are answered at once, and behind them the keys are switched.
+            Self::ExpectServerVerified(_)
+            | Self::ExpectSignature(_)
+            | Self::ExpectTicket(_)
+            | Self::ExpectFinished(_)
+            | Self::Complete => None,
         }
     }
 

@@ -140,6 +140,11 @@ impl State {
         }
     }
 
+    /// Whether this end has begun to resume a session.
+    pub(super) const fn is_resuming(&self) -> bool {
+        matches!(self, Self::ExpectResumedFinished(_))
+    }
+
     /// The state's name.
     pub(super) const fn name(&self) -> &'static str {
         match self {

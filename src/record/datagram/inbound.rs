@@ -171,6 +171,8 @@ impl Datagram {
             }
         };
         window.record(number.sequence);
+        // Whoever has the keys has seen what was sent to it.
+        self.unproven = None;
         if range.len() > MAX_PLAINTEXT_LEN {
             return Err(Discard::OverlongRecord.into());
         }

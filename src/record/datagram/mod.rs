@@ -71,6 +71,8 @@ pub struct Datagram {
     flight_complete: bool,
     /// The flight is a HelloRequest so far.
     requesting: bool,
+    /// What may be sent to an address that was not proved; `None` for one that was.
+    unproven: Option<Unproven>,
     timer: Timer,
     handshake_mtu: usize,
     /// The last flight of a handshake, kept to answer a peer that missed it.
@@ -81,6 +83,17 @@ pub struct Datagram {
     disbelieved_alert: Option<Alert>,
     stats: Box<Stats>,
 }
+
+/// A peer that has not shown that it receives at its address.
+struct Unproven {
+    /// How many bytes may still be sent to it.
+    budget: usize,
+    /// How many bytes the flight takes that is out.
+    flight: usize,
+}
+
+/// How many times what came from an unproven address is sent to it at most.
+const AMPLIFICATION: usize = 3;
 
 /// Whether a handshake runs: it decides what a fragment belongs to.
 enum Progress {
@@ -146,6 +159,7 @@ impl Datagram {
             flight: None,
             flight_complete: false,
             requesting: false,
+            unproven: None,
             timer: Timer::Idle,
             handshake_mtu: policy.mtu,
             retained: None,
@@ -160,6 +174,9 @@ impl Datagram {
     #[inline]
     pub(crate) fn receive(&mut self, path: Path, datagram: BytesMut) {
         self.input_len = datagram.len();
+        if let Some(unproven) = &mut self.unproven {
+            unproven.budget += AMPLIFICATION * datagram.len();
+        }
         self.input = datagram;
         self.input_path = path;
     }
@@ -200,6 +217,17 @@ impl Datagram {
     /// Whether there are keys to read anything.
     pub(crate) fn has_read_keys(&self) -> bool {
         self.read.any_protected()
+    }
+
+    /// The peer's address was not proved: until something under keys comes from it, no more is sent there than three
+    /// times what came, of which `received` bytes have come already.
+    pub(crate) fn limit_amplification(&mut self, received: usize) {
+        let sent = self.outgoing.queued();
+        let budget = (AMPLIFICATION * received).saturating_sub(sent);
+        self.unproven = Some(Unproven {
+            budget,
+            flight: sent,
+        });
     }
 
     /// Leaves repetition to the peer from now on.
@@ -304,6 +332,12 @@ impl Datagram {
         // I2: what was sealed but not yet taken is still on its way; sealing it twice would only pile up.
         if !self.outgoing.is_empty() {
             return;
+        }
+        if let Some(unproven) = &mut self.unproven {
+            match unproven.budget.checked_sub(unproven.flight) {
+                Some(budget) => unproven.budget = budget,
+                None => return,
+            }
         }
         self.shrink_handshake_mtu(attempt);
         if let Some(flight) = self.flight.take() {
