@@ -24,7 +24,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Serve many clients on one UDP socket.
     Server(ServerArguments),
-    /// Connect to a server: a line of standard input is a datagram, what comes back goes to standard output.
+    /// Connect to a server: a line of standard input is a datagram, what comes back goes to standard output. A line that
+    /// is only `R` renegotiates, and `r` does so by resuming the session.
     Client(ClientArguments),
     /// Show and check everything at once: a server, a client and a lossy link between them, on this machine.
     Demo(DemoArguments),
@@ -53,9 +54,13 @@ pub(crate) struct ServerArguments {
     /// Send every datagram back to its sender; this is the default.
     #[arg(long, conflicts_with = "stdio")]
     pub(crate) echo: bool,
-    /// Received data goes to standard output; each line of standard input goes to every client.
+    /// Received data goes to standard output; each line of standard input goes to every client. A line that is only
+    /// `R` or `r` asks every client to renegotiate instead.
     #[arg(long)]
     pub(crate) stdio: bool,
+    /// Let clients renegotiate of their own accord.
+    #[arg(long)]
+    pub(crate) allow_client_renegotiation: bool,
     #[command(flatten)]
     pub(crate) common: CommonArguments,
 }
@@ -83,6 +88,12 @@ pub(crate) struct ClientArguments {
     /// The roots that the server's certificate must end at, or that certificate itself, as PEM.
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     pub(crate) ca: Option<PathBuf>,
+    /// Write the session to this file, as secret as a private key, whenever a handshake is complete.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) session_out: Option<PathBuf>,
+    /// Offer the session in this file to the server.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) session_in: Option<PathBuf>,
     /// Accept any certificate: whoever can alter datagrams can read everything. For tests only.
     #[arg(long)]
     pub(crate) insecure: bool,
@@ -121,6 +132,15 @@ pub(crate) struct CommonArguments {
     /// After how many seconds a handshake is given up [default: 120].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: Option<u64>,
+    /// Replace the keys after this many bytes of data, received and sent together; at least 512 [default: never].
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) rekey_bytes: Option<u64>,
+    /// Replace the keys after this many seconds, at least 60, when data is sent or received [default: never].
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) rekey_interval: Option<u64>,
+    /// Neither issue nor take session tickets; sessions are resumed by session ID then.
+    #[arg(long)]
+    pub(crate) no_tickets: bool,
     /// Append the secrets of each session to the file that SSLKEYLOGFILE names. For debugging only.
     #[arg(long)]
     pub(crate) key_log: bool,

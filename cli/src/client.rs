@@ -1,17 +1,19 @@
 //! `sealgram client`.
 
 use crate::arguments::ClientArguments;
-use crate::event_loop::{EventLoop, Service, Step};
+use crate::event_loop::{self, EventLoop, Service, Step};
 use crate::input::{Input, Next};
 use crate::output;
 use crate::problem::Problem;
 use crate::report::{self, Line};
+use crate::session_file;
 use crate::settings;
 use sealgram::endpoint::EndpointPolicy;
 use sealgram::net::{UdpEndpoint, UdpEvent};
 use sealgram::pki_types::ServerName;
 use sealgram::{AssociationId, EndpointEvent, Event, SendError};
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,9 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<(), Problem> {
         })?
         .to_owned();
     let config = Arc::new(settings::client(arguments)?);
+    if let Some(file) = &arguments.session_in {
+        session_file::read(file, &config, &name)?;
+    }
     let remote = resolve(&arguments.server)?;
     let endpoint =
         UdpEndpoint::connected_to(remote, EndpointPolicy::default()).map_err(|error| {
@@ -46,6 +51,7 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<(), Problem> {
         waiting: None,
         phase: Phase::Handshaking,
         shows_certificate: arguments.credential.cert.is_some(),
+        session_out: arguments.session_out.clone(),
         lines_refused: 0,
     };
     event_loop.run(&mut client)?;
@@ -94,6 +100,7 @@ struct Client {
     waiting: Option<Vec<u8>>,
     phase: Phase,
     shows_certificate: bool,
+    session_out: Option<PathBuf>,
     lines_refused: u64,
 }
 
@@ -150,7 +157,15 @@ impl Service for Client {
             Phase::Handshaking | Phase::Closing => Step::Wait(None),
             Phase::Open => self.send_line(endpoint),
             Phase::Lingering { since, heard } => {
-                let until = (since + LINGER).min(heard + SILENCE);
+                let pending = endpoint
+                    .endpoint()
+                    .connection(self.id)
+                    .is_some_and(|connection| connection.renegotiate_pending());
+                let until = if pending {
+                    since + LINGER
+                } else {
+                    (since + LINGER).min(heard + SILENCE)
+                };
                 if until > Instant::now() {
                     Step::Wait(Some(until))
                 } else {
@@ -175,10 +190,16 @@ impl Client {
                     let certificate = self.shows_certificate;
                     report::handshake_complete(connection, kind, renegotiation, certificate)
                         .print();
+                    if let (Some(file), Some(session)) = (&self.session_out, connection.session()) {
+                        session_file::write(file, &session)?;
+                    }
                 }
                 if let Phase::Handshaking = self.phase {
                     self.phase = Phase::Open;
                 }
+            }
+            Event::RenegotiationRefused { reason } => {
+                report::renegotiation_refused(self.remote, reason).print();
             }
             Event::Readable => self.take_data(endpoint)?,
             Event::PeerClosed => {
@@ -209,10 +230,14 @@ impl Client {
             None => self.input.next(),
         };
         match next {
+            Next::Line(line) if let Some(command) = Input::command(&line) => {
+                event_loop::command(endpoint, self.id, command);
+                Step::Again
+            }
             Next::Line(line) => match endpoint.send(self.id, &line) {
                 Ok(()) => Step::Again,
                 // The queue was just offered to the socket, so the socket is full; it tells when it has room.
-                Err(SendError::Backlog) => {
+                Err(SendError::Backlog | SendError::Renegotiating) => {
                     self.waiting = Some(line);
                     Step::Wait(None)
                 }

@@ -1,6 +1,8 @@
 //! The mio loop that servers and clients share.
 
+use crate::input::Command;
 use crate::problem::Problem;
+use crate::report::Line;
 use mio::{Events, Poll, Token, Waker};
 use sealgram::net::{UdpEndpoint, UdpEvent};
 use sealgram::{AssociationId, SendError};
@@ -104,6 +106,17 @@ pub(crate) fn send(
         // An unusable socket shows in the loop's next turn.
         Err(SendError::Backlog) if endpoint.turn().is_ok() => endpoint.send(id, data),
         result => result,
+    }
+}
+
+/// Carries out a command for one association; a refused one is told, and changes nothing.
+pub(crate) fn command(endpoint: &mut UdpEndpoint, id: AssociationId, command: Command) {
+    let outcome = match command {
+        Command::Renegotiate => endpoint.renegotiate(id),
+        Command::RenegotiateAbbreviated => endpoint.renegotiate_abbreviated(id),
+    };
+    if let Err(error) = outcome {
+        Line::new("refused").field("reason", error).print();
     }
 }
 

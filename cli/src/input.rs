@@ -27,6 +27,15 @@ pub(crate) enum Next {
     End,
 }
 
+/// A line that is not data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Command {
+    /// `R`.
+    Renegotiate,
+    /// `r`.
+    RenegotiateAbbreviated,
+}
+
 /// How many lines wait. When they are not taken, the reading stops, and the writer of a pipe has to wait.
 const QUEUE: usize = 256;
 
@@ -47,6 +56,15 @@ impl Input {
             lines,
             _waker: waker,
         })
+    }
+
+    /// The command that a line is, if it is one.
+    pub(crate) fn command(line: &[u8]) -> Option<Command> {
+        match line.trim_ascii_end() {
+            b"R" => Some(Command::Renegotiate),
+            b"r" => Some(Command::RenegotiateAbbreviated),
+            _ => None,
+        }
     }
 
     /// The next line, if there is one.
@@ -91,6 +109,18 @@ fn read_line(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_letter_alone_is_a_command() {
+        assert_eq!(Input::command(b"R\n"), Some(Command::Renegotiate));
+        assert_eq!(
+            Input::command(b"r\r\n"),
+            Some(Command::RenegotiateAbbreviated)
+        );
+        for line in [&b"Run\n"[..], b"\n", b" R\n", b"RR"] {
+            assert_eq!(Input::command(line), None);
+        }
+    }
 
     #[test]
     fn a_line_keeps_its_end_and_an_endless_one_is_cut() {

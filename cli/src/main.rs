@@ -15,6 +15,7 @@ mod output;
 mod problem;
 mod report;
 mod server;
+mod session_file;
 mod settings;
 
 use arguments::{Arguments, Command};

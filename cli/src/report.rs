@@ -1,6 +1,6 @@
 //! Event lines: what the program says on standard error.
 
-use sealgram::{DtlsConnection, HandshakeKind};
+use sealgram::{DtlsConnection, HandshakeKind, RenegotiationRefusal};
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -77,6 +77,13 @@ pub(crate) fn handshake_complete(
         line = line.field("alpn", protocol.escape_ascii());
     }
     line
+}
+
+/// Why a renegotiation came to nothing.
+pub(crate) fn renegotiation_refused(peer: SocketAddr, reason: RenegotiationRefusal) -> Line {
+    Line::new("renegotiation_refused")
+        .field("reason", reason.name())
+        .field("peer", peer)
 }
 
 /// What the network says about datagrams that do not arrive.

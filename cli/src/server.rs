@@ -76,8 +76,12 @@ impl Service for Server {
         };
         match lines.next() {
             Next::Line(line) => {
+                let command = Input::command(&line);
                 for (&id, &peer) in &self.peers {
-                    send(endpoint, id, peer, &line);
+                    match command {
+                        Some(command) => event_loop::command(endpoint, id, command),
+                        None => send(endpoint, id, peer, &line),
+                    }
                 }
                 return Ok(Step::Again);
             }
@@ -128,6 +132,11 @@ impl Server {
                     report::handshake_complete(connection, kind, renegotiation, client_certificate)
                         .print();
                     self.peers.insert(id, connection.path().remote());
+                }
+            }
+            Event::RenegotiationRefused { reason } => {
+                if let Some(&peer) = self.peers.get(&id) {
+                    report::renegotiation_refused(peer, reason).print();
                 }
             }
             Event::Readable => self.take_data(endpoint, id)?,

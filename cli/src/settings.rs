@@ -6,7 +6,7 @@ use crate::arguments::{
 use crate::certificate::SelfSigned;
 use crate::problem::Problem;
 use crate::report::Line;
-use sealgram::config::{ClientAuthentication, DatagramPolicy};
+use sealgram::config::{ClientAuthentication, ClientRenegotiation, DatagramPolicy, RekeyPolicy};
 use sealgram::{
     CertifiedKey, ClientConfig, ConfigError, Credential, KeyLogFile, Roots, ServerConfig,
     WebPkiClientVerifier,
@@ -17,9 +17,9 @@ use std::time::Duration;
 
 /// The builders of both sides have the same setters, but no trait that says so.
 macro_rules! with_common {
-    ($builder:expr, $common:expr) => {{
+    ($builder:expr, $common:expr, $rekey:expr) => {{
         let common: &CommonArguments = $common;
-        let mut builder = $builder.datagram(datagram_policy(common)?);
+        let mut builder = $builder.datagram(datagram_policy(common)?).rekey($rekey);
         if !common.suites.is_empty() {
             builder = builder.cipher_suites(&common.suites)?;
         }
@@ -39,9 +39,17 @@ macro_rules! with_common {
 /// A server's configuration.
 pub(crate) fn server(arguments: &ServerArguments) -> Result<ServerConfig, Problem> {
     let credential = server_credential(arguments)?;
-    let builder = ServerConfig::with_credential(credential)
+    let mut builder = ServerConfig::with_credential(credential)
         .client_authentication(client_authentication(arguments)?);
-    Ok(with_common!(builder, &arguments.common).build()?)
+    if arguments.common.no_tickets {
+        builder = builder.tickets(None);
+    }
+    let mut rekey = rekey_policy(&arguments.common)?;
+    if arguments.allow_client_renegotiation {
+        let min_interval = Duration::ZERO;
+        rekey = rekey.client_renegotiation(ClientRenegotiation::Allow { min_interval });
+    }
+    Ok(with_common!(builder, &arguments.common, rekey).build()?)
 }
 
 /// A client's configuration.
@@ -63,7 +71,15 @@ pub(crate) fn client(arguments: &ClientArguments) -> Result<ClientConfig, Proble
     if let Some(certified) = certified_key(&arguments.credential)? {
         builder = builder.credential(Credential::Certificate(certified));
     }
-    Ok(with_common!(builder, &arguments.common).build()?)
+    let builder = builder.tickets(!arguments.common.no_tickets);
+    let rekey = rekey_policy(&arguments.common)?;
+    Ok(with_common!(builder, &arguments.common, rekey).build()?)
+}
+
+fn rekey_policy(common: &CommonArguments) -> Result<RekeyPolicy, ConfigError> {
+    RekeyPolicy::default()
+        .bytes(common.rekey_bytes)?
+        .interval(common.rekey_interval.map(Duration::from_secs))
 }
 
 fn datagram_policy(common: &CommonArguments) -> Result<DatagramPolicy, ConfigError> {
