@@ -4,8 +4,10 @@
 mod support;
 mod transport;
 
-use sealgram::config::{ClientRenegotiation, RekeyPolicy};
-use sealgram::{HandshakeKind, Initiator, RenegotiateError, RenegotiationRefusal, Side};
+use sealgram::config::{
+    ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, RekeyPolicy, StreamPolicy,
+};
+use sealgram::{HandshakeKind, Initiator, RenegotiateError, RenegotiationRefusal, SendError, Side};
 use std::time::Duration;
 use support::{Configs, Ends};
 use transport::{BOTH, Duo, SIDES, Transport, complete, refused};
@@ -173,5 +175,326 @@ fn a_client_can_refuse_a_hello_request() {
         duo.renegotiate(Side::Client, true).unwrap();
         duo.settle();
         duo.assert_agreed(2);
+    }
+}
+
+/// Data waits while the keys are replaced, and leaves in the new epoch: nothing is lost, nothing comes too early.
+#[test]
+fn data_waits_for_the_end_of_a_renegotiation() {
+    everywhere(&configs(), |mut duo, transport, side| {
+        duo.renegotiate(side, false).unwrap();
+        duo.start(side);
+        let mut expected = [Vec::new(), Vec::new()];
+        for number in 0..50_u8 {
+            for (end, bytes) in SIDES.into_iter().zip(&mut expected) {
+                let line = [b'a' + number % 20; 11];
+                duo.send(end, &line).unwrap();
+                bytes.extend_from_slice(&line);
+            }
+        }
+        duo.settle();
+        for (end, bytes) in SIDES.into_iter().zip(expected) {
+            assert_eq!(duo.receive(end.peer()), bytes, "{transport:?} {side}");
+        }
+        duo.assert_agreed(2);
+    });
+}
+
+/// What waits is bounded by the send queue; the refusal is an error that says so, and passes.
+#[test]
+fn no_more_data_waits_than_the_send_queue_holds() {
+    let mut ends = Ends::new().resuming();
+    let datagram = DatagramPolicy::default().send_queue(1 << 16).unwrap();
+    let stream = StreamPolicy::default().send_queue(1 << 16).unwrap();
+    ends.client = ends.client.datagram(datagram).stream(stream);
+    let configs = ends.build();
+    for transport in BOTH {
+        let mut duo = Duo::connected(transport, &configs);
+        duo.hold_back(Side::Server);
+        duo.renegotiate(Side::Client, false).unwrap();
+        duo.start(Side::Client);
+        let mut sent = 0;
+        let refused = loop {
+            match duo.send(Side::Client, &[7; 1024]) {
+                Ok(()) => sent += 1024,
+                Err(error) => break error,
+            }
+            assert!(sent <= 1 << 16, "{transport:?}");
+        };
+        assert_eq!(refused, SendError::Renegotiating, "{transport:?}");
+        assert!(sent > 1 << 15, "{transport:?}: {sent}");
+        // The server refuses, so everything leaves under the old keys.
+        duo.release(Side::Server);
+        duo.settle();
+        assert_eq!(duo.receive(Side::Server).len(), sent, "{transport:?}");
+        duo.assert_agreed(1);
+    }
+}
+
+/// `Flow`: data leaves under the old keys until this end's ChangeCipherSpec.
+#[test]
+fn data_can_flow_under_the_old_keys() {
+    let flow =
+        |policy: RekeyPolicy| policy.data_during_renegotiation(DataDuringRenegotiation::Flow);
+    let configs = with(
+        flow(RekeyPolicy::default()),
+        allowing(flow(RekeyPolicy::default())),
+    );
+    everywhere(&configs, |mut duo, transport, side| {
+        duo.hold_back(side.peer());
+        duo.renegotiate(side, false).unwrap();
+        duo.start(side);
+        duo.send(side, b"early").unwrap();
+        duo.release(side.peer());
+        duo.settle();
+        assert_eq!(duo.receive(side.peer()), b"early", "{transport:?} {side}");
+        duo.assert_agreed(2);
+    });
+}
+
+/// While only a HelloRequest is out, data flows in both directions.
+#[test]
+fn data_flows_while_only_a_hello_request_is_out() {
+    for transport in BOTH {
+        let mut duo = Duo::connected(transport, &configs());
+        duo.hold_back(Side::Client);
+        duo.renegotiate(Side::Server, false).unwrap();
+        duo.start(Side::Server);
+        duo.send(Side::Server, b"behind the request").unwrap();
+        duo.release(Side::Client);
+        duo.settle();
+        assert_eq!(duo.receive(Side::Client), b"behind the request");
+        duo.assert_agreed(2);
+    }
+}
+
+/// Automatic: bytes of both directions count together, strictly more than the limit begins it, on both sides.
+#[test]
+fn keys_are_replaced_after_so_many_bytes() {
+    for transport in BOTH {
+        for side in SIDES {
+            let automatic = RekeyPolicy::default().bytes(Some(1000)).unwrap();
+            let (client, server) = match side {
+                Side::Client => (automatic, allowing(RekeyPolicy::default())),
+                Side::Server => (RekeyPolicy::default(), automatic),
+            };
+            let mut duo = Duo::connected(transport, &with(client, server));
+            duo.send(Side::Client, &[1; 600]).unwrap();
+            duo.send(Side::Server, &[2; 400]).unwrap();
+            duo.settle();
+            assert_eq!(
+                duo.epoch(side),
+                1,
+                "exactly the limit: {transport:?} {side}"
+            );
+            duo.send(Side::Client, &[3]).unwrap();
+            duo.settle();
+            for end in SIDES {
+                assert_eq!(duo.epoch(end), 2, "{transport:?} {side}");
+                duo.receive(end);
+            }
+            let counts = duo.stats(side).renegotiations_by(Initiator::Automatic);
+            assert_eq!((counts.started, counts.completed), (1, 1));
+            // The count begins again.
+            duo.send(Side::Server, &[4; 900]).unwrap();
+            duo.settle();
+            assert_eq!(duo.epoch(side), 2);
+        }
+    }
+}
+
+/// Automatic by time: looked at when there is data, so that an idle association stays idle.
+#[test]
+fn keys_are_replaced_after_so_long_when_there_is_data() {
+    for transport in BOTH {
+        for side in SIDES {
+            let minute = Some(Duration::from_secs(60));
+            let automatic = RekeyPolicy::default().interval(minute).unwrap();
+            let (client, server) = match side {
+                Side::Client => (automatic, allowing(RekeyPolicy::default())),
+                Side::Server => (RekeyPolicy::default(), automatic),
+            };
+            let mut duo = Duo::connected(transport, &with(client, server));
+            assert!(duo.exchange());
+            duo.run_for(Duration::from_secs(300));
+            assert_eq!(duo.epoch(side), 1, "{transport:?} {side}");
+            duo.send(Side::Client, b"wakes it").unwrap();
+            duo.settle();
+            assert_eq!(duo.receive(Side::Server), b"wakes it");
+            assert_eq!(duo.epoch(side), 2, "{transport:?} {side}");
+        }
+    }
+}
+
+/// A peer that refuses is left alone for a while; calls are not.
+#[test]
+fn automatic_rekeying_waits_after_a_refusal() {
+    let automatic = RekeyPolicy::default().bytes(Some(512)).unwrap();
+    let configs = with(automatic, RekeyPolicy::default());
+    for transport in BOTH {
+        let mut duo = Duo::connected(transport, &configs);
+        for _ in 0..10 {
+            duo.send(Side::Client, &[1; 600]).unwrap();
+            duo.settle();
+            duo.receive(Side::Server);
+        }
+        let started = |duo: &Duo| {
+            let counts = duo
+                .stats(Side::Client)
+                .renegotiations_by(Initiator::Automatic);
+            (counts.started, counts.refused)
+        };
+        assert_eq!(started(&duo), (1, 1), "{transport:?}");
+        duo.run_for(Duration::from_secs(60));
+        duo.send(Side::Client, &[1; 1]).unwrap();
+        duo.settle();
+        assert_eq!(started(&duo), (2, 2), "{transport:?}");
+        assert!(duo.is_alive(Side::Client) && duo.is_alive(Side::Server));
+    }
+}
+
+/// Silence: over datagrams the attempt is over and the old keys go on; over a stream, which loses nothing, it stays
+/// pending, data flows again, and the answer is taken whenever it comes.
+#[test]
+fn silence_fails_softly() {
+    everywhere(&configs(), |mut duo, transport, side| {
+        duo.hold_back(side.peer());
+        duo.renegotiate(side, false).unwrap();
+        duo.run_for(Duration::from_secs(130));
+        let unanswered = refused(RenegotiationRefusal::Unanswered);
+        assert_eq!(
+            duo.handshakes(side).last(),
+            Some(&unanswered),
+            "{transport:?}"
+        );
+        let pending = transport == Transport::Tls;
+        assert_eq!(duo.is_pending(side), pending, "{transport:?} {side}");
+        if pending {
+            assert_eq!(duo.renegotiate(side, false), Err(RenegotiateError::Pending));
+            duo.send(side, b"goes on").unwrap();
+            duo.release(side.peer());
+            duo.settle();
+            assert_eq!(duo.receive(side.peer()), b"goes on");
+            duo.assert_agreed(2);
+        } else {
+            duo.drop_held(side.peer());
+            duo.release(side.peer());
+            duo.assert_agreed(1);
+            duo.renegotiate(side, false).unwrap();
+            duo.settle();
+            duo.assert_agreed(2);
+        }
+    });
+}
+
+/// Both begin at once, and one handshake serves both.
+#[test]
+fn both_sides_can_begin_at_once() {
+    for transport in BOTH {
+        for abbreviated in [false, true] {
+            let mut duo = Duo::connected(transport, &configs());
+            for side in SIDES {
+                duo.renegotiate(side, abbreviated).unwrap();
+            }
+            duo.settle();
+            duo.assert_agreed(2);
+            assert_eq!(duo.renegotiations(Side::Client), 1, "{transport:?}");
+            duo.renegotiate(Side::Server, false).unwrap();
+            duo.settle();
+            duo.assert_agreed(3);
+        }
+    }
+}
+
+/// A server that wants to see a certificate forbids resumption in renegotiations; then a TLS client's offer of its session
+/// leads to a full handshake.
+#[test]
+fn a_server_can_forbid_resumption_in_renegotiations() {
+    let full = allowing(RekeyPolicy::default().resume(false));
+    let configs = with(RekeyPolicy::default(), full);
+    everywhere(&configs, |mut duo, transport, side| {
+        duo.renegotiate(side, true).unwrap();
+        duo.settle();
+        let expected = complete(HandshakeKind::Full, true);
+        assert_eq!(
+            duo.handshakes(Side::Client).last(),
+            Some(&expected),
+            "{transport:?}"
+        );
+        duo.assert_agreed(2);
+    });
+}
+
+/// RFC 5746 §5: by default the peer stays who it was. Here the client changes its certificate between two handshakes, as
+/// only a configuration of its own making could.
+#[test]
+fn a_client_that_showed_no_certificate_may_stay_anonymous() {
+    let mut ends = Ends::new().resuming();
+    ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
+    let configs = ends.build();
+    everywhere(&configs, |mut duo, _, side| {
+        duo.renegotiate(side, false).unwrap();
+        duo.settle();
+        duo.assert_agreed(2);
+        assert!(duo.identity(Side::Server).is_none());
+        assert!(duo.identity(Side::Client).is_some());
+    });
+}
+
+/// A client that takes tickets gets a new one in every handshake, also in a renegotiation (GnuTLS waits for it).
+#[test]
+fn each_renegotiation_brings_a_new_ticket() {
+    for transport in BOTH {
+        let mut duo = Duo::connected(transport, &configs());
+        let mut seen = vec![duo.session(Side::Client).unwrap().to_bytes().to_vec()];
+        for abbreviated in [false, true, false] {
+            duo.renegotiate(Side::Client, abbreviated).unwrap();
+            duo.settle();
+            let session = duo.session(Side::Client).unwrap().to_bytes().to_vec();
+            assert!(!seen.contains(&session), "{transport:?}");
+            seen.push(session);
+        }
+    }
+}
+
+/// Servers bound how often clients may begin.
+#[test]
+fn a_server_limits_how_often_its_clients_begin() {
+    let min_interval = Duration::from_secs(30);
+    let limited = ClientRenegotiation::Allow { min_interval };
+    let server = RekeyPolicy::default().client_renegotiation(limited);
+    let configs = with(RekeyPolicy::default(), server);
+    for transport in BOTH {
+        let mut duo = Duo::connected(transport, &configs);
+        for (wait, epoch) in [(0, 1), (31, 2), (5, 2), (31, 3)] {
+            duo.run_for(Duration::from_secs(wait));
+            duo.renegotiate(Side::Client, true).unwrap();
+            duo.settle();
+            assert_eq!(duo.epoch(Side::Client), epoch, "{transport:?}");
+        }
+        duo.assert_agreed(3);
+    }
+}
+
+/// Epochs end at 65,535, and the last one is used: the 65,534th renegotiation is like the first (RFC 6347 §4.1).
+#[test]
+fn epochs_are_counted_to_their_end_and_never_wrap() {
+    for transport in BOTH {
+        let mut duo = Duo::connected(transport, &configs());
+        while duo.epoch(Side::Client) < 0xffff {
+            duo.renegotiate(Side::Client, true).unwrap();
+            duo.settle();
+            duo.forget_events();
+        }
+        duo.assert_agreed(0xffff);
+        for side in SIDES {
+            let error = duo.renegotiate(side, false);
+            assert_eq!(
+                error,
+                Err(RenegotiateError::EpochsExhausted),
+                "{transport:?}"
+            );
+        }
+        assert!(duo.exchange());
     }
 }

@@ -60,6 +60,7 @@ pub struct Link {
     in_flight: BTreeMap<(Instant, u64), Vec<u8>>,
     sent: u64,
     script: Option<Script>,
+    held: bool,
 }
 
 /// How far apart two datagrams are that are sent in the same moment: the unit of reordering.
@@ -74,7 +75,18 @@ impl Link {
             in_flight: BTreeMap::new(),
             sent: 0,
             script: None,
+            held: false,
         }
+    }
+
+    /// Holds back everything that is under way and everything to come, or lets it arrive.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// Loses everything that is under way.
+    pub fn clear(&mut self) {
+        self.in_flight.clear();
     }
 
     /// From now on `script` decides instead of chance.
@@ -138,11 +150,15 @@ impl Link {
 
     /// When the next datagram arrives.
     pub fn next_arrival(&self) -> Option<Instant> {
-        self.in_flight.keys().next().map(|&(at, _)| at)
+        let first = self.in_flight.keys().next().filter(|_| !self.held);
+        first.map(|&(at, _)| at)
     }
 
     /// Takes a datagram that has arrived by `now`.
     pub fn receive(&mut self, now: Instant) -> Option<Vec<u8>> {
+        if self.held {
+            return None;
+        }
         let entry = self.in_flight.first_entry()?;
         if entry.key().0 <= now {
             Some(entry.remove())

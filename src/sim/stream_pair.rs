@@ -3,6 +3,7 @@
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{Event, TlsConnection};
 use crate::error::Error;
+use crate::protocol::Side;
 use bytes::BytesMut;
 use pki_types::ServerName;
 use std::sync::Arc;
@@ -21,6 +22,10 @@ pub struct StreamEnd {
     pub error: Option<Error>,
     /// What arrived and was not taken yet.
     pub input: BytesMut,
+    /// What is under way to this end.
+    arriving: Vec<u8>,
+    /// Nothing arrives at this end.
+    held: bool,
 }
 
 impl StreamEnd {
@@ -31,6 +36,8 @@ impl StreamEnd {
             received: Vec::new(),
             error: None,
             input: BytesMut::new(),
+            arriving: Vec::new(),
+            held: false,
         }
     }
 
@@ -93,19 +100,41 @@ impl StreamPair {
         })
     }
 
+    /// Puts what an end has to send on its way.
+    pub fn transmit(&mut self, side: Side) {
+        let (from, to) = match side {
+            Side::Client => (&mut self.client, &mut self.server),
+            Side::Server => (&mut self.server, &mut self.client),
+        };
+        let bytes = from.transmit(self.now);
+        to.arriving.extend_from_slice(&bytes);
+    }
+
+    /// Holds back everything that is under way to an end and everything to come, or lets it arrive.
+    pub fn hold(&mut self, side: Side, held: bool) {
+        match side {
+            Side::Client => self.client.held = held,
+            Side::Server => self.server.held = held,
+        }
+    }
+
     /// Carries bytes in both directions until nothing moves.
     pub fn run(&mut self) {
         loop {
-            let to_server = self.client.transmit(self.now);
-            let to_client = self.server.transmit(self.now);
-            if to_server.is_empty() && to_client.is_empty() {
+            self.transmit(Side::Client);
+            self.transmit(Side::Server);
+            let mut moved = false;
+            for end in [&mut self.server, &mut self.client] {
+                if !end.held && !end.arriving.is_empty() {
+                    moved = true;
+                    let bytes = std::mem::take(&mut end.arriving);
+                    for piece in bytes.chunks(self.piece) {
+                        end.deliver(self.now, piece);
+                    }
+                }
+            }
+            if !moved {
                 return;
-            }
-            for piece in to_server.chunks(self.piece) {
-                self.server.deliver(self.now, piece);
-            }
-            for piece in to_client.chunks(self.piece) {
-                self.client.deliver(self.now, piece);
             }
         }
     }

@@ -102,13 +102,65 @@ impl Duo {
 
     /// Lets everything arrive that is under way.
     pub fn settle(&mut self) {
-        self.run_for(Duration::from_millis(200));
+        self.run_for(Duration::from_millis(400));
     }
 
     pub fn run_for(&mut self, duration: Duration) {
         match self {
             Self::Dtls(pair) => pair.run_for(duration),
             Self::Tls(pair) => pair.run_for(duration),
+        }
+    }
+
+    /// Lets an end begin what was scheduled; what it sends is under way.
+    pub fn start(&mut self, side: Side) {
+        match self {
+            Self::Dtls(pair) => pair.transmit(),
+            Self::Tls(pair) => pair.transmit(side),
+        }
+    }
+
+    /// From now on nothing reaches this end, until it is released.
+    pub fn hold_back(&mut self, side: Side) {
+        match (self, side) {
+            (Self::Dtls(pair), Side::Client) => pair.to_client.hold(true),
+            (Self::Dtls(pair), Side::Server) => pair.to_server.hold(true),
+            (Self::Tls(pair), side) => pair.hold(side, true),
+        }
+    }
+
+    /// What was held back arrives.
+    pub fn release(&mut self, side: Side) {
+        match (self, side) {
+            (Self::Dtls(pair), Side::Client) => pair.to_client.hold(false),
+            (Self::Dtls(pair), Side::Server) => pair.to_server.hold(false),
+            (Self::Tls(pair), side) => pair.hold(side, false),
+        }
+    }
+
+    /// What was held back is lost. Only datagrams can be.
+    pub fn drop_held(&mut self, side: Side) {
+        if let Self::Dtls(pair) = self {
+            match side {
+                Side::Client => pair.to_client.clear(),
+                Side::Server => pair.to_server.clear(),
+            }
+        }
+    }
+
+    /// Makes room for the events of a long run.
+    pub fn forget_events(&mut self) {
+        match self {
+            Self::Dtls(pair) => {
+                for events in [&mut pair.client_events, &mut pair.server_events] {
+                    let last = events.len().saturating_sub(1);
+                    events.drain(..last);
+                }
+            }
+            Self::Tls(pair) => {
+                pair.client.events.clear();
+                pair.server.events.clear();
+            }
         }
     }
 
