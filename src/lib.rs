@@ -1,8 +1,11 @@
-//! DTLS with one handshake engine, a sans-IO core, and a mio endpoint for many peers on one UDP socket.
+//! DTLS first, TLS beside it, one handshake engine under both: a sans-IO core, and a mio endpoint for many peers on one
+//! UDP socket.
 //!
-//! sealgram secures UDP services: CoAP, RADIUS, syslog, VPN data channels, games. It speaks DTLS 1.2 (RFC 6347)
-//! in both roles, in safe Rust over `ring`, with ECDHE, AEAD suites, certificates checked by `rustls-webpki`,
-//! cookies before any state, and bounded memory whatever strangers send.
+//! sealgram secures UDP services: CoAP, RADIUS, syslog, VPN data channels, games. It speaks DTLS 1.2 (RFC 6347) and TLS 1.2
+//! (RFC 5246) in both roles, in safe Rust over `ring`, with ECDHE, AEAD suites, certificates checked by `rustls-webpki`,
+//! resumption, renegotiation, cookies before any state, and bounded memory whatever strangers send.
+//!
+//! Associations that live long replace their keys: [`docs::rekeying`] is the chapter about that.
 //!
 //! # A UDP service in one loop
 //!
@@ -36,7 +39,7 @@
 //! ```
 //!
 //! Without mio, the same [`Endpoint`] takes datagrams and the time and gives datagrams, events and a deadline;
-//! for one peer alone, [`DtlsConnection`] does so without an endpoint.
+//! for one peer alone, [`DtlsConnection`] does so without an endpoint, and [`TlsConnection`] over a byte stream.
 //!
 //! # The floors
 //!
@@ -46,6 +49,7 @@
 //!  connection one association: the pump between handshake and records, events, close
 //!  handshake  states that return ordered actions │ record   epochs, replay, fragments, flights
 //!  config     plain data, checked when it is built
+//!  session    what can be resumed: stores, tickets
 //!  secrets    transcript, key schedule           │ identity certificates and their verifiers
 //!  wire       bytes to values and back
 //!  crypto     the only user of ring
@@ -63,7 +67,9 @@
 //! * Every buffer that a peer can fill has a limit ([`config::DatagramPolicy`], [`endpoint::EndpointPolicy`]).
 //! * Without keys nothing can be proved: somebody on the path can end a handshake by a well-formed forgery, and by
 //!   a fatal alert, which [`config::PlaintextAlerts`] can forbid. Only that attempt is lost.
-//! * extended_master_secret and renegotiation_info are required; renegotiation that a peer asks for is refused.
+//! * extended_master_secret and renegotiation_info are required. A renegotiation is bound to the handshake before it, the
+//!   peer stays who it was, and a server's clients may not begin one unless the policy says so ([`config::RekeyPolicy`]).
+//! * A session is resumed only where a full handshake would have agreed on the same.
 //! * Keys end where RFC 9325 §4.4 ends them. What is promised and what is not stands in `SECURITY.md`.
 //!
 //! # Features
@@ -74,6 +80,7 @@
 #![deny(missing_docs)]
 
 pub mod config;
+pub mod docs;
 pub mod endpoint;
 #[cfg(feature = "net")]
 pub mod net;

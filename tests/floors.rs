@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["handshake", "record"],
     &["connection"],
     &["endpoint"],
-    &["net", "sim"],
+    &["net", "sim", "docs"],
 ];
 
 /// Exceptions with their reasons.

@@ -96,7 +96,8 @@ impl<R: Records> Connection<R> {
     /// A fatal alert that came without protection although keys exist, so it was not believed and changed nothing.
     ///
     /// Anybody can forge one. But at version 1.2 a server's refusal of a client's certificate can come in no other
-    /// form: where a handshake hangs, this may say why. If it times out, [`Error::TimedOut`] holds it too.
+    /// form: where a handshake hangs, this may say why. If it times out,
+    /// [`Error::TimedOut`](crate::Error::TimedOut) holds it too.
     pub fn unauthenticated_alert(&self) -> Option<Alert> {
         self.records.disbelieved_alert()
     }

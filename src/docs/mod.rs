@@ -1,0 +1,3 @@
+//! Chapters that belong to no single type.
+
+pub mod rekeying;

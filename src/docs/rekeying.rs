@@ -1,0 +1,107 @@
+//! # Rekeying long-lived associations
+//!
+//! Keys of an association that lives for weeks should not live as long. AEAD algorithms allow a key only so many records
+//! (RFC 9325 §4.4), and whoever steals a key should read little with it. At version 1.2 keys are replaced by a *renegotiation*:
+//! a new handshake inside the association, protected by the keys in force, bound to the handshake before it (RFC 5746), and
+//! followed by a new epoch. The association, its identities and its data go on.
+//!
+//! ## What leads to which handshake
+//!
+//! | on the client | TLS 1.2 | DTLS 1.2 |
+//! | --- | --- | --- |
+//! | [`renegotiate`](crate::Connection::renegotiate) | full: a new key exchange | full |
+//! | [`renegotiate_abbreviated`](crate::Connection::renegotiate_abbreviated) | offers the session in force | offers the session in force |
+//! | the server's HelloRequest | offers the session in force | **full, the historical rule of DTLS** |
+//! | a limit of [`RekeyPolicy`] | full | full |
+//!
+//! On a server both calls are the same: they send a HelloRequest, and the client decides what comes of it. A session that
+//! is offered is only an offer; [`Event::HandshakeComplete`](crate::Event::HandshakeComplete) says by its `kind` what
+//! happened. A server that needs a full handshake, to see a client's certificate for example, sets
+//! [`RekeyPolicy::resume`] to `false`.
+//!
+//! ## The calls, beside those of the manual pages
+//!
+//! | OpenSSL, LibreSSL | here |
+//! | --- | --- |
+//! | `SSL_renegotiate` | [`Connection::renegotiate`](crate::Connection::renegotiate) |
+//! | `SSL_renegotiate_abbreviated` | [`Connection::renegotiate_abbreviated`](crate::Connection::renegotiate_abbreviated) |
+//! | `SSL_renegotiate_pending` | [`Connection::renegotiate_pending`](crate::Connection::renegotiate_pending) |
+//! | `SSL_num_renegotiations` | [`Connection::renegotiations`](crate::Connection::renegotiations), and by who began them [`Stats::renegotiations_by`](crate::Stats::renegotiations_by) |
+//! | `BIO_set_ssl_renegotiate_bytes` | [`RekeyPolicy::bytes`] |
+//! | `BIO_set_ssl_renegotiate_timeout` | [`RekeyPolicy::interval`] |
+//! | `SSL_OP_NO_RENEGOTIATION` on a client | [`RekeyPolicy::follow_hello_requests`] |
+//! | `SSL_OP_ALLOW_CLIENT_RENEGOTIATION` | [`RekeyPolicy::client_renegotiation`] |
+//! | `SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION` | [`RekeyPolicy::resume`] |
+//!
+//! A call schedules, as there: the next input or output begins the handshake. Of two calls before that the later one decides.
+//!
+//! ## Where this differs, and why
+//!
+//! * *Pending* lasts until the handshake has ended. LibreSSL's page says "scheduled but not yet acted on"; OpenSSL 3.0, 4.0
+//!   and LibreSSL 4.3 all answer 1 until the end of the handshake, and do so for handshakes that the peer began. After a
+//!   failed one OpenSSL stays at 1; here it is over.
+//! * *Counting.* OpenSSL counts when a ClientHello or HelloRequest is sent, and a server never counts what its clients begin.
+//!   Here a renegotiation counts when it has completed, at both ends.
+//! * *A call during a handshake* is an error here (`Pending`). OpenSSL counts it without effect, LibreSSL runs a second
+//!   handshake afterwards.
+//! * *Before the first handshake* the call is an error, as in LibreSSL. OpenSSL accepts it and fails later.
+//! * *Limits that are too small* are refused with the range. LibreSSL ignores fewer than 512 bytes, and turns less than 60
+//!   seconds into 5.
+//! * *Refusals do not end the association.* RFC 5246 §7.2.2 leaves that to whoever asked. OpenSSL and LibreSSL answer
+//!   no_renegotiation with a fatal alert; here it is an event and the old keys go on.
+//! * *Data never kills a renegotiation.* Data of the old epoch is delivered whenever it arrives. OpenSSL and LibreSSL die of data
+//!   behind the ServerHello, which mere reordering brings about; so by default this end sends none there (`Hold`).
+//! * *HelloRequests are repeated* until they are answered, as in LibreSSL and not as in OpenSSL; and one that crosses a
+//!   ClientHello does no harm: the client takes the answer at message_seq 0 or 1 (OpenSSL and LibreSSL wait for ever).
+//!
+//! ## A renegotiation that a DTLS server asks for
+//!
+//! ```text
+//!  client                                    server                                   epoch, message_seq
+//!    │                                         │  renegotiate()
+//!    │ ◄───────────────────── HelloRequest ────┤  repeated until a ClientHello comes    n, 0
+//!    │ ◄═══════════════════════════ data ═════►│  flows on
+//!    ├──── ClientHello ───────────────────────►│  offers no session; the last cookie     n, 0
+//!    │       renegotiation_info: client's last Finished; from here on the client's data waits
+//!    │ ◄─────────────── ServerHello, Certificate, ServerKeyExchange, ServerHelloDone ──┤ n, 1 2 3 4
+//!    │       renegotiation_info: both last Finished; from here on the server's data waits
+//!    ├──── ClientKeyExchange ─────────────────►│                                         n, 1
+//!    ├──── [ChangeCipherSpec] ────────────────►│  the last record of the client's epoch n
+//!    ├──── Finished ──────────────────────────►│                                         n+1, 2
+//!    │ ◄──────────────── NewSessionTicket ─────┤                                         n, 5
+//!    │ ◄────────────── [ChangeCipherSpec] ─────┤  the last record of the server's epoch n
+//!    │ ◄────────────────────── Finished ───────┤                                         n+1, 6
+//!    │ ◄═══════════════════════════ data ═════►│  what has waited leaves now             n+1
+//! ```
+//!
+//! Records of epoch n that are late are taken for four minutes more (twice the maximum segment lifetime), then its keys are
+//! dropped.
+//!
+//! ## What can come of it
+//!
+//! | what happens | datagrams | stream |
+//! | --- | --- | --- |
+//! | the peer says no_renegotiation before this end has switched keys | [`RenegotiationRefused`](crate::Event::RenegotiationRefused)`(NoRenegotiation)`, old keys go on | the same |
+//! | the policy of this end refuses the peer's wish | the peer is told, `RenegotiationRefused(Policy)`, old keys go on | the same |
+//! | silence before this end has switched keys | `RenegotiationRefused(Unanswered)`, old keys go on; another attempt repeats the identical ClientHello | before any answer: `Unanswered` once, data flows again, the handshake stays pending; later: the connection fails |
+//! | silence after this end has switched keys | the association fails | the connection fails |
+//! | a fatal alert, a wrong renegotiation_info, another certificate, a bad Finished | the association fails | the connection fails |
+//! | epoch 65,535 is reached | [`RenegotiateError::EpochsExhausted`](crate::RenegotiateError::EpochsExhausted), and the end when the keys are used up | the same |
+//!
+//! After a refusal automatic rekeying waits ([`RekeyPolicy::retry_after`]). A key that has protected as many records as it may,
+//! and was not replaced, ends the association with [`Error::KeyExhausted`](crate::Error::KeyExhausted).
+//!
+//! ## Who the peer is afterwards
+//!
+//! The same as before, unless [`RekeyPolicy::identity_change`] allows something else: another certificate, a missing one or
+//! another server name is a fatal error. A client that had shown no certificate may show one. Every handshake is bound to the
+//! one before it by RFC 5746, without exception, and by extended_master_secret (RFC 7627) unless that is given up by policy.
+//!
+//! [`RekeyPolicy`]: crate::config::RekeyPolicy
+//! [`RekeyPolicy::bytes`]: crate::config::RekeyPolicy::bytes
+//! [`RekeyPolicy::interval`]: crate::config::RekeyPolicy::interval
+//! [`RekeyPolicy::resume`]: crate::config::RekeyPolicy::resume
+//! [`RekeyPolicy::retry_after`]: crate::config::RekeyPolicy::retry_after
+//! [`RekeyPolicy::identity_change`]: crate::config::RekeyPolicy::identity_change
+//! [`RekeyPolicy::client_renegotiation`]: crate::config::RekeyPolicy::client_renegotiation
+//! [`RekeyPolicy::follow_hello_requests`]: crate::config::RekeyPolicy::follow_hello_requests
