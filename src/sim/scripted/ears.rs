@@ -1,10 +1,12 @@
 //! What a scripted peer hears, put together from records and fragments.
 
+use super::keys::Wire;
 use super::{ClientOffer, ScriptedPeer, ServerChoice};
 use crate::protocol::{ContentType, HandshakeType, Side};
 use crate::wire::codec::Reader;
-use crate::wire::handshake::FragmentHeader;
+use crate::wire::handshake::{FragmentHeader, STREAM_HEADER_LEN, StreamHeader};
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
+use crate::wire::record_tls;
 use std::collections::BTreeMap;
 
 /// One thing that was heard.
@@ -14,7 +16,7 @@ pub enum Heard {
     Message {
         /// Its epoch.
         epoch: u16,
-        /// Its number.
+        /// Its number; 0 over a stream.
         seq: u16,
         /// Its type.
         typ: u8,
@@ -65,6 +67,20 @@ pub enum Heard {
 pub(super) struct Ears {
     expected: u16,
     partial: BTreeMap<u16, Partial>,
+    stream: StreamEars,
+}
+
+/// What was heard of a stream so far.
+#[derive(Default)]
+struct StreamEars {
+    /// Less than a record.
+    input: Vec<u8>,
+    /// Less than a message.
+    messages: Vec<u8>,
+    /// The epoch that the other side's last ChangeCipherSpec led to.
+    epoch: u16,
+    /// The number of the next record in it.
+    sequence: u64,
 }
 
 struct Partial {
@@ -75,7 +91,8 @@ struct Partial {
 
 impl Ears {
     pub(super) fn begin_again(&mut self) {
-        *self = Self::default();
+        self.expected = 0;
+        self.partial.clear();
     }
 
     /// Adds a fragment. A honest sender never contradicts itself, so the first announcement stands.
@@ -109,10 +126,14 @@ impl Ears {
 }
 
 impl ScriptedPeer {
-    /// Listens to a datagram: hellos, shares and cookies are remembered, keys derived when they can be. Returns what
+    /// Listens to a datagram, or to a piece of a stream: hellos, shares and cookies are remembered, keys derived when they can be. Returns what
     /// was new in it; [`ScriptedPeer::heard`] keeps everything.
     pub fn hear(&mut self, datagram: &[u8]) -> Vec<Heard> {
         let before = self.heard.len();
+        if self.wire == Wire::Stream {
+            self.hear_stream(datagram);
+            return self.heard[before..].to_vec();
+        }
         let mut rest = datagram;
         while let Some(header) = RecordHeader::decode(rest) {
             let length = HEADER_LEN + usize::from(header.length);
@@ -135,7 +156,14 @@ impl ScriptedPeer {
             });
             return;
         };
-        match header.content_type {
+        self.hear_contents(header.content_type, epoch, contents);
+    }
+
+    fn hear_contents(&mut self, content_type: ContentType, epoch: u16, contents: Vec<u8>) {
+        match content_type {
+            ContentType::HANDSHAKE if self.wire == Wire::Stream => {
+                self.hear_messages(epoch, &contents);
+            }
             ContentType::HANDSHAKE => self.hear_fragments(epoch, &contents),
             ContentType::CHANGE_CIPHER_SPEC => self.heard.push(Heard::ChangeCipherSpec { epoch }),
             ContentType::ALERT => self.heard.push(Heard::Alert {
@@ -147,6 +175,56 @@ impl ScriptedPeer {
                 epoch,
                 data: contents,
             }),
+        }
+    }
+
+    fn hear_stream(&mut self, bytes: &[u8]) {
+        self.ears.stream.input.extend_from_slice(bytes);
+        while let Some(header) = record_tls::RecordHeader::decode(&self.ears.stream.input) {
+            let length = record_tls::HEADER_LEN + usize::from(header.length);
+            if self.ears.stream.input.len() < length {
+                return;
+            }
+            let record: Vec<u8> = self.ears.stream.input.drain(..length).collect();
+            let StreamEars {
+                epoch, sequence, ..
+            } = self.ears.stream;
+            let opened = self.keys.open_in_stream(&header, epoch, sequence, &record);
+            let Some(contents) = opened else {
+                self.heard.push(Heard::Sealed {
+                    epoch,
+                    content_type: header.content_type.0,
+                });
+                continue;
+            };
+            self.ears.stream.sequence += 1;
+            self.hear_contents(header.content_type, epoch, contents);
+            if header.content_type == ContentType::CHANGE_CIPHER_SPEC {
+                self.ears.stream.epoch += 1;
+                self.ears.stream.sequence = 0;
+            }
+        }
+    }
+
+    fn hear_messages(&mut self, epoch: u16, contents: &[u8]) {
+        self.ears.stream.messages.extend_from_slice(contents);
+        while let Some(header) = StreamHeader::decode(&self.ears.stream.messages) {
+            let length = usize::try_from(header.length).unwrap_or(usize::MAX);
+            let Some(end) = STREAM_HEADER_LEN
+                .checked_add(length)
+                .filter(|&end| end <= self.ears.stream.messages.len())
+            else {
+                return;
+            };
+            let message: Vec<u8> = self.ears.stream.messages.drain(..end).collect();
+            let body = message[STREAM_HEADER_LEN..].to_vec();
+            self.learn(header.typ, 0, &body);
+            self.heard.push(Heard::Message {
+                epoch,
+                seq: 0,
+                typ: header.typ.0,
+                body,
+            });
         }
     }
 
@@ -179,9 +257,11 @@ impl ScriptedPeer {
     fn learn(&mut self, typ: HandshakeType, seq: u16, body: &[u8]) {
         match (self.side, typ) {
             (Side::Server, HandshakeType::CLIENT_HELLO) => {
-                if let Ok(offer) = ClientOffer::decode(body) {
-                    self.choice.answer(&offer);
+                if let Ok(offer) = ClientOffer::decode(self.wire, body) {
+                    let info = self.server_info();
+                    self.choice.answer(&offer, &info, self.promises_ticket);
                     self.offer = offer;
+                    self.echo_session();
                 }
             }
             (Side::Client, HandshakeType::HELLO_VERIFY_REQUEST) => {
@@ -194,7 +274,14 @@ impl ScriptedPeer {
             }
             (Side::Client, HandshakeType::SERVER_KEY_EXCHANGE)
             | (Side::Server, HandshakeType::CLIENT_KEY_EXCHANGE) => self.learn_share(body),
+            (Side::Client, HandshakeType::NEW_SESSION_TICKET) => {
+                if let Some((lifetime, ticket)) = body.split_first_chunk() {
+                    self.ticket_lifetime = u32::from_be_bytes(*lifetime);
+                    self.ticket = ticket.get(2..).unwrap_or_default().to_vec();
+                }
+            }
             (side, HandshakeType::FINISHED) => {
+                self.finished[usize::from(side == Side::Client)] = body.to_vec();
                 self.verified = Some(self.verify_data(side.peer()) == body);
             }
             _ => {}

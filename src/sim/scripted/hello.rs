@@ -1,9 +1,12 @@
 //! Hellos as a script sees them: fields and extensions as plain numbers and bytes, honest or not.
 
 use super::SCHEMES;
+use super::keys::Wire;
 use crate::crypto::suite::SUITES;
 use crate::error::InvalidMessage;
-use crate::protocol::{CompressionMethod, ExtensionType, NamedGroup, PointFormat, ProtocolVersion};
+use crate::protocol::{
+    CipherSuite, CompressionMethod, ExtensionType, NamedGroup, PointFormat, ProtocolVersion,
+};
 use crate::wire::codec::{Reader, Writer};
 
 /// The body of a ClientHello. Extensions keep their order, and may occur twice.
@@ -23,6 +26,8 @@ pub struct ClientOffer {
     pub compression: Vec<u8>,
     /// The extensions, by type.
     pub extensions: Vec<(u16, Vec<u8>)>,
+    /// Over a stream there is no cookie field.
+    pub(super) wire: Wire,
 }
 
 /// The body of a ServerHello.
@@ -89,6 +94,7 @@ impl ClientOffer {
             suites: SUITES.iter().map(|suite| suite.id.0).collect(),
             compression: vec![CompressionMethod::NULL.0],
             extensions,
+            wire: Wire::Datagram,
         }
     }
 
@@ -102,12 +108,19 @@ impl ClientOffer {
         self.extensions.retain(|(known, _)| *known != typ);
     }
 
+    /// Gives the first extension of this type another body, or adds one behind the others.
+    pub fn set_extension(&mut self, typ: u16, body: &[u8]) {
+        set(&mut self.extensions, typ, body);
+    }
+
     /// The body of the message.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = self.version.to_be_bytes().to_vec();
         out.put(&self.random);
         out.put_vec(1, |out| out.put(&self.session_id));
-        out.put_vec(1, |out| out.put(&self.cookie));
+        if self.wire == Wire::Datagram {
+            out.put_vec(1, |out| out.put(&self.cookie));
+        }
         out.put_vec(2, |out| {
             self.suites.iter().for_each(|&suite| out.put_u16(suite))
         });
@@ -116,13 +129,17 @@ impl ClientOffer {
         out
     }
 
-    pub(super) fn decode(body: &[u8]) -> Result<Self, InvalidMessage> {
+    pub(super) fn decode(wire: Wire, body: &[u8]) -> Result<Self, InvalidMessage> {
         let mut reader = Reader::new(body);
         Ok(Self {
+            wire,
             version: reader.u16("version")?,
             random: reader.array("random")?,
             session_id: reader.vec8("session_id")?.to_vec(),
-            cookie: reader.vec8("cookie")?.to_vec(),
+            cookie: match wire {
+                Wire::Datagram => reader.vec8("cookie")?.to_vec(),
+                Wire::Stream => Vec::new(),
+            },
             suites: reader.list16("suites", |suite| suite)?,
             compression: reader.vec8("compression")?.to_vec(),
             extensions: read_extensions(&mut reader)?,
@@ -144,23 +161,35 @@ impl ServerChoice {
     }
 
     /// Grants those extensions of `offer` that an honest server here grants, unless the script has set some already.
-    pub(super) fn answer(&mut self, offer: &ClientOffer) {
+    /// `info` is what renegotiation_info says; `ticket` is whether a NewSessionTicket will come.
+    pub(super) fn answer(&mut self, offer: &ClientOffer, info: &[u8], ticket: bool) {
         if !self.extensions.is_empty() {
             return;
         }
         let granted = [
             (ExtensionType::EXTENDED_MASTER_SECRET.0, Vec::new()),
-            (ExtensionType::RENEGOTIATION_INFO.0, vec![0]),
             (
                 ExtensionType::EC_POINT_FORMATS.0,
                 vec![1, PointFormat::UNCOMPRESSED.0],
             ),
             (ExtensionType::SERVER_NAME.0, Vec::new()),
+            (ExtensionType::SESSION_TICKET.0, Vec::new()),
         ];
         self.extensions = granted
             .into_iter()
             .filter(|(typ, _)| offer.extension(*typ).is_some())
+            .filter(|(typ, _)| ticket || *typ != ExtensionType::SESSION_TICKET.0)
             .collect();
+        let signals = offer
+            .suites
+            .contains(&CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV.0);
+        if signals
+            || offer
+                .extension(ExtensionType::RENEGOTIATION_INFO.0)
+                .is_some()
+        {
+            self.set_extension(ExtensionType::RENEGOTIATION_INFO.0, &length_prefixed(info));
+        }
     }
 
     /// The body of the first extension of this type.
@@ -171,6 +200,11 @@ impl ServerChoice {
     /// Leaves out every extension of this type.
     pub fn remove_extension(&mut self, typ: u16) {
         self.extensions.retain(|(known, _)| *known != typ);
+    }
+
+    /// Gives the first extension of this type another body, or adds one behind the others.
+    pub fn set_extension(&mut self, typ: u16, body: &[u8]) {
+        set(&mut self.extensions, typ, body);
     }
 
     /// The body of the message.
@@ -202,6 +236,20 @@ fn find(extensions: &[(u16, Vec<u8>)], typ: u16) -> Option<&[u8]> {
         .iter()
         .find(|(known, _)| *known == typ)
         .map(|(_, body)| body.as_slice())
+}
+
+fn set(extensions: &mut Vec<(u16, Vec<u8>)>, typ: u16, body: &[u8]) {
+    match extensions.iter_mut().find(|(known, _)| *known == typ) {
+        Some((_, known)) => *known = body.to_vec(),
+        None => extensions.push((typ, body.to_vec())),
+    }
+}
+
+/// The body of renegotiation_info (RFC 5746 §3.2).
+pub(super) fn length_prefixed(info: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    body.put_vec(1, |out| out.put(info));
+    body
 }
 
 /// An absent block for no extensions (RFC 5246 §7.4.1.2).

@@ -4,11 +4,24 @@ use crate::protocol::{ContentType, Epoch, ProtocolVersion, RecordNumber};
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
+use crate::wire::record_tls;
 use std::collections::BTreeMap;
+
+/// How records and messages travel.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) enum Wire {
+    /// With epochs, numbers and fragments.
+    #[default]
+    Datagram,
+    /// In order, with short headers.
+    Stream,
+}
 
 /// Every key that there ever was, by epoch: this peer forgets nothing.
 #[derive(Default)]
 pub(super) struct Keys {
+    /// The form of the records.
+    pub(super) wire: Wire,
     sealers: BTreeMap<u16, Sealer>,
     openers: BTreeMap<u16, Opener>,
     sequences: BTreeMap<u16, u64>,
@@ -53,15 +66,29 @@ impl Keys {
             sequence,
         };
         let (content_type, version) = (ContentType(content_type), ProtocolVersion(version));
+        let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
         let mut out = Vec::new();
-        match self.sealers.get(&epoch) {
-            Some(sealer) => sealer.seal_12(number, content_type, version, payload, &mut out),
-            None => {
-                let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
+        match (self.sealers.get(&epoch), self.wire) {
+            (Some(sealer), Wire::Datagram) => {
+                sealer.seal_12(number, content_type, version, payload, &mut out);
+            }
+            (Some(sealer), Wire::Stream) => {
+                sealer.seal_stream_12(sequence, content_type, version, payload, &mut out);
+            }
+            (None, Wire::Datagram) => {
                 let header = RecordHeader {
                     content_type,
                     version,
                     number,
+                    length,
+                };
+                out.extend_from_slice(&header.encode());
+                out.extend_from_slice(payload);
+            }
+            (None, Wire::Stream) => {
+                let header = record_tls::RecordHeader {
+                    content_type,
+                    version,
                     length,
                 };
                 out.extend_from_slice(&header.encode());
@@ -82,6 +109,25 @@ impl Keys {
             .openers
             .get(&epoch)?
             .open_12(header, &mut fragment)
+            .ok()?;
+        fragment.get(range).map(<[u8]>::to_vec)
+    }
+
+    /// Opens the record of a stream that has this place in `epoch`, as [`Keys::open`].
+    pub(super) fn open_in_stream(
+        &self,
+        header: &record_tls::RecordHeader,
+        epoch: u16,
+        sequence: u64,
+        record: &[u8],
+    ) -> Option<Vec<u8>> {
+        let mut fragment = record.get(record_tls::HEADER_LEN..)?.to_vec();
+        if epoch == 0 {
+            return Some(fragment);
+        }
+        let opener = self.openers.get(&epoch)?;
+        let range = opener
+            .open_stream_12(sequence, header, &mut fragment)
             .ok()?;
         fragment.get(range).map(<[u8]>::to_vec)
     }

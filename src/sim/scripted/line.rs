@@ -29,6 +29,8 @@ pub enum Line {
     ClientKeyExchange,
     /// A signature of the credential's key over everything so far.
     CertificateVerify,
+    /// [`ScriptedPeer::ticket`], good for [`ScriptedPeer::ticket_lifetime`] (RFC 5077 §3.3).
+    NewSessionTicket,
     /// A record, not a message; in no transcript.
     ChangeCipherSpec,
     /// In the epoch after the handshake's.
@@ -49,6 +51,7 @@ impl Line {
             Self::ServerHelloDone => HandshakeType::SERVER_HELLO_DONE.0,
             Self::ClientKeyExchange => HandshakeType::CLIENT_KEY_EXCHANGE.0,
             Self::CertificateVerify => HandshakeType::CERTIFICATE_VERIFY.0,
+            Self::NewSessionTicket => HandshakeType::NEW_SESSION_TICKET.0,
             Self::ChangeCipherSpec => u8::MAX,
             Self::Finished => HandshakeType::FINISHED.0,
         }
@@ -73,6 +76,11 @@ impl ScriptedPeer {
             Line::CertificateVerify => {
                 let (scheme, signature) = self.sign(&self.transcript);
                 signed(scheme, &signature)
+            }
+            Line::NewSessionTicket => {
+                let mut body = self.ticket_lifetime.to_be_bytes().to_vec();
+                body.put_vec(2, |out| out.put(&self.ticket));
+                body
             }
             Line::Finished => self.verify_data(self.side),
             Line::HelloRequest | Line::ServerHelloDone | Line::ChangeCipherSpec => Vec::new(),

@@ -1,4 +1,4 @@
-//! A DTLS 1.2 peer that does what a test tells it to, line by line.
+//! A peer of version 1.2 that does what a test tells it to, line by line; over datagrams, or over a stream.
 //!
 //! It has keys and knows the protocol, but no state machine: nothing stops it from leaving out a message, saying
 //! it twice, saying something else or sending it in the wrong epoch. Its logic shares nothing with the handshake
@@ -20,13 +20,19 @@
 //! [`ScriptedPeer::speak_altered`] lets the test change each body first. Below that, [`ScriptedPeer::say`] numbers
 //! a message with any body, [`Spoken`] cuts it into any fragments, and [`ScriptedPeer::record`] and
 //! [`ScriptedPeer::record_at`] make records of any type, epoch, version and number.
+//!
+//! [`ScriptedPeer::renegotiate`] makes ready for another handshake on the same keys, [`ScriptedPeer::resume`] for one
+//! with the secret of an earlier one. [`ScriptedPeer::over_stream`] makes a peer that speaks TLS; its records and
+//! messages have no numbers, so those that a script chooses are left out.
 
+mod again;
 mod ears;
 mod hello;
 mod keys;
 mod line;
 mod spoken;
 
+pub use again::ScriptedSession;
 pub use ears::Heard;
 pub use hello::{ClientOffer, ServerChoice};
 pub use line::Line;
@@ -41,7 +47,7 @@ use crate::protocol::{
 };
 use crate::secrets::schedule12::{MasterSecret, Randoms};
 use ears::Ears;
-use keys::Keys;
+use keys::{Keys, Wire};
 
 /// The type of a ChangeCipherSpec record.
 pub const CHANGE_CIPHER_SPEC: u8 = ContentType::CHANGE_CIPHER_SPEC.0;
@@ -54,6 +60,8 @@ pub const APPLICATION_DATA: u8 = ContentType::APPLICATION_DATA.0;
 
 /// DTLS 1.2, as records carry it.
 pub const DTLS12: u16 = ProtocolVersion::DTLS12.0;
+/// TLS 1.2, as records carry it.
+pub const TLS12: u16 = ProtocolVersion::TLS12.0;
 
 /// A peer that has keys but no scruples.
 ///
@@ -69,6 +77,12 @@ pub struct ScriptedPeer {
     pub verify_version: u16,
     /// The group of a ServerKeyExchange. A client keeps here what it heard.
     pub group: u16,
+    /// Whether a server grants the ticket extension to a client that asks for it.
+    pub promises_ticket: bool,
+    /// The ticket of a NewSessionTicket. A client keeps here what it heard last.
+    pub ticket: Vec<u8>,
+    /// How long it is good for, in seconds. A client keeps here what it heard last.
+    pub ticket_lifetime: u32,
     /// Everything that was heard, in order.
     pub heard: Vec<Heard>,
     side: Side,
@@ -86,6 +100,14 @@ pub struct ScriptedPeer {
     keyed: bool,
     /// Whether the other side's Finished was what it must be; `None` before it was heard.
     verified: Option<bool>,
+    /// What the Finished messages of this handshake held: the client's, the server's.
+    finished: [Vec<u8>; 2],
+    /// The same of the handshake that is renegotiated; empty in a first one.
+    bound: [Vec<u8>; 2],
+    resuming: Option<ScriptedSession>,
+    wire: Wire,
+    /// The epoch that the peer's last ChangeCipherSpec led to.
+    writing: u16,
     keys: Keys,
     ears: Ears,
 }
@@ -117,6 +139,9 @@ impl ScriptedPeer {
             cookie: b"a cookie of 20 bytes".to_vec(),
             verify_version: ProtocolVersion::DTLS10.0,
             group: NamedGroup::X25519.0,
+            promises_ticket: false,
+            ticket: Vec::new(),
+            ticket_lifetime: 0,
             heard: Vec::new(),
             side,
             credential,
@@ -129,23 +154,30 @@ impl ScriptedPeer {
             master: None,
             keyed: false,
             verified: None,
+            finished: Default::default(),
+            bound: Default::default(),
+            resuming: None,
+            wire: Wire::Datagram,
+            writing: 0,
             keys: Keys::default(),
             ears: Ears::default(),
         }
     }
 
-    /// Makes ready for another handshake on the same keys: messages count from 0 again (RFC 6347 §4.2.2).
-    pub fn begin_again(&mut self) {
-        if self.verified.take().is_some() {
-            self.epoch += 1;
-        }
-        self.next_seq = 0;
-        self.transcript.clear();
-        self.exchange = None;
-        self.secret.clear();
-        self.master = None;
-        self.keyed = false;
-        self.ears.begin_again();
+    /// The same peer speaking TLS, before it has said anything.
+    #[must_use]
+    pub fn over_stream(mut self) -> Self {
+        self.wire = Wire::Stream;
+        self.keys.wire = Wire::Stream;
+        self.offer.wire = Wire::Stream;
+        self.offer.version = TLS12;
+        self.choice.version = TLS12;
+        self
+    }
+
+    /// Whether the peer speaks TLS.
+    pub fn is_over_stream(&self) -> bool {
+        self.wire == Wire::Stream
     }
 
     /// Says these lines, each in a record of its own.
@@ -164,12 +196,14 @@ impl ScriptedPeer {
         for &line in lines {
             if line == Line::ChangeCipherSpec {
                 records.push(self.record(CHANGE_CIPHER_SPEC, self.epoch, &[1]));
+                self.writing = self.epoch + 1;
                 continue;
             }
             let mut body = self.body(line);
             alter(line, &mut body);
             let spoken = self.say(line.typ(), body);
-            records.push(self.record(HANDSHAKE, self.epoch_of(line.typ()), &spoken.whole()));
+            let message = self.framed(&spoken);
+            records.push(self.record(HANDSHAKE, self.epoch_of(line.typ()), &message));
         }
         records
     }
@@ -178,8 +212,19 @@ impl ScriptedPeer {
     pub fn say(&mut self, typ: u8, body: Vec<u8>) -> Spoken {
         let seq = self.next_seq;
         self.next_seq = self.next_seq.wrapping_add(1);
+        if typ == HandshakeType::FINISHED.0 {
+            self.finished[usize::from(self.side == Side::Server)] = body.clone();
+        }
         self.enter(typ, seq, &body);
         Spoken { typ, seq, body }
+    }
+
+    /// A message in one piece, with the header of its transport.
+    pub fn framed(&self, spoken: &Spoken) -> Vec<u8> {
+        match self.wire {
+            Wire::Datagram => spoken.whole(),
+            Wire::Stream => spoken.in_stream(),
+        }
     }
 
     /// The number of the next message.
@@ -205,7 +250,11 @@ impl ScriptedPeer {
     /// A record with the next number of `epoch`; plaintext if the peer has no keys for it.
     pub fn record(&mut self, content_type: u8, epoch: u16, payload: &[u8]) -> Vec<u8> {
         let sequence = self.keys.next_sequence(epoch);
-        self.record_at(content_type, DTLS12, epoch, sequence, payload)
+        let version = match self.wire {
+            Wire::Datagram => DTLS12,
+            Wire::Stream => TLS12,
+        };
+        self.record_at(content_type, version, epoch, sequence, payload)
     }
 
     /// A record with everything in its header chosen by the test. At most 2^14 bytes of payload.
@@ -226,14 +275,21 @@ impl ScriptedPeer {
         self.keys.set_next_sequence(epoch, sequence);
     }
 
-    /// Data under the newest keys.
+    /// Data under the newest keys; over a stream, under those that the peer writes with.
     pub fn data(&mut self, data: &[u8]) -> Vec<u8> {
-        self.record(APPLICATION_DATA, self.keys.newest(), data)
+        self.record(APPLICATION_DATA, self.talking(), data)
     }
 
-    /// An alert under the newest keys: level and description.
+    /// An alert under the same keys: level and description.
     pub fn alert(&mut self, level: u8, description: u8) -> Vec<u8> {
-        self.record(ALERT, self.keys.newest(), &[level, description])
+        self.record(ALERT, self.talking(), &[level, description])
+    }
+
+    fn talking(&self) -> u16 {
+        match self.wire {
+            Wire::Datagram => self.keys.newest(),
+            Wire::Stream => self.writing,
+        }
     }
 
     /// Whether the other side's Finished was heard, and was right.
@@ -275,8 +331,11 @@ impl ScriptedPeer {
             seq,
             body: body.to_vec(),
         };
-        self.transcript.extend_from_slice(&whole.whole());
-        if typ == HandshakeType::CLIENT_KEY_EXCHANGE && !self.keyed {
+        let message = self.framed(&whole);
+        self.transcript.extend_from_slice(&message);
+        let decides = typ == HandshakeType::CLIENT_KEY_EXCHANGE
+            || typ == HandshakeType::SERVER_HELLO && self.is_resuming();
+        if decides && !self.keyed {
             self.keyed = true;
             self.derive();
         }
@@ -284,12 +343,7 @@ impl ScriptedPeer {
 
     /// Derives the keys of the next epoch from whatever secret there is; an empty one if there is none.
     fn derive(&mut self) {
-        let hash = self.suite().hash;
-        let master = if self.choice.extension(EXTENDED_MASTER_SECRET).is_some() {
-            MasterSecret::extended(hash, &self.secret, self.transcript_hash().as_slice())
-        } else {
-            MasterSecret::legacy(hash, &self.secret, &self.randoms())
-        };
+        let master = self.agree();
         let [client, server] = master.protections(self.suite(), &self.randoms());
         let (write, read) = match self.side {
             Side::Client => (client, server),

@@ -33,6 +33,13 @@ impl Spoken {
         out
     }
 
+    /// The message with the short header of a stream: type and length (RFC 5246 §7.4).
+    pub fn in_stream(&self) -> Vec<u8> {
+        let mut out = vec![self.typ];
+        out.put_vec(3, |out| out.put(&self.body));
+        out
+    }
+
     /// The message in one piece.
     pub fn whole(&self) -> Vec<u8> {
         self.fragment(0, self.body.len())
