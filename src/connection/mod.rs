@@ -344,7 +344,9 @@ impl<R: Records> Connection<R> {
             self.peer_closed(number);
             return Ok(());
         }
-        if alert.description == AlertDescription::NO_RENEGOTIATION && self.is_refused(now, alert)? {
+        if alert.description == AlertDescription::NO_RENEGOTIATION
+            && self.is_refused(now, alert, number.epoch)?
+        {
             return Ok(());
         }
         self.warnings += 1;

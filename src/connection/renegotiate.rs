@@ -15,7 +15,7 @@ use crate::error::{Error, InvalidMessage, PeerMisbehaved, RenegotiateError};
 use crate::handshake::renegotiation::Binding;
 use crate::handshake::{Epochs, Handshake, client, server};
 use crate::protocol::{
-    Alert, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion, Side,
+    Alert, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion, Side,
 };
 use crate::record::{Initiator, Records};
 use crate::wire::handshake::InboundMessage;
@@ -301,12 +301,25 @@ impl<R: Records> Connection<R> {
         });
     }
 
-    /// The peer says no_renegotiation. Whether it spoke of something that is under way.
-    pub(super) fn is_refused(&mut self, now: Instant, alert: Alert) -> Result<bool, Error> {
+    /// The peer says no_renegotiation in `epoch`. Whether it spoke of something that is under way.
+    pub(super) fn is_refused(
+        &mut self,
+        now: Instant,
+        alert: Alert,
+        epoch: Epoch,
+    ) -> Result<bool, Error> {
+        let in_force = self.epoch();
+        // Between datagrams an alert may come late, from a handshake that is over (E8), or from a peer that has
+        // switched its own keys and so cannot mean it.
+        if !R::RELIABLE && epoch != in_force {
+            return Ok(false);
+        }
+        // Over a stream this end has followed the peer's ChangeCipherSpec, and reads the old keys no more.
+        let read_on = epoch > in_force;
         if let Phase::Renegotiating { .. } = self.phase
-            && self.rekeying.has_no_way_back()
+            && (self.rekeying.has_no_way_back() || read_on)
         {
-            // The keys in force are no longer what this end writes with.
+            // The keys in force are no longer what this end uses.
             return Err(Error::AlertReceived {
                 alert,
                 authenticated: true,
