@@ -33,7 +33,7 @@ pub(super) struct Rekeying {
     pause: Option<Instant>,
     /// When the last handshake was completed, for the limit on those that clients begin.
     last_handshake: Instant,
-    /// When the peer was told no_renegotiation last.
+    /// When the peer was told no_renegotiation last; over a stream, while that waits to be sent.
     pub(super) last_refusal: Option<Instant>,
 }
 
@@ -137,6 +137,11 @@ impl Rekeying {
                 .and_then(|interval| now.checked_add(interval)),
             ..Usage::NONE
         };
+    }
+
+    /// Everything that waited on a stream has left, a refusal too.
+    pub(super) const fn all_left(&mut self) {
+        self.last_refusal = None;
     }
 
     /// What was under way, or scheduled, has come to nothing.

@@ -21,7 +21,8 @@ use crate::record::{Initiator, Records};
 use crate::wire::handshake::InboundMessage;
 use std::time::{Duration, Instant};
 
-/// How often a wish to renegotiate is answered with a refusal at most. More wishes are only counted.
+/// How often a wish to renegotiate is answered with a refusal at most over datagrams, where an unanswered wish is
+/// repeated. More wishes are only counted.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(1);
 
 impl<R: Records> Connection<R> {
@@ -287,11 +288,11 @@ impl<R: Records> Connection<R> {
     fn refuse_wish(&mut self, now: Instant) {
         let counts = self.records.stats_mut().renegotiations(Initiator::Peer);
         counts.refused += 1;
-        let recently = self
-            .rekeying
-            .last_refusal
-            .is_some_and(|last| now.saturating_duration_since(last) < REFUSAL_INTERVAL);
-        if recently {
+        // A stream repeats nothing, so each wish is answered there, but one refusal waits to be sent at most.
+        let told = self.rekeying.last_refusal.is_some_and(|last| {
+            R::RELIABLE || now.saturating_duration_since(last) < REFUSAL_INTERVAL
+        });
+        if told {
             return;
         }
         self.rekeying.last_refusal = Some(now);

@@ -93,6 +93,7 @@ impl TlsConnection {
         // If it cannot begin, the failure is kept and its alert is sent.
         let _failed = self.start_wanted(now);
         self.release_held();
+        self.rekeying.all_left();
         self.records.poll_transmit(out)
     }
 
