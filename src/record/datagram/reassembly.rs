@@ -103,7 +103,8 @@ impl Reassembly {
             Err(NotAdded::TooManyGaps) => Discard::ReassemblyFull,
         };
         slot.disputed = true;
-        if data.len() < length {
+        let newer = why == Discard::ConflictingFragment && is_newer(epoch, slot.epoch);
+        if data.len() < length && !newer {
             return Err(why);
         }
         // A message that is here as a whole is worth more than pieces that contradict it.
@@ -112,7 +113,7 @@ impl Reassembly {
     }
 
     /// Compares what a fragment announces with what its slot has. The first announcement stands (A1, A2), unless
-    /// the other is a whole message or was protected; then the slot is emptied for it.
+    /// the other is a whole message or is protected; then the slot is emptied for it.
     fn settle_dispute(
         &mut self,
         index: usize,
@@ -134,7 +135,7 @@ impl Reassembly {
             return Ok(());
         }
         slot.disputed = true;
-        if data_len < length && epoch <= slot.epoch {
+        if data_len < length && !is_newer(epoch, slot.epoch) {
             return Err(Discard::ConflictingFragment);
         }
         *entry = None;
@@ -216,6 +217,12 @@ impl Reassembly {
             }
         }
     }
+}
+
+/// Whether a fragment in `epoch` says more than one in `before` that it contradicts: what is protected beats what is not,
+/// and a peer that contradicts itself under keys has begun anew.
+fn is_newer(epoch: Epoch, before: Epoch) -> bool {
+    epoch > before || epoch == before && epoch != Epoch::PLAINTEXT
 }
 
 #[cfg(test)]
