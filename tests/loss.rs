@@ -1,158 +1,294 @@
-//! Exhaustive loss: whatever single datagram or pair of datagrams is lost, whichever arrives twice or behind the
-//! next one, every handshake completes (RFC 6347 §4.2.4).
+//! Exhaustive loss: whatever single datagram or pair of datagrams of a handshake is lost, whichever arrives twice or
+//! behind the next one, every kind of handshake completes (RFC 6347 §4.2.4).
 
+mod kinds;
 mod support;
 
-use sealgram::config::DatagramPolicy;
-use sealgram::sim::{Direction, Fate, Pair};
+use kinds::{
+    APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, Kind, OnWire, Place, Scenario, assert_agreed,
+    assert_no_number_twice, assert_quiet, begin, connection, decide, is_in_epoch, places, records,
+};
+use sealgram::sim::{Direction, Fate, Pair, Seen};
+use sealgram::{EndpointEvent, Event, Received, RenegotiationRefusal, Side};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
-use support::{Configs, Ends};
 
-/// A handshake whose flights have several datagrams each, so that parts of flights can be lost.
-fn kinds() -> [(&'static str, Configs); 4] {
-    let small = DatagramPolicy::default().mtu(256).unwrap();
-    [
-        ("full", Ends::new().build()),
-        (
-            "full, 256-byte datagrams",
-            Ends::new().datagram(&small).build(),
-        ),
-        ("client certificate", Ends::new().mutual().build()),
-        (
-            "client certificate, 256-byte datagrams",
-            Ends::new().mutual().datagram(&small).build(),
-        ),
-    ]
-}
-
-/// Every datagram of an undisturbed handshake, by direction and place.
-fn datagrams(configs: &Configs) -> Vec<(Direction, u64)> {
-    let mut pair = configs.pair(1);
+/// What is sent in an undisturbed handshake.
+fn undisturbed(scenario: &Scenario) -> Vec<Seen> {
+    let mut pair = scenario.ready();
     pair.record();
-    assert!(pair.run_until_connected(Duration::from_secs(5)));
+    assert!(pair.run_until(Duration::from_secs(5), |pair| scenario.is_done(pair)));
     pair.run_for(Duration::from_secs(1));
-    let mut counts = [0, 0];
-    let seen = pair.seen.unwrap_or_default();
-    seen.into_iter()
-        .map(|seen| {
-            let count = &mut counts[usize::from(seen.direction == Direction::ToClient)];
-            *count += 1;
-            (seen.direction, *count - 1)
-        })
-        .collect()
+    pair.seen.unwrap_or_default()
 }
 
-/// Runs a handshake in which the datagrams of `fates` meet with them; then both ends talk, and go quiet.
-fn survives(configs: &Configs, fates: &[((Direction, u64), Fate)]) {
-    let mut pair = configs.pair(1);
-    for direction in [Direction::ToServer, Direction::ToClient] {
-        let own: Vec<(u64, Fate)> = fates
-            .iter()
-            .filter(|((way, _), _)| *way == direction)
-            .map(|&((_, index), fate)| (index, fate))
-            .collect();
-        let link = match direction {
-            Direction::ToServer => &mut pair.to_server,
-            Direction::ToClient => &mut pair.to_client,
-        };
-        link.script(move |index, _| {
-            own.iter()
-                .find(|(place, _)| *place == index)
-                .map_or(Fate::Deliver, |&(_, fate)| fate)
-        });
-    }
-    assert!(
-        pair.run_until_connected(Duration::from_secs(60)),
-        "{fates:?}: {:?}",
-        pair.client_events
-    );
-    assert!(pair.exchange(3), "{fates:?}");
-    is_quiet_after(&mut pair, fates);
+/// Runs a handshake in which the datagrams of `fates` meet with them.
+fn survives(scenario: &Scenario, fates: &[(Place, Fate)]) {
+    let mut pair = scenario.ready();
+    pair.record();
+    let own = fates.to_vec();
+    decide(&mut pair, move |place, _| {
+        let fate = own.iter().find(|(other, _)| *other == place);
+        fate.map_or(Fate::Deliver, |&(_, fate)| fate)
+    });
+    let circumstances = format!("{fates:?}");
+    scenario.completes(&mut pair, Duration::from_secs(60), &circumstances);
+    assert_no_number_twice(&pair.seen.unwrap_or_default(), &circumstances);
 }
 
-/// After twice the MSL nothing of the handshake is left: no timer before the idle timeout, nothing buffered.
-fn is_quiet_after(pair: &mut Pair, fates: &[((Direction, u64), Fate)]) {
-    pair.run_for(Duration::from_secs(300));
-    let sent = (pair.to_server.sent(), pair.to_client.sent());
-    pair.run_for(Duration::from_secs(300));
-    assert_eq!(
-        sent,
-        (pair.to_server.sent(), pair.to_client.sent()),
-        "{fates:?}: still sending"
-    );
-    assert_eq!(
-        pair.server.buffered() + pair.client.buffered(),
-        0,
-        "{fates:?}"
-    );
-}
+const FATES: [Fate; 3] = [Fate::Drop, Fate::Duplicate, Fate::Swap];
 
 #[test]
 fn every_single_datagram_may_be_lost_repeated_or_late() {
-    for (name, configs) in kinds() {
-        let datagrams = datagrams(&configs);
-        assert!(datagrams.len() >= 6, "{name}");
-        for &datagram in &datagrams {
-            for fate in [Fate::Drop, Fate::Duplicate, Fate::Swap] {
-                survives(&configs, &[(datagram, fate)]);
+    let mut runs = 0;
+    for scenario in Scenario::all() {
+        let places = places(&undisturbed(&scenario));
+        assert!(places.len() >= 3, "{}", scenario.name());
+        for &place in &places {
+            for fate in FATES {
+                survives(&scenario, &[(place, fate)]);
+                runs += 1;
             }
         }
     }
+    println!("{runs} handshakes with one datagram lost, repeated or late");
 }
 
 #[test]
-fn every_pair_of_datagrams_may_be_lost() {
-    for (_, configs) in kinds() {
-        let datagrams = datagrams(&configs);
-        for (index, &first) in datagrams.iter().enumerate() {
-            for &second in &datagrams[index + 1..] {
-                survives(&configs, &[(first, Fate::Drop), (second, Fate::Drop)]);
+fn every_pair_of_datagrams_may_be_lost_repeated_or_late() {
+    let mut runs = 0;
+    for scenario in Scenario::all() {
+        let places = places(&undisturbed(&scenario));
+        for (index, &first) in places.iter().enumerate() {
+            for &second in &places[index + 1..] {
+                for (one, other) in FATES.into_iter().flat_map(|one| FATES.map(|it| (one, it))) {
+                    survives(&scenario, &[(first, one), (second, other)]);
+                    runs += 1;
+                }
             }
         }
     }
+    println!("{runs} handshakes with two datagrams lost, repeated or late");
 }
 
-/// E19 for the first handshake: the server's final flight is lost five times.
-#[test]
-fn a_final_flight_that_is_lost_five_times_is_sent_again_each_time() {
-    let configs = Ends::new().build();
-    let last = datagrams(&configs)
-        .into_iter()
-        .rev()
-        .find(|(way, _)| *way == Direction::ToClient);
-    let (_, first_final) = last.expect("the server sends last");
-    let mut pair = configs.pair(1);
-    pair.to_client.script(move |index, _| {
-        if (first_final..first_final + 5).contains(&index) {
+/// The datagrams of an undisturbed handshake, by flight.
+fn flights(scenario: &Scenario) -> Vec<(Direction, Vec<Vec<u8>>)> {
+    let mut flights: Vec<(Direction, Vec<Vec<u8>>)> = Vec::new();
+    for seen in undisturbed(scenario) {
+        match flights.last_mut() {
+            Some((direction, datagrams)) if *direction == seen.direction => {
+                datagrams.push(seen.datagram);
+            }
+            _ => flights.push((seen.direction, vec![seen.datagram])),
+        }
+    }
+    flights
+}
+
+/// How many datagrams are sent in the direction of a flight before it.
+fn sent_before(flights: &[(Direction, Vec<Vec<u8>>)], index: usize) -> u64 {
+    let direction = flights[index].0;
+    let earlier = flights[..index].iter().filter(|(way, _)| *way == direction);
+    earlier.map(|(_, datagrams)| datagrams.len() as u64).sum()
+}
+
+/// Loses `count` datagrams that carry anything but data, from the place `first` on.
+fn lose(pair: &mut Pair, first: Place, count: usize) -> Rc<Cell<usize>> {
+    let left = Rc::new(Cell::new(count));
+    let shared = left.clone();
+    decide(pair, move |(direction, index), datagram| {
+        let speaks = records(datagram)
+            .iter()
+            .any(|(header, _)| header.content_type != APPLICATION_DATA);
+        let chosen = direction == first.0 && index >= first.1;
+        if chosen && speaks && shared.get() > 0 {
+            shared.set(shared.get() - 1);
             Fate::Drop
         } else {
             Fate::Deliver
         }
     });
-    assert!(
-        pair.run_until_connected(Duration::from_secs(100)),
-        "{:?}",
-        pair.client_events
-    );
-    assert!(pair.exchange(10));
+    left
+}
+
+fn receive(pair: &mut Pair, side: Side) -> Vec<Received> {
+    let (endpoint, events) = match side {
+        Side::Client => (&mut pair.client, &pair.client_events),
+        Side::Server => (&mut pair.server, &pair.server_events),
+    };
+    let Some(&(id, _)) = events.first() else {
+        // A client's association is only told of when it completes.
+        let ids: Vec<_> = endpoint.associations().collect();
+        assert!(ids.iter().all(|&id| endpoint.recv(id).is_none()));
+        return Vec::new();
+    };
+    std::iter::from_fn(|| endpoint.recv(id)).collect()
+}
+
+/// E19: the flight that has no timer of its own is sent again whenever the peer repeats its own. Data in the new epoch
+/// that overtakes it breaks nothing, and is delivered when it is here.
+#[test]
+fn a_final_flight_that_is_lost_five_times_is_sent_again_each_time() {
+    for scenario in Scenario::all() {
+        let name = scenario.name();
+        let flights = flights(&scenario);
+        let (direction, last) = flights.last().unwrap();
+        assert_eq!(*direction, scenario.kind.sends_last(), "{name}");
+        let (sender, receiver) = match direction {
+            Direction::ToServer => (Side::Client, Side::Server),
+            Direction::ToClient => (Side::Server, Side::Client),
+        };
+        let epoch = 1 + u64::from(scenario.kind.is_renegotiation());
+        let mut pair = scenario.ready();
+        let first = (*direction, sent_before(&flights, flights.len() - 1));
+        let left = lose(&mut pair, first, 5 * last.len());
+        let committed = |pair: &Pair| {
+            let end = match sender {
+                Side::Client => pair.client_connection(),
+                Side::Server => pair.server_connection(),
+            };
+            end.is_some_and(|end| end.epoch().number() == epoch)
+        };
+        assert!(pair.run_until(Duration::from_secs(5), committed), "{name}");
+        for number in 0..3_u8 {
+            kinds::send(&mut pair, sender, &[number]).unwrap();
+        }
+        pair.run_for(Duration::from_millis(500));
+        assert!(!scenario.is_done(&pair), "{name}");
+        assert!(receive(&mut pair, receiver).is_empty(), "{name}: too early");
+        let started = pair.now;
+        assert!(
+            pair.run_until(Duration::from_secs(100), |pair| scenario.is_done(pair)),
+            "{name}"
+        );
+        assert_eq!(left.get(), 0, "{name}");
+        assert!(pair.now - started > Duration::from_secs(30), "{name}");
+        let received = receive(&mut pair, receiver);
+        let found: Vec<_> = received
+            .iter()
+            .map(|it| (it.epoch.number(), it.data[0]))
+            .collect();
+        assert_eq!(found, [(epoch, 0), (epoch, 1), (epoch, 2)], "{name}");
+        scenario.completes(&mut pair, Duration::ZERO, "last flight lost five times");
+    }
+}
+
+/// E15: a HelloRequest has a timer like any flight that waits for an answer.
+#[test]
+fn a_hello_request_that_is_lost_three_times_is_sent_again() {
+    for mtu in [1400, 256] {
+        let scenario = Scenario::new(Kind::Requested, mtu);
+        let mut pair = scenario.ready();
+        let left = lose(&mut pair, (Direction::ToClient, 0), 3);
+        let start = pair.now;
+        scenario.completes(&mut pair, Duration::from_secs(20), "HelloRequest lost");
+        assert_eq!(left.get(), 0);
+        // One, two and four seconds.
+        assert!(pair.now - start > Duration::from_secs(7));
+    }
+}
+
+/// E15: a client that never answers costs the server nothing but the event. Data flows meanwhile, and afterwards the
+/// client may still begin.
+#[test]
+fn a_hello_request_that_nobody_answers_comes_to_nothing() {
+    let scenario = Scenario::new(Kind::Requested, 1400);
+    let mut pair = scenario.ready();
+    lose(&mut pair, (Direction::ToClient, 0), usize::MAX);
+    for _ in 0..12 {
+        assert!(connection(&pair, Side::Server).renegotiate_pending());
+        assert!(pair.exchange(1));
+        pair.run_for(Duration::from_millis(9800));
+    }
+    pair.run_for(Duration::from_secs(5));
+    let (_, told) = pair.server_events.last().unwrap();
+    let reason = RenegotiationRefusal::Unanswered;
+    let expected = EndpointEvent::Association(Event::RenegotiationRefused { reason });
+    assert_eq!(*told, expected);
+    assert_agreed(&mut pair, "unanswered");
+    decide(&mut pair, |_, _| Fate::Deliver);
+    begin(&mut pair, Kind::RenegotiatedFull);
+    assert!(pair.run_until(Duration::from_secs(5), |pair| is_in_epoch(pair, 2)));
+    assert_agreed(&mut pair, "afterwards");
+    assert_quiet(&mut pair, "afterwards");
+}
+
+/// The records of a flight, in order.
+fn on_wire(datagrams: &[Vec<u8>]) -> Vec<OnWire> {
+    datagrams
+        .iter()
+        .flat_map(|datagram| records(datagram))
+        .map(|(header, _)| header)
+        .collect()
+}
+
+/// E6 (CVE-2013-6450): a flight with a ChangeCipherSpec, sent again, has each message under the keys that it had first:
+/// the old ones up to the ChangeCipherSpec, the new ones for Finished.
+#[test]
+fn a_flight_that_is_sent_again_keeps_the_epoch_of_each_record() {
+    let mut checked = 0;
+    let renegotiations = Scenario::all().filter(|scenario| scenario.kind.is_renegotiation());
+    for scenario in renegotiations {
+        let name = scenario.name();
+        let flights = flights(&scenario);
+        for (index, (direction, datagrams)) in flights.iter().enumerate() {
+            let original = on_wire(datagrams);
+            let is_switch = |it: &OnWire| it.content_type == CHANGE_CIPHER_SPEC;
+            let Some(switch) = original.iter().position(is_switch) else {
+                continue;
+            };
+            let first = sent_before(&flights, index);
+            let mut pair = scenario.ready();
+            pair.record();
+            lose(&mut pair, (*direction, first), datagrams.len());
+            scenario.completes(&mut pair, Duration::from_secs(20), "flight lost");
+            let seen = pair.seen.unwrap_or_default();
+            assert_no_number_twice(&seen, &name);
+            let first = usize::try_from(first).unwrap();
+            let sent: Vec<_> = seen
+                .into_iter()
+                .filter(|seen| seen.direction == *direction)
+                .map(|seen| seen.datagram)
+                .skip(first)
+                .collect();
+            let lost = on_wire(&sent[..datagrams.len()]);
+            let again = on_wire(&sent[datagrams.len()..2 * datagrams.len()]);
+            let shape = |flight: &[OnWire]| -> Vec<_> {
+                flight
+                    .iter()
+                    .map(|it| (it.content_type, it.epoch))
+                    .collect()
+            };
+            assert_eq!(shape(&lost), shape(&original), "{name}");
+            assert_eq!(shape(&again), shape(&original), "{name}");
+            let (old, new) = again.split_at(switch + 1);
+            assert!(old.iter().all(|it| it.epoch == 1), "{name}: {again:?}");
+            assert_eq!(shape(new), [(HANDSHAKE, 2)], "{name}");
+            checked += 1;
+        }
+    }
+    // Two flights with a ChangeCipherSpec in each handshake.
+    assert_eq!(checked, 2 * 2 * Kind::RENEGOTIATIONS.len());
 }
 
 /// RFC 6347 §4.1.1.1: where large datagrams vanish, the handshake gets through with smaller ones.
 #[test]
 fn a_path_that_swallows_large_datagrams_is_passed_with_smaller_ones() {
-    let mut pair = Ends::new().mutual().build().pair(1);
-    for link in [&mut pair.to_server, &mut pair.to_client] {
-        link.script(|_, datagram| {
+    for kind in [
+        Kind::ClientCertificate,
+        Kind::RenegotiatedFull,
+        Kind::Requested,
+    ] {
+        let scenario = Scenario::new(kind, 1400);
+        let mut pair = scenario.ready();
+        decide(&mut pair, |_, datagram| {
             if datagram.len() > 600 {
                 Fate::Drop
             } else {
                 Fate::Deliver
             }
         });
+        scenario.completes(&mut pair, Duration::from_secs(120), "path of 600 bytes");
     }
-    assert!(
-        pair.run_until_connected(Duration::from_secs(120)),
-        "{:?}",
-        pair.client_events
-    );
 }
