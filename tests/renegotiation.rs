@@ -145,6 +145,11 @@ fn a_server_refuses_its_clients_by_default() {
         );
         let told = duo.handshakes(Side::Server);
         assert_eq!(told.last(), Some(&refused(RenegotiationRefusal::Policy)));
+        let counts = duo.stats(Side::Server).renegotiations_by(Initiator::Peer);
+        assert_eq!(
+            (counts.started, counts.completed, counts.refused),
+            (1, 0, 1)
+        );
         duo.assert_agreed(1);
         // The server may still ask.
         duo.renegotiate(Side::Server, false).unwrap();

@@ -287,6 +287,7 @@ impl<R: Records> Connection<R> {
     /// RFC 5246 §7.2.2: a wish that is not followed is refused with a warning.
     fn refuse_wish(&mut self, now: Instant) {
         let counts = self.records.stats_mut().renegotiations(Initiator::Peer);
+        counts.started += 1;
         counts.refused += 1;
         // A stream repeats nothing, so each wish is answered there, but one refusal waits to be sent at most.
         let told = self.rekeying.last_refusal.is_some_and(|last| {

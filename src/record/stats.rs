@@ -96,11 +96,12 @@ impl Initiator {
     const ALL: [Self; 3] = [Self::Local, Self::Automatic, Self::Peer];
 }
 
-/// How many renegotiations of one kind there were.
+/// How many renegotiations of one kind there were. When none is under way, `started` is `completed` and `refused`
+/// together. A wish of the peer that this end refuses counts as often as it comes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct RenegotiationCounts {
-    /// Whose first message was sent or, if the peer began, taken.
+    /// Whose first message was sent or, if the peer began, came.
     pub started: u64,
     /// That ended with new keys.
     pub completed: u64,
