@@ -29,7 +29,8 @@ pub struct StreamEnd {
 }
 
 impl StreamEnd {
-    fn new(connection: TlsConnection) -> Self {
+    /// An end that has not received anything yet.
+    pub fn new(connection: TlsConnection) -> Self {
         Self {
             connection,
             events: Vec::new(),

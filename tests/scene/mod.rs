@@ -13,7 +13,6 @@ pub mod cast;
 use crate::stage::{CLIENT_FLIGHT, FINALE, SERVER_FLIGHT, Stage};
 use crate::support::{self, Configs};
 use crate::transport::Transport;
-use bytes::BytesMut;
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
 use sealgram::{
@@ -81,13 +80,7 @@ pub struct StreamStage {
 
 impl StreamStage {
     fn new(connection: TlsConnection, peer: ScriptedPeer, now: Instant) -> Self {
-        let end = StreamEnd {
-            connection,
-            events: Vec::new(),
-            received: Vec::new(),
-            error: None,
-            input: BytesMut::new(),
-        };
+        let end = StreamEnd::new(connection);
         let peer = peer.over_stream();
         let mut stage = Self {
             end,
