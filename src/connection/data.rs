@@ -166,7 +166,7 @@ impl<R: Records> Connection<R> {
 
     /// Whether no more data is taken in before some was fetched.
     #[inline]
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         // One record more may come and must find room.
         self.received.pinned() + MAX_RECORD_LEN > self.records.limits().receive_bytes
     }

@@ -1,9 +1,12 @@
-//! Sockets: the endpoint over a real UDP socket in a mio loop.
+//! Sockets: the endpoint over a real UDP socket, and a connection over a TCP stream, in a mio loop.
 //!
 //! The only floor that reads the clock.
 
 mod batch;
 mod clock;
+mod intake;
+mod tcp;
 mod udp;
 
+pub use tcp::TlsStream;
 pub use udp::{UdpEndpoint, UdpEvent};

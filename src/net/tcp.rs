@@ -1,0 +1,512 @@
+//! A TLS connection on a `mio::net::TcpStream`.
+
+use super::clock;
+use super::intake::Intake;
+use crate::config::{ClientConfig, ServerConfig};
+use crate::connection::{Event, TlsConnection};
+use crate::error::SendError;
+use bytes::{Buf as _, Bytes};
+use mio::event::Source;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use pki_types::ServerName;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One TLS connection on one TCP stream, for a mio event loop.
+///
+/// It is registered like the stream itself (it is a [`Source`]), once, with
+/// `Interest::READABLE | Interest::WRITABLE`: a handshake writes and reads whatever the application does. mio tells
+/// about readiness only when it begins, so
+///
+/// * call [`TlsStream::turn`] when an event for it comes, and when [`TlsStream::poll_timeout`] has passed;
+/// * then [`Read`] until [`ErrorKind::WouldBlock`]: what was left would wait for bytes that come later;
+/// * behind a [`Write`] that was refused with `WouldBlock`, write again after the next event.
+///
+/// `write` seals, [`TlsStream::turn`] and [`Write::flush`] give to the socket what was sealed. Two send queues'
+/// worth is held at most: one that fills, one that the socket takes.
+///
+/// ```no_run
+/// # fn talk(mut tls: sealgram::net::TlsStream) -> std::io::Result<()> {
+/// use std::io::{ErrorKind, Read};
+///
+/// let mut poll = mio::Poll::new()?;
+/// let mut ready = mio::Events::with_capacity(16);
+/// let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
+/// poll.registry().register(&mut tls, mio::Token(0), both)?;
+/// let mut buffer = [0; 16 << 10];
+/// loop {
+///     poll.poll(&mut ready, tls.poll_timeout())?;
+///     tls.turn()?;
+///     while let Some(event) = tls.poll_event() {
+///         println!("{event:?}");
+///     }
+///     loop {
+///         match tls.read(&mut buffer) {
+///             Ok(0) => return Ok(()),
+///             Ok(length) => println!("{length} bytes"),
+///             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+///             Err(error) => return Err(error),
+///         }
+///     }
+/// }
+/// # }
+/// ```
+///
+/// # Errors of reading and writing
+///
+/// | kind | meaning |
+/// |---|---|
+/// | `Ok(0)` from `read` | the peer has said that nothing follows (close_notify), or this end was closed |
+/// | `WouldBlock` | nothing is here; the handshake is not done; the send queue is full |
+/// | `UnexpectedEof` from `read` | the stream ended without a close_notify: anybody may have cut it off |
+/// | `Other` with a [`Failure`](crate::Failure) in it | TLS has failed; the alert was given to the socket if it had room |
+/// | `Other` with a [`SendError`] in it | the keys may protect no more data |
+/// | `BrokenPipe` from `write` | this end or the peer has closed the connection |
+/// | others | the socket's own, for example `ConnectionRefused` and `ConnectionReset` |
+///
+/// Data that came before an end is read before the end is told. Every error but `WouldBlock` is final and is told
+/// again; drop the stream then.
+pub struct TlsStream {
+    socket: TcpStream,
+    connection: TlsConnection,
+    intake: Intake,
+    /// The rest of a record that a reader has taken a part of.
+    reading: Bytes,
+    /// Sealed records on their way into the socket, of which `sent` bytes are there.
+    sending: Vec<u8>,
+    sent: usize,
+    /// The socket has no room; an event will come when it has.
+    blocked: bool,
+    /// The last turn ended before the socket was empty.
+    unfinished: bool,
+    /// The TCP connection is established.
+    connected: bool,
+    /// The peer has ended its direction of the TCP stream.
+    input_ended: bool,
+    /// This end has ended its direction of the TCP stream.
+    output_ended: bool,
+    /// The peer has said that it sends no more data.
+    peer_closed: bool,
+    truncated: bool,
+    /// What the socket died of.
+    broken: Option<io::Error>,
+    events: VecDeque<Event>,
+}
+
+/// How many receive calls one turn makes at most. Data stop at the full receive queue anyway; this is for a peer
+/// that sends much else.
+const RECEIVE_BUDGET: usize = 64;
+
+impl TlsStream {
+    /// Starts a TCP connection to `remote`, and over it a TLS connection with a server that must prove to be
+    /// `server`. The handshake's deadline ([`StreamPolicy`](crate::config::StreamPolicy)) holds for both.
+    ///
+    /// # Errors
+    ///
+    /// If no socket can be had, if the system refuses at once, or if it has no randomness. A server that cannot be
+    /// reached is told by [`TlsStream::turn`].
+    pub fn connect(
+        config: Arc<ClientConfig>,
+        server: ServerName<'static>,
+        remote: SocketAddr,
+    ) -> io::Result<Self> {
+        let socket = TcpStream::connect(remote)?;
+        // Flights and records are written whole: holding back the last segment of one gains nothing.
+        socket.set_nodelay(true)?;
+        let mut stream = Self::client(socket, config, server)?;
+        stream.connection.set_peer(remote);
+        Ok(stream)
+    }
+
+    /// Starts a TLS connection as the client, over a TCP stream that is connected, or about to be. Bytes that the
+    /// stream has carried before, for example of a proxy or a STARTTLS command, must have been read.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no randomness.
+    pub fn client(
+        socket: TcpStream,
+        config: Arc<ClientConfig>,
+        server: ServerName<'static>,
+    ) -> io::Result<Self> {
+        let connection =
+            TlsConnection::connect(config, server, clock::now()).map_err(io::Error::other)?;
+        Ok(Self::new(socket, connection))
+    }
+
+    /// Starts a TLS connection as the server, over a TCP stream that was accepted.
+    ///
+    /// # Errors
+    ///
+    /// None today; a configuration that cannot serve anybody is found when it is built.
+    pub fn server(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let connection = TlsConnection::accept(config, clock::now()).map_err(io::Error::other)?;
+        let mut stream = Self::new(socket, connection);
+        // A client that has gone already has no address any more; that shows in the first turn.
+        stream.connected = true;
+        if let Ok(remote) = stream.socket.peer_addr() {
+            stream.connection.set_peer(remote);
+        }
+        Ok(stream)
+    }
+
+    fn new(socket: TcpStream, connection: TlsConnection) -> Self {
+        Self {
+            socket,
+            connection,
+            intake: Intake::new(),
+            reading: Bytes::new(),
+            sending: Vec::new(),
+            sent: 0,
+            blocked: false,
+            unfinished: false,
+            connected: false,
+            input_ended: false,
+            output_ended: false,
+            peer_closed: false,
+            truncated: false,
+            broken: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Does everything that can be done now without the application: notices that the TCP connection stands,
+    /// receives until the socket is empty, the receive queue is full or a budget is used up, fires timers, sends
+    /// what waits. Call it when the stream is ready, when the poll timed out, and after commands.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection is over, if that is by a failure; see [`TlsStream`]. Data that came before can be read.
+    pub fn turn(&mut self) -> io::Result<()> {
+        self.work();
+        self.fault().map_or(Ok(()), Err)
+    }
+
+    /// The next event, until there is none.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// How long to wait for readiness at most before the next [`TlsStream::turn`]; `None` for ever. Zero while
+    /// something is left to be sent, received or told, so nothing is slept over whatever the order of calls. Data
+    /// that waits to be read is not among it: a reader may take its time.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let unsent = self.connected && !self.blocked && self.has_output();
+        if self.unfinished || unsent || !self.events.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        if self.broken.is_some() {
+            return None;
+        }
+        self.connection
+            .poll_timeout()
+            .map(|deadline| deadline.saturating_duration_since(clock::now()))
+    }
+
+    /// Says that no more data follows, with the next [`TlsStream::turn`] or [`Write::flush`], behind what was
+    /// written before. What comes from then on is thrown away; what has come can still be read.
+    pub fn close(&mut self) {
+        self.connection.close(clock::now());
+    }
+
+    /// Whether sealed records wait for the socket. Once they do not, the stream can be dropped without cutting off
+    /// what this end has said.
+    pub fn wants_write(&self) -> bool {
+        !self.output_ended && (self.sent < self.sending.len() || self.connection.has_transmit())
+    }
+
+    /// Whether both ends have ended the TCP stream, or it is broken. To wait for that behind [`TlsStream::close`]
+    /// makes sure that nothing that is on its way can be destroyed; not for ever, because the peer may.
+    pub const fn is_ended(&self) -> bool {
+        self.input_ended && self.output_ended || self.broken.is_some()
+    }
+
+    /// The connection itself, for its getters.
+    pub const fn connection(&self) -> &TlsConnection {
+        &self.connection
+    }
+
+    /// The TCP stream itself, for its options. What is read from it or written to it is missing in the TLS
+    /// connection.
+    pub const fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// What a turn does, without its verdict.
+    fn work(&mut self) {
+        if self.broken.is_some() {
+            return;
+        }
+        if self.is_connected() {
+            self.receive();
+        }
+        // An expired deadline is kept as the connection's failure.
+        let _verdict = self.connection.handle_timeout(clock::now());
+        if self.connected {
+            self.send();
+        }
+        self.collect();
+    }
+
+    /// Whether the TCP connection stands, as mio wants it asked.
+    fn is_connected(&mut self) -> bool {
+        if self.connected {
+            return true;
+        }
+        let outcome = match self.socket.take_error() {
+            Ok(None) => self.socket.peer_addr(),
+            Ok(Some(error)) | Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(remote) => {
+                self.connection.set_peer(remote);
+                self.connected = true;
+            }
+            Err(error) if error.kind() == ErrorKind::NotConnected => {}
+            Err(error) => self.broken = Some(error),
+        }
+        self.connected
+    }
+
+    /// Receives until the socket is empty or nothing more is wanted. After a failure or the end of the connection
+    /// what comes is thrown away: a socket that is closed with bytes in it resets the stream, and the alert that
+    /// tells the peer about the failure could be lost with it.
+    fn receive(&mut self) {
+        self.unfinished = false;
+        for _ in 0..RECEIVE_BUDGET {
+            let now = clock::now();
+            // A fault is kept as the connection's failure.
+            let _verdict = self.connection.handle_bytes(now, self.intake.filled());
+            if self.input_ended || self.connection.is_full() {
+                return;
+            }
+            match self.intake.read_from(&mut self.socket) {
+                Ok(0) => {
+                    // Everything that is complete was taken above.
+                    self.input_ended = true;
+                    let _verdict = self.connection.handle_eof(now);
+                    return;
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return self.lose(error),
+            }
+        }
+        self.unfinished = true;
+    }
+
+    /// Sends until nothing waits or the socket is full.
+    fn send(&mut self) {
+        match self.send_to_socket() {
+            Ok(()) => self.blocked = false,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
+            Err(error) => {
+                // What the peer said before it went away is a better reason.
+                self.receive();
+                self.lose(error);
+            }
+        }
+    }
+
+    fn send_to_socket(&mut self) -> io::Result<()> {
+        if self.output_ended {
+            return Ok(());
+        }
+        loop {
+            if self.sent == self.sending.len() {
+                self.sending.clear();
+                self.sent = 0;
+                let transmit = self
+                    .connection
+                    .poll_transmit(clock::now(), &mut self.sending);
+                if transmit.is_none() {
+                    break;
+                }
+            }
+            match self.socket.write(&self.sending[self.sent..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(length) => self.sent += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.connection.is_write_closed() {
+            self.output_ended = true;
+            return match self.socket.shutdown(Shutdown::Write) {
+                // The peer was faster and has reset the stream; all was said.
+                Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
+                outcome => outcome,
+            };
+        }
+        Ok(())
+    }
+
+    /// Whether something is left to be done at the sending side.
+    fn has_output(&self) -> bool {
+        self.wants_write() || self.connection.is_write_closed() && !self.output_ended
+    }
+
+    /// The socket is of no use any more. That is a failure unless everything was said in one direction.
+    fn lose(&mut self, error: io::Error) {
+        self.collect();
+        let all_was_said =
+            self.peer_closed || self.output_ended || self.connection.failure().is_some();
+        self.input_ended = true;
+        self.output_ended = true;
+        self.sending = Vec::new();
+        self.sent = 0;
+        if !all_was_said && self.broken.is_none() {
+            self.broken = Some(error);
+        }
+    }
+
+    fn collect(&mut self) {
+        while let Some(event) = self.connection.poll_event() {
+            self.peer_closed |= event == Event::PeerClosed;
+            self.truncated |= event == Event::Truncated;
+            self.events.push_back(event);
+        }
+    }
+
+    /// Why the connection has failed, if it has.
+    fn fault(&self) -> Option<io::Error> {
+        if let Some(failure) = self.connection.failure() {
+            return Some(io::Error::other(failure.clone()));
+        }
+        let error = self.broken.as_ref()?;
+        Some(match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => error.kind().into(),
+        })
+    }
+
+    /// Copies received data. How many bytes that were.
+    fn take_data(&mut self, out: &mut [u8]) -> usize {
+        let mut taken = 0;
+        while taken < out.len() {
+            if self.reading.is_empty() {
+                match self.connection.recv() {
+                    Some(received) => self.reading = received.data,
+                    None => break,
+                }
+            }
+            let length = self.reading.len().min(out.len() - taken);
+            out[taken..taken + length].copy_from_slice(&self.reading[..length]);
+            taken += length;
+            if length == self.reading.len() {
+                // An empty slice would keep the memory from being used again.
+                self.reading = Bytes::new();
+            } else {
+                self.reading.advance(length);
+            }
+        }
+        taken
+    }
+
+    /// What a reader is told who has read everything.
+    fn end_of_data(&self) -> io::Result<usize> {
+        if let Some(fault) = self.fault() {
+            Err(fault)
+        } else if self.truncated {
+            Err(ErrorKind::UnexpectedEof.into())
+        } else if self.connection.is_read_closed() && !self.connection.is_handshaking() {
+            Ok(0)
+        } else {
+            Err(ErrorKind::WouldBlock.into())
+        }
+    }
+}
+
+/// Gives plaintext. Receives from the socket when nothing is here, so that `WouldBlock` means that an event will come.
+impl Read for TlsStream {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        let mut taken = self.take_data(out);
+        if taken == 0 {
+            self.work();
+            taken = self.take_data(out);
+        }
+        if taken > 0 {
+            Ok(taken)
+        } else {
+            self.end_of_data()
+        }
+    }
+}
+
+/// Seals plaintext, as much as the send queue has room for.
+impl Write for TlsStream {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if let Some(fault) = self.fault() {
+            return Err(fault);
+        }
+        let sealed = match self.connection.send(clock::now(), data) {
+            Err(SendError::NotConnected | SendError::Backlog) => {
+                self.work();
+                self.connection.send(clock::now(), data)
+            }
+            sealed => sealed,
+        };
+        sealed.map_err(|refusal| match (self.fault(), refusal) {
+            (Some(fault), _) => fault,
+            (None, SendError::NotConnected | SendError::Backlog) => ErrorKind::WouldBlock.into(),
+            (None, SendError::Closed) => ErrorKind::BrokenPipe.into(),
+            (None, refusal) => io::Error::other(refusal),
+        })
+    }
+
+    /// Gives to the socket what was sealed. `WouldBlock` if it has no room for all of it: the next event or turn
+    /// goes on. After a failure of TLS this still sends its alert.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.broken.is_none() && self.is_connected() {
+            self.send();
+            self.collect();
+        }
+        match &self.broken {
+            Some(_) => self.fault().map_or(Ok(()), Err),
+            None if self.wants_write() => Err(ErrorKind::WouldBlock.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Source for TlsStream {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: Interest,
+    ) -> io::Result<()> {
+        self.socket.register(registry, token, interests)
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: Interest,
+    ) -> io::Result<()> {
+        self.socket.reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.socket.deregister(registry)
+    }
+}
+
+impl fmt::Debug for TlsStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsStream")
+            .field("socket", &self.socket)
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}
