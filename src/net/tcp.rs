@@ -4,7 +4,7 @@ use super::clock;
 use super::intake::Intake;
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{Event, TlsConnection};
-use crate::error::SendError;
+use crate::error::{RenegotiateError, SendError};
 use bytes::{Buf as _, Bytes};
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -62,10 +62,9 @@ use std::time::Duration;
 /// | kind | meaning |
 /// |---|---|
 /// | `Ok(0)` from `read` | the peer has said that nothing follows (close_notify), or this end was closed |
-/// | `WouldBlock` | nothing is here; the handshake is not done; the send queue is full |
+/// | `WouldBlock` | nothing is here; the first handshake is not done; the send queue is full |
 /// | `UnexpectedEof` from `read` | the stream ended without a close_notify: anybody may have cut it off |
 /// | `Other` with a [`Failure`](crate::Failure) in it | TLS has failed; the alert was given to the socket if it had room |
-/// | `Other` with a [`SendError`] in it | the keys may protect no more data |
 /// | `BrokenPipe` from `write` | this end or the peer has closed the connection |
 /// | others | the socket's own, for example `ConnectionRefused` and `ConnectionReset` |
 ///
@@ -212,6 +211,25 @@ impl TlsStream {
     /// written before. What comes from then on is thrown away; what has come can still be read.
     pub fn close(&mut self) {
         self.connection.close(clock::now());
+    }
+
+    /// Schedules a renegotiation; the next [`TlsStream::turn`] begins it. Meanwhile the stream is to be read as always:
+    /// a full receive queue holds back the peer's part of the handshake too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::renegotiate`](crate::Connection::renegotiate).
+    pub fn renegotiate(&mut self) -> Result<(), RenegotiateError> {
+        self.connection.renegotiate(clock::now())
+    }
+
+    /// Schedules a renegotiation that resumes the session in force, if this end is a client.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::renegotiate_abbreviated`](crate::Connection::renegotiate_abbreviated).
+    pub fn renegotiate_abbreviated(&mut self) -> Result<(), RenegotiateError> {
+        self.connection.renegotiate_abbreviated(clock::now())
     }
 
     /// Whether sealed records wait for the socket. Once they do not, the stream can be dropped without cutting off
@@ -449,7 +467,7 @@ impl Write for TlsStream {
             return Err(fault);
         }
         let sealed = match self.connection.send(clock::now(), data) {
-            Err(SendError::NotConnected | SendError::Backlog) => {
+            Err(SendError::NotConnected | SendError::Backlog | SendError::Renegotiating) => {
                 self.work();
                 self.connection.send(clock::now(), data)
             }
@@ -457,14 +475,17 @@ impl Write for TlsStream {
         };
         sealed.map_err(|refusal| match (self.fault(), refusal) {
             (Some(fault), _) => fault,
-            (None, SendError::NotConnected | SendError::Backlog) => ErrorKind::WouldBlock.into(),
+            (None, SendError::NotConnected | SendError::Backlog | SendError::Renegotiating) => {
+                ErrorKind::WouldBlock.into()
+            }
             (None, SendError::Closed) => ErrorKind::BrokenPipe.into(),
             (None, refusal) => io::Error::other(refusal),
         })
     }
 
     /// Gives to the socket what was sealed. `WouldBlock` if it has no room for all of it: the next event or turn
-    /// goes on. After a failure of TLS this still sends its alert.
+    /// goes on. Data that wait for the end of a renegotiation are not sealed yet, and not waited for. After a failure of
+    /// TLS this still sends its alert.
     fn flush(&mut self) -> io::Result<()> {
         if self.broken.is_none() && self.is_connected() {
             self.send();
