@@ -5,7 +5,7 @@ use sealgram::{CipherSuite, NamedGroup};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// DTLS 1.2 from the command line.
+/// DTLS 1.2 and TLS 1.2 from the command line.
 ///
 /// Data goes to standard output; events go to standard error, one key=value line each.
 #[derive(Debug, Parser)]
@@ -22,10 +22,10 @@ pub(crate) struct Arguments {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve many clients on one UDP socket.
+    /// Serve many clients, on one UDP socket or over TCP.
     Server(ServerArguments),
-    /// Connect to a server: a line of standard input is a datagram, what comes back goes to standard output. A line that
-    /// is only `R` renegotiates, and `r` does so by resuming the session.
+    /// Connect to a server: a line of standard input is a datagram (or a piece of the stream), what comes back goes to
+    /// standard output. A line that is only `R` renegotiates, and `r` does so by resuming the session.
     Client(ClientArguments),
     /// Show and check everything at once: a server, a client and a lossy link between them, on this machine.
     Demo(DemoArguments),
@@ -51,7 +51,7 @@ pub(crate) struct ServerArguments {
     /// Whether clients must show a certificate [default: required with --client-ca, else none].
     #[arg(long, value_name = "POLICY")]
     pub(crate) client_auth: Option<ClientAuth>,
-    /// Send every datagram back to its sender; this is the default.
+    /// Send everything back to its sender; this is the default.
     #[arg(long, conflicts_with = "stdio")]
     pub(crate) echo: bool,
     /// Received data goes to standard output; each line of standard input goes to every client. A line that is only
@@ -94,7 +94,7 @@ pub(crate) struct ClientArguments {
     /// Offer the session in this file to the server.
     #[arg(long, value_name = "FILE")]
     pub(crate) session_in: Option<PathBuf>,
-    /// Accept any certificate: whoever can alter datagrams can read everything. For tests only.
+    /// Accept any certificate: whoever can alter the traffic can read everything. For tests only.
     #[arg(long)]
     pub(crate) insecure: bool,
     #[command(flatten)]
@@ -117,8 +117,11 @@ pub(crate) struct CredentialArguments {
 /// What servers and clients set alike.
 #[derive(Debug, Args)]
 pub(crate) struct CommonArguments {
+    /// Speak TLS over TCP instead of DTLS over UDP.
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// The largest datagram to send, in bytes of UDP payload [default: 1400].
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", conflicts_with = "tls")]
     pub(crate) mtu: Option<usize>,
     /// The cipher suites to allow by their IANA names, the preferred ones first [default: all].
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]

@@ -1,6 +1,7 @@
 //! `sealgram client`.
 
 use crate::arguments::ClientArguments;
+use crate::endpoint::{Endpoint, Happening, TcpEndpoint};
 use crate::event_loop::{self, EventLoop, Service, Step};
 use crate::input::{Input, Next};
 use crate::output;
@@ -9,9 +10,10 @@ use crate::report::{self, Line};
 use crate::session_file;
 use crate::settings;
 use sealgram::endpoint::EndpointPolicy;
-use sealgram::net::{UdpEndpoint, UdpEvent};
+use sealgram::net::UdpEndpoint;
 use sealgram::pki_types::ServerName;
-use sealgram::{AssociationId, EndpointEvent, Event, SendError};
+use sealgram::{Event, SendError};
+use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,18 +35,37 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<(), Problem> {
         session_file::read(file, &config, &name)?;
     }
     let remote = resolve(&arguments.server)?;
-    let endpoint =
-        UdpEndpoint::connected_to(remote, EndpointPolicy::default()).map_err(|error| {
-            Problem::failure(format!("{remote} cannot be reached from here: {error}"))
-        })?;
+    if arguments.common.tls {
+        let mut endpoint = TcpEndpoint::new();
+        let id = endpoint
+            .connect(config, name, remote)
+            .map_err(|error| unreachable_from_here(remote, &error))?;
+        talk(arguments, endpoint, id, remote)
+    } else {
+        let mut endpoint = UdpEndpoint::connected_to(remote, EndpointPolicy::default())
+            .map_err(|error| unreachable_from_here(remote, &error))?;
+        let id = endpoint
+            .connect(config, name, remote)
+            .map_err(Problem::failure)?;
+        talk(arguments, endpoint, id, remote)
+    }
+}
+
+fn unreachable_from_here(remote: SocketAddr, error: &dyn fmt::Display) -> Problem {
+    Problem::failure(format!("{remote} cannot be reached from here: {error}"))
+}
+
+/// Carries lines over a connection that was just started.
+fn talk<E: Endpoint>(
+    arguments: &ClientArguments,
+    endpoint: E,
+    id: E::Id,
+    remote: SocketAddr,
+) -> Result<(), Problem> {
     let mut event_loop = EventLoop::new(endpoint)?;
     let input = Input::stdin(event_loop.waker()?)?;
-    let id = event_loop
-        .endpoint()
-        .connect(config, name, remote)
-        .map_err(Problem::failure)?;
     Line::new("connecting").field("peer", remote).print();
-    let mut client = Client {
+    let mut client = Client::<E> {
         id,
         remote,
         input,
@@ -92,8 +113,8 @@ fn resolve(server: &str) -> Result<SocketAddr, Problem> {
 }
 
 /// A client at work.
-struct Client {
-    id: AssociationId,
+struct Client<E: Endpoint> {
+    id: E::Id,
     remote: SocketAddr,
     input: Input,
     /// A line that the full queue did not take.
@@ -120,7 +141,7 @@ enum Phase {
     },
     /// The goodbye is being sent.
     Closing,
-    /// The association is over.
+    /// The connection is over.
     Over,
 }
 
@@ -130,35 +151,28 @@ const SILENCE: Duration = Duration::from_millis(300);
 /// How long after the end of the input the client stays at most, whatever comes.
 const LINGER: Duration = Duration::from_secs(2);
 
-impl Service for Client {
-    fn handle(&mut self, endpoint: &mut UdpEndpoint, event: UdpEvent) -> Result<(), Problem> {
+impl<E: Endpoint> Service<E> for Client<E> {
+    fn handle(&mut self, endpoint: &mut E, event: Happening<E::Id>) -> Result<(), Problem> {
         match event {
-            UdpEvent::Association(_, EndpointEvent::Association(event)) => {
-                self.handle_event(endpoint, event)
-            }
-            UdpEvent::Association(_, EndpointEvent::Failed(failure)) => {
-                Err(Problem::from(&failure))
-            }
-            UdpEvent::Association(_, EndpointEvent::Closed) => {
+            Happening::Connection(_, event) => self.handle_event(endpoint, event)?,
+            Happening::Failed(_, problem) => return Err(problem),
+            Happening::Closed(_) => {
                 Line::new("closed").field("peer", self.remote).print();
                 self.phase = Phase::Over;
-                Ok(())
             }
-            UdpEvent::Unreachable { remote, error } => {
+            Happening::Unreachable { remote, error } => {
                 report::unreachable(remote.or(Some(self.remote)), &error).print();
-                Ok(())
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
-    fn advance(&mut self, endpoint: &mut UdpEndpoint) -> Result<Step, Problem> {
+    fn advance(&mut self, endpoint: &mut E) -> Result<Step, Problem> {
         Ok(match self.phase {
             Phase::Handshaking | Phase::Closing => Step::Wait(None),
             Phase::Open => self.send_line(endpoint),
             Phase::Lingering { since, heard } => {
                 let pending = endpoint
-                    .endpoint()
                     .connection(self.id)
                     .is_some_and(|connection| connection.renegotiate_pending());
                 let until = if pending {
@@ -179,16 +193,16 @@ impl Service for Client {
     }
 }
 
-impl Client {
-    fn handle_event(&mut self, endpoint: &mut UdpEndpoint, event: Event) -> Result<(), Problem> {
+impl<E: Endpoint> Client<E> {
+    fn handle_event(&mut self, endpoint: &mut E, event: Event) -> Result<(), Problem> {
         match event {
             Event::HandshakeComplete {
                 kind,
                 renegotiation,
             } => {
-                if let Some(connection) = endpoint.endpoint().connection(self.id) {
-                    let certificate = self.shows_certificate;
-                    report::handshake_complete(connection, kind, renegotiation, certificate)
+                if let Some(connection) = endpoint.connection(self.id) {
+                    let (peer, certificate) = (self.remote, self.shows_certificate);
+                    report::handshake_complete(connection, peer, kind, renegotiation, certificate)
                         .print();
                     if let (Some(file), Some(session)) = (&self.session_out, connection.session()) {
                         session_file::write(file, &session)?;
@@ -213,9 +227,9 @@ impl Client {
         Ok(())
     }
 
-    fn take_data(&mut self, endpoint: &mut UdpEndpoint) -> Result<(), Problem> {
-        while let Some(received) = endpoint.recv(self.id) {
-            output::write(&received.data)?;
+    fn take_data(&mut self, endpoint: &mut E) -> Result<(), Problem> {
+        while let Some(data) = endpoint.recv(self.id) {
+            output::write(&data)?;
             if let Phase::Lingering { heard, .. } = &mut self.phase {
                 *heard = Instant::now();
             }
@@ -223,8 +237,8 @@ impl Client {
         Ok(())
     }
 
-    /// Sends the next line as one datagram.
-    fn send_line(&mut self, endpoint: &mut UdpEndpoint) -> Step {
+    /// Sends the next line; over UDP it is one datagram.
+    fn send_line(&mut self, endpoint: &mut E) -> Step {
         let next = match self.waiting.take() {
             Some(line) => Next::Line(line),
             None => self.input.next(),

@@ -1,28 +1,27 @@
 //! The mio loop that servers and clients share.
 
+use crate::endpoint::{Endpoint, FIRST_TOKEN, Happening};
 use crate::input::Command;
 use crate::problem::Problem;
 use crate::report::Line;
 use mio::{Events, Poll, Token, Waker};
-use sealgram::net::{UdpEndpoint, UdpEvent};
-use sealgram::{AssociationId, SendError};
 use std::io;
 use std::time::Instant;
 
 /// An endpoint with the poll that it is registered with.
 #[derive(Debug)]
-pub(crate) struct EventLoop {
+pub(crate) struct EventLoop<E> {
     poll: Poll,
-    endpoint: UdpEndpoint,
+    endpoint: E,
 }
 
 /// What runs on an endpoint.
-pub(crate) trait Service {
-    /// Takes what befell the endpoint.
-    fn handle(&mut self, endpoint: &mut UdpEndpoint, event: UdpEvent) -> Result<(), Problem>;
+pub(crate) trait Service<E: Endpoint> {
+    /// Takes what happened at the endpoint.
+    fn handle(&mut self, endpoint: &mut E, event: Happening<E::Id>) -> Result<(), Problem>;
 
     /// Does what the service wants by itself, and says what it waits for. Called when no event is left.
-    fn advance(&mut self, endpoint: &mut UdpEndpoint) -> Result<Step, Problem>;
+    fn advance(&mut self, endpoint: &mut E) -> Result<Step, Problem>;
 }
 
 /// What a service wants next.
@@ -36,19 +35,17 @@ pub(crate) enum Step {
     Done,
 }
 
-const ENDPOINT: Token = Token(0);
-const WAKER: Token = Token(1);
+const WAKER: Token = Token(0);
+const _: () = assert!(WAKER.0 < FIRST_TOKEN);
 
-/// How many readiness events are taken at once: there is one socket and one waker.
-const EVENTS: usize = 4;
+/// How many readiness events are taken at once; the rest comes with the next wait.
+const EVENTS: usize = 64;
 
-impl EventLoop {
+impl<E: Endpoint> EventLoop<E> {
     /// Registers `endpoint` with a poll of its own.
-    pub(crate) fn new(mut endpoint: UdpEndpoint) -> Result<Self, Problem> {
+    pub(crate) fn new(mut endpoint: E) -> Result<Self, Problem> {
         let poll = Poll::new().map_err(broken)?;
-        endpoint
-            .register(poll.registry(), ENDPOINT)
-            .map_err(broken)?;
+        endpoint.register(poll.registry()).map_err(broken)?;
         Ok(Self { poll, endpoint })
     }
 
@@ -58,7 +55,7 @@ impl EventLoop {
     }
 
     /// The endpoint.
-    pub(crate) const fn endpoint(&mut self) -> &mut UdpEndpoint {
+    pub(crate) const fn endpoint(&mut self) -> &mut E {
         &mut self.endpoint
     }
 
@@ -66,7 +63,7 @@ impl EventLoop {
     ///
     /// A turn carries out the commands that came before it, and may bring events, whose handling gives new
     /// commands. So only a round in which nothing at all happened may wait.
-    pub(crate) fn run(&mut self, service: &mut impl Service) -> Result<(), Problem> {
+    pub(crate) fn run(&mut self, service: &mut impl Service<E>) -> Result<(), Problem> {
         let mut ready = Events::with_capacity(EVENTS);
         loop {
             self.endpoint.turn().map_err(broken)?;
@@ -90,32 +87,20 @@ impl EventLoop {
             .flatten()
             .min();
         match self.poll.poll(ready, timeout) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(broken(error)),
-            _ => Ok(()),
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(broken(error)),
         }
-    }
-}
-
-/// Sends `data`. If the queue is full, the socket is first given what waits.
-pub(crate) fn send(
-    endpoint: &mut UdpEndpoint,
-    id: AssociationId,
-    data: &[u8],
-) -> Result<(), SendError> {
-    match endpoint.send(id, data) {
-        // An unusable socket shows in the loop's next turn.
-        Err(SendError::Backlog) if endpoint.turn().is_ok() => endpoint.send(id, data),
-        result => result,
+        for event in ready.iter().filter(|event| event.token() != WAKER) {
+            self.endpoint.ready(event.token());
+        }
+        Ok(())
     }
 }
 
 /// Carries out a command for one association; a refused one is told, and changes nothing.
-pub(crate) fn command(endpoint: &mut UdpEndpoint, id: AssociationId, command: Command) {
-    let outcome = match command {
-        Command::Renegotiate => endpoint.renegotiate(id),
-        Command::RenegotiateAbbreviated => endpoint.renegotiate_abbreviated(id),
-    };
-    if let Err(error) = outcome {
+pub(crate) fn command<E: Endpoint>(endpoint: &mut E, id: E::Id, command: Command) {
+    if let Err(error) = endpoint.command(id, command) {
         Line::new("refused").field("reason", error).print();
     }
 }

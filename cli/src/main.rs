@@ -1,4 +1,4 @@
-//! The `sealgram` program: a DTLS server, a client, and a demonstration of both.
+//! The `sealgram` program: a server and a client for DTLS and TLS, and a demonstration.
 //!
 //! Data goes to standard output, events go to standard error, one `key=value` line each. The exit code is 0 if
 //! all went well, 1 after a failure of the protocol or the network, and 2 if the command line is at fault.
@@ -9,6 +9,7 @@ mod arguments;
 mod certificate;
 mod client;
 mod demo;
+mod endpoint;
 mod event_loop;
 mod input;
 mod output;

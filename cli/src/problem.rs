@@ -41,6 +41,14 @@ impl Problem {
         }
     }
 
+    /// The same, with the peer that it is about.
+    pub(crate) fn at(self, peer: SocketAddr) -> Self {
+        Self {
+            peer: Some(peer),
+            ..self
+        }
+    }
+
     /// The event line that reports it.
     pub(crate) fn line(&self) -> Line {
         let line = Line::new("error").field("reason", &self.reason);

@@ -1,6 +1,6 @@
 //! Event lines: what the program says on standard error.
 
-use sealgram::{DtlsConnection, HandshakeKind, RenegotiationRefusal};
+use sealgram::{Connection, HandshakeKind, Records, RenegotiationRefusal};
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -44,8 +44,9 @@ impl Line {
 }
 
 /// What was agreed in a handshake.
-pub(crate) fn handshake_complete(
-    connection: &DtlsConnection,
+pub(crate) fn handshake_complete<R: Records>(
+    connection: &Connection<R>,
+    peer: SocketAddr,
     kind: HandshakeKind,
     renegotiation: bool,
     client_certificate: bool,
@@ -64,7 +65,7 @@ pub(crate) fn handshake_complete(
         .field("kind", kind.name())
         .field("renegotiation", renegotiation)
         .field("epoch", connection.epoch())
-        .field("peer", connection.path().remote())
+        .field("peer", peer)
         .field(
             "client_cert",
             if client_certificate {

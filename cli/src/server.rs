@@ -1,6 +1,7 @@
 //! `sealgram server`.
 
 use crate::arguments::ServerArguments;
+use crate::endpoint::{Endpoint, Happening, TcpEndpoint};
 use crate::event_loop::{self, EventLoop, Service, Step};
 use crate::input::{Input, Next};
 use crate::output;
@@ -8,42 +9,54 @@ use crate::problem::Problem;
 use crate::report::{self, Line};
 use crate::settings;
 use sealgram::endpoint::EndpointPolicy;
-use sealgram::net::{UdpEndpoint, UdpEvent};
-use sealgram::{AssociationId, EndpointEvent, Event, SendError};
+use sealgram::net::UdpEndpoint;
+use sealgram::{Event, SendError};
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Serves until the process is ended.
 pub(crate) fn run(arguments: &ServerArguments) -> Result<(), Problem> {
     let config = Arc::new(settings::server(arguments)?);
-    let endpoint = UdpEndpoint::bind(arguments.listen, EndpointPolicy::default(), Some(config))
-        .map_err(|error| {
-            Problem::failure(format!(
-                "{} cannot be listened on: {error}",
-                arguments.listen
-            ))
-        })?;
-    let address = endpoint
-        .local_addr()
-        .map_err(|error| Problem::failure(format!("the socket has no address: {error}")))?;
+    let local = arguments.listen;
+    let refused = |error| Problem::failure(format!("{local} cannot be listened on: {error}"));
+    if arguments.common.tls {
+        let endpoint = TcpEndpoint::bind(local, config).map_err(refused)?;
+        let address = endpoint.local_addr();
+        serve(arguments, endpoint, address)
+    } else {
+        let endpoint =
+            UdpEndpoint::bind(local, EndpointPolicy::default(), Some(config)).map_err(refused)?;
+        let address = endpoint.local_addr();
+        serve(arguments, endpoint, address)
+    }
+}
+
+fn serve<E: Endpoint>(
+    arguments: &ServerArguments,
+    endpoint: E,
+    address: io::Result<SocketAddr>,
+) -> Result<(), Problem> {
+    let address =
+        address.map_err(|error| Problem::failure(format!("the socket has no address: {error}")))?;
     let mut event_loop = EventLoop::new(endpoint)?;
     Line::new("listening").field("addr", address).print();
     let work = match arguments.stdio {
         true => Work::Stdio(Some(Input::stdin(event_loop.waker()?)?)),
         false => Work::Echo,
     };
-    event_loop.run(&mut Server {
+    event_loop.run(&mut Server::<E> {
         work,
         peers: BTreeMap::new(),
     })
 }
 
 /// A server at work.
-struct Server {
+struct Server<E: Endpoint> {
     work: Work,
-    /// The established associations.
-    peers: BTreeMap<AssociationId, SocketAddr>,
+    /// The established connections.
+    peers: BTreeMap<E::Id, SocketAddr>,
 }
 
 /// What is done with data.
@@ -54,24 +67,34 @@ enum Work {
     Stdio(Option<Input>),
 }
 
-impl Service for Server {
-    fn handle(&mut self, endpoint: &mut UdpEndpoint, event: UdpEvent) -> Result<(), Problem> {
+impl<E: Endpoint> Service<E> for Server<E> {
+    fn handle(&mut self, endpoint: &mut E, event: Happening<E::Id>) -> Result<(), Problem> {
         match event {
-            UdpEvent::Association(id, event) => self.handle_association(endpoint, id, event),
-            UdpEvent::Unreachable { remote, error } => {
-                report::unreachable(remote, &error).print();
-                Ok(())
+            Happening::Connection(id, event) => self.handle_event(endpoint, id, event)?,
+            Happening::Failed(id, problem) => {
+                // One peer's failure is no reason to stop.
+                problem.line().print();
+                self.peers.remove(&id);
             }
-            _ => Ok(()),
+            Happening::Closed(id) => {
+                if let Some(peer) = self.peers.remove(&id) {
+                    Line::new("closed").field("peer", peer).print();
+                }
+            }
+            Happening::Unreachable { remote, error } => {
+                report::unreachable(remote, &error).print();
+            }
         }
+        Ok(())
     }
 
-    /// Lines wait in the pipe while nobody is there to get them.
-    fn advance(&mut self, endpoint: &mut UdpEndpoint) -> Result<Step, Problem> {
+    /// Lines wait in the pipe while nobody is there to get them, or somebody cannot take more.
+    fn advance(&mut self, endpoint: &mut E) -> Result<Step, Problem> {
         let Work::Stdio(input) = &mut self.work else {
             return Ok(Step::Wait(None));
         };
-        let Some(lines) = input.as_mut().filter(|_| !self.peers.is_empty()) else {
+        let takers = !self.peers.is_empty() && self.peers.keys().all(|&id| endpoint.has_room(id));
+        let Some(lines) = input.as_mut().filter(|_| takers) else {
             return Ok(Step::Wait(None));
         };
         match lines.next() {
@@ -92,46 +115,18 @@ impl Service for Server {
     }
 }
 
-impl Server {
-    fn handle_association(
-        &mut self,
-        endpoint: &mut UdpEndpoint,
-        id: AssociationId,
-        event: EndpointEvent,
-    ) -> Result<(), Problem> {
-        match event {
-            EndpointEvent::Association(event) => self.handle_event(endpoint, id, event)?,
-            EndpointEvent::Failed(failure) => {
-                // One peer's failure is no reason to stop.
-                Problem::from(&failure).line().print();
-                self.peers.remove(&id);
-            }
-            EndpointEvent::Closed => {
-                if let Some(peer) = self.peers.remove(&id) {
-                    Line::new("closed").field("peer", peer).print();
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn handle_event(
-        &mut self,
-        endpoint: &mut UdpEndpoint,
-        id: AssociationId,
-        event: Event,
-    ) -> Result<(), Problem> {
+impl<E: Endpoint> Server<E> {
+    fn handle_event(&mut self, endpoint: &mut E, id: E::Id, event: Event) -> Result<(), Problem> {
         match event {
             Event::HandshakeComplete {
                 kind,
                 renegotiation,
             } => {
-                if let Some(connection) = endpoint.endpoint().connection(id) {
-                    let client_certificate = connection.peer_identity().is_some();
-                    report::handshake_complete(connection, kind, renegotiation, client_certificate)
+                if let Some((connection, peer)) = endpoint.connection(id).zip(endpoint.peer(id)) {
+                    let certificate = connection.peer_identity().is_some();
+                    report::handshake_complete(connection, peer, kind, renegotiation, certificate)
                         .print();
-                    self.peers.insert(id, connection.path().remote());
+                    self.peers.insert(id, peer);
                 }
             }
             Event::RenegotiationRefused { reason } => {
@@ -152,21 +147,33 @@ impl Server {
         Ok(())
     }
 
-    fn take_data(&self, endpoint: &mut UdpEndpoint, id: AssociationId) -> Result<(), Problem> {
-        while let Some(received) = endpoint.recv(id) {
-            match self.work {
-                Work::Echo => send(endpoint, id, received.path.remote(), &received.data),
-                Work::Stdio(_) => output::write(&received.data)?,
+    fn take_data(&self, endpoint: &mut E, id: E::Id) -> Result<(), Problem> {
+        let Some(&peer) = self.peers.get(&id) else {
+            return Ok(());
+        };
+        match self.work {
+            // What cannot be sent back yet is better left with its sender.
+            Work::Echo => {
+                while endpoint.has_room(id)
+                    && let Some(data) = endpoint.recv(id)
+                {
+                    send(endpoint, id, peer, &data);
+                }
+            }
+            Work::Stdio(_) => {
+                while let Some(data) = endpoint.recv(id) {
+                    output::write(&data)?;
+                }
             }
         }
         Ok(())
     }
 }
 
-/// Sends data if it can be sent; over UDP, what cannot is lost, and that is told.
-fn send(endpoint: &mut UdpEndpoint, id: AssociationId, peer: SocketAddr, data: &[u8]) {
-    match event_loop::send(endpoint, id, data) {
-        // An association that is over tells so by an event of its own.
+/// Sends data if it can be sent; what cannot is lost, and that is told.
+fn send<E: Endpoint>(endpoint: &mut E, id: E::Id, peer: SocketAddr, data: &[u8]) {
+    match endpoint.send(id, data) {
+        // A connection that is over tells so by an event of its own.
         Ok(()) | Err(SendError::Closed) => {}
         Err(error) => Line::new("lost")
             .field("reason", error)

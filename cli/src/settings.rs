@@ -6,7 +6,9 @@ use crate::arguments::{
 use crate::certificate::SelfSigned;
 use crate::problem::Problem;
 use crate::report::Line;
-use sealgram::config::{ClientAuthentication, ClientRenegotiation, DatagramPolicy, RekeyPolicy};
+use sealgram::config::{
+    ClientAuthentication, ClientRenegotiation, DatagramPolicy, RekeyPolicy, StreamPolicy,
+};
 use sealgram::{
     CertifiedKey, ClientConfig, ConfigError, Credential, KeyLogFile, Roots, ServerConfig,
     WebPkiClientVerifier,
@@ -19,7 +21,10 @@ use std::time::Duration;
 macro_rules! with_common {
     ($builder:expr, $common:expr, $rekey:expr) => {{
         let common: &CommonArguments = $common;
-        let mut builder = $builder.datagram(datagram_policy(common)?).rekey($rekey);
+        let mut builder = $builder
+            .datagram(datagram_policy(common)?)
+            .stream(stream_policy(common))
+            .rekey($rekey);
         if !common.suites.is_empty() {
             builder = builder.cipher_suites(&common.suites)?;
         }
@@ -36,6 +41,7 @@ macro_rules! with_common {
         builder
     }};
 }
+
 /// A server's configuration.
 pub(crate) fn server(arguments: &ServerArguments) -> Result<ServerConfig, Problem> {
     let credential = server_credential(arguments)?;
@@ -87,10 +93,22 @@ fn datagram_policy(common: &CommonArguments) -> Result<DatagramPolicy, ConfigErr
     if let Some(bytes) = common.mtu {
         policy = policy.mtu(bytes)?;
     }
-    if let Some(seconds) = common.timeout {
-        policy = policy.handshake_deadline(Some(Duration::from_secs(seconds)));
+    if let Some(deadline) = handshake_deadline(common) {
+        policy = policy.handshake_deadline(Some(deadline));
     }
     Ok(policy)
+}
+
+fn stream_policy(common: &CommonArguments) -> StreamPolicy {
+    let policy = StreamPolicy::default();
+    match handshake_deadline(common) {
+        Some(deadline) => policy.handshake_deadline(Some(deadline)),
+        None => policy,
+    }
+}
+
+fn handshake_deadline(common: &CommonArguments) -> Option<Duration> {
+    common.timeout.map(Duration::from_secs)
 }
 
 fn server_credential(arguments: &ServerArguments) -> Result<Credential, Problem> {

@@ -1,13 +1,14 @@
 //! The client of the demonstration.
 
 use super::payload;
+use crate::endpoint::Happening;
 use crate::event_loop::{Service, Step};
 use crate::problem::Problem;
 use indicatif::ProgressBar;
-use sealgram::net::{UdpEndpoint, UdpEvent};
+use sealgram::net::UdpEndpoint;
 use sealgram::{
-    AssociationId, CipherSuite, DtlsConnection, EndpointEvent, Epoch, Event, Fingerprint,
-    NamedGroup, ProtocolVersion,
+    AssociationId, CipherSuite, DtlsConnection, Epoch, Event, Fingerprint, NamedGroup,
+    ProtocolVersion,
 };
 use std::time::{Duration, Instant};
 
@@ -97,23 +98,24 @@ impl Client {
     }
 }
 
-impl Service for Client {
-    fn handle(&mut self, endpoint: &mut UdpEndpoint, event: UdpEvent) -> Result<(), Problem> {
-        let UdpEvent::Association(_, event) = event else {
-            return Ok(());
-        };
+impl Service<UdpEndpoint> for Client {
+    fn handle(
+        &mut self,
+        endpoint: &mut UdpEndpoint,
+        event: Happening<AssociationId>,
+    ) -> Result<(), Problem> {
         match event {
-            EndpointEvent::Association(Event::HandshakeComplete { .. }) => {
+            Happening::Connection(_, Event::HandshakeComplete { .. }) => {
                 if let Some(connection) = endpoint.endpoint().connection(self.id) {
                     self.begin(connection);
                 }
             }
-            EndpointEvent::Association(Event::Readable) => self.compare(endpoint),
-            EndpointEvent::Association(Event::PeerClosed) if self.phase != Phase::Closing => {
+            Happening::Connection(_, Event::Readable) => self.compare(endpoint),
+            Happening::Connection(_, Event::PeerClosed) if self.phase != Phase::Closing => {
                 return Err(Problem::failure("the server closed before the client did"));
             }
-            EndpointEvent::Failed(failure) => return Err(Problem::from(&failure)),
-            EndpointEvent::Closed => self.phase = Phase::Over,
+            Happening::Failed(_, problem) => return Err(problem),
+            Happening::Closed(_) => self.phase = Phase::Over,
             _ => {}
         }
         Ok(())

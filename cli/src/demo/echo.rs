@@ -1,11 +1,12 @@
 //! The server of the demonstration: sends back what it gets, and checks it as well.
 
 use super::payload;
-use crate::event_loop::{self, EventLoop, Service, Step};
+use crate::endpoint::{Endpoint, Happening};
+use crate::event_loop::{EventLoop, Service, Step};
 use crate::problem::Problem;
 use sealgram::endpoint::EndpointPolicy;
-use sealgram::net::{UdpEndpoint, UdpEvent};
-use sealgram::{AssociationId, EndpointEvent, Event, ServerConfig};
+use sealgram::net::UdpEndpoint;
+use sealgram::{AssociationId, Event, ServerConfig};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -86,19 +87,20 @@ struct Echo {
     over: bool,
 }
 
-impl Service for Echo {
-    fn handle(&mut self, endpoint: &mut UdpEndpoint, event: UdpEvent) -> Result<(), Problem> {
-        let UdpEvent::Association(id, event) = event else {
-            return Ok(());
-        };
+impl Service<UdpEndpoint> for Echo {
+    fn handle(
+        &mut self,
+        endpoint: &mut UdpEndpoint,
+        event: Happening<AssociationId>,
+    ) -> Result<(), Problem> {
         match event {
-            EndpointEvent::Association(Event::Readable) => self.answer(endpoint, id)?,
-            EndpointEvent::Association(Event::PeerClosed) => {
+            Happening::Connection(id, Event::Readable) => self.answer(endpoint, id)?,
+            Happening::Connection(id, Event::PeerClosed) => {
                 self.answer(endpoint, id)?;
                 endpoint.close(id);
             }
-            EndpointEvent::Failed(failure) => return Err(Problem::from(&failure)),
-            EndpointEvent::Closed => self.over = true,
+            Happening::Failed(_, problem) => return Err(problem),
+            Happening::Closed(_) => self.over = true,
             _ => {}
         }
         Ok(())
@@ -124,7 +126,7 @@ impl Echo {
             if payload::number_if_genuine(&received.data).is_none() {
                 self.report.mismatches += 1;
             }
-            event_loop::send(endpoint, id, &received.data).map_err(|error| {
+            Endpoint::send(endpoint, id, &received.data).map_err(|error| {
                 Problem::failure(format!(
                     "the server could not send a datagram back: {error}"
                 ))

@@ -1,0 +1,432 @@
+//! Peers on one TCP stream each.
+
+use super::{Endpoint, FIRST_TOKEN, Happening};
+use crate::input::Command;
+use crate::problem::Problem;
+use crate::report::Line;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use sealgram::net::TlsStream;
+use sealgram::pki_types::ServerName;
+use sealgram::{
+    ClientConfig, Event, Failure, RenegotiateError, SendError, ServerConfig, Stream, TlsConnection,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Many TLS connections, accepted or made.
+#[derive(Debug)]
+pub(crate) struct TcpEndpoint {
+    listener: Option<Listener>,
+    registry: Option<Registry>,
+    peers: BTreeMap<StreamId, Peer>,
+    /// What the next connection is named.
+    next: StreamId,
+    events: VecDeque<Happening<StreamId>>,
+    /// Where data are read to.
+    buffer: Vec<u8>,
+}
+
+/// Names a connection; never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct StreamId(usize);
+
+#[derive(Debug)]
+struct Listener {
+    socket: TcpListener,
+    config: Arc<ServerConfig>,
+    /// Somebody may be waiting to be accepted.
+    ready: bool,
+}
+
+/// A connection with what waits for it.
+#[derive(Debug)]
+struct Peer {
+    stream: TlsStream,
+    remote: SocketAddr,
+    /// What was sent and found no room in the connection's queue.
+    unsent: Vec<u8>,
+    /// A turn would do something.
+    due: bool,
+    /// Its end was told, or is about to be.
+    over: bool,
+    /// A goodbye was asked for; until when its answer is waited for.
+    goodbye: Option<Instant>,
+}
+
+const LISTENER: Token = Token(FIRST_TOKEN);
+
+/// The token of the first connection.
+const FIRST_STREAM: usize = FIRST_TOKEN + 1;
+
+/// How many connections are held at once. More wait until the system accepts them.
+const MAX_PEERS: usize = 1024;
+
+/// How much is read at once.
+const BUFFER: usize = 1 << 16;
+
+/// How long a peer that shows no sign of life is waited for behind the goodbye. To leave earlier could destroy what
+/// is still on its way to it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl TcpEndpoint {
+    /// An endpoint that only connects.
+    pub(crate) fn new() -> Self {
+        Self {
+            listener: None,
+            registry: None,
+            peers: BTreeMap::new(),
+            next: StreamId(FIRST_STREAM),
+            events: VecDeque::new(),
+            buffer: vec![0; BUFFER],
+        }
+    }
+
+    /// An endpoint that accepts.
+    pub(crate) fn bind(local: SocketAddr, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let listener = Listener {
+            socket: TcpListener::bind(local)?,
+            config,
+            ready: true,
+        };
+        Ok(Self {
+            listener: Some(listener),
+            ..Self::new()
+        })
+    }
+
+    /// Where it accepts.
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        match &self.listener {
+            Some(listener) => listener.socket.local_addr(),
+            None => Err(ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Starts a connection with the server at `remote`, which must prove to be `server`.
+    pub(crate) fn connect(
+        &mut self,
+        config: Arc<ClientConfig>,
+        server: ServerName<'static>,
+        remote: SocketAddr,
+    ) -> io::Result<StreamId> {
+        self.add(TlsStream::connect(config, server, remote)?, remote)
+    }
+
+    fn add(&mut self, mut stream: TlsStream, remote: SocketAddr) -> io::Result<StreamId> {
+        let id = self.next;
+        if let Some(registry) = &self.registry {
+            registry.register(&mut stream, Token(id.0), BOTH)?;
+        }
+        self.next = StreamId(id.0 + 1);
+        let peer = Peer {
+            stream,
+            remote,
+            unsent: Vec::new(),
+            due: true,
+            over: false,
+            goodbye: None,
+        };
+        self.peers.insert(id, peer);
+        Ok(id)
+    }
+
+    fn accept(&mut self) {
+        while self.peers.len() < MAX_PEERS
+            && let Some(listener) = self.listener.as_mut().filter(|listener| listener.ready)
+        {
+            let config = listener.config.clone();
+            let added = match listener.socket.accept() {
+                Ok((socket, remote)) => self.add_accepted(socket, remote, config),
+                Err(error) => Err(error),
+            };
+            match added {
+                Ok(()) => {}
+                Err(error) if is_about_one_peer(&error) => {}
+                Err(error) => {
+                    self.accept_later();
+                    if error.kind() != ErrorKind::WouldBlock {
+                        let reason = format!("a connection cannot be accepted: {error}");
+                        Line::new("error").field("reason", reason).print();
+                    }
+                }
+            }
+        }
+    }
+
+    fn add_accepted(
+        &mut self,
+        socket: TcpStream,
+        remote: SocketAddr,
+        config: Arc<ServerConfig>,
+    ) -> io::Result<()> {
+        // An echo of short lines is many small records.
+        socket.set_nodelay(true)?;
+        self.add(TlsStream::server(socket, config)?, remote)?;
+        Ok(())
+    }
+
+    /// Stops accepting until somebody comes or goes.
+    fn accept_later(&mut self) {
+        if let Some(listener) = &mut self.listener {
+            listener.ready = false;
+        }
+    }
+
+    /// Forgets a connection whose end was told.
+    fn remove(&mut self, id: StreamId) {
+        self.peers.remove(&id);
+        if let Some(listener) = &mut self.listener {
+            listener.ready = true;
+        }
+    }
+}
+
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+/// Whether accepting failed because of who wanted to be accepted.
+fn is_about_one_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::Interrupted
+            | ErrorKind::InvalidInput
+    )
+}
+
+impl Peer {
+    /// Whether a turn would do something.
+    fn is_due(&self, now: Instant) -> bool {
+        !self.over && (self.due || self.timeout(now) == Some(Duration::ZERO))
+    }
+
+    fn timeout(&self, now: Instant) -> Option<Duration> {
+        let patience = self
+            .goodbye
+            .map(|until| until.saturating_duration_since(now));
+        [patience, self.stream.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Does everything that can be done now, and tells what happened.
+    fn turn(&mut self, now: Instant, mut tell: impl FnMut(Kind)) {
+        if let Some(until) = &mut self.goodbye
+            && self.due
+        {
+            *until = now + PATIENCE;
+        }
+        self.due = false;
+        let outcome = self.advance();
+        while let Some(event) = self.stream.poll_event() {
+            match event {
+                Event::Truncated => {
+                    self.over = true;
+                    let reason = "the stream has ended without the peer's goodbye (close_notify): \
+                                  what came may have been cut short";
+                    tell(Kind::Failed(Problem::failure(reason).at(self.remote)));
+                }
+                event => tell(Kind::Event(event)),
+            }
+        }
+        match outcome {
+            Err(error) if !self.over => {
+                self.over = true;
+                tell(Kind::Failed(self.problem(&error)));
+            }
+            Ok(true) => tell(Kind::Event(Event::Readable)),
+            _ => {}
+        }
+        let waited = self.goodbye.is_some_and(|until| until <= now);
+        let gone = self.goodbye.is_some() && self.stream.is_ended();
+        if !self.over && (waited || gone) {
+            self.over = true;
+            tell(Kind::Closed);
+        }
+    }
+
+    /// Moves data and the goodbye along. Whether there is room again for what waits elsewhere.
+    fn advance(&mut self) -> io::Result<bool> {
+        self.stream.turn()?;
+        let waited = !self.unsent.is_empty();
+        self.seal()?;
+        if self.goodbye.is_some() && self.unsent.is_empty() {
+            self.stream.close();
+        }
+        self.stream.turn()?;
+        Ok(waited && self.unsent.is_empty())
+    }
+
+    /// Moves what waits into the connection's queue.
+    fn seal(&mut self) -> io::Result<()> {
+        let mut sealed = 0;
+        while sealed < self.unsent.len() {
+            match self.stream.write(&self.unsent[sealed..]) {
+                Ok(length) => sealed += length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // The peer takes nothing more, which is an event of its own.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => sealed = self.unsent.len(),
+                Err(error) => return Err(error),
+            }
+        }
+        self.unsent.drain(..sealed);
+        Ok(())
+    }
+
+    fn problem(&self, error: &io::Error) -> Problem {
+        let failure: Option<&Failure> = error.get_ref().and_then(|inner| inner.downcast_ref());
+        let problem = match failure {
+            Some(failure) => Problem::from(failure),
+            None if self.stream.connection().is_handshaking() => Problem::failure(format!(
+                "the peer cannot be reached: {error}; check its address, and that it listens there"
+            )),
+            None => Problem::failure(format!("the connection is lost: {error}")),
+        };
+        problem.at(self.remote)
+    }
+}
+
+/// What a connection tells.
+enum Kind {
+    Event(Event),
+    Failed(Problem),
+    Closed,
+}
+
+impl Endpoint for TcpEndpoint {
+    type Id = StreamId;
+    type Records = Stream;
+
+    fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        if let Some(listener) = &mut self.listener {
+            registry.register(&mut listener.socket, LISTENER, Interest::READABLE)?;
+        }
+        for (id, peer) in &mut self.peers {
+            registry.register(&mut peer.stream, Token(id.0), BOTH)?;
+        }
+        self.registry = Some(registry.try_clone()?);
+        Ok(())
+    }
+
+    fn ready(&mut self, token: Token) {
+        if let Some(peer) = self.peers.get_mut(&StreamId(token.0)) {
+            peer.due = true;
+        } else if let Some(listener) = self.listener.as_mut().filter(|_| token == LISTENER) {
+            listener.ready = true;
+        }
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.accept();
+        let now = Instant::now();
+        for (&id, peer) in &mut self.peers {
+            if peer.is_due(now) {
+                let events = &mut self.events;
+                peer.turn(now, |kind| {
+                    events.push_back(match kind {
+                        Kind::Event(event) => Happening::Connection(id, event),
+                        Kind::Failed(problem) => Happening::Failed(id, problem),
+                        Kind::Closed => Happening::Closed(id),
+                    });
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_event(&mut self) -> Option<Happening<StreamId>> {
+        let event = self.events.pop_front()?;
+        if let Happening::Failed(id, _) | Happening::Closed(id) = event {
+            self.remove(id);
+        }
+        Some(event)
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let acceptable = self.peers.len() < MAX_PEERS
+            && self
+                .listener
+                .as_ref()
+                .is_some_and(|listener| listener.ready);
+        if acceptable || !self.events.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        self.peers
+            .values()
+            .filter(|peer| !peer.over)
+            .filter_map(|peer| match peer.due {
+                true => Some(Duration::ZERO),
+                false => peer.timeout(now),
+            })
+            .min()
+    }
+
+    fn connection(&self, id: StreamId) -> Option<&TlsConnection> {
+        Some(self.peers.get(&id)?.stream.connection())
+    }
+
+    fn peer(&self, id: StreamId) -> Option<SocketAddr> {
+        Some(self.peers.get(&id)?.remote)
+    }
+
+    fn has_room(&self, id: StreamId) -> bool {
+        self.peers
+            .get(&id)
+            .is_none_or(|peer| peer.unsent.is_empty())
+    }
+
+    fn send(&mut self, id: StreamId, data: &[u8]) -> Result<(), SendError> {
+        let peer = self.peers.get_mut(&id).ok_or(SendError::Closed)?;
+        let connection = peer.stream.connection();
+        if connection.is_handshaking() {
+            return Err(SendError::NotConnected);
+        }
+        if peer.goodbye.is_some() || connection.is_write_closed() {
+            return Err(SendError::Closed);
+        }
+        if !peer.unsent.is_empty() {
+            return Err(SendError::Backlog);
+        }
+        peer.unsent.extend_from_slice(data);
+        peer.due = true;
+        // What this meets with shows in the next turn as well.
+        let _told_later = peer.seal();
+        Ok(())
+    }
+
+    fn recv(&mut self, id: StreamId) -> Option<Vec<u8>> {
+        let peer = self.peers.get_mut(&id)?;
+        match peer.stream.read(&mut self.buffer) {
+            Ok(0) => None,
+            Ok(length) => Some(self.buffer[..length].to_vec()),
+            Err(error) => {
+                peer.due |= error.kind() != ErrorKind::WouldBlock;
+                None
+            }
+        }
+    }
+
+    fn command(&mut self, id: StreamId, command: Command) -> Result<(), RenegotiateError> {
+        let peer = self.peers.get_mut(&id).ok_or(RenegotiateError::Closed)?;
+        peer.due = true;
+        match command {
+            Command::Renegotiate => peer.stream.renegotiate(),
+            Command::RenegotiateAbbreviated => peer.stream.renegotiate_abbreviated(),
+        }
+    }
+
+    fn close(&mut self, id: StreamId) {
+        if let Some(peer) = self.peers.get_mut(&id)
+            && peer.goodbye.is_none()
+        {
+            peer.goodbye = Some(Instant::now() + PATIENCE);
+            peer.due = true;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Peers on one UDP socket.
+
+use super::{Endpoint, FIRST_TOKEN, Happening};
+use crate::input::Command;
+use crate::problem::Problem;
+use mio::{Registry, Token};
+use sealgram::net::{UdpEndpoint, UdpEvent};
+use sealgram::{
+    AssociationId, Datagram, DtlsConnection, EndpointEvent, RenegotiateError, SendError,
+};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+impl Endpoint for UdpEndpoint {
+    type Id = AssociationId;
+    type Records = Datagram;
+
+    fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        Self::register(self, registry, Token(FIRST_TOKEN))
+    }
+
+    /// There is one socket, and every turn looks at it.
+    fn ready(&mut self, _: Token) {}
+
+    fn turn(&mut self) -> io::Result<()> {
+        Self::turn(self)
+    }
+
+    fn poll_event(&mut self) -> Option<Happening<AssociationId>> {
+        loop {
+            return Some(match Self::poll_event(self)? {
+                UdpEvent::Association(id, EndpointEvent::Association(event)) => {
+                    Happening::Connection(id, event)
+                }
+                UdpEvent::Association(id, EndpointEvent::Failed(failure)) => {
+                    Happening::Failed(id, Problem::from(&failure))
+                }
+                UdpEvent::Association(id, EndpointEvent::Closed) => Happening::Closed(id),
+                UdpEvent::Unreachable { remote, error } => Happening::Unreachable { remote, error },
+                _ => continue,
+            });
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        Self::poll_timeout(self)
+    }
+
+    fn connection(&self, id: AssociationId) -> Option<&DtlsConnection> {
+        self.endpoint().connection(id)
+    }
+
+    fn peer(&self, id: AssociationId) -> Option<SocketAddr> {
+        Some(self.endpoint().connection(id)?.path().remote())
+    }
+
+    /// What a full queue does not take is lost, as in a full network.
+    fn has_room(&self, _: AssociationId) -> bool {
+        true
+    }
+
+    /// Sends one datagram. If the queue is full, the socket is first given what waits.
+    fn send(&mut self, id: AssociationId, data: &[u8]) -> Result<(), SendError> {
+        match Self::send(self, id, data) {
+            // An unusable socket shows in the loop's next turn.
+            Err(SendError::Backlog) if Self::turn(self).is_ok() => Self::send(self, id, data),
+            result => result,
+        }
+    }
+
+    fn recv(&mut self, id: AssociationId) -> Option<Vec<u8>> {
+        Self::recv(self, id).map(|received| received.data.into())
+    }
+
+    fn command(&mut self, id: AssociationId, command: Command) -> Result<(), RenegotiateError> {
+        match command {
+            Command::Renegotiate => self.renegotiate(id),
+            Command::RenegotiateAbbreviated => self.renegotiate_abbreviated(id),
+        }
+    }
+
+    fn close(&mut self, id: AssociationId) {
+        Self::close(self, id);
+    }
+}

@@ -1,0 +1,234 @@
+//! The program with `--tls` from outside: the same commands over TCP.
+
+mod program;
+
+use program::{Directory, Program, value};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+/// A server with a self-signed certificate, that certificate's file, and the server's address.
+fn server(directory: &Directory, arguments: &[&str]) -> (Program, String, String) {
+    let certificate = directory.file("server.pem");
+    let mut all = vec![
+        "server",
+        "--tls",
+        "--listen",
+        "127.0.0.1:0",
+        "--self-signed",
+    ];
+    all.extend(["--cert-out", &certificate]);
+    all.extend(arguments);
+    let mut server = Program::start(&all);
+    let address = value(&server.event("listening"), "addr").to_owned();
+    (server, certificate, address)
+}
+
+fn client(address: &str, certificate: &str, arguments: &[&str]) -> Program {
+    let all = ["client", "--tls", address, "--ca", certificate];
+    Program::start(&[&all[..], arguments].concat())
+}
+
+#[test]
+fn lines_come_back_from_an_echo_server_and_both_ends_say_goodbye() {
+    let directory = Directory::new("tls-echo");
+    let (mut server, certificate, address) = server(&directory, &["--alpn", "b,c"]);
+    let mut client = client(&address, &certificate, &["--alpn", "a,b"]);
+    // Typed before the handshake can be complete.
+    client.write("early\n");
+    assert_eq!(client.line(), "early");
+    client.write("late\nand one without an end");
+    client.close_stdin();
+    assert_eq!(client.line(), "late");
+    assert_eq!(client.line(), "and one without an end");
+    for end in [&mut server, &mut client] {
+        let complete = end.event("handshake_complete");
+        assert_eq!(value(&complete, "version"), "TLSv1.2");
+        assert_eq!(
+            value(&complete, "suite"),
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+        );
+        assert_eq!(value(&complete, "group"), "x25519");
+        assert_eq!(value(&complete, "kind"), "full");
+        assert_eq!(value(&complete, "renegotiation"), "false");
+        assert_eq!(value(&complete, "epoch"), "1");
+        assert_eq!(value(&complete, "client_cert"), "none");
+        assert_eq!(value(&complete, "alpn"), "b");
+    }
+    client.event("closed");
+    assert_eq!(client.end().0, Some(0));
+    server.event("peer_closed");
+    server.event("closed");
+}
+
+#[test]
+fn a_stdio_server_talks_to_every_client() {
+    let directory = Directory::new("tls-stdio");
+    let (mut server, certificate, address) = server(&directory, &["--stdio"]);
+    // Lines wait until somebody is there to get them.
+    server.write("for the first\n");
+    let mut first = client(&address, &certificate, &[]);
+    assert_eq!(first.line(), "for the first");
+    let mut second = client(&address, &certificate, &[]);
+    second.event("handshake_complete");
+    second.write("from the second\n");
+    assert_eq!(server.line(), "from the second");
+    server.write("for both\n");
+    assert_eq!(first.line(), "for both");
+    assert_eq!(second.line(), "for both");
+    second.close_stdin();
+    assert_eq!(second.end().0, Some(0));
+    // The end of its input does not end a server.
+    server.close_stdin();
+    first.write("from the first\n");
+    assert_eq!(server.line(), "from the first");
+}
+
+/// More than all queues hold, written while the echo already comes back: whoever stopped reading would stop it all.
+#[test]
+fn megabytes_of_lines_come_back_in_order() {
+    const LINES: usize = 60_000;
+    let directory = Directory::new("tls-bulk");
+    let (_server, certificate, address) = server(&directory, &[]);
+    let mut client = client(&address, &certificate, &[]);
+    let line = |number: usize| format!("{number} {}", "x".repeat(number % 150));
+    let text: String = (0..LINES).map(|number| line(number) + "\n").collect();
+    client.write(&text);
+    client.close_stdin();
+    for number in 0..LINES {
+        assert_eq!(client.line(), line(number));
+    }
+    assert_eq!(client.end().0, Some(0));
+}
+
+#[test]
+fn many_clients_are_served_at_once() {
+    let directory = Directory::new("tls-many");
+    let (_server, certificate, address) = server(&directory, &[]);
+    let mut clients: Vec<_> = (0..12)
+        .map(|_| client(&address, &certificate, &[]))
+        .collect();
+    // Somebody who says nothing keeps nobody waiting.
+    let _silent = TcpStream::connect(&address).unwrap();
+    for round in 0..3 {
+        for (number, client) in clients.iter_mut().enumerate() {
+            client.write(&format!("{number} in round {round}\n"));
+        }
+        for (number, client) in clients.iter_mut().enumerate() {
+            assert_eq!(client.line(), format!("{number} in round {round}"));
+        }
+    }
+    for mut client in clients {
+        client.close_stdin();
+        assert_eq!(client.end().0, Some(0));
+    }
+}
+
+#[test]
+fn a_server_that_is_not_trusted_ends_the_client_with_a_reason() {
+    let directory = Directory::new("tls-untrusted");
+    let (mut server, _, address) = server(&directory, &[]);
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other = directory.write("other.pem", &other.cert.pem());
+    let (code, said) = client(&address, &other, &[]).end();
+    assert_eq!(code, Some(1), "{said}");
+    let error = said.lines().last().unwrap();
+    assert!(
+        error.starts_with("event=error reason=\"the peer's certificate was refused"),
+        "{error}"
+    );
+    assert!(error.contains("not trusted; add the right root"), "{error}");
+    assert!(error.ends_with(&format!("peer={address}")), "{error}");
+    assert!(server.event("error").contains("unknown_ca"));
+}
+
+#[test]
+fn a_required_client_certificate_is_checked() {
+    let directory = Directory::new("tls-client-cert");
+    let made = rcgen::generate_simple_self_signed(["a client".to_owned()]).unwrap();
+    let chain = directory.write("client.pem", &made.cert.pem());
+    let key = directory.write("client.key", &made.signing_key.serialize_pem());
+    let (mut server, certificate, address) = server(&directory, &["--client-ca", &chain]);
+
+    // Nobody can forge an alert into a stream without ending it, so the refusal is believed at once.
+    let (code, said) = client(&address, &certificate, &[]).end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("demands a client certificate"), "{said}");
+    assert!(server.event("error").contains("client sent no certificate"));
+
+    let mut known = client(&address, &certificate, &["--cert", &chain, "--key", &key]);
+    assert_eq!(
+        value(&known.event("handshake_complete"), "client_cert"),
+        "present"
+    );
+    assert_eq!(
+        value(&server.event("handshake_complete"), "client_cert"),
+        "present"
+    );
+    known.close_stdin();
+    assert_eq!(known.end().0, Some(0));
+}
+
+#[test]
+fn nobody_at_the_address_ends_the_client_at_once() {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let address = free.to_string();
+    let (code, said) = Program::start(&["client", "--tls", &address, "--insecure"]).end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("cannot be reached"), "{said}");
+    assert!(said.contains("check its address"), "{said}");
+    assert!(said.ends_with(&format!("peer={address}")), "{said}");
+}
+
+/// A peer that is silent, one that speaks no TLS, and one that hangs up: each ends by itself, and the server goes on.
+#[test]
+fn strangers_do_not_disturb_a_server() {
+    let directory = Directory::new("tls-strangers");
+    let (mut server, certificate, address) = server(&directory, &["--timeout", "1"]);
+    let mut silent = TcpStream::connect(&address).unwrap();
+    assert!(server.event("error").contains("no answer within 1 s"));
+    let mut rest = Vec::new();
+    silent.read_to_end(&mut rest).unwrap();
+
+    let mut lost = TcpStream::connect(&address).unwrap();
+    lost.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert!(server.event("error").contains("broke the protocol"));
+    let mut alert = Vec::new();
+    lost.read_to_end(&mut alert).unwrap();
+    assert_eq!(alert[..1], [21], "an alert tells it why");
+
+    drop(TcpStream::connect(&address).unwrap());
+    assert!(server.event("error").contains("ended the stream"));
+
+    let mut client = client(&address, &certificate, &[]);
+    client.write("still there\n");
+    assert_eq!(client.line(), "still there");
+}
+
+/// RFC 5246 §7.2.1: an end without close_notify is told from one with it.
+#[test]
+fn a_client_that_is_killed_is_no_client_that_has_left() {
+    let directory = Directory::new("tls-killed");
+    let (mut server, certificate, address) = server(&directory, &[]);
+    let mut client = client(&address, &certificate, &[]);
+    client.event("handshake_complete");
+    drop(client);
+    assert!(server.event("error").contains("close_notify"));
+}
+
+#[test]
+fn datagram_sizes_and_streams_exclude_each_other() {
+    let arguments = [
+        "client",
+        "--tls",
+        "127.0.0.1:1",
+        "--insecure",
+        "--mtu",
+        "600",
+    ];
+    let (code, said) = Program::start(&arguments).end();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--tls"), "{said}");
+}
