@@ -134,7 +134,7 @@ fn now() -> Instant {
 }
 
 fn pattern(length: usize, seed: usize) -> Vec<u8> {
-    (0..length).map(|i| ((i + seed) * 31 >> 4) as u8).collect()
+    (0..length).map(|i| (((i + seed) * 31) >> 4) as u8).collect()
 }
 
 fn kind<T>(result: io::Result<T>) -> Option<ErrorKind> {
