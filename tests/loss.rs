@@ -112,6 +112,16 @@ fn lose(pair: &mut Pair, first: Place, count: usize) -> Rc<Cell<usize>> {
     left
 }
 
+/// Whether one end has reached the epoch that the handshake leads to.
+fn has_committed(scenario: &Scenario, pair: &Pair, side: Side) -> bool {
+    let end = match side {
+        Side::Client => pair.client_connection(),
+        Side::Server => pair.server_connection(),
+    };
+    let epoch = 1 + u64::from(scenario.kind.is_renegotiation());
+    end.is_some_and(|end| end.epoch().number() == epoch)
+}
+
 fn receive(pair: &mut Pair, side: Side) -> Vec<Received> {
     let (endpoint, events) = match side {
         Side::Client => (&mut pair.client, &pair.client_events),
@@ -143,14 +153,12 @@ fn a_final_flight_that_is_lost_five_times_is_sent_again_each_time() {
         let mut pair = scenario.ready();
         let first = (*direction, sent_before(&flights, flights.len() - 1));
         let left = lose(&mut pair, first, 5 * last.len());
-        let committed = |pair: &Pair| {
-            let end = match sender {
-                Side::Client => pair.client_connection(),
-                Side::Server => pair.server_connection(),
-            };
-            end.is_some_and(|end| end.epoch().number() == epoch)
-        };
-        assert!(pair.run_until(Duration::from_secs(5), committed), "{name}");
+        assert!(
+            pair.run_until(Duration::from_secs(5), |pair| has_committed(
+                &scenario, pair, sender
+            )),
+            "{name}"
+        );
         for number in 0..3_u8 {
             kinds::send(&mut pair, sender, &[number]).unwrap();
         }
@@ -172,6 +180,49 @@ fn a_final_flight_that_is_lost_five_times_is_sent_again_each_time() {
         assert_eq!(found, [(epoch, 0), (epoch, 1), (epoch, 2)], "{name}");
         scenario.completes(&mut pair, Duration::ZERO, "last flight lost five times");
     }
+}
+
+/// E16: Finished and data behind it may come before what the keys for them are made from.
+#[test]
+fn data_that_waited_for_its_keys_beside_finished_is_delivered() {
+    let mut parted = 0;
+    for scenario in Scenario::all() {
+        let name = scenario.name();
+        let flights = flights(&scenario);
+        let (direction, last) = flights.last().unwrap();
+        let (sender, receiver) = match direction {
+            Direction::ToServer => (Side::Client, Side::Server),
+            Direction::ToClient => (Side::Server, Side::Client),
+        };
+        parted += u32::from(last.len() > 1);
+        let mut pair = scenario.ready();
+        lose(
+            &mut pair,
+            (*direction, sent_before(&flights, flights.len() - 1)),
+            1,
+        );
+        assert!(
+            pair.run_until(Duration::from_secs(5), |pair| has_committed(
+                &scenario, pair, sender
+            )),
+            "{name}"
+        );
+        for number in 0..3_u8 {
+            kinds::send(&mut pair, sender, &[number]).unwrap();
+        }
+        assert!(
+            pair.run_until(Duration::from_secs(5), |pair| scenario.is_done(pair)),
+            "{name}"
+        );
+        let received = receive(&mut pair, receiver);
+        let found: Vec<_> = received.iter().map(|it| it.data[0]).collect();
+        assert_eq!(found, [0, 1, 2], "{name}");
+        scenario.completes(&mut pair, Duration::ZERO, "part of the last flight lost");
+    }
+    assert!(
+        parted > 0,
+        "no flight has its Finished in a datagram of its own"
+    );
 }
 
 /// E15: a HelloRequest has a timer like any flight that waits for an answer.

@@ -6,6 +6,8 @@
     reason = "each test program uses a part of it"
 )]
 
+pub mod traffic;
+
 use crate::support::{Configs, Ends};
 use sealgram::config::{ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, RekeyPolicy};
 use sealgram::sim::{Direction, Fate, Pair, Seen};

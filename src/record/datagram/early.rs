@@ -50,10 +50,22 @@ impl EarlyRecords {
 
     /// Takes the first record of `epoch`, whose keys are here now.
     pub(super) fn take(&mut self, epoch: Epoch) -> Option<EarlyRecord> {
-        if self.records.front()?.header.number.epoch == epoch {
-            self.records.pop_front()
-        } else {
-            None
+        if self.records.front()?.header.number.epoch != epoch {
+            return None;
+        }
+        let record = self.records.pop_front();
+        if self.records.is_empty() {
+            self.clear();
+        }
+        record
+    }
+
+    /// Drops everything but the records of `epoch`.
+    pub(super) fn keep_only(&mut self, epoch: Epoch) {
+        self.records
+            .retain(|record| record.header.number.epoch == epoch);
+        if self.records.is_empty() {
+            self.clear();
         }
     }
 

@@ -470,7 +470,8 @@ impl Layer for Datagram {
         {
             self.retained = None;
         }
-        self.early.clear();
+        // Behind the Finished that has just been taken from there, data of the same epoch may wait.
+        self.early.keep_only(epoch);
         let following = match &mut self.progress {
             Progress::Handshaking { following, .. } | Progress::Established { following, .. } => {
                 following.take()
