@@ -39,7 +39,8 @@
 //! ```
 //!
 //! Without mio, the same [`Endpoint`] takes datagrams and the time and gives datagrams, events and a deadline;
-//! for one peer alone, [`DtlsConnection`] does so without an endpoint, and [`TlsConnection`] over a byte stream.
+//! for one peer alone, [`DtlsConnection`] does so without an endpoint, and [`TlsConnection`] over a byte stream. On a mio
+//! TCP stream that is [`net::TlsStream`], which reads and writes like any other.
 //!
 //! # The floors
 //!
@@ -74,7 +75,8 @@
 //!
 //! # Features
 //!
-//! `net` (default): [`net::UdpEndpoint`] over mio. `sim`: the deterministic network of the tests, unstable.
+//! `net` (default): [`net::UdpEndpoint`] and [`net::TlsStream`] over mio. `sim`: the deterministic network of the tests,
+//! unstable.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

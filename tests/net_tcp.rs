@@ -6,10 +6,11 @@ mod support;
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use sealgram::config::StreamPolicy;
+use sealgram::config::{ClientRenegotiation, RekeyPolicy, StreamPolicy};
 use sealgram::net::TlsStream;
 use sealgram::{
-    AlertDescription, ClientConfig, Error, Event, Failure, HandshakeKind, ServerConfig, Side,
+    AlertDescription, ClientConfig, Error, Event, Failure, HandshakeKind, RenegotiateError,
+    RenegotiationRefusal, ServerConfig, Side,
 };
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpListener;
@@ -134,7 +135,9 @@ fn now() -> Instant {
 }
 
 fn pattern(length: usize, seed: usize) -> Vec<u8> {
-    (0..length).map(|i| (((i + seed) * 31) >> 4) as u8).collect()
+    (0..length)
+        .map(|i| (((i + seed) * 31) >> 4) as u8)
+        .collect()
 }
 
 fn kind<T>(result: io::Result<T>) -> Option<ErrorKind> {
@@ -240,6 +243,89 @@ fn megabytes_pass_in_both_directions_at_once() {
         assert!(read[1] == data[0] && read[0] == data[1], "{name}");
         assert!(partial > 0, "{name}");
     }
+}
+
+/// Keys are replaced again and again while data fills both directions; every kind of renegotiation, and nothing of the
+/// data is lost, repeated or moved.
+#[test]
+fn keys_are_replaced_while_megabytes_pass() {
+    const LENGTH: usize = 4 << 20;
+    const STEP: usize = 400_000;
+    let min_interval = Duration::ZERO;
+    let allow =
+        RekeyPolicy::default().client_renegotiation(ClientRenegotiation::Allow { min_interval });
+    for queue in [1 << 15, 1 << 18] {
+        let policy = StreamPolicy::default().receive_queue(queue).unwrap();
+        let policy = policy.send_queue(queue).unwrap();
+        let mut ends = Ends::new().mutual();
+        ends.client = ends.client.stream(policy.clone());
+        ends.server = ends.server.stream(policy).rekey(allow.clone());
+        let mut this = Loop::connected(&ends.build());
+        let data = [pattern(LENGTH, 0), pattern(LENGTH, 5)];
+        let mut written = [0, 0];
+        let mut read = [Vec::new(), Vec::new()];
+        let mut next = STEP;
+        this.run_until(|this| {
+            for (which, end) in [&mut this.client, &mut this.server].into_iter().enumerate() {
+                assert!(end.error.is_none(), "{:?}", end.error);
+                while written[which] < LENGTH
+                    && let Ok(length) = end.stream.write(&data[which][written[which]..])
+                {
+                    written[which] += length;
+                }
+                assert_eq!(
+                    kind(end.read(&mut read[which])),
+                    Some(ErrorKind::WouldBlock)
+                );
+            }
+            if read[1].len() >= next {
+                // Refused where one is under way already.
+                let _pending = match next / STEP % 3 {
+                    0 => this.client.stream.renegotiate(),
+                    1 => this.client.stream.renegotiate_abbreviated(),
+                    _ => this.server.stream.renegotiate(),
+                };
+                next += STEP;
+            }
+            read.iter().all(|read| read.len() == LENGTH)
+                && !this.client.stream.connection().renegotiate_pending()
+                && !this.server.stream.connection().renegotiate_pending()
+        });
+        assert!(read[1] == data[0] && read[0] == data[1]);
+        let count = this.client.stream.connection().renegotiations();
+        assert!(count >= 3, "{count}");
+        assert_eq!(this.server.stream.connection().renegotiations(), count);
+    }
+}
+
+/// A wish that the policy refuses is an event at both ends, and the connection goes on.
+#[test]
+fn a_refused_renegotiation_changes_nothing() {
+    let mut this = Loop::new(&Ends::new().build());
+    assert_eq!(
+        this.client.stream.renegotiate(),
+        Err(RenegotiateError::HandshakeNotComplete)
+    );
+    this.run_until(|this| this.client.is_complete() && this.server.is_complete());
+    this.client.stream.renegotiate().unwrap();
+    assert_eq!(this.client.stream.poll_timeout(), Some(Duration::ZERO));
+    let refused = |reason| Event::RenegotiationRefused { reason };
+    this.run_until(|this| {
+        let told = refused(RenegotiationRefusal::NoRenegotiation);
+        this.client.events.contains(&told)
+    });
+    let policy = refused(RenegotiationRefusal::Policy);
+    assert!(this.server.events.contains(&policy));
+    this.client.stream.write_all(b"goes on").unwrap();
+    let mut got = Vec::new();
+    this.run_until(|this| {
+        assert_eq!(
+            kind(this.server.read(&mut got)),
+            Some(ErrorKind::WouldBlock)
+        );
+        !got.is_empty()
+    });
+    assert_eq!(got, b"goes on");
 }
 
 /// RFC 5246 §7.2.1: close_notify is an end; what was sent before it is read before it, and it is answered.

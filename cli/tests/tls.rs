@@ -124,6 +124,49 @@ fn many_clients_are_served_at_once() {
 }
 
 #[test]
+fn both_ends_renegotiate_by_a_line() {
+    let directory = Directory::new("tls-renegotiate");
+    let arguments = ["--stdio", "--allow-client-renegotiation"];
+    let (mut server, certificate, address) = server(&directory, &arguments);
+    let mut client = client(&address, &certificate, &[]);
+    client.event("handshake_complete");
+    for (by_client, line, kind, epoch) in [
+        (true, "R", "full", "2"),
+        (true, "r", "resumed", "3"),
+        (false, "R", "resumed", "4"),
+    ] {
+        let (asking, other) = match by_client {
+            true => (&mut client, &mut server),
+            false => (&mut server, &mut client),
+        };
+        asking.write(&format!("before {line}\n{line}\nafter {line}\n"));
+        assert_eq!(other.line(), format!("before {line}"));
+        assert_eq!(other.line(), format!("after {line}"));
+        let complete = client.event("handshake_complete");
+        assert_eq!(value(&complete, "renegotiation"), "true");
+        assert_eq!(value(&complete, "kind"), kind);
+        assert_eq!(value(&complete, "epoch"), epoch);
+    }
+    client.close_stdin();
+    assert_eq!(client.end().0, Some(0));
+}
+
+/// The session is resumed by another process.
+#[test]
+fn a_session_in_a_file_is_resumed() {
+    let directory = Directory::new("tls-session");
+    let (_server, certificate, address) = server(&directory, &[]);
+    let file = directory.file("session");
+    for (option, kind) in [("--session-out", "full"), ("--session-in", "resumed")] {
+        let mut client = client(&address, &certificate, &[option, &file]);
+        let complete = client.event("handshake_complete");
+        assert_eq!(value(&complete, "kind"), kind);
+        client.close_stdin();
+        assert_eq!(client.end().0, Some(0));
+    }
+}
+
+#[test]
 fn a_server_that_is_not_trusted_ends_the_client_with_a_reason() {
     let directory = Directory::new("tls-untrusted");
     let (mut server, _, address) = server(&directory, &[]);
