@@ -7,7 +7,9 @@ mod transport;
 use sealgram::config::{
     ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, RekeyPolicy, StreamPolicy,
 };
-use sealgram::{HandshakeKind, Initiator, RenegotiateError, RenegotiationRefusal, SendError, Side};
+use sealgram::{
+    Event, HandshakeKind, Initiator, RenegotiateError, RenegotiationRefusal, SendError, Side,
+};
 use std::time::Duration;
 use support::{Configs, Ends};
 use transport::{BOTH, Duo, SIDES, Transport, complete, refused};
@@ -203,6 +205,24 @@ fn data_waits_for_the_end_of_a_renegotiation() {
         }
         duo.assert_agreed(2);
     });
+}
+
+/// Data that waits when the association is closed is not forgotten: it leaves under the old keys.
+#[test]
+fn data_that_waits_leaves_before_the_goodbye() {
+    for transport in BOTH {
+        let mut duo = Duo::connected(transport, &configs());
+        duo.hold_back(Side::Server);
+        duo.renegotiate(Side::Client, false).unwrap();
+        duo.start(Side::Client);
+        duo.send(Side::Client, b"last words").unwrap();
+        duo.close(Side::Client);
+        duo.start(Side::Client);
+        duo.release(Side::Server);
+        duo.settle();
+        assert_eq!(duo.receive(Side::Server), b"last words", "{transport:?}");
+        assert!(duo.events(Side::Server).contains(&Event::PeerClosed));
+    }
 }
 
 /// What waits is bounded by the send queue; the refusal is an error that says so, and passes.

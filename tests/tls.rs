@@ -216,6 +216,22 @@ fn a_stream_that_is_cut_off_is_told_from_one_that_is_closed() {
     assert_eq!(error, Error::StreamEnded);
 }
 
+/// A peer that closes in the middle of the first handshake ends it at once, whatever the stream does.
+#[test]
+fn a_close_in_the_first_handshake_ends_it() {
+    let configs = Ends::new().build();
+    let mut pair = pair(&configs);
+    pair.client.transmit(pair.now);
+    pair.client.deliver(pair.now, &record(21, &[1, 0]));
+    assert!(matches!(
+        pair.client.error,
+        Some(Error::AlertReceived {
+            authenticated: false,
+            ..
+        })
+    ));
+}
+
 /// A full receive queue stops the intake; nothing is lost.
 #[test]
 fn a_slow_reader_slows_the_stream_and_loses_nothing() {

@@ -11,10 +11,17 @@ impl<R: Records> Connection<R> {
     /// Says that no more data follows (RFC 5246 §7.2.1). Received data can still be taken; the rest of the
     /// association, a handshake included, is over at once. Drain `poll_transmit` to send the alert.
     ///
+    /// Data that waits for the end of a renegotiation leaves before the alert, under the old keys; it is lost if this end
+    /// has switched to the new ones already, which the peer cannot confirm any more.
+    ///
     /// A second call does nothing.
     pub fn close(&mut self, _now: Instant) {
         if self.write_closed || matches!(self.phase, Phase::Closed) {
             return;
+        }
+        if matches!(self.phase, Phase::Renegotiating { .. }) && !self.rekeying.has_no_way_back() {
+            self.abandon_renegotiation(false);
+            self.release_held();
         }
         self.records.send_alert(Alert::CLOSE_NOTIFY);
         self.write_closed = true;

@@ -334,13 +334,16 @@ impl<R: Records> Connection<R> {
                 return Ok(());
             }
         }
-        if alert.is_fatal() {
+        let closed = alert.description == AlertDescription::CLOSE_NOTIFY;
+        // On a stream nothing can have been overtaken: a peer that closes in the first handshake does not want it.
+        let unwilling = R::RELIABLE && closed && matches!(self.phase, Phase::Initial(_));
+        if alert.is_fatal() || unwilling {
             return Err(Error::AlertReceived {
                 alert,
                 authenticated,
             });
         }
-        if alert.description == AlertDescription::CLOSE_NOTIFY {
+        if closed {
             self.peer_closed(number);
             return Ok(());
         }

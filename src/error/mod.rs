@@ -172,8 +172,8 @@ fn fmt_timed_out(
     )?;
     let Some(alert) = unauthenticated_alert else {
         return f.write_str(
-            "; check the peer's address, that it speaks DTLS 1.2, and that a firewall or a smaller MTU does not \
-             eat the datagrams",
+            "; check the peer's address, that it speaks version 1.2, and, over UDP, that a firewall or a smaller MTU \
+             does not eat the datagrams",
         );
     };
     write!(
@@ -197,7 +197,7 @@ fn remedy(description: AlertDescription) -> Option<&'static str> {
         A::CERTIFICATE_EXPIRED => "renew this end's certificate, or correct the peer's clock",
         A::UNKNOWN_CA => "give the peer the root that signed this end's certificate",
         A::CERTIFICATE_REQUIRED => "configure a client certificate",
-        A::PROTOCOL_VERSION => "the peer does not speak DTLS 1.2",
+        A::PROTOCOL_VERSION => "the peer does not speak version 1.2",
         A::UNRECOGNIZED_NAME => "the peer does not serve the server name that was asked for",
         A::NO_APPLICATION_PROTOCOL => "compare the ALPN lists of both ends",
         A::DECRYPT_ERROR => {

@@ -273,6 +273,23 @@ impl Duo {
         }
     }
 
+    pub fn close(&mut self, side: Side) {
+        match self {
+            Self::Dtls(pair) => {
+                let now = pair.now;
+                let (endpoint, id) = match side {
+                    Side::Client => (&mut pair.client, pair.client_events.last()),
+                    Side::Server => (&mut pair.server, pair.server_events.last()),
+                };
+                endpoint.close(now, id.expect("the association lives").0);
+            }
+            Self::Tls(pair) => match side {
+                Side::Client => pair.client.connection.close(pair.now),
+                Side::Server => pair.server.connection.close(pair.now),
+            },
+        }
+    }
+
     /// Takes what an end has received.
     pub fn receive(&mut self, side: Side) -> Vec<u8> {
         match self {
