@@ -4,9 +4,12 @@ use super::Scene;
 use crate::stage::{CLIENT_FLIGHT, FINALE, SERVER_FLIGHT, scripted_client, scripted_server};
 use crate::support::Ends;
 use crate::transport::{BOTH, SIDES, Transport};
-use sealgram::Side;
-use sealgram::config::{ClientRenegotiation, RekeyPolicy};
+use sealgram::config::{ClientRenegotiation, Clock, RekeyPolicy};
+use sealgram::pki_types::{CertificateDer, UnixTime};
 use sealgram::sim::scripted::Line;
+use sealgram::{CertificateError, Side, VerifyClient, WebPkiClientVerifier};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub fn allowing(policy: RekeyPolicy) -> RekeyPolicy {
@@ -53,5 +56,57 @@ pub fn flight(side: Side) -> Vec<Line> {
     match side {
         Side::Client => [&SERVER_FLIGHT[..], &FINALE].concat(),
         Side::Server => CLIENT_FLIGHT.to_vec(),
+    }
+}
+
+/// A clock that a test sets, in seconds of Unix time.
+#[derive(Debug)]
+pub struct SetClock(AtomicU64);
+
+impl SetClock {
+    /// A clock that stands still in the year 2026.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(1_790_000_000)))
+    }
+
+    /// Moves the clock, forwards or back.
+    pub fn shift(&self, seconds: i64) {
+        let now = self.0.load(Ordering::Relaxed);
+        self.0
+            .store(now.checked_add_signed(seconds).unwrap(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for SetClock {
+    fn unix_now(&self) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+/// A verifier of clients whose mind a test changes.
+#[derive(Debug)]
+pub struct Moody {
+    inner: WebPkiClientVerifier,
+    pub refuses: AtomicBool,
+    pub asked: AtomicU32,
+}
+
+impl Moody {
+    pub fn new(ends: &Ends) -> Arc<Self> {
+        Arc::new(Self {
+            inner: WebPkiClientVerifier::new(ends.pki.roots()).unwrap(),
+            refuses: AtomicBool::new(false),
+            asked: AtomicU32::new(0),
+        })
+    }
+}
+
+impl VerifyClient for Moody {
+    fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), CertificateError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(CertificateError::Expired);
+        }
+        self.inner.verify(chain, now)
     }
 }

@@ -13,6 +13,7 @@ pub mod cast;
 use crate::stage::{CLIENT_FLIGHT, FINALE, SERVER_FLIGHT, Stage};
 use crate::support::{self, Configs};
 use crate::transport::Transport;
+use sealgram::pki_types::ServerName;
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
 use sealgram::{
@@ -138,11 +139,20 @@ macro_rules! ask {
 impl Scene {
     /// Our client, which has said hello, opposite a scripted server.
     pub fn client(transport: Transport, config: Arc<ClientConfig>, peer: ScriptedPeer) -> Self {
+        Self::client_of(transport, config, support::server_name(), peer)
+    }
+
+    /// The same with a server of this name.
+    pub fn client_of(
+        transport: Transport,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        peer: ScriptedPeer,
+    ) -> Self {
         match transport {
-            Transport::Dtls => Self::Dtls(Box::new(Stage::client(config, peer))),
+            Transport::Dtls => Self::Dtls(Box::new(Stage::client_of(config, name, peer))),
             Transport::Tls => {
                 let now = support::start();
-                let name = support::server_name();
                 let connection = TlsConnection::connect(config, name, now).unwrap();
                 Self::Tls(Box::new(StreamStage::new(connection, peer, now)))
             }

@@ -12,6 +12,7 @@ pub mod mutator;
 use crate::support::{self, Ends, SERVER};
 use bytes::BytesMut;
 use sealgram::endpoint::EndpointPolicy;
+use sealgram::pki_types::ServerName;
 use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
 use sealgram::{
     AssociationId, ClientConfig, Discard, DtlsConnection, Endpoint, EndpointEvent, Error, Event,
@@ -81,9 +82,18 @@ pub struct Stage {
 impl Stage {
     /// Our client, which has said its first hello, opposite a scripted server.
     pub fn client(config: Arc<ClientConfig>, peer: ScriptedPeer) -> Self {
+        Self::client_of(config, support::server_name(), peer)
+    }
+
+    /// The same with a server of this name.
+    pub fn client_of(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        peer: ScriptedPeer,
+    ) -> Self {
         let endpoint = Endpoint::new(EndpointPolicy::default(), None, support::start()).unwrap();
         let mut stage = Self::new(endpoint, peer, ([192, 0, 2, 2], 4433).into());
-        stage.connect(config);
+        stage.connect_to(config, name);
         stage
     }
 
@@ -114,10 +124,13 @@ impl Stage {
 
     /// Makes our end begin to connect.
     pub fn connect(&mut self, config: Arc<ClientConfig>) {
+        self.connect_to(config, support::server_name());
+    }
+
+    /// Makes our end begin to connect with a server of this name.
+    pub fn connect_to(&mut self, config: Arc<ClientConfig>, name: ServerName<'static>) {
         let path = Path::new(self.address);
-        self.endpoint
-            .connect(self.now, config, support::server_name(), path)
-            .unwrap();
+        self.endpoint.connect(self.now, config, name, path).unwrap();
         self.listen();
     }
 
