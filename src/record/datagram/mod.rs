@@ -547,9 +547,9 @@ impl Layer for Datagram {
             self.retention = None;
             self.outgoing.release();
             // E21: what was sent under older keys has arrived by now, or never will.
-            if let Progress::Established { epoch, .. } = self.progress {
-                self.read.retain(|known| known >= epoch);
-            }
+            let (Progress::Established { epoch, .. }
+            | Progress::Handshaking { current: epoch, .. }) = self.progress;
+            self.read.retain(|known| known >= epoch);
         }
         match self.timer.fire(now, &self.policy) {
             Fired::NotYet => {}
