@@ -46,15 +46,23 @@ impl<R: Records> Connection<R> {
     }
 
     /// The peer sends nothing more. At version 1.2 that is answered and ends both directions (RFC 5246 §7.2.1).
-    pub(super) fn peer_closed(&mut self, number: RecordNumber) {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StreamEnded`] on a stream whose first handshake is not done: nothing can follow that would end it.
+    pub(super) fn peer_closed(&mut self, number: RecordNumber) -> Result<(), Error> {
         if self.read_closed.is_some() {
-            return;
+            return Ok(());
+        }
+        if R::RELIABLE && matches!(self.phase, Phase::Initial(_)) {
+            return Err(Error::StreamEnded);
         }
         self.read_closed = Some(number);
-        // Else it has overtaken the peer's Finished; its time comes when that is here.
-        if self.is_committed(number.epoch) {
+        // Between datagrams it may have overtaken the peer's Finished; its time comes when that is here.
+        if R::RELIABLE || self.is_committed(number.epoch) {
             self.confirm_peer_closed();
         }
+        Ok(())
     }
 
     /// Tells the application, and answers.

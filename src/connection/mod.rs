@@ -334,18 +334,14 @@ impl<R: Records> Connection<R> {
                 return Ok(());
             }
         }
-        let closed = alert.description == AlertDescription::CLOSE_NOTIFY;
-        // On a stream nothing can have been overtaken: a peer that closes in the first handshake does not want it.
-        let unwilling = R::RELIABLE && closed && matches!(self.phase, Phase::Initial(_));
-        if alert.is_fatal() || unwilling {
+        if alert.is_fatal() {
             return Err(Error::AlertReceived {
                 alert,
                 authenticated,
             });
         }
-        if closed {
-            self.peer_closed(number);
-            return Ok(());
+        if alert.description == AlertDescription::CLOSE_NOTIFY {
+            return self.peer_closed(number);
         }
         if alert.description == AlertDescription::NO_RENEGOTIATION
             && self.is_refused(now, alert, number.epoch)?
