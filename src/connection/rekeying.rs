@@ -1,5 +1,6 @@
 //! What an association remembers about the replacement of its keys.
 
+use super::RenegotiationRefusal;
 use crate::config::RekeyPolicy;
 use crate::handshake::client::Unanswered;
 use crate::record::Initiator;
@@ -26,8 +27,9 @@ pub(super) struct Rekeying {
     silence_told: bool,
     /// How many renegotiations were completed.
     pub(super) completed: u64,
-    /// A client's hello of this epoch that led to nothing.
-    pub(super) unanswered: Option<Box<Unanswered>>,
+    /// A client's hello of this epoch that led to nothing, and why. The server may have taken a copy of it all the same,
+    /// and then only the same hello fits its answer.
+    earlier: Option<(Box<Unanswered>, RenegotiationRefusal)>,
     usage: Usage,
     /// Automatic rekeying waits until then.
     pause: Option<Instant>,
@@ -75,7 +77,7 @@ impl Rekeying {
             committed_to_new_keys: false,
             silence_told: false,
             completed: 0,
-            unanswered: None,
+            earlier: None,
             usage: Usage::NONE,
             pause: None,
             last_handshake: now,
@@ -121,11 +123,25 @@ impl Rekeying {
         self.silence_told
     }
 
+    /// Keeps a hello that led to nothing.
+    pub(super) fn keep(&mut self, hello: Option<Box<Unanswered>>, reason: RenegotiationRefusal) {
+        self.earlier = hello.map(|hello| (hello, reason));
+    }
+
+    /// The hello to repeat instead of a new one. One that was refused can have been taken only if copies of it were on
+    /// the way; it does not stand in for a hello of the other kind.
+    pub(super) fn take_earlier(&mut self, offers_session: bool) -> Option<Box<Unanswered>> {
+        let (hello, reason) = self.earlier.take()?;
+        let fits =
+            reason == RenegotiationRefusal::Unanswered || hello.offers_session() == offers_session;
+        fits.then_some(hello)
+    }
+
     /// New keys are in force, each good for `limit` records.
     pub(super) fn committed(&mut self, now: Instant, policy: &RekeyPolicy, limit: u64) {
         self.wanted = None;
         self.requested = false;
-        self.unanswered = None;
+        self.earlier = None;
         self.pause = None;
         self.last_handshake = now;
         self.usage = Usage {
@@ -156,7 +172,7 @@ impl Rekeying {
     pub(super) fn over(&mut self) {
         self.wanted = None;
         self.requested = false;
-        self.unanswered = None;
+        self.earlier = None;
     }
 
     /// Counts data of this end. Whether the keys should be replaced.

@@ -160,7 +160,7 @@ impl<R: Records> Connection<R> {
                 } else {
                     Vec::new()
                 },
-                unanswered: self.rekeying.unanswered.take(),
+                unanswered: self.rekeying.take_earlier(offers),
             }),
         };
         let handshake = Handshake::client(R::DIALECT, settings)?;
@@ -367,21 +367,21 @@ impl<R: Records> Connection<R> {
         self.records.stats_mut().renegotiations(initiator).refused += 1;
         let policy = &self.role.parameters().rekey;
         self.rekeying.refused(now, policy);
-        self.abandon_renegotiation(reason == RenegotiationRefusal::Unanswered);
+        self.abandon_renegotiation(Some(reason));
         self.events
             .push_back(Event::RenegotiationRefused { reason });
         self.release_held();
     }
 
-    /// Drops the handshake beside what is in force.
-    pub(super) fn abandon_renegotiation(&mut self, unanswered: bool) {
+    /// Drops the handshake beside what is in force; `reason` tells why, if another one may follow.
+    pub(super) fn abandon_renegotiation(&mut self, reason: Option<RenegotiationRefusal>) {
         self.handshake_deadline = None;
         self.records.abandon_handshake();
         self.early.clear();
         match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Renegotiating { handshake, current } => {
-                if unanswered {
-                    self.rekeying.unanswered = handshake.into_unanswered();
+                if let Some(reason) = reason {
+                    self.rekeying.keep(handshake.into_unanswered(), reason);
                 }
                 self.phase = Phase::Established(current);
             }

@@ -186,6 +186,21 @@ impl Traffic {
         for side in SIDES {
             self.fetch(side);
         }
+        self.assert_alive();
+    }
+
+    /// Nothing but the end of the simulation ends an association.
+    fn assert_alive(&mut self) {
+        if self.pair.client.len() == 1 && self.pair.server.len() == 1 {
+            return;
+        }
+        let mut told = self.pair.client_events.split_off(0);
+        told.extend(std::iter::from_fn(|| self.pair.client.poll_event()));
+        told.append(&mut self.pair.server_events);
+        told.extend(std::iter::from_fn(|| self.pair.server.poll_event()));
+        let is_end = |event: &EndpointEvent| !matches!(event, EndpointEvent::Association(_));
+        told.retain(|(_, event)| is_end(event));
+        panic!("{}: an association has ended: {told:?}", self.name);
     }
 
     fn fetch(&mut self, side: Side) {

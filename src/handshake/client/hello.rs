@@ -44,7 +44,7 @@ pub(crate) struct Renegotiating {
     pub(crate) binding: Binding,
     /// The cookie to show.
     pub(crate) cookie: Vec<u8>,
-    /// An earlier attempt of the same epoch that got no answer; it is repeated as it was.
+    /// An earlier attempt of the same epoch that led to nothing; it is repeated as it was.
     pub(crate) unanswered: Option<Box<Unanswered>>,
 }
 
@@ -53,6 +53,13 @@ pub(crate) struct Renegotiating {
 pub(crate) struct Unanswered {
     hello: ClientHello,
     session: Option<Arc<Session12>>,
+}
+
+impl Unanswered {
+    /// Whether it offers a session.
+    pub(crate) const fn offers_session(&self) -> bool {
+        self.session.is_some()
+    }
 }
 
 /// How often a server may ask for a cookie: once is usual, and a second time after its key has changed.

@@ -337,7 +337,7 @@ impl Datagram {
                 } else if epoch.follows(*current) && finished {
                     slots.insert(epoch, header, data)
                 } else if epoch.follows(*current) && starts_handshake(self.side, header) {
-                    begin_following(following, max_message).insert(epoch, header, data)
+                    add_following(following, max_message, epoch, header, data)
                 } else {
                     Err(Discard::UnexpectedMessage)
                 }
@@ -352,8 +352,7 @@ impl Datagram {
                     self.repeat_final_flight(now);
                     Err(Discard::OldMessage)
                 } else if starts_handshake(self.side, header) {
-                    let slot = begin_following(following, max_message);
-                    let outcome = slot.insert(epoch, header, data);
+                    let outcome = add_following(following, max_message, epoch, header, data);
                     // The peer goes on under the new keys, so it has seen the final flight that brought them.
                     self.drop_retained();
                     outcome
@@ -375,9 +374,21 @@ fn starts_handshake(side: Side, header: &FragmentHeader) -> bool {
     header.typ == typ && header.seq == MessageSeq::FIRST
 }
 
-/// The slot for that message: one, because nothing else can come before it was answered.
-fn begin_following(slot: &mut Option<Box<Reassembly>>, max_message: usize) -> &mut Reassembly {
-    slot.get_or_insert_with(|| Box::new(Reassembly::new(MessageSeq::FIRST, 1, max_message)))
+/// Adds to the slot for that message: one, because nothing else can come before it was answered. What is in it
+/// was protected, so a fragment that contradicts it is of another attempt, and the latest one counts: a part of an attempt
+/// that was given up must not stand in the way for ever.
+fn add_following(
+    slot: &mut Option<Box<Reassembly>>,
+    max_message: usize,
+    epoch: Epoch,
+    header: &FragmentHeader,
+    data: &[u8],
+) -> Result<(), Discard> {
+    let begin = || Box::new(Reassembly::new(MessageSeq::FIRST, 1, max_message));
+    match slot.get_or_insert_with(begin).insert(epoch, header, data) {
+        Err(Discard::ConflictingFragment) => slot.insert(begin()).insert(epoch, header, data),
+        outcome => outcome,
+    }
 }
 
 /// The number of a server's answer behind a HelloRequest (RFC 6347 §4.2.2).
