@@ -323,6 +323,74 @@ fn a_flight_that_is_sent_again_keeps_the_epoch_of_each_record() {
     assert_eq!(checked, 2 * 2 * Kind::RENEGOTIATIONS.len());
 }
 
+/// E8: a datagram that was lost in one handshake comes in the middle of the next one, at every moment of it.
+#[test]
+fn a_datagram_of_one_handshake_may_come_in_the_next() {
+    let mut runs = 0;
+    for scenario in Scenario::all() {
+        for place in places(&undisturbed(&scenario)) {
+            for next in Kind::RENEGOTIATIONS {
+                let mut moment = 0;
+                while comes_late(&scenario, place, next, moment) {
+                    moment += 1;
+                }
+                assert!(
+                    moment > 3,
+                    "{}: {next:?} has too few moments",
+                    scenario.name()
+                );
+                runs += moment;
+            }
+        }
+    }
+    println!("{runs} handshakes with a datagram of the handshake before");
+}
+
+/// Loses the datagram at `place` and delivers it in the handshake that follows, before step `moment` of that. `false` if
+/// it has fewer steps.
+fn comes_late(scenario: &Scenario, place: Place, next: Kind, moment: u32) -> bool {
+    let name = format!("{}, {place:?} in {next:?} at {moment}", scenario.name());
+    let mut pair = scenario.ready();
+    pair.record();
+    decide(&mut pair, move |other, _| {
+        if other == place {
+            Fate::Drop
+        } else {
+            Fate::Deliver
+        }
+    });
+    let limit = Duration::from_secs(60);
+    assert!(
+        pair.run_until(limit, |pair| scenario.is_done(pair)),
+        "{name}"
+    );
+    pair.run_for(Duration::from_millis(100));
+    let epoch = 1 + u64::from(scenario.kind.is_renegotiation());
+    let seen = pair.seen.clone().unwrap_or_default();
+    let index = places(&seen).iter().position(|&other| other == place);
+    let late = &seen[index.expect("it was sent")];
+    begin(&mut pair, next);
+    for _ in 0..moment {
+        if is_in_epoch(&pair, epoch + 1) {
+            return false;
+        }
+        pair.step();
+    }
+    match late.direction {
+        Direction::ToServer => pair.deliver_to_server(&late.datagram),
+        Direction::ToClient => pair.deliver_to_client(&late.datagram),
+    }
+    assert!(
+        pair.run_until(limit, |pair| is_in_epoch(pair, epoch + 1)),
+        "{name}: {:?} {:?}",
+        connection(&pair, Side::Client),
+        connection(&pair, Side::Server)
+    );
+    pair.run_for(Duration::from_millis(100));
+    assert_agreed(&mut pair, &name);
+    true
+}
+
 /// RFC 6347 §4.1.1.1: where large datagrams vanish, the handshake gets through with smaller ones.
 #[test]
 fn a_path_that_swallows_large_datagrams_is_passed_with_smaller_ones() {

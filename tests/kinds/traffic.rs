@@ -241,22 +241,26 @@ impl Traffic {
     /// Lets everything end that is under way, in weather as it is; how long that takes.
     pub fn settle(&mut self, limit: Duration) -> Duration {
         let start = self.pair.now;
-        while !self.is_settled() {
-            self.run_for(Duration::from_millis(100));
-            assert!(
-                self.pair.now - start < limit,
-                "{}: {:?} {:?} {:?} {:?}",
-                self.name,
-                connection(&self.pair, Side::Client),
-                connection(&self.pair, Side::Server),
-                self.pair.client_events,
-                self.pair.server_events,
-            );
+        loop {
+            while !self.is_settled() {
+                self.run_for(Duration::from_millis(100));
+                assert!(
+                    self.pair.now - start < limit,
+                    "{}: {:?} {:?} {:?} {:?}",
+                    self.name,
+                    connection(&self.pair, Side::Client),
+                    connection(&self.pair, Side::Server),
+                    self.pair.client_events,
+                    self.pair.server_events,
+                );
+            }
+            let settled = self.pair.now;
+            // What is still on its way arrives, and may reach a limit of the keys.
+            self.run_for(Duration::from_secs(1));
+            if self.is_settled() {
+                return settled - start;
+            }
         }
-        let took = self.pair.now - start;
-        // What is still on its way arrives.
-        self.run_for(Duration::from_secs(1));
-        took
     }
 
     /// The account of a simulation that has settled; the ends must agree, and nothing may be left of what they did.
@@ -270,7 +274,9 @@ impl Traffic {
         super::assert_no_number_twice(&seen, &self.name);
         self.pair.set_conditions(&Conditions::default());
         super::assert_agreed(&mut self.pair, &self.name);
-        super::assert_quiet(&mut self.pair, &self.name);
+        // Of the copy of a hello that was refused a part may have come last; the next hello takes its place.
+        let left = if account.refused > 0 { 512 } else { 0 };
+        super::assert_quiet_but(&mut self.pair, left, &self.name);
         for endpoint in [&self.pair.client, &self.pair.server] {
             assert_eq!(endpoint.poll_timeout(), None, "{}", self.name);
         }
