@@ -13,7 +13,7 @@ use sealgram::config::ClientRenegotiation::Allow;
 use sealgram::config::DataDuringRenegotiation::{self, Flow, Hold};
 use sealgram::config::{DatagramPolicy, RekeyPolicy};
 use sealgram::sim::{Conditions, Direction, Fate, Pair};
-use sealgram::{Initiator, RenegotiateError, Side};
+use sealgram::{Discard, Initiator, RenegotiateError, Side};
 use std::ops::Range;
 use std::time::Duration;
 use support::{Configs, Ends};
@@ -47,16 +47,22 @@ const BAD: Weather = Weather {
     reorder: 4,
 };
 
-/// Three seconds or so of traffic in both directions, in which both ends renegotiate at random, `abbreviated` times in a
-/// hundred with the session in force.
-fn talk(traffic: &mut Traffic, abbreviated: u64) {
+/// How often an end that has just spoken renegotiates, and how often it would resume the session in force, in percent.
+#[derive(Clone, Copy)]
+struct Habits {
+    renegotiate: u64,
+    abbreviated: u64,
+}
+
+/// Three seconds or so of traffic in both directions, in which both ends renegotiate at random.
+fn talk(traffic: &mut Traffic, habits: Habits) {
     for _ in 0..100 {
         for side in SIDES {
             for _ in 0..traffic.dice.below(4) {
                 traffic.send(side);
             }
-            if traffic.dice.is(4) {
-                let abbreviated = traffic.dice.is(abbreviated);
+            if traffic.dice.is(habits.renegotiate) {
+                let abbreviated = traffic.dice.is(habits.abbreviated);
                 let begun = renegotiate(&mut traffic.pair, side, abbreviated);
                 assert!(
                     matches!(begun, Ok(()) | Err(RenegotiateError::Pending)),
@@ -73,13 +79,13 @@ fn talk(traffic: &mut Traffic, abbreviated: u64) {
 /// Bounded, though the network goes on losing: a flight is sent again after a minute at the latest.
 const LIMIT: Duration = Duration::from_secs(1800);
 
-fn simulate(name: &str, configs: &Configs, abbreviated: u64, seeds: Range<u64>) -> Account {
+fn simulate(name: &str, configs: &Configs, habits: Habits, seeds: Range<u64>) -> Account {
     let (mut sum, mut times, runs) = (Account::default(), Vec::new(), seeds.end - seeds.start);
     // The client knows a session from here on, so that a seed alone repeats what it did among others.
     configs.connected(0);
     for seed in seeds {
         let mut traffic = Traffic::new(configs, BAD, seed, name);
-        talk(&mut traffic, abbreviated);
+        talk(&mut traffic, habits);
         times.push(traffic.settle(LIMIT));
         sum.add(&traffic.close_account());
     }
@@ -100,11 +106,15 @@ fn with_data(data: DataDuringRenegotiation) -> (RekeyPolicy, RekeyPolicy) {
 /// E7, E16: nothing is delivered twice, altered, or in the wrong epoch; nothing is lost in silence; everything ends.
 #[test]
 fn traffic_goes_on_while_both_ends_renegotiate() {
+    let habits = Habits {
+        renegotiate: 4,
+        abbreviated: 50,
+    };
     for data in [Hold, Flow] {
         let (client, server) = with_data(data);
         let configs = configs(&patient(), client, server);
         let name = format!("{data:?}");
-        let sum = simulate(&name, &configs, 50, seeds(0..1000));
+        let sum = simulate(&name, &configs, habits, seeds(0..1000));
         assert_eq!(sum.refused, 0);
         assert!(sum.resumed > 0 && sum.resumed < sum.renegotiations);
     }
@@ -131,13 +141,17 @@ fn traffic_goes_on_while_renegotiations_are_refused() {
     // there is only one kind where copies are many.
     let cases = [("patient", patient(), 50), ("impatient", impatient(), 0)];
     for (name, datagram, abbreviated) in cases {
+        let habits = Habits {
+            renegotiate: 4,
+            abbreviated,
+        };
         for mtu in [1400, 256] {
             let datagram = datagram.clone().mtu(mtu).unwrap();
             for follow in [true, false] {
                 let client = RekeyPolicy::default().follow_hello_requests(follow);
                 let configs = configs(&datagram, client, server());
                 let name = format!("refusals, {name}, {mtu}, follows {follow}");
-                let sum = simulate(&name, &configs, abbreviated, seeds(0..250));
+                let sum = simulate(&name, &configs, habits, seeds(0..250));
                 assert!(sum.refused > 0 && sum.renegotiations > 0);
             }
         }
@@ -204,4 +218,154 @@ fn a_part_of_a_refused_hello_does_not_stand_in_the_way_of_the_next() {
     assert!(server.stats().renegotiations_by(Initiator::Peer).refused > 1);
     assert!(!connection(&pair, Side::Client).renegotiate_pending());
     assert_agreed(&mut pair, "after a part of a refused hello");
+}
+
+/// By bytes, with one end or both counting: every 4,096 bytes of data there are new keys, loss or not.
+#[test]
+fn keys_are_replaced_by_the_amount_of_data() {
+    const BYTES: u64 = 4096;
+    let by_bytes = |policy: RekeyPolicy| policy.bytes(Some(BYTES)).unwrap();
+    let never = RekeyPolicy::default();
+    let cases = [
+        ("client", by_bytes(never.clone()), willing()),
+        ("server", never.clone(), by_bytes(never.clone())),
+        ("both", by_bytes(never.clone()), by_bytes(willing())),
+    ];
+    let habits = Habits {
+        renegotiate: 0,
+        abbreviated: 0,
+    };
+    for (name, client, server) in cases {
+        let configs = configs(&patient(), client, server);
+        let sum = simulate(name, &configs, habits, seeds(0..100));
+        assert_eq!((sum.refused, sum.resumed), (0, 0), "{name}");
+        // An end sends some 14 kilobytes in a run, and receives fewer.
+        assert!(sum.renegotiations >= 2 * 100, "{name}");
+    }
+}
+
+/// By time: looked at when data is sent or received, so that an idle association stays idle.
+#[test]
+fn keys_are_replaced_after_an_interval_when_there_is_data() {
+    let minute = Duration::from_secs(60);
+    let by_time = |policy: RekeyPolicy| policy.interval(Some(minute)).unwrap();
+    let never = RekeyPolicy::default();
+    for (client, server) in [
+        (by_time(never.clone()), willing()),
+        (never.clone(), by_time(never.clone())),
+        (by_time(never.clone()), by_time(willing())),
+    ] {
+        let mut pair = configs(&patient(), client, server).connected(1);
+        pair.run_for(minute - Duration::from_secs(1));
+        assert!(pair.exchange(1));
+        pair.run_for(minute);
+        assert!(is_in_epoch(&pair, 1), "nobody has sent anything");
+        assert!(pair.exchange(1));
+        pair.run_for(Duration::from_secs(1));
+        assert!(is_in_epoch(&pair, 2));
+        assert_agreed(&mut pair, "by interval");
+        assert_quiet(&mut pair, "by interval");
+    }
+}
+
+/// A client whose server refuses does not ask again before the pause is over.
+#[test]
+fn automatic_rekeying_waits_for_a_minute_after_a_refusal() {
+    let client = RekeyPolicy::default().bytes(Some(512)).unwrap();
+    let mut pair = configs(&patient(), client, RekeyPolicy::default()).connected(1);
+    let refused = |pair: &Pair| {
+        let counts = connection(pair, Side::Client)
+            .stats()
+            .renegotiations_by(Initiator::Automatic);
+        assert_eq!((counts.started, counts.completed), (counts.refused, 0));
+        counts.refused
+    };
+    assert!(pair.exchange(40));
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(refused(&pair), 1);
+    for _ in 0..58 {
+        assert!(pair.exchange(1));
+        pair.run_for(Duration::from_secs(1));
+    }
+    assert_eq!(refused(&pair), 1);
+    pair.run_for(Duration::from_secs(2));
+    assert!(pair.exchange(1));
+    pair.run_for(Duration::from_secs(1));
+    assert_eq!(refused(&pair), 2);
+    assert_agreed(&mut pair, "refused twice");
+}
+
+/// Twice the maximum segment lifetime (RFC 793).
+const GRACE: Duration = Duration::from_secs(240);
+
+/// Two ends in epoch 2, and two datagrams with data of the client in epoch 1 that have not arrived.
+fn with_old_data() -> (Pair, [Vec<u8>; 2]) {
+    let mut pair = configs(
+        &DatagramPolicy::default(),
+        RekeyPolicy::default(),
+        willing(),
+    )
+    .connected(1);
+    pair.record();
+    decide(&mut pair, |_, _| Fate::Drop);
+    for data in [b"first", b"other"] {
+        kinds::send(&mut pair, Side::Client, data).unwrap();
+    }
+    pair.run_for(Duration::from_millis(100));
+    let late: Vec<_> = pair.seen.take().unwrap_or_default();
+    let late = late
+        .into_iter()
+        .map(|seen| seen.datagram)
+        .collect::<Vec<_>>();
+    decide(&mut pair, |_, _| Fate::Deliver);
+    renegotiate(&mut pair, Side::Client, false).unwrap();
+    assert!(pair.run_until(Duration::from_secs(5), |pair| is_in_epoch(pair, 2)));
+    (pair, late.try_into().unwrap())
+}
+
+fn received(pair: &mut Pair) -> Vec<(u64, Vec<u8>)> {
+    let id = pair.server_id().unwrap();
+    std::iter::from_fn(|| pair.server.recv(id))
+        .map(|received| (received.epoch.number(), received.data.to_vec()))
+        .collect()
+}
+
+fn old_epochs(pair: &Pair) -> u64 {
+    connection(pair, Side::Server)
+        .stats()
+        .discarded(Discard::OldEpoch)
+}
+
+/// E21: data of the old epoch is delivered, once, for twice the MSL, and not after that.
+#[test]
+fn data_of_the_old_epoch_is_taken_for_twice_the_msl() {
+    let (mut pair, [first, other]) = with_old_data();
+    pair.run_for(GRACE - Duration::from_secs(1));
+    pair.deliver_to_server(&first);
+    pair.deliver_to_server(&first);
+    assert_eq!(received(&mut pair), [(1, b"first".to_vec())]);
+    pair.run_for(Duration::from_secs(2));
+    pair.deliver_to_server(&other);
+    assert_eq!(received(&mut pair), []);
+    assert_eq!(old_epochs(&pair), 1);
+}
+
+/// E21: also when another renegotiation is under way at that moment, and comes to nothing.
+#[test]
+fn the_old_epoch_ends_in_the_middle_of_a_renegotiation_too() {
+    let (mut pair, [first, other]) = with_old_data();
+    pair.run_for(GRACE - Duration::from_secs(1));
+    pair.deliver_to_server(&first);
+    assert_eq!(received(&mut pair).len(), 1);
+    // The server gets the hello, and the client no answer.
+    decide(&mut pair, |(direction, _), _| match direction {
+        Direction::ToServer => Fate::Deliver,
+        Direction::ToClient => Fate::Drop,
+    });
+    renegotiate(&mut pair, Side::Client, false).unwrap();
+    pair.run_for(Duration::from_secs(300));
+    assert!(is_in_epoch(&pair, 2), "both have given up");
+    pair.deliver_to_server(&other);
+    assert_eq!(received(&mut pair), []);
+    assert_eq!(old_epochs(&pair), 1);
 }

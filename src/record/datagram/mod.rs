@@ -547,9 +547,11 @@ impl Layer for Datagram {
             self.retention = None;
             self.outgoing.release();
             // E21: what was sent under older keys has arrived by now, or never will.
-            let (Progress::Established { epoch, .. }
-            | Progress::Handshaking { current: epoch, .. }) = self.progress;
-            self.read.retain(|known| known >= epoch);
+            let in_force = match self.progress {
+                Progress::Established { epoch, .. } => epoch,
+                Progress::Handshaking { current, .. } => current,
+            };
+            self.read.retain(|known| known >= in_force);
         }
         match self.timer.fire(now, &self.policy) {
             Fired::NotYet => {}
