@@ -3,10 +3,14 @@
 mod support;
 
 use bytes::BytesMut;
-use sealgram::config::ProvenHello;
-use sealgram::{CipherSuite, DtlsConnection, Path};
+use sealgram::config::{
+    ClientRenegotiation, ClientSessionStore, ProvenHello, RekeyPolicy, SessionKey,
+};
+use sealgram::pki_types::UnixTime;
+use sealgram::{CipherSuite, DtlsConnection, HandshakeKind, Path, Session};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::{Configs, Ends, server_name};
 
@@ -94,6 +98,23 @@ fn pass(from: &mut DtlsConnection, to: &mut DtlsConnection, now: Instant, out: &
     while to.poll_event().is_some() {}
 }
 
+/// Replaces the keys of both ends, with a new key exchange.
+fn renegotiate(link: &mut Link, out: &mut Vec<u8>) {
+    let Link {
+        client,
+        server,
+        now,
+    } = link;
+    let before = client.renegotiations();
+    client.renegotiate(*now).unwrap();
+    while client.renegotiate_pending() || server.renegotiate_pending() {
+        pass(client, server, *now, out);
+        pass(server, client, *now, out);
+    }
+    assert_eq!(client.renegotiations(), before + 1);
+    assert_eq!(client.handshake_kind(), Some(HandshakeKind::Full));
+}
+
 /// One record through `from` and `to` with the buffers that a caller keeps.
 fn record(
     from: &mut DtlsConnection,
@@ -112,98 +133,133 @@ fn record(
     assert_eq!(to.recv().unwrap().data.len(), 1200);
 }
 
+/// A client's store that keeps nothing: each association has a full handshake, as with a server of its own, and shares
+/// its session with no other. What the association itself holds of the session stays.
+#[derive(Debug)]
+struct Forgetful;
+
+impl ClientSessionStore for Forgetful {
+    fn put(&self, _key: &SessionKey, _session: Session, _now: UnixTime) {}
+
+    fn get(&self, _key: &SessionKey, _now: UnixTime) -> Option<Session> {
+        None
+    }
+
+    fn remove(&self, _key: &SessionKey) {}
+}
+
+/// Ends whose client takes tickets and whose server lets it renegotiate.
+fn ends() -> Ends {
+    let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256);
+    ends.client = ends.client.sessions(Some(Arc::new(Forgetful)));
+    ends.server = ends
+        .server
+        .rekey(
+            RekeyPolicy::default().client_renegotiation(ClientRenegotiation::Allow {
+                min_interval: Duration::ZERO,
+            }),
+        );
+    ends
+}
+
 #[test]
 fn records_allocate_nothing_in_steady_state() {
     for suite in [
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
     ] {
-        let mut ends = Ends::new();
+        let mut ends = ends();
         ends.client = ends.client.cipher_suites(&[suite]).unwrap();
         let mut out = Vec::new();
-        let Link {
-            mut client,
-            mut server,
-            now,
-        } = Link::new(&ends.build(), &mut out);
+        let mut link = Link::new(&ends.build(), &mut out);
         let mut arena = BytesMut::with_capacity(1 << 18);
-        for _ in 0..1000 {
-            record(&mut client, &mut server, now, &mut out, &mut arena);
-            record(&mut server, &mut client, now, &mut out, &mut arena);
+        for renegotiations in 0..2 {
+            let allocations = allocations_for_records(&mut link, &mut out, &mut arena);
+            println!("{suite}, renegotiations {renegotiations}: {allocations} allocations");
+            assert_eq!(allocations, 0, "{suite}: for 20,000 records");
+            renegotiate(&mut link, &mut out);
         }
-        let before = calls();
-        for _ in 0..10_000 {
-            record(&mut client, &mut server, now, &mut out, &mut arena);
-            record(&mut server, &mut client, now, &mut out, &mut arena);
-        }
-        assert_eq!(
-            calls() - before,
-            0,
-            "{suite}: allocations for 20,000 records"
-        );
     }
+}
+
+/// Counts over 20,000 records, once buffers have their size.
+fn allocations_for_records(link: &mut Link, out: &mut Vec<u8>, arena: &mut BytesMut) -> u64 {
+    let Link {
+        client,
+        server,
+        now,
+    } = link;
+    let mut both_ways = |count: u32| {
+        for _ in 0..count {
+            record(client, server, *now, out, arena);
+            record(server, client, *now, out, arena);
+        }
+    };
+    both_ways(1000);
+    let before = calls();
+    both_ways(10_000);
+    calls() - before
 }
 
 /// The bar for one side of an idle association, in bytes.
 const MAX_IDLE: isize = 4096;
 
-/// 1,000 pairs, ECDSA P-256 leaf under one authority, one record each way, past twice the MSL, queues empty.
+/// An association that has exchanged a record each way and was left alone for more than twice the MSL.
+fn idle(configs: &Configs, renegotiations: u32, out: &mut Vec<u8>, arena: &mut BytesMut) -> Link {
+    let mut link = Link::new(configs, out);
+    for _ in 0..renegotiations {
+        renegotiate(&mut link, out);
+    }
+    assert!(link.client.session().is_some(), "tickets are on");
+    let now = link.now;
+    record(&mut link.client, &mut link.server, now, out, arena);
+    record(&mut link.server, &mut link.client, now, out, arena);
+    for connection in [&mut link.client, &mut link.server] {
+        let later = now + Duration::from_secs(300);
+        connection.handle_timeout(later).unwrap();
+        assert_eq!(connection.poll_timeout(), None);
+    }
+    link
+}
+
+/// 1,000 pairs, ECDSA P-256 leaf under one authority, tickets on, one record each way, past twice the MSL, queues empty;
+/// as they are after the first handshake, and after a renegotiation.
 #[test]
 fn an_idle_association_takes_at_most_four_kibibytes_a_side() {
-    const PAIRS: usize = 1000;
     for mutual in [false, true] {
-        let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256);
-        if mutual {
-            ends = ends.mutual();
+        for renegotiations in 0..2 {
+            let ends = if mutual { ends().mutual() } else { ends() };
+            let configs = ends.build();
+            let certificate = if mutual { ", client certificate" } else { "" };
+            measure_idle(
+                &format!("{certificate}, renegotiations {renegotiations}"),
+                &configs,
+                renegotiations,
+            );
         }
-        let configs = ends.build();
-        let (mut out, mut arena) = (Vec::with_capacity(4096), BytesMut::with_capacity(1 << 18));
-        let mut links: Vec<Link> = (0..PAIRS)
-            .map(|_| {
-                let mut link = Link::new(&configs, &mut out);
-                let now = link.now;
-                record(
-                    &mut link.client,
-                    &mut link.server,
-                    now,
-                    &mut out,
-                    &mut arena,
-                );
-                record(
-                    &mut link.server,
-                    &mut link.client,
-                    now,
-                    &mut out,
-                    &mut arena,
-                );
-                for connection in [&mut link.client, &mut link.server] {
-                    let later = now + Duration::from_secs(300);
-                    connection.handle_timeout(later).unwrap();
-                    assert_eq!(connection.poll_timeout(), None);
-                }
-                link
-            })
-            .collect();
-        drop((out, arena));
-        let inline = size_of::<DtlsConnection>().cast_signed();
-        let (clients, servers): (Vec<_>, Vec<_>) = links
-            .drain(..)
-            .map(|link| (link.client, link.server))
-            .unzip();
-        for (name, side) in [("client", clients), ("server", servers)] {
-            // The list's spare capacity is not an association's.
-            let spare = (side.capacity() - side.len()).cast_signed() * inline;
-            let before = bytes();
-            drop(side);
-            let each = (before - bytes() - spare) / PAIRS.cast_signed();
-            let name = if mutual {
-                format!("{name}, client certificate")
-            } else {
-                name.to_owned()
-            };
-            println!("idle association, {name}: {each} bytes, of which {inline} inline");
-            assert!(each <= MAX_IDLE, "{name}: {each}");
-        }
+    }
+}
+
+fn measure_idle(name: &str, configs: &Configs, renegotiations: u32) {
+    const PAIRS: usize = 1000;
+    let (mut out, mut arena) = (Vec::with_capacity(4096), BytesMut::with_capacity(1 << 18));
+    let mut links: Vec<Link> = (0..PAIRS)
+        .map(|_| idle(configs, renegotiations, &mut out, &mut arena))
+        .collect();
+    drop((out, arena));
+    let inline = size_of::<DtlsConnection>().cast_signed();
+    let (clients, servers): (Vec<_>, Vec<_>) = links
+        .drain(..)
+        .map(|link| (link.client, link.server))
+        .unzip();
+    for (side, connections) in [("client", clients), ("server", servers)] {
+        // The list's spare capacity is not an association's.
+        let spare = (connections.capacity() - connections.len()).cast_signed() * inline;
+        let before = bytes();
+        drop(connections);
+        let each = (before - bytes() - spare) / PAIRS.cast_signed();
+        println!("idle association, {side}{name}: {each} bytes, of which {inline} inline");
+        assert!(each <= MAX_IDLE, "{side}{name}: {each}");
     }
 }
 
@@ -211,7 +267,7 @@ fn an_idle_association_takes_at_most_four_kibibytes_a_side() {
 #[test]
 fn an_endpoint_adds_little_to_an_idle_association() {
     const CLIENTS: u16 = 1000;
-    let configs = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256).build();
+    let configs = ends().build();
     let empty = configs.pair(1);
     drop(empty);
     let mut pair = configs.connected(1);
