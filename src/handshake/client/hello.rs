@@ -193,6 +193,11 @@ impl ExpectServerHello {
         self.epochs
     }
 
+    /// Whether the server may ask for a cookie.
+    pub(super) const fn knows_cookies(&self) -> bool {
+        self.dialect.hello_cookie
+    }
+
     /// What a second attempt must repeat. Behind a HelloVerifyRequest the numbers of the messages would not fit.
     pub(super) fn unanswered(&self) -> Option<Box<Unanswered>> {
         (self.binding.is_some() && self.verify_requests == 0).then(|| {

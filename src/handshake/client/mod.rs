@@ -69,7 +69,8 @@ impl State {
         match self {
             Self::ExpectServerHello(state) => {
                 epoch == state.epochs().current
-                    && [T::SERVER_HELLO, T::HELLO_VERIFY_REQUEST].contains(&typ)
+                    && (typ == T::SERVER_HELLO
+                        || typ == T::HELLO_VERIFY_REQUEST && state.knows_cookies())
             }
             Self::ExpectCertificate(state) => {
                 epoch == state.epochs().current && typ == T::CERTIFICATE
