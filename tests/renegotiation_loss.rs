@@ -381,10 +381,7 @@ fn a_flight_that_switches_keys_is_sent_again_under_the_keys_of_each_part() {
     let before = scene.heard();
     scene.wait(Duration::from_secs(8));
     let flight = [("message", 1), ("ChangeCipherSpec", 1), ("Finished", 2)];
-    assert_eq!(
-        repeated(&scene.peer().heard[before..].to_vec()),
-        flight.repeat(3)
-    );
+    assert_eq!(repeated(&scene.peer().heard[before..]), flight.repeat(3));
     scene.play(&FINALE);
     scene.assert_done(2);
 
@@ -401,7 +398,7 @@ fn a_flight_that_switches_keys_is_sent_again_under_the_keys_of_each_part() {
         let again = scene.peer().say(20, vec![0; 12]);
         let record = scene.peer().record(22, 2, &again.whole());
         scene.deliver(&record);
-        let heard = repeated(&scene.peer().heard[before..].to_vec());
+        let heard = repeated(&scene.peer().heard[before..]);
         assert_eq!(heard, [("ChangeCipherSpec", 1), ("Finished", 2)]);
     }
     assert!(scene.exchange());

@@ -126,29 +126,32 @@ fn misbehaved(fact: PeerMisbehaved) -> Result<(), Error> {
     Err(Error::PeerMisbehaved(fact))
 }
 
+/// A change with its name.
+type Change<T> = (&'static str, fn(&mut T));
+
 /// E1 (CVE-2009-3555), E2, E20, RFC 5746 §3.7: a ClientHello that is not bound to this association.
 #[test]
 fn a_client_hello_with_other_renegotiation_info_ends_the_association() {
-    let wrong: &[(&str, &dyn Fn(&mut ClientOffer))] = &[
-        ("none", &|offer| offer.remove_extension(RENEGOTIATION_INFO)),
-        ("empty", &|offer| {
+    let wrong: &[Change<ClientOffer>] = &[
+        ("none", |offer| offer.remove_extension(RENEGOTIATION_INFO)),
+        ("empty", |offer| {
             offer.set_extension(RENEGOTIATION_INFO, &[0])
         }),
-        ("SCSV beside it", &|offer| offer.suites.push(0x00ff)),
-        ("SCSV instead of it", &|offer| {
+        ("SCSV beside it", |offer| offer.suites.push(0x00ff)),
+        ("SCSV instead of it", |offer| {
             offer.suites.push(0x00ff);
             offer.remove_extension(RENEGOTIATION_INFO);
         }),
-        ("other", &|offer| {
+        ("other", |offer| {
             let mut info = offer.extension(RENEGOTIATION_INFO).unwrap().to_vec();
             info[12] ^= 1;
             offer.set_extension(RENEGOTIATION_INFO, &info);
         }),
-        ("shorter", &|offer| {
+        ("shorter", |offer| {
             let info = offer.extension(RENEGOTIATION_INFO).unwrap().to_vec();
             offer.set_extension(RENEGOTIATION_INFO, &[&[11], &info[1..12]].concat());
         }),
-        ("longer", &|offer| {
+        ("longer", |offer| {
             let info = offer.extension(RENEGOTIATION_INFO).unwrap().to_vec();
             offer.set_extension(RENEGOTIATION_INFO, &[&[13], &info[1..], &[0]].concat());
         }),
@@ -167,27 +170,29 @@ fn a_client_hello_with_other_renegotiation_info_ends_the_association() {
     }
 }
 
+/// Both halves, as an honest server says them.
+fn info(choice: &ServerChoice) -> Vec<u8> {
+    choice.extension(RENEGOTIATION_INFO).unwrap()[1..].to_vec()
+}
+
 /// E1, E2, RFC 5746 §3.5: a ServerHello that is not bound to this association.
 #[test]
 fn a_server_hello_with_other_renegotiation_info_ends_the_association() {
-    let info = |choice: &ServerChoice| choice.extension(RENEGOTIATION_INFO).unwrap()[1..].to_vec();
-    let wrong: &[(&str, &dyn Fn(&mut ServerChoice))] = &[
-        ("none", &|choice| {
-            choice.remove_extension(RENEGOTIATION_INFO)
-        }),
-        ("empty", &|choice| {
+    let wrong: &[Change<ServerChoice>] = &[
+        ("none", |choice| choice.remove_extension(RENEGOTIATION_INFO)),
+        ("empty", |choice| {
             choice.set_extension(RENEGOTIATION_INFO, &[0])
         }),
-        ("the client's half", &|choice| {
+        ("the client's half", |choice| {
             let half = info(choice)[..12].to_vec();
             choice.set_extension(RENEGOTIATION_INFO, &[&[12], &half[..]].concat());
         }),
-        ("exchanged halves", &|choice| {
+        ("exchanged halves", |choice| {
             let mut both = info(choice);
             both.rotate_left(12);
             choice.set_extension(RENEGOTIATION_INFO, &[&[24], &both[..]].concat());
         }),
-        ("another last byte", &|choice| {
+        ("another last byte", |choice| {
             let mut both = info(choice);
             both[23] ^= 1;
             choice.set_extension(RENEGOTIATION_INFO, &[&[24], &both[..]].concat());

@@ -227,20 +227,23 @@ fn a_session_of_another_server_is_not_known() {
     });
 }
 
+/// A change of a client with its name.
+type Change = (&'static str, fn(&mut ScriptedPeer));
+
 /// F2 (CVE-2025-23419), F6: another name, another protocol, without the session's suite.
 #[test]
 fn a_session_that_does_not_fit_the_hello_leads_to_a_full_handshake() {
-    let alter: &[(&str, &dyn Fn(&mut ScriptedPeer))] = &[
-        ("other name", &|peer| {
+    let alter: &[Change] = &[
+        ("other name", |peer| {
             peer.offer
                 .set_extension(SERVER_NAME, b"\0\x0e\0\0\x0bother.tests");
         }),
-        ("no name", &|peer| peer.offer.remove_extension(SERVER_NAME)),
-        ("other protocol", &|peer| {
+        ("no name", |peer| peer.offer.remove_extension(SERVER_NAME)),
+        ("other protocol", |peer| {
             peer.offer.set_extension(ALPN, b"\0\x02\x01b")
         }),
-        ("no protocol", &|peer| peer.offer.remove_extension(ALPN)),
-        ("suite not offered", &|peer| {
+        ("no protocol", |peer| peer.offer.remove_extension(ALPN)),
+        ("suite not offered", |peer| {
             let suite = 0xc02b;
             assert!(peer.offer.suites.contains(&suite));
             peer.offer.suites.retain(|known| *known == suite);

@@ -622,26 +622,29 @@ fn a_close_notify_inside_the_first_handshake_is_its_end() {
     }
 }
 
+/// What a peer makes of the scene.
+type Made = fn(&mut Scene) -> Vec<u8>;
+
 /// Records of the wrong version, type or size in the middle of a renegotiation.
 #[test]
 fn a_record_that_is_none_is_fatal_in_a_renegotiation() {
     for side in SIDES {
-        let cases: [(&dyn Fn(&mut Scene) -> Vec<u8>, PeerMisbehaved); 4] = [
+        let cases: [(Made, PeerMisbehaved); 4] = [
             (
-                &|scene| scene.peer().record_at(HANDSHAKE, 0x0301, 1, 99, &[0; 4]),
+                |scene| scene.peer().record_at(HANDSHAKE, 0x0301, 1, 99, &[0; 4]),
                 PeerMisbehaved::WrongRecordVersion,
             ),
             (
-                &|scene| scene.peer().record_at(24, TLS12, 1, 99, &[0; 4]),
+                |scene| scene.peer().record_at(24, TLS12, 1, 99, &[0; 4]),
                 PeerMisbehaved::UnknownContentType,
             ),
             (
-                &|_| [&[APPLICATION_DATA, 3, 3, 0x48, 1][..], &[0; 100]].concat(),
+                |_| [&[APPLICATION_DATA, 3, 3, 0x48, 1][..], &[0; 100]].concat(),
                 PeerMisbehaved::RecordOverflow,
             ),
             (
                 // Sequence numbers are implicit: one that was left out is a forgery.
-                &|scene| scene.peer().record_at(HANDSHAKE, TLS12, 1, 99, &[0; 4]),
+                |scene| scene.peer().record_at(HANDSHAKE, TLS12, 1, 99, &[0; 4]),
                 PeerMisbehaved::BadRecordMac,
             ),
         ];
