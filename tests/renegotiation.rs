@@ -523,3 +523,28 @@ fn epochs_are_counted_to_their_end_and_never_wrap() {
         assert!(duo.exchange());
     }
 }
+
+/// What fitted into a datagram before fits while the keys are replaced and afterwards, whatever the suites.
+#[test]
+fn the_longest_datagram_is_as_long_while_keys_are_replaced() {
+    use sealgram::CipherSuite as Suite;
+    for suite in [
+        Suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        Suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    ] {
+        let mut ends = Ends::new().resuming();
+        ends.client = ends.client.cipher_suites(&[suite]).unwrap();
+        ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
+        let mut duo = Duo::connected(Transport::Dtls, &ends.build());
+        let max = duo.max_payload(Side::Client);
+        duo.renegotiate(Side::Client, false).unwrap();
+        duo.start(Side::Client);
+        assert_eq!(duo.max_payload(Side::Client), max);
+        duo.send(Side::Client, &vec![7; max]).unwrap();
+        duo.settle();
+        assert_eq!(duo.receive(Side::Server), vec![7; max]);
+        assert_eq!(duo.max_payload(Side::Client), max);
+        let longer = duo.send(Side::Client, &vec![7; max + 1]);
+        assert_eq!(longer, Err(SendError::TooLarge { max }));
+    }
+}

@@ -17,9 +17,6 @@ pub(super) struct ReceiveQueue {
     pinned: usize,
 }
 
-/// The length of the explicit nonce of a GCM suite, in bytes (RFC 5288 §3).
-const EXPLICIT_NONCE_LEN: usize = 8;
-
 /// The most that one record of a stream pins.
 const MAX_RECORD_LEN: usize = HEADER_LEN + MAX_FRAGMENT_LEN;
 
@@ -239,7 +236,7 @@ impl<R: Records> Connection<R> {
             self.rekeying.count_sent(now, taken);
             return Ok(taken);
         }
-        let max = self.max_held();
+        let max = self.records.max_payload();
         if !R::RELIABLE && data.len() > max {
             return Err(SendError::TooLarge { max });
         }
@@ -258,14 +255,6 @@ impl<R: Records> Connection<R> {
         }
         self.held.push(&data[..taken]);
         Ok(taken)
-    }
-
-    /// How long data may be that waits for keys whose suite is not known yet.
-    pub(super) fn max_held(&self) -> usize {
-        // Suites differ in what they add by no more than an explicit nonce.
-        self.records
-            .max_payload()
-            .saturating_sub(EXPLICIT_NONCE_LEN)
     }
 
     /// Sends what has waited, as far as there is room for it.

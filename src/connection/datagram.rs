@@ -131,12 +131,13 @@ impl DtlsConnection {
         self.send_data(now, data).map(|_| ())
     }
 
-    /// The most data that `send` takes at once, in bytes; 0 before the handshake is done.
+    /// The most data that `send` takes at once, in bytes; 0 before the handshake is done. It depends on the MTU alone, so
+    /// a renegotiation that changes the suite does not change it.
     pub fn max_payload(&self) -> usize {
-        match self.phase {
-            Phase::Initial(_) => 0,
-            Phase::Renegotiating { .. } => self.max_held(),
-            Phase::Established(_) | Phase::Closed => self.records.max_payload(),
+        if self.is_handshaking() {
+            0
+        } else {
+            self.records.max_payload()
         }
     }
 

@@ -53,6 +53,9 @@ impl Keys {
     }
 }
 
+/// The most that any suite makes a fragment longer than what it protects: an explicit nonce and a tag.
+pub(crate) const MAX_EXPANSION: usize = 8 + TAG_LEN;
+
 /// The length of the additional data of a 1.2 record, in bytes.
 const AAD_LEN: usize = 13;
 

@@ -347,6 +347,14 @@ impl Duo {
         ask!(self, side, |end| end.peer_identity().cloned())
     }
 
+    /// The longest datagram that an end sends.
+    pub fn max_payload(&self, side: Side) -> usize {
+        match self {
+            Self::Dtls(pair) => dtls(pair, side).map_or(0, DtlsConnection::max_payload),
+            Self::Tls(_) => 1 << 14,
+        }
+    }
+
     pub fn has_timer(&self, side: Side) -> bool {
         ask!(self, side, |end| end.poll_timeout()).is_some()
     }

@@ -1,6 +1,7 @@
 //! The client of the demonstration.
 
 use super::payload;
+use super::rekeying::{self, Rekeyed};
 use crate::endpoint::Happening;
 use crate::event_loop::{Service, Step};
 use crate::problem::Problem;
@@ -24,6 +25,8 @@ pub(super) struct Client {
     sent: u32,
     /// Which of them have come back.
     returned: Vec<bool>,
+    /// The client has called for new keys.
+    called: bool,
     report: ClientReport,
 }
 
@@ -48,6 +51,8 @@ pub(super) struct ClientReport {
     pub(super) mismatches: u64,
     /// How long all datagrams took, there and back.
     pub(super) data_time: Duration,
+    /// How often the keys were replaced meanwhile.
+    pub(super) rekeyed: Rekeyed,
 }
 
 /// What a handshake agreed on.
@@ -88,6 +93,7 @@ impl Client {
             phase: Phase::Handshake,
             sent: 0,
             returned: Vec::new(),
+            called: false,
             report: ClientReport::default(),
         }
     }
@@ -105,7 +111,13 @@ impl Service<UdpEndpoint> for Client {
         event: Happening<AssociationId>,
     ) -> Result<(), Problem> {
         match event {
-            Happening::Connection(_, Event::HandshakeComplete { .. }) => {
+            Happening::Connection(
+                _,
+                Event::HandshakeComplete {
+                    renegotiation: false,
+                    ..
+                },
+            ) => {
                 if let Some(connection) = endpoint.endpoint().connection(self.id) {
                     self.begin(connection);
                 }
@@ -130,11 +142,18 @@ impl Service<UdpEndpoint> for Client {
             Phase::Data(since) if self.report.received >= self.total.into() => {
                 self.report.data_time = now.saturating_duration_since(since);
                 self.bar.finish_and_clear();
+                if let Some(connection) = endpoint.endpoint().connection(self.id) {
+                    self.report.flights_retransmitted = connection.stats().flights_retransmitted();
+                    self.report.rekeyed = Rekeyed::of(connection);
+                }
                 endpoint.close(self.id);
                 self.phase = Phase::Closing;
                 Ok(Step::Again)
             }
-            Phase::Data(_) => self.fill_window(endpoint),
+            Phase::Data(_) => {
+                self.call_for_keys(endpoint);
+                self.fill_window(endpoint)
+            }
             Phase::Handshake | Phase::Closing => Ok(Step::Wait(Some(self.deadline))),
             Phase::Over => Ok(Step::Done),
         }
@@ -146,11 +165,20 @@ impl Client {
         let now = Instant::now();
         self.report.agreed = agreed(connection);
         self.report.handshake_time = now.saturating_duration_since(self.started);
-        self.report.flights_retransmitted = connection.stats().flights_retransmitted();
         self.report.max_payload = connection.max_payload();
         self.returned = vec![false; usize::try_from(self.total).unwrap_or_default()];
         self.bar.set_message("datagrams there and back");
         self.phase = Phase::Data(now);
+    }
+
+    /// Calls once, behind the part of the datagrams that is planned for it.
+    fn call_for_keys(&mut self, endpoint: &mut UdpEndpoint) {
+        let due = rekeying::is_planned(self.total)
+            && self.report.received >= rekeying::by_client(self.total);
+        if due && !self.called {
+            // While another one is under way the call is refused, and made again later.
+            self.called = endpoint.renegotiate_abbreviated(self.id).is_ok();
+        }
     }
 
     fn fill_window(&mut self, endpoint: &mut UdpEndpoint) -> Result<Step, Problem> {

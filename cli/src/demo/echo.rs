@@ -1,6 +1,7 @@
 //! The server of the demonstration: sends back what it gets, and checks it as well.
 
 use super::payload;
+use super::rekeying;
 use crate::endpoint::{Endpoint, Happening};
 use crate::event_loop::{EventLoop, Service, Step};
 use crate::problem::Problem;
@@ -37,7 +38,7 @@ pub(super) struct EchoReport {
 
 impl EchoService {
     /// Starts the service on a port of the system's choice.
-    pub(super) fn start(config: Arc<ServerConfig>) -> Result<Self, Problem> {
+    pub(super) fn start(config: Arc<ServerConfig>, datagrams: u32) -> Result<Self, Problem> {
         let failed = |error| Problem::failure(format!("no socket for the server: {error}"));
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let endpoint =
@@ -48,7 +49,7 @@ impl EchoService {
             .name("echo service".into())
             .spawn(move || {
                 // Nobody waits for the outcome if the client has failed first.
-                let _unread = sender.send(serve(endpoint));
+                let _unread = sender.send(serve(endpoint, datagrams));
             })
             .map_err(failed)?;
         Ok(Self { address, outcome })
@@ -68,8 +69,11 @@ impl EchoService {
     }
 }
 
-fn serve(endpoint: UdpEndpoint) -> Result<EchoReport, Problem> {
-    let mut echo = Echo::default();
+fn serve(endpoint: UdpEndpoint, datagrams: u32) -> Result<EchoReport, Problem> {
+    let mut echo = Echo {
+        datagrams,
+        ..Echo::default()
+    };
     let mut event_loop = EventLoop::new(endpoint)?;
     event_loop.run(&mut echo)?;
     echo.report.hello_verify_requests = event_loop
@@ -83,6 +87,10 @@ fn serve(endpoint: UdpEndpoint) -> Result<EchoReport, Problem> {
 /// The service at work.
 #[derive(Default)]
 struct Echo {
+    /// How many datagrams will come.
+    datagrams: u32,
+    /// The server has asked for new keys.
+    asked: bool,
     report: EchoReport,
     over: bool,
 }
@@ -131,6 +139,12 @@ impl Echo {
                     "the server could not send a datagram back: {error}"
                 ))
             })?;
+        }
+        let due = rekeying::is_planned(self.datagrams)
+            && self.report.received >= rekeying::by_server(self.datagrams);
+        if due && !self.asked {
+            // While another one is under way the call is refused, and made again later.
+            self.asked = endpoint.renegotiate(id).is_ok();
         }
         Ok(())
     }

@@ -9,6 +9,7 @@
 mod client;
 mod echo;
 mod payload;
+mod rekeying;
 mod relay;
 mod summary;
 
@@ -21,7 +22,7 @@ use client::Client;
 use echo::EchoService;
 use indicatif::{ProgressBar, ProgressStyle};
 use relay::Relay;
-use sealgram::config::DatagramPolicy;
+use sealgram::config::{ClientRenegotiation, DatagramPolicy, RekeyPolicy};
 use sealgram::endpoint::EndpointPolicy;
 use sealgram::net::UdpEndpoint;
 use sealgram::pki_types::ServerName;
@@ -31,7 +32,10 @@ use std::time::{Duration, Instant};
 use summary::Summary;
 
 /// How long the whole demonstration may take.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(180);
+
+/// What fits into a datagram of 1,400 bytes with the first suite of the list.
+const EXPECTED_PAYLOAD: usize = 1363;
 
 /// The name that the certificate is made out to, and that the client asks for.
 const NAME: &str = "localhost";
@@ -48,7 +52,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Problem> {
     let mut roots = Roots::new();
     roots.add(&leaf)?;
 
-    let echo = EchoService::start(server_config(identity)?)?;
+    let echo = EchoService::start(server_config(identity)?, arguments.datagrams)?;
     let relay = Relay::start(echo.address(), arguments.loss)?;
     let endpoint = UdpEndpoint::connected_to(relay.address(), EndpointPolicy::default())
         .map_err(|error| Problem::failure(format!("no socket for the client: {error}")))?;
@@ -56,7 +60,11 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Problem> {
     let name = ServerName::try_from(NAME).map_err(Problem::failure)?;
     let id = event_loop
         .endpoint()
-        .connect(client_config(roots)?, name, relay.address())
+        .connect(
+            client_config(roots, arguments.datagrams)?,
+            name,
+            relay.address(),
+        )
         .map_err(Problem::failure)?;
     let mut client = Client::new(id, arguments.datagrams, progress(arguments), deadline);
     event_loop.run(&mut client)?;
@@ -64,6 +72,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Problem> {
     let summary = Summary {
         loss: arguments.loss,
         datagrams: arguments.datagrams.into(),
+        rekeying: rekeying::is_planned(arguments.datagrams),
         certificate: Fingerprint::of(&leaf),
         client: client.report(),
         server: echo.report(deadline)?,
@@ -84,13 +93,20 @@ fn datagram_policy() -> Result<DatagramPolicy, Problem> {
 fn server_config(identity: SelfSigned) -> Result<Arc<ServerConfig>, Problem> {
     let config = ServerConfig::with_credential(Credential::Certificate(identity.certified))
         .datagram(datagram_policy()?)
+        .rekey(
+            RekeyPolicy::default().client_renegotiation(ClientRenegotiation::Allow {
+                min_interval: Duration::ZERO,
+            }),
+        )
         .build()?;
     Ok(Arc::new(config))
 }
 
-fn client_config(roots: Roots) -> Result<Arc<ClientConfig>, Problem> {
+fn client_config(roots: Roots, datagrams: u32) -> Result<Arc<ClientConfig>, Problem> {
+    let bytes = rekeying::automatic_bytes(datagrams, EXPECTED_PAYLOAD);
     let config = ClientConfig::with_roots(roots)?
         .datagram(datagram_policy()?)
+        .rekey(RekeyPolicy::default().bytes(bytes)?)
         .build()?;
     Ok(Arc::new(config))
 }

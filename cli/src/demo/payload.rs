@@ -22,6 +22,11 @@ pub(super) fn datagram(number: u32, max_payload: usize) -> Vec<u8> {
         .collect()
 }
 
+/// How long datagrams are on average: their lengths are spread evenly.
+pub(super) const fn average_len(max_payload: usize) -> usize {
+    (NUMBER_LEN + max_payload) / 2
+}
+
 /// The number of a datagram that holds, to its last byte, what belongs to that number.
 pub(super) fn number_if_genuine(data: &[u8]) -> Option<u32> {
     let (number, rest) = data.split_first_chunk::<NUMBER_LEN>()?;

@@ -15,6 +15,8 @@ pub(super) struct Summary {
     pub(super) loss: u8,
     /// How many datagrams had to go each way.
     pub(super) datagrams: u64,
+    /// Whether the keys had to be replaced in each of the three ways.
+    pub(super) rekeying: bool,
     /// Of the certificate that was made for the server.
     pub(super) certificate: Fingerprint,
     pub(super) client: ClientReport,
@@ -72,6 +74,10 @@ impl Summary {
                 "what the link lost was sent again",
                 link.dropped == 0 || retransmitted > 0,
             ),
+            (
+                "the keys were replaced by the client, by the server, and by themselves",
+                !self.rekeying || client.rekeyed.is_complete(),
+            ),
             ("every datagram was sent", client.sent == self.datagrams),
             (
                 "every datagram reached the server",
@@ -127,6 +133,12 @@ impl Summary {
             count => format!("used, {count} HelloVerifyRequest"),
         };
         rows.push(("cookie", cookie));
+        let rekeyed = client.rekeyed;
+        let renegotiations = format!(
+            "{} by the client, {} by the server, {} automatic, now in epoch {}",
+            rekeyed.by_client, rekeyed.by_server, rekeyed.automatic, rekeyed.epoch
+        );
+        rows.push(("renegotiations", renegotiations));
         let (sent, lost) = (link.handshake_datagrams, link.dropped);
         let datagrams = format!("{sent}, {lost} of them lost by the link");
         rows.push(("handshake datagrams", datagrams));
@@ -170,6 +182,7 @@ mod tests {
         Summary {
             loss: 10,
             datagrams: 1,
+            rekeying: false,
             certificate: Fingerprint::of(&CertificateDer::from(vec![1])),
             client: ClientReport::default(),
             server: EchoReport::default(),

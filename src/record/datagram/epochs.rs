@@ -200,14 +200,6 @@ impl WriteEpochs {
             .map_or(Epoch::PLAINTEXT, |known| known.epoch)
     }
 
-    /// How many bytes a protected record of the current epoch is longer than its contents.
-    pub(super) fn overhead(&self) -> Option<usize> {
-        self.epochs
-            .last()
-            .filter(|known| known.is_protected())
-            .map(WriteEpoch::overhead)
-    }
-
     /// The epoch, if it can still be written.
     pub(super) fn find(&mut self, epoch: Epoch) -> Option<&mut WriteEpoch> {
         self.epochs.iter_mut().find(|known| known.epoch == epoch)

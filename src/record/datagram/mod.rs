@@ -29,8 +29,10 @@ use crate::protocol::{
     Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
     ProtocolVersion, ReadSwitch, Side,
 };
+use crate::record::protection::MAX_EXPANSION;
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::alert;
+use crate::wire::record_dtls::HEADER_LEN;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use bytes::BytesMut;
 use early::EarlyRecords;
@@ -348,6 +350,14 @@ impl Datagram {
     }
 }
 
+/// The most data that fits into a datagram, whatever the suite: a renegotiation may change that, and data that waits for
+/// the new keys must still fit.
+#[inline]
+fn max_payload(mtu: usize) -> usize {
+    mtu.saturating_sub(HEADER_LEN + MAX_EXPANSION)
+        .min(MAX_PLAINTEXT_LEN)
+}
+
 impl Records for Datagram {}
 
 impl Layer for Datagram {
@@ -503,16 +513,11 @@ impl Layer for Datagram {
     fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError> {
         let write = self.write.current().filter(|write| write.is_protected());
         let write = write.ok_or(SendError::NotConnected)?;
-        let overhead = write.overhead();
-        let max = self
-            .policy
-            .mtu
-            .saturating_sub(overhead)
-            .min(MAX_PLAINTEXT_LEN);
+        let max = max_payload(self.policy.mtu);
         if data.len() > max {
             return Err(SendError::TooLarge { max });
         }
-        let length = overhead + data.len();
+        let length = write.overhead() + data.len();
         if self.outgoing.queued() + length > self.policy.send_bytes {
             return Err(SendError::Backlog);
         }
@@ -527,11 +532,7 @@ impl Layer for Datagram {
     }
 
     fn max_payload(&self) -> usize {
-        let overhead = self.write.overhead().unwrap_or(self.policy.mtu);
-        self.policy
-            .mtu
-            .saturating_sub(overhead)
-            .min(MAX_PLAINTEXT_LEN)
+        max_payload(self.policy.mtu)
     }
 
     #[inline]

@@ -1,0 +1,82 @@
+//! When the demonstration replaces its keys: once by the client, once by the server, and once by itself, while datagrams
+//! are on their way in both directions.
+
+use super::payload;
+use sealgram::{DtlsConnection, Initiator};
+
+/// With fewer datagrams there is no time for three handshakes between the first one and the last.
+const ENOUGH: u32 = 200;
+
+/// Whether there are enough datagrams for it.
+pub(super) const fn is_planned(datagrams: u32) -> bool {
+    datagrams >= ENOUGH
+}
+
+/// Behind how many datagrams the client calls for new keys.
+pub(super) const fn by_client(datagrams: u32) -> u64 {
+    datagrams as u64 / 4
+}
+
+/// Behind how many datagrams the server asks for them.
+pub(super) const fn by_server(datagrams: u32) -> u64 {
+    datagrams as u64 / 2
+}
+
+/// After how many bytes, both ways together, the client's policy wants them: more than lie between the two calls, less than
+/// what is left behind the second.
+pub(super) fn automatic_bytes(datagrams: u32, max_payload: usize) -> Option<u64> {
+    let average = payload::average_len(max_payload) as u64;
+    is_planned(datagrams).then_some(u64::from(datagrams) * 2 * average * 3 / 8)
+}
+
+/// How many times the keys were replaced, by who began it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Rekeyed {
+    pub(super) by_client: u64,
+    pub(super) by_server: u64,
+    pub(super) automatic: u64,
+    /// The epoch in which the last datagram came.
+    pub(super) epoch: u64,
+}
+
+impl Rekeyed {
+    /// What the client's connection has counted.
+    pub(super) fn of(connection: &DtlsConnection) -> Self {
+        let completed = |initiator| connection.stats().renegotiations_by(initiator).completed;
+        Self {
+            by_client: completed(Initiator::Local),
+            by_server: completed(Initiator::Peer),
+            automatic: completed(Initiator::Automatic),
+            epoch: connection.epoch().number(),
+        }
+    }
+
+    /// Whether each of the three ways was gone, and nothing else has moved the epoch.
+    pub(super) const fn is_complete(self) -> bool {
+        let Self {
+            by_client,
+            by_server,
+            automatic,
+            epoch,
+        } = self;
+        by_client > 0
+            && by_server > 0
+            && automatic > 0
+            && epoch == 1 + by_client + by_server + automatic
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_bytes_lies_between_what_comes_before_and_what_comes_after() {
+        for datagrams in [ENOUGH, 1000, 1_000_000] {
+            let all = u64::from(datagrams) * 2 * payload::average_len(1363) as u64;
+            let limit = automatic_bytes(datagrams, 1363).unwrap();
+            assert!(limit > all / 4 && limit < all / 2);
+        }
+        assert_eq!(automatic_bytes(ENOUGH - 1, 1363), None);
+    }
+}
