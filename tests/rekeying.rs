@@ -369,3 +369,41 @@ fn the_old_epoch_ends_in_the_middle_of_a_renegotiation_too() {
     assert_eq!(received(&mut pair), []);
     assert_eq!(old_epochs(&pair), 1);
 }
+
+/// The client gives up when only a part of the server's answer has come, and the server has not given up when the client
+/// tries again.
+#[test]
+fn an_attempt_after_half_an_answer_fits_the_rest_of_it() {
+    let server = patient().mtu(256).unwrap();
+    let client = server.clone().max_retransmissions(Some(2));
+    let mut ends = Ends::new().resuming();
+    ends.client = ends.client.datagram(client);
+    ends.server = ends.server.datagram(server).rekey(willing());
+    let mut pair = ends.build().connected(1);
+    // Of each flight of the server the ServerHello arrives, and nothing else.
+    decide(&mut pair, |(direction, place), _| {
+        if direction == Direction::ToClient && place > 0 {
+            Fate::Drop
+        } else {
+            Fate::Deliver
+        }
+    });
+    renegotiate(&mut pair, Side::Client, false).unwrap();
+    // The client's last try ends after 7 s; the server's next one comes after 15 s.
+    pair.run_for(Duration::from_secs(12));
+    let counts = connection(&pair, Side::Client)
+        .stats()
+        .renegotiations_by(Initiator::Local);
+    assert_eq!((counts.started, counts.refused), (1, 1), "it has given up");
+    assert!(connection(&pair, Side::Server).renegotiate_pending());
+    decide(&mut pair, |_, _| Fate::Deliver);
+    renegotiate(&mut pair, Side::Client, false).unwrap();
+    pair.run_for(Duration::from_secs(30));
+    assert!(
+        is_in_epoch(&pair, 2),
+        "{:?} {:?}",
+        pair.client_events,
+        pair.server_events
+    );
+    assert_agreed(&mut pair, "after half an answer");
+}

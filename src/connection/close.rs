@@ -20,7 +20,7 @@ impl<R: Records> Connection<R> {
             return;
         }
         if matches!(self.phase, Phase::Renegotiating { .. }) && !self.rekeying.has_no_way_back() {
-            self.abandon_renegotiation(None);
+            self.abandon_renegotiation();
             self.release_held();
         }
         self.records.send_alert(Alert::CLOSE_NOTIFY);
@@ -74,7 +74,7 @@ impl<R: Records> Connection<R> {
         }
         self.rekeying.over();
         self.held.clear();
-        self.abandon_renegotiation(None);
+        self.abandon_renegotiation();
     }
 
     /// Drops what only a live association needs. Data that waits for the application stays if it was verified.

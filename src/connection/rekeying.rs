@@ -27,6 +27,8 @@ pub(super) struct Rekeying {
     silence_told: bool,
     /// How many renegotiations were completed.
     pub(super) completed: u64,
+    /// A client's hello that is under way.
+    offered: Option<Box<Unanswered>>,
     /// A client's hello of this epoch that led to nothing, and why. The server may have taken a copy of it all the same,
     /// and then only the same hello fits its answer.
     earlier: Option<(Box<Unanswered>, RenegotiationRefusal)>,
@@ -77,6 +79,7 @@ impl Rekeying {
             committed_to_new_keys: false,
             silence_told: false,
             completed: 0,
+            offered: None,
             earlier: None,
             usage: Usage::NONE,
             pause: None,
@@ -123,9 +126,9 @@ impl Rekeying {
         self.silence_told
     }
 
-    /// Keeps a hello that led to nothing.
-    pub(super) fn keep(&mut self, hello: Option<Box<Unanswered>>, reason: RenegotiationRefusal) {
-        self.earlier = hello.map(|hello| (hello, reason));
+    /// A client's hello is out.
+    pub(super) fn offer(&mut self, hello: Option<Unanswered>) {
+        self.offered = hello.map(Box::new);
     }
 
     /// The hello to repeat instead of a new one. One that was refused can have been taken only if copies of it were on
@@ -141,6 +144,7 @@ impl Rekeying {
     pub(super) fn committed(&mut self, now: Instant, policy: &RekeyPolicy, limit: u64) {
         self.wanted = None;
         self.requested = false;
+        self.offered = None;
         self.earlier = None;
         self.pause = None;
         self.last_handshake = now;
@@ -161,7 +165,13 @@ impl Rekeying {
     }
 
     /// What was under way, or scheduled, has come to nothing.
-    pub(super) fn refused(&mut self, now: Instant, policy: &RekeyPolicy) {
+    pub(super) fn refused(
+        &mut self,
+        now: Instant,
+        policy: &RekeyPolicy,
+        reason: RenegotiationRefusal,
+    ) {
+        self.earlier = self.offered.take().map(|hello| (hello, reason));
         self.wanted = None;
         self.requested = false;
         self.silence_told = false;
@@ -172,6 +182,7 @@ impl Rekeying {
     pub(super) fn over(&mut self) {
         self.wanted = None;
         self.requested = false;
+        self.offered = None;
         self.earlier = None;
     }
 
@@ -200,5 +211,59 @@ impl Rekeying {
     /// Whether the last handshake is at least `interval` ago.
     pub(super) fn has_rested(&self, now: Instant, interval: std::time::Duration) -> bool {
         now.saturating_duration_since(self.last_handshake) >= interval
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::aead::AeadAlgorithm;
+    use crate::test_now;
+
+    fn fresh(limit: u64) -> Rekeying {
+        let mut rekeying = Rekeying::new(test_now());
+        rekeying.committed(test_now(), &RekeyPolicy::default(), limit);
+        rekeying
+    }
+
+    /// RFC 9325 §4.4: an eighth before the limit of either key, without any policy.
+    #[test]
+    fn keys_are_replaced_before_either_has_protected_all_it_may() {
+        let now = test_now();
+        let mut rekeying = fresh(800);
+        assert!((0..700).all(|_| !rekeying.count_sent(now, 1)));
+        assert!(rekeying.count_sent(now, 1));
+        // Of the peer's key the number of the record tells, whatever was lost before it.
+        let mut rekeying = fresh(800);
+        assert!(!rekeying.count_received(now, 1, 700));
+        assert!(rekeying.count_received(now, 1, 701));
+        // Records of one direction say nothing about the key of the other.
+        let mut rekeying = fresh(800);
+        for sequence in 0..700 {
+            assert!(!rekeying.count_sent(now, 1) && !rekeying.count_received(now, 1, sequence));
+        }
+    }
+
+    #[test]
+    fn every_algorithm_leaves_room_for_a_handshake_behind_its_limit() {
+        for aead in [
+            AeadAlgorithm::Aes128Gcm,
+            AeadAlgorithm::Aes256Gcm,
+            AeadAlgorithm::ChaCha20Poly1305,
+        ] {
+            let limit = aead.confidentiality_limit();
+            let usage = fresh(limit).usage;
+            assert!(usage.max_records < limit && limit - usage.max_records > 1_000_000);
+        }
+    }
+
+    /// New keys have protected nothing yet.
+    #[test]
+    fn counting_begins_again_with_new_keys() {
+        let (now, limit) = (test_now(), 8);
+        let mut rekeying = fresh(limit);
+        while !rekeying.count_sent(now, 1) {}
+        rekeying.committed(now, &RekeyPolicy::default(), limit);
+        assert!(!rekeying.count_sent(now, 1));
     }
 }

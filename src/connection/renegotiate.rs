@@ -164,6 +164,7 @@ impl<R: Records> Connection<R> {
             }),
         };
         let handshake = Handshake::client(R::DIALECT, settings)?;
+        self.rekeying.offer(handshake.offered());
         self.enter(now, handshake, wanted.initiator, MessageSeq::FIRST);
         self.perform(now)
     }
@@ -366,25 +367,20 @@ impl<R: Records> Connection<R> {
         let initiator = self.rekeying.initiator();
         self.records.stats_mut().renegotiations(initiator).refused += 1;
         let policy = &self.role.parameters().rekey;
-        self.rekeying.refused(now, policy);
-        self.abandon_renegotiation(Some(reason));
+        self.rekeying.refused(now, policy, reason);
+        self.abandon_renegotiation();
         self.events
             .push_back(Event::RenegotiationRefused { reason });
         self.release_held();
     }
 
-    /// Drops the handshake beside what is in force; `reason` tells why, if another one may follow.
-    pub(super) fn abandon_renegotiation(&mut self, reason: Option<RenegotiationRefusal>) {
+    /// Drops the handshake beside what is in force.
+    pub(super) fn abandon_renegotiation(&mut self) {
         self.handshake_deadline = None;
         self.records.abandon_handshake();
         self.early.clear();
         match std::mem::replace(&mut self.phase, Phase::Closed) {
-            Phase::Renegotiating { handshake, current } => {
-                if let Some(reason) = reason {
-                    self.rekeying.keep(handshake.into_unanswered(), reason);
-                }
-                self.phase = Phase::Established(current);
-            }
+            Phase::Renegotiating { current, .. } => self.phase = Phase::Established(current),
             other => self.phase = other,
         }
     }

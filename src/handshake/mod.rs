@@ -261,11 +261,11 @@ impl Handshake {
         Ok(Handled::Taken)
     }
 
-    /// The ClientHello that led to nothing, with the session in it: a second attempt in the same epoch must repeat it,
-    /// because the server may have taken it for the beginning of a handshake.
-    pub(crate) fn into_unanswered(self) -> Option<Box<client::Unanswered>> {
-        match self.state {
-            State::Client(state) => state.into_unanswered(),
+    /// A client's hello, before it is answered. A second attempt in the same epoch must repeat it, because the server may
+    /// have taken it for the beginning of a handshake.
+    pub(crate) fn offered(&self) -> Option<client::Unanswered> {
+        match &self.state {
+            State::Client(state) => state.offered(),
             State::Server(_) | State::Over => None,
         }
     }

@@ -48,8 +48,8 @@ pub(crate) struct Renegotiating {
     pub(crate) unanswered: Option<Box<Unanswered>>,
 }
 
-/// A ClientHello of a renegotiation, to be repeated as it was. Whether or not an answer was seen, the server may be in
-/// the middle of a handshake that it began, and would take another hello for an old message.
+/// A ClientHello of a renegotiation that has not led to new keys, to be repeated as it was. Whether or not an answer was
+/// seen, the server may be in the middle of a handshake that it began, and would take another hello for an old message.
 pub(crate) struct Unanswered {
     hello: ClientHello,
     session: Option<Arc<Session12>>,
@@ -198,14 +198,12 @@ impl ExpectServerHello {
         self.dialect.hello_cookie
     }
 
-    /// What a second attempt must repeat. Behind a HelloVerifyRequest the numbers of the messages would not fit.
-    pub(super) fn unanswered(&self) -> Option<Box<Unanswered>> {
-        (self.binding.is_some() && self.verify_requests == 0).then(|| {
-            Box::new(Unanswered {
-                hello: self.hello.clone(),
-                session: self.session.clone(),
-            })
-        })
+    /// The hello that is out.
+    pub(super) fn offered(&self) -> Unanswered {
+        Unanswered {
+            hello: self.hello.clone(),
+            session: self.session.clone(),
+        }
     }
 
     /// Sends the hello as it stands, as a flight of its own.
@@ -254,7 +252,6 @@ impl ExpectServerHello {
         }
         self.check_extensions(hello)?;
         let resumed = self.resumed(hello)?;
-        let unanswered = self.unanswered();
         outbox.push(Action::VersionDecided(hello.version));
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
         self.transcript.start_hash(suite.hash);
@@ -285,7 +282,6 @@ impl ExpectServerHello {
             session_id: hello.session_id.clone(),
             ticket_promised: hello.extensions.session_ticket,
             cookie: offer.cookie,
-            unanswered,
             binding,
             transcript,
         };

@@ -157,22 +157,11 @@ impl State {
         }
     }
 
-    /// What a second attempt must repeat, as long as this end has not switched keys.
-    pub(super) fn into_unanswered(self) -> Option<Box<Unanswered>> {
+    /// The ClientHello, before it is answered.
+    pub(super) fn offered(&self) -> Option<Unanswered> {
         match self {
-            Self::ExpectServerHello(state) => state.unanswered(),
-            Self::ExpectCertificate(state) => state.into_unanswered(),
-            Self::ExpectServerKeyExchange(state) => state.into_unanswered(),
-            Self::ExpectCertificateRequest(state) => state.into_unanswered(),
-            Self::ExpectServerHelloDone(state) => state.into_unanswered(),
-            Self::ExpectResumedTicket(state) => state.into_unanswered(),
-            Self::ExpectResumedFinished(state) => state.into_unanswered(),
-            // The questions are answered at once, and behind them the keys are switched.
-            Self::ExpectServerVerified(_)
-            | Self::ExpectSignature(_)
-            | Self::ExpectTicket(_)
-            | Self::ExpectFinished(_)
-            | Self::Complete => None,
+            Self::ExpectServerHello(state) => Some(state.offered()),
+            _ => None,
         }
     }
 

@@ -1,7 +1,6 @@
 //! A client's states of version 1.2 behind a ServerHello that resumes (RFC 5246 §7.3, RFC 5077 §3.1).
 
 use super::State;
-use super::hello::Unanswered;
 use super::v12::{Context, lifetime};
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::{Action, Epochs, Established, Outbox};
@@ -100,10 +99,6 @@ impl ExpectResumedTicket {
         self.resumption.context.epochs
     }
 
-    pub(super) fn into_unanswered(self) -> Option<Box<Unanswered>> {
-        self.resumption.context.unanswered
-    }
-
     pub(super) fn handle(
         self: Box<Self>,
         ticket: NewSessionTicket,
@@ -126,10 +121,6 @@ pub(crate) struct ExpectResumedFinished(Resumption);
 impl ExpectResumedFinished {
     pub(super) const fn epochs(&self) -> Epochs {
         self.0.context.epochs
-    }
-
-    pub(super) fn into_unanswered(self) -> Option<Box<Unanswered>> {
-        self.0.context.unanswered
     }
 
     pub(super) fn handle(

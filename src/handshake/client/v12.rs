@@ -1,7 +1,7 @@
 //! A client's states of version 1.2 behind the ServerHello.
 
 use super::State;
-use super::hello::{Unanswered, dns_name};
+use super::hello::dns_name;
 use crate::config::ClientConfig;
 use crate::crypto::kx;
 use crate::crypto::sign::{KeyKind, SigningKey};
@@ -45,8 +45,6 @@ pub(crate) struct Context {
     /// Whether a NewSessionTicket comes before the server's Finished (RFC 5077 §3.2).
     pub(super) ticket_promised: bool,
     pub(super) cookie: Vec<u8>,
-    /// What a second attempt must repeat if this one comes to nothing.
-    pub(super) unanswered: Option<Box<Unanswered>>,
     pub(super) binding: Option<Binding>,
     pub(super) transcript: Transcript,
 }
@@ -78,10 +76,6 @@ pub(crate) struct ExpectCertificate {
 impl ExpectCertificate {
     pub(super) const fn epochs(&self) -> Epochs {
         self.context.epochs
-    }
-
-    pub(super) fn into_unanswered(self) -> Option<Box<Unanswered>> {
-        self.context.unanswered
     }
 
     pub(super) fn handle(
@@ -117,10 +111,6 @@ pub(crate) struct ExpectServerKeyExchange {
 impl ExpectServerKeyExchange {
     pub(super) const fn epochs(&self) -> Epochs {
         self.context.epochs
-    }
-
-    pub(super) fn into_unanswered(self) -> Option<Box<Unanswered>> {
-        self.context.unanswered
     }
 
     pub(super) fn handle(
@@ -172,10 +162,6 @@ pub(crate) struct ExpectCertificateRequest {
 impl ExpectCertificateRequest {
     pub(super) const fn epochs(&self) -> Epochs {
         self.context.epochs
-    }
-
-    pub(super) fn into_unanswered(self) -> Option<Box<Unanswered>> {
-        self.context.unanswered
     }
 
     pub(super) fn handle(
@@ -258,10 +244,6 @@ pub(crate) struct ExpectServerHelloDone {
 impl ExpectServerHelloDone {
     pub(super) const fn epochs(&self) -> Epochs {
         self.context.epochs
-    }
-
-    pub(super) fn into_unanswered(self) -> Option<Box<Unanswered>> {
-        self.context.unanswered
     }
 
     pub(super) fn handle(
