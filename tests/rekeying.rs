@@ -7,7 +7,7 @@ mod support;
 
 use kinds::traffic::{Account, Traffic, Weather};
 use kinds::{
-    SIDES, assert_agreed, assert_quiet, connection, decide, is_in_epoch, renegotiate, willing,
+    Kind, SIDES, assert_agreed, assert_quiet, connection, decide, is_in_epoch, renegotiate, willing,
 };
 use sealgram::config::ClientRenegotiation::Allow;
 use sealgram::config::DataDuringRenegotiation::{self, Flow, Hold};
@@ -117,6 +117,21 @@ fn traffic_goes_on_while_both_ends_renegotiate() {
         let sum = simulate(&name, &configs, habits, seeds(0..1000));
         assert_eq!(sum.refused, 0);
         assert!(sum.resumed > 0 && sum.resumed < sum.renegotiations);
+    }
+}
+
+/// E7: the client's ClientHello and the server's HelloRequest pass each other, and one handshake comes of both.
+#[test]
+fn both_ends_begin_at_once() {
+    let (client, server) = with_data(Hold);
+    let configs = configs(&patient(), client, server);
+    configs.connected(0);
+    for seed in seeds(0..1000) {
+        let mut traffic = Traffic::new(&configs, BAD, seed, "at once");
+        kinds::begin(&mut traffic.pair, Kind::Crossing);
+        traffic.run_for(Duration::from_millis(1));
+        traffic.settle(LIMIT);
+        assert_eq!(traffic.close_account().renegotiations, 1, "seed {seed}");
     }
 }
 
