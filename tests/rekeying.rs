@@ -7,7 +7,8 @@ mod support;
 
 use kinds::traffic::{Account, Traffic, Weather};
 use kinds::{
-    Kind, SIDES, assert_agreed, assert_quiet, connection, decide, is_in_epoch, renegotiate, willing,
+    ALERT, Kind, SIDES, assert_agreed, assert_quiet, connection, decide, is_in_epoch, records,
+    renegotiate, willing,
 };
 use sealgram::config::ClientRenegotiation::Allow;
 use sealgram::config::DataDuringRenegotiation::{self, Flow, Hold};
@@ -421,4 +422,42 @@ fn an_attempt_after_half_an_answer_fits_the_rest_of_it() {
         pair.server_events
     );
     assert_agreed(&mut pair, "after half an answer");
+}
+
+/// The client refuses a HelloRequest and then begins of its own accord. If its hello overtakes its refusal, the handshake
+/// goes on.
+#[test]
+fn a_refusal_that_comes_behind_the_clients_hello_is_late() {
+    for abbreviated in [false, true] {
+        let client = RekeyPolicy::default().follow_hello_requests(false);
+        let configs = configs(&DatagramPolicy::default(), client, willing());
+        let mut pair = configs.connected(1);
+        pair.record();
+        let is_alert = |datagram: &[u8]| records(datagram)[0].0.content_type == ALERT;
+        decide(&mut pair, move |_, datagram| {
+            if is_alert(datagram) {
+                Fate::Drop
+            } else {
+                Fate::Deliver
+            }
+        });
+        renegotiate(&mut pair, Side::Server, false).unwrap();
+        pair.run_for(Duration::from_millis(100));
+        let seen = pair.seen.take().unwrap_or_default();
+        let refusal = seen.iter().find(|seen| is_alert(&seen.datagram));
+        let refusal = refusal.expect("the client refuses").datagram.clone();
+        renegotiate(&mut pair, Side::Client, abbreviated).unwrap();
+        let answered = pair.to_client.sent();
+        assert!(pair.run_until(Duration::from_secs(1), |pair| {
+            pair.to_client.sent() > answered
+        }));
+        pair.deliver_to_server(&refusal);
+        assert!(
+            pair.run_until(Duration::from_secs(60), |pair| is_in_epoch(pair, 2)),
+            "{:?} {:?}",
+            pair.client_events,
+            pair.server_events
+        );
+        assert_agreed(&mut pair, "a late refusal");
+    }
 }

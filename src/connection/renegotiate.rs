@@ -319,6 +319,12 @@ impl<R: Records> Connection<R> {
         }
         // Over a stream this end has followed the peer's ChangeCipherSpec, and reads the old keys no more.
         let read_on = epoch > in_force;
+        let renegotiating = matches!(self.phase, Phase::Renegotiating { .. });
+        if !R::RELIABLE && renegotiating && self.role.side() == Side::Server {
+            // The client has begun: this speaks of an earlier HelloRequest, and its hello has overtaken it. If the handshake
+            // were dropped here, the client would go on alone, past the point where it could go back.
+            return Ok(false);
+        }
         if let Phase::Renegotiating { .. } = self.phase
             && (self.rekeying.has_no_way_back() || read_on)
         {
