@@ -29,10 +29,30 @@ pub(super) struct SendQueue {
 
 impl SendQueue {
     fn push(&mut self, data: &[u8]) {
-        self.bytes += data.len();
+        self.bytes += Self::cost(data.len());
         self.queue.push_back(data.to_vec());
     }
 
+    /// What a piece of this length counts for: the shortest count for their place, so that empty ones are bounded too.
+    fn cost(length: usize) -> usize {
+        length.max(size_of::<Vec<u8>>())
+    }
+
+    /// The first `taken` bytes of the first piece have left.
+    fn take(&mut self, taken: usize) {
+        let Some(data) = self.queue.front_mut() else {
+            return;
+        };
+        self.bytes -= Self::cost(data.len());
+        if taken < data.len() {
+            data.drain(..taken);
+            self.bytes += Self::cost(data.len());
+        } else {
+            self.queue.pop_front();
+        }
+    }
+
+    /// How much waits, in bytes.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -250,7 +270,7 @@ impl<R: Records> Connection<R> {
         } else {
             data.len()
         };
-        if taken > room || taken == 0 && !data.is_empty() {
+        if room == 0 || taken > room {
             return Err(SendError::Renegotiating);
         }
         self.held.push(&data[..taken]);
@@ -262,16 +282,9 @@ impl<R: Records> Connection<R> {
         if self.holds_data() {
             return;
         }
-        while let Some(data) = self.held.queue.front_mut() {
+        while let Some(data) = self.held.queue.front() {
             match self.records.send_data(data) {
-                Ok(taken) => {
-                    self.held.bytes -= taken;
-                    if taken == data.len() {
-                        self.held.queue.pop_front();
-                    } else {
-                        data.drain(..taken);
-                    }
-                }
+                Ok(taken) => self.held.take(taken),
                 Err(_) => return,
             }
         }
