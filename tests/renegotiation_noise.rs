@@ -10,8 +10,8 @@ use scene::PATIENCE;
 use scene::cast::{allowing, connected, connected_with, flight};
 use sealgram::config::{DataDuringRenegotiation, RekeyPolicy};
 use sealgram::sim::Pair;
-use sealgram::sim::scripted::Heard;
-use sealgram::{RenegotiateError, Side};
+use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
+use sealgram::{DtlsConnection, Path, RenegotiateError, Side};
 use stage::{Noise, record};
 use std::time::Duration;
 use support::{Configs, Ends};
@@ -228,7 +228,7 @@ fn an_answer_that_comes_late_on_a_stream_is_taken() {
     scene.renegotiate(false).unwrap();
     scene.wait(PATIENCE);
     assert!(scene.is_pending() && scene.exchange_in(1));
-    scene.play(&[sealgram::sim::scripted::Line::ClientHello]);
+    scene.play(&[Line::ClientHello]);
     scene.finish(Side::Server, 2);
 }
 
@@ -238,7 +238,7 @@ fn a_late_answer_on_a_stream_has_a_deadline_again() {
     let mut scene = connected(Side::Client, Transport::Tls);
     scene.begin(Side::Client, true);
     scene.wait(PATIENCE);
-    scene.play(&[sealgram::sim::scripted::Line::ServerHello]);
+    scene.play(&[Line::ServerHello]);
     scene.wait(PATIENCE);
     assert!(!scene.is_alive(), "it waits for a Certificate for ever");
 }
@@ -272,4 +272,63 @@ fn the_last_epoch_is_used_and_never_passed() {
     pair.client.send(pair.now, client, b"still here").unwrap();
     pair.run_for(Duration::from_millis(100));
     assert_eq!(pair.server.recv(server).unwrap().data, b"still here"[..]);
+}
+
+/// A path that shrinks while data is held: what is too long for it is lost, as datagrams are, and stops nothing else.
+#[test]
+fn held_data_that_no_longer_fits_does_not_hold_up_the_rest() {
+    let ends = Ends::new();
+    let (mut peer, now) = (stage::scripted_server(&ends), support::start());
+    let path = Path::new(([192, 0, 2, 2], 4433).into());
+    let config = std::sync::Arc::new(ends.client.build().unwrap());
+    let mut client = DtlsConnection::connect(config, support::server_name(), path, now).unwrap();
+    let play = |client: &mut DtlsConnection, peer: &mut ScriptedPeer, lines: &[Line]| {
+        let mut out = Vec::new();
+        for line in lines.iter().map(Some).chain([None]) {
+            while client.poll_transmit(now, 1, &mut out).is_some() {
+                peer.hear(&std::mem::take(&mut out));
+            }
+            for record in line.iter().flat_map(|line| peer.speak(&[**line])) {
+                client
+                    .handle_datagram(now, path, record[..].into())
+                    .unwrap();
+            }
+        }
+    };
+    let handshake = [&stage::SERVER_FLIGHT[..], &stage::FINALE].concat();
+    play(&mut client, &mut peer, &handshake);
+    peer.renegotiate();
+    client.renegotiate(now).unwrap();
+    play(&mut client, &mut peer, &[]);
+    client.send(now, &[1; 1000]).unwrap();
+    client.send(now, b"short").unwrap();
+    client.set_mtu(548).unwrap();
+    play(&mut client, &mut peer, &handshake);
+    client.send(now, b"later").unwrap();
+    play(&mut client, &mut peer, &[]);
+    let data: Vec<Vec<u8>> = peer
+        .heard
+        .into_iter()
+        .filter_map(|heard| match heard {
+            Heard::Data { data, .. } => Some(data),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(data, [b"short", b"later"]);
+}
+
+/// What was held counts towards the limits of the keys that it leaves under.
+#[test]
+fn held_data_counts_towards_the_limits_of_the_new_keys() {
+    for transport in BOTH {
+        let policy = RekeyPolicy::default().bytes(Some(1000)).unwrap();
+        let mut scene = connected_with(Side::Client, transport, Ends::new(), policy);
+        scene.begin(Side::Client, true);
+        (0..2).for_each(|_| scene.send(&[1; 600]).unwrap());
+        scene.play(&flight(Side::Client));
+        // 1,200 bytes have left under the new keys: their time is over.
+        scene.listen();
+        assert_eq!(scene.epoch(), 2);
+        assert!(scene.is_pending(), "{transport:?}");
+    }
 }

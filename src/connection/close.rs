@@ -15,13 +15,13 @@ impl<R: Records> Connection<R> {
     /// has switched to the new ones already, which the peer cannot confirm any more.
     ///
     /// A second call does nothing.
-    pub fn close(&mut self, _now: Instant) {
+    pub fn close(&mut self, now: Instant) {
         if self.write_closed || matches!(self.phase, Phase::Closed) {
             return;
         }
         if matches!(self.phase, Phase::Renegotiating { .. }) && !self.rekeying.has_no_way_back() {
             self.abandon_renegotiation();
-            self.release_held();
+            self.release_held(now);
         }
         self.records.send_alert(Alert::CLOSE_NOTIFY);
         self.write_closed = true;

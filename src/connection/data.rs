@@ -250,7 +250,7 @@ impl<R: Records> Connection<R> {
     /// Data while a renegotiation runs, or while earlier data still waits to leave.
     #[cold]
     fn send_beside_handshake(&mut self, now: Instant, data: &[u8]) -> Result<usize, SendError> {
-        self.release_held();
+        self.release_held(now);
         if self.held.queue.is_empty() && !self.holds_data() {
             let taken = self.records.send_data(data)?;
             self.rekeying.count_sent(now, taken);
@@ -278,13 +278,21 @@ impl<R: Records> Connection<R> {
     }
 
     /// Sends what has waited, as far as there is room for it.
-    pub(super) fn release_held(&mut self) {
+    pub(super) fn release_held(&mut self, now: Instant) {
         if self.holds_data() {
             return;
         }
         while let Some(data) = self.held.queue.front() {
+            let length = data.len();
             match self.records.send_data(data) {
-                Ok(taken) => self.held.take(taken),
+                Ok(taken) => {
+                    self.held.take(taken);
+                    if self.rekeying.count_sent(now, taken) {
+                        self.schedule_automatic(now);
+                    }
+                }
+                // The MTU was lowered meanwhile: a datagram that is lost, and nothing waits behind it.
+                Err(SendError::TooLarge { .. }) => self.held.take(length),
                 Err(_) => return,
             }
         }

@@ -108,7 +108,7 @@ impl DtlsConnection {
     ) -> Option<Transmit> {
         // If it cannot begin, the failure is kept and its alert is sent.
         let _failed = self.start_wanted(now);
-        self.release_held();
+        self.release_held(now);
         let (len, segment_size) = self.records.poll_transmit(max_datagrams, out)?;
         Some(Transmit {
             len,
@@ -141,7 +141,8 @@ impl DtlsConnection {
         }
     }
 
-    /// Changes the largest datagram that is sent, in bytes of UDP payload, for this association alone.
+    /// Changes the largest datagram that is sent, in bytes of UDP payload, for this association alone. Data that waits for
+    /// the end of a renegotiation and no longer fits is lost.
     ///
     /// # Errors
     ///

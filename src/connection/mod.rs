@@ -313,7 +313,7 @@ impl<R: Records> Connection<R> {
             renegotiation,
         });
         self.release_early(now);
-        self.release_held();
+        self.release_held(now);
         if self.read_closed.is_some() && !self.write_closed {
             self.confirm_peer_closed();
         }

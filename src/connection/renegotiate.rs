@@ -364,7 +364,7 @@ impl<R: Records> Connection<R> {
         self.events.push_back(Event::RenegotiationRefused {
             reason: RenegotiationRefusal::Unanswered,
         });
-        self.release_held();
+        self.release_held(now);
         Ok(())
     }
 
@@ -377,7 +377,7 @@ impl<R: Records> Connection<R> {
         self.abandon_renegotiation();
         self.events
             .push_back(Event::RenegotiationRefused { reason });
-        self.release_held();
+        self.release_held(now);
     }
 
     /// Drops the handshake beside what is in force.

@@ -92,7 +92,7 @@ impl TlsConnection {
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<usize> {
         // If it cannot begin, the failure is kept and its alert is sent.
         let _failed = self.start_wanted(now);
-        self.release_held();
+        self.release_held(now);
         self.rekeying.all_left();
         self.records.poll_transmit(out)
     }
