@@ -1,5 +1,4 @@
-//! Renegotiation beside everything else that goes on: strangers, data in both policies, both ends at once, and the last
-//! epoch there is.
+//! Renegotiation beside everything else that goes on: strangers, data in both policies, both ends at once.
 
 mod scene;
 mod stage;
@@ -241,37 +240,6 @@ fn a_late_answer_on_a_stream_has_a_deadline_again() {
     scene.play(&[Line::ServerHello]);
     scene.wait(PATIENCE);
     assert!(!scene.is_alive(), "it waits for a Certificate for ever");
-}
-
-/// RFC 6347 §4.1: the last epoch is used and never passed, and the association lives on in it.
-#[test]
-fn the_last_epoch_is_used_and_never_passed() {
-    let configs = configs();
-    let mut pair = configs.connected(1);
-    let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
-    let epochs = |pair: &Pair| {
-        [
-            pair.client.connection(client),
-            pair.server.connection(server),
-        ]
-        .map(|end| end.unwrap().epoch().number())
-    };
-    for epoch in 2..=u64::from(u16::MAX) {
-        pair.client
-            .renegotiate_abbreviated(pair.now, client)
-            .unwrap();
-        while epochs(&pair) != [epoch; 2] {
-            assert!(pair.step(), "{epoch}");
-        }
-        pair.client_events.clear();
-        pair.server_events.clear();
-    }
-    let refused = pair.client.renegotiate(pair.now, client);
-    assert_eq!(refused, Err(RenegotiateError::EpochsExhausted));
-    assert_eq!(epochs(&pair), [u64::from(u16::MAX); 2]);
-    pair.client.send(pair.now, client, b"still here").unwrap();
-    pair.run_for(Duration::from_millis(100));
-    assert_eq!(pair.server.recv(server).unwrap().data, b"still here"[..]);
 }
 
 /// A path that shrinks while data is held: what is too long for it is lost, as datagrams are, and stops nothing else.
