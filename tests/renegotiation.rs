@@ -548,3 +548,23 @@ fn the_longest_datagram_is_as_long_while_keys_are_replaced() {
         assert_eq!(longer, Err(SendError::TooLarge { max }));
     }
 }
+
+/// A server that was about to ask sees first that its client has begun, and asks no more.
+#[test]
+fn a_server_does_not_ask_a_client_that_has_begun() {
+    let mut duo = Duo::connected(Transport::Tls, &configs());
+    duo.renegotiate(Side::Client, false).unwrap();
+    duo.renegotiate(Side::Server, false).unwrap();
+    let Duo::Tls(pair) = &mut duo else {
+        unreachable!("it was made so");
+    };
+    let hello = pair.client.transmit(pair.now);
+    pair.server.deliver(pair.now, &hello);
+    duo.settle();
+    let expected = complete(HandshakeKind::Full, true);
+    assert_eq!(duo.handshakes(Side::Server).last(), Some(&expected));
+    duo.assert_agreed(2);
+    let counts = duo.stats(Side::Server).renegotiations_by(Initiator::Local);
+    assert_eq!(counts.started, 0);
+    assert_eq!(duo.renegotiations(Side::Server), 1);
+}

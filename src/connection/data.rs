@@ -70,6 +70,10 @@ impl SendQueue {
 /// How many datagrams are held that came before the peer's Finished was verified. Nobody sees them before that.
 const MAX_BEFORE_FINISHED: usize = 8;
 
+/// The same in a renegotiation: whoever is there is known already, and may have much to say under the new keys while its
+/// Finished is repeated.
+const MAX_BEFORE_NEXT_FINISHED: usize = 64;
+
 impl ReceiveQueue {
     #[inline]
     fn push(&mut self, received: Received, max_datagrams: usize, max_bytes: usize) -> bool {
@@ -166,7 +170,11 @@ impl<R: Records> Connection<R> {
         received.data = Bytes::copy_from_slice(&received.data);
         received.pinned = received.data.len();
         let limits = self.records.limits();
-        let max = MAX_BEFORE_FINISHED.min(limits.receive_items);
+        let max = match self.phase {
+            Phase::Renegotiating { .. } => MAX_BEFORE_NEXT_FINISHED,
+            _ => MAX_BEFORE_FINISHED,
+        };
+        let max = max.min(limits.receive_items);
         if !self.early.push(received, max, limits.receive_bytes) {
             self.records.stats_mut().discard(Discard::ReceiveQueueFull);
         }
@@ -252,9 +260,18 @@ impl<R: Records> Connection<R> {
     fn send_beside_handshake(&mut self, now: Instant, data: &[u8]) -> Result<usize, SendError> {
         self.release_held(now);
         if self.held.queue.is_empty() && !self.holds_data() {
-            let taken = self.records.send_data(data)?;
-            self.rekeying.count_sent(now, taken);
-            return Ok(taken);
+            return match self.records.send_data(data) {
+                Ok(taken) => {
+                    self.rekeying.count_sent(now, taken);
+                    Ok(taken)
+                }
+                // A handshake that may bring new keys is under way.
+                Err(error) if matches!(self.phase, Phase::Renegotiating { .. }) => Err(error),
+                Err(error) => Err(self.refuse_data(error)),
+            };
+        }
+        if let Phase::Closed = self.phase {
+            return Err(SendError::Closed);
         }
         let max = self.records.max_payload();
         if !R::RELIABLE && data.len() > max {
@@ -293,7 +310,12 @@ impl<R: Records> Connection<R> {
                 }
                 // The MTU was lowered meanwhile: a datagram that is lost, and nothing waits behind it.
                 Err(SendError::TooLarge { .. }) => self.held.take(length),
-                Err(_) => return,
+                Err(error) => {
+                    if matches!(self.phase, Phase::Established(_)) {
+                        self.refuse_data(error);
+                    }
+                    return;
+                }
             }
         }
     }

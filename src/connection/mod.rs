@@ -188,7 +188,10 @@ impl<R: Records> Connection<R> {
         if let Phase::Initial(_) = self.phase {
             self.perform(now)?;
         }
-        self.start_wanted_step(now)?;
+        let client = self.role.side() == Side::Client;
+        if client {
+            self.start_wanted_step(now)?;
+        }
         while !(R::RELIABLE && self.is_full())
             && let Some(inbound) = self.records.next_inbound(now)?
         {
@@ -197,6 +200,11 @@ impl<R: Records> Connection<R> {
                 Inbound::Handshake(message) => self.take_message(now, message)?,
                 Inbound::Alert { alert, number } => self.take_alert(now, alert, number)?,
             }
+        }
+        // A server looks first whether its client has begun: a HelloRequest that crosses its hello is one too many, and
+        // OpenSSL and LibreSSL clients wait for ever behind one.
+        if !client {
+            self.start_wanted_step(now)?;
         }
         Ok(())
     }

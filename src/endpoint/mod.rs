@@ -246,7 +246,13 @@ impl Endpoint {
     #[inline]
     pub fn send(&mut self, now: Instant, id: AssociationId, data: &[u8]) -> Result<(), SendError> {
         let association = self.table.get_mut(id).ok_or(SendError::Closed)?;
-        association.connection.send(now, data)?;
+        if let Err(error) = association.connection.send(now, data) {
+            if association.connection.is_closed() {
+                // The keys are used up: the peer is told, and so is the application.
+                self.settle(now, id);
+            }
+            return Err(error);
+        }
         association.last_active = now;
         if !association.wants_to_send {
             association.wants_to_send = true;

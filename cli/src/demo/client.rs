@@ -76,8 +76,9 @@ enum Phase {
     Over,
 }
 
-/// How many datagrams are on their way at once. The sockets' buffers hold as many, so that none is lost.
-const WINDOW: u64 = 32;
+/// How many datagrams are on their way at once. An association keeps as many that come under keys which a lost flight
+/// still has to bring, so that none is lost.
+const WINDOW: u64 = 8;
 
 impl Client {
     /// A client of the association `id`, which has just been started.
