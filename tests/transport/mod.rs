@@ -7,10 +7,10 @@
 )]
 
 use crate::support::{Configs, server_name, start};
-use sealgram::sim::{Pair, StreamPair};
+use sealgram::sim::{Pair, StreamEnd, StreamPair};
 use sealgram::{
-    DtlsConnection, EndpointEvent, Epoch, Error, Event, HandshakeKind, PeerIdentity,
-    RenegotiateError, RenegotiationRefusal, SendError, Session, Side, Stats,
+    AssociationId, DtlsConnection, Endpoint, EndpointEvent, Epoch, Error, Event, HandshakeKind,
+    PeerIdentity, RenegotiateError, RenegotiationRefusal, SendError, Session, Side, Stats,
 };
 use std::time::Duration;
 
@@ -64,6 +64,23 @@ fn dtls(pair: &Pair, side: Side) -> Option<&DtlsConnection> {
     match side {
         Side::Client => pair.client_connection(),
         Side::Server => pair.server_connection(),
+    }
+}
+
+/// The endpoint of a side, and its association.
+fn endpoint(pair: &mut Pair, side: Side) -> (&mut Endpoint, AssociationId) {
+    let (endpoint, last) = match side {
+        Side::Client => (&mut pair.client, pair.client_events.last()),
+        Side::Server => (&mut pair.server, pair.server_events.last()),
+    };
+    (endpoint, last.expect("the association lives").0)
+}
+
+/// The stream end of a side.
+fn stream(pair: &mut StreamPair, side: Side) -> &mut StreamEnd {
+    match side {
+        Side::Client => &mut pair.client,
+        Side::Server => &mut pair.server,
     }
 }
 
@@ -224,11 +241,7 @@ impl Duo {
         match self {
             Self::Dtls(pair) => {
                 let now = pair.now;
-                let (endpoint, id) = match side {
-                    Side::Client => (&mut pair.client, pair.client_events.last()),
-                    Side::Server => (&mut pair.server, pair.server_events.last()),
-                };
-                let id = id.expect("the association lives").0;
+                let (endpoint, id) = endpoint(pair, side);
                 if abbreviated {
                     endpoint.renegotiate_abbreviated(now, id)
                 } else {
@@ -237,10 +250,7 @@ impl Duo {
             }
             Self::Tls(pair) => {
                 let now = pair.now;
-                let end = match side {
-                    Side::Client => &mut pair.client.connection,
-                    Side::Server => &mut pair.server.connection,
-                };
+                let end = &mut stream(pair, side).connection;
                 if abbreviated {
                     end.renegotiate_abbreviated(now)
                 } else {
@@ -255,18 +265,12 @@ impl Duo {
         match self {
             Self::Dtls(pair) => {
                 let now = pair.now;
-                let (endpoint, id) = match side {
-                    Side::Client => (&mut pair.client, pair.client_events.last()),
-                    Side::Server => (&mut pair.server, pair.server_events.last()),
-                };
-                endpoint.send(now, id.expect("the association lives").0, data)
+                let (endpoint, id) = endpoint(pair, side);
+                endpoint.send(now, id, data)
             }
             Self::Tls(pair) => {
                 let now = pair.now;
-                let end = match side {
-                    Side::Client => &mut pair.client.connection,
-                    Side::Server => &mut pair.server.connection,
-                };
+                let end = &mut stream(pair, side).connection;
                 end.send(now, data)
                     .map(|taken| assert_eq!(taken, data.len()))
             }
@@ -277,16 +281,13 @@ impl Duo {
         match self {
             Self::Dtls(pair) => {
                 let now = pair.now;
-                let (endpoint, id) = match side {
-                    Side::Client => (&mut pair.client, pair.client_events.last()),
-                    Side::Server => (&mut pair.server, pair.server_events.last()),
-                };
-                endpoint.close(now, id.expect("the association lives").0);
+                let (endpoint, id) = endpoint(pair, side);
+                endpoint.close(now, id);
             }
-            Self::Tls(pair) => match side {
-                Side::Client => pair.client.connection.close(pair.now),
-                Side::Server => pair.server.connection.close(pair.now),
-            },
+            Self::Tls(pair) => {
+                let now = pair.now;
+                stream(pair, side).connection.close(now);
+            }
         }
     }
 
@@ -294,19 +295,12 @@ impl Duo {
     pub fn receive(&mut self, side: Side) -> Vec<u8> {
         match self {
             Self::Dtls(pair) => {
-                let (endpoint, id) = match side {
-                    Side::Client => (&mut pair.client, pair.client_events.last()),
-                    Side::Server => (&mut pair.server, pair.server_events.last()),
-                };
-                let id = id.expect("the association lives").0;
+                let (endpoint, id) = endpoint(pair, side);
                 std::iter::from_fn(|| endpoint.recv(id))
                     .flat_map(|received| received.data)
                     .collect()
             }
-            Self::Tls(pair) => match side {
-                Side::Client => std::mem::take(&mut pair.client.received),
-                Side::Server => std::mem::take(&mut pair.server.received),
-            },
+            Self::Tls(pair) => std::mem::take(&mut stream(pair, side).received),
         }
     }
 
