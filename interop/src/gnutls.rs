@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::algorithm::{Aead, Authentication, Group, Suite};
 use crate::failure::{Failure, Outcome};
-use crate::peer::{Handshake, Peer, Service, Settings};
+use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
 use crate::process::Transcript;
 
@@ -25,7 +25,11 @@ impl Peer for GnuTls {
 
     fn server_command(&self, settings: &Settings<'_>, port: u16) -> Outcome<Command> {
         let mut command = Command::new("gnutls-serv");
-        command.args(["--udp", "--echo", "--port", &port.to_string()]);
+        command.args(["--echo", "--port", &port.to_string()]);
+        if !settings.tickets {
+            command.arg("--noticket");
+        }
+        command.args(&settings.server_arguments);
         add_credential(&mut command, &settings.pki.server(settings.server_key));
         if settings.client_key.is_some() {
             command
@@ -42,7 +46,8 @@ impl Peer for GnuTls {
     fn client_command(&self, settings: &Settings<'_>, server: SocketAddr) -> Outcome<Command> {
         let mut command = Command::new("gnutls-cli");
         command
-            .args(["--udp", "--port", &server.port().to_string()])
+            .args(["--port", &server.port().to_string()])
+            .args(&settings.client_arguments)
             .args(["--sni-hostname", Pki::NAME, "--verify-hostname", Pki::NAME])
             .arg("--x509cafile")
             .arg(settings.pki.server_authority());
@@ -87,6 +92,11 @@ impl Peer for GnuTls {
         None
     }
 
+    /// What is printed about each handshake behind the first one.
+    fn chatter_beginnings(&self) -> &'static [&'static str] {
+        &["*** ", "- ", " - ", "\t", "\n"]
+    }
+
     fn service(&self, _settings: &Settings<'_>) -> Service {
         Service::Echo
     }
@@ -122,19 +132,28 @@ fn add_credential(command: &mut Command, credential: &Credential) {
 }
 
 fn add_common(command: &mut Command, settings: &Settings<'_>) {
-    command.args(["--priority", &priority(settings.suite, &settings.groups)]);
+    if settings.transport == Transport::Dtls {
+        command.arg("--udp");
+    }
+    command.args(["--priority", &priority(settings)]);
     if let Some(mtu) = settings.mtu {
         command.args(["--mtu", &mtu.to_string()]);
     }
 }
 
-fn priority(suite: Suite, groups: &[Group]) -> String {
-    let groups: Vec<_> = groups
+fn priority(settings: &Settings<'_>) -> String {
+    let suite = settings.suite;
+    let version = match settings.transport {
+        Transport::Dtls => "DTLS1.2",
+        Transport::Tls => "TLS1.2",
+    };
+    let groups: Vec<_> = settings
+        .groups
         .iter()
         .map(|group| format!("+GROUP-{}", group.gnutls_name()))
         .collect();
     format!(
-        "NORMAL:-VERS-ALL:+VERS-DTLS1.2:-KX-ALL:+ECDHE-{}:-CIPHER-ALL:+{}:-GROUP-ALL:{}",
+        "NORMAL:-VERS-ALL:+VERS-{version}:-KX-ALL:+ECDHE-{}:-CIPHER-ALL:+{}:-GROUP-ALL:{}",
         suite.authentication.name(),
         suite.aead.gnutls_name(),
         groups.join(":")

@@ -19,6 +19,7 @@
 //! | [`process`] | child processes with captured output |
 //! | [`pki`] | certificates and keys |
 //! | [`proxy`], [`loss`] | the datagram path between two peers |
+//! | [`rekeying`] | renegotiations and resumptions: who begins, and what must come of it |
 //! | [`record`], [`audit`] | reading captured records, and rules that they must keep |
 //! | [`clock`] | deadlines |
 //! | [`failure`] | the one error type |
@@ -40,4 +41,5 @@ pub mod pool;
 pub mod process;
 pub mod proxy;
 pub mod record;
+pub mod rekeying;
 pub mod sealgram;

@@ -6,7 +6,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::algorithm::{Aead, Group, KeyType, Suite};
-use crate::peer::{Implementation, Service, Settings};
+use crate::peer::{Implementation, Service, Settings, Transport};
 use crate::pki::Pki;
 
 /// One combination of programs and settings.
@@ -121,6 +121,11 @@ impl Case {
                 None => Service::Echo,
                 Some(_) => Service::Stdio,
             },
+            transport: Transport::Dtls,
+            tickets: true,
+            renegotiation: false,
+            client_arguments: Vec::new(),
+            server_arguments: Vec::new(),
         }
     }
 

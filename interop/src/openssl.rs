@@ -9,7 +9,7 @@ use std::process::Command;
 
 use crate::algorithm::{Group, Suite};
 use crate::failure::{Failure, Outcome};
-use crate::peer::{Handshake, Peer, Service, Settings};
+use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
 use crate::process::Transcript;
 
@@ -43,7 +43,11 @@ impl Peer for OpenSsl {
 
     fn server_command(&self, settings: &Settings<'_>, _port: u16) -> Outcome<Command> {
         let mut command = Command::new("openssl");
-        command.args(["s_server", "-dtls1_2", "-accept", "127.0.0.1:0"]);
+        command.args(["s_server", version(settings), "-accept", "127.0.0.1:0"]);
+        if settings.renegotiation {
+            command.arg("-client_renegotiation");
+        }
+        command.args(&settings.server_arguments);
         add_credential(&mut command, &settings.pki.server(settings.server_key));
         if settings.client_key.is_some() {
             command
@@ -57,7 +61,9 @@ impl Peer for OpenSsl {
     fn client_command(&self, settings: &Settings<'_>, server: SocketAddr) -> Outcome<Command> {
         let mut command = Command::new("openssl");
         command
-            .args(["s_client", "-dtls1_2", "-connect", &server.to_string()])
+            .args(["s_client", version(settings)])
+            .args(["-connect", &server.to_string()])
+            .args(&settings.client_arguments)
             .args(["-servername", Pki::NAME, "-verify_hostname", Pki::NAME])
             .args(["-verify_return_error", "-CAfile"])
             .arg(settings.pki.server_authority());
@@ -106,7 +112,12 @@ impl Peer for OpenSsl {
 
     /// Printed when a record brings no data, a retransmission for example.
     fn chatter(&self) -> &'static [&'static str] {
-        &["Read BLOCK", "read R BLOCK", "write W BLOCK"]
+        &[
+            "Read BLOCK",
+            "read R BLOCK",
+            "write W BLOCK",
+            "SSL_do_handshake -> 1",
+        ]
     }
 
     fn service(&self, _settings: &Settings<'_>) -> Service {
@@ -123,7 +134,17 @@ fn add_credential(command: &mut Command, credential: &Credential) {
     command.arg("-key").arg(&credential.key);
 }
 
+const fn version(settings: &Settings<'_>) -> &'static str {
+    match settings.transport {
+        Transport::Dtls => "-dtls1_2",
+        Transport::Tls => "-tls1_2",
+    }
+}
+
 fn add_common(command: &mut Command, settings: &Settings<'_>) {
+    if !settings.tickets {
+        command.arg("-no_ticket");
+    }
     let groups: Vec<_> = settings.groups.iter().map(|group| group.name()).collect();
     command.args(["-groups", &groups.join(":")]);
     command.args(["-cipher", &settings.suite.openssl_name()]);

@@ -33,6 +33,16 @@ pub enum Role {
     Server,
 }
 
+/// What carries the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Transport {
+    /// DTLS over UDP.
+    #[default]
+    Dtls,
+    /// TLS over TCP.
+    Tls,
+}
+
 /// What the server does with what it receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Service {
@@ -61,6 +71,16 @@ pub struct Settings<'a> {
     pub pin_our_suite: bool,
     /// What our own server does with data. Foreign ones do what they can do.
     pub service: Service,
+    /// What carries the records.
+    pub transport: Transport,
+    /// Whether tickets are issued and taken; without them sessions are resumed by ID.
+    pub tickets: bool,
+    /// Whether the server lets clients renegotiate.
+    pub renegotiation: bool,
+    /// Arguments of this case alone, for the client.
+    pub client_arguments: Vec<String>,
+    /// The same for the server.
+    pub server_arguments: Vec<String>,
 }
 
 /// What a program's output tells about its completed handshake. `None` where it tells nothing.
@@ -110,6 +130,11 @@ pub trait Peer: Sync {
 
     /// Lines that the program mixes with the application data on its standard output.
     fn chatter(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Beginnings of such lines; test lines begin otherwise.
+    fn chatter_beginnings(&self) -> &'static [&'static str] {
         &[]
     }
 
@@ -234,10 +259,9 @@ impl Endpoint {
     }
 
     fn is_chatter(&self, line: &[u8]) -> bool {
-        self.peer
-            .chatter()
-            .iter()
-            .any(|chatter| line.strip_suffix(b"\n") == Some(chatter.as_bytes()))
+        let whole = |chatter: &&str| line.strip_suffix(b"\n") == Some(chatter.as_bytes());
+        let begun = |chatter: &&str| line.starts_with(chatter.as_bytes());
+        self.peer.chatter().iter().any(whole) || self.peer.chatter_beginnings().iter().any(begun)
     }
 
     /// What this server does with data.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::algorithm::{Group, Suite};
 use crate::failure::{Failure, Outcome};
-use crate::peer::{Handshake, Peer, Service, Settings};
+use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
 use crate::process::Transcript;
 
@@ -62,6 +62,10 @@ impl Peer for Sealgram {
             Service::Echo => "--echo",
             Service::Stdio => "--stdio",
         });
+        if settings.renegotiation {
+            command.arg("--allow-client-renegotiation");
+        }
+        command.args(&settings.server_arguments);
         add_common(&mut command, settings);
         Ok(command)
     }
@@ -74,6 +78,7 @@ impl Peer for Sealgram {
         if let Some(key_type) = settings.client_key {
             add_credential(&mut command, &settings.pki.client(key_type));
         }
+        command.args(&settings.client_arguments);
         add_common(&mut command, settings);
         Ok(command)
     }
@@ -94,6 +99,11 @@ impl Peer for Sealgram {
 
     fn server_saw_close(&self, transcript: &Transcript) -> Option<bool> {
         Some(find_event(transcript, "peer_closed").is_some())
+    }
+
+    /// What `gnutls-serv` answers to the line that makes it ask for a handshake.
+    fn chatter(&self) -> &'static [&'static str] {
+        &["Successfully executed command"]
     }
 
     fn service(&self, settings: &Settings<'_>) -> Service {
@@ -168,6 +178,12 @@ fn add_credential(command: &mut Command, credential: &Credential) {
 fn add_common(command: &mut Command, settings: &Settings<'_>) {
     let groups: Vec<_> = settings.groups.iter().map(|group| group.name()).collect();
     command.args(["--groups", &groups.join(",")]);
+    if settings.transport == Transport::Tls {
+        command.arg("--tls");
+    }
+    if !settings.tickets {
+        command.arg("--no-tickets");
+    }
     if settings.pin_our_suite {
         command.args(["--suites", &settings.suite.iana_name()]);
     }

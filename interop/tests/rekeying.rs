@@ -1,0 +1,151 @@
+//! Renegotiation with each foreign peer: started by each end, full and abbreviated, over both transports, with data before,
+//! during and after it; and over a path that loses a tenth of all datagrams.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use sealgram_interop::association::{Association, Delivery, Route};
+use sealgram_interop::clock::Deadline;
+use sealgram_interop::peer::{Implementation, Transport};
+use sealgram_interop::pki::Pki;
+use sealgram_interop::pool::run_all;
+use sealgram_interop::rekeying::{
+    Case, plain, resume_as_client, resume_as_server, run, run_lossy, wait_for_event,
+};
+use sealgram_interop::sealgram::Sealgram;
+
+#[test]
+fn openssl_and_we_renegotiate() {
+    renegotiate(Implementation::OpenSsl, "OpenSSL, renegotiation");
+}
+
+#[test]
+fn gnutls_and_we_renegotiate() {
+    renegotiate(Implementation::GnuTls, "GnuTLS, renegotiation");
+}
+
+fn renegotiate(foreign: Implementation, title: &str) {
+    Sealgram::program().expect("the program under test");
+    let pki = Pki::generate().expect("certificates");
+    run_all(&Case::all(foreign), AT_ONCE, |case| run(case, &pki)).conclude(title);
+}
+
+/// A case with one choice of losses.
+struct Lossy {
+    case: Case,
+    seed: u64,
+}
+
+impl Display for Lossy {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/seed-{}", self.case, self.seed)
+    }
+}
+
+#[test]
+fn openssl_and_we_renegotiate_over_a_lossy_path() {
+    survive(Implementation::OpenSsl, "OpenSSL, lossy renegotiation");
+}
+
+#[test]
+fn gnutls_and_we_renegotiate_over_a_lossy_path() {
+    survive(Implementation::GnuTls, "GnuTLS, lossy renegotiation");
+}
+
+fn survive(foreign: Implementation, title: &str) {
+    Sealgram::program().expect("the program under test");
+    let pki = Pki::generate().expect("certificates");
+    let lossy = |case: &Case| case.transport == Transport::Dtls && case.trigger.survives_loss();
+    let cases: Vec<Lossy> = Case::all(foreign)
+        .into_iter()
+        .filter(lossy)
+        .flat_map(|case| SEEDS.map(|seed| Lossy { case, seed }))
+        .collect();
+    run_all(&cases, LOSSY_AT_ONCE, |lossy| {
+        run_lossy(&lossy.case, &pki, lossy.seed)
+    })
+    .conclude(title);
+}
+
+/// A session that one process of ours leaves behind is resumed by the next; and foreign clients resume with our server.
+#[test]
+fn sessions_are_resumed_in_both_roles() {
+    let pki = Pki::generate().expect("certificates");
+    for transport in [Transport::Dtls, Transport::Tls] {
+        for tickets in [true, false] {
+            for foreign in [Implementation::OpenSsl, Implementation::GnuTls] {
+                let what = format!("{transport:?} {foreign:?} tickets: {tickets}");
+                let deadline = Deadline::after(LIMIT);
+                resume_as_client(&pki, transport, tickets, foreign, deadline)
+                    .unwrap_or_else(|failure| panic!("our client, {what}: {failure}"));
+                resume_as_server(&pki, transport, tickets, foreign, deadline)
+                    .unwrap_or_else(|failure| panic!("our server, {what}: {failure}"));
+            }
+        }
+    }
+}
+
+/// OpenSSL's server refuses by default, with a warning: our client is told, and its association goes on.
+#[test]
+fn a_default_openssl_server_refuses_politely_and_we_carry_on() {
+    let pki = Pki::generate().expect("certificates");
+    for transport in [Transport::Dtls, Transport::Tls] {
+        let deadline = Deadline::after(LIMIT);
+        let mut settings = plain(&pki, transport, true);
+        settings.renegotiation = false;
+        let (us, them) = (Implementation::Sealgram, Implementation::OpenSsl);
+        let mut association = Association::establish(us, them, &settings, Route::Direct, deadline)
+            .expect("handshake");
+        association
+            .converse(2, Delivery::Exact, deadline)
+            .expect("data before");
+        for command in [b"R\n", b"r\n"] {
+            association
+                .client
+                .process
+                .write(command)
+                .expect("a command");
+            association
+                .converse(3, Delivery::Exact, deadline)
+                .expect("data behind the refusal");
+        }
+        let ours = &association.client.process;
+        wait_for_event(ours, "its refusal", deadline, |event| {
+            event.name() == "renegotiation_refused"
+                && event.value("reason") == Some("no_renegotiation")
+        })
+        .expect("the refusal is told");
+        association.close(deadline).expect("a close");
+    }
+}
+
+/// Our policy: after so many bytes the keys are replaced, whoever the peer is.
+#[test]
+fn keys_are_replaced_after_so_many_bytes() {
+    let pki = Pki::generate().expect("certificates");
+    for transport in [Transport::Dtls, Transport::Tls] {
+        for them in [Implementation::OpenSsl, Implementation::GnuTls] {
+            let deadline = Deadline::after(LIMIT);
+            let mut settings = plain(&pki, transport, true);
+            settings.client_arguments = ["--rekey-bytes", "1500"].map(String::from).into();
+            let us = Implementation::Sealgram;
+            let mut association =
+                Association::establish(us, them, &settings, Route::Direct, deadline)
+                    .expect("handshake");
+            association
+                .converse(12, Delivery::Exact, deadline)
+                .expect("data under several keys");
+            let ours = &association.client.process;
+            wait_for_event(ours, "its third epoch", deadline, |event| {
+                event.value("epoch") == Some("3") && event.value("kind") == Some("full")
+            })
+            .expect("two renegotiations");
+            association.close(deadline).expect("a close");
+        }
+    }
+}
+
+const AT_ONCE: usize = 8;
+const LOSSY_AT_ONCE: usize = 24;
+const SEEDS: [u64; 3] = [1, 2, 3];
+const LIMIT: Duration = Duration::from_secs(30);
