@@ -94,9 +94,11 @@ impl Trigger {
         )
     }
 
-    /// Whether a path may lose its first message: OpenSSL never repeats a HelloRequest.
+    /// Whether a path may lose what begins it: OpenSSL never repeats a HelloRequest, and the line that makes GnuTLS send one
+    /// is data.
+    #[must_use]
     pub const fn survives_loss(self) -> bool {
-        !matches!(self, Self::OpenSslServer)
+        !matches!(self, Self::OpenSslServer | Self::GnuTlsServer)
     }
 }
 

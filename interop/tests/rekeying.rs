@@ -99,7 +99,12 @@ fn a_default_openssl_server_refuses_politely_and_we_carry_on() {
         association
             .converse(2, Delivery::Exact, deadline)
             .expect("data before");
-        for command in [b"R\n", b"r\n"] {
+        // Over datagrams OpenSSL counts a hello that it has refused, takes the next one for a repetition, and answers nothing.
+        let commands: &[&[u8]] = match transport {
+            Transport::Dtls => &[b"R\n"],
+            Transport::Tls => &[b"R\n", b"r\n"],
+        };
+        for command in commands {
             association
                 .client
                 .process
