@@ -1,8 +1,10 @@
 //! The ordered list of what a handshake wants done.
 
-use super::Action;
+use super::{Action, Epochs};
 use crate::error::{Error, PeerMisbehaved};
 use crate::protocol::{Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq};
+use crate::secrets::schedule12::VerifyData;
+use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
 use std::collections::VecDeque;
 
@@ -44,6 +46,24 @@ impl Outbox {
             body,
         });
         Ok(())
+    }
+
+    /// Sends ChangeCipherSpec, switches the write keys and sends Finished under them (RFC 5246 §7.1, §7.4.9).
+    pub(crate) fn switch_and_finish(
+        &mut self,
+        epochs: Epochs,
+        write: RecordProtection,
+        verify_data: &VerifyData,
+        transcript: &mut Transcript,
+    ) -> Result<(), Error> {
+        let Epochs { current, next } = epochs;
+        self.push(Action::SendChangeCipherSpec { epoch: current });
+        self.push(Action::InstallWrite {
+            epoch: next,
+            protection: write,
+        });
+        let body = verify_data.to_vec();
+        self.send(next, HandshakeType::FINISHED, body, transcript)
     }
 
     /// Adds any other action.

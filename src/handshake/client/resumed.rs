@@ -4,7 +4,7 @@ use super::State;
 use super::v12::{Context, lifetime};
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::{Action, Epochs, Established, Outbox};
-use crate::protocol::{FlightEnd, HandshakeType, ReadSwitch, Side};
+use crate::protocol::{FlightEnd, ReadSwitch, Side};
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, VerifyData};
 use crate::secrets::traffic::RecordProtection;
 use crate::session::Session12;
@@ -146,18 +146,8 @@ impl ExpectResumedFinished {
             .map_err(|_| PeerMisbehaved::BadFinished)?;
         context.add(inbound);
         let Epochs { current, next } = context.epochs;
-        outbox.push(Action::SendChangeCipherSpec { epoch: current });
-        outbox.push(Action::InstallWrite {
-            epoch: next,
-            protection: write,
-        });
         let ours = master_secret.verify_data(Side::Client, context.transcript.hash().as_ref());
-        outbox.send(
-            next,
-            HandshakeType::FINISHED,
-            ours.to_vec(),
-            &mut context.transcript,
-        )?;
+        outbox.switch_and_finish(context.epochs, write, &ours, &mut context.transcript)?;
         outbox.end_flight(FlightEnd::Final);
         if ticket.is_some() {
             outbox.push(Action::SaveSession(session.clone()));

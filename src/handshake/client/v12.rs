@@ -370,21 +370,11 @@ impl Ready {
             verified,
         } = self;
         context.transcript.forget_messages();
-        let Epochs { current, next } = context.epochs;
         let [client, server] = master_secret.protections(context.suite, &context.randoms);
-        outbox.push(Action::SendChangeCipherSpec { epoch: current });
-        outbox.push(Action::InstallWrite {
-            epoch: next,
-            protection: client,
-        });
         let verify_data =
             master_secret.verify_data(Side::Client, context.transcript.hash().as_ref());
-        outbox.send(
-            next,
-            HandshakeType::FINISHED,
-            verify_data.to_vec(),
-            &mut context.transcript,
-        )?;
+        let epochs = context.epochs;
+        outbox.switch_and_finish(epochs, client, &verify_data, &mut context.transcript)?;
         outbox.end_flight(FlightEnd::AwaitReply);
         let finish = Finish {
             context,

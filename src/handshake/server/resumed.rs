@@ -166,14 +166,8 @@ impl Resumption {
         let key_log = settings.config.parameters.key_log.as_deref();
         let master_secret = session.master_secret.resumed(&randoms, key_log);
         let [client, server] = master_secret.protections(session.suite, &randoms);
-        outbox.push(Action::SendChangeCipherSpec { epoch: current });
-        outbox.push(Action::InstallWrite {
-            epoch: next,
-            protection: server,
-        });
         let verify_data = master_secret.verify_data(Side::Server, transcript.hash().as_ref());
-        let body = verify_data.to_vec();
-        outbox.send(next, HandshakeType::FINISHED, body, &mut transcript)?;
+        outbox.switch_and_finish(settings.epochs, server, &verify_data, &mut transcript)?;
         outbox.push(Action::InstallRead {
             epoch: next,
             protection: client,

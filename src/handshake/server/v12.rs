@@ -406,41 +406,27 @@ impl ExpectFinished {
             id: context.session_id,
             ticket: Vec::new(),
         });
-        let Epochs { current, next } = context.epochs;
+        let epochs = context.epochs;
         if context.ticket_promised {
             let sessions = &context.config.sessions;
             let body = new_session_ticket(sessions, &session, context.started);
-            outbox.send(
-                current,
-                HandshakeType::NEW_SESSION_TICKET,
-                body,
-                &mut context.transcript,
-            )?;
+            let typ = HandshakeType::NEW_SESSION_TICKET;
+            outbox.send(epochs.current, typ, body, &mut context.transcript)?;
         }
-        outbox.push(Action::SendChangeCipherSpec { epoch: current });
-        outbox.push(Action::InstallWrite {
-            epoch: next,
-            protection: write,
-        });
         let ours = session
             .master_secret
             .verify_data(Side::Server, context.transcript.hash().as_ref());
-        outbox.send(
-            next,
-            HandshakeType::FINISHED,
-            ours.to_vec(),
-            &mut context.transcript,
-        )?;
+        outbox.switch_and_finish(epochs, write, &ours, &mut context.transcript)?;
         outbox.end_flight(FlightEnd::Final);
         if session.is_resumable() {
             outbox.push(Action::SaveSession(session.clone()));
         }
-        outbox.push(Action::RetireRead(current));
+        outbox.push(Action::RetireRead(epochs.current));
         outbox.push(Action::Established(Box::new(Established {
             session,
             resumed: false,
             group: Some(context.group),
-            epoch: next,
+            epoch: epochs.next,
             randoms: context.randoms,
             verify_data: FinishedPair {
                 client: verify_data,

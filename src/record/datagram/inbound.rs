@@ -302,38 +302,18 @@ impl Datagram {
         data: &[u8],
     ) -> Result<(), Discard> {
         let finished = header.typ == HandshakeType::FINISHED;
-        let request = header.typ == HandshakeType::HELLO_REQUEST;
         let max_message = self.policy.max_message;
         match &mut self.progress {
             Progress::Handshaking {
                 current,
                 slots,
-                flexible,
                 following,
+                ..
             } => {
-                if epoch < *current {
+                if epoch == *current {
+                    self.fragment_in_force(now, epoch, header, data)
+                } else if epoch < *current {
                     Err(Discard::OldMessage)
-                } else if epoch == *current && finished {
-                    // The Finished before this handshake's: its sender has missed the answer.
-                    if epoch == Epoch::PLAINTEXT {
-                        return Err(Discard::UnexpectedMessage);
-                    }
-                    self.repeat_final_flight(now);
-                    Err(Discard::OldMessage)
-                } else if epoch == *current && request && self.side == Side::Client {
-                    // RFC 5246 §7.4.1.1: ignored, and not counted either, whenever it comes (E7, E14).
-                    Err(Discard::UnexpectedMessage)
-                } else if epoch == *current {
-                    if self.read.newest().is_some_and(|newest| newest > *current) {
-                        // The engine arms the next epoch when only Finished is missing: this is a repetition,
-                        // or somebody else's.
-                        return Err(Discard::OldMessage);
-                    }
-                    if *flexible && header.seq == SECOND && is_first_answer(header.typ) {
-                        slots.start_at(SECOND);
-                        *flexible = false;
-                    }
-                    slots.insert(epoch, header, data)
                 } else if epoch.follows(*current) && finished {
                     slots.insert(epoch, header, data)
                 } else if epoch.follows(*current) && starts_handshake(self.side, header) {
@@ -361,6 +341,43 @@ impl Datagram {
                 }
             }
         }
+    }
+
+    /// A fragment in the epoch in which the running handshake travels.
+    fn fragment_in_force(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        header: &FragmentHeader,
+        data: &[u8],
+    ) -> Result<(), Discard> {
+        if header.typ == HandshakeType::FINISHED {
+            if epoch == Epoch::PLAINTEXT {
+                return Err(Discard::UnexpectedMessage);
+            }
+            // The Finished before this handshake's: its sender has missed the answer.
+            self.repeat_final_flight(now);
+            return Err(Discard::OldMessage);
+        }
+        if header.typ == HandshakeType::HELLO_REQUEST && self.side == Side::Client {
+            // RFC 5246 §7.4.1.1: ignored, and not counted either, whenever it comes (E7, E14).
+            return Err(Discard::UnexpectedMessage);
+        }
+        if self.read.newest().is_some_and(|newest| newest > epoch) {
+            // The engine arms the next epoch when only Finished is missing: this is a repetition, or somebody else's.
+            return Err(Discard::OldMessage);
+        }
+        let Progress::Handshaking {
+            slots, flexible, ..
+        } = &mut self.progress
+        else {
+            return Err(Discard::UnexpectedMessage);
+        };
+        if *flexible && header.seq == SECOND && is_first_answer(header.typ) {
+            slots.start_at(SECOND);
+            *flexible = false;
+        }
+        slots.insert(epoch, header, data)
     }
 }
 
