@@ -1,5 +1,23 @@
-//! The rules of renegotiation at version 1.2, one test a rule, over both transports and started by both sides
-//! (RFC 5246 §7.4.1.1, RFC 5746, the manual page SSL_renegotiate(3)).
+//! The rules of renegotiation at version 1.2, one test a rule, over both transports and begun by both sides
+//! (RFC 5246 §7.4.1.1, RFC 5746, the manual page SSL_renegotiate(3)). The chapter `docs::rekeying` states them.
+//!
+//! | rule | test |
+//! |---|---|
+//! | what each trigger leads to, the historical DTLS rule included | `each_trigger_leads_to_its_kind_of_handshake` |
+//! | a call schedules; the later of two decides; pending until the end; counted by who began | `a_call_is_pending_until_the_handshake_has_ended` |
+//! | never before the first handshake, nor behind a close | `nothing_is_scheduled_before_the_first_handshake_or_behind_a_close` |
+//! | one follows another | `renegotiations_follow_each_other` |
+//! | policy: servers refuse clients, unless allowed, and then limit them; clients may refuse | `a_server_refuses_its_clients_by_default`, `a_server_limits_how_often_its_clients_begin`, `a_client_can_refuse_a_hello_request` |
+//! | data: `Hold`, `Flow`, bounds, sizes, at the close | `data_…`, `no_more_data_waits_than_the_send_queue_holds`, `the_longest_datagram_is_as_long_while_keys_are_replaced` |
+//! | automatic: bytes, interval, pause after a refusal | `keys_are_replaced_…`, `automatic_rekeying_waits_after_a_refusal` |
+//! | automatic: limits of the keys | `tests/exhaustion.rs` |
+//! | silence | `silence_fails_softly`; identical retry: `tests/renegotiation_loss.rs` |
+//! | both at once; HelloRequests during a handshake, lost, late, crossing; numbering | `both_sides_can_begin_at_once`, `a_server_does_not_ask_a_client_that_has_begun`; `tests/renegotiation_loss.rs`, `tests/rows_refusals.rs` |
+//! | cookies | `tests/profiles.rs` (OpenSSL, Mbed TLS, Erlang), `tests/rows_renegotiation.rs` |
+//! | RFC 5746, RFC 7627, continuity of identities | `tests/rows_renegotiation.rs`, `a_client_that_showed_no_certificate_may_stay_anonymous` |
+//! | no resumption in renegotiations, on demand; a new ticket in each | `a_server_can_forbid_resumption_in_renegotiations`, `each_renegotiation_brings_a_new_ticket` |
+//! | epochs end and never wrap | `epochs_are_counted_to_their_end_and_never_wrap` |
+//! | the old epoch is read for twice the MSL | `tests/rekeying.rs` |
 
 mod support;
 mod transport;
@@ -120,15 +138,21 @@ fn a_call_is_pending_until_the_handshake_has_ended() {
 #[test]
 fn nothing_is_scheduled_before_the_first_handshake_or_behind_a_close() {
     let configs = configs();
-    for transport in BOTH {
-        if transport == Transport::Tls {
-            let mut early = Duo::connecting(transport, &configs);
-            for side in SIDES {
-                let error = early.renegotiate(side, false);
-                assert_eq!(error, Err(RenegotiateError::HandshakeNotComplete));
-            }
-        }
+    let mut early = Duo::connecting(Transport::Tls, &configs);
+    for side in SIDES {
+        let error = early.renegotiate(side, false);
+        assert_eq!(error, Err(RenegotiateError::HandshakeNotComplete));
     }
+    let mut early = configs.pair(1);
+    let id = early.client.associations().next().unwrap();
+    let error = early.client.renegotiate(early.now, id);
+    assert_eq!(error, Err(RenegotiateError::HandshakeNotComplete));
+
+    everywhere(&configs, |mut duo, transport, side| {
+        duo.close(side);
+        let error = duo.renegotiate(side, true);
+        assert_eq!(error, Err(RenegotiateError::Closed), "{transport:?} {side}");
+    });
 }
 
 /// Servers refuse clients that begin of their own accord, unless their policy allows it; both go on.
@@ -450,8 +474,7 @@ fn a_server_can_forbid_resumption_in_renegotiations() {
     });
 }
 
-/// RFC 5746 §5: by default the peer stays who it was. Here the client changes its certificate between two handshakes, as
-/// only a configuration of its own making could.
+/// RFC 5746 §5: the peer stays who it was, also if that is nobody.
 #[test]
 fn a_client_that_showed_no_certificate_may_stay_anonymous() {
     let mut ends = Ends::new().resuming();
