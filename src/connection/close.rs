@@ -21,7 +21,12 @@ impl<R: Records> Connection<R> {
         }
         if matches!(self.phase, Phase::Renegotiating { .. }) && !self.rekeying.has_no_way_back() {
             self.abandon_renegotiation();
-            self.release_held(now);
+        }
+        // It was taken, so it is sent, also where the queue is full; no more can follow.
+        self.records.lift_send_limit();
+        self.release_held(now);
+        if let Phase::Closed = self.phase {
+            return;
         }
         self.records.send_alert(Alert::CLOSE_NOTIFY);
         self.write_closed = true;

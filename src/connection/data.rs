@@ -237,12 +237,18 @@ impl<R: Records> Connection<R> {
         }
         match self.records.send_data(data) {
             Ok(taken) => {
-                if self.rekeying.count_sent(now, taken) {
-                    self.schedule_automatic(now);
-                }
+                self.count_sent(now, taken);
                 Ok(taken)
             }
             Err(error) => Err(self.refuse_data(error)),
+        }
+    }
+
+    /// Data has left under the key in force.
+    #[inline]
+    fn count_sent(&mut self, now: Instant, bytes: usize) {
+        if self.rekeying.count_sent(now, bytes, self.records.written()) {
+            self.schedule_automatic(now);
         }
     }
 
@@ -262,7 +268,7 @@ impl<R: Records> Connection<R> {
         if self.held.queue.is_empty() && !self.holds_data() {
             return match self.records.send_data(data) {
                 Ok(taken) => {
-                    self.rekeying.count_sent(now, taken);
+                    self.count_sent(now, taken);
                     Ok(taken)
                 }
                 // A handshake that may bring new keys is under way.
@@ -288,7 +294,10 @@ impl<R: Records> Connection<R> {
             data.len()
         };
         if room == 0 || taken > room {
-            return Err(SendError::Renegotiating);
+            return Err(match self.phase {
+                Phase::Renegotiating { .. } => SendError::Renegotiating,
+                _ => SendError::Backlog,
+            });
         }
         self.held.push(&data[..taken]);
         Ok(taken)
@@ -304,9 +313,7 @@ impl<R: Records> Connection<R> {
             match self.records.send_data(data) {
                 Ok(taken) => {
                     self.held.take(taken);
-                    if self.rekeying.count_sent(now, taken) {
-                        self.schedule_automatic(now);
-                    }
+                    self.count_sent(now, taken);
                 }
                 // The MTU was lowered meanwhile: a datagram that is lost, and nothing waits behind it.
                 Err(SendError::TooLarge { .. }) => self.held.take(length),

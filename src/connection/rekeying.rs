@@ -186,10 +186,10 @@ impl Rekeying {
         self.earlier = None;
     }
 
-    /// Counts data of this end. Whether the keys should be replaced.
+    /// Counts data of this end, whose key has protected `records` by now. Whether the keys should be replaced.
     #[inline]
-    pub(super) fn count_sent(&mut self, now: Instant, bytes: usize) -> bool {
-        self.usage.sent += 1;
+    pub(super) fn count_sent(&mut self, now: Instant, bytes: usize, records: u64) -> bool {
+        self.usage.sent = records;
         self.usage.bytes += bytes as u64;
         self.usage.is_due(now)
     }
@@ -231,8 +231,8 @@ mod tests {
     fn keys_are_replaced_before_either_has_protected_all_it_may() {
         let now = test_now();
         let mut rekeying = fresh(800);
-        assert!((0..700).all(|_| !rekeying.count_sent(now, 1)));
-        assert!(rekeying.count_sent(now, 1));
+        assert!(!rekeying.count_sent(now, 1, 700));
+        assert!(rekeying.count_sent(now, 1, 701));
         // Of the peer's key the number of the record tells, whatever was lost before it.
         let mut rekeying = fresh(800);
         assert!(!rekeying.count_received(now, 1, 700));
@@ -240,7 +240,8 @@ mod tests {
         // Records of one direction say nothing about the key of the other.
         let mut rekeying = fresh(800);
         for sequence in 0..700 {
-            assert!(!rekeying.count_sent(now, 1) && !rekeying.count_received(now, 1, sequence));
+            let sent = rekeying.count_sent(now, 1, sequence);
+            assert!(!sent && !rekeying.count_received(now, 1, sequence));
         }
     }
 
@@ -262,8 +263,8 @@ mod tests {
     fn counting_begins_again_with_new_keys() {
         let (now, limit) = (test_now(), 8);
         let mut rekeying = fresh(limit);
-        while !rekeying.count_sent(now, 1) {}
+        assert!(rekeying.count_sent(now, 1, limit));
         rekeying.committed(now, &RekeyPolicy::default(), limit);
-        assert!(!rekeying.count_sent(now, 1));
+        assert!(!rekeying.count_sent(now, 1, 1));
     }
 }

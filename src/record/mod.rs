@@ -164,6 +164,10 @@ pub(crate) trait Layer {
     /// Seals data and says how many bytes of it: over datagrams all or none, over a stream as many as fit. Nothing is
     /// queued on error.
     fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError>;
+    /// How many records the key has protected that is written with.
+    fn written(&self) -> u64;
+    /// From here on data is sealed however much waits already.
+    fn lift_send_limit(&mut self);
     /// The most data that goes into one record; 0 before keys exist.
     fn max_payload(&self) -> usize;
     /// The next deadline of the layer.

@@ -193,6 +193,12 @@ impl WriteEpochs {
         self.epochs.last_mut()
     }
 
+    /// How many records the epoch has sent in which new ones go out.
+    #[inline]
+    pub(super) fn written(&self) -> u64 {
+        self.epochs.last().map_or(0, |known| known.next_sequence)
+    }
+
     /// The number of the epoch in which new records go out.
     pub(super) fn current_epoch(&self) -> Epoch {
         self.epochs

@@ -531,6 +531,15 @@ impl Layer for Datagram {
         Ok(data.len())
     }
 
+    #[inline]
+    fn written(&self) -> u64 {
+        self.write.written()
+    }
+
+    fn lift_send_limit(&mut self) {
+        self.policy.send_bytes = usize::MAX;
+    }
+
     fn max_payload(&self) -> usize {
         max_payload(self.policy.mtu)
     }

@@ -319,6 +319,15 @@ impl Layer for Stream {
         Ok(taken)
     }
 
+    #[inline]
+    fn written(&self) -> u64 {
+        self.write.sequence
+    }
+
+    fn lift_send_limit(&mut self) {
+        self.policy.send_bytes = usize::MAX;
+    }
+
     fn max_payload(&self) -> usize {
         MAX_PLAINTEXT_LEN
     }
@@ -352,5 +361,26 @@ impl Layer for Stream {
 
     fn stats_mut(&mut self) -> &mut Stats {
         &mut self.stats
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::aead::AeadAlgorithm;
+    use crate::secrets::traffic::TrafficKeys;
+
+    /// RFC 9325 §4.4 limits records, not calls.
+    #[test]
+    fn data_of_many_records_uses_the_key_as_often() {
+        let aead = AeadAlgorithm::Aes128Gcm;
+        let keys = TrafficKeys::new(aead, &[5; 16], &[3; 4]);
+        let mut stream = Stream::new(Side::Client, &StreamPolicy::default());
+        stream.install_write(Epoch::new(1), RecordProtection::new(keys));
+        assert_eq!(
+            stream.send_data(&[0; 4 * MAX_PLAINTEXT_LEN + 1]),
+            Ok(65_537)
+        );
+        assert_eq!(stream.written(), 5);
     }
 }
