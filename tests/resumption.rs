@@ -211,3 +211,32 @@ fn a_client_without_store_neither_asks_for_tickets_nor_keeps_ids() {
         assert_eq!(kind(&duo), HandshakeKind::Full);
     }
 }
+
+/// C1: a client that resumes by ID and asks for a ticket says little, and would be told much.
+#[test]
+fn a_resumption_that_asks_for_a_large_ticket_is_not_spared_the_cookie() {
+    let ends = ends(By::Id);
+    let asking = ends.client.clone().tickets(true);
+    let mut configs = ends.build();
+    let first = Duo::connected(Transport::Dtls, &configs);
+    let session = first.session(Side::Client).unwrap();
+    let store = sealgram::config::MemoryClientSessions::new(4);
+    let config = asking.sessions(Some(Arc::new(store))).build().unwrap();
+    config.import_session(&server_name(), session).unwrap();
+    configs.client = Arc::new(config);
+    let mut pair = Pair::with_policy(configs.server.clone(), sparing(), start(), 3).unwrap();
+    pair.record();
+    pair.connect(configs.client.clone(), server_name()).unwrap();
+    assert!(pair.run_until_connected(Duration::from_secs(5)));
+    let bytes = |direction| -> usize {
+        let seen = pair.seen.as_ref().unwrap().iter();
+        let from = |seen: &&sealgram::sim::Seen| seen.direction == direction;
+        seen.filter(from)
+            .take(1)
+            .map(|seen| seen.datagram.len())
+            .sum()
+    };
+    let (hello, answer) = (bytes(Direction::ToServer), bytes(Direction::ToClient));
+    assert!(answer <= 3 * hello, "{answer} bytes for {hello}");
+    assert_eq!(pair.server.stats().cookies_spared, 0);
+}

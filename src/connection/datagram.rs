@@ -180,9 +180,9 @@ impl DtlsConnection {
             .is_some_and(|handshake| handshake.is_resuming())
     }
 
-    /// The peer's address was not proved; `received` bytes have come from it.
-    pub(crate) fn limit_amplification(&mut self, received: usize) {
-        self.records.limit_amplification(received);
+    /// The peer's address was not proved; `received` bytes have come from it. Whether what waits may be sent there.
+    pub(crate) fn limit_amplification(&mut self, received: usize) -> bool {
+        self.records.limit_amplification(received)
     }
 
     /// Whether there are keys to read `epoch`.

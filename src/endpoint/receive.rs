@@ -137,11 +137,11 @@ impl Endpoint {
         let Ok(mut connection) = DtlsConnection::accept(config, hello, now) else {
             return false;
         };
-        if !connection.is_resuming() {
-            // The session does not fit after all, and a full flight is not for strangers.
+        if !connection.is_resuming() || !connection.limit_amplification(datagram.len()) {
+            // The session does not fit after all, or a large ticket was asked for by a small hello: neither flight is
+            // for strangers.
             return false;
         }
-        connection.limit_amplification(datagram.len());
         self.stats.cookies_spared += 1;
         self.enter(now, connection, path.remote(), origin);
         true

@@ -222,14 +222,15 @@ impl Datagram {
     }
 
     /// The peer's address was not proved: until something under keys comes from it, no more is sent there than three
-    /// times what came, of which `received` bytes have come already.
-    pub(crate) fn limit_amplification(&mut self, received: usize) {
-        let sent = self.outgoing.queued();
-        let budget = (AMPLIFICATION * received).saturating_sub(sent);
+    /// times what came, of which `received` bytes have come already. Whether what waits is within that.
+    pub(crate) fn limit_amplification(&mut self, received: usize) -> bool {
+        let flight = self.outgoing.queued();
+        let budget = (AMPLIFICATION * received).checked_sub(flight);
         self.unproven = Some(Unproven {
-            budget,
-            flight: sent,
+            budget: budget.unwrap_or_default(),
+            flight,
         });
+        budget.is_some()
     }
 
     /// Leaves repetition to the peer from now on.
