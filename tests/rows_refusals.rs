@@ -7,8 +7,11 @@ mod support;
 mod transport;
 
 use scene::cast::{connected, everywhere, flight};
-use scene::{CLIENT_HELLO, HELLO_REQUEST, NO_RENEGOTIATION, PATIENCE, Scene, UNEXPECTED_MESSAGE};
-use sealgram::config::RekeyPolicy;
+use scene::{
+    CLIENT_HELLO, HELLO_REQUEST, NO_RENEGOTIATION, PATIENCE, SERVER_HELLO, Scene,
+    UNEXPECTED_MESSAGE,
+};
+use sealgram::config::{ClientRenegotiation, RekeyPolicy};
 use sealgram::sim::scripted::{ALERT, HANDSHAKE, Line};
 use sealgram::{Error, PeerMisbehaved, RenegotiateError, RenegotiationRefusal, Side};
 use stage::{CLIENT_FLIGHT, FATAL, SERVER_FLIGHT, WARNING, scripted_client, scripted_server};
@@ -209,6 +212,35 @@ fn a_client_that_is_refused_twice_within_a_second_is_told_twice() {
             );
             scene.assert_unchanged(1);
         }
+    }
+}
+
+/// Design §7: each attempt of a client costs the server a signature, whatever becomes of it, so each counts against the
+/// least time between two.
+#[test]
+fn a_client_that_takes_its_hello_back_cannot_begin_again_at_once() {
+    let min_interval = Duration::from_secs(60);
+    let limited =
+        RekeyPolicy::default().client_renegotiation(ClientRenegotiation::Allow { min_interval });
+    for transport in BOTH {
+        let mut ends = Ends::new();
+        ends.server = ends.server.rekey(limited.clone());
+        let mut scene = Scene::server(transport, ends.build().server, scripted_client());
+        scene.connect(Side::Server);
+        scene.wait(min_interval);
+        for round in 0..5 {
+            scene.peer().renegotiate();
+            let before = scene.heard();
+            scene.play(&[Line::ClientHello]);
+            let answered = scene.messages_heard_since(before).contains(&SERVER_HELLO);
+            assert_eq!(answered, round == 0, "{transport:?} {round}");
+            let alert = scene.peer().record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
+            scene.deliver(&alert);
+            assert!(scene.is_alive(), "{transport:?} {:?}", scene.error());
+        }
+        scene.wait(min_interval);
+        scene.begin(Side::Server, false);
+        scene.finish(Side::Server, 2);
     }
 }
 

@@ -28,7 +28,7 @@ pub enum ClientRenegotiation {
     Refuse,
     /// They may, but not more often than this.
     Allow {
-        /// The least time between two handshakes.
+        /// The least time between two handshakes, of which those count that come to nothing too.
         min_interval: Duration,
     },
 }

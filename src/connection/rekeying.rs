@@ -35,7 +35,7 @@ pub(super) struct Rekeying {
     usage: Usage,
     /// Automatic rekeying waits until then.
     pause: Option<Instant>,
-    /// When the last handshake was completed, for the limit on those that clients begin.
+    /// When the last handshake was begun or completed, for the limit on those that clients begin.
     last_handshake: Instant,
     /// When the peer was told no_renegotiation last; over a stream, while that waits to be sent.
     pub(super) last_refusal: Option<Instant>,
@@ -99,6 +99,11 @@ impl Rekeying {
         self.initiator = initiator;
         self.committed_to_new_keys = false;
         self.silence_told = false;
+    }
+
+    /// A handshake runs. It costs the same whether or not it is completed.
+    pub(super) const fn started(&mut self, now: Instant) {
+        self.last_handshake = now;
     }
 
     /// This end sends ChangeCipherSpec.

@@ -208,6 +208,7 @@ impl<R: Records> Connection<R> {
         }
         self.rekeying.begin(initiator);
         self.rekeying.requested = false;
+        self.rekeying.started(now);
         self.records.begin_handshake(expected);
         self.start_deadline(now);
     }
