@@ -8,12 +8,12 @@ mod transport;
 
 use scene::cast::{connected, everywhere, flight};
 use scene::{
-    CLIENT_HELLO, HELLO_REQUEST, NO_RENEGOTIATION, PATIENCE, SERVER_HELLO, Scene,
+    CLIENT_HELLO, CLOSE_NOTIFY, HELLO_REQUEST, NO_RENEGOTIATION, PATIENCE, SERVER_HELLO, Scene,
     UNEXPECTED_MESSAGE,
 };
 use sealgram::config::{ClientRenegotiation, RekeyPolicy};
 use sealgram::sim::scripted::{ALERT, HANDSHAKE, Line};
-use sealgram::{Error, PeerMisbehaved, RenegotiateError, RenegotiationRefusal, Side};
+use sealgram::{Error, Event, PeerMisbehaved, RenegotiateError, RenegotiationRefusal, Side};
 use stage::{CLIENT_FLIGHT, FATAL, SERVER_FLIGHT, WARNING, scripted_client, scripted_server};
 use std::time::Duration;
 use support::Ends;
@@ -412,4 +412,22 @@ fn other_messages_between_handshakes_are_noise_in_datagrams_and_fatal_on_a_strea
             }
         }
     }
+}
+
+/// A client that closes behind its Finished, which is lost: its goodbye is under keys that never come into force, and is told
+/// when that is certain.
+#[test]
+fn a_goodbye_under_keys_that_never_come_into_force_is_told() {
+    let mut scene = connected(Side::Server, Transport::Dtls);
+    scene.begin(Side::Server, false);
+    scene.play(&[Line::ClientKeyExchange, Line::ChangeCipherSpec]);
+    let goodbye = scene.peer().record(ALERT, 2, &[WARNING, CLOSE_NOTIFY]);
+    scene.deliver(&goodbye);
+    assert!(!scene.events().contains(&Event::PeerClosed));
+    scene.wait(PATIENCE);
+    assert!(
+        scene.events().contains(&Event::PeerClosed),
+        "{:?}",
+        scene.events()
+    );
 }

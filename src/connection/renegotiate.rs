@@ -378,6 +378,10 @@ impl<R: Records> Connection<R> {
         self.abandon_renegotiation();
         self.events
             .push_back(Event::RenegotiationRefused { reason });
+        // A goodbye under keys that never came into force was the peer's all the same.
+        if self.read_closed.is_some() && !self.write_closed {
+            self.confirm_peer_closed();
+        }
         self.release_held(now);
     }
 
