@@ -222,26 +222,26 @@ fn a_client_that_takes_its_hello_back_cannot_begin_again_at_once() {
     let min_interval = Duration::from_secs(60);
     let limited =
         RekeyPolicy::default().client_renegotiation(ClientRenegotiation::Allow { min_interval });
-    for transport in BOTH {
-        let mut ends = Ends::new();
-        ends.server = ends.server.rekey(limited.clone());
-        let mut scene = Scene::server(transport, ends.build().server, scripted_client());
-        scene.connect(Side::Server);
-        scene.wait(min_interval);
-        for round in 0..5 {
-            scene.peer().renegotiate();
-            let before = scene.heard();
-            scene.play(&[Line::ClientHello]);
-            let answered = scene.messages_heard_since(before).contains(&SERVER_HELLO);
-            assert_eq!(answered, round == 0, "{transport:?} {round}");
-            let alert = scene.peer().record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
-            scene.deliver(&alert);
-            assert!(scene.is_alive(), "{transport:?} {:?}", scene.error());
-        }
-        scene.wait(min_interval);
-        scene.begin(Side::Server, false);
-        scene.finish(Side::Server, 2);
+    // Between datagrams such a refusal is taken for a late one, and the attempt goes on.
+    let transport = Transport::Tls;
+    let mut ends = Ends::new();
+    ends.server = ends.server.rekey(limited);
+    let mut scene = Scene::server(transport, ends.build().server, scripted_client());
+    scene.connect(Side::Server);
+    scene.wait(min_interval);
+    for round in 0..5 {
+        scene.peer().renegotiate();
+        let before = scene.heard();
+        scene.play(&[Line::ClientHello]);
+        let answered = scene.messages_heard_since(before).contains(&SERVER_HELLO);
+        assert_eq!(answered, round == 0, "{round}");
+        let alert = scene.peer().record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
+        scene.deliver(&alert);
+        assert!(scene.is_alive(), "{:?}", scene.error());
     }
+    scene.wait(min_interval);
+    scene.begin(Side::Server, false);
+    scene.finish(Side::Server, 2);
 }
 
 /// E22: the same for a server that asks a client which does not want to.
