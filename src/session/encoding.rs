@@ -14,6 +14,7 @@ use crate::secrets::schedule12::MasterSecret;
 use crate::wire::certificate;
 use crate::wire::client_hello::MAX_SESSION_ID_LEN;
 use crate::wire::codec::{Reader, Writer};
+use pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
 /// The form above.
@@ -29,11 +30,9 @@ pub(super) fn encode(session: &Session12) -> Zeroizing<Vec<u8>> {
         Some(PeerIdentity::Certificate(chain)) => &**chain,
         None => &[],
     };
-    let certificates: usize = chain.iter().map(|certificate| certificate.len() + 3).sum();
     // Enough for everything, so that no copy of the secret is left behind by a buffer that grew.
-    let mut out = Zeroizing::new(Vec::with_capacity(
-        512 + session.ticket.len() + certificates,
-    ));
+    let capacity = capacity(session, chain);
+    let mut out = Zeroizing::new(Vec::with_capacity(capacity));
     let mut flags = 0;
     flags |= u8::from(session.extended_master_secret) * EXTENDED_MASTER_SECRET;
     flags |= u8::from(session.server_name.is_some()) * HAS_SERVER_NAME;
@@ -60,7 +59,22 @@ pub(super) fn encode(session: &Session12) -> Zeroizing<Vec<u8>> {
         );
     });
     certificate::encode(chain, &mut out);
+    debug_assert!(out.len() <= capacity);
     out
+}
+
+/// What the fields of a fixed length and the lengths of the others take at most, in bytes.
+const FIXED_LEN: usize = 96;
+
+/// How long the form of a session is at most, in bytes.
+fn capacity(session: &Session12, chain: &[CertificateDer<'_>]) -> usize {
+    let certificates: usize = chain.iter().map(|certificate| certificate.len() + 3).sum();
+    FIXED_LEN
+        + session.id.len()
+        + session.ticket.len()
+        + session.alpn.as_ref().map_or(0, Vec::len)
+        + session.server_name.as_ref().map_or(0, String::len)
+        + certificates
 }
 
 /// Reads a session.
@@ -120,6 +134,19 @@ mod tests {
         );
         assert_eq!(read.peer_identity, session.peer_identity);
         assert_eq!(format!("{read:?}"), format!("{session:?}"));
+    }
+
+    /// The secret is never in a buffer that is moved: a name and a protocol of the greatest length.
+    #[test]
+    fn the_longest_session_fits_into_the_first_allocation() {
+        let mut session = test_session();
+        session.alpn = Some(vec![b'p'; 255]);
+        session.server_name = Some("n".repeat(255));
+        let expected = capacity(&session, &[]);
+        session.peer_identity = None;
+        let bytes = encode(&session);
+        assert!(bytes.len() <= expected, "{} of {expected}", bytes.len());
+        assert_eq!(bytes.capacity(), expected);
     }
 
     /// F17: what was cut, extended or is of another form is an error, never a session.
