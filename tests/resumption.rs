@@ -240,3 +240,29 @@ fn a_resumption_that_asks_for_a_large_ticket_is_not_spared_the_cookie() {
     assert!(answer <= 3 * hello, "{answer} bytes for {hello}");
     assert_eq!(pair.server.stats().cookies_spared, 0);
 }
+
+/// F4: a session that was put under the name of another server is not offered there: whoever has its secret would
+/// be taken for that server.
+#[test]
+fn a_session_is_not_offered_under_another_name() {
+    let ends = ends(By::Ticket);
+    let fresh = ends.client.clone();
+    let configs = ends.build();
+    let session = Duo::connected(Transport::Tls, &configs)
+        .session(Side::Client)
+        .unwrap();
+    let store = sealgram::config::MemoryClientSessions::new(4);
+    let config = fresh.sessions(Some(Arc::new(store))).build().unwrap();
+    let other = "other.test".try_into().unwrap();
+    config.import_session(&other, session).unwrap();
+    let config = Arc::new(config);
+    let hello = |name| {
+        let mut client = sealgram::TlsConnection::connect(config.clone(), name, start()).unwrap();
+        let mut out = Vec::new();
+        client.poll_transmit(start(), &mut out).unwrap();
+        out.len()
+    };
+    let (named, other) = (hello(server_name()), hello(other));
+    // Neither hello has a ticket or a session ID in it; only the names differ, by a byte.
+    assert!(named.abs_diff(other) < 4, "{named} and {other} bytes");
+}

@@ -41,6 +41,7 @@ impl ClientConfig {
     /// ([`Connection::session`](crate::Connection::session), [`Session::to_bytes`]) under an equal configuration.
     ///
     /// Whether the server still knows it shows with that connection; if it does not, the handshake is a full one.
+    /// A session of a server with another name is not offered.
     ///
     /// # Errors
     ///

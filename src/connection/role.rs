@@ -116,7 +116,9 @@ impl Role {
         let fits = session.version == dialect.version_12
             && session.is_resumable()
             && session.is_fresh(now)
-            && suites.contains(&session.suite);
+            && suites.contains(&session.suite)
+            // F4: whoever has the secret of another server's session would be taken for this one.
+            && session.server_name == client::dns_name(server);
         fits.then_some(session)
     }
 

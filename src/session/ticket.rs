@@ -232,6 +232,7 @@ mod tests {
         let ticket = tickets.seal(&session(10 * HOUR), at(10 * HOUR)).unwrap();
         assert!(tickets.open(&ticket, at(9 * HOUR)).is_some());
         let back = tickets.seal(&session(9 * HOUR), at(9 * HOUR)).unwrap();
+        assert_ne!(ticket[..NAME_LEN], back[..NAME_LEN], "the key is changed");
         assert!(tickets.open(&back, at(9 * HOUR)).is_some());
         assert!(tickets.open(&ticket, at(10 * HOUR + 8 * 86_400)).is_none());
         assert!(lock(&tickets.keys).len() <= 2);

@@ -146,7 +146,7 @@ fn client_hello(
 }
 
 /// The name for server_name (RFC 6066 §3): a DNS name without a final dot; literal addresses are not sent.
-pub(super) fn dns_name(server_name: &ServerName<'_>) -> Option<String> {
+pub(crate) fn dns_name(server_name: &ServerName<'_>) -> Option<String> {
     match server_name {
         ServerName::DnsName(name) => Some(
             name.as_ref()

@@ -37,7 +37,7 @@ mod hello;
 mod resumed;
 mod v12;
 
-pub(crate) use hello::{Renegotiating, Settings, Unanswered, start};
+pub(crate) use hello::{Renegotiating, Settings, Unanswered, dns_name, start};
 
 use super::{Answer, Outbox};
 use crate::error::{Error, PeerMisbehaved};
