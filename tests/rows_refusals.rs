@@ -431,3 +431,23 @@ fn a_goodbye_under_keys_that_never_come_into_force_is_told() {
         scene.events()
     );
 }
+
+/// RFC 5246 §7.2.1: behind a goodbye there is no handshake, whoever asks for it.
+#[test]
+fn a_wish_behind_a_goodbye_is_not_followed() {
+    for transport in BOTH {
+        for side in SIDES {
+            let mut scene = connected(side, transport);
+            let goodbye = scene.peer().record(ALERT, 1, &[WARNING, CLOSE_NOTIFY]);
+            scene.deliver(&goodbye);
+            scene.peer().renegotiate();
+            let before = scene.heard();
+            scene.play(&[match side {
+                Side::Client => Line::HelloRequest,
+                Side::Server => Line::ClientHello,
+            }]);
+            let heard = scene.messages_heard_since(before);
+            assert!(heard.is_empty(), "{transport:?} {side} {heard:?}");
+        }
+    }
+}

@@ -487,6 +487,27 @@ fn a_client_that_becomes_somebody_else_is_refused() {
     }
 }
 
+/// E23: who showed nothing may become somebody.
+#[test]
+fn a_client_that_was_nobody_may_become_somebody() {
+    for transport in BOTH {
+        let ends = Ends::new().mutual();
+        let verifier = sealgram::WebPkiClientVerifier::new(ends.pki.roots()).unwrap();
+        let optional =
+            sealgram::config::ClientAuthentication::Optional(std::sync::Arc::new(verifier));
+        let peer = ScriptedPeer::client(SERVER, Some(ends.pki.client(&rcgen::PKCS_ED25519)));
+        let server = ends.server.client_authentication(optional);
+        let mut scene = Scene::server(transport, server.build().unwrap().into(), peer);
+        scene.play_hello();
+        scene.play_altered(&[Line::Certificate], |_, body| *body = vec![0, 0, 0]);
+        scene.play(&CLIENT_FLIGHT);
+        scene.assert_done(1);
+        scene.begin(Side::Server, true);
+        scene.play(&PROVING_CLIENT_FLIGHT);
+        scene.assert_done(2);
+    }
+}
+
 /// E3: a peer without extended_master_secret is renegotiated with if the policy serves it, and may come to have it.
 #[test]
 fn extended_master_secret_may_appear_in_a_renegotiation() {
