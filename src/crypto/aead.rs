@@ -52,8 +52,11 @@ impl AeadAlgorithm {
         }
     }
 
-    /// How many forgeries one key may see: 2^28 for GCM at 1.2 (RFC 9325 §4.4), 2^36 for ChaCha20 (RFC 9147 §4.5.3).
-    pub(crate) const fn integrity_limit(self) -> u64 {
+    /// How many forgeries one key may see at 1.3: 2^36 (RFC 9147 §4.5.3).
+    pub(crate) const INTEGRITY_LIMIT_13: u64 = 1 << 36;
+
+    /// How many forgeries one key may see at 1.2: 2^28 for GCM (RFC 9325 §4.4), 2^36 for ChaCha20 (RFC 9147 §4.5.3).
+    pub(crate) const fn integrity_limit_12(self) -> u64 {
         match self {
             Self::Aes128Gcm | Self::Aes256Gcm => 1 << 28,
             Self::ChaCha20Poly1305 => 1 << 36,

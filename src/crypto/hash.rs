@@ -19,6 +19,14 @@ impl HashAlgorithm {
         }
     }
 
+    /// The length of a digest, in bytes.
+    pub(crate) const fn len(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+        }
+    }
+
     /// The digest of `data`.
     pub(crate) fn digest(self, data: &[u8]) -> Digest {
         Digest(digest::digest(self.ring(), data))

@@ -5,8 +5,10 @@
 
 pub(crate) mod aead;
 pub(crate) mod hash;
+pub(crate) mod hkdf;
 pub(crate) mod hmac;
 pub(crate) mod kx;
+pub(crate) mod mask;
 pub(crate) mod prf;
 pub(crate) mod random;
 pub(crate) mod sign;

@@ -5,15 +5,15 @@ use super::hash::HashAlgorithm;
 use super::sign::KeyKind;
 use crate::protocol::CipherSuite;
 
-/// One cipher suite of version 1.2.
+/// One cipher suite.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Suite {
     /// Its code point.
     pub(crate) id: CipherSuite,
     /// How the secret is agreed.
     pub(crate) key_exchange: KeyExchange,
-    /// Whose signature authenticates the exchange.
-    pub(crate) authentication: KeyKind,
+    /// Whose signature authenticates the exchange; `None` where that is agreed apart from the suite.
+    pub(crate) authentication: Option<KeyKind>,
     /// What protects the records.
     pub(crate) aead: AeadAlgorithm,
     /// The hash of the PRF and of Finished.
@@ -25,10 +25,34 @@ pub(crate) struct Suite {
 pub(crate) enum KeyExchange {
     /// Ephemeral elliptic-curve Diffie-Hellman (RFC 8422).
     Ecdhe,
+    /// By whatever the hellos agree on: a suite of version 1.3 (RFC 8446 §4.1.1).
+    Negotiated,
+}
+
+impl Suite {
+    /// Whether the suite belongs to version 1.3; to 1.2 otherwise.
+    pub(crate) const fn is_13(&self) -> bool {
+        matches!(self.key_exchange, KeyExchange::Negotiated)
+    }
 }
 
 /// The suites that work here, the preferred ones first (RFC 9325 §4.2). No CBC, no RC4, no static RSA, ever.
-pub(crate) static SUITES: [Suite; 6] = [
+pub(crate) static SUITES: [Suite; 9] = [
+    suite_13(
+        CipherSuite::TLS_AES_128_GCM_SHA256,
+        AeadAlgorithm::Aes128Gcm,
+        HashAlgorithm::Sha256,
+    ),
+    suite_13(
+        CipherSuite::TLS_AES_256_GCM_SHA384,
+        AeadAlgorithm::Aes256Gcm,
+        HashAlgorithm::Sha384,
+    ),
+    suite_13(
+        CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+        AeadAlgorithm::ChaCha20Poly1305,
+        HashAlgorithm::Sha256,
+    ),
     suite(
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
         KeyKind::Ecdsa,
@@ -76,10 +100,33 @@ const fn suite(
     Suite {
         id,
         key_exchange: KeyExchange::Ecdhe,
-        authentication,
+        authentication: Some(authentication),
         aead,
         hash,
     }
+}
+
+const fn suite_13(id: CipherSuite, aead: AeadAlgorithm, hash: HashAlgorithm) -> Suite {
+    Suite {
+        id,
+        key_exchange: KeyExchange::Negotiated,
+        authentication: None,
+        aead,
+        hash,
+    }
+}
+
+/// The suites of version 1.2, the strongest first. For peers in tests, which speak nothing else.
+#[cfg(any(test, feature = "sim"))]
+pub(crate) fn suites_12() -> impl Iterator<Item = &'static Suite> {
+    SUITES.iter().filter(|suite| !suite.is_13())
+}
+
+/// The first of them.
+#[cfg(any(test, feature = "sim"))]
+pub(crate) fn first_12() -> &'static Suite {
+    let mut suites = suites_12();
+    suites.next().expect("the table has suites of version 1.2")
 }
 
 /// The suite with this code point, if it works here.
@@ -93,10 +140,10 @@ mod tests {
 
     /// H3, H5: nothing with CBC, RC4, static RSA or finite-field DH can be negotiated, because it is not there.
     #[test]
-    fn every_suite_is_ecdhe_with_an_aead() {
+    fn every_suite_is_ephemeral_with_an_aead() {
         for suite in &SUITES {
             let name = suite.id.to_string();
-            assert!(name.starts_with("TLS_ECDHE_"), "{name}");
+            assert!(suite.is_13() || name.starts_with("TLS_ECDHE_"), "{name}");
             assert!(
                 name.contains("_GCM_") || name.contains("_POLY1305_"),
                 "{name}"

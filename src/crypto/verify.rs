@@ -63,6 +63,44 @@ static SCHEMES_12: &[(SignatureScheme, &[Algorithm])] = &[
     ),
 ];
 
+/// What each scheme means at 1.3: an ECDSA scheme names its curve, and PKCS#1 signs no handshake (RFC 8446 §4.2.3).
+static SCHEMES_13: &[(SignatureScheme, Algorithm)] = &[
+    (
+        SignatureScheme::ECDSA_SECP256R1_SHA256,
+        webpki::ring::ECDSA_P256_SHA256,
+    ),
+    (
+        SignatureScheme::ECDSA_SECP384R1_SHA384,
+        webpki::ring::ECDSA_P384_SHA384,
+    ),
+    (SignatureScheme::ED25519, webpki::ring::ED25519),
+    (
+        SignatureScheme::RSA_PSS_RSAE_SHA256,
+        webpki::ring::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+    ),
+    (
+        SignatureScheme::RSA_PSS_RSAE_SHA384,
+        webpki::ring::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+    ),
+    (
+        SignatureScheme::RSA_PSS_RSAE_SHA512,
+        webpki::ring::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+    ),
+];
+
+/// The algorithm that `scheme` means at 1.3, if it may sign a handshake.
+pub(crate) fn algorithm_13(scheme: SignatureScheme) -> Option<Algorithm> {
+    SCHEMES_13
+        .iter()
+        .find(|(known, _)| *known == scheme)
+        .map(|&(_, algorithm)| algorithm)
+}
+
+/// The schemes that may sign a handshake of 1.3, the preferred ones first.
+pub(crate) fn supported_schemes_13() -> impl Iterator<Item = SignatureScheme> {
+    SCHEMES_13.iter().map(|(scheme, _)| *scheme)
+}
+
 /// The algorithms that `scheme` can mean at 1.2; empty if it is not supported.
 pub(crate) fn algorithms_12(scheme: SignatureScheme) -> &'static [Algorithm] {
     SCHEMES_12

@@ -35,6 +35,20 @@ impl Alert {
         }
     }
 
+    /// The alert as version 1.3 means it: all but two are errors, whatever level they claim (RFC 8446 §6).
+    pub(crate) fn as_13(self) -> Self {
+        let farewell = [
+            AlertDescription::CLOSE_NOTIFY,
+            AlertDescription::USER_CANCELED,
+        ]
+        .contains(&self.description);
+        if farewell {
+            Self::warning(self.description)
+        } else {
+            Self::fatal(self.description)
+        }
+    }
+
     /// Whether the association is over.
     pub fn is_fatal(self) -> bool {
         self.level == AlertLevel::FATAL
@@ -104,6 +118,8 @@ wire_number! {
         USER_CANCELED = 90, "user_canceled";
         /// A renegotiation is refused.
         NO_RENEGOTIATION = 100, "no_renegotiation";
+        /// An extension that had to be there.
+        MISSING_EXTENSION = 109, "missing_extension";
         /// A ServerHello extension that was not offered.
         UNSUPPORTED_EXTENSION = 110, "unsupported_extension";
         /// A server name that nobody here answers to.

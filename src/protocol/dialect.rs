@@ -15,6 +15,15 @@ pub(crate) struct Dialect {
     /// Whether a ClientHello of this version can be answered with 1.2: DTLS counts downwards, TLS upwards
     /// (RFC 6347 §4.1, RFC 5246 §E.1).
     pub(crate) reaches_12: fn(ProtocolVersion) -> bool,
+    /// Version 1.3 on the wire (RFC 8446 §4.2.1; RFC 9147 §5.3).
+    pub(crate) version_13: ProtocolVersion,
+    /// What stands before every label of the key schedule of 1.3 (RFC 8446 §7.1; RFC 9147 §5.9).
+    pub(crate) label_prefix: &'static [u8],
+    /// Whether records of 1.3 hide their numbers, and so need a key for that (RFC 9147 §4.2.3).
+    pub(crate) hides_record_numbers: bool,
+    /// Whether a 1.3 handshake looks like a resumption of 1.2, with a session ID that is echoed and ChangeCipherSpec,
+    /// for the sake of middleboxes (RFC 8446 §D.4); never over datagrams (RFC 9147 §5).
+    pub(crate) middlebox_compatibility: bool,
     /// How a message enters the transcript at 1.2: TLS hashes its four-byte header (RFC 5246 §7.4.9), DTLS the
     /// twelve-byte one of the unfragmented message (RFC 6347 §4.2.6).
     pub(crate) transcript_header_12: HeaderForm,
@@ -47,6 +56,10 @@ pub(crate) fn speaking(version: ProtocolVersion) -> &'static Dialect {
 pub(crate) static DTLS: Dialect = Dialect {
     name: "DTLS",
     version_12: ProtocolVersion::DTLS12,
+    version_13: ProtocolVersion::DTLS13,
+    label_prefix: b"dtls13",
+    hides_record_numbers: true,
+    middlebox_compatibility: false,
     reaches_12: |version| version.0 >> 8 == 0xfe && version.0 <= ProtocolVersion::DTLS12.0,
     transcript_header_12: HeaderForm::Datagram,
     hello_cookie: true,
@@ -57,6 +70,10 @@ pub(crate) static DTLS: Dialect = Dialect {
 pub(crate) static TLS: Dialect = Dialect {
     name: "TLS",
     version_12: ProtocolVersion::TLS12,
+    version_13: ProtocolVersion::TLS13,
+    label_prefix: b"tls13 ",
+    hides_record_numbers: false,
+    middlebox_compatibility: true,
     reaches_12: |version| version.0 >> 8 == 3 && version.0 >= ProtocolVersion::TLS12.0,
     transcript_header_12: HeaderForm::Stream,
     hello_cookie: false,

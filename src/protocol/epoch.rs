@@ -4,8 +4,9 @@ use std::fmt;
 
 /// One generation of keys, in both directions and on both transports.
 ///
-/// At 1.2 epoch 0 is plaintext and every handshake adds one, up to 65,535. The limit belongs to the version, not
-/// to the type, because 1.3 counts further.
+/// At 1.2 epoch 0 is plaintext and every handshake adds one, up to 65,535. At 1.3 epoch 0 is plaintext, 2 protects the
+/// handshake, 3 is the first of data, and every key update of a direction adds one (RFC 9147 §6.1); a stream counts in the
+/// same way. The limit belongs to the version, not to the type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Epoch(u64);
 
@@ -15,6 +16,15 @@ impl Epoch {
 
     /// The last epoch of version 1.2: the field is 16 bits wide (RFC 6347 §4.1).
     pub(crate) const LIMIT_12: Self = Self(0xffff);
+
+    /// The epoch of the handshake messages behind the ServerHello at 1.3 (RFC 9147 §6.1).
+    pub(crate) const HANDSHAKE_13: Self = Self(2);
+
+    /// The first epoch of application data at 1.3 (RFC 9147 §6.1).
+    pub(crate) const APPLICATION_13: Self = Self(3);
+
+    /// The last epoch of version 1.3 (RFC 9147 §8).
+    pub(crate) const LIMIT_13: Self = Self((1 << 48) - 1);
 
     /// The epoch with this number.
     pub(crate) const fn new(number: u64) -> Self {
@@ -33,6 +43,11 @@ impl Epoch {
         } else {
             None
         }
+    }
+
+    /// The two bits of the number that stand in a record header of 1.3 (RFC 9147 §4).
+    pub(crate) const fn low_bits(self) -> u8 {
+        (self.0 & 3) as u8
     }
 
     /// Whether `self` comes directly after `earlier`.

@@ -11,9 +11,23 @@ pub(crate) enum FlightEnd {
     AwaitReply,
     /// Nothing follows: the flight is repeated only when the peer repeats its own last one (RFC 6347 §4.2.4).
     Final,
+    /// The peer must acknowledge: a timer repeats what it has not acknowledged (RFC 9147 §7). Several such flights may be
+    /// on their way.
+    AwaitAck(Unacknowledged),
     /// A HelloRequest: a timer repeats it until a ClientHello comes, and then it leads the flight that answers that one,
     /// because it took the first message_seq (RFC 6347 §4.2.2).
     Request,
+}
+
+/// What becomes of a flight that nobody acknowledges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unacknowledged {
+    /// The association has failed: its handshake is not complete at the other end.
+    Fails,
+    /// It is given up quietly: the peer can do without.
+    Forgets,
+    /// It is repeated for as long as the association lives.
+    Persists,
 }
 
 /// When newly installed read keys begin to count.
@@ -21,4 +35,6 @@ pub(crate) enum FlightEnd {
 pub(crate) enum ReadSwitch {
     /// At the peer's ChangeCipherSpec. Over datagrams the epoch in each record says the same thing.
     OnChangeCipherSpec,
+    /// At once: at 1.3 the next record is protected with them.
+    Now,
 }

@@ -16,11 +16,11 @@ pub use alert::{Alert, AlertDescription, AlertLevel};
 pub(crate) use dialect::Dialect;
 pub use epoch::Epoch;
 pub(crate) use epoch::{MessageSeq, RecordNumber};
-pub(crate) use flight::{FlightEnd, FlightId, ReadSwitch};
+pub(crate) use flight::{FlightEnd, FlightId, ReadSwitch, Unacknowledged};
 pub use numbers::{CipherSuite, NamedGroup, SignatureScheme};
 pub(crate) use numbers::{
     ClientCertificateType, CompressionMethod, ContentType, CurveType, ExtensionType, HandshakeType,
-    PointFormat, ServerNameType,
+    PointFormat, PskKeyExchangeMode, ServerNameType,
 };
 pub use path::{Ecn, Path};
 pub use side::Side;

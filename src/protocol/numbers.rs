@@ -51,6 +51,8 @@ wire_number! {
         HANDSHAKE = 22, "handshake";
         /// RFC 5246 §10.
         APPLICATION_DATA = 23, "application_data";
+        /// RFC 9147 §7.
+        ACK = 26, "ack";
     }
 }
 
@@ -67,6 +69,8 @@ wire_number! {
         HELLO_VERIFY_REQUEST = 3, "hello_verify_request";
         /// RFC 5077 §3.3.
         NEW_SESSION_TICKET = 4, "new_session_ticket";
+        /// RFC 8446 §4.3.1.
+        ENCRYPTED_EXTENSIONS = 8, "encrypted_extensions";
         /// RFC 5246 §7.4.2.
         CERTIFICATE = 11, "certificate";
         /// RFC 5246 §7.4.3.
@@ -81,6 +85,10 @@ wire_number! {
         CLIENT_KEY_EXCHANGE = 16, "client_key_exchange";
         /// RFC 5246 §7.4.9.
         FINISHED = 20, "finished";
+        /// RFC 8446 §4.6.3.
+        KEY_UPDATE = 24, "key_update";
+        /// RFC 8446 §4.4.1: stands for the first ClientHello in a transcript, never sent.
+        MESSAGE_HASH = 254, "message_hash";
     }
 }
 
@@ -99,6 +107,12 @@ wire_number! {
         TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 = 0xcca8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256";
         /// RFC 7905 §2.
         TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 = 0xcca9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
+        /// RFC 8446 §B.4.
+        TLS_AES_128_GCM_SHA256 = 0x1301, "TLS_AES_128_GCM_SHA256";
+        /// RFC 8446 §B.4.
+        TLS_AES_256_GCM_SHA384 = 0x1302, "TLS_AES_256_GCM_SHA384";
+        /// RFC 8446 §B.4.
+        TLS_CHACHA20_POLY1305_SHA256 = 0x1303, "TLS_CHACHA20_POLY1305_SHA256";
         /// Not a suite: a signal that the client understands RFC 5746 (§3.3).
         TLS_EMPTY_RENEGOTIATION_INFO_SCSV = 0x00ff, "TLS_EMPTY_RENEGOTIATION_INFO_SCSV";
     }
@@ -159,8 +173,30 @@ wire_number! {
         EXTENDED_MASTER_SECRET = 23, "extended_master_secret";
         /// RFC 5077 §3.2.
         SESSION_TICKET = 35, "session_ticket";
+        /// RFC 8446 §4.2.11.
+        PRE_SHARED_KEY = 41, "pre_shared_key";
+        /// RFC 8446 §4.2.10.
+        EARLY_DATA = 42, "early_data";
+        /// RFC 8446 §4.2.1.
+        SUPPORTED_VERSIONS = 43, "supported_versions";
+        /// RFC 8446 §4.2.2.
+        COOKIE = 44, "cookie";
+        /// RFC 8446 §4.2.9.
+        PSK_KEY_EXCHANGE_MODES = 45, "psk_key_exchange_modes";
+        /// RFC 8446 §4.2.4.
+        CERTIFICATE_AUTHORITIES = 47, "certificate_authorities";
+        /// RFC 8446 §4.2.8.
+        KEY_SHARE = 51, "key_share";
         /// RFC 5746 §3.2.
         RENEGOTIATION_INFO = 0xff01, "renegotiation_info";
+    }
+}
+
+wire_number! {
+    /// How a pre-shared key is used (RFC 8446 §4.2.9).
+    pub(crate) struct PskKeyExchangeMode(u8) {
+        /// With a key exchange, so that old traffic stays secret if the key becomes known.
+        PSK_DHE_KE = 1, "psk_dhe_ke";
     }
 }
 
