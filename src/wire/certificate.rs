@@ -1,7 +1,9 @@
-//! Certificate of version 1.2 (RFC 5246 §7.4.2).
+//! Certificate (RFC 5246 §7.4.2, RFC 8446 §4.4.2).
 
 use super::codec::{Reader, Writer};
+use super::extension::{Known, decode_block};
 use crate::error::InvalidMessage;
+use crate::protocol::ExtensionType;
 use pki_types::CertificateDer;
 
 /// Decodes a chain, the sender's own certificate first; empty if the sender has none.
@@ -31,6 +33,62 @@ pub(crate) fn encode(chain: &[CertificateDer<'_>], out: &mut Vec<u8>) {
     out.put_vec(3, |out| {
         for certificate in chain {
             out.put_vec(3, |out| out.put(certificate));
+        }
+    });
+}
+
+/// Reads a Certificate of version 1.3: its context and its chain (RFC 8446 §4.4.2).
+///
+/// Extensions of the entries answer what was asked for in the hello or in CertificateRequest. Nothing is, so there may
+/// be none.
+pub(crate) fn decode_13(body: &[u8]) -> Result<Certificate13, InvalidMessage> {
+    let mut reader = Reader::new(body);
+    let context = reader.vec8("certificate_request_context")?.to_vec();
+    let mut list = Reader::new(reader.vec24("certificate_list")?);
+    reader.finish("Certificate")?;
+    let mut chain = Vec::new();
+    let mut unsolicited = None;
+    while !list.is_empty() {
+        let certificate = list.vec24("certificate")?;
+        if certificate.is_empty() {
+            return Err(InvalidMessage::EmptyList("certificate"));
+        }
+        if chain.len() == MAX_CHAIN_LEN {
+            return Err(InvalidMessage::IllegalValue("certificate_list"));
+        }
+        chain.push(CertificateDer::from(certificate.to_vec()));
+        let length = list.peek_u16("extensions")?;
+        let mut entry = Reader::new(list.bytes(2 + usize::from(length), "extensions")?);
+        decode_block(&mut entry, |typ, _| {
+            unsolicited.get_or_insert(typ);
+            Ok(Known::No)
+        })?;
+    }
+    Ok(Certificate13 {
+        context,
+        chain,
+        unsolicited,
+    })
+}
+
+/// A Certificate of version 1.3.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Certificate13 {
+    /// Empty in a handshake, but for the answer to a request with a context.
+    pub(crate) context: Vec<u8>,
+    /// The sender's own certificate first; empty if it has none.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    /// An extension of an entry, which nobody has asked for.
+    pub(crate) unsolicited: Option<ExtensionType>,
+}
+
+/// Appends the body of a Certificate of version 1.3.
+pub(crate) fn encode_13(context: &[u8], chain: &[CertificateDer<'_>], out: &mut Vec<u8>) {
+    out.put_vec(1, |out| out.put(context));
+    out.put_vec(3, |out| {
+        for certificate in chain {
+            out.put_vec(3, |out| out.put(certificate));
+            out.put_vec(2, |_| {});
         }
     });
 }

@@ -137,6 +137,7 @@ mod tests {
                 extended_master_secret: true,
                 session_ticket: Some(b"ticket".to_vec()),
                 renegotiation_info: Some(vec![]),
+                ..ClientExtensions::default()
             },
         }
     }

@@ -50,10 +50,22 @@ impl<'a> Reader<'a> {
         Ok(u16::from_be_bytes(self.array(what)?))
     }
 
+    /// A 16-bit number that is read again afterwards.
+    pub(crate) fn peek_u16(&self, what: &'static str) -> Result<u16, InvalidMessage> {
+        let head = self.rest.first_chunk();
+        head.map(|bytes| u16::from_be_bytes(*bytes))
+            .ok_or(InvalidMessage::MissingData(what))
+    }
+
     /// A 24-bit number.
     pub(crate) fn u24(&mut self, what: &'static str) -> Result<u32, InvalidMessage> {
         let [a, b, c] = self.array(what)?;
         Ok(u32::from_be_bytes([0, a, b, c]))
+    }
+
+    /// A 64-bit number.
+    pub(crate) fn u64(&mut self, what: &'static str) -> Result<u64, InvalidMessage> {
+        Ok(u64::from_be_bytes(self.array(what)?))
     }
 
     /// A vector with an 8-bit length.
@@ -80,17 +92,16 @@ impl<'a> Reader<'a> {
         what: &'static str,
         make: impl Fn(u16) -> T,
     ) -> Result<Vec<T>, InvalidMessage> {
-        let bytes = self.vec16(what)?;
-        if bytes.is_empty() {
-            return Err(InvalidMessage::EmptyList(what));
-        }
-        let pairs = bytes.chunks_exact(2);
-        if !pairs.remainder().is_empty() {
-            return Err(InvalidMessage::TrailingData(what));
-        }
-        Ok(pairs
-            .map(|pair| make(u16::from_be_bytes([pair[0], pair[1]])))
-            .collect())
+        numbers(self.vec16(what)?, what, make)
+    }
+
+    /// A non-empty list of 16-bit numbers with an 8-bit length.
+    pub(crate) fn list8<T>(
+        &mut self,
+        what: &'static str,
+        make: impl Fn(u16) -> T,
+    ) -> Result<Vec<T>, InvalidMessage> {
+        numbers(self.vec8(what)?, what, make)
     }
 
     /// Everything that is left.
@@ -113,6 +124,24 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The 16-bit numbers that a non-empty list consists of.
+fn numbers<T>(
+    bytes: &[u8],
+    what: &'static str,
+    make: impl Fn(u16) -> T,
+) -> Result<Vec<T>, InvalidMessage> {
+    if bytes.is_empty() {
+        return Err(InvalidMessage::EmptyList(what));
+    }
+    let pairs = bytes.chunks_exact(2);
+    if !pairs.remainder().is_empty() {
+        return Err(InvalidMessage::TrailingData(what));
+    }
+    Ok(pairs
+        .map(|pair| make(u16::from_be_bytes([pair[0], pair[1]])))
+        .collect())
+}
+
 /// Writes values to the end of a buffer.
 ///
 /// Lengths of vectors are filled in when the closure that writes the contents returns, so they cannot be wrong.
@@ -124,6 +153,10 @@ pub(crate) trait Writer {
     fn put_u8(&mut self, value: u8);
     /// Appends a 16-bit number.
     fn put_u16(&mut self, value: u16);
+    /// Appends a 64-bit number.
+    fn put_u64(&mut self, value: u64) {
+        self.put(&value.to_be_bytes());
+    }
     /// Appends a 24-bit number; the top byte of `value` is not written.
     fn put_u24(&mut self, value: u32);
     /// Appends what `contents` writes, behind its length in `width` bytes.

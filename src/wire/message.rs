@@ -1,7 +1,9 @@
 //! Every handshake message that this library reads, decoded.
 
+use super::certificate::Certificate13;
 use super::certificate_request::CertificateRequest;
 use super::client_hello::ClientHello;
+use super::extension::EncryptedExtensions;
 use super::hello_verify_request::HelloVerifyRequest;
 use super::key_exchange::{self, ServerKeyExchange};
 use super::new_session_ticket::NewSessionTicket;
@@ -14,6 +16,15 @@ use pki_types::CertificateDer;
 
 /// The length of a Finished's contents, in bytes (RFC 5246 §7.4.9).
 pub(crate) const VERIFY_DATA_LEN: usize = 12;
+
+/// Which of the two forms a message has whose form depends on the version. Hellos have one form.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Grammar {
+    /// Version 1.2.
+    V12,
+    /// Version 1.3.
+    V13,
+}
 
 /// A decoded message.
 #[derive(Debug)]
@@ -40,6 +51,14 @@ pub(crate) enum Message {
     CertificateVerify(DigitallySigned),
     /// RFC 5246 §7.4.9.
     Finished([u8; VERIFY_DATA_LEN]),
+    /// RFC 8446 §4.3.1.
+    EncryptedExtensions(EncryptedExtensions),
+    /// RFC 8446 §4.4.2.
+    Certificate13(Certificate13),
+    /// RFC 8446 §4.3.2, with its context.
+    CertificateRequest13(Vec<u8>, CertificateRequest),
+    /// RFC 8446 §4.4.4: as long as the hash of the suite.
+    Finished13(Vec<u8>),
 }
 
 impl Message {
@@ -49,6 +68,43 @@ impl Message {
     ///
     /// If it does not decode, or the type is none that has a body here.
     pub(crate) fn decode(
+        dialect: &Dialect,
+        grammar: Grammar,
+        typ: HandshakeType,
+        body: &[u8],
+    ) -> Result<Self, InvalidMessage> {
+        match grammar {
+            Grammar::V12 => Self::decode_12(dialect, typ, body),
+            Grammar::V13 => Self::decode_13(dialect, typ, body),
+        }
+    }
+
+    fn decode_13(
+        dialect: &Dialect,
+        typ: HandshakeType,
+        body: &[u8],
+    ) -> Result<Self, InvalidMessage> {
+        Ok(match typ {
+            HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO => {
+                return Self::decode_12(dialect, typ, body);
+            }
+            HandshakeType::ENCRYPTED_EXTENSIONS => {
+                Self::EncryptedExtensions(EncryptedExtensions::decode(body)?)
+            }
+            HandshakeType::CERTIFICATE => Self::Certificate13(certificate::decode_13(body)?),
+            HandshakeType::CERTIFICATE_REQUEST => {
+                let (context, request) = CertificateRequest::decode_13(body)?;
+                Self::CertificateRequest13(context, request)
+            }
+            HandshakeType::CERTIFICATE_VERIFY => {
+                Self::CertificateVerify(DigitallySigned::decode_certificate_verify(body)?)
+            }
+            HandshakeType::FINISHED => Self::Finished13(body.to_vec()),
+            _ => return Err(InvalidMessage::IllegalValue("handshake type")),
+        })
+    }
+
+    fn decode_12(
         dialect: &Dialect,
         typ: HandshakeType,
         body: &[u8],
@@ -198,10 +254,13 @@ mod tests {
     #[test]
     fn well_formed_bodies_decode_and_no_truncation_or_extension_does() {
         for (typ, body) in bodies() {
-            assert!(Message::decode(&DTLS, typ, &body).is_ok(), "{typ}");
+            assert!(
+                Message::decode(&DTLS, Grammar::V12, typ, &body).is_ok(),
+                "{typ}"
+            );
             for cut in 0..body.len() {
                 // A hello may end where its extensions would begin (RFC 5246 §7.4.1.2).
-                let shorter = Message::decode(&DTLS, typ, &body[..cut]);
+                let shorter = Message::decode(&DTLS, Grammar::V12, typ, &body[..cut]);
                 let bare = match &shorter {
                     Ok(Message::ClientHello(hello)) => {
                         hello.extensions == ClientExtensions::default()
@@ -216,7 +275,7 @@ mod tests {
             }
             let longer = [&body[..], &[0]].concat();
             assert!(
-                Message::decode(&DTLS, typ, &longer).is_err(),
+                Message::decode(&DTLS, Grammar::V12, typ, &longer).is_err(),
                 "{typ} with a byte more"
             );
         }
@@ -230,7 +289,7 @@ mod tests {
                 let mut mutated = body.clone();
                 for _ in 0..255 {
                     mutated[place] = mutated[place].wrapping_add(1);
-                    let _outcome = Message::decode(&DTLS, typ, &mutated);
+                    let _outcome = Message::decode(&DTLS, Grammar::V12, typ, &mutated);
                 }
             }
         }
@@ -239,7 +298,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(typ: u8, body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _outcome = Message::decode(&DTLS, HandshakeType(typ), &body);
+            let _outcome = Message::decode(&DTLS, Grammar::V12, HandshakeType(typ), &body);
         }
     }
 }

@@ -1,6 +1,7 @@
-//! NewSessionTicket (RFC 5077 §3.3).
+//! NewSessionTicket (RFC 5077 §3.3, RFC 8446 §4.6.1).
 
 use super::codec::{Reader, Writer};
+use super::extension::{Known, decode_block};
 use crate::error::InvalidMessage;
 
 /// A ticket for the session that the handshake makes.
@@ -32,6 +33,52 @@ impl NewSessionTicket {
     }
 }
 
+/// A ticket of version 1.3, sent when the handshake is done (RFC 8446 §4.6.1).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct NewSessionTicket13 {
+    /// How long the ticket is good for, in seconds.
+    pub(crate) lifetime: u32,
+    /// What a client adds to the ticket's age.
+    pub(crate) age_add: u32,
+    /// What the ticket's key is derived with; different for every ticket of a connection.
+    pub(crate) nonce: Vec<u8>,
+    /// What the client presents later.
+    pub(crate) ticket: Vec<u8>,
+}
+
+impl NewSessionTicket13 {
+    /// Decodes a body. Extensions are skipped: the only one there is allows early data.
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, InvalidMessage> {
+        let mut reader = Reader::new(body);
+        let lifetime = u32::from_be_bytes(reader.array("ticket_lifetime")?);
+        let age_add = u32::from_be_bytes(reader.array("ticket_age_add")?);
+        let nonce = reader.vec8("ticket_nonce")?.to_vec();
+        let ticket = reader.vec16("ticket")?.to_vec();
+        if ticket.is_empty() {
+            return Err(InvalidMessage::EmptyList("ticket"));
+        }
+        if reader.is_empty() {
+            return Err(InvalidMessage::MissingData("extensions"));
+        }
+        decode_block(&mut reader, |_, _| Ok(Known::No))?;
+        reader.finish("NewSessionTicket")?;
+        Ok(Self {
+            lifetime,
+            age_add,
+            nonce,
+            ticket,
+        })
+    }
+
+    /// Appends the body.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put(&self.lifetime.to_be_bytes());
+        out.put(&self.age_add.to_be_bytes());
+        out.put_vec(1, |out| out.put(&self.nonce));
+        out.put_vec(2, |out| out.put(&self.ticket));
+        out.put_vec(2, |_| {});
+    }
+}
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,9 @@ pub(crate) const MAX_PLAINTEXT_LEN: usize = 1 << 14;
 /// The most that a fragment may hold: the plaintext and 2,048 bytes of expansion (RFC 5246 §6.2.3).
 pub(crate) const MAX_FRAGMENT_LEN: usize = MAX_PLAINTEXT_LEN + 2048;
 
+/// The same at version 1.3: contents, padding and tag may add 256 bytes (RFC 8446 §5.2).
+pub(crate) const MAX_FRAGMENT_LEN_13: usize = MAX_PLAINTEXT_LEN + 256;
+
 /// A decoded record header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RecordHeader {

@@ -1,10 +1,19 @@
-//! ServerHello (RFC 5246 §7.4.1.3).
+//! ServerHello (RFC 5246 §7.4.1.3, RFC 8446 §4.1.3) and HelloRetryRequest (RFC 8446 §4.1.4), which has its form.
 
 use super::client_hello::{MAX_SESSION_ID_LEN, RANDOM_LEN};
 use super::codec::{Reader, Writer};
-use super::extension::ServerExtensions;
+use super::extension::{ServerExtensions, ServerShare};
 use crate::error::InvalidMessage;
-use crate::protocol::{CipherSuite, CompressionMethod, ProtocolVersion};
+use crate::protocol::{CipherSuite, CompressionMethod, Dialect, NamedGroup, ProtocolVersion};
+
+/// The random that makes a ServerHello a HelloRetryRequest: the SHA-256 of that name (RFC 8446 §4.1.3).
+pub(crate) const RETRY_RANDOM: [u8; RANDOM_LEN] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+/// The end of the random of a server that speaks 1.3 and has agreed on 1.2 (RFC 8446 §4.1.3).
+pub(crate) const DOWNGRADE_TO_12: [u8; 8] = *b"DOWNGRD\x01";
 
 /// A server's choice.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,7 +44,7 @@ impl ServerHello {
         }
         let cipher_suite = CipherSuite(reader.u16("cipher_suite")?);
         let compression_method = CompressionMethod(reader.u8("compression_method")?);
-        let extensions = ServerExtensions::decode(&mut reader)?;
+        let extensions = ServerExtensions::decode(&mut reader, random == RETRY_RANDOM)?;
         reader.finish("ServerHello")?;
         let session_id = session_id.to_vec();
         Ok(Self {
@@ -46,6 +55,34 @@ impl ServerHello {
             compression_method,
             extensions,
         })
+    }
+
+    /// Whether this asks for another ClientHello.
+    pub(crate) fn is_retry_request(&self) -> bool {
+        self.random == RETRY_RANDOM
+    }
+
+    /// A HelloRetryRequest. The endpoint and the engine must make the same one of the same choice, to the byte.
+    pub(crate) fn retry_request(
+        dialect: &Dialect,
+        session_id: Vec<u8>,
+        suite: CipherSuite,
+        group: Option<NamedGroup>,
+        cookie: Option<Vec<u8>>,
+    ) -> Self {
+        Self {
+            version: dialect.version_12,
+            random: RETRY_RANDOM,
+            session_id,
+            cipher_suite: suite,
+            compression_method: CompressionMethod::NULL,
+            extensions: ServerExtensions {
+                selected_version: Some(dialect.version_13),
+                key_share: group.map(ServerShare::Wanted),
+                cookie,
+                ..ServerExtensions::default()
+            },
+        }
     }
 
     /// Appends the body.
@@ -79,7 +116,7 @@ mod tests {
                 extended_master_secret: true,
                 session_ticket: true,
                 renegotiation_info: Some(vec![]),
-                unknown: vec![],
+                ..ServerExtensions::default()
             },
         };
         let mut body = Vec::new();

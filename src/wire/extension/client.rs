@@ -2,8 +2,13 @@
 
 use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
-use crate::protocol::{ExtensionType, NamedGroup, PointFormat, ServerNameType, SignatureScheme};
+use crate::protocol::{
+    ExtensionType, NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode, ServerNameType,
+    SignatureScheme,
+};
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::extension::key_share::{KeyShare, decode_shares, put_shares};
+use crate::wire::extension::psk::OfferedPsks;
 
 /// What a client offers beside suites, one field an extension. Unknown extensions are skipped.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -24,12 +29,28 @@ pub(crate) struct ClientExtensions {
     pub(crate) session_ticket: Option<Vec<u8>>,
     /// RFC 5746 §3.2: empty in an initial handshake.
     pub(crate) renegotiation_info: Option<Vec<u8>>,
+    /// RFC 8446 §4.2.1: absent where 1.3 is not offered.
+    pub(crate) supported_versions: Option<Vec<ProtocolVersion>>,
+    /// RFC 8446 §4.2.2: what a HelloRetryRequest asked to be repeated.
+    pub(crate) cookie: Option<Vec<u8>>,
+    /// RFC 8446 §4.2.8.
+    pub(crate) key_shares: Option<Vec<KeyShare>>,
+    /// RFC 8446 §4.2.9.
+    pub(crate) psk_modes: Option<Vec<PskKeyExchangeMode>>,
+    /// RFC 8446 §4.2.10: data follows that was sealed before any answer.
+    pub(crate) early_data: bool,
+    /// RFC 8446 §4.2.11; always the last one.
+    pub(crate) pre_shared_keys: Option<OfferedPsks>,
 }
 
 impl ClientExtensions {
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, InvalidMessage> {
         let mut found = Self::default();
         decode_block(reader, |typ, body| {
+            // RFC 8446 §4.2.11: nothing stands behind it, because its binders cover everything before them.
+            if found.pre_shared_keys.is_some() {
+                return Err(InvalidMessage::IllegalValue("position of pre_shared_key"));
+            }
             match typ {
                 ExtensionType::SERVER_NAME => found.server_name = decode_server_name(body)?,
                 ExtensionType::SUPPORTED_GROUPS => {
@@ -54,6 +75,29 @@ impl ClientExtensions {
                 ExtensionType::RENEGOTIATION_INFO => {
                     found.renegotiation_info = Some(body.vec8("renegotiated_connection")?.to_vec());
                 }
+                ExtensionType::SUPPORTED_VERSIONS => {
+                    let versions = body.list8("supported_versions", ProtocolVersion)?;
+                    found.supported_versions = Some(versions);
+                }
+                ExtensionType::COOKIE => {
+                    let cookie = body.vec16("cookie")?;
+                    if cookie.is_empty() {
+                        return Err(InvalidMessage::EmptyList("cookie"));
+                    }
+                    found.cookie = Some(cookie.to_vec());
+                }
+                ExtensionType::KEY_SHARE => found.key_shares = Some(decode_shares(body)?),
+                ExtensionType::PSK_KEY_EXCHANGE_MODES => {
+                    let modes = body.vec8("ke_modes")?;
+                    if modes.is_empty() {
+                        return Err(InvalidMessage::EmptyList("ke_modes"));
+                    }
+                    found.psk_modes = Some(modes.iter().copied().map(PskKeyExchangeMode).collect());
+                }
+                ExtensionType::EARLY_DATA => found.early_data = true,
+                ExtensionType::PRE_SHARED_KEY => {
+                    found.pre_shared_keys = Some(OfferedPsks::decode(body)?);
+                }
                 _ => return Ok(Known::No),
             }
             Ok(Known::Yes)
@@ -69,6 +113,19 @@ impl ClientExtensions {
                         out.put_u8(ServerNameType::HOST_NAME.0);
                         out.put_vec(2, |out| out.put(name.as_bytes()));
                     });
+                });
+            }
+            if let Some(versions) = &self.supported_versions {
+                put_extension(out, ExtensionType::SUPPORTED_VERSIONS, |out| {
+                    out.put_vec(1, |out| {
+                        versions.iter().for_each(|version| out.put_u16(version.0))
+                    });
+                });
+            }
+            // Early, because wolfSSL looks for it in the first fragment.
+            if let Some(cookie) = &self.cookie {
+                put_extension(out, ExtensionType::COOKIE, |out| {
+                    out.put_vec(2, |out| out.put(cookie));
                 });
             }
             if self.extended_master_secret {
@@ -106,6 +163,19 @@ impl ClientExtensions {
             if let Some(protocols) = &self.alpn {
                 put_extension(out, ExtensionType::ALPN, |out| {
                     put_protocols(out, protocols.iter().map(Vec::as_slice));
+                });
+            }
+            if let Some(modes) = &self.psk_modes {
+                put_extension(out, ExtensionType::PSK_KEY_EXCHANGE_MODES, |out| {
+                    out.put_vec(1, |out| modes.iter().for_each(|mode| out.put_u8(mode.0)));
+                });
+            }
+            if let Some(shares) = &self.key_shares {
+                put_extension(out, ExtensionType::KEY_SHARE, |out| put_shares(out, shares));
+            }
+            if let Some(offered) = &self.pre_shared_keys {
+                put_extension(out, ExtensionType::PRE_SHARED_KEY, |out| {
+                    offered.encode(out)
                 });
             }
         });

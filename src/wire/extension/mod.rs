@@ -1,10 +1,16 @@
 //! Hello extensions: one slot for each known one, so that presence and duplicates are questions of type.
 
 mod client;
+mod encrypted;
+mod key_share;
+mod psk;
 mod server;
 
 pub(crate) use client::ClientExtensions;
-pub(crate) use server::ServerExtensions;
+pub(crate) use encrypted::EncryptedExtensions;
+pub(crate) use key_share::KeyShare;
+pub(crate) use psk::{OfferedPsks, PskIdentity};
+pub(crate) use server::{ServerExtensions, ServerShare};
 
 use super::codec::{Reader, Writer};
 use crate::error::InvalidMessage;
@@ -13,7 +19,7 @@ use crate::protocol::ExtensionType;
 /// Calls `each` with every extension of a hello; duplicates are an error (RFC 5246 §7.4.1.4).
 ///
 /// An absent block, as opposed to an empty one, is legal (RFC 5246 §7.4.1.2).
-fn decode_block(
+pub(crate) fn decode_block(
     reader: &mut Reader<'_>,
     mut each: impl FnMut(ExtensionType, &mut Reader<'_>) -> Result<Known, InvalidMessage>,
 ) -> Result<(), InvalidMessage> {
@@ -44,13 +50,17 @@ const MAX_EXTENSIONS: usize = 128;
 
 /// Whether an extension was understood, so that bytes left over are an error.
 #[derive(PartialEq, Eq)]
-enum Known {
+pub(crate) enum Known {
     Yes,
     No,
 }
 
 /// Appends one extension.
-fn put_extension(out: &mut Vec<u8>, typ: ExtensionType, body: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn put_extension(
+    out: &mut Vec<u8>,
+    typ: ExtensionType,
+    body: impl FnOnce(&mut Vec<u8>),
+) {
     out.put_u16(typ.0);
     out.put_vec(2, body);
 }

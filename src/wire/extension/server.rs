@@ -2,8 +2,18 @@
 
 use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
-use crate::protocol::{ExtensionType, PointFormat};
+use crate::protocol::{ExtensionType, NamedGroup, PointFormat, ProtocolVersion};
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::extension::key_share::KeyShare;
+
+/// A server's part of the key exchange at 1.3.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum ServerShare {
+    /// Its share (RFC 8446 §4.2.8).
+    Share(KeyShare),
+    /// In a HelloRetryRequest: the group in which it wants the client's share.
+    Wanted(NamedGroup),
+}
 
 /// What a server grants, one field an extension.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -20,12 +30,21 @@ pub(crate) struct ServerExtensions {
     pub(crate) session_ticket: bool,
     /// RFC 5746 §3.2: empty in an initial handshake.
     pub(crate) renegotiation_info: Option<Vec<u8>>,
+    /// RFC 8446 §4.2.1: the version, if it is 1.3.
+    pub(crate) selected_version: Option<ProtocolVersion>,
+    /// RFC 8446 §4.2.8.
+    pub(crate) key_share: Option<ServerShare>,
+    /// RFC 8446 §4.2.11: which of the client's keys is used.
+    pub(crate) selected_identity: Option<u16>,
+    /// RFC 8446 §4.2.2: in a HelloRetryRequest, what the client repeats.
+    pub(crate) cookie: Option<Vec<u8>>,
     /// Extensions that are not known here. A client refuses them, because it cannot have offered them.
     pub(crate) unknown: Vec<ExtensionType>,
 }
 
 impl ServerExtensions {
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, InvalidMessage> {
+    /// Reads the block; `retry` says that the message is a HelloRetryRequest.
+    pub(crate) fn decode(reader: &mut Reader<'_>, retry: bool) -> Result<Self, InvalidMessage> {
         let mut found = Self::default();
         decode_block(reader, |typ, body| {
             match typ {
@@ -46,6 +65,26 @@ impl ServerExtensions {
                 ExtensionType::SESSION_TICKET => found.session_ticket = true,
                 ExtensionType::RENEGOTIATION_INFO => {
                     found.renegotiation_info = Some(body.vec8("renegotiated_connection")?.to_vec());
+                }
+                ExtensionType::SUPPORTED_VERSIONS => {
+                    found.selected_version = Some(ProtocolVersion(body.u16("selected_version")?));
+                }
+                ExtensionType::KEY_SHARE if retry => {
+                    let group = NamedGroup(body.u16("selected_group")?);
+                    found.key_share = Some(ServerShare::Wanted(group));
+                }
+                ExtensionType::KEY_SHARE => {
+                    found.key_share = Some(ServerShare::Share(KeyShare::decode(body)?));
+                }
+                ExtensionType::PRE_SHARED_KEY if !retry => {
+                    found.selected_identity = Some(body.u16("selected_identity")?);
+                }
+                ExtensionType::COOKIE if retry => {
+                    let cookie = body.vec16("cookie")?;
+                    if cookie.is_empty() {
+                        return Err(InvalidMessage::EmptyList("cookie"));
+                    }
+                    found.cookie = Some(cookie.to_vec());
                 }
                 _ => {
                     found.unknown.push(typ);
@@ -83,6 +122,28 @@ impl ServerExtensions {
             if let Some(protocol) = &self.alpn {
                 put_extension(out, ExtensionType::ALPN, |out| {
                     put_protocols(out, [protocol.as_slice()]);
+                });
+            }
+            if let Some(version) = self.selected_version {
+                put_extension(out, ExtensionType::SUPPORTED_VERSIONS, |out| {
+                    out.put_u16(version.0);
+                });
+            }
+            match &self.key_share {
+                Some(ServerShare::Share(share)) => {
+                    put_extension(out, ExtensionType::KEY_SHARE, |out| share.encode(out));
+                }
+                Some(ServerShare::Wanted(group)) => {
+                    put_extension(out, ExtensionType::KEY_SHARE, |out| out.put_u16(group.0));
+                }
+                None => {}
+            }
+            if let Some(index) = self.selected_identity {
+                put_extension(out, ExtensionType::PRE_SHARED_KEY, |out| out.put_u16(index));
+            }
+            if let Some(cookie) = &self.cookie {
+                put_extension(out, ExtensionType::COOKIE, |out| {
+                    out.put_vec(2, |out| out.put(cookie));
                 });
             }
         });

@@ -1,0 +1,64 @@
+//! EncryptedExtensions (RFC 8446 §4.3.1).
+
+use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
+use crate::error::InvalidMessage;
+use crate::protocol::ExtensionType;
+use crate::wire::codec::{Reader, Writer};
+
+/// What a server grants that the key exchange does not need.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct EncryptedExtensions {
+    /// The server used the name that the client asked for (RFC 6066 §3).
+    pub(crate) server_name: bool,
+    /// The protocol that the server chose (RFC 7301 §3.1).
+    pub(crate) alpn: Option<Vec<u8>>,
+    /// Those that belong into other messages, or are not known here. A client refuses them.
+    pub(crate) unknown: Vec<ExtensionType>,
+}
+
+impl EncryptedExtensions {
+    /// Decodes a body.
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, InvalidMessage> {
+        let mut reader = Reader::new(body);
+        if reader.is_empty() {
+            return Err(InvalidMessage::MissingData("extensions"));
+        }
+        let mut found = Self::default();
+        decode_block(&mut reader, |typ, body| {
+            match typ {
+                ExtensionType::SERVER_NAME => found.server_name = true,
+                ExtensionType::ALPN => {
+                    let mut protocols = decode_protocols(body)?;
+                    // RFC 7301 §3.1: the server's list holds exactly one name.
+                    if protocols.len() != 1 {
+                        return Err(InvalidMessage::IllegalValue("protocol_name_list"));
+                    }
+                    found.alpn = protocols.pop();
+                }
+                // RFC 8446 §4.2.7: what the server would have preferred; nothing follows from it.
+                ExtensionType::SUPPORTED_GROUPS => return Ok(Known::No),
+                _ => {
+                    found.unknown.push(typ);
+                    return Ok(Known::No);
+                }
+            }
+            Ok(Known::Yes)
+        })?;
+        reader.finish("EncryptedExtensions")?;
+        Ok(found)
+    }
+
+    /// Appends the body.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_vec(2, |out| {
+            if self.server_name {
+                put_extension(out, ExtensionType::SERVER_NAME, |_| {});
+            }
+            if let Some(protocol) = &self.alpn {
+                put_extension(out, ExtensionType::ALPN, |out| {
+                    put_protocols(out, [protocol.as_slice()]);
+                });
+            }
+        });
+    }
+}
