@@ -2,11 +2,32 @@
 
 use super::proof::SignatureVerified;
 use crate::crypto::sign::KeyKind;
-use crate::crypto::verify::{algorithms_12, is_rsa};
+use crate::crypto::verify::{algorithm_13, algorithms_12, is_rsa};
 use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::wire::signed::DigitallySigned;
 use pki_types::CertificateDer;
 use webpki::EndEntityCert;
+
+/// Checks a signature of version 1.3 over `message` by the key of `leaf`.
+///
+/// # Errors
+///
+/// As [`verify_12`]; the scheme also has to fit the curve of the key.
+pub(crate) fn verify_13(
+    leaf: &CertificateDer<'_>,
+    message: &[u8],
+    signed: &DigitallySigned,
+) -> Result<SignatureVerified, Error> {
+    // RFC 8446 §4.4.3: one that was not offered, PKCS#1 above all, is illegal.
+    let algorithm = algorithm_13(signed.scheme)
+        .ok_or(PeerMisbehaved::SignedWithUnofferedScheme(signed.scheme))?;
+    let certificate = EndEntityCert::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
+    SignatureVerified::by(|| {
+        certificate
+            .verify_signature(algorithm, message, &signed.signature)
+            .map_err(|_| PeerMisbehaved::BadSignature.into())
+    })
+}
 
 /// Checks a signature of version 1.2 over `message` by the key of `leaf`.
 ///

@@ -6,7 +6,7 @@ pub(crate) mod proof;
 mod webpki;
 
 pub use fingerprint::{Fingerprint, PinnedFingerprint};
-pub(crate) use handshake_signature::verify_12;
+pub(crate) use handshake_signature::{verify_12, verify_13};
 pub use webpki::{Roots, WebPkiClientVerifier, WebPkiServerVerifier};
 
 use crate::crypto::hash::HashAlgorithm;

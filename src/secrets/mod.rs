@@ -2,7 +2,9 @@
 //!
 //! Secrets are our own zeroized bytes, without `Debug`, compared in constant time.
 
+pub(crate) mod finished;
 pub(crate) mod key_log;
 pub(crate) mod schedule12;
+pub(crate) mod schedule13;
 pub(crate) mod traffic;
 pub(crate) mod transcript;

@@ -7,6 +7,7 @@
 //!   master secret ── PRF label, client ‖ server random [‖ context] ──► exported keys
 //! ```
 
+use super::finished::{FinishedMismatch, FinishedVerified};
 use super::key_log::KeyLog;
 use super::traffic::{RecordProtection, TrafficKeys};
 use super::transcript::Transcript;
@@ -16,7 +17,6 @@ use crate::crypto::suite::Suite;
 use crate::protocol::Side;
 use crate::wire::client_hello::RANDOM_LEN;
 use crate::wire::message::VERIFY_DATA_LEN;
-use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// The contents of a Finished message.
@@ -68,12 +68,6 @@ pub(crate) struct MasterSecret {
     bytes: Zeroizing<[u8; MASTER_SECRET_LEN]>,
     hash: HashAlgorithm,
 }
-
-/// Proof that a Finished was compared with what it must be.
-pub(crate) struct FinishedVerified(());
-
-/// A Finished is not what it must be.
-pub(crate) struct FinishedMismatch;
 
 impl MasterSecret {
     /// Derives the master secret and tells the key log.
@@ -158,7 +152,7 @@ impl MasterSecret {
         let (client_key, server_key) = keys.split_at(key);
         let (client_iv, server_iv) = ivs.split_at(iv);
         [(client_key, client_iv), (server_key, server_iv)]
-            .map(|(key, iv)| RecordProtection::new(TrafficKeys::new(suite.aead, key, iv)))
+            .map(|(key, iv)| RecordProtection::v12(TrafficKeys::new(suite.aead, key, iv)))
     }
 
     /// What the Finished of `sender` holds after a transcript with this hash.
@@ -183,12 +177,7 @@ impl MasterSecret {
         transcript_hash: &[u8],
         body: &[u8],
     ) -> Result<FinishedVerified, FinishedMismatch> {
-        let expected = self.verify_data(sender, transcript_hash);
-        if bool::from(expected.ct_eq(body)) {
-            Ok(FinishedVerified(()))
-        } else {
-            Err(FinishedMismatch)
-        }
+        FinishedVerified::compare(&self.verify_data(sender, transcript_hash), body)
     }
 
     /// Exports keying material (RFC 5705 §4). An absent context and an empty one give different keys.

@@ -40,11 +40,35 @@ impl TrafficKeys {
 pub(crate) struct RecordProtection {
     /// The keys.
     pub(crate) keys: TrafficKeys,
+    /// The version's form of a record.
+    pub(crate) form: RecordForm,
+}
+
+/// How records of one direction of one epoch look.
+pub(crate) enum RecordForm {
+    /// Version 1.2: type and number are visible.
+    V12,
+    /// Version 1.3: the type is inside.
+    V13 {
+        /// Over datagrams, what hides the record numbers (RFC 9147 §4.2.3).
+        number_key: Option<Zeroizing<[u8; 32]>>,
+    },
 }
 
 impl RecordProtection {
-    /// Protection by `keys`, with records of the usual form.
-    pub(crate) const fn new(keys: TrafficKeys) -> Self {
-        Self { keys }
+    /// Protection by `keys`, with records of the form of version 1.2.
+    pub(crate) const fn v12(keys: TrafficKeys) -> Self {
+        Self {
+            keys,
+            form: RecordForm::V12,
+        }
+    }
+
+    /// Protection by `keys`, with records of the form of version 1.3.
+    pub(crate) const fn v13(keys: TrafficKeys, number_key: Option<Zeroizing<[u8; 32]>>) -> Self {
+        Self {
+            keys,
+            form: RecordForm::V13 { number_key },
+        }
     }
 }

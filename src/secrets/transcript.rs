@@ -1,80 +1,160 @@
-//! The running record of a handshake's messages (RFC 5246 §7.4.9, RFC 6347 §4.2.6).
+//! The running record of a handshake's messages (RFC 5246 §7.4.9, RFC 6347 §4.2.6, RFC 8446 §4.4.1).
 
 use crate::crypto::hash::{Digest, HashAlgorithm, HashContext};
 use crate::protocol::dialect::HeaderForm;
 use crate::protocol::{Dialect, HandshakeType, MessageSeq};
 use crate::wire::handshake::{FragmentHeader, StreamHeader};
 
-/// Every handshake message so far, each with the header that its dialect hashes.
+/// Every handshake message so far, each with the header that the version hashes in this dialect.
 ///
-/// The bytes themselves are kept until [`Transcript::forget_messages`], because the hash is not known before
-/// the ServerHello and a CertificateVerify signs the messages with a hash of its own choice.
+/// Messages are kept as they are until the version is known, because it decides the form of their headers: at 1.3 both
+/// transports hash the short one (RFC 9147 §5.2). At 1.2 the bytes are kept until [`Transcript::forget_messages`], because a
+/// CertificateVerify signs them with a hash of its own choice.
 pub(crate) struct Transcript {
-    header: HeaderForm,
-    messages: Option<Vec<u8>>,
-    hash: Option<HashContext>,
+    header_12: HeaderForm,
+    state: State,
+}
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a transcript is short-lived, and hashes most of the time"
+)]
+enum State {
+    /// The version is not known.
+    Undecided(Vec<(HandshakeType, MessageSeq, Vec<u8>)>),
+    /// The messages are hashed as they come.
+    Hashing {
+        header: HeaderForm,
+        messages: Option<Vec<u8>>,
+        hash: HashContext,
+    },
 }
 
 impl Transcript {
     /// An empty transcript.
     pub(crate) const fn new(dialect: &Dialect) -> Self {
         Self {
-            header: dialect.transcript_header_12,
-            messages: Some(Vec::new()),
-            hash: None,
+            header_12: dialect.transcript_header_12,
+            state: State::Undecided(Vec::new()),
         }
+    }
+
+    /// A transcript of version 1.3 whose first ClientHello had this hash, and was answered with a HelloRetryRequest that
+    /// comes next (RFC 8446 §4.4.1).
+    pub(crate) fn after_retry(dialect: &Dialect, algorithm: HashAlgorithm, first: &[u8]) -> Self {
+        let mut transcript = Self::new(dialect);
+        transcript.start_hash_13(algorithm);
+        transcript.add(HandshakeType::MESSAGE_HASH, MessageSeq::FIRST, first);
+        transcript
     }
 
     /// Adds one whole message, sent or received.
     pub(crate) fn add(&mut self, typ: HandshakeType, seq: MessageSeq, body: &[u8]) {
-        let mut header = Vec::with_capacity(16);
-        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
-        match self.header {
-            HeaderForm::Stream => StreamHeader { typ, length }.encode(&mut header),
-            HeaderForm::Datagram => {
-                FragmentHeader::whole(typ, seq, length).encode(&mut header);
-            }
-        }
-        for part in [&header[..], body] {
-            if let Some(messages) = &mut self.messages {
+        let (header, messages, hash) = match &mut self.state {
+            State::Undecided(waiting) => return waiting.push((typ, seq, body.to_vec())),
+            State::Hashing {
+                header,
+                messages,
+                hash,
+            } => (*header, messages, hash),
+        };
+        let head = header_of(header, typ, seq, body.len());
+        for part in [&head[..], body] {
+            if let Some(messages) = messages {
                 messages.extend_from_slice(part);
             }
-            if let Some(hash) = &mut self.hash {
-                hash.update(part);
-            }
+            hash.update(part);
         }
     }
 
-    /// Starts hashing, once the suite is known; earlier messages are hashed first.
+    /// Starts hashing in the form of version 1.2; earlier messages are hashed first.
     pub(crate) fn start_hash(&mut self, algorithm: HashAlgorithm) {
-        let mut hash = algorithm.start();
-        if let Some(messages) = &self.messages {
-            hash.update(messages);
+        self.start(algorithm, self.header_12, Some(Vec::new()));
+    }
+
+    /// Starts hashing in the form of version 1.3; earlier messages are hashed first.
+    pub(crate) fn start_hash_13(&mut self, algorithm: HashAlgorithm) {
+        self.start(algorithm, HeaderForm::Stream, None);
+    }
+
+    fn start(&mut self, algorithm: HashAlgorithm, header: HeaderForm, messages: Option<Vec<u8>>) {
+        let State::Undecided(waiting) = &mut self.state else {
+            return;
+        };
+        let waiting = std::mem::take(waiting);
+        self.state = State::Hashing {
+            header,
+            messages,
+            hash: algorithm.start(),
+        };
+        for (typ, seq, body) in waiting {
+            self.add(typ, seq, &body);
         }
-        self.hash = Some(hash);
+    }
+
+    /// The hash of everything so far and of the beginning of a message that will be `length` bytes long: what the binders
+    /// of a ClientHello cover (RFC 8446 §4.2.11.2).
+    pub(crate) fn hash_with_partial(
+        &self,
+        algorithm: HashAlgorithm,
+        typ: HandshakeType,
+        length: usize,
+        beginning: &[u8],
+    ) -> Digest {
+        let mut hash = match &self.state {
+            State::Hashing { hash, .. } => hash.clone(),
+            State::Undecided(_) => algorithm.start(),
+        };
+        hash.update(&header_of(
+            HeaderForm::Stream,
+            typ,
+            MessageSeq::FIRST,
+            length,
+        ));
+        hash.update(beginning);
+        hash.snapshot()
     }
 
     /// Drops the bytes of the messages, when no signature over them can follow.
     pub(crate) fn forget_messages(&mut self) {
-        self.messages = None;
+        if let State::Hashing { messages, .. } = &mut self.state {
+            *messages = None;
+        }
     }
 
     /// The bytes of the messages so far; empty once they were forgotten.
     pub(crate) fn messages(&self) -> &[u8] {
-        self.messages.as_deref().unwrap_or_default()
+        match &self.state {
+            State::Hashing {
+                messages: Some(messages),
+                ..
+            } => messages,
+            _ => &[],
+        }
     }
 
     /// The hash of everything so far, with the suite's hash function.
     ///
     /// # Panics
     ///
-    /// If [`Transcript::start_hash`] was not called; every state behind the ServerHello comes after that call.
+    /// If hashing was not started; every state behind the ServerHello comes after that call.
     pub(crate) fn hash(&self) -> Digest {
-        self.hash
-            .as_ref()
-            .expect("hashing starts with the ServerHello")
-            .snapshot()
+        match &self.state {
+            State::Hashing { hash, .. } => hash.snapshot(),
+            State::Undecided(_) => unreachable!("hashing starts with the ServerHello"),
+        }
     }
+}
+
+/// The header of a whole message.
+fn header_of(form: HeaderForm, typ: HandshakeType, seq: MessageSeq, length: usize) -> Vec<u8> {
+    let mut header = Vec::with_capacity(12);
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    match form {
+        HeaderForm::Stream => StreamHeader { typ, length }.encode(&mut header),
+        HeaderForm::Datagram => FragmentHeader::whole(typ, seq, length).encode(&mut header),
+    }
+    header
 }
 
 #[cfg(test)]
@@ -87,6 +167,7 @@ mod tests {
     fn a_stream_hashes_the_short_header() {
         let mut transcript = Transcript::new(&TLS);
         transcript.add(HandshakeType::CLIENT_HELLO, MessageSeq(1), b"ab");
+        transcript.start_hash(HashAlgorithm::Sha256);
         assert_eq!(transcript.messages(), [1, 0, 0, 2, b'a', b'b']);
     }
 
