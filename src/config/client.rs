@@ -140,8 +140,11 @@ impl ClientConfigBuilder {
     ///
     /// # Errors
     ///
-    /// None today; settings that exclude each other would be reported here.
+    /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite belongs to an allowed version.
     pub fn build(self) -> Result<ClientConfig, ConfigError> {
+        if !self.parameters.speaks_12() && !self.parameters.speaks_13() {
+            return Err(ConfigError::NoUsableCipherSuite);
+        }
         let Self {
             parameters,
             verifier,

@@ -7,6 +7,7 @@ mod policy;
 mod proven;
 mod rekey;
 mod server;
+mod versions;
 
 pub use client::{ClientConfig, ClientConfigBuilder, DangerousClientConfig};
 pub use clock::{Clock, SystemClock};
@@ -18,7 +19,11 @@ pub use crate::session::{
 pub(crate) use parameters::Parameters;
 pub(crate) use policy::MIN_HANDSHAKE_MTU;
 pub use policy::{DatagramPolicy, ExtendedMasterSecret, PlaintextAlerts, StreamPolicy};
-pub(crate) use proven::FirstHello;
 pub use proven::ProvenHello;
+pub(crate) use proven::{FirstHello, Retried};
 pub use rekey::{ClientRenegotiation, DataDuringRenegotiation, IdentityChange, RekeyPolicy};
+pub use versions::Versions;
+
+#[cfg(test)]
+pub(crate) use server::test_server;
 pub use server::{ClientAuthentication, ServerConfig, ServerConfigBuilder};

@@ -3,6 +3,7 @@
 use super::clock::{Clock, SystemClock};
 use super::policy::{DatagramPolicy, ExtendedMasterSecret, StreamPolicy};
 use super::rekey::RekeyPolicy;
+use super::versions::Versions;
 use crate::crypto::kx::SUPPORTED_GROUPS;
 use crate::crypto::random::{SecureRandom, SystemRandom};
 use crate::crypto::suite::{self, SUITES, Suite};
@@ -14,6 +15,7 @@ use std::sync::Arc;
 /// Settings that do not depend on the side.
 #[derive(Clone, Debug)]
 pub(crate) struct Parameters {
+    pub(crate) versions: Versions,
     /// The suites, the preferred ones first; never empty.
     pub(crate) suites: Vec<&'static Suite>,
     /// The groups, the preferred ones first; never empty.
@@ -32,6 +34,7 @@ pub(crate) struct Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         Self {
+            versions: Versions::default(),
             suites: SUITES.iter().collect(),
             groups: SUPPORTED_GROUPS.to_vec(),
             alpn: Vec::new(),
@@ -47,6 +50,30 @@ impl Default for Parameters {
 }
 
 impl Parameters {
+    /// The suites of version 1.2, if that is spoken.
+    pub(crate) fn suites_12(&self) -> impl Iterator<Item = &'static Suite> + '_ {
+        let spoken = self.versions.v12;
+        let suites = self.suites.iter().copied();
+        suites.filter(move |suite| spoken && !suite.is_13())
+    }
+
+    /// The suites of version 1.3, if that is spoken.
+    pub(crate) fn suites_13(&self) -> impl Iterator<Item = &'static Suite> + '_ {
+        let spoken = self.versions.v13;
+        let suites = self.suites.iter().copied();
+        suites.filter(move |suite| spoken && suite.is_13())
+    }
+
+    /// Whether version 1.2 can be agreed on.
+    pub(crate) fn speaks_12(&self) -> bool {
+        self.suites_12().next().is_some()
+    }
+
+    /// Whether version 1.3 can be agreed on.
+    pub(crate) fn speaks_13(&self) -> bool {
+        self.suites_13().next().is_some()
+    }
+
     /// Replaces the suites.
     pub(crate) fn set_suites(&mut self, ids: &[CipherSuite]) -> Result<(), ConfigError> {
         self.suites = ids
@@ -98,7 +125,14 @@ impl Parameters {
 /// Writes the setters that both builders share, so that their docs and checks cannot drift apart.
 macro_rules! shared_setters {
     () => {
-        /// The cipher suites to allow, the preferred ones first.
+        /// The versions to speak; 1.2 and 1.3 by default.
+        #[must_use]
+        pub fn versions(mut self, versions: $crate::config::Versions) -> Self {
+            self.parameters.versions = versions;
+            self
+        }
+
+        /// The cipher suites to allow, the preferred ones first. A version without a suite in the list is not spoken.
         ///
         /// # Errors
         ///

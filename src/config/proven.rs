@@ -2,7 +2,8 @@
 
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
-    ContentType, Epoch, HandshakeType, MessageSeq, Path, ProtocolVersion, RecordNumber,
+    CipherSuite, ContentType, Epoch, HandshakeType, MessageSeq, NamedGroup, Path, ProtocolVersion,
+    RecordNumber,
 };
 use crate::wire::client_hello::{ClientHello, HelloPrefix, RANDOM_LEN};
 use crate::wire::codec::Reader;
@@ -22,6 +23,23 @@ pub struct ProvenHello {
     pub(crate) message_seq: MessageSeq,
     pub(crate) record_sequence: u64,
     pub(crate) random: [u8; RANDOM_LEN],
+    /// What the cookie brought back, at 1.3.
+    pub(crate) retried: Option<Box<Retried>>,
+    /// The address was not proved after all: only a resumption is worth an answer.
+    pub(crate) only_resume: bool,
+}
+
+/// What a HelloRetryRequest said that nobody has kept: the client's cookie brings it back (RFC 8446 §4.2.2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Retried {
+    /// The hash of the first ClientHello, by the hash function of the suite (RFC 8446 §4.4.1).
+    pub(crate) first_hash: Vec<u8>,
+    /// The suite that was chosen.
+    pub(crate) suite: CipherSuite,
+    /// The group that was asked for, if the first hello had no share of it.
+    pub(crate) group: Option<NamedGroup>,
+    /// The cookie.
+    pub(crate) cookie: Vec<u8>,
 }
 
 impl ProvenHello {
@@ -43,7 +61,22 @@ impl ProvenHello {
             message_seq,
             record_sequence,
             random,
+            retried: None,
+            only_resume: false,
         })
+    }
+
+    /// The same with what a HelloRetryRequest said.
+    pub(crate) fn answering(mut self, retried: Retried) -> Self {
+        self.retried = Some(Box::new(retried));
+        self
+    }
+
+    /// The hello of a client whose address was not proved, to be served only if it resumes a session.
+    pub(crate) fn for_resumption(path: Path, datagram: BytesMut) -> Option<Self> {
+        let mut hello = Self::without_cookie(path, datagram)?;
+        hello.only_resume = true;
+        Some(hello)
     }
 
     /// Where the client is.
@@ -68,13 +101,25 @@ const MAX_RECORD_SEQUENCE: u64 = RecordNumber::LIMIT_48 / 2;
 impl FirstHello<'_> {
     /// The ClientHello at the beginning of a datagram, if it is there as a whole.
     pub(crate) fn whole(datagram: &[u8]) -> Option<ClientHello> {
-        let first = FirstHello::decode(datagram)?;
-        if first.fragment.fragment_length != first.fragment.length {
-            return None;
-        }
+        ClientHello::decode(&DTLS, Self::whole_body(datagram)?).ok()
+    }
+
+    /// The body of the ClientHello at the beginning of a datagram, if it is there as a whole.
+    pub(crate) fn whole_body(datagram: &[u8]) -> Option<&[u8]> {
+        let first = FirstHello::decode(datagram).filter(FirstHello::is_whole)?;
         let length = usize::try_from(first.fragment.length).ok()?;
         let start = HEADER_LEN + DATAGRAM_HEADER_LEN;
-        ClientHello::decode(&DTLS, datagram.get(start..start + length)?).ok()
+        datagram.get(start..start + length)
+    }
+
+    /// Whether the whole hello is here.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.fragment.fragment_length == self.fragment.length
+    }
+
+    /// Whether a server can go on from a hello with these numbers.
+    pub(crate) fn is_in_range(seq: MessageSeq, record_sequence: u64) -> bool {
+        seq.0 <= MAX_MESSAGE_SEQ && record_sequence <= MAX_RECORD_SEQUENCE
     }
 }
 
@@ -92,8 +137,7 @@ impl<'a> FirstHello<'a> {
         let mut reader = Reader::new(contents);
         let fragment = FragmentHeader::decode(&mut reader).ok()?;
         let starts = fragment.typ == HandshakeType::CLIENT_HELLO && fragment.offset == 0;
-        let in_range =
-            fragment.seq.0 <= MAX_MESSAGE_SEQ && record.number.sequence <= MAX_RECORD_SEQUENCE;
+        let in_range = Self::is_in_range(fragment.seq, record.number.sequence);
         if !starts || !in_range {
             return None;
         }

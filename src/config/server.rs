@@ -47,6 +47,13 @@ const SESSIONS: usize = 10_000;
 /// How long a session may be resumed if nobody says otherwise.
 const SESSION_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 
+/// How many tickets follow a handshake of 1.3 if nobody says otherwise: a client uses each once, and may open a second
+/// connection before the first has brought new ones.
+const TICKETS_A_HANDSHAKE: u8 = 2;
+
+/// The most tickets that follow a handshake.
+const MAX_TICKETS_A_HANDSHAKE: u8 = 8;
+
 impl ServerConfig {
     /// A server that proves its identity with `credential`.
     pub fn with_credential(credential: Credential) -> ServerConfigBuilder {
@@ -58,6 +65,7 @@ impl ServerConfig {
             tickets: TicketPolicy::Own,
             cache: Some(Arc::new(MemoryServerSessions::new(SESSIONS))),
             session_lifetime: SESSION_LIFETIME,
+            tickets_a_handshake: TICKETS_A_HANDSHAKE,
         }
     }
 }
@@ -80,6 +88,7 @@ pub struct ServerConfigBuilder {
     tickets: TicketPolicy,
     cache: Option<Arc<dyn ServerSessionStore>>,
     session_lifetime: Duration,
+    tickets_a_handshake: u8,
 }
 
 impl ServerConfigBuilder {
@@ -127,6 +136,23 @@ impl ServerConfigBuilder {
         Ok(self)
     }
 
+    /// How many tickets follow a handshake of version 1.3: 0 to 8, 2 by default.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn tickets_a_handshake(mut self, count: u8) -> Result<Self, ConfigError> {
+        if count > MAX_TICKETS_A_HANDSHAKE {
+            return Err(ConfigError::OutOfRange {
+                what: "tickets after a handshake",
+                min: 0,
+                max: MAX_TICKETS_A_HANDSHAKE.into(),
+            });
+        }
+        self.tickets_a_handshake = count;
+        Ok(self)
+    }
+
     /// The configuration, with only those suites that one of the keys can serve.
     ///
     /// # Errors
@@ -140,13 +166,16 @@ impl ServerConfigBuilder {
             tickets,
             cache,
             session_lifetime,
+            tickets_a_handshake,
         } = self;
         parameters.suites.retain(|suite| {
-            credentials
-                .iter()
-                .any(|certified| certified.key().kind() == suite.authentication)
+            credentials.iter().any(|certified| {
+                suite
+                    .authentication
+                    .is_none_or(|kind| kind == certified.key().kind())
+            })
         });
-        if parameters.suites.is_empty() {
+        if !parameters.speaks_12() && !parameters.speaks_13() {
             return Err(ConfigError::NoUsableCipherSuite);
         }
         let tickets = match tickets {
@@ -164,7 +193,26 @@ impl ServerConfigBuilder {
                 tickets,
                 cache,
                 lifetime: session_lifetime,
+                tickets_a_handshake,
             },
         })
     }
+}
+
+/// A server for unit tests that speaks `versions`.
+#[cfg(test)]
+pub(crate) fn test_server(versions: crate::config::Versions) -> ServerConfig {
+    use crate::identity::CertifiedKey;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let names = vec!["server.test".to_owned()];
+    let leaf = rcgen::CertificateParams::new(names)
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
+    let der = pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let certified = CertifiedKey::new(vec![leaf.der().clone()], &der).unwrap();
+    ServerConfig::with_credential(Credential::Certificate(certified))
+        .versions(versions)
+        .build()
+        .unwrap()
 }

@@ -99,6 +99,36 @@ impl fmt::Display for RenegotiateError {
 
 impl std::error::Error for RenegotiateError {}
 
+/// Why a key update is not started. Nothing has changed, and the association goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum KeyUpdateError {
+    /// The handshake is not done.
+    HandshakeNotComplete,
+    /// A key update of this end is under way, or the peer has not answered the last request.
+    Pending,
+    /// The version in force has no key update.
+    NotSupportedByVersion,
+    /// No epoch is left: connect again.
+    EpochsExhausted,
+    /// This end, or the peer, has closed the association.
+    Closed,
+}
+
+impl fmt::Display for KeyUpdateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HandshakeNotComplete => "the handshake is not complete",
+            Self::Pending => "a key update is under way already",
+            Self::NotSupportedByVersion => "this version has no key update; use renegotiate",
+            Self::EpochsExhausted => "no epoch is left; connect again",
+            Self::Closed => "the association is closed",
+        })
+    }
+}
+
+impl std::error::Error for KeyUpdateError {}
+
 /// Why an endpoint does not start an association.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]

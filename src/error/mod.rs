@@ -8,7 +8,7 @@ mod command;
 mod configuration;
 mod peer;
 
-pub use command::{ApiMisuse, ConnectError, RenegotiateError, SendError};
+pub use command::{ApiMisuse, ConnectError, KeyUpdateError, RenegotiateError, SendError};
 pub use configuration::ConfigError;
 pub use peer::{CertificateError, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 

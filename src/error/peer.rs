@@ -96,6 +96,33 @@ pub enum PeerMisbehaved {
     EmptyRecord,
     /// A handshake message is longer than the policy allows.
     MessageTooLong,
+    /// An extension that this version demands is not there (RFC 8446 §9.2).
+    MissingExtension(u16),
+    /// The server asked for a second ClientHello twice (RFC 8446 §4.1.4).
+    SecondRetryRequest,
+    /// The server asked for a second ClientHello that would be the same as the first (RFC 8446 §4.1.4).
+    PointlessRetryRequest,
+    /// The server speaks 1.3 as this end does, and yet they were brought to 1.2: somebody alters the hellos
+    /// (RFC 8446 §4.1.3).
+    Downgraded,
+    /// The server has not repeated the session ID, or has repeated it over datagrams (RFC 8446 §4.1.3, RFC 9147 §5).
+    WrongSessionId,
+    /// The server chose a pre-shared key that was not offered (RFC 8446 §4.2.11).
+    SelectedUnofferedPsk,
+    /// The client does not have the key of the ticket that it shows (RFC 8446 §4.2.11).
+    BadBinder,
+    /// The second ClientHello is not the first with what was asked for (RFC 8446 §4.1.2).
+    ChangedHello,
+    /// A certificate, or a request for one, has a context that nobody gave it (RFC 8446 §4.4.2).
+    WrongCertificateContext,
+    /// A handshake message goes on behind the change of keys (RFC 8446 §5.1).
+    MessageAcrossKeys,
+    /// The peer changes its keys again and again without need.
+    TooManyKeyUpdates,
+    /// The peer acknowledges a record that does not exist yet (RFC 9147 §7).
+    AckOfUnsentRecord,
+    /// A record of 1.3 without a content type (RFC 8446 §5.4).
+    NoContentType,
     /// A server extension that the negotiated version or suite forbids, or that is missing its companion.
     IllegalExtension(u16),
 }
@@ -113,10 +140,15 @@ impl PeerMisbehaved {
             | Self::UnexpectedChangeCipherSpec
             | Self::EmptyRecord
             | Self::TooManyHelloVerifyRequests
+            | Self::SecondRetryRequest
+            | Self::MessageAcrossKeys
+            | Self::TooManyKeyUpdates
+            | Self::NoContentType
             | Self::TooManyWarnings => A::UNEXPECTED_MESSAGE,
+            Self::MissingExtension(_) => A::MISSING_EXTENSION,
             Self::UnsolicitedExtension(_) => A::UNSUPPORTED_EXTENSION,
             Self::SelectedUnofferedVersion(_) => A::PROTOCOL_VERSION,
-            Self::BadSignature | Self::BadFinished => A::DECRYPT_ERROR,
+            Self::BadSignature | Self::BadFinished | Self::BadBinder => A::DECRYPT_ERROR,
             Self::NonEmptyRenegotiationInfo
             | Self::WrongRenegotiationInfo
             | Self::ExtendedMasterSecretDropped
@@ -131,6 +163,13 @@ impl PeerMisbehaved {
             | Self::MessageTooLong
             | Self::ResumedWithOtherCipherSuite
             | Self::ServerNameChanged
+            | Self::PointlessRetryRequest
+            | Self::Downgraded
+            | Self::WrongSessionId
+            | Self::SelectedUnofferedPsk
+            | Self::ChangedHello
+            | Self::WrongCertificateContext
+            | Self::AckOfUnsentRecord
             | Self::IllegalExtension(_) => A::ILLEGAL_PARAMETER,
         }
     }
@@ -209,6 +248,33 @@ impl fmt::Display for PeerMisbehaved {
                 f.write_str("a handshake message is longer than the policy allows")
             }
             Self::IllegalExtension(number) => write!(f, "extension {number} is illegal here"),
+            Self::MissingExtension(number) => write!(f, "extension {number} is missing"),
+            Self::SecondRetryRequest => f.write_str("it asked for a second ClientHello twice"),
+            Self::PointlessRetryRequest => {
+                f.write_str("it asked for a second ClientHello that would equal the first")
+            }
+            Self::Downgraded => f.write_str(
+                "it speaks 1.3 but was brought to choose 1.2; somebody on the path alters the hellos",
+            ),
+            Self::WrongSessionId => f.write_str("its ServerHello has the wrong session ID"),
+            Self::SelectedUnofferedPsk => {
+                f.write_str("it chose a pre-shared key that was not offered")
+            }
+            Self::BadBinder => f.write_str("it does not have the key of the ticket that it shows"),
+            Self::ChangedHello => {
+                f.write_str("its second ClientHello is not the first with what was asked for")
+            }
+            Self::WrongCertificateContext => {
+                f.write_str("its Certificate or CertificateRequest has a context of its own making")
+            }
+            Self::MessageAcrossKeys => {
+                f.write_str("a handshake message goes on behind the change of keys")
+            }
+            Self::TooManyKeyUpdates => f.write_str("it floods key updates"),
+            Self::AckOfUnsentRecord => {
+                f.write_str("it acknowledges a record that does not exist yet")
+            }
+            Self::NoContentType => f.write_str("a record has no content type"),
         }
     }
 }
@@ -217,7 +283,7 @@ impl fmt::Display for PeerMisbehaved {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum PeerIncompatible {
-    /// The client does not speak version 1.2.
+    /// No version that both ends allow.
     NoCommonVersion,
     /// No cipher suite that both ends allow and a local key can serve.
     NoCommonCipherSuite,
@@ -231,8 +297,10 @@ pub enum PeerIncompatible {
     ExtendedMasterSecretRequired,
     /// The peer lacks renegotiation_info, which RFC 9325 §3.5 requires.
     SecureRenegotiationRequired,
-    /// The client sent no certificate where the policy demands one.
+    /// The client sent no certificate where the policy demands one, at version 1.2.
     ClientCertificateRequired,
+    /// The client sent no certificate where the policy demands one, at version 1.3 (RFC 8446 §4.4.2.4).
+    ClientCertificateMissing,
     /// The client does not take uncompressed points.
     UncompressedPointsRequired,
 }
@@ -244,6 +312,7 @@ impl PeerIncompatible {
             Self::NoCommonVersion => A::PROTOCOL_VERSION,
             Self::NoCommonApplicationProtocol => A::NO_APPLICATION_PROTOCOL,
             Self::UncompressedPointsRequired => A::ILLEGAL_PARAMETER,
+            Self::ClientCertificateMissing => A::CERTIFICATE_REQUIRED,
             Self::NoCommonCipherSuite
             | Self::NoCommonGroup
             | Self::NoCommonSignatureScheme
@@ -257,7 +326,7 @@ impl PeerIncompatible {
 impl fmt::Display for PeerIncompatible {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoCommonVersion => "the peer does not speak DTLS 1.2; update it",
+            Self::NoCommonVersion => "no protocol version; compare the versions that both ends allow, or update the peer",
             Self::NoCommonCipherSuite => {
                 "no cipher suite; allow a common one, or add a certificate of the key type the peer wants"
             }
@@ -272,7 +341,7 @@ impl fmt::Display for PeerIncompatible {
             Self::SecureRenegotiationRequired => {
                 "the peer lacks renegotiation_info (RFC 5746) and cannot be trusted; update it"
             }
-            Self::ClientCertificateRequired => "the client sent no certificate, but one is required",
+            Self::ClientCertificateRequired | Self::ClientCertificateMissing => "the client sent no certificate, but one is required",
             Self::UncompressedPointsRequired => "the peer does not take uncompressed points",
         })
     }
@@ -284,6 +353,8 @@ impl fmt::Display for PeerIncompatible {
 pub enum CertificateError {
     /// The peer sent no certificate.
     Missing,
+    /// The server's Certificate of version 1.3 is empty (RFC 8446 §4.4.2.4).
+    Empty,
     /// The certificate does not parse.
     BadEncoding,
     /// The certificate is expired, or the local clock is ahead.
@@ -318,6 +389,7 @@ impl CertificateError {
         use AlertDescription as A;
         match self {
             Self::Missing => A::HANDSHAKE_FAILURE,
+            Self::Empty => A::DECODE_ERROR,
             Self::Expired | Self::NotValidYet => A::CERTIFICATE_EXPIRED,
             Self::UnknownIssuer => A::UNKNOWN_CA,
             Self::Revoked => A::CERTIFICATE_REVOKED,
@@ -335,7 +407,7 @@ impl CertificateError {
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("none was sent"),
+            Self::Missing | Self::Empty => f.write_str("none was sent"),
             Self::BadEncoding => f.write_str("it does not parse"),
             Self::IdentityChanged => f.write_str(
                 "it is not the one that the association began with; RekeyPolicy::identity_change can allow that",

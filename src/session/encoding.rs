@@ -3,164 +3,318 @@
 //! ```text
 //!  form (1) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ created (8) ‖ lifetime (4) ‖ master secret (48)
 //!           ‖ id<0..32> ‖ ticket<0..2^16-1> ‖ alpn<0..255> ‖ server name<0..2^16-1> ‖ certificates<0..2^24-1>
+//!
+//!  form (2) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ created (8) ‖ issued (8) ‖ lifetime (4) ‖ age_add (4) ‖ psk<32..48>
+//!           ‖ ticket<0..2^16-1> ‖ alpn<0..255> ‖ server name<0..2^16-1> ‖ certificates<0..2^24-1>
 //! ```
 
-use super::{MAX_LIFETIME, Session12};
-use crate::crypto::suite;
+use super::{Agreed, MAX_LIFETIME, Session, Session12, Session13};
+use crate::crypto::suite::{self, Suite};
 use crate::error::InvalidMessage;
 use crate::identity::PeerIdentity;
 use crate::protocol::{CipherSuite, ProtocolVersion};
 use crate::secrets::schedule12::MasterSecret;
+use crate::secrets::schedule13::Secret;
 use crate::wire::certificate;
 use crate::wire::client_hello::MAX_SESSION_ID_LEN;
 use crate::wire::codec::{Reader, Writer};
 use pki_types::CertificateDer;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// The form above.
-const FORM: u8 = 1;
+/// The form of a session of 1.2.
+const FORM_12: u8 = 1;
+
+/// The form of a session of 1.3.
+const FORM_13: u8 = 2;
 
 const EXTENDED_MASTER_SECRET: u8 = 1;
 const HAS_SERVER_NAME: u8 = 2;
 const HAS_IDENTITY: u8 = 4;
 
-/// Writes a session.
-pub(super) fn encode(session: &Session12) -> Zeroizing<Vec<u8>> {
-    let chain = match &session.peer_identity {
-        Some(PeerIdentity::Certificate(chain)) => &**chain,
-        None => &[],
+/// What the fields of a fixed length and the lengths of the others take at most, in bytes.
+const FIXED_LEN: usize = 112;
+
+/// What both forms end with.
+struct Tail<'a> {
+    ticket: &'a [u8],
+    alpn: Option<&'a [u8]>,
+    server_name: Option<&'a str>,
+    peer_identity: Option<&'a PeerIdentity>,
+}
+
+impl Tail<'_> {
+    fn chain(&self) -> &[CertificateDer<'static>] {
+        match self.peer_identity {
+            Some(PeerIdentity::Certificate(chain)) => chain,
+            None => &[],
+        }
+    }
+
+    fn flags(&self) -> u8 {
+        let name = u8::from(self.server_name.is_some()) * HAS_SERVER_NAME;
+        let identity = u8::from(self.peer_identity.is_some()) * HAS_IDENTITY;
+        name | identity
+    }
+
+    /// An empty buffer that need not grow: no copy of the secret must be left behind.
+    fn buffer(&self) -> Zeroizing<Vec<u8>> {
+        let certificates: usize = self.chain().iter().map(|one| one.len() + 3).sum();
+        let names = self.alpn.map_or(0, <[u8]>::len) + self.server_name.map_or(0, str::len);
+        let capacity = FIXED_LEN + MAX_SESSION_ID_LEN + self.ticket.len() + names + certificates;
+        Zeroizing::new(Vec::with_capacity(capacity))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_vec(2, |out| out.put(self.ticket));
+        out.put_vec(1, |out| out.put(self.alpn.unwrap_or_default()));
+        let name = self.server_name.unwrap_or_default();
+        out.put_vec(2, |out| out.put(name.as_bytes()));
+        certificate::encode(self.chain(), out);
+    }
+}
+
+/// Writes a session of 1.2.
+pub(super) fn encode_12(session: &Session12) -> Zeroizing<Vec<u8>> {
+    let tail = Tail {
+        ticket: &session.ticket,
+        alpn: session.alpn.as_deref(),
+        server_name: session.server_name.as_deref(),
+        peer_identity: session.peer_identity.as_ref(),
     };
-    // Enough for everything, so that no copy of the secret is left behind by a buffer that grew.
-    let capacity = capacity(session, chain);
-    let mut out = Zeroizing::new(Vec::with_capacity(capacity));
-    let mut flags = 0;
-    flags |= u8::from(session.extended_master_secret) * EXTENDED_MASTER_SECRET;
-    flags |= u8::from(session.server_name.is_some()) * HAS_SERVER_NAME;
-    flags |= u8::from(session.peer_identity.is_some()) * HAS_IDENTITY;
-    out.put_u8(FORM);
+    let mut out = tail.buffer();
+    let capacity = out.capacity();
+    let bound = u8::from(session.extended_master_secret) * EXTENDED_MASTER_SECRET;
+    out.put_u8(FORM_12);
     out.put(&session.version.to_bytes());
     out.put_u16(session.suite.id.0);
-    out.put_u8(flags);
-    out.put(&session.created.to_be_bytes());
+    out.put_u8(bound | tail.flags());
+    out.put_u64(session.created);
     out.put(&session.lifetime.to_be_bytes());
     out.put(session.master_secret.as_bytes());
     out.put_vec(1, |out| out.put(&session.id));
-    out.put_vec(2, |out| out.put(&session.ticket));
-    out.put_vec(1, |out| {
-        out.put(session.alpn.as_deref().unwrap_or_default())
-    });
-    out.put_vec(2, |out| {
-        out.put(
-            session
-                .server_name
-                .as_deref()
-                .unwrap_or_default()
-                .as_bytes(),
-        );
-    });
-    certificate::encode(chain, &mut out);
-    debug_assert!(out.len() <= capacity);
+    tail.encode(&mut out);
+    debug_assert_eq!(out.capacity(), capacity);
     out
 }
 
-/// What the fields of a fixed length and the lengths of the others take at most, in bytes.
-const FIXED_LEN: usize = 96;
-
-/// How long the form of a session is at most, in bytes.
-fn capacity(session: &Session12, chain: &[CertificateDer<'_>]) -> usize {
-    let certificates: usize = chain.iter().map(|certificate| certificate.len() + 3).sum();
-    FIXED_LEN
-        + session.id.len()
-        + session.ticket.len()
-        + session.alpn.as_ref().map_or(0, Vec::len)
-        + session.server_name.as_ref().map_or(0, String::len)
-        + certificates
+/// Writes a session of 1.3.
+pub(super) fn encode_13(session: &Session13) -> Zeroizing<Vec<u8>> {
+    let agreed = &session.agreed;
+    let tail = Tail {
+        ticket: &session.ticket,
+        alpn: agreed.alpn.as_deref(),
+        server_name: agreed.server_name.as_deref(),
+        peer_identity: agreed.peer_identity.as_ref(),
+    };
+    let mut out = tail.buffer();
+    let capacity = out.capacity();
+    out.put_u8(FORM_13);
+    out.put(&agreed.version.to_bytes());
+    out.put_u16(agreed.suite.id.0);
+    out.put_u8(tail.flags());
+    out.put_u64(agreed.created);
+    out.put_u64(session.issued);
+    out.put(&session.lifetime.to_be_bytes());
+    out.put(&session.age_add.to_be_bytes());
+    out.put_vec(1, |out| out.put(session.psk.as_bytes()));
+    tail.encode(&mut out);
+    debug_assert_eq!(out.capacity(), capacity);
+    out
 }
 
 /// Reads a session.
-pub(super) fn decode(bytes: &[u8]) -> Result<Session12, InvalidMessage> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Session, InvalidMessage> {
     let mut reader = Reader::new(bytes);
-    if reader.u8("session form")? != FORM {
-        return Err(InvalidMessage::IllegalValue("session form"));
+    match reader.u8("session form")? {
+        FORM_12 => decode_12(reader).map(|session| Session::V12(Arc::new(session))),
+        FORM_13 => decode_13(reader).map(|session| Session::V13(Arc::new(session))),
+        _ => Err(InvalidMessage::IllegalValue("session form")),
     }
-    let version = ProtocolVersion(reader.u16("session version")?);
-    if ![ProtocolVersion::TLS12, ProtocolVersion::DTLS12].contains(&version) {
-        return Err(InvalidMessage::IllegalValue("session version"));
+}
+
+/// What both forms begin with.
+struct Head {
+    version: ProtocolVersion,
+    suite: &'static Suite,
+    flags: u8,
+    created: u64,
+}
+
+impl Head {
+    fn decode(
+        reader: &mut Reader<'_>,
+        versions: [ProtocolVersion; 2],
+    ) -> Result<Self, InvalidMessage> {
+        let version = ProtocolVersion(reader.u16("session version")?);
+        let suite = suite::find(CipherSuite(reader.u16("session suite")?));
+        // Both of one version, or the records would take a form that the suite does not have.
+        let fits = |suite: &&Suite| suite.is_13() == versions.contains(&ProtocolVersion::TLS13);
+        let suite = suite
+            .filter(fits)
+            .ok_or(InvalidMessage::IllegalValue("session suite"))?;
+        if !versions.contains(&version) {
+            return Err(InvalidMessage::IllegalValue("session version"));
+        }
+        Ok(Self {
+            version,
+            suite,
+            flags: reader.u8("session flags")?,
+            created: reader.u64("session birth")?,
+        })
     }
-    let suite = suite::find(CipherSuite(reader.u16("session suite")?))
-        .ok_or(InvalidMessage::IllegalValue("session suite"))?;
-    let flags = reader.u8("session flags")?;
-    let created = u64::from_be_bytes(reader.array("session birth")?);
+}
+
+/// What both forms end with, read.
+struct Rest {
+    ticket: Vec<u8>,
+    alpn: Option<Vec<u8>>,
+    server_name: Option<String>,
+    peer_identity: Option<PeerIdentity>,
+}
+
+impl Rest {
+    fn decode(reader: &mut Reader<'_>, flags: u8) -> Result<Self, InvalidMessage> {
+        let ticket = reader.vec16("ticket")?.to_vec();
+        let alpn = reader.vec8("protocol name")?;
+        let name = std::str::from_utf8(reader.vec16("server name")?)
+            .map_err(|_| InvalidMessage::IllegalValue("server name"))?;
+        let chain = certificate::decode(reader.rest())?;
+        let identity = flags & HAS_IDENTITY != 0;
+        Ok(Self {
+            ticket,
+            alpn: (!alpn.is_empty()).then(|| alpn.to_vec()),
+            server_name: (flags & HAS_SERVER_NAME != 0).then(|| name.to_owned()),
+            peer_identity: identity.then(|| PeerIdentity::Certificate(chain.into())),
+        })
+    }
+}
+
+fn decode_12(mut reader: Reader<'_>) -> Result<Session12, InvalidMessage> {
+    let versions = [ProtocolVersion::TLS12, ProtocolVersion::DTLS12];
+    let head = Head::decode(&mut reader, versions)?;
     let lifetime = u32::from_be_bytes(reader.array("session lifetime")?);
-    let master_secret = MasterSecret::from_bytes(suite.hash, reader.array("master secret")?);
+    let master_secret = MasterSecret::from_bytes(head.suite.hash, reader.array("master secret")?);
     let id = reader.vec8("session_id")?;
     if id.len() > MAX_SESSION_ID_LEN {
         return Err(InvalidMessage::IllegalValue("session_id"));
     }
-    let ticket = reader.vec16("ticket")?.to_vec();
-    let alpn = reader.vec8("protocol name")?;
-    let name = std::str::from_utf8(reader.vec16("server name")?)
-        .map_err(|_| InvalidMessage::IllegalValue("server name"))?;
-    let chain = certificate::decode(reader.rest())?;
+    let rest = Rest::decode(&mut reader, head.flags)?;
     Ok(Session12 {
-        version,
-        suite,
+        version: head.version,
+        suite: head.suite,
         master_secret,
-        extended_master_secret: flags & EXTENDED_MASTER_SECRET != 0,
-        alpn: (!alpn.is_empty()).then(|| alpn.to_vec()),
-        server_name: (flags & HAS_SERVER_NAME != 0).then(|| name.to_owned()),
-        peer_identity: (flags & HAS_IDENTITY != 0).then(|| PeerIdentity::Certificate(chain.into())),
-        created,
+        extended_master_secret: head.flags & EXTENDED_MASTER_SECRET != 0,
+        alpn: rest.alpn,
+        server_name: rest.server_name,
+        peer_identity: rest.peer_identity,
+        created: head.created,
         lifetime: lifetime.min(MAX_LIFETIME),
         id: id.to_vec(),
-        ticket,
+        ticket: rest.ticket,
+    })
+}
+
+fn decode_13(mut reader: Reader<'_>) -> Result<Session13, InvalidMessage> {
+    let versions = [ProtocolVersion::TLS13, ProtocolVersion::DTLS13];
+    let head = Head::decode(&mut reader, versions)?;
+    let issued = reader.u64("ticket birth")?;
+    let lifetime = u32::from_be_bytes(reader.array("ticket lifetime")?);
+    let age_add = u32::from_be_bytes(reader.array("ticket_age_add")?);
+    let psk = reader.vec8("psk")?;
+    let psk = Secret::from_bytes(psk)
+        .filter(|_| psk.len() == head.suite.hash.len())
+        .ok_or(InvalidMessage::IllegalValue("psk"))?;
+    let rest = Rest::decode(&mut reader, head.flags)?;
+    Ok(Session13 {
+        agreed: Arc::new(Agreed {
+            version: head.version,
+            suite: head.suite,
+            alpn: rest.alpn,
+            server_name: rest.server_name,
+            peer_identity: rest.peer_identity,
+            created: head.created,
+        }),
+        psk,
+        issued,
+        lifetime: lifetime.min(MAX_LIFETIME),
+        age_add,
+        ticket: rest.ticket,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::test_session;
+    use crate::session::{Session, test_session, test_session_13};
 
-    #[test]
-    fn a_session_round_trips() {
-        let session = test_session();
-        let bytes = encode(&session);
-        let read = decode(&bytes).unwrap();
-        assert_eq!(*encode(&read), *bytes);
-        assert_eq!(
-            read.master_secret.as_bytes(),
-            session.master_secret.as_bytes()
-        );
-        assert_eq!(read.peer_identity, session.peer_identity);
-        assert_eq!(format!("{read:?}"), format!("{session:?}"));
+    fn sessions() -> [Session; 2] {
+        [
+            Session::V12(Arc::new(test_session())),
+            Session::V13(Arc::new(test_session_13())),
+        ]
     }
 
-    /// The secret is never in a buffer that is moved: a name and a protocol of the greatest length.
+    #[test]
+    fn sessions_round_trip() {
+        for session in sessions() {
+            let bytes = session.to_bytes();
+            let read = Session::from_bytes(&bytes).unwrap();
+            assert_eq!(*read.to_bytes(), *bytes);
+            assert_eq!(read.peer_identity(), session.peer_identity());
+            assert_eq!(format!("{read:?}"), format!("{session:?}"));
+        }
+        let (before, bytes) = (test_session(), encode_12(&test_session()));
+        let Ok(Session::V12(read)) = Session::from_bytes(&bytes) else {
+            panic!("a session of 1.2");
+        };
+        assert_eq!(
+            read.master_secret.as_bytes(),
+            before.master_secret.as_bytes()
+        );
+        let (before, bytes) = (test_session_13(), encode_13(&test_session_13()));
+        let Ok(Session::V13(read)) = Session::from_bytes(&bytes) else {
+            panic!("a session of 1.3");
+        };
+        assert_eq!(read.psk.as_bytes(), before.psk.as_bytes());
+    }
+
+    /// The secret is never in a buffer that is moved: a name and a protocol of the greatest length. The assertion is in the
+    /// encoders.
     #[test]
     fn the_longest_session_fits_into_the_first_allocation() {
         let mut session = test_session();
         session.alpn = Some(vec![b'p'; 255]);
         session.server_name = Some("n".repeat(255));
-        let expected = capacity(&session, &[]);
-        session.peer_identity = None;
-        let bytes = encode(&session);
-        assert!(bytes.len() <= expected, "{} of {expected}", bytes.len());
-        assert_eq!(bytes.capacity(), expected);
+        assert!(encode_12(&session).len() > 600);
+        let mut session = test_session_13();
+        session.agreed = Arc::new(Agreed {
+            version: session.agreed.version,
+            suite: session.agreed.suite,
+            alpn: Some(vec![b'p'; 255]),
+            server_name: Some("n".repeat(255)),
+            peer_identity: None,
+            created: 0,
+        });
+        assert!(encode_13(&session).len() > 550);
     }
 
     /// F17: what was cut, extended or is of another form is an error, never a session.
     #[test]
     fn other_bytes_are_no_session() {
-        let bytes = encode(&test_session());
-        for cut in 0..bytes.len() {
-            assert!(decode(&bytes[..cut]).is_err(), "{cut}");
+        for session in sessions() {
+            let bytes = session.to_bytes();
+            for cut in 0..bytes.len() {
+                assert!(Session::from_bytes(&bytes[..cut]).is_err(), "{cut}");
+            }
+            let mut longer = bytes.to_vec();
+            longer.push(0);
+            assert!(Session::from_bytes(&longer).is_err());
+            for form in [0, 3, 255, FORM_12 + FORM_13 - bytes[0]] {
+                let mut other_form = bytes.to_vec();
+                other_form[0] = form;
+                assert!(Session::from_bytes(&other_form).is_err());
+            }
         }
-        let mut longer = bytes.to_vec();
-        longer.push(0);
-        assert!(decode(&longer).is_err());
-        let mut other_form = bytes.to_vec();
-        other_form[0] = 2;
-        assert!(decode(&other_form).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{ClientSessionStore, ServerSessionStore, Session, SessionKey, lock};
 use pki_types::UnixTime;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Mutex;
@@ -61,21 +61,114 @@ impl<K: Clone + Eq + Hash> Bounded<K> {
     }
 }
 
-/// A client's sessions in memory: one a server, protocol and configuration.
-pub struct MemoryClientSessions(Mutex<Bounded<SessionKey>>);
+/// What a client keeps of one server: the tickets of 1.3 beside a session of 1.2.
+#[derive(Default)]
+struct OfServer {
+    reusable: Option<Session>,
+    /// The newest last.
+    single_use: VecDeque<Session>,
+    /// When the last one came: the server heard of longest ago goes first.
+    last: u64,
+}
+
+/// How many tickets of one server are kept.
+const MAX_SINGLE_USE: usize = 4;
+
+impl OfServer {
+    fn put(&mut self, session: Session) {
+        if !session.is_single_use() {
+            self.reusable = Some(session);
+            return;
+        }
+        if self.single_use.len() >= MAX_SINGLE_USE {
+            self.single_use.pop_front();
+        }
+        self.single_use.push_back(session);
+    }
+
+    /// The newest ticket, which is not given again, or else the session.
+    fn take(&mut self, now: UnixTime) -> Option<Session> {
+        self.forget_expired(now);
+        self.single_use.pop_back().or_else(|| self.reusable.clone())
+    }
+
+    fn forget_expired(&mut self, now: UnixTime) {
+        self.single_use.retain(|session| !session.is_expired(now));
+        self.reusable.take_if(|session| session.is_expired(now));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.reusable.is_none() && self.single_use.is_empty()
+    }
+}
+
+/// Servers with the order in which they were heard of.
+#[derive(Default)]
+struct ClientSessions {
+    servers: HashMap<SessionKey, OfServer>,
+    order: BTreeMap<u64, SessionKey>,
+    next: u64,
+}
+
+impl ClientSessions {
+    fn put(&mut self, key: &SessionKey, session: Session, capacity: usize, now: UnixTime) {
+        let mut known = self.remove(key).unwrap_or_default();
+        while let Some((_, oldest)) = self.order.first_key_value() {
+            let oldest = oldest.clone();
+            if let Some(server) = self.servers.get_mut(&oldest) {
+                server.forget_expired(now);
+            }
+            let empty = self.servers.get(&oldest).is_none_or(OfServer::is_empty);
+            if !empty && self.servers.len() < capacity {
+                break;
+            }
+            self.remove(&oldest);
+        }
+        known.put(session);
+        known.last = self.next;
+        self.next += 1;
+        self.order.insert(known.last, key.clone());
+        self.servers.insert(key.clone(), known);
+    }
+
+    fn take(&mut self, key: &SessionKey, now: UnixTime) -> Option<Session> {
+        let server = self.servers.get_mut(key)?;
+        let session = server.take(now);
+        if server.is_empty() {
+            self.remove(key);
+        }
+        session
+    }
+
+    fn remove(&mut self, key: &SessionKey) -> Option<OfServer> {
+        let server = self.servers.remove(key)?;
+        self.order.remove(&server.last);
+        Some(server)
+    }
+}
+
+/// A client's sessions in memory, by server, protocol and configuration: of each a session of 1.2 and the last four tickets
+/// of 1.3.
+pub struct MemoryClientSessions {
+    sessions: Mutex<ClientSessions>,
+    capacity: usize,
+}
 
 impl MemoryClientSessions {
-    /// Keeps at most `capacity` sessions, at least one; the oldest goes first.
+    /// Keeps sessions with at most `capacity` servers, at least one; the one heard of longest ago goes first.
     pub fn new(capacity: usize) -> Self {
-        Self(Mutex::new(Bounded::new(capacity)))
+        Self {
+            sessions: Mutex::default(),
+            capacity: capacity.max(1),
+        }
     }
 
-    /// How many sessions are kept.
+    /// With how many servers there are sessions.
     pub fn len(&self) -> usize {
-        lock(&self.0).sessions.len()
+        lock(&self.sessions).servers.len()
     }
 
-    /// Whether none is kept.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -83,15 +176,15 @@ impl MemoryClientSessions {
 
 impl ClientSessionStore for MemoryClientSessions {
     fn put(&self, key: &SessionKey, session: Session, now: UnixTime) {
-        lock(&self.0).put(key.clone(), session, now);
+        lock(&self.sessions).put(key, session, self.capacity, now);
     }
 
     fn get(&self, key: &SessionKey, now: UnixTime) -> Option<Session> {
-        lock(&self.0).get(key, now)
+        lock(&self.sessions).take(key, now)
     }
 
     fn remove(&self, key: &SessionKey) {
-        lock(&self.0).remove(key);
+        lock(&self.sessions).remove(key);
     }
 }
 

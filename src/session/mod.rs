@@ -22,6 +22,7 @@ use crate::error::{ConfigError, InvalidMessage};
 use crate::identity::PeerIdentity;
 use crate::protocol::{CipherSuite, ProtocolVersion};
 use crate::secrets::schedule12::MasterSecret;
+use crate::secrets::schedule13::Secret;
 use pki_types::UnixTime;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +43,8 @@ const CLOCK_TOLERANCE: u64 = 60;
 pub enum Session {
     /// A session of TLS 1.2 or DTLS 1.2.
     V12(Arc<Session12>),
+    /// A ticket of TLS 1.3 or DTLS 1.3. A client uses it once (RFC 8446 §C.4).
+    V13(Arc<Session13>),
 }
 
 impl Session {
@@ -50,8 +53,10 @@ impl Session {
     /// The form begins with its own version number; [`Session::from_bytes`] of a later release reads it, or says that it
     /// does not.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let Self::V12(session) = self;
-        encoding::encode(session)
+        match self {
+            Self::V12(session) => encoding::encode_12(session),
+            Self::V13(session) => encoding::encode_13(session),
+        }
     }
 
     /// Reads what [`Session::to_bytes`] has written.
@@ -61,39 +66,55 @@ impl Session {
     /// [`InvalidMessage`] if the bytes are something else, of an unknown form, or name a cipher suite that does not
     /// exist here.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidMessage> {
-        encoding::decode(bytes).map(|session| Self::V12(Arc::new(session)))
+        encoding::decode(bytes)
     }
 
     /// The version that the session belongs to.
     pub fn version(&self) -> ProtocolVersion {
-        let Self::V12(session) = self;
-        session.version
+        match self {
+            Self::V12(session) => session.version,
+            Self::V13(session) => session.agreed.version,
+        }
     }
 
     /// The cipher suite of the session, which every resumption keeps (RFC 5246 §7.4.1.3).
     pub fn cipher_suite(&self) -> CipherSuite {
-        let Self::V12(session) = self;
-        session.suite.id
+        match self {
+            Self::V12(session) => session.suite.id,
+            Self::V13(session) => session.agreed.suite.id,
+        }
     }
 
     /// Who the peer was when the session was made.
     pub fn peer_identity(&self) -> Option<&PeerIdentity> {
-        let Self::V12(session) = self;
-        session.peer_identity.as_ref()
+        match self {
+            Self::V12(session) => session.peer_identity.as_ref(),
+            Self::V13(session) => session.agreed.peer_identity.as_ref(),
+        }
     }
 
     /// Whether the session is over at `now`.
     pub fn is_expired(&self, now: UnixTime) -> bool {
-        let Self::V12(session) = self;
-        !session.is_fresh(now)
+        match self {
+            Self::V12(session) => !session.is_fresh(now),
+            Self::V13(session) => !session.is_fresh(now),
+        }
+    }
+
+    /// Whether a client may offer the session once only, so that nobody sees that two connections are the same client's
+    /// (RFC 8446 §C.4): at 1.3.
+    pub fn is_single_use(&self) -> bool {
+        matches!(self, Self::V13(_))
     }
 }
 
 /// Says what the session is, never what it knows.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::V12(session) = self;
-        session.fmt(f)
+        match self {
+            Self::V12(session) => session.fmt(f),
+            Self::V13(session) => session.fmt(f),
+        }
     }
 }
 
@@ -153,6 +174,63 @@ impl fmt::Debug for Session12 {
     }
 }
 
+/// What a handshake of version 1.3 has agreed on and found out.
+pub(crate) struct Agreed {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) suite: &'static Suite,
+    pub(crate) alpn: Option<Vec<u8>>,
+    /// The DNS name that the client asked for.
+    pub(crate) server_name: Option<String>,
+    /// Who the peer of this end is.
+    pub(crate) peer_identity: Option<PeerIdentity>,
+    /// When the peer has last proved who it is, in seconds of Unix time. A resumption does not make that younger.
+    pub(crate) created: u64,
+}
+
+/// A ticket of version 1.3 with its key (RFC 8446 §4.6.1).
+pub struct Session13 {
+    pub(crate) agreed: Arc<Agreed>,
+    pub(crate) psk: Secret,
+    /// When the ticket was issued or came, in seconds of Unix time.
+    pub(crate) issued: u64,
+    /// How long the ticket is good for after that, in seconds.
+    pub(crate) lifetime: u32,
+    /// What a client adds to the ticket's age.
+    pub(crate) age_add: u32,
+    /// What a client presents; empty inside the ticket itself.
+    pub(crate) ticket: Vec<u8>,
+}
+
+impl Session13 {
+    /// Whether the ticket's time has come and is not over, and who the peer is was proved not too long ago.
+    pub(crate) fn is_fresh(&self, now: UnixTime) -> bool {
+        let now = now.as_secs();
+        now + CLOCK_TOLERANCE >= self.issued
+            && now.saturating_sub(self.issued) < u64::from(self.lifetime)
+            && now.saturating_sub(self.agreed.created) < u64::from(MAX_LIFETIME)
+    }
+
+    /// The ticket's age as a client tells it: in milliseconds, hidden from everybody but the issuer (RFC 8446 §4.2.11.1).
+    pub(crate) fn obfuscated_age(&self, now: UnixTime) -> u32 {
+        let seconds = now.as_secs().saturating_sub(self.issued);
+        let age = seconds.wrapping_mul(1000) as u32;
+        age.wrapping_add(self.age_add)
+    }
+}
+
+impl fmt::Debug for Session13 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session13")
+            .field("version", &self.agreed.version)
+            .field("suite", &self.agreed.suite.id)
+            .field("server_name", &self.agreed.server_name)
+            .field("peer_identity", &self.agreed.peer_identity)
+            .field("issued", &self.issued)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a client's session belongs to: no other server, protocol or configuration sees it (F4).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SessionKey {
@@ -181,11 +259,12 @@ impl SessionKey {
 
 /// Where a client keeps sessions. Called in the middle of handshakes: it should not take long.
 pub trait ClientSessionStore: Send + Sync + fmt::Debug {
-    /// Keeps a session, instead of one that was kept under the same key.
+    /// Keeps a session, instead of one that was kept under the same key. Of sessions that are
+    /// [used once](Session::is_single_use) several may be kept.
     fn put(&self, key: &SessionKey, session: Session, now: UnixTime);
-    /// A session to offer, if there is one.
+    /// A session to offer, if there is one. One that is [used once](Session::is_single_use) is not given again.
     fn get(&self, key: &SessionKey, now: UnixTime) -> Option<Session>;
-    /// Forgets the session: a connection under it has failed (RFC 5246 §7.2.2).
+    /// Forgets every session of the key: a connection under one has failed (RFC 5246 §7.2.2).
     fn remove(&self, key: &SessionKey);
 }
 
@@ -199,12 +278,17 @@ pub trait ServerSessionStore: Send + Sync + fmt::Debug {
     fn remove(&self, id: &[u8]);
 }
 
+/// How many tickets of one ClientHello a server looks at.
+const MAX_TICKETS_TRIED: usize = 4;
+
 /// How a server resumes.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerSessions {
     pub(crate) tickets: Option<Arc<Tickets>>,
     pub(crate) cache: Option<Arc<dyn ServerSessionStore>>,
     pub(crate) lifetime: Duration,
+    /// How many tickets a handshake of version 1.3 is followed by.
+    pub(crate) tickets_a_handshake: u8,
 }
 
 impl ServerSessions {
@@ -217,6 +301,20 @@ impl ServerSessions {
             self.tickets.as_ref()?.open(ticket, now)?
         };
         (!session.is_expired(now)).then_some(session)
+    }
+
+    /// The first of the tickets of version 1.3 that can be opened and is not too old. Few are tried: each costs a decryption.
+    pub(crate) fn find_13(
+        &self,
+        tickets: &[Vec<u8>],
+        now: UnixTime,
+    ) -> Option<(usize, Arc<Session13>)> {
+        let keys = self.tickets.as_ref()?;
+        let mut tried = tickets.iter().take(MAX_TICKETS_TRIED).enumerate();
+        tried.find_map(|(index, ticket)| match keys.open(ticket, now)? {
+            Session::V13(session) if session.is_fresh(now) => Some((index, session)),
+            _ => None,
+        })
     }
 
     /// Whether this server resumes at all.
@@ -250,7 +348,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 fn test_session() -> Session12 {
-    let suite = &crate::crypto::suite::SUITES[0];
+    let suite = crate::crypto::suite::first_12();
     let chain = vec![vec![1, 2, 3].into(), vec![4, 5].into()];
     Session12 {
         version: ProtocolVersion::DTLS12,
@@ -264,5 +362,30 @@ fn test_session() -> Session12 {
         lifetime: 3600,
         id: vec![7; 32],
         ticket: b"a ticket".to_vec(),
+    }
+}
+
+/// A session of version 1.3 for unit tests.
+#[cfg(test)]
+fn test_session_13() -> Session13 {
+    let suite = crate::crypto::suite::SUITES
+        .iter()
+        .find(|suite| suite.is_13())
+        .unwrap();
+    let session = test_session();
+    Session13 {
+        agreed: Arc::new(Agreed {
+            version: ProtocolVersion::DTLS13,
+            suite,
+            alpn: session.alpn,
+            server_name: session.server_name,
+            peer_identity: session.peer_identity,
+            created: session.created,
+        }),
+        psk: Secret::from_bytes(&vec![8; suite.hash.len()]).unwrap(),
+        issued: 1001,
+        lifetime: 3600,
+        age_add: 0x0102_0304,
+        ticket: session.ticket,
     }
 }
