@@ -13,28 +13,36 @@
 //!                                       Expect…
 //! ```
 //!
-//! A client's states are in [`client`], a server's in [`server`]; each file opens with its message flow.
+//! A client's states are in [`client`], a server's in [`server`]; each file opens with its message flow. The hellos are shared;
+//! behind the ServerHello `v12` and `v13` part ways. What follows a handshake of 1.3 (tickets, key updates) is [`post`], a
+//! small engine of its own that continues the numbering of messages and flights.
 
+mod auth;
 pub(crate) mod client;
 mod outbox;
+pub(crate) mod post;
 pub(crate) mod renegotiation;
 pub(crate) mod server;
 
 pub(crate) use outbox::Outbox;
 
 use crate::crypto::sign::SigningKey;
+use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, InvalidMessage};
+use crate::identity::PeerIdentity;
 use crate::identity::proof::ChainVerified;
 use crate::protocol::{
     Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, NamedGroup, ProtocolVersion,
-    ReadSwitch, SignatureScheme,
+    ReadSwitch, Side, SignatureScheme,
 };
-use crate::secrets::schedule12::{FinishedPair, FinishedVerified, Randoms};
+use crate::secrets::finished::FinishedVerified;
+use crate::secrets::schedule12::{FinishedPair, Randoms};
 use crate::secrets::traffic::RecordProtection;
-use crate::session::{Session, Session12};
+use crate::session::{Session, Session12, Session13};
 use crate::wire::handshake::InboundMessage;
-use crate::wire::message::Message;
+use crate::wire::message::{Grammar, Message};
 use pki_types::{CertificateDer, ServerName};
+use post::Post;
 use std::sync::Arc;
 
 /// One step that the engine wants done. Performed strictly in order.
@@ -68,7 +76,9 @@ pub(crate) enum Action {
     /// The engine goes on when it has the answer.
     Ask(Question),
     /// The session can be resumed from now on.
-    SaveSession(Arc<Session12>),
+    SaveSession(Session),
+    /// This end writes, or reads, with newer keys than before.
+    KeysUpdated { side: Side },
     /// The handshake is done; nothing follows.
     Established(Box<Established>),
 }
@@ -94,6 +104,8 @@ pub(crate) enum Question {
     },
     /// The session that a ClientHello asks for.
     FindSession { id: Vec<u8>, ticket: Vec<u8> },
+    /// The first of these tickets that can be opened.
+    FindTicket { tickets: Vec<Vec<u8>> },
     /// A signature over `message`.
     Sign {
         key: Arc<SigningKey>,
@@ -108,6 +120,8 @@ pub(crate) enum Answer {
     PeerVerified(Result<ChainVerified, CertificateError>),
     /// To `FindSession`.
     Session(Option<Session>),
+    /// To `FindTicket`: the place of the ticket and what was in it.
+    Ticket(Option<(usize, Arc<Session13>)>),
     /// To `Sign`.
     Signed(Result<Vec<u8>, Error>),
 }
@@ -132,12 +146,26 @@ pub(crate) enum NotTaken {
 
 /// Everything that a completed handshake leaves behind. The handshake itself is dropped.
 pub(crate) struct Established {
-    /// What was agreed.
-    pub(crate) session: Arc<Session12>,
     /// Whether the session is an earlier one.
     pub(crate) resumed: bool,
     /// The group of the key exchange, if there was one.
     pub(crate) group: Option<NamedGroup>,
+    /// What belongs to the version.
+    pub(crate) kind: EstablishedKind,
+    /// No association without a verified Finished.
+    pub(crate) _finished: FinishedVerified,
+}
+
+/// What a handshake of either version leaves behind.
+pub(crate) enum EstablishedKind {
+    V12(Established12),
+    V13(Box<Post>),
+}
+
+/// What a handshake of version 1.2 leaves behind.
+pub(crate) struct Established12 {
+    /// What was agreed.
+    pub(crate) session: Arc<Session12>,
     /// The epoch that this handshake's keys protect.
     pub(crate) epoch: Epoch,
     pub(crate) randoms: Randoms,
@@ -145,8 +173,88 @@ pub(crate) struct Established {
     pub(crate) verify_data: FinishedPair,
     /// The cookie that the client has shown; empty without one.
     pub(crate) cookie: Vec<u8>,
-    /// No association without a verified Finished.
-    pub(crate) _finished: FinishedVerified,
+}
+
+impl Established {
+    /// What only version 1.2 has.
+    pub(crate) const fn v12(&self) -> Option<&Established12> {
+        match &self.kind {
+            EstablishedKind::V12(established) => Some(established),
+            EstablishedKind::V13(_) => None,
+        }
+    }
+
+    /// The same, to look at.
+    pub(crate) const fn post_ref(&self) -> Option<&Post> {
+        match &self.kind {
+            EstablishedKind::V12(_) => None,
+            EstablishedKind::V13(post) => Some(post),
+        }
+    }
+
+    /// What goes on after a handshake of version 1.3.
+    pub(crate) fn post(&mut self) -> Option<&mut Post> {
+        match &mut self.kind {
+            EstablishedKind::V12(_) => None,
+            EstablishedKind::V13(post) => Some(post),
+        }
+    }
+
+    /// The version in force.
+    pub(crate) fn version(&self) -> ProtocolVersion {
+        match &self.kind {
+            EstablishedKind::V12(established) => established.session.version,
+            EstablishedKind::V13(post) => post.agreed().version,
+        }
+    }
+
+    /// The cipher suite in force.
+    pub(crate) fn suite(&self) -> &'static Suite {
+        match &self.kind {
+            EstablishedKind::V12(established) => established.session.suite,
+            EstablishedKind::V13(post) => post.agreed().suite,
+        }
+    }
+
+    /// The application protocol.
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        match &self.kind {
+            EstablishedKind::V12(established) => established.session.alpn.as_deref(),
+            EstablishedKind::V13(post) => post.agreed().alpn.as_deref(),
+        }
+    }
+
+    /// The DNS name that the client asked for.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        match &self.kind {
+            EstablishedKind::V12(established) => established.session.server_name.as_deref(),
+            EstablishedKind::V13(post) => post.agreed().server_name.as_deref(),
+        }
+    }
+
+    /// Who the peer is.
+    pub(crate) fn peer_identity(&self) -> Option<&PeerIdentity> {
+        match &self.kind {
+            EstablishedKind::V12(established) => established.session.peer_identity.as_ref(),
+            EstablishedKind::V13(post) => post.agreed().peer_identity.as_ref(),
+        }
+    }
+
+    /// The epoch that this end writes in.
+    pub(crate) const fn epoch(&self) -> Epoch {
+        match &self.kind {
+            EstablishedKind::V12(established) => established.epoch,
+            EstablishedKind::V13(post) => post.write_epoch(),
+        }
+    }
+
+    /// The epoch that the peer writes in, as far as is known.
+    pub(crate) const fn read_epoch(&self) -> Epoch {
+        match &self.kind {
+            EstablishedKind::V12(established) => established.epoch,
+            EstablishedKind::V13(post) => post.read_epoch(),
+        }
+    }
 }
 
 /// The epochs that a handshake goes between.
@@ -245,7 +353,12 @@ impl Handshake {
         if !expected {
             return Ok(Handled::NotTaken(NotTaken::Unexpected));
         }
-        let message = match Message::decode(self.dialect, inbound.typ, &inbound.body) {
+        let grammar = match &self.state {
+            State::Client(state) => state.grammar(),
+            State::Server(state) => state.grammar(),
+            State::Over => Grammar::V12,
+        };
+        let message = match Message::decode(self.dialect, grammar, inbound.typ, &inbound.body) {
             Ok(message) => message,
             Err(error) => return Ok(Handled::NotTaken(NotTaken::Undecodable(error))),
         };

@@ -34,10 +34,7 @@ impl Outbox {
         body: Vec<u8>,
         transcript: &mut Transcript,
     ) -> Result<(), Error> {
-        let seq = self
-            .next_seq
-            .ok_or(PeerMisbehaved::MessageSequenceExhausted)?;
-        self.next_seq = seq.next();
+        let seq = self.take_seq()?;
         transcript.add(typ, seq, &body);
         self.actions.push_back(Action::SendMessage {
             epoch,
@@ -66,16 +63,63 @@ impl Outbox {
         self.send(next, HandshakeType::FINISHED, body, transcript)
     }
 
+    /// An empty list that continues the numbering of messages and flights.
+    pub(crate) const fn successor(&self) -> Self {
+        Self {
+            actions: VecDeque::new(),
+            next_seq: self.next_seq,
+            next_flight: self.next_flight,
+        }
+    }
+
+    /// Sends a message that enters no transcript.
+    pub(crate) fn send_post(
+        &mut self,
+        epoch: Epoch,
+        typ: HandshakeType,
+        body: Vec<u8>,
+    ) -> Result<(), Error> {
+        let seq = self.take_seq()?;
+        self.actions.push_back(Action::SendMessage {
+            epoch,
+            seq,
+            typ,
+            body,
+        });
+        Ok(())
+    }
+
+    /// Whether no message can be sent any more.
+    pub(crate) const fn is_exhausted(&self) -> bool {
+        self.next_seq.is_none()
+    }
+
+    fn take_seq(&mut self) -> Result<MessageSeq, Error> {
+        let seq = self
+            .next_seq
+            .ok_or(PeerMisbehaved::MessageSequenceExhausted)?;
+        self.next_seq = seq.next();
+        Ok(seq)
+    }
+
     /// Adds any other action.
     pub(crate) fn push(&mut self, action: Action) {
         self.actions.push_back(action);
     }
 
     /// Completes the flight.
-    pub(crate) fn end_flight(&mut self, end: FlightEnd) {
+    pub(crate) fn end_flight(&mut self, end: FlightEnd) -> FlightId {
         let id = FlightId(self.next_flight);
         self.next_flight = self.next_flight.wrapping_add(1);
         self.actions.push_back(Action::EndFlight { id, end });
+        id
+    }
+
+    /// Gives back the allocation of an empty list.
+    pub(crate) fn release(&mut self) {
+        if self.actions.is_empty() {
+            self.actions = VecDeque::new();
+        }
     }
 
     /// Takes the first action.

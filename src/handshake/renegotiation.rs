@@ -5,7 +5,7 @@
 
 use crate::config::{IdentityChange, RekeyPolicy};
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
-use crate::handshake::Established;
+use crate::handshake::Established12;
 use crate::identity::PeerIdentity;
 use crate::protocol::CipherSuite;
 use crate::secrets::schedule12::FinishedPair;
@@ -23,7 +23,7 @@ pub(crate) struct Binding {
 
 impl Binding {
     /// The binding to the association in force.
-    pub(crate) fn to(established: &Established) -> Self {
+    pub(crate) fn to(established: &Established12) -> Self {
         Self {
             verify_data: established.verify_data,
             session: established.session.clone(),

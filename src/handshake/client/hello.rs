@@ -1,7 +1,8 @@
 //! The client's hello and the server's answer to it, up to the point where the version is known.
 
-use super::{State, resumed, v12};
+use super::{State, resumed, retry, v12, v13};
 use crate::config::{ClientConfig, ExtendedMasterSecret};
+use crate::crypto::kx::{self, Exchange};
 use crate::crypto::suite;
 use crate::crypto::verify::supported_schemes;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
@@ -9,16 +10,16 @@ use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{Action, Epochs, Outbox};
 use crate::protocol::{
     CipherSuite, CompressionMethod, Dialect, Epoch, ExtensionType, FlightEnd, HandshakeType,
-    PointFormat,
+    NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode,
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::Transcript;
-use crate::session::Session12;
+use crate::session::{Session, Session12, Session13};
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
-use crate::wire::extension::ClientExtensions;
+use crate::wire::extension::{ClientExtensions, KeyShare};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::hello_verify_request::HelloVerifyRequest;
-use crate::wire::server_hello::ServerHello;
+use crate::wire::server_hello::{DOWNGRADE_TO_12, ServerHello};
 use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub(crate) struct Settings {
     /// When the handshake begins.
     pub(crate) started: UnixTime,
     /// The session to offer.
-    pub(crate) session: Option<Arc<Session12>>,
+    pub(crate) session: Option<Session>,
     /// What is renegotiated.
     pub(crate) renegotiating: Option<Renegotiating>,
 }
@@ -88,6 +89,12 @@ pub(crate) fn start(
         }) => (Some(binding), cookie, unanswered),
         None => (None, Vec::new(), None),
     };
+    let (session, psk) = match session {
+        Some(Session::V12(session)) => (Some(session), None),
+        Some(Session::V13(session)) => (None, Some(session)),
+        None => (None, None),
+    };
+    let mut exchange = None;
     let Unanswered { hello, session } = match unanswered {
         Some(unanswered) => *unanswered,
         None => {
@@ -97,6 +104,10 @@ pub(crate) fn start(
                 Some(renegotiation::client_info(binding.as_ref()));
             if let Some(session) = &session {
                 offer(&mut hello, session, &config)?;
+            }
+            // RFC 8446 §4.1.2: what is renegotiated is the version in force, and nothing else is offered.
+            if binding.is_none() && config.parameters.speaks_13() {
+                exchange = Some(offer_13(dialect, &mut hello, &config)?);
             }
             Unanswered { hello, session }
         }
@@ -112,6 +123,9 @@ pub(crate) fn start(
         binding,
         transcript: Transcript::new(dialect),
         verify_requests: 0,
+        psk,
+        exchange,
+        retried: None,
     };
     state.send_hello(outbox)
 }
@@ -129,7 +143,7 @@ fn client_hello(
         random,
         session_id: Vec::new(),
         cookie: Vec::new(),
-        cipher_suites: parameters.suites.iter().map(|suite| suite.id).collect(),
+        cipher_suites: parameters.suites_12().map(|suite| suite.id).collect(),
         compression_methods: vec![CompressionMethod::NULL],
         extensions: ClientExtensions {
             server_name: dns_name(server_name),
@@ -140,9 +154,47 @@ fn client_hello(
             extended_master_secret: true,
             // RFC 5077 §3.2: empty asks for a ticket.
             session_ticket: (config.tickets && config.sessions.is_some()).then(Vec::new),
-            renegotiation_info: None,
+            ..ClientExtensions::default()
         },
     })
+}
+
+/// Adds version 1.3 to the offer, with a share of the preferred group.
+fn offer_13(
+    dialect: &Dialect,
+    hello: &mut ClientHello,
+    config: &ClientConfig,
+) -> Result<(NamedGroup, Exchange), Error> {
+    let parameters = &config.parameters;
+    let mut suites: Vec<_> = parameters.suites_13().map(|suite| suite.id).collect();
+    suites.append(&mut hello.cipher_suites);
+    hello.cipher_suites = suites;
+    if dialect.middlebox_compatibility && hello.session_id.is_empty() {
+        hello.session_id = vec![0; MAX_SESSION_ID_LEN];
+        parameters.random.fill(&mut hello.session_id)?;
+    }
+    let extensions = &mut hello.extensions;
+    let mut versions = vec![dialect.version_13];
+    if parameters.speaks_12() {
+        versions.push(dialect.version_12);
+    } else {
+        // They say something to servers of 1.2 alone.
+        extensions.point_formats = None;
+        extensions.session_ticket = None;
+        extensions.extended_master_secret = false;
+        extensions.renegotiation_info = None;
+    }
+    extensions.supported_versions = Some(versions);
+    if config.sessions.is_some() {
+        extensions.psk_modes = Some(vec![PskKeyExchangeMode::PSK_DHE_KE]);
+    }
+    let group = *parameters
+        .groups
+        .first()
+        .ok_or(PeerIncompatible::NoCommonGroup)?;
+    let (exchange, share) = kx::start(group)?;
+    extensions.key_shares = Some(vec![KeyShare { group, share }]);
+    Ok((group, exchange))
 }
 
 /// The name for server_name (RFC 6066 §3): a DNS name without a final dot; literal addresses are not sent.
@@ -175,17 +227,23 @@ fn offer(hello: &mut ClientHello, session: &Session12, config: &ClientConfig) ->
 
 /// A ClientHello is out.
 pub(crate) struct ExpectServerHello {
-    dialect: &'static Dialect,
-    config: Arc<ClientConfig>,
-    server_name: ServerName<'static>,
+    pub(super) dialect: &'static Dialect,
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) server_name: ServerName<'static>,
     epochs: Epochs,
-    started: UnixTime,
-    hello: ClientHello,
+    pub(super) started: UnixTime,
+    pub(super) hello: ClientHello,
     /// The session that the hello offers.
     session: Option<Arc<Session12>>,
     binding: Option<Binding>,
-    transcript: Transcript,
+    pub(super) transcript: Transcript,
     verify_requests: u8,
+    /// The ticket of 1.3 that the hello offers.
+    pub(super) psk: Option<Arc<Session13>>,
+    /// The key exchange of 1.3 that the hello has begun.
+    pub(super) exchange: Option<(NamedGroup, Exchange)>,
+    /// The suite of a HelloRetryRequest that this hello answers.
+    pub(super) retried: Option<&'static suite::Suite>,
 }
 
 impl ExpectServerHello {
@@ -207,11 +265,16 @@ impl ExpectServerHello {
     }
 
     /// Sends the hello as it stands, as a flight of its own.
-    fn send_hello(mut self, outbox: &mut Outbox) -> Result<State, Error> {
-        let mut body = Vec::with_capacity(256);
-        self.hello.encode(self.dialect, &mut body);
-        // RFC 6347 §4.2.6: a hello that was answered with HelloVerifyRequest, and that answer, are in no transcript.
-        self.transcript = Transcript::new(self.dialect);
+    pub(super) fn send_hello(mut self, outbox: &mut Outbox) -> Result<State, Error> {
+        if self.retried.is_none() {
+            // RFC 6347 §4.2.6: a hello that was answered with HelloVerifyRequest, and that answer, are in no transcript.
+            self.transcript = Transcript::new(self.dialect);
+        }
+        let mut body = Vec::with_capacity(512);
+        match self.psk.clone() {
+            Some(psk) => retry::encode_with_binder(&mut self, &psk, &mut body),
+            None => self.hello.encode(self.dialect, &mut body),
+        }
         outbox.send(
             self.epochs.current,
             HandshakeType::CLIENT_HELLO,
@@ -246,6 +309,15 @@ impl ExpectServerHello {
         if hello.version != self.dialect.version_12 {
             return Err(PeerMisbehaved::SelectedUnofferedVersion(hello.version).into());
         }
+        if let Some(version) = hello.extensions.selected_version {
+            self.check_version_13(version)?;
+            return if hello.is_retry_request() {
+                retry::handle(*self, hello, inbound, outbox)
+            } else {
+                v13::start(*self, hello, inbound, outbox)
+            };
+        }
+        self.check_version_12(hello)?;
         let suite = self.check_suite(hello.cipher_suite)?;
         if hello.compression_method != CompressionMethod::NULL {
             return Err(PeerMisbehaved::SelectedCompression.into());
@@ -312,11 +384,41 @@ impl ExpectServerHello {
         }
     }
 
+    /// RFC 8446 §4.2.1: the extension chooses 1.3 and nothing else, and only where it was offered.
+    fn check_version_13(&self, version: ProtocolVersion) -> Result<(), Error> {
+        // D11: a server of 1.3 asks for no cookie in the way of 1.2 (RFC 9147 §5.1).
+        if version != self.dialect.version_13 || self.verify_requests > 0 {
+            return Err(PeerMisbehaved::SelectedUnofferedVersion(version).into());
+        }
+        if self.exchange.is_none() {
+            // Not offered, so the extension was not either.
+            let number = ExtensionType::SUPPORTED_VERSIONS.0;
+            return Err(PeerMisbehaved::UnsolicitedExtension(number).into());
+        }
+        Ok(())
+    }
+
+    /// The server has chosen 1.2.
+    fn check_version_12(&self, hello: &ServerHello) -> Result<(), Error> {
+        let version = hello.version;
+        let offered = self.binding.is_some() || self.config.parameters.speaks_12();
+        // D13: behind a HelloRetryRequest the version stands.
+        if !offered || self.retried.is_some() || hello.is_retry_request() {
+            return Err(PeerMisbehaved::SelectedUnofferedVersion(version).into());
+        }
+        // RFC 8446 §4.1.3 (D12): looked at by a client that has offered 1.3, so never in a renegotiation.
+        let offered_13 = self.hello.extensions.supported_versions.is_some();
+        if offered_13 && is_downgraded(&hello.random) {
+            return Err(PeerMisbehaved::Downgraded.into());
+        }
+        Ok(())
+    }
+
     fn check_suite(&self, id: CipherSuite) -> Result<&'static suite::Suite, Error> {
         // D10: only what was offered may be chosen.
         let offered = self.hello.cipher_suites.contains(&id);
         suite::find(id)
-            .filter(|_| offered)
+            .filter(|suite| offered && !suite.is_13())
             .ok_or_else(|| PeerMisbehaved::SelectedUnofferedCipherSuite.into())
     }
 
@@ -326,6 +428,17 @@ impl ExpectServerHello {
         // RFC 5246 §7.4.1.4: a server may only answer extensions that were offered.
         if let Some(unknown) = granted.unknown.first() {
             return Err(PeerMisbehaved::UnsolicitedExtension(unknown.0).into());
+        }
+        let of_13 = [
+            (granted.key_share.is_some(), ExtensionType::KEY_SHARE),
+            (
+                granted.selected_identity.is_some(),
+                ExtensionType::PRE_SHARED_KEY,
+            ),
+            (granted.cookie.is_some(), ExtensionType::COOKIE),
+        ];
+        if let Some((_, typ)) = of_13.into_iter().find(|(present, _)| *present) {
+            return Err(PeerMisbehaved::UnsolicitedExtension(typ.0).into());
         }
         if granted.server_name && offered.server_name.is_none() {
             return Err(PeerMisbehaved::UnsolicitedExtension(ExtensionType::SERVER_NAME.0).into());
@@ -361,4 +474,11 @@ impl ExpectServerHello {
         }
         Ok(())
     }
+}
+
+/// Whether the server says that it speaks more than it was brought to choose (RFC 8446 §4.1.3).
+fn is_downgraded(random: &[u8; RANDOM_LEN]) -> bool {
+    let (mut to_11, to_12) = (DOWNGRADE_TO_12, DOWNGRADE_TO_12);
+    to_11[7] = 0;
+    random.ends_with(&to_12) || random.ends_with(&to_11)
 }

@@ -21,6 +21,8 @@
 //!                               ◄──  Finished                      ExpectFinished
 //! ```
 //!
+//! Behind a ServerHello of version 1.3 the flow is that of [`v13`].
+//!
 //! When the server resumes the session that was offered:
 //!
 //! ```text
@@ -35,7 +37,9 @@
 
 mod hello;
 mod resumed;
+mod retry;
 mod v12;
+mod v13;
 
 pub(crate) use hello::{Renegotiating, Settings, Unanswered, dns_name, start};
 
@@ -43,7 +47,7 @@ use super::{Answer, Outbox};
 use crate::error::{Error, PeerMisbehaved};
 use crate::protocol::{Epoch, HandshakeType};
 use crate::wire::handshake::InboundMessage;
-use crate::wire::message::Message;
+use crate::wire::message::{Grammar, Message};
 
 /// Where a client is, named for what it waits for.
 pub(crate) enum State {
@@ -58,6 +62,8 @@ pub(crate) enum State {
     ExpectFinished(Box<v12::ExpectFinished>),
     ExpectResumedTicket(Box<resumed::ExpectResumedTicket>),
     ExpectResumedFinished(Box<resumed::ExpectResumedFinished>),
+    /// Behind a ServerHello of version 1.3.
+    V13(Box<v13::State>),
     /// The handshake is done.
     Complete,
 }
@@ -95,7 +101,16 @@ impl State {
             Self::ExpectResumedFinished(state) => {
                 epoch == state.epochs().next && typ == T::FINISHED
             }
+            Self::V13(state) => state.expects(typ, epoch),
             Self::ExpectServerVerified(_) | Self::ExpectSignature(_) | Self::Complete => false,
+        }
+    }
+
+    /// The form of the messages that can come now.
+    pub(super) const fn grammar(&self) -> Grammar {
+        match self {
+            Self::V13(_) => Grammar::V13,
+            _ => Grammar::V12,
         }
     }
 
@@ -140,6 +155,7 @@ impl State {
             (Self::ExpectResumedFinished(state), Message::Finished(verify_data)) => {
                 state.handle(verify_data, inbound, outbox)
             }
+            (Self::V13(state), message) => state.handle(message, inbound, outbox),
             _ => Err(PeerMisbehaved::UnexpectedMessage { got: inbound.typ.0 }.into()),
         }
     }
@@ -153,6 +169,7 @@ impl State {
             (Self::ExpectSignature(state), Answer::Signed(signature)) => {
                 state.handle(signature?, outbox)
             }
+            (Self::V13(state), answer) => state.answer(answer, outbox),
             (state, _) => Ok(state),
         }
     }
@@ -167,10 +184,11 @@ impl State {
 
     /// Whether the server has begun to resume a session.
     pub(super) const fn is_resuming(&self) -> bool {
-        matches!(
-            self,
-            Self::ExpectResumedTicket(_) | Self::ExpectResumedFinished(_)
-        )
+        match self {
+            Self::ExpectResumedTicket(_) | Self::ExpectResumedFinished(_) => true,
+            Self::V13(state) => state.is_resuming(),
+            _ => false,
+        }
     }
 
     /// Whether nothing at all has come back.
@@ -192,6 +210,7 @@ impl State {
             Self::ExpectFinished(_) => "ExpectFinished",
             Self::ExpectResumedTicket(_) => "ExpectResumedTicket",
             Self::ExpectResumedFinished(_) => "ExpectResumedFinished",
+            Self::V13(state) => state.name(),
             Self::Complete => "Complete",
         }
     }

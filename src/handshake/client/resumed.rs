@@ -3,11 +3,11 @@
 use super::State;
 use super::v12::{Context, lifetime};
 use crate::error::{Error, PeerMisbehaved};
-use crate::handshake::{Action, Epochs, Established, Outbox};
+use crate::handshake::{Action, Epochs, Established, Established12, EstablishedKind, Outbox};
 use crate::protocol::{FlightEnd, ReadSwitch, Side};
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, VerifyData};
 use crate::secrets::traffic::RecordProtection;
-use crate::session::Session12;
+use crate::session::{Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::new_session_ticket::NewSessionTicket;
 use std::sync::Arc;
@@ -150,20 +150,22 @@ impl ExpectResumedFinished {
         outbox.switch_and_finish(context.epochs, write, &ours, &mut context.transcript)?;
         outbox.end_flight(FlightEnd::Final);
         if ticket.is_some() {
-            outbox.push(Action::SaveSession(session.clone()));
+            outbox.push(Action::SaveSession(Session::V12(session.clone())));
         }
         outbox.push(Action::RetireRead(current));
         outbox.push(Action::Established(Box::new(Established {
-            session,
             resumed: true,
             group: None,
-            epoch: next,
-            randoms: context.randoms,
-            verify_data: FinishedPair {
-                client: ours,
-                server: verify_data,
-            },
-            cookie: context.cookie,
+            kind: EstablishedKind::V12(Established12 {
+                session,
+                epoch: next,
+                randoms: context.randoms,
+                verify_data: FinishedPair {
+                    client: ours,
+                    server: verify_data,
+                },
+                cookie: context.cookie,
+            }),
             _finished: finished,
         })));
         Ok(State::Complete)

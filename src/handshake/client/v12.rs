@@ -8,7 +8,9 @@ use crate::crypto::sign::{KeyKind, SigningKey};
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding};
-use crate::handshake::{Action, Epochs, Established, Outbox, Question};
+use crate::handshake::{
+    Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
+};
 use crate::identity::proof::{ChainVerified, SignatureVerified};
 use crate::identity::{CertifiedKey, Credential, PeerIdentity, verify_12};
 use crate::protocol::{
@@ -18,7 +20,7 @@ use crate::protocol::{
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
-use crate::session::{MAX_LIFETIME, Session12};
+use crate::session::{MAX_LIFETIME, Session, Session12};
 use crate::wire::certificate;
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::handshake::InboundMessage;
@@ -131,7 +133,7 @@ impl ExpectServerKeyExchange {
         let leaf = self.chain.first().ok_or(CertificateError::Missing)?;
         let message =
             params.signed_message(&self.context.randoms.client, &self.context.randoms.server);
-        let kind = Some(self.context.suite.authentication);
+        let kind = self.context.suite.authentication;
         let signature_verified = verify_12(leaf, kind, &message, &signed)?;
         self.context.add(inbound);
         let Self { context, chain } = *self;
@@ -514,20 +516,22 @@ impl ExpectFinished {
             ticket: ticket.map(|message| message.ticket).unwrap_or_default(),
         });
         if session.is_resumable() {
-            outbox.push(Action::SaveSession(session.clone()));
+            outbox.push(Action::SaveSession(Session::V12(session.clone())));
         }
         outbox.push(Action::RetireRead(context.epochs.current));
         outbox.push(Action::Established(Box::new(Established {
-            session,
             resumed: false,
             group: Some(group),
-            epoch: context.epochs.next,
-            randoms: context.randoms,
-            verify_data: FinishedPair {
-                client: ours,
-                server: verify_data,
-            },
-            cookie: context.cookie,
+            kind: EstablishedKind::V12(Established12 {
+                session,
+                epoch: context.epochs.next,
+                randoms: context.randoms,
+                verify_data: FinishedPair {
+                    client: ours,
+                    server: verify_data,
+                },
+                cookie: context.cookie,
+            }),
             _finished: finished,
         })));
         Ok(State::Complete)

@@ -1,7 +1,7 @@
 //! The client's hello and the server's choice.
 
-use super::{State, resumed, v12};
-use crate::config::{ExtendedMasterSecret, ServerConfig};
+use super::{State, resumed, v12, v13};
+use crate::config::{ExtendedMasterSecret, Retried, ServerConfig};
 use crate::crypto::kx;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
@@ -18,7 +18,7 @@ use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
 use crate::wire::extension::ServerExtensions;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_exchange::EcdhParams;
-use crate::wire::server_hello::ServerHello;
+use crate::wire::server_hello::{DOWNGRADE_TO_12, ServerHello};
 use pki_types::UnixTime;
 use std::sync::Arc;
 
@@ -32,6 +32,10 @@ pub(crate) struct Settings {
     pub(crate) started: UnixTime,
     /// The association that is renegotiated.
     pub(crate) binding: Option<Binding>,
+    /// The HelloRetryRequest that was sent before there was an association.
+    pub(crate) retried: Option<Box<Retried>>,
+    /// The client's address was not proved: nothing but a resumption is worth an answer.
+    pub(crate) only_resume: bool,
 }
 
 /// Waits for a ClientHello.
@@ -41,6 +45,8 @@ pub(crate) fn start(dialect: &'static Dialect, settings: Settings) -> Result<Sta
         current,
         started,
         binding,
+        retried,
+        only_resume,
     } = settings;
     let epochs = Epochs::after(current)?;
     Ok(State::ExpectClientHello(Box::new(ExpectClientHello {
@@ -49,6 +55,8 @@ pub(crate) fn start(dialect: &'static Dialect, settings: Settings) -> Result<Sta
         epochs,
         started,
         binding,
+        retried,
+        only_resume,
     })))
 }
 
@@ -59,6 +67,8 @@ pub(crate) struct ExpectClientHello {
     pub(super) epochs: Epochs,
     pub(super) started: UnixTime,
     pub(super) binding: Option<Binding>,
+    pub(super) retried: Option<Box<Retried>>,
+    pub(super) only_resume: bool,
 }
 
 /// What the server has picked from a client's offer.
@@ -82,6 +92,9 @@ impl ExpectClientHello {
         inbound: &InboundMessage,
         outbox: &mut Outbox,
     ) -> Result<State, Error> {
+        if self.chooses_13(&hello)? {
+            return v13::start(self, hello, inbound, outbox);
+        }
         self.check(&hello)?;
         let mut transcript = Transcript::new(self.dialect);
         transcript.add(inbound.typ, inbound.seq, &inbound.body);
@@ -110,6 +123,7 @@ impl ExpectClientHello {
         mut transcript: Transcript,
         outbox: &mut Outbox,
     ) -> Result<State, Error> {
+        self.check_full_allowed()?;
         let choice = self.choose(hello)?;
         transcript.start_hash(choice.suite.hash);
         let current = self.epochs.current;
@@ -161,9 +175,45 @@ impl ExpectClientHello {
         })))
     }
 
-    /// What must hold of every hello, whatever is chosen.
+    /// Whether the association is to be one of version 1.3 (RFC 8446 §4.2.1).
+    fn chooses_13(&self, hello: &ClientHello) -> Result<bool, Error> {
+        let parameters = &self.config.parameters;
+        let Some(offered) = &hello.extensions.supported_versions else {
+            // The answer to a HelloRetryRequest is a hello of 1.3 (D13).
+            return match self.retried {
+                Some(_) => Err(PeerMisbehaved::ChangedHello.into()),
+                None => Ok(false),
+            };
+        };
+        // RFC 8446 §4.1.2: a renegotiation stays at the version in force.
+        if self.binding.is_none()
+            && parameters.speaks_13()
+            && offered.contains(&self.dialect.version_13)
+        {
+            return Ok(true);
+        }
+        if self.retried.is_some() {
+            return Err(PeerMisbehaved::ChangedHello.into());
+        }
+        // The extension alone counts where it is present.
+        if !offered.contains(&self.dialect.version_12) {
+            return Err(PeerIncompatible::NoCommonVersion.into());
+        }
+        Ok(false)
+    }
+
+    /// A signature is not made for somebody whose address was not proved.
+    pub(super) fn check_full_allowed(&self) -> Result<(), Error> {
+        if self.only_resume {
+            return Err(Error::Evicted);
+        }
+        Ok(())
+    }
+
+    /// What must hold of every hello of 1.2, whatever is chosen.
     fn check(&self, hello: &ClientHello) -> Result<(), Error> {
-        if !(self.dialect.reaches_12)(hello.version) {
+        let spoken = self.binding.is_some() || self.config.parameters.speaks_12();
+        if !spoken || !(self.dialect.reaches_12)(hello.version) {
             return Err(PeerIncompatible::NoCommonVersion.into());
         }
         // RFC 5246 §7.4.1.2: the null method must be offered.
@@ -223,7 +273,7 @@ impl ExpectClientHello {
             .as_deref()
             .unwrap_or_default();
         let mut shared_suite = false;
-        for suite in &self.config.parameters.suites {
+        for suite in self.config.parameters.suites_12() {
             if !hello.cipher_suites.contains(&suite.id) {
                 continue;
             }
@@ -232,7 +282,7 @@ impl ExpectClientHello {
                 .config
                 .credentials
                 .iter()
-                .filter(|certified| certified.key().kind() == suite.authentication);
+                .filter(|certified| suite.authentication == Some(certified.key().kind()));
             for certified in fitting {
                 let scheme = certified
                     .key()
@@ -276,10 +326,20 @@ impl ExpectClientHello {
             && self.config.sessions.tickets.is_some()
     }
 
+    /// The random of a ServerHello of 1.2. A server that speaks 1.3 as well says so in it, whatever the hello offered, so that
+    /// nobody can take the offer of 1.3 out of a hello unseen (RFC 8446 §4.1.3).
+    pub(super) fn random_12(&self) -> Result<[u8; RANDOM_LEN], Error> {
+        let mut random = [0; RANDOM_LEN];
+        self.config.parameters.random.fill(&mut random)?;
+        if self.config.parameters.speaks_13() {
+            random[RANDOM_LEN - DOWNGRADE_TO_12.len()..].copy_from_slice(&DOWNGRADE_TO_12);
+        }
+        Ok(random)
+    }
+
     fn server_hello(&self, hello: &ClientHello, choice: &Choice) -> Result<ServerHello, Error> {
         let random = &self.config.parameters.random;
-        let mut server_random = [0; RANDOM_LEN];
-        random.fill(&mut server_random)?;
+        let server_random = self.random_12()?;
         let offered = &hello.extensions;
         let session_ticket = self.promises_ticket(hello);
         let cached = !session_ticket
@@ -306,7 +366,7 @@ impl ExpectClientHello {
                 session_ticket,
                 // RFC 5746 §3.6: the SCSV alone obliges the server to send it too.
                 renegotiation_info: Some(renegotiation::server_info(self.binding.as_ref())),
-                unknown: Vec::new(),
+                ..ServerExtensions::default()
             },
         })
     }

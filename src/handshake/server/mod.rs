@@ -34,19 +34,23 @@
 //!  Finished                     ──►                                ExpectResumedFinished
 //! ```
 //!
+//! With a ClientHello of version 1.3 the flow is that of [`v13`].
+//!
 //! HelloVerifyRequest is not here: the cookie is checked before any handshake exists (`endpoint/cookie`).
 
 mod hello;
 mod resumed;
 mod v12;
+mod v13;
 
 pub(crate) use hello::{Settings, start};
+pub(crate) use v13::choose;
 
 use super::{Answer, Outbox};
 use crate::error::{Error, PeerMisbehaved};
 use crate::protocol::{Epoch, HandshakeType};
 use crate::wire::handshake::InboundMessage;
-use crate::wire::message::Message;
+use crate::wire::message::{Grammar, Message};
 
 /// Where a server is, named for what it waits for.
 pub(crate) enum State {
@@ -60,6 +64,8 @@ pub(crate) enum State {
     ExpectClientKeyExchange(Box<v12::ExpectClientKeyExchange>),
     ExpectCertificateVerify(Box<v12::ExpectCertificateVerify>),
     ExpectFinished(Box<v12::ExpectFinished>),
+    /// Behind a ClientHello of version 1.3.
+    V13(Box<v13::State>),
     /// The handshake is done.
     Complete,
 }
@@ -85,11 +91,20 @@ impl State {
             Self::ExpectResumedFinished(state) => {
                 epoch == state.epochs().next && typ == T::FINISHED
             }
+            Self::V13(state) => state.expects(typ, epoch),
             Self::ExpectSession(_)
             | Self::ExpectSessionVerified(_)
             | Self::ExpectSignature(_)
             | Self::ExpectClientVerified(_)
             | Self::Complete => false,
+        }
+    }
+
+    /// The form of the messages that can come now.
+    pub(super) const fn grammar(&self) -> Grammar {
+        match self {
+            Self::V13(_) => Grammar::V13,
+            _ => Grammar::V12,
         }
     }
 
@@ -119,6 +134,7 @@ impl State {
             (Self::ExpectFinished(state), Message::Finished(verify_data)) => {
                 state.handle(verify_data, inbound, outbox)
             }
+            (Self::V13(state), message) => state.handle(message, inbound, outbox),
             _ => Err(PeerMisbehaved::UnexpectedMessage { got: inbound.typ.0 }.into()),
         }
     }
@@ -136,13 +152,18 @@ impl State {
             (Self::ExpectClientVerified(state), Answer::PeerVerified(verdict)) => {
                 Ok(state.handle(verdict?))
             }
+            (Self::V13(state), answer) => state.answer(answer, outbox),
             (state, _) => Ok(state),
         }
     }
 
     /// Whether this end has begun to resume a session.
     pub(super) const fn is_resuming(&self) -> bool {
-        matches!(self, Self::ExpectResumedFinished(_))
+        match self {
+            Self::ExpectResumedFinished(_) => true,
+            Self::V13(state) => state.is_resuming(),
+            _ => false,
+        }
     }
 
     /// The state's name.
@@ -158,6 +179,7 @@ impl State {
             Self::ExpectClientKeyExchange(_) => "ExpectClientKeyExchange",
             Self::ExpectCertificateVerify(_) => "ExpectCertificateVerify",
             Self::ExpectFinished(_) => "ExpectFinished",
+            Self::V13(state) => state.name(),
             Self::Complete => "Complete",
         }
     }

@@ -6,14 +6,16 @@ use super::v12::new_session_ticket;
 use crate::config::ClientAuthentication;
 use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::renegotiation;
-use crate::handshake::{Action, Epochs, Established, Outbox, Question};
+use crate::handshake::{
+    Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
+};
 use crate::identity::PeerIdentity;
 use crate::identity::proof::ChainVerified;
 use crate::protocol::{CompressionMethod, FlightEnd, HandshakeType, ReadSwitch, Side};
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, VerifyData};
 use crate::secrets::transcript::Transcript;
 use crate::session::{Session, Session12};
-use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
+use crate::wire::client_hello::ClientHello;
 use crate::wire::extension::ServerExtensions;
 use crate::wire::server_hello::ServerHello;
 use std::sync::Arc;
@@ -82,7 +84,9 @@ fn fits(
     }
     let config = &settings.config;
     let suites = &config.parameters.suites;
-    let suite = suites.contains(&session.suite) && hello.cipher_suites.contains(&session.suite.id);
+    let suite = suites.contains(&session.suite)
+        && !session.suite.is_13()
+        && hello.cipher_suites.contains(&session.suite.id);
     let alpn = settings.choose_alpn(offered.alpn.as_deref());
     let identity = match config.client_authentication {
         ClientAuthentication::None => session.peer_identity.is_none(),
@@ -193,8 +197,7 @@ impl Resumption {
             session,
             ..
         } = self;
-        let mut random = [0; RANDOM_LEN];
-        settings.config.parameters.random.fill(&mut random)?;
+        let random = settings.random_12()?;
         Ok(ServerHello {
             version: settings.dialect.version_12,
             random,
@@ -211,7 +214,7 @@ impl Resumption {
                 session_ticket: settings.promises_ticket(hello),
                 // F11: RFC 5746 §3.6, also in a resumption.
                 renegotiation_info: Some(renegotiation::server_info(settings.binding.as_ref())),
-                unknown: Vec::new(),
+                ..ServerExtensions::default()
             },
         })
     }
@@ -244,16 +247,18 @@ impl ExpectResumedFinished {
             .map_err(|_| PeerMisbehaved::BadFinished)?;
         outbox.push(Action::RetireRead(self.epochs.current));
         outbox.push(Action::Established(Box::new(Established {
-            session: self.session,
             resumed: true,
             group: None,
-            epoch: self.epochs.next,
-            randoms: self.randoms,
-            verify_data: FinishedPair {
-                client: verify_data,
-                server: self.verify_data,
-            },
-            cookie: Vec::new(),
+            kind: EstablishedKind::V12(Established12 {
+                session: self.session,
+                epoch: self.epochs.next,
+                randoms: self.randoms,
+                verify_data: FinishedPair {
+                    client: verify_data,
+                    server: self.verify_data,
+                },
+                cookie: Vec::new(),
+            }),
             _finished: finished,
         })));
         Ok(State::Complete)

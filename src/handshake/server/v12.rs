@@ -7,7 +7,9 @@ use crate::crypto::suite::Suite;
 use crate::crypto::verify::supported_schemes;
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding};
-use crate::handshake::{Action, Epochs, Established, Outbox, Question};
+use crate::handshake::{
+    Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
+};
 use crate::identity::proof::{ChainVerified, SignatureVerified};
 use crate::identity::{PeerIdentity, verify_12};
 use crate::protocol::{
@@ -139,7 +141,7 @@ impl ExpectSignature {
 }
 
 /// The names of authorities, if a message can hold them. They are only a hint, and none means any.
-fn bounded(authorities: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+pub(super) fn bounded(authorities: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     let length: usize = authorities.iter().map(|name| 2 + name.len()).sum();
     if length <= MAX_AUTHORITIES_LEN {
         authorities
@@ -419,20 +421,22 @@ impl ExpectFinished {
         outbox.switch_and_finish(epochs, write, &ours, &mut context.transcript)?;
         outbox.end_flight(FlightEnd::Final);
         if session.is_resumable() {
-            outbox.push(Action::SaveSession(session.clone()));
+            outbox.push(Action::SaveSession(Session::V12(session.clone())));
         }
         outbox.push(Action::RetireRead(epochs.current));
         outbox.push(Action::Established(Box::new(Established {
-            session,
             resumed: false,
             group: Some(context.group),
-            epoch: epochs.next,
-            randoms: context.randoms,
-            verify_data: FinishedPair {
-                client: verify_data,
-                server: ours,
-            },
-            cookie: Vec::new(),
+            kind: EstablishedKind::V12(Established12 {
+                session,
+                epoch: epochs.next,
+                randoms: context.randoms,
+                verify_data: FinishedPair {
+                    client: verify_data,
+                    server: ours,
+                },
+                cookie: Vec::new(),
+            }),
             _finished: finished,
         })));
         Ok(State::Complete)

@@ -1,0 +1,42 @@
+//! What both ends sign at version 1.3 (RFC 8446 §4.4.3).
+
+use crate::crypto::verify::algorithm_13;
+use crate::identity::{CertifiedKey, Credential};
+use crate::protocol::{Side, SignatureScheme};
+use crate::wire::certificate_request::CertificateRequest;
+
+/// The message that the CertificateVerify of `signer` covers, after a transcript with this hash.
+pub(super) fn signed_message(signer: Side, transcript_hash: &[u8]) -> Vec<u8> {
+    let context: &[u8] = match signer {
+        Side::Client => b"TLS 1.3, client CertificateVerify",
+        Side::Server => b"TLS 1.3, server CertificateVerify",
+    };
+    let mut message = vec![0x20; 64];
+    message.extend_from_slice(context);
+    message.push(0);
+    message.extend_from_slice(transcript_hash);
+    message
+}
+
+/// The scheme of the key's own that the peer takes, if it may sign a handshake of 1.3.
+pub(super) fn choose_scheme(
+    certified: &CertifiedKey,
+    offered: &[SignatureScheme],
+) -> Option<SignatureScheme> {
+    let schemes = certified.key().schemes().iter().copied();
+    schemes
+        .filter(|&scheme| algorithm_13(scheme).is_some())
+        .find(|scheme| offered.contains(scheme))
+}
+
+/// What a client shows to a server that asks for a certificate; `None` for an empty chain (RFC 8446 §4.4.2).
+pub(super) fn answer_request(
+    credential: Option<&Credential>,
+    request: &CertificateRequest,
+) -> Option<(CertifiedKey, SignatureScheme)> {
+    let Some(Credential::Certificate(certified)) = credential else {
+        return None;
+    };
+    let scheme = choose_scheme(certified, &request.signature_algorithms)?;
+    Some((certified.clone(), scheme))
+}

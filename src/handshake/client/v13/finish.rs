@@ -1,0 +1,199 @@
+//! The server's Finished and the client's last flight (RFC 8446 §4.4).
+
+use super::proof::{Asked, Proof};
+use super::{Context, State, Step, log};
+use crate::config::ClientConfig;
+use crate::crypto::suite::Suite;
+use crate::error::{Error, PeerMisbehaved};
+use crate::handshake::auth::signed_message;
+use crate::handshake::client::{State as ClientState, dns_name};
+use crate::handshake::post::{Handover, Post};
+use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
+use crate::identity::PeerIdentity;
+use crate::protocol::{
+    Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme,
+    Unacknowledged,
+};
+use crate::secrets::finished::FinishedVerified;
+use crate::secrets::schedule13::{ExporterSecret, MainSecret, TrafficSecret};
+use crate::secrets::transcript::Transcript;
+use crate::session::{Agreed, Session13};
+use crate::wire::certificate;
+use crate::wire::handshake::InboundMessage;
+use crate::wire::signed::DigitallySigned;
+use pki_types::{ServerName, UnixTime};
+use std::sync::Arc;
+
+/// Only the server's Finished is missing.
+pub(crate) struct ExpectFinished {
+    pub(super) context: Context,
+    pub(super) identity: Option<PeerIdentity>,
+    pub(super) asked: Asked,
+    pub(super) _proof: Proof,
+}
+
+impl ExpectFinished {
+    pub(super) fn handle(
+        self,
+        verify_data: &[u8],
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Step {
+        let Self {
+            mut context,
+            identity,
+            asked,
+            ..
+        } = self;
+        let finished = context
+            .server
+            .verify_finished(context.transcript.hash().as_ref(), verify_data)
+            .map_err(|_| PeerMisbehaved::BadFinished)?;
+        context.add(inbound);
+        let hash = context.transcript.hash();
+        let main = context.secret.finish();
+        let log = log(&context.config, &context.client_random);
+        let write = main.traffic(Side::Client, hash.as_ref(), log);
+        let read = main.traffic(Side::Server, hash.as_ref(), log);
+        let exporter = main.exporter(hash.as_ref(), log);
+        let ready = Ready {
+            dialect: context.dialect,
+            config: context.config,
+            server_name: context.server_name,
+            started: context.started,
+            suite: context.suite,
+            group: context.group,
+            psk: context.psk,
+            alpn: context.alpn,
+            transcript: context.transcript,
+            client: context.client,
+            identity,
+            main,
+            read,
+            write,
+            exporter,
+            finished,
+        };
+        ready.reply(asked, outbox)
+    }
+}
+
+/// The server is done; the client's last flight remains.
+struct Ready {
+    dialect: &'static Dialect,
+    config: Arc<ClientConfig>,
+    server_name: ServerName<'static>,
+    started: UnixTime,
+    suite: &'static Suite,
+    group: NamedGroup,
+    psk: Option<Arc<Session13>>,
+    alpn: Option<Vec<u8>>,
+    transcript: Transcript,
+    client: TrafficSecret,
+    identity: Option<PeerIdentity>,
+    main: MainSecret,
+    read: TrafficSecret,
+    write: TrafficSecret,
+    exporter: ExporterSecret,
+    finished: FinishedVerified,
+}
+
+impl Ready {
+    fn reply(mut self, asked: Asked, outbox: &mut Outbox) -> Step {
+        // The server may write under the new keys already.
+        outbox.push(Action::InstallRead {
+            epoch: Epoch::APPLICATION_13,
+            protection: self.read.protection(self.dialect, self.suite.aead),
+            when: ReadSwitch::Now,
+        });
+        let chain = match &asked {
+            Asked::Nothing => return self.finish(outbox),
+            Asked::NoCertificate => &[],
+            Asked::Certificate(certified, _) => certified.chain(),
+        };
+        let mut body = Vec::new();
+        certificate::encode_13(&[], chain, &mut body);
+        self.send(HandshakeType::CERTIFICATE, body, outbox)?;
+        let Asked::Certificate(certified, scheme) = asked else {
+            return self.finish(outbox);
+        };
+        let message = signed_message(Side::Client, self.transcript.hash().as_ref());
+        outbox.push(Action::Ask(Question::Sign {
+            key: certified.key().clone(),
+            scheme,
+            message,
+        }));
+        Ok(State::ExpectSignature(ExpectSignature {
+            ready: self,
+            scheme,
+        })
+        .boxed())
+    }
+
+    fn send(
+        &mut self,
+        typ: HandshakeType,
+        body: Vec<u8>,
+        outbox: &mut Outbox,
+    ) -> Result<(), Error> {
+        outbox.send(Epoch::HANDSHAKE_13, typ, body, &mut self.transcript)
+    }
+
+    /// Sends Finished and switches to the keys of data.
+    fn finish(mut self, outbox: &mut Outbox) -> Step {
+        let verify_data = self.client.verify_data(self.transcript.hash().as_ref());
+        let body = verify_data.as_ref().to_vec();
+        self.send(HandshakeType::FINISHED, body, outbox)?;
+        outbox.push(Action::InstallWrite {
+            epoch: Epoch::APPLICATION_13,
+            protection: self.write.protection(self.dialect, self.suite.aead),
+        });
+        outbox.end_flight(FlightEnd::AwaitAck(Unacknowledged::Fails));
+        outbox.push(Action::RetireRead(Epoch::HANDSHAKE_13));
+        let created = match &self.psk {
+            Some(psk) => psk.agreed.created,
+            None => self.started.as_secs(),
+        };
+        let resumption = self.main.resumption(self.transcript.hash().as_ref());
+        let post = Post::new(Handover {
+            dialect: self.dialect,
+            side: Side::Client,
+            agreed: Arc::new(Agreed {
+                version: self.dialect.version_13,
+                suite: self.suite,
+                alpn: self.alpn,
+                server_name: dns_name(&self.server_name),
+                peer_identity: self.identity,
+                created,
+            }),
+            exporter: self.exporter,
+            resumption: self.config.sessions.is_some().then_some(resumption),
+            read: self.read,
+            write: self.write,
+            outbox,
+        });
+        outbox.push(Action::Established(Box::new(Established {
+            resumed: self.psk.is_some(),
+            group: Some(self.group),
+            kind: EstablishedKind::V13(Box::new(post)),
+            _finished: self.finished,
+        })));
+        Ok(ClientState::Complete)
+    }
+}
+
+/// The client's private key has the word.
+pub(crate) struct ExpectSignature {
+    ready: Ready,
+    pub(super) scheme: SignatureScheme,
+}
+
+impl ExpectSignature {
+    pub(super) fn handle(self, signature: Vec<u8>, outbox: &mut Outbox) -> Step {
+        let Self { mut ready, scheme } = self;
+        let mut body = Vec::new();
+        DigitallySigned { scheme, signature }.encode(&mut body);
+        ready.send(HandshakeType::CERTIFICATE_VERIFY, body, outbox)?;
+        ready.finish(outbox)
+    }
+}

@@ -1,0 +1,143 @@
+//! Who the server is: its certificate, the signature under it, and what it wants of the client (RFC 8446 §4.3.2, §4.4).
+
+use super::finish::ExpectFinished;
+use super::{Context, State, Step, unsolicited};
+use crate::error::{CertificateError, PeerMisbehaved};
+use crate::handshake::auth::{answer_request, signed_message};
+use crate::handshake::client::State as ClientState;
+use crate::handshake::{Action, Outbox, Question};
+use crate::identity::proof::{ChainVerified, SignatureVerified};
+use crate::identity::{CertifiedKey, PeerIdentity, verify_13};
+use crate::protocol::{Side, SignatureScheme};
+use crate::wire::certificate::Certificate13;
+use crate::wire::certificate_request::CertificateRequest;
+use crate::wire::handshake::InboundMessage;
+use crate::wire::signed::DigitallySigned;
+use pki_types::CertificateDer;
+use std::sync::Arc;
+
+/// Why the server is believed to be who it is.
+pub(super) enum Proof {
+    /// Its certificate was accepted, and it has its key.
+    Certificate {
+        _chain: ChainVerified,
+        _signature: SignatureVerified,
+    },
+    /// It was proved when the ticket was made.
+    Ticket,
+}
+
+/// Whether the server asked for a certificate, and what it will get.
+pub(super) enum Asked {
+    Nothing,
+    /// An empty chain: there is none that fits (RFC 8446 §4.4.2).
+    NoCertificate,
+    Certificate(CertifiedKey, SignatureScheme),
+}
+
+/// The server's certificate comes next, or its request for the client's.
+pub(crate) struct ExpectCertificate {
+    pub(super) context: Context,
+    pub(super) request: Option<Asked>,
+}
+
+impl ExpectCertificate {
+    pub(super) fn handle_request(
+        mut self,
+        request_context: &[u8],
+        request: CertificateRequest,
+        inbound: &InboundMessage,
+    ) -> Step {
+        // RFC 8446 §4.3.2: empty in the handshake.
+        if !request_context.is_empty() {
+            return Err(PeerMisbehaved::WrongCertificateContext.into());
+        }
+        self.context.add(inbound);
+        let credential = self.context.config.credential.as_ref();
+        self.request = Some(match answer_request(credential, &request) {
+            Some((certified, scheme)) => Asked::Certificate(certified, scheme),
+            None => Asked::NoCertificate,
+        });
+        Ok(State::ExpectCertificate(self).boxed())
+    }
+
+    pub(super) fn handle(self, shown: Certificate13, inbound: &InboundMessage) -> Step {
+        let Self {
+            mut context,
+            request,
+        } = self;
+        if !shown.context.is_empty() {
+            return Err(PeerMisbehaved::WrongCertificateContext.into());
+        }
+        // RFC 8446 §4.4.2.4: a server always has one.
+        if shown.chain.is_empty() {
+            return Err(CertificateError::Empty.into());
+        }
+        if let Some(typ) = shown.unsolicited {
+            return Err(unsolicited(typ).into());
+        }
+        context.add(inbound);
+        Ok(State::ExpectCertificateVerify(ExpectCertificateVerify {
+            context,
+            asked: request.unwrap_or(Asked::Nothing),
+            chain: shown.chain.into(),
+        })
+        .boxed())
+    }
+}
+
+/// The certificate is here, unverified; the server must show that it has its key.
+pub(crate) struct ExpectCertificateVerify {
+    pub(super) context: Context,
+    pub(super) asked: Asked,
+    pub(super) chain: Arc<[CertificateDer<'static>]>,
+}
+
+impl ExpectCertificateVerify {
+    pub(super) fn handle(
+        mut self,
+        signed: &DigitallySigned,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Step {
+        let leaf = self.chain.first().ok_or(CertificateError::Missing)?;
+        let hash = self.context.transcript.hash();
+        let message = signed_message(Side::Server, hash.as_ref());
+        let signature = verify_13(leaf, &message, signed)?;
+        self.context.add(inbound);
+        outbox.push(Action::Ask(Question::VerifyServer {
+            chain: self.chain.clone(),
+            name: self.context.server_name.clone(),
+        }));
+        Ok(State::ExpectServerVerified(ExpectServerVerified {
+            context: self.context,
+            asked: self.asked,
+            chain: self.chain,
+            signature,
+        })
+        .boxed())
+    }
+}
+
+/// The verifier of the configuration has the word.
+pub(crate) struct ExpectServerVerified {
+    pub(super) context: Context,
+    pub(super) asked: Asked,
+    pub(super) chain: Arc<[CertificateDer<'static>]>,
+    pub(super) signature: SignatureVerified,
+}
+
+impl ExpectServerVerified {
+    pub(super) fn handle(self, verified: ChainVerified) -> ClientState {
+        State::ExpectFinished(ExpectFinished {
+            context: self.context,
+            identity: Some(PeerIdentity::Certificate(self.chain)),
+            asked: self.asked,
+            _proof: Proof::Certificate {
+                _chain: verified,
+                _signature: self.signature,
+            },
+        })
+        .boxed()
+    }
+}

@@ -1,0 +1,335 @@
+//! After a handshake of version 1.3: tickets (RFC 8446 §4.6.1) and key updates (RFC 8446 §4.6.3, RFC 9147 §8).
+//!
+//! ```text
+//!  key_update() ─┐
+//!  a limit ──────┼─► scheduled ─► KeyUpdate, under the old keys ─► delivered ─► the next write keys
+//!  asked to ─────┘                     (a stream delivers at once, datagrams when the peer acknowledges)
+//!
+//!  KeyUpdate of the peer ─► the next read keys, and an answer if it asks for one
+//! ```
+
+use super::{Action, Outbox};
+use crate::error::{Error, KeyUpdateError, PeerMisbehaved};
+use crate::protocol::{
+    Dialect, Epoch, FlightEnd, FlightId, HandshakeType, ReadSwitch, Side, Unacknowledged,
+};
+use crate::secrets::schedule13::{ExporterSecret, ResumptionSecret, TrafficSecret};
+use crate::session::{Agreed, MAX_LIFETIME, ServerSessions, Session, Session13};
+use crate::wire::handshake::InboundMessage;
+use crate::wire::key_update::KeyUpdate;
+use crate::wire::new_session_ticket::NewSessionTicket13;
+use pki_types::UnixTime;
+use std::sync::Arc;
+
+/// How many key updates of the peer are taken between two pieces of data. Each costs this end a key schedule.
+const MAX_IDLE_UPDATES: u8 = 32;
+
+/// What one direction is protected with.
+struct Direction {
+    epoch: Epoch,
+    secret: TrafficSecret,
+}
+
+impl Direction {
+    /// Moves to the next generation (RFC 8446 §7.2).
+    fn advance(&mut self) -> Result<(), Error> {
+        self.epoch = self
+            .epoch
+            .next(Epoch::LIMIT_13)
+            .ok_or(Error::KeyExhausted)?;
+        self.secret = self.secret.next();
+        Ok(())
+    }
+}
+
+/// An established association of version 1.3.
+pub(crate) struct Post {
+    dialect: &'static Dialect,
+    side: Side,
+    agreed: Arc<Agreed>,
+    exporter: ExporterSecret,
+    /// What a client makes the keys of tickets from.
+    resumption: Option<ResumptionSecret>,
+    /// A client's newest ticket.
+    latest: Option<Arc<Session13>>,
+    read: Direction,
+    write: Direction,
+    /// A key update that the next I/O begins: this end's own, or the answer that it owes.
+    scheduled: Option<KeyUpdate>,
+    /// The key update that is on its way to the peer.
+    in_flight: Option<(FlightId, KeyUpdate)>,
+    /// This end has asked for the peer's key update and has not seen it.
+    awaits_answer: bool,
+    /// Key updates of the peer since the last data.
+    idle_updates: u8,
+    outbox: Outbox,
+}
+
+/// What a handshake hands over.
+pub(super) struct Handover<'a> {
+    pub(super) dialect: &'static Dialect,
+    pub(super) side: Side,
+    pub(super) agreed: Arc<Agreed>,
+    pub(super) exporter: ExporterSecret,
+    pub(super) resumption: Option<ResumptionSecret>,
+    pub(super) read: TrafficSecret,
+    pub(super) write: TrafficSecret,
+    pub(super) outbox: &'a Outbox,
+}
+
+impl Post {
+    pub(super) fn new(handover: Handover<'_>) -> Self {
+        let epoch = Epoch::APPLICATION_13;
+        Self {
+            dialect: handover.dialect,
+            side: handover.side,
+            agreed: handover.agreed,
+            exporter: handover.exporter,
+            resumption: handover.resumption,
+            latest: None,
+            read: Direction {
+                epoch,
+                secret: handover.read,
+            },
+            write: Direction {
+                epoch,
+                secret: handover.write,
+            },
+            scheduled: None,
+            in_flight: None,
+            awaits_answer: false,
+            idle_updates: 0,
+            outbox: handover.outbox.successor(),
+        }
+    }
+
+    /// What was agreed.
+    pub(crate) const fn agreed(&self) -> &Arc<Agreed> {
+        &self.agreed
+    }
+
+    /// The epoch that this end writes in.
+    pub(crate) const fn write_epoch(&self) -> Epoch {
+        self.write.epoch
+    }
+
+    /// The epoch that the peer writes in.
+    pub(crate) const fn read_epoch(&self) -> Epoch {
+        self.read.epoch
+    }
+
+    /// What keys are exported from.
+    pub(crate) const fn exporter(&self) -> &ExporterSecret {
+        &self.exporter
+    }
+
+    /// A client's newest ticket.
+    pub(crate) const fn latest_ticket(&self) -> Option<&Arc<Session13>> {
+        self.latest.as_ref()
+    }
+
+    /// The next thing to do.
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        let action = self.outbox.pop();
+        if action.is_none() {
+            self.outbox.release();
+        }
+        action
+    }
+
+    /// Whether the outbox holds something, or would if it were asked to begin.
+    pub(crate) const fn wants_to_begin(&self) -> bool {
+        self.scheduled.is_some() && self.in_flight.is_none()
+    }
+
+    /// Data has come: the peer does not only update keys.
+    pub(crate) const fn data_came(&mut self) {
+        self.idle_updates = 0;
+    }
+
+    /// Schedules a key update.
+    ///
+    /// # Errors
+    ///
+    /// `Pending` while one is scheduled or on its way, or a request is unanswered (RFC 9846 §4.7.3); `EpochsExhausted`.
+    pub(crate) fn schedule(&mut self, update: KeyUpdate) -> Result<(), KeyUpdateError> {
+        let unanswered = self.awaits_answer && update == KeyUpdate::Requested;
+        if self.scheduled.is_some() || self.in_flight.is_some() || unanswered {
+            return Err(KeyUpdateError::Pending);
+        }
+        if self.outbox.is_exhausted() || self.write.epoch.next(Epoch::LIMIT_13).is_none() {
+            return Err(KeyUpdateError::EpochsExhausted);
+        }
+        self.scheduled = Some(update);
+        Ok(())
+    }
+
+    /// Schedules new keys for both directions, or for this end's alone while the peer still owes its own.
+    pub(crate) fn schedule_automatic(&mut self) {
+        // What is pending brings new keys as well, and where there are none the records end with an error of their own.
+        let _pending = self
+            .schedule(KeyUpdate::Requested)
+            .or_else(|_| self.schedule(KeyUpdate::NotRequested));
+    }
+
+    /// What is scheduled or on its way.
+    pub(crate) fn pending_update(&self) -> Option<KeyUpdate> {
+        let in_flight = self.in_flight.map(|(_, update)| update);
+        in_flight.or(self.scheduled)
+    }
+
+    /// Sends the scheduled KeyUpdate, if none is on its way.
+    pub(crate) fn begin(&mut self) -> Result<(), Error> {
+        if self.in_flight.is_some() {
+            return Ok(());
+        }
+        let Some(update) = self.scheduled.take() else {
+            return Ok(());
+        };
+        let typ = HandshakeType::KEY_UPDATE;
+        self.outbox
+            .send_post(self.write.epoch, typ, update.encode())?;
+        let end = FlightEnd::AwaitAck(Unacknowledged::Persists);
+        let id = self.outbox.end_flight(end);
+        self.in_flight = Some((id, update));
+        self.awaits_answer |= update == KeyUpdate::Requested;
+        Ok(())
+    }
+
+    /// The peer has a flight. If it was the KeyUpdate, the new keys are used from now on (RFC 9147 §8).
+    pub(crate) fn delivered(&mut self, delivered: FlightId) -> Result<(), Error> {
+        match self.in_flight {
+            Some((id, _)) if id == delivered => self.in_flight = None,
+            _ => return Ok(()),
+        }
+        self.write.advance()?;
+        let protection = self
+            .write
+            .secret
+            .protection(self.dialect, self.agreed.suite.aead);
+        self.outbox.push(Action::InstallWrite {
+            epoch: self.write.epoch,
+            protection,
+        });
+        self.outbox.push(Action::KeysUpdated { side: self.side });
+        Ok(())
+    }
+
+    /// Takes a message of the peer.
+    pub(crate) fn handle(&mut self, message: &InboundMessage, now: UnixTime) -> Result<(), Error> {
+        // RFC 9147 §8: behind a KeyUpdate nothing new is said under the old keys.
+        if message.epoch != self.read.epoch {
+            return Err(unexpected(message));
+        }
+        match (message.typ, self.side) {
+            (HandshakeType::KEY_UPDATE, _) => self.take_update(&message.body),
+            (HandshakeType::NEW_SESSION_TICKET, Side::Client) => {
+                self.take_ticket(&message.body, now)
+            }
+            _ => Err(unexpected(message)),
+        }
+    }
+
+    fn take_update(&mut self, body: &[u8]) -> Result<(), Error> {
+        let update = KeyUpdate::decode(body)?;
+        self.idle_updates += 1;
+        if self.idle_updates > MAX_IDLE_UPDATES {
+            return Err(PeerMisbehaved::TooManyKeyUpdates.into());
+        }
+        let before = self.read.epoch;
+        self.read.advance()?;
+        let protection = self
+            .read
+            .secret
+            .protection(self.dialect, self.agreed.suite.aead);
+        self.outbox.push(Action::InstallRead {
+            epoch: self.read.epoch,
+            protection,
+            when: ReadSwitch::Now,
+        });
+        self.outbox.push(Action::RetireRead(before));
+        self.outbox.push(Action::KeysUpdated {
+            side: self.side.peer(),
+        });
+        self.awaits_answer = false;
+        // RFC 8446 §4.6.3: several requests may get one answer, and an update that is scheduled anyway is one.
+        if update == KeyUpdate::Requested && self.scheduled.is_none() {
+            self.scheduled = Some(KeyUpdate::NotRequested);
+        }
+        Ok(())
+    }
+
+    fn take_ticket(&mut self, body: &[u8], now: UnixTime) -> Result<(), Error> {
+        let NewSessionTicket13 {
+            lifetime,
+            age_add,
+            nonce,
+            ticket,
+        } = NewSessionTicket13::decode(body)?;
+        // RFC 8446 §4.6.1: zero means at once, and a week is the most; here it is a day (RFC 5246 §F.1.4).
+        let lifetime = lifetime.min(MAX_LIFETIME);
+        let Some(resumption) = self.resumption.as_ref().filter(|_| lifetime > 0) else {
+            return Ok(());
+        };
+        let session = Arc::new(Session13 {
+            agreed: self.agreed.clone(),
+            psk: resumption.psk(&nonce),
+            issued: now.as_secs(),
+            lifetime,
+            age_add,
+            ticket,
+        });
+        self.latest = Some(session.clone());
+        self.outbox.push(Action::SaveSession(Session::V13(session)));
+        Ok(())
+    }
+
+    /// Sends a server's tickets, each of which has a key of its own.
+    pub(super) fn issue_tickets(
+        &mut self,
+        sessions: &ServerSessions,
+        resumption: &ResumptionSecret,
+        random: &dyn Fn(&mut [u8]) -> Result<(), Error>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let Some(tickets) = &sessions.tickets else {
+            return Ok(());
+        };
+        for number in 0..sessions.tickets_a_handshake {
+            let nonce = vec![number];
+            let mut age_add = [0; 4];
+            random(&mut age_add)?;
+            let session = Session13 {
+                agreed: self.agreed.clone(),
+                psk: resumption.psk(&nonce),
+                issued: now.as_secs(),
+                lifetime: sessions.lifetime(),
+                age_add: u32::from_be_bytes(age_add),
+                ticket: Vec::new(),
+            };
+            let (lifetime, age_add) = (session.lifetime, session.age_add);
+            let Some(ticket) = tickets.seal(&Session::V13(Arc::new(session)), now) else {
+                return Ok(());
+            };
+            let mut body = Vec::with_capacity(ticket.len() + 16);
+            NewSessionTicket13 {
+                lifetime,
+                age_add,
+                nonce,
+                ticket,
+            }
+            .encode(&mut body);
+            let typ = HandshakeType::NEW_SESSION_TICKET;
+            self.outbox.send_post(self.write.epoch, typ, body)?;
+            self.outbox
+                .end_flight(FlightEnd::AwaitAck(Unacknowledged::Forgets));
+        }
+        Ok(())
+    }
+}
+
+fn unexpected(message: &InboundMessage) -> Error {
+    let got = message.typ.0;
+    // RFC 8446 §4.1.2, §4.6.2: no ClientHello, no HelloRequest, and no request for a certificate that was not offered.
+    PeerMisbehaved::UnexpectedMessage { got }.into()
+}

@@ -1,0 +1,282 @@
+//! The flight of a server of 1.3, from ServerHello to Finished.
+
+use super::proof::{Awaiting, ExpectCertificate, ExpectFinished};
+use super::{State, Step};
+use crate::config::{ClientAuthentication, ServerConfig};
+use crate::crypto::kx;
+use crate::crypto::suite::Suite;
+use crate::crypto::verify::supported_schemes_13;
+use crate::error::{Error, PeerIncompatible};
+use crate::handshake::auth::{choose_scheme, signed_message};
+use crate::handshake::server::hello::ExpectClientHello;
+use crate::handshake::server::v12::bounded;
+use crate::handshake::{Action, Outbox, Question};
+use crate::identity::CertifiedKey;
+use crate::protocol::{
+    CompressionMethod, Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, PskKeyExchangeMode,
+    ReadSwitch, Side, SignatureScheme,
+};
+use crate::secrets::schedule13::{
+    Derivation, EarlySecret, HandshakeSecret, SecretLog, TrafficSecret,
+};
+use crate::secrets::transcript::Transcript;
+use crate::session::Session13;
+use crate::wire::certificate;
+use crate::wire::certificate_request::CertificateRequest;
+use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
+use crate::wire::extension::{EncryptedExtensions, KeyShare, ServerExtensions, ServerShare};
+use crate::wire::server_hello::ServerHello;
+use crate::wire::signed::DigitallySigned;
+use pki_types::UnixTime;
+use std::sync::Arc;
+
+/// What was picked from the client's offer.
+pub(super) struct Chosen {
+    pub(super) settings: ExpectClientHello,
+    pub(super) suite: &'static Suite,
+    /// The client's share.
+    pub(super) share: KeyShare,
+    pub(super) transcript: Transcript,
+    /// Whether a HelloRetryRequest was sent.
+    pub(super) retried: bool,
+}
+
+/// The session ID that a server of 1.3 repeats: over datagrams none (RFC 9147 §5).
+pub(super) fn echo(dialect: &Dialect, hello: &ClientHello) -> Vec<u8> {
+    if dialect.middlebox_compatibility {
+        hello.session_id.clone()
+    } else {
+        Vec::new()
+    }
+}
+
+/// What every state behind the ServerHello knows.
+pub(super) struct Context {
+    pub(super) dialect: &'static Dialect,
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) started: UnixTime,
+    pub(super) suite: &'static Suite,
+    pub(super) group: NamedGroup,
+    pub(super) client_random: [u8; RANDOM_LEN],
+    pub(super) server_name: Option<String>,
+    pub(super) alpn: Option<Vec<u8>>,
+    /// Whether the client takes tickets of the kind that is made here.
+    pub(super) takes_tickets: bool,
+    pub(super) psk: Option<Arc<Session13>>,
+    pub(super) transcript: Transcript,
+    pub(super) secret: HandshakeSecret,
+    pub(super) client: TrafficSecret,
+    pub(super) server: TrafficSecret,
+}
+
+impl Context {
+    fn send(
+        &mut self,
+        typ: HandshakeType,
+        body: Vec<u8>,
+        outbox: &mut Outbox,
+    ) -> Result<(), Error> {
+        outbox.send(Epoch::HANDSHAKE_13, typ, body, &mut self.transcript)
+    }
+}
+
+/// A handshake in which the server shows its certificate.
+pub(super) fn full(chosen: Chosen, hello: &ClientHello, outbox: &mut Outbox) -> Step {
+    chosen.settings.check_full_allowed()?;
+    let (certified, scheme) = choose_credential(&chosen.settings.config, hello)?;
+    let mut context = begin(chosen, hello, None, outbox)?;
+    if let Some(verifier) = context.config.client_authentication.verifier() {
+        let request = CertificateRequest {
+            certificate_types: Vec::new(),
+            signature_algorithms: supported_schemes_13().collect(),
+            authorities: bounded(verifier.authorities()),
+        };
+        let mut body = Vec::new();
+        request.encode_13(&mut body);
+        context.send(HandshakeType::CERTIFICATE_REQUEST, body, outbox)?;
+    }
+    let mut body = Vec::new();
+    certificate::encode_13(&[], certified.chain(), &mut body);
+    context.send(HandshakeType::CERTIFICATE, body, outbox)?;
+    let message = signed_message(Side::Server, context.transcript.hash().as_ref());
+    outbox.push(Action::Ask(Question::Sign {
+        key: certified.key().clone(),
+        scheme,
+        message,
+    }));
+    Ok(State::ExpectSignature(ExpectSignature { context, scheme }).boxed())
+}
+
+/// A handshake in which a ticket says who both ends are.
+pub(super) fn resumed(
+    chosen: Chosen,
+    hello: &ClientHello,
+    index: u16,
+    psk: Arc<Session13>,
+    outbox: &mut Outbox,
+) -> Step {
+    let context = begin(chosen, hello, Some((index, psk)), outbox)?;
+    finish(context, outbox)
+}
+
+/// The first credential that can sign for this client.
+fn choose_credential(
+    config: &ServerConfig,
+    hello: &ClientHello,
+) -> Result<(CertifiedKey, SignatureScheme), Error> {
+    let offered = hello.extensions.signature_algorithms.as_deref();
+    let offered = offered.unwrap_or_default();
+    config
+        .credentials
+        .iter()
+        .find_map(|certified| Some((certified.clone(), choose_scheme(certified, offered)?)))
+        .ok_or_else(|| PeerIncompatible::NoCommonSignatureScheme.into())
+}
+
+/// Sends ServerHello and EncryptedExtensions, with the switch to the keys of the handshake between them.
+fn begin(
+    chosen: Chosen,
+    hello: &ClientHello,
+    psk: Option<(u16, Arc<Session13>)>,
+    outbox: &mut Outbox,
+) -> Result<Context, Error> {
+    let Chosen {
+        settings,
+        suite,
+        share,
+        mut transcript,
+        retried,
+    } = chosen;
+    let dialect = settings.dialect;
+    let alpn = settings.choose_alpn(hello.extensions.alpn.as_deref())?;
+    let (own_share, shared_secret) = kx::respond(share.group, &share.share)?;
+    let mut random = [0; RANDOM_LEN];
+    settings.config.parameters.random.fill(&mut random)?;
+    let server_hello = ServerHello {
+        version: dialect.version_12,
+        random,
+        session_id: echo(dialect, hello),
+        cipher_suite: suite.id,
+        compression_method: CompressionMethod::NULL,
+        extensions: ServerExtensions {
+            selected_version: Some(dialect.version_13),
+            key_share: Some(ServerShare::Share(KeyShare {
+                group: share.group,
+                share: own_share,
+            })),
+            selected_identity: psk.as_ref().map(|(index, _)| *index),
+            ..ServerExtensions::default()
+        },
+    };
+    let plaintext = settings.epochs.current;
+    outbox.push(Action::VersionDecided(dialect.version_13));
+    let mut body = Vec::with_capacity(160);
+    server_hello.encode(&mut body);
+    let typ = HandshakeType::SERVER_HELLO;
+    outbox.send(plaintext, typ, body, &mut transcript)?;
+    if dialect.middlebox_compatibility && !retried && !hello.session_id.is_empty() {
+        // RFC 8446 §D.4: behind the first message of the server.
+        outbox.push(Action::SendChangeCipherSpec { epoch: plaintext });
+    }
+    let psk = psk.map(|(_, psk)| psk);
+    let derivation = Derivation::new(dialect, suite.hash);
+    let early = EarlySecret::new(derivation, psk.as_ref().map(|psk| &psk.psk));
+    let secret = early.agree(&shared_secret);
+    let hash = transcript.hash();
+    let log = SecretLog {
+        log: settings.config.parameters.key_log.as_deref(),
+        client_random: &hello.random,
+    };
+    let client = secret.traffic(Side::Client, hash.as_ref(), log);
+    let server = secret.traffic(Side::Server, hash.as_ref(), log);
+    outbox.push(Action::InstallWrite {
+        epoch: Epoch::HANDSHAKE_13,
+        protection: server.protection(dialect, suite.aead),
+    });
+    let offered = &hello.extensions;
+    let modes = offered.psk_modes.as_deref().unwrap_or_default();
+    let mut context = Context {
+        dialect,
+        started: settings.started,
+        suite,
+        group: share.group,
+        client_random: hello.random,
+        server_name: offered.server_name.clone(),
+        alpn,
+        takes_tickets: modes.contains(&PskKeyExchangeMode::PSK_DHE_KE),
+        psk,
+        transcript,
+        secret,
+        client,
+        server,
+        config: settings.config,
+    };
+    let granted = EncryptedExtensions {
+        // RFC 6066 §3: not where a session is resumed.
+        server_name: context.server_name.is_some() && context.psk.is_none(),
+        alpn: context.alpn.clone(),
+        unknown: Vec::new(),
+    };
+    let mut body = Vec::new();
+    granted.encode(&mut body);
+    context.send(HandshakeType::ENCRYPTED_EXTENSIONS, body, outbox)?;
+    Ok(context)
+}
+
+/// The server's private key has the word.
+pub(crate) struct ExpectSignature {
+    context: Context,
+    scheme: SignatureScheme,
+}
+
+impl ExpectSignature {
+    pub(super) fn handle(self, signature: Vec<u8>, outbox: &mut Outbox) -> Step {
+        let Self {
+            mut context,
+            scheme,
+        } = self;
+        let mut body = Vec::new();
+        DigitallySigned { scheme, signature }.encode(&mut body);
+        context.send(HandshakeType::CERTIFICATE_VERIFY, body, outbox)?;
+        finish(context, outbox)
+    }
+}
+
+/// Sends Finished, switches to the keys of data, and waits for the client's part.
+fn finish(mut context: Context, outbox: &mut Outbox) -> Step {
+    let verify_data = context
+        .server
+        .verify_data(context.transcript.hash().as_ref());
+    context.send(
+        HandshakeType::FINISHED,
+        verify_data.as_ref().to_vec(),
+        outbox,
+    )?;
+    let hash = context.transcript.hash();
+    let protection = context
+        .client
+        .protection(context.dialect, context.suite.aead);
+    let asks = context.psk.is_none()
+        && !matches!(
+            context.config.client_authentication,
+            ClientAuthentication::None
+        );
+    let awaiting = Awaiting::new(context, hash.as_ref());
+    outbox.push(Action::InstallWrite {
+        epoch: Epoch::APPLICATION_13,
+        protection: awaiting.write_protection(),
+    });
+    outbox.push(Action::InstallRead {
+        epoch: Epoch::HANDSHAKE_13,
+        protection,
+        when: ReadSwitch::Now,
+    });
+    outbox.end_flight(FlightEnd::AwaitReply);
+    Ok(if asks {
+        State::ExpectCertificate(ExpectCertificate { awaiting })
+    } else {
+        let identity = awaiting.resumed_identity();
+        State::ExpectFinished(ExpectFinished::new(awaiting, identity))
+    }
+    .boxed())
+}

@@ -1,0 +1,255 @@
+//! What a client of 1.3 shows, up to its Finished.
+
+use super::flight::Context;
+use super::{State, Step};
+use crate::config::{ClientAuthentication, ServerConfig};
+use crate::crypto::suite::Suite;
+use crate::error::{CertificateError, PeerIncompatible, PeerMisbehaved};
+use crate::handshake::auth::signed_message;
+use crate::handshake::post::{Handover, Post};
+use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
+use crate::identity::proof::{ChainVerified, SignatureVerified};
+use crate::identity::{PeerIdentity, verify_13};
+use crate::protocol::{Dialect, Epoch, NamedGroup, ReadSwitch, Side};
+use crate::secrets::schedule13::{ExporterSecret, MainSecret, SecretLog, TrafficSecret};
+use crate::secrets::traffic::RecordProtection;
+use crate::secrets::transcript::Transcript;
+use crate::session::{Agreed, Session13};
+use crate::wire::certificate::Certificate13;
+use crate::wire::handshake::InboundMessage;
+use crate::wire::signed::DigitallySigned;
+use pki_types::{CertificateDer, UnixTime};
+use std::sync::Arc;
+
+/// The server is done; the client's part is missing.
+pub(super) struct Awaiting {
+    dialect: &'static Dialect,
+    config: Arc<ServerConfig>,
+    started: UnixTime,
+    suite: &'static Suite,
+    group: NamedGroup,
+    server_name: Option<String>,
+    alpn: Option<Vec<u8>>,
+    takes_tickets: bool,
+    psk: Option<Arc<Session13>>,
+    transcript: Transcript,
+    client: TrafficSecret,
+    main: MainSecret,
+    read: TrafficSecret,
+    write: TrafficSecret,
+    exporter: ExporterSecret,
+}
+
+impl Awaiting {
+    /// The keys of data come from a transcript that ends with the server's Finished.
+    pub(super) fn new(context: Context, transcript_hash: &[u8]) -> Self {
+        let log = SecretLog {
+            log: context.config.parameters.key_log.as_deref(),
+            client_random: &context.client_random,
+        };
+        let main = context.secret.finish();
+        Self {
+            read: main.traffic(Side::Client, transcript_hash, log),
+            write: main.traffic(Side::Server, transcript_hash, log),
+            exporter: main.exporter(transcript_hash, log),
+            dialect: context.dialect,
+            started: context.started,
+            suite: context.suite,
+            group: context.group,
+            server_name: context.server_name,
+            alpn: context.alpn,
+            takes_tickets: context.takes_tickets,
+            psk: context.psk,
+            transcript: context.transcript,
+            client: context.client,
+            main,
+            config: context.config,
+        }
+    }
+
+    pub(super) fn write_protection(&self) -> RecordProtection {
+        self.write.protection(self.dialect, self.suite.aead)
+    }
+
+    /// Who the client is, if a ticket says so.
+    pub(super) fn resumed_identity(&self) -> Option<PeerIdentity> {
+        self.psk.as_ref()?.agreed.peer_identity.clone()
+    }
+
+    fn add(&mut self, inbound: &InboundMessage) {
+        self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
+    }
+}
+
+/// The client was asked for a certificate.
+pub(crate) struct ExpectCertificate {
+    pub(super) awaiting: Awaiting,
+}
+
+impl ExpectCertificate {
+    pub(super) fn handle(
+        self,
+        shown: Certificate13,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Step {
+        let Self { mut awaiting } = self;
+        if !shown.context.is_empty() {
+            return Err(PeerMisbehaved::WrongCertificateContext.into());
+        }
+        if let Some(typ) = shown.unsolicited {
+            return Err(PeerMisbehaved::UnsolicitedExtension(typ.0).into());
+        }
+        awaiting.add(inbound);
+        if shown.chain.is_empty() {
+            let required = matches!(
+                awaiting.config.client_authentication,
+                ClientAuthentication::Required(_)
+            );
+            if required {
+                return Err(PeerIncompatible::ClientCertificateMissing.into());
+            }
+            return Ok(State::ExpectFinished(ExpectFinished::new(awaiting, None)).boxed());
+        }
+        let chain: Arc<[CertificateDer<'static>]> = shown.chain.into();
+        outbox.push(Action::Ask(Question::VerifyClient {
+            chain: chain.clone(),
+        }));
+        Ok(State::ExpectClientVerified(ExpectClientVerified { awaiting, chain }).boxed())
+    }
+}
+
+/// The verifier of the configuration has the word.
+pub(crate) struct ExpectClientVerified {
+    awaiting: Awaiting,
+    chain: Arc<[CertificateDer<'static>]>,
+}
+
+impl ExpectClientVerified {
+    pub(super) fn handle(self, verified: ChainVerified) -> crate::handshake::server::State {
+        State::ExpectCertificateVerify(ExpectCertificateVerify {
+            awaiting: self.awaiting,
+            chain: self.chain,
+            verified,
+        })
+        .boxed()
+    }
+}
+
+/// The client must show that it has the key of its certificate.
+pub(crate) struct ExpectCertificateVerify {
+    awaiting: Awaiting,
+    chain: Arc<[CertificateDer<'static>]>,
+    verified: ChainVerified,
+}
+
+impl ExpectCertificateVerify {
+    pub(super) fn handle(self, signed: &DigitallySigned, inbound: &InboundMessage) -> Step {
+        let Self {
+            mut awaiting,
+            chain,
+            verified,
+        } = self;
+        let leaf = chain.first().ok_or(CertificateError::Missing)?;
+        let message = signed_message(Side::Client, awaiting.transcript.hash().as_ref());
+        let signature = verify_13(leaf, &message, signed)?;
+        awaiting.add(inbound);
+        let proved = Proved {
+            chain,
+            _verified: verified,
+            _signature: signature,
+        };
+        Ok(State::ExpectFinished(ExpectFinished::new(awaiting, Some(proved.identity()))).boxed())
+    }
+}
+
+/// A client whose certificate was accepted and that has its key.
+struct Proved {
+    chain: Arc<[CertificateDer<'static>]>,
+    _verified: ChainVerified,
+    _signature: SignatureVerified,
+}
+
+impl Proved {
+    fn identity(self) -> PeerIdentity {
+        PeerIdentity::Certificate(self.chain)
+    }
+}
+
+/// Only the client's Finished is missing.
+pub(crate) struct ExpectFinished {
+    awaiting: Awaiting,
+    identity: Option<PeerIdentity>,
+}
+
+impl ExpectFinished {
+    pub(super) const fn new(awaiting: Awaiting, identity: Option<PeerIdentity>) -> Self {
+        Self { awaiting, identity }
+    }
+
+    pub(super) const fn is_resuming(&self) -> bool {
+        self.awaiting.psk.is_some()
+    }
+
+    pub(super) fn handle(
+        self,
+        verify_data: &[u8],
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Step {
+        let Self {
+            mut awaiting,
+            identity,
+        } = self;
+        let finished = awaiting
+            .client
+            .verify_finished(awaiting.transcript.hash().as_ref(), verify_data)
+            .map_err(|_| PeerMisbehaved::BadFinished)?;
+        awaiting.add(inbound);
+        outbox.push(Action::InstallRead {
+            epoch: Epoch::APPLICATION_13,
+            protection: awaiting
+                .read
+                .protection(awaiting.dialect, awaiting.suite.aead),
+            when: ReadSwitch::Now,
+        });
+        outbox.push(Action::RetireRead(Epoch::HANDSHAKE_13));
+        let created = match &awaiting.psk {
+            Some(psk) => psk.agreed.created,
+            None => awaiting.started.as_secs(),
+        };
+        let mut post = Post::new(Handover {
+            dialect: awaiting.dialect,
+            side: Side::Server,
+            agreed: Arc::new(Agreed {
+                version: awaiting.dialect.version_13,
+                suite: awaiting.suite,
+                alpn: awaiting.alpn,
+                server_name: awaiting.server_name,
+                peer_identity: identity,
+                created,
+            }),
+            exporter: awaiting.exporter,
+            resumption: None,
+            read: awaiting.read,
+            write: awaiting.write,
+            outbox,
+        });
+        if awaiting.takes_tickets {
+            let resumption = awaiting
+                .main
+                .resumption(awaiting.transcript.hash().as_ref());
+            let random = &awaiting.config.parameters.random;
+            let fill = |out: &mut [u8]| random.fill(out);
+            let sessions = &awaiting.config.sessions;
+            post.issue_tickets(sessions, &resumption, &fill, awaiting.started)?;
+        }
+        outbox.push(Action::Established(Box::new(Established {
+            resumed: awaiting.psk.is_some(),
+            group: Some(awaiting.group),
+            kind: EstablishedKind::V13(Box::new(post)),
+            _finished: finished,
+        })));
+        Ok(crate::handshake::server::State::Complete)
+    }
+}
