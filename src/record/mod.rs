@@ -40,6 +40,8 @@ pub(crate) enum Inbound {
     ApplicationData(Received),
     /// An alert; in the plaintext epoch anybody may have sent it.
     Alert { alert: Alert, number: RecordNumber },
+    /// The peer has all of a flight that waits for its acknowledgement (RFC 9147 §7).
+    FlightDelivered(FlightId),
 }
 
 /// Data from the peer.
@@ -73,6 +75,12 @@ pub(crate) enum Fault {
     UnknownContentType,
     /// Data in a stream without keys, or inside a handshake message.
     UnexpectedData,
+    /// A handshake message that goes on over a change of keys, or data behind it under the old ones (RFC 8446 §5.1).
+    MessageAcrossKeys,
+    /// An authentic record of version 1.3 that is nothing but padding (RFC 8446 §5.4).
+    NoContentType,
+    /// An acknowledgement of a record that was never sent (RFC 9147 §7.2).
+    AckOfUnsentRecord,
     /// ChangeCipherSpec in a stream where no keys are armed for it.
     UnexpectedChangeCipherSpec,
     /// An empty handshake record, or a flood of empty data records.
@@ -94,6 +102,9 @@ impl From<Fault> for Error {
             Fault::UnknownContentType => P::UnknownContentType.into(),
             Fault::UnexpectedData => P::UnexpectedData.into(),
             Fault::UnexpectedChangeCipherSpec => P::UnexpectedChangeCipherSpec.into(),
+            Fault::MessageAcrossKeys => P::MessageAcrossKeys.into(),
+            Fault::NoContentType => P::NoContentType.into(),
+            Fault::AckOfUnsentRecord => P::AckOfUnsentRecord.into(),
             Fault::EmptyRecord => P::EmptyRecord.into(),
             Fault::MalformedAlert => InvalidMessage::IllegalValue("alert").into(),
             Fault::MessageTooLong => P::MessageTooLong.into(),

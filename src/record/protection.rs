@@ -6,22 +6,38 @@
 //!  nonce, ChaCha20: fixed IV (12) ⊕ (0⁴ ‖ number)                              RFC 7905 §2
 //!  additional data: number ‖ type ‖ version ‖ plaintext length                RFC 5246 §6.2.3.3
 //!  number:          epoch ‖ sequence over datagrams (RFC 6347 §4.1.2.1), the sequence over a stream
+//!
+//!  header (5) ‖ ciphertext of contents, type and zeros ‖ tag (16)              version 1.3, RFC 8446 §5.2
+//!  nonce:           IV (12) ⊕ (0⁴ ‖ sequence)                                  RFC 8446 §5.3
+//!  additional data: the header, over datagrams with the number unmasked        RFC 8446 §5.2, RFC 9147 §4
 //! ```
 
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN, TAG_LEN};
+use crate::crypto::mask::{MaskKey, SAMPLE_LEN};
 use crate::protocol::{ContentType, ProtocolVersion, RecordNumber};
-use crate::secrets::traffic::RecordProtection;
+use crate::secrets::traffic::{RecordForm, RecordProtection};
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
-use crate::wire::{record_dtls, record_tls};
+use crate::wire::{record_dtls, record_dtls13, record_tls};
 use std::ops::Range;
 
-/// The record cannot be opened. Anybody can cause that.
+/// The record cannot be opened. Anybody can cause that, but for the last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum NotOpened {
     /// It has no room for nonce and tag.
     TooShort,
     /// It does not authenticate.
     Forged,
+    /// It authenticates, and is nothing but padding (RFC 8446 §5.4).
+    NoContentType,
+}
+
+/// How the records of an epoch look, with what that takes.
+enum Form {
+    V12,
+    V13 {
+        /// Over datagrams, what hides the numbers; large, and of no use elsewhere.
+        mask: Option<Box<MaskKey>>,
+    },
 }
 
 /// Keys and nonce base of one direction of one epoch, expanded.
@@ -29,16 +45,31 @@ struct Keys {
     algorithm: AeadAlgorithm,
     key: AeadKey,
     iv: [u8; NONCE_LEN],
+    form: Form,
 }
 
 impl Keys {
     fn new(protection: &RecordProtection) -> Self {
         let keys = &protection.keys;
+        let form = match &protection.form {
+            RecordForm::V12 => Form::V12,
+            RecordForm::V13 { number_key } => Form::V13 {
+                mask: number_key
+                    .as_ref()
+                    .map(|key| Box::new(MaskKey::new(keys.aead, &key[..keys.aead.key_len()]))),
+            },
+        };
         Self {
             algorithm: keys.aead,
             key: AeadKey::new(keys.aead, keys.key()),
             iv: *keys.iv(),
+            form,
         }
+    }
+
+    /// How many bytes of a 1.2 fragment are its explicit nonce.
+    const fn explicit_nonce_len(&self) -> usize {
+        self.algorithm.explicit_nonce_len_12()
     }
 
     /// The nonce of the record whose eight bytes `number` are its explicit nonce or, without one, its number.
@@ -55,6 +86,9 @@ impl Keys {
 
 /// The most that any suite makes a fragment longer than what it protects: an explicit nonce and a tag.
 pub(crate) const MAX_EXPANSION: usize = 8 + TAG_LEN;
+
+/// How many bytes a fragment of version 1.3 is longer than its contents: their type and a tag. Nothing is padded.
+pub(crate) const EXPANSION_13: usize = 1 + TAG_LEN;
 
 /// The length of the additional data of a 1.2 record, in bytes.
 const AAD_LEN: usize = 13;
@@ -90,7 +124,19 @@ impl Sealer {
 
     /// How many bytes a fragment is longer than what it protects.
     pub(crate) const fn expansion(&self) -> usize {
-        self.keys.algorithm.explicit_nonce_len_12() + TAG_LEN
+        match self.keys.form {
+            Form::V12 => self.keys.explicit_nonce_len() + TAG_LEN,
+            Form::V13 { .. } => EXPANSION_13,
+        }
+    }
+
+    /// How many bytes a datagram record is longer than its contents.
+    #[inline]
+    pub(crate) const fn datagram_overhead(&self) -> usize {
+        match self.keys.form {
+            Form::V12 => record_dtls::HEADER_LEN + self.expansion(),
+            Form::V13 { .. } => record_dtls13::SENT_HEADER_LEN + EXPANSION_13,
+        }
     }
 
     /// How many records may be sealed.
@@ -100,7 +146,60 @@ impl Sealer {
 
     /// Appends one datagram record to `out`. `payload` is at most 2^14 bytes long; `number` was never used before.
     #[inline]
-    pub(crate) fn seal_12(
+    pub(crate) fn seal_datagram(
+        &self,
+        number: RecordNumber,
+        content_type: ContentType,
+        version: ProtocolVersion,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        match &self.keys.form {
+            Form::V12 => self.seal_12(number, content_type, version, payload, out),
+            Form::V13 { mask } => self.seal_13(mask.as_deref(), number, content_type, payload, out),
+        }
+    }
+
+    /// RFC 9147 §4, §4.2.3: the mask comes from the ciphertext, which a tag alone makes long enough.
+    #[inline]
+    fn seal_13(
+        &self,
+        mask: Option<&MaskKey>,
+        number: RecordNumber,
+        content_type: ContentType,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let header = record_dtls13::encode(number, self.fragment_len(payload));
+        let start = out.len();
+        self.append_13(&header, number.sequence, content_type, payload, out);
+        if let (Some(mask), Some(record)) = (mask, out.get_mut(start..)) {
+            mask_number(mask, record, 2);
+        }
+    }
+
+    /// Appends `header` and, sealed, `payload` with its type (RFC 8446 §5.2).
+    #[inline]
+    fn append_13(
+        &self,
+        header: &[u8],
+        sequence: u64,
+        content_type: ContentType,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        out.reserve(header.len() + EXPANSION_13 + payload.len());
+        out.extend_from_slice(header);
+        let start = out.len();
+        out.extend_from_slice(payload);
+        out.push(content_type.0);
+        let nonce = self.keys.nonce(sequence.to_be_bytes());
+        let tag = self.keys.key.seal(nonce, header, &mut out[start..]);
+        out.extend_from_slice(&tag);
+    }
+
+    #[inline]
+    fn seal_12(
         &self,
         number: RecordNumber,
         content_type: ContentType,
@@ -128,7 +227,7 @@ impl Sealer {
 
     /// Appends one stream record to `out`. `payload` is at most 2^14 bytes long; `sequence` was never used before.
     #[inline]
-    pub(crate) fn seal_stream_12(
+    pub(crate) fn seal_stream(
         &self,
         sequence: u64,
         content_type: ContentType,
@@ -136,6 +235,16 @@ impl Sealer {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) {
+        if let Form::V13 { .. } = self.keys.form {
+            // RFC 8446 §5.2: from outside, every record is data of version 1.2.
+            let header = record_tls::RecordHeader {
+                content_type: ContentType::APPLICATION_DATA,
+                version: ProtocolVersion::TLS12,
+                length: self.fragment_len(payload),
+            };
+            self.append_13(&header.encode(), sequence, content_type, payload, out);
+            return;
+        }
         let header = record_tls::RecordHeader {
             content_type,
             version,
@@ -169,7 +278,7 @@ impl Sealer {
         out: &mut Vec<u8>,
     ) {
         let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
-        let explicit = self.keys.algorithm.explicit_nonce_len_12();
+        let explicit = self.keys.explicit_nonce_len();
         out.reserve(header.len() + self.expansion() + payload.len());
         out.extend_from_slice(header);
         out.extend_from_slice(&number[..explicit]);
@@ -181,6 +290,25 @@ impl Sealer {
             .key
             .seal(self.keys.nonce(number), &aad, &mut out[start..]);
         out.extend_from_slice(&tag);
+    }
+}
+
+/// Hides the number in the header of a record, or reveals it (RFC 9147 §4.2.3).
+#[inline]
+fn mask_number(mask: &MaskKey, record: &mut [u8], number_len: usize) {
+    let sample = record
+        .get(record_dtls13::SENT_HEADER_LEN..)
+        .and_then(|ciphertext| ciphertext.first_chunk());
+    if let Some(sample) = sample {
+        apply_mask(mask.mask(sample), record, number_len);
+    }
+}
+
+#[inline]
+fn apply_mask(mask: [u8; 2], record: &mut [u8], number_len: usize) {
+    let number = record.get_mut(1..=number_len).unwrap_or_default();
+    for (byte, mask) in number.iter_mut().zip(mask) {
+        *byte ^= mask;
     }
 }
 
@@ -199,7 +327,10 @@ impl Opener {
 
     /// How many failures to open are tolerable.
     pub(crate) const fn integrity_limit(&self) -> u64 {
-        self.keys.algorithm.integrity_limit()
+        match self.keys.form {
+            Form::V12 => self.keys.algorithm.integrity_limit_12(),
+            Form::V13 { .. } => AeadAlgorithm::INTEGRITY_LIMIT_13,
+        }
     }
 
     /// Opens `fragment`, what follows the header of a datagram record, in place; returns where in it the plaintext is.
@@ -217,20 +348,103 @@ impl Opener {
         self.open(number, header.content_type, header.version, fragment)
     }
 
-    /// Opens `fragment`, what follows the header of the stream record `sequence`, as [`Opener::open_12`].
+    /// Opens `fragment`, what follows the header of the stream record `sequence`, in place; returns where in it the
+    /// contents are, and what they are.
     ///
     /// # Errors
     ///
     /// [`NotOpened`]; the contents of `fragment` are then lost.
     #[inline]
-    pub(crate) fn open_stream_12(
+    pub(crate) fn open_stream(
         &self,
         sequence: u64,
         header: &record_tls::RecordHeader,
         fragment: &mut [u8],
-    ) -> Result<Range<usize>, NotOpened> {
+    ) -> Result<(Range<usize>, ContentType), NotOpened> {
+        if let Form::V13 { .. } = self.keys.form {
+            return self.open_inner(&header.encode(), sequence, fragment);
+        }
         let number = sequence.to_be_bytes();
-        self.open(number, header.content_type, header.version, fragment)
+        let range = self.open(number, header.content_type, header.version, fragment)?;
+        Ok((range, header.content_type))
+    }
+
+    /// Whether the records have the form of version 1.3.
+    #[inline]
+    pub(crate) const fn is_13(&self) -> bool {
+        matches!(self.keys.form, Form::V13 { .. })
+    }
+
+    /// Removes the mask from the number of a 1.3 datagram record, whose header is `number_len` bytes of it long behind the
+    /// first byte; a second call puts it on again. The low bits of the number.
+    ///
+    /// # Errors
+    ///
+    /// `TooShort` if the ciphertext has less than 16 bytes (RFC 9147 §4.2.3).
+    #[inline]
+    pub(crate) fn unmask(
+        &self,
+        header: &record_dtls13::UnifiedHeader,
+        record: &mut [u8],
+    ) -> Result<u64, NotOpened> {
+        if header.length < SAMPLE_LEN {
+            return Err(NotOpened::TooShort);
+        }
+        if let Form::V13 { mask: Some(mask) } = &self.keys.form {
+            let sample = record
+                .get(header.header_len..)
+                .and_then(|rest| rest.first_chunk())
+                .ok_or(NotOpened::TooShort)?;
+            apply_mask(mask.mask(sample), record, header.number_len);
+        }
+        let number = record.get(1..=header.number_len).unwrap_or_default();
+        Ok(number
+            .iter()
+            .fold(0, |number, &byte| number << 8 | u64::from(byte)))
+    }
+
+    /// Opens a whole 1.3 datagram record in place, its number unmasked and known to be `sequence`; returns where in it the
+    /// contents are, and what they are.
+    ///
+    /// # Errors
+    ///
+    /// [`NotOpened`]; the contents of `record` are then lost.
+    #[inline]
+    pub(crate) fn open_datagram_13(
+        &self,
+        header: &record_dtls13::UnifiedHeader,
+        sequence: u64,
+        record: &mut [u8],
+    ) -> Result<(Range<usize>, ContentType), NotOpened> {
+        let (aad, fragment) = record.split_at_mut(header.header_len);
+        let (range, content_type) = self.open_inner(aad, sequence, fragment)?;
+        let contents = header.header_len + range.start..header.header_len + range.end;
+        Ok((contents, content_type))
+    }
+
+    /// Opens a 1.3 fragment and finds its type behind the contents (RFC 8446 §5.2, §5.4).
+    #[inline]
+    fn open_inner(
+        &self,
+        header: &[u8],
+        sequence: u64,
+        fragment: &mut [u8],
+    ) -> Result<(Range<usize>, ContentType), NotOpened> {
+        let length = fragment
+            .len()
+            .checked_sub(TAG_LEN)
+            .ok_or(NotOpened::TooShort)?;
+        let nonce = self.keys.nonce(sequence.to_be_bytes());
+        self.keys
+            .key
+            .open(nonce, header, fragment)
+            .map_err(|_| NotOpened::Forged)?;
+        let inner = fragment.get(..length).unwrap_or_default();
+        let end = inner
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .ok_or(NotOpened::NoContentType)?;
+        Ok((0..end, ContentType(inner[end])))
     }
 
     #[inline]
@@ -241,7 +455,7 @@ impl Opener {
         version: ProtocolVersion,
         fragment: &mut [u8],
     ) -> Result<Range<usize>, NotOpened> {
-        let explicit = self.keys.algorithm.explicit_nonce_len_12();
+        let explicit = self.keys.explicit_nonce_len();
         // A7: a fragment that is shorter than nonce and tag is noise like any other.
         let length = fragment
             .len()
@@ -271,7 +485,7 @@ mod tests {
     fn pair(aead: AeadAlgorithm) -> (Sealer, Opener) {
         let iv = vec![3; aead.fixed_iv_len_12()];
         let protection =
-            RecordProtection::new(TrafficKeys::new(aead, &vec![5; aead.key_len()], &iv));
+            RecordProtection::v12(TrafficKeys::new(aead, &vec![5; aead.key_len()], &iv));
         (Sealer::new(&protection), Opener::new(&protection))
     }
 

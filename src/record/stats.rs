@@ -63,6 +63,10 @@ discards! {
     UnexpectedMessage = "unexpected_message",
     /// An unprotected message that does not decode.
     UndecodableMessage = "undecodable_message",
+    /// An acknowledgement without protection, or at version 1.2.
+    PlaintextAck = "plaintext_ack",
+    /// Something under the keys of version 1.3 that has no place there.
+    UnexpectedContentType = "unexpected_content_type",
     /// ChangeCipherSpec: over datagrams the epoch says everything, so it is only counted.
     ChangeCipherSpec = "change_cipher_spec",
     /// An empty application record.
@@ -96,8 +100,8 @@ impl Initiator {
     const ALL: [Self; 3] = [Self::Local, Self::Automatic, Self::Peer];
 }
 
-/// How many renegotiations of one kind there were. When none is under way, `started` is `completed` and `refused`
-/// together. A wish of the peer that this end refuses counts as often as it comes.
+/// How many renegotiations of one kind there were. While the association lives and none is under way, `started` is
+/// `completed` and `refused` together; the end of an association cuts one off without counting it. A wish of the peer that this end refuses counts as often as it comes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct RenegotiationCounts {
@@ -117,6 +121,8 @@ pub struct Stats {
     pub(crate) records_received: u64,
     pub(crate) flights_retransmitted: u64,
     renegotiations: [RenegotiationCounts; Initiator::ALL.len()],
+    key_updates_sent: u64,
+    key_updates_received: u64,
 }
 
 impl Stats {
@@ -160,6 +166,24 @@ impl Stats {
         &mut self.renegotiations[initiator as usize]
     }
 
+    /// How often what this end sends got newer keys by a key update (RFC 8446 §4.6.3).
+    pub fn key_updates_sent(&self) -> u64 {
+        self.key_updates_sent
+    }
+
+    /// How often what the peer sends got newer keys by a key update.
+    pub fn key_updates_received(&self) -> u64 {
+        self.key_updates_received
+    }
+
+    pub(crate) const fn key_updates(&mut self, own: bool) {
+        if own {
+            self.key_updates_sent += 1;
+        } else {
+            self.key_updates_received += 1;
+        }
+    }
+
     #[cold]
     pub(crate) fn discard(&mut self, cause: Discard) {
         if let Some(count) = self.discarded.get_mut(cause as usize) {
@@ -176,6 +200,8 @@ impl fmt::Debug for Stats {
             .field("records_received", &self.records_received)
             .field("flights_retransmitted", &self.flights_retransmitted)
             .field("renegotiations", &self.renegotiations)
+            .field("key_updates_sent", &self.key_updates_sent)
+            .field("key_updates_received", &self.key_updates_received)
             .field("discarded", &self.discards().collect::<Vec<_>>())
             .finish()
     }

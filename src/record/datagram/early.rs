@@ -1,7 +1,6 @@
-//! Records of the next epoch that overtook the messages which bring its keys (RFC 6347 §4.1).
+//! Records of the next epoch that overtook the messages which bring its keys (RFC 6347 §4.1, RFC 9147 §4.2.1).
 
 use crate::protocol::{Epoch, Path};
-use crate::wire::record_dtls::RecordHeader;
 use bytes::BytesMut;
 use std::collections::VecDeque;
 
@@ -13,7 +12,8 @@ const MAX_BYTES: usize = MAX_RECORDS * 1500;
 
 /// A whole record, in memory of its own so that it pins no datagram.
 pub(super) struct EarlyRecord {
-    pub(super) header: RecordHeader,
+    /// The epoch that it belongs to, as its header has it.
+    pub(super) epoch: Epoch,
     pub(super) bytes: BytesMut,
     pub(super) path: Path,
 }
@@ -26,12 +26,12 @@ pub(super) struct EarlyRecords {
 
 impl EarlyRecords {
     /// Keeps a copy; `false` if there is no room.
-    pub(super) fn keep(&mut self, header: RecordHeader, bytes: &[u8], path: Path) -> bool {
+    pub(super) fn keep(&mut self, epoch: Epoch, bytes: &[u8], path: Path) -> bool {
         if self.records.len() >= MAX_RECORDS || self.cost() + bytes.len() > MAX_BYTES {
             return false;
         }
         self.records.push_back(EarlyRecord {
-            header,
+            epoch,
             bytes: BytesMut::from(bytes),
             path,
         });
@@ -50,10 +50,8 @@ impl EarlyRecords {
 
     /// Takes the first record of `epoch`, whose keys are here now.
     pub(super) fn take(&mut self, epoch: Epoch) -> Option<EarlyRecord> {
-        if self.records.front()?.header.number.epoch != epoch {
-            return None;
-        }
-        let record = self.records.pop_front();
+        let place = self.records.iter().position(|it| it.epoch == epoch)?;
+        let record = self.records.remove(place);
         if self.records.is_empty() {
             self.clear();
         }
@@ -62,8 +60,7 @@ impl EarlyRecords {
 
     /// Drops everything but the records of `epoch`.
     pub(super) fn keep_only(&mut self, epoch: Epoch) {
-        self.records
-            .retain(|record| record.header.number.epoch == epoch);
+        self.records.retain(|record| record.epoch == epoch);
         if self.records.is_empty() {
             self.clear();
         }

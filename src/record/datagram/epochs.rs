@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  reading:  previous (for a while) │ current │ next, armed while a handshake runs
+//!            at 1.3 also that of the handshake (for a while)
 //!  writing:  those that a retained flight needs │ current
 //! ```
 
@@ -34,9 +35,15 @@ pub(super) struct Protected {
     pub(super) forgeries: u64,
 }
 
-/// The epochs that can be read, in rising order; at most three.
+/// The epochs that can be read, in rising order; at most four.
 pub(super) struct ReadEpochs {
     epochs: Vec<ReadEpoch>,
+}
+
+impl ReadEpoch {
+    const fn is_protected(&self) -> bool {
+        matches!(self.protection, Reading::Protected(_))
+    }
 }
 
 impl ReadEpochs {
@@ -60,6 +67,37 @@ impl ReadEpochs {
             .find(|known| known.epoch == epoch)
     }
 
+    /// The newest protected epoch whose number ends in these two bits, and whether it is the only one (RFC 9147 §4.2.2).
+    #[inline]
+    pub(super) fn newest_ending_in(&self, bits: u8) -> Option<(Epoch, bool)> {
+        let mut ending = self
+            .epochs
+            .iter()
+            .rev()
+            .filter(|it| it.epoch.low_bits() == bits && it.is_protected())
+            .map(|it| it.epoch);
+        let newest = ending.next()?;
+        Some((newest, ending.next().is_none()))
+    }
+
+    /// The protected epochs whose numbers end in these two bits, the newest first.
+    pub(super) fn ending_in(&self, bits: u8) -> Vec<Epoch> {
+        self.epochs
+            .iter()
+            .rev()
+            .filter(|it| it.epoch.low_bits() == bits && it.is_protected())
+            .map(|it| it.epoch)
+            .collect()
+    }
+
+    /// Whether something has been read in the newest epoch.
+    pub(super) fn newest_was_read(&self) -> bool {
+        self.epochs.last().is_some_and(|it| match &it.protection {
+            Reading::Plaintext => true,
+            Reading::Protected(protected) => protected.window.next() > 0,
+        })
+    }
+
     /// Whether the epoch can be read.
     pub(super) fn contains(&self, epoch: Epoch) -> bool {
         self.epochs.iter().any(|known| known.epoch == epoch)
@@ -72,9 +110,7 @@ impl ReadEpochs {
 
     /// Whether any epoch with keys can be read.
     pub(super) fn any_protected(&self) -> bool {
-        self.epochs
-            .iter()
-            .any(|known| matches!(known.protection, Reading::Protected(_)))
+        self.epochs.iter().any(ReadEpoch::is_protected)
     }
 
     /// Adds the next epoch.
@@ -110,7 +146,9 @@ impl WriteEpoch {
     /// How many bytes a record is longer than its contents.
     #[inline]
     pub(super) fn overhead(&self) -> usize {
-        HEADER_LEN + self.sealer.as_deref().map_or(0, Sealer::expansion)
+        self.sealer
+            .as_deref()
+            .map_or(HEADER_LEN, Sealer::datagram_overhead)
     }
 
     /// Whether records are protected.
@@ -119,7 +157,7 @@ impl WriteEpoch {
         self.sealer.is_some()
     }
 
-    /// Appends one record to `out` with the next number; nothing when the sequence or the key is used up
+    /// Appends one record to `out` with the next number, which is returned; nothing when the sequence or the key is used up
     /// (RFC 6347 §4.1, RFC 9325 §4.4).
     #[inline]
     pub(super) fn append(
@@ -128,12 +166,10 @@ impl WriteEpoch {
         version: ProtocolVersion,
         payload: &[u8],
         out: &mut Vec<u8>,
-    ) {
-        let Some(number) = self.next_number() else {
-            return;
-        };
+    ) -> Option<RecordNumber> {
+        let number = self.next_number()?;
         match &self.sealer {
-            Some(sealer) => sealer.seal_12(number, content_type, version, payload, out),
+            Some(sealer) => sealer.seal_datagram(number, content_type, version, payload, out),
             None => {
                 let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
                 let header = RecordHeader {
@@ -146,6 +182,7 @@ impl WriteEpoch {
                 out.extend_from_slice(payload);
             }
         }
+        Some(number)
     }
 
     /// Takes the next record number.
@@ -211,6 +248,14 @@ impl WriteEpochs {
         self.epochs.iter_mut().find(|known| known.epoch == epoch)
     }
 
+    /// Whether a record with this number can have been sent. Of epochs that are over nobody knows any more.
+    pub(super) fn may_have_sent(&self, number: RecordNumber) -> bool {
+        match self.epochs.iter().find(|it| it.epoch == number.epoch) {
+            Some(known) => number.sequence < known.next_sequence,
+            None => number.epoch < self.current_epoch(),
+        }
+    }
+
     /// Adds the next epoch and makes it current.
     pub(super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
         let sealer = Sealer::new(protection);
@@ -239,7 +284,7 @@ mod tests {
     use crate::secrets::traffic::TrafficKeys;
 
     fn protection(aead: AeadAlgorithm) -> RecordProtection {
-        RecordProtection::new(TrafficKeys::new(aead, &vec![1; aead.key_len()], &[]))
+        RecordProtection::v12(TrafficKeys::new(aead, &vec![1; aead.key_len()], &[]))
     }
 
     /// B9: the last sequence number is used and never passed, whatever the key would allow.

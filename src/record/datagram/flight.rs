@@ -1,19 +1,28 @@
 //! Flights: whole messages that are cut only while a datagram is being filled (RFC 6347 §4.2.3, §4.2.4).
 //!
-//! First transmission, retransmission and a smaller MTU are the same packer.
+//! First transmission, retransmission, a smaller MTU and what acknowledgements have left (RFC 9147 §7.2) are the same packer.
 
+use super::covered::Covered;
 use super::epochs::WriteEpochs;
 use super::outgoing::Outgoing;
-use crate::protocol::{ContentType, Epoch, HandshakeType, MessageSeq, ProtocolVersion};
+use crate::protocol::{
+    ContentType, Epoch, HandshakeType, MessageSeq, ProtocolVersion, RecordNumber,
+};
 use crate::wire::codec::Writer as _;
 use crate::wire::handshake::{DATAGRAM_HEADER_LEN, FragmentHeader};
 use crate::wire::record_dtls::HEADER_LEN;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
+use std::collections::VecDeque;
+use std::ops::Range;
 
 /// The messages that one side sends before it waits.
 #[derive(Default)]
 pub(super) struct Flight {
     items: Vec<Item>,
+    /// Which record carried what, for as long as an acknowledgement may name it.
+    sent: VecDeque<Sent>,
+    /// Where the last burst ended, if that was before the end of the flight.
+    rest: Option<Place>,
 }
 
 /// One part of a flight, with the epoch that it belongs to for ever: a retransmission never changes keys (E6).
@@ -23,10 +32,38 @@ enum Item {
         seq: MessageSeq,
         typ: HandshakeType,
         body: Vec<u8>,
+        /// What of the body the peer has acknowledged.
+        acknowledged: Covered,
     },
     ChangeCipherSpec {
         epoch: Epoch,
     },
+}
+
+/// What one record carried.
+struct Sent {
+    number: RecordNumber,
+    item: usize,
+    range: Range<usize>,
+}
+
+/// A place in a flight: a message, and how far into it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Place {
+    item: usize,
+    offset: usize,
+}
+
+/// What a flight is sent with.
+pub(super) struct Means<'a> {
+    /// The largest datagram.
+    pub(super) mtu: usize,
+    /// The version in the headers of plaintext records.
+    pub(super) version: ProtocolVersion,
+    pub(super) epochs: &'a mut WriteEpochs,
+    pub(super) outgoing: &'a mut Outgoing,
+    /// Whether the peer acknowledges records. Then each one is noted, and they leave in bursts.
+    pub(super) tracked: bool,
 }
 
 impl Item {
@@ -39,6 +76,12 @@ impl Item {
 
 /// A fragment shorter than this is not worth its headers; a new datagram is begun instead.
 const MIN_FRAGMENT: usize = 32;
+
+/// How many records leave at a time where the peer says what has arrived (RFC 9147 §5.8.3).
+const MAX_BURST: u64 = 10;
+
+/// How many records of a flight are remembered. One that is acknowledged later is sent again in vain.
+const MAX_SENT: usize = 256;
 
 impl Flight {
     pub(super) fn push_message(
@@ -53,6 +96,7 @@ impl Flight {
             seq,
             typ,
             body,
+            acknowledged: Covered::default(),
         });
     }
 
@@ -65,90 +109,162 @@ impl Flight {
         self.items.iter().any(|item| item.epoch() == epoch)
     }
 
-    /// Seals the flight into datagrams of at most `mtu` bytes, each record with a new number. Returns how many
-    /// records were sealed.
-    pub(super) fn transmit(
-        &self,
-        mtu: usize,
-        version: ProtocolVersion,
-        epochs: &mut WriteEpochs,
-        outgoing: &mut Outgoing,
-    ) -> u64 {
+    /// Seals what was not acknowledged into datagrams, each record with a new number; where the last burst has ended first,
+    /// if it has ended early. Returns how many records were sealed.
+    pub(super) fn transmit(&mut self, means: Means<'_>) -> u64 {
         let mut packer = Packer {
-            mtu,
-            version,
-            epochs,
-            outgoing,
+            limit: if means.tracked { MAX_BURST } else { u64::MAX },
+            means,
             datagram: Vec::new(),
             sealed: 0,
         };
-        for item in &self.items {
-            match item {
-                Item::Message {
-                    epoch,
-                    seq,
-                    typ,
-                    body,
-                } => packer.message(*epoch, *seq, *typ, body),
-                Item::ChangeCipherSpec { epoch } => {
-                    packer.make_room(*epoch, 1);
-                    packer.record(*epoch, ContentType::CHANGE_CIPHER_SPEC, &[1]);
-                }
-            }
+        let from = self.rest.take().unwrap_or_default();
+        self.transmit_from(from, &mut packer);
+        if packer.sealed == 0 && from != Place::default() {
+            self.transmit_from(Place::default(), &mut packer);
         }
         packer.flush();
         packer.sealed
     }
+
+    fn transmit_from(&mut self, from: Place, packer: &mut Packer<'_>) {
+        for (index, item) in self.items.iter().enumerate().skip(from.item) {
+            let skipped = if index == from.item { from.offset } else { 0 };
+            let Item::Message {
+                epoch,
+                seq,
+                typ,
+                body,
+                acknowledged,
+            } = item
+            else {
+                packer.make_room(item.epoch(), 1);
+                packer.record(item.epoch(), ContentType::CHANGE_CIPHER_SPEC, &[1]);
+                continue;
+            };
+            let message = Message {
+                epoch: *epoch,
+                seq: *seq,
+                typ: *typ,
+                body,
+            };
+            for gap in acknowledged.gaps(body.len()) {
+                if skipped > gap.start && skipped >= gap.end {
+                    continue;
+                }
+                let mut place = gap.start.max(skipped);
+                loop {
+                    if packer.is_spent() {
+                        self.rest = Some(Place {
+                            item: index,
+                            offset: place,
+                        });
+                        return;
+                    }
+                    let (number, end) = packer.fragment(&message, place..gap.end);
+                    if let Some(number) = number.filter(|_| packer.means.tracked) {
+                        if self.sent.len() >= MAX_SENT {
+                            self.sent.pop_front();
+                        }
+                        self.sent.push_back(Sent {
+                            number,
+                            item: index,
+                            range: place..end,
+                        });
+                    }
+                    place = end;
+                    if place >= gap.end {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes which records the peer has; whether anything in them is news.
+    pub(super) fn acknowledge(&mut self, numbers: &[RecordNumber]) -> bool {
+        let mut news = false;
+        for sent in &self.sent {
+            let named = numbers.contains(&sent.number);
+            if let Some(Item::Message { acknowledged, .. }) = self.items.get_mut(sent.item)
+                && named
+            {
+                news |= acknowledged.add(sent.range.clone());
+            }
+        }
+        news
+    }
+
+    /// Whether the peer has acknowledged everything.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.items.iter().all(|item| match item {
+            Item::Message {
+                body, acknowledged, ..
+            } => acknowledged.covers(body.len()),
+            Item::ChangeCipherSpec { .. } => true,
+        })
+    }
+}
+
+/// One message of a flight.
+struct Message<'a> {
+    epoch: Epoch,
+    seq: MessageSeq,
+    typ: HandshakeType,
+    body: &'a [u8],
 }
 
 /// Fills datagrams with records.
 struct Packer<'a> {
-    mtu: usize,
-    version: ProtocolVersion,
-    epochs: &'a mut WriteEpochs,
-    outgoing: &'a mut Outgoing,
+    means: Means<'a>,
     datagram: Vec<u8>,
     sealed: u64,
+    /// How many records may be sealed.
+    limit: u64,
 }
 
 impl Packer<'_> {
-    /// Appends one message, in as many fragments as the datagrams need.
-    fn message(&mut self, epoch: Epoch, seq: MessageSeq, typ: HandshakeType, body: &[u8]) {
-        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
-        let mut fragment = Vec::with_capacity(DATAGRAM_HEADER_LEN + body.len().min(self.mtu));
-        let mut rest = body;
-        loop {
-            self.make_room(epoch, DATAGRAM_HEADER_LEN + rest.len().min(MIN_FRAGMENT));
-            let room = self.room(epoch).saturating_sub(DATAGRAM_HEADER_LEN).max(1);
-            let (piece, behind) = rest.split_at(room.min(rest.len()));
-            let fragment_length = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-            let offset = length - u32::try_from(rest.len()).unwrap_or(length);
-            fragment.clear();
-            FragmentHeader {
-                typ,
-                length,
-                seq,
-                offset,
-                fragment_length,
-            }
-            .encode(&mut fragment);
-            fragment.put(piece);
-            self.record(epoch, ContentType::HANDSHAKE, &fragment);
-            rest = behind;
-            if rest.is_empty() {
-                return;
-            }
+    /// Appends as much of `range` of a message as fits into the datagram, or into a new one. The number of the record,
+    /// and how far it has come.
+    fn fragment(
+        &mut self,
+        message: &Message<'_>,
+        range: Range<usize>,
+    ) -> (Option<RecordNumber>, usize) {
+        let epoch = message.epoch;
+        self.make_room(epoch, DATAGRAM_HEADER_LEN + range.len().min(MIN_FRAGMENT));
+        let room = self.room(epoch).saturating_sub(DATAGRAM_HEADER_LEN).max(1);
+        let end = range.start + room.min(range.len());
+        let piece = &message.body[range.start..end];
+        let number_of = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        let mut fragment = Vec::with_capacity(DATAGRAM_HEADER_LEN + piece.len());
+        FragmentHeader {
+            typ: message.typ,
+            length: number_of(message.body.len()),
+            seq: message.seq,
+            offset: number_of(range.start),
+            fragment_length: number_of(piece.len()),
         }
+        .encode(&mut fragment);
+        fragment.put(piece);
+        (self.record(epoch, ContentType::HANDSHAKE, &fragment), end)
+    }
+
+    /// Whether no more records leave for now.
+    const fn is_spent(&self) -> bool {
+        self.sealed >= self.limit
     }
 
     /// How many bytes of contents a record of `epoch` can have in the datagram under construction.
     fn room(&mut self, epoch: Epoch) -> usize {
         let overhead = self
+            .means
             .epochs
             .find(epoch)
             .map_or(HEADER_LEN, |write| write.overhead());
         // RFC 5246 §6.2.1: whatever a datagram could hold, a record holds 2^14 bytes.
-        self.mtu
+        self.means
+            .mtu
             .saturating_sub(self.datagram.len() + overhead)
             .min(MAX_PLAINTEXT_LEN)
     }
@@ -161,16 +277,22 @@ impl Packer<'_> {
     }
 
     /// Seals one record into the datagram. An epoch that can no longer be written sends nothing.
-    fn record(&mut self, epoch: Epoch, content_type: ContentType, payload: &[u8]) {
-        if let Some(write) = self.epochs.find(epoch) {
-            write.append(content_type, self.version, payload, &mut self.datagram);
-            self.sealed += 1;
-        }
+    fn record(
+        &mut self,
+        epoch: Epoch,
+        content_type: ContentType,
+        payload: &[u8],
+    ) -> Option<RecordNumber> {
+        let version = self.means.version;
+        let write = self.means.epochs.find(epoch)?;
+        self.sealed += 1;
+        write.append(content_type, version, payload, &mut self.datagram)
     }
 
     fn flush(&mut self) {
         if !self.datagram.is_empty() {
-            self.outgoing
+            self.means
+                .outgoing
                 .begin(self.datagram.len())
                 .extend_from_slice(&self.datagram);
             self.datagram.clear();
@@ -191,12 +313,13 @@ mod tests {
             flight.push_message(Epoch::PLAINTEXT, seq, HandshakeType::CERTIFICATE, body);
         }
         let mut outgoing = Outgoing::default();
-        flight.transmit(
+        flight.transmit(Means {
             mtu,
-            ProtocolVersion::DTLS12,
-            &mut WriteEpochs::plaintext(0),
-            &mut outgoing,
-        );
+            version: ProtocolVersion::DTLS12,
+            epochs: &mut WriteEpochs::plaintext(0),
+            outgoing: &mut outgoing,
+            tracked: false,
+        });
         std::iter::from_fn(|| {
             let mut out = Vec::new();
             outgoing.take(1, &mut out).map(|_| out)
@@ -247,5 +370,63 @@ mod tests {
             datagrams(1400, &[0])[0].len(),
             HEADER_LEN + DATAGRAM_HEADER_LEN
         );
+    }
+
+    fn number(sequence: u64) -> RecordNumber {
+        RecordNumber {
+            epoch: Epoch::PLAINTEXT,
+            sequence,
+        }
+    }
+
+    fn burst(flight: &mut Flight, epochs: &mut WriteEpochs) -> (u64, usize) {
+        let mut outgoing = Outgoing::default();
+        let sealed = flight.transmit(Means {
+            mtu: 125,
+            version: ProtocolVersion::DTLS12,
+            epochs,
+            outgoing: &mut outgoing,
+            tracked: true,
+        });
+        (sealed, outgoing.queued())
+    }
+
+    /// RFC 9147 §5.8.3, §7.2: ten records at a time, and only what is missing is sent again.
+    #[test]
+    fn r9147_31_a_burst_has_ten_records_and_repeats_only_what_is_missing() {
+        let mut epochs = WriteEpochs::plaintext(0);
+        let mut flight = Flight::default();
+        // A hundred bytes a record: fifteen records.
+        let typ = HandshakeType::CERTIFICATE;
+        flight.push_message(Epoch::PLAINTEXT, MessageSeq(1), typ, vec![7; 1500]);
+        assert_eq!(burst(&mut flight, &mut epochs), (10, 1250));
+        // The rest goes on where the burst has ended, also if nothing was acknowledged.
+        assert_eq!(burst(&mut flight, &mut epochs), (5, 625));
+        let seen: Vec<_> = (0..15)
+            .filter(|it| ![3, 4, 12].contains(it))
+            .map(number)
+            .collect();
+        assert!(flight.acknowledge(&seen));
+        assert!(!flight.acknowledge(&seen) && !flight.is_delivered());
+        assert_eq!(burst(&mut flight, &mut epochs), (3, 375));
+        // A record is acknowledged under whichever of its numbers.
+        assert!(flight.acknowledge(&[number(3), number(16), number(17)]));
+        assert!(flight.is_delivered());
+    }
+
+    /// RFC 9147 §5.2: an empty message has a record too, and that is acknowledged.
+    #[test]
+    fn an_empty_message_is_delivered_when_its_record_is() {
+        let mut epochs = WriteEpochs::plaintext(0);
+        let mut flight = Flight::default();
+        flight.push_message(
+            Epoch::PLAINTEXT,
+            MessageSeq(1),
+            HandshakeType::FINISHED,
+            Vec::new(),
+        );
+        assert_eq!(burst(&mut flight, &mut epochs).0, 1);
+        assert!(!flight.is_delivered());
+        assert!(flight.acknowledge(&[number(0)]) && flight.is_delivered());
     }
 }

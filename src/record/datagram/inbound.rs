@@ -1,5 +1,6 @@
 //! The way of a datagram upwards: records, epochs, fragments.
 
+use super::continuous::Continuous;
 use super::early::EarlyRecord;
 use super::epochs::{Protected, Reading};
 use super::{Datagram, Progress};
@@ -12,6 +13,7 @@ use crate::wire::alert;
 use crate::wire::codec::Reader;
 use crate::wire::handshake::{FragmentHeader, InboundMessage};
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
+use crate::wire::record_dtls13::{UnifiedHeader, is_unified};
 use crate::wire::record_tls::{MAX_FRAGMENT_LEN, MAX_PLAINTEXT_LEN};
 use bytes::{Buf as _, BytesMut};
 use std::ops::Range;
@@ -25,16 +27,20 @@ pub(super) fn next(layer: &mut Datagram, now: Instant) -> Result<Option<Inbound>
         if let Some(message) = layer.pop_message() {
             return Ok(Some(Inbound::Handshake(message)));
         }
-        let outcome = if let Some(EarlyRecord {
-            header,
-            bytes,
-            path,
-        }) = layer.take_early()
-        {
+        if let Some(id) = layer.continuous().and_then(Continuous::pop_delivered) {
+            return Ok(Some(Inbound::FlightDelivered(id)));
+        }
+        let outcome = if let Some(EarlyRecord { bytes, path, .. }) = layer.take_early() {
             let length = bytes.len();
-            layer.handle_record(now, header, bytes, path, length)
+            match Header::decode(&bytes, layer.reads_13()) {
+                Some((header, _)) => layer.handle_record(now, header, bytes, path, length),
+                None => Ok(None),
+            }
         } else {
             let Some((header, record)) = layer.split_record() else {
+                if layer.acks.is_urgent() && layer.is_13() {
+                    layer.tell_acks();
+                }
                 return Ok(None);
             };
             layer.handle_record(now, header, record, layer.input_path, layer.input_len)
@@ -45,7 +51,44 @@ pub(super) fn next(layer: &mut Datagram, now: Instant) -> Result<Option<Inbound>
     }
 }
 
+/// The header of a record, of whichever version.
+enum Header {
+    /// Of version 1.2, or without protection.
+    Plain(RecordHeader),
+    /// Protected, of version 1.3.
+    Unified(UnifiedHeader),
+}
+
+impl Header {
+    /// Decodes the header at the start of `bytes`, the rest of a datagram, and says how long the whole record is. `None` if
+    /// it makes no sense, or reaches beyond the datagram.
+    #[inline]
+    fn decode(bytes: &[u8], reads_13: bool) -> Option<(Self, usize)> {
+        if reads_13 && is_unified(bytes) {
+            let header = UnifiedHeader::decode(bytes)?;
+            return Some((Self::Unified(header), header.header_len + header.length));
+        }
+        let header = RecordHeader::decode(bytes)?;
+        let length = HEADER_LEN + usize::from(header.length);
+        (length <= bytes.len()).then_some((Self::Plain(header), length))
+    }
+}
+
+/// A record that was opened.
+pub(super) struct Opened {
+    pub(super) number: RecordNumber,
+    pub(super) content_type: ContentType,
+    /// Where in the record its contents are.
+    pub(super) contents: Range<usize>,
+}
+
 impl Datagram {
+    /// Whether protected records can have the form of version 1.3.
+    #[inline]
+    fn reads_13(&self) -> bool {
+        self.is_13() || self.undecided
+    }
+
     #[inline]
     fn pop_message(&mut self) -> Option<InboundMessage> {
         match &mut self.progress {
@@ -59,6 +102,7 @@ impl Datagram {
                 *flexible = false;
                 Some(message)
             }
+            Progress::Continuous(continuous) => continuous.slots.pop(),
             Progress::Established { following, .. } => {
                 let message = following.as_mut()?.pop()?;
                 *following = None;
@@ -80,20 +124,16 @@ impl Datagram {
     /// Cuts the next record from the datagram. After a header that makes no sense nothing in the datagram can
     /// be trusted to be a header (RFC 6347 §4.1.1).
     #[inline]
-    fn split_record(&mut self) -> Option<(RecordHeader, BytesMut)> {
+    fn split_record(&mut self) -> Option<(Header, BytesMut)> {
         if self.input.is_empty() {
             return None;
         }
-        let header = RecordHeader::decode(&self.input);
-        let length = header.map(|header| HEADER_LEN + usize::from(header.length));
-        match (header, length) {
-            (Some(header), Some(length)) if length == self.input.len() => {
+        match Header::decode(&self.input, self.reads_13()) {
+            Some((header, length)) if length == self.input.len() => {
                 Some((header, std::mem::take(&mut self.input)))
             }
-            (Some(header), Some(length)) if length < self.input.len() => {
-                Some((header, self.input.split_to(length)))
-            }
-            _ => {
+            Some((header, length)) => Some((header, self.input.split_to(length))),
+            None => {
                 self.stats.discard(Discard::BadRecord);
                 self.input = BytesMut::new();
                 None
@@ -106,17 +146,25 @@ impl Datagram {
     fn handle_record(
         &mut self,
         now: Instant,
-        header: RecordHeader,
+        header: Header,
         mut bytes: BytesMut,
         path: Path,
         pinned: usize,
     ) -> Result<Option<Inbound>, Fault> {
-        match self.open(&header, &mut bytes, path) {
-            Ok(contents) => {
+        let opened = match &header {
+            Header::Plain(header) => self.open(header, &mut bytes, path),
+            Header::Unified(header) => self.open_unified(header, &mut bytes, path),
+        };
+        match opened {
+            Ok(Opened {
+                number,
+                content_type,
+                contents,
+            }) => {
                 self.stats.records_received += 1;
                 bytes.truncate(contents.end);
                 bytes.advance(contents.start);
-                Ok(self.dispatch(now, &header, bytes, path, pinned))
+                self.dispatch(now, number, content_type, bytes, path, pinned)
             }
             Err(NotOpened::Discard(cause)) => {
                 self.stats.discard(cause);
@@ -124,6 +172,7 @@ impl Datagram {
             }
             Err(NotOpened::Kept) => Ok(None),
             Err(NotOpened::TooManyForgeries) => Err(Fault::TooManyForgeries),
+            Err(NotOpened::NoContentType) => Err(Fault::NoContentType),
         }
     }
 
@@ -134,7 +183,7 @@ impl Datagram {
         header: &RecordHeader,
         bytes: &mut BytesMut,
         path: Path,
-    ) -> Result<Range<usize>, NotOpened> {
+    ) -> Result<Opened, NotOpened> {
         let number = header.number;
         check_header(header)?;
         let Some(read) = self.read.find(number.epoch) else {
@@ -145,9 +194,16 @@ impl Datagram {
             return if contents.len() > MAX_PLAINTEXT_LEN {
                 Err(Discard::OverlongRecord.into())
             } else {
-                Ok(contents)
+                Ok(Opened {
+                    number,
+                    content_type: header.content_type,
+                    contents,
+                })
             };
         };
+        if protected.opener.is_13() {
+            return Err(Discard::BadVersion.into());
+        }
         let Protected {
             opener,
             window,
@@ -161,7 +217,7 @@ impl Datagram {
             Ok(range) => range,
             // Nothing was tried against the key.
             Err(protection::NotOpened::TooShort) => return Err(Discard::Unauthenticated.into()),
-            Err(protection::NotOpened::Forged) => {
+            Err(_) => {
                 *forgeries += 1;
                 // RFC 9325 §4.4: beyond the limit a forgery becomes likely, so the key must not go on.
                 if *forgeries > opener.integrity_limit() {
@@ -176,7 +232,11 @@ impl Datagram {
         if range.len() > MAX_PLAINTEXT_LEN {
             return Err(Discard::OverlongRecord.into());
         }
-        Ok(HEADER_LEN + range.start..HEADER_LEN + range.end)
+        Ok(Opened {
+            number,
+            content_type: header.content_type,
+            contents: HEADER_LEN + range.start..HEADER_LEN + range.end,
+        })
     }
 
     /// A record without keys: one of the next epoch is kept while a handshake runs.
@@ -188,7 +248,7 @@ impl Datagram {
             return Discard::OldEpoch.into();
         }
         let handshaking = matches!(self.progress, Progress::Handshaking { .. });
-        if handshaking && epoch.follows(newest) && self.early.keep(*header, bytes, path) {
+        if handshaking && epoch.follows(newest) && self.early.keep(epoch, bytes, path) {
             NotOpened::Kept
         } else {
             Discard::FutureEpoch.into()
@@ -200,25 +260,41 @@ impl Datagram {
     fn dispatch(
         &mut self,
         now: Instant,
-        header: &RecordHeader,
+        number: RecordNumber,
+        content_type: ContentType,
         contents: BytesMut,
         path: Path,
         pinned: usize,
-    ) -> Option<Inbound> {
-        let epoch = header.number.epoch;
-        match header.content_type {
-            ContentType::APPLICATION_DATA => self.data(header.number, contents, path, pinned),
+    ) -> Result<Option<Inbound>, Fault> {
+        if self.is_13()
+            && number.epoch != Epoch::PLAINTEXT
+            && !Self::has_place_13(number, content_type)
+        {
+            self.stats.discard(Discard::UnexpectedContentType);
+            return Ok(None);
+        }
+        Ok(match content_type {
+            ContentType::APPLICATION_DATA => self.data(number, contents, path, pinned),
             ContentType::HANDSHAKE => {
-                self.fragments(now, epoch, &contents);
+                self.fragments(now, number, &contents);
                 None
             }
-            ContentType::ALERT => self.alert(header.number, &contents),
+            ContentType::ALERT => self.alert(number, &contents),
+            ContentType::ACK => {
+                if number.epoch == Epoch::PLAINTEXT || !self.is_13() {
+                    // Anybody can send this, and nothing that a handshake needs would be lost with it.
+                    self.stats.discard(Discard::PlaintextAck);
+                } else {
+                    self.take_ack(now, &contents)?;
+                }
+                None
+            }
             // D1: a ChangeCipherSpec, at whatever moment, says nothing that the epochs do not say.
             _ => {
                 self.stats.discard(Discard::ChangeCipherSpec);
                 None
             }
-        }
+        })
     }
 
     #[inline]
@@ -270,13 +346,19 @@ impl Datagram {
             }
             return None;
         }
+        let alert = if self.is_13() && epoch != Epoch::PLAINTEXT {
+            alert.as_13()
+        } else {
+            alert
+        };
         Some(Inbound::Alert { alert, number })
     }
 
     /// Enters every fragment of a handshake record; a header that makes no sense ends the record.
     #[cold]
-    fn fragments(&mut self, now: Instant, epoch: Epoch, contents: &[u8]) {
+    fn fragments(&mut self, now: Instant, number: RecordNumber, contents: &[u8]) {
         let mut reader = Reader::new(contents);
+        let mut whole = !reader.is_empty();
         while !reader.is_empty() {
             let fragment = FragmentHeader::decode(&mut reader).and_then(|header| {
                 let length = usize::try_from(header.fragment_length).unwrap_or(usize::MAX);
@@ -286,9 +368,13 @@ impl Datagram {
                 self.stats.discard(Discard::BadFragment);
                 return;
             };
-            if let Err(cause) = self.fragment(now, epoch, &header, data) {
+            if let Err(cause) = self.fragment(now, number, &header, data) {
                 self.stats.discard(cause);
+                whole &= cause == Discard::OldMessage;
             }
+        }
+        if whole {
+            self.note_record(now, number);
         }
     }
 
@@ -297,13 +383,15 @@ impl Datagram {
     fn fragment(
         &mut self,
         now: Instant,
-        epoch: Epoch,
+        number: RecordNumber,
         header: &FragmentHeader,
         data: &[u8],
     ) -> Result<(), Discard> {
+        let epoch = number.epoch;
         let finished = header.typ == HandshakeType::FINISHED;
         let max_message = self.policy.max_message;
         match &mut self.progress {
+            Progress::Continuous(_) => self.fragment_13(epoch, header, data),
             Progress::Handshaking {
                 current,
                 slots,
@@ -421,13 +509,15 @@ fn is_first_answer(typ: HandshakeType) -> bool {
 }
 
 /// Why a record was not opened.
-enum NotOpened {
+pub(super) enum NotOpened {
     /// It is noise.
     Discard(Discard),
     /// It waits for its keys.
     Kept,
     /// The key has seen too many forgeries.
     TooManyForgeries,
+    /// It authenticates, and is nothing but padding.
+    NoContentType,
 }
 
 impl From<Discard> for NotOpened {
@@ -445,6 +535,7 @@ fn check_header(header: &RecordHeader) -> Result<(), NotOpened> {
             | ContentType::HANDSHAKE
             | ContentType::ALERT
             | ContentType::CHANGE_CIPHER_SPEC
+            | ContentType::ACK
     );
     if !known {
         return Err(Discard::UnknownContentType.into());

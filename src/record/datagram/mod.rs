@@ -1,4 +1,4 @@
-//! DTLS records (RFC 6347 §4.1) with everything that datagrams need: order, fragments, replay, retransmission.
+//! DTLS records (RFC 6347 §4.1, RFC 9147 §4) with everything that datagrams need: order, fragments, replay, retransmission.
 //!
 //! ```text
 //!   handle_datagram ─► records ─► epoch ─► replay? ─► open ─► window ─┬─► data ─────────────► Inbound
@@ -11,15 +11,21 @@
 //!
 //! Nothing changes before a record has authenticated, but in the plaintext epoch, where nothing can.
 
+mod ack;
+mod awaiting;
+mod continuous;
+mod covered;
 mod early;
 mod epochs;
 mod flight;
+mod flights;
 mod inbound;
 mod outgoing;
 mod ranges;
 mod reassembly;
 mod replay;
 mod retransmit;
+mod unified;
 
 use super::{Discard, Fault, GaveUp, Inbound, Layer, Limits, Records, Stats};
 use crate::config::DatagramPolicy;
@@ -29,17 +35,21 @@ use crate::protocol::{
     Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
     ProtocolVersion, ReadSwitch, Side,
 };
-use crate::record::protection::MAX_EXPANSION;
+use crate::record::protection::{EXPANSION_13, MAX_EXPANSION};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::alert;
 use crate::wire::record_dtls::HEADER_LEN;
+use crate::wire::record_dtls13::SENT_HEADER_LEN;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
+use ack::Acks;
 use bytes::BytesMut;
+use continuous::Continuous;
 use early::EarlyRecords;
 use epochs::{ReadEpochs, WriteEpochs};
 use flight::Flight;
 use outgoing::Outgoing;
-use reassembly::{Reassembly, WINDOW};
+pub(crate) use reassembly::Reassembly;
+use reassembly::WINDOW;
 use retransmit::{Fired, Timer};
 use std::time::{Duration, Instant};
 
@@ -67,6 +77,10 @@ pub struct Datagram {
     input_path: Path,
     input_len: usize,
     early: EarlyRecords,
+    /// The version is not known yet.
+    undecided: bool,
+    /// At 1.3, what the peer is owed.
+    acks: Acks,
     progress: Progress,
     /// The flight under construction, or waiting for its answer.
     flight: Option<Box<Flight>>,
@@ -108,6 +122,8 @@ enum Progress {
         /// The first message of the handshake behind H, which overtook the Finished of H.
         following: Option<Box<Reassembly>>,
     },
+    /// Version 1.3: messages are numbered on and on.
+    Continuous(Box<Continuous>),
     /// No handshake; the last one ended in `epoch`.
     Established {
         epoch: Epoch,
@@ -152,6 +168,8 @@ impl Datagram {
             input_path: path,
             input_len: 0,
             early: EarlyRecords::default(),
+            undecided: true,
+            acks: Acks::default(),
             progress: Progress::Handshaking {
                 current: Epoch::PLAINTEXT,
                 slots,
@@ -243,6 +261,11 @@ impl Datagram {
         self.read.contains(epoch)
     }
 
+    /// Whether there are keys to read an epoch of version 1.3 that ends in these bits.
+    pub(crate) fn can_read_13(&self, bits: u8) -> bool {
+        self.is_13() && self.read.newest_ending_in(bits).is_some()
+    }
+
     /// How many bytes are held for the peer or on its behalf, beside the association itself.
     pub(crate) fn buffered(&self) -> usize {
         let following = |slots: &Option<Box<Reassembly>>| slots.as_ref().map_or(0, |it| it.cost());
@@ -255,108 +278,22 @@ impl Datagram {
             Progress::Established {
                 following: next, ..
             } => following(next),
+            Progress::Continuous(continuous) => continuous.slots.cost(),
         };
         slots + self.early.cost() + self.outgoing.queued()
-    }
-
-    fn start_flight(&mut self) -> &mut Flight {
-        if self.flight_complete {
-            // RFC 6347 §4.2.4: the engine goes on, so the last flight was answered.
-            if !std::mem::take(&mut self.requesting) {
-                self.flight = None;
-            }
-            self.flight_complete = false;
-            self.timer = Timer::Idle;
-        }
-        self.flight.get_or_insert_default()
-    }
-
-    fn transmit(&mut self, flight: &Flight) {
-        self.stats.records_sent += flight.transmit(
-            self.handshake_mtu,
-            self.version,
-            &mut self.write,
-            &mut self.outgoing,
-        );
-    }
-
-    /// Answers a repeated Finished of the peer: it missed this end's final flight.
-    fn repeat_final_flight(&mut self, now: Instant) {
-        let Some(mut retained) = self.retained.take() else {
-            return;
-        };
-        // A quarter of the shortest timeout that the peer can have: more often only duplicates ask.
-        let due = now.saturating_duration_since(retained.sent) >= self.policy.initial_timeout / 4;
-        // I2: what was sealed but not yet taken is still on its way.
-        if due && self.outgoing.is_empty() {
-            retained.sent = now;
-            self.transmit(&retained.flight);
-            self.stats.flights_retransmitted += 1;
-        }
-        self.retained = Some(retained);
-    }
-
-    fn drop_flight(&mut self) {
-        self.timer = Timer::Idle;
-        self.flight = None;
-        self.flight_complete = false;
-        self.requesting = false;
-    }
-
-    fn drop_retained(&mut self) {
-        self.retained = None;
-        self.prune_write_epochs();
-    }
-
-    /// A write epoch, keys and next number, lives as long as a flight has an item in it.
-    fn prune_write_epochs(&mut self) {
-        let flights = [
-            self.flight.as_deref(),
-            self.retained.as_ref().map(|retained| &retained.flight),
-        ];
-        self.write
-            .retain(|epoch| flights.iter().flatten().any(|flight| flight.uses(epoch)));
-    }
-
-    /// RFC 6347 §4.1.1.1: when tries go unanswered, the path may not carry datagrams of this size.
-    fn shrink_handshake_mtu(&mut self, attempt: u32) {
-        if attempt.is_multiple_of(TRIES_A_SIZE) {
-            let smaller = SMALLER_MTUS
-                .into_iter()
-                .find(|&mtu| mtu < self.handshake_mtu);
-            self.handshake_mtu = smaller.unwrap_or(self.handshake_mtu);
-        }
-    }
-
-    fn retransmit(&mut self, attempt: u32) {
-        if let Progress::Handshaking { slots, .. } = &mut self.progress {
-            slots.forget_disputed();
-        }
-        // I2: what was sealed but not yet taken is still on its way; sealing it twice would only pile up.
-        if !self.outgoing.is_empty() {
-            return;
-        }
-        if let Some(unproven) = &mut self.unproven {
-            match unproven.budget.checked_sub(unproven.flight) {
-                Some(budget) => unproven.budget = budget,
-                None => return,
-            }
-        }
-        self.shrink_handshake_mtu(attempt);
-        if let Some(flight) = self.flight.take() {
-            self.transmit(&flight);
-            self.stats.flights_retransmitted += 1;
-            self.flight = Some(flight);
-        }
     }
 }
 
 /// The most data that fits into a datagram, whatever the suite: a renegotiation may change that, and data that waits for
 /// the new keys must still fit.
 #[inline]
-fn max_payload(mtu: usize) -> usize {
-    mtu.saturating_sub(HEADER_LEN + MAX_EXPANSION)
-        .min(MAX_PLAINTEXT_LEN)
+fn max_payload(mtu: usize, is_13: bool) -> usize {
+    let overhead = if is_13 {
+        SENT_HEADER_LEN + EXPANSION_13
+    } else {
+        HEADER_LEN + MAX_EXPANSION
+    };
+    mtu.saturating_sub(overhead).min(MAX_PLAINTEXT_LEN)
 }
 
 impl Records for Datagram {}
@@ -377,7 +314,14 @@ impl Layer for Datagram {
     }
 
     fn version_decided(&mut self, version: ProtocolVersion) {
-        self.version = version;
+        self.undecided = false;
+        // RFC 9147 §4: plaintext records of 1.3 are dressed as those of 1.2.
+        self.version = ProtocolVersion::DTLS12;
+        if version == ProtocolVersion::DTLS13 {
+            self.continue_with_13();
+        } else {
+            self.acks.clear();
+        }
     }
 
     fn send_message(&mut self, epoch: Epoch, seq: MessageSeq, typ: HandshakeType, body: Vec<u8>) {
@@ -407,15 +351,26 @@ impl Layer for Datagram {
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {
         match when {
             // The epoch in each record says whether it lies behind the ChangeCipherSpec.
-            ReadSwitch::OnChangeCipherSpec => self.read.install(epoch, &protection),
+            ReadSwitch::OnChangeCipherSpec | ReadSwitch::Now => {
+                self.read.install(epoch, &protection)
+            }
         }
         // B6: what strangers have left in the slots must not stand in the way of the peer's Finished.
-        if let Progress::Handshaking { slots, .. } = &mut self.progress {
-            slots.clear();
+        match &mut self.progress {
+            Progress::Handshaking { slots, .. } => slots.clear(),
+            Progress::Continuous(continuous) => continuous.slots.forget_plaintext(),
+            Progress::Established { .. } => {}
         }
     }
 
-    fn retire_read(&mut self, _now: Instant, epoch: Epoch) {
+    fn retire_read(&mut self, now: Instant, epoch: Epoch) {
+        if self.is_13() {
+            // RFC 9147 §4.2.1, §5.8.1, §8: the epoch before stays for a while, that of the handshake as well.
+            self.read
+                .retain(|known| known >= epoch || known == Epoch::HANDSHAKE_13);
+            self.retention = Some(now + TWICE_MSL);
+            return;
+        }
         // What is older than the epoch that ends now has had its time.
         self.read.retain(|known| known >= epoch);
         // B6: once keys exist, nothing that is unprotected means anything.
@@ -425,11 +380,15 @@ impl Layer for Datagram {
     }
 
     fn end_flight(&mut self, now: Instant, id: FlightId, end: FlightEnd) {
-        let Some(flight) = self.flight.take() else {
+        let Some(mut flight) = self.flight.take() else {
             return;
         };
         tracing::trace!(?id, ?end, "flight");
-        self.transmit(&flight);
+        self.transmit(&mut flight);
+        if !self.continuous().is_some_and(|it| it.done) {
+            // RFC 9147 §7.1: what is sent now answers, and so acknowledges, what came.
+            self.acks.clear();
+        }
         match end {
             FlightEnd::AwaitReply | FlightEnd::Request => {
                 self.flight = Some(flight);
@@ -446,6 +405,7 @@ impl Layer for Datagram {
                 }));
                 self.timer = Timer::Idle;
             }
+            FlightEnd::AwaitAck(fate) => self.await_ack(now, id, *flight, fate),
         }
     }
 
@@ -463,6 +423,9 @@ impl Layer for Datagram {
     fn abandon_handshake(&mut self) {
         self.drop_flight();
         self.early.clear();
+        if let Some(continuous) = self.continuous() {
+            return continuous.shut_down();
+        }
         let epoch = self.write.current_epoch();
         self.read.retain(|known| known <= epoch);
         self.progress = Progress::Established {
@@ -483,13 +446,19 @@ impl Layer for Datagram {
         }
         // Behind the Finished that has just been taken from there, data of the same epoch may wait.
         self.early.keep_only(epoch);
+        self.handshake_mtu = self.policy.mtu;
+        if self.is_13() {
+            self.complete_13(now);
+            self.prune_write_epochs();
+            return;
+        }
         let following = match &mut self.progress {
             Progress::Handshaking { following, .. } | Progress::Established { following, .. } => {
                 following.take()
             }
+            Progress::Continuous(_) => None,
         };
         self.progress = Progress::Established { epoch, following };
-        self.handshake_mtu = self.policy.mtu;
         self.prune_write_epochs();
     }
 
@@ -504,17 +473,20 @@ impl Layer for Datagram {
         }
         // Anybody can send this: it is noise, and the message that belongs here may still come.
         self.stats.discard(why);
-        if let Progress::Handshaking { slots, .. } = &mut self.progress {
-            slots.expect_again(seq);
+        match &mut self.progress {
+            Progress::Handshaking { slots, .. } => slots.expect_again(seq),
+            Progress::Continuous(continuous) => continuous.slots.expect_again(seq),
+            Progress::Established { .. } => {}
         }
         false
     }
 
     #[inline]
     fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError> {
+        let is_13 = self.is_13();
         let write = self.write.current().filter(|write| write.is_protected());
         let write = write.ok_or(SendError::NotConnected)?;
-        let max = max_payload(self.policy.mtu);
+        let max = max_payload(self.policy.mtu, is_13);
         if data.len() > max {
             return Err(SendError::TooLarge { max });
         }
@@ -542,34 +514,38 @@ impl Layer for Datagram {
     }
 
     fn max_payload(&self) -> usize {
-        max_payload(self.policy.mtu)
+        max_payload(self.policy.mtu, self.is_13())
     }
 
     #[inline]
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.timer.deadline(), self.retention]
-            .into_iter()
-            .flatten()
-            .min()
+        let awaiting = match &self.progress {
+            Progress::Continuous(continuous) => continuous.deadline(),
+            _ => None,
+        };
+        [
+            self.timer.deadline(),
+            self.retention,
+            awaiting,
+            self.acks_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), GaveUp> {
         if self.retention.is_some_and(|until| until <= now) {
             self.retention = None;
             self.outgoing.release();
-            // E21: what was sent under older keys has arrived by now, or never will.
-            let in_force = match self.progress {
-                Progress::Established { epoch, .. } => epoch,
-                Progress::Handshaking { current, .. } => current,
-            };
-            self.read.retain(|known| known >= in_force);
+            self.end_retention();
         }
         match self.timer.fire(now, &self.policy) {
             Fired::NotYet => {}
             Fired::Retransmit { attempt } => self.retransmit(attempt),
             Fired::GaveUp => return Err(GaveUp),
         }
-        Ok(())
+        self.handle_timeout_13(now)
     }
 
     fn shut_down(&mut self) {
@@ -578,6 +554,10 @@ impl Layer for Datagram {
         self.retention = None;
         self.input = BytesMut::new();
         self.early.clear();
+        self.acks.clear();
+        if let Some(continuous) = self.continuous() {
+            return continuous.shut_down();
+        }
         self.progress = Progress::Established {
             epoch: self.write.current_epoch(),
             following: None,
@@ -585,7 +565,11 @@ impl Layer for Datagram {
     }
 
     fn retransmissions(&self) -> u32 {
-        self.timer.retransmissions()
+        let awaiting = match &self.progress {
+            Progress::Continuous(continuous) => continuous.retransmissions(),
+            _ => 0,
+        };
+        self.timer.retransmissions().max(awaiting)
     }
 
     fn disbelieved_alert(&self) -> Option<Alert> {

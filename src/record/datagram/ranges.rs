@@ -56,6 +56,14 @@ impl Ranges {
         }
     }
 
+    /// How many bytes there are from the beginning without a gap.
+    pub(crate) fn contiguous(&self) -> usize {
+        match self.chunks.first() {
+            Some(chunk) if chunk.start == 0 => chunk.bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// The bytes, if the ranges are one.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         self.chunks

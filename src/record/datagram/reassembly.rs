@@ -206,6 +206,38 @@ impl Reassembly {
         self.slots.truncate(usize::from(self.window));
     }
 
+    /// Whether this fragment is the next piece of the message that is expected next.
+    pub(crate) fn is_next(&self, header: &FragmentHeader) -> bool {
+        let here = self
+            .slots
+            .front()
+            .and_then(Option::as_ref)
+            .map_or(0, |slot| slot.ranges.contiguous());
+        self.expected == Some(header.seq)
+            && usize::try_from(header.offset).is_ok_and(|it| it <= here)
+    }
+
+    /// Whether parts of messages wait for what is missing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.iter().all(Option::is_none)
+    }
+
+    /// Drops what came without protection.
+    pub(crate) fn forget_plaintext(&mut self) {
+        for slot in &mut self.slots {
+            if slot.as_ref().is_some_and(|it| it.epoch == Epoch::PLAINTEXT) {
+                *slot = None;
+            }
+        }
+    }
+
+    /// Gives back the allocation of an empty buffer.
+    pub(crate) fn release(&mut self) {
+        if self.is_empty() {
+            self.slots = VecDeque::new();
+        }
+    }
+
     /// Forgets incomplete unprotected messages that were contradicted, so that a retransmission starts afresh.
     pub(crate) fn forget_disputed(&mut self) {
         for slot in &mut self.slots {

@@ -23,6 +23,12 @@ impl ReplayWindow {
         behind < WIDTH && self.seen & (1 << behind) == 0
     }
 
+    /// One more than the highest number seen.
+    #[inline]
+    pub(crate) const fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Enters `sequence`, whose record has authenticated and which the window admits.
     #[inline]
     pub(crate) const fn record(&mut self, sequence: u64) {

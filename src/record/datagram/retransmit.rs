@@ -47,6 +47,16 @@ impl Timer {
         }
     }
 
+    /// Waits as long as it did once more, because part of the flight has just been sent again for another reason.
+    pub(super) fn rewind(&mut self, now: Instant) {
+        if let Self::Waiting {
+            deadline, timeout, ..
+        } = self
+        {
+            *deadline = now + *timeout;
+        }
+    }
+
     /// When the timer fires.
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self {

@@ -2,9 +2,12 @@
 
 use super::Stream;
 use crate::protocol::{ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
+use crate::record::protection::{NotOpened, Opener};
 use crate::record::{Discard, Fault, Inbound, Received};
 use crate::wire::alert;
-use crate::wire::record_tls::{HEADER_LEN, MAX_FRAGMENT_LEN, MAX_PLAINTEXT_LEN, RecordHeader};
+use crate::wire::record_tls::{
+    HEADER_LEN, MAX_FRAGMENT_LEN, MAX_FRAGMENT_LEN_13, MAX_PLAINTEXT_LEN, RecordHeader,
+};
 use bytes::{Buf as _, BytesMut};
 
 /// How many empty data records in a row are tolerated: legal as padding against CBC attacks, which do not exist here.
@@ -14,6 +17,9 @@ const MAX_EMPTY_RECORDS: u8 = 32;
 #[inline]
 pub(super) fn next(layer: &mut Stream) -> Result<Option<Inbound>, Fault> {
     loop {
+        if layer.message_across_keys {
+            return Err(Fault::MessageAcrossKeys);
+        }
         if !layer.deframer.is_empty()
             && let Some(message) = layer.deframer.pop(layer.read.epoch)?
         {
@@ -24,6 +30,15 @@ pub(super) fn next(layer: &mut Stream) -> Result<Option<Inbound>, Fault> {
         };
         if let Some(inbound) = layer.handle_record(&header, record)? {
             return Ok(Some(inbound));
+        }
+    }
+}
+
+impl From<NotOpened> for Fault {
+    fn from(why: NotOpened) -> Self {
+        match why {
+            NotOpened::TooShort | NotOpened::Forged => Self::BadRecordMac,
+            NotOpened::NoContentType => Self::NoContentType,
         }
     }
 }
@@ -64,10 +79,10 @@ impl Stream {
         if !version_fits {
             return Err(Fault::RecordVersion);
         }
-        let max = if self.read.opener.is_some() {
-            MAX_FRAGMENT_LEN
-        } else {
-            MAX_PLAINTEXT_LEN
+        let max = match &self.read.opener {
+            Some(opener) if opener.is_13() => MAX_FRAGMENT_LEN_13,
+            Some(_) => MAX_FRAGMENT_LEN,
+            None => MAX_PLAINTEXT_LEN,
         };
         if usize::from(header.length) > max {
             return Err(Fault::RecordOverflow);
@@ -84,14 +99,19 @@ impl Stream {
     ) -> Result<Option<Inbound>, Fault> {
         let pinned = record.len();
         let sequence = self.read.sequence;
-        let contents = match &self.read.opener {
+        let (contents, content_type) = match &self.read.opener {
             Some(opener) => {
-                let range = opener
-                    .open_stream_12(sequence, header, &mut record[HEADER_LEN..])
-                    .map_err(|_| Fault::BadRecordMac)?;
-                HEADER_LEN + range.start..HEADER_LEN + range.end
+                if opener.is_13() && header.content_type != ContentType::APPLICATION_DATA {
+                    return self.unprotected(header, &record[HEADER_LEN..]);
+                }
+                let (range, content_type) =
+                    opener.open_stream(sequence, header, &mut record[HEADER_LEN..])?;
+                (
+                    HEADER_LEN + range.start..HEADER_LEN + range.end,
+                    content_type,
+                )
             }
-            None => HEADER_LEN..record.len(),
+            None => (HEADER_LEN..record.len(), header.content_type),
         };
         if contents.len() > MAX_PLAINTEXT_LEN {
             return Err(Fault::RecordOverflow);
@@ -101,7 +121,7 @@ impl Stream {
         self.stats.records_received += 1;
         record.truncate(contents.end);
         record.advance(contents.start);
-        match header.content_type {
+        match content_type {
             ContentType::APPLICATION_DATA => self.data(sequence, record, pinned),
             ContentType::HANDSHAKE if record.is_empty() => Err(Fault::EmptyRecord),
             ContentType::HANDSHAKE => {
@@ -110,11 +130,17 @@ impl Stream {
             }
             ContentType::ALERT => {
                 let alert = alert::decode(&record).ok_or(Fault::MalformedAlert)?;
+                let is_13 = self.read.opener.as_deref().is_some_and(Opener::is_13);
+                let alert = if is_13 { alert.as_13() } else { alert };
                 let epoch = self.read.epoch;
                 let number = RecordNumber { epoch, sequence };
                 Ok(Some(Inbound::Alert { alert, number }))
             }
-            _ => self.change_cipher_spec(&record),
+            // RFC 8446 §5: under the keys of 1.3 it is a fault.
+            ContentType::CHANGE_CIPHER_SPEC if header.content_type == content_type => {
+                self.change_cipher_spec(&record)
+            }
+            _ => Err(Fault::UnknownContentType),
         }
     }
 
@@ -149,10 +175,45 @@ impl Stream {
         })))
     }
 
+    /// What comes without protection although there are keys of version 1.3.
+    #[cold]
+    fn unprotected(
+        &mut self,
+        header: &RecordHeader,
+        contents: &[u8],
+    ) -> Result<Option<Inbound>, Fault> {
+        match header.content_type {
+            ContentType::CHANGE_CIPHER_SPEC => self.change_cipher_spec(contents),
+            // A client that cannot go on behind the ServerHello has no keys to say so.
+            ContentType::ALERT
+                if self.read.epoch == Epoch::HANDSHAKE_13 && self.read.sequence == 0 =>
+            {
+                let alert = alert::decode(contents).ok_or(Fault::MalformedAlert)?;
+                let number = RecordNumber {
+                    epoch: Epoch::PLAINTEXT,
+                    sequence: 0,
+                };
+                let alert = alert.as_13();
+                Ok(Some(Inbound::Alert { alert, number }))
+            }
+            _ => Err(Fault::UnknownContentType),
+        }
+    }
+
     /// RFC 5246 §7.1: switches to the keys that were armed. D1: without them, or inside a message, it is a fault.
     fn change_cipher_spec(&mut self, contents: &[u8]) -> Result<Option<Inbound>, Fault> {
         if contents != [1] || !self.deframer.is_empty() {
             return Err(Fault::UnexpectedChangeCipherSpec);
+        }
+        if self.drops_change_cipher_spec {
+            // RFC 8446 §5: it looks like 1.2 to middleboxes, and means nothing. One is honest, a flood is not.
+            self.stats.discard(Discard::ChangeCipherSpec);
+            self.empty_records += 1;
+            return if self.empty_records > MAX_EMPTY_RECORDS {
+                Err(Fault::EmptyRecord)
+            } else {
+                Ok(None)
+            };
         }
         let armed = self.armed.take().ok_or(Fault::UnexpectedChangeCipherSpec)?;
         self.read = *armed;

@@ -1,4 +1,4 @@
-//! TLS records (RFC 5246 §6.2) over a byte stream that loses and reorders nothing.
+//! TLS records (RFC 5246 §6.2, RFC 8446 §5) over a byte stream that loses and reorders nothing.
 //!
 //! ```text
 //!   handle_bytes ─► records ─► open ─┬─► data ─────────────────► Inbound
@@ -38,8 +38,12 @@ pub struct Stream {
     policy: StreamPolicy,
     /// The version in the header of outgoing records.
     version: ProtocolVersion,
-    /// The version in the header of every incoming record, once it is decided.
+    /// The version in the header of every incoming record, if it is to be looked at: at 1.3 it says nothing.
     decided: Option<ProtocolVersion>,
+    /// At 1.3, between the hellos and the peer's Finished, a ChangeCipherSpec is there for middleboxes alone.
+    drops_change_cipher_spec: bool,
+    /// Keys were installed while a part of a message was waiting for the rest of it.
+    message_across_keys: bool,
     read: ReadState,
     /// The keys that the peer's next ChangeCipherSpec switches to.
     armed: Option<Box<ReadState>>,
@@ -97,7 +101,7 @@ impl WriteState {
         }
         match &self.sealer {
             Some(sealer) => {
-                sealer.seal_stream_12(self.sequence, content_type, version, payload, out);
+                sealer.seal_stream(self.sequence, content_type, version, payload, out);
             }
             None => {
                 let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
@@ -126,6 +130,8 @@ impl Stream {
                 Side::Server => ProtocolVersion::TLS12,
             },
             decided: None,
+            drops_change_cipher_spec: false,
+            message_across_keys: false,
             read: ReadState {
                 epoch: Epoch::PLAINTEXT,
                 opener: None,
@@ -204,8 +210,11 @@ impl Layer for Stream {
     }
 
     fn version_decided(&mut self, version: ProtocolVersion) {
-        self.version = version;
-        self.decided = Some(version);
+        // RFC 8446 §5.1: the version of a record is that of 1.2 for ever, and nobody looks at it.
+        self.version = ProtocolVersion::TLS12;
+        let is_12 = version == ProtocolVersion::TLS12;
+        self.decided = is_12.then_some(version);
+        self.drops_change_cipher_spec = !is_12;
     }
 
     fn send_message(&mut self, epoch: Epoch, _: MessageSeq, typ: HandshakeType, body: Vec<u8>) {
@@ -238,6 +247,7 @@ impl Layer for Stream {
     }
 
     fn install_write(&mut self, epoch: Epoch, protection: RecordProtection) {
+        self.flush();
         let sealer = Sealer::new(&protection);
         self.write = WriteState {
             epoch,
@@ -255,6 +265,13 @@ impl Layer for Stream {
         };
         match when {
             ReadSwitch::OnChangeCipherSpec => self.armed = Some(Box::new(state)),
+            ReadSwitch::Now => {
+                // RFC 8446 §5.1: no message goes on under other keys than it began.
+                self.message_across_keys |= !self.deframer.is_empty();
+                // The peer's Finished comes before these keys.
+                self.drops_change_cipher_spec &= epoch < Epoch::APPLICATION_13;
+                self.read = state;
+            }
         }
     }
 
@@ -376,7 +393,7 @@ mod tests {
         let aead = AeadAlgorithm::Aes128Gcm;
         let keys = TrafficKeys::new(aead, &[5; 16], &[3; 4]);
         let mut stream = Stream::new(Side::Client, &StreamPolicy::default());
-        stream.install_write(Epoch::new(1), RecordProtection::new(keys));
+        stream.install_write(Epoch::new(1), RecordProtection::v12(keys));
         assert_eq!(
             stream.send_data(&[0; 4 * MAX_PLAINTEXT_LEN + 1]),
             Ok(65_537)

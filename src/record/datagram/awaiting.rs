@@ -1,0 +1,135 @@
+//! Flights of version 1.3 that nothing but an acknowledgement ends (RFC 9147 §5.8.4, §7): a client's last one, tickets, key
+//! updates. Each has a timer of its own.
+
+use super::flight::Flight;
+use super::retransmit::{Fired, Timer};
+use crate::config::DatagramPolicy;
+use crate::protocol::{Epoch, FlightId, RecordNumber, Unacknowledged};
+use std::time::Instant;
+
+/// How often a flight that the peer can do without is sent again: for about a minute.
+const MAX_VAIN_TRIES: u32 = 5;
+
+/// One flight on its way.
+struct Awaiting {
+    id: FlightId,
+    flight: Flight,
+    timer: Timer,
+    fate: Unacknowledged,
+}
+
+/// The flights that wait to be acknowledged.
+#[derive(Default)]
+pub(super) struct AwaitingFlights {
+    flights: Vec<Awaiting>,
+}
+
+/// What the timers say.
+#[derive(Default)]
+pub(super) struct Expired {
+    /// A flight that cannot be done without was never acknowledged.
+    pub(super) gave_up: bool,
+    /// The flights to send again.
+    pub(super) due: Vec<FlightId>,
+}
+
+impl AwaitingFlights {
+    /// Adds a flight that was sent for the first time.
+    pub(super) fn push(
+        &mut self,
+        id: FlightId,
+        flight: Flight,
+        fate: Unacknowledged,
+        timer: Timer,
+    ) {
+        self.flights.push(Awaiting {
+            id,
+            flight,
+            timer,
+            fate,
+        });
+    }
+
+    /// Whether some flight has a part in this epoch.
+    pub(super) fn uses(&self, epoch: Epoch) -> bool {
+        self.flights.iter().any(|it| it.flight.uses(epoch))
+    }
+
+    /// When the first timer fires.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.flights
+            .iter()
+            .filter_map(|it| it.timer.deadline())
+            .min()
+    }
+
+    /// How often the flight was sent again that was most often.
+    pub(super) fn retransmissions(&self) -> u32 {
+        let counts = self.flights.iter().map(|it| it.timer.retransmissions());
+        counts.max().unwrap_or_default()
+    }
+
+    /// Notes what the peer has. The flights that it has as a whole leave; of the others, those it has a new part of are
+    /// named in `advanced`.
+    pub(super) fn acknowledge(
+        &mut self,
+        numbers: &[RecordNumber],
+        advanced: &mut Vec<FlightId>,
+    ) -> Vec<FlightId> {
+        let mut delivered = Vec::new();
+        self.flights.retain_mut(|it| {
+            let news = it.flight.acknowledge(numbers);
+            let done = it.flight.is_delivered();
+            if done {
+                delivered.push(it.id);
+            } else if news {
+                advanced.push(it.id);
+            }
+            !done
+        });
+        if self.flights.is_empty() {
+            self.flights = Vec::new();
+        }
+        delivered
+    }
+
+    /// Looks which timers are due, and starts them again.
+    pub(super) fn fire(&mut self, now: Instant, policy: &DatagramPolicy) -> Expired {
+        let mut expired = Expired::default();
+        self.flights
+            .retain_mut(|it| match it.timer.fire(now, policy) {
+                Fired::NotYet => true,
+                Fired::Retransmit { attempt } => {
+                    let vain = it.fate == Unacknowledged::Forgets && attempt > MAX_VAIN_TRIES;
+                    if !vain {
+                        expired.due.push(it.id);
+                    }
+                    !vain
+                }
+                Fired::GaveUp => match it.fate {
+                    Unacknowledged::Fails => {
+                        expired.gave_up = true;
+                        true
+                    }
+                    Unacknowledged::Forgets => false,
+                    Unacknowledged::Persists => {
+                        it.timer = Timer::start(now, policy);
+                        expired.due.push(it.id);
+                        true
+                    }
+                },
+            });
+        expired
+    }
+
+    /// The flight with this name.
+    pub(super) fn find(&mut self, id: FlightId) -> Option<&mut Flight> {
+        let found = self.flights.iter_mut().find(|it| it.id == id);
+        found.map(|it| &mut it.flight)
+    }
+
+    /// Drops them all.
+    pub(super) fn clear(&mut self) {
+        self.flights = Vec::new();
+    }
+}

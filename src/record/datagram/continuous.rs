@@ -1,0 +1,318 @@
+//! Version 1.3 over datagrams: one numbering of messages for ever, acknowledgements, and flights that wait for them
+//! (RFC 9147 §5.2, §5.8, §7).
+//!
+//! ```text
+//!   fragments ─► slots ─► messages, in order, during the handshake and behind it
+//!       └─► acks ─► the peer
+//!
+//!   flights ─► awaiting ─► timers ──┐
+//!                 ▲                 ├─► what is missing, again
+//!   ACK of the peer ─► freed ranges ┘     └─ nothing missing: FlightDelivered
+//! ```
+
+use super::awaiting::AwaitingFlights;
+use super::reassembly::Reassembly;
+use super::{Datagram, Progress, TWICE_MSL};
+use crate::protocol::{ContentType, Epoch, FlightId, RecordNumber, Side, Unacknowledged};
+use crate::record::datagram::flight::{Flight, Means};
+use crate::record::datagram::retransmit::Timer;
+use crate::record::{Discard, Fault, GaveUp};
+use crate::wire::ack;
+use crate::wire::handshake::FragmentHeader;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// What an association of version 1.3 has besides what every one has.
+pub(super) struct Continuous {
+    pub(super) slots: Reassembly,
+    /// The handshake is complete.
+    pub(super) done: bool,
+    awaiting: AwaitingFlights,
+    delivered: VecDeque<FlightId>,
+}
+
+impl Continuous {
+    /// Goes on from the numbering that the hellos have begun.
+    pub(super) fn new(slots: Reassembly) -> Self {
+        Self {
+            slots,
+            done: false,
+            awaiting: AwaitingFlights::default(),
+            delivered: VecDeque::new(),
+        }
+    }
+
+    /// Whether a flight that waits for its acknowledgement has a part in this epoch.
+    pub(super) fn uses(&self, epoch: Epoch) -> bool {
+        self.awaiting.uses(epoch)
+    }
+
+    /// When the first timer of such a flight fires.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.awaiting.deadline()
+    }
+
+    /// How often one of them was sent again.
+    pub(super) fn retransmissions(&self) -> u32 {
+        self.awaiting.retransmissions()
+    }
+
+    /// The next flight that the peer has as a whole.
+    pub(super) fn pop_delivered(&mut self) -> Option<FlightId> {
+        let delivered = self.delivered.pop_front()?;
+        if self.delivered.is_empty() {
+            self.delivered = VecDeque::new();
+        }
+        Some(delivered)
+    }
+
+    /// Drops what only a live association needs.
+    pub(super) fn shut_down(&mut self) {
+        self.awaiting.clear();
+        self.delivered = VecDeque::new();
+        self.slots.clear();
+    }
+}
+
+impl Datagram {
+    /// What version 1.3 has, if that is in force.
+    #[inline]
+    pub(super) fn continuous(&mut self) -> Option<&mut Continuous> {
+        match &mut self.progress {
+            Progress::Continuous(continuous) => Some(continuous),
+            _ => None,
+        }
+    }
+
+    /// Whether version 1.3 is in force.
+    #[inline]
+    pub(super) const fn is_13(&self) -> bool {
+        matches!(self.progress, Progress::Continuous(_))
+    }
+
+    /// The hellos have settled on version 1.3.
+    pub(super) fn continue_with_13(&mut self) {
+        if self.side == Side::Client {
+            // RFC 9147 §7.1: the first message of the answer acknowledges the ClientHello.
+            self.drop_flight();
+        }
+        let between = Progress::Established {
+            epoch: Epoch::PLAINTEXT,
+            following: None,
+        };
+        self.progress = match std::mem::replace(&mut self.progress, between) {
+            Progress::Handshaking { slots, .. } => {
+                Progress::Continuous(Box::new(Continuous::new(*slots)))
+            }
+            decided => decided,
+        };
+    }
+
+    /// The handshake is complete, as far as this end knows.
+    pub(super) fn complete_13(&mut self, now: Instant) {
+        let side = self.side;
+        let Some(continuous) = self.continuous() else {
+            return;
+        };
+        continuous.done = true;
+        continuous.slots.release();
+        if side == Side::Server {
+            // RFC 9147 §7.1: nothing else tells the client that its last flight has arrived.
+            self.acks.tell_at_once();
+        }
+        self.retention = Some(now + TWICE_MSL);
+    }
+
+    /// Enters one fragment of a handshake record.
+    pub(super) fn fragment_13(
+        &mut self,
+        epoch: Epoch,
+        header: &FragmentHeader,
+        data: &[u8],
+    ) -> Result<(), Discard> {
+        let protected = self.read.any_protected();
+        let side = self.side;
+        let Some(continuous) = self.continuous() else {
+            return Err(Discard::UnexpectedMessage);
+        };
+        let done = continuous.done;
+        let has_place = match epoch {
+            // Once there are keys, nothing that is unprotected means anything.
+            Epoch::PLAINTEXT => !protected,
+            Epoch::HANDSHAKE_13 => true,
+            epoch => epoch >= Epoch::APPLICATION_13 && done,
+        };
+        if !has_place {
+            return Err(Discard::OldMessage);
+        }
+        let in_order = continuous.slots.is_next(header);
+        if done && epoch < Epoch::APPLICATION_13 {
+            // RFC 9147 §5.8.1: a repeated flight, whose acknowledgement was lost.
+            return Err(Discard::OldMessage);
+        }
+        continuous.slots.insert(epoch, header, data)?;
+        if !done {
+            if side == Side::Server && epoch > Epoch::PLAINTEXT {
+                // RFC 9147 §7.1: any part of the answer acknowledges the whole flight.
+                self.drop_flight();
+            }
+            if !in_order {
+                self.acks.tell_disruption();
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a handshake record of which nothing was dropped that was not known already (RFC 9147 §7, §7.1).
+    pub(super) fn note_record(&mut self, now: Instant, number: RecordNumber) {
+        if self.undecided {
+            // If this turns out to be 1.3, it is a part of the flight that has just begun.
+            return self.acks.enter(number);
+        }
+        let believed = number.epoch != Epoch::PLAINTEXT || !self.read.any_protected();
+        let side = self.side;
+        let Some(continuous) = self.continuous() else {
+            return;
+        };
+        if !continuous.done {
+            if believed {
+                self.acks.enter(number);
+                self.acks.tell_after(now, self.policy.initial_timeout / 4);
+            }
+        } else if number.epoch >= Epoch::APPLICATION_13
+            || side == Side::Server && number.epoch == Epoch::HANDSHAKE_13
+        {
+            // The server's flight needs none: the client's own last one, which is repeated by its timer, answers it.
+            self.acks.enter(number);
+            self.acks.tell_at_once();
+        }
+    }
+
+    /// Sends what is owed, if its time has come.
+    pub(super) fn tell_acks(&mut self) {
+        let done = self.continuous().is_some_and(|it| it.done);
+        let mtu = self.policy.mtu;
+        let Some(write) = self.write.current() else {
+            return;
+        };
+        // RFC 9147 §7: in the highest epoch, and never without protection, which the peer would not believe.
+        if !write.is_protected() || write.remaining() <= 1 {
+            self.acks.tell(0);
+            return;
+        }
+        let numbers = self.acks.tell(mtu.saturating_sub(write.overhead() + 2));
+        if !numbers.is_empty() {
+            let payload = ack::encode(numbers);
+            let out = self.outgoing.begin(write.overhead() + payload.len());
+            write.append(ContentType::ACK, self.version, &payload, out);
+            self.stats.records_sent += 1;
+        }
+        if done {
+            self.acks.clear();
+        }
+    }
+
+    /// Takes an acknowledgement.
+    ///
+    /// # Errors
+    ///
+    /// `AckOfUnsentRecord` (RFC 9147 §7.2).
+    pub(super) fn take_ack(&mut self, now: Instant, contents: &[u8]) -> Result<(), Fault> {
+        let Ok(numbers) = ack::decode(contents) else {
+            self.stats.discard(Discard::BadRecord);
+            return Ok(());
+        };
+        if numbers.iter().any(|&it| !self.write.may_have_sent(it)) {
+            return Err(Fault::AckOfUnsentRecord);
+        }
+        if let Some(flight) = &mut self.flight
+            && self.flight_complete
+        {
+            let news = flight.acknowledge(&numbers);
+            if flight.is_delivered() {
+                // RFC 9147 §7.2: nothing of it is sent again, and the peer's answer may take its time.
+                self.timer = Timer::Idle;
+            } else if news && self.outgoing.is_empty() {
+                self.timer.rewind(now);
+                self.send_flight_again();
+            }
+        }
+        let mut advanced = Vec::new();
+        let Some(continuous) = self.continuous() else {
+            return Ok(());
+        };
+        let delivered = continuous.awaiting.acknowledge(&numbers, &mut advanced);
+        continuous.delivered.extend(delivered);
+        self.send_awaiting_again(&advanced);
+        self.prune_write_epochs();
+        Ok(())
+    }
+
+    /// A flight is on its way that nothing but an acknowledgement ends.
+    pub(super) fn await_ack(
+        &mut self,
+        now: Instant,
+        id: FlightId,
+        flight: Flight,
+        fate: Unacknowledged,
+    ) {
+        let timer = Timer::start(now, &self.policy);
+        if let Some(continuous) = self.continuous() {
+            continuous.awaiting.push(id, flight, fate, timer);
+        }
+    }
+
+    /// When the peer is told what has come, at the latest.
+    #[inline]
+    pub(super) fn acks_deadline(&self) -> Option<Instant> {
+        self.acks.deadline().filter(|_| self.is_13())
+    }
+
+    /// Drops the keys of epochs that are over. RFC 9147 §8: the peer goes on under the one before the newest until it knows
+    /// that its KeyUpdate has arrived.
+    pub(super) fn end_retention_13(&mut self) {
+        let Some(newest) = self.read.newest() else {
+            return;
+        };
+        let in_use = self.read.newest_was_read();
+        self.read
+            .retain(|known| known == newest || !in_use && newest.follows(known));
+    }
+
+    /// Sends again what the timers say.
+    pub(super) fn handle_timeout_13(&mut self, now: Instant) -> Result<(), GaveUp> {
+        if self.acks.is_due(now) {
+            self.tell_acks();
+        }
+        let Progress::Continuous(continuous) = &mut self.progress else {
+            return Ok(());
+        };
+        let expired = continuous.awaiting.fire(now, &self.policy);
+        self.send_awaiting_again(&expired.due);
+        self.prune_write_epochs();
+        if expired.gave_up { Err(GaveUp) } else { Ok(()) }
+    }
+
+    fn send_awaiting_again(&mut self, ids: &[FlightId]) {
+        // I2: what was sealed but not yet taken is still on its way.
+        if !self.outgoing.is_empty() {
+            return;
+        }
+        for &id in ids {
+            let Progress::Continuous(continuous) = &mut self.progress else {
+                return;
+            };
+            let Some(flight) = continuous.awaiting.find(id) else {
+                continue;
+            };
+            self.stats.records_sent += flight.transmit(Means {
+                mtu: self.handshake_mtu,
+                version: self.version,
+                epochs: &mut self.write,
+                outgoing: &mut self.outgoing,
+                tracked: true,
+            });
+            self.stats.flights_retransmitted += 1;
+        }
+    }
+}

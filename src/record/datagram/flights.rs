@@ -1,0 +1,124 @@
+//! This end's flights: under construction, waiting for an answer, or kept to answer a peer that missed them
+//! (RFC 6347 §4.2.4).
+
+use super::flight::{Flight, Means};
+use super::retransmit::Timer;
+use super::{Datagram, Progress, SMALLER_MTUS, TRIES_A_SIZE};
+use std::time::Instant;
+
+impl Datagram {
+    pub(super) fn start_flight(&mut self) -> &mut Flight {
+        if self.flight_complete {
+            // RFC 6347 §4.2.4: the engine goes on, so the last flight was answered.
+            if !std::mem::take(&mut self.requesting) {
+                self.flight = None;
+            }
+            self.flight_complete = false;
+            self.timer = Timer::Idle;
+        }
+        self.flight.get_or_insert_default()
+    }
+
+    pub(super) fn transmit(&mut self, flight: &mut Flight) {
+        let tracked = self.is_13();
+        self.stats.records_sent += flight.transmit(Means {
+            mtu: self.handshake_mtu,
+            version: self.version,
+            epochs: &mut self.write,
+            outgoing: &mut self.outgoing,
+            tracked,
+        });
+    }
+
+    /// Answers a repeated Finished of the peer: it missed this end's final flight.
+    pub(super) fn repeat_final_flight(&mut self, now: Instant) {
+        let Some(mut retained) = self.retained.take() else {
+            return;
+        };
+        // A quarter of the shortest timeout that the peer can have: more often only duplicates ask.
+        let due = now.saturating_duration_since(retained.sent) >= self.policy.initial_timeout / 4;
+        // I2: what was sealed but not yet taken is still on its way.
+        if due && self.outgoing.is_empty() {
+            retained.sent = now;
+            self.transmit(&mut retained.flight);
+            self.stats.flights_retransmitted += 1;
+        }
+        self.retained = Some(retained);
+    }
+
+    /// What was sent under older keys has arrived by now, or never will (E21).
+    pub(super) fn end_retention(&mut self) {
+        let in_force = match &self.progress {
+            Progress::Established { epoch, .. } => *epoch,
+            Progress::Handshaking { current, .. } => *current,
+            Progress::Continuous(_) => return self.end_retention_13(),
+        };
+        self.read.retain(|known| known >= in_force);
+    }
+
+    pub(super) fn drop_flight(&mut self) {
+        self.timer = Timer::Idle;
+        self.flight = None;
+        self.flight_complete = false;
+        self.requesting = false;
+    }
+
+    pub(super) fn drop_retained(&mut self) {
+        self.retained = None;
+        self.prune_write_epochs();
+    }
+
+    /// A write epoch, keys and next number, lives as long as a flight has an item in it.
+    pub(super) fn prune_write_epochs(&mut self) {
+        let flights = [
+            self.flight.as_deref(),
+            self.retained.as_ref().map(|retained| &retained.flight),
+        ];
+        let continuous = match &self.progress {
+            Progress::Continuous(continuous) => Some(continuous),
+            _ => None,
+        };
+        self.write.retain(|epoch| {
+            flights.iter().flatten().any(|flight| flight.uses(epoch))
+                || continuous.is_some_and(|it| it.uses(epoch))
+        });
+    }
+
+    /// RFC 6347 §4.1.1.1: when tries go unanswered, the path may not carry datagrams of this size.
+    pub(super) fn shrink_handshake_mtu(&mut self, attempt: u32) {
+        if attempt.is_multiple_of(TRIES_A_SIZE) {
+            let smaller = SMALLER_MTUS
+                .into_iter()
+                .find(|&mtu| mtu < self.handshake_mtu);
+            self.handshake_mtu = smaller.unwrap_or(self.handshake_mtu);
+        }
+    }
+
+    pub(super) fn retransmit(&mut self, attempt: u32) {
+        match &mut self.progress {
+            Progress::Handshaking { slots, .. } => slots.forget_disputed(),
+            Progress::Continuous(continuous) => continuous.slots.forget_disputed(),
+            Progress::Established { .. } => {}
+        }
+        // I2: what was sealed but not yet taken is still on its way; sealing it twice would only pile up.
+        if !self.outgoing.is_empty() {
+            return;
+        }
+        if let Some(unproven) = &mut self.unproven {
+            match unproven.budget.checked_sub(unproven.flight) {
+                Some(budget) => unproven.budget = budget,
+                None => return,
+            }
+        }
+        self.shrink_handshake_mtu(attempt);
+        self.send_flight_again();
+    }
+
+    pub(super) fn send_flight_again(&mut self) {
+        if let Some(mut flight) = self.flight.take() {
+            self.transmit(&mut flight);
+            self.stats.flights_retransmitted += 1;
+            self.flight = Some(flight);
+        }
+    }
+}
