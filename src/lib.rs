@@ -109,7 +109,7 @@ pub use crate::crypto::random::{SecureRandom, SystemRandom};
 pub use crate::endpoint::{AssociationId, Endpoint, EndpointEvent};
 pub use crate::error::{
     ApiMisuse, CertificateError, ConfigError, ConnectError, Error, Failure, InvalidMessage,
-    PeerIncompatible, PeerMisbehaved, RenegotiateError, SendError,
+    KeyUpdateError, PeerIncompatible, PeerMisbehaved, RenegotiateError, SendError,
 };
 pub use crate::identity::{
     CertifiedKey, Credential, Fingerprint, PeerIdentity, PinnedFingerprint, Roots, VerifyClient,
@@ -123,7 +123,8 @@ pub use crate::record::{
     Datagram, Discard, Initiator, Received, Records, RenegotiationCounts, Stats, Stream,
 };
 pub use crate::secrets::key_log::{KeyLog, KeyLogFile};
-pub use crate::session::{Session, Session12};
+pub use crate::session::{Session, Session12, Session13};
+pub use crate::wire::key_update::KeyUpdate;
 
 /// The types of certificates, names and times that the API takes.
 pub use pki_types;

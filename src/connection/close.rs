@@ -9,7 +9,8 @@ use std::time::Instant;
 
 impl<R: Records> Connection<R> {
     /// Says that no more data follows (RFC 5246 §7.2.1). Received data can still be taken; the rest of the
-    /// association, a handshake included, is over at once. Drain `poll_transmit` to send the alert.
+    /// association, a handshake included, is over at once. Only over a stream of version 1.3 the peer may go on, and is
+    /// listened to, until it says the same (RFC 8446 §6.1). Drain `poll_transmit` to send the alert.
     ///
     /// Data that waits for the end of a renegotiation leaves before the alert, under the old keys; it is lost if this end
     /// has switched to the new ones already, which the peer cannot confirm any more.
@@ -30,7 +31,19 @@ impl<R: Records> Connection<R> {
         }
         self.records.send_alert(Alert::CLOSE_NOTIFY);
         self.write_closed = true;
-        self.over();
+        if self.read_closed.is_some() || !self.closes_by_halves() {
+            self.over();
+        }
+    }
+
+    /// Whether one direction goes on when the other has ended (RFC 8446 §6.1). Over datagrams a goodbye is a hint that may
+    /// be lost, so it ends both.
+    fn closes_by_halves(&self) -> bool {
+        R::RELIABLE
+            && self
+                .phase
+                .established()
+                .is_some_and(|it| it.v12().is_none())
     }
 
     /// Whether this end has said that it sends no more data, or has failed.
@@ -50,7 +63,8 @@ impl<R: Records> Connection<R> {
         matches!(self.phase, Phase::Closed) || self.write_closed && self.read_closed.is_some()
     }
 
-    /// The peer sends nothing more. At version 1.2 that is answered and ends both directions (RFC 5246 §7.2.1).
+    /// The peer sends nothing more. But over streams of version 1.3 that is answered and ends both directions
+    /// (RFC 5246 §7.2.1).
     ///
     /// # Errors
     ///
@@ -73,6 +87,12 @@ impl<R: Records> Connection<R> {
     /// Tells the application, and answers.
     pub(super) fn confirm_peer_closed(&mut self) {
         self.events.push_back(Event::PeerClosed);
+        if self.closes_by_halves() {
+            if self.write_closed {
+                self.over();
+            }
+            return;
+        }
         if !self.write_closed {
             self.records.send_alert(Alert::CLOSE_NOTIFY);
             self.write_closed = true;

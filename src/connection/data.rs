@@ -3,6 +3,7 @@
 use super::phase::Phase;
 use super::{Connection, Event};
 use crate::error::{Error, PeerMisbehaved, SendError};
+use crate::handshake::Established;
 use crate::protocol::Path;
 use crate::record::{Discard, Received, Records};
 use crate::wire::record_tls::{HEADER_LEN, MAX_FRAGMENT_LEN};
@@ -136,7 +137,11 @@ impl<R: Records> Connection<R> {
     #[inline]
     fn accept_data(&mut self, now: Instant, received: Received) {
         // A late record of an older key says nothing about the one in force.
-        let sequence = if received.epoch == self.epoch() {
+        if let Some(post) = self.phase.post() {
+            post.data_came();
+        }
+        let in_force = self.phase.established().map(Established::read_epoch);
+        let sequence = if Some(received.epoch) == in_force {
             received.sequence
         } else {
             0

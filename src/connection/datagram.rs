@@ -1,6 +1,7 @@
 //! The inputs and outputs of an association over datagrams.
 
 use super::phase::Phase;
+use super::role::Opening;
 use super::{DtlsConnection, Role};
 use crate::config::{ClientConfig, ProvenHello, ServerConfig};
 use crate::error::{ConfigError, Error, SendError};
@@ -38,7 +39,7 @@ impl DtlsConnection {
     ) -> Result<Self, Error> {
         let policy = config.parameters.datagram.clone();
         let role = Role::Client { config, server };
-        let handshake = role.first_handshake(Datagram::DIALECT, MessageSeq::FIRST)?;
+        let handshake = role.first_handshake(Datagram::DIALECT, Opening::FIRST)?;
         let records = Datagram::new(Side::Client, &policy, path, MessageSeq::FIRST, 0);
         let mut connection = Self::new(records, role, handshake, Some(path.remote()), now);
         connection.pump(now)?;
@@ -58,7 +59,12 @@ impl DtlsConnection {
     ) -> Result<Self, Error> {
         let policy = config.parameters.datagram.clone();
         let role = Role::Server(config);
-        let handshake = role.first_handshake(Datagram::DIALECT, hello.message_seq)?;
+        let opening = Opening {
+            first_seq: hello.message_seq,
+            retried: hello.retried,
+            only_resume: hello.only_resume,
+        };
+        let handshake = role.first_handshake(Datagram::DIALECT, opening)?;
         let records = Datagram::new(
             Side::Server,
             &policy,
@@ -160,7 +166,7 @@ impl DtlsConnection {
 
     /// Whether `poll_transmit` has something to hand out.
     pub(crate) fn has_transmit(&self) -> bool {
-        self.records.has_transmit() || self.rekeying.wanted.is_some()
+        self.records.has_transmit() || self.has_wish()
     }
 
     /// Whether there are keys to read anything.
@@ -188,6 +194,11 @@ impl DtlsConnection {
     /// Whether there are keys to read `epoch`.
     pub(crate) fn can_read(&self, epoch: Epoch) -> bool {
         self.records.can_read(epoch)
+    }
+
+    /// Whether there are keys to read an epoch of version 1.3 that ends in these bits.
+    pub(crate) fn can_read_13(&self, bits: u8) -> bool {
+        self.records.can_read_13(bits)
     }
 
     /// How many bytes are held on behalf of the peer: messages under reassembly, data that waits for `recv` (by

@@ -1,6 +1,7 @@
 //! What an association has to tell.
 
 use crate::handshake::Established;
+use crate::protocol::Side;
 
 /// Something that the application may want to act on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,9 +19,18 @@ pub enum Event {
         /// Why.
         reason: RenegotiationRefusal,
     },
+    /// A key update: what `sender` sends is protected with newer keys from now on (RFC 8446 §4.6.3).
+    KeysUpdated {
+        /// Whose keys they are.
+        sender: Side,
+    },
+    /// A client of version 1.3 has got a ticket: [`Connection::session`](crate::Connection::session) is it, and the store of the
+    /// configuration has it already (RFC 8446 §4.6.1).
+    TicketReceived,
     /// Data waits for `recv`. Given once until the queue was empty again.
     Readable,
-    /// The peer sends no more data (RFC 5246 §7.2.1), and at version 1.2 takes none either.
+    /// The peer sends no more data. Over a stream of version 1.3 it may still take some (RFC 8446 §6.1), else that is the end
+    /// (RFC 5246 §7.2.1).
     PeerClosed,
     /// The stream has ended and the peer has not said that it sends no more data: what came may have been cut short by
     /// anybody on the path (RFC 5246 §7.2.1). The connection is over.
@@ -33,7 +43,7 @@ pub enum Event {
 pub enum HandshakeKind {
     /// By a key exchange.
     Full,
-    /// From an earlier session, by an abbreviated handshake (RFC 5246 §7.3).
+    /// From an earlier session: by an abbreviated handshake (RFC 5246 §7.3), or with a pre-shared key (RFC 8446 §2.2).
     Resumed,
 }
 

@@ -3,6 +3,7 @@
 use super::phase::Phase;
 use super::{Connection, HandshakeKind, Role};
 use crate::error::{ApiMisuse, Failure};
+use crate::handshake::{Established, EstablishedKind};
 use crate::identity::PeerIdentity;
 use crate::protocol::{Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side};
 use crate::record::{Records, Stats};
@@ -16,16 +17,14 @@ impl<R: Records> Connection<R> {
 
     /// The version in force, once the handshake is done.
     pub fn version(&self) -> Option<ProtocolVersion> {
-        self.phase
-            .established()
-            .map(|established| established.session.version)
+        self.phase.established().map(Established::version)
     }
 
     /// The cipher suite in force, once the handshake is done.
     pub fn cipher_suite(&self) -> Option<CipherSuite> {
         self.phase
             .established()
-            .map(|established| established.session.suite.id)
+            .map(|established| established.suite().id)
     }
 
     /// The group of the key exchange, once the handshake is done; `None` if a session was resumed instead.
@@ -43,38 +42,48 @@ impl<R: Records> Connection<R> {
     /// the server does not resume. A server's sessions are in its store or in its tickets.
     pub fn session(&self) -> Option<Session> {
         let established = self.phase.established()?;
-        let client = matches!(self.role, Role::Client { .. });
-        (client && established.session.is_resumable())
-            .then(|| Session::V12(established.session.clone()))
+        if let Role::Server(_) = self.role {
+            return None;
+        }
+        match &established.kind {
+            EstablishedKind::V12(established) => established
+                .session
+                .is_resumable()
+                .then(|| Session::V12(established.session.clone())),
+            EstablishedKind::V13(post) => post.latest_ticket().cloned().map(Session::V13),
+        }
     }
 
-    /// The epoch in force: 0 before the handshake is done.
+    /// The epoch that this end sends in: 0 before the handshake is done.
     pub fn epoch(&self) -> Epoch {
         self.phase
             .established()
-            .map_or(Epoch::PLAINTEXT, |established| established.epoch)
+            .map_or(Epoch::PLAINTEXT, Established::epoch)
     }
 
     /// Who the peer has proved to be; `None` before that, and for a client that showed no certificate.
     pub fn peer_identity(&self) -> Option<&PeerIdentity> {
-        self.phase.established()?.session.peer_identity.as_ref()
+        self.phase.established()?.peer_identity()
     }
 
     /// The application protocol that was agreed (RFC 7301).
     pub fn alpn(&self) -> Option<&[u8]> {
-        self.phase.established()?.session.alpn.as_deref()
+        self.phase.established()?.alpn()
     }
 
     /// The DNS name that the client asked for.
     pub fn server_name(&self) -> Option<&str> {
-        self.phase.established()?.session.server_name.as_deref()
+        self.phase.established()?.server_name()
     }
 
-    /// Whether the session is bound to its handshake (RFC 7627).
+    /// Whether the session is bound to its handshake (RFC 7627); at version 1.3 every one is.
     pub fn extended_master_secret(&self) -> bool {
         self.phase
             .established()
-            .is_some_and(|established| established.session.extended_master_secret)
+            .is_some_and(|established| match &established.kind {
+                EstablishedKind::V12(established) => established.session.extended_master_secret,
+                EstablishedKind::V13(_) => true,
+            })
     }
 
     /// Whether the first handshake is still going on. A renegotiation is told by
@@ -102,12 +111,14 @@ impl<R: Records> Connection<R> {
         self.records.disbelieved_alert()
     }
 
-    /// Fills `out` with keying material for `label` (RFC 5705). An absent context differs from an empty one.
+    /// Fills `out` with keying material for `label` (RFC 5705, RFC 8446 §7.5). At version 1.2 an absent context differs from
+    /// an empty one.
     ///
     /// # Errors
     ///
     /// The association goes on. `HandshakeNotComplete` before the handshake is done; `BadExporterArguments` if the
-    /// context has more than 65,535 bytes; `ExporterNeedsExtendedMasterSecret` if the peer lacks RFC 7627 (§5.4).
+    /// context has more than 65,535 bytes, or at 1.3 if more is asked for than 255 digests or the label has more than 249
+    /// bytes; `ExporterNeedsExtendedMasterSecret` if the peer lacks RFC 7627 (§5.4).
     pub fn export_keying_material(
         &self,
         out: &mut [u8],
@@ -118,6 +129,15 @@ impl<R: Records> Connection<R> {
             .phase
             .established()
             .ok_or(ApiMisuse::HandshakeNotComplete)?;
+        let established = match &established.kind {
+            EstablishedKind::V12(established) => established,
+            EstablishedKind::V13(post) => {
+                return post
+                    .exporter()
+                    .export(label, context.unwrap_or_default(), out)
+                    .map_err(|_| ApiMisuse::BadExporterArguments);
+            }
+        };
         if !established.session.extended_master_secret {
             return Err(ApiMisuse::ExporterNeedsExtendedMasterSecret);
         }

@@ -5,6 +5,7 @@ mod data;
 mod datagram;
 mod event;
 mod getters;
+mod key_update;
 mod phase;
 mod rekeying;
 mod renegotiate;
@@ -21,7 +22,7 @@ use crate::protocol::{
     Alert, AlertDescription, Epoch, HandshakeType, MessageSeq, RecordNumber, Side,
 };
 use crate::record::{Datagram, Discard, GaveUp, Inbound, Records, Stream};
-use crate::session::Session12;
+use crate::session::{Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use data::{ReceiveQueue, SendQueue};
 use phase::Phase;
@@ -199,20 +200,28 @@ impl<R: Records> Connection<R> {
                 Inbound::ApplicationData(data) => self.take_data(now, data)?,
                 Inbound::Handshake(message) => self.take_message(now, message)?,
                 Inbound::Alert { alert, number } => self.take_alert(now, alert, number)?,
+                Inbound::FlightDelivered(id) => self.flight_delivered(now, id)?,
             }
         }
         // A server looks first whether its client has begun: a HelloRequest that crosses its hello is one too many, and
         // OpenSSL and LibreSSL clients wait for ever behind one.
-        if !client {
-            self.start_wanted_step(now)?;
+        if client {
+            self.begin_key_update(now)
+        } else {
+            self.start_wanted_step(now)
         }
-        Ok(())
     }
 
     #[cold]
     fn take_message(&mut self, now: Instant, message: InboundMessage) -> Result<(), Error> {
-        if let Phase::Established(_) = self.phase {
-            return self.take_wish(now, message);
+        if let Phase::Established(current) = &mut self.phase {
+            return match current.post() {
+                Some(post) => {
+                    post.handle(&message, self.role.parameters().clock.unix_now())?;
+                    self.perform(now)
+                }
+                None => self.take_wish(now, message),
+            };
         }
         let client = self.role.side() == Side::Client;
         let Some(handshake) = self.phase.handshake() else {
@@ -261,9 +270,7 @@ impl<R: Records> Connection<R> {
     /// Performs the engine's actions, strictly in order.
     #[cold]
     fn perform(&mut self, now: Instant) -> Result<(), Error> {
-        while let Some(handshake) = self.phase.handshake()
-            && let Some(action) = handshake.poll_action()
-        {
+        while let Some(action) = self.phase.next_action() {
             match action {
                 Action::VersionDecided(version) => self.records.version_decided(version),
                 Action::SendMessage {
@@ -289,12 +296,28 @@ impl<R: Records> Connection<R> {
                     self.records.install_read(epoch, protection, when);
                 }
                 Action::RetireRead(epoch) => self.records.retire_read(now, epoch),
-                Action::EndFlight { id, end } => self.records.end_flight(now, id, end),
+                Action::EndFlight { id, end } => {
+                    self.records.end_flight(now, id, end);
+                    // Nothing is lost on a stream, and so every flight is as good as there.
+                    if R::RELIABLE
+                        && let Some(post) = self.phase.post()
+                    {
+                        post.delivered(id)?;
+                    }
+                }
                 Action::Ask(question) => {
                     let answer = self.role.answer(question);
-                    handshake.handle(Input::Answer(answer))?;
+                    if let Some(handshake) = self.phase.handshake() {
+                        handshake.handle(Input::Answer(answer))?;
+                    }
                 }
-                Action::SaveSession(session) => self.role.save_session(R::DIALECT, session),
+                Action::SaveSession(session) => {
+                    if let Session::V13(_) = session {
+                        self.events.push_back(Event::TicketReceived);
+                    }
+                    self.role.save_session(R::DIALECT, session);
+                }
+                Action::KeysUpdated { side } => self.keys_updated(now, side),
                 Action::Established(established) => self.commit(now, established),
             }
         }
@@ -303,11 +326,11 @@ impl<R: Records> Connection<R> {
 
     /// New keys are in force.
     fn commit(&mut self, now: Instant, established: Box<Established>) {
-        self.records.established(now, established.epoch);
+        self.records.established(now, established.epoch());
         self.handshake_deadline = None;
         let renegotiation = matches!(self.phase, Phase::Renegotiating { .. });
         let kind = HandshakeKind::of(&established);
-        let limit = established.session.suite.aead.confidentiality_limit();
+        let limit = established.suite().aead.confidentiality_limit();
         let policy = &self.role.parameters().rekey;
         self.rekeying.committed(now, policy, limit);
         if renegotiation {
@@ -409,6 +432,7 @@ impl<R: Records> Connection<R> {
         };
         if spoilt {
             let current = self.phase.established();
+            let current = current.and_then(Established::v12);
             let session: Option<&Session12> = current.map(|current| &*current.session);
             self.role.forget_session(R::DIALECT, session);
         }
@@ -429,7 +453,7 @@ impl<R: Records> Connection<R> {
     fn is_committed(&self, epoch: Epoch) -> bool {
         self.phase
             .established()
-            .is_some_and(|current| epoch <= current.epoch)
+            .is_some_and(|current| epoch <= current.read_epoch())
     }
 }
 

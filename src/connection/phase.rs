@@ -1,6 +1,7 @@
 //! Where an association is in its life.
 
-use crate::handshake::{Established, Handshake};
+use crate::handshake::post::Post;
+use crate::handshake::{Action, Established, Handshake};
 
 /// A handshake is an object: it exists while it runs and is dropped when it is done.
 pub(super) enum Phase {
@@ -34,6 +35,25 @@ impl Phase {
         match self {
             Self::Initial(handshake) | Self::Renegotiating { handshake, .. } => Some(handshake),
             Self::Established(_) | Self::Closed => None,
+        }
+    }
+
+    /// What goes on under the keys of version 1.3.
+    pub(super) fn post(&mut self) -> Option<&mut Post> {
+        match self {
+            Self::Established(current) => current.post(),
+            _ => None,
+        }
+    }
+
+    /// The next thing that the engine wants done.
+    pub(super) fn next_action(&mut self) -> Option<Action> {
+        match self {
+            Self::Initial(handshake) | Self::Renegotiating { handshake, .. } => {
+                handshake.poll_action()
+            }
+            Self::Established(current) => current.post()?.poll_action(),
+            Self::Closed => None,
         }
     }
 }

@@ -164,6 +164,19 @@ impl Rekeying {
         };
     }
 
+    /// The keys of one direction were replaced by a key update. Bytes and time are counted from this end's own.
+    pub(super) fn updated(&mut self, now: Instant, policy: &RekeyPolicy, own: bool) {
+        if !own {
+            self.usage.received = 0;
+            return;
+        }
+        self.usage.sent = 0;
+        self.usage.bytes = 0;
+        self.usage.until = policy
+            .interval
+            .and_then(|interval| now.checked_add(interval));
+    }
+
     /// Everything that waited on a stream has left, a refusal too.
     pub(super) const fn all_left(&mut self) {
         self.last_refusal = None;

@@ -14,10 +14,9 @@ use crate::config::{ClientRenegotiation, DataDuringRenegotiation};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, RenegotiateError};
 use crate::handshake::renegotiation::Binding;
 use crate::handshake::{Epochs, Handshake, client, server};
-use crate::protocol::{
-    Alert, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion, Side,
-};
+use crate::protocol::{Alert, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Side};
 use crate::record::{Initiator, Records};
+use crate::session::Session;
 use crate::wire::handshake::InboundMessage;
 use std::time::{Duration, Instant};
 
@@ -79,11 +78,10 @@ impl<R: Records> Connection<R> {
             }
             Phase::Established(current) => current,
         };
-        let version = current.session.version;
-        if ![ProtocolVersion::TLS12, ProtocolVersion::DTLS12].contains(&version) {
+        if current.v12().is_none() {
             return Err(RenegotiateError::NotSupportedByVersion);
         }
-        if Epochs::after(current.epoch).is_err() {
+        if Epochs::after(current.epoch()).is_err() {
             return Err(RenegotiateError::EpochsExhausted);
         }
         self.rekeying.wanted = Some(Wanted {
@@ -96,6 +94,10 @@ impl<R: Records> Connection<R> {
     /// The keys have reached a limit of the policy, or come near to one of their algorithm.
     #[cold]
     pub(super) fn schedule_automatic(&mut self, now: Instant) {
+        if let Some(post) = self.phase.post() {
+            post.schedule_automatic();
+            return;
+        }
         let idle = matches!(self.phase, Phase::Established(_)) && !self.renegotiate_pending();
         let open = !self.write_closed && self.read_closed.is_none();
         if idle && open && !self.rekeying.is_paused(now) {
@@ -117,10 +119,10 @@ impl<R: Records> Connection<R> {
 
     #[inline]
     pub(super) fn start_wanted_step(&mut self, now: Instant) -> Result<(), Error> {
-        match self.rekeying.wanted {
-            Some(wanted) => self.start(now, wanted),
-            None => Ok(()),
+        if let Some(wanted) = self.rekeying.wanted {
+            return self.start(now, wanted);
         }
+        self.begin_key_update(now)
     }
 
     #[cold]
@@ -142,6 +144,9 @@ impl<R: Records> Connection<R> {
         else {
             return Ok(());
         };
+        let Some(current) = current.v12() else {
+            return Ok(());
+        };
         let policy = &config.parameters.rekey;
         let started = config.parameters.clock.unix_now();
         let offers = wanted.abbreviated
@@ -152,7 +157,7 @@ impl<R: Records> Connection<R> {
             server_name: server.clone(),
             current: current.epoch,
             started,
-            session: offers.then(|| current.session.clone()),
+            session: offers.then(|| Session::V12(current.session.clone())),
             renegotiating: Some(client::Renegotiating {
                 binding: Binding::to(current),
                 cookie: if policy.repeat_cookie {
@@ -256,11 +261,16 @@ impl<R: Records> Connection<R> {
         let (Phase::Established(current), Role::Server(config)) = (&self.phase, &self.role) else {
             return Ok(());
         };
+        let Some(current) = current.v12() else {
+            return Ok(());
+        };
         let settings = server::Settings {
             config: config.clone(),
             current: current.epoch,
             started: config.parameters.clock.unix_now(),
             binding: Some(Binding::to(current)),
+            retried: None,
+            only_resume: false,
         };
         // RFC 6347 §4.2.2: behind a HelloRequest the ServerHello is the second message.
         let (first, initiator) = if requested {

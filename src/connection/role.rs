@@ -1,6 +1,6 @@
 //! Which side a connection is, and what its configuration's traits say to the engine's questions.
 
-use crate::config::{ClientConfig, Parameters, ServerConfig};
+use crate::config::{ClientConfig, Parameters, Retried, ServerConfig};
 use crate::error::{CertificateError, Error};
 use crate::handshake::{Answer, Handshake, Question, client, server};
 use crate::identity::proof::ChainVerified;
@@ -8,6 +8,25 @@ use crate::protocol::{Dialect, Epoch, MessageSeq, Side};
 use crate::session::{Session, Session12};
 use pki_types::ServerName;
 use std::sync::Arc;
+
+/// What the first handshake of an association continues.
+pub(super) struct Opening {
+    /// The number of a server's first message.
+    pub(super) first_seq: MessageSeq,
+    /// The HelloRetryRequest that a server has sent already.
+    pub(super) retried: Option<Box<Retried>>,
+    /// The client's address was not proved: only a resumption is worth an answer.
+    pub(super) only_resume: bool,
+}
+
+impl Opening {
+    /// Nothing was said before.
+    pub(super) const FIRST: Self = Self {
+        first_seq: MessageSeq::FIRST,
+        retried: None,
+        only_resume: false,
+    };
+}
 
 /// Which side this is, with its configuration.
 pub(super) enum Role {
@@ -34,11 +53,11 @@ impl Role {
         }
     }
 
-    /// The handshake that begins an association; a server's own messages are numbered from `first_seq`.
+    /// The handshake that begins an association.
     pub(super) fn first_handshake(
         &self,
         dialect: &'static Dialect,
-        first_seq: MessageSeq,
+        opening: Opening,
     ) -> Result<Handshake, Error> {
         let started = self.parameters().clock.unix_now();
         let current = Epoch::PLAINTEXT;
@@ -60,8 +79,10 @@ impl Role {
                     current,
                     started,
                     binding: None,
+                    retried: opening.retried,
+                    only_resume: opening.only_resume,
                 };
-                Handshake::server(dialect, settings, first_seq)
+                Handshake::server(dialect, settings, opening.first_seq)
             }
         }
     }
@@ -100,41 +121,58 @@ impl Role {
                 Answer::PeerVerified(Err(CertificateError::WrongUsage))
             }
             (Question::FindSession { .. }, Self::Client { .. }) => Answer::Session(None),
+            (Question::FindTicket { tickets }, Self::Server(config)) => {
+                Answer::Ticket(config.sessions.find_13(&tickets, now()))
+            }
+            (Question::FindTicket { .. }, Self::Client { .. }) => Answer::Ticket(None),
         }
     }
 
     /// The session that a client has for its server, if it may be offered.
-    fn session_to_offer(&self, dialect: &Dialect) -> Option<Arc<Session12>> {
+    fn session_to_offer(&self, dialect: &Dialect) -> Option<Session> {
         let Self::Client { config, server } = self else {
             return None;
         };
         let store = config.sessions.as_ref()?;
         let now = config.parameters.clock.unix_now();
-        let Session::V12(session) = store.get(&config.session_key(dialect, server), now)?;
+        let session = store.get(&config.session_key(dialect, server), now)?;
+        let parameters = &config.parameters;
+        // F4: whoever has the secret of another server's session would be taken for this one.
+        let name = client::dns_name(server);
         // F6: what has changed since the session was made would only lead to a full handshake, or to a wrong one.
-        let suites = &config.parameters.suites;
-        let fits = session.version == dialect.version_12
-            && session.is_resumable()
-            && session.is_fresh(now)
-            && suites.contains(&session.suite)
-            // F4: whoever has the secret of another server's session would be taken for this one.
-            && session.server_name == client::dns_name(server);
+        let fits = match &session {
+            Session::V12(session) => {
+                session.version == dialect.version_12
+                    && parameters.speaks_12()
+                    && session.is_resumable()
+                    && session.is_fresh(now)
+                    && parameters.suites.contains(&session.suite)
+                    && session.server_name == name
+            }
+            Session::V13(session) => {
+                session.agreed.version == dialect.version_13
+                    && parameters.speaks_13()
+                    && session.is_fresh(now)
+                    && parameters.suites.contains(&session.agreed.suite)
+                    && session.agreed.server_name == name
+            }
+        };
         fits.then_some(session)
     }
 
     /// Keeps a session.
-    pub(super) fn save_session(&self, dialect: &Dialect, session: Arc<Session12>) {
+    pub(super) fn save_session(&self, dialect: &Dialect, session: Session) {
         let now = self.parameters().clock.unix_now();
         match self {
             Self::Client { config, server } => {
                 if let Some(store) = &config.sessions {
                     let key = config.session_key(dialect, server);
-                    store.put(&key, Session::V12(session), now);
+                    store.put(&key, session, now);
                 }
             }
             Self::Server(config) => {
-                if let Some(cache) = &config.sessions.cache {
-                    cache.put(&session.id, Session::V12(session.clone()), now);
+                if let (Some(cache), Session::V12(known)) = (&config.sessions.cache, &session) {
+                    cache.put(&known.id, session.clone(), now);
                 }
             }
         }

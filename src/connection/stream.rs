@@ -1,10 +1,11 @@
 //! The inputs and outputs of a connection over a byte stream.
 
 use super::phase::Phase;
+use super::role::Opening;
 use super::{Event, Role, TlsConnection};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::error::{Error, SendError};
-use crate::protocol::{MessageSeq, Side};
+use crate::protocol::Side;
 use crate::record::{Layer as _, Stream};
 use bytes::BytesMut;
 use pki_types::ServerName;
@@ -25,7 +26,7 @@ impl TlsConnection {
     ) -> Result<Self, Error> {
         let policy = config.parameters.stream.clone();
         let role = Role::Client { config, server };
-        let handshake = role.first_handshake(Stream::DIALECT, MessageSeq::FIRST)?;
+        let handshake = role.first_handshake(Stream::DIALECT, Opening::FIRST)?;
         let records = Stream::new(Side::Client, &policy);
         let mut connection = Self::new(records, role, handshake, None, now);
         connection.pump(now)?;
@@ -40,7 +41,7 @@ impl TlsConnection {
     pub fn accept(config: Arc<ServerConfig>, now: Instant) -> Result<Self, Error> {
         let records = Stream::new(Side::Server, &config.parameters.stream);
         let role = Role::Server(config);
-        let handshake = role.first_handshake(Stream::DIALECT, MessageSeq::FIRST)?;
+        let handshake = role.first_handshake(Stream::DIALECT, Opening::FIRST)?;
         Ok(Self::new(records, role, handshake, None, now))
     }
 
@@ -111,7 +112,7 @@ impl TlsConnection {
 
     /// Whether `poll_transmit` has something to hand out.
     pub fn has_transmit(&self) -> bool {
-        self.records.has_transmit() || self.rekeying.wanted.is_some()
+        self.records.has_transmit() || self.has_wish()
     }
 
     /// How many bytes are held on behalf of the peer: part of a handshake message, data that waits for `recv` (by the
