@@ -1,12 +1,16 @@
-//! Cookies: proof of an address before any state (RFC 6347 §4.2.1).
+//! Cookies: proof of an address before any state (RFC 6347 §4.2.1, RFC 9147 §5.1).
 
-use crate::config::{FirstHello, ProvenHello};
+use super::retry;
+use super::unproven::{self, Collected, Unproven};
+use crate::config::{FirstHello, ProvenHello, ServerConfig};
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::hmac::HmacKey;
 use crate::crypto::random::SecureRandom;
-use crate::error::Error;
-use crate::protocol::{ContentType, HandshakeType, Path, ProtocolVersion};
-use crate::wire::client_hello::HelloPrefix;
+use crate::error::{Error, PeerMisbehaved};
+use crate::handshake::server;
+use crate::protocol::{Alert, ContentType, ExtensionType, HandshakeType, Path, ProtocolVersion};
+use crate::wire::alert;
+use crate::wire::client_hello::{ClientHello, HelloPrefix};
 use crate::wire::codec::Writer as _;
 use crate::wire::handshake::FragmentHeader;
 use crate::wire::hello_verify_request::HelloVerifyRequest;
@@ -18,20 +22,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq as _;
 
-/// Makes and checks cookies. Holds two keys and nothing about any client.
+/// Makes and checks cookies. Holds two keys, and of clients nothing but the parts of fragmented hellos, within a fixed bound.
 ///
-/// A cookie is a keyed MAC over the client's address and port and over version, random and session ID of its
+/// A client of version 1.3 is asked by a HelloRetryRequest whose cookie holds everything that must be known later; one of
+/// 1.2 by a HelloVerifyRequest. There a cookie is a keyed MAC over the client's address and port and over version, random and session ID of its
 /// hello, so it is provable from a first fragment that reaches the end of the cookie field: at most 323 bytes.
-/// The key changes every five minutes; cookies of the previous key are still good.
+/// Where 1.3 is spoken, a fragmented hello is put together first. The key changes every five minutes; cookies of the previous
+/// key are still good.
 pub struct Cookies {
-    random: Arc<dyn SecureRandom>,
+    config: Arc<ServerConfig>,
+    unproven: Unproven,
     current: Key,
     previous: Key,
     next_rotation: Instant,
 }
 
-struct Key {
-    generation: u8,
+pub(super) struct Key {
+    pub(super) generation: u8,
     mac: HmacKey,
 }
 
@@ -41,9 +48,12 @@ struct Key {
 pub enum CookieCheck {
     /// The sender receives at its address: an association may be made.
     Proven(ProvenHello),
-    /// The datagram to send back, smaller than the one that came. Nothing need be remembered.
+    /// The datagram to send back, at most three times as long as what came: the demand for a cookie, or an alert. Nothing
+    /// need be remembered.
     Reply(Vec<u8>),
-    /// Not the beginning of a ClientHello of version 1.2. Nothing is to be done.
+    /// A part of a ClientHello. Nothing is to be done before the rest is here.
+    Incomplete,
+    /// Not the beginning of a ClientHello. Nothing is to be done.
     NotAHello,
 }
 
@@ -55,7 +65,23 @@ const ROTATION: Duration = Duration::from_secs(300);
 
 /// The length of a cookie: one byte that names the key, and half a MAC. Short enough that the answer to the
 /// shortest hello is no longer than that hello.
-const COOKIE_LEN: usize = 1 + 16;
+const COOKIE_LEN: usize = 1 + MAC_LEN;
+
+/// The length of half a MAC, in bytes.
+pub(super) const MAC_LEN: usize = 16;
+
+/// How many times as long as a hello its answer may be (RFC 9147 §5.1).
+const AMPLIFICATION: usize = 3;
+
+/// A client's address and port as a cookie binds them.
+pub(super) fn address(path: Path) -> ([u8; 16], [u8; 2]) {
+    let remote = path.remote();
+    let ip = match remote.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    };
+    (ip, remote.port().to_be_bytes())
+}
 
 impl Key {
     fn draw(random: &dyn SecureRandom, generation: u8) -> Result<Self, Error> {
@@ -68,37 +94,42 @@ impl Key {
     }
 
     fn cookie(&self, path: Path, hello: &HelloPrefix<'_>) -> [u8; COOKIE_LEN] {
-        let remote = path.remote();
-        let address = match remote.ip() {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-            IpAddr::V6(ip) => ip.octets(),
-        };
+        let (ip, port) = address(path);
         let session_id_len = [u8::try_from(hello.session_id.len()).unwrap_or(u8::MAX)];
-        let tag = self.mac.sign(&[
+        let tag = self.tag(&[
             &[self.generation],
-            &address,
-            &remote.port().to_be_bytes(),
+            &ip,
+            &port,
             &hello.version.to_bytes(),
             &hello.random,
             &session_id_len,
             hello.session_id,
         ]);
         let mut cookie = [self.generation; COOKIE_LEN];
-        cookie[1..].copy_from_slice(&tag.as_ref()[..COOKIE_LEN - 1]);
+        cookie[1..].copy_from_slice(&tag);
         cookie
+    }
+
+    /// Half a MAC.
+    pub(super) fn tag(&self, parts: &[&[u8]]) -> [u8; MAC_LEN] {
+        let mut tag = [0; MAC_LEN];
+        tag.copy_from_slice(&self.mac.sign(parts).as_ref()[..MAC_LEN]);
+        tag
     }
 }
 
 impl Cookies {
-    /// Draws the first keys.
+    /// Draws the first keys for a server with this configuration.
     ///
     /// # Errors
     ///
     /// [`Error::RandomFailed`].
-    pub fn new(random: Arc<dyn SecureRandom>, now: Instant) -> Result<Self, Error> {
-        let (current, previous) = (Key::draw(&*random, 1)?, Key::draw(&*random, 0)?);
+    pub fn new(config: Arc<ServerConfig>, now: Instant) -> Result<Self, Error> {
+        let random = &*config.parameters.random;
+        let (current, previous) = (Key::draw(random, 1)?, Key::draw(random, 0)?);
         Ok(Self {
-            random,
+            config,
+            unproven: Unproven::default(),
             current,
             previous,
             next_rotation: now + ROTATION,
@@ -108,6 +139,101 @@ impl Cookies {
     /// Looks at a datagram from somebody who has no association.
     pub fn check(&mut self, path: Path, now: Instant, datagram: BytesMut) -> CookieCheck {
         self.rotate(now);
+        if !self.config.parameters.speaks_13() {
+            return self.check_12(path, datagram);
+        }
+        match self.unproven.collect(now, path.remote(), datagram) {
+            Collected::Whole(datagram) => self.check_whole(path, datagram),
+            Collected::Part => CookieCheck::Incomplete,
+            Collected::Nothing => CookieCheck::NotAHello,
+        }
+    }
+
+    /// Whether a datagram from somebody who has no association is for [`Cookies::check`].
+    pub(super) fn may_be_hello(&self, datagram: &[u8]) -> bool {
+        if self.config.parameters.speaks_13() {
+            unproven::is_client_hello(datagram)
+        } else {
+            FirstHello::decode(datagram).is_some()
+        }
+    }
+
+    /// How many bytes are kept of fragmented hellos.
+    pub fn buffered(&self) -> usize {
+        self.unproven.cost()
+    }
+
+    /// A whole hello, of whichever version.
+    fn check_whole(&self, path: Path, datagram: BytesMut) -> CookieCheck {
+        let offers_13 = |hello: &ClientHello| {
+            let offered = hello.extensions.supported_versions.as_deref();
+            offered.is_some_and(|offered| offered.contains(&ProtocolVersion::DTLS13))
+        };
+        let Some(hello) = FirstHello::whole(&datagram).filter(offers_13) else {
+            return self.check_12(path, datagram);
+        };
+        match self.check_13(path, &hello, datagram) {
+            Ok(outcome) => outcome,
+            Err((error, datagram)) => Self::refuse(&error, &datagram),
+        }
+    }
+
+    fn check_13(
+        &self,
+        path: Path,
+        hello: &ClientHello,
+        datagram: BytesMut,
+    ) -> Result<CookieCheck, (Error, BytesMut)> {
+        if let Some(cookie) = &hello.extensions.cookie {
+            let keys = [&self.current, &self.previous];
+            let Some(retried) = retry::open(keys, path, &hello.random, cookie) else {
+                // RFC 9147 §5.1.
+                let cookie = PeerMisbehaved::IllegalExtension(ExtensionType::COOKIE.0);
+                return Err((cookie.into(), datagram));
+            };
+            return Ok(match ProvenHello::without_cookie(path, datagram) {
+                Some(proven) => CookieCheck::Proven(proven.answering(retried)),
+                None => CookieCheck::NotAHello,
+            });
+        }
+        let chosen = match server::choose(&self.config, hello) {
+            Ok(chosen) => chosen,
+            Err(error) => return Err((error, datagram)),
+        };
+        let body = FirstHello::whole_body(&datagram).unwrap_or_default();
+        let request = retry::request(&self.current, path, hello, body, chosen);
+        let reply = match FirstHello::decode(&datagram) {
+            Some(first) => {
+                let typ = HandshakeType::SERVER_HELLO;
+                answer(ProtocolVersion::DTLS12, &first, typ, &request)
+            }
+            None => return Ok(CookieCheck::NotAHello),
+        };
+        Ok(if reply.len() <= AMPLIFICATION * datagram.len() {
+            CookieCheck::Reply(reply)
+        } else {
+            CookieCheck::NotAHello
+        })
+    }
+
+    /// Tells a stranger why it is not served, without remembering it.
+    fn refuse(error: &Error, datagram: &[u8]) -> CookieCheck {
+        let (Some(description), Some(first)) = (error.alert(), FirstHello::decode(datagram)) else {
+            return CookieCheck::NotAHello;
+        };
+        tracing::debug!(%error, "a hello is refused");
+        let payload = alert::encode(Alert::fatal(description));
+        let header = RecordHeader {
+            content_type: ContentType::ALERT,
+            version: ProtocolVersion::DTLS12,
+            number: first.record.number,
+            length: 2,
+        };
+        CookieCheck::Reply([&header.encode()[..], &payload].concat())
+    }
+
+    /// A hello of version 1.2, or the beginning of one.
+    fn check_12(&self, path: Path, datagram: BytesMut) -> CookieCheck {
         let Some(FirstHello {
             record,
             fragment,
@@ -117,7 +243,12 @@ impl Cookies {
             return CookieCheck::NotAHello;
         };
         if prefix.cookie.is_empty() || !self.is_valid(path, &prefix) {
-            return CookieCheck::Reply(self.reply(path, &record, &fragment, &prefix));
+            let first = FirstHello {
+                record,
+                fragment,
+                prefix,
+            };
+            return CookieCheck::Reply(self.reply(path, &first));
         }
         match ProvenHello::without_cookie(path, datagram) {
             Some(hello) => CookieCheck::Proven(hello),
@@ -137,7 +268,10 @@ impl Cookies {
         };
         for _ in 0..steps {
             // Without randomness the old keys go on: cookies stay unforgeable, they only live longer.
-            let Ok(key) = Key::draw(&*self.random, self.current.generation.wrapping_add(1)) else {
+            let Ok(key) = Key::draw(
+                &*self.config.parameters.random,
+                self.current.generation.wrapping_add(1),
+            ) else {
                 return;
             };
             self.previous = std::mem::replace(&mut self.current, key);
@@ -153,29 +287,33 @@ impl Cookies {
     }
 
     /// A HelloVerifyRequest. Its record and message numbers are the hello's own (RFC 6347 §4.2.1, §4.2.2).
-    fn reply(
-        &self,
-        path: Path,
-        record: &RecordHeader,
-        fragment: &FragmentHeader,
-        hello: &HelloPrefix<'_>,
-    ) -> Vec<u8> {
-        let cookie = self.current.cookie(path, hello).to_vec();
+    fn reply(&self, path: Path, first: &FirstHello<'_>) -> Vec<u8> {
+        let cookie = self.current.cookie(path, &first.prefix).to_vec();
         let mut body = Vec::with_capacity(3 + COOKIE_LEN);
         HelloVerifyRequest { cookie }.encode(&mut body);
-        let mut message = Vec::with_capacity(12 + body.len());
-        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
-        FragmentHeader::whole(HandshakeType::HELLO_VERIFY_REQUEST, fragment.seq, length)
-            .encode(&mut message);
-        message.put(&body);
-        let header = RecordHeader {
-            content_type: ContentType::HANDSHAKE,
-            version: ProtocolVersion::DTLS10,
-            number: record.number,
-            length: u16::try_from(message.len()).unwrap_or(u16::MAX),
-        };
-        [&header.encode()[..], &message].concat()
+        let typ = HandshakeType::HELLO_VERIFY_REQUEST;
+        answer(ProtocolVersion::DTLS10, first, typ, &body)
     }
+}
+
+/// A message with the record and message numbers of the hello that it answers (RFC 6347 §4.2.1, §4.2.2).
+fn answer(
+    version: ProtocolVersion,
+    first: &FirstHello<'_>,
+    typ: HandshakeType,
+    body: &[u8],
+) -> Vec<u8> {
+    let mut message = Vec::with_capacity(12 + body.len());
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    FragmentHeader::whole(typ, first.fragment.seq, length).encode(&mut message);
+    message.put(body);
+    let header = RecordHeader {
+        content_type: ContentType::HANDSHAKE,
+        version,
+        number: first.record.number,
+        length: u16::try_from(message.len()).unwrap_or(u16::MAX),
+    };
+    [&header.encode()[..], &message].concat()
 }
 
 impl fmt::Debug for Cookies {
@@ -189,7 +327,7 @@ impl fmt::Debug for Cookies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::random::SystemRandom;
+    use crate::config::Versions;
     use crate::protocol::{Epoch, MessageSeq, RecordNumber};
     use crate::wire::record_dtls::HEADER_LEN;
 
@@ -226,7 +364,7 @@ mod tests {
     }
 
     fn cookies(now: Instant) -> Cookies {
-        Cookies::new(Arc::new(SystemRandom), now).unwrap()
+        Cookies::new(Arc::new(crate::config::test_server(Versions::V1_2)), now).unwrap()
     }
 
     fn ask(cookies: &mut Cookies, now: Instant, path: Path, random: u8) -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! Many associations on one socket, without the socket.
 //!
 //! ```text
-//!   datagram ─► first record ─┬─ ClientHello ─► cookie? ─┬─ no:  HelloVerifyRequest, nothing remembered
+//!   datagram ─► first record ─┬─ ClientHello ─► cookie? ─┬─ no:  HelloVerifyRequest, or at 1.3 HelloRetryRequest;
+//!                             │                          │       nothing remembered
 //!                             │                          └─ yes: known random ─► its association
 //!                             │                                  else ─► a new one (current or successor)
 //!                             ├─ plaintext ─► successor on a copy, current in place
@@ -12,8 +13,10 @@ mod association;
 mod cookie;
 mod limits;
 mod receive;
+mod retry;
 mod routing;
 mod timers;
+mod unproven;
 
 pub use association::AssociationId;
 pub use cookie::{CookieCheck, Cookies};
@@ -21,10 +24,10 @@ pub use limits::{EndpointPolicy, Eviction, ResumptionCookies};
 
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{DtlsConnection, Event, Transmit};
-use crate::crypto::random::{SecureRandom, SystemRandom};
-use crate::error::{ConnectError, Error, Failure, RenegotiateError, SendError};
+use crate::error::{ConnectError, Error, Failure, KeyUpdateError, RenegotiateError, SendError};
 use crate::protocol::Path;
 use crate::record::Received;
+use crate::wire::key_update::KeyUpdate;
 use association::{Association, Table};
 use pki_types::ServerName;
 use routing::Routes;
@@ -41,7 +44,8 @@ use timers::Timers;
 pub struct Endpoint {
     policy: EndpointPolicy,
     server: Option<Arc<ServerConfig>>,
-    cookies: Cookies,
+    /// What strangers are asked for; only where anybody is served.
+    cookies: Option<Cookies>,
     table: Table,
     routes: Routes,
     timers: Timers,
@@ -78,7 +82,11 @@ pub enum EndpointEvent {
 pub struct EndpointStats {
     /// HelloVerifyRequests that were queued.
     pub hello_verify_requests: u64,
-    /// HelloVerifyRequests for which there was no room, because `poll_transmit` was not drained.
+    /// HelloRetryRequests that were queued, and refusals of hellos of version 1.3.
+    pub retry_requests: u64,
+    /// Parts of fragmented hellos that were kept for a moment.
+    pub hello_fragments: u64,
+    /// HelloVerifyRequests and HelloRetryRequests for which there was no room, because `poll_transmit` was not drained.
     pub replies_dropped: u64,
     /// Datagrams that belong to no association and are no hello.
     pub strays: u64,
@@ -112,14 +120,14 @@ impl Endpoint {
         server: Option<Arc<ServerConfig>>,
         now: Instant,
     ) -> Result<Self, Error> {
-        let random: Arc<dyn SecureRandom> = match &server {
-            Some(config) => config.parameters.random.clone(),
-            None => Arc::new(SystemRandom),
+        let cookies = match &server {
+            Some(config) => Some(Cookies::new(config.clone(), now)?),
+            None => None,
         };
         Ok(Self {
             policy,
             server,
-            cookies: Cookies::new(random, now)?,
+            cookies,
             table: Table::default(),
             routes: Routes::default(),
             timers: Timers::default(),
@@ -267,7 +275,8 @@ impl Endpoint {
     ///
     /// As there; `Closed` if the association is gone.
     pub fn renegotiate(&mut self, now: Instant, id: AssociationId) -> Result<(), RenegotiateError> {
-        self.command(now, id, |connection| connection.renegotiate(now))
+        let gone = RenegotiateError::Closed;
+        self.command(now, id, gone, |connection| connection.renegotiate(now))
     }
 
     /// Schedules a renegotiation that resumes the session in force, if this end is a client; see
@@ -281,18 +290,36 @@ impl Endpoint {
         now: Instant,
         id: AssociationId,
     ) -> Result<(), RenegotiateError> {
-        self.command(now, id, |connection| {
+        self.command(now, id, RenegotiateError::Closed, |connection| {
             connection.renegotiate_abbreviated(now)
         })
     }
 
-    fn command(
+    /// Schedules a key update with the peer of `id`; see [`Connection::key_update`](crate::Connection::key_update).
+    ///
+    /// # Errors
+    ///
+    /// As there; `Closed` if the association is gone.
+    pub fn key_update(
         &mut self,
         now: Instant,
         id: AssociationId,
-        command: impl FnOnce(&mut DtlsConnection) -> Result<(), RenegotiateError>,
-    ) -> Result<(), RenegotiateError> {
-        let association = self.table.get_mut(id).ok_or(RenegotiateError::Closed)?;
+        update: KeyUpdate,
+    ) -> Result<(), KeyUpdateError> {
+        let gone = KeyUpdateError::Closed;
+        self.command(now, id, gone, |connection| {
+            connection.key_update(now, update)
+        })
+    }
+
+    fn command<E>(
+        &mut self,
+        now: Instant,
+        id: AssociationId,
+        gone: E,
+        command: impl FnOnce(&mut DtlsConnection) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let association = self.table.get_mut(id).ok_or(gone)?;
         command(&mut association.connection)?;
         self.settle(now, id);
         Ok(())
@@ -364,9 +391,9 @@ impl Endpoint {
         self.half_open
     }
 
-    /// How many bytes are buffered on behalf of all peers.
+    /// How many bytes are buffered on behalf of all peers, and of strangers in the middle of a hello.
     pub fn buffered(&self) -> usize {
-        self.buffered
+        self.buffered + self.cookies.as_ref().map_or(0, Cookies::buffered)
     }
 
     /// The counters.

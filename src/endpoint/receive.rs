@@ -6,8 +6,9 @@ use super::{AssociationId, CookieCheck, Endpoint, Eviction, MAX_REPLIES, Resumpt
 use crate::config::{FirstHello, ProvenHello, ServerConfig};
 use crate::connection::DtlsConnection;
 use crate::error::Error;
-use crate::protocol::{Epoch, Path, Side};
-use crate::wire::record_dtls::RecordHeader;
+use crate::protocol::{Epoch, HandshakeType, Path, ProtocolVersion, Side};
+use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
+use crate::wire::record_dtls13::is_unified;
 use bytes::BytesMut;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -19,18 +20,30 @@ impl Endpoint {
     /// Takes a datagram from anybody. It is opened in place; received data are slices of it.
     #[inline]
     pub fn handle_datagram(&mut self, now: Instant, path: Path, datagram: BytesMut) {
+        let route = self.routes.find(path.remote());
+        if is_unified(&datagram) {
+            let bits = datagram.first().map_or(0, |first| first & 3);
+            let reads = |connection: &DtlsConnection| connection.can_read_13(bits);
+            return self.handle_protected(now, path, datagram, reads, route);
+        }
         let Some(header) = RecordHeader::decode(&datagram) else {
             self.stats.strays += 1;
             return;
         };
-        let route = self.routes.find(path.remote());
-        if header.number.epoch != Epoch::PLAINTEXT {
-            self.handle_protected(now, path, datagram, header.number.epoch, route);
-        } else if self.server.is_some() && FirstHello::decode(&datagram).is_some() {
+        let epoch = header.number.epoch;
+        if epoch != Epoch::PLAINTEXT {
+            let reads = |connection: &DtlsConnection| connection.can_read(epoch);
+            self.handle_protected(now, path, datagram, reads, route);
+        } else if self.may_be_hello(&datagram) {
             self.handle_hello(now, path, datagram, route);
         } else {
             self.handle_plaintext(now, path, datagram, route);
         }
+    }
+
+    fn may_be_hello(&self, datagram: &[u8]) -> bool {
+        let cookies = self.cookies.as_ref();
+        cookies.is_some_and(|cookies| cookies.may_be_hello(datagram))
     }
 
     /// Protected records: tried on a successor that has the keys, on a copy, because a failed opening destroys
@@ -40,7 +53,7 @@ impl Endpoint {
         now: Instant,
         path: Path,
         datagram: BytesMut,
-        epoch: Epoch,
+        reads: impl Fn(&DtlsConnection) -> bool,
         route: Option<Route>,
     ) {
         let Some(route) = route else {
@@ -49,7 +62,7 @@ impl Endpoint {
         };
         if let Some(successor) = route.successor
             && let Some(association) = self.table.get_mut(successor)
-            && association.connection.can_read(epoch)
+            && reads(&association.connection)
         {
             let before = association.connection.stats().records_received();
             self.deliver(now, successor, path, BytesMut::from(&datagram[..]));
@@ -94,15 +107,23 @@ impl Endpoint {
         {
             return;
         }
-        match self.cookies.check(path, now, datagram) {
+        let Some(cookies) = &mut self.cookies else {
+            return;
+        };
+        match cookies.check(path, now, datagram) {
             CookieCheck::Proven(hello) => self.handle_proven(now, hello, route),
             CookieCheck::Reply(_) if self.replies.len() >= MAX_REPLIES => {
                 self.stats.replies_dropped += 1
             }
             CookieCheck::Reply(reply) => {
-                self.stats.hello_verify_requests += 1;
+                if is_verify_request(&reply) {
+                    self.stats.hello_verify_requests += 1;
+                } else {
+                    self.stats.retry_requests += 1;
+                }
                 self.replies.push_back((path, reply));
             }
+            CookieCheck::Incomplete => self.stats.hello_fragments += 1,
             CookieCheck::NotAHello => self.stats.strays += 1,
         }
     }
@@ -128,18 +149,16 @@ impl Endpoint {
         }
         let copy = BytesMut::from(datagram);
         let origin = Origin::of(&prefix.random);
-        let Some(hello) = ProvenHello::without_cookie(path, copy) else {
+        let Some(hello) = ProvenHello::for_resumption(path, copy) else {
             return false;
         };
-        if !self.make_room(now) {
-            return false;
-        }
         let Ok(mut connection) = DtlsConnection::accept(config, hello, now) else {
             return false;
         };
-        if !connection.is_resuming() || !connection.limit_amplification(datagram.len()) {
-            // The session does not fit after all, or a large ticket was asked for by a small hello: neither flight is
-            // for strangers.
+        // The session does not fit after all, or a large ticket was asked for by a small hello: neither flight is for
+        // strangers, and nobody makes room for one.
+        let answers = connection.is_resuming() && connection.limit_amplification(datagram.len());
+        if !answers || !self.make_room(now) {
             return false;
         }
         self.stats.cookies_spared += 1;
@@ -323,13 +342,25 @@ impl Endpoint {
     }
 }
 
+/// Whether an answer to a stranger is a HelloVerifyRequest.
+fn is_verify_request(reply: &[u8]) -> bool {
+    reply.get(HEADER_LEN) == Some(&HandshakeType::HELLO_VERIFY_REQUEST.0)
+}
+
 /// Whether the datagram holds a whole ClientHello that names a session which this server still has.
 fn knows_session(config: &ServerConfig, datagram: &[u8]) -> bool {
     let Some(hello) = FirstHello::whole(datagram) else {
         return false;
     };
-    let ticket = hello.extensions.session_ticket.unwrap_or_default();
     let now = config.parameters.clock.unix_now();
+    let offered = &hello.extensions;
+    let versions = offered.supported_versions.as_deref().unwrap_or_default();
+    if config.parameters.speaks_13() && versions.contains(&ProtocolVersion::DTLS13) {
+        let psks = offered.pre_shared_keys.iter().flat_map(|it| &it.identities);
+        let tickets: Vec<_> = psks.map(|one| one.identity.clone()).collect();
+        return config.sessions.find_13(&tickets, now).is_some();
+    }
+    let ticket = hello.extensions.session_ticket.unwrap_or_default();
     config
         .sessions
         .find(&hello.session_id, &ticket, now)

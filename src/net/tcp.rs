@@ -4,7 +4,8 @@ use super::clock;
 use super::intake::Intake;
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{Event, TlsConnection};
-use crate::error::{RenegotiateError, SendError};
+use crate::error::{KeyUpdateError, RenegotiateError, SendError};
+use crate::wire::key_update::KeyUpdate;
 use bytes::{Buf as _, Bytes};
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -230,6 +231,15 @@ impl TlsStream {
     /// As [`Connection::renegotiate_abbreviated`](crate::Connection::renegotiate_abbreviated).
     pub fn renegotiate_abbreviated(&mut self) -> Result<(), RenegotiateError> {
         self.connection.renegotiate_abbreviated(clock::now())
+    }
+
+    /// Schedules a key update.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::key_update`](crate::Connection::key_update).
+    pub fn key_update(&mut self, update: KeyUpdate) -> Result<(), KeyUpdateError> {
+        self.connection.key_update(clock::now(), update)
     }
 
     /// Whether sealed records wait for the socket. Once they do not, the stream can be dropped without cutting off

@@ -5,9 +5,10 @@ use super::clock;
 use crate::config::ServerConfig;
 use crate::connection::Transmit;
 use crate::endpoint::{AssociationId, Endpoint, EndpointEvent, EndpointPolicy};
-use crate::error::{ConnectError, RenegotiateError, SendError};
+use crate::error::{ConnectError, KeyUpdateError, RenegotiateError, SendError};
 use crate::protocol::Path;
 use crate::record::Received;
+use crate::wire::key_update::KeyUpdate;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use quinn_udp::UdpSockRef;
@@ -289,6 +290,19 @@ impl UdpEndpoint {
     /// As [`Endpoint::renegotiate_abbreviated`].
     pub fn renegotiate_abbreviated(&mut self, id: AssociationId) -> Result<(), RenegotiateError> {
         self.endpoint.renegotiate_abbreviated(clock::now(), id)
+    }
+
+    /// Schedules a key update.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::key_update`].
+    pub fn key_update(
+        &mut self,
+        id: AssociationId,
+        update: KeyUpdate,
+    ) -> Result<(), KeyUpdateError> {
+        self.endpoint.key_update(clock::now(), id, update)
     }
 
     /// The next datagram from the peer of `id`.
