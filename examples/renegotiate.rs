@@ -9,7 +9,7 @@
 //! this machine, not a peer, is at fault.
 
 use mio::{Events, Poll, Token};
-use sealgram::config::{ClientRenegotiation, RekeyPolicy};
+use sealgram::config::{ClientRenegotiation, RekeyPolicy, Versions};
 use sealgram::endpoint::EndpointPolicy;
 use sealgram::net::{UdpEndpoint, UdpEvent};
 use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
@@ -79,11 +79,16 @@ fn configs(bytes: u64) -> (ClientConfig, ServerConfig) {
     let mut roots = Roots::new();
     roots.add(made.cert.der()).unwrap();
     let rekey = RekeyPolicy::default().bytes(Some(bytes)).unwrap();
-    let client = ClientConfig::with_roots(roots).unwrap().rekey(rekey);
+    let client = ClientConfig::with_roots(roots)
+        .unwrap()
+        .versions(Versions::V1_2)
+        .rekey(rekey);
     let min_interval = Duration::ZERO;
     let allow =
         RekeyPolicy::default().client_renegotiation(ClientRenegotiation::Allow { min_interval });
-    let server = ServerConfig::with_credential(Credential::Certificate(certified)).rekey(allow);
+    let server = ServerConfig::with_credential(Credential::Certificate(certified))
+        .versions(Versions::V1_2)
+        .rekey(allow);
     (client.build().unwrap(), server.build().unwrap())
 }
 

@@ -5,7 +5,7 @@ use sealgram::{CipherSuite, NamedGroup};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// DTLS 1.2 and TLS 1.2 from the command line.
+/// DTLS and TLS, 1.2 and 1.3, from the command line.
 ///
 /// Data goes to standard output; events go to standard error, one key=value line each.
 #[derive(Debug, Parser)]
@@ -25,7 +25,8 @@ pub(crate) enum Command {
     /// Serve many clients, on one UDP socket or over TCP.
     Server(ServerArguments),
     /// Connect to a server: a line of standard input is a datagram (or a piece of the stream), what comes back goes to
-    /// standard output. A line that is only `R` renegotiates, and `r` does so by resuming the session.
+    /// standard output. A line that is only `R` renegotiates, and `r` does so by resuming the session; at version 1.3
+    /// `k` replaces the keys that this end sends with, and `K` asks the server for the same.
     Client(ClientArguments),
     /// Show and check everything at once: a server, a client and a lossy link between them, on this machine.
     Demo(DemoArguments),
@@ -55,7 +56,7 @@ pub(crate) struct ServerArguments {
     #[arg(long, conflicts_with = "stdio")]
     pub(crate) echo: bool,
     /// Received data goes to standard output; each line of standard input goes to every client. A line that is only
-    /// `R` or `r` asks every client to renegotiate instead.
+    /// `R` or `r` asks every client to renegotiate instead; at version 1.3 `k` updates the keys, and `K` asks for the same.
     #[arg(long)]
     pub(crate) stdio: bool,
     /// Let clients renegotiate of their own accord.
@@ -74,6 +75,17 @@ pub(crate) enum ClientAuth {
     Optional,
     /// A client without an accepted one is refused.
     Required,
+}
+
+/// A version of the protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Version {
+    /// DTLS 1.2 or TLS 1.2.
+    #[value(name = "1.2")]
+    V12,
+    /// DTLS 1.3 or TLS 1.3.
+    #[value(name = "1.3")]
+    V13,
 }
 
 /// `sealgram client`.
@@ -120,10 +132,14 @@ pub(crate) struct CommonArguments {
     /// Speak TLS over TCP instead of DTLS over UDP.
     #[arg(long)]
     pub(crate) tls: bool,
+    /// The versions to speak: 1.2, 1.3 [default: both].
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) versions: Vec<Version>,
     /// The largest datagram to send, in bytes of UDP payload [default: 1400].
     #[arg(long, value_name = "BYTES", conflicts_with = "tls")]
     pub(crate) mtu: Option<usize>,
-    /// The cipher suites to allow by their IANA names, the preferred ones first [default: all].
+    /// The cipher suites to allow by their IANA names, the preferred ones first; a version without any is not spoken
+    /// [default: all].
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]
     pub(crate) suites: Vec<CipherSuite>,
     /// The key exchange groups to allow: X25519, P-256, P-384, the preferred ones first [default: all].
@@ -141,7 +157,7 @@ pub(crate) struct CommonArguments {
     /// Replace the keys after this many seconds, at least 60, when data is sent or received [default: never].
     #[arg(long, value_name = "SECONDS")]
     pub(crate) rekey_interval: Option<u64>,
-    /// Neither issue nor take session tickets; sessions are resumed by session ID then.
+    /// Neither issue nor take session tickets; sessions are resumed by session ID then, and at version 1.3 not at all.
     #[arg(long)]
     pub(crate) no_tickets: bool,
     /// Append the secrets of each session to the file that SSLKEYLOGFILE names. For debugging only.
@@ -189,7 +205,10 @@ fn parse_group(text: &str) -> Result<NamedGroup, String> {
 }
 
 /// Every suite that the library has.
-const SUITES: [CipherSuite; 6] = [
+const SUITES: [CipherSuite; 9] = [
+    CipherSuite::TLS_AES_128_GCM_SHA256,
+    CipherSuite::TLS_AES_256_GCM_SHA384,
+    CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,

@@ -12,7 +12,7 @@ use crate::settings;
 use sealgram::endpoint::EndpointPolicy;
 use sealgram::net::UdpEndpoint;
 use sealgram::pki_types::ServerName;
-use sealgram::{Event, SendError};
+use sealgram::{Event, SendError, Side};
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
@@ -172,9 +172,9 @@ impl<E: Endpoint> Service<E> for Client<E> {
             Phase::Handshaking | Phase::Closing => Step::Wait(None),
             Phase::Open => self.send_line(endpoint),
             Phase::Lingering { since, heard } => {
-                let pending = endpoint
-                    .connection(self.id)
-                    .is_some_and(|connection| connection.renegotiate_pending());
+                let pending = endpoint.connection(self.id).is_some_and(|connection| {
+                    connection.renegotiate_pending() || connection.key_update_type().is_some()
+                });
                 let until = if pending {
                     since + LINGER
                 } else {
@@ -214,6 +214,16 @@ impl<E: Endpoint> Client<E> {
             }
             Event::RenegotiationRefused { reason } => {
                 report::renegotiation_refused(self.remote, reason).print();
+            }
+            Event::KeysUpdated { sender } => {
+                report::keys_updated(self.remote, sender == Side::Client).print();
+            }
+            Event::TicketReceived => {
+                let connection = endpoint.connection(self.id);
+                let session = connection.and_then(|connection| connection.session());
+                if let (Some(file), Some(session)) = (&self.session_out, session) {
+                    session_file::write(file, &session)?;
+                }
             }
             Event::Readable => self.take_data(endpoint)?,
             Event::PeerClosed => {

@@ -3,6 +3,8 @@
 use crate::problem::Problem;
 use crate::report::Line;
 use mio::Waker;
+use sealgram::{KeyUpdate, KeyUpdateError, RenegotiateError};
+use std::fmt;
 use std::io::{self, BufRead, Read as _};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
@@ -34,6 +36,36 @@ pub(crate) enum Command {
     Renegotiate,
     /// `r`.
     RenegotiateAbbreviated,
+    /// `k`, or `K` to ask the peer for the same.
+    KeyUpdate(KeyUpdate),
+}
+
+/// Why a command is not carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refused {
+    Renegotiate(RenegotiateError),
+    KeyUpdate(KeyUpdateError),
+}
+
+impl From<RenegotiateError> for Refused {
+    fn from(error: RenegotiateError) -> Self {
+        Self::Renegotiate(error)
+    }
+}
+
+impl From<KeyUpdateError> for Refused {
+    fn from(error: KeyUpdateError) -> Self {
+        Self::KeyUpdate(error)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Renegotiate(error) => error.fmt(f),
+            Self::KeyUpdate(error) => error.fmt(f),
+        }
+    }
 }
 
 /// How many lines wait. When they are not taken, the reading stops, and the writer of a pipe has to wait.
@@ -63,6 +95,8 @@ impl Input {
         match line.trim_ascii_end() {
             b"R" => Some(Command::Renegotiate),
             b"r" => Some(Command::RenegotiateAbbreviated),
+            b"k" => Some(Command::KeyUpdate(KeyUpdate::NotRequested)),
+            b"K" => Some(Command::KeyUpdate(KeyUpdate::Requested)),
             _ => None,
         }
     }

@@ -87,6 +87,13 @@ pub(crate) fn renegotiation_refused(peer: SocketAddr, reason: RenegotiationRefus
         .field("peer", peer)
 }
 
+/// One direction has new keys.
+pub(crate) fn keys_updated(peer: SocketAddr, own: bool) -> Line {
+    Line::new("keys_updated")
+        .field("direction", if own { "sent" } else { "received" })
+        .field("peer", peer)
+}
+
 /// What the network says about datagrams that do not arrive.
 pub(crate) fn unreachable(remote: Option<SocketAddr>, error: &io::Error) -> Line {
     let line = Line::new("unreachable").field("reason", error);

@@ -10,7 +10,7 @@ use crate::report::{self, Line};
 use crate::settings;
 use sealgram::endpoint::EndpointPolicy;
 use sealgram::net::UdpEndpoint;
-use sealgram::{Event, SendError};
+use sealgram::{Event, SendError, Side};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -132,6 +132,11 @@ impl<E: Endpoint> Server<E> {
             Event::RenegotiationRefused { reason } => {
                 if let Some(&peer) = self.peers.get(&id) {
                     report::renegotiation_refused(peer, reason).print();
+                }
+            }
+            Event::KeysUpdated { sender } => {
+                if let Some(&peer) = self.peers.get(&id) {
+                    report::keys_updated(peer, sender == Side::Server).print();
                 }
             }
             Event::Readable => self.take_data(endpoint, id)?,

@@ -1,13 +1,13 @@
 //! From the command line to the library's configurations.
 
 use crate::arguments::{
-    ClientArguments, ClientAuth, CommonArguments, CredentialArguments, ServerArguments,
+    ClientArguments, ClientAuth, CommonArguments, CredentialArguments, ServerArguments, Version,
 };
 use crate::certificate::SelfSigned;
 use crate::problem::Problem;
 use crate::report::Line;
 use sealgram::config::{
-    ClientAuthentication, ClientRenegotiation, DatagramPolicy, RekeyPolicy, StreamPolicy,
+    ClientAuthentication, ClientRenegotiation, DatagramPolicy, RekeyPolicy, StreamPolicy, Versions,
 };
 use sealgram::{
     CertifiedKey, ClientConfig, ConfigError, Credential, KeyLogFile, Roots, ServerConfig,
@@ -25,6 +25,9 @@ macro_rules! with_common {
             .datagram(datagram_policy(common)?)
             .stream(stream_policy(common))
             .rekey($rekey);
+        if let Some(versions) = versions(&common.versions) {
+            builder = builder.versions(versions);
+        }
         if !common.suites.is_empty() {
             builder = builder.cipher_suites(&common.suites)?;
         }
@@ -80,6 +83,15 @@ pub(crate) fn client(arguments: &ClientArguments) -> Result<ClientConfig, Proble
     let builder = builder.tickets(!arguments.common.no_tickets);
     let rekey = rekey_policy(&arguments.common)?;
     Ok(with_common!(builder, &arguments.common, rekey).build()?)
+}
+
+fn versions(named: &[Version]) -> Option<Versions> {
+    match (named.contains(&Version::V12), named.contains(&Version::V13)) {
+        (false, false) => None,
+        (true, false) => Some(Versions::V1_2),
+        (false, true) => Some(Versions::V1_3),
+        (true, true) => Some(Versions::ALL),
+    }
 }
 
 fn rekey_policy(common: &CommonArguments) -> Result<RekeyPolicy, ConfigError> {

@@ -5,10 +5,10 @@ mod udp;
 
 pub(crate) use tcp::TcpEndpoint;
 
-use crate::input::Command;
+use crate::input::{Command, Refused};
 use crate::problem::Problem;
 use mio::{Registry, Token};
-use sealgram::{Connection, Event, Records, RenegotiateError, SendError};
+use sealgram::{Connection, Event, Records, SendError};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub(crate) trait Endpoint {
     fn recv(&mut self, id: Self::Id) -> Option<Vec<u8>>;
 
     /// Carries out a command for one connection.
-    fn command(&mut self, id: Self::Id, command: Command) -> Result<(), RenegotiateError>;
+    fn command(&mut self, id: Self::Id, command: Command) -> Result<(), Refused>;
 
     /// Says goodbye, behind everything that was sent before.
     fn close(&mut self, id: Self::Id);

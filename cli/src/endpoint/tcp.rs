@@ -1,7 +1,7 @@
 //! Peers on one TCP stream each.
 
 use super::{Endpoint, FIRST_TOKEN, Happening};
-use crate::input::Command;
+use crate::input::{Command, Refused};
 use crate::problem::Problem;
 use crate::report::Line;
 use mio::net::{TcpListener, TcpStream};
@@ -412,13 +412,15 @@ impl Endpoint for TcpEndpoint {
         }
     }
 
-    fn command(&mut self, id: StreamId, command: Command) -> Result<(), RenegotiateError> {
+    fn command(&mut self, id: StreamId, command: Command) -> Result<(), Refused> {
         let peer = self.peers.get_mut(&id).ok_or(RenegotiateError::Closed)?;
         peer.due = true;
         match command {
-            Command::Renegotiate => peer.stream.renegotiate(),
-            Command::RenegotiateAbbreviated => peer.stream.renegotiate_abbreviated(),
+            Command::Renegotiate => peer.stream.renegotiate()?,
+            Command::RenegotiateAbbreviated => peer.stream.renegotiate_abbreviated()?,
+            Command::KeyUpdate(update) => peer.stream.key_update(update)?,
         }
+        Ok(())
     }
 
     fn close(&mut self, id: StreamId) {

@@ -1,13 +1,11 @@
 //! Peers on one UDP socket.
 
 use super::{Endpoint, FIRST_TOKEN, Happening};
-use crate::input::Command;
+use crate::input::{Command, Refused};
 use crate::problem::Problem;
 use mio::{Registry, Token};
 use sealgram::net::{UdpEndpoint, UdpEvent};
-use sealgram::{
-    AssociationId, Datagram, DtlsConnection, EndpointEvent, RenegotiateError, SendError,
-};
+use sealgram::{AssociationId, Datagram, DtlsConnection, EndpointEvent, SendError};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -73,11 +71,13 @@ impl Endpoint for UdpEndpoint {
         Self::recv(self, id).map(|received| received.data.into())
     }
 
-    fn command(&mut self, id: AssociationId, command: Command) -> Result<(), RenegotiateError> {
+    fn command(&mut self, id: AssociationId, command: Command) -> Result<(), Refused> {
         match command {
-            Command::Renegotiate => self.renegotiate(id),
-            Command::RenegotiateAbbreviated => self.renegotiate_abbreviated(id),
+            Command::Renegotiate => self.renegotiate(id)?,
+            Command::RenegotiateAbbreviated => self.renegotiate_abbreviated(id)?,
+            Command::KeyUpdate(update) => self.key_update(id, update)?,
         }
+        Ok(())
     }
 
     fn close(&mut self, id: AssociationId) {

@@ -2,7 +2,7 @@
 
 use super::SCHEMES;
 use super::keys::Wire;
-use crate::crypto::suite::SUITES;
+use crate::crypto::suite::{first_12, suites_12};
 use crate::error::InvalidMessage;
 use crate::protocol::{
     CipherSuite, CompressionMethod, ExtensionType, NamedGroup, PointFormat, ProtocolVersion,
@@ -91,7 +91,7 @@ impl ClientOffer {
             random,
             session_id: Vec::new(),
             cookie: Vec::new(),
-            suites: SUITES.iter().map(|suite| suite.id.0).collect(),
+            suites: suites_12().map(|suite| suite.id.0).collect(),
             compression: vec![CompressionMethod::NULL.0],
             extensions,
             wire: Wire::Datagram,
@@ -154,7 +154,7 @@ impl ServerChoice {
             version: ProtocolVersion::DTLS12.0,
             random,
             session_id: Vec::new(),
-            suite: SUITES[0].id.0,
+            suite: first_12().id.0,
             compression: CompressionMethod::NULL.0,
             extensions: Vec::new(),
         }

@@ -70,10 +70,10 @@ impl Keys {
         let mut out = Vec::new();
         match (self.sealers.get(&epoch), self.wire) {
             (Some(sealer), Wire::Datagram) => {
-                sealer.seal_12(number, content_type, version, payload, &mut out);
+                sealer.seal_datagram(number, content_type, version, payload, &mut out);
             }
             (Some(sealer), Wire::Stream) => {
-                sealer.seal_stream_12(sequence, content_type, version, payload, &mut out);
+                sealer.seal_stream(sequence, content_type, version, payload, &mut out);
             }
             (None, Wire::Datagram) => {
                 let header = RecordHeader {
@@ -126,9 +126,7 @@ impl Keys {
             return Some(fragment);
         }
         let opener = self.openers.get(&epoch)?;
-        let range = opener
-            .open_stream_12(sequence, header, &mut fragment)
-            .ok()?;
+        let (range, _) = opener.open_stream(sequence, header, &mut fragment).ok()?;
         fragment.get(range).map(<[u8]>::to_vec)
     }
 }

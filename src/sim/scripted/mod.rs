@@ -378,7 +378,7 @@ impl ScriptedPeer {
 
     /// The suite that was chosen; for one that does not exist here, the first of the table.
     fn suite(&self) -> &'static Suite {
-        suite::find(CipherSuite(self.choice.suite)).unwrap_or(&suite::SUITES[0])
+        suite::find(CipherSuite(self.choice.suite)).unwrap_or_else(suite::first_12)
     }
 
     /// A signature of the credential's key over `message`: scheme and signature, both empty without a key.
