@@ -11,7 +11,7 @@
 mod stage;
 mod support;
 
-use sealgram::config::{DatagramPolicy, RekeyPolicy};
+use sealgram::config::{DatagramPolicy, RekeyPolicy, Versions};
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::sim::scripted::{ALERT, HANDSHAKE, Heard, Line, ScriptedPeer, Spoken};
 use sealgram::{ClientConfig, EndpointEvent, Error, Initiator, PeerMisbehaved};
@@ -161,6 +161,7 @@ fn unwilling_client() -> Stage {
     let pki = Pki::new(&rcgen::PKCS_ED25519);
     let config = ClientConfig::with_roots(pki.roots())
         .unwrap()
+        .versions(Versions::V1_2)
         .rekey(RekeyPolicy::default().follow_hello_requests(false))
         .build()
         .unwrap();

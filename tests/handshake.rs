@@ -2,7 +2,7 @@
 
 mod support;
 
-use sealgram::config::{ClientAuthentication, ExtendedMasterSecret};
+use sealgram::config::{ClientAuthentication, ExtendedMasterSecret, Versions};
 use sealgram::{
     CertificateError, CipherSuite, ClientConfig, ConfigError, Credential, EndpointEvent, Error,
     Event, Fingerprint, HandshakeKind, KeyLog, NamedGroup, PeerIdentity, PeerIncompatible,
@@ -60,7 +60,7 @@ fn every_suite_group_and_kind_of_key_works() {
     for credential in &credentials {
         let mut served = 0;
         for suite in SUITES {
-            let server = ServerConfig::with_credential(credential.clone());
+            let server = ServerConfig::with_credential(credential.clone()).versions(Versions::V1_2);
             let Ok(server) = server.cipher_suites(&[suite]).unwrap().build() else {
                 continue;
             };
@@ -68,6 +68,7 @@ fn every_suite_group_and_kind_of_key_works() {
             for group in GROUPS {
                 let client = ClientConfig::with_roots(pki.roots())
                     .unwrap()
+                    .versions(Versions::V1_2)
                     .groups(&[group])
                     .unwrap();
                 let client = Arc::new(client.build().unwrap());
@@ -93,6 +94,7 @@ fn every_suite_group_and_kind_of_key_works() {
 fn a_server_without_a_suite_for_its_key_is_refused_when_it_is_configured() {
     let pki = Pki::new(&rcgen::PKCS_ED25519);
     let built = ServerConfig::with_credential(pki.server(&rcgen::PKCS_ED25519))
+        .versions(Versions::V1_2)
         .cipher_suites(&[CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256])
         .unwrap()
         .build();
@@ -160,6 +162,7 @@ fn a_certificate_of_an_unknown_issuer_or_for_another_name_is_refused() {
     let server = Arc::new(ends.server.build().unwrap());
     let wrong_root = ClientConfig::with_roots(stranger.roots())
         .unwrap()
+        .versions(Versions::V1_2)
         .build()
         .unwrap();
     let mut pair = Configs {
@@ -202,6 +205,7 @@ fn a_pinned_fingerprint_needs_no_roots() {
     };
     let pin = Fingerprint::of(&certified.chain()[0]);
     let server = ServerConfig::with_credential(Credential::Certificate(certified))
+        .versions(Versions::V1_2)
         .build()
         .unwrap();
     let server = Arc::new(server);

@@ -6,7 +6,7 @@ mod support;
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use sealgram::config::{ClientRenegotiation, RekeyPolicy, StreamPolicy};
+use sealgram::config::{ClientRenegotiation, RekeyPolicy, StreamPolicy, Versions};
 use sealgram::net::TlsStream;
 use sealgram::{
     AlertDescription, ClientConfig, Error, Event, Failure, HandshakeKind, RenegotiateError,
@@ -412,6 +412,7 @@ fn a_refused_certificate_is_told_at_both_ends() {
     let mut server_refuses = Ends::new().mutual();
     server_refuses.client = ClientConfig::with_roots(server_refuses.pki.roots())
         .unwrap()
+        .versions(Versions::V1_2)
         .credential(strangers.pki.client(&rcgen::PKCS_ED25519));
     for (configs, refuses) in [
         (client_refuses, Side::Client),

@@ -11,7 +11,7 @@ use scene::cast::SetClock;
 use scene::{
     CERTIFICATE, PATIENCE, RENEWING_FLIGHT, RESUMING_FLIGHT, SESSION_TICKET, Scene, TICKET_FINALE,
 };
-use sealgram::config::{ExtendedMasterSecret, MemoryClientSessions};
+use sealgram::config::{ExtendedMasterSecret, MemoryClientSessions, Versions};
 use sealgram::pki_types::{ServerName, UnixTime};
 use sealgram::sim::scripted::{Line, ScriptedPeer, ScriptedSession, ServerChoice};
 use sealgram::{ClientConfig, Error, HandshakeKind, PeerIncompatible, PeerMisbehaved, Session};
@@ -173,7 +173,9 @@ fn equal_session_ids_of_two_servers_are_two_sessions() {
         for tickets in [false, true] {
             let house = House::new();
             let store = Arc::new(MemoryClientSessions::new(8));
-            let trusting = ClientConfig::dangerous().accept_any_certificate();
+            let trusting = ClientConfig::dangerous()
+                .accept_any_certificate()
+                .versions(Versions::V1_2);
             let client = Arc::new(trusting.sessions(Some(store.clone())).build().unwrap());
             let names = ["one.test", "two.test"].map(|name| ServerName::try_from(name).unwrap());
             let visit = |name: &ServerName<'static>, peer| {

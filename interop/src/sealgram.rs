@@ -176,6 +176,8 @@ fn add_credential(command: &mut Command, credential: &Credential) {
 }
 
 fn add_common(command: &mut Command, settings: &Settings<'_>) {
+    // These matrices are about version 1.2, whatever both ends could agree on besides.
+    command.args(["--versions", "1.2"]);
     let groups: Vec<_> = settings.groups.iter().map(|group| group.name()).collect();
     command.args(["--groups", &groups.join(",")]);
     if settings.transport == Transport::Tls {

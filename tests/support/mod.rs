@@ -11,7 +11,7 @@ use rcgen::{
 };
 use sealgram::config::{
     ClientAuthentication, ClientConfigBuilder, DatagramPolicy, MemoryClientSessions,
-    ServerConfigBuilder,
+    ServerConfigBuilder, Versions,
 };
 use sealgram::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use sealgram::sim::Pair;
@@ -87,7 +87,7 @@ pub fn rsa_server(pki: &Pki) -> Credential {
     Credential::Certificate(CertifiedKey::new(vec![leaf], &key).unwrap())
 }
 
-/// Builders for both ends, with Ed25519 keys: their messages have fixed sizes, so simulations repeat exactly.
+/// Builders for both ends at version 1.2, with Ed25519 keys: their messages have fixed sizes, so simulations repeat exactly.
 pub struct Ends {
     pub pki: Pki,
     pub client: ClientConfigBuilder,
@@ -104,13 +104,21 @@ impl Ends {
         // Every handshake is a full one, unless a test wants it otherwise.
         let client = ClientConfig::with_roots(pki.roots())
             .unwrap()
-            .sessions(None);
-        let server = ServerConfig::with_credential(pki.server(algorithm));
+            .sessions(None)
+            .versions(Versions::V1_2);
+        let server = ServerConfig::with_credential(pki.server(algorithm)).versions(Versions::V1_2);
         Self {
             pki,
             client,
             server,
         }
+    }
+
+    /// The same with other versions at both ends.
+    pub fn versions(mut self, versions: Versions) -> Self {
+        self.client = self.client.versions(versions);
+        self.server = self.server.versions(versions);
+        self
     }
 
     /// The same with a client that keeps sessions and takes tickets, as clients do by default.

@@ -1,0 +1,142 @@
+//! DTLS 1.3 (RFC 9147): handshakes of every kind, tickets, key updates.
+
+mod support;
+
+use sealgram::config::Versions;
+use sealgram::sim::Pair;
+use sealgram::{
+    DtlsConnection, EndpointEvent, Event, HandshakeKind, KeyUpdate, NamedGroup, ProtocolVersion,
+    Side,
+};
+use std::time::Duration;
+use support::{Configs, Ends};
+
+fn ends() -> Ends {
+    Ends::new().versions(Versions::V1_3)
+}
+
+fn events(log: &[(sealgram::AssociationId, EndpointEvent)]) -> Vec<Event> {
+    log.iter()
+        .filter_map(|(_, event)| match event {
+            EndpointEvent::Association(event) => Some(*event),
+            _ => None,
+        })
+        .collect()
+}
+
+fn both(pair: &Pair) -> [&DtlsConnection; 2] {
+    [
+        pair.client_connection().unwrap(),
+        pair.server_connection().unwrap(),
+    ]
+}
+
+fn kind_of(configs: &Configs) -> HandshakeKind {
+    let pair = configs.connected(1);
+    let [client, server] = both(&pair).map(|end| end.handshake_kind().unwrap());
+    assert_eq!(client, server);
+    let mut pair = pair;
+    // The tickets arrive and are acknowledged.
+    pair.run_for(Duration::from_secs(5));
+    client
+}
+
+#[test]
+fn both_ends_agree_on_everything() {
+    let mut ends = ends().mutual();
+    ends.client = ends.client.alpn(&[b"b", b"a"]).unwrap();
+    ends.server = ends.server.alpn(&[b"a"]).unwrap();
+    let mut pair = ends.build().connected(1);
+    assert!(pair.exchange(10));
+    let [client, server] = both(&pair);
+    for end in [client, server] {
+        assert_eq!(end.version(), Some(ProtocolVersion::DTLS13));
+        assert_eq!(end.alpn(), Some(&b"a"[..]));
+        assert_eq!(end.server_name(), Some(support::SERVER));
+        assert!(end.peer_identity().is_some());
+        assert_eq!(end.epoch().number(), 3);
+        assert!(end.extended_master_secret());
+    }
+    assert_eq!(client.cipher_suite(), server.cipher_suite());
+    let mut keys = [[0; 32]; 2];
+    for (end, key) in [client, server].into_iter().zip(&mut keys) {
+        end.export_keying_material(key, b"EXPORTER-test", Some(b"context"))
+            .unwrap();
+    }
+    assert_eq!(keys[0], keys[1]);
+    for end in [client, server] {
+        assert_eq!(end.stats().discards().collect::<Vec<_>>(), []);
+    }
+}
+
+#[test]
+fn a_share_of_another_group_is_asked_for() {
+    let mut ends = ends();
+    ends.server = ends.server.groups(&[NamedGroup::SECP384R1]).unwrap();
+    let pair = ends.build().connected(1);
+    for end in both(&pair) {
+        assert_eq!(end.key_exchange_group(), Some(NamedGroup::SECP384R1));
+    }
+}
+
+#[test]
+fn tickets_resume_and_are_used_once() {
+    let configs = ends().resuming().build();
+    assert_eq!(kind_of(&configs), HandshakeKind::Full);
+    assert_eq!(kind_of(&configs), HandshakeKind::Resumed);
+    assert_eq!(kind_of(&configs), HandshakeKind::Resumed);
+}
+
+#[test]
+fn key_updates_change_one_direction_or_both() {
+    let mut pair = ends().build().connected(1);
+    pair.run_for(Duration::from_secs(1));
+    let [client_id, server_id] = [pair.client_id().unwrap(), pair.server_id().unwrap()];
+    let told = |log: &[_]| events(log)[1..].to_vec();
+    pair.client
+        .key_update(pair.now, client_id, KeyUpdate::NotRequested)
+        .unwrap();
+    pair.run_for(Duration::from_secs(1));
+    let client_updated = Event::KeysUpdated {
+        sender: Side::Client,
+    };
+    let server_updated = Event::KeysUpdated {
+        sender: Side::Server,
+    };
+    assert_eq!(told(&pair.client_events), [client_updated]);
+    assert_eq!(told(&pair.server_events), [client_updated]);
+    pair.server
+        .key_update(pair.now, server_id, KeyUpdate::Requested)
+        .unwrap();
+    pair.run_for(Duration::from_secs(1));
+    let [client, server] = both(&pair);
+    assert_eq!(client.epoch().number(), 5);
+    assert_eq!(server.epoch().number(), 4);
+    assert_eq!(client.key_update_type(), None);
+    assert_eq!(told(&pair.client_events).len(), 3);
+    assert!(told(&pair.client_events).contains(&server_updated));
+    assert!(pair.exchange(10));
+    for end in both(&pair) {
+        assert_eq!(end.stats().discards().collect::<Vec<_>>(), []);
+    }
+}
+
+#[test]
+fn versions_are_negotiated_in_one_hello() {
+    for (client, server, expected) in [
+        (Versions::ALL, Versions::ALL, ProtocolVersion::DTLS13),
+        (Versions::ALL, Versions::V1_2, ProtocolVersion::DTLS12),
+        (Versions::V1_2, Versions::ALL, ProtocolVersion::DTLS12),
+        (Versions::V1_3, Versions::ALL, ProtocolVersion::DTLS13),
+        (Versions::ALL, Versions::V1_3, ProtocolVersion::DTLS13),
+    ] {
+        let mut ends = Ends::new();
+        ends.client = ends.client.versions(client);
+        ends.server = ends.server.versions(server);
+        let mut pair = ends.build().connected(1);
+        for end in both(&pair) {
+            assert_eq!(end.version(), Some(expected));
+        }
+        assert!(pair.exchange(5));
+    }
+}
