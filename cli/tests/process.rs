@@ -250,14 +250,19 @@ fn the_demonstration_succeeds() {
         &["demo", "--datagrams", "50", "--loss", "0", "--quiet"],
     ] {
         let mut demo = Program::start(arguments);
-        let mut table = vec![demo.line()];
-        while !table.last().unwrap().contains("throughput") {
+        let mut table = Vec::new();
+        for version in ["DTLSv1.2", "DTLSv1.3"] {
             table.push(demo.line());
+            assert!(table.last().unwrap().contains(version), "{table:?}");
+            while !table.last().unwrap().contains("throughput") {
+                table.push(demo.line());
+            }
         }
         let table = table.join("\n");
         let (code, said) = demo.end();
         assert_eq!(code, Some(0), "{table}\n{said}");
         assert!(table.contains("HelloVerifyRequest"), "{table}");
+        assert!(table.contains("HelloRetryRequest"), "{table}");
         assert_eq!(
             table.contains(", 0 of them lost"),
             arguments.len() > 1,

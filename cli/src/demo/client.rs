@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use indicatif::ProgressBar;
 use sealgram::net::UdpEndpoint;
 use sealgram::{
-    AssociationId, CipherSuite, DtlsConnection, Epoch, Event, Fingerprint, NamedGroup,
+    AssociationId, CipherSuite, DtlsConnection, Epoch, Event, Fingerprint, KeyUpdate, NamedGroup,
     ProtocolVersion,
 };
 use std::time::{Duration, Instant};
@@ -145,7 +145,7 @@ impl Service<UdpEndpoint> for Client {
                 self.bar.finish_and_clear();
                 if let Some(connection) = endpoint.endpoint().connection(self.id) {
                     self.report.flights_retransmitted = connection.stats().flights_retransmitted();
-                    self.report.rekeyed = Rekeyed::of(connection);
+                    self.report.rekeyed = Rekeyed::of(connection, self.called);
                 }
                 endpoint.close(self.id);
                 self.phase = Phase::Closing;
@@ -178,7 +178,8 @@ impl Client {
             && self.report.received >= rekeying::by_client(self.total);
         if due && !self.called {
             // While another one is under way the call is refused, and made again later.
-            self.called = endpoint.renegotiate_abbreviated(self.id).is_ok();
+            self.called = endpoint.renegotiate_abbreviated(self.id).is_ok()
+                || endpoint.key_update(self.id, KeyUpdate::Requested).is_ok();
         }
     }
 

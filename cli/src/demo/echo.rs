@@ -7,7 +7,7 @@ use crate::event_loop::{EventLoop, Service, Step};
 use crate::problem::Problem;
 use sealgram::endpoint::EndpointPolicy;
 use sealgram::net::UdpEndpoint;
-use sealgram::{AssociationId, Event, ServerConfig};
+use sealgram::{AssociationId, Event, KeyUpdate, ServerConfig};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -25,7 +25,7 @@ pub(super) struct EchoService {
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct EchoReport {
     /// How many clients were told to prove that they receive at their address.
-    pub(super) hello_verify_requests: u64,
+    pub(super) cookies: u64,
     /// How many flights of the handshake were sent again.
     pub(super) flights_retransmitted: u64,
     /// Datagrams that came.
@@ -76,11 +76,8 @@ fn serve(endpoint: UdpEndpoint, datagrams: u32) -> Result<EchoReport, Problem> {
     };
     let mut event_loop = EventLoop::new(endpoint)?;
     event_loop.run(&mut echo)?;
-    echo.report.hello_verify_requests = event_loop
-        .endpoint()
-        .endpoint()
-        .stats()
-        .hello_verify_requests;
+    let stats = event_loop.endpoint().endpoint().stats();
+    echo.report.cookies = stats.hello_verify_requests + stats.retry_requests;
     Ok(echo.report)
 }
 
@@ -144,7 +141,8 @@ impl Echo {
             && self.report.received >= rekeying::by_server(self.datagrams);
         if due && !self.asked {
             // While another one is under way the call is refused, and made again later.
-            self.asked = endpoint.renegotiate(id).is_ok();
+            self.asked = endpoint.renegotiate(id).is_ok()
+                || endpoint.key_update(id, KeyUpdate::Requested).is_ok();
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! `sealgram demo`: everything at once, on loopback sockets.
+//! `sealgram demo`: everything at once, on loopback sockets, once a version.
 //!
 //! ```text
 //!   client ◄──── socket ────► relay ◄──── socket ────► echo service
@@ -22,16 +22,16 @@ use client::Client;
 use echo::EchoService;
 use indicatif::{ProgressBar, ProgressStyle};
 use relay::Relay;
-use sealgram::config::{ClientRenegotiation, DatagramPolicy, RekeyPolicy};
+use sealgram::config::{ClientRenegotiation, DatagramPolicy, RekeyPolicy, Versions};
 use sealgram::endpoint::EndpointPolicy;
 use sealgram::net::UdpEndpoint;
 use sealgram::pki_types::ServerName;
-use sealgram::{ClientConfig, Credential, Fingerprint, Roots, ServerConfig};
+use sealgram::{ClientConfig, Credential, Fingerprint, ProtocolVersion, Roots, ServerConfig};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use summary::Summary;
 
-/// How long the whole demonstration may take.
+/// How long the demonstration of one version may take.
 const TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// What fits into a datagram of 1,400 bytes with the first suite of the list.
@@ -46,13 +46,22 @@ const NAME: &str = "localhost";
 ///
 /// The first thing that was not as it has to be.
 pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Problem> {
+    run_version(arguments, Versions::V1_2, ProtocolVersion::DTLS12)?;
+    run_version(arguments, Versions::V1_3, ProtocolVersion::DTLS13)
+}
+
+fn run_version(
+    arguments: &DemoArguments,
+    versions: Versions,
+    version: ProtocolVersion,
+) -> Result<(), Problem> {
     let deadline = Instant::now() + TIME_LIMIT;
     let identity = SelfSigned::make(vec![NAME.into()])?;
     let leaf = identity.certified.chain()[0].clone();
     let mut roots = Roots::new();
     roots.add(&leaf)?;
 
-    let echo = EchoService::start(server_config(identity)?, arguments.datagrams)?;
+    let echo = EchoService::start(server_config(identity, versions)?, arguments.datagrams)?;
     let relay = Relay::start(echo.address(), arguments.loss)?;
     let endpoint = UdpEndpoint::connected_to(relay.address(), EndpointPolicy::default())
         .map_err(|error| Problem::failure(format!("no socket for the client: {error}")))?;
@@ -61,7 +70,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Problem> {
     let id = event_loop
         .endpoint()
         .connect(
-            client_config(roots, arguments.datagrams)?,
+            client_config(roots, arguments.datagrams, versions)?,
             name,
             relay.address(),
         )
@@ -70,6 +79,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Problem> {
     event_loop.run(&mut client)?;
 
     let summary = Summary {
+        version,
         loss: arguments.loss,
         datagrams: arguments.datagrams.into(),
         rekeying: rekeying::is_planned(arguments.datagrams),
@@ -78,7 +88,7 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Problem> {
         server: echo.report(deadline)?,
         link: relay.report(),
     };
-    let table = format!("sealgram demo: DTLS 1.2 through a lossy link on this machine\n{summary}");
+    let table = format!("sealgram demo: {version} through a lossy link on this machine\n{summary}");
     output::write(table.as_bytes())?;
     summary.verdict()
 }
@@ -90,8 +100,9 @@ fn datagram_policy() -> Result<DatagramPolicy, Problem> {
     Ok(policy.timeouts(Duration::from_secs(1), Duration::from_secs(2))?)
 }
 
-fn server_config(identity: SelfSigned) -> Result<Arc<ServerConfig>, Problem> {
+fn server_config(identity: SelfSigned, versions: Versions) -> Result<Arc<ServerConfig>, Problem> {
     let config = ServerConfig::with_credential(Credential::Certificate(identity.certified))
+        .versions(versions)
         .datagram(datagram_policy()?)
         .rekey(
             RekeyPolicy::default().client_renegotiation(ClientRenegotiation::Allow {
@@ -102,9 +113,14 @@ fn server_config(identity: SelfSigned) -> Result<Arc<ServerConfig>, Problem> {
     Ok(Arc::new(config))
 }
 
-fn client_config(roots: Roots, datagrams: u32) -> Result<Arc<ClientConfig>, Problem> {
+fn client_config(
+    roots: Roots,
+    datagrams: u32,
+    versions: Versions,
+) -> Result<Arc<ClientConfig>, Problem> {
     let bytes = rekeying::automatic_bytes(datagrams, EXPECTED_PAYLOAD);
     let config = ClientConfig::with_roots(roots)?
+        .versions(versions)
         .datagram(datagram_policy()?)
         .rekey(RekeyPolicy::default().bytes(bytes)?)
         .build()?;

@@ -1,8 +1,8 @@
-//! When the demonstration replaces its keys: once by the client, once by the server, and once by itself, while datagrams
+//! When the demonstration replaces its keys, by renegotiation at 1.2 and by key update at 1.3: once by the client, once by the server, and once by itself, while datagrams
 //! are on their way in both directions.
 
 use super::payload;
-use sealgram::{DtlsConnection, Initiator};
+use sealgram::{DtlsConnection, Initiator, ProtocolVersion};
 
 /// With fewer datagrams there is no time for three handshakes between the first one and the last.
 const ENOUGH: u32 = 200;
@@ -40,8 +40,21 @@ pub(super) struct Rekeyed {
 }
 
 impl Rekeyed {
-    /// What the client's connection has counted.
-    pub(super) fn of(connection: &DtlsConnection) -> Self {
+    /// What the client's connection has counted. A key update does not say who wanted it first, so what was `called` by this
+    /// end is taken off.
+    pub(super) fn of(connection: &DtlsConnection, called: bool) -> Self {
+        if connection.version() == Some(ProtocolVersion::DTLS13) {
+            let stats = connection.stats();
+            let answered = u64::from(called);
+            // The server follows a request with keys of its own; what it sent beyond that it began itself.
+            let (sent, received) = (stats.key_updates_sent(), stats.key_updates_received());
+            return Self {
+                by_client: answered,
+                by_server: u64::from(received > answered),
+                automatic: sent.saturating_sub(answered + 1),
+                epoch: connection.epoch().number(),
+            };
+        }
         let completed = |initiator| connection.stats().renegotiations_by(initiator).completed;
         Self {
             by_client: completed(Initiator::Local),
@@ -51,8 +64,8 @@ impl Rekeyed {
         }
     }
 
-    /// Whether each of the three ways was gone, and nothing else has moved the epoch.
-    pub(super) const fn is_complete(self) -> bool {
+    /// Whether each of the three ways was gone, and nothing else has moved the epoch from the `first` one.
+    pub(super) const fn is_complete(self, first: u64) -> bool {
         let Self {
             by_client,
             by_server,
@@ -62,7 +75,7 @@ impl Rekeyed {
         by_client > 0
             && by_server > 0
             && automatic > 0
-            && epoch == 1 + by_client + by_server + automatic
+            && epoch == first + by_client + by_server + automatic
     }
 }
 

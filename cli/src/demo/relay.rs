@@ -116,7 +116,7 @@ impl Link {
             Direction::ToClient => self.back.recv(buffer)?,
         };
         let datagram = &buffer[..length];
-        if is_handshake(datagram) {
+        if loss.concerns(datagram) {
             self.handshake_datagrams.fetch_add(1, Ordering::Relaxed);
             if loss.strikes() {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -141,6 +141,8 @@ struct Loss {
     certain: Option<u64>,
     place: u64,
     in_a_row: u8,
+    /// At version 1.3, data has begun: later epochs may end in the same bits as that of the handshake.
+    handshake_over: bool,
 }
 
 /// More losses in a row are bad luck that shows nothing.
@@ -158,6 +160,18 @@ impl Loss {
             certain: (to_client && percent > 0).then_some(CERTAIN_LOSS),
             place: 0,
             in_a_row: 0,
+            handshake_over: false,
+        }
+    }
+
+    /// Whether a datagram is of a handshake, and so may be lost.
+    fn concerns(&mut self, datagram: &[u8]) -> bool {
+        match datagram.first() {
+            Some(first) if first & UNIFIED_MASK == UNIFIED => {
+                self.handshake_over |= first & EPOCH_BITS != HANDSHAKE_EPOCH;
+                !self.handshake_over
+            }
+            _ => is_handshake(datagram),
         }
     }
 
@@ -173,13 +187,15 @@ impl Loss {
 
 /// Whether a datagram is of a handshake: it has handshake or change_cipher_spec records and no data.
 ///
-/// The content type stands in the clear in front of every DTLS 1.2 record (RFC 6347 §4.1).
+/// The content type stands in the clear in front of every DTLS 1.2 record (RFC 6347 §4.1). At 1.3 protected records follow
+/// the ServerHello in the same datagram.
 fn is_handshake(datagram: &[u8]) -> bool {
     let mut handshake = false;
     let mut rest = datagram;
     while let Some((header, behind)) = rest.split_first_chunk::<HEADER_LEN>() {
         match header[0] {
             CHANGE_CIPHER_SPEC | HANDSHAKE => handshake = true,
+            first if handshake && first & UNIFIED_MASK == UNIFIED => return true,
             _ => return false,
         }
         let length = u16::from_be_bytes([header[HEADER_LEN - 2], header[HEADER_LEN - 1]]);
@@ -190,6 +206,14 @@ fn is_handshake(datagram: &[u8]) -> bool {
 
 /// A DTLS 1.2 record header: type, version, epoch, sequence number, length (RFC 6347 §4.1).
 const HEADER_LEN: usize = 13;
+
+/// How a protected record of version 1.3 begins (RFC 9147 §4).
+const UNIFIED: u8 = 0b0010_0000;
+const UNIFIED_MASK: u8 = 0b1110_0000;
+
+/// The low bits of its epoch, and what they are in the handshake.
+const EPOCH_BITS: u8 = 0b0000_0011;
+const HANDSHAKE_EPOCH: u8 = 2;
 
 /// RFC 5246 §6.2.1.
 const CHANGE_CIPHER_SPEC: u8 = 20;
@@ -218,6 +242,15 @@ mod tests {
         assert!(!is_handshake(&record(21)));
         assert!(!is_handshake(&[record(HANDSHAKE), record(23)].concat()));
         assert!(!is_handshake(&[]));
+    }
+
+    #[test]
+    fn at_1_3_only_the_epoch_of_the_handshake_is_lost() {
+        let mut loss = Loss::new(Direction::ToClient, 10);
+        assert!(loss.concerns(&record(HANDSHAKE)));
+        assert!(loss.concerns(&[UNIFIED | HANDSHAKE_EPOCH, 0, 0]));
+        assert!(!loss.concerns(&[UNIFIED | 3, 0, 0]));
+        assert!(!loss.concerns(&[UNIFIED | HANDSHAKE_EPOCH, 0, 0]));
     }
 
     #[test]

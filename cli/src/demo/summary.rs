@@ -11,6 +11,8 @@ use std::fmt;
 /// Everything that was seen, from all sides.
 #[derive(Debug)]
 pub(super) struct Summary {
+    /// The version that had to be agreed on.
+    pub(super) version: ProtocolVersion,
     /// How lossy the link was asked to be, in percent.
     pub(super) loss: u8,
     /// How many datagrams had to go each way.
@@ -25,6 +27,15 @@ pub(super) struct Summary {
 }
 
 impl Summary {
+    fn is_13(&self) -> bool {
+        self.version == ProtocolVersion::DTLS13
+    }
+
+    /// The epoch of the first keys for data (RFC 6347 §4.1, RFC 9147 §6.1).
+    fn first_epoch(&self) -> u64 {
+        if self.is_13() { 3 } else { 1 }
+    }
+
     /// Success, if all was as it has to be.
     ///
     /// # Errors
@@ -51,12 +62,12 @@ impl Summary {
         vec![
             ("the handshake told what it agreed on", agreed.is_some()),
             (
-                "DTLS 1.2 is spoken",
-                is(&|agreed| agreed.version == ProtocolVersion::DTLS12),
+                "the version is spoken that was asked for",
+                is(&|agreed| agreed.version == self.version),
             ),
             (
-                "data is protected by the first keys, epoch 1",
-                is(&|agreed| agreed.epoch.number() == 1),
+                "data is protected by the first keys for it",
+                is(&|agreed| agreed.epoch.number() == self.first_epoch()),
             ),
             (
                 "the server showed the certificate that was made for it",
@@ -64,7 +75,7 @@ impl Summary {
             ),
             (
                 "the client proved its address by a cookie",
-                server.hello_verify_requests > 0,
+                server.cookies > 0,
             ),
             (
                 "the link lost a part of the handshake",
@@ -76,7 +87,7 @@ impl Summary {
             ),
             (
                 "the keys were replaced by the client, by the server, and by themselves",
-                !self.rekeying || client.rekeyed.is_complete(),
+                !self.rekeying || client.rekeyed.is_complete(self.first_epoch()),
             ),
             ("every datagram was sent", client.sent == self.datagrams),
             (
@@ -128,9 +139,13 @@ impl Summary {
             rows.push(("epoch", agreed.epoch.to_string()));
             rows.push(("certificate, SHA-256", agreed.certificate.to_string()));
         }
-        let cookie = match server.hello_verify_requests {
+        let request = match self.is_13() {
+            true => "HelloRetryRequest",
+            false => "HelloVerifyRequest",
+        };
+        let cookie = match server.cookies {
             0 => "not used".to_owned(),
-            count => format!("used, {count} HelloVerifyRequest"),
+            count => format!("used, {count} {request}"),
         };
         rows.push(("cookie", cookie));
         let rekeyed = client.rekeyed;
@@ -138,7 +153,11 @@ impl Summary {
             "{} by the client, {} by the server, {} automatic, now in epoch {}",
             rekeyed.by_client, rekeyed.by_server, rekeyed.automatic, rekeyed.epoch
         );
-        rows.push(("renegotiations", renegotiations));
+        let name = match self.is_13() {
+            true => "key updates",
+            false => "renegotiations",
+        };
+        rows.push((name, renegotiations));
         let (sent, lost) = (link.handshake_datagrams, link.dropped);
         let datagrams = format!("{sent}, {lost} of them lost by the link");
         rows.push(("handshake datagrams", datagrams));
@@ -180,6 +199,7 @@ mod tests {
     /// What is seen when no handshake came about.
     fn nothing() -> Summary {
         Summary {
+            version: ProtocolVersion::DTLS13,
             loss: 10,
             datagrams: 1,
             rekeying: false,
