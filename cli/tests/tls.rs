@@ -30,9 +30,23 @@ fn client(address: &str, certificate: &str, arguments: &[&str]) -> Program {
 
 #[test]
 fn lines_come_back_from_an_echo_server_and_both_ends_say_goodbye() {
-    let directory = Directory::new("tls-echo");
+    let suite = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
+    echo_and_goodbye(
+        "1.2",
+        &[("version", "TLSv1.2"), ("suite", suite), ("epoch", "1")],
+    );
+    let suite = "TLS_AES_128_GCM_SHA256";
+    echo_and_goodbye(
+        "1.3",
+        &[("version", "TLSv1.3"), ("suite", suite), ("epoch", "3")],
+    );
+}
+
+fn echo_and_goodbye(version: &str, expected: &[(&str, &str)]) {
+    let directory = Directory::new(&format!("tls-echo-{version}"));
     let (mut server, certificate, address) = server(&directory, &["--alpn", "b,c"]);
-    let mut client = client(&address, &certificate, &["--alpn", "a,b"]);
+    let arguments = ["--alpn", "a,b", "--versions", version];
+    let mut client = client(&address, &certificate, &arguments);
     // Typed before the handshake can be complete.
     client.write("early\n");
     assert_eq!(client.line(), "early");
@@ -42,15 +56,12 @@ fn lines_come_back_from_an_echo_server_and_both_ends_say_goodbye() {
     assert_eq!(client.line(), "and one without an end");
     for end in [&mut server, &mut client] {
         let complete = end.event("handshake_complete");
-        assert_eq!(value(&complete, "version"), "TLSv1.2");
-        assert_eq!(
-            value(&complete, "suite"),
-            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
-        );
+        for (name, said) in expected {
+            assert_eq!(value(&complete, name), *said);
+        }
         assert_eq!(value(&complete, "group"), "x25519");
         assert_eq!(value(&complete, "kind"), "full");
         assert_eq!(value(&complete, "renegotiation"), "false");
-        assert_eq!(value(&complete, "epoch"), "1");
         assert_eq!(value(&complete, "client_cert"), "none");
         assert_eq!(value(&complete, "alpn"), "b");
     }
@@ -124,11 +135,39 @@ fn many_clients_are_served_at_once() {
 }
 
 #[test]
+fn both_ends_update_their_keys_by_a_line() {
+    let directory = Directory::new("tls-key-update");
+    let (mut server, certificate, address) = server(&directory, &["--stdio"]);
+    let mut client = client(&address, &certificate, &[]);
+    client.event("handshake_complete");
+    for (by_client, line, directions) in [
+        (true, "k", &["sent"][..]),
+        (true, "K", &["sent", "received"]),
+        (false, "k", &["received"]),
+        (false, "K", &["received", "sent"]),
+    ] {
+        let (asking, other) = match by_client {
+            true => (&mut client, &mut server),
+            false => (&mut server, &mut client),
+        };
+        asking.write(&format!("before {line}\n{line}\nafter {line}\n"));
+        assert_eq!(other.line(), format!("before {line}"));
+        assert_eq!(other.line(), format!("after {line}"));
+        for direction in directions {
+            let updated = client.event("keys_updated");
+            assert_eq!(value(&updated, "direction"), *direction);
+        }
+    }
+    client.close_stdin();
+    assert_eq!(client.end().0, Some(0));
+}
+
+#[test]
 fn both_ends_renegotiate_by_a_line() {
     let directory = Directory::new("tls-renegotiate");
     let arguments = ["--stdio", "--allow-client-renegotiation"];
     let (mut server, certificate, address) = server(&directory, &arguments);
-    let mut client = client(&address, &certificate, &[]);
+    let mut client = client(&address, &certificate, &["--versions", "1.2"]);
     client.event("handshake_complete");
     for (by_client, line, kind, epoch) in [
         (true, "R", "full", "2"),
@@ -193,10 +232,16 @@ fn a_required_client_certificate_is_checked() {
     let (mut server, certificate, address) = server(&directory, &["--client-ca", &chain]);
 
     // Nobody can forge an alert into a stream without ending it, so the refusal is believed at once.
-    let (code, said) = client(&address, &certificate, &[]).end();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("demands a client certificate"), "{said}");
-    assert!(server.event("error").contains("client sent no certificate"));
+    for (version, remedy) in [
+        ("1.2", "demands a client certificate"),
+        ("1.3", "configure a client certificate"),
+    ] {
+        let nameless = ["--versions", version];
+        let (code, said) = client(&address, &certificate, &nameless).end();
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(remedy), "{said}");
+        assert!(server.event("error").contains("client sent no certificate"));
+    }
 
     let mut known = client(&address, &certificate, &["--cert", &chain, "--key", &key]);
     assert_eq!(
@@ -256,7 +301,8 @@ fn a_client_that_is_killed_is_no_client_that_has_left() {
     let directory = Directory::new("tls-killed");
     let (mut server, certificate, address) = server(&directory, &[]);
     let mut client = client(&address, &certificate, &[]);
-    client.event("handshake_complete");
+    client.write("still here\n");
+    assert_eq!(client.line(), "still here");
     drop(client);
     assert!(server.event("error").contains("close_notify"));
 }
