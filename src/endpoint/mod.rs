@@ -391,9 +391,10 @@ impl Endpoint {
         self.half_open
     }
 
-    /// How many bytes are buffered on behalf of all peers, and of strangers in the middle of a hello.
+    /// How many bytes are buffered on behalf of all peers. What is kept of strangers' fragmented hellos is not among them:
+    /// at most 256 hellos of 4 KiB, for two seconds or until the next one comes.
     pub fn buffered(&self) -> usize {
-        self.buffered + self.cookies.as_ref().map_or(0, Cookies::buffered)
+        self.buffered
     }
 
     /// The counters.

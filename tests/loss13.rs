@@ -1,0 +1,221 @@
+//! Exhaustive loss at DTLS 1.3: whatever single datagram or pair of datagrams of a handshake, or of a key update, is lost,
+//! arrives twice or behind the next one, both ends come to the same keys (RFC 9147 §5.8, §7, §8).
+
+mod kinds;
+mod support;
+
+use kinds::{Place, SIDES, assert_quiet, connection, decide, exported, places};
+use sealgram::config::{DatagramPolicy, Versions};
+use sealgram::sim::{Fate, Pair, Seen};
+use sealgram::{Discard, HandshakeKind, KeyUpdate, NamedGroup, Side};
+use std::time::Duration;
+use support::{Configs, Ends};
+
+/// What happens while datagrams are lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Full,
+    /// The first hello has no share of the server's only group.
+    OtherGroup,
+    ClientCertificate,
+    /// With a ticket; two new ones are on their way behind it.
+    Resumed,
+    /// A client that takes tickets: they are in flight when the handshake is done.
+    Tickets,
+    /// Key updates by each side, with and without a request.
+    Update(Side, KeyUpdate),
+    /// Both at once, each asking the other.
+    UpdateByBoth,
+}
+
+const KINDS: [Kind; 10] = [
+    Kind::Full,
+    Kind::OtherGroup,
+    Kind::ClientCertificate,
+    Kind::Resumed,
+    Kind::Tickets,
+    Kind::Update(Side::Client, KeyUpdate::NotRequested),
+    Kind::Update(Side::Client, KeyUpdate::Requested),
+    Kind::Update(Side::Server, KeyUpdate::NotRequested),
+    Kind::Update(Side::Server, KeyUpdate::Requested),
+    Kind::UpdateByBoth,
+];
+
+struct Scenario {
+    kind: Kind,
+    mtu: usize,
+}
+
+impl Scenario {
+    fn all() -> impl Iterator<Item = Self> {
+        KINDS
+            .into_iter()
+            .flat_map(|kind| [1400, 256].map(|mtu| Self { kind, mtu }))
+    }
+
+    /// Configurations whose client has no tickets yet.
+    fn configs(&self) -> Configs {
+        let policy = DatagramPolicy::default().mtu(self.mtu).unwrap();
+        let mut ends = Ends::new().versions(Versions::V1_3).datagram(&policy);
+        match self.kind {
+            Kind::OtherGroup => {
+                ends.server = ends.server.groups(&[NamedGroup::SECP384R1]).unwrap();
+            }
+            Kind::ClientCertificate => ends = ends.mutual(),
+            Kind::Resumed | Kind::Tickets => ends = ends.resuming(),
+            _ => {}
+        }
+        ends.build()
+    }
+
+    fn is_update(&self) -> bool {
+        matches!(self.kind, Kind::Update(..) | Kind::UpdateByBoth)
+    }
+
+    /// In which epochs client and server write in the end.
+    fn epochs(&self) -> [u64; 2] {
+        match self.kind {
+            Kind::Update(Side::Client, KeyUpdate::NotRequested) => [4, 3],
+            Kind::Update(Side::Server, KeyUpdate::NotRequested) => [3, 4],
+            Kind::Update(..) => [4, 4],
+            // RFC 8446 §4.6.3: each answers the other's request, unless it has come before its own had left.
+            Kind::UpdateByBoth => [5, 5],
+            _ => [3, 3],
+        }
+    }
+
+    /// Two ends that have everything behind them but what is to be disturbed.
+    fn ready(&self) -> Pair {
+        let configs = self.configs();
+        if self.kind == Kind::Resumed {
+            let mut pair = configs.connected(1);
+            pair.run_for(Duration::from_secs(1));
+        }
+        if !self.is_update() {
+            return configs.pair(1);
+        }
+        let mut pair = configs.connected(1);
+        pair.run_for(Duration::from_secs(1));
+        match self.kind {
+            Kind::Update(side, update) => begin(&mut pair, side, update),
+            _ => SIDES
+                .into_iter()
+                .for_each(|side| begin(&mut pair, side, KeyUpdate::Requested)),
+        }
+        pair
+    }
+
+    fn is_done(&self, pair: &Pair) -> bool {
+        let settled = |side| connection(pair, side).key_update_type().is_none();
+        let epochs = || SIDES.map(|side| connection(pair, side).epoch().number());
+        pair.is_connected() && SIDES.into_iter().all(settled) && epochs() == self.epochs()
+    }
+
+    fn completes(&self, pair: &mut Pair, circumstances: &str) {
+        let name = format!(
+            "{:?}, {}-byte datagrams, {circumstances}",
+            self.kind, self.mtu
+        );
+        assert!(
+            pair.run_until(Duration::from_secs(60), |pair| self.is_done(pair)),
+            "{name}: {:?} {:?} {:?} {:?}",
+            pair.client_events,
+            pair.server_events,
+            pair.client_connection(),
+            pair.server_connection(),
+        );
+        let expected = match self.kind {
+            Kind::Resumed => HandshakeKind::Resumed,
+            _ => HandshakeKind::Full,
+        };
+        let [client, server] = SIDES.map(|side| connection(pair, side));
+        for end in [client, server] {
+            assert_eq!(end.handshake_kind(), Some(expected), "{name}");
+        }
+        assert_eq!(exported(client), exported(server), "{name}");
+        // What follows the handshake meets its fate too, before there is data.
+        pair.run_for(Duration::from_secs(5));
+        assert!(pair.exchange(3), "{name}");
+        assert_quiet(pair, &name);
+        for side in SIDES {
+            let unexpected: Vec<_> = connection(pair, side)
+                .stats()
+                .discards()
+                .filter(|(cause, _)| {
+                    ![Discard::Replay, Discard::OldMessage, Discard::OldEpoch].contains(cause)
+                })
+                .collect();
+            assert!(unexpected.is_empty(), "{name}: {side}: {unexpected:?}");
+        }
+    }
+}
+
+fn begin(pair: &mut Pair, side: Side, update: KeyUpdate) {
+    let now = pair.now;
+    let (endpoint, events) = match side {
+        Side::Client => (&mut pair.client, &pair.client_events),
+        Side::Server => (&mut pair.server, &pair.server_events),
+    };
+    endpoint.key_update(now, events[0].0, update).unwrap();
+}
+
+fn undisturbed(scenario: &Scenario) -> Vec<Seen> {
+    let mut pair = scenario.ready();
+    pair.record();
+    assert!(
+        pair.run_until(Duration::from_secs(5), |pair| scenario.is_done(pair)),
+        "{:?}: {:?} {:?}",
+        scenario.kind,
+        pair.client_connection(),
+        pair.server_connection()
+    );
+    pair.run_for(Duration::from_secs(1));
+    pair.seen.unwrap_or_default()
+}
+
+fn survives(scenario: &Scenario, fates: &[(Place, Fate)]) {
+    let mut pair = scenario.ready();
+    pair.record();
+    let own = fates.to_vec();
+    decide(&mut pair, move |place, _| {
+        let fate = own.iter().find(|(other, _)| *other == place);
+        fate.map_or(Fate::Deliver, |&(_, fate)| fate)
+    });
+    let circumstances = format!("{fates:?}");
+    scenario.completes(&mut pair, &circumstances);
+}
+
+const FATES: [Fate; 3] = [Fate::Drop, Fate::Duplicate, Fate::Swap];
+
+#[test]
+fn every_single_datagram_may_be_lost_repeated_or_late() {
+    let mut runs = 0;
+    for scenario in Scenario::all() {
+        let places = places(&undisturbed(&scenario));
+        assert!(places.len() >= 2, "{:?}", scenario.kind);
+        for &place in &places {
+            for fate in FATES {
+                survives(&scenario, &[(place, fate)]);
+                runs += 1;
+            }
+        }
+    }
+    println!("{runs} handshakes and key updates with one datagram lost, repeated or late");
+}
+
+#[test]
+fn every_pair_of_datagrams_may_be_lost_repeated_or_late() {
+    let mut runs = 0;
+    for scenario in Scenario::all() {
+        let places = places(&undisturbed(&scenario));
+        for (index, &first) in places.iter().enumerate() {
+            for &second in &places[index + 1..] {
+                for (one, other) in FATES.into_iter().flat_map(|one| FATES.map(|it| (one, it))) {
+                    survives(&scenario, &[(first, one), (second, other)]);
+                    runs += 1;
+                }
+            }
+        }
+    }
+    println!("{runs} handshakes and key updates with two datagrams lost, repeated or late");
+}
