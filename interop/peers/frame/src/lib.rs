@@ -1,0 +1,329 @@
+//! What all peers of this workspace share: the command line, one UDP socket, the loop, and the lines they print.
+//!
+//! ```text
+//! peer server --port P [options]           peer client --port P --name NAME [options]
+//!
+//!   --versions 1.2,1.3      --groups x25519,p256,p384      --cert FILE --key FILE      --ca FILE
+//!   --client-auth           --echo                          --resume N                  --default-hello
+//! ```
+//!
+//! A line of standard input is a datagram to send, but `k` (key update), `K` (key update that asks for the peer's) and `Q`
+//! (close and end). Facts go to standard output, one a line: `ready PORT`, `handshake …`, `data TEXT`, `closed`,
+//! `error TEXT`.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead as _, ErrorKind, Write as _};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether this end accepts.
+    pub server: bool,
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    /// The name that the server must prove to be.
+    pub name: String,
+    /// Whether version 1.2 is spoken.
+    pub v12: bool,
+    /// Whether version 1.3 is spoken.
+    pub v13: bool,
+    /// The groups by the names `x25519`, `p256`, `p384`; the stack's own if empty.
+    pub groups: Vec<String>,
+    /// The certificate chain, as PEM.
+    pub cert: Option<PathBuf>,
+    /// Its key, as PEM.
+    pub key: Option<PathBuf>,
+    /// The roots to trust, as PEM.
+    pub ca: Option<PathBuf>,
+    /// Whether clients must show a certificate.
+    pub client_auth: bool,
+    /// Whether every datagram goes back.
+    pub echo: bool,
+    /// How many more times a client connects, with the session that it got before.
+    pub resume: u32,
+    /// Whether the stack's own choice of groups is offered.
+    pub default_hello: bool,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            server: match arguments.next().as_deref() {
+                Some("server") => true,
+                Some("client") => false,
+                _ => return Err("say server or client first".into()),
+            },
+            v13: true,
+            name: "localhost".into(),
+            ..Self::default()
+        };
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--port" => options.port = value()?.parse().map_err(|_| "a port".to_owned())?,
+                "--name" => options.name = value()?,
+                "--versions" => {
+                    let versions = value()?;
+                    options.v12 = versions.contains("1.2");
+                    options.v13 = versions.contains("1.3");
+                }
+                "--groups" => options.groups = value()?.split(',').map(str::to_owned).collect(),
+                "--cert" => options.cert = Some(value()?.into()),
+                "--key" => options.key = Some(value()?.into()),
+                "--ca" => options.ca = Some(value()?.into()),
+                "--resume" => options.resume = value()?.parse().map_err(|_| "a number".to_owned())?,
+                "--client-auth" => options.client_auth = true,
+                "--echo" => options.echo = true,
+                "--default-hello" => options.default_hello = true,
+                _ => return Err(format!("{argument} is unknown")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Something that befell an association.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// The handshake is complete; what was agreed, as `name=value` words.
+    Handshake(String),
+    /// A datagram of the peer.
+    Data(Vec<u8>),
+    /// The peer has closed.
+    Closed,
+    /// It has failed.
+    Failed(String),
+}
+
+/// One association of a stack, which is given datagrams and the passage of time.
+pub trait Association {
+    /// Takes a datagram.
+    fn take(&mut self, datagram: &[u8]);
+    /// Goes on as far as that is possible, after a datagram, a timeout or nothing at all.
+    fn drive(&mut self) -> Vec<Fact>;
+    /// What is to be sent.
+    fn outgoing(&mut self) -> Vec<Vec<u8>>;
+    /// How long it may be left alone.
+    fn timeout(&mut self) -> Option<Duration>;
+    /// That time has passed.
+    fn timed_out(&mut self);
+    /// Sends a datagram.
+    ///
+    /// # Errors
+    ///
+    /// What the stack says.
+    fn send(&mut self, data: &[u8]) -> Result<(), String>;
+    /// Updates the keys, and asks the peer for the same if `request`.
+    ///
+    /// # Errors
+    ///
+    /// What the stack says.
+    fn key_update(&mut self, request: bool) -> Result<(), String>;
+    /// Says goodbye.
+    fn close(&mut self);
+}
+
+/// Runs a peer whose associations `begin` makes, one after the other.
+pub fn run<A: Association>(mut begin: impl FnMut(&Options) -> Result<A, String>) {
+    let outcome = Options::parse(std::env::args().skip(1))
+        .and_then(|options| Peer::new(options).and_then(|mut peer| peer.run(&mut begin)));
+    if let Err(error) = outcome {
+        say(&format!("error {error}"));
+        std::process::exit(1);
+    }
+}
+
+/// Prints one fact.
+fn say(fact: &str) {
+    let mut out = io::stdout().lock();
+    let _gone = writeln!(out, "{fact}").and_then(|()| out.flush());
+}
+
+struct Peer {
+    options: Options,
+    socket: UdpSocket,
+    remote: Option<SocketAddr>,
+    lines: Receiver<String>,
+    /// Lines that came before there was anybody to send them to.
+    early: VecDeque<String>,
+    ended: bool,
+}
+
+/// Why an association is over.
+enum End {
+    Peer,
+    Own,
+}
+
+/// The longest that nothing is looked at.
+const TICK: Duration = Duration::from_millis(10);
+
+impl Peer {
+    fn new(options: Options) -> Result<Self, String> {
+        let failed = |error: io::Error| format!("no socket: {error}");
+        let any = SocketAddr::from(([127, 0, 0, 1], if options.server { options.port } else { 0 }));
+        let socket = UdpSocket::bind(any).map_err(failed)?;
+        let server = SocketAddr::from(([127, 0, 0, 1], options.port));
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in io::stdin().lock().lines() {
+                let Ok(line) = line else { return };
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        if options.server {
+            let port = socket.local_addr().map_err(failed)?.port();
+            say(&format!("ready {port}"));
+        }
+        Ok(Self {
+            remote: (!options.server).then_some(server),
+            options,
+            socket,
+            lines,
+            early: VecDeque::new(),
+            ended: false,
+        })
+    }
+
+    fn run<A: Association>(
+        &mut self,
+        begin: &mut impl FnMut(&Options) -> Result<A, String>,
+    ) -> Result<(), String> {
+        let mut left = self.options.resume;
+        loop {
+            let association = begin(&self.options)?;
+            match self.serve(association)? {
+                End::Own if self.options.server => return Ok(()),
+                End::Own if left == 0 => return Ok(()),
+                End::Peer if self.options.server => self.remote = None,
+                End::Peer => return Ok(()),
+                End::Own => {
+                    left -= 1;
+                    // A new port, so that the server sees a new client.
+                    self.socket = UdpSocket::bind(("127.0.0.1", 0))
+                        .map_err(|error| format!("no socket: {error}"))?;
+                }
+            }
+        }
+    }
+
+    fn serve<A: Association>(&mut self, mut association: A) -> Result<End, String> {
+        let mut connected = false;
+        let mut buffer = vec![0; 1 << 16];
+        let mut due = None;
+        loop {
+            for fact in association.drive() {
+                match fact {
+                    Fact::Handshake(agreed) => {
+                        connected = true;
+                        say(&format!("handshake {agreed}"));
+                    }
+                    Fact::Data(data) => {
+                        say(&format!("data {}", String::from_utf8_lossy(&data)));
+                        if self.options.echo {
+                            association.send(&data)?;
+                        }
+                    }
+                    Fact::Closed => {
+                        say("closed");
+                        association.close();
+                        self.flush(&mut association);
+                        return Ok(End::Peer);
+                    }
+                    Fact::Failed(reason) => {
+                        self.flush(&mut association);
+                        if !self.options.server {
+                            return Err(reason);
+                        }
+                        say(&format!("error {reason}"));
+                        return Ok(End::Peer);
+                    }
+                }
+            }
+            if connected && self.obey(&mut association) {
+                // What has just been acknowledged, or is still to be, leaves before the goodbye.
+                association.close();
+                self.flush(&mut association);
+                say("closed");
+                return Ok(End::Own);
+            }
+            self.flush(&mut association);
+            let now = Instant::now();
+            let wanted = association.timeout().map(|left| now + left);
+            if due.is_some_and(|due: Instant| due <= now) && wanted.is_none_or(|at| at <= now) {
+                association.timed_out();
+            }
+            due = wanted;
+            self.receive(&mut association, &mut buffer)?;
+        }
+    }
+
+    fn flush<A: Association>(&self, association: &mut A) {
+        let Some(remote) = self.remote else { return };
+        for datagram in association.outgoing() {
+            let _lost = self.socket.send_to(&datagram, remote);
+        }
+    }
+
+    fn receive<A: Association>(
+        &mut self,
+        association: &mut A,
+        buffer: &mut [u8],
+    ) -> Result<(), String> {
+        let wait = self.socket.set_read_timeout(Some(TICK));
+        wait.map_err(|error| error.to_string())?;
+        match self.socket.recv_from(buffer) {
+            Ok((length, from)) => {
+                if *self.remote.get_or_insert(from) == from {
+                    association.take(&buffer[..length]);
+                }
+                Ok(())
+            }
+            Err(error)
+                if [
+                    ErrorKind::WouldBlock,
+                    ErrorKind::TimedOut,
+                    ErrorKind::ConnectionRefused,
+                    ErrorKind::Interrupted,
+                ]
+                .contains(&error.kind()) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Does what the lines of standard input say; whether that is to end.
+    fn obey<A: Association>(&mut self, association: &mut A) -> bool {
+        loop {
+            match self.lines.try_recv() {
+                Ok(line) => self.early.push_back(line),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    self.ended = true;
+                    break;
+                }
+            }
+        }
+        while let Some(line) = self.early.pop_front() {
+            let outcome = match line.as_str() {
+                "Q" => return true,
+                "k" => association.key_update(false),
+                "K" => association.key_update(true),
+                data => association.send(data.as_bytes()),
+            };
+            if let Err(reason) = outcome {
+                say(&format!("error {reason}"));
+            }
+        }
+        false
+    }
+}
