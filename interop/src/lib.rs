@@ -1,4 +1,4 @@
-//! Tests of the `sealgram` program against DTLS 1.2 peers that were not written here.
+//! Tests of the `sealgram` program against DTLS and TLS peers that were not written here.
 //!
 //! Nothing in this crate links the library: it starts the *program* beside OpenSSL's and GnuTLS's
 //! programs, lets them shake hands over loopback sockets (directly, or through a proxy that drops,
@@ -21,6 +21,7 @@
 //! | [`proxy`], [`loss`] | the datagram path between two peers |
 //! | [`rekeying`] | renegotiations and resumptions: who begins, and what must come of it |
 //! | [`record`], [`audit`] | reading captured records, and rules that they must keep |
+//! | [`version13`] | DTLS 1.3 with the stacks of `interop/peers` |
 //! | [`clock`] | deadlines |
 //! | [`failure`] | the one error type |
 
@@ -43,3 +44,4 @@ pub mod proxy;
 pub mod record;
 pub mod rekeying;
 pub mod sealgram;
+pub mod version13;

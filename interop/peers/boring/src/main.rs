@@ -30,8 +30,16 @@ type Sessions = Arc<Mutex<Vec<SslSession>>>;
 
 fn make_context(options: &Options, sessions: &Sessions) -> Result<SslContext, ErrorStack> {
     let mut builder = SslContextBuilder::new(SslMethod::dtls())?;
-    let min = if options.v12 { SslVersion::DTLS1_2 } else { SslVersion::DTLS1_3 };
-    let max = if options.v13 { SslVersion::DTLS1_3 } else { SslVersion::DTLS1_2 };
+    let min = if options.v12 {
+        SslVersion::DTLS1_2
+    } else {
+        SslVersion::DTLS1_3
+    };
+    let max = if options.v13 {
+        SslVersion::DTLS1_3
+    } else {
+        SslVersion::DTLS1_2
+    };
     builder.set_min_proto_version(Some(min))?;
     builder.set_max_proto_version(Some(max))?;
     builder.set_options(SslOptions::NO_QUERY_MTU);

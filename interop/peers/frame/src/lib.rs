@@ -76,7 +76,9 @@ impl Options {
                 "--cert" => options.cert = Some(value()?.into()),
                 "--key" => options.key = Some(value()?.into()),
                 "--ca" => options.ca = Some(value()?.into()),
-                "--resume" => options.resume = value()?.parse().map_err(|_| "a number".to_owned())?,
+                "--resume" => {
+                    options.resume = value()?.parse().map_err(|_| "a number".to_owned())?
+                }
                 "--client-auth" => options.client_auth = true,
                 "--echo" => options.echo = true,
                 "--default-hello" => options.default_hello = true,
@@ -166,7 +168,10 @@ const TICK: Duration = Duration::from_millis(10);
 impl Peer {
     fn new(options: Options) -> Result<Self, String> {
         let failed = |error: io::Error| format!("no socket: {error}");
-        let any = SocketAddr::from(([127, 0, 0, 1], if options.server { options.port } else { 0 }));
+        let any = SocketAddr::from((
+            [127, 0, 0, 1],
+            if options.server { options.port } else { 0 },
+        ));
         let socket = UdpSocket::bind(any).map_err(failed)?;
         let server = SocketAddr::from(([127, 0, 0, 1], options.port));
         let (sender, lines) = channel();

@@ -60,8 +60,7 @@ fn make_context(options: &Options) -> Result<*mut ffi::WOLFSSL_CTX, String> {
         }
         if let Some(ca) = &options.ca {
             let ca = c_path(ca)?;
-            let outcome =
-                ffi::wolfSSL_CTX_load_verify_locations(context, ca.as_ptr(), ptr::null());
+            let outcome = ffi::wolfSSL_CTX_load_verify_locations(context, ca.as_ptr(), ptr::null());
             check("roots", outcome)?;
         }
         let mode = match (options.server, options.client_auth) {
@@ -159,7 +158,10 @@ impl Wolf {
             let mut groups = groups(options);
             if !groups.is_empty() {
                 let count = groups.len() as c_int;
-                check("groups", ffi::wolfSSL_set_groups(ssl, groups.as_mut_ptr(), count))?;
+                check(
+                    "groups",
+                    ffi::wolfSSL_set_groups(ssl, groups.as_mut_ptr(), count),
+                )?;
             }
             if options.server {
                 ffi::wolfSSL_dtls13_allow_ch_frag(ssl, 1);
@@ -196,7 +198,9 @@ impl Wolf {
             return "?".into();
         }
         // SAFETY: the library's strings are static and end with zero.
-        unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+        unsafe { CStr::from_ptr(text) }
+            .to_string_lossy()
+            .into_owned()
     }
 
     fn agreed(&self) -> String {
@@ -262,8 +266,7 @@ impl Association for Wolf {
         loop {
             let size = buffer.len() as c_int;
             // SAFETY: the buffer has that size.
-            let length =
-                unsafe { ffi::wolfSSL_read(self.ssl, buffer.as_mut_ptr().cast(), size) };
+            let length = unsafe { ffi::wolfSSL_read(self.ssl, buffer.as_mut_ptr().cast(), size) };
             if length > 0 {
                 facts.push(Fact::Data(buffer[..length as usize].to_vec()));
                 continue;
