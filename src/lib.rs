@@ -1,9 +1,9 @@
 //! DTLS first, TLS beside it, one handshake engine under both: a sans-IO core, and a mio endpoint for many peers on one
 //! UDP socket.
 //!
-//! sealgram secures UDP services: CoAP, RADIUS, syslog, VPN data channels, games. It speaks DTLS 1.2 (RFC 6347) and TLS 1.2
-//! (RFC 5246) in both roles, in safe Rust over `ring`, with ECDHE, AEAD suites, certificates checked by `rustls-webpki`,
-//! resumption, renegotiation, cookies before any state, and bounded memory whatever strangers send.
+//! sealgram secures UDP services: CoAP, RADIUS, syslog, VPN data channels, games. It speaks DTLS 1.3 (RFC 9147) and 1.2
+//! (RFC 6347), TLS 1.3 (RFC 8446) and 1.2 (RFC 5246) in both roles, in safe Rust over `ring`, with ECDHE, AEAD suites, certificates checked by `rustls-webpki`,
+//! resumption, renegotiation, key update, cookies before any state, and bounded memory whatever strangers send.
 //!
 //! Associations that live long replace their keys: [`docs::rekeying`] is the chapter about that.
 //!
@@ -64,7 +64,8 @@
 //!
 //! * Once keys exist, nothing that does not authenticate changes anything but a counter: not a timer, not the
 //!   replay window, not an address, and never the life of the association ([`Stats`], [`Discard`]).
-//! * A server keeps nothing about a client that has not proved its address, and sends it less than it sent.
+//! * A server keeps nothing about a client that has not proved its address, but the parts of fragmented hellos, in a small
+//!   pool for two seconds; and it sends at most three times what came.
 //! * Every buffer that a peer can fill has a limit ([`config::DatagramPolicy`], [`endpoint::EndpointPolicy`]).
 //! * Without keys nothing can be proved: somebody on the path can end a handshake by a well-formed forgery, and by
 //!   a fatal alert, which [`config::PlaintextAlerts`] can forbid. Only that attempt is lost.

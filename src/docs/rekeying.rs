@@ -19,6 +19,15 @@
 //! happened. A server that needs a full handshake, to see a client's certificate for example, sets
 //! [`RekeyPolicy::resume`] to `false`.
 //!
+//! At version 1.3, on either end and over either transport:
+//!
+//! | | what is sent | what changes |
+//! | --- | --- | --- |
+//! | [`key_update`](crate::Connection::key_update)`(`[`NotRequested`](crate::KeyUpdate::NotRequested)`)` | KeyUpdate(update_not_requested) | this end's sending keys |
+//! | `key_update(`[`Requested`](crate::KeyUpdate::Requested)`)` | KeyUpdate(update_requested) | this end's, then the peer's |
+//! | the peer's request | KeyUpdate(update_not_requested), with the next output | this end's; the peer's have changed already |
+//! | a limit of [`RekeyPolicy`] | as `Requested`; as `NotRequested` while the peer still owes its own | |
+//!
 //! ## The calls, beside those of the manual pages
 //!
 //! | OpenSSL, LibreSSL | here |
@@ -27,6 +36,8 @@
 //! | `SSL_renegotiate_abbreviated` | [`Connection::renegotiate_abbreviated`](crate::Connection::renegotiate_abbreviated) |
 //! | `SSL_renegotiate_pending` | [`Connection::renegotiate_pending`](crate::Connection::renegotiate_pending) |
 //! | `SSL_num_renegotiations` | [`Connection::renegotiations`](crate::Connection::renegotiations), and by who began them [`Stats::renegotiations_by`](crate::Stats::renegotiations_by) |
+//! | `SSL_key_update` | [`Connection::key_update`](crate::Connection::key_update) |
+//! | `SSL_get_key_update_type` | [`Connection::key_update_type`](crate::Connection::key_update_type) |
 //! | `BIO_set_ssl_renegotiate_bytes` | [`RekeyPolicy::bytes`] |
 //! | `BIO_set_ssl_renegotiate_timeout` | [`RekeyPolicy::interval`] |
 //! | `SSL_OP_NO_RENEGOTIATION` on a client | [`RekeyPolicy::follow_hello_requests`] |
@@ -54,6 +65,13 @@
 //! * *HelloRequests are repeated* until they are answered, as in LibreSSL and not as in OpenSSL; and one that crosses a
 //!   ClientHello does no harm: the client takes the answer at message_seq 0 or 1 (OpenSSL and LibreSSL wait for ever).
 //!
+//! * *Key updates.* `key_update_type` is what is scheduled *or sent and not yet acknowledged*, also when the peer has asked
+//!   for it; OpenSSL's tells only what is scheduled, and has no DTLS 1.3. A call while one is under way is an error here
+//!   (`Pending`), and so is a second request before the peer has answered the first (RFC 9846 §4.7.3); OpenSSL replaces the
+//!   scheduled type. Data flows on: nothing waits for a key update.
+//! * *A server whose client ignores a HelloRequest over a stream* stays in that state: an answer may still come, so
+//!   `renegotiate_pending` remains true. Over datagrams the request is given up with `Unanswered`.
+//!
 //! ## A renegotiation that a DTLS server asks for
 //!
 //! ```text
@@ -77,6 +95,23 @@
 //! Records of epoch n that are late are taken for four minutes more (twice the maximum segment lifetime), then its keys are
 //! dropped.
 //!
+//! ## A key update over datagrams
+//!
+//! ```text
+//!  one end                                   the other                                epoch
+//!    │  key_update(Requested)                  │
+//!    ├──── KeyUpdate(update_requested) ───────►│  its reading keys: n+1, and n for a while   n
+//!    │ ◄═══════════════════════════ data ═════►│  flows on                              n
+//!    │ ◄──────────────────────────────── ACK ──┤
+//!    │  its sending keys: n+1                  │
+//!    │ ◄─── KeyUpdate(update_not_requested) ───┤  with the next output                  n
+//!    ├──── ACK ───────────────────────────────►│  its sending keys: n+1                 n+1
+//! ```
+//!
+//! A KeyUpdate is repeated for as long as the association lives, until it is acknowledged; new keys are never used before
+//! (RFC 9147 §8), so at most two generations of a direction are in use. A stream delivers everything, so its new keys count
+//! from the next record on. Peers that update without end, with no data between, are an error after 32.
+//!
 //! ## What can come of it
 //!
 //! | what happens | datagrams | stream |
@@ -86,7 +121,7 @@
 //! | silence before this end has switched keys | `RenegotiationRefused(Unanswered)`, old keys go on; another attempt repeats the identical ClientHello | before any answer: `Unanswered` once, data flows again, the handshake stays pending; later: the connection fails |
 //! | silence after this end has switched keys | the association fails | the connection fails |
 //! | a fatal alert, a wrong renegotiation_info, another certificate, a bad Finished | the association fails | the connection fails |
-//! | epoch 65,535 is reached | [`RenegotiateError::EpochsExhausted`](crate::RenegotiateError::EpochsExhausted), and the end when the keys are used up | the same |
+//! | epoch 65,535 is in force, and so no other can follow | [`RenegotiateError::EpochsExhausted`](crate::RenegotiateError::EpochsExhausted), and the end when the keys are used up | the same |
 //!
 //! After a refusal automatic rekeying waits ([`RekeyPolicy::retry_after`]). A key that has protected as many records as it may,
 //! and was not replaced, ends the association with [`Error::KeyExhausted`](crate::Error::KeyExhausted).

@@ -1,0 +1,155 @@
+//! A long-lived DTLS 1.3 association that updates its keys after every so many bytes, while data flows both ways.
+//!
+//! ```sh
+//! cargo run --example key_update -- 20000
+//! ```
+//!
+//! Both ends live in this process, on two sockets of the loopback interface. The client's policy says when, and its requests
+//! make the server follow; half-way the server updates its own keys by a call. `unwrap` keeps the example short: it stands only where
+//! this machine, not a peer, is at fault.
+
+use mio::{Events, Poll, Token};
+use sealgram::config::{RekeyPolicy, Versions};
+use sealgram::endpoint::EndpointPolicy;
+use sealgram::net::{UdpEndpoint, UdpEvent};
+use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use sealgram::{
+    AssociationId, CertifiedKey, ClientConfig, Credential, EndpointEvent, Event, KeyUpdate, Roots,
+    ServerConfig, Side,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{env, io};
+
+/// How many datagrams the client sends.
+const DATAGRAMS: u32 = 2000;
+
+fn main() -> io::Result<()> {
+    let bytes = env::args()
+        .nth(1)
+        .map_or(50_000, |text| text.parse().unwrap());
+    let (client, server) = configs(bytes);
+    let policy = EndpointPolicy::default;
+    let localhost = "127.0.0.1:0".parse().unwrap();
+    let mut server = UdpEndpoint::bind(localhost, policy(), Some(Arc::new(server)))?;
+    let remote = server.local_addr()?;
+    let mut client_endpoint = UdpEndpoint::connected_to(remote, policy())?;
+    let mut poll = Poll::new()?;
+    server.register(poll.registry(), Token(0))?;
+    client_endpoint.register(poll.registry(), Token(1))?;
+    let name = ServerName::try_from("localhost").unwrap();
+    let id = client_endpoint
+        .connect(Arc::new(client), name, remote)
+        .unwrap();
+
+    let mut client = Client {
+        id,
+        sent: 0,
+        answered: 0,
+    };
+    let mut ready = Events::with_capacity(16);
+    while client.answered < DATAGRAMS {
+        server.turn()?;
+        while let Some(event) = server.poll_event() {
+            serve(&mut server, event);
+        }
+        let associations = server.endpoint().associations();
+        let peer = associations.last();
+        if client.answered == DATAGRAMS / 2
+            && let Some(id) = peer
+        {
+            // While one is under way another is refused, and that changes nothing.
+            let _pending = server.key_update(id, KeyUpdate::NotRequested);
+        }
+        client_endpoint.turn()?;
+        while let Some(event) = client_endpoint.poll_event() {
+            client.handle(&mut client_endpoint, event)?;
+        }
+        let timeouts = [server.poll_timeout(), client_endpoint.poll_timeout()];
+        let timeout = timeouts.into_iter().flatten().min();
+        poll.poll(&mut ready, timeout.or(Some(Duration::from_secs(1))))?;
+    }
+    let connection = client_endpoint.endpoint().connection(id).unwrap();
+    println!(
+        "{DATAGRAMS} datagrams each way, {} key updates sent and {} received, now in epoch {}",
+        connection.stats().key_updates_sent(),
+        connection.stats().key_updates_received(),
+        connection.epoch()
+    );
+    Ok(())
+}
+
+/// A certificate for this machine, a client that trusts it and wants new keys after so many bytes, and a server.
+fn configs(bytes: u64) -> (ClientConfig, ServerConfig) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let certified = CertifiedKey::new(vec![made.cert.der().clone()], &key).unwrap();
+    let mut roots = Roots::new();
+    roots.add(made.cert.der()).unwrap();
+    let rekey = RekeyPolicy::default().bytes(Some(bytes)).unwrap();
+    let client = ClientConfig::with_roots(roots)
+        .unwrap()
+        .versions(Versions::V1_3)
+        .rekey(rekey);
+    let server =
+        ServerConfig::with_credential(Credential::Certificate(certified)).versions(Versions::V1_3);
+    (client.build().unwrap(), server.build().unwrap())
+}
+
+/// Sends everything back.
+fn serve(server: &mut UdpEndpoint, event: UdpEvent) {
+    if let UdpEvent::Association(id, EndpointEvent::Association(Event::Readable)) = event {
+        while let Some(received) = server.recv(id) {
+            // Data never waits for a key update.
+            server.send(id, &received.data).unwrap();
+        }
+    }
+}
+
+/// One question is under way at a time, so that the epochs can be watched.
+struct Client {
+    id: AssociationId,
+    sent: u32,
+    answered: u32,
+}
+
+impl Client {
+    fn handle(&mut self, endpoint: &mut UdpEndpoint, event: UdpEvent) -> io::Result<()> {
+        match event {
+            UdpEvent::Association(_, EndpointEvent::Association(event)) => match event {
+                Event::HandshakeComplete { .. } => self.ask(endpoint),
+                Event::KeysUpdated { sender } => {
+                    let whose = match sender {
+                        Side::Client => "client's",
+                        Side::Server => "server's",
+                    };
+                    println!("behind {} datagrams: the {whose} keys", self.answered);
+                }
+                Event::Readable => {
+                    while let Some(received) = endpoint.recv(self.id) {
+                        assert_eq!(received.data, payload(self.answered));
+                        self.answered += 1;
+                        self.ask(endpoint);
+                    }
+                }
+                _ => {}
+            },
+            UdpEvent::Association(_, EndpointEvent::Failed(failure)) => {
+                return Err(io::Error::other(failure.to_string()));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, endpoint: &mut UdpEndpoint) {
+        if self.sent < DATAGRAMS {
+            endpoint.send(self.id, &payload(self.sent)).unwrap();
+            self.sent += 1;
+        }
+    }
+}
+
+fn payload(number: u32) -> Vec<u8> {
+    format!("{number:0>100}").into_bytes()
+}
