@@ -4,7 +4,7 @@
 
 mod support;
 
-use sealgram::config::DatagramPolicy;
+use sealgram::config::{DatagramPolicy, Versions};
 use sealgram::sim::{Conditions, Pair};
 use sealgram::{Discard, EndpointEvent, Error};
 use std::ops::Range;
@@ -63,10 +63,20 @@ fn lossy_pair(configs: &Configs, conditions: &Conditions, seed: u64) -> Pair {
 /// 30 % loss, 10 % duplication, reordering by four, without deadline and limit: everybody gets through.
 #[test]
 fn at_thirty_percent_loss_every_handshake_completes_in_the_end() {
+    everybody_gets_through("DTLS 1.2", Versions::V1_2);
+}
+
+/// The same at DTLS 1.3, where the first two hellos are stateless too.
+#[test]
+fn at_thirty_percent_loss_every_handshake_of_1_3_completes_in_the_end() {
+    everybody_gets_through("DTLS 1.3", Versions::V1_3);
+}
+
+fn everybody_gets_through(version: &str, versions: Versions) {
     let policy = DatagramPolicy::default()
         .handshake_deadline(None)
         .max_retransmissions(None);
-    let configs = Ends::new().datagram(&policy).build();
+    let configs = Ends::new().versions(versions).datagram(&policy).build();
     let conditions = Conditions {
         loss: 0.3,
         duplicate: 0.1,
@@ -86,14 +96,23 @@ fn at_thirty_percent_loss_every_handshake_completes_in_the_end() {
         times.push(pair.now - pair.start);
         assert_only_expected_discards(&pair, seed);
     }
-    report("30 % loss", &mut times);
+    report(&format!("{version}, 30 % loss"), &mut times);
 }
 
 /// 10 % loss with the default policy: all but a few get through, and the rest fail exactly at the deadline and
 /// leave nothing behind.
 #[test]
 fn at_ten_percent_loss_handshakes_complete_or_time_out_at_the_deadline() {
-    let configs = Ends::new().build();
+    nearly_everybody_gets_through("DTLS 1.2", Versions::V1_2);
+}
+
+#[test]
+fn at_ten_percent_loss_handshakes_of_1_3_complete_or_time_out_at_the_deadline() {
+    nearly_everybody_gets_through("DTLS 1.3", Versions::V1_3);
+}
+
+fn nearly_everybody_gets_through(version: &str, versions: Versions) {
+    let configs = Ends::new().versions(versions).build();
     let conditions = Conditions {
         loss: 0.1,
         ..Conditions::default()
@@ -124,7 +143,7 @@ fn at_ten_percent_loss_handshakes_complete_or_time_out_at_the_deadline() {
             "seed {seed}"
         );
     }
-    report("10 % loss", &mut times);
+    report(&format!("{version}, 10 % loss"), &mut times);
     assert!(late * 1000 <= all, "{late} of {all} timed out");
 }
 
