@@ -10,7 +10,8 @@ use crate::support::{Configs, server_name, start};
 use sealgram::sim::{Pair, StreamEnd, StreamPair};
 use sealgram::{
     AssociationId, DtlsConnection, Endpoint, EndpointEvent, Epoch, Error, Event, HandshakeKind,
-    PeerIdentity, RenegotiateError, RenegotiationRefusal, SendError, Session, Side, Stats,
+    KeyUpdate, KeyUpdateError, PeerIdentity, RenegotiateError, RenegotiationRefusal, SendError,
+    Session, Side, Stats,
 };
 use std::time::Duration;
 
@@ -258,6 +259,24 @@ impl Duo {
                 }
             }
         }
+    }
+
+    pub fn key_update(&mut self, side: Side, update: KeyUpdate) -> Result<(), KeyUpdateError> {
+        match self {
+            Self::Dtls(pair) => {
+                let now = pair.now;
+                let (endpoint, id) = endpoint(pair, side);
+                endpoint.key_update(now, id, update)
+            }
+            Self::Tls(pair) => {
+                let now = pair.now;
+                stream(pair, side).connection.key_update(now, update)
+            }
+        }
+    }
+
+    pub fn key_update_type(&self, side: Side) -> Option<KeyUpdate> {
+        ask!(self, side, |end| end.key_update_type())
     }
 
     /// Sends as one datagram, or the whole of it into a stream that has room.
