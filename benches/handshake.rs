@@ -1,8 +1,8 @@
 //! Full handshakes, both sides together, beside the sum of their cryptographic operations.
 //!
 //! The floor is what no implementation can do without: at each end a key pair and an agreement, the server's
-//! signature, and the client's two verifications, of the key exchange and of the leaf's certificate. The ratio is
-//! printed before the criterion groups, as the median of each of five runs of 25 interleaved rounds.
+//! signature, and the client's two verifications, of the key exchange and of the leaf's certificate. At 1.3 rustls with ring is
+//! beside it, over a stream. The ratio is printed before the criterion groups, as the median of each of five runs of 25 interleaved rounds.
 
 mod support;
 
@@ -11,8 +11,9 @@ use ring::agreement::{self, EphemeralPrivateKey, UnparsedPublicKey};
 use ring::rand::SystemRandom;
 use ring::signature::{self, EcdsaKeyPair, KeyPair as _};
 use sealgram::NamedGroup;
+use sealgram::config::Versions;
 use std::hint::black_box;
-use support::{Configs, median, time};
+use support::{Configs, Rustls, median, report, time};
 
 /// The bare operations of one handshake, with ECDSA P-256 signatures.
 struct Floor {
@@ -61,14 +62,12 @@ impl Floor {
     }
 }
 
-fn ratio(name: &str, floor: &Floor, configs: &Configs) {
+fn ratio(name: &str, floor: &Floor, mut handshake: impl FnMut()) {
     let runs: Vec<f64> = (0..5)
         .map(|_| {
             let rounds = (0..25).map(|_| {
                 let bare = time(20, || floor.handshake());
-                let ours = time(20, || {
-                    black_box(configs.connections());
-                });
+                let ours = time(20, &mut handshake);
                 ours.as_secs_f64() / bare.as_secs_f64()
             });
             median(rounds.collect())
@@ -76,20 +75,46 @@ fn ratio(name: &str, floor: &Floor, configs: &Configs) {
         .collect();
     let all: Vec<String> = runs.iter().map(|ratio| format!("{ratio:.3}")).collect();
     println!(
-        "ratio to the sum of its crypto, full DTLS 1.2 handshake, both sides, {name}: {:.3}  (runs: {})",
+        "ratio to the sum of its crypto, full handshake, both sides, {name}: {:.3}  (runs: {})",
         median(runs),
         all.join(" ")
     );
 }
 
+/// How long a handshake of ours takes over a stream, to one of rustls.
+fn beside_rustls() {
+    let configs = Configs::with_group(Versions::V1_3, NamedGroup::X25519);
+    let rustls = Rustls::new_13();
+    report(
+        "time of a full TLS 1.3 handshake, both sides, to rustls",
+        || {
+            let theirs = time(20, || {
+                black_box(rustls.connections());
+            });
+            let ours = time(20, || {
+                black_box(configs.streams());
+            });
+            ours.as_secs_f64() / theirs.as_secs_f64()
+        },
+    );
+}
+
 fn handshake(criterion: &mut Criterion) {
+    beside_rustls();
     let cases = [
         ("x25519", &agreement::X25519, NamedGroup::X25519),
         ("secp256r1", &agreement::ECDH_P256, NamedGroup::SECP256R1),
     ];
     for (name, algorithm, group) in cases {
-        let (floor, configs) = (Floor::new(algorithm), Configs::with_group(group));
-        ratio(name, &floor, &configs);
+        let floor = Floor::new(algorithm);
+        let configs = Configs::with_group(Versions::V1_3, group);
+        ratio(&format!("DTLS 1.3, {name}"), &floor, || {
+            black_box(configs.connections());
+        });
+        let configs = Configs::with_group(Versions::V1_2, group);
+        ratio(&format!("DTLS 1.2, {name}"), &floor, || {
+            black_box(configs.connections());
+        });
         let mut criterion = criterion.benchmark_group(format!("handshake/{name}"));
         criterion.bench_function("raw ring", |bencher| bencher.iter(|| floor.handshake()));
         criterion.bench_function("sealgram", |bencher| bencher.iter(|| configs.connections()));

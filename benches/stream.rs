@@ -1,4 +1,4 @@
-//! TLS 1.2 records of 16 KiB, AES-128-GCM: from the sender's buffer to the receiver's, beside rustls with ring in the same
+//! TLS records of 16 KiB at 1.2 and 1.3, AES-128-GCM: from the sender's buffer to the receiver's, beside rustls with ring in the same
 //! run. The ratio of throughputs is printed before the criterion groups: the median of five runs of 25 interleaved rounds.
 
 mod support;
@@ -26,8 +26,7 @@ struct Ours {
 }
 
 impl Ours {
-    fn new() -> Self {
-        let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+    fn new(suite: CipherSuite) -> Self {
         let (client, server, now) = Configs::with_suite(suite).streams();
         Self {
             client,
@@ -63,8 +62,8 @@ struct Theirs {
 }
 
 impl Theirs {
-    fn new() -> Self {
-        let (client, server) = Rustls::new(false).connections();
+    fn new(rustls: &Rustls) -> Self {
+        let (client, server) = rustls.connections();
         Self {
             client,
             server,
@@ -99,32 +98,39 @@ impl Theirs {
 }
 
 fn stream(criterion: &mut Criterion) {
+    let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+    compare(criterion, "TLS 1.2", suite, &Rustls::new(false));
+    let suite = CipherSuite::TLS_AES_128_GCM_SHA256;
+    compare(criterion, "TLS 1.3", suite, &Rustls::new_13());
+}
+
+fn compare(criterion: &mut Criterion, version: &str, ours: CipherSuite, rustls: &Rustls) {
+    let both = || (Ours::new(ours), Theirs::new(rustls));
     let data = vec![7; RECORD];
     // Nobody receives what these send, so others measure the whole way.
-    let (mut ours, mut theirs) = (Ours::new(), Theirs::new());
+    let (mut ours, mut theirs) = both();
     let suite = theirs.client.negotiated_cipher_suite().unwrap().suite();
     println!("rustls uses {suite:?}");
-    report("throughput of 16 KiB records, sent, to rustls", || {
+    let name = format!("{version}: throughput of 16 KiB records, sent, to rustls");
+    report(&name, || {
         let bare = time(CALLS, || theirs.send(&data));
         let ours = time(CALLS, || ours.send(&data));
         bare.as_secs_f64() / ours.as_secs_f64()
     });
-    let (mut ours, mut theirs) = (Ours::new(), Theirs::new());
-    report(
-        "throughput of 16 KiB records, sent and received, to rustls",
-        || {
-            let bare = time(CALLS, || {
-                theirs.send(&data);
-                theirs.receive();
-            });
-            let ours = time(CALLS, || {
-                ours.send(&data);
-                ours.receive();
-            });
-            bare.as_secs_f64() / ours.as_secs_f64()
-        },
-    );
-    let mut group = criterion.benchmark_group("stream/16 KiB");
+    let (mut ours, mut theirs) = both();
+    let name = format!("{version}: throughput of 16 KiB records, sent and received, to rustls");
+    report(&name, || {
+        let bare = time(CALLS, || {
+            theirs.send(&data);
+            theirs.receive();
+        });
+        let ours = time(CALLS, || {
+            ours.send(&data);
+            ours.receive();
+        });
+        bare.as_secs_f64() / ours.as_secs_f64()
+    });
+    let mut group = criterion.benchmark_group(format!("stream/16 KiB, {version}"));
     group.throughput(Throughput::Bytes(RECORD as u64));
     group.bench_function("rustls", |bencher| {
         bencher.iter(|| {

@@ -7,7 +7,7 @@ mod tests;
 
 use bytes::BytesMut;
 use rustls::pki_types::PrivateKeyDer;
-use sealgram::config::ProvenHello;
+use sealgram::config::{ProvenHello, Versions};
 use sealgram::{CipherSuite, DtlsConnection, NamedGroup, Path, TlsConnection};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,16 +41,16 @@ const CLIENT: ([u8; 4], u16) = ([192, 0, 2, 1], 40_000);
 const SERVER_ADDRESS: ([u8; 4], u16) = ([192, 0, 2, 2], 4433);
 
 impl Configs {
-    /// ECDSA P-256 with one authority, and this suite.
+    /// ECDSA P-256 with one authority, and this suite, which decides the version.
     pub fn with_suite(suite: CipherSuite) -> Self {
-        let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256).versions(Versions::ALL);
         ends.client = ends.client.cipher_suites(&[suite]).unwrap();
         Self(ends.build())
     }
 
-    /// ECDSA P-256 with one authority, and this group.
-    pub fn with_group(group: NamedGroup) -> Self {
-        let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256);
+    /// ECDSA P-256 with one authority, this version and this group.
+    pub fn with_group(versions: Versions, group: NamedGroup) -> Self {
+        let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256).versions(versions);
         ends.client = ends.client.groups(&[group]).unwrap();
         Self(ends.build())
     }
@@ -95,6 +95,9 @@ impl Configs {
             pass(&mut server, &mut client, now, &mut out);
             pass(&mut client, &mut server, now, &mut out);
         }
+        // What follows a handshake of 1.3: an acknowledgement, tickets, and theirs.
+        pass(&mut server, &mut client, now, &mut out);
+        pass(&mut client, &mut server, now, &mut out);
         while client.poll_event().is_some() || server.poll_event().is_some() {}
         (client, server, now)
     }
@@ -108,15 +111,37 @@ fn carry(from: &mut TlsConnection, to: &mut TlsConnection, now: Instant, out: &m
     }
 }
 
-/// rustls with ring at version 1.2, with an ECDSA P-256 certificate as ours.
+/// rustls with ring, with an ECDSA P-256 certificate as ours.
 pub struct Rustls {
     client: Arc<rustls::ClientConfig>,
     server: Arc<rustls::ServerConfig>,
 }
 
 impl Rustls {
-    /// A client that keeps sessions, by ticket or by ID; a server that serves both.
+    /// Version 1.2: a client that keeps sessions, by ticket or by ID; a server that serves both.
     pub fn new(tickets: bool) -> Self {
+        let suite = rustls::crypto::ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+        Self::with(&rustls::version::TLS12, suite, tickets)
+    }
+
+    /// Version 1.3, without tickets.
+    pub fn new_13() -> Self {
+        let suite = rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+        let Self { client, server } = Self::with(&rustls::version::TLS13, suite, false);
+        let (mut client, mut server) = ((*client).clone(), (*server).clone());
+        client.resumption = rustls::client::Resumption::disabled();
+        server.send_tls13_tickets = 0;
+        Self {
+            client: Arc::new(client),
+            server: Arc::new(server),
+        }
+    }
+
+    fn with(
+        version: &'static rustls::SupportedProtocolVersion,
+        suite: rustls::SupportedCipherSuite,
+        tickets: bool,
+    ) -> Self {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let params = rcgen::CertificateParams::new(vec![tests::SERVER.to_owned()]).unwrap();
         let certificate = params.self_signed(&key).unwrap().der().clone();
@@ -124,10 +149,9 @@ impl Rustls {
         roots.add(certificate.clone()).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let mut provider = rustls::crypto::ring::default_provider();
-        provider.cipher_suites =
-            vec![rustls::crypto::ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
+        provider.cipher_suites = vec![suite];
         let provider = Arc::new(provider);
-        let versions = &[&rustls::version::TLS12];
+        let versions = &[version];
         let mut client = rustls::ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(versions)
             .unwrap()
