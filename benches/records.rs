@@ -80,7 +80,8 @@ impl Floor13 {
         scratch.extend_from_slice(datagram);
         self.apply_mask(&mut scratch);
         let number = u16::from_be_bytes([scratch[1], scratch[2]]);
-        let sequence = (self.sequence & !0xffff) | u64::from(number);
+        // What was sealed last.
+        let sequence = ((self.sequence - 1) & !0xffff) | u64::from(number);
         let (header, data) = scratch.split_at_mut(HEADER_13);
         let opened =
             self.key
