@@ -1,7 +1,8 @@
-//! DTLS 1.3 with the stacks that are had as crates: what is tried, and how one case runs.
+//! Version 1.3: DTLS with the stacks that are had as crates, TLS with OpenSSL and GnuTLS. What is tried, and how one case runs.
 //!
-//! The programs are those of `interop/peers`, one a stack, all with the same command line and the same lines. A server of
-//! ours talks to its clients by lines of its standard input and output; a foreign server sends every datagram back.
+//! The programs for DTLS are those of `interop/peers`, one a stack, all with the same command line and the same lines. A
+//! server of ours talks to its clients by lines of its standard input and output; a foreign server sends everything back, but
+//! OpenSSL's, which has lines of its own.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,6 +14,7 @@ use std::{env, thread};
 use crate::algorithm::KeyType;
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
+use crate::gnutls::next_free_port;
 use crate::loss::Loss;
 use crate::pki::{Credential, Pki};
 use crate::process::{Process, Transcript};
@@ -28,6 +30,10 @@ pub enum Stack {
     Wolf,
     /// dimpl.
     Dimpl,
+    /// OpenSSL, over TCP.
+    OpenSsl,
+    /// GnuTLS, over TCP.
+    GnuTls,
 }
 
 /// Which end we are.
@@ -94,14 +100,18 @@ impl Display for Case {
 }
 
 impl Stack {
-    /// Every value.
-    pub const ALL: [Self; 3] = [Self::Boring, Self::Wolf, Self::Dimpl];
+    /// Whether it speaks TLS here.
+    const fn is_tls(self) -> bool {
+        matches!(self, Self::OpenSsl | Self::GnuTls)
+    }
 
     const fn program(self) -> &'static str {
         match self {
             Self::Boring => "boring-peer",
             Self::Wolf => "wolfssl-peer",
             Self::Dimpl => "dimpl-peer",
+            Self::OpenSsl => "openssl",
+            Self::GnuTls => "gnutls-serv",
         }
     }
 }
@@ -128,8 +138,14 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         (Stack::Dimpl, _, Kind::TheirUpdate { .. }) => {
             Some("dimpl updates keys at the limits of its algorithms, never by call")
         }
+        (Stack::GnuTls, Role::Client, Kind::TheirUpdate { .. }) => {
+            Some("gnutls-serv has no command for it")
+        }
+        (Stack::GnuTls, Role::Server, Kind::Resumed) => {
+            Some("gnutls-cli comes back before a ticket could have come, without waiting for it")
+        }
         (_, Role::Client, Kind::DefaultHello)
-        | (Stack::Wolf | Stack::Dimpl, _, Kind::DefaultHello) => {
+        | (Stack::Wolf | Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls, _, Kind::DefaultHello) => {
             Some("the hello of BoringSSL's client")
         }
         _ => None,
@@ -219,6 +235,11 @@ fn add_credential(command: &mut Command, credential: &Credential) {
 }
 
 fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
+    match case.stack {
+        Stack::OpenSsl => return Ok(openssl(case, role, port, pki)),
+        Stack::GnuTls => return Ok(gnutls(case, role, port, pki)),
+        _ => {}
+    }
     let mut command = Command::new(program(case.stack)?);
     command.args([role, "--port", &port.to_string(), "--versions", "1.3"]);
     if role == "server" {
@@ -249,10 +270,121 @@ fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
     Ok(command)
 }
 
+fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
+    let mut command = Command::new("openssl");
+    let credential = |command: &mut Command, credential: &Credential| {
+        command.arg("-cert").arg(&credential.certificate);
+        command.arg("-key").arg(&credential.key);
+    };
+    if role == "server" {
+        command.args(["s_server", "-tls1_3", "-accept", "127.0.0.1:0"]);
+        credential(&mut command, &pki.server(KeyType::EcdsaP256));
+        if case.kind == Kind::OtherGroup {
+            command.args(["-groups", "P-384"]);
+        }
+        if case.kind == Kind::ClientCertificate {
+            command.args(["-Verify", "1", "-verify_return_error", "-CAfile"]);
+            command.arg(pki.client_authority());
+        }
+        return command;
+    }
+    command.args([
+        "s_client",
+        "-tls1_3",
+        "-connect",
+        &format!("127.0.0.1:{port}"),
+    ]);
+    command.args(["-servername", Pki::NAME, "-verify_hostname", Pki::NAME]);
+    command
+        .args(["-verify_return_error", "-CAfile"])
+        .arg(pki.server_authority());
+    match case.kind {
+        Kind::OtherGroup => drop(command.args(["-groups", "X25519:P-384"])),
+        Kind::ClientCertificate => credential(&mut command, &pki.client(KeyType::EcdsaP256)),
+        Kind::Resumed => drop(command.arg("-sess_out").arg(session_file(pki))),
+        _ => {}
+    }
+    command
+}
+
+/// Where OpenSSL's client keeps its session.
+fn session_file(pki: &Pki) -> PathBuf {
+    pki.directory().join("openssl-session.pem")
+}
+
+fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
+    let groups = match (case.kind, role) {
+        (Kind::OtherGroup, "server") => ":-GROUP-ALL:+GROUP-SECP384R1",
+        (Kind::OtherGroup, _) => ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP384R1",
+        _ => "",
+    };
+    let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS1.3{groups}");
+    let credential = |command: &mut Command, credential: &Credential| {
+        command.arg("--x509certfile").arg(&credential.certificate);
+        command.arg("--x509keyfile").arg(&credential.key);
+    };
+    if role == "server" {
+        let mut command = Command::new("gnutls-serv");
+        command.args(["--echo", "--nocookie", "--port", &port.to_string()]);
+        command.args(["--priority", &priority]);
+        credential(&mut command, &pki.server(KeyType::EcdsaP256));
+        if case.kind == Kind::ClientCertificate {
+            command.args([
+                "--require-client-cert",
+                "--verify-client-cert",
+                "--x509cafile",
+            ]);
+            command.arg(pki.client_authority());
+        }
+        return command;
+    }
+    let mut command = Command::new("gnutls-cli");
+    command.args([
+        "127.0.0.1",
+        "--port",
+        &port.to_string(),
+        "--inline-commands",
+    ]);
+    command.args(["--sni-hostname", Pki::NAME, "--verify-hostname", Pki::NAME]);
+    command.args(["--priority", &priority, "--single-key-share"]);
+    command.arg("--x509cafile").arg(pki.server_authority());
+    if case.kind == Kind::ClientCertificate {
+        credential(&mut command, &pki.client(KeyType::EcdsaP256));
+    }
+    command
+}
+
+/// The port of a foreign server, once it is open.
+fn port_of(stack: Stack, given: u16, transcript: &Transcript) -> Option<u16> {
+    match stack {
+        Stack::OpenSsl => fact(transcript, "ACCEPT 127.0.0.1:")?.parse().ok(),
+        Stack::GnuTls => {
+            let open = format!("IPv4 0.0.0.0 port {given}...done");
+            let both = [&transcript.stdout[..], &transcript.stderr].concat();
+            let said = String::from_utf8_lossy(&both).contains(&open);
+            said.then_some(given)
+        }
+        _ => fact(transcript, "ready ")?.parse().ok(),
+    }
+}
+
+/// The line that makes a foreign program update its keys.
+const fn their_update(stack: Stack, request: bool) -> &'static [u8] {
+    match (stack, request) {
+        (Stack::GnuTls, false) => b"^rekey1^\n",
+        (Stack::GnuTls, true) => b"^rekey^\n",
+        _ => update(request),
+    }
+}
+
 fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<()> {
-    let theirs = Process::spawn("their server", foreign(case, "server", 0, pki)?)?;
+    let given = match case.stack {
+        Stack::GnuTls => next_free_port()?,
+        _ => 0,
+    };
+    let theirs = Process::spawn("their server", foreign(case, "server", given, pki)?)?;
     let port = theirs.wait_for("its port", deadline, |transcript| {
-        fact(transcript, "ready ").and_then(|port| port.parse().ok())
+        port_of(case.stack, given, transcript)
     })?;
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let file = pki
@@ -269,7 +401,15 @@ fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<()> {
         // A client that comes back is a new one to the proxy as well.
         let proxy = Proxy::start(server, case.loss)?;
         let mut command = Command::new(Sealgram::program()?);
-        command.args(["client", &proxy.address().to_string(), "--name", Pki::NAME]);
+        let address = if case.stack.is_tls() {
+            server
+        } else {
+            proxy.address()
+        };
+        command.args(["client", &address.to_string(), "--name", Pki::NAME]);
+        if case.stack.is_tls() {
+            command.arg("--tls");
+        }
         command
             .args(["--versions", "1.3", "--ca"])
             .arg(pki.server_authority());
@@ -295,10 +435,10 @@ fn visit_as_client(
 ) -> Outcome<()> {
     let resumed = again && case.stack != Stack::Dimpl;
     check_handshake(case, ends.ours()?, resumed, deadline)?;
-    echo(ends.ours()?, "before", deadline)?;
+    ends.talk(case, "before", deadline)?;
     match case.kind {
         Kind::OurUpdate { request } => ends.ours()?.write(update(request))?,
-        Kind::TheirUpdate { request } => ends.theirs.write(update(request))?,
+        Kind::TheirUpdate { request } => ends.theirs.write(their_update(case.stack, request))?,
         Kind::Resumed if !again && case.stack != Stack::Dimpl => {
             while !file.is_file() {
                 if deadline.has_passed() {
@@ -310,9 +450,9 @@ fn visit_as_client(
         _ => {}
     }
     // dimpl answers a request with what it sends next.
-    echo(ends.ours()?, "between", deadline)?;
+    ends.talk(case, "between", deadline)?;
     check_update(case, ends.ours()?, deadline)?;
-    echo(ends.ours()?, "after", deadline)?;
+    ends.talk(case, "after", deadline)?;
     ends.ours()?.close_stdin();
     let status = ends.ours()?.wait_for_exit(deadline)?;
     if status.success() {
@@ -332,6 +472,9 @@ fn as_server(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<()> {
         "--versions",
         "1.3",
     ]);
+    if case.stack.is_tls() {
+        command.arg("--tls");
+    }
     add_credential(&mut command, &pki.server(KeyType::EcdsaP256));
     if case.kind == Kind::OtherGroup {
         command.args(["--groups", "p-384"]);
@@ -348,6 +491,7 @@ fn as_server(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<()> {
     .ok_or_else(|| Failure::new("no address"))?;
     let proxy = Proxy::start(server, case.loss)?;
     let port = match case.kind {
+        _ if case.stack.is_tls() => server.port(),
         Kind::Resumed => server.port(),
         _ => proxy.address().port(),
     };
@@ -357,7 +501,23 @@ fn as_server(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<()> {
         theirs,
     };
     let outcome = serve(case, &mut ends, deadline);
-    outcome.map_err(|failure| ends.blame(failure, &proxy))
+    outcome.map_err(|failure| ends.blame(failure, &proxy))?;
+    if (case.stack, case.kind) == (Stack::OpenSsl, Kind::Resumed) {
+        let mut again = openssl(
+            &Case {
+                kind: Kind::Plain,
+                ..*case
+            },
+            "client",
+            port,
+            pki,
+        );
+        again.arg("-sess_in").arg(session_file(pki));
+        ends.theirs = Process::spawn("their client", again)?;
+        let outcome = check_resumed(case, &mut ends, deadline);
+        outcome.map_err(|failure| ends.blame(failure, &proxy))?;
+    }
+    Ok(())
 }
 
 fn serve(case: &Case, ends: &mut Ends, deadline: Deadline) -> Outcome<()> {
@@ -365,27 +525,38 @@ fn serve(case: &Case, ends: &mut Ends, deadline: Deadline) -> Outcome<()> {
     ends.exchange("before", deadline)?;
     match case.kind {
         Kind::OurUpdate { request } => ends.ours()?.write(update(request))?,
-        Kind::TheirUpdate { request } => ends.theirs.write(update(request))?,
+        Kind::TheirUpdate { request } => ends.theirs.write(their_update(case.stack, request))?,
         _ => {}
     }
+    // A request is answered before the next data, which may have crossed it.
     ends.exchange("between", deadline)?;
+    ends.exchange("again", deadline)?;
     check_update(case, ends.ours()?, deadline)?;
     ends.exchange("after", deadline)?;
+    if case.stack == Stack::GnuTls {
+        ends.theirs.close_stdin();
+        return Ok(());
+    }
     ends.theirs.write(b"Q\n")?;
-    if case.kind == Kind::Resumed {
-        let wanted = if case.stack == Stack::Dimpl {
-            "full"
-        } else {
-            "resumed"
-        };
-        wait_for_nth(ends.ours()?, "the second handshake", deadline, 2, |event| {
-            event.name() == "handshake_complete"
-        })
-        .and_then(|event| expect(&event, "kind", wanted))?;
+    if case.kind == Kind::Resumed && case.stack != Stack::OpenSsl {
+        check_resumed(case, ends, deadline)?;
         ends.theirs.write(b"Q\n")?;
     }
     ends.theirs.wait_for_exit(deadline)?;
     Ok(())
+}
+
+/// The second handshake that our server tells of has taken a ticket, where the stack has any.
+fn check_resumed(case: &Case, ends: &mut Ends, deadline: Deadline) -> Outcome<()> {
+    let wanted = if case.stack == Stack::Dimpl {
+        "full"
+    } else {
+        "resumed"
+    };
+    let event = wait_for_nth(ends.ours()?, "the second handshake", deadline, 2, |event| {
+        event.name() == "handshake_complete"
+    })?;
+    expect(&event, "kind", wanted)
 }
 
 /// The two programs.
@@ -418,14 +589,35 @@ impl Ends {
         })?;
         repeat(deadline, || {
             self.ours()?.write(format!("{down}\n").as_bytes())?;
-            let said = format!("data {down}");
             Ok(self
                 .theirs
                 .wait_for(&down, deadline.at_most(PATIENCE), |transcript| {
-                    transcript.stdout_after(0, &said)
+                    transcript.stdout_after(0, &down)
                 })
                 .is_ok())
         })
+    }
+
+    /// A line each way, also with a server that sends everything back.
+    fn talk(&mut self, case: &Case, word: &str, deadline: Deadline) -> Outcome<()> {
+        if case.stack == Stack::OpenSsl {
+            self.converse(word, deadline)
+        } else {
+            echo(self.ours()?, word, deadline)
+        }
+    }
+
+    /// A line of our client to their server, and one back.
+    fn converse(&mut self, word: &str, deadline: Deadline) -> Outcome<()> {
+        let (up, down) = (format!("{word} up"), format!("{word} down"));
+        self.ours()?.write(format!("{up}\n").as_bytes())?;
+        self.theirs
+            .wait_for(&up, deadline, |transcript| transcript.stdout_after(0, &up))?;
+        self.theirs.write(format!("{down}\n").as_bytes())?;
+        self.ours()?.wait_for(&down, deadline, |transcript| {
+            transcript.stdout_after(0, &down)
+        })?;
+        Ok(())
     }
 
     fn blame(&self, failure: Failure, proxy: &Proxy) -> Failure {
@@ -468,7 +660,12 @@ fn check_handshake(case: &Case, ours: &Process, resumed: bool, deadline: Deadlin
     let event = wait_for(ours, "its handshake", deadline, |event| {
         event.name() == "handshake_complete"
     })?;
-    expect(&event, "version", "DTLSv1.3")?;
+    let version = if case.stack.is_tls() {
+        "TLSv1.3"
+    } else {
+        "DTLSv1.3"
+    };
+    expect(&event, "version", version)?;
     expect(&event, "kind", if resumed { "resumed" } else { "full" })?;
     if case.kind == Kind::OtherGroup {
         expect(&event, "group", "secp384r1")?;
