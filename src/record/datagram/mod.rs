@@ -25,6 +25,8 @@ mod ranges;
 mod reassembly;
 mod replay;
 mod retransmit;
+#[cfg(test)]
+mod tests13;
 mod unified;
 
 use super::{Discard, Fault, GaveUp, Inbound, Layer, Limits, Records, Stats};
