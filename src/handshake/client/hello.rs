@@ -386,14 +386,18 @@ impl ExpectServerHello {
 
     /// RFC 8446 §4.2.1: the extension chooses 1.3 and nothing else, and only where it was offered.
     fn check_version_13(&self, version: ProtocolVersion) -> Result<(), Error> {
-        // D11: a server of 1.3 asks for no cookie in the way of 1.2 (RFC 9147 §5.1).
-        if version != self.dialect.version_13 || self.verify_requests > 0 {
-            return Err(PeerMisbehaved::SelectedUnofferedVersion(version).into());
-        }
+        let number = ExtensionType::SUPPORTED_VERSIONS.0;
         if self.exchange.is_none() {
             // Not offered, so the extension was not either.
-            let number = ExtensionType::SUPPORTED_VERSIONS.0;
             return Err(PeerMisbehaved::UnsolicitedExtension(number).into());
+        }
+        // RFC 8446 §4.2.1: it holds nothing but what was offered, and never a version before 1.3.
+        if version != self.dialect.version_13 {
+            return Err(PeerMisbehaved::IllegalExtension(number).into());
+        }
+        // D11: a server of 1.3 asks for no cookie in the way of 1.2 (RFC 9147 §5.1).
+        if self.verify_requests > 0 {
+            return Err(PeerMisbehaved::SelectedUnofferedVersion(version).into());
         }
         Ok(())
     }
