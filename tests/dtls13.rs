@@ -80,7 +80,7 @@ fn a_share_of_another_group_is_asked_for() {
 }
 
 #[test]
-fn tickets_resume_and_are_used_once() {
+fn r8446_09_tickets_resume_and_are_used_once() {
     let configs = ends().resuming().build();
     assert_eq!(kind_of(&configs), HandshakeKind::Full);
     assert_eq!(kind_of(&configs), HandshakeKind::Resumed);
@@ -138,5 +138,56 @@ fn versions_are_negotiated_in_one_hello() {
             assert_eq!(end.version(), Some(expected));
         }
         assert!(pair.exchange(5));
+    }
+}
+
+/// RFC 9147 §5.3: what the fields of older versions hold, in both hellos; and what a server makes of a cookie there.
+#[test]
+fn r9147_24_the_old_fields_of_a_hello_are_those_of_1_2_and_empty() {
+    let mut pair = ends().build().pair(1);
+    pair.record();
+    assert!(pair.run_until_connected(Duration::from_secs(5)));
+    let seen = pair.seen.take().unwrap();
+    let hellos: Vec<_> = seen
+        .iter()
+        .filter(|it| it.datagram[0] == 22 && it.datagram[13] == 1)
+        .collect();
+    assert_eq!(hellos.len(), 2, "with and without the cookie");
+    for hello in hellos {
+        let body = &hello.datagram[25..];
+        assert_eq!(body[..2], [0xfe, 0xfd], "legacy_version");
+        assert_eq!(body[34..36], [0, 0], "legacy_session_id, legacy_cookie");
+    }
+    // The same hello with a byte in the old cookie field is a fault of the client.
+    let first = &seen[0].datagram;
+    let mut altered = first.clone();
+    altered.splice(25 + 35..25 + 36, [1, 7]);
+    for place in [12, 16, 24] {
+        altered[place] += 1;
+    }
+    let mut pair = ends().build().pair(2);
+    pair.deliver_to_server(&altered);
+    assert!(pair.server.is_empty());
+}
+
+/// RFC 9147 §5: no ChangeCipherSpec is sent, and none of a server's messages is in the clear behind its hello.
+#[test]
+fn r9147_18_no_change_cipher_spec_is_sent() {
+    let mut pair = ends().mutual().build().pair(1);
+    pair.record();
+    assert!(pair.run_until_connected(Duration::from_secs(5)));
+    pair.run_for(Duration::from_secs(5));
+    for seen in pair.seen.take().unwrap() {
+        let mut rest = &seen.datagram[..];
+        while let Some(first) = rest.first() {
+            let plain = *first == 22;
+            assert!(plain || first & 0b1110_0000 == 0b0010_0000, "{first}");
+            let length = |at: usize| usize::from(rest[at]) * 256 + usize::from(rest[at + 1]);
+            rest = if plain {
+                &rest[13 + length(11)..]
+            } else {
+                &rest[5 + length(3)..]
+            };
+        }
     }
 }

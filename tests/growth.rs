@@ -4,12 +4,15 @@
 mod stage;
 mod support;
 
-use sealgram::EndpointEvent;
+use bytes::BytesMut;
+use sealgram::config::Versions;
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::sim::scripted::{APPLICATION_DATA, DTLS12, HANDSHAKE, Line, ScriptedPeer, Spoken};
+use sealgram::{ClientConfig, DtlsConnection, Endpoint, EndpointEvent, Path};
 use stage::{CLIENT_FLIGHT, Stage, record, scripted_client};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 use support::Ends;
 
@@ -200,4 +203,98 @@ fn refused_clients_leave_no_byte_behind() {
     }
     let growth = held() - before;
     assert!(growth < 4096, "{growth} bytes after 5000 attempts");
+}
+
+/// A server of both versions under a flood of hellos of both, whole and in pieces, from addresses that nobody has: it keeps
+/// nothing but the pool of fragments, and answers at most three times what came.
+#[test]
+fn r9147_19_a_flood_of_hellos_of_both_versions_takes_no_memory() {
+    const ROUNDS: u16 = 20_000;
+    let mut ends = Ends::new().versions(Versions::ALL);
+    ends.client = ends.client.alpn(&[&[b'x'; 200]]).unwrap();
+    ends.server = ends.server.session_cache(None);
+    let mut older = Ends::new();
+    older.client = older.client.versions(Versions::V1_2);
+    let hellos = [
+        hello_of(&ends.client.clone().build().unwrap()),
+        hello_of(&older.client.build().unwrap()),
+    ];
+    let configs = ends.build();
+    let now = support::start();
+    let server = Some(configs.server.clone());
+    let mut endpoint = Endpoint::new(EndpointPolicy::default(), server, now).unwrap();
+    let mut out = Vec::with_capacity(4096);
+    let mut flood = |endpoint: &mut Endpoint, round: u16| {
+        let now = now + Duration::from_millis(round.into());
+        let hello = &hellos[usize::from(round % 2)];
+        let path = Path::new(([198, 51, (round >> 8) as u8, 1], 1024 + round).into());
+        let came: Vec<Vec<u8>> = if round % 3 == 0 {
+            vec![hello.clone()]
+        } else {
+            // The second piece never comes, or comes first.
+            let mut pieces = cut(hello);
+            pieces.swap_remove(usize::from(round) % pieces.len());
+            pieces
+        };
+        for datagram in &came {
+            endpoint.handle_datagram(now, path, BytesMut::from(&datagram[..]));
+        }
+        out.clear();
+        let mut sent = 0;
+        while let Some(transmit) = endpoint.poll_transmit(now, 64, &mut out) {
+            assert_eq!(transmit.path.remote(), path.remote());
+            sent += transmit.len;
+            out.clear();
+        }
+        assert!(sent <= 3 * came.iter().map(Vec::len).sum::<usize>());
+    };
+    for round in 0..1000 {
+        flood(&mut endpoint, round);
+    }
+    let before = held();
+    for round in 1000..ROUNDS {
+        flood(&mut endpoint, round);
+    }
+    let grown = held() - before;
+    println!("{ROUNDS} hellos: {grown} bytes more than after 1,000");
+    // What differs is how far the hellos are that wait in the pool at this moment.
+    assert!(grown.abs() < 256 * 1024, "{grown}");
+    assert!(endpoint.is_empty() && endpoint.buffered() == 0);
+    let stats = endpoint.stats();
+    assert!(
+        stats.retry_requests > 1000 && stats.hello_verify_requests > 1000,
+        "{stats:?}"
+    );
+    assert!(stats.hello_fragments > 1000, "{stats:?}");
+}
+
+/// The first datagram of a client.
+fn hello_of(config: &ClientConfig) -> Vec<u8> {
+    let path = Path::new(([192, 0, 2, 1], 4433).into());
+    let (config, now) = (Arc::new(config.clone()), support::start());
+    let mut client = DtlsConnection::connect(config, support::server_name(), path, now).unwrap();
+    let mut out = Vec::new();
+    client.poll_transmit(now, 1, &mut out).unwrap();
+    out
+}
+
+/// A datagram with one whole message as two with a half each (RFC 6347 §4.2.3).
+fn cut(datagram: &[u8]) -> Vec<Vec<u8>> {
+    let (header, body) = (&datagram[13..25], &datagram[25..]);
+    let half = body.len() / 2;
+    [(0, &body[..half]), (half, &body[half..])]
+        .into_iter()
+        .map(|(offset, piece)| {
+            let number = |value: usize| u32::try_from(value).unwrap().to_be_bytes();
+            let fragment = [
+                &header[..6],
+                &number(offset)[1..],
+                &number(piece.len())[1..],
+                piece,
+            ]
+            .concat();
+            let length = u16::try_from(fragment.len()).unwrap().to_be_bytes();
+            [&datagram[..11], &length, &fragment].concat()
+        })
+        .collect()
 }

@@ -3,9 +3,9 @@
 //!
 //! | rule | test |
 //! |---|---|
-//! | what each call changes; the peer follows a request, and nothing else | `each_call_changes_the_keys_that_it_names` |
+//! | what each call changes; the peer follows a request, and nothing else | `r8446_02_each_call_changes_the_keys_that_it_names` |
 //! | both at once: each answers once, no loop | `r8446_05_requests_that_cross_are_each_answered_once` |
-//! | a call schedules; `key_update_type` until it is delivered, also for the answer owed | `a_call_is_told_until_it_is_delivered` |
+//! | a call schedules; `key_update_type` until it is delivered, also for the answer owed | `r9147_32_a_call_is_told_until_it_is_delivered` |
 //! | one outstanding; datagrams use new keys only when acknowledged | `r9147_42_new_keys_are_not_used_before_the_acknowledgement` |
 //! | a second request waits for the peer's answer | `r8446_04_a_second_request_waits_for_the_answer_to_the_first` |
 //! | errors: before the handshake is done, at 1.2, behind a close; `renegotiate` at 1.3 | `calls_that_have_no_place_change_nothing` |
@@ -13,7 +13,7 @@
 //! | automatic: limits of the keys | `tests/exhaustion.rs` |
 //! | data flows meanwhile; late data of the old epoch is delivered | `data_never_waits`, `r9147_44_late_data_of_the_old_keys_is_delivered` |
 //! | one follows another, for ever | `updates_follow_each_other` |
-//! | floods of updates end the connection | `c11_a_flood_of_key_updates_ends_the_connection` |
+//! | floods of updates end the connection | `r8446_06_c11_a_flood_of_key_updates_ends_the_connection` |
 //! | lost, repeated, late | `tests/loss13.rs` |
 
 mod support;
@@ -66,7 +66,7 @@ fn updates(duo: &Duo, side: Side) -> Vec<Side> {
 }
 
 #[test]
-fn each_call_changes_the_keys_that_it_names() {
+fn r8446_02_each_call_changes_the_keys_that_it_names() {
     everywhere(&configs(), |mut duo, transport, side| {
         let peer = other(side);
         let secret = duo.exported(side);
@@ -121,7 +121,7 @@ fn r8446_05_requests_that_cross_are_each_answered_once() {
 }
 
 #[test]
-fn a_call_is_told_until_it_is_delivered() {
+fn r9147_32_a_call_is_told_until_it_is_delivered() {
     everywhere(&configs(), |mut duo, transport, side| {
         assert_eq!(duo.key_update_type(side), None);
         duo.key_update(side, Requested).unwrap();
@@ -377,7 +377,7 @@ fn updates_follow_each_other() {
 
 /// C11: each update costs its receiver a key schedule. Data between them makes them honest.
 #[test]
-fn c11_a_flood_of_key_updates_ends_the_connection() {
+fn r8446_06_c11_a_flood_of_key_updates_ends_the_connection() {
     everywhere(&configs(), |mut duo, transport, side| {
         let peer = other(side);
         for _ in 0..32 {

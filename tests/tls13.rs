@@ -121,3 +121,23 @@ fn key_updates_change_one_direction_or_both() {
     assert_eq!(pair.server.received, b"up");
     assert_eq!(pair.client.received, b"down");
 }
+
+/// RFC 8446 §6.1: close_notify ends one direction.
+#[test]
+fn r8446_12_one_direction_goes_on_when_the_other_has_ended() {
+    let mut pair = connected(&ends().build(), HandshakeKind::Full);
+    let now = pair.now;
+    pair.client.connection.send(now, b"all I have").unwrap();
+    pair.client.connection.close(now);
+    pair.run();
+    assert!(pair.server.events.contains(&Event::PeerClosed));
+    assert_eq!(pair.server.received, b"all I have");
+    assert!(!pair.server.connection.is_closed() && !pair.client.connection.is_closed());
+    pair.server.connection.send(now, b"and the answer").unwrap();
+    pair.run();
+    assert_eq!(pair.client.received, b"and the answer");
+    assert!(pair.client.connection.send(now, b"more").is_err());
+    pair.server.connection.close(now);
+    pair.run();
+    assert!(pair.server.connection.is_closed() && pair.client.connection.is_closed());
+}

@@ -289,7 +289,7 @@ mod tests {
 
     /// B9: the last sequence number is used and never passed, whatever the key would allow.
     #[test]
-    fn a_sequence_ends_instead_of_wrapping() {
+    fn r9147_06_a_sequence_ends_instead_of_wrapping() {
         let mut epochs = WriteEpochs::plaintext(RecordNumber::LIMIT_48 - 1);
         let current = epochs.current().unwrap();
         assert_eq!(

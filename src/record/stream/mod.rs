@@ -387,6 +387,22 @@ mod tests {
     use crate::crypto::aead::AeadAlgorithm;
     use crate::secrets::traffic::TrafficKeys;
 
+    /// RFC 8446 §5.1: no message goes on under other keys than it began.
+    #[test]
+    fn r8446_07_a_message_across_keys_is_a_fault() {
+        let mut stream = Stream::new(Side::Client, &StreamPolicy::default());
+        stream.version_decided(ProtocolVersion::TLS13);
+        // Half of a message header.
+        stream.receive(&mut BytesMut::from(&[22, 3, 3, 0, 2, 8, 0][..]));
+        let now = crate::test_now();
+        assert!(stream.next_inbound(now).unwrap().is_none());
+        let keys = TrafficKeys::new(AeadAlgorithm::Aes128Gcm, &[5; 16], &[3; 12]);
+        let protection = RecordProtection::v13(keys, None);
+        stream.install_read(Epoch::HANDSHAKE_13, protection, ReadSwitch::Now);
+        let outcome = stream.next_inbound(now);
+        assert!(matches!(outcome, Err(Fault::MessageAcrossKeys)));
+    }
+
     /// RFC 9325 §4.4 limits records, not calls.
     #[test]
     fn data_of_many_records_uses_the_key_as_often() {
