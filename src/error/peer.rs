@@ -119,6 +119,8 @@ pub enum PeerMisbehaved {
     MessageAcrossKeys,
     /// The peer changes its keys again and again without need.
     TooManyKeyUpdates,
+    /// A KeyUpdate asks for something that does not exist.
+    IllegalKeyUpdate,
     /// The peer acknowledges a record that does not exist yet (RFC 9147 §7).
     AckOfUnsentRecord,
     /// A record of 1.3 without a content type (RFC 8446 §5.4).
@@ -170,6 +172,7 @@ impl PeerMisbehaved {
             | Self::ChangedHello
             | Self::WrongCertificateContext
             | Self::AckOfUnsentRecord
+            | Self::IllegalKeyUpdate
             | Self::IllegalExtension(_) => A::ILLEGAL_PARAMETER,
         }
     }
@@ -271,6 +274,9 @@ impl fmt::Display for PeerMisbehaved {
                 f.write_str("a handshake message goes on behind the change of keys")
             }
             Self::TooManyKeyUpdates => f.write_str("it floods key updates"),
+            Self::IllegalKeyUpdate => {
+                f.write_str("a KeyUpdate asks for something that does not exist")
+            }
             Self::AckOfUnsentRecord => {
                 f.write_str("it acknowledges a record that does not exist yet")
             }

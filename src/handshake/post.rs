@@ -231,7 +231,8 @@ impl Post {
     }
 
     fn take_update(&mut self, body: &[u8]) -> Result<(), Error> {
-        let update = KeyUpdate::decode(body)?;
+        // RFC 8446 §4.6.3: any other value is an illegal parameter.
+        let update = KeyUpdate::decode(body)?.ok_or(PeerMisbehaved::IllegalKeyUpdate)?;
         self.idle_updates += 1;
         if self.idle_updates > MAX_IDLE_UPDATES {
             return Err(PeerMisbehaved::TooManyKeyUpdates.into());
@@ -332,4 +333,128 @@ fn unexpected(message: &InboundMessage) -> Error {
     let got = message.typ.0;
     // RFC 8446 §4.1.2, §4.6.2: no ClientHello, no HelloRequest, and no request for a certificate that was not offered.
     PeerMisbehaved::UnexpectedMessage { got }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::hash::HashAlgorithm;
+    use crate::error::{InvalidMessage, PeerMisbehaved as P};
+    use crate::protocol::dialect::DTLS;
+    use crate::protocol::{AlertDescription, MessageSeq};
+    use crate::secrets::schedule13::{Derivation, EarlySecret, SecretLog};
+    use crate::wire::client_hello::RANDOM_LEN;
+
+    fn post(side: Side) -> Post {
+        let derivation = Derivation::new(&DTLS, HashAlgorithm::Sha256);
+        let log = SecretLog {
+            log: None,
+            client_random: &[0; RANDOM_LEN],
+        };
+        let main = EarlySecret::new(derivation, None).agree(b"secret").finish();
+        Post::new(Handover {
+            dialect: &DTLS,
+            side,
+            agreed: crate::session::test_session_13().agreed,
+            exporter: main.exporter(&[0; 32], log),
+            resumption: None,
+            read: main.traffic(side.peer(), &[0; 32], log),
+            write: main.traffic(side, &[0; 32], log),
+            outbox: &Outbox::starting_at(MessageSeq(5)),
+        })
+    }
+
+    fn message(epoch: u64, typ: HandshakeType, body: &[u8]) -> InboundMessage {
+        InboundMessage {
+            epoch: Epoch::new(epoch),
+            seq: MessageSeq(9),
+            typ,
+            body: body.to_vec(),
+        }
+    }
+
+    fn update(post: &mut Post, epoch: u64, request: u8) -> Result<(), Error> {
+        let message = message(epoch, HandshakeType::KEY_UPDATE, &[request]);
+        post.handle(
+            &message,
+            UnixTime::since_unix_epoch(std::time::Duration::ZERO),
+        )
+    }
+
+    /// RFC 8446 §4.6.3: neither another value nor another length.
+    #[test]
+    fn r8446_01_a_key_update_says_zero_or_one() {
+        for side in [Side::Client, Side::Server] {
+            for request in 2..=255 {
+                let error = update(&mut post(side), 3, request).unwrap_err();
+                assert_eq!(error.alert(), Some(AlertDescription::ILLEGAL_PARAMETER));
+            }
+            for body in [&[][..], &[0, 0]] {
+                let message = message(3, HandshakeType::KEY_UPDATE, body);
+                let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
+                let error = post(side).handle(&message, now).unwrap_err();
+                assert!(
+                    matches!(
+                        error,
+                        Error::InvalidMessage(
+                            InvalidMessage::TrailingData(_) | InvalidMessage::MissingData(_)
+                        )
+                    ),
+                    "{error:?}"
+                );
+            }
+        }
+    }
+
+    /// RFC 8446 §4.6.3: what is asked for is sent before any more data; several requests get one answer.
+    #[test]
+    fn r8446_03_requests_are_answered_once_and_at_once() {
+        let mut post = post(Side::Server);
+        update(&mut post, 3, 1).unwrap();
+        update(&mut post, 4, 1).unwrap();
+        assert_eq!(post.pending_update(), Some(KeyUpdate::NotRequested));
+        assert!(post.wants_to_begin());
+        post.begin().unwrap();
+        let sent = std::iter::from_fn(|| post.poll_action())
+            .filter(|it| matches!(it, Action::SendMessage { body, .. } if *body == [0]))
+            .count();
+        assert_eq!(sent, 1);
+        assert_eq!(post.read_epoch().number(), 5);
+    }
+
+    /// RFC 9147 §8: behind a KeyUpdate nothing new is said under the old keys.
+    #[test]
+    fn r9147_43_a_new_message_under_the_old_keys_is_a_fault() {
+        let mut post = post(Side::Client);
+        update(&mut post, 3, 0).unwrap();
+        let error = update(&mut post, 3, 0).unwrap_err();
+        assert_eq!(error.alert(), Some(AlertDescription::UNEXPECTED_MESSAGE));
+    }
+
+    /// RFC 9147 §8: epochs end before they wrap, and the call says so.
+    #[test]
+    fn r9147_45_epochs_end() {
+        let mut post = post(Side::Client);
+        post.write.epoch = Epoch::LIMIT_13;
+        let outcome = post.schedule(KeyUpdate::NotRequested);
+        assert_eq!(outcome, Err(KeyUpdateError::EpochsExhausted));
+    }
+
+    /// RFC 8446 §4.1.2, §4.6.2: nothing else has a place behind the handshake.
+    #[test]
+    fn r8446_10_r8446_11_other_messages_are_unexpected() {
+        let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
+        for side in [Side::Client, Side::Server] {
+            for number in 0..=255 {
+                let known = number == HandshakeType::KEY_UPDATE.0
+                    || side == Side::Client && number == HandshakeType::NEW_SESSION_TICKET.0;
+                if known {
+                    continue;
+                }
+                let stray = message(3, HandshakeType(number), &[]);
+                let error = post(side).handle(&stray, now).unwrap_err();
+                assert_eq!(error, P::UnexpectedMessage { got: number }.into());
+            }
+        }
+    }
 }

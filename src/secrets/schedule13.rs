@@ -385,3 +385,25 @@ fn finished_tag(derivation: Derivation, base: &Secret, transcript_hash: &[u8]) -
     let key = derivation.expand_secret(&prk, b"finished", b"");
     HmacKey::new(derivation.hash, key.as_bytes()).sign(&[transcript_hash])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::dialect::{DTLS, TLS};
+
+    /// RFC 9147 §5.9: the prefix is "dtls13" with nothing behind it, where TLS has "tls13 " with a space. The structure is
+    /// written out here as RFC 8446 §7.1 has it.
+    #[test]
+    fn r9147_33_labels_have_the_prefix_of_their_protocol() {
+        for (dialect, label) in [(&TLS, &b"tls13 key"[..]), (&DTLS, b"dtls13key")] {
+            let derivation = Derivation::new(dialect, HashAlgorithm::Sha256);
+            let prk = Prk::from_secret(HashAlgorithm::Sha256, &[7; 32]);
+            let mut ours = [0; 16];
+            derivation.expand_label(&prk, b"key", b"", &mut ours);
+            let info = [&[0, 16, 9][..], label, &[0]].concat();
+            let mut expected = [0; 16];
+            prk.expand(&[&info], &mut expected);
+            assert_eq!(ours, expected);
+        }
+    }
+}

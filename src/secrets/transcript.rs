@@ -171,6 +171,20 @@ mod tests {
         assert_eq!(transcript.messages(), [1, 0, 0, 2, b'a', b'b']);
     }
 
+    /// RFC 9147 §5.2: at 1.3 the numbers of message and fragment are left out over datagrams as well.
+    #[test]
+    fn r9147_23_both_transports_hash_the_short_header() {
+        for dialect in [&TLS, &DTLS] {
+            let mut transcript = Transcript::new(dialect);
+            transcript.add(HandshakeType::CLIENT_HELLO, MessageSeq(7), b"ab");
+            transcript.start_hash_13(HashAlgorithm::Sha256);
+            transcript.add(HandshakeType::SERVER_HELLO, MessageSeq(9), b"c");
+            let expected =
+                HashAlgorithm::Sha256.digest(&[1, 0, 0, 2, b'a', b'b', 2, 0, 0, 1, b'c']);
+            assert_eq!(transcript.hash().as_ref(), expected.as_ref());
+        }
+    }
+
     #[test]
     fn messages_before_and_after_the_choice_of_hash_are_all_in_it() {
         let mut transcript = Transcript::new(&DTLS);

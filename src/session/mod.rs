@@ -367,7 +367,7 @@ fn test_session() -> Session12 {
 
 /// A session of version 1.3 for unit tests.
 #[cfg(test)]
-fn test_session_13() -> Session13 {
+pub(crate) fn test_session_13() -> Session13 {
     let suite = crate::crypto::suite::SUITES
         .iter()
         .find(|suite| suite.is_13())

@@ -14,16 +14,16 @@ pub enum KeyUpdate {
 }
 
 impl KeyUpdate {
-    /// Decodes a body.
-    pub(crate) fn decode(body: &[u8]) -> Result<Self, InvalidMessage> {
+    /// Decodes a body; `None` if it asks for something that does not exist.
+    pub(crate) fn decode(body: &[u8]) -> Result<Option<Self>, InvalidMessage> {
         let mut reader = Reader::new(body);
         let request = reader.u8("request_update")?;
         reader.finish("KeyUpdate")?;
-        match request {
-            0 => Ok(Self::NotRequested),
-            1 => Ok(Self::Requested),
-            _ => Err(InvalidMessage::IllegalValue("request_update")),
-        }
+        Ok(match request {
+            0 => Some(Self::NotRequested),
+            1 => Some(Self::Requested),
+            _ => None,
+        })
     }
 
     /// The body.

@@ -616,3 +616,19 @@ fn alerts_are_fatal_whatever_their_level() {
     assert!(feed(&mut two.client, two.now, &plain).unwrap().is_empty());
     assert!(two.client.disbelieved_alert().is_some_and(Alert::is_fatal));
 }
+
+/// §7.1: nothing is acknowledged by a list of nothing; what cannot be opened yet is the peer's to repeat.
+#[test]
+fn r9147_40_no_empty_acknowledgement_is_sent() {
+    let mut two = Two::shaking_hands();
+    for layer in [&mut two.client, &mut two.server] {
+        let early = craft(THREE, 0, FULL, DATA, b"early", 0);
+        assert!(feed(layer, two.now, &early).unwrap().is_empty());
+        assert!(
+            layer
+                .handle_timeout(two.now + Duration::from_secs(10))
+                .is_ok()
+        );
+        assert!(sent(layer).is_empty());
+    }
+}
