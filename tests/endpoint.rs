@@ -2,6 +2,7 @@
 
 mod support;
 
+use sealgram::config::Versions;
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::sim::Pair;
 use sealgram::{ConnectError, Endpoint, EndpointEvent, Error, Path};
@@ -75,7 +76,17 @@ fn traffic_keeps_an_association_alive() {
 /// its verified Finished.
 #[test]
 fn a_peer_that_starts_again_replaces_its_old_association_once_it_has_finished() {
-    let configs = Ends::new().build();
+    starts_again_and_finishes(Versions::V1_2);
+}
+
+/// RFC 9147 §5.11.
+#[test]
+fn r9147_35_a_peer_of_1_3_that_starts_again_replaces_its_old_association_once_it_has_finished() {
+    starts_again_and_finishes(Versions::V1_3);
+}
+
+fn starts_again_and_finishes(versions: Versions) {
+    let configs = Ends::new().versions(versions).build();
     let mut pair = configs.connected(1);
     let old = pair.server_id().unwrap();
     let mut first_client = std::mem::replace(
@@ -105,7 +116,17 @@ fn a_peer_that_starts_again_replaces_its_old_association_once_it_has_finished() 
 /// RFC 6347 §4.2.8: a hello alone, even with a good cookie, destroys nothing.
 #[test]
 fn a_peer_that_starts_again_and_gives_up_leaves_the_old_association_alone() {
-    let configs = Ends::new().build();
+    starts_again_and_gives_up(Versions::V1_2);
+}
+
+/// RFC 9147 §5.11.
+#[test]
+fn r9147_35_a_peer_of_1_3_that_starts_again_and_gives_up_leaves_the_old_association_alone() {
+    starts_again_and_gives_up(Versions::V1_3);
+}
+
+fn starts_again_and_gives_up(versions: Versions) {
+    let configs = Ends::new().versions(versions).build();
     let mut pair = configs.connected(1);
     let mut other = configs.pair(2);
     other.now = pair.now;

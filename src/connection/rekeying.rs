@@ -246,7 +246,7 @@ mod tests {
 
     /// RFC 9325 §4.4: an eighth before the limit of either key, without any policy.
     #[test]
-    fn keys_are_replaced_before_either_has_protected_all_it_may() {
+    fn r8446_08_r9147_17_keys_are_replaced_before_either_has_protected_all_it_may() {
         let now = test_now();
         let mut rekeying = fresh(800);
         assert!(!rekeying.count_sent(now, 1, 700));

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_timeout_doubles_from_one_second_to_sixty() {
+    fn r9147_30_the_timeout_doubles_from_one_second_to_sixty() {
         let policy = DatagramPolicy::default();
         let start = crate::test_now();
         let mut timer = Timer::start(start, &policy);

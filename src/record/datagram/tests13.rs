@@ -344,9 +344,9 @@ fn r9147_16_too_many_forgeries_end_the_association() {
     assert_eq!(outcome.err(), Some(Fault::TooManyForgeries));
 }
 
-/// RFC 8446 §5.4: an authentic record that is nothing but padding has no type.
+/// §4.5.2, RFC 8446 §5.4: what is wrong inside an authentic record is the peer's fault: one without a type.
 #[test]
-fn an_authentic_record_without_a_type_is_a_fault() {
+fn r9147_15_an_authentic_record_without_a_type_is_a_fault() {
     let mut two = Two::connected();
     let record = craft(THREE, 0, FULL, 0, b"", 20);
     let outcome = feed(&mut two.client, two.now, &record);
@@ -631,4 +631,26 @@ fn r9147_40_no_empty_acknowledgement_is_sent() {
         );
         assert!(sent(layer).is_empty());
     }
+}
+
+/// §4.4: when tries go unanswered, the path may not carry datagrams of this size.
+#[test]
+fn r9147_12_flights_get_smaller_when_nobody_answers() {
+    let mut two = Two::shaking_hands();
+    flight(
+        &mut two.server,
+        two.now,
+        TWO,
+        &[(0, 3000)],
+        FlightEnd::AwaitReply,
+    );
+    let mut largest = vec![sent(&mut two.server).iter().map(Vec::len).max()];
+    let mut now = two.now;
+    for _ in 0..5 {
+        now = two.server.poll_timeout().unwrap_or(now);
+        assert!(two.server.handle_timeout(now).is_ok());
+        largest.push(sent(&mut two.server).iter().map(Vec::len).max());
+    }
+    let sizes: Vec<_> = largest.into_iter().flatten().collect();
+    assert_eq!(sizes, [1400, 1400, 1200, 1200, 548, 548]);
 }
