@@ -191,3 +191,27 @@ fn r9147_18_no_change_cipher_spec_is_sent() {
         }
     }
 }
+
+/// RFC 9147 §5.10: what was sent before a close_notify is taken, however late it comes.
+#[test]
+fn r9147_34_data_counts_by_its_number_beside_a_goodbye() {
+    let mut pair = ends().build().connected(1);
+    pair.run_for(Duration::from_secs(1));
+    let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
+    let sealed = |pair: &mut Pair, data: &[u8]| {
+        pair.client.send(pair.now, client, data).unwrap();
+        let mut out = Vec::new();
+        pair.client.poll_transmit(pair.now, 1, &mut out).unwrap();
+        out
+    };
+    let before = sealed(&mut pair, b"before");
+    pair.client.close(pair.now, client);
+    let mut goodbye = Vec::new();
+    pair.client
+        .poll_transmit(pair.now, 1, &mut goodbye)
+        .unwrap();
+    pair.deliver_to_server(&goodbye);
+    pair.deliver_to_server(&before);
+    let received = pair.server.recv(server).expect("it was sent before");
+    assert_eq!(received.data, "before");
+}

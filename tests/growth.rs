@@ -228,7 +228,7 @@ fn r9147_19_a_flood_of_hellos_of_both_versions_takes_no_memory() {
         let now = now + Duration::from_millis(round.into());
         let hello = &hellos[usize::from(round % 2)];
         let path = Path::new(([198, 51, (round >> 8) as u8, 1], 1024 + round).into());
-        let came: Vec<Vec<u8>> = if round % 3 == 0 {
+        let came: Vec<Vec<u8>> = if round.is_multiple_of(3) {
             vec![hello.clone()]
         } else {
             // The second piece never comes, or comes first.
