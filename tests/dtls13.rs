@@ -85,6 +85,22 @@ fn r8446_09_tickets_resume_and_are_used_once() {
     assert_eq!(kind_of(&configs), HandshakeKind::Full);
     assert_eq!(kind_of(&configs), HandshakeKind::Resumed);
     assert_eq!(kind_of(&configs), HandshakeKind::Resumed);
+    // Attempts that come to nothing use up what is there: the hellos after that have no ticket any more.
+    let hello = |seed| {
+        let mut pair = configs.pair(seed);
+        pair.record();
+        pair.transmit();
+        pair.seen
+            .unwrap()
+            .iter()
+            .map(|it| it.datagram.len())
+            .sum::<usize>()
+    };
+    let lengths: Vec<_> = (0..8).map(hello).collect();
+    assert!(
+        lengths[0] > lengths[7] && lengths[7] == lengths[6],
+        "{lengths:?}"
+    );
 }
 
 #[test]

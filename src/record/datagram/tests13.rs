@@ -452,11 +452,13 @@ fn r9147_28_a_repeated_last_flight_is_acknowledged_again() {
 /// §6.1, §4.2.1: records of epochs without keys are dropped.
 #[test]
 fn r9147_36_records_without_keys_are_dropped() {
-    let mut two = Two::connected();
     for epoch in [4, 5, 9] {
+        let mut two = Two::connected();
         let record = craft(Epoch::new(epoch), 0, FULL, DATA, b"from the future", 0);
         let inbound = feed(&mut two.client, two.now, &record).unwrap();
         assert!(inbound.is_empty(), "{epoch}");
+        let counted = two.client.stats().discarded(Discard::OldEpoch);
+        assert_eq!(counted, 1, "{epoch}");
     }
 }
 
