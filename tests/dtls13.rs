@@ -5,8 +5,8 @@ mod support;
 use sealgram::config::Versions;
 use sealgram::sim::Pair;
 use sealgram::{
-    DtlsConnection, EndpointEvent, Event, HandshakeKind, KeyUpdate, NamedGroup, ProtocolVersion,
-    Side,
+    DtlsConnection, EndpointEvent, Error, Event, HandshakeKind, KeyUpdate, NamedGroup,
+    ProtocolVersion, Side,
 };
 use std::time::Duration;
 use support::{Configs, Ends};
@@ -230,4 +230,30 @@ fn r9147_34_data_counts_by_its_number_beside_a_goodbye() {
     pair.deliver_to_server(&before);
     let received = pair.server.recv(server).expect("it was sent before");
     assert_eq!(received.data, "before");
+}
+
+/// RFC 9147 §7: a client's last flight must be acknowledged; a server that has gone by then is noticed at the deadline.
+#[test]
+fn a_last_flight_that_nobody_acknowledges_fails_at_the_deadline() {
+    let mut pair = ends().build().pair(1);
+    let start = pair.now;
+    assert!(pair.run_until(Duration::from_secs(5), |pair| pair.client_id().is_some()));
+    pair.to_server.hold(true);
+    pair.to_client.hold(true);
+    pair.run_for(Duration::from_secs(110));
+    assert!(pair.client_connection().is_some());
+    pair.run_for(Duration::from_secs(20));
+    let failed = pair
+        .client_events
+        .iter()
+        .find_map(|(_, event)| match event {
+            EndpointEvent::Failed(failure) => Some(failure.error.clone()),
+            _ => None,
+        });
+    let Some(Error::TimedOut { after, .. }) = failed else {
+        panic!("{failed:?}");
+    };
+    assert_eq!(after, Duration::from_secs(120));
+    assert!(pair.now - start < Duration::from_secs(140));
+    assert!(pair.client.is_empty());
 }

@@ -73,6 +73,8 @@ impl<R: Records> Connection<R> {
     pub(super) fn flight_delivered(&mut self, now: Instant, id: FlightId) -> Result<(), Error> {
         if let Some(post) = self.phase.post() {
             post.delivered(id)?;
+            // Whatever the peer acknowledges, it has had the handshake before that.
+            self.handshake_deadline = None;
         }
         self.perform(now)
     }

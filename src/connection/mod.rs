@@ -327,7 +327,12 @@ impl<R: Records> Connection<R> {
     /// New keys are in force.
     fn commit(&mut self, now: Instant, established: Box<Established>) {
         self.records.established(now, established.epoch());
-        self.handshake_deadline = None;
+        // RFC 9147 §5.8.1: a client is done when its last flight was acknowledged, and until then the server may be gone.
+        let awaits_ack =
+            !R::RELIABLE && self.role.side() == Side::Client && established.v12().is_none();
+        if !awaits_ack {
+            self.handshake_deadline = None;
+        }
         let renegotiation = matches!(self.phase, Phase::Renegotiating { .. });
         let kind = HandshakeKind::of(&established);
         let limit = established.suite().aead.confidentiality_limit();
