@@ -13,7 +13,7 @@ use ring::signature::{self, EcdsaKeyPair, KeyPair as _};
 use sealgram::NamedGroup;
 use sealgram::config::Versions;
 use std::hint::black_box;
-use support::{Configs, Rustls, median, report, time};
+use support::{Configs, Rustls, report, time};
 
 /// The bare operations of one handshake, with ECDSA P-256 signatures.
 struct Floor {
@@ -63,22 +63,12 @@ impl Floor {
 }
 
 fn ratio(name: &str, floor: &Floor, mut handshake: impl FnMut()) {
-    let runs: Vec<f64> = (0..5)
-        .map(|_| {
-            let rounds = (0..25).map(|_| {
-                let bare = time(20, || floor.handshake());
-                let ours = time(20, &mut handshake);
-                ours.as_secs_f64() / bare.as_secs_f64()
-            });
-            median(rounds.collect())
-        })
-        .collect();
-    let all: Vec<String> = runs.iter().map(|ratio| format!("{ratio:.3}")).collect();
-    println!(
-        "ratio to the sum of its crypto, full handshake, both sides, {name}: {:.3}  (runs: {})",
-        median(runs),
-        all.join(" ")
-    );
+    let name = format!("ratio to the sum of its crypto, full handshake, both sides, {name}");
+    report(&name, || {
+        let bare = time(20, || floor.handshake());
+        let ours = time(20, &mut handshake);
+        ours.as_secs_f64() / bare.as_secs_f64()
+    });
 }
 
 /// How long a handshake of ours takes over a stream, to one of rustls.

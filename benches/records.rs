@@ -13,7 +13,7 @@ use ring::aead;
 use sealgram::{CipherSuite, DtlsConnection};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-use support::{Configs, median, time};
+use support::{Configs, time};
 
 const SIZES: [usize; 3] = [64, 256, 1200];
 
@@ -89,28 +89,6 @@ impl Floor13 {
         let length = opened.unwrap().len() - 1;
         self.scratch = scratch;
         length
-    }
-}
-
-/// Prints how many times the floor of DTLS 1.3 a record through both connections takes.
-fn ratios_13(configs: &Configs) {
-    for size in SIZES {
-        let payload = vec![3; size];
-        let name =
-            format!("DTLS 1.3: ratio to raw ring, AES-128-GCM and mask, seal+open, {size} bytes");
-        let (mut floor, mut ends) = (Floor13::new(), Ends::new(configs));
-        let mut datagram = Vec::new();
-        support::report(&name, || {
-            let bare = time(4000, || {
-                floor.seal(black_box(&payload), &mut datagram);
-                black_box(floor.open(&datagram));
-            });
-            let ours = time(4000, || {
-                ends.seal(black_box(&payload));
-                black_box(ends.open());
-            });
-            ours.as_secs_f64() / bare.as_secs_f64()
-        });
     }
 }
 
@@ -225,38 +203,40 @@ impl Ends {
     }
 }
 
-/// Prints how many times the floor a record through both connections takes.
-fn ratios(configs: &Configs) {
+/// Prints how many times as long as `bare`, the operations of a floor on a payload, a record through both connections takes.
+fn ratio(name: &str, configs: &Configs, payload: &[u8], mut bare: impl FnMut(&[u8])) {
+    let mut ends = Ends::new(configs);
+    let name = format!("{name}, seal+open, {} bytes", payload.len());
+    support::report(&name, || {
+        let bare = time(4000, || bare(black_box(payload)));
+        let ours = time(4000, || {
+            ends.seal(black_box(payload));
+            black_box(ends.open());
+        });
+        ours.as_secs_f64() / bare.as_secs_f64()
+    });
+}
+
+fn ratios(configs_12: &Configs) {
+    let configs_13 = Configs::with_suite(CipherSuite::TLS_AES_128_GCM_SHA256);
     for size in SIZES {
         let payload = vec![3; size];
-        let mut runs = Vec::new();
-        for _ in 0..5 {
-            let (mut floor, mut ends) = (Floor::new(), Ends::new(configs));
-            let mut datagram = Vec::new();
-            let rounds = (0..25).map(|_| {
-                let bare = time(4000, || {
-                    floor.seal(black_box(&payload), &mut datagram);
-                    black_box(floor.open(&datagram));
-                });
-                let ours = time(4000, || {
-                    ends.seal(black_box(&payload));
-                    black_box(ends.open());
-                });
-                ours.as_secs_f64() / bare.as_secs_f64()
-            });
-            runs.push(median(rounds.collect()));
-        }
-        let all: Vec<String> = runs.iter().map(|ratio| format!("{ratio:.3}")).collect();
-        println!(
-            "ratio to raw ring, AES-128-GCM seal+open, {size} bytes: {:.3}  (runs: {})",
-            median(runs),
-            all.join(" ")
-        );
+        let (mut floor, mut datagram) = (Floor13::new(), Vec::new());
+        let name = "DTLS 1.3: ratio to raw ring, AES-128-GCM and mask";
+        ratio(name, &configs_13, &payload, |payload| {
+            floor.seal(payload, &mut datagram);
+            black_box(floor.open(&datagram));
+        });
+        let mut floor = Floor::new();
+        let name = "DTLS 1.2: ratio to raw ring, AES-128-GCM";
+        ratio(name, configs_12, &payload, |payload| {
+            floor.seal(payload, &mut datagram);
+            black_box(floor.open(&datagram));
+        });
     }
 }
 
 fn records(criterion: &mut Criterion) {
-    ratios_13(&Configs::with_suite(CipherSuite::TLS_AES_128_GCM_SHA256));
     let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
     let configs = Configs::with_suite(suite);
     ratios(&configs);

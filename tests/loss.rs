@@ -6,7 +6,8 @@ mod support;
 
 use kinds::{
     APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, Kind, OnWire, Place, Scenario, assert_agreed,
-    assert_no_number_twice, assert_quiet, begin, connection, decide, is_in_epoch, places, records,
+    assert_no_number_twice, assert_quiet, begin, connection, decide, decide_by, is_in_epoch,
+    places, records, with_each, with_each_pair,
 };
 use sealgram::sim::{Direction, Fate, Pair, Seen};
 use sealgram::{EndpointEvent, Event, Received, RenegotiationRefusal, Side};
@@ -27,17 +28,11 @@ fn undisturbed(scenario: &Scenario) -> Vec<Seen> {
 fn survives(scenario: &Scenario, fates: &[(Place, Fate)]) {
     let mut pair = scenario.ready();
     pair.record();
-    let own = fates.to_vec();
-    decide(&mut pair, move |place, _| {
-        let fate = own.iter().find(|(other, _)| *other == place);
-        fate.map_or(Fate::Deliver, |&(_, fate)| fate)
-    });
+    decide_by(&mut pair, fates);
     let circumstances = format!("{fates:?}");
     scenario.completes(&mut pair, Duration::from_secs(60), &circumstances);
     assert_no_number_twice(&pair.seen.unwrap_or_default(), &circumstances);
 }
-
-const FATES: [Fate; 3] = [Fate::Drop, Fate::Duplicate, Fate::Swap];
 
 #[test]
 fn every_single_datagram_may_be_lost_repeated_or_late() {
@@ -45,12 +40,7 @@ fn every_single_datagram_may_be_lost_repeated_or_late() {
     for scenario in Scenario::all() {
         let places = places(&undisturbed(&scenario));
         assert!(places.len() >= 3, "{}", scenario.name());
-        for &place in &places {
-            for fate in FATES {
-                survives(&scenario, &[(place, fate)]);
-                runs += 1;
-            }
-        }
+        runs += with_each(&places, |fates| survives(&scenario, fates));
     }
     println!("{runs} handshakes with one datagram lost, repeated or late");
 }
@@ -60,14 +50,7 @@ fn every_pair_of_datagrams_may_be_lost_repeated_or_late() {
     let mut runs = 0;
     for scenario in Scenario::all() {
         let places = places(&undisturbed(&scenario));
-        for (index, &first) in places.iter().enumerate() {
-            for &second in &places[index + 1..] {
-                for (one, other) in FATES.into_iter().flat_map(|one| FATES.map(|it| (one, it))) {
-                    survives(&scenario, &[(first, one), (second, other)]);
-                    runs += 1;
-                }
-            }
-        }
+        runs += with_each_pair(&places, |fates| survives(&scenario, fates));
     }
     println!("{runs} handshakes with two datagrams lost, repeated or late");
 }

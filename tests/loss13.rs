@@ -4,7 +4,9 @@
 mod kinds;
 mod support;
 
-use kinds::{Place, SIDES, assert_quiet, connection, decide, exported, places};
+use kinds::{
+    Place, SIDES, assert_quiet, connection, decide_by, exported, places, with_each, with_each_pair,
+};
 use sealgram::config::{DatagramPolicy, Versions};
 use sealgram::sim::{Fate, Pair, Seen};
 use sealgram::{Discard, HandshakeKind, KeyUpdate, NamedGroup, Side};
@@ -176,16 +178,10 @@ fn undisturbed(scenario: &Scenario) -> Vec<Seen> {
 fn survives(scenario: &Scenario, fates: &[(Place, Fate)]) {
     let mut pair = scenario.ready();
     pair.record();
-    let own = fates.to_vec();
-    decide(&mut pair, move |place, _| {
-        let fate = own.iter().find(|(other, _)| *other == place);
-        fate.map_or(Fate::Deliver, |&(_, fate)| fate)
-    });
+    decide_by(&mut pair, fates);
     let circumstances = format!("{fates:?}");
     scenario.completes(&mut pair, &circumstances);
 }
-
-const FATES: [Fate; 3] = [Fate::Drop, Fate::Duplicate, Fate::Swap];
 
 #[test]
 fn every_single_datagram_may_be_lost_repeated_or_late() {
@@ -193,12 +189,7 @@ fn every_single_datagram_may_be_lost_repeated_or_late() {
     for scenario in Scenario::all() {
         let places = places(&undisturbed(&scenario));
         assert!(places.len() >= 2, "{:?}", scenario.kind);
-        for &place in &places {
-            for fate in FATES {
-                survives(&scenario, &[(place, fate)]);
-                runs += 1;
-            }
-        }
+        runs += with_each(&places, |fates| survives(&scenario, fates));
     }
     println!("{runs} handshakes and key updates with one datagram lost, repeated or late");
 }
@@ -208,14 +199,7 @@ fn every_pair_of_datagrams_may_be_lost_repeated_or_late() {
     let mut runs = 0;
     for scenario in Scenario::all() {
         let places = places(&undisturbed(&scenario));
-        for (index, &first) in places.iter().enumerate() {
-            for &second in &places[index + 1..] {
-                for (one, other) in FATES.into_iter().flat_map(|one| FATES.map(|it| (one, it))) {
-                    survives(&scenario, &[(first, one), (second, other)]);
-                    runs += 1;
-                }
-            }
-        }
+        runs += with_each_pair(&places, |fates| survives(&scenario, fates));
     }
     println!("{runs} handshakes and key updates with two datagrams lost, repeated or late");
 }

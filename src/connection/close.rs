@@ -3,6 +3,7 @@
 use super::phase::Phase;
 use super::{Connection, Event};
 use crate::error::{Error, Failure};
+use crate::handshake::Established;
 use crate::protocol::{Alert, RecordNumber};
 use crate::record::Records;
 use std::time::Instant;
@@ -39,11 +40,7 @@ impl<R: Records> Connection<R> {
     /// Whether one direction goes on when the other has ended (RFC 8446 §6.1). Over datagrams a goodbye is a hint that may
     /// be lost, so it ends both.
     fn closes_by_halves(&self) -> bool {
-        R::RELIABLE
-            && self
-                .phase
-                .established()
-                .is_some_and(|it| it.v12().is_none())
+        R::RELIABLE && self.phase.established().is_some_and(Established::is_13)
     }
 
     /// Whether this end has said that it sends no more data, or has failed.
@@ -63,8 +60,8 @@ impl<R: Records> Connection<R> {
         matches!(self.phase, Phase::Closed) || self.write_closed && self.read_closed.is_some()
     }
 
-    /// The peer sends nothing more. But over streams of version 1.3 that is answered and ends both directions
-    /// (RFC 5246 §7.2.1).
+    /// The peer sends nothing more. That is answered and ends both directions (RFC 5246 §7.2.1), unless they close by
+    /// themselves.
     ///
     /// # Errors
     ///

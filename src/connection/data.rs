@@ -136,10 +136,10 @@ impl<R: Records> Connection<R> {
     /// Data under keys that are in force, or were.
     #[inline]
     fn accept_data(&mut self, now: Instant, received: Received) {
-        // A late record of an older key says nothing about the one in force.
         if let Some(post) = self.phase.post() {
             post.data_came();
         }
+        // A late record of an older key says nothing about the one in force.
         let in_force = self.phase.established().map(Established::read_epoch);
         let sequence = if Some(received.epoch) == in_force {
             received.sequence

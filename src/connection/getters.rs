@@ -27,7 +27,8 @@ impl<R: Records> Connection<R> {
             .map(|established| established.suite().id)
     }
 
-    /// The group of the key exchange, once the handshake is done; `None` if a session was resumed instead.
+    /// The group of the key exchange, once the handshake is done; `None` if a session of 1.2 was resumed instead. At 1.3
+    /// a resumption has one too.
     pub fn key_exchange_group(&self) -> Option<NamedGroup> {
         self.phase.established()?.group
     }
@@ -39,7 +40,7 @@ impl<R: Records> Connection<R> {
 
     /// A client's session, to be kept outside and put back with
     /// [`ClientConfig::import_session`](crate::ClientConfig::import_session); `None` before the handshake is done, or if
-    /// the server does not resume. A server's sessions are in its store or in its tickets.
+    /// the server does not resume; at 1.3 until a ticket has come ([`Event::TicketReceived`](crate::Event::TicketReceived)). A server's sessions are in its store or in its tickets.
     pub fn session(&self) -> Option<Session> {
         let established = self.phase.established()?;
         if let Role::Server(_) = self.role {

@@ -328,8 +328,7 @@ impl<R: Records> Connection<R> {
     fn commit(&mut self, now: Instant, established: Box<Established>) {
         self.records.established(now, established.epoch());
         // RFC 9147 §5.8.1: a client is done when its last flight was acknowledged, and until then the server may be gone.
-        let awaits_ack =
-            !R::RELIABLE && self.role.side() == Side::Client && established.v12().is_none();
+        let awaits_ack = !R::RELIABLE && self.role.side() == Side::Client && established.is_13();
         if !awaits_ack {
             self.handshake_deadline = None;
         }

@@ -78,7 +78,7 @@ impl<R: Records> Connection<R> {
             }
             Phase::Established(current) => current,
         };
-        if current.v12().is_none() {
+        if current.is_13() {
             return Err(RenegotiateError::NotSupportedByVersion);
         }
         if Epochs::after(current.epoch()).is_err() {

@@ -25,10 +25,10 @@ use subtle::ConstantTimeEq as _;
 /// Makes and checks cookies. Holds two keys, and of clients nothing but the parts of fragmented hellos, within a fixed bound.
 ///
 /// A client of version 1.3 is asked by a HelloRetryRequest whose cookie holds everything that must be known later; one of
-/// 1.2 by a HelloVerifyRequest. There a cookie is a keyed MAC over the client's address and port and over version, random and session ID of its
-/// hello, so it is provable from a first fragment that reaches the end of the cookie field: at most 323 bytes.
-/// Where 1.3 is spoken, a fragmented hello is put together first. The key changes every five minutes; cookies of the previous
-/// key are still good.
+/// 1.2 by a HelloVerifyRequest. There a cookie is a keyed MAC over the client's address and port and over version, random
+/// and session ID of its hello, so it is provable from a first fragment that reaches the end of the cookie field: at most
+/// 323 bytes. Where 1.3 is spoken, a fragmented hello is put together first. The key changes every five minutes; cookies of
+/// the previous key are still good.
 pub struct Cookies {
     config: Arc<ServerConfig>,
     unproven: Unproven,
@@ -156,11 +156,6 @@ impl Cookies {
         } else {
             FirstHello::decode(datagram).is_some()
         }
-    }
-
-    /// How many bytes are kept of fragmented hellos.
-    pub fn buffered(&self) -> usize {
-        self.unproven.cost()
     }
 
     /// A whole hello, of whichever version.

@@ -149,7 +149,8 @@ impl Unproven {
     }
 
     /// How many bytes are kept.
-    pub(super) fn cost(&self) -> usize {
+    #[cfg(test)]
+    fn cost(&self) -> usize {
         self.slots.iter().map(|slot| slot.hello.cost()).sum()
     }
 }

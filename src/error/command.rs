@@ -105,7 +105,8 @@ impl std::error::Error for RenegotiateError {}
 pub enum KeyUpdateError {
     /// The handshake is not done.
     HandshakeNotComplete,
-    /// A key update of this end is under way, or the peer has not answered the last request.
+    /// A key update of this end is under way, or the peer has not followed the last request. It may never do so; an update
+    /// that asks for nothing is possible all the same (RFC 9846 §4.7.3).
     Pending,
     /// The version in force has no key update.
     NotSupportedByVersion,
@@ -119,7 +120,9 @@ impl fmt::Display for KeyUpdateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::HandshakeNotComplete => "the handshake is not complete",
-            Self::Pending => "a key update is under way already",
+            Self::Pending => {
+                "a key update is under way, or the peer has not followed the last request"
+            }
             Self::NotSupportedByVersion => "this version has no key update; use renegotiate",
             Self::EpochsExhausted => "no epoch is left; connect again",
             Self::Closed => "the association is closed",

@@ -184,17 +184,22 @@ impl Established {
         }
     }
 
-    /// The same, to look at.
-    pub(crate) const fn post_ref(&self) -> Option<&Post> {
-        match &self.kind {
-            EstablishedKind::V12(_) => None,
-            EstablishedKind::V13(post) => Some(post),
-        }
+    /// Whether the version is 1.3.
+    pub(crate) const fn is_13(&self) -> bool {
+        matches!(self.kind, EstablishedKind::V13(_))
     }
 
     /// What goes on after a handshake of version 1.3.
     pub(crate) fn post(&mut self) -> Option<&mut Post> {
         match &mut self.kind {
+            EstablishedKind::V12(_) => None,
+            EstablishedKind::V13(post) => Some(post),
+        }
+    }
+
+    /// The same, to look at.
+    pub(crate) const fn post_ref(&self) -> Option<&Post> {
+        match &self.kind {
             EstablishedKind::V12(_) => None,
             EstablishedKind::V13(post) => Some(post),
         }

@@ -187,6 +187,13 @@ pub(crate) struct Agreed {
     pub(crate) created: u64,
 }
 
+impl Agreed {
+    /// What `created` is: the time of the handshake, or that of the session whose ticket it has taken.
+    pub(crate) fn created(psk: Option<&Session13>, started: UnixTime) -> u64 {
+        psk.map_or(started.as_secs(), |psk| psk.agreed.created)
+    }
+}
+
 /// A ticket of version 1.3 with its key (RFC 8446 §4.6.1).
 pub struct Session13 {
     pub(crate) agreed: Arc<Agreed>,

@@ -340,6 +340,42 @@ pub fn places(seen: &[Seen]) -> Vec<Place> {
         .collect()
 }
 
+/// What becomes of a datagram in the exhaustive runs.
+const FATES: [Fate; 3] = [Fate::Drop, Fate::Duplicate, Fate::Swap];
+
+/// Runs once with each datagram lost, repeated and late. How many runs that were.
+pub fn with_each(places: &[Place], mut run: impl FnMut(&[(Place, Fate)])) -> usize {
+    for &place in places {
+        for fate in FATES {
+            run(&[(place, fate)]);
+        }
+    }
+    places.len() * FATES.len()
+}
+
+/// Runs once with each pair of datagrams lost, repeated and late, in every combination. How many runs that were.
+pub fn with_each_pair(places: &[Place], mut run: impl FnMut(&[(Place, Fate)])) -> usize {
+    let mut runs = 0;
+    for (index, &first) in places.iter().enumerate() {
+        for &second in &places[index + 1..] {
+            for (one, other) in FATES.into_iter().flat_map(|one| FATES.map(|it| (one, it))) {
+                run(&[(first, one), (second, other)]);
+                runs += 1;
+            }
+        }
+    }
+    runs
+}
+
+/// The datagrams of `fates` meet with them, all others arrive.
+pub fn decide_by(pair: &mut Pair, fates: &[(Place, Fate)]) {
+    let own = fates.to_vec();
+    decide(pair, move |place, _| {
+        let fate = own.iter().find(|(other, _)| *other == place);
+        fate.map_or(Fate::Deliver, |&(_, fate)| fate)
+    });
+}
+
 /// A record as anybody on the path sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OnWire {

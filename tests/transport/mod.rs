@@ -261,6 +261,14 @@ impl Duo {
         }
     }
 
+    /// What is between two ends over datagrams.
+    pub fn datagrams(&mut self) -> &mut Pair {
+        match self {
+            Self::Dtls(pair) => pair,
+            Self::Tls(_) => panic!("there are no datagrams in a stream"),
+        }
+    }
+
     pub fn key_update(&mut self, side: Side, update: KeyUpdate) -> Result<(), KeyUpdateError> {
         match self {
             Self::Dtls(pair) => {

@@ -136,14 +136,13 @@ impl Datagram {
             return Err(Discard::UnexpectedMessage);
         };
         let done = continuous.done;
-        let has_place = match epoch {
+        match epoch {
             // Once there are keys, nothing that is unprotected means anything.
-            Epoch::PLAINTEXT => !protected,
-            Epoch::HANDSHAKE_13 => true,
-            epoch => epoch >= Epoch::APPLICATION_13 && done,
-        };
-        if !has_place {
-            return Err(Discard::OldMessage);
+            Epoch::PLAINTEXT if protected => return Err(Discard::OldMessage),
+            Epoch::PLAINTEXT | Epoch::HANDSHAKE_13 => {}
+            // Not an old one, or it would be acknowledged unseen.
+            _ if !done => return Err(Discard::UnexpectedMessage),
+            _ => {}
         }
         let in_order = continuous.slots.is_next(header);
         if done && epoch < Epoch::APPLICATION_13 {

@@ -116,6 +116,7 @@ impl Flight {
             limit: if means.tracked { MAX_BURST } else { u64::MAX },
             means,
             datagram: Vec::new(),
+            scratch: Vec::new(),
             sealed: 0,
         };
         let from = self.rest.take().unwrap_or_default();
@@ -218,6 +219,8 @@ struct Message<'a> {
 struct Packer<'a> {
     means: Means<'a>,
     datagram: Vec<u8>,
+    /// The fragment under construction.
+    scratch: Vec<u8>,
     sealed: u64,
     /// How many records may be sealed.
     limit: u64,
@@ -237,7 +240,8 @@ impl Packer<'_> {
         let end = range.start + room.min(range.len());
         let piece = &message.body[range.start..end];
         let number_of = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        let mut fragment = Vec::with_capacity(DATAGRAM_HEADER_LEN + piece.len());
+        let mut fragment = std::mem::take(&mut self.scratch);
+        fragment.clear();
         FragmentHeader {
             typ: message.typ,
             length: number_of(message.body.len()),
@@ -247,7 +251,9 @@ impl Packer<'_> {
         }
         .encode(&mut fragment);
         fragment.put(piece);
-        (self.record(epoch, ContentType::HANDSHAKE, &fragment), end)
+        let number = self.record(epoch, ContentType::HANDSHAKE, &fragment);
+        self.scratch = fragment;
+        (number, end)
     }
 
     /// Whether no more records leave for now.

@@ -150,10 +150,6 @@ impl Ready {
         });
         outbox.end_flight(FlightEnd::AwaitAck(Unacknowledged::Fails));
         outbox.push(Action::RetireRead(Epoch::HANDSHAKE_13));
-        let created = match &self.psk {
-            Some(psk) => psk.agreed.created,
-            None => self.started.as_secs(),
-        };
         let resumption = self.main.resumption(self.transcript.hash().as_ref());
         let post = Post::new(Handover {
             dialect: self.dialect,
@@ -164,7 +160,7 @@ impl Ready {
                 alpn: self.alpn,
                 server_name: dns_name(&self.server_name),
                 peer_identity: self.identity,
-                created,
+                created: Agreed::created(self.psk.as_deref(), self.started),
             }),
             exporter: self.exporter,
             resumption: self.config.sessions.is_some().then_some(resumption),

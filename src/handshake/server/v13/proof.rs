@@ -214,10 +214,6 @@ impl ExpectFinished {
             when: ReadSwitch::Now,
         });
         outbox.push(Action::RetireRead(Epoch::HANDSHAKE_13));
-        let created = match &awaiting.psk {
-            Some(psk) => psk.agreed.created,
-            None => awaiting.started.as_secs(),
-        };
         let mut post = Post::new(Handover {
             dialect: awaiting.dialect,
             side: Side::Server,
@@ -227,7 +223,7 @@ impl ExpectFinished {
                 alpn: awaiting.alpn,
                 server_name: awaiting.server_name,
                 peer_identity: identity,
-                created,
+                created: Agreed::created(awaiting.psk.as_deref(), awaiting.started),
             }),
             exporter: awaiting.exporter,
             resumption: None,

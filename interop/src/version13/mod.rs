@@ -1,0 +1,202 @@
+//! Version 1.3: DTLS with the stacks that are had as crates, TLS with OpenSSL and GnuTLS. What is tried, and how one case runs.
+//!
+//! The programs for DTLS are those of `interop/peers`, one a stack, all with the same command line and the same lines. A
+//! server of ours talks to its clients by lines of its standard input and output; a foreign server sends everything back, but
+//! OpenSSL's, which has lines of its own.
+
+mod ends;
+mod programs;
+mod roles;
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use crate::clock::Deadline;
+use crate::failure::Outcome;
+use crate::loss::Loss;
+use crate::pki::Pki;
+pub use programs::program;
+
+/// A foreign stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stack {
+    /// BoringSSL.
+    Boring,
+    /// wolfSSL.
+    Wolf,
+    /// dimpl.
+    Dimpl,
+    /// OpenSSL, over TCP.
+    OpenSsl,
+    /// GnuTLS, over TCP.
+    GnuTls,
+}
+
+/// Which end we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Our client, their server.
+    Client,
+    /// Our server, their client.
+    Server,
+}
+
+/// What is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A handshake, data, a goodbye.
+    Plain,
+    /// The client's first hello has no share of the server's only group.
+    OtherGroup,
+    /// The server demands a client certificate.
+    ClientCertificate,
+    /// The client comes back with a ticket.
+    Resumed,
+    /// We update our keys, with or without a request for theirs.
+    OurUpdate {
+        /// Whether theirs are asked for.
+        request: bool,
+    },
+    /// They do.
+    TheirUpdate {
+        /// Whether ours are asked for.
+        request: bool,
+    },
+    /// BoringSSL's own hello, with an ML-KEM share that fills two datagrams.
+    DefaultHello,
+}
+
+/// One case.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// The peer.
+    pub stack: Stack,
+    /// Our end.
+    pub role: Role,
+    /// What is tried.
+    pub kind: Kind,
+    /// What the path loses.
+    pub loss: Loss,
+}
+
+impl Display for Case {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            stack,
+            role,
+            kind,
+            loss,
+        } = self;
+        write!(formatter, "{stack:?}/our-{role:?}/{kind:?}")?;
+        if loss.percent > 0 {
+            write!(formatter, "/loss-{}-seed-{}", loss.percent, loss.seed)?;
+        }
+        Ok(())
+    }
+}
+
+impl Stack {
+    /// Whether it speaks TLS here.
+    const fn is_tls(self) -> bool {
+        matches!(self, Self::OpenSsl | Self::GnuTls)
+    }
+
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Boring => "boring-peer",
+            Self::Wolf => "wolfssl-peer",
+            Self::Dimpl => "dimpl-peer",
+            Self::OpenSsl => "openssl",
+            Self::GnuTls => "gnutls-serv",
+        }
+    }
+}
+
+const KINDS: [Kind; 9] = [
+    Kind::Plain,
+    Kind::OtherGroup,
+    Kind::ClientCertificate,
+    Kind::Resumed,
+    Kind::OurUpdate { request: false },
+    Kind::OurUpdate { request: true },
+    Kind::TheirUpdate { request: false },
+    Kind::TheirUpdate { request: true },
+    Kind::DefaultHello,
+];
+
+/// Why a stack does not have a case, if that is so.
+#[must_use]
+pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str> {
+    match (stack, role, kind) {
+        (Stack::Wolf, _, Kind::TheirUpdate { request: false }) => {
+            Some("wolfSSL_update_keys always asks for the peer's keys too")
+        }
+        (Stack::Dimpl, _, Kind::TheirUpdate { .. }) => {
+            Some("dimpl updates keys at the limits of its algorithms, never by call")
+        }
+        (Stack::GnuTls, Role::Client, Kind::TheirUpdate { .. }) => {
+            Some("gnutls-serv has no command for it")
+        }
+        (Stack::GnuTls, Role::Server, Kind::Resumed) => {
+            Some("gnutls-cli comes back before a ticket could have come, without waiting for it")
+        }
+        (_, Role::Client, Kind::DefaultHello)
+        | (Stack::Wolf | Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls, _, Kind::DefaultHello) => {
+            Some("the hello of BoringSSL's client")
+        }
+        _ => None,
+    }
+}
+
+/// Every case without loss; the empty ones are printed with their reasons.
+#[must_use]
+pub fn all(stack: Stack) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for role in [Role::Client, Role::Server] {
+        for kind in KINDS {
+            let loss = Loss::NONE;
+            let case = Case {
+                stack,
+                role,
+                kind,
+                loss,
+            };
+            match empty(stack, role, kind) {
+                Some(reason) => println!("empty cell {case}: {reason}"),
+                None => cases.push(case),
+            }
+        }
+    }
+    cases
+}
+
+/// The cases over a path that loses a tenth, with this choice of losses.
+#[must_use]
+pub fn lossy(stack: Stack, seed: u64) -> Vec<Case> {
+    all(stack)
+        .into_iter()
+        // The proxy stands between two addresses; a client that comes back has a new one.
+        .filter(|case| !(case.kind == Kind::Resumed && case.role == Role::Server))
+        .map(|case| Case {
+            loss: Loss { percent: 10, seed },
+            ..case
+        })
+        .collect()
+}
+
+/// Runs a case.
+///
+/// # Errors
+///
+/// When anything is not as it has to be; with the output of both programs.
+pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
+    let deadline = Deadline::after(LIMIT);
+    match case.role {
+        Role::Client => roles::as_client(case, pki, deadline),
+        Role::Server => roles::as_server(case, pki, deadline),
+    }?;
+    Ok(String::new())
+}
+
+/// How long a case may take. With losses the handshake alone can take half of it.
+const LIMIT: Duration = Duration::from_secs(90);

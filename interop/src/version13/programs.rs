@@ -1,0 +1,192 @@
+//! The programs of a case: their command lines, and what they say of themselves.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Case, Kind, Stack};
+use crate::algorithm::KeyType;
+use crate::failure::{Failure, Outcome};
+use crate::pki::{Credential, Pki};
+use crate::process::Transcript;
+
+/// The program of a stack: in the directory that `SEALGRAM_PEERS` names, which `interop/run` sets.
+///
+/// # Errors
+///
+/// When it is not there.
+pub fn program(stack: Stack) -> Outcome<PathBuf> {
+    let directory = env::var_os("SEALGRAM_PEERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/target/release"),
+        PathBuf::from,
+    );
+    let path = directory.join(stack.program());
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(Failure::new(format!(
+            "the program {} is missing: `interop/run` builds it",
+            path.display()
+        )))
+    }
+}
+
+pub(super) fn add_credential(command: &mut Command, credential: &Credential) {
+    command.arg("--cert").arg(&credential.certificate);
+    command.arg("--key").arg(&credential.key);
+}
+
+pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
+    match case.stack {
+        Stack::OpenSsl => return Ok(openssl(case, role, port, pki)),
+        Stack::GnuTls => return Ok(gnutls(case, role, port, pki)),
+        _ => {}
+    }
+    let mut command = Command::new(program(case.stack)?);
+    command.args([role, "--port", &port.to_string(), "--versions", "1.3"]);
+    if role == "server" {
+        add_credential(&mut command, &pki.server(KeyType::EcdsaP256));
+        command.arg("--echo");
+        if case.kind == Kind::OtherGroup {
+            command.args(["--groups", "p384"]);
+        }
+        if case.kind == Kind::ClientCertificate {
+            command.arg("--client-auth");
+            command.arg("--ca").arg(pki.client_authority());
+        }
+    } else {
+        command.args(["--name", Pki::NAME]);
+        command.arg("--ca").arg(pki.server_authority());
+        // dimpl cannot be without a certificate.
+        if case.kind == Kind::ClientCertificate || case.stack == Stack::Dimpl {
+            add_credential(&mut command, &pki.client(KeyType::EcdsaP256));
+        }
+        match case.kind {
+            Kind::Resumed => drop(command.args(["--resume", "1"])),
+            Kind::DefaultHello => drop(command.arg("--default-hello")),
+            // wolfSSL's own choice is P-256 alone.
+            Kind::OtherGroup => drop(command.args(["--groups", "x25519,p384"])),
+            _ => {}
+        }
+    }
+    Ok(command)
+}
+
+pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
+    let mut command = Command::new("openssl");
+    let credential = |command: &mut Command, credential: &Credential| {
+        command.arg("-cert").arg(&credential.certificate);
+        command.arg("-key").arg(&credential.key);
+    };
+    if role == "server" {
+        command.args(["s_server", "-tls1_3", "-accept", "127.0.0.1:0"]);
+        credential(&mut command, &pki.server(KeyType::EcdsaP256));
+        if case.kind == Kind::OtherGroup {
+            command.args(["-groups", "P-384"]);
+        }
+        if case.kind == Kind::ClientCertificate {
+            command.args(["-Verify", "1", "-verify_return_error", "-CAfile"]);
+            command.arg(pki.client_authority());
+        }
+        return command;
+    }
+    command.args([
+        "s_client",
+        "-tls1_3",
+        "-connect",
+        &format!("127.0.0.1:{port}"),
+    ]);
+    command.args(["-servername", Pki::NAME, "-verify_hostname", Pki::NAME]);
+    command
+        .args(["-verify_return_error", "-CAfile"])
+        .arg(pki.server_authority());
+    match case.kind {
+        Kind::OtherGroup => drop(command.args(["-groups", "X25519:P-384"])),
+        Kind::ClientCertificate => credential(&mut command, &pki.client(KeyType::EcdsaP256)),
+        Kind::Resumed => drop(command.arg("-sess_out").arg(session_file(pki))),
+        _ => {}
+    }
+    command
+}
+
+/// Where OpenSSL's client keeps its session.
+pub(super) fn session_file(pki: &Pki) -> PathBuf {
+    pki.directory().join("openssl-session.pem")
+}
+
+fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
+    let groups = match (case.kind, role) {
+        (Kind::OtherGroup, "server") => ":-GROUP-ALL:+GROUP-SECP384R1",
+        (Kind::OtherGroup, _) => ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP384R1",
+        _ => "",
+    };
+    let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS1.3{groups}");
+    let credential = |command: &mut Command, credential: &Credential| {
+        command.arg("--x509certfile").arg(&credential.certificate);
+        command.arg("--x509keyfile").arg(&credential.key);
+    };
+    if role == "server" {
+        let mut command = Command::new("gnutls-serv");
+        command.args(["--echo", "--nocookie", "--port", &port.to_string()]);
+        command.args(["--priority", &priority]);
+        credential(&mut command, &pki.server(KeyType::EcdsaP256));
+        if case.kind == Kind::ClientCertificate {
+            command.args([
+                "--require-client-cert",
+                "--verify-client-cert",
+                "--x509cafile",
+            ]);
+            command.arg(pki.client_authority());
+        }
+        return command;
+    }
+    let mut command = Command::new("gnutls-cli");
+    command.args([
+        "127.0.0.1",
+        "--port",
+        &port.to_string(),
+        "--inline-commands",
+    ]);
+    command.args(["--sni-hostname", Pki::NAME, "--verify-hostname", Pki::NAME]);
+    command.args(["--priority", &priority, "--single-key-share"]);
+    command.arg("--x509cafile").arg(pki.server_authority());
+    if case.kind == Kind::ClientCertificate {
+        credential(&mut command, &pki.client(KeyType::EcdsaP256));
+    }
+    command
+}
+
+/// The port of a foreign server, once it is open.
+pub(super) fn port_of(stack: Stack, given: u16, transcript: &Transcript) -> Option<u16> {
+    match stack {
+        Stack::OpenSsl => fact(transcript, "ACCEPT 127.0.0.1:")?.parse().ok(),
+        Stack::GnuTls => {
+            let open = format!("IPv4 0.0.0.0 port {given}...done");
+            let both = [&transcript.stdout[..], &transcript.stderr].concat();
+            let said = String::from_utf8_lossy(&both).contains(&open);
+            said.then_some(given)
+        }
+        _ => fact(transcript, "ready ")?.parse().ok(),
+    }
+}
+
+/// The line that makes a foreign program update its keys.
+pub(super) const fn their_update(stack: Stack, request: bool) -> &'static [u8] {
+    match (stack, request) {
+        (Stack::GnuTls, false) => b"^rekey1^\n",
+        (Stack::GnuTls, true) => b"^rekey^\n",
+        _ => update(request),
+    }
+}
+
+/// The line that makes our program update its keys.
+pub(super) const fn update(request: bool) -> &'static [u8] {
+    if request { b"K\n" } else { b"k\n" }
+}
+
+/// What follows `name` in the first line of a foreign program that begins so.
+fn fact(transcript: &Transcript, name: &str) -> Option<String> {
+    transcript
+        .stdout_lines()
+        .find_map(|line| line.strip_prefix(name).map(|rest| rest.trim().to_owned()))
+}
