@@ -1,5 +1,20 @@
 //! Exhaustive loss at DTLS 1.3: whatever single datagram or pair of datagrams of a handshake, or of a key update, is lost,
 //! arrives twice or behind the next one, both ends come to the same keys (RFC 9147 §5.8, §7, §8).
+//!
+//! Section G of the failure catalogue, but for connection IDs, which do not exist here (G9 to G16):
+//!
+//! | row | where |
+//! | --- | --- |
+//! | G1 | here, and `r9147_42_new_keys_are_not_used_before_the_acknowledgement` |
+//! | G2 | `r9147_45_epochs_end` |
+//! | G3 | `r9147_41_acknowledging_what_was_not_sent_is_a_fault` |
+//! | G4, G5 | `r9147_39_only_handshake_records_are_acknowledged`, `r9147_40_no_empty_acknowledgement_is_sent` |
+//! | G6 | `r9147_31_a_burst_has_ten_records_and_repeats_only_what_is_missing`, and here at an MTU of 256 |
+//! | G7 | here: [`Kind::TicketsAndUpdates`] |
+//! | G8 | `r9147_28_a_repeated_last_flight_is_acknowledged_again` |
+//! | G17 | `alerts_are_fatal_whatever_their_level` |
+//! | G18 | `interop/` |
+//! | G19 | `r9147_36_records_without_keys_are_dropped` |
 
 mod kinds;
 mod support;
@@ -28,9 +43,11 @@ enum Kind {
     Update(Side, KeyUpdate),
     /// Both at once, each asking the other.
     UpdateByBoth,
+    /// The same before the tickets of the handshake have arrived, and its last acknowledgement.
+    TicketsAndUpdates,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Full,
     Kind::OtherGroup,
     Kind::ClientCertificate,
@@ -41,6 +58,7 @@ const KINDS: [Kind; 10] = [
     Kind::Update(Side::Server, KeyUpdate::NotRequested),
     Kind::Update(Side::Server, KeyUpdate::Requested),
     Kind::UpdateByBoth,
+    Kind::TicketsAndUpdates,
 ];
 
 struct Scenario {
@@ -64,14 +82,19 @@ impl Scenario {
                 ends.server = ends.server.groups(&[NamedGroup::SECP384R1]).unwrap();
             }
             Kind::ClientCertificate => ends = ends.mutual(),
-            Kind::Resumed | Kind::Tickets => ends = ends.resuming(),
+            Kind::Resumed | Kind::Tickets | Kind::TicketsAndUpdates => {
+                ends = ends.resuming();
+            }
             _ => {}
         }
         ends.build()
     }
 
     fn is_update(&self) -> bool {
-        matches!(self.kind, Kind::Update(..) | Kind::UpdateByBoth)
+        matches!(
+            self.kind,
+            Kind::Update(..) | Kind::UpdateByBoth | Kind::TicketsAndUpdates
+        )
     }
 
     /// In which epochs client and server write in the end.
@@ -81,7 +104,7 @@ impl Scenario {
             Kind::Update(Side::Server, KeyUpdate::NotRequested) => [3, 4],
             Kind::Update(..) => [4, 4],
             // RFC 8446 §4.6.3: each answers the other's request, unless it has come before its own had left.
-            Kind::UpdateByBoth => [5, 5],
+            Kind::UpdateByBoth | Kind::TicketsAndUpdates => [5, 5],
             _ => [3, 3],
         }
     }
@@ -97,7 +120,9 @@ impl Scenario {
             return configs.pair(1);
         }
         let mut pair = configs.connected(1);
-        pair.run_for(Duration::from_secs(1));
+        if self.kind != Kind::TicketsAndUpdates {
+            pair.run_for(Duration::from_secs(1));
+        }
         match self.kind {
             Kind::Update(side, update) => begin(&mut pair, side, update),
             _ => SIDES

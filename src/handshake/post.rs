@@ -431,13 +431,19 @@ mod tests {
         assert_eq!(error.alert(), Some(AlertDescription::UNEXPECTED_MESSAGE));
     }
 
-    /// RFC 9147 §8: epochs end before they wrap, and the call says so.
+    /// RFC 9147 §8: epochs end before they wrap (G2). The call says so; a peer that goes on is at fault.
     #[test]
     fn r9147_45_epochs_end() {
-        let mut post = post(Side::Client);
-        post.write.epoch = Epoch::LIMIT_13;
-        let outcome = post.schedule(KeyUpdate::NotRequested);
+        let mut writer = post(Side::Client);
+        writer.write.epoch = Epoch::LIMIT_13;
+        let outcome = writer.schedule(KeyUpdate::NotRequested);
         assert_eq!(outcome, Err(KeyUpdateError::EpochsExhausted));
+        let mut reader = post(Side::Client);
+        let last = Epoch::LIMIT_13.number();
+        reader.read.epoch = Epoch::new(last - 1);
+        update(&mut reader, last - 1, 0).unwrap();
+        assert_eq!(update(&mut reader, last, 0), Err(Error::KeyExhausted));
+        assert_eq!(reader.read_epoch().number(), last);
     }
 
     /// RFC 8446 §4.1.2, §4.6.2: nothing else has a place behind the handshake.

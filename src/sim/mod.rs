@@ -7,6 +7,7 @@
 mod link;
 mod pair;
 pub mod scripted;
+pub mod scripted13;
 mod stream_pair;
 
 pub use link::{Conditions, Fate, Link};

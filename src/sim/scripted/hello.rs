@@ -49,7 +49,7 @@ pub struct ServerChoice {
 
 impl ClientOffer {
     /// Everything that exists here, for a server called `name`; no name for an empty one.
-    pub(super) fn honest(name: &str, random: [u8; 32]) -> Self {
+    pub(in crate::sim) fn honest(name: &str, random: [u8; 32]) -> Self {
         let list16 = |numbers: &[u16]| {
             let mut body = Vec::new();
             body.put_vec(2, |out| {
@@ -129,6 +129,18 @@ impl ClientOffer {
         out
     }
 
+    /// The same hello over a stream.
+    pub(in crate::sim) fn in_stream(mut self) -> Self {
+        self.wire = Wire::Stream;
+        self.version = ProtocolVersion::TLS12.0;
+        self
+    }
+
+    /// Decodes the body of a hello that came over a stream.
+    pub(in crate::sim) fn decode_in_stream(body: &[u8]) -> Result<Self, InvalidMessage> {
+        Self::decode(Wire::Stream, body)
+    }
+
     pub(super) fn decode(wire: Wire, body: &[u8]) -> Result<Self, InvalidMessage> {
         let mut reader = Reader::new(body);
         Ok(Self {
@@ -149,7 +161,7 @@ impl ClientOffer {
 
 impl ServerChoice {
     /// The first suite for an ECDSA or EdDSA key.
-    pub(super) fn honest(random: [u8; 32]) -> Self {
+    pub(in crate::sim) fn honest(random: [u8; 32]) -> Self {
         Self {
             version: ProtocolVersion::DTLS12.0,
             random,
@@ -218,7 +230,7 @@ impl ServerChoice {
         out
     }
 
-    pub(super) fn decode(body: &[u8]) -> Result<Self, InvalidMessage> {
+    pub(in crate::sim) fn decode(body: &[u8]) -> Result<Self, InvalidMessage> {
         let mut reader = Reader::new(body);
         Ok(Self {
             version: reader.u16("version")?,

@@ -169,8 +169,7 @@ impl ScriptedPeer {
     pub fn over_stream(mut self) -> Self {
         self.wire = Wire::Stream;
         self.keys.wire = Wire::Stream;
-        self.offer.wire = Wire::Stream;
-        self.offer.version = TLS12;
+        self.offer = self.offer.in_stream();
         self.choice.version = TLS12;
         self
     }
@@ -404,14 +403,14 @@ impl std::fmt::Debug for ScriptedPeer {
 const EXTENDED_MASTER_SECRET: u16 = crate::protocol::ExtensionType::EXTENDED_MASTER_SECRET.0;
 
 /// The schemes that a CertificateRequest and a ClientHello list.
-const SCHEMES: [SignatureScheme; 4] = [
+pub(in crate::sim) const SCHEMES: [SignatureScheme; 4] = [
     SignatureScheme::ED25519,
     SignatureScheme::ECDSA_SECP256R1_SHA256,
     SignatureScheme::ECDSA_SECP384R1_SHA384,
     SignatureScheme::RSA_PSS_RSAE_SHA256,
 ];
 
-fn random() -> [u8; 32] {
+pub(in crate::sim) fn random() -> [u8; 32] {
     let mut random = [0; 32];
     SystemRandom
         .fill(&mut random)

@@ -1,0 +1,203 @@
+//! What an honest peer of version 1.3 says: the bodies of all messages.
+
+use super::super::scripted::{ClientOffer, ServerChoice};
+use super::{KEY_SHARE, ScriptedPeer};
+use crate::crypto::kx::{self, Exchange};
+use crate::identity::Credential;
+use crate::protocol::{
+    CipherSuite, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion, Side, SignatureScheme,
+};
+use crate::sim::scripted::{SCHEMES, random};
+use crate::wire::certificate;
+use crate::wire::certificate_request::CertificateRequest;
+use crate::wire::codec::{Reader, Writer as _};
+use crate::wire::new_session_ticket::NewSessionTicket13;
+
+/// A line of a script: a message.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Line {
+    /// [`ScriptedPeer::offer`].
+    ClientHello,
+    /// [`ScriptedPeer::choice`], with a fresh share unless the script has set one.
+    ServerHello,
+    /// [`ScriptedPeer::granted`].
+    EncryptedExtensions,
+    /// For every scheme that exists here, of any authority.
+    CertificateRequest,
+    /// The credential's chain, or an empty one without a credential.
+    Certificate,
+    /// A signature of the credential's key over everything so far.
+    CertificateVerify,
+    /// Over everything so far.
+    Finished,
+    /// A ticket that [`ScriptedPeer::ticket`] gives for another connection.
+    NewSessionTicket,
+    /// Which asks for nothing. The peer's own keys stay as they are.
+    KeyUpdate,
+}
+
+impl Line {
+    pub(super) const fn typ(self) -> HandshakeType {
+        match self {
+            Self::ClientHello => HandshakeType::CLIENT_HELLO,
+            Self::ServerHello => HandshakeType::SERVER_HELLO,
+            Self::EncryptedExtensions => HandshakeType::ENCRYPTED_EXTENSIONS,
+            Self::CertificateRequest => HandshakeType::CERTIFICATE_REQUEST,
+            Self::Certificate => HandshakeType::CERTIFICATE,
+            Self::CertificateVerify => HandshakeType::CERTIFICATE_VERIFY,
+            Self::Finished => HandshakeType::FINISHED,
+            Self::NewSessionTicket => HandshakeType::NEW_SESSION_TICKET,
+            Self::KeyUpdate => HandshakeType::KEY_UPDATE,
+        }
+    }
+}
+
+impl ScriptedPeer {
+    /// What an honest peer would put into this message now. Shares and secrets are drawn on the way.
+    pub fn body(&mut self, line: Line) -> Vec<u8> {
+        match line {
+            Line::ClientHello => self.offer.encode(),
+            Line::ServerHello => self.server_hello(),
+            Line::EncryptedExtensions => {
+                let mut body = Vec::new();
+                body.put_vec(2, |out| {
+                    for (typ, extension) in &self.granted {
+                        out.put_u16(*typ);
+                        out.put_vec(2, |out| out.put(extension));
+                    }
+                });
+                body
+            }
+            Line::CertificateRequest => {
+                let request = CertificateRequest {
+                    certificate_types: Vec::new(),
+                    signature_algorithms: SCHEMES.to_vec(),
+                    authorities: Vec::new(),
+                };
+                let mut body = Vec::new();
+                request.encode_13(&mut body);
+                body
+            }
+            Line::Certificate => {
+                let chain = match &self.credential {
+                    Some(Credential::Certificate(certified)) => certified.chain(),
+                    None => &[],
+                };
+                let mut body = Vec::new();
+                certificate::encode_13(&[], chain, &mut body);
+                body
+            }
+            Line::CertificateVerify => self.certificate_verify(),
+            Line::Finished => {
+                let hash = self.transcript_hash();
+                let secrets = self.secrets.handshake.as_ref();
+                secrets.map_or_else(
+                    || vec![0; hash.len()],
+                    |[client, server]| {
+                        let own = if self.side == Side::Client {
+                            client
+                        } else {
+                            server
+                        };
+                        own.verify_data(&hash).as_ref().to_vec()
+                    },
+                )
+            }
+            Line::NewSessionTicket => self.new_session_ticket(),
+            Line::KeyUpdate => vec![0],
+        }
+    }
+
+    fn server_hello(&mut self) -> Vec<u8> {
+        if self.choice.extension(KEY_SHARE).is_none() {
+            let offered = self.offer.extension(KEY_SHARE).and_then(first_share);
+            if let Some((group, share)) = offered
+                && let Ok((answer, secret)) = kx::respond(group, &share)
+            {
+                self.shared = secret.to_vec();
+                let mut body = Vec::new();
+                put_share(group, &answer, &mut body);
+                self.choice.set_extension(KEY_SHARE, &body);
+            }
+        }
+        if self.secrets.psk.is_some() {
+            let first = ExtensionType::PRE_SHARED_KEY.0;
+            self.choice.set_extension(first, &[0, 0]);
+        }
+        self.choice.encode()
+    }
+
+    /// RFC 8446 §4.4.3: spaces, the context, a zero, and the hash of everything so far.
+    fn certificate_verify(&self) -> Vec<u8> {
+        let (mut scheme, mut signature) = (SignatureScheme(0), Vec::new());
+        if let Some(Credential::Certificate(certified)) = &self.credential {
+            let message = [
+                [b' '; 64].as_slice(),
+                b"TLS 1.3, ",
+                self.side.to_string().as_bytes(),
+                b" CertificateVerify\0",
+                &self.transcript_hash(),
+            ]
+            .concat();
+            scheme = certified.key().schemes()[0];
+            signature = certified.key().sign(scheme, &message).unwrap_or_default();
+        }
+        let mut body = self.named_scheme.unwrap_or(scheme.0).to_be_bytes().to_vec();
+        body.put_vec(2, |out| out.put(&signature));
+        body
+    }
+
+    fn new_session_ticket(&mut self) -> Vec<u8> {
+        let hash = self.transcript_hash();
+        let main = self.secrets.main.as_ref();
+        self.secrets.ticket = main.map(|main| main.resumption(&hash).psk(b"nonce"));
+        let ticket = NewSessionTicket13 {
+            lifetime: 3600,
+            age_add: 0,
+            nonce: b"nonce".to_vec(),
+            ticket: b"a ticket".to_vec(),
+        };
+        let mut body = Vec::new();
+        ticket.encode(&mut body);
+        body
+    }
+}
+
+/// The group and the share that a ClientHello lists first.
+fn first_share(extension: &[u8]) -> Option<(NamedGroup, Vec<u8>)> {
+    let mut reader = Reader::new(extension);
+    let mut list = Reader::new(reader.vec16("client_shares").ok()?);
+    let group = NamedGroup(list.u16("group").ok()?);
+    Some((group, list.vec16("key_exchange").ok()?.to_vec()))
+}
+
+fn put_share(group: NamedGroup, share: &[u8], out: &mut Vec<u8>) {
+    out.put_u16(group.0);
+    out.put_vec(2, |out| out.put(share));
+}
+
+/// Everything that exists here, with a share of X25519.
+pub(super) fn honest_offer(name: &str) -> (Option<Exchange>, ClientOffer) {
+    let mut offer = ClientOffer::honest(name, random()).in_stream();
+    offer.suites = vec![CipherSuite::TLS_AES_128_GCM_SHA256.0];
+    offer.remove_extension(ExtensionType::RENEGOTIATION_INFO.0);
+    offer.set_extension(ExtensionType::SUPPORTED_VERSIONS.0, &[2, 3, 4]);
+    let begun = kx::start(NamedGroup::X25519).ok();
+    let exchange = begun.map(|(exchange, share)| {
+        let mut body = Vec::new();
+        body.put_vec(2, |out| put_share(NamedGroup::X25519, &share, out));
+        offer.set_extension(KEY_SHARE, &body);
+        exchange
+    });
+    (exchange, offer)
+}
+
+/// The first suite of version 1.3.
+pub(super) fn honest_choice() -> ServerChoice {
+    let mut choice = ServerChoice::honest(random());
+    choice.version = ProtocolVersion::TLS12.0;
+    choice.suite = CipherSuite::TLS_AES_128_GCM_SHA256.0;
+    let version = ProtocolVersion::TLS13.0.to_be_bytes();
+    choice.set_extension(ExtensionType::SUPPORTED_VERSIONS.0, &version);
+    choice
+}
