@@ -4,7 +4,7 @@ use super::phase::Phase;
 use super::{Connection, Event};
 use crate::error::{Error, Failure};
 use crate::handshake::Established;
-use crate::protocol::{Alert, RecordNumber};
+use crate::protocol::{Alert, AlertDescription, RecordNumber};
 use crate::record::Records;
 use std::time::Instant;
 
@@ -34,6 +34,15 @@ impl<R: Records> Connection<R> {
         self.write_closed = true;
         if self.read_closed.is_some() || !self.closes_by_halves() {
             self.over();
+        }
+    }
+
+    /// Ends the association at once with a fatal alert of the application's choice (RFC 8446 §6.2), for example
+    /// `access_denied`. Drain `poll_transmit` to send it; [`Connection::failure`] is [`Error::Aborted`] from then on. Received
+    /// data can still be taken. Nothing happens if the association is over already.
+    pub fn abort(&mut self, _now: Instant, alert: AlertDescription) {
+        if !self.is_closed() {
+            self.fail(Error::Aborted(alert));
         }
     }
 

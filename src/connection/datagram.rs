@@ -10,7 +10,7 @@ use crate::record::{Datagram, Discard, Layer as _};
 use bytes::BytesMut;
 use pki_types::ServerName;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Datagrams for one peer, appended to the caller's buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,6 +156,21 @@ impl DtlsConnection {
     pub fn set_mtu(&mut self, bytes: usize) -> Result<(), ConfigError> {
         self.records.policy().clone().mtu(bytes)?;
         self.records.set_mtu(bytes);
+        Ok(())
+    }
+
+    /// Changes the first retransmission timeout for this association alone: 10 ms to 60 s and no more than the longest one.
+    /// Whoever learns the round-trip time of a path by other means can set it (RFC 9147 §5.8.2). A timer that runs is
+    /// scaled, and keeps how often it was doubled.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`], as [`DatagramPolicy::timeouts`](crate::config::DatagramPolicy::timeouts).
+    pub fn set_initial_timeout(&mut self, timeout: Duration) -> Result<(), ConfigError> {
+        let policy = self.records.policy().clone();
+        let longest = policy.max_timeout;
+        self.records
+            .set_initial_timeout(policy.timeouts(timeout, longest)?);
         Ok(())
     }
 

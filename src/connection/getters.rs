@@ -87,6 +87,14 @@ impl<R: Records> Connection<R> {
             })
     }
 
+    /// Whether the server has asked for a second ClientHello, to prove the client's address or to change the group (RFC 8446
+    /// §4.1.4). `false` at version 1.2, whose HelloVerifyRequest is another thing, and before the handshake is done.
+    pub fn is_hello_retried(&self) -> bool {
+        self.phase
+            .established()
+            .is_some_and(|established| established.retried)
+    }
+
     /// Whether the first handshake is still going on. A renegotiation is told by
     /// [`Connection::renegotiate_pending`].
     pub fn is_handshaking(&self) -> bool {

@@ -62,6 +62,8 @@ pub enum Error {
     RandomFailed,
     /// A local signing key failed to sign.
     SigningFailed,
+    /// The application has ended the association with this alert.
+    Aborted(AlertDescription),
     /// The endpoint dropped the association to stay within its limits.
     Evicted,
     /// The peer started again from the same address and its new association has replaced this one.
@@ -77,6 +79,7 @@ impl Error {
             Self::PeerMisbehaved(fact) => fact.alert(),
             Self::PeerIncompatible(fact) => fact.alert(),
             Self::InvalidCertificate(fact) => fact.alert(),
+            Self::Aborted(alert) => *alert,
             Self::RandomFailed | Self::SigningFailed => A::INTERNAL_ERROR,
             Self::KeyExhausted | Self::Evicted | Self::IdleTimeout => A::CLOSE_NOTIFY,
             Self::AlertReceived { .. }
@@ -147,6 +150,7 @@ impl fmt::Display for Error {
             Self::InvalidConfiguration(fact) => write!(f, "the configuration cannot work: {fact}"),
             Self::RandomFailed => f.write_str("the system's random number generator failed"),
             Self::SigningFailed => f.write_str("the local private key failed to sign"),
+            Self::Aborted(alert) => write!(f, "this end has ended the association with {alert}"),
             Self::Evicted => {
                 f.write_str("the endpoint dropped the association to stay within its limits")
             }

@@ -388,6 +388,8 @@ pub enum CertificateError {
     IdentityChanged,
     /// The verifier gave another reason.
     Other(String),
+    /// The verifier refuses, and the peer is told so by this alert.
+    Refused(AlertDescription),
 }
 
 impl CertificateError {
@@ -406,6 +408,7 @@ impl CertificateError {
             | Self::IdentityChanged => A::BAD_CERTIFICATE,
             Self::BadSignature => A::DECRYPT_ERROR,
             Self::Other(_) => A::CERTIFICATE_UNKNOWN,
+            Self::Refused(alert) => *alert,
         }
     }
 }
@@ -435,6 +438,7 @@ impl fmt::Display for CertificateError {
             Self::FingerprintMismatch => f.write_str("its fingerprint is not the pinned one"),
             Self::WrongKeyType => f.write_str("its key type does not fit the cipher suite"),
             Self::Other(text) => f.write_str(text),
+            Self::Refused(alert) => write!(f, "the verifier says {alert}"),
         }
     }
 }

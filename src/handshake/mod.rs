@@ -150,6 +150,8 @@ pub(crate) struct Established {
     pub(crate) resumed: bool,
     /// The group of the key exchange, if there was one.
     pub(crate) group: Option<NamedGroup>,
+    /// Whether the server has asked for a second hello (RFC 8446 §4.1.4).
+    pub(crate) retried: bool,
     /// What belongs to the version.
     pub(crate) kind: EstablishedKind,
     /// No association without a verified Finished.

@@ -86,6 +86,8 @@ wire_number! {
         BAD_RECORD_MAC = 20, "bad_record_mac";
         /// A record that is too long.
         RECORD_OVERFLOW = 22, "record_overflow";
+        /// Data that cannot be decompressed; reserved since version 1.3.
+        DECOMPRESSION_FAILURE = 30, "decompression_failure";
         /// No acceptable set of parameters.
         HANDSHAKE_FAILURE = 40, "handshake_failure";
         /// A certificate that cannot be used.

@@ -522,6 +522,7 @@ impl ExpectFinished {
         outbox.push(Action::Established(Box::new(Established {
             resumed: false,
             group: Some(group),
+            retried: false,
             kind: EstablishedKind::V12(Established12 {
                 session,
                 epoch: context.epochs.next,

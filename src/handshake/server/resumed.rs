@@ -249,6 +249,7 @@ impl ExpectResumedFinished {
         outbox.push(Action::Established(Box::new(Established {
             resumed: true,
             group: None,
+            retried: false,
             kind: EstablishedKind::V12(Established12 {
                 session: self.session,
                 epoch: self.epochs.next,

@@ -427,6 +427,7 @@ impl ExpectFinished {
         outbox.push(Action::Established(Box::new(Established {
             resumed: false,
             group: Some(context.group),
+            retried: false,
             kind: EstablishedKind::V12(Established12 {
                 session,
                 epoch: epochs.next,

@@ -44,6 +44,13 @@ impl Acks {
         self.due.get_or_insert(now + patience);
     }
 
+    /// Goes on with another patience.
+    pub(super) fn rescale(&mut self, before: Duration, after: Duration) {
+        if let Some(due) = &mut self.due {
+            *due = *due - before + after;
+        }
+    }
+
     /// Something is missing in the middle of a flight.
     pub(super) const fn tell_disruption(&mut self) {
         self.urgent |= !self.disrupted;

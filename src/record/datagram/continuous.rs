@@ -15,7 +15,7 @@ use super::reassembly::Reassembly;
 use super::{Datagram, Progress, TWICE_MSL};
 use crate::protocol::{ContentType, Epoch, FlightId, RecordNumber, Side, Unacknowledged};
 use crate::record::datagram::flight::{Flight, Means};
-use crate::record::datagram::retransmit::Timer;
+use crate::record::datagram::retransmit::{Timer, patience};
 use crate::record::{Discard, Fault, GaveUp};
 use crate::wire::ack;
 use crate::wire::handshake::FragmentHeader;
@@ -176,7 +176,7 @@ impl Datagram {
         if !continuous.done {
             if believed {
                 self.acks.enter(number);
-                self.acks.tell_after(now, self.policy.initial_timeout / 4);
+                self.acks.tell_after(now, patience(&self.policy));
             }
         } else if number.epoch >= Epoch::APPLICATION_13
             || side == Side::Server && number.epoch == Epoch::HANDSHAKE_13

@@ -52,7 +52,7 @@ use flight::Flight;
 use outgoing::Outgoing;
 pub(crate) use reassembly::Reassembly;
 use reassembly::WINDOW;
-use retransmit::{Fired, Timer};
+use retransmit::{Fired, Timer, patience};
 use std::time::{Duration, Instant};
 
 /// How long what an old handshake left behind stays useful: twice the maximum segment lifetime of RFC 793
@@ -224,6 +224,13 @@ impl Datagram {
     pub(crate) fn set_mtu(&mut self, mtu: usize) {
         self.policy.mtu = mtu;
         self.handshake_mtu = mtu;
+    }
+
+    /// Takes a policy with another first timeout; timers that run are scaled to it.
+    pub(crate) fn set_initial_timeout(&mut self, policy: DatagramPolicy) {
+        self.timer.rescale(&self.policy, &policy);
+        self.acks.rescale(patience(&self.policy), patience(&policy));
+        self.policy = policy;
     }
 
     /// The policy of this association.

@@ -22,6 +22,12 @@ pub(super) enum Timer {
     },
 }
 
+/// How long the rest of a flight is waited for before the part that is here is acknowledged (RFC 9147 §7.1: a quarter of the
+/// retransmission timer).
+pub(super) fn patience(policy: &DatagramPolicy) -> Duration {
+    policy.initial_timeout / 4
+}
+
 /// What a timer that has fired says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fired {
@@ -54,6 +60,25 @@ impl Timer {
         } = self
         {
             *deadline = now + *timeout;
+        }
+    }
+
+    /// Goes on under a policy with another first timeout: the start of the wait stays, and how often it was doubled.
+    pub(super) fn rescale(&mut self, before: &DatagramPolicy, after: &DatagramPolicy) {
+        if let Self::Waiting {
+            deadline,
+            timeout,
+            retransmissions,
+        } = self
+        {
+            let doubled = 1_u32.checked_shl(*retransmissions).unwrap_or(u32::MAX);
+            let rescaled = after
+                .initial_timeout
+                .saturating_mul(doubled)
+                .min(after.max_timeout);
+            debug_assert!(before.max_timeout == after.max_timeout);
+            *deadline = *deadline - *timeout + rescaled;
+            *timeout = rescaled;
         }
     }
 

@@ -63,6 +63,7 @@ impl ExpectFinished {
             started: context.started,
             suite: context.suite,
             group: context.group,
+            retried: context.retried,
             psk: context.psk,
             alpn: context.alpn,
             transcript: context.transcript,
@@ -86,6 +87,7 @@ struct Ready {
     started: UnixTime,
     suite: &'static Suite,
     group: NamedGroup,
+    retried: bool,
     psk: Option<Arc<Session13>>,
     alpn: Option<Vec<u8>>,
     transcript: Transcript,
@@ -171,6 +173,7 @@ impl Ready {
         outbox.push(Action::Established(Box::new(Established {
             resumed: self.psk.is_some(),
             group: Some(self.group),
+            retried: self.retried,
             kind: EstablishedKind::V13(Box::new(post)),
             _finished: self.finished,
         })));

@@ -148,6 +148,8 @@ struct Context {
     started: UnixTime,
     suite: &'static Suite,
     group: NamedGroup,
+    /// Whether the server has asked for a second hello.
+    retried: bool,
     client_random: [u8; RANDOM_LEN],
     /// The ticket that the server took.
     psk: Option<Arc<Session13>>,
@@ -285,6 +287,7 @@ pub(super) fn start(
             started: state.started,
             suite,
             group: begun,
+            retried: state.retried.is_some(),
             client_random,
             psk,
             alpn: None,

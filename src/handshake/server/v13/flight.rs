@@ -57,6 +57,8 @@ pub(super) struct Context {
     pub(super) started: UnixTime,
     pub(super) suite: &'static Suite,
     pub(super) group: NamedGroup,
+    /// Whether the client was asked for a second hello.
+    pub(super) retried: bool,
     pub(super) client_random: [u8; RANDOM_LEN],
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Vec<u8>>,
@@ -200,6 +202,7 @@ fn begin(
         started: settings.started,
         suite,
         group: share.group,
+        retried,
         client_random: hello.random,
         server_name: offered.server_name.clone(),
         alpn,

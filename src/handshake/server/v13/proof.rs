@@ -28,6 +28,7 @@ pub(super) struct Awaiting {
     started: UnixTime,
     suite: &'static Suite,
     group: NamedGroup,
+    retried: bool,
     server_name: Option<String>,
     alpn: Option<Vec<u8>>,
     takes_tickets: bool,
@@ -56,6 +57,7 @@ impl Awaiting {
             started: context.started,
             suite: context.suite,
             group: context.group,
+            retried: context.retried,
             server_name: context.server_name,
             alpn: context.alpn,
             takes_tickets: context.takes_tickets,
@@ -243,6 +245,7 @@ impl ExpectFinished {
         outbox.push(Action::Established(Box::new(Established {
             resumed: awaiting.psk.is_some(),
             group: Some(awaiting.group),
+            retried: awaiting.retried,
             kind: EstablishedKind::V13(Box::new(post)),
             _finished: finished,
         })));

@@ -1,0 +1,221 @@
+//! The end under test over either transport, with what both have in common.
+
+use crate::Failed;
+use crate::clock::SimulatedClock;
+use crate::wire::{Packet, Wire};
+use bytes::BytesMut;
+use sealgram::config::ProvenHello;
+use sealgram::pki_types::ServerName;
+use sealgram::{ClientConfig, DtlsConnection, Event, Path, ServerConfig, TlsConnection};
+use std::collections::VecDeque;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an end is made of.
+pub(crate) enum Role {
+    Client(Arc<ClientConfig>, ServerName<'static>),
+    Server(Arc<ServerConfig>),
+}
+
+/// A connection, or a DTLS server that waits for its first hello.
+pub(crate) struct End {
+    pub(crate) connection: Connection,
+    pub(crate) wire: Wire,
+    pub(crate) clock: Arc<SimulatedClock>,
+    /// What the connection has told.
+    pub(crate) events: VecDeque<Event>,
+    /// Bytes of a stream that were not taken yet.
+    input: BytesMut,
+    /// Whether the runner has closed.
+    pub(crate) ended: bool,
+}
+
+pub(crate) enum Connection {
+    Waiting(Arc<ServerConfig>),
+    Dtls(Box<DtlsConnection>),
+    Tls(Box<TlsConnection>),
+}
+
+/// Calls a method that both kinds of connection have.
+macro_rules! either {
+    ($end:expr, $connection:ident => $call:expr, waiting => $waiting:expr) => {
+        match $end {
+            $crate::end::Connection::Waiting(_) => $waiting,
+            $crate::end::Connection::Dtls($connection) => $call,
+            $crate::end::Connection::Tls($connection) => $call,
+        }
+    };
+}
+pub(crate) use either;
+
+impl End {
+    pub(crate) fn new(
+        role: Role,
+        dtls: bool,
+        wire: Wire,
+        clock: Arc<SimulatedClock>,
+    ) -> Result<Self, Failed> {
+        let now = clock.now();
+        let connection = match (role, dtls) {
+            (Role::Server(config), true) => Connection::Waiting(config),
+            (Role::Server(config), false) => {
+                Connection::Tls(Box::new(TlsConnection::accept(config, now)?))
+            }
+            (Role::Client(config, name), true) => Connection::Dtls(Box::new(
+                DtlsConnection::connect(config, name, path(), now)?,
+            )),
+            (Role::Client(config, name), false) => {
+                Connection::Tls(Box::new(TlsConnection::connect(config, name, now)?))
+            }
+        };
+        Ok(Self {
+            connection,
+            wire,
+            clock,
+            events: VecDeque::new(),
+            input: BytesMut::new(),
+            ended: false,
+        })
+    }
+
+    /// Sends everything that waits.
+    pub(crate) fn flush(&mut self) -> Result<(), Failed> {
+        let now = self.clock.now();
+        let mut out = Vec::new();
+        match &mut self.connection {
+            Connection::Waiting(_) => {}
+            Connection::Tls(tls) => {
+                while tls.poll_transmit(now, &mut out).is_some() {}
+                self.wire.write(&out)?;
+            }
+            Connection::Dtls(dtls) => {
+                while let Some(transmit) = {
+                    out.clear();
+                    dtls.poll_transmit(now, 1, &mut out)
+                } {
+                    let size = transmit.segment_size.unwrap_or(transmit.len).max(1);
+                    for datagram in out.chunks(size) {
+                        self.wire.write_datagram(datagram)?;
+                    }
+                }
+            }
+        }
+        either!(&mut self.connection, it => {
+            self.events.extend(std::iter::from_fn(|| it.poll_event()));
+        }, waiting => {});
+        Ok(())
+    }
+
+    /// Waits for something from the runner and hands it to the connection. What the connection answers is sent, an alert too.
+    pub(crate) fn turn(&mut self) -> Result<(), Failed> {
+        self.flush()?;
+        let outcome = match self.connection {
+            Connection::Tls(_) => self.turn_stream(),
+            _ => self.turn_packet(),
+        };
+        let flushed = self.flush();
+        outcome?;
+        flushed?;
+        // A hello that cannot be served makes a connection that has failed at once.
+        let failure = either!(&self.connection, it => it.failure().cloned(), waiting => None);
+        failure.map_or(Ok(()), |failure| Err(failure.error.into()))
+    }
+
+    fn turn_stream(&mut self) -> Result<(), Failed> {
+        let now = self.clock.now();
+        let bytes = self.wire.read()?;
+        let Connection::Tls(tls) = &mut self.connection else {
+            return Ok(());
+        };
+        if bytes.is_empty() {
+            self.ended = true;
+            return Ok(tls.handle_eof(now)?);
+        }
+        self.input.extend_from_slice(&bytes);
+        Ok(tls.handle_bytes(now, &mut self.input)?)
+    }
+
+    /// Looks again at bytes for which there was no room.
+    pub(crate) fn resume_input(&mut self) -> Result<(), Failed> {
+        let now = self.clock.now();
+        match &mut self.connection {
+            Connection::Tls(tls) if !self.input.is_empty() => {
+                Ok(tls.handle_bytes(now, &mut self.input)?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn turn_packet(&mut self) -> Result<(), Failed> {
+        match self.wire.read_packet()? {
+            Packet::Datagram(datagram) => self.take_datagram(&datagram),
+            Packet::Elapsed(nanoseconds) => {
+                self.wire.confirm_elapsed()?;
+                self.clock.advance(nanoseconds);
+                self.fire_timers()
+            }
+            Packet::Mtu(bytes) => match &mut self.connection {
+                Connection::Dtls(dtls) => Ok(dtls.set_mtu(bytes)?),
+                _ => Ok(()),
+            },
+            Packet::ExpectTimeout(expected) => self.check_timeout(expected),
+            Packet::InitialTimeout(ms) => match &mut self.connection {
+                Connection::Dtls(dtls) => {
+                    let timeout = Duration::from_millis(ms.into());
+                    Ok(dtls.set_initial_timeout(timeout)?)
+                }
+                _ => Ok(()),
+            },
+            Packet::End => {
+                self.ended = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn take_datagram(&mut self, datagram: &[u8]) -> Result<(), Failed> {
+        let now = self.clock.now();
+        let datagram = BytesMut::from(datagram);
+        match &mut self.connection {
+            Connection::Dtls(dtls) => dtls.handle_datagram(now, path(), datagram)?,
+            Connection::Waiting(config) => {
+                // The runner has proved its address: TCP connections have two ends.
+                if let Some(hello) = ProvenHello::without_cookie(path(), datagram) {
+                    let dtls = DtlsConnection::accept(config.clone(), hello, now)?;
+                    self.connection = Connection::Dtls(Box::new(dtls));
+                }
+            }
+            Connection::Tls(_) => {}
+        }
+        Ok(())
+    }
+
+    fn fire_timers(&mut self) -> Result<(), Failed> {
+        let now = self.clock.now();
+        if let Connection::Dtls(dtls) = &mut self.connection {
+            while dtls.poll_timeout().is_some_and(|due| due <= now) {
+                dtls.handle_timeout(now)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_timeout(&self, expected: Option<u64>) -> Result<(), Failed> {
+        let now = self.clock.now();
+        let due = either!(&self.connection, it => it.poll_timeout(), waiting => None);
+        let due = due.map(|due| due.saturating_duration_since(now));
+        if due == expected.map(Duration::from_nanos) {
+            return Ok(());
+        }
+        let expected = expected.map(Duration::from_nanos);
+        Err(Failed::new(format!(
+            "the next timeout is {due:?} away, not {expected:?}"
+        )))
+    }
+}
+
+/// The only path that there is.
+fn path() -> Path {
+    Path::new((Ipv6Addr::LOCALHOST, 1).into())
+}

@@ -1,0 +1,242 @@
+//! What the shim does on each connection of a test.
+
+use crate::Failed;
+use crate::end::{Connection, End, Role, either};
+use crate::expectations;
+use crate::options::{Options, Plan};
+use crate::settings::{self, Shared};
+use crate::wire::Wire;
+use sealgram::pki_types::ServerName;
+use sealgram::{AlertDescription, Event, KeyUpdate, KeyUpdateError, SendError, Session};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A test on its way.
+pub(crate) struct Shim {
+    /// What the last connection left to be resumed.
+    session: Option<Session>,
+}
+
+/// How much one read takes.
+const READ_SIZE_TLS: usize = 512;
+const READ_SIZE_DTLS: usize = 16_384;
+
+impl Shim {
+    pub(crate) fn new() -> Self {
+        Self { session: None }
+    }
+
+    /// Runs all connections of a test.
+    pub(crate) fn run(&mut self, plan: &Plan) -> Result<(), Failed> {
+        let shared = Shared::new()?;
+        for number in 0..=plan.resume_count {
+            let options = if number == 0 {
+                &plan.initial
+            } else {
+                &plan.resume
+            };
+            let role = self.role(&shared, options)?;
+            let wire = Wire::connect(plan.port, plan.ipv6, plan.shim_id)?;
+            let mut exchange = Exchange {
+                options,
+                resumption: number > 0,
+                end: End::new(role, options.dtls, wire, shared.clock.clone())?,
+                tickets: 0,
+            };
+            let outcome = exchange.run();
+            self.session = exchange.session();
+            exchange.end.wire.finish();
+            outcome?;
+            let delay = Duration::from_secs(options.resumption_delay_s);
+            shared
+                .clock
+                .advance(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX));
+        }
+        Ok(())
+    }
+
+    fn role(&mut self, shared: &Shared, options: &Options) -> Result<Role, Failed> {
+        if options.server {
+            return Ok(Role::Server(Arc::new(shared.server(options)?)));
+        }
+        let config = shared.client(options)?;
+        let name: ServerName<'static> = settings::server_name(options)?;
+        if let Some(session) = self.session.take() {
+            config.import_session(&name, session)?;
+        }
+        Ok(Role::Client(Arc::new(config), name))
+    }
+}
+
+/// One connection.
+pub(crate) struct Exchange<'a> {
+    pub(crate) options: &'a Options,
+    /// Whether it is not the first of its test.
+    pub(crate) resumption: bool,
+    pub(crate) end: End,
+    /// How many tickets have come.
+    pub(crate) tickets: usize,
+}
+
+impl Exchange<'_> {
+    fn run(&mut self) -> Result<(), Failed> {
+        self.handshake()?;
+        expectations::after_handshake(self)?;
+        self.export()?;
+        if self.options.send_alert {
+            let now = self.end.clock.now();
+            let alert = AlertDescription::DECOMPRESSION_FAILURE;
+            either!(&mut self.end.connection, it => it.abort(now, alert), waiting => {});
+            return self.end.flush();
+        }
+        if self.options.shim_writes_first {
+            self.write(b"hello")?;
+        }
+        if !self.options.shim_shuts_down {
+            self.echo()?;
+        }
+        expectations::at_end(self)?;
+        self.shut_down()
+    }
+
+    fn handshake(&mut self) -> Result<(), Failed> {
+        self.end.flush()?;
+        while !self.is_complete() {
+            if self.end.ended {
+                return Err(Failed::new("the runner closed during the handshake"));
+            }
+            self.end.turn()?;
+        }
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        either!(&self.end.connection, it => it.version().is_some() && !it.is_handshaking(), waiting => false)
+    }
+
+    /// Sends exported keys as data.
+    fn export(&mut self) -> Result<(), Failed> {
+        let Some(length) = self.options.export_len else {
+            return Ok(());
+        };
+        let mut keys = vec![0; length];
+        let given = self.options.export_context.as_deref();
+        let context = match given {
+            None | Some([]) if !self.options.use_export_context => None,
+            given => Some(given.unwrap_or_default()),
+        };
+        let label = self.options.export_label.as_bytes();
+        either!(&self.end.connection, it => {
+            it.export_keying_material(&mut keys, label, context).map_err(Failed::new)?;
+        }, waiting => {});
+        self.write(&keys)
+    }
+
+    /// Sends back everything that comes, with every bit turned.
+    fn echo(&mut self) -> Result<(), Failed> {
+        loop {
+            if self.options.key_update_before_read {
+                self.update_keys()?;
+            }
+            let Some(mut data) = self.read()? else {
+                return Ok(());
+            };
+            if self.options.key_update {
+                self.update_keys()?;
+            }
+            data.iter_mut().for_each(|byte| *byte ^= 0xff);
+            let size = self.options.read_size.unwrap_or(match self.options.dtls {
+                true => READ_SIZE_DTLS,
+                false => READ_SIZE_TLS,
+            });
+            for piece in data.chunks(size) {
+                self.write(piece)?;
+            }
+        }
+    }
+
+    /// The next data; `None` behind the last.
+    fn read(&mut self) -> Result<Option<Vec<u8>>, Failed> {
+        loop {
+            let received = either!(&mut self.end.connection, it => it.recv(), waiting => None);
+            if let Some(received) = received {
+                return Ok(Some(received.data.to_vec()));
+            }
+            self.end.resume_input()?;
+            let closed = either!(&self.end.connection, it => it.is_read_closed(), waiting => false);
+            self.look_at_events();
+            if closed || self.end.ended {
+                return Ok(None);
+            }
+            self.end.turn()?;
+        }
+    }
+
+    fn look_at_events(&mut self) {
+        while let Some(event) = self.end.events.pop_front() {
+            if event == Event::TicketReceived {
+                self.tickets += 1;
+            }
+        }
+    }
+
+    fn write(&mut self, mut data: &[u8]) -> Result<(), Failed> {
+        let now = self.end.clock.now();
+        loop {
+            let sent = match &mut self.end.connection {
+                Connection::Waiting(_) => return Ok(()),
+                Connection::Dtls(dtls) => dtls.send(now, data).map(|()| data.len()),
+                Connection::Tls(tls) => tls.send(now, data),
+            };
+            match sent {
+                Ok(count) => data = &data[count..],
+                Err(SendError::Backlog) => {}
+                Err(error) => return Err(Failed::new(format!("{error:?}: {error}"))),
+            }
+            self.end.flush()?;
+            if data.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn update_keys(&mut self) -> Result<(), Failed> {
+        let now = self.end.clock.now();
+        let outcome = either!(&mut self.end.connection,
+            it => it.key_update(now, KeyUpdate::NotRequested), waiting => Ok(()));
+        match outcome {
+            // One that waits for its acknowledgement is as good as another.
+            Ok(()) | Err(KeyUpdateError::Pending) => self.end.flush(),
+            Err(error) => Err(Failed::new(format!("{error:?}: {error}"))),
+        }
+    }
+
+    fn shut_down(&mut self) -> Result<(), Failed> {
+        if !self.options.check_close_notify {
+            return Ok(());
+        }
+        let now = self.end.clock.now();
+        either!(&mut self.end.connection, it => it.close(now), waiting => {});
+        self.end.flush()?;
+        while !either!(&self.end.connection, it => it.is_read_closed(), waiting => true) {
+            if self.end.ended {
+                return Err(Failed::new(
+                    "Truncated: the runner closed without close_notify",
+                ));
+            }
+            self.end.turn()?;
+            if either!(&mut self.end.connection, it => it.recv().is_some(), waiting => false) {
+                return Err(Failed::new("DataOnShutdown: data behind our close_notify"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a client can resume from here.
+    fn session(&self) -> Option<Session> {
+        if self.options.server {
+            return None;
+        }
+        either!(&self.end.connection, it => it.session(), waiting => None)
+    }
+}

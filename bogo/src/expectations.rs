@@ -1,0 +1,69 @@
+//! What flags say that must have come of a connection.
+
+use crate::Failed;
+use crate::end::either;
+use crate::exchange::Exchange;
+use sealgram::HandshakeKind;
+use std::fmt::Debug;
+
+/// What holds once the handshake is done.
+pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
+    let options = exchange.options;
+    either!(&exchange.end.connection, it => {
+        let version = it.version().map(|version| version.0);
+        expect("version", options.expect_version, version)?;
+        expect("cipher suite", options.expect_cipher, it.cipher_suite().map(|it| it.0))?;
+        expect("group", options.expect_curve, it.key_exchange_group().map(|it| it.0))?;
+        let alpn = it.alpn().map(<[u8]>::to_vec);
+        expect("application protocol", options.expect_alpn.clone(), alpn)?;
+        let name = it.server_name().map(str::to_owned);
+        expect("server name", options.expect_server_name.clone(), name)?;
+        let resumed = it.handshake_kind() == Some(HandshakeKind::Resumed);
+        let miss = options.expect_session_miss;
+        if exchange.resumption && resumed == miss {
+            return Err(Failed::new(format!("resumed: {resumed}, which was not wanted")));
+        }
+        if options.expect_extended_master_secret && !it.extended_master_secret() {
+            return Err(Failed::new("there is no extended_master_secret"));
+        }
+        if options.expect_no_peer_cert && it.peer_identity().is_some() {
+            return Err(Failed::new("there is a peer certificate"));
+        }
+        let retried = it.is_hello_retried();
+        if options.expect_hrr && !retried || options.expect_no_hrr && retried {
+            return Err(Failed::new(format!("HelloRetryRequest: {retried}, which was not wanted")));
+        }
+    }, waiting => {});
+    Ok(())
+}
+
+/// What holds when all data was exchanged.
+pub(crate) fn at_end(exchange: &Exchange<'_>) -> Result<(), Failed> {
+    let options = exchange.options;
+    let session = either!(&exchange.end.connection, it => it.session().is_some(), waiting => false);
+    if options.expect_no_session && session {
+        return Err(Failed::new("a session came, which was not wanted"));
+    }
+    if options.expect_ticket_renewal && exchange.resumption && !session {
+        return Err(Failed::new("no new ticket came"));
+    }
+    if let Some(expected) = options.expect_total_renegotiations {
+        let count = either!(&exchange.end.connection, it => it.renegotiations(), waiting => 0);
+        expect("number of renegotiations", Some(expected), Some(count))?;
+    }
+    Ok(())
+}
+
+fn expect<T: PartialEq + Debug>(
+    what: &str,
+    expected: Option<T>,
+    found: Option<T>,
+) -> Result<(), Failed> {
+    if expected.is_none() || expected == found {
+        Ok(())
+    } else {
+        Err(Failed::new(format!(
+            "{what}: {found:?}, where {expected:?} was wanted"
+        )))
+    }
+}

@@ -1,0 +1,327 @@
+//! The command line: what a test wants of each of its connections.
+
+use crate::Failed;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+/// What the runner wants of this process.
+pub(crate) enum Parsed {
+    /// To know whether handshakes can move between processes.
+    IsHandshakerSupported,
+    /// A test.
+    Test(Box<Plan>),
+}
+
+/// A test: its connections, one after the other.
+pub(crate) struct Plan {
+    pub(crate) port: u16,
+    pub(crate) shim_id: u64,
+    pub(crate) ipv6: bool,
+    /// How many connections follow the first.
+    pub(crate) resume_count: usize,
+    pub(crate) initial: Options,
+    pub(crate) resume: Options,
+}
+
+/// A credential's flags.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct CredentialOptions {
+    pub(crate) chain: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    /// The schemes that it may sign with.
+    pub(crate) signing_prefs: Vec<u16>,
+    pub(crate) must_match_issuer: bool,
+}
+
+/// What a test wants of one connection.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Options {
+    pub(crate) server: bool,
+    pub(crate) dtls: bool,
+    /// The default one, used if no other fits.
+    pub(crate) default_credential: CredentialOptions,
+    pub(crate) credentials: Vec<CredentialOptions>,
+    pub(crate) min_version: Option<u16>,
+    pub(crate) max_version: Option<u16>,
+    pub(crate) no_tls12: bool,
+    pub(crate) no_tls13: bool,
+    pub(crate) curves: Vec<u16>,
+    pub(crate) verify_prefs: Vec<u16>,
+    pub(crate) mtu: Option<usize>,
+    pub(crate) initial_timeout_ms: Option<u64>,
+    pub(crate) max_cert_list: Option<usize>,
+    pub(crate) host_name: Option<String>,
+    pub(crate) advertise_alpn: Option<Vec<u8>>,
+    pub(crate) select_alpn: Option<Vec<u8>>,
+    pub(crate) reject_alpn: bool,
+    pub(crate) no_ticket: bool,
+    pub(crate) verify_peer: bool,
+    pub(crate) require_client_certificate: bool,
+    pub(crate) verify_fail: bool,
+    pub(crate) custom_verify_callback: bool,
+    pub(crate) client_ca_list: Vec<Vec<u8>>,
+    pub(crate) srtp_profiles: Option<String>,
+    pub(crate) renegotiation: Renegotiation,
+    pub(crate) resumption_delay_s: u64,
+    pub(crate) no_server_name_ack: bool,
+
+    pub(crate) shim_writes_first: bool,
+    pub(crate) shim_shuts_down: bool,
+    pub(crate) check_close_notify: bool,
+    pub(crate) send_alert: bool,
+    pub(crate) key_update: bool,
+    pub(crate) key_update_before_read: bool,
+    pub(crate) read_size: Option<usize>,
+    pub(crate) export_len: Option<usize>,
+    pub(crate) export_label: String,
+    pub(crate) export_context: Option<Vec<u8>>,
+    pub(crate) use_export_context: bool,
+
+    pub(crate) expect_version: Option<u16>,
+    pub(crate) expect_alpn: Option<Vec<u8>>,
+    pub(crate) expect_server_name: Option<String>,
+    pub(crate) expect_session_miss: bool,
+    pub(crate) expect_no_session: bool,
+    pub(crate) expect_ticket_renewal: bool,
+    pub(crate) expect_hrr: bool,
+    pub(crate) expect_no_hrr: bool,
+    pub(crate) expect_curve: Option<u16>,
+    pub(crate) expect_cipher: Option<u16>,
+    pub(crate) expect_extended_master_secret: bool,
+    pub(crate) expect_no_peer_cert: bool,
+    pub(crate) expect_peer_signature_algorithm: Option<u16>,
+    pub(crate) expect_selected_credential: Option<i32>,
+    pub(crate) expect_total_renegotiations: Option<u64>,
+    pub(crate) expect_peer_cert_file: Option<PathBuf>,
+}
+
+/// What a client makes of a HelloRequest.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) enum Renegotiation {
+    #[default]
+    Never,
+    Once,
+    Freely,
+    Ignore,
+}
+
+/// The values of flags, one after the other.
+struct Values<'a> {
+    rest: std::slice::Iter<'a, OsString>,
+}
+
+impl<'a> Values<'a> {
+    fn bytes(&mut self) -> Result<&'a OsStr, Failed> {
+        let next = self.rest.next();
+        next.map(OsString::as_os_str)
+            .ok_or_else(|| Failed::new("a flag without its value"))
+    }
+
+    fn raw(&mut self) -> Result<Vec<u8>, Failed> {
+        Ok(self.bytes()?.as_bytes().to_vec())
+    }
+
+    fn text(&mut self) -> Result<String, Failed> {
+        Ok(self.bytes()?.to_string_lossy().into_owned())
+    }
+
+    fn path(&mut self) -> Result<PathBuf, Failed> {
+        Ok(self.bytes()?.into())
+    }
+
+    fn number<T: std::str::FromStr>(&mut self) -> Result<T, Failed> {
+        let text = self.text()?;
+        text.parse()
+            .map_err(|_| Failed::new(format!("{text} is no number")))
+    }
+}
+
+impl Options {
+    /// Reads the command line.
+    pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, Failed> {
+        let mut plan = Plan {
+            port: 0,
+            shim_id: 0,
+            ipv6: false,
+            resume_count: 0,
+            initial: Self::default(),
+            resume: Self::default(),
+        };
+        let mut values = Values {
+            rest: arguments.iter(),
+        };
+        while let Some(argument) = values.rest.next() {
+            let flag = argument.to_string_lossy();
+            let Some(flag) = flag.strip_prefix('-') else {
+                return Err(Failed::new(format!("{flag} is no flag")));
+            };
+            let flag = flag.strip_prefix("on-shim-").unwrap_or(flag);
+            let before = values.rest.clone();
+            match flag {
+                "is-handshaker-supported" => return Ok(Parsed::IsHandshakerSupported),
+                "port" => plan.port = values.number()?,
+                "shim-id" => plan.shim_id = values.number()?,
+                "ipv6" => plan.ipv6 = true,
+                "resume-count" => plan.resume_count = values.number()?,
+                _ => {
+                    if let Some(flag) = flag.strip_prefix("on-initial-") {
+                        plan.initial.take(flag, &mut values)?;
+                    } else if let Some(flag) = flag.strip_prefix("on-resume-") {
+                        plan.resume.take(flag, &mut values)?;
+                    } else if let Some(flag) = flag.strip_prefix("on-retry-") {
+                        // Only after early data, which this end never sends.
+                        Self::default().take(flag, &mut values)?;
+                    } else {
+                        plan.initial.take(flag, &mut values)?;
+                        values.rest = before;
+                        plan.resume.take(flag, &mut values)?;
+                    }
+                }
+            }
+        }
+        Ok(Parsed::Test(Box::new(plan)))
+    }
+
+    fn credential(&mut self) -> &mut CredentialOptions {
+        match self.credentials.last_mut() {
+            Some(newest) => newest,
+            None => &mut self.default_credential,
+        }
+    }
+
+    fn take(&mut self, flag: &str, values: &mut Values<'_>) -> Result<(), Failed> {
+        if self.take_setting(flag, values)?
+            || self.take_action(flag, values)?
+            || self.take_expectation(flag, values)?
+        {
+            return Ok(());
+        }
+        Err(Failed::Unimplemented(flag.to_owned()))
+    }
+
+    fn take_setting(&mut self, flag: &str, values: &mut Values<'_>) -> Result<bool, Failed> {
+        match flag {
+            "server" => self.server = true,
+            "dtls" => self.dtls = true,
+            "cert-file" => self.credential().chain = Some(values.path()?),
+            "key-file" => self.credential().key = Some(values.path()?),
+            "new-x509-credential" => self.credentials.push(CredentialOptions::default()),
+            "signing-prefs" => {
+                let scheme = values.number()?;
+                self.credential().signing_prefs.push(scheme);
+            }
+            "must-match-issuer" => self.credential().must_match_issuer = true,
+            "min-version" => self.min_version = Some(values.number()?),
+            "max-version" => self.max_version = Some(values.number()?),
+            "no-tls12" => self.no_tls12 = true,
+            "no-tls13" => self.no_tls13 = true,
+            "curves" => self.curves.push(values.number()?),
+            "verify-prefs" => self.verify_prefs.push(values.number()?),
+            "mtu" => self.mtu = Some(values.number()?),
+            "initial-timeout-duration-ms" => self.initial_timeout_ms = Some(values.number()?),
+            "max-cert-list" => self.max_cert_list = Some(values.number()?),
+            "host-name" => self.host_name = Some(values.text()?),
+            "advertise-alpn" => self.advertise_alpn = Some(values.raw()?),
+            "select-alpn" => self.select_alpn = Some(values.raw()?),
+            "select-empty-alpn" => self.select_alpn = Some(Vec::new()),
+            "reject-alpn" => self.reject_alpn = true,
+            "no-ticket" => self.no_ticket = true,
+            "verify-peer" => self.verify_peer = true,
+            "require-any-client-certificate" => self.require_client_certificate = true,
+            "verify-fail" => self.verify_fail = true,
+            "use-custom-verify-callback" => self.custom_verify_callback = true,
+            "use-client-ca-list" => self.client_ca_list = names(&values.text()?)?,
+            "srtp-profiles" => self.srtp_profiles = Some(values.text()?),
+            "renegotiate-once" => self.renegotiation = Renegotiation::Once,
+            "renegotiate-freely" => self.renegotiation = Renegotiation::Freely,
+            "renegotiate-ignore" => self.renegotiation = Renegotiation::Ignore,
+            "resumption-delay" => self.resumption_delay_s = values.number()?,
+            "no-server-name-ack" => self.no_server_name_ack = true,
+            // What a sans-IO library does in any case, what does not exist here anyway, and how BoringSSL is to be driven.
+            "async"
+            | "implicit-handshake"
+            | "no-tls1"
+            | "no-tls11"
+            | "use-early-callback"
+            | "use-old-client-cert-callback"
+            | "handshake-twice"
+            | "no-op-extra-handshake"
+            | "decline-alpn" => {}
+            // Every chain gets the verdict that the flags name.
+            "trust-cert" => drop(values.path()?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn take_action(&mut self, flag: &str, values: &mut Values<'_>) -> Result<bool, Failed> {
+        match flag {
+            "shim-writes-first" => self.shim_writes_first = true,
+            "shim-shuts-down" => self.shim_shuts_down = true,
+            "check-close-notify" => self.check_close_notify = true,
+            "send-alert" => self.send_alert = true,
+            "key-update" => self.key_update = true,
+            "key-update-before-read" => self.key_update_before_read = true,
+            "read-size" => self.read_size = Some(values.number()?),
+            "export-keying-material" => self.export_len = Some(values.number()?),
+            "export-label" => self.export_label = values.text()?,
+            "export-context" => self.export_context = Some(values.raw()?),
+            "use-export-context" => self.use_export_context = true,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn take_expectation(&mut self, flag: &str, values: &mut Values<'_>) -> Result<bool, Failed> {
+        match flag {
+            "expect-version" => self.expect_version = Some(values.number()?),
+            "expect-alpn" => self.expect_alpn = Some(values.raw()?),
+            "expect-server-name" => self.expect_server_name = Some(values.text()?),
+            "expect-session-miss" => self.expect_session_miss = true,
+            "expect-no-session" => self.expect_no_session = true,
+            "expect-ticket-renewal" => self.expect_ticket_renewal = true,
+            "expect-hrr" => self.expect_hrr = true,
+            "expect-no-hrr" => self.expect_no_hrr = true,
+            "expect-curve-id" => self.expect_curve = Some(values.number()?),
+            "expect-cipher" | "expect-cipher-aes" => self.expect_cipher = Some(values.number()?),
+            "expect-extended-master-secret" => self.expect_extended_master_secret = true,
+            "expect-no-peer-cert" => self.expect_no_peer_cert = true,
+            "expect-peer-signature-algorithm" => {
+                self.expect_peer_signature_algorithm = Some(values.number()?);
+            }
+            "expect-selected-credential" => {
+                self.expect_selected_credential = Some(values.number()?);
+            }
+            "expect-total-renegotiations" => {
+                self.expect_total_renegotiations = Some(values.number()?);
+            }
+            "expect-peer-cert-file" => self.expect_peer_cert_file = Some(values.path()?),
+            // Of machines without AES instructions; required of every connection here; BoringSSL's reasons and traces, its
+            // cache, and its memory of the verdict.
+            "expect-cipher-no-aes" | "expect-early-data-reason" | "expect-msg-callback" => {
+                drop(values.text()?)
+            }
+            "expect-secure-renegotiation"
+            | "expect-verify-result"
+            | "expect-session-id"
+            | "expect-no-session-id" => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// Names of authorities: in hexadecimal, with commas between them.
+fn names(list: &str) -> Result<Vec<Vec<u8>>, Failed> {
+    if list == "<EMPTY>" || list == "<NULL>" {
+        return Ok(Vec::new());
+    }
+    let digit = |pair: &[u8]| {
+        let text = std::str::from_utf8(pair).unwrap_or_default();
+        u8::from_str_radix(text, 16).map_err(|_| Failed::new(format!("{text} is not hexadecimal")))
+    };
+    list.split(',')
+        .map(|name| name.as_bytes().chunks(2).map(digit).collect())
+        .collect()
+}

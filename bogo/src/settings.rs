@@ -1,0 +1,218 @@
+//! From flags to configurations.
+
+use crate::Failed;
+use crate::clock::SimulatedClock;
+use crate::options::{CredentialOptions, Options, Renegotiation};
+use crate::verifier::Verdict;
+use sealgram::config::{
+    ClientAuthentication, DatagramPolicy, ExtendedMasterSecret, IdentityChange,
+    MemoryServerSessions, RekeyPolicy, StreamPolicy, Tickets, Versions,
+};
+use sealgram::pki_types::ServerName;
+use sealgram::{
+    AlertDescription, CertifiedKey, ClientConfig, Credential, NamedGroup, ServerConfig,
+};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the connections of a test share.
+pub(crate) struct Shared {
+    pub(crate) clock: Arc<SimulatedClock>,
+    tickets: Arc<Tickets>,
+    sessions: Arc<MemoryServerSessions>,
+}
+
+/// Longer than anything that a test lets happen: the runner's clock may jump.
+const LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// BoringSSL's timers, which the runner knows.
+const INITIAL_TIMEOUT: Duration = Duration::from_millis(400);
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
+const RETRANSMISSIONS: u32 = 12;
+
+impl Shared {
+    pub(crate) fn new() -> Result<Self, Failed> {
+        Ok(Self {
+            clock: Arc::new(SimulatedClock::new()),
+            tickets: Arc::new(Tickets::new(LIFETIME)?),
+            sessions: Arc::new(MemoryServerSessions::new(16)),
+        })
+    }
+
+    pub(crate) fn client(&self, options: &Options) -> Result<ClientConfig, Failed> {
+        let verifier = Arc::new(verdict(options));
+        let mut builder = ClientConfig::with_verifier(verifier)
+            .versions(versions(options)?)
+            .datagram(datagram(options)?)
+            .stream(stream(options)?)
+            .rekey(rekey(options))
+            .extended_master_secret(ExtendedMasterSecret::Prefer)
+            .clock(self.clock.clone())
+            .tickets(!options.no_ticket);
+        if !options.curves.is_empty() {
+            builder = builder.groups(&groups(options))?;
+        }
+        if let Some(protocols) = &options.advertise_alpn {
+            builder = builder.alpn(&wire_list(protocols)?)?;
+        }
+        for credential in credentials(options)? {
+            builder = builder.credential(credential);
+        }
+        Ok(builder.build()?)
+    }
+
+    pub(crate) fn server(&self, options: &Options) -> Result<ServerConfig, Failed> {
+        let mut credentials = credentials(options)?.into_iter();
+        let first = credentials
+            .next()
+            .ok_or_else(|| Failed::Unimplemented("a server without a certificate".to_owned()))?;
+        let mut builder = ServerConfig::with_credential(first);
+        for credential in credentials {
+            builder = builder.and_credential(credential);
+        }
+        let verifier = Arc::new(verdict(options));
+        builder = builder
+            .versions(versions(options)?)
+            .datagram(datagram(options)?)
+            .stream(stream(options)?)
+            .rekey(rekey(options))
+            .extended_master_secret(ExtendedMasterSecret::Prefer)
+            .clock(self.clock.clone())
+            .tickets((!options.no_ticket).then(|| self.tickets.clone()))
+            .session_cache(Some(self.sessions.clone()))
+            .client_authentication(if options.require_client_certificate {
+                ClientAuthentication::Required(verifier)
+            } else if options.verify_peer {
+                ClientAuthentication::Optional(verifier)
+            } else {
+                ClientAuthentication::None
+            });
+        if !options.curves.is_empty() {
+            builder = builder.groups(&groups(options))?;
+        }
+        if options.reject_alpn {
+            builder = builder.alpn(&[b"nothing that a test offers"])?;
+        }
+        if let Some(protocol) = &options.select_alpn {
+            builder = builder.alpn(&[protocol])?;
+        }
+        Ok(builder.build()?)
+    }
+}
+
+/// The server that a client wants: an address if there is no name to send.
+pub(crate) fn server_name(options: &Options) -> Result<ServerName<'static>, Failed> {
+    match &options.host_name {
+        Some(name) => ServerName::try_from(name.clone()).map_err(Failed::new),
+        None => Ok(ServerName::IpAddress(Ipv4Addr::LOCALHOST.into())),
+    }
+}
+
+fn verdict(options: &Options) -> Verdict {
+    let alert = if options.custom_verify_callback {
+        AlertDescription::CERTIFICATE_UNKNOWN
+    } else {
+        AlertDescription::HANDSHAKE_FAILURE
+    };
+    // A client of BoringSSL that does not verify goes on after a refusal.
+    let counts = options.verify_peer || options.require_client_certificate;
+    Verdict {
+        refusal: (options.verify_fail && counts).then_some(alert),
+        authorities: options.client_ca_list.clone(),
+    }
+}
+
+fn versions(options: &Options) -> Result<Versions, Failed> {
+    // Of DTLS, newer versions have smaller numbers.
+    let (v12, v13) = if options.dtls {
+        (0xfefd_u16, 0xfefc_u16)
+    } else {
+        (0x0303, 0x0304)
+    };
+    let newer = |left: u16, right: u16| {
+        if options.dtls {
+            left <= right
+        } else {
+            left >= right
+        }
+    };
+    let speaks = |version, off: bool| {
+        !off && options.min_version.is_none_or(|min| newer(version, min))
+            && options.max_version.is_none_or(|max| newer(max, version))
+    };
+    match (speaks(v12, options.no_tls12), speaks(v13, options.no_tls13)) {
+        (true, true) => Ok(Versions::ALL),
+        (true, false) => Ok(Versions::V1_2),
+        (false, true) => Ok(Versions::V1_3),
+        (false, false) => Err(Failed::new("NoVersions: no version is left")),
+    }
+}
+
+fn datagram(options: &Options) -> Result<DatagramPolicy, Failed> {
+    let initial = options
+        .initial_timeout_ms
+        .map_or(INITIAL_TIMEOUT, Duration::from_millis);
+    let mut policy = DatagramPolicy::default()
+        .timeouts(initial, MAX_TIMEOUT)?
+        .max_retransmissions(Some(RETRANSMISSIONS))
+        .handshake_deadline(None);
+    if let Some(mtu) = options.mtu {
+        policy = policy.mtu(mtu)?;
+    }
+    if let Some(bytes) = options.max_cert_list {
+        policy = policy.max_message(bytes)?;
+    }
+    Ok(policy)
+}
+
+fn stream(options: &Options) -> Result<StreamPolicy, Failed> {
+    let mut policy = StreamPolicy::default().handshake_deadline(None);
+    if let Some(bytes) = options.max_cert_list {
+        policy = policy.max_message(bytes)?;
+    }
+    Ok(policy)
+}
+
+fn rekey(options: &Options) -> RekeyPolicy {
+    RekeyPolicy::default()
+        .follow_hello_requests(options.renegotiation == Renegotiation::Freely)
+        .identity_change(IdentityChange::Refuse)
+}
+
+fn groups(options: &Options) -> Vec<NamedGroup> {
+    options.curves.iter().copied().map(NamedGroup).collect()
+}
+
+/// The credentials in order, the default one last.
+fn credentials(options: &Options) -> Result<Vec<Credential>, Failed> {
+    let given = options.credentials.iter();
+    given
+        .chain([&options.default_credential])
+        .filter_map(|credential| match credential {
+            CredentialOptions {
+                chain: Some(chain),
+                key: Some(key),
+                ..
+            } => Some((chain, key)),
+            _ => None,
+        })
+        .map(|(chain, key)| {
+            let certified = CertifiedKey::from_pem_files(chain, key)?;
+            Ok(Credential::Certificate(certified))
+        })
+        .collect()
+}
+
+/// The names in a list as ALPN has them on the wire, each behind its length.
+fn wire_list(mut list: &[u8]) -> Result<Vec<&[u8]>, Failed> {
+    let mut names = Vec::new();
+    while let [length, rest @ ..] = list {
+        let (name, rest) = rest
+            .split_at_checked((*length).into())
+            .ok_or_else(|| Failed::new("a list of protocols that is cut short"))?;
+        names.push(name);
+        list = rest;
+    }
+    Ok(names)
+}

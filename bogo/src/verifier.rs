@@ -1,0 +1,43 @@
+//! Verdicts on certificates as a test wants them: the runner's chains are made to be accepted or refused by flag.
+
+use sealgram::pki_types::{CertificateDer, ServerName, UnixTime};
+use sealgram::{AlertDescription, CertificateError, VerifyClient, VerifyServer};
+
+/// Gives every chain the same verdict.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    /// The alert of a refusal; `None` accepts.
+    pub(crate) refusal: Option<AlertDescription>,
+    /// The names of authorities that a server tells its clients, in DER.
+    pub(crate) authorities: Vec<Vec<u8>>,
+}
+
+impl Verdict {
+    fn give(&self) -> Result<(), CertificateError> {
+        match self.refusal {
+            Some(alert) => Err(CertificateError::Refused(alert)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl VerifyServer for Verdict {
+    fn verify(
+        &self,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: UnixTime,
+    ) -> Result<(), CertificateError> {
+        self.give()
+    }
+}
+
+impl VerifyClient for Verdict {
+    fn verify(&self, _: &[CertificateDer<'_>], _: UnixTime) -> Result<(), CertificateError> {
+        self.give()
+    }
+
+    fn authorities(&self) -> Vec<Vec<u8>> {
+        self.authorities.clone()
+    }
+}
