@@ -5,8 +5,8 @@ use crate::clock::SimulatedClock;
 use crate::options::{CredentialOptions, Options, Renegotiation};
 use crate::verifier::Verdict;
 use sealgram::config::{
-    ClientAuthentication, DatagramPolicy, ExtendedMasterSecret, IdentityChange,
-    MemoryServerSessions, RekeyPolicy, StreamPolicy, Tickets, Versions,
+    Acknowledgements, ClientAuthentication, DatagramPolicy, ExtendedMasterSecret, IdentityChange,
+    MemoryServerSessions, PlaintextFaults, RekeyPolicy, StreamPolicy, Tickets, Versions,
 };
 use sealgram::pki_types::ServerName;
 use sealgram::{
@@ -156,6 +156,8 @@ fn datagram(options: &Options) -> Result<DatagramPolicy, Failed> {
     let mut policy = DatagramPolicy::default()
         .timeouts(initial, MAX_TIMEOUT)?
         .max_retransmissions(Some(RETRANSMISSIONS))
+        .plaintext_faults(PlaintextFaults::Fail)
+        .acknowledgements(Acknowledgements::Patient)
         .handshake_deadline(None);
     if let Some(mtu) = options.mtu {
         policy = policy.mtu(mtu)?;

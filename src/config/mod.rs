@@ -18,7 +18,10 @@ pub use crate::session::{
 };
 pub(crate) use parameters::Parameters;
 pub(crate) use policy::MIN_HANDSHAKE_MTU;
-pub use policy::{DatagramPolicy, ExtendedMasterSecret, PlaintextAlerts, StreamPolicy};
+pub use policy::{
+    Acknowledgements, DatagramPolicy, ExtendedMasterSecret, PlaintextAlerts, PlaintextFaults,
+    StreamPolicy,
+};
 pub use proven::ProvenHello;
 pub(crate) use proven::{FirstHello, Retried};
 pub use rekey::{ClientRenegotiation, DataDuringRenegotiation, IdentityChange, RekeyPolicy};

@@ -27,6 +27,29 @@ pub enum PlaintextAlerts {
     Ignore,
 }
 
+/// What a handshake message is worth that comes before keys exist and does not decode, or has no place.
+///
+/// A few of those a network makes by itself, and anybody on the path, or beside it, can make as many as it likes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum PlaintextFaults {
+    /// It is counted and otherwise ignored: the honest message may still come. A peer with a fault shows as a timeout.
+    #[default]
+    Ignore,
+    /// The attempt ends with an alert: a faulty peer is seen at once, and so is a forgery.
+    Fail,
+}
+
+/// When handshake records of version 1.3 are acknowledged that nothing else answers (RFC 9147 §7.1).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Acknowledgements {
+    /// At once where something is missing in the middle of a flight, and behind the handshake.
+    #[default]
+    Prompt,
+    /// After a quarter of the retransmission timeout, so that one acknowledgement names more records. The last flight of a
+    /// handshake is acknowledged at once nevertheless.
+    Patient,
+}
+
 /// How an association behaves over datagrams.
 ///
 /// Every field has a setter that checks its range; the defaults are those of RFC 6347 where it has one.
@@ -38,6 +61,8 @@ pub struct DatagramPolicy {
     pub(crate) max_retransmissions: Option<u32>,
     pub(crate) handshake_deadline: Option<Duration>,
     pub(crate) plaintext_alerts: PlaintextAlerts,
+    pub(crate) plaintext_faults: PlaintextFaults,
+    pub(crate) acknowledgements: Acknowledgements,
     pub(crate) receive_datagrams: usize,
     pub(crate) receive_bytes: usize,
     pub(crate) send_bytes: usize,
@@ -53,6 +78,8 @@ impl Default for DatagramPolicy {
             max_retransmissions: None,
             handshake_deadline: Some(Duration::from_secs(120)),
             plaintext_alerts: PlaintextAlerts::Believe,
+            plaintext_faults: PlaintextFaults::Ignore,
+            acknowledgements: Acknowledgements::Prompt,
             receive_datagrams: 256,
             receive_bytes: 1 << 20,
             send_bytes: 1 << 18,
@@ -131,6 +158,20 @@ impl DatagramPolicy {
     #[must_use]
     pub fn plaintext_alerts(mut self, policy: PlaintextAlerts) -> Self {
         self.plaintext_alerts = policy;
+        self
+    }
+
+    /// What unprotected messages are worth that do not decode or have no place.
+    #[must_use]
+    pub fn plaintext_faults(mut self, policy: PlaintextFaults) -> Self {
+        self.plaintext_faults = policy;
+        self
+    }
+
+    /// When handshake records of version 1.3 are acknowledged that nothing else answers.
+    #[must_use]
+    pub fn acknowledgements(mut self, policy: Acknowledgements) -> Self {
+        self.acknowledgements = policy;
         self
     }
 

@@ -13,6 +13,7 @@
 use super::awaiting::AwaitingFlights;
 use super::reassembly::Reassembly;
 use super::{Datagram, Progress, TWICE_MSL};
+use crate::config::Acknowledgements;
 use crate::protocol::{ContentType, Epoch, FlightId, RecordNumber, Side, Unacknowledged};
 use crate::record::datagram::flight::{Flight, Means};
 use crate::record::datagram::retransmit::{Timer, patience};
@@ -155,7 +156,7 @@ impl Datagram {
                 // RFC 9147 §7.1: any part of the answer acknowledges the whole flight.
                 self.drop_flight();
             }
-            if !in_order {
+            if !in_order && self.policy.acknowledgements == Acknowledgements::Prompt {
                 self.acks.tell_disruption();
             }
         }
@@ -183,7 +184,10 @@ impl Datagram {
         {
             // The server's flight needs none: the client's own last one, which is repeated by its timer, answers it.
             self.acks.enter(number);
-            self.acks.tell_at_once();
+            match self.policy.acknowledgements {
+                Acknowledgements::Prompt => self.acks.tell_at_once(),
+                Acknowledgements::Patient => self.acks.tell_after(now, patience(&self.policy)),
+            }
         }
     }
 

@@ -30,7 +30,7 @@ mod tests13;
 mod unified;
 
 use super::{Discard, Fault, GaveUp, Inbound, Layer, Limits, Records, Stats};
-use crate::config::DatagramPolicy;
+use crate::config::{DatagramPolicy, PlaintextFaults};
 use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
@@ -477,7 +477,7 @@ impl Layer for Datagram {
     }
 
     fn refuse(&mut self, epoch: Epoch, seq: MessageSeq, why: Discard) -> bool {
-        if epoch != Epoch::PLAINTEXT {
+        if epoch != Epoch::PLAINTEXT || self.policy.plaintext_faults == PlaintextFaults::Fail {
             return true;
         }
         // Anybody can send this: it is noise, and the message that belongs here may still come.
