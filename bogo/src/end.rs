@@ -4,7 +4,6 @@ use crate::Failed;
 use crate::clock::SimulatedClock;
 use crate::wire::{Packet, Wire};
 use bytes::BytesMut;
-use sealgram::config::ProvenHello;
 use sealgram::pki_types::ServerName;
 use sealgram::{ClientConfig, DtlsConnection, Event, Path, ServerConfig, TlsConnection};
 use std::collections::VecDeque;
@@ -18,7 +17,7 @@ pub(crate) enum Role {
     Server(Arc<ServerConfig>),
 }
 
-/// A connection, or a DTLS server that waits for its first hello.
+/// The end, the way to the runner, and what is between them.
 pub(crate) struct End {
     pub(crate) connection: Connection,
     pub(crate) wire: Wire,
@@ -32,16 +31,14 @@ pub(crate) struct End {
 }
 
 pub(crate) enum Connection {
-    Waiting(Arc<ServerConfig>),
     Dtls(Box<DtlsConnection>),
     Tls(Box<TlsConnection>),
 }
 
 /// Calls a method that both kinds of connection have.
 macro_rules! either {
-    ($end:expr, $connection:ident => $call:expr, waiting => $waiting:expr) => {
+    ($end:expr, $connection:ident => $call:expr) => {
         match $end {
-            $crate::end::Connection::Waiting(_) => $waiting,
             $crate::end::Connection::Dtls($connection) => $call,
             $crate::end::Connection::Tls($connection) => $call,
         }
@@ -58,7 +55,9 @@ impl End {
     ) -> Result<Self, Failed> {
         let now = clock.now();
         let connection = match (role, dtls) {
-            (Role::Server(config), true) => Connection::Waiting(config),
+            (Role::Server(config), true) => {
+                Connection::Dtls(Box::new(DtlsConnection::listen(config, path(), now)?))
+            }
             (Role::Server(config), false) => {
                 Connection::Tls(Box::new(TlsConnection::accept(config, now)?))
             }
@@ -84,7 +83,6 @@ impl End {
         let now = self.clock.now();
         let mut out = Vec::new();
         match &mut self.connection {
-            Connection::Waiting(_) => {}
             Connection::Tls(tls) => {
                 while tls.poll_transmit(now, &mut out).is_some() {}
                 self.wire.write(&out)?;
@@ -103,7 +101,7 @@ impl End {
         }
         either!(&mut self.connection, it => {
             self.events.extend(std::iter::from_fn(|| it.poll_event()));
-        }, waiting => {});
+        });
         Ok(())
     }
 
@@ -118,7 +116,7 @@ impl End {
         outcome?;
         flushed?;
         // A hello that cannot be served makes a connection that has failed at once.
-        let failure = either!(&self.connection, it => it.failure().cloned(), waiting => None);
+        let failure = either!(&self.connection, it => it.failure().cloned());
         failure.map_or(Ok(()), |failure| Err(failure.error.into()))
     }
 
@@ -179,13 +177,6 @@ impl End {
         let datagram = BytesMut::from(datagram);
         match &mut self.connection {
             Connection::Dtls(dtls) => dtls.handle_datagram(now, path(), datagram)?,
-            Connection::Waiting(config) => {
-                // The runner has proved its address: TCP connections have two ends.
-                if let Some(hello) = ProvenHello::without_cookie(path(), datagram) {
-                    let dtls = DtlsConnection::accept(config.clone(), hello, now)?;
-                    self.connection = Connection::Dtls(Box::new(dtls));
-                }
-            }
             Connection::Tls(_) => {}
         }
         Ok(())
@@ -203,7 +194,10 @@ impl End {
 
     fn check_timeout(&self, expected: Option<u64>) -> Result<(), Failed> {
         let now = self.clock.now();
-        let due = either!(&self.connection, it => it.poll_timeout(), waiting => None);
+        let due = match &self.connection {
+            Connection::Dtls(dtls) => dtls.retransmission_deadline(),
+            Connection::Tls(_) => None,
+        };
         let due = due.map(|due| due.saturating_duration_since(now));
         if due == expected.map(Duration::from_nanos) {
             return Ok(());

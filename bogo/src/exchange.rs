@@ -86,7 +86,7 @@ impl Exchange<'_> {
         if self.options.send_alert {
             let now = self.end.clock.now();
             let alert = AlertDescription::DECOMPRESSION_FAILURE;
-            either!(&mut self.end.connection, it => it.abort(now, alert), waiting => {});
+            either!(&mut self.end.connection, it => it.abort(now, alert));
             return self.end.flush();
         }
         if self.options.shim_writes_first {
@@ -111,7 +111,7 @@ impl Exchange<'_> {
     }
 
     fn is_complete(&self) -> bool {
-        either!(&self.end.connection, it => it.version().is_some() && !it.is_handshaking(), waiting => false)
+        either!(&self.end.connection, it => it.version().is_some() && !it.is_handshaking())
     }
 
     /// Sends exported keys as data.
@@ -128,7 +128,7 @@ impl Exchange<'_> {
         let label = self.options.export_label.as_bytes();
         either!(&self.end.connection, it => {
             it.export_keying_material(&mut keys, label, context).map_err(Failed::new)?;
-        }, waiting => {});
+        });
         self.write(&keys)
     }
 
@@ -158,12 +158,12 @@ impl Exchange<'_> {
     /// The next data; `None` behind the last.
     fn read(&mut self) -> Result<Option<Vec<u8>>, Failed> {
         loop {
-            let received = either!(&mut self.end.connection, it => it.recv(), waiting => None);
+            let received = either!(&mut self.end.connection, it => it.recv());
             if let Some(received) = received {
                 return Ok(Some(received.data.to_vec()));
             }
             self.end.resume_input()?;
-            let closed = either!(&self.end.connection, it => it.is_read_closed(), waiting => false);
+            let closed = either!(&self.end.connection, it => it.is_read_closed());
             self.look_at_events();
             if closed || self.end.ended {
                 return Ok(None);
@@ -184,7 +184,6 @@ impl Exchange<'_> {
         let now = self.end.clock.now();
         loop {
             let sent = match &mut self.end.connection {
-                Connection::Waiting(_) => return Ok(()),
                 Connection::Dtls(dtls) => dtls.send(now, data).map(|()| data.len()),
                 Connection::Tls(tls) => tls.send(now, data),
             };
@@ -203,7 +202,7 @@ impl Exchange<'_> {
     fn update_keys(&mut self) -> Result<(), Failed> {
         let now = self.end.clock.now();
         let outcome = either!(&mut self.end.connection,
-            it => it.key_update(now, KeyUpdate::NotRequested), waiting => Ok(()));
+            it => it.key_update(now, KeyUpdate::NotRequested));
         match outcome {
             // One that waits for its acknowledgement is as good as another.
             Ok(()) | Err(KeyUpdateError::Pending) => self.end.flush(),
@@ -216,16 +215,16 @@ impl Exchange<'_> {
             return Ok(());
         }
         let now = self.end.clock.now();
-        either!(&mut self.end.connection, it => it.close(now), waiting => {});
+        either!(&mut self.end.connection, it => it.close(now));
         self.end.flush()?;
-        while !either!(&self.end.connection, it => it.is_read_closed(), waiting => true) {
+        while !either!(&self.end.connection, it => it.is_read_closed()) {
             if self.end.ended {
                 return Err(Failed::new(
                     "Truncated: the runner closed without close_notify",
                 ));
             }
             self.end.turn()?;
-            if either!(&mut self.end.connection, it => it.recv().is_some(), waiting => false) {
+            if either!(&mut self.end.connection, it => it.recv().is_some()) {
                 return Err(Failed::new("DataOnShutdown: data behind our close_notify"));
             }
         }
@@ -237,6 +236,6 @@ impl Exchange<'_> {
         if self.options.server {
             return None;
         }
-        either!(&self.end.connection, it => it.session(), waiting => None)
+        either!(&self.end.connection, it => it.session())
     }
 }

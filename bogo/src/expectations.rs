@@ -33,14 +33,14 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
         if options.expect_hrr && !retried || options.expect_no_hrr && retried {
             return Err(Failed::new(format!("HelloRetryRequest: {retried}, which was not wanted")));
         }
-    }, waiting => {});
+    });
     Ok(())
 }
 
 /// What holds when all data was exchanged.
 pub(crate) fn at_end(exchange: &Exchange<'_>) -> Result<(), Failed> {
     let options = exchange.options;
-    let session = either!(&exchange.end.connection, it => it.session().is_some(), waiting => false);
+    let session = either!(&exchange.end.connection, it => it.session().is_some());
     if options.expect_no_session && session {
         return Err(Failed::new("a session came, which was not wanted"));
     }
@@ -48,7 +48,7 @@ pub(crate) fn at_end(exchange: &Exchange<'_>) -> Result<(), Failed> {
         return Err(Failed::new("no new ticket came"));
     }
     if let Some(expected) = options.expect_total_renegotiations {
-        let count = either!(&exchange.end.connection, it => it.renegotiations(), waiting => 0);
+        let count = either!(&exchange.end.connection, it => it.renegotiations());
         expect("number of renegotiations", Some(expected), Some(count))?;
     }
     Ok(())

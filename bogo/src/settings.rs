@@ -31,6 +31,9 @@ const INITIAL_TIMEOUT: Duration = Duration::from_millis(400);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 const RETRANSMISSIONS: u32 = 12;
 
+/// Without a limit of the path, data may fill a record; headers and tags are behind it.
+const LARGEST_RECORD: usize = (1 << 14) + 256;
+
 impl Shared {
     pub(crate) fn new() -> Result<Self, Failed> {
         Ok(Self {
@@ -157,11 +160,10 @@ fn datagram(options: &Options) -> Result<DatagramPolicy, Failed> {
         .timeouts(initial, MAX_TIMEOUT)?
         .max_retransmissions(Some(RETRANSMISSIONS))
         .plaintext_faults(PlaintextFaults::Fail)
+        .repeat_last_flight_after(Some(Duration::ZERO))
         .acknowledgements(Acknowledgements::Patient)
         .handshake_deadline(None);
-    if let Some(mtu) = options.mtu {
-        policy = policy.mtu(mtu)?;
-    }
+    policy = policy.mtu(options.mtu.unwrap_or(LARGEST_RECORD))?;
     if let Some(bytes) = options.max_cert_list {
         policy = policy.max_message(bytes)?;
     }

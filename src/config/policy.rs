@@ -62,6 +62,7 @@ pub struct DatagramPolicy {
     pub(crate) handshake_deadline: Option<Duration>,
     pub(crate) plaintext_alerts: PlaintextAlerts,
     pub(crate) plaintext_faults: PlaintextFaults,
+    pub(crate) repeat_after: Option<Duration>,
     pub(crate) acknowledgements: Acknowledgements,
     pub(crate) receive_datagrams: usize,
     pub(crate) receive_bytes: usize,
@@ -79,6 +80,7 @@ impl Default for DatagramPolicy {
             handshake_deadline: Some(Duration::from_secs(120)),
             plaintext_alerts: PlaintextAlerts::Believe,
             plaintext_faults: PlaintextFaults::Ignore,
+            repeat_after: None,
             acknowledgements: Acknowledgements::Prompt,
             receive_datagrams: 256,
             receive_bytes: 1 << 20,
@@ -159,6 +161,19 @@ impl DatagramPolicy {
     pub fn plaintext_alerts(mut self, policy: PlaintextAlerts) -> Self {
         self.plaintext_alerts = policy;
         self
+    }
+
+    /// How long after the last flight of a handshake of version 1.2 a repeated one of the peer is answered by the same again,
+    /// at the earliest. `None`, the default, is a quarter of the first timeout: more often only duplicates ask, and each
+    /// would be answered by a whole flight.
+    #[must_use]
+    pub fn repeat_last_flight_after(mut self, pause: Option<Duration>) -> Self {
+        self.repeat_after = pause;
+        self
+    }
+
+    pub(crate) fn repeat_after(&self) -> Duration {
+        self.repeat_after.unwrap_or(self.initial_timeout / 4)
     }
 
     /// What unprotected messages are worth that do not decode or have no place.

@@ -79,6 +79,27 @@ impl DtlsConnection {
         Ok(connection)
     }
 
+    /// Waits for the hello of the client at `path`, whose address is known to be its own, as where ICE has chosen the pair
+    /// (RFC 8445): there is no cookie. A server of strangers has an [`Endpoint`](crate::Endpoint), which makes associations
+    /// behind the cookie. The deadline of the handshake runs from now.
+    ///
+    /// # Errors
+    ///
+    /// None today; a configuration that cannot serve anybody is found when it is built.
+    pub fn listen(config: Arc<ServerConfig>, path: Path, now: Instant) -> Result<Self, Error> {
+        let policy = config.parameters.datagram.clone();
+        let role = Role::Server(config);
+        let handshake = role.first_handshake(Datagram::DIALECT, Opening::FIRST)?;
+        let records = Datagram::new(Side::Server, &policy, path, MessageSeq::FIRST, 0);
+        Ok(Self::new(
+            records,
+            role,
+            handshake,
+            Some(path.remote()),
+            now,
+        ))
+    }
+
     /// Takes a datagram from the peer. It is opened in place; received data are slices of it.
     ///
     /// With one large `BytesMut` from which each datagram is `split` and which is `reserve`d again, nothing is
@@ -172,6 +193,13 @@ impl DtlsConnection {
         self.records
             .set_initial_timeout(policy.timeouts(timeout, longest)?);
         Ok(())
+    }
+
+    /// When something is sent next without any input: a flight again that the peer has not answered, or an acknowledgement.
+    /// `None` if nothing waits for the peer. [`Connection::poll_timeout`](crate::Connection::poll_timeout) may be earlier, for
+    /// what this end has to do with itself.
+    pub fn retransmission_deadline(&self) -> Option<Instant> {
+        self.records.retransmission_deadline()
     }
 
     /// The peer's address and the way to it.

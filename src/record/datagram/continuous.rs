@@ -118,8 +118,9 @@ impl Datagram {
         continuous.done = true;
         continuous.slots.release();
         if side == Side::Server {
-            // RFC 9147 §7.1: nothing else tells the client that its last flight has arrived.
-            self.acks.tell_at_once();
+            // RFC 9147 §7.1: nothing else tells the client that its last flight has arrived. Before the tickets, which a client
+            // that still waits for its acknowledgement may not look at.
+            self.tell_acks();
         }
         self.retention = Some(now + TWICE_MSL);
     }

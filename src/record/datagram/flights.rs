@@ -2,7 +2,7 @@
 //! (RFC 6347 §4.2.4).
 
 use super::flight::{Flight, Means};
-use super::retransmit::{Timer, patience};
+use super::retransmit::Timer;
 use super::{Datagram, Progress, SMALLER_MTUS, TRIES_A_SIZE};
 use std::time::Instant;
 
@@ -35,8 +35,7 @@ impl Datagram {
         let Some(mut retained) = self.retained.take() else {
             return;
         };
-        // A quarter of the shortest timeout that the peer can have: more often only duplicates ask.
-        let due = now.saturating_duration_since(retained.sent) >= patience(&self.policy);
+        let due = now.saturating_duration_since(retained.sent) >= self.policy.repeat_after();
         // I2: what was sealed but not yet taken is still on its way.
         if due && self.outgoing.is_empty() {
             retained.sent = now;

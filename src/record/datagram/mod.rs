@@ -238,6 +238,19 @@ impl Datagram {
         &self.policy
     }
 
+    /// When something is sent without any input.
+    #[inline]
+    pub(crate) fn retransmission_deadline(&self) -> Option<Instant> {
+        let awaiting = match &self.progress {
+            Progress::Continuous(continuous) => continuous.deadline(),
+            _ => None,
+        };
+        [self.timer.deadline(), awaiting, self.acks_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
     /// Whether sealed datagrams wait.
     pub(crate) fn has_transmit(&self) -> bool {
         !self.outgoing.is_empty()
@@ -528,19 +541,8 @@ impl Layer for Datagram {
 
     #[inline]
     fn poll_timeout(&self) -> Option<Instant> {
-        let awaiting = match &self.progress {
-            Progress::Continuous(continuous) => continuous.deadline(),
-            _ => None,
-        };
-        [
-            self.timer.deadline(),
-            self.retention,
-            awaiting,
-            self.acks_deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let sending = self.retransmission_deadline();
+        [sending, self.retention].into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), GaveUp> {
