@@ -185,6 +185,7 @@ impl End {
     fn fire_timers(&mut self) -> Result<(), Failed> {
         let now = self.clock.now();
         if let Connection::Dtls(dtls) = &mut self.connection {
+            dtls.handle_timeout(now)?;
             while dtls.poll_timeout().is_some_and(|due| due <= now) {
                 dtls.handle_timeout(now)?;
             }

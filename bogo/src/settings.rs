@@ -11,6 +11,7 @@ use sealgram::config::{
 use sealgram::pki_types::ServerName;
 use sealgram::{
     AlertDescription, CertifiedKey, ClientConfig, Credential, NamedGroup, ServerConfig,
+    SignatureScheme,
 };
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -30,6 +31,10 @@ const LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 const INITIAL_TIMEOUT: Duration = Duration::from_millis(400);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 const RETRANSMISSIONS: u32 = 12;
+const TIMER_SLACK: Duration = Duration::from_millis(15);
+
+/// BoringSSL's limit is the one of the runner's largest message.
+const LARGEST_MESSAGE: usize = 1 << 17;
 
 /// Without a limit of the path, data may fill a record; headers and tags are behind it.
 const LARGEST_RECORD: usize = (1 << 14) + 256;
@@ -60,7 +65,7 @@ impl Shared {
             builder = builder.alpn(&wire_list(protocols)?)?;
         }
         for credential in credentials(options)? {
-            builder = builder.credential(credential);
+            builder = builder.and_credential(credential);
         }
         Ok(builder.build()?)
     }
@@ -161,21 +166,17 @@ fn datagram(options: &Options) -> Result<DatagramPolicy, Failed> {
         .max_retransmissions(Some(RETRANSMISSIONS))
         .plaintext_faults(PlaintextFaults::Fail)
         .repeat_last_flight_after(Some(Duration::ZERO))
+        .timer_slack(TIMER_SLACK)
         .acknowledgements(Acknowledgements::Patient)
         .handshake_deadline(None);
     policy = policy.mtu(options.mtu.unwrap_or(LARGEST_RECORD))?;
-    if let Some(bytes) = options.max_cert_list {
-        policy = policy.max_message(bytes)?;
-    }
+    policy = policy.max_message(options.max_cert_list.unwrap_or(LARGEST_MESSAGE))?;
     Ok(policy)
 }
 
 fn stream(options: &Options) -> Result<StreamPolicy, Failed> {
-    let mut policy = StreamPolicy::default().handshake_deadline(None);
-    if let Some(bytes) = options.max_cert_list {
-        policy = policy.max_message(bytes)?;
-    }
-    Ok(policy)
+    let policy = StreamPolicy::default().handshake_deadline(None);
+    Ok(policy.max_message(options.max_cert_list.unwrap_or(LARGEST_MESSAGE))?)
 }
 
 fn rekey(options: &Options) -> RekeyPolicy {
@@ -198,11 +199,19 @@ fn credentials(options: &Options) -> Result<Vec<Credential>, Failed> {
                 chain: Some(chain),
                 key: Some(key),
                 ..
-            } => Some((chain, key)),
+            } => Some((chain, key, credential)),
             _ => None,
         })
-        .map(|(chain, key)| {
-            let certified = CertifiedKey::from_pem_files(chain, key)?;
+        .map(|(chain, key, credential)| {
+            let mut certified = CertifiedKey::from_pem_files(chain, key)?;
+            if !credential.signing_prefs.is_empty() {
+                let schemes = credential.signing_prefs.iter().copied();
+                certified =
+                    certified.sign_with(&schemes.map(SignatureScheme).collect::<Vec<_>>())?;
+            }
+            if credential.must_match_issuer {
+                certified = certified.only_for_issuers();
+            }
             Ok(Credential::Certificate(certified))
         })
         .collect()

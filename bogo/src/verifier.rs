@@ -37,6 +37,10 @@ impl VerifyClient for Verdict {
         self.give()
     }
 
+    fn verifies_resumed(&self) -> bool {
+        false
+    }
+
     fn authorities(&self) -> Vec<Vec<u8>> {
         self.authorities.clone()
     }

@@ -2,7 +2,9 @@
 
 use super::parameters::{Parameters, shared_setters};
 use crate::error::ConfigError;
-use crate::identity::{AcceptAnyServer, Credential, Roots, VerifyServer, WebPkiServerVerifier};
+use crate::identity::{
+    AcceptAnyServer, CertifiedKey, Credential, Roots, VerifyServer, WebPkiServerVerifier,
+};
 use crate::protocol::{Dialect, dialect};
 use crate::session::{ClientSessionStore, MemoryClientSessions, Session, SessionKey};
 use pki_types::ServerName;
@@ -17,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct ClientConfig {
     pub(crate) parameters: Parameters,
     pub(crate) verifier: Arc<dyn VerifyServer>,
-    pub(crate) credential: Option<Credential>,
+    pub(crate) credentials: Vec<CertifiedKey>,
     pub(crate) sessions: Option<Arc<dyn ClientSessionStore>>,
     pub(crate) tickets: bool,
     /// Tells this configuration from every other one of the process.
@@ -77,7 +79,7 @@ impl ClientConfig {
         ClientConfigBuilder {
             parameters: Parameters::default(),
             verifier,
-            credential: None,
+            credentials: Vec::new(),
             sessions: Some(Arc::new(MemoryClientSessions::new(SESSIONS))),
             tickets: true,
         }
@@ -106,7 +108,7 @@ impl DangerousClientConfig {
 pub struct ClientConfigBuilder {
     parameters: Parameters,
     verifier: Arc<dyn VerifyServer>,
-    credential: Option<Credential>,
+    credentials: Vec<CertifiedKey>,
     sessions: Option<Arc<dyn ClientSessionStore>>,
     tickets: bool,
 }
@@ -117,7 +119,15 @@ impl ClientConfigBuilder {
     /// What the client proves its own identity with when a server asks; nothing by default.
     #[must_use]
     pub fn credential(mut self, credential: Credential) -> Self {
-        self.credential = Some(credential);
+        self.credentials.clear();
+        self.and_credential(credential)
+    }
+
+    /// Adds a credential, for example of another authority. The first that fits what the server asks for is used.
+    #[must_use]
+    pub fn and_credential(mut self, credential: Credential) -> Self {
+        let Credential::Certificate(certified) = credential;
+        self.credentials.push(certified);
         self
     }
 
@@ -148,7 +158,7 @@ impl ClientConfigBuilder {
         let Self {
             parameters,
             verifier,
-            credential,
+            credentials,
             sessions,
             tickets,
         } = self;
@@ -156,7 +166,7 @@ impl ClientConfigBuilder {
         Ok(ClientConfig {
             parameters,
             verifier,
-            credential,
+            credentials,
             sessions,
             tickets,
             number: BUILT.fetch_add(1, Ordering::Relaxed),

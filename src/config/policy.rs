@@ -45,8 +45,9 @@ pub enum Acknowledgements {
     /// At once where something is missing in the middle of a flight, and behind the handshake.
     #[default]
     Prompt,
-    /// After a quarter of the retransmission timeout, so that one acknowledgement names more records. The last flight of a
-    /// handshake is acknowledged at once nevertheless.
+    /// After a quarter of the retransmission timeout, so that one acknowledgement names more records, those of earlier ones
+    /// too; and what an acknowledgement has left out is sent again by the timer. The last flight of a handshake is
+    /// acknowledged at once nevertheless.
     Patient,
 }
 
@@ -63,6 +64,7 @@ pub struct DatagramPolicy {
     pub(crate) plaintext_alerts: PlaintextAlerts,
     pub(crate) plaintext_faults: PlaintextFaults,
     pub(crate) repeat_after: Option<Duration>,
+    pub(crate) timer_slack: Duration,
     pub(crate) acknowledgements: Acknowledgements,
     pub(crate) receive_datagrams: usize,
     pub(crate) receive_bytes: usize,
@@ -81,6 +83,7 @@ impl Default for DatagramPolicy {
             plaintext_alerts: PlaintextAlerts::Believe,
             plaintext_faults: PlaintextFaults::Ignore,
             repeat_after: None,
+            timer_slack: Duration::ZERO,
             acknowledgements: Acknowledgements::Prompt,
             receive_datagrams: 256,
             receive_bytes: 1 << 20,
@@ -160,6 +163,14 @@ impl DatagramPolicy {
     #[must_use]
     pub fn plaintext_alerts(mut self, policy: PlaintextAlerts) -> Self {
         self.plaintext_alerts = policy;
+        self
+    }
+
+    /// A retransmission timer with less than this left counts as expired; nothing by default. Event loops whose timers are coarse,
+    /// or wake up early, save a wakeup that way.
+    #[must_use]
+    pub fn timer_slack(mut self, slack: Duration) -> Self {
+        self.timer_slack = slack;
         self
     }
 

@@ -1,7 +1,7 @@
 //! Private keys that sign.
 
 use crate::error::{ConfigError, Error};
-use crate::protocol::SignatureScheme;
+use crate::protocol::{NamedGroup, SignatureScheme};
 use pki_types::PrivateKeyDer;
 use ring::{rsa, signature};
 use std::fmt;
@@ -82,6 +82,15 @@ impl SigningKey {
         match self.inner {
             Inner::Rsa(_) => KeyKind::Rsa,
             Inner::P256(_) | Inner::P384(_) | Inner::Ed25519(_) => KeyKind::Ecdsa,
+        }
+    }
+
+    /// The curve of an ECDSA key.
+    pub(crate) fn curve(&self) -> Option<NamedGroup> {
+        match self.inner {
+            Inner::P256(_) => Some(NamedGroup::SECP256R1),
+            Inner::P384(_) => Some(NamedGroup::SECP384R1),
+            Inner::Ed25519(_) | Inner::Rsa(_) => None,
         }
     }
 

@@ -75,6 +75,8 @@ impl Error {
     pub fn alert(&self) -> Option<AlertDescription> {
         use AlertDescription as A;
         Some(match self {
+            // RFC 8446 §4.2.11, §6.2: what decodes, but is inconsistent with other fields.
+            Self::InvalidMessage(InvalidMessage::Inconsistent(_)) => A::ILLEGAL_PARAMETER,
             Self::InvalidMessage(_) => A::DECODE_ERROR,
             Self::PeerMisbehaved(fact) => fact.alert(),
             Self::PeerIncompatible(fact) => fact.alert(),

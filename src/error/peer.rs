@@ -15,6 +15,8 @@ pub enum InvalidMessage {
     TrailingData(&'static str),
     /// The named field has a value that can never stand there.
     IllegalValue(&'static str),
+    /// The named thing contradicts the rest of the message.
+    Inconsistent(&'static str),
     /// The named list must not be empty.
     EmptyList(&'static str),
     /// An extension occurs twice.
@@ -27,6 +29,7 @@ impl fmt::Display for InvalidMessage {
             Self::MissingData(what) => write!(f, "{what} is cut short"),
             Self::TrailingData(what) => write!(f, "{what} is followed by stray bytes"),
             Self::IllegalValue(what) => write!(f, "{what} has an impossible value"),
+            Self::Inconsistent(what) => write!(f, "{what} contradicts the rest"),
             Self::EmptyList(what) => write!(f, "{what} is empty"),
             Self::DuplicateExtension(number) => write!(f, "extension {number} occurs twice"),
         }

@@ -1,7 +1,7 @@
 //! What both ends sign at version 1.3 (RFC 8446 §4.4.3).
 
 use crate::crypto::verify::algorithm_13;
-use crate::identity::{CertifiedKey, Credential};
+use crate::identity::CertifiedKey;
 use crate::protocol::{Side, SignatureScheme};
 use crate::wire::certificate_request::CertificateRequest;
 
@@ -23,7 +23,7 @@ pub(super) fn choose_scheme(
     certified: &CertifiedKey,
     offered: &[SignatureScheme],
 ) -> Option<SignatureScheme> {
-    let schemes = certified.key().schemes().iter().copied();
+    let schemes = certified.schemes().iter().copied();
     schemes
         .filter(|&scheme| algorithm_13(scheme).is_some())
         .find(|scheme| offered.contains(scheme))
@@ -31,12 +31,14 @@ pub(super) fn choose_scheme(
 
 /// What a client shows to a server that asks for a certificate; `None` for an empty chain (RFC 8446 §4.4.2).
 pub(super) fn answer_request(
-    credential: Option<&Credential>,
+    credentials: &[CertifiedKey],
     request: &CertificateRequest,
 ) -> Option<(CertifiedKey, SignatureScheme)> {
-    let Some(Credential::Certificate(certified)) = credential else {
-        return None;
-    };
-    let scheme = choose_scheme(certified, &request.signature_algorithms)?;
-    Some((certified.clone(), scheme))
+    credentials
+        .iter()
+        .filter(|certified| certified.suits_authorities(&request.authorities))
+        .find_map(|certified| {
+            let scheme = choose_scheme(certified, &request.signature_algorithms)?;
+            Some((certified.clone(), scheme))
+        })
 }

@@ -12,6 +12,7 @@ pub use webpki::{Roots, WebPkiClientVerifier, WebPkiServerVerifier};
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::sign::SigningKey;
 use crate::error::{CertificateError, ConfigError};
+use crate::protocol::SignatureScheme;
 use pki_types::pem::PemObject as _;
 use pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::fmt;
@@ -31,6 +32,9 @@ pub enum Credential {
 pub struct CertifiedKey {
     chain: Arc<[CertificateDer<'static>]>,
     key: Arc<SigningKey>,
+    /// What the key signs with, the preferred scheme first.
+    schemes: Arc<[SignatureScheme]>,
+    only_for_issuers: bool,
 }
 
 impl CertifiedKey {
@@ -54,7 +58,9 @@ impl CertifiedKey {
         }
         Ok(Self {
             chain: chain.into(),
+            schemes: key.schemes().into(),
             key: Arc::new(key),
+            only_for_issuers: false,
         })
     }
 
@@ -76,8 +82,47 @@ impl CertifiedKey {
         &self.chain
     }
 
+    /// The schemes to sign with, the preferred one first; by default all that the key can.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigError::UnsupportedParameter` if the key can make none of them.
+    pub fn sign_with(mut self, schemes: &[SignatureScheme]) -> Result<Self, ConfigError> {
+        let own = self.key.schemes();
+        let usable = schemes.iter().filter(|scheme| own.contains(scheme));
+        self.schemes = usable.copied().collect();
+        if self.schemes.is_empty() {
+            return Err(ConfigError::UnsupportedParameter(format!(
+                "a key that signs with none of {schemes:?}"
+            )));
+        }
+        Ok(self)
+    }
+
+    /// The credential is for those peers alone that name an issuer of its chain in certificate_authorities (RFC 8446 §4.2.4) or in
+    /// their CertificateRequest. By default it is for all, because most peers name nobody.
+    #[must_use]
+    pub fn only_for_issuers(mut self) -> Self {
+        self.only_for_issuers = true;
+        self
+    }
+
     pub(crate) fn key(&self) -> &Arc<SigningKey> {
         &self.key
+    }
+
+    /// The schemes to sign with, the preferred one first.
+    pub(crate) fn schemes(&self) -> &[SignatureScheme] {
+        &self.schemes
+    }
+
+    /// Whether the credential is meant for a peer that has named these authorities, in DER.
+    pub(crate) fn suits_authorities(&self, authorities: &[Vec<u8>]) -> bool {
+        !self.only_for_issuers
+            || self.chain.iter().any(|certificate| {
+                ::webpki::EndEntityCert::try_from(certificate)
+                    .is_ok_and(|parsed| names(authorities, parsed.issuer()))
+            })
     }
 }
 
@@ -88,6 +133,14 @@ impl fmt::Debug for CertifiedKey {
             .field("key", &self.key)
             .finish()
     }
+}
+
+/// Whether one of `authorities` is the Name with these contents: its header, a SEQUENCE, is not among them.
+fn names(authorities: &[Vec<u8>], contents: &[u8]) -> bool {
+    authorities.iter().any(|name| {
+        let header = name.len().saturating_sub(contents.len());
+        (2..=4).contains(&header) && name.first() == Some(&0x30) && name.ends_with(contents)
+    })
 }
 
 /// Reads all certificates of a PEM file.
@@ -158,6 +211,12 @@ pub trait VerifyClient: Send + Sync + fmt::Debug {
     ///
     /// The reason; the handshake fails with the alert that belongs to it.
     fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), CertificateError>;
+
+    /// Whether the chain of a session that is resumed is looked at again, as it is by default: it may have expired, or been
+    /// revoked, since the session was made.
+    fn verifies_resumed(&self) -> bool {
+        true
+    }
 
     /// The DER names of trusted authorities, as a hint to clients that hold several certificates (RFC 5246 §7.4.4).
     fn authorities(&self) -> Vec<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! CertificateRequest (RFC 5246 §7.4.4, RFC 8446 §4.3.2).
 
 use super::codec::{Reader, Writer};
+use super::extension::decode_names;
 use super::extension::{Known, decode_block, put_extension};
 use crate::error::InvalidMessage;
 use crate::protocol::{ClientCertificateType, ExtensionType, SignatureScheme};
@@ -73,12 +74,7 @@ impl CertificateRequest {
                     signature_algorithms =
                         Some(body.list16("signature_algorithms", SignatureScheme)?);
                 }
-                ExtensionType::CERTIFICATE_AUTHORITIES => {
-                    let mut list = Reader::new(body.vec16("authorities")?);
-                    while !list.is_empty() {
-                        authorities.push(list.vec16("distinguished name")?.to_vec());
-                    }
-                }
+                ExtensionType::CERTIFICATE_AUTHORITIES => authorities = decode_names(body)?,
                 _ => return Ok(Known::No),
             }
             Ok(Known::Yes)

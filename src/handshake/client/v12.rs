@@ -12,7 +12,7 @@ use crate::handshake::{
     Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
 };
 use crate::identity::proof::{ChainVerified, SignatureVerified};
-use crate::identity::{CertifiedKey, Credential, PeerIdentity, verify_12};
+use crate::identity::{CertifiedKey, PeerIdentity, verify_12};
 use crate::protocol::{
     ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion, ReadSwitch, Side,
     SignatureScheme,
@@ -173,10 +173,7 @@ impl ExpectCertificateRequest {
     ) -> State {
         self.context.add(inbound);
         let Self { context, server } = *self;
-        let asked = Asked::For(ClientAnswer::choose(
-            context.config.credential.as_ref(),
-            &request,
-        ));
+        let asked = Asked::For(ClientAnswer::choose(&context.config.credentials, &request));
         State::ExpectServerHelloDone(Box::new(ExpectServerHelloDone {
             context,
             server,
@@ -213,25 +210,25 @@ enum ClientAnswer {
 }
 
 impl ClientAnswer {
-    fn choose(credential: Option<&Credential>, request: &CertificateRequest) -> Self {
-        let Some(Credential::Certificate(certified)) = credential else {
-            return Self::NoCertificate;
-        };
-        let typ = match certified.key().kind() {
-            KeyKind::Ecdsa => ClientCertificateType::ECDSA_SIGN,
-            KeyKind::Rsa => ClientCertificateType::RSA_SIGN,
-        };
-        let scheme = certified
-            .key()
-            .schemes()
-            .iter()
-            .find(|&scheme| request.signature_algorithms.contains(scheme));
-        match scheme {
-            Some(&scheme) if request.certificate_types.contains(&typ) => Self::Certificate {
+    fn choose(credentials: &[CertifiedKey], request: &CertificateRequest) -> Self {
+        let fitting = credentials.iter().find_map(|certified| {
+            let typ = match certified.key().kind() {
+                KeyKind::Ecdsa => ClientCertificateType::ECDSA_SIGN,
+                KeyKind::Rsa => ClientCertificateType::RSA_SIGN,
+            };
+            let welcome = request.certificate_types.contains(&typ)
+                && certified.suits_authorities(&request.authorities);
+            let offered = &request.signature_algorithms;
+            let mut schemes = certified.schemes().iter();
+            let scheme = schemes.find(|scheme| offered.contains(scheme))?;
+            welcome.then_some((certified, *scheme))
+        });
+        match fitting {
+            Some((certified, scheme)) => Self::Certificate {
                 certified: certified.clone(),
                 scheme,
             },
-            _ => Self::NoCertificate,
+            None => Self::NoCertificate,
         }
     }
 }

@@ -272,6 +272,7 @@ impl ExpectClientHello {
             .signature_algorithms
             .as_deref()
             .unwrap_or_default();
+        let authorities = &hello.extensions.authorities;
         let mut shared_suite = false;
         for suite in self.config.parameters.suites_12() {
             if !hello.cipher_suites.contains(&suite.id) {
@@ -282,10 +283,11 @@ impl ExpectClientHello {
                 .config
                 .credentials
                 .iter()
-                .filter(|certified| suite.authentication == Some(certified.key().kind()));
+                .filter(|certified| suite.authentication == Some(certified.key().kind()))
+                .filter(|certified| certified.suits_authorities(authorities))
+                .filter(|certified| suits_groups(certified, hello));
             for certified in fitting {
                 let scheme = certified
-                    .key()
                     .schemes()
                     .iter()
                     .find(|scheme| schemes.contains(scheme));
@@ -369,5 +371,14 @@ impl ExpectClientHello {
                 ..ServerExtensions::default()
             },
         })
+    }
+}
+
+/// RFC 8422 §5.1.1: at 1.2 the curve of an ECDSA key is one of the groups that the client lists.
+fn suits_groups(certified: &CertifiedKey, hello: &ClientHello) -> bool {
+    let groups = hello.extensions.supported_groups.as_ref();
+    match (certified.key().curve(), groups) {
+        (Some(curve), Some(groups)) => groups.contains(&curve),
+        _ => true,
     }
 }

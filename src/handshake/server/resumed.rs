@@ -51,7 +51,12 @@ impl ExpectSession {
             session,
         };
         // F3: who the client is was checked when the session was made; its certificate may have expired since.
-        let verified = resumption.settings.config.client_authentication.verifier();
+        let verified = resumption
+            .settings
+            .config
+            .client_authentication
+            .verifier()
+            .filter(|verifier| verifier.verifies_resumed());
         match (&resumption.session.peer_identity, verified) {
             (Some(PeerIdentity::Certificate(chain)), Some(_)) => {
                 let chain = chain.clone();

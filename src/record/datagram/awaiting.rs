@@ -7,7 +7,7 @@ use crate::config::DatagramPolicy;
 use crate::protocol::{Epoch, FlightId, RecordNumber, Unacknowledged};
 use std::time::Instant;
 
-/// How often a flight that the peer can do without is sent again: for about a minute.
+/// How often a flight that the peer can do without is sent again, if the policy does not say: for about a minute.
 const MAX_VAIN_TRIES: u32 = 5;
 
 /// One flight on its way.
@@ -100,7 +100,8 @@ impl AwaitingFlights {
             .retain_mut(|it| match it.timer.fire(now, policy) {
                 Fired::NotYet => true,
                 Fired::Retransmit { attempt } => {
-                    let vain = it.fate == Unacknowledged::Forgets && attempt > MAX_VAIN_TRIES;
+                    let tries = policy.max_retransmissions.unwrap_or(MAX_VAIN_TRIES);
+                    let vain = it.fate == Unacknowledged::Forgets && attempt > tries;
                     if !vain {
                         expired.due.push(it.id);
                     }

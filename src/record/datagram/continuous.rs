@@ -211,7 +211,8 @@ impl Datagram {
             write.append(ContentType::ACK, self.version, &payload, out);
             self.stats.records_sent += 1;
         }
-        if done {
+        // With patience, what was told is told again, because an acknowledgement may be lost.
+        if done && self.policy.acknowledgements == Acknowledgements::Prompt {
             self.acks.clear();
         }
     }
@@ -229,6 +230,8 @@ impl Datagram {
         if numbers.iter().any(|&it| !self.write.may_have_sent(it)) {
             return Err(Fault::AckOfUnsentRecord);
         }
+        // RFC 9147 §7.2: what is missing is sent again, now or by the timer.
+        let prompt = self.policy.acknowledgements == Acknowledgements::Prompt;
         if let Some(flight) = &mut self.flight
             && self.flight_complete
         {
@@ -236,7 +239,7 @@ impl Datagram {
             if flight.is_delivered() {
                 // RFC 9147 §7.2: nothing of it is sent again, and the peer's answer may take its time.
                 self.timer = Timer::Idle;
-            } else if news && self.outgoing.is_empty() {
+            } else if news && prompt && self.outgoing.is_empty() {
                 self.timer.rewind(now);
                 self.send_flight_again();
             }
@@ -247,7 +250,9 @@ impl Datagram {
         };
         let delivered = continuous.awaiting.acknowledge(&numbers, &mut advanced);
         continuous.delivered.extend(delivered);
-        self.send_awaiting_again(&advanced);
+        if prompt {
+            self.send_awaiting_again(&advanced);
+        }
         self.prune_write_epochs();
         Ok(())
     }

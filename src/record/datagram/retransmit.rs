@@ -110,7 +110,7 @@ impl Timer {
         else {
             return Fired::NotYet;
         };
-        if now < *deadline {
+        if now + policy.timer_slack < *deadline {
             return Fired::NotYet;
         }
         if policy

@@ -39,6 +39,8 @@ pub(crate) struct ClientExtensions {
     pub(crate) psk_modes: Option<Vec<PskKeyExchangeMode>>,
     /// RFC 8446 §4.2.10: data follows that was sealed before any answer.
     pub(crate) early_data: bool,
+    /// RFC 8446 §4.2.4: the DER names of the authorities that the client trusts; empty if it does not say. This end never does.
+    pub(crate) authorities: Vec<Vec<u8>>,
     /// RFC 8446 §4.2.11; always the last one.
     pub(crate) pre_shared_keys: Option<OfferedPsks>,
 }
@@ -49,7 +51,7 @@ impl ClientExtensions {
         decode_block(reader, |typ, body| {
             // RFC 8446 §4.2.11: nothing stands behind it, because its binders cover everything before them.
             if found.pre_shared_keys.is_some() {
-                return Err(InvalidMessage::IllegalValue("position of pre_shared_key"));
+                return Err(InvalidMessage::Inconsistent("the place of pre_shared_key"));
             }
             match typ {
                 ExtensionType::SERVER_NAME => found.server_name = decode_server_name(body)?,
@@ -93,6 +95,9 @@ impl ClientExtensions {
                         return Err(InvalidMessage::EmptyList("ke_modes"));
                     }
                     found.psk_modes = Some(modes.iter().copied().map(PskKeyExchangeMode).collect());
+                }
+                ExtensionType::CERTIFICATE_AUTHORITIES => {
+                    found.authorities = super::decode_names(body)?
                 }
                 ExtensionType::EARLY_DATA => found.early_data = true,
                 ExtensionType::PRE_SHARED_KEY => {

@@ -56,6 +56,19 @@ pub(crate) enum Known {
 }
 
 /// Appends one extension.
+/// Decodes the body of certificate_authorities: at least one name (RFC 8446 §4.2.4).
+pub(crate) fn decode_names(body: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, InvalidMessage> {
+    let mut list = Reader::new(body.vec16("authorities")?);
+    if list.is_empty() {
+        return Err(InvalidMessage::EmptyList("authorities"));
+    }
+    let mut names = Vec::new();
+    while !list.is_empty() {
+        names.push(list.vec16("distinguished name")?.to_vec());
+    }
+    Ok(names)
+}
+
 pub(crate) fn put_extension(
     out: &mut Vec<u8>,
     typ: ExtensionType,

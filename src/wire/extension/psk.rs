@@ -21,9 +21,6 @@ pub(crate) struct PskIdentity {
     pub(crate) obfuscated_ticket_age: u32,
 }
 
-/// The shortest binder: a SHA-256 (RFC 8446 §4.2.11).
-const MIN_BINDER_LEN: usize = 32;
-
 impl OfferedPsks {
     pub(super) fn decode(body: &mut Reader<'_>) -> Result<Self, InvalidMessage> {
         let mut list = Reader::new(body.vec16("identities")?);
@@ -42,15 +39,12 @@ impl OfferedPsks {
         let mut list = Reader::new(body.vec16("binders")?);
         let mut binders = Vec::new();
         while !list.is_empty() {
-            let binder = list.vec8("binder")?.to_vec();
-            if binder.len() < MIN_BINDER_LEN {
-                return Err(InvalidMessage::IllegalValue("binder"));
-            }
-            binders.push(binder);
+            // One of a wrong length is no binder of the key, and means nothing where version 1.3 is not chosen.
+            binders.push(list.vec8("binder")?.to_vec());
         }
         // F7: one binder an identity.
         if identities.is_empty() || identities.len() != binders.len() {
-            return Err(InvalidMessage::IllegalValue("number of binders"));
+            return Err(InvalidMessage::Inconsistent("the number of binders"));
         }
         Ok(Self {
             identities,

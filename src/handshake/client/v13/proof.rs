@@ -53,8 +53,8 @@ impl ExpectCertificate {
             return Err(PeerMisbehaved::WrongCertificateContext.into());
         }
         self.context.add(inbound);
-        let credential = self.context.config.credential.as_ref();
-        self.request = Some(match answer_request(credential, &request) {
+        let credentials = &self.context.config.credentials;
+        self.request = Some(match answer_request(credentials, &request) {
             Some((certified, scheme)) => Asked::Certificate(certified, scheme),
             None => Asked::NoCertificate,
         });

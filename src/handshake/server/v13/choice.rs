@@ -338,7 +338,8 @@ impl ExpectTicket {
             .settings
             .config
             .client_authentication
-            .verifier();
+            .verifier()
+            .filter(|verifier| verifier.verifies_resumed());
         match (&accepted.psk.agreed.peer_identity, verifier) {
             (Some(PeerIdentity::Certificate(chain)), Some(_)) => {
                 let chain = chain.clone();

@@ -131,6 +131,7 @@ fn choose_credential(
     config
         .credentials
         .iter()
+        .filter(|certified| certified.suits_authorities(&hello.extensions.authorities))
         .find_map(|certified| Some((certified.clone(), choose_scheme(certified, offered)?)))
         .ok_or_else(|| PeerIncompatible::NoCommonSignatureScheme.into())
 }
