@@ -299,9 +299,10 @@ impl Options {
             "expect-peer-cert-file" => self.expect_peer_cert_file = Some(values.path()?),
             // Of machines without AES instructions; required of every connection here; BoringSSL's reasons and traces, its
             // cache, and its memory of the verdict.
-            "expect-cipher-no-aes" | "expect-early-data-reason" | "expect-msg-callback" => {
-                drop(values.text()?)
-            }
+            "expect-cipher-no-aes"
+            | "expect-advertised-alpn"
+            | "expect-early-data-reason"
+            | "expect-msg-callback" => drop(values.text()?),
             "expect-secure-renegotiation"
             | "expect-verify-result"
             | "expect-session-id"

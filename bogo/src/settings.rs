@@ -6,7 +6,8 @@ use crate::options::{CredentialOptions, Options, Renegotiation};
 use crate::verifier::Verdict;
 use sealgram::config::{
     Acknowledgements, ClientAuthentication, DatagramPolicy, ExtendedMasterSecret, IdentityChange,
-    MemoryServerSessions, PlaintextFaults, RekeyPolicy, StreamPolicy, Tickets, Versions,
+    MemoryServerSessions, PlaintextFaults, RekeyPolicy, RenegotiationRefusals, StreamPolicy,
+    Tickets, UnfittingCredentials, Versions,
 };
 use sealgram::pki_types::ServerName;
 use sealgram::{
@@ -57,6 +58,7 @@ impl Shared {
             .rekey(rekey(options))
             .extended_master_secret(ExtendedMasterSecret::Prefer)
             .clock(self.clock.clone())
+            .unfitting_credentials(UnfittingCredentials::Fail)
             .tickets(!options.no_ticket);
         if !options.curves.is_empty() {
             builder = builder.groups(&groups(options))?;
@@ -89,6 +91,7 @@ impl Shared {
             .clock(self.clock.clone())
             .tickets((!options.no_ticket).then(|| self.tickets.clone()))
             .session_cache(Some(self.sessions.clone()))
+            .acknowledge_server_name(!options.no_server_name_ack)
             .client_authentication(if options.require_client_certificate {
                 ClientAuthentication::Required(verifier)
             } else if options.verify_peer {
@@ -181,7 +184,15 @@ fn stream(options: &Options) -> Result<StreamPolicy, Failed> {
 
 fn rekey(options: &Options) -> RekeyPolicy {
     RekeyPolicy::default()
-        .follow_hello_requests(options.renegotiation == Renegotiation::Freely)
+        .follow_hello_requests(matches!(
+            options.renegotiation,
+            Renegotiation::Freely | Renegotiation::Once
+        ))
+        .refusals(match options.renegotiation {
+            Renegotiation::Ignore => RenegotiationRefusals::Ignore,
+            _ => RenegotiationRefusals::Fail,
+        })
+        .resume(false)
         .identity_change(IdentityChange::Refuse)
 }
 

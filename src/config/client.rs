@@ -1,7 +1,7 @@
 //! What a client wants.
 
 use super::parameters::{Parameters, shared_setters};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Error, PeerIncompatible};
 use crate::identity::{
     AcceptAnyServer, CertifiedKey, Credential, Roots, VerifyServer, WebPkiServerVerifier,
 };
@@ -20,16 +20,40 @@ pub struct ClientConfig {
     pub(crate) parameters: Parameters,
     pub(crate) verifier: Arc<dyn VerifyServer>,
     pub(crate) credentials: Vec<CertifiedKey>,
+    pub(crate) unfitting_credentials: UnfittingCredentials,
     pub(crate) sessions: Option<Arc<dyn ClientSessionStore>>,
     pub(crate) tickets: bool,
     /// Tells this configuration from every other one of the process.
     pub(crate) number: u64,
 }
 
+/// What a client does that has credentials of which none fits what the server asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum UnfittingCredentials {
+    /// It shows none: whether that will do is for the server to say (RFC 5246 §7.4.6, RFC 8446 §4.4.2).
+    #[default]
+    ShowNone,
+    /// The handshake fails, with an error that says so at this end.
+    Fail,
+}
+
 /// How many sessions a client keeps if it is not told otherwise.
 const SESSIONS: usize = 256;
 
 impl ClientConfig {
+    /// Whether to go on without a credential, although the server has asked for one.
+    ///
+    /// # Errors
+    ///
+    /// `NoFittingCredential` where the policy is to fail.
+    pub(crate) fn check_showing_none(&self) -> Result<(), Error> {
+        let fails = self.unfitting_credentials == UnfittingCredentials::Fail;
+        if fails && !self.credentials.is_empty() {
+            return Err(PeerIncompatible::NoFittingCredential.into());
+        }
+        Ok(())
+    }
+
     /// Where the session with `server` over this protocol is kept.
     pub(crate) fn session_key(&self, dialect: &Dialect, server: &ServerName<'_>) -> SessionKey {
         SessionKey {
@@ -80,6 +104,7 @@ impl ClientConfig {
             parameters: Parameters::default(),
             verifier,
             credentials: Vec::new(),
+            unfitting_credentials: UnfittingCredentials::default(),
             sessions: Some(Arc::new(MemoryClientSessions::new(SESSIONS))),
             tickets: true,
         }
@@ -109,6 +134,7 @@ pub struct ClientConfigBuilder {
     parameters: Parameters,
     verifier: Arc<dyn VerifyServer>,
     credentials: Vec<CertifiedKey>,
+    unfitting_credentials: UnfittingCredentials,
     sessions: Option<Arc<dyn ClientSessionStore>>,
     tickets: bool,
 }
@@ -128,6 +154,13 @@ impl ClientConfigBuilder {
     pub fn and_credential(mut self, credential: Credential) -> Self {
         let Credential::Certificate(certified) = credential;
         self.credentials.push(certified);
+        self
+    }
+
+    /// What to do where no credential fits what the server asks for; none is shown by default.
+    #[must_use]
+    pub fn unfitting_credentials(mut self, policy: UnfittingCredentials) -> Self {
+        self.unfitting_credentials = policy;
         self
     }
 
@@ -159,6 +192,7 @@ impl ClientConfigBuilder {
             parameters,
             verifier,
             credentials,
+            unfitting_credentials,
             sessions,
             tickets,
         } = self;
@@ -167,6 +201,7 @@ impl ClientConfigBuilder {
             parameters,
             verifier,
             credentials,
+            unfitting_credentials,
             sessions,
             tickets,
             number: BUILT.fetch_add(1, Ordering::Relaxed),

@@ -9,7 +9,7 @@ mod rekey;
 mod server;
 mod versions;
 
-pub use client::{ClientConfig, ClientConfigBuilder, DangerousClientConfig};
+pub use client::{ClientConfig, ClientConfigBuilder, DangerousClientConfig, UnfittingCredentials};
 pub use clock::{Clock, SystemClock};
 
 pub use crate::session::{
@@ -24,7 +24,10 @@ pub use policy::{
 };
 pub use proven::ProvenHello;
 pub(crate) use proven::{FirstHello, Retried};
-pub use rekey::{ClientRenegotiation, DataDuringRenegotiation, IdentityChange, RekeyPolicy};
+pub use rekey::{
+    ClientRenegotiation, DataDuringRenegotiation, IdentityChange, RekeyPolicy,
+    RenegotiationRefusals,
+};
 pub use versions::Versions;
 
 #[cfg(test)]

@@ -44,6 +44,18 @@ pub enum IdentityChange {
     Allow,
 }
 
+/// What a peer gets that wants to renegotiate and may not.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum RenegotiationRefusals {
+    /// The warning no_renegotiation (RFC 5246 §7.2.2). The association goes on, if the peer wants that.
+    #[default]
+    Warn,
+    /// Nothing: it may wait for ever.
+    Ignore,
+    /// The fatal alert no_renegotiation: the association is over.
+    Fail,
+}
+
 /// When the keys of a long-lived association are replaced, and what both ends may do meanwhile.
 ///
 /// At version 1.2 keys are replaced by renegotiation. The limits of the AEAD algorithms (RFC 9325 §4.4) always count:
@@ -56,6 +68,7 @@ pub struct RekeyPolicy {
     pub(crate) data: DataDuringRenegotiation,
     pub(crate) client_renegotiation: ClientRenegotiation,
     pub(crate) follow_hello_requests: bool,
+    pub(crate) refusals: RenegotiationRefusals,
     pub(crate) identity_change: IdentityChange,
     pub(crate) resume: bool,
     pub(crate) repeat_cookie: bool,
@@ -70,6 +83,7 @@ impl Default for RekeyPolicy {
             data: DataDuringRenegotiation::default(),
             client_renegotiation: ClientRenegotiation::default(),
             follow_hello_requests: true,
+            refusals: RenegotiationRefusals::default(),
             identity_change: IdentityChange::default(),
             resume: true,
             repeat_cookie: true,
@@ -142,6 +156,13 @@ impl RekeyPolicy {
         self
     }
 
+    /// What a peer gets that wants to renegotiate and may not: a warning by default.
+    #[must_use]
+    pub fn refusals(mut self, refusals: RenegotiationRefusals) -> Self {
+        self.refusals = refusals;
+        self
+    }
+
     /// Whether the peer may become somebody else; not by default.
     #[must_use]
     pub fn identity_change(mut self, policy: IdentityChange) -> Self {
@@ -150,7 +171,8 @@ impl RekeyPolicy {
     }
 
     /// Servers: whether a renegotiation may resume a session, as it may by default. A server that renegotiates to see a
-    /// client's certificate sets this to `false`, because a TLS client answers a HelloRequest by offering its session.
+    /// client's certificate sets this to `false`, because a TLS client answers a HelloRequest by offering its session. A
+    /// TLS client that sets it to `false` does not.
     #[must_use]
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;

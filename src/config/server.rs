@@ -39,6 +39,7 @@ pub struct ServerConfig {
     pub(crate) credentials: Vec<CertifiedKey>,
     pub(crate) client_authentication: ClientAuthentication,
     pub(crate) sessions: ServerSessions,
+    pub(crate) acknowledges_server_name: bool,
 }
 
 /// How many sessions a server keeps if it is not told otherwise. With tickets few are needed.
@@ -66,6 +67,7 @@ impl ServerConfig {
             cache: Some(Arc::new(MemoryServerSessions::new(SESSIONS))),
             session_lifetime: SESSION_LIFETIME,
             tickets_a_handshake: TICKETS_A_HANDSHAKE,
+            acknowledges_server_name: true,
         }
     }
 }
@@ -89,6 +91,7 @@ pub struct ServerConfigBuilder {
     cache: Option<Arc<dyn ServerSessionStore>>,
     session_lifetime: Duration,
     tickets_a_handshake: u8,
+    acknowledges_server_name: bool,
 }
 
 impl ServerConfigBuilder {
@@ -153,6 +156,14 @@ impl ServerConfigBuilder {
         Ok(self)
     }
 
+    /// Whether the server tells a client that it has used the name that the client asked for (RFC 6066 §3), as it does by default.
+    /// A server for which all names are one has used none.
+    #[must_use]
+    pub fn acknowledge_server_name(mut self, acknowledge: bool) -> Self {
+        self.acknowledges_server_name = acknowledge;
+        self
+    }
+
     /// The configuration, with only those suites that one of the keys can serve.
     ///
     /// # Errors
@@ -167,6 +178,7 @@ impl ServerConfigBuilder {
             cache,
             session_lifetime,
             tickets_a_handshake,
+            acknowledges_server_name,
         } = self;
         parameters.suites.retain(|suite| {
             credentials.iter().any(|certified| {
@@ -189,6 +201,7 @@ impl ServerConfigBuilder {
             parameters,
             credentials,
             client_authentication,
+            acknowledges_server_name,
             sessions: ServerSessions {
                 tickets,
                 cache,

@@ -10,11 +10,13 @@
 use super::phase::Phase;
 use super::rekeying::Wanted;
 use super::{Connection, Event, RenegotiationRefusal, Role};
-use crate::config::{ClientRenegotiation, DataDuringRenegotiation};
+use crate::config::{ClientRenegotiation, DataDuringRenegotiation, RenegotiationRefusals};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, RenegotiateError};
 use crate::handshake::renegotiation::Binding;
 use crate::handshake::{Epochs, Handshake, client, server};
-use crate::protocol::{Alert, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Side};
+use crate::protocol::{
+    Alert, AlertDescription, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Side,
+};
 use crate::record::{Initiator, Records};
 use crate::session::Session;
 use crate::wire::handshake::InboundMessage;
@@ -242,11 +244,10 @@ impl<R: Records> Connection<R> {
             return Err(InvalidMessage::TrailingData("HelloRequest").into());
         }
         if !self.role.parameters().rekey.follow_hello_requests {
-            self.refuse_wish(now);
-            return Ok(());
+            return self.refuse_wish(now);
         }
         let wanted = Wanted {
-            abbreviated: R::DIALECT.resumes_on_hello_request,
+            abbreviated: R::DIALECT.resumes_on_hello_request && self.role.parameters().rekey.resume,
             initiator: Initiator::Peer,
         };
         self.start_client(now, wanted)
@@ -255,8 +256,7 @@ impl<R: Records> Connection<R> {
     fn take_client_hello(&mut self, now: Instant, message: InboundMessage) -> Result<(), Error> {
         let requested = self.rekeying.requested;
         if !requested && !self.may_client_begin(now) {
-            self.refuse_wish(now);
-            return Ok(());
+            return self.refuse_wish(now);
         }
         let (Phase::Established(current), Role::Server(config)) = (&self.phase, &self.role) else {
             return Ok(());
@@ -297,7 +297,11 @@ impl<R: Records> Connection<R> {
     }
 
     /// RFC 5246 §7.2.2: a wish that is not followed is refused with a warning.
-    fn refuse_wish(&mut self, now: Instant) {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Aborted`] where the policy is to fail.
+    fn refuse_wish(&mut self, now: Instant) -> Result<(), Error> {
         let counts = self.records.stats_mut().renegotiations(Initiator::Peer);
         counts.started += 1;
         counts.refused += 1;
@@ -306,13 +310,20 @@ impl<R: Records> Connection<R> {
             R::RELIABLE || now.saturating_duration_since(last) < REFUSAL_INTERVAL
         });
         if told {
-            return;
+            return Ok(());
+        }
+        match self.role.parameters().rekey.refusals {
+            RenegotiationRefusals::Warn => self.records.send_alert(Alert::NO_RENEGOTIATION),
+            RenegotiationRefusals::Ignore => {}
+            RenegotiationRefusals::Fail => {
+                return Err(Error::Aborted(AlertDescription::NO_RENEGOTIATION));
+            }
         }
         self.rekeying.last_refusal = Some(now);
-        self.records.send_alert(Alert::NO_RENEGOTIATION);
         self.events.push_back(Event::RenegotiationRefused {
             reason: RenegotiationRefusal::Policy,
         });
+        Ok(())
     }
 
     /// The peer says no_renegotiation in `epoch`. Whether it spoke of something that is under way.

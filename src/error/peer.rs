@@ -312,6 +312,8 @@ pub enum PeerIncompatible {
     ClientCertificateMissing,
     /// The client does not take uncompressed points.
     UncompressedPointsRequired,
+    /// The server asks for a certificate that none of the client's credentials fits.
+    NoFittingCredential,
 }
 
 impl PeerIncompatible {
@@ -324,6 +326,7 @@ impl PeerIncompatible {
             Self::ClientCertificateMissing => A::CERTIFICATE_REQUIRED,
             Self::NoCommonCipherSuite
             | Self::NoCommonGroup
+            | Self::NoFittingCredential
             | Self::NoCommonSignatureScheme
             | Self::ExtendedMasterSecretRequired
             | Self::SecureRenegotiationRequired
@@ -351,6 +354,7 @@ impl fmt::Display for PeerIncompatible {
                 "the peer lacks renegotiation_info (RFC 5746) and cannot be trusted; update it"
             }
             Self::ClientCertificateRequired | Self::ClientCertificateMissing => "the client sent no certificate, but one is required",
+            Self::NoFittingCredential => "none of this client's credentials has a key, a signature algorithm and an issuer that the server takes",
             Self::UncompressedPointsRequired => "the peer does not take uncompressed points",
         })
     }

@@ -135,7 +135,7 @@ impl State {
                 state.handle(exchange, inbound)
             }
             (Self::ExpectCertificateRequest(state), Message::CertificateRequest(request)) => {
-                Ok(state.handle(request, inbound))
+                state.handle(request, inbound)
             }
             (Self::ExpectCertificateRequest(state), Message::ServerHelloDone) => {
                 Ok(state.without_request().handle(inbound, outbox))

@@ -170,15 +170,20 @@ impl ExpectCertificateRequest {
         mut self: Box<Self>,
         request: CertificateRequest,
         inbound: &InboundMessage,
-    ) -> State {
+    ) -> Result<State, Error> {
         self.context.add(inbound);
         let Self { context, server } = *self;
-        let asked = Asked::For(ClientAnswer::choose(&context.config.credentials, &request));
-        State::ExpectServerHelloDone(Box::new(ExpectServerHelloDone {
-            context,
-            server,
-            asked,
-        }))
+        let answer = ClientAnswer::choose(&context.config.credentials, &request);
+        if let ClientAnswer::NoCertificate = answer {
+            context.config.check_showing_none()?;
+        }
+        Ok(State::ExpectServerHelloDone(Box::new(
+            ExpectServerHelloDone {
+                context,
+                server,
+                asked: Asked::For(answer),
+            },
+        )))
     }
 
     /// The state in which no certificate was asked for.

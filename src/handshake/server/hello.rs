@@ -357,7 +357,7 @@ impl ExpectClientHello {
             cipher_suite: choice.suite.id,
             compression_method: CompressionMethod::NULL,
             extensions: ServerExtensions {
-                server_name: offered.server_name.is_some(),
+                server_name: offered.server_name.is_some() && self.config.acknowledges_server_name,
                 point_formats: offered
                     .point_formats
                     .as_ref()

@@ -4,6 +4,7 @@ use super::continuous::Continuous;
 use super::early::EarlyRecord;
 use super::epochs::{Protected, Reading};
 use super::{Datagram, Progress};
+use crate::config::PlaintextFaults;
 use crate::protocol::{
     ContentType, Epoch, HandshakeType, MessageSeq, Path, ProtocolVersion, RecordNumber, Side,
 };
@@ -166,6 +167,11 @@ impl Datagram {
                 bytes.advance(contents.start);
                 self.dispatch(now, number, content_type, bytes, path, pinned)
             }
+            Err(NotOpened::Discard(Discard::UnknownContentType))
+                if self.fails_by_plaintext(Epoch::PLAINTEXT) =>
+            {
+                Err(Fault::UnknownContentType)
+            }
             Err(NotOpened::Discard(cause)) => {
                 self.stats.discard(cause);
                 Ok(None)
@@ -273,6 +279,18 @@ impl Datagram {
             self.stats.discard(Discard::UnexpectedContentType);
             return Ok(None);
         }
+        if self.fails_by_plaintext(number.epoch) {
+            match content_type {
+                ContentType::APPLICATION_DATA => return Err(Fault::UnexpectedData),
+                ContentType::ALERT if alert::decode(&contents).is_none() => {
+                    return Err(Fault::MalformedAlert);
+                }
+                ContentType::CHANGE_CIPHER_SPEC if contents[..] != [1] => {
+                    return Err(Fault::UnexpectedChangeCipherSpec);
+                }
+                _ => {}
+            }
+        }
         Ok(match content_type {
             ContentType::APPLICATION_DATA => self.data(number, contents, path, pinned),
             ContentType::HANDSHAKE => {
@@ -295,6 +313,15 @@ impl Datagram {
                 None
             }
         })
+    }
+
+    /// Whether what comes in the clear and has no place is a fault of the peer: by the policy, and only as long as nobody can say
+    /// anything else.
+    #[inline]
+    fn fails_by_plaintext(&self, epoch: Epoch) -> bool {
+        epoch == Epoch::PLAINTEXT
+            && self.policy.plaintext_faults == PlaintextFaults::Fail
+            && !self.read.any_protected()
     }
 
     #[inline]

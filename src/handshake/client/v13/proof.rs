@@ -56,7 +56,10 @@ impl ExpectCertificate {
         let credentials = &self.context.config.credentials;
         self.request = Some(match answer_request(credentials, &request) {
             Some((certified, scheme)) => Asked::Certificate(certified, scheme),
-            None => Asked::NoCertificate,
+            None => {
+                self.context.config.check_showing_none()?;
+                Asked::NoCertificate
+            }
         });
         Ok(State::ExpectCertificate(self).boxed())
     }

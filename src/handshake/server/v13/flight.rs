@@ -217,7 +217,9 @@ fn begin(
     };
     let granted = EncryptedExtensions {
         // RFC 6066 §3: not where a session is resumed.
-        server_name: context.server_name.is_some() && context.psk.is_none(),
+        server_name: context.server_name.is_some()
+            && context.psk.is_none()
+            && context.config.acknowledges_server_name,
         alpn: context.alpn.clone(),
         unknown: Vec::new(),
     };
