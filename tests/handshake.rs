@@ -61,20 +61,20 @@ fn every_suite_group_and_kind_of_key_works() {
         let mut served = 0;
         for suite in SUITES {
             let server = ServerConfig::with_credential(credential.clone()).versions(Versions::V1_2);
-            let Ok(server) = server.cipher_suites(&[suite]).unwrap().build() else {
+            let server = server.cipher_suites(&[suite]).unwrap();
+            if server.clone().build().is_err() {
                 continue;
-            };
+            }
             served += 1;
             for group in GROUPS {
+                // The client's list names the curves of keys as well, so the server alone chooses.
                 let client = ClientConfig::with_roots(pki.roots())
                     .unwrap()
-                    .versions(Versions::V1_2)
-                    .groups(&[group])
-                    .unwrap();
-                let client = Arc::new(client.build().unwrap());
+                    .versions(Versions::V1_2);
+                let server = server.clone().groups(&[group]).unwrap();
                 let configs = Configs {
-                    client,
-                    server: Arc::new(server.clone()),
+                    client: Arc::new(client.build().unwrap()),
+                    server: Arc::new(server.build().unwrap()),
                 };
                 let mut pair = configs.connected(1);
                 let connection = pair.client_connection().unwrap();

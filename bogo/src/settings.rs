@@ -57,6 +57,7 @@ impl Shared {
             .stream(stream(options)?)
             .rekey(rekey(options))
             .extended_master_secret(ExtendedMasterSecret::Prefer)
+            .signature_schemes(&schemes(options))?
             .clock(self.clock.clone())
             .unfitting_credentials(UnfittingCredentials::Fail)
             .tickets(!options.no_ticket);
@@ -88,6 +89,7 @@ impl Shared {
             .stream(stream(options)?)
             .rekey(rekey(options))
             .extended_master_secret(ExtendedMasterSecret::Prefer)
+            .signature_schemes(&schemes(options))?
             .clock(self.clock.clone())
             .tickets((!options.no_ticket).then(|| self.tickets.clone()))
             .session_cache(Some(self.sessions.clone()))
@@ -198,6 +200,24 @@ fn rekey(options: &Options) -> RekeyPolicy {
 
 fn groups(options: &Options) -> Vec<NamedGroup> {
     options.curves.iter().copied().map(NamedGroup).collect()
+}
+
+/// What the peer may sign with. BoringSSL takes no Ed25519 unless it is told to.
+fn schemes(options: &Options) -> Vec<SignatureScheme> {
+    if options.verify_prefs.is_empty() {
+        return vec![
+            SignatureScheme::ECDSA_SECP256R1_SHA256,
+            SignatureScheme::RSA_PSS_RSAE_SHA256,
+            SignatureScheme::RSA_PKCS1_SHA256,
+            SignatureScheme::ECDSA_SECP384R1_SHA384,
+            SignatureScheme::RSA_PSS_RSAE_SHA384,
+            SignatureScheme::RSA_PKCS1_SHA384,
+            SignatureScheme::RSA_PSS_RSAE_SHA512,
+            SignatureScheme::RSA_PKCS1_SHA512,
+        ];
+    }
+    let given = options.verify_prefs.iter().copied();
+    given.map(SignatureScheme).collect()
 }
 
 /// The credentials in order, the default one last.

@@ -7,8 +7,9 @@ use super::versions::Versions;
 use crate::crypto::kx::SUPPORTED_GROUPS;
 use crate::crypto::random::{SecureRandom, SystemRandom};
 use crate::crypto::suite::{self, SUITES, Suite};
+use crate::crypto::verify::{algorithm_13, supported_schemes};
 use crate::error::ConfigError;
-use crate::protocol::{CipherSuite, NamedGroup};
+use crate::protocol::{CipherSuite, NamedGroup, SignatureScheme};
 use crate::secrets::key_log::KeyLog;
 use std::sync::Arc;
 
@@ -20,10 +21,12 @@ pub(crate) struct Parameters {
     pub(crate) suites: Vec<&'static Suite>,
     /// The groups, the preferred ones first; never empty.
     pub(crate) groups: Vec<NamedGroup>,
+    /// The schemes that the peer may sign with, the preferred ones first; never empty.
+    pub(crate) schemes: Vec<SignatureScheme>,
     /// The application protocols, the preferred ones first; empty for none.
     pub(crate) alpn: Vec<Vec<u8>>,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
-    pub(crate) datagram: DatagramPolicy,
+    pub(crate) datagram: Arc<DatagramPolicy>,
     pub(crate) stream: StreamPolicy,
     pub(crate) rekey: RekeyPolicy,
     pub(crate) random: Arc<dyn SecureRandom>,
@@ -37,9 +40,10 @@ impl Default for Parameters {
             versions: Versions::default(),
             suites: SUITES.iter().collect(),
             groups: SUPPORTED_GROUPS.to_vec(),
+            schemes: supported_schemes().collect(),
             alpn: Vec::new(),
             extended_master_secret: ExtendedMasterSecret::default(),
-            datagram: DatagramPolicy::default(),
+            datagram: Arc::default(),
             stream: StreamPolicy::default(),
             rekey: RekeyPolicy::default(),
             random: Arc::new(SystemRandom),
@@ -107,6 +111,27 @@ impl Parameters {
         Ok(())
     }
 
+    /// The schemes that may sign a handshake of version 1.3.
+    pub(crate) fn schemes_13(&self) -> impl Iterator<Item = SignatureScheme> + '_ {
+        let schemes = self.schemes.iter().copied();
+        schemes.filter(|&scheme| algorithm_13(scheme).is_some())
+    }
+
+    /// Replaces the signature schemes.
+    pub(crate) fn set_schemes(&mut self, schemes: &[SignatureScheme]) -> Result<(), ConfigError> {
+        let known = |scheme| supported_schemes().any(|known| known == scheme);
+        if let Some(unknown) = schemes.iter().find(|&&scheme| !known(scheme)) {
+            return Err(ConfigError::UnsupportedParameter(unknown.to_string()));
+        }
+        if schemes.is_empty() {
+            return Err(ConfigError::UnsupportedParameter(
+                "an empty list of signature schemes".into(),
+            ));
+        }
+        self.schemes = schemes.to_vec();
+        Ok(())
+    }
+
     /// Replaces the application protocols; each name is 1 to 255 bytes long (RFC 7301 §3.1).
     pub(crate) fn set_alpn(&mut self, protocols: &[&[u8]]) -> Result<(), ConfigError> {
         let wrong = protocols
@@ -158,6 +183,20 @@ macro_rules! shared_setters {
             Ok(self)
         }
 
+        /// The schemes that the peer may sign the handshake with, the preferred ones first (RFC 8446 §4.2.3). What signs the
+        /// certificates of its chain is for the verifier to judge.
+        ///
+        /// # Errors
+        ///
+        /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not exist here.
+        pub fn signature_schemes(
+            mut self,
+            schemes: &[$crate::protocol::SignatureScheme],
+        ) -> Result<Self, $crate::error::ConfigError> {
+            self.parameters.set_schemes(schemes)?;
+            Ok(self)
+        }
+
         /// The application protocols (RFC 7301), the preferred ones first; none by default.
         ///
         /// # Errors
@@ -181,7 +220,7 @@ macro_rules! shared_setters {
         /// Timers, sizes and queues over datagrams.
         #[must_use]
         pub fn datagram(mut self, policy: $crate::config::DatagramPolicy) -> Self {
-            self.parameters.datagram = policy;
+            self.parameters.datagram = std::sync::Arc::new(policy);
             self
         }
 

@@ -96,11 +96,6 @@ pub(crate) fn algorithm_13(scheme: SignatureScheme) -> Option<Algorithm> {
         .map(|&(_, algorithm)| algorithm)
 }
 
-/// The schemes that may sign a handshake of 1.3, the preferred ones first.
-pub(crate) fn supported_schemes_13() -> impl Iterator<Item = SignatureScheme> {
-    SCHEMES_13.iter().map(|(scheme, _)| *scheme)
-}
-
 /// The algorithms that `scheme` can mean at 1.2; empty if it is not supported.
 pub(crate) fn algorithms_12(scheme: SignatureScheme) -> &'static [Algorithm] {
     SCHEMES_12

@@ -25,7 +25,7 @@ pub use limits::{EndpointPolicy, Eviction, ResumptionCookies};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{DtlsConnection, Event, Transmit};
 use crate::error::{ConnectError, Error, Failure, KeyUpdateError, RenegotiateError, SendError};
-use crate::protocol::Path;
+use crate::protocol::{AlertDescription, Path};
 use crate::record::Received;
 use crate::wire::key_update::KeyUpdate;
 use association::{Association, Table};
@@ -344,6 +344,15 @@ impl Endpoint {
     pub fn close(&mut self, now: Instant, id: AssociationId) {
         if let Some(association) = self.table.get_mut(id) {
             association.connection.close(now);
+            self.settle(now, id);
+        }
+    }
+
+    /// Ends an association at once with a fatal alert of the application's choice: the peer is told, and
+    /// [`EndpointEvent::Failed`] follows.
+    pub fn abort(&mut self, now: Instant, id: AssociationId, alert: AlertDescription) {
+        if let Some(association) = self.table.get_mut(id) {
+            association.connection.abort(now, alert);
             self.settle(now, id);
         }
     }

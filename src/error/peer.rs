@@ -404,15 +404,14 @@ impl CertificateError {
         use AlertDescription as A;
         match self {
             Self::Missing => A::HANDSHAKE_FAILURE,
-            Self::Empty => A::DECODE_ERROR,
+            Self::Empty | Self::BadEncoding => A::DECODE_ERROR,
             Self::Expired | Self::NotValidYet => A::CERTIFICATE_EXPIRED,
             Self::UnknownIssuer => A::UNKNOWN_CA,
             Self::Revoked => A::CERTIFICATE_REVOKED,
             Self::WrongUsage | Self::WrongKeyType => A::UNSUPPORTED_CERTIFICATE,
-            Self::BadEncoding
-            | Self::NotValidForName { .. }
-            | Self::FingerprintMismatch
-            | Self::IdentityChanged => A::BAD_CERTIFICATE,
+            Self::NotValidForName { .. } | Self::FingerprintMismatch | Self::IdentityChanged => {
+                A::BAD_CERTIFICATE
+            }
             Self::BadSignature => A::DECRYPT_ERROR,
             Self::Other(_) => A::CERTIFICATE_UNKNOWN,
             Self::Refused(alert) => *alert,

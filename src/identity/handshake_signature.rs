@@ -1,27 +1,40 @@
 //! Signatures that the peer makes during a handshake.
 
+use super::key_usage::allows_signatures;
 use super::proof::SignatureVerified;
 use crate::crypto::sign::KeyKind;
 use crate::crypto::verify::{algorithm_13, algorithms_12, is_rsa};
 use crate::error::{CertificateError, Error, PeerMisbehaved};
+use crate::protocol::SignatureScheme;
 use crate::wire::signed::DigitallySigned;
 use pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
-/// Checks a signature of version 1.3 over `message` by the key of `leaf`.
+/// The certificate, if its key may sign handshakes.
+fn signer<'a>(leaf: &'a CertificateDer<'_>) -> Result<EndEntityCert<'a>, Error> {
+    let certificate = EndEntityCert::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
+    if !allows_signatures(leaf) {
+        return Err(CertificateError::WrongUsage.into());
+    }
+    Ok(certificate)
+}
+
+/// Checks a signature of version 1.3 over `message` by the key of `leaf`, with a scheme of those that were `offered`.
 ///
 /// # Errors
 ///
 /// As [`verify_12`]; the scheme also has to fit the curve of the key.
 pub(crate) fn verify_13(
     leaf: &CertificateDer<'_>,
+    offered: &[SignatureScheme],
     message: &[u8],
     signed: &DigitallySigned,
 ) -> Result<SignatureVerified, Error> {
     // RFC 8446 §4.4.3: one that was not offered, PKCS#1 above all, is illegal.
     let algorithm = algorithm_13(signed.scheme)
+        .filter(|_| offered.contains(&signed.scheme))
         .ok_or(PeerMisbehaved::SignedWithUnofferedScheme(signed.scheme))?;
-    let certificate = EndEntityCert::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
+    let certificate = signer(leaf)?;
     SignatureVerified::by(|| {
         certificate
             .verify_signature(algorithm, message, &signed.signature)
@@ -34,19 +47,21 @@ pub(crate) fn verify_13(
 /// # Errors
 ///
 /// `SignedWithUnofferedScheme` if the scheme is not one that we offer or does not fit `kind`, the kind of key
-/// that the cipher suite demands; `BadSignature` if it does not verify; `BadEncoding` for a broken certificate.
+/// that the cipher suite demands; `BadSignature` if it does not verify; `BadEncoding` for a broken certificate, `WrongUsage`
+/// for one whose key must not sign.
 pub(crate) fn verify_12(
     leaf: &CertificateDer<'_>,
     kind: Option<KeyKind>,
+    offered: &[SignatureScheme],
     message: &[u8],
     signed: &DigitallySigned,
 ) -> Result<SignatureVerified, Error> {
     let algorithms = algorithms_12(signed.scheme);
     let fits = kind.is_none_or(|kind| (kind == KeyKind::Rsa) == is_rsa(signed.scheme));
-    if algorithms.is_empty() || !fits {
+    if algorithms.is_empty() || !fits || !offered.contains(&signed.scheme) {
         return Err(PeerMisbehaved::SignedWithUnofferedScheme(signed.scheme).into());
     }
-    let certificate = EndEntityCert::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
+    let certificate = signer(leaf)?;
     SignatureVerified::by(|| {
         let verifies = |&algorithm: &&'static dyn pki_types::SignatureVerificationAlgorithm| {
             certificate

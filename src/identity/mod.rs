@@ -2,6 +2,7 @@
 
 mod fingerprint;
 mod handshake_signature;
+mod key_usage;
 pub(crate) mod proof;
 mod webpki;
 

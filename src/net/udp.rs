@@ -6,7 +6,7 @@ use crate::config::ServerConfig;
 use crate::connection::Transmit;
 use crate::endpoint::{AssociationId, Endpoint, EndpointEvent, EndpointPolicy};
 use crate::error::{ConnectError, KeyUpdateError, RenegotiateError, SendError};
-use crate::protocol::Path;
+use crate::protocol::{AlertDescription, Path};
 use crate::record::Received;
 use crate::wire::key_update::KeyUpdate;
 use mio::net::UdpSocket;
@@ -313,6 +313,11 @@ impl UdpEndpoint {
     /// Closes an association with the next [`UdpEndpoint::turn`].
     pub fn close(&mut self, id: AssociationId) {
         self.endpoint.close(clock::now(), id);
+    }
+
+    /// Ends an association at once with a fatal alert: see [`Endpoint::abort`].
+    pub fn abort(&mut self, id: AssociationId, alert: AlertDescription) {
+        self.endpoint.abort(clock::now(), id, alert);
     }
 
     /// The endpoint itself, for its getters.

@@ -87,8 +87,12 @@ pub(crate) enum Fault {
     EmptyRecord,
     /// A record of alerts that is no alert.
     MalformedAlert,
-    /// A handshake message in a stream is longer than the policy allows.
+    /// A handshake message is longer than the policy allows.
     MessageTooLong,
+    /// A handshake fragment that makes no sense.
+    BadFragment,
+    /// A handshake fragment that contradicts others of its message.
+    ConflictingFragment,
 }
 
 impl From<Fault> for Error {
@@ -108,6 +112,8 @@ impl From<Fault> for Error {
             Fault::EmptyRecord => P::EmptyRecord.into(),
             Fault::MalformedAlert => InvalidMessage::IllegalValue("alert").into(),
             Fault::MessageTooLong => P::MessageTooLong.into(),
+            Fault::BadFragment => InvalidMessage::IllegalValue("a fragment").into(),
+            Fault::ConflictingFragment => InvalidMessage::Inconsistent("a fragment").into(),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use crate::wire::{record_dtls, record_dtls13, record_tls};
 use std::ops::Range;
 
-/// The record cannot be opened. Anybody can cause that, but for the last.
+/// The record cannot be opened. Anybody can cause that, but for the last two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum NotOpened {
     /// It has no room for nonce and tag.
@@ -29,6 +29,8 @@ pub(crate) enum NotOpened {
     Forged,
     /// It authenticates, and is nothing but padding (RFC 8446 §5.4).
     NoContentType,
+    /// It authenticates, and is longer with its padding than a record may be (RFC 8446 §5.4).
+    Overlong,
 }
 
 /// How the records of an epoch look, with what that takes.
@@ -263,7 +265,7 @@ impl Sealer {
 
     #[inline]
     fn fragment_len(&self, payload: &[u8]) -> u16 {
-        debug_assert!(payload.len() <= MAX_PLAINTEXT_LEN);
+        debug_assert!(payload.len() + self.expansion() <= record_tls::MAX_FRAGMENT_LEN);
         u16::try_from(payload.len() + self.expansion()).unwrap_or(u16::MAX)
     }
 
@@ -439,6 +441,9 @@ impl Opener {
             .key
             .open(nonce, header, fragment)
             .map_err(|_| NotOpened::Forged)?;
+        if length > MAX_PLAINTEXT_LEN + 1 {
+            return Err(NotOpened::Overlong);
+        }
         let inner = fragment.get(..length).unwrap_or_default();
         let end = inner
             .iter()

@@ -4,7 +4,6 @@ use super::{State, resumed, retry, v12, v13};
 use crate::config::{ClientConfig, ExtendedMasterSecret};
 use crate::crypto::kx::{self, Exchange};
 use crate::crypto::suite;
-use crate::crypto::verify::supported_schemes;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{Action, Epochs, Outbox};
@@ -149,7 +148,7 @@ fn client_hello(
             server_name: dns_name(server_name),
             supported_groups: Some(parameters.groups.clone()),
             point_formats: Some(vec![PointFormat::UNCOMPRESSED]),
-            signature_algorithms: Some(supported_schemes().collect()),
+            signature_algorithms: Some(config.parameters.schemes.clone()),
             alpn: (!parameters.alpn.is_empty()).then(|| parameters.alpn.clone()),
             extended_master_secret: true,
             // RFC 5077 §3.2: empty asks for a ticket.

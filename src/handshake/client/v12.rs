@@ -134,7 +134,13 @@ impl ExpectServerKeyExchange {
         let message =
             params.signed_message(&self.context.randoms.client, &self.context.randoms.server);
         let kind = self.context.suite.authentication;
-        let signature_verified = verify_12(leaf, kind, &message, &signed)?;
+        let signature_verified = verify_12(
+            leaf,
+            kind,
+            &self.context.config.parameters.schemes,
+            &message,
+            &signed,
+        )?;
         self.context.add(inbound);
         let Self { context, chain } = *self;
         let server = Server {

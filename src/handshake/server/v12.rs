@@ -4,7 +4,6 @@ use super::State;
 use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::kx::Exchange;
 use crate::crypto::suite::Suite;
-use crate::crypto::verify::supported_schemes;
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{
@@ -106,7 +105,7 @@ impl ExpectSignature {
                     ClientCertificateType::ECDSA_SIGN,
                     ClientCertificateType::RSA_SIGN,
                 ],
-                signature_algorithms: supported_schemes().collect(),
+                signature_algorithms: context.config.parameters.schemes.clone(),
                 authorities: bounded(verifier.authorities()),
             };
             let mut body = Vec::new();
@@ -306,7 +305,13 @@ impl ExpectCertificateVerify {
         } = *self;
         let leaf = chain.first().ok_or(CertificateError::Missing)?;
         // RFC 5246 §7.4.8: over all messages before this one; the key's type need not be the suite's.
-        let signature = verify_12(leaf, None, context.transcript.messages(), signed)?;
+        let signature = verify_12(
+            leaf,
+            None,
+            &context.config.parameters.schemes,
+            context.transcript.messages(),
+            signed,
+        )?;
         context.add(inbound);
         context.transcript.forget_messages();
         let peer = Peer::Proved {

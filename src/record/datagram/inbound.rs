@@ -179,6 +179,7 @@ impl Datagram {
             Err(NotOpened::Kept) => Ok(None),
             Err(NotOpened::TooManyForgeries) => Err(Fault::TooManyForgeries),
             Err(NotOpened::NoContentType) => Err(Fault::NoContentType),
+            Err(NotOpened::Overlong) => Err(Fault::RecordOverflow),
         }
     }
 
@@ -236,7 +237,7 @@ impl Datagram {
         // Whoever has the keys has seen what was sent to it.
         self.unproven = None;
         if range.len() > MAX_PLAINTEXT_LEN {
-            return Err(Discard::OverlongRecord.into());
+            return Err(NotOpened::Overlong);
         }
         Ok(Opened {
             number,
@@ -294,10 +295,10 @@ impl Datagram {
         Ok(match content_type {
             ContentType::APPLICATION_DATA => self.data(number, contents, path, pinned),
             ContentType::HANDSHAKE => {
-                self.fragments(now, number, &contents);
+                self.fragments(now, number, &contents)?;
                 None
             }
-            ContentType::ALERT => self.alert(number, &contents),
+            ContentType::ALERT => self.alert(number, &contents)?,
             ContentType::ACK => {
                 if number.epoch == Epoch::PLAINTEXT || !self.is_13() {
                     // Anybody can send this, and nothing that a handshake needs would be lost with it.
@@ -360,30 +361,38 @@ impl Datagram {
     }
 
     #[cold]
-    fn alert(&mut self, number: RecordNumber, contents: &[u8]) -> Option<Inbound> {
+    fn alert(&mut self, number: RecordNumber, contents: &[u8]) -> Result<Option<Inbound>, Fault> {
         let epoch = number.epoch;
         let Some(alert) = alert::decode(contents) else {
+            if epoch != Epoch::PLAINTEXT {
+                return Err(Fault::MalformedAlert);
+            }
             self.stats.discard(Discard::MalformedAlert);
-            return None;
+            return Ok(None);
         };
         if epoch == Epoch::PLAINTEXT && self.read.any_protected() {
             self.stats.discard(Discard::PlaintextAlert);
             if alert.is_fatal() {
                 self.disbelieved_alert = Some(alert);
             }
-            return None;
+            return Ok(None);
         }
         let alert = if self.is_13() && epoch != Epoch::PLAINTEXT {
             alert.as_13()
         } else {
             alert
         };
-        Some(Inbound::Alert { alert, number })
+        Ok(Some(Inbound::Alert { alert, number }))
     }
 
     /// Enters every fragment of a handshake record; a header that makes no sense ends the record.
     #[cold]
-    fn fragments(&mut self, now: Instant, number: RecordNumber, contents: &[u8]) {
+    fn fragments(
+        &mut self,
+        now: Instant,
+        number: RecordNumber,
+        contents: &[u8],
+    ) -> Result<(), Fault> {
         let mut reader = Reader::new(contents);
         let mut whole = !reader.is_empty();
         while !reader.is_empty() {
@@ -392,17 +401,32 @@ impl Datagram {
                 reader.bytes(length, "fragment").map(|data| (header, data))
             });
             let Ok((header, data)) = fragment else {
-                self.stats.discard(Discard::BadFragment);
-                return;
+                self.refuse_fragment(number, Discard::BadFragment)?;
+                return Ok(());
             };
             if let Err(cause) = self.fragment(now, number, &header, data) {
-                self.stats.discard(cause);
+                self.refuse_fragment(number, cause)?;
                 whole &= cause == Discard::OldMessage;
             }
         }
         if whole {
             self.note_record(now, number);
         }
+        Ok(())
+    }
+
+    /// Counts a fragment that is of no use, or takes it for a fault of the peer if that is the policy.
+    fn refuse_fragment(&mut self, number: RecordNumber, cause: Discard) -> Result<(), Fault> {
+        if self.fails_by_plaintext(number.epoch) {
+            match cause {
+                Discard::BadFragment => return Err(Fault::BadFragment),
+                Discard::ConflictingFragment => return Err(Fault::ConflictingFragment),
+                Discard::MessageTooLong => return Err(Fault::MessageTooLong),
+                _ => {}
+            }
+        }
+        self.stats.discard(cause);
+        Ok(())
     }
 
     /// Decides by (epoch, type) which handshake a fragment belongs to: with n the epoch in which the Finished of
@@ -545,6 +569,8 @@ pub(super) enum NotOpened {
     TooManyForgeries,
     /// It authenticates, and is nothing but padding.
     NoContentType,
+    /// It authenticates, and is longer than a record may be.
+    Overlong,
 }
 
 impl From<Discard> for NotOpened {

@@ -53,6 +53,7 @@ use outgoing::Outgoing;
 pub(crate) use reassembly::Reassembly;
 use reassembly::WINDOW;
 use retransmit::{Fired, Timer, patience};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long what an old handshake left behind stays useful: twice the maximum segment lifetime of RFC 793
@@ -68,7 +69,8 @@ const TRIES_A_SIZE: u32 = 2;
 /// The datagram record layer of one association.
 pub struct Datagram {
     side: Side,
-    policy: DatagramPolicy,
+    /// Shared with the configuration, unless this association has changed it.
+    policy: Arc<DatagramPolicy>,
     path: Path,
     /// The version in the header of outgoing records.
     version: ProtocolVersion,
@@ -152,7 +154,7 @@ impl Datagram {
     /// `message_seq`.
     pub(crate) fn new(
         side: Side,
-        policy: &DatagramPolicy,
+        policy: &Arc<DatagramPolicy>,
         path: Path,
         message_seq: MessageSeq,
         record_sequence: u64,
@@ -222,7 +224,7 @@ impl Datagram {
 
     /// Changes the largest datagram of this association.
     pub(crate) fn set_mtu(&mut self, mtu: usize) {
-        self.policy.mtu = mtu;
+        Arc::make_mut(&mut self.policy).mtu = mtu;
         self.handshake_mtu = mtu;
     }
 
@@ -230,11 +232,11 @@ impl Datagram {
     pub(crate) fn set_initial_timeout(&mut self, policy: DatagramPolicy) {
         self.timer.rescale(&self.policy, &policy);
         self.acks.rescale(patience(&self.policy), patience(&policy));
-        self.policy = policy;
+        self.policy = Arc::new(policy);
     }
 
     /// The policy of this association.
-    pub(crate) const fn policy(&self) -> &DatagramPolicy {
+    pub(crate) fn policy(&self) -> &DatagramPolicy {
         &self.policy
     }
 
@@ -532,7 +534,7 @@ impl Layer for Datagram {
     }
 
     fn lift_send_limit(&mut self) {
-        self.policy.send_bytes = usize::MAX;
+        Arc::make_mut(&mut self.policy).send_bytes = usize::MAX;
     }
 
     fn max_payload(&self) -> usize {

@@ -6,7 +6,6 @@ use super::inbound::{NotOpened, Opened};
 use crate::protocol::{ContentType, Epoch, Path, RecordNumber};
 use crate::record::{Discard, protection};
 use crate::wire::record_dtls13::{UnifiedHeader, reconstruct};
-use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use bytes::BytesMut;
 
 impl Datagram {
@@ -75,6 +74,7 @@ impl Datagram {
             Ok(opened) => opened,
             Err(protection::NotOpened::TooShort) => return Err(Discard::Unauthenticated.into()),
             Err(protection::NotOpened::NoContentType) => return Err(NotOpened::NoContentType),
+            Err(protection::NotOpened::Overlong) => return Err(NotOpened::Overlong),
             Err(protection::NotOpened::Forged) => {
                 *forgeries += 1;
                 // RFC 9147 §4.5.3: beyond the limit a forgery becomes likely, so the key must not go on.
@@ -87,9 +87,6 @@ impl Datagram {
         window.record(sequence);
         // Whoever has the keys has seen what was sent to it.
         self.unproven = None;
-        if contents.len() > MAX_PLAINTEXT_LEN {
-            return Err(Discard::OverlongRecord.into());
-        }
         Ok(Opened {
             number: RecordNumber { epoch, sequence },
             content_type,

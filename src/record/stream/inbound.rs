@@ -39,6 +39,7 @@ impl From<NotOpened> for Fault {
         match why {
             NotOpened::TooShort | NotOpened::Forged => Self::BadRecordMac,
             NotOpened::NoContentType => Self::NoContentType,
+            NotOpened::Overlong => Self::RecordOverflow,
         }
     }
 }

@@ -106,7 +106,12 @@ impl ExpectCertificateVerify {
         let leaf = self.chain.first().ok_or(CertificateError::Missing)?;
         let hash = self.context.transcript.hash();
         let message = signed_message(Side::Server, hash.as_ref());
-        let signature = verify_13(leaf, &message, signed)?;
+        let signature = verify_13(
+            leaf,
+            &self.context.config.parameters.schemes,
+            &message,
+            signed,
+        )?;
         self.context.add(inbound);
         outbox.push(Action::Ask(Question::VerifyServer {
             chain: self.chain.clone(),

@@ -5,7 +5,6 @@ use super::{State, Step};
 use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::kx;
 use crate::crypto::suite::Suite;
-use crate::crypto::verify::supported_schemes_13;
 use crate::error::{Error, PeerIncompatible};
 use crate::handshake::auth::{choose_scheme, signed_message};
 use crate::handshake::server::hello::ExpectClientHello;
@@ -90,7 +89,7 @@ pub(super) fn full(chosen: Chosen, hello: &ClientHello, outbox: &mut Outbox) -> 
     if let Some(verifier) = context.config.client_authentication.verifier() {
         let request = CertificateRequest {
             certificate_types: Vec::new(),
-            signature_algorithms: supported_schemes_13().collect(),
+            signature_algorithms: context.config.parameters.schemes_13().collect(),
             authorities: bounded(verifier.authorities()),
         };
         let mut body = Vec::new();

@@ -17,6 +17,7 @@ use crate::record::{Discard, Fault, Inbound, Layer as _};
 use crate::secrets::traffic::{RecordProtection, TrafficKeys};
 use crate::wire::ack;
 use bytes::BytesMut;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -91,7 +92,8 @@ impl Two {
         let path = Path::new(([192, 0, 2, 1], 4433).into());
         let policy = DatagramPolicy::default();
         let layer = |side| {
-            let mut layer = Datagram::new(side, &policy, path, MessageSeq::FIRST, 0);
+            let mut layer =
+                Datagram::new(side, &Arc::new(policy.clone()), path, MessageSeq::FIRST, 0);
             layer.version_decided(ProtocolVersion::DTLS13);
             layer.install_write(TWO, protection(TWO));
             layer.install_read(TWO, protection(TWO), ReadSwitch::Now);
@@ -177,7 +179,13 @@ fn discarded(layer: &Datagram) -> Vec<(Discard, u64)> {
 fn r9147_01_plaintext_records_have_the_version_of_1_2() {
     let path = Path::new(([192, 0, 2, 1], 4433).into());
     let policy = DatagramPolicy::default();
-    let mut server = Datagram::new(Side::Server, &policy, path, MessageSeq::FIRST, 0);
+    let mut server = Datagram::new(
+        Side::Server,
+        &Arc::new(policy.clone()),
+        path,
+        MessageSeq::FIRST,
+        0,
+    );
     server.version_decided(ProtocolVersion::DTLS13);
     flight(
         &mut server,
