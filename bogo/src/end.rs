@@ -200,12 +200,15 @@ impl End {
             Connection::Tls(_) => None,
         };
         let due = due.map(|due| due.saturating_duration_since(now));
-        if due == expected.map(Duration::from_nanos) {
+        let expected = expected.map(Duration::from_nanos);
+        if due == expected {
             return Ok(());
         }
-        let expected = expected.map(Duration::from_nanos);
+        let told =
+            |due: Option<Duration>| due.map_or("never".to_owned(), |due| format!("in {due:?}"));
+        let (found, expected) = (told(due), told(expected));
         Err(Failed::new(format!(
-            "the next timeout is {due:?} away, not {expected:?}"
+            "the next timeout is due {found}, not {expected}"
         )))
     }
 }

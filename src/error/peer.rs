@@ -342,7 +342,9 @@ impl fmt::Display for PeerIncompatible {
             Self::NoCommonCipherSuite => {
                 "no cipher suite; allow a common one, or add a certificate of the key type the peer wants"
             }
-            Self::NoCommonGroup => "no key exchange group; allow a common one at either end",
+            Self::NoCommonGroup => {
+                "no key exchange group, or the curve of the server's ECDSA key is not among the client's groups; allow a common one at either end"
+            }
             Self::NoCommonSignatureScheme => {
                 "no signature algorithm; use a certificate with another key type"
             }

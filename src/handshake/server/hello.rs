@@ -273,20 +273,25 @@ impl ExpectClientHello {
             .as_deref()
             .unwrap_or_default();
         let authorities = &hello.extensions.authorities;
-        let mut shared_suite = false;
+        let mut lacking = PeerIncompatible::NoCommonCipherSuite;
         for suite in self.config.parameters.suites_12() {
             if !hello.cipher_suites.contains(&suite.id) {
                 continue;
             }
-            shared_suite = true;
+            if lacking == PeerIncompatible::NoCommonCipherSuite {
+                lacking = PeerIncompatible::NoCommonSignatureScheme;
+            }
             let fitting = self
                 .config
                 .credentials
                 .iter()
                 .filter(|certified| suite.authentication == Some(certified.key().kind()))
-                .filter(|certified| certified.suits_authorities(authorities))
-                .filter(|certified| suits_groups(certified, hello));
+                .filter(|certified| certified.suits_authorities(authorities));
             for certified in fitting {
+                if !suits_groups(certified, hello) {
+                    lacking = PeerIncompatible::NoCommonGroup;
+                    continue;
+                }
                 let scheme = certified
                     .schemes()
                     .iter()
@@ -296,11 +301,7 @@ impl ExpectClientHello {
                 }
             }
         }
-        Err(if shared_suite {
-            PeerIncompatible::NoCommonSignatureScheme.into()
-        } else {
-            PeerIncompatible::NoCommonCipherSuite.into()
-        })
+        Err(lacking.into())
     }
 
     /// RFC 7301 §3.2: the server's preference; with a list at both ends and nothing in common, the handshake fails.

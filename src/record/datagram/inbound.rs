@@ -401,7 +401,10 @@ impl Datagram {
                 reader.bytes(length, "fragment").map(|data| (header, data))
             });
             let Ok((header, data)) = fragment else {
-                self.refuse_fragment(number, Discard::BadFragment)?;
+                if self.fails_by_plaintext(number.epoch) {
+                    return Err(Fault::BadFragment);
+                }
+                self.stats.discard(Discard::BadFragment);
                 return Ok(());
             };
             if let Err(cause) = self.fragment(now, number, &header, data) {
@@ -417,13 +420,14 @@ impl Datagram {
 
     /// Counts a fragment that is of no use, or takes it for a fault of the peer if that is the policy.
     fn refuse_fragment(&mut self, number: RecordNumber, cause: Discard) -> Result<(), Fault> {
-        if self.fails_by_plaintext(number.epoch) {
-            match cause {
-                Discard::BadFragment => return Err(Fault::BadFragment),
-                Discard::ConflictingFragment => return Err(Fault::ConflictingFragment),
-                Discard::MessageTooLong => return Err(Fault::MessageTooLong),
-                _ => {}
+        let fails = self.fails_by_plaintext(number.epoch);
+        match cause {
+            // Under keys nobody else can have sent it, and the handshake cannot go on without it.
+            Discard::MessageTooLong if fails || number.epoch != Epoch::PLAINTEXT => {
+                return Err(Fault::MessageTooLong);
             }
+            Discard::ConflictingFragment if fails => return Err(Fault::ConflictingFragment),
+            _ => {}
         }
         self.stats.discard(cause);
         Ok(())

@@ -6,6 +6,7 @@ use super::inbound::{NotOpened, Opened};
 use crate::protocol::{ContentType, Epoch, Path, RecordNumber};
 use crate::record::{Discard, protection};
 use crate::wire::record_dtls13::{UnifiedHeader, reconstruct};
+use crate::wire::record_tls::MAX_FRAGMENT_LEN_13;
 use bytes::BytesMut;
 
 impl Datagram {
@@ -51,6 +52,10 @@ impl Datagram {
         header: &UnifiedHeader,
         record: &mut [u8],
     ) -> Result<Opened, NotOpened> {
+        // RFC 8446 §5.2: whatever is in it, so it is not tried.
+        if header.length > MAX_FRAGMENT_LEN_13 {
+            return Err(Discard::OverlongRecord.into());
+        }
         let Some(Reading::Protected(protected)) =
             self.read.find(epoch).map(|it| &mut it.protection)
         else {
