@@ -3,8 +3,11 @@
 use crate::Failed;
 use crate::end::either;
 use crate::exchange::Exchange;
-use sealgram::HandshakeKind;
+use sealgram::pki_types::CertificateDer;
+use sealgram::pki_types::pem::PemObject as _;
+use sealgram::{HandshakeKind, PeerIdentity};
 use std::fmt::Debug;
+use std::path::Path;
 
 /// What holds once the handshake is done.
 pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
@@ -29,6 +32,13 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
         if options.expect_no_peer_cert && it.peer_identity().is_some() {
             return Err(Failed::new("there is a peer certificate"));
         }
+        if let Some(file) = &options.expect_peer_cert_file {
+            let expected = certificates(file)?;
+            let Some(PeerIdentity::Certificate(chain)) = it.peer_identity() else {
+                return Err(Failed::new("there is no peer certificate"));
+            };
+            expect("peer certificates", Some(&expected[..]), Some(&chain[..]))?;
+        }
         let retried = it.is_hello_retried();
         if options.expect_hrr && !retried || options.expect_no_hrr && retried {
             return Err(Failed::new(format!("HelloRetryRequest: {retried}, which was not wanted")));
@@ -52,6 +62,11 @@ pub(crate) fn at_end(exchange: &Exchange<'_>) -> Result<(), Failed> {
         expect("number of renegotiations", Some(expected), Some(count))?;
     }
     Ok(())
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failed> {
+    let found = CertificateDer::pem_file_iter(file).map_err(Failed::new)?;
+    found.collect::<Result<_, _>>().map_err(Failed::new)
 }
 
 fn expect<T: PartialEq + Debug>(

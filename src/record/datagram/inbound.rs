@@ -4,7 +4,6 @@ use super::continuous::Continuous;
 use super::early::EarlyRecord;
 use super::epochs::{Protected, Reading};
 use super::{Datagram, Progress};
-use crate::config::PlaintextFaults;
 use crate::protocol::{
     ContentType, Epoch, HandshakeType, MessageSeq, Path, ProtocolVersion, RecordNumber, Side,
 };
@@ -280,18 +279,7 @@ impl Datagram {
             self.stats.discard(Discard::UnexpectedContentType);
             return Ok(None);
         }
-        if self.fails_by_plaintext(number.epoch) {
-            match content_type {
-                ContentType::APPLICATION_DATA => return Err(Fault::UnexpectedData),
-                ContentType::ALERT if alert::decode(&contents).is_none() => {
-                    return Err(Fault::MalformedAlert);
-                }
-                ContentType::CHANGE_CIPHER_SPEC if contents[..] != [1] => {
-                    return Err(Fault::UnexpectedChangeCipherSpec);
-                }
-                _ => {}
-            }
-        }
+        self.check_plaintext(number.epoch, content_type, &contents)?;
         Ok(match content_type {
             ContentType::APPLICATION_DATA => self.data(number, contents, path, pinned),
             ContentType::HANDSHAKE => {
@@ -314,15 +302,6 @@ impl Datagram {
                 None
             }
         })
-    }
-
-    /// Whether what comes in the clear and has no place is a fault of the peer: by the policy, and only as long as nobody can say
-    /// anything else.
-    #[inline]
-    fn fails_by_plaintext(&self, epoch: Epoch) -> bool {
-        epoch == Epoch::PLAINTEXT
-            && self.policy.plaintext_faults == PlaintextFaults::Fail
-            && !self.read.any_protected()
     }
 
     #[inline]
@@ -415,21 +394,6 @@ impl Datagram {
         if whole {
             self.note_record(now, number);
         }
-        Ok(())
-    }
-
-    /// Counts a fragment that is of no use, or takes it for a fault of the peer if that is the policy.
-    fn refuse_fragment(&mut self, number: RecordNumber, cause: Discard) -> Result<(), Fault> {
-        let fails = self.fails_by_plaintext(number.epoch);
-        match cause {
-            // Under keys nobody else can have sent it, and the handshake cannot go on without it.
-            Discard::MessageTooLong if fails || number.epoch != Epoch::PLAINTEXT => {
-                return Err(Fault::MessageTooLong);
-            }
-            Discard::ConflictingFragment if fails => return Err(Fault::ConflictingFragment),
-            _ => {}
-        }
-        self.stats.discard(cause);
         Ok(())
     }
 

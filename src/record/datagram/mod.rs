@@ -17,6 +17,7 @@ mod continuous;
 mod covered;
 mod early;
 mod epochs;
+mod faults;
 mod flight;
 mod flights;
 mod inbound;
