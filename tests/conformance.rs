@@ -15,8 +15,8 @@ use sealgram::sim::scripted13::{self, ScriptedPeer};
 use sealgram::sim::{Pair, StreamEnd};
 use sealgram::{
     AlertDescription, CertificateError, CertifiedKey, ClientConfig, Credential, Discard,
-    DtlsConnection, Error, NamedGroup, Path, PeerIncompatible, PeerMisbehaved, ServerConfig,
-    SignatureScheme, TlsConnection, WebPkiClientVerifier,
+    DtlsConnection, Error, NamedGroup, Path, PeerIncompatible, PeerMisbehaved, ProtocolVersion,
+    ServerConfig, SignatureScheme, TlsConnection, WebPkiClientVerifier,
 };
 use stage::{Stage, scripted_client, scripted_server};
 use std::sync::Arc;
@@ -342,6 +342,20 @@ fn signature_schemes_are_what_both_ends_say() {
     assert!(connects(&picky, &[sha384, sha256, p256]));
     assert!(!connects(&picky, &[sha384, p256]));
     assert!(certified.sign_with(&[p256]).is_err());
+    // PKCS#1 signs no handshake of 1.3, so a client that takes nothing else does not offer that version.
+    let client = ClientConfig::with_roots(pki.roots()).unwrap();
+    let client = client
+        .signature_schemes(&[SignatureScheme::RSA_PKCS1_SHA256])
+        .unwrap();
+    assert!(client.clone().versions(Versions::V1_3).build().is_err());
+    let server = ServerConfig::with_credential(support::rsa_server(&pki));
+    let configs = Configs {
+        client: Arc::new(client.build().unwrap()),
+        server: Arc::new(server.build().unwrap()),
+    };
+    let pair = configs.connected(1);
+    let version = pair.client_connection().unwrap().version();
+    assert_eq!(version, Some(ProtocolVersion::DTLS12));
 }
 
 /// RFC 5246 §7.2.2: a wish to renegotiate that is refused may also end the association, or get no answer.

@@ -61,9 +61,9 @@ impl Parameters {
         suites.filter(move |suite| spoken && !suite.is_13())
     }
 
-    /// The suites of version 1.3, if that is spoken.
+    /// The suites of version 1.3, if that is spoken: without a scheme for its signatures it cannot be.
     pub(crate) fn suites_13(&self) -> impl Iterator<Item = &'static Suite> + '_ {
-        let spoken = self.versions.v13;
+        let spoken = self.versions.v13 && self.schemes_13().next().is_some();
         let suites = self.suites.iter().copied();
         suites.filter(move |suite| spoken && suite.is_13())
     }
@@ -184,7 +184,8 @@ macro_rules! shared_setters {
         }
 
         /// The schemes that the peer may sign the handshake with, the preferred ones first (RFC 8446 §4.2.3). What signs the
-        /// certificates of its chain is for the verifier to judge.
+        /// certificates of its chain is for the verifier to judge. Without a scheme that may sign at 1.3, which RSA with PKCS#1
+        /// padding is not, that version is not spoken.
         ///
         /// # Errors
         ///

@@ -117,7 +117,7 @@
 //! | what happens | datagrams | stream |
 //! | --- | --- | --- |
 //! | the peer says no_renegotiation before this end has switched keys | [`RenegotiationRefused`](crate::Event::RenegotiationRefused)`(NoRenegotiation)`, old keys go on | the same |
-//! | the policy of this end refuses the peer's wish | the peer is told, `RenegotiationRefused(Policy)`, old keys go on | the same |
+//! | the policy of this end refuses the peer's wish | the peer is told, `RenegotiationRefused(Policy)`, old keys go on, unless [`RekeyPolicy::refusals`] says otherwise | the same |
 //! | silence before this end has switched keys | `RenegotiationRefused(Unanswered)`, old keys go on; another attempt repeats the identical ClientHello | before any answer: `Unanswered` once, data flows again, the handshake stays pending; later: the connection fails |
 //! | silence after this end has switched keys | the association fails | the connection fails |
 //! | a fatal alert, a wrong renegotiation_info, another certificate, a bad Finished | the association fails | the connection fails |
@@ -136,6 +136,7 @@
 //! [`RekeyPolicy::bytes`]: crate::config::RekeyPolicy::bytes
 //! [`RekeyPolicy::interval`]: crate::config::RekeyPolicy::interval
 //! [`RekeyPolicy::resume`]: crate::config::RekeyPolicy::resume
+//! [`RekeyPolicy::refusals`]: crate::config::RekeyPolicy::refusals
 //! [`RekeyPolicy::retry_after`]: crate::config::RekeyPolicy::retry_after
 //! [`RekeyPolicy::identity_change`]: crate::config::RekeyPolicy::identity_change
 //! [`RekeyPolicy::client_renegotiation`]: crate::config::RekeyPolicy::client_renegotiation

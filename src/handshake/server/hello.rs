@@ -375,7 +375,7 @@ impl ExpectClientHello {
     }
 }
 
-/// RFC 8422 §5.1.1: at 1.2 the curve of an ECDSA key is one of the groups that the client lists.
+/// RFC 8422 §5.3: at 1.2 the curve of an ECDSA key is one of the groups that the client lists.
 fn suits_groups(certified: &CertifiedKey, hello: &ClientHello) -> bool {
     let groups = hello.extensions.supported_groups.as_ref();
     match (certified.key().curve(), groups) {
