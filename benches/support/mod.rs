@@ -51,7 +51,11 @@ impl Configs {
     /// ECDSA P-256 with one authority, this version and this group.
     pub fn with_group(versions: Versions, group: NamedGroup) -> Self {
         let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256).versions(versions);
-        ends.client = ends.client.groups(&[group]).unwrap();
+        // RFC 8422 §5.3: the client lists the curve of the server's key too. Its share at 1.3 is of the first.
+        let mut listed = vec![group, NamedGroup::SECP256R1];
+        listed.dedup();
+        ends.client = ends.client.groups(&listed).unwrap();
+        ends.server = ends.server.groups(&[group]).unwrap();
         Self(ends.build())
     }
 
