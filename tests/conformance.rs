@@ -4,19 +4,18 @@
 mod stage;
 mod support;
 
-use rcgen::{CertificateParams, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::KeyUsagePurpose;
 use sealgram::config::{
     Acknowledgements, ClientAuthentication, DatagramPolicy, PlaintextFaults, RenegotiationRefusals,
     UnfittingCredentials, Versions,
 };
-use sealgram::pki_types::PrivateKeyDer;
 use sealgram::sim::scripted::{APPLICATION_DATA, HANDSHAKE, Line, ScriptedPeer as ScriptedPeer12};
 use sealgram::sim::scripted13::{self, ScriptedPeer};
 use sealgram::sim::{Pair, StreamEnd};
 use sealgram::{
-    AlertDescription, CertificateError, CertifiedKey, ClientConfig, Credential, Discard,
-    DtlsConnection, Error, NamedGroup, Path, PeerIncompatible, PeerMisbehaved, ProtocolVersion,
-    ServerConfig, SignatureScheme, TlsConnection, WebPkiClientVerifier,
+    AlertDescription, CertificateError, ClientConfig, Credential, Discard, DtlsConnection, Error,
+    KeyUpdate, NamedGroup, Path, PeerIncompatible, PeerMisbehaved, ProtocolVersion, ServerConfig,
+    SignatureScheme, TlsConnection, WebPkiClientVerifier,
 };
 use stage::{Stage, scripted_client, scripted_server};
 use std::sync::Arc;
@@ -116,24 +115,6 @@ fn an_ecdsa_key_whose_curve_the_client_does_not_list_is_not_used() {
     assert!(stage.peer.messages_heard().contains(&12));
 }
 
-/// A credential whose certificate allows its key these things alone.
-fn limited(usages: &[KeyUsagePurpose]) -> (Credential, sealgram::Roots) {
-    let authority = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(vec![]).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let root = params.self_signed(&authority).unwrap().der().clone();
-    let issuer = Issuer::new(params, authority);
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(vec![SERVER.to_owned()]).unwrap();
-    params.key_usages = usages.to_vec();
-    let leaf = params.signed_by(&key, &issuer).unwrap().der().clone();
-    let der = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let mut roots = sealgram::Roots::new();
-    roots.add(&root).unwrap();
-    let certified = CertifiedKey::new(vec![leaf], &der).unwrap();
-    (Credential::Certificate(certified), roots)
-}
-
 /// RFC 8446 §4.4.2.2, RFC 5246 §7.4.2: keyUsage, where it is there, has digitalSignature.
 #[test]
 fn a_certificate_whose_key_must_not_sign_is_refused() {
@@ -142,9 +123,13 @@ fn a_certificate_whose_key_must_not_sign_is_refused() {
             (&[KeyUsagePurpose::DigitalSignature][..], true),
             (&[KeyUsagePurpose::KeyAgreement], false),
         ] {
-            let (credential, roots) = limited(usages);
+            let pki = Pki::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+            let credential = pki.leaf_with(&rcgen::PKCS_ECDSA_P256_SHA256, |params| {
+                params.key_usages = usages.to_vec();
+            });
             let server = ServerConfig::with_credential(credential).versions(versions);
-            let client = ClientConfig::with_roots(roots).unwrap().versions(versions);
+            let client = ClientConfig::with_roots(pki.roots()).unwrap();
+            let client = client.versions(versions);
             let configs = Configs {
                 client: Arc::new(client.build().unwrap()),
                 server: Arc::new(server.build().unwrap()),
@@ -245,6 +230,40 @@ fn a_running_timer_is_scaled_to_a_new_timeout() {
     let timeout = Duration::from_millis(400);
     client.set_initial_timeout(timeout).unwrap();
     assert_eq!(left(&client, now), Duration::from_millis(800));
+}
+
+/// The same for what waits to be acknowledged behind a handshake of 1.3: a key update that is lost.
+#[test]
+fn the_timer_of_a_key_update_is_scaled_to_a_new_timeout() {
+    let configs = Ends::new().versions(Versions::V1_3).build();
+    let path = Path::new(([192, 0, 2, 1], 4433).into());
+    let now = start();
+    let mut client = DtlsConnection::connect(configs.client, server_name(), path, now).unwrap();
+    let mut server = DtlsConnection::listen(configs.server, path, now).unwrap();
+    for _ in 0..4 {
+        pass(now, &mut client, &mut server);
+        pass(now, &mut server, &mut client);
+    }
+    assert_eq!(client.retransmission_deadline(), None);
+    client.key_update(now, KeyUpdate::NotRequested).unwrap();
+    assert!(client.poll_transmit(now, 1, &mut Vec::new()).is_some());
+    let left = |client: &DtlsConnection| client.retransmission_deadline().unwrap() - now;
+    assert_eq!(left(&client), Duration::from_secs(1));
+    let timeout = Duration::from_millis(400);
+    client.set_initial_timeout(timeout).unwrap();
+    assert_eq!(left(&client), timeout);
+}
+
+/// Everything that one end has to send arrives at the other.
+fn pass(now: std::time::Instant, from: &mut DtlsConnection, to: &mut DtlsConnection) {
+    let mut out = Vec::new();
+    while let Some(transmit) = {
+        out.clear();
+        from.poll_transmit(now, 1, &mut out)
+    } {
+        let datagram = bytes::BytesMut::from(&out[..transmit.len]);
+        to.handle_datagram(now, transmit.path, datagram).unwrap();
+    }
 }
 
 /// A policy for peers that are debugged rather than attacked: what has no place before keys ends the attempt.

@@ -5,8 +5,7 @@ use crate::clock::SimulatedClock;
 use crate::wire::{Packet, Wire};
 use bytes::BytesMut;
 use sealgram::pki_types::ServerName;
-use sealgram::{ClientConfig, DtlsConnection, Event, Path, ServerConfig, TlsConnection};
-use std::collections::VecDeque;
+use sealgram::{ClientConfig, DtlsConnection, Path, ServerConfig, TlsConnection};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +21,6 @@ pub(crate) struct End {
     pub(crate) connection: Connection,
     pub(crate) wire: Wire,
     pub(crate) clock: Arc<SimulatedClock>,
-    /// What the connection has told.
-    pub(crate) events: VecDeque<Event>,
     /// Bytes of a stream that were not taken yet.
     input: BytesMut,
     /// Whether the runner has closed.
@@ -72,7 +69,6 @@ impl End {
             connection,
             wire,
             clock,
-            events: VecDeque::new(),
             input: BytesMut::new(),
             ended: false,
         })
@@ -99,9 +95,8 @@ impl End {
                 }
             }
         }
-        either!(&mut self.connection, it => {
-            self.events.extend(std::iter::from_fn(|| it.poll_event()));
-        });
+        // What there is to tell is asked for where it matters.
+        either!(&mut self.connection, it => while it.poll_event().is_some() {});
         Ok(())
     }
 

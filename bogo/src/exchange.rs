@@ -7,7 +7,7 @@ use crate::options::{Options, Plan};
 use crate::settings::{self, Shared};
 use crate::wire::Wire;
 use sealgram::pki_types::ServerName;
-use sealgram::{AlertDescription, Event, KeyUpdate, KeyUpdateError, SendError, Session};
+use sealgram::{AlertDescription, KeyUpdate, KeyUpdateError, SendError, Session};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +41,6 @@ impl Shim {
                 options,
                 resumption: number > 0,
                 end: End::new(role, options.dtls, wire, shared.clock.clone())?,
-                tickets: 0,
             };
             let outcome = exchange.run();
             self.session = exchange.session();
@@ -74,8 +73,6 @@ pub(crate) struct Exchange<'a> {
     /// Whether it is not the first of its test.
     pub(crate) resumption: bool,
     pub(crate) end: End,
-    /// How many tickets have come.
-    pub(crate) tickets: usize,
 }
 
 impl Exchange<'_> {
@@ -164,19 +161,10 @@ impl Exchange<'_> {
             }
             self.end.resume_input()?;
             let closed = either!(&self.end.connection, it => it.is_read_closed());
-            self.look_at_events();
             if closed || self.end.ended {
                 return Ok(None);
             }
             self.end.turn()?;
-        }
-    }
-
-    fn look_at_events(&mut self) {
-        while let Some(event) = self.end.events.pop_front() {
-            if event == Event::TicketReceived {
-                self.tickets += 1;
-            }
         }
     }
 

@@ -40,6 +40,25 @@ const LARGEST_MESSAGE: usize = 1 << 17;
 /// Without a limit of the path, data may fill a record; headers and tags are behind it.
 const LARGEST_RECORD: usize = (1 << 14) + 256;
 
+/// What both sides set: their builders have the same setters, but no trait that says so.
+macro_rules! with_common {
+    ($builder:expr, $shared:expr, $options:expr) => {{
+        let builder = $builder
+            .versions(versions($options)?)
+            .datagram(datagram($options)?)
+            .stream(stream($options)?)
+            .rekey(rekey($options))
+            .extended_master_secret(ExtendedMasterSecret::Prefer)
+            .signature_schemes(&schemes($options))?
+            .clock($shared.clock.clone());
+        if $options.curves.is_empty() {
+            builder
+        } else {
+            builder.groups(&groups($options))?
+        }
+    }};
+}
+
 impl Shared {
     pub(crate) fn new() -> Result<Self, Failed> {
         Ok(Self {
@@ -50,20 +69,10 @@ impl Shared {
     }
 
     pub(crate) fn client(&self, options: &Options) -> Result<ClientConfig, Failed> {
-        let verifier = Arc::new(verdict(options));
-        let mut builder = ClientConfig::with_verifier(verifier)
-            .versions(versions(options)?)
-            .datagram(datagram(options)?)
-            .stream(stream(options)?)
-            .rekey(rekey(options))
-            .extended_master_secret(ExtendedMasterSecret::Prefer)
-            .signature_schemes(&schemes(options))?
-            .clock(self.clock.clone())
+        let builder = ClientConfig::with_verifier(Arc::new(verdict(options)))
             .unfitting_credentials(UnfittingCredentials::Fail)
             .tickets(!options.no_ticket);
-        if !options.curves.is_empty() {
-            builder = builder.groups(&groups(options))?;
-        }
+        let mut builder = with_common!(builder, self, options);
         if let Some(protocols) = &options.advertise_alpn {
             builder = builder.alpn(&wire_list(protocols)?)?;
         }
@@ -78,19 +87,8 @@ impl Shared {
         let first = credentials
             .next()
             .ok_or_else(|| Failed::Unimplemented("a server without a certificate".to_owned()))?;
-        let mut builder = ServerConfig::with_credential(first);
-        for credential in credentials {
-            builder = builder.and_credential(credential);
-        }
         let verifier = Arc::new(verdict(options));
-        builder = builder
-            .versions(versions(options)?)
-            .datagram(datagram(options)?)
-            .stream(stream(options)?)
-            .rekey(rekey(options))
-            .extended_master_secret(ExtendedMasterSecret::Prefer)
-            .signature_schemes(&schemes(options))?
-            .clock(self.clock.clone())
+        let builder = ServerConfig::with_credential(first)
             .tickets((!options.no_ticket).then(|| self.tickets.clone()))
             .session_cache(Some(self.sessions.clone()))
             .acknowledge_server_name(!options.no_server_name_ack)
@@ -101,8 +99,9 @@ impl Shared {
             } else {
                 ClientAuthentication::None
             });
-        if !options.curves.is_empty() {
-            builder = builder.groups(&groups(options))?;
+        let mut builder = with_common!(builder, self, options);
+        for credential in credentials {
+            builder = builder.and_credential(credential);
         }
         if options.reject_alpn {
             builder = builder.alpn(&[b"nothing that a test offers"])?;

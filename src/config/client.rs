@@ -149,14 +149,6 @@ impl ClientConfigBuilder {
         self.and_credential(credential)
     }
 
-    /// Adds a credential, for example of another authority. The first that fits what the server asks for is used.
-    #[must_use]
-    pub fn and_credential(mut self, credential: Credential) -> Self {
-        let Credential::Certificate(certified) = credential;
-        self.credentials.push(certified);
-        self
-    }
-
     /// What to do where no credential fits what the server asks for; none is shown by default.
     #[must_use]
     pub fn unfitting_credentials(mut self, policy: UnfittingCredentials) -> Self {

@@ -11,6 +11,7 @@ use crate::crypto::verify::{algorithm_13, supported_schemes};
 use crate::error::ConfigError;
 use crate::protocol::{CipherSuite, NamedGroup, SignatureScheme};
 use crate::secrets::key_log::KeyLog;
+use std::fmt;
 use std::sync::Arc;
 
 /// Settings that do not depend on the side.
@@ -96,18 +97,7 @@ impl Parameters {
 
     /// Replaces the groups.
     pub(crate) fn set_groups(&mut self, groups: &[NamedGroup]) -> Result<(), ConfigError> {
-        if let Some(unknown) = groups
-            .iter()
-            .find(|group| !SUPPORTED_GROUPS.contains(group))
-        {
-            return Err(ConfigError::UnsupportedParameter(unknown.to_string()));
-        }
-        if groups.is_empty() {
-            return Err(ConfigError::UnsupportedParameter(
-                "an empty list of groups".into(),
-            ));
-        }
-        self.groups = groups.to_vec();
+        self.groups = supported_list("groups", groups, SUPPORTED_GROUPS)?;
         Ok(())
     }
 
@@ -119,16 +109,8 @@ impl Parameters {
 
     /// Replaces the signature schemes.
     pub(crate) fn set_schemes(&mut self, schemes: &[SignatureScheme]) -> Result<(), ConfigError> {
-        let known = |scheme| supported_schemes().any(|known| known == scheme);
-        if let Some(unknown) = schemes.iter().find(|&&scheme| !known(scheme)) {
-            return Err(ConfigError::UnsupportedParameter(unknown.to_string()));
-        }
-        if schemes.is_empty() {
-            return Err(ConfigError::UnsupportedParameter(
-                "an empty list of signature schemes".into(),
-            ));
-        }
-        self.schemes = schemes.to_vec();
+        let supported: Vec<_> = supported_schemes().collect();
+        self.schemes = supported_list("signature schemes", schemes, &supported)?;
         Ok(())
     }
 
@@ -145,6 +127,22 @@ impl Parameters {
         self.alpn = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(())
     }
+}
+
+/// A list of what is supported here, with at least one member.
+fn supported_list<T: Copy + PartialEq + fmt::Display>(
+    what: &str,
+    given: &[T],
+    supported: &[T],
+) -> Result<Vec<T>, ConfigError> {
+    if let Some(unknown) = given.iter().find(|it| !supported.contains(it)) {
+        return Err(ConfigError::UnsupportedParameter(unknown.to_string()));
+    }
+    if given.is_empty() {
+        let text = format!("an empty list of {what}");
+        return Err(ConfigError::UnsupportedParameter(text));
+    }
+    Ok(given.to_vec())
 }
 
 /// Writes the setters that both builders share, so that their docs and checks cannot drift apart.
@@ -222,6 +220,15 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn datagram(mut self, policy: $crate::config::DatagramPolicy) -> Self {
             self.parameters.datagram = std::sync::Arc::new(policy);
+            self
+        }
+
+        /// Adds a credential, for example an RSA certificate beside an ECDSA one, or one of another authority. The first that fits
+        /// what the peer takes is used.
+        #[must_use]
+        pub fn and_credential(mut self, credential: $crate::identity::Credential) -> Self {
+            let $crate::identity::Credential::Certificate(certified) = credential;
+            self.credentials.push(certified);
             self
         }
 

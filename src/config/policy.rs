@@ -145,7 +145,8 @@ impl DatagramPolicy {
         Ok(self)
     }
 
-    /// How often a flight is sent again before the handshake fails; `None`, the default, leaves that to the deadline.
+    /// How often a flight is sent again before the handshake fails, or, behind one of version 1.3, a ticket is given up; `None`,
+    /// the default, leaves a handshake to the deadline and sends a ticket again for about a minute.
     #[must_use]
     pub fn max_retransmissions(mut self, count: Option<u32>) -> Self {
         self.max_retransmissions = count;

@@ -97,14 +97,6 @@ pub struct ServerConfigBuilder {
 impl ServerConfigBuilder {
     shared_setters!();
 
-    /// Adds a credential, for example an RSA certificate beside an ECDSA one. The first that fits a client is used.
-    #[must_use]
-    pub fn and_credential(mut self, credential: Credential) -> Self {
-        let Credential::Certificate(certified) = credential;
-        self.credentials.push(certified);
-        self
-    }
-
     /// Whether clients must show a certificate.
     #[must_use]
     pub fn client_authentication(mut self, policy: ClientAuthentication) -> Self {

@@ -188,10 +188,9 @@ impl DtlsConnection {
     ///
     /// [`ConfigError::OutOfRange`], as [`DatagramPolicy::timeouts`](crate::config::DatagramPolicy::timeouts).
     pub fn set_initial_timeout(&mut self, timeout: Duration) -> Result<(), ConfigError> {
-        let policy = self.records.policy().clone();
-        let longest = policy.max_timeout;
-        self.records
-            .set_initial_timeout(policy.timeouts(timeout, longest)?);
+        let policy = self.records.policy();
+        policy.clone().timeouts(timeout, policy.max_timeout)?;
+        self.records.set_initial_timeout(timeout);
         Ok(())
     }
 

@@ -178,8 +178,8 @@ fn fmt_timed_out(
     )?;
     let Some(alert) = unauthenticated_alert else {
         return f.write_str(
-            "; check the peer's address, that it speaks version 1.2, and, over UDP, that a firewall or a smaller MTU \
-             does not eat the datagrams",
+            "; check the peer's address, that it speaks a version that this end allows, and, over UDP, that a firewall or a \
+             smaller MTU does not eat the datagrams",
         );
     };
     write!(
@@ -203,7 +203,7 @@ fn remedy(description: AlertDescription) -> Option<&'static str> {
         A::CERTIFICATE_EXPIRED => "renew this end's certificate, or correct the peer's clock",
         A::UNKNOWN_CA => "give the peer the root that signed this end's certificate",
         A::CERTIFICATE_REQUIRED => "configure a client certificate",
-        A::PROTOCOL_VERSION => "the peer does not speak version 1.2",
+        A::PROTOCOL_VERSION => "compare the versions that both ends allow",
         A::UNRECOGNIZED_NAME => "the peer does not serve the server name that was asked for",
         A::NO_APPLICATION_PROTOCOL => "compare the ALPN lists of both ends",
         A::DECRYPT_ERROR => {

@@ -1,11 +1,8 @@
 //! What a certificate allows its key to do: the extension keyUsage (RFC 5280 §4.2.1.3), which `rustls-webpki` does not look at.
 
+use super::der::{BIT_STRING, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, find, inside};
 use pki_types::CertificateDer;
 
-const SEQUENCE: u8 = 0x30;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const OCTET_STRING: u8 = 0x04;
-const BIT_STRING: u8 = 0x03;
 /// The tag of the extensions in a TBSCertificate.
 const EXTENSIONS: u8 = 0xa3;
 
@@ -38,42 +35,6 @@ fn key_usage(certificate: &[u8]) -> Option<u8> {
         }
     }
     None
-}
-
-/// The contents of the first element with this tag.
-fn find(tag: u8, mut elements: &[u8]) -> Option<&[u8]> {
-    loop {
-        let (found, contents, rest) = element(elements)?;
-        if found == tag {
-            return Some(contents);
-        }
-        elements = rest;
-    }
-}
-
-/// The contents of the first element, which must have this tag, and what is behind it.
-fn inside(tag: u8, elements: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (found, contents, rest) = element(elements)?;
-    (found == tag).then_some((contents, rest))
-}
-
-/// Takes one element apart: tag, contents, rest (X.690 §8.1).
-fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&[tag, first], rest) = input.split_first_chunk()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let (octets, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        if octets.len() > 3 {
-            return None;
-        }
-        let length = octets
-            .iter()
-            .fold(0, |length, &octet| length << 8 | usize::from(octet));
-        (length, rest)
-    };
-    let (contents, rest) = rest.split_at_checked(length)?;
-    Some((tag, contents, rest))
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Who the two ends are: credentials of this end, identities of the peer, and the verifiers between them.
 
+mod der;
 mod fingerprint;
 mod handshake_signature;
 mod key_usage;
 pub(crate) mod proof;
 mod webpki;
 
+use der::{SEQUENCE, inside};
 pub use fingerprint::{Fingerprint, PinnedFingerprint};
 pub(crate) use handshake_signature::{verify_12, verify_13};
 pub use webpki::{Roots, WebPkiClientVerifier, WebPkiServerVerifier};
@@ -35,7 +37,8 @@ pub struct CertifiedKey {
     key: Arc<SigningKey>,
     /// What the key signs with, the preferred scheme first.
     schemes: Arc<[SignatureScheme]>,
-    only_for_issuers: bool,
+    /// The issuers of the chain, if the credential is for their peers alone: the contents of their Names.
+    only_for: Option<Arc<[Vec<u8>]>>,
 }
 
 impl CertifiedKey {
@@ -61,7 +64,7 @@ impl CertifiedKey {
             chain: chain.into(),
             schemes: key.schemes().into(),
             key: Arc::new(key),
-            only_for_issuers: false,
+            only_for: None,
         })
     }
 
@@ -104,7 +107,11 @@ impl CertifiedKey {
     /// their CertificateRequest. By default it is for all, because most peers name nobody.
     #[must_use]
     pub fn only_for_issuers(mut self) -> Self {
-        self.only_for_issuers = true;
+        let issuer = |certificate: &CertificateDer<'_>| {
+            let parsed = ::webpki::EndEntityCert::try_from(certificate).ok()?;
+            Some(parsed.issuer().to_vec())
+        };
+        self.only_for = Some(self.chain.iter().filter_map(issuer).collect());
         self
     }
 
@@ -119,11 +126,13 @@ impl CertifiedKey {
 
     /// Whether the credential is meant for a peer that has named these authorities, in DER.
     pub(crate) fn suits_authorities(&self, authorities: &[Vec<u8>]) -> bool {
-        !self.only_for_issuers
-            || self.chain.iter().any(|certificate| {
-                ::webpki::EndEntityCert::try_from(certificate)
-                    .is_ok_and(|parsed| names(authorities, parsed.issuer()))
-            })
+        let Some(issuers) = &self.only_for else {
+            return true;
+        };
+        authorities.iter().any(|name| match inside(SEQUENCE, name) {
+            Some((contents, [])) => issuers.iter().any(|issuer| issuer == contents),
+            _ => false,
+        })
     }
 }
 
@@ -134,14 +143,6 @@ impl fmt::Debug for CertifiedKey {
             .field("key", &self.key)
             .finish()
     }
-}
-
-/// Whether one of `authorities` is the Name with these contents: its header, a SEQUENCE, is not among them.
-fn names(authorities: &[Vec<u8>], contents: &[u8]) -> bool {
-    authorities.iter().any(|name| {
-        let header = name.len().saturating_sub(contents.len());
-        (2..=4).contains(&header) && name.first() == Some(&0x30) && name.ends_with(contents)
-    })
 }
 
 /// Reads all certificates of a PEM file.

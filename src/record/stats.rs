@@ -31,7 +31,7 @@ discards! {
     BadVersion = "bad_version",
     /// A content type that does not exist (RFC 6347 §4.1.2.7).
     UnknownContentType = "unknown_content_type",
-    /// A record with more than 2^14 bytes of contents.
+    /// A record without protection with more than 2^14 bytes of contents, or one whose header announces more than any has.
     OverlongRecord = "overlong_record",
     /// An epoch that is over.
     OldEpoch = "old_epoch",
@@ -45,7 +45,7 @@ discards! {
     PlaintextData = "plaintext_data",
     /// An alert without protection although keys exist.
     PlaintextAlert = "plaintext_alert",
-    /// An alert that is not two bytes or has no level.
+    /// An alert without protection that is not two bytes or has no level.
     MalformedAlert = "malformed_alert",
     /// A handshake fragment whose header makes no sense, or an empty one of a message that is not empty.
     BadFragment = "bad_fragment",
@@ -55,7 +55,7 @@ discards! {
     OldMessage = "old_message",
     /// A fragment too many messages ahead.
     MessageTooFarAhead = "message_too_far_ahead",
-    /// A message longer than the policy allows.
+    /// An unprotected message longer than the policy allows.
     MessageTooLong = "message_too_long",
     /// A fragment for which the association's buffer has no room.
     ReassemblyFull = "reassembly_full",

@@ -54,9 +54,20 @@ impl Pki {
         algorithm: &'static SignatureAlgorithm,
         purpose: ExtendedKeyUsagePurpose,
     ) -> Credential {
+        self.leaf_with(algorithm, |params| {
+            params.extended_key_usages = vec![purpose];
+        })
+    }
+
+    /// A leaf whose certificate says what `adjust` makes it say.
+    pub fn leaf_with(
+        &self,
+        algorithm: &'static SignatureAlgorithm,
+        adjust: impl FnOnce(&mut CertificateParams),
+    ) -> Credential {
         let key = KeyPair::generate_for(algorithm).unwrap();
         let mut params = CertificateParams::new(vec![SERVER.to_owned()]).unwrap();
-        params.extended_key_usages = vec![purpose];
+        adjust(&mut params);
         let leaf = params.signed_by(&key, &self.issuer).unwrap().der().clone();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         Credential::Certificate(CertifiedKey::new(vec![leaf], &key).unwrap())

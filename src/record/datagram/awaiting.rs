@@ -93,6 +93,13 @@ impl AwaitingFlights {
         delivered
     }
 
+    /// Goes on under a policy with another first timeout.
+    pub(super) fn rescale(&mut self, policy: &DatagramPolicy) {
+        for awaiting in &mut self.flights {
+            awaiting.timer.rescale(policy);
+        }
+    }
+
     /// Looks which timers are due, and starts them again.
     pub(super) fn fire(&mut self, now: Instant, policy: &DatagramPolicy) -> Expired {
         let mut expired = Expired::default();

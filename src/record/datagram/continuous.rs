@@ -13,7 +13,7 @@
 use super::awaiting::AwaitingFlights;
 use super::reassembly::Reassembly;
 use super::{Datagram, Progress, TWICE_MSL};
-use crate::config::Acknowledgements;
+use crate::config::{Acknowledgements, DatagramPolicy};
 use crate::protocol::{ContentType, Epoch, FlightId, RecordNumber, Side, Unacknowledged};
 use crate::record::datagram::flight::{Flight, Means};
 use crate::record::datagram::retransmit::{Timer, patience};
@@ -51,6 +51,11 @@ impl Continuous {
     /// When the first timer of such a flight fires.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.awaiting.deadline()
+    }
+
+    /// Goes on under a policy with another first timeout.
+    pub(super) fn rescale(&mut self, policy: &DatagramPolicy) {
+        self.awaiting.rescale(policy);
     }
 
     /// How often one of them was sent again.

@@ -2,9 +2,10 @@
 //! (RFC 6347 §4.2.4).
 
 use super::flight::{Flight, Means};
-use super::retransmit::Timer;
+use super::retransmit::{Timer, patience};
 use super::{Datagram, Progress, SMALLER_MTUS, TRIES_A_SIZE};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 impl Datagram {
     pub(super) fn start_flight(&mut self) -> &mut Flight {
@@ -119,5 +120,34 @@ impl Datagram {
             self.stats.flights_retransmitted += 1;
             self.flight = Some(flight);
         }
+    }
+
+    /// Changes the first timeout of this association; timers that run are scaled to it.
+    pub(crate) fn set_initial_timeout(&mut self, timeout: Duration) {
+        let before = patience(&self.policy);
+        Arc::make_mut(&mut self.policy).initial_timeout = timeout;
+        self.acks.rescale(before, patience(&self.policy));
+        self.timer.rescale(&self.policy);
+        if let Progress::Continuous(continuous) = &mut self.progress {
+            continuous.rescale(&self.policy);
+        }
+    }
+
+    /// When something is sent without any input.
+    #[inline]
+    pub(crate) fn retransmission_deadline(&self) -> Option<Instant> {
+        let awaiting = match &self.progress {
+            Progress::Continuous(continuous) => continuous.deadline(),
+            _ => None,
+        };
+        [self.timer.deadline(), awaiting, self.acks_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Leaves repetition to the peer from now on.
+    pub(crate) fn stop_retransmitting(&mut self) {
+        self.timer = Timer::Idle;
     }
 }

@@ -166,10 +166,10 @@ impl Datagram {
                 bytes.advance(contents.start);
                 self.dispatch(now, number, content_type, bytes, path, pinned)
             }
-            Err(NotOpened::Discard(Discard::UnknownContentType))
-                if self.fails_by_plaintext(Epoch::PLAINTEXT) =>
-            {
-                Err(Fault::UnknownContentType)
+            Err(NotOpened::Discard(cause @ Discard::UnknownContentType)) => {
+                // Only records in the clear show their type, whatever epoch they claim.
+                self.count_or_fail(Epoch::PLAINTEXT, cause, Fault::UnknownContentType)?;
+                Ok(None)
             }
             Err(NotOpened::Discard(cause)) => {
                 self.stats.discard(cause);
@@ -279,8 +279,11 @@ impl Datagram {
             self.stats.discard(Discard::UnexpectedContentType);
             return Ok(None);
         }
-        self.check_plaintext(number.epoch, content_type, &contents)?;
         Ok(match content_type {
+            ContentType::APPLICATION_DATA if number.epoch == Epoch::PLAINTEXT => {
+                self.count_or_fail(number.epoch, Discard::PlaintextData, Fault::UnexpectedData)?;
+                None
+            }
             ContentType::APPLICATION_DATA => self.data(number, contents, path, pinned),
             ContentType::HANDSHAKE => {
                 self.fragments(now, number, &contents)?;
@@ -294,6 +297,11 @@ impl Datagram {
                 } else {
                     self.take_ack(now, &contents)?;
                 }
+                None
+            }
+            ContentType::CHANGE_CIPHER_SPEC if contents[..] != [1] => {
+                let fault = Fault::UnexpectedChangeCipherSpec;
+                self.count_or_fail(number.epoch, Discard::ChangeCipherSpec, fault)?;
                 None
             }
             // D1: a ChangeCipherSpec, at whatever moment, says nothing that the epochs do not say.
@@ -313,10 +321,6 @@ impl Datagram {
         pinned: usize,
     ) -> Option<Inbound> {
         let epoch = number.epoch;
-        if epoch == Epoch::PLAINTEXT {
-            self.stats.discard(Discard::PlaintextData);
-            return None;
-        }
         if self
             .retained
             .as_ref()
@@ -343,10 +347,11 @@ impl Datagram {
     fn alert(&mut self, number: RecordNumber, contents: &[u8]) -> Result<Option<Inbound>, Fault> {
         let epoch = number.epoch;
         let Some(alert) = alert::decode(contents) else {
+            // Under keys nobody else can have sent it.
             if epoch != Epoch::PLAINTEXT {
                 return Err(Fault::MalformedAlert);
             }
-            self.stats.discard(Discard::MalformedAlert);
+            self.count_or_fail(epoch, Discard::MalformedAlert, Fault::MalformedAlert)?;
             return Ok(None);
         };
         if epoch == Epoch::PLAINTEXT && self.read.any_protected() {
@@ -380,14 +385,22 @@ impl Datagram {
                 reader.bytes(length, "fragment").map(|data| (header, data))
             });
             let Ok((header, data)) = fragment else {
-                if self.fails_by_plaintext(number.epoch) {
-                    return Err(Fault::BadFragment);
-                }
-                self.stats.discard(Discard::BadFragment);
-                return Ok(());
+                return self.count_or_fail(number.epoch, Discard::BadFragment, Fault::BadFragment);
             };
             if let Err(cause) = self.fragment(now, number, &header, data) {
-                self.refuse_fragment(number, cause)?;
+                match cause {
+                    // Under keys nobody else can have sent it, and the handshake cannot go on without it.
+                    Discard::MessageTooLong if number.epoch != Epoch::PLAINTEXT => {
+                        return Err(Fault::MessageTooLong);
+                    }
+                    Discard::MessageTooLong => {
+                        self.count_or_fail(number.epoch, cause, Fault::MessageTooLong)?;
+                    }
+                    Discard::ConflictingFragment => {
+                        self.count_or_fail(number.epoch, cause, Fault::ConflictingFragment)?;
+                    }
+                    _ => self.stats.discard(cause),
+                }
                 whole &= cause == Discard::OldMessage;
             }
         }

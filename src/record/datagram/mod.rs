@@ -31,7 +31,7 @@ mod tests13;
 mod unified;
 
 use super::{Discard, Fault, GaveUp, Inbound, Layer, Limits, Records, Stats};
-use crate::config::{DatagramPolicy, PlaintextFaults};
+use crate::config::DatagramPolicy;
 use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
@@ -53,7 +53,7 @@ use flight::Flight;
 use outgoing::Outgoing;
 pub(crate) use reassembly::Reassembly;
 use reassembly::WINDOW;
-use retransmit::{Fired, Timer, patience};
+use retransmit::{Fired, Timer};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -229,29 +229,9 @@ impl Datagram {
         self.handshake_mtu = mtu;
     }
 
-    /// Takes a policy with another first timeout; timers that run are scaled to it.
-    pub(crate) fn set_initial_timeout(&mut self, policy: DatagramPolicy) {
-        self.timer.rescale(&self.policy, &policy);
-        self.acks.rescale(patience(&self.policy), patience(&policy));
-        self.policy = Arc::new(policy);
-    }
-
     /// The policy of this association.
     pub(crate) fn policy(&self) -> &DatagramPolicy {
         &self.policy
-    }
-
-    /// When something is sent without any input.
-    #[inline]
-    pub(crate) fn retransmission_deadline(&self) -> Option<Instant> {
-        let awaiting = match &self.progress {
-            Progress::Continuous(continuous) => continuous.deadline(),
-            _ => None,
-        };
-        [self.timer.deadline(), awaiting, self.acks_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
     }
 
     /// Whether sealed datagrams wait.
@@ -274,11 +254,6 @@ impl Datagram {
             flight,
         });
         budget.is_some()
-    }
-
-    /// Leaves repetition to the peer from now on.
-    pub(crate) fn stop_retransmitting(&mut self) {
-        self.timer = Timer::Idle;
     }
 
     /// Whether there are keys to read `epoch`.
@@ -493,7 +468,7 @@ impl Layer for Datagram {
     }
 
     fn refuse(&mut self, epoch: Epoch, seq: MessageSeq, why: Discard) -> bool {
-        if epoch != Epoch::PLAINTEXT || self.policy.plaintext_faults == PlaintextFaults::Fail {
+        if epoch != Epoch::PLAINTEXT || self.fails_by_plaintext(epoch) {
             return true;
         }
         // Anybody can send this: it is noise, and the message that belongs here may still come.

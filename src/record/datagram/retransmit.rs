@@ -64,7 +64,7 @@ impl Timer {
     }
 
     /// Goes on under a policy with another first timeout: the start of the wait stays, and how often it was doubled.
-    pub(super) fn rescale(&mut self, before: &DatagramPolicy, after: &DatagramPolicy) {
+    pub(super) fn rescale(&mut self, policy: &DatagramPolicy) {
         if let Self::Waiting {
             deadline,
             timeout,
@@ -72,11 +72,8 @@ impl Timer {
         } = self
         {
             let doubled = 1_u32.checked_shl(*retransmissions).unwrap_or(u32::MAX);
-            let rescaled = after
-                .initial_timeout
-                .saturating_mul(doubled)
-                .min(after.max_timeout);
-            debug_assert!(before.max_timeout == after.max_timeout);
+            let rescaled = policy.initial_timeout.saturating_mul(doubled);
+            let rescaled = rescaled.min(policy.max_timeout);
             *deadline = *deadline - *timeout + rescaled;
             *timeout = rescaled;
         }
