@@ -265,7 +265,7 @@ impl Sealer {
 
     #[inline]
     fn fragment_len(&self, payload: &[u8]) -> u16 {
-        debug_assert!(payload.len() + self.expansion() <= record_tls::MAX_FRAGMENT_LEN);
+        debug_assert!(payload.len() <= MAX_PLAINTEXT_LEN);
         u16::try_from(payload.len() + self.expansion()).unwrap_or(u16::MAX)
     }
 
@@ -481,101 +481,4 @@ impl Opener {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::Epoch;
-    use crate::secrets::traffic::TrafficKeys;
-    use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
-
-    fn pair(aead: AeadAlgorithm) -> (Sealer, Opener) {
-        let iv = vec![3; aead.fixed_iv_len_12()];
-        let protection =
-            RecordProtection::v12(TrafficKeys::new(aead, &vec![5; aead.key_len()], &iv));
-        (Sealer::new(&protection), Opener::new(&protection))
-    }
-
-    #[test]
-    fn records_of_every_algorithm_open_again_and_only_unaltered() {
-        for aead in [
-            AeadAlgorithm::Aes128Gcm,
-            AeadAlgorithm::Aes256Gcm,
-            AeadAlgorithm::ChaCha20Poly1305,
-        ] {
-            let (sealer, opener) = pair(aead);
-            let number = RecordNumber {
-                epoch: Epoch::new(1),
-                sequence: 9,
-            };
-            let mut wire = Vec::new();
-            sealer.seal_12(
-                number,
-                ContentType::APPLICATION_DATA,
-                ProtocolVersion::DTLS12,
-                b"data",
-                &mut wire,
-            );
-            assert_eq!(wire.len(), HEADER_LEN + sealer.expansion() + 4);
-            let header = RecordHeader::decode(&wire).unwrap();
-            assert_eq!(usize::from(header.length), wire.len() - HEADER_LEN);
-            let mut fragment = wire[HEADER_LEN..].to_vec();
-            let range = opener.open_12(&header, &mut fragment).unwrap();
-            assert_eq!(&fragment[range], b"data");
-            for bit in 0..8 * (wire.len() - HEADER_LEN) {
-                let mut fragment = wire[HEADER_LEN..].to_vec();
-                fragment[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(
-                    opener.open_12(&header, &mut fragment),
-                    Err(NotOpened::Forged)
-                );
-            }
-            let other = RecordHeader {
-                content_type: ContentType::HANDSHAKE,
-                ..header
-            };
-            assert_eq!(
-                opener.open_12(&other, &mut wire[HEADER_LEN..].to_vec()),
-                Err(NotOpened::Forged)
-            );
-        }
-    }
-
-    /// A7: every length from nothing to beyond nonce and tag.
-    #[test]
-    fn short_fragments_are_not_opened_and_do_not_panic() {
-        for aead in [AeadAlgorithm::Aes128Gcm, AeadAlgorithm::ChaCha20Poly1305] {
-            let (_, opener) = pair(aead);
-            for length in 0..40 {
-                let header = RecordHeader {
-                    content_type: ContentType::APPLICATION_DATA,
-                    version: ProtocolVersion::DTLS12,
-                    number: RecordNumber {
-                        epoch: Epoch::new(1),
-                        sequence: 0,
-                    },
-                    length,
-                };
-                let mut fragment = vec![0; length.into()];
-                assert!(opener.open_12(&header, &mut fragment).is_err());
-            }
-        }
-    }
-
-    /// H1: the explicit nonce is epoch and sequence.
-    #[test]
-    fn the_explicit_nonce_is_epoch_and_sequence() {
-        let (sealer, _) = pair(AeadAlgorithm::Aes128Gcm);
-        let number = RecordNumber {
-            epoch: Epoch::new(7),
-            sequence: 0x0102_0304_0506,
-        };
-        let mut wire = Vec::new();
-        sealer.seal_12(
-            number,
-            ContentType::APPLICATION_DATA,
-            ProtocolVersion::DTLS12,
-            b"",
-            &mut wire,
-        );
-        assert_eq!(wire[HEADER_LEN..HEADER_LEN + 8], number.to_bytes_12());
-    }
-}
+mod tests;
