@@ -212,7 +212,12 @@ fn r9147_18_a_session_id_that_is_not_the_clients_is_refused() {
 fn a_version_in_the_old_place_or_a_compression_is_refused() {
     let told = client_told(ends(), |hello| hello.version = [3, 4]);
     assert!(told.is_some(), "{told:?}");
-    assert_eq!(client_told(ends(), |hello| hello.choices[2] = 1), ILLEGAL);
+    // RFC 8446 §4.1.3: the field can hold nothing but zero.
+    let decode_error = Some(AlertDescription::DECODE_ERROR);
+    assert_eq!(
+        client_told(ends(), |hello| hello.choices[2] = 1),
+        decode_error
+    );
     assert_eq!(
         server_told(ends(), |hello| *hello.choices.last_mut().unwrap() = 1),
         ILLEGAL

@@ -15,8 +15,8 @@ mod support;
 use sealgram::config::ClientAuthentication;
 use sealgram::sim::scripted::{ALERT, CHANGE_CIPHER_SPEC, Line, ScriptedPeer};
 use sealgram::{
-    CertificateError, Discard, Error, InvalidMessage, PeerMisbehaved, SignatureScheme,
-    WebPkiClientVerifier,
+    AlertDescription, CertificateError, Discard, Error, InvalidMessage, PeerMisbehaved,
+    SignatureScheme, WebPkiClientVerifier,
 };
 use stage::{
     ASKING_SERVER_FLIGHT, CLIENT_FLIGHT, FATAL, FINALE, PROVING_CLIENT_FLIGHT, SERVER_FLIGHT,
@@ -419,7 +419,7 @@ fn a_wrong_finished_ends_the_attempt() {
     }
 }
 
-/// RFC 5246 §7.4.9: a Finished of another length does not decode, and it came under keys.
+/// RFC 5246 §7.2.2, §7.4.9: a Finished of another length cannot verify, and it came under keys.
 #[test]
 fn a_finished_of_another_length_ends_the_attempt() {
     for length in [0, 11, 13, 36] {
@@ -432,15 +432,9 @@ fn a_finished_of_another_length_ends_the_attempt() {
         });
         assert!(!stage.is_complete());
         let error = stage.error();
-        assert!(
-            matches!(
-                error,
-                Some(Error::InvalidMessage(
-                    InvalidMessage::MissingData(_) | InvalidMessage::TrailingData(_)
-                ))
-            ),
-            "{length} {error:?}"
-        );
+        let expected = Error::InvalidMessage(InvalidMessage::WrongVerifyDataLength);
+        assert_eq!(expected.alert(), Some(AlertDescription::DECRYPT_ERROR));
+        assert_eq!(error, Some(expected), "{length}");
     }
 }
 

@@ -199,7 +199,11 @@ impl<R: Records> Connection<R> {
             match inbound {
                 Inbound::ApplicationData(data) => self.take_data(now, data)?,
                 Inbound::Handshake(message) => self.take_message(now, message)?,
-                Inbound::Alert { alert, number } => self.take_alert(now, alert, number)?,
+                Inbound::Alert {
+                    alert,
+                    error,
+                    number,
+                } => self.take_alert(now, alert, error, number)?,
                 Inbound::FlightDelivered(id) => self.flight_delivered(now, id)?,
             }
         }
@@ -359,17 +363,18 @@ impl<R: Records> Connection<R> {
         &mut self,
         now: Instant,
         alert: Alert,
+        error: bool,
         number: RecordNumber,
     ) -> Result<(), Error> {
         let authenticated = number.epoch != Epoch::PLAINTEXT;
         if !authenticated {
             let believe = self.records.limits().plaintext_alerts == PlaintextAlerts::Believe;
-            if !believe || !alert.is_fatal() && !R::RELIABLE {
+            if !believe || !error && !R::RELIABLE {
                 self.records.stats_mut().discard(Discard::PlaintextAlert);
                 return Ok(());
             }
         }
-        if alert.is_fatal() {
+        if error {
             return Err(Error::AlertReceived {
                 alert,
                 authenticated,

@@ -77,6 +77,7 @@ impl Error {
         Some(match self {
             // RFC 8446 §4.2.11, §6.2: what decodes, but is inconsistent with other fields.
             Self::InvalidMessage(InvalidMessage::Inconsistent(_)) => A::ILLEGAL_PARAMETER,
+            Self::InvalidMessage(InvalidMessage::WrongVerifyDataLength) => A::DECRYPT_ERROR,
             Self::InvalidMessage(_) => A::DECODE_ERROR,
             Self::PeerMisbehaved(fact) => fact.alert(),
             Self::PeerIncompatible(fact) => fact.alert(),
@@ -84,6 +85,8 @@ impl Error {
             Self::Aborted(alert) => *alert,
             Self::RandomFailed | Self::SigningFailed => A::INTERNAL_ERROR,
             Self::KeyExhausted | Self::Evicted | Self::IdleTimeout => A::CLOSE_NOTIFY,
+            // RFC 8446 §6.2: at 1.3 errors are fatal by name, and whoever sends one as a warning has not understood that.
+            Self::AlertReceived { alert, .. } if !alert.is_fatal() => A::DECODE_ERROR,
             Self::AlertReceived { .. }
             | Self::TimedOut { .. }
             | Self::StreamEnded

@@ -21,6 +21,8 @@ pub enum InvalidMessage {
     EmptyList(&'static str),
     /// An extension occurs twice.
     DuplicateExtension(u16),
+    /// A Finished of another length than its verify_data has (RFC 5246 §7.4.9): it cannot verify.
+    WrongVerifyDataLength,
 }
 
 impl fmt::Display for InvalidMessage {
@@ -32,6 +34,7 @@ impl fmt::Display for InvalidMessage {
             Self::Inconsistent(what) => write!(f, "{what} contradicts the rest"),
             Self::EmptyList(what) => write!(f, "{what} is empty"),
             Self::DuplicateExtension(number) => write!(f, "extension {number} occurs twice"),
+            Self::WrongVerifyDataLength => f.write_str("Finished has a wrong length"),
         }
     }
 }
@@ -128,6 +131,8 @@ pub enum PeerMisbehaved {
     AckOfUnsentRecord,
     /// A record of 1.3 without a content type (RFC 8446 §5.4).
     NoContentType,
+    /// An alert that is neither a warning nor fatal (RFC 5246 §7.2).
+    UnknownAlertLevel,
     /// A server extension that the negotiated version or suite forbids, or that is missing its companion.
     IllegalExtension(u16),
 }
@@ -176,6 +181,7 @@ impl PeerMisbehaved {
             | Self::WrongCertificateContext
             | Self::AckOfUnsentRecord
             | Self::IllegalKeyUpdate
+            | Self::UnknownAlertLevel
             | Self::IllegalExtension(_) => A::ILLEGAL_PARAMETER,
         }
     }
@@ -284,6 +290,7 @@ impl fmt::Display for PeerMisbehaved {
                 f.write_str("it acknowledges a record that does not exist yet")
             }
             Self::NoContentType => f.write_str("a record has no content type"),
+            Self::UnknownAlertLevel => f.write_str("an alert is neither a warning nor fatal"),
         }
     }
 }
@@ -393,6 +400,8 @@ pub enum CertificateError {
     FingerprintMismatch,
     /// The key type does not fit the cipher suite.
     WrongKeyType,
+    /// At version 1.2 the curve of the key is not among the groups that were offered (RFC 8422 §5.3).
+    WrongCurve,
     /// In a renegotiation the peer showed another certificate than before, or none.
     IdentityChanged,
     /// The verifier gave another reason.
@@ -410,7 +419,7 @@ impl CertificateError {
             Self::Expired | Self::NotValidYet => A::CERTIFICATE_EXPIRED,
             Self::UnknownIssuer => A::UNKNOWN_CA,
             Self::Revoked => A::CERTIFICATE_REVOKED,
-            Self::WrongUsage | Self::WrongKeyType => A::UNSUPPORTED_CERTIFICATE,
+            Self::WrongUsage | Self::WrongKeyType | Self::WrongCurve => A::UNSUPPORTED_CERTIFICATE,
             Self::NotValidForName { .. } | Self::FingerprintMismatch | Self::IdentityChanged => {
                 A::BAD_CERTIFICATE
             }
@@ -445,6 +454,9 @@ impl fmt::Display for CertificateError {
             Self::BadSignature => f.write_str("a signature in its chain does not verify"),
             Self::FingerprintMismatch => f.write_str("its fingerprint is not the pinned one"),
             Self::WrongKeyType => f.write_str("its key type does not fit the cipher suite"),
+            Self::WrongCurve => {
+                f.write_str("the curve of its key is not among this end's groups; allow it there")
+            }
             Self::Other(text) => f.write_str(text),
             Self::Refused(alert) => write!(f, "the verifier says {alert}"),
         }

@@ -4,12 +4,14 @@ mod der;
 mod fingerprint;
 mod handshake_signature;
 mod key_usage;
+mod leaf_key;
 pub(crate) mod proof;
 mod webpki;
 
 use der::{SEQUENCE, inside};
 pub use fingerprint::{Fingerprint, PinnedFingerprint};
 pub(crate) use handshake_signature::{verify_12, verify_13};
+pub(crate) use leaf_key::check_key_12;
 pub use webpki::{Roots, WebPkiClientVerifier, WebPkiServerVerifier};
 
 use crate::crypto::hash::HashAlgorithm;

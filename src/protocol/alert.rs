@@ -35,18 +35,13 @@ impl Alert {
         }
     }
 
-    /// The alert as version 1.3 means it: all but two are errors, whatever level they claim (RFC 8446 §6).
-    pub(crate) fn as_13(self) -> Self {
-        let farewell = [
+    /// Whether it is one of the two that are no errors at version 1.3, whatever level they claim (RFC 8446 §6).
+    pub(crate) fn is_farewell(self) -> bool {
+        [
             AlertDescription::CLOSE_NOTIFY,
             AlertDescription::USER_CANCELED,
         ]
-        .contains(&self.description);
-        if farewell {
-            Self::warning(self.description)
-        } else {
-            Self::fatal(self.description)
-        }
+        .contains(&self.description)
     }
 
     /// Whether the association is over.

@@ -17,10 +17,11 @@ pub use stream::Stream;
 use crate::config::PlaintextAlerts;
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, SendError};
 use crate::protocol::{
-    Alert, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path, ProtocolVersion,
-    ReadSwitch, RecordNumber,
+    Alert, AlertLevel, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
+    ProtocolVersion, ReadSwitch, RecordNumber,
 };
 use crate::secrets::traffic::RecordProtection;
+use crate::wire::alert;
 use crate::wire::handshake::InboundMessage;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -39,7 +40,12 @@ pub(crate) enum Inbound {
     /// Data, authenticated.
     ApplicationData(Received),
     /// An alert; in the plaintext epoch anybody may have sent it.
-    Alert { alert: Alert, number: RecordNumber },
+    Alert {
+        alert: Alert,
+        /// Whether it is an error, after which nothing goes on.
+        error: bool,
+        number: RecordNumber,
+    },
     /// The peer has all of a flight that waits for its acknowledgement (RFC 9147 §7).
     FlightDelivered(FlightId),
 }
@@ -87,6 +93,8 @@ pub(crate) enum Fault {
     EmptyRecord,
     /// A record of alerts that is no alert.
     MalformedAlert,
+    /// An alert whose level does not exist (RFC 5246 §7.2).
+    UnknownAlertLevel,
     /// A handshake message is longer than the policy allows.
     MessageTooLong,
     /// A handshake fragment that makes no sense.
@@ -111,10 +119,22 @@ impl From<Fault> for Error {
             Fault::AckOfUnsentRecord => P::AckOfUnsentRecord.into(),
             Fault::EmptyRecord => P::EmptyRecord.into(),
             Fault::MalformedAlert => InvalidMessage::IllegalValue("alert").into(),
+            Fault::UnknownAlertLevel => P::UnknownAlertLevel.into(),
             Fault::MessageTooLong => P::MessageTooLong.into(),
             Fault::BadFragment => InvalidMessage::IllegalValue("a fragment").into(),
             Fault::ConflictingFragment => InvalidMessage::Inconsistent("a fragment").into(),
         }
+    }
+}
+
+/// The alert in a record, and whether it is an error: at 1.2 its level says so, at 1.3 its description (RFC 8446 §6).
+fn read_alert(contents: &[u8], is_13: bool) -> Result<(Alert, bool), Fault> {
+    let alert = alert::decode(contents).ok_or(Fault::MalformedAlert)?;
+    match alert.level {
+        _ if is_13 && alert.is_farewell() => Ok((Alert::warning(alert.description), false)),
+        AlertLevel::FATAL => Ok((alert, true)),
+        AlertLevel::WARNING => Ok((alert, is_13)),
+        _ => Err(Fault::UnknownAlertLevel),
     }
 }
 

@@ -7,15 +7,13 @@ pub(crate) const fn encode(alert: Alert) -> [u8; 2] {
     [alert.level.0, alert.description.0]
 }
 
-/// Decodes an alert: exactly two bytes, with a level that exists.
+/// Decodes an alert: exactly two bytes.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Alert> {
     let &[level, description] = bytes else {
         return None;
     };
-    let level = AlertLevel(level);
-    let known = level == AlertLevel::WARNING || level == AlertLevel::FATAL;
-    known.then_some(Alert {
-        level,
+    Some(Alert {
+        level: AlertLevel(level),
         description: AlertDescription(description),
     })
 }
@@ -25,12 +23,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_alert_is_two_bytes_with_a_known_level() {
+    fn an_alert_is_two_bytes() {
         assert_eq!(
             decode(&encode(Alert::CLOSE_NOTIFY)),
             Some(Alert::CLOSE_NOTIFY)
         );
-        assert_eq!(decode(&[3, 0]), None);
         assert_eq!(decode(&[1]), None);
         assert_eq!(decode(&[1, 0, 0]), None);
     }

@@ -25,8 +25,9 @@ pub(crate) fn decode(body: &[u8]) -> Result<Vec<CertificateDer<'static>>, Invali
     Ok(chain)
 }
 
-/// Longer chains than this do not occur; each one costs a signature verification.
-const MAX_CHAIN_LEN: usize = 16;
+/// Longer chains than this do not occur, and what is not on the way to a root is not looked at; this bounds the memory that a
+/// message of many tiny certificates takes.
+const MAX_CHAIN_LEN: usize = 100;
 
 /// Appends a body that holds `chain`.
 pub(crate) fn encode(chain: &[CertificateDer<'_>], out: &mut Vec<u8>) {

@@ -138,10 +138,8 @@ impl Message {
                 Self::CertificateVerify(DigitallySigned::decode_certificate_verify(body)?)
             }
             HandshakeType::FINISHED => {
-                let mut reader = Reader::new(body);
-                let verify_data = reader.array("verify_data")?;
-                reader.finish("Finished")?;
-                Self::Finished(verify_data)
+                let verify_data = body.try_into();
+                Self::Finished(verify_data.map_err(|_| InvalidMessage::WrongVerifyDataLength)?)
             }
             _ => return Err(InvalidMessage::IllegalValue("handshake type")),
         })

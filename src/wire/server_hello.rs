@@ -44,7 +44,15 @@ impl ServerHello {
         }
         let cipher_suite = CipherSuite(reader.u16("cipher_suite")?);
         let compression_method = CompressionMethod(reader.u8("compression_method")?);
-        let extensions = ServerExtensions::decode(&mut reader, random == RETRY_RANDOM)?;
+        let retry = random == RETRY_RANDOM;
+        let extensions =
+            ServerExtensions::decode(&mut reader, retry).map_err(|error| match error {
+                // RFC 8446 §6.2: it is well-formed, and incorrect.
+                InvalidMessage::DuplicateExtension(_) if retry => {
+                    InvalidMessage::Inconsistent("the list of extensions")
+                }
+                error => error,
+            })?;
         reader.finish("ServerHello")?;
         let session_id = session_id.to_vec();
         Ok(Self {

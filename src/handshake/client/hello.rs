@@ -365,9 +365,17 @@ impl ExpectServerHello {
     /// The session, if the server resumes it: then it has echoed the ID of the offer (RFC 5246 §7.3).
     fn resumed(&self, hello: &ServerHello) -> Result<Option<Arc<Session12>>, Error> {
         let echoed = !hello.session_id.is_empty() && hello.session_id == self.hello.session_id;
-        let Some(session) = self.session.as_ref().filter(|_| echoed) else {
-            return Ok(None);
+        let Some(session) = &self.session else {
+            // An ID that only looks like a resumption (RFC 8446 §D.4) names no session that a server could know.
+            return if echoed {
+                Err(PeerMisbehaved::WrongSessionId.into())
+            } else {
+                Ok(None)
+            };
         };
+        if !echoed {
+            return Ok(None);
+        }
         // RFC 5246 §7.4.1.3: the suite is the session's.
         if hello.cipher_suite != session.suite.id {
             return Err(PeerMisbehaved::ResumedWithOtherCipherSuite.into());

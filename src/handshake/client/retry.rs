@@ -92,6 +92,7 @@ pub(super) fn misplaced(hello: &ServerHello) -> Option<ExtensionType> {
     let granted = &hello.extensions;
     [
         (granted.server_name, ExtensionType::SERVER_NAME),
+        (granted.supported_groups, ExtensionType::SUPPORTED_GROUPS),
         (
             granted.point_formats.is_some(),
             ExtensionType::EC_POINT_FORMATS,

@@ -12,7 +12,7 @@ use crate::handshake::{
     Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
 };
 use crate::identity::proof::{ChainVerified, SignatureVerified};
-use crate::identity::{CertifiedKey, PeerIdentity, verify_12};
+use crate::identity::{CertifiedKey, PeerIdentity, check_key_12, verify_12};
 use crate::protocol::{
     ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion, ReadSwitch, Side,
     SignatureScheme,
@@ -86,9 +86,9 @@ impl ExpectCertificate {
         inbound: &InboundMessage,
     ) -> Result<State, Error> {
         // RFC 5246 §7.4.2: a server that is asked for a certificate must have one.
-        if chain.is_empty() {
-            return Err(CertificateError::Missing.into());
-        }
+        let leaf = chain.first().ok_or(CertificateError::Missing)?;
+        let groups = &self.context.config.parameters.groups;
+        check_key_12(leaf, self.context.suite.authentication, groups)?;
         let chain: Arc<[CertificateDer<'static>]> = chain.into();
         let identity = PeerIdentity::Certificate(chain.clone());
         let context = &mut self.context;

@@ -213,7 +213,10 @@ impl ExpectClientHello {
     /// What must hold of every hello of 1.2, whatever is chosen.
     fn check(&self, hello: &ClientHello) -> Result<(), Error> {
         let spoken = self.binding.is_some() || self.config.parameters.speaks_12();
-        if !spoken || !(self.dialect.reaches_12)(hello.version) {
+        // RFC 8446 §4.2.1: where the extension is present, it alone counts.
+        let reached = hello.extensions.supported_versions.is_some()
+            || (self.dialect.reaches_12)(hello.version);
+        if !spoken || !reached {
             return Err(PeerIncompatible::NoCommonVersion.into());
         }
         // RFC 5246 §7.4.1.2: the null method must be offered.

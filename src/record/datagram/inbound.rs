@@ -8,8 +8,7 @@ use crate::protocol::{
     ContentType, Epoch, HandshakeType, MessageSeq, Path, ProtocolVersion, RecordNumber, Side,
 };
 use crate::record::datagram::reassembly::Reassembly;
-use crate::record::{Discard, Fault, Inbound, Received, protection};
-use crate::wire::alert;
+use crate::record::{Discard, Fault, Inbound, Received, protection, read_alert};
 use crate::wire::codec::Reader;
 use crate::wire::handshake::{FragmentHeader, InboundMessage};
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
@@ -346,27 +345,28 @@ impl Datagram {
     #[cold]
     fn alert(&mut self, number: RecordNumber, contents: &[u8]) -> Result<Option<Inbound>, Fault> {
         let epoch = number.epoch;
-        let Some(alert) = alert::decode(contents) else {
+        let is_13 = self.is_13() && epoch != Epoch::PLAINTEXT;
+        let (alert, error) = match read_alert(contents, is_13) {
+            Ok(alert) => alert,
             // Under keys nobody else can have sent it.
-            if epoch != Epoch::PLAINTEXT {
-                return Err(Fault::MalformedAlert);
+            Err(fault) if epoch != Epoch::PLAINTEXT => return Err(fault),
+            Err(fault) => {
+                self.count_or_fail(epoch, Discard::MalformedAlert, fault)?;
+                return Ok(None);
             }
-            self.count_or_fail(epoch, Discard::MalformedAlert, Fault::MalformedAlert)?;
-            return Ok(None);
         };
         if epoch == Epoch::PLAINTEXT && self.read.any_protected() {
             self.stats.discard(Discard::PlaintextAlert);
-            if alert.is_fatal() {
+            if error {
                 self.disbelieved_alert = Some(alert);
             }
             return Ok(None);
         }
-        let alert = if self.is_13() && epoch != Epoch::PLAINTEXT {
-            alert.as_13()
-        } else {
-            alert
-        };
-        Ok(Some(Inbound::Alert { alert, number }))
+        Ok(Some(Inbound::Alert {
+            alert,
+            error,
+            number,
+        }))
     }
 
     /// Enters every fragment of a handshake record; a header that makes no sense ends the record.

@@ -31,6 +31,13 @@ impl Deframer {
         self.buffer.is_empty()
     }
 
+    /// Whether there is more, complete or not, than a HelloRequest.
+    pub(super) fn has_more(&self) -> bool {
+        self.buffer
+            .first()
+            .is_some_and(|&typ| typ != HandshakeType::HELLO_REQUEST.0)
+    }
+
     /// Takes the first message if it is complete.
     ///
     /// # Errors

@@ -36,6 +36,16 @@ impl Fragmenter {
         sealed
     }
 
+    /// Whether nothing waits.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// How much memory is in use, in bytes.
+    pub(super) const fn cost(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Gives back the allocation of an empty buffer.
     pub(super) fn release(&mut self) {
         self.pending.shrink_to_fit();

@@ -3,8 +3,7 @@
 use super::Stream;
 use crate::protocol::{ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
 use crate::record::protection::{NotOpened, Opener};
-use crate::record::{Discard, Fault, Inbound, Received};
-use crate::wire::alert;
+use crate::record::{Discard, Fault, Inbound, Received, read_alert};
 use crate::wire::record_tls::{
     HEADER_LEN, MAX_FRAGMENT_LEN, MAX_FRAGMENT_LEN_13, MAX_PLAINTEXT_LEN, RecordHeader,
 };
@@ -17,7 +16,7 @@ const MAX_EMPTY_RECORDS: u8 = 32;
 #[inline]
 pub(super) fn next(layer: &mut Stream) -> Result<Option<Inbound>, Fault> {
     loop {
-        if layer.message_across_keys {
+        if layer.message_ahead {
             return Err(Fault::MessageAcrossKeys);
         }
         if !layer.deframer.is_empty()
@@ -126,16 +125,20 @@ impl Stream {
             ContentType::APPLICATION_DATA => self.data(sequence, record, pinned),
             ContentType::HANDSHAKE if record.is_empty() => Err(Fault::EmptyRecord),
             ContentType::HANDSHAKE => {
+                self.empty_records = 0;
                 self.deframer.push(&record);
                 Ok(None)
             }
             ContentType::ALERT => {
-                let alert = alert::decode(&record).ok_or(Fault::MalformedAlert)?;
                 let is_13 = self.read.opener.as_deref().is_some_and(Opener::is_13);
-                let alert = if is_13 { alert.as_13() } else { alert };
+                let (alert, error) = read_alert(&record, is_13)?;
                 let epoch = self.read.epoch;
                 let number = RecordNumber { epoch, sequence };
-                Ok(Some(Inbound::Alert { alert, number }))
+                Ok(Some(Inbound::Alert {
+                    alert,
+                    error,
+                    number,
+                }))
             }
             // RFC 8446 §5: under the keys of 1.3 it is a fault.
             ContentType::CHANGE_CIPHER_SPEC if header.content_type == content_type => {
@@ -189,13 +192,16 @@ impl Stream {
             ContentType::ALERT
                 if self.read.epoch == Epoch::HANDSHAKE_13 && self.read.sequence == 0 =>
             {
-                let alert = alert::decode(contents).ok_or(Fault::MalformedAlert)?;
+                let (alert, error) = read_alert(contents, true)?;
                 let number = RecordNumber {
                     epoch: Epoch::PLAINTEXT,
                     sequence: 0,
                 };
-                let alert = alert.as_13();
-                Ok(Some(Inbound::Alert { alert, number }))
+                Ok(Some(Inbound::Alert {
+                    alert,
+                    error,
+                    number,
+                }))
             }
             _ => Err(Fault::UnknownContentType),
         }

@@ -42,8 +42,9 @@ pub struct Stream {
     decided: Option<ProtocolVersion>,
     /// At 1.3, between the hellos and the peer's Finished, a ChangeCipherSpec is there for middleboxes alone.
     drops_change_cipher_spec: bool,
-    /// Keys were installed while a part of a message was waiting for the rest of it.
-    message_across_keys: bool,
+    /// Something of the peer's handshake was here where nothing can be: before a change of keys, behind Finished, or behind
+    /// what was just answered.
+    message_ahead: bool,
     read: ReadState,
     /// The keys that the peer's next ChangeCipherSpec switches to.
     armed: Option<Box<ReadState>>,
@@ -131,7 +132,7 @@ impl Stream {
             },
             decided: None,
             drops_change_cipher_spec: false,
-            message_across_keys: false,
+            message_ahead: false,
             read: ReadState {
                 epoch: Epoch::PLAINTEXT,
                 opener: None,
@@ -164,6 +165,7 @@ impl Stream {
 
     /// Appends everything that waits to `out`; an empty `out` is swapped for it. How many bytes that were.
     pub(crate) fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<usize> {
+        self.flush();
         let length = self.outgoing.len();
         if length == 0 {
             return None;
@@ -178,12 +180,12 @@ impl Stream {
 
     /// Whether sealed records wait.
     pub(crate) const fn has_transmit(&self) -> bool {
-        !self.outgoing.is_empty()
+        !self.outgoing.is_empty() || !self.fragmenter.is_empty()
     }
 
     /// How many bytes are held for the peer or on its behalf, beside the connection itself.
     pub(crate) fn buffered(&self) -> usize {
-        self.outgoing.len() + self.deframer.cost()
+        self.outgoing.len() + self.fragmenter.cost() + self.deframer.cost()
     }
 
     fn flush(&mut self) {
@@ -267,7 +269,7 @@ impl Layer for Stream {
             ReadSwitch::OnChangeCipherSpec => self.armed = Some(Box::new(state)),
             ReadSwitch::Now => {
                 // RFC 8446 §5.1: no message goes on under other keys than it began.
-                self.message_across_keys |= !self.deframer.is_empty();
+                self.message_ahead |= !self.deframer.is_empty();
                 // The peer's Finished comes before these keys.
                 self.drops_change_cipher_spec &= epoch < Epoch::APPLICATION_13;
                 self.read = state;
@@ -280,8 +282,13 @@ impl Layer for Stream {
 
     fn end_flight(&mut self, _: Instant, id: FlightId, end: FlightEnd) {
         tracing::trace!(?id, ?end, "flight");
-        self.flush();
-        self.version = ProtocolVersion::TLS12;
+        // Whoever waits for this flight has nothing more to say before it, but for a HelloRequest that crosses a hello.
+        self.message_ahead |= end == FlightEnd::AwaitReply && self.deframer.has_more();
+        // Tickets share a record: what ends such a flight is whatever leaves next.
+        if !matches!(end, FlightEnd::AwaitAck(_)) {
+            self.flush();
+            self.version = ProtocolVersion::TLS12;
+        }
     }
 
     fn begin_handshake(&mut self, _: MessageSeq) {}
@@ -291,6 +298,8 @@ impl Layer for Stream {
     }
 
     fn established(&mut self, _: Instant, _: Epoch) {
+        // Finished is the last message of its handshake.
+        self.message_ahead |= !self.deframer.is_empty();
         self.deframer.release();
         self.fragmenter.release();
     }
@@ -308,6 +317,7 @@ impl Layer for Stream {
         if self.write.sealer.is_none() {
             return Err(SendError::NotConnected);
         }
+        self.flush();
         let mut taken = 0;
         for piece in data.chunks(MAX_PLAINTEXT_LEN) {
             let room = self.policy.send_bytes.saturating_sub(self.outgoing.len());

@@ -42,6 +42,9 @@ impl OfferedPsks {
             // One of a wrong length is no binder of the key, and means nothing where version 1.3 is not chosen.
             binders.push(list.vec8("binder")?.to_vec());
         }
+        if binders.is_empty() {
+            return Err(InvalidMessage::EmptyList("binders"));
+        }
         // F7: one binder an identity.
         if identities.is_empty() || identities.len() != binders.len() {
             return Err(InvalidMessage::Inconsistent("the number of binders"));

@@ -20,6 +20,8 @@ pub(crate) enum ServerShare {
 pub(crate) struct ServerExtensions {
     /// The server used the name that the client asked for (RFC 6066 §3).
     pub(crate) server_name: bool,
+    /// At 1.2 a server has no business to send it, and some do all the same (RFC 8446 §4.2.7). What it says is not read.
+    pub(crate) supported_groups: bool,
     /// RFC 8422 §5.2.
     pub(crate) point_formats: Option<Vec<PointFormat>>,
     /// The protocol that the server chose (RFC 7301 §3.1).
@@ -85,6 +87,10 @@ impl ServerExtensions {
                         return Err(InvalidMessage::EmptyList("cookie"));
                     }
                     found.cookie = Some(cookie.to_vec());
+                }
+                ExtensionType::SUPPORTED_GROUPS => {
+                    found.supported_groups = true;
+                    return Ok(Known::No);
                 }
                 _ => {
                     found.unknown.push(typ);

@@ -24,7 +24,7 @@ use super::hello::{ExpectServerHello, dns_name};
 use super::retry::misplaced;
 use crate::config::ClientConfig;
 use crate::crypto::suite::{self, Suite};
-use crate::error::{Error, PeerMisbehaved};
+use crate::error::{Error, InvalidMessage, PeerMisbehaved};
 use crate::handshake::{Action, Answer, Outbox};
 use crate::protocol::{
     CipherSuite, CompressionMethod, Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup,
@@ -185,8 +185,9 @@ impl ExpectServerHello {
         if hello.session_id != echo {
             return Err(PeerMisbehaved::WrongSessionId.into());
         }
+        // RFC 8446 §4.1.3: the field can hold nothing else.
         if hello.compression_method != CompressionMethod::NULL {
-            return Err(PeerMisbehaved::SelectedCompression.into());
+            return Err(InvalidMessage::IllegalValue("legacy_compression_method").into());
         }
         Ok(())
     }

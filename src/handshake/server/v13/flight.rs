@@ -176,8 +176,8 @@ fn begin(
     server_hello.encode(&mut body);
     let typ = HandshakeType::SERVER_HELLO;
     outbox.send(plaintext, typ, body, &mut transcript)?;
-    if dialect.middlebox_compatibility && !retried && !hello.session_id.is_empty() {
-        // RFC 8446 §D.4: behind the first message of the server.
+    if dialect.middlebox_compatibility && !retried {
+        // RFC 8446 §D.4: behind the first message of the server, also if the client has not asked for it.
         outbox.push(Action::SendChangeCipherSpec { epoch: plaintext });
     }
     let psk = psk.map(|(_, psk)| psk);

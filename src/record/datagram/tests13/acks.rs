@@ -196,14 +196,10 @@ fn alerts_are_fatal_whatever_their_level() {
     {
         let record = craft(THREE, sequence, FULL, 21, &[1, description], 0);
         let inbound = feed(&mut two.client, two.now, &record).unwrap();
-        let [Inbound::Alert { alert, number }] = inbound[..] else {
+        let [Inbound::Alert { error, number, .. }] = inbound[..] else {
             panic!("no alert");
         };
-        assert_eq!(
-            (alert.is_fatal(), number.epoch),
-            (fatal, THREE),
-            "{description}"
-        );
+        assert_eq!((error, number.epoch), (fatal, THREE), "{description}");
     }
     let mut two = Two::shaking_hands();
     let plain = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40];
