@@ -9,9 +9,9 @@ use crate::record::Records;
 use std::time::Instant;
 
 impl<R: Records> Connection<R> {
-    /// Says that no more data follows (RFC 5246 §7.2.1). Received data can still be taken; the rest of the
-    /// association, a handshake included, is over at once. Only over a stream of version 1.3 the peer may go on, and is
-    /// listened to, until it says the same (RFC 8446 §6.1). Drain `poll_transmit` to send the alert.
+    /// Says that no more data follows (RFC 5246 §7.2.1). Received data can still be taken; over datagrams the rest of the
+    /// association, a handshake included, is over at once. Over a stream the peer is listened to until it says the same: at 1.3
+    /// it may go on as it likes (RFC 8446 §6.1), at 1.2 this is what was on its way. Drain `poll_transmit` to send the alert.
     ///
     /// Data that waits for the end of a renegotiation leaves before the alert, under the old keys; it is lost if this end
     /// has switched to the new ones already, which the peer cannot confirm any more.
@@ -32,7 +32,9 @@ impl<R: Records> Connection<R> {
         }
         self.records.send_alert(Alert::CLOSE_NOTIFY);
         self.write_closed = true;
-        if self.read_closed.is_some() || !self.closes_by_halves() {
+        self.rekeying.over();
+        let listens = R::RELIABLE && matches!(self.phase, Phase::Established(_));
+        if self.read_closed.is_some() || !listens {
             self.over();
         }
     }
@@ -93,10 +95,11 @@ impl<R: Records> Connection<R> {
     /// Tells the application, and answers.
     pub(super) fn confirm_peer_closed(&mut self) {
         self.events.push_back(Event::PeerClosed);
+        if R::RELIABLE && self.write_closed {
+            self.over();
+            return;
+        }
         if self.closes_by_halves() {
-            if self.write_closed {
-                self.over();
-            }
             return;
         }
         if !self.write_closed {

@@ -231,7 +231,7 @@ impl<R: Records> Connection<R> {
             return Err(PeerMisbehaved::UnexpectedMessage { got }.into());
         }
         if self.write_closed {
-            return Ok(());
+            return self.refuse_wish(now);
         }
         match self.role.side() {
             Side::Client => self.take_hello_request(now, &message),
@@ -313,8 +313,11 @@ impl<R: Records> Connection<R> {
             return Ok(());
         }
         match self.role.parameters().rekey.refusals {
-            RenegotiationRefusals::Warn => self.records.send_alert(Alert::NO_RENEGOTIATION),
-            RenegotiationRefusals::Ignore => {}
+            // Nothing is said behind close_notify.
+            RenegotiationRefusals::Warn if !self.write_closed => {
+                self.records.send_alert(Alert::NO_RENEGOTIATION);
+            }
+            RenegotiationRefusals::Warn | RenegotiationRefusals::Ignore => {}
             RenegotiationRefusals::Fail => {
                 return Err(Error::Aborted(AlertDescription::NO_RENEGOTIATION));
             }
