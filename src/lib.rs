@@ -118,7 +118,7 @@ pub use crate::identity::{
 };
 pub use crate::protocol::{
     Alert, AlertDescription, AlertLevel, CipherSuite, Ecn, Epoch, NamedGroup, Path,
-    ProtocolVersion, Side, SignatureScheme,
+    ProtocolVersion, Side, SignatureScheme, SrtpProfile,
 };
 pub use crate::record::{
     Datagram, Discard, Initiator, Received, Records, RenegotiationCounts, Stats, Stream,

@@ -5,7 +5,7 @@ use crate::clock::SimulatedClock;
 use crate::wire::{Packet, Wire};
 use bytes::BytesMut;
 use sealgram::pki_types::ServerName;
-use sealgram::{ClientConfig, DtlsConnection, Path, ServerConfig, TlsConnection};
+use sealgram::{ClientConfig, DtlsConnection, Event, Path, ServerConfig, TlsConnection};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub(crate) struct End {
     input: BytesMut,
     /// Whether the runner has closed.
     pub(crate) ended: bool,
+    /// What the connection has told and nobody has asked for yet.
+    pub(crate) events: Vec<Event>,
 }
 
 pub(crate) enum Connection {
@@ -71,6 +73,7 @@ impl End {
             clock,
             input: BytesMut::new(),
             ended: false,
+            events: Vec::new(),
         })
     }
 
@@ -95,8 +98,8 @@ impl End {
                 }
             }
         }
-        // What there is to tell is asked for where it matters.
-        either!(&mut self.connection, it => while it.poll_event().is_some() {});
+        let events = &mut self.events;
+        either!(&mut self.connection, it => events.extend(std::iter::from_fn(|| it.poll_event())));
         Ok(())
     }
 
@@ -110,7 +113,11 @@ impl End {
         let flushed = self.flush();
         outcome?;
         flushed?;
-        // A hello that cannot be served makes a connection that has failed at once.
+        self.check_failure()
+    }
+
+    /// The connection's failure: one that was not the outcome of an input too.
+    pub(crate) fn check_failure(&self) -> Result<(), Failed> {
         let failure = either!(&self.connection, it => it.failure().cloned());
         failure.map_or(Ok(()), |failure| Err(failure.error.into()))
     }

@@ -1,13 +1,16 @@
 //! What the shim does on each connection of a test.
 
 use crate::Failed;
+use crate::answers::Answers;
 use crate::end::{Connection, End, Role, either};
 use crate::expectations;
-use crate::options::{Options, Plan};
+use crate::options::{Options, Plan, Renegotiation};
 use crate::settings::{self, Shared};
 use crate::wire::Wire;
 use sealgram::pki_types::ServerName;
-use sealgram::{AlertDescription, KeyUpdate, KeyUpdateError, SendError, Session};
+use sealgram::{
+    AlertDescription, Event, KeyUpdate, KeyUpdateError, RenegotiationRefusal, SendError, Session,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,11 +38,14 @@ impl Shim {
             } else {
                 &plan.resume
             };
-            let role = self.role(&shared, options)?;
+            let answers = Arc::new(Answers::new(options));
+            let role = self.role(&shared, options, &answers)?;
             let wire = Wire::connect(plan.port, plan.ipv6, plan.shim_id)?;
             let mut exchange = Exchange {
                 options,
                 resumption: number > 0,
+                answers,
+                renegotiated: false,
                 end: End::new(role, options.dtls, wire, shared.clock.clone())?,
             };
             let outcome = exchange.run();
@@ -54,11 +60,17 @@ impl Shim {
         Ok(())
     }
 
-    fn role(&mut self, shared: &Shared, options: &Options) -> Result<Role, Failed> {
+    fn role(
+        &mut self,
+        shared: &Shared,
+        options: &Options,
+        answers: &Arc<Answers>,
+    ) -> Result<Role, Failed> {
         if options.server {
-            return Ok(Role::Server(Arc::new(shared.server(options)?)));
+            let config = shared.server(options, answers.clone())?;
+            return Ok(Role::Server(Arc::new(config)));
         }
-        let config = shared.client(options)?;
+        let config = shared.client(options, answers.clone())?;
         let name: ServerName<'static> = settings::server_name(options)?;
         if let Some(session) = self.session.take() {
             config.import_session(&name, session)?;
@@ -72,6 +84,10 @@ pub(crate) struct Exchange<'a> {
     pub(crate) options: &'a Options,
     /// Whether it is not the first of its test.
     pub(crate) resumption: bool,
+    /// What was asked and answered on the way.
+    pub(crate) answers: Arc<Answers>,
+    /// Whether a HelloRequest was followed by hand.
+    renegotiated: bool,
     pub(crate) end: End,
 }
 
@@ -165,7 +181,36 @@ impl Exchange<'_> {
                 return Ok(None);
             }
             self.end.turn()?;
+            self.follow_requests()?;
         }
+    }
+
+    /// Follows HelloRequests where the library leaves that to its user: always, or once.
+    fn follow_requests(&mut self) -> Result<(), Failed> {
+        let now = self.end.clock.now();
+        for event in std::mem::take(&mut self.end.events) {
+            let Event::RenegotiationRefused {
+                reason: RenegotiationRefusal::Policy,
+            } = event
+            else {
+                continue;
+            };
+            let again = std::mem::replace(&mut self.renegotiated, true);
+            match self.options.renegotiation {
+                Renegotiation::Once if again => {
+                    let alert = AlertDescription::NO_RENEGOTIATION;
+                    either!(&mut self.end.connection, it => it.abort(now, alert));
+                }
+                Renegotiation::Once | Renegotiation::Explicit => {
+                    either!(&mut self.end.connection, it => it.renegotiate(now))
+                        .map_err(Failed::new)?;
+                }
+                _ => {}
+            }
+            self.end.flush()?;
+            self.end.check_failure()?;
+        }
+        Ok(())
     }
 
     fn write(&mut self, mut data: &[u8]) -> Result<(), Failed> {
@@ -206,6 +251,7 @@ impl Exchange<'_> {
         either!(&mut self.end.connection, it => it.close(now));
         self.end.flush()?;
         while !either!(&self.end.connection, it => it.is_read_closed()) {
+            self.follow_requests()?;
             if self.end.ended {
                 return Err(Failed::new(
                     "Truncated: the runner closed without close_notify",
@@ -215,6 +261,11 @@ impl Exchange<'_> {
             if either!(&mut self.end.connection, it => it.recv().is_some()) {
                 return Err(Failed::new("DataOnShutdown: data behind our close_notify"));
             }
+        }
+        if self.end.events.contains(&Event::Truncated) {
+            return Err(Failed::new(
+                "Truncated: the stream ended without close_notify",
+            ));
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! What flags say that must have come of a connection.
 
 use crate::Failed;
+use crate::answers::expect;
 use crate::end::either;
 use crate::exchange::Exchange;
 use sealgram::pki_types::CertificateDer;
 use sealgram::pki_types::pem::PemObject as _;
 use sealgram::{HandshakeKind, PeerIdentity};
-use std::fmt::Debug;
 use std::path::Path;
 
 /// What holds once the handshake is done.
@@ -39,12 +39,19 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
             };
             expect("peer certificates", Some(&expected[..]), Some(&chain[..]))?;
         }
+        let srtp = it.srtp_profile();
+        if srtp.is_some_and(|profile| !options.srtp_profiles.contains(&profile.0)) {
+            return Err(Failed::new("there is a profile of SRTP that was not wanted"));
+        }
+        if exchange.resumption {
+            expect("ticket age skew", options.expect_ticket_age_skew, it.ticket_age_skew())?;
+        }
         let retried = it.is_hello_retried();
         if options.expect_hrr && !retried || options.expect_no_hrr && retried {
             return Err(Failed::new(format!("HelloRetryRequest: {retried}, which was not wanted")));
         }
     });
-    Ok(())
+    exchange.answers.check(options)
 }
 
 /// What holds when all data was exchanged.
@@ -67,18 +74,4 @@ pub(crate) fn at_end(exchange: &Exchange<'_>) -> Result<(), Failed> {
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failed> {
     let found = CertificateDer::pem_file_iter(file).map_err(Failed::new)?;
     found.collect::<Result<_, _>>().map_err(Failed::new)
-}
-
-fn expect<T: PartialEq + Debug>(
-    what: &str,
-    expected: Option<T>,
-    found: Option<T>,
-) -> Result<(), Failed> {
-    if expected.is_none() || expected == found {
-        Ok(())
-    } else {
-        Err(Failed::new(format!(
-            "{what}: {found:?}, where {expected:?} was wanted"
-        )))
-    }
 }

@@ -8,6 +8,7 @@
 //! The exit code is the verdict: 0 for success, 89 for a flag that this shim does not know, 1 otherwise, with the library's error
 //! on standard error, where the runner looks for the name that its configuration gives it.
 
+mod answers;
 mod clock;
 mod end;
 mod exchange;

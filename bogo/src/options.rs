@@ -1,6 +1,7 @@
 //! The command line: what a test wants of each of its connections.
 
 use crate::Failed;
+use base64::Engine as _;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -64,6 +65,12 @@ pub(crate) struct Options {
     pub(crate) renegotiation: Renegotiation,
     pub(crate) resumption_delay_s: u64,
     pub(crate) no_server_name_ack: bool,
+    pub(crate) no_legacy_server: bool,
+    pub(crate) allow_unknown_alpn: bool,
+    pub(crate) srtp_profiles: Vec<u16>,
+    pub(crate) max_send_fragment: Option<usize>,
+    pub(crate) fail_early_callback: bool,
+    pub(crate) fail_cert_callback: bool,
 
     pub(crate) shim_writes_first: bool,
     pub(crate) shim_shuts_down: bool,
@@ -91,6 +98,12 @@ pub(crate) struct Options {
     pub(crate) expect_no_peer_cert: bool,
     pub(crate) expect_total_renegotiations: Option<u64>,
     pub(crate) expect_peer_cert_file: Option<PathBuf>,
+    pub(crate) expect_no_secure_renegotiation: bool,
+    pub(crate) expect_ticket_age_skew: Option<i32>,
+    pub(crate) expect_peer_verify_prefs: Vec<u16>,
+    pub(crate) expect_advertised_alpn: Option<Vec<u8>>,
+    pub(crate) expect_certificate_types: Option<Vec<u8>>,
+    pub(crate) expect_client_ca_list: Option<Vec<Vec<u8>>>,
 }
 
 /// What a client makes of a HelloRequest.
@@ -101,6 +114,8 @@ pub(crate) enum Renegotiation {
     Once,
     Freely,
     Ignore,
+    /// The application begins, when it has heard of it.
+    Explicit,
 }
 
 /// The values of flags, one after the other.
@@ -232,6 +247,14 @@ impl Options {
             "renegotiate-once" => self.renegotiation = Renegotiation::Once,
             "renegotiate-freely" => self.renegotiation = Renegotiation::Freely,
             "renegotiate-ignore" => self.renegotiation = Renegotiation::Ignore,
+            "renegotiate-explicit" => self.renegotiation = Renegotiation::Explicit,
+            "forbid-renegotiation-after-handshake" => self.renegotiation = Renegotiation::Never,
+            "no-legacy-server-connect" => self.no_legacy_server = true,
+            "allow-unknown-alpn-protos" => self.allow_unknown_alpn = true,
+            "srtp-profiles" => self.srtp_profiles = srtp_profiles(&values.text()?)?,
+            "max-send-fragment" => self.max_send_fragment = Some(values.number()?),
+            "fail-early-callback" => self.fail_early_callback = true,
+            "fail-cert-callback" => self.fail_cert_callback = true,
             "resumption-delay" => self.resumption_delay_s = values.number()?,
             "no-server-name-ack" => self.no_server_name_ack = true,
             // What a sans-IO library does in any case, what does not exist here anyway, and how BoringSSL is to be driven.
@@ -244,8 +267,8 @@ impl Options {
             | "handshake-twice"
             | "no-op-extra-handshake"
             | "decline-alpn" => {}
-            // Every chain gets the verdict that the flags name; use_srtp does not exist here.
-            "trust-cert" | "srtp-profiles" => drop(values.path()?),
+            // Every chain gets the verdict that the flags name.
+            "trust-cert" => drop(values.path()?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -286,11 +309,20 @@ impl Options {
             "expect-total-renegotiations" => {
                 self.expect_total_renegotiations = Some(values.number()?);
             }
+            "expect-no-secure-renegotiation" => self.expect_no_secure_renegotiation = true,
+            "expect-ticket-age-skew" => self.expect_ticket_age_skew = Some(values.number()?),
+            "expect-peer-verify-pref" => self.expect_peer_verify_prefs.push(values.number()?),
+            "expect-advertised-alpn" => self.expect_advertised_alpn = Some(values.raw()?),
+            "expect-certificate-types" => {
+                self.expect_certificate_types = Some(base64(&values.text()?)?);
+            }
+            "expect-client-ca-list" => {
+                self.expect_client_ca_list = Some(names(&values.text()?)?);
+            }
             "expect-peer-cert-file" => self.expect_peer_cert_file = Some(values.path()?),
             // Of machines without AES instructions; what the library does not tell, and the runner knows of its own; BoringSSL's
             // reasons and traces.
             "expect-cipher-no-aes"
-            | "expect-advertised-alpn"
             | "expect-peer-signature-algorithm"
             | "expect-selected-credential"
             | "expect-early-data-reason"
@@ -304,6 +336,25 @@ impl Options {
         }
         Ok(true)
     }
+}
+
+/// Bytes in base64, behind a mark that says so.
+fn base64(text: &str) -> Result<Vec<u8>, Failed> {
+    let text = text.strip_prefix("base64:").unwrap_or(text);
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .map_err(Failed::new)
+}
+
+/// Profiles by the names that OpenSSL gives them, with colons between them.
+fn srtp_profiles(list: &str) -> Result<Vec<u16>, Failed> {
+    list.split(':')
+        .map(|name| match name {
+            "SRTP_AES128_CM_SHA1_80" => Ok(1),
+            "SRTP_AES128_CM_SHA1_32" => Ok(2),
+            _ => Err(Failed::new(format!("{name} is no profile of SRTP"))),
+        })
+        .collect()
 }
 
 /// Names of authorities: in hexadecimal, with commas between them.

@@ -1,18 +1,20 @@
 //! From flags to configurations.
 
 use crate::Failed;
+use crate::answers::Answers;
 use crate::clock::SimulatedClock;
 use crate::options::{CredentialOptions, Options, Renegotiation};
 use crate::verifier::Verdict;
 use sealgram::config::{
-    Acknowledgements, ClientAuthentication, DatagramPolicy, ExtendedMasterSecret, IdentityChange,
-    MemoryServerSessions, PlaintextFaults, RekeyPolicy, RenegotiationRefusals, StreamPolicy,
-    Tickets, UnfittingCredentials, Versions,
+    Acknowledgements, ClientAuthentication, DatagramPolicy, ExtendedMasterSecret, GroupChoice,
+    IdentityChange, MemoryServerSessions, PlaintextFaults, Preference, RekeyPolicy,
+    RenegotiationRefusals, SecureRenegotiation, StreamPolicy, Tickets, UnfittingCredentials,
+    Versions,
 };
 use sealgram::pki_types::ServerName;
 use sealgram::{
     AlertDescription, CertifiedKey, ClientConfig, Credential, NamedGroup, ServerConfig,
-    SignatureScheme,
+    SignatureScheme, SrtpProfile,
 };
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -28,10 +30,11 @@ pub(crate) struct Shared {
 /// Longer than anything that a test lets happen: the runner's clock may jump.
 const LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// BoringSSL's timers, which the runner knows.
+/// BoringSSL's timers and limits, which the runner knows.
 const INITIAL_TIMEOUT: Duration = Duration::from_millis(400);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 const RETRANSMISSIONS: u32 = 12;
+const WARNINGS: u8 = 4;
 const TIMER_SLACK: Duration = Duration::from_millis(15);
 
 /// BoringSSL's limit is the one of the runner's largest message.
@@ -49,6 +52,12 @@ macro_rules! with_common {
             .stream(stream($options)?)
             .rekey(rekey($options))
             .extended_master_secret(ExtendedMasterSecret::Prefer)
+            .secure_renegotiation(if $options.no_legacy_server {
+                SecureRenegotiation::Require
+            } else {
+                SecureRenegotiation::Prefer
+            })
+            .srtp_profiles(&srtp($options))?
             .signature_schemes(&schemes($options))?
             .clock($shared.clock.clone());
         if $options.curves.is_empty() {
@@ -68,9 +77,15 @@ impl Shared {
         })
     }
 
-    pub(crate) fn client(&self, options: &Options) -> Result<ClientConfig, Failed> {
+    pub(crate) fn client(
+        &self,
+        options: &Options,
+        answers: Arc<Answers>,
+    ) -> Result<ClientConfig, Failed> {
         let builder = ClientConfig::with_verifier(Arc::new(verdict(options)))
             .unfitting_credentials(UnfittingCredentials::Fail)
+            .take_unoffered_alpn(options.allow_unknown_alpn)
+            .answers(answers)
             .tickets(!options.no_ticket);
         let mut builder = with_common!(builder, self, options);
         if let Some(protocols) = &options.advertise_alpn {
@@ -82,7 +97,11 @@ impl Shared {
         Ok(builder.build()?)
     }
 
-    pub(crate) fn server(&self, options: &Options) -> Result<ServerConfig, Failed> {
+    pub(crate) fn server(
+        &self,
+        options: &Options,
+        answers: Arc<Answers>,
+    ) -> Result<ServerConfig, Failed> {
         let mut credentials = credentials(options)?.into_iter();
         let first = credentials
             .next()
@@ -92,6 +111,10 @@ impl Shared {
             .tickets((!options.no_ticket).then(|| self.tickets.clone()))
             .session_cache(Some(self.sessions.clone()))
             .acknowledge_server_name(!options.no_server_name_ack)
+            .suite_preference(Preference::Client)
+            .group_choice(GroupChoice::Preferred)
+            .grease(true)
+            .answers(answers)
             .client_authentication(if options.require_client_certificate {
                 ClientAuthentication::Required(verifier)
             } else if options.verify_peer {
@@ -105,9 +128,6 @@ impl Shared {
         }
         if options.reject_alpn {
             builder = builder.alpn(&[b"nothing that a test offers"])?;
-        }
-        if let Some(protocol) = &options.select_alpn {
-            builder = builder.alpn(&[protocol])?;
         }
         Ok(builder.build()?)
     }
@@ -179,22 +199,32 @@ fn datagram(options: &Options) -> Result<DatagramPolicy, Failed> {
 }
 
 fn stream(options: &Options) -> Result<StreamPolicy, Failed> {
-    let policy = StreamPolicy::default().handshake_deadline(None);
+    let mut policy = StreamPolicy::default()
+        .handshake_deadline(None)
+        .max_warnings(WARNINGS);
+    if let Some(size) = options.max_send_fragment {
+        policy = policy.max_fragment(size)?;
+    }
     Ok(policy.max_message(options.max_cert_list.unwrap_or(LARGEST_MESSAGE))?)
 }
 
 fn rekey(options: &Options) -> RekeyPolicy {
     RekeyPolicy::default()
-        .follow_hello_requests(matches!(
-            options.renegotiation,
-            Renegotiation::Freely | Renegotiation::Once
-        ))
+        .follow_hello_requests(options.renegotiation == Renegotiation::Freely)
         .refusals(match options.renegotiation {
-            Renegotiation::Ignore => RenegotiationRefusals::Ignore,
+            // The exchange follows them itself.
+            Renegotiation::Ignore | Renegotiation::Explicit | Renegotiation::Once => {
+                RenegotiationRefusals::Ignore
+            }
             _ => RenegotiationRefusals::Fail,
         })
         .resume(false)
         .identity_change(IdentityChange::Refuse)
+}
+
+fn srtp(options: &Options) -> Vec<SrtpProfile> {
+    let given = options.srtp_profiles.iter().copied();
+    given.map(SrtpProfile).collect()
 }
 
 fn groups(options: &Options) -> Vec<NamedGroup> {

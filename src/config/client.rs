@@ -1,5 +1,6 @@
 //! What a client wants.
 
+use super::answers::AnswerRequest;
 use super::parameters::{Parameters, shared_setters};
 use crate::error::{ConfigError, Error, PeerIncompatible};
 use crate::identity::{
@@ -23,6 +24,8 @@ pub struct ClientConfig {
     pub(crate) unfitting_credentials: UnfittingCredentials,
     pub(crate) sessions: Option<Arc<dyn ClientSessionStore>>,
     pub(crate) tickets: bool,
+    pub(crate) takes_unoffered_alpn: bool,
+    pub(crate) answers: Option<Arc<dyn AnswerRequest>>,
     /// Tells this configuration from every other one of the process.
     pub(crate) number: u64,
 }
@@ -41,14 +44,14 @@ pub enum UnfittingCredentials {
 const SESSIONS: usize = 256;
 
 impl ClientConfig {
-    /// Whether to go on without a credential, although the server has asked for one.
+    /// Whether to go on without any of the credentials that were `given`, although the server has asked for one.
     ///
     /// # Errors
     ///
     /// `NoFittingCredential` where the policy is to fail.
-    pub(crate) fn check_showing_none(&self) -> Result<(), Error> {
+    pub(crate) fn check_showing_none(&self, given: &[CertifiedKey]) -> Result<(), Error> {
         let fails = self.unfitting_credentials == UnfittingCredentials::Fail;
-        if fails && !self.credentials.is_empty() {
+        if fails && !given.is_empty() {
             return Err(PeerIncompatible::NoFittingCredential.into());
         }
         Ok(())
@@ -107,6 +110,8 @@ impl ClientConfig {
             unfitting_credentials: UnfittingCredentials::default(),
             sessions: Some(Arc::new(MemoryClientSessions::new(SESSIONS))),
             tickets: true,
+            takes_unoffered_alpn: false,
+            answers: None,
         }
     }
 
@@ -137,6 +142,8 @@ pub struct ClientConfigBuilder {
     unfitting_credentials: UnfittingCredentials,
     sessions: Option<Arc<dyn ClientSessionStore>>,
     tickets: bool,
+    takes_unoffered_alpn: bool,
+    answers: Option<Arc<dyn AnswerRequest>>,
 }
 
 impl ClientConfigBuilder {
@@ -171,6 +178,21 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// Whether the server may choose an application protocol that was not offered. By default that ends the handshake, as RFC 9325
+    /// §3.8 wants it; an application that turns this on must look at [`Connection::alpn`](crate::Connection::alpn).
+    #[must_use]
+    pub fn take_unoffered_alpn(mut self, take: bool) -> Self {
+        self.takes_unoffered_alpn = take;
+        self
+    }
+
+    /// Who decides for each server that asks what the client shows; the credentials alone by default.
+    #[must_use]
+    pub fn answers(mut self, answers: Arc<dyn AnswerRequest>) -> Self {
+        self.answers = Some(answers);
+        self
+    }
+
     /// The configuration.
     ///
     /// # Errors
@@ -187,6 +209,8 @@ impl ClientConfigBuilder {
             unfitting_credentials,
             sessions,
             tickets,
+            takes_unoffered_alpn,
+            answers,
         } = self;
         static BUILT: AtomicU64 = AtomicU64::new(0);
         Ok(ClientConfig {
@@ -196,6 +220,8 @@ impl ClientConfigBuilder {
             unfitting_credentials,
             sessions,
             tickets,
+            takes_unoffered_alpn,
+            answers,
             number: BUILT.fetch_add(1, Ordering::Relaxed),
         })
     }

@@ -1,5 +1,6 @@
 //! Configurations: plain data, checked when it is built, shared by many associations.
 
+mod answers;
 mod client;
 pub(crate) mod clock;
 mod parameters;
@@ -9,6 +10,9 @@ mod rekey;
 mod server;
 mod versions;
 
+pub use answers::{
+    AnswerHello, AnswerRequest, HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer,
+};
 pub use client::{ClientConfig, ClientConfigBuilder, DangerousClientConfig, UnfittingCredentials};
 pub use clock::{Clock, SystemClock};
 
@@ -17,11 +21,11 @@ pub use crate::session::{
     Tickets,
 };
 pub(crate) use parameters::Parameters;
-pub(crate) use policy::MIN_HANDSHAKE_MTU;
 pub use policy::{
     Acknowledgements, DatagramPolicy, ExtendedMasterSecret, PlaintextAlerts, PlaintextFaults,
-    StreamPolicy,
+    SecureRenegotiation, StreamPolicy,
 };
+pub(crate) use policy::{MAX_WARNINGS, MIN_HANDSHAKE_MTU};
 pub use proven::ProvenHello;
 pub(crate) use proven::{FirstHello, Retried};
 pub use rekey::{
@@ -32,4 +36,6 @@ pub use versions::Versions;
 
 #[cfg(test)]
 pub(crate) use server::test_server;
-pub use server::{ClientAuthentication, ServerConfig, ServerConfigBuilder};
+pub use server::{
+    ClientAuthentication, GroupChoice, Preference, ServerConfig, ServerConfigBuilder,
+};

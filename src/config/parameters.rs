@@ -1,7 +1,7 @@
 //! What clients and servers configure alike.
 
 use super::clock::{Clock, SystemClock};
-use super::policy::{DatagramPolicy, ExtendedMasterSecret, StreamPolicy};
+use super::policy::{DatagramPolicy, ExtendedMasterSecret, SecureRenegotiation, StreamPolicy};
 use super::rekey::RekeyPolicy;
 use super::versions::Versions;
 use crate::crypto::kx::SUPPORTED_GROUPS;
@@ -9,7 +9,7 @@ use crate::crypto::random::{SecureRandom, SystemRandom};
 use crate::crypto::suite::{self, SUITES, Suite};
 use crate::crypto::verify::{algorithm_13, supported_schemes};
 use crate::error::ConfigError;
-use crate::protocol::{CipherSuite, NamedGroup, SignatureScheme};
+use crate::protocol::{CipherSuite, NamedGroup, SignatureScheme, SrtpProfile};
 use crate::secrets::key_log::KeyLog;
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +26,10 @@ pub(crate) struct Parameters {
     pub(crate) schemes: Vec<SignatureScheme>,
     /// The application protocols, the preferred ones first; empty for none.
     pub(crate) alpn: Vec<Vec<u8>>,
+    /// The profiles of SRTP, the preferred ones first; empty for none.
+    pub(crate) srtp: Vec<SrtpProfile>,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
+    pub(crate) secure_renegotiation: SecureRenegotiation,
     pub(crate) datagram: Arc<DatagramPolicy>,
     pub(crate) stream: StreamPolicy,
     pub(crate) rekey: RekeyPolicy,
@@ -43,7 +46,9 @@ impl Default for Parameters {
             groups: SUPPORTED_GROUPS.to_vec(),
             schemes: supported_schemes().collect(),
             alpn: Vec::new(),
+            srtp: Vec::new(),
             extended_master_secret: ExtendedMasterSecret::default(),
+            secure_renegotiation: SecureRenegotiation::default(),
             datagram: Arc::default(),
             stream: StreamPolicy::default(),
             rekey: RekeyPolicy::default(),
@@ -111,6 +116,16 @@ impl Parameters {
     pub(crate) fn set_schemes(&mut self, schemes: &[SignatureScheme]) -> Result<(), ConfigError> {
         let supported: Vec<_> = supported_schemes().collect();
         self.schemes = supported_list("signature schemes", schemes, &supported)?;
+        Ok(())
+    }
+
+    /// Replaces the profiles of SRTP.
+    pub(crate) fn set_srtp(&mut self, profiles: &[SrtpProfile]) -> Result<(), ConfigError> {
+        if profiles.len() > 64 {
+            let text = "more than 64 profiles of SRTP".into();
+            return Err(ConfigError::UnsupportedParameter(text));
+        }
+        self.srtp = profiles.to_vec();
         Ok(())
     }
 
@@ -206,6 +221,24 @@ macro_rules! shared_setters {
             Ok(self)
         }
 
+        /// The profiles of SRTP (RFC 5764), the preferred ones first; none by default. They mean something over datagrams alone.
+        ///
+        /// [`Connection::srtp_profile`](crate::Connection::srtp_profile) tells which was agreed; without a common one the handshake
+        /// goes on all the same. The keys are what
+        /// [`export_keying_material`](crate::Connection::export_keying_material) gives for the label `EXTRACTOR-dtls_srtp` without a
+        /// context: the client's, the server's, the client's salt, the server's salt (§4.2).
+        ///
+        /// # Errors
+        ///
+        /// `ConfigError::UnsupportedParameter` if there are more than 64.
+        pub fn srtp_profiles(
+            mut self,
+            profiles: &[$crate::protocol::SrtpProfile],
+        ) -> Result<Self, $crate::error::ConfigError> {
+            self.parameters.set_srtp(profiles)?;
+            Ok(self)
+        }
+
         /// Whether the peer must support extended_master_secret (RFC 7627); required by default.
         #[must_use]
         pub fn extended_master_secret(
@@ -213,6 +246,13 @@ macro_rules! shared_setters {
             policy: $crate::config::ExtendedMasterSecret,
         ) -> Self {
             self.parameters.extended_master_secret = policy;
+            self
+        }
+
+        /// Whether the peer must bind renegotiations to what they renegotiate (RFC 5746); required by default.
+        #[must_use]
+        pub fn secure_renegotiation(mut self, policy: $crate::config::SecureRenegotiation) -> Self {
+            self.parameters.secure_renegotiation = policy;
             self
         }
 

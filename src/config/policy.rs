@@ -1,6 +1,7 @@
 //! Policies: choices that both ends of an association make for themselves.
 
 use crate::error::ConfigError;
+use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use std::time::Duration;
 
 /// Whether a peer must bind its session to the handshake (RFC 7627).
@@ -10,6 +11,16 @@ pub enum ExtendedMasterSecret {
     #[default]
     Require,
     /// It is used where the peer has it. Exporters stay closed on sessions without it (§5.4).
+    Prefer,
+}
+
+/// Whether a peer of version 1.2 must bind renegotiations to what they renegotiate (RFC 5746).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum SecureRenegotiation {
+    /// A peer without it is refused, as RFC 9325 §3.5 wants it: the peer may renegotiate with somebody else in between.
+    #[default]
+    Require,
+    /// A peer without it is served, for the sake of old ones. With such a peer nothing is ever renegotiated.
     Prefer,
 }
 
@@ -101,6 +112,10 @@ const MIN_MTU: usize = 128;
 
 /// The largest UDP payload over IPv4.
 const MAX_MTU: usize = 65_507;
+
+/// How many warning alerts in a row are tolerated if nobody says otherwise; over datagrams a refused renegotiation is one, and a
+/// peer that asks again is refused again.
+pub(crate) const MAX_WARNINGS: u8 = 32;
 
 /// Retransmitting more often than this is a flood.
 const MIN_TIMEOUT: Duration = Duration::from_millis(10);
@@ -248,6 +263,8 @@ pub struct StreamPolicy {
     pub(crate) receive_bytes: usize,
     pub(crate) send_bytes: usize,
     pub(crate) max_message: usize,
+    pub(crate) max_fragment: usize,
+    pub(crate) max_warnings: u8,
 }
 
 impl Default for StreamPolicy {
@@ -257,6 +274,8 @@ impl Default for StreamPolicy {
             receive_bytes: 1 << 18,
             send_bytes: 1 << 18,
             max_message: 1 << 16,
+            max_fragment: MAX_PLAINTEXT_LEN,
+            max_warnings: MAX_WARNINGS,
         }
     }
 }
@@ -300,6 +319,25 @@ impl StreamPolicy {
     pub fn max_message(mut self, bytes: usize) -> Result<Self, ConfigError> {
         self.max_message = in_range("longest message", bytes, 4096, 1 << 20)?;
         Ok(self)
+    }
+
+    /// The longest record that is sent, in bytes of what it carries: 512 to 16,384, which is the default (RFC 5246 §6.2.1). A
+    /// record can be opened when all of it has arrived, so short ones are seen earlier, and cost more.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn max_fragment(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        self.max_fragment = in_range("longest record", bytes, 512, MAX_PLAINTEXT_LEN)?;
+        Ok(self)
+    }
+
+    /// How many warning alerts in a row, without data between them, are tolerated: 32 by default. Honest peers send one or two in
+    /// the life of a connection.
+    #[must_use]
+    pub fn max_warnings(mut self, count: u8) -> Self {
+        self.max_warnings = count;
+        self
     }
 }
 

@@ -1,8 +1,11 @@
 //! What a server offers.
 
+use super::answers::AnswerHello;
 use super::parameters::{Parameters, shared_setters};
+use crate::crypto::suite::Suite;
 use crate::error::ConfigError;
 use crate::identity::{CertifiedKey, Credential, VerifyClient};
+use crate::protocol::CipherSuite;
 use crate::session::{self, MemoryServerSessions, ServerSessionStore, ServerSessions, Tickets};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +31,27 @@ impl ClientAuthentication {
     }
 }
 
+/// Whose order counts where both ends have one.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Preference {
+    /// The server's.
+    #[default]
+    Server,
+    /// The client's: one without instructions for AES lists ChaCha20-Poly1305 first.
+    Client,
+}
+
+/// What a server does with a client of version 1.3 that has sent a share of a group that it takes, but takes one that the server
+/// prefers as well.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum GroupChoice {
+    /// The share is used: another one costs a round trip.
+    #[default]
+    Shared,
+    /// The server asks for a share of the group that it prefers (RFC 8446 §4.1.4).
+    Preferred,
+}
+
 /// A server's configuration, shared by all of its associations.
 ///
 /// Defaults: every suite that one of the keys can serve, every group that exists here, extended_master_secret
@@ -40,6 +64,10 @@ pub struct ServerConfig {
     pub(crate) client_authentication: ClientAuthentication,
     pub(crate) sessions: ServerSessions,
     pub(crate) acknowledges_server_name: bool,
+    pub(crate) suite_preference: Preference,
+    pub(crate) group_choice: GroupChoice,
+    pub(crate) grease: bool,
+    pub(crate) answers: Option<Arc<dyn AnswerHello>>,
 }
 
 /// How many sessions a server keeps if it is not told otherwise. With tickets few are needed.
@@ -56,6 +84,19 @@ const TICKETS_A_HANDSHAKE: u8 = 2;
 const MAX_TICKETS_A_HANDSHAKE: u8 = 8;
 
 impl ServerConfig {
+    /// Those of its suites that a client offers, the ones to choose first in front.
+    pub(crate) fn in_order(
+        &self,
+        ours: impl Iterator<Item = &'static Suite>,
+        offered: &[CipherSuite],
+    ) -> Vec<&'static Suite> {
+        let mut common: Vec<_> = ours.filter(|suite| offered.contains(&suite.id)).collect();
+        if self.suite_preference == Preference::Client {
+            common.sort_by_key(|suite| offered.iter().position(|id| *id == suite.id));
+        }
+        common
+    }
+
     /// A server that proves its identity with `credential`.
     pub fn with_credential(credential: Credential) -> ServerConfigBuilder {
         let Credential::Certificate(certified) = credential;
@@ -68,6 +109,10 @@ impl ServerConfig {
             session_lifetime: SESSION_LIFETIME,
             tickets_a_handshake: TICKETS_A_HANDSHAKE,
             acknowledges_server_name: true,
+            suite_preference: Preference::default(),
+            group_choice: GroupChoice::default(),
+            grease: false,
+            answers: None,
         }
     }
 }
@@ -92,6 +137,10 @@ pub struct ServerConfigBuilder {
     session_lifetime: Duration,
     tickets_a_handshake: u8,
     acknowledges_server_name: bool,
+    suite_preference: Preference,
+    group_choice: GroupChoice,
+    grease: bool,
+    answers: Option<Arc<dyn AnswerHello>>,
 }
 
 impl ServerConfigBuilder {
@@ -156,6 +205,36 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// Whose order of cipher suites counts; the server's by default.
+    #[must_use]
+    pub fn suite_preference(mut self, preference: Preference) -> Self {
+        self.suite_preference = preference;
+        self
+    }
+
+    /// Whether a client of version 1.3 is asked for a share of the group that the server prefers; not if another will do, by
+    /// default.
+    #[must_use]
+    pub fn group_choice(mut self, choice: GroupChoice) -> Self {
+        self.group_choice = choice;
+        self
+    }
+
+    /// Whether tickets of version 1.3 hold an extension that nobody knows, so that clients which cannot bear one are noticed (RFC
+    /// 8701 §4.1); not by default.
+    #[must_use]
+    pub fn grease(mut self, grease: bool) -> Self {
+        self.grease = grease;
+        self
+    }
+
+    /// Who decides for each client what the server shows and speaks; the configuration alone by default.
+    #[must_use]
+    pub fn answers(mut self, answers: Arc<dyn AnswerHello>) -> Self {
+        self.answers = Some(answers);
+        self
+    }
+
     /// The configuration, with only those suites that one of the keys can serve.
     ///
     /// # Errors
@@ -171,13 +250,19 @@ impl ServerConfigBuilder {
             session_lifetime,
             tickets_a_handshake,
             acknowledges_server_name,
+            suite_preference,
+            group_choice,
+            grease,
+            answers,
         } = self;
         parameters.suites.retain(|suite| {
-            credentials.iter().any(|certified| {
-                suite
-                    .authentication
-                    .is_none_or(|kind| kind == certified.key().kind())
-            })
+            // What an answer brings is not known yet.
+            answers.is_some()
+                || credentials.iter().any(|certified| {
+                    suite
+                        .authentication
+                        .is_none_or(|kind| kind == certified.key().kind())
+                })
         });
         if !parameters.speaks_12() && !parameters.speaks_13() {
             return Err(ConfigError::NoUsableCipherSuite);
@@ -194,6 +279,10 @@ impl ServerConfigBuilder {
             credentials,
             client_authentication,
             acknowledges_server_name,
+            suite_preference,
+            group_choice,
+            grease,
+            answers,
             sessions: ServerSessions {
                 tickets,
                 cache,

@@ -5,7 +5,7 @@ use super::{Connection, HandshakeKind, Role};
 use crate::error::{ApiMisuse, Failure};
 use crate::handshake::{Established, EstablishedKind};
 use crate::identity::PeerIdentity;
-use crate::protocol::{Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side};
+use crate::protocol::{Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side, SrtpProfile};
 use crate::record::{Records, Stats};
 use crate::session::Session;
 
@@ -27,10 +27,11 @@ impl<R: Records> Connection<R> {
             .map(|established| established.suite().id)
     }
 
-    /// The group of the key exchange, once the handshake is done; `None` if a session of 1.2 was resumed instead. At 1.3
-    /// a resumption has one too.
+    /// The group of the key exchange, once the handshake is done. Where a session of 1.2 was resumed it is that of the session;
+    /// at 1.3 a resumption has an exchange of its own.
     pub fn key_exchange_group(&self) -> Option<NamedGroup> {
-        self.phase.established()?.group
+        let group = |established: &Established| established.group;
+        self.phase.established().map(group)
     }
 
     /// How the keys in force came about, once the handshake is done.
@@ -72,6 +73,11 @@ impl<R: Records> Connection<R> {
         self.phase.established()?.alpn()
     }
 
+    /// The profile of SRTP that was agreed (RFC 5764): never over a stream.
+    pub fn srtp_profile(&self) -> Option<SrtpProfile> {
+        self.phase.established()?.srtp
+    }
+
     /// The DNS name that the client asked for.
     pub fn server_name(&self) -> Option<&str> {
         self.phase.established()?.server_name()
@@ -93,6 +99,13 @@ impl<R: Records> Connection<R> {
         self.phase
             .established()
             .is_some_and(|established| established.retried)
+    }
+
+    /// By how many seconds the ticket that was resumed with is older by the client's clock than by this server's, at 1.3 (RFC 8446
+    /// §4.2.11.1); negative if it is younger. The way of the ticket and of the hello are in it. `None` at a client and for any
+    /// other handshake.
+    pub fn ticket_age_skew(&self) -> Option<i32> {
+        self.phase.established()?.post_ref()?.ticket_age_skew()
     }
 
     /// Whether the first handshake is still going on. A renegotiation is told by

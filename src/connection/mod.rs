@@ -74,9 +74,6 @@ pub struct Connection<R: Records> {
     failure: Option<Box<Failure>>,
 }
 
-/// How many warning alerts in a row are tolerated. Honest peers send one or two in the life of an association.
-const MAX_WARNINGS: u8 = 32;
-
 impl<R: Records> Connection<R> {
     fn new(
         records: R,
@@ -388,10 +385,10 @@ impl<R: Records> Connection<R> {
         {
             return Ok(());
         }
-        self.warnings += 1;
-        if self.warnings > MAX_WARNINGS {
+        if self.warnings == self.records.limits().warnings {
             return Err(PeerMisbehaved::TooManyWarnings.into());
         }
+        self.warnings += 1;
         tracing::debug!(%alert, "warning");
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::{Connection, Event, RenegotiationRefusal, Role};
 use crate::config::{ClientRenegotiation, DataDuringRenegotiation, RenegotiationRefusals};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, RenegotiateError};
 use crate::handshake::renegotiation::Binding;
-use crate::handshake::{Epochs, Handshake, client, server};
+use crate::handshake::{Epochs, Established, Handshake, client, server};
 use crate::protocol::{
     Alert, AlertDescription, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Side,
 };
@@ -37,7 +37,7 @@ impl<R: Records> Connection<R> {
     /// # Errors
     ///
     /// None is fatal: `HandshakeNotComplete` in the first handshake, `Pending` while a renegotiation is under way,
-    /// `NotSupportedByVersion` at 1.3, `EpochsExhausted` after 65,535 handshakes, `Closed`.
+    /// `NotSupportedByVersion` at 1.3, `EpochsExhausted` after 65,535 handshakes, `Insecure` where the peer lacks RFC 5746, `Closed`.
     pub fn renegotiate(&mut self, now: Instant) -> Result<(), RenegotiateError> {
         self.schedule(now, false)
     }
@@ -67,6 +67,12 @@ impl<R: Records> Connection<R> {
         self.rekeying.completed
     }
 
+    /// Whether a handshake can be bound to what is in force.
+    fn is_secure(&self) -> bool {
+        let current = self.phase.established().and_then(Established::v12);
+        current.is_some_and(|current| current.verify_data.is_some())
+    }
+
     fn schedule(&mut self, _now: Instant, abbreviated: bool) -> Result<(), RenegotiateError> {
         if self.write_closed || self.read_closed.is_some() {
             return Err(RenegotiateError::Closed);
@@ -86,6 +92,9 @@ impl<R: Records> Connection<R> {
         if Epochs::after(current.epoch()).is_err() {
             return Err(RenegotiateError::EpochsExhausted);
         }
+        if !self.is_secure() {
+            return Err(RenegotiateError::Insecure);
+        }
         self.rekeying.wanted = Some(Wanted {
             abbreviated,
             initiator: Initiator::Local,
@@ -101,7 +110,7 @@ impl<R: Records> Connection<R> {
             return;
         }
         let idle = matches!(self.phase, Phase::Established(_)) && !self.renegotiate_pending();
-        let open = !self.write_closed && self.read_closed.is_none();
+        let open = !self.write_closed && self.read_closed.is_none() && self.is_secure();
         if idle && open && !self.rekeying.is_paused(now) {
             self.rekeying.wanted = Some(Wanted {
                 abbreviated: false,
@@ -149,6 +158,9 @@ impl<R: Records> Connection<R> {
         let Some(current) = current.v12() else {
             return Ok(());
         };
+        let Some(binding) = Binding::to(current) else {
+            return Ok(());
+        };
         let policy = &config.parameters.rekey;
         let started = config.parameters.clock.unix_now();
         let offers = wanted.abbreviated
@@ -161,7 +173,7 @@ impl<R: Records> Connection<R> {
             started,
             session: offers.then(|| Session::V12(current.session.clone())),
             renegotiating: Some(client::Renegotiating {
-                binding: Binding::to(current),
+                binding,
                 cookie: if policy.repeat_cookie {
                     current.cookie.clone()
                 } else {
@@ -230,7 +242,7 @@ impl<R: Records> Connection<R> {
             let got = message.typ.0;
             return Err(PeerMisbehaved::UnexpectedMessage { got }.into());
         }
-        if self.write_closed {
+        if self.write_closed || !self.is_secure() {
             return self.refuse_wish(now);
         }
         match self.role.side() {
@@ -268,7 +280,7 @@ impl<R: Records> Connection<R> {
             config: config.clone(),
             current: current.epoch,
             started: config.parameters.clock.unix_now(),
-            binding: Some(Binding::to(current)),
+            binding: Binding::to(current),
             retried: None,
             only_resume: false,
         };

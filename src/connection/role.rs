@@ -1,6 +1,6 @@
 //! Which side a connection is, and what its configuration's traits say to the engine's questions.
 
-use crate::config::{ClientConfig, Parameters, Retried, ServerConfig};
+use crate::config::{ClientConfig, HelloAnswer, Parameters, RequestAnswer, Retried, ServerConfig};
 use crate::error::{CertificateError, Error};
 use crate::handshake::{Answer, Handshake, Question, client, server};
 use crate::identity::proof::ChainVerified;
@@ -125,6 +125,20 @@ impl Role {
                 Answer::Ticket(config.sessions.find_13(&tickets, now()))
             }
             (Question::FindTicket { .. }, Self::Client { .. }) => Answer::Ticket(None),
+            (Question::Hello(hello), role) => Answer::Hello(match role {
+                Self::Server(config) => config
+                    .answers
+                    .as_ref()
+                    .map_or_else(|| Ok(HelloAnswer::default()), |it| it.answer(&hello)),
+                Self::Client { .. } => Ok(HelloAnswer::default()),
+            }),
+            (Question::Request(request), role) => Answer::Request(match role {
+                Self::Client { config, .. } => config
+                    .answers
+                    .as_ref()
+                    .map_or(Ok(RequestAnswer::AsConfigured), |it| it.answer(&request)),
+                Self::Server(_) => Ok(RequestAnswer::Nothing),
+            }),
         }
     }
 

@@ -64,6 +64,8 @@ pub enum Error {
     SigningFailed,
     /// The application has ended the association with this alert.
     Aborted(AlertDescription),
+    /// The application has answered a hello with something that the client did not offer.
+    UnusableAnswer,
     /// The endpoint dropped the association to stay within its limits.
     Evicted,
     /// The peer started again from the same address and its new association has replaced this one.
@@ -83,7 +85,7 @@ impl Error {
             Self::PeerIncompatible(fact) => fact.alert(),
             Self::InvalidCertificate(fact) => fact.alert(),
             Self::Aborted(alert) => *alert,
-            Self::RandomFailed | Self::SigningFailed => A::INTERNAL_ERROR,
+            Self::RandomFailed | Self::SigningFailed | Self::UnusableAnswer => A::INTERNAL_ERROR,
             Self::KeyExhausted | Self::Evicted | Self::IdleTimeout => A::CLOSE_NOTIFY,
             // RFC 8446 §6.2: at 1.3 errors are fatal by name, and whoever sends one as a warning has not understood that.
             Self::AlertReceived { alert, .. } if !alert.is_fatal() => A::DECODE_ERROR,
@@ -156,6 +158,9 @@ impl fmt::Display for Error {
             Self::RandomFailed => f.write_str("the system's random number generator failed"),
             Self::SigningFailed => f.write_str("the local private key failed to sign"),
             Self::Aborted(alert) => write!(f, "this end has ended the association with {alert}"),
+            Self::UnusableAnswer => f.write_str(
+                "AnswerHello chose an application protocol that the client did not offer; choose one of its list",
+            ),
             Self::Evicted => {
                 f.write_str("the endpoint dropped the association to stay within its limits")
             }

@@ -1,7 +1,7 @@
 //! What a peer can be blamed for, and what two honest ends can lack in common.
 
 use crate::protocol::{
-    AlertDescription, HandshakeType, NamedGroup, ProtocolVersion, SignatureScheme,
+    AlertDescription, HandshakeType, NamedGroup, ProtocolVersion, SignatureScheme, SrtpProfile,
 };
 use std::fmt;
 
@@ -60,6 +60,8 @@ pub enum PeerMisbehaved {
     SelectedUnofferedGroup(NamedGroup),
     /// The server chose an application protocol that was not offered.
     SelectedUnofferedApplicationProtocol,
+    /// The server chose a profile of SRTP that was not offered (RFC 5764 §4.1.1).
+    SelectedUnofferedSrtpProfile(SrtpProfile),
     /// A signature uses a scheme that was not offered, or that does not fit the suite.
     SignedWithUnofferedScheme(SignatureScheme),
     /// A signature does not verify.
@@ -167,6 +169,7 @@ impl PeerMisbehaved {
             | Self::SelectedCompression
             | Self::SelectedUnofferedGroup(_)
             | Self::SelectedUnofferedApplicationProtocol
+            | Self::SelectedUnofferedSrtpProfile(_)
             | Self::SignedWithUnofferedScheme(_)
             | Self::InvalidKeyShare
             | Self::MessageSequenceExhausted
@@ -212,6 +215,9 @@ impl fmt::Display for PeerMisbehaved {
             }
             Self::SelectedUnofferedApplicationProtocol => {
                 f.write_str("it chose an application protocol that was not offered")
+            }
+            Self::SelectedUnofferedSrtpProfile(profile) => {
+                write!(f, "it chose {profile}, which was not offered")
             }
             Self::SignedWithUnofferedScheme(scheme) => {
                 write!(
@@ -319,6 +325,8 @@ pub enum PeerIncompatible {
     ClientCertificateMissing,
     /// The client does not take uncompressed points.
     UncompressedPointsRequired,
+    /// The client takes no certificates of the kind that this end has (RFC 7250 §4.2).
+    NoCommonCertificateType,
     /// The server asks for a certificate that none of the client's credentials fits.
     NoFittingCredential,
 }
@@ -334,6 +342,7 @@ impl PeerIncompatible {
             Self::NoCommonCipherSuite
             | Self::NoCommonGroup
             | Self::NoFittingCredential
+            | Self::NoCommonCertificateType
             | Self::NoCommonSignatureScheme
             | Self::ExtendedMasterSecretRequired
             | Self::SecureRenegotiationRequired
@@ -364,6 +373,7 @@ impl fmt::Display for PeerIncompatible {
             }
             Self::ClientCertificateRequired | Self::ClientCertificateMissing => "the client sent no certificate, but one is required",
             Self::NoFittingCredential => "none of this client's credentials has a key, a signature algorithm and an issuer that the server takes",
+            Self::NoCommonCertificateType => "the client takes no X.509 certificates, and there are no others here",
             Self::UncompressedPointsRequired => "the peer does not take uncompressed points",
         })
     }

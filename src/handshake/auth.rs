@@ -1,8 +1,10 @@
 //! What both ends sign at version 1.3 (RFC 8446 §4.4.3).
 
+use crate::config::{ClientConfig, RequestAnswer};
 use crate::crypto::verify::algorithm_13;
-use crate::identity::CertifiedKey;
-use crate::protocol::{Side, SignatureScheme};
+use crate::error::Error;
+use crate::identity::{CertifiedKey, Credential};
+use crate::protocol::{AlertDescription, Side, SignatureScheme};
 use crate::wire::certificate_request::CertificateRequest;
 
 /// The message that the CertificateVerify of `signer` covers, after a transcript with this hash.
@@ -27,6 +29,19 @@ pub(super) fn choose_scheme(
     schemes
         .filter(|&scheme| algorithm_13(scheme).is_some())
         .find(|scheme| offered.contains(scheme))
+}
+
+/// Goes on with the credentials that a client has for a server that asks, as the application has answered.
+pub(super) fn with_answer<T>(
+    config: &ClientConfig,
+    answer: Result<RequestAnswer, AlertDescription>,
+    choose: impl FnOnce(&[CertifiedKey]) -> Result<T, Error>,
+) -> Result<T, Error> {
+    match answer.map_err(Error::Aborted)? {
+        RequestAnswer::AsConfigured => choose(&config.credentials),
+        RequestAnswer::Nothing => choose(&[]),
+        RequestAnswer::Credential(Credential::Certificate(certified)) => choose(&[certified]),
+    }
 }
 
 /// What a client shows to a server that asks for a certificate; `None` for an empty chain (RFC 8446 §4.4.2).

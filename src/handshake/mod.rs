@@ -26,14 +26,15 @@ pub(crate) mod server;
 
 pub(crate) use outbox::Outbox;
 
+use crate::config::{HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer};
 use crate::crypto::sign::SigningKey;
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, InvalidMessage};
 use crate::identity::PeerIdentity;
 use crate::identity::proof::ChainVerified;
 use crate::protocol::{
-    Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, NamedGroup, ProtocolVersion,
-    ReadSwitch, Side, SignatureScheme,
+    AlertDescription, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, NamedGroup,
+    ProtocolVersion, ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule12::{FinishedPair, Randoms};
@@ -106,6 +107,10 @@ pub(crate) enum Question {
     FindSession { id: Vec<u8>, ticket: Vec<u8> },
     /// The first of these tickets that can be opened.
     FindTicket { tickets: Vec<Vec<u8>> },
+    /// How is this hello to be answered?
+    Hello(Box<ReceivedHello>),
+    /// What is shown to this server?
+    Request(Box<ReceivedRequest>),
     /// A signature over `message`.
     Sign {
         key: Arc<SigningKey>,
@@ -122,6 +127,10 @@ pub(crate) enum Answer {
     Session(Option<Session>),
     /// To `FindTicket`: the place of the ticket and what was in it.
     Ticket(Option<(usize, Arc<Session13>)>),
+    /// To `Hello`.
+    Hello(Result<HelloAnswer, AlertDescription>),
+    /// To `Request`.
+    Request(Result<RequestAnswer, AlertDescription>),
     /// To `Sign`.
     Signed(Result<Vec<u8>, Error>),
 }
@@ -148,10 +157,12 @@ pub(crate) enum NotTaken {
 pub(crate) struct Established {
     /// Whether the session is an earlier one.
     pub(crate) resumed: bool,
-    /// The group of the key exchange, if there was one.
-    pub(crate) group: Option<NamedGroup>,
+    /// The group of the key exchange, of this handshake or of the session that it has resumed.
+    pub(crate) group: NamedGroup,
     /// Whether the server has asked for a second hello (RFC 8446 §4.1.4).
     pub(crate) retried: bool,
+    /// What protects the media of this association (RFC 5764).
+    pub(crate) srtp: Option<SrtpProfile>,
     /// What belongs to the version.
     pub(crate) kind: EstablishedKind,
     /// No association without a verified Finished.
@@ -171,8 +182,8 @@ pub(crate) struct Established12 {
     /// The epoch that this handshake's keys protect.
     pub(crate) epoch: Epoch,
     pub(crate) randoms: Randoms,
-    /// What the next handshake is bound to (RFC 5746 §3.1).
-    pub(crate) verify_data: FinishedPair,
+    /// What the next handshake is bound to (RFC 5746 §3.1); `None` with a peer that does not bind, and then there is none.
+    pub(crate) verify_data: Option<FinishedPair>,
     /// The cookie that the client has shown; empty without one.
     pub(crate) cookie: Vec<u8>,
 }

@@ -11,7 +11,8 @@
 use super::{Action, Outbox};
 use crate::error::{Error, KeyUpdateError, PeerMisbehaved};
 use crate::protocol::{
-    Dialect, Epoch, FlightEnd, FlightId, HandshakeType, ReadSwitch, Side, Unacknowledged,
+    Dialect, Epoch, ExtensionType, FlightEnd, FlightId, HandshakeType, ReadSwitch, Side,
+    Unacknowledged,
 };
 use crate::secrets::schedule13::{ExporterSecret, ResumptionSecret, TrafficSecret};
 use crate::session::{Agreed, MAX_LIFETIME, ServerSessions, Session, Session13};
@@ -50,6 +51,8 @@ pub(crate) struct Post {
     exporter: ExporterSecret,
     /// What a client makes the keys of tickets from.
     resumption: Option<ResumptionSecret>,
+    /// By how much the ticket that a server has taken was older to its client, in seconds.
+    age_skew: Option<i32>,
     /// A client's newest ticket.
     latest: Option<Arc<Session13>>,
     read: Direction,
@@ -72,6 +75,7 @@ pub(super) struct Handover<'a> {
     pub(super) agreed: Arc<Agreed>,
     pub(super) exporter: ExporterSecret,
     pub(super) resumption: Option<ResumptionSecret>,
+    pub(super) age_skew: Option<i32>,
     pub(super) read: TrafficSecret,
     pub(super) write: TrafficSecret,
     pub(super) outbox: &'a Outbox,
@@ -86,6 +90,7 @@ impl Post {
             agreed: handover.agreed,
             exporter: handover.exporter,
             resumption: handover.resumption,
+            age_skew: handover.age_skew,
             latest: None,
             read: Direction {
                 epoch,
@@ -121,6 +126,11 @@ impl Post {
     /// What keys are exported from.
     pub(crate) const fn exporter(&self) -> &ExporterSecret {
         &self.exporter
+    }
+
+    /// By how much the ticket that a server has taken was older to its client, in seconds.
+    pub(crate) const fn ticket_age_skew(&self) -> Option<i32> {
+        self.age_skew
     }
 
     /// A client's newest ticket.
@@ -266,6 +276,7 @@ impl Post {
             age_add,
             nonce,
             ticket,
+            grease: _,
         } = NewSessionTicket13::decode(body)?;
         // RFC 8446 §4.6.1: zero means at once, and a week is the most; here it is a day (RFC 5246 §F.1.4).
         let lifetime = lifetime.min(MAX_LIFETIME);
@@ -289,6 +300,7 @@ impl Post {
     pub(super) fn issue_tickets(
         &mut self,
         sessions: &ServerSessions,
+        greases: bool,
         resumption: &ResumptionSecret,
         random: &dyn Fn(&mut [u8]) -> Result<(), Error>,
         now: UnixTime,
@@ -298,14 +310,15 @@ impl Post {
         };
         for number in 0..sessions.tickets_a_handshake {
             let nonce = vec![number];
-            let mut age_add = [0; 4];
-            random(&mut age_add)?;
+            let mut fresh = [0; 5];
+            random(&mut fresh)?;
+            let [a, b, c, d, salt] = fresh;
             let session = Session13 {
                 agreed: self.agreed.clone(),
                 psk: resumption.psk(&nonce),
                 issued: now.as_secs(),
                 lifetime: sessions.lifetime(),
-                age_add: u32::from_be_bytes(age_add),
+                age_add: u32::from_be_bytes([a, b, c, d]),
                 ticket: Vec::new(),
             };
             let (lifetime, age_add) = (session.lifetime, session.age_add);
@@ -318,6 +331,7 @@ impl Post {
                 age_add,
                 nonce,
                 ticket,
+                grease: greases.then(|| ExtensionType::grease(salt)),
             }
             .encode(&mut body);
             let typ = HandshakeType::NEW_SESSION_TICKET;
@@ -358,6 +372,7 @@ mod tests {
             agreed: crate::session::test_session_13().agreed,
             exporter: main.exporter(&[0; 32], log),
             resumption: None,
+            age_skew: None,
             read: main.traffic(side.peer(), &[0; 32], log),
             write: main.traffic(side, &[0; 32], log),
             outbox: &Outbox::starting_at(MessageSeq(5)),

@@ -3,7 +3,7 @@
 //! A [`Binding`] is taken from the association in force when a renegotiation begins. A handshake without one is an
 //! initial one: its renegotiation_info is empty, and no identity is expected.
 
-use crate::config::{IdentityChange, RekeyPolicy};
+use crate::config::{IdentityChange, Parameters, RekeyPolicy, SecureRenegotiation};
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::Established12;
 use crate::identity::PeerIdentity;
@@ -22,12 +22,12 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
-    /// The binding to the association in force.
-    pub(crate) fn to(established: &Established12) -> Self {
-        Self {
-            verify_data: established.verify_data,
+    /// The binding to the association in force, if its peer binds.
+    pub(crate) fn to(established: &Established12) -> Option<Self> {
+        Some(Self {
+            verify_data: established.verify_data?,
             session: established.session.clone(),
-        }
+        })
     }
 
     /// Whether somebody with `identity` is who the peer was before. A client that was nobody may become somebody.
@@ -58,15 +58,24 @@ pub(crate) fn server_info(binding: Option<&Binding>) -> Vec<u8> {
     })
 }
 
+/// Whether a client says that its handshake is an initial one in the way that no server chokes on (RFC 5746 §3.3).
+fn has_signal(hello: &ClientHello) -> bool {
+    let signal = CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV;
+    hello.cipher_suites.contains(&signal)
+}
+
+/// Whether a client binds handshakes to each other.
+pub(crate) fn is_secure(hello: &ClientHello) -> bool {
+    has_signal(hello) || hello.extensions.renegotiation_info.is_some()
+}
+
 /// Checks what a client says of the association that it renegotiates (E1, E2).
 pub(crate) fn check_client(
     binding: Option<&Binding>,
-    policy: &RekeyPolicy,
+    parameters: &Parameters,
     hello: &ClientHello,
 ) -> Result<(), Error> {
-    let signal = hello
-        .cipher_suites
-        .contains(&CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV);
+    let signal = has_signal(hello);
     let info = hello.extensions.renegotiation_info.as_deref();
     let Some(binding) = binding else {
         return match info {
@@ -74,6 +83,7 @@ pub(crate) fn check_client(
             Some([]) => Ok(()),
             Some(_) => Err(PeerMisbehaved::NonEmptyRenegotiationInfo.into()),
             None if signal => Ok(()),
+            None if parameters.secure_renegotiation == SecureRenegotiation::Prefer => Ok(()),
             // RFC 9325 §3.5: clients must signal it one way or the other.
             None => Err(PeerIncompatible::SecureRenegotiationRequired.into()),
         };
@@ -85,7 +95,7 @@ pub(crate) fn check_client(
     check_session(
         binding,
         hello.extensions.extended_master_secret,
-        policy,
+        &parameters.rekey,
         hello.extensions.server_name.as_deref(),
     )
 }
@@ -93,10 +103,12 @@ pub(crate) fn check_client(
 /// Checks what a server says of the association that is renegotiated.
 pub(crate) fn check_server(
     binding: Option<&Binding>,
+    secure: SecureRenegotiation,
     granted: &ServerExtensions,
 ) -> Result<(), Error> {
     let info = granted.renegotiation_info.as_deref();
     match (binding, info) {
+        (None, None) if secure == SecureRenegotiation::Prefer => Ok(()),
         // RFC 5746 §3.4, RFC 9325 §3.5: a server without it is refused.
         (None, None) => Err(PeerIncompatible::SecureRenegotiationRequired.into()),
         (None, Some([])) => Ok(()),

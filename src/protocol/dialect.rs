@@ -29,6 +29,8 @@ pub(crate) struct Dialect {
     pub(crate) transcript_header_12: HeaderForm,
     /// Whether ClientHello has a cookie field and HelloVerifyRequest exists (RFC 6347 §4.2.1).
     pub(crate) hello_cookie: bool,
+    /// Whether a handshake can make keys for SRTP (RFC 5764 §3).
+    pub(crate) srtp: bool,
     /// Whether a client that answers a HelloRequest offers the session in force. A DTLS client does a full handshake,
     /// for historical reasons (manual page SSL_renegotiate(3)).
     pub(crate) resumes_on_hello_request: bool,
@@ -63,6 +65,7 @@ pub(crate) static DTLS: Dialect = Dialect {
     reaches_12: |version| version.0 <= ProtocolVersion::DTLS12.0,
     transcript_header_12: HeaderForm::Datagram,
     hello_cookie: true,
+    srtp: true,
     resumes_on_hello_request: false,
 };
 
@@ -77,5 +80,6 @@ pub(crate) static TLS: Dialect = Dialect {
     reaches_12: |version| version.0 >= ProtocolVersion::TLS12.0,
     transcript_header_12: HeaderForm::Stream,
     hello_cookie: false,
+    srtp: false,
     resumes_on_hello_request: true,
 };

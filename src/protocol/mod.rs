@@ -17,11 +17,11 @@ pub(crate) use dialect::Dialect;
 pub use epoch::Epoch;
 pub(crate) use epoch::{MessageSeq, RecordNumber};
 pub(crate) use flight::{FlightEnd, FlightId, ReadSwitch, Unacknowledged};
-pub use numbers::{CipherSuite, NamedGroup, SignatureScheme};
 pub(crate) use numbers::{
-    ClientCertificateType, CompressionMethod, ContentType, CurveType, ExtensionType, HandshakeType,
-    PointFormat, PskKeyExchangeMode, ServerNameType,
+    CertificateType, ClientCertificateType, CompressionMethod, ContentType, CurveType,
+    ExtensionType, HandshakeType, PointFormat, PskKeyExchangeMode, ServerNameType,
 };
+pub use numbers::{CipherSuite, NamedGroup, SignatureScheme, SrtpProfile};
 pub use path::{Ecn, Path};
 pub use side::Side;
 pub use version::ProtocolVersion;

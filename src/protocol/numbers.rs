@@ -167,8 +167,12 @@ wire_number! {
         EC_POINT_FORMATS = 11, "ec_point_formats";
         /// RFC 5246 §7.4.1.4.1.
         SIGNATURE_ALGORITHMS = 13, "signature_algorithms";
+        /// RFC 5764 §4.1.1.
+        USE_SRTP = 14, "use_srtp";
         /// RFC 7301 §3.1.
         ALPN = 16, "application_layer_protocol_negotiation";
+        /// RFC 7250 §3.
+        SERVER_CERTIFICATE_TYPE = 20, "server_certificate_type";
         /// RFC 7627 §5.1.
         EXTENDED_MASTER_SECRET = 23, "extended_master_secret";
         /// RFC 5077 §3.2.
@@ -189,6 +193,35 @@ wire_number! {
         KEY_SHARE = 51, "key_share";
         /// RFC 5746 §3.2.
         RENEGOTIATION_INFO = 0xff01, "renegotiation_info";
+    }
+}
+
+impl ExtensionType {
+    /// One of the sixteen that nobody will ever know (RFC 8701 §2).
+    pub(crate) fn grease(salt: u8) -> Self {
+        Self(u16::from(salt >> 4) * 0x1010 + 0x0a0a)
+    }
+}
+
+wire_number! {
+    /// How SRTP protects media whose keys come from a DTLS handshake (RFC 5764 §4.1.2, RFC 7714 §14.2).
+    pub struct SrtpProfile(u16) {
+        /// AES in counter mode with tags of 80 bits: 60 bytes of keying material.
+        SRTP_AES128_CM_HMAC_SHA1_80 = 1, "SRTP_AES128_CM_HMAC_SHA1_80";
+        /// The same with tags of 32 bits.
+        SRTP_AES128_CM_HMAC_SHA1_32 = 2, "SRTP_AES128_CM_HMAC_SHA1_32";
+        /// AES-128-GCM: 56 bytes of keying material.
+        SRTP_AEAD_AES_128_GCM = 7, "SRTP_AEAD_AES_128_GCM";
+        /// AES-256-GCM: 88 bytes of keying material.
+        SRTP_AEAD_AES_256_GCM = 8, "SRTP_AEAD_AES_256_GCM";
+    }
+}
+
+wire_number! {
+    /// What kind of thing holds a peer's key (RFC 7250 §3).
+    pub(crate) struct CertificateType(u8) {
+        /// A certificate of RFC 5280.
+        X509 = 0, "X.509";
     }
 }
 

@@ -151,6 +151,8 @@ pub(crate) struct Limits {
     pub(crate) handshake_deadline: Option<Duration>,
     /// What unprotected fatal alerts are worth.
     pub(crate) plaintext_alerts: PlaintextAlerts,
+    /// How many warnings in a row are tolerated.
+    pub(crate) warnings: u8,
 }
 
 /// The retransmission limit is reached.

@@ -1,7 +1,7 @@
 //! Sessions as bytes: in tickets, in stores outside the process, in exported files.
 //!
 //! ```text
-//!  form (1) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ created (8) ‖ lifetime (4) ‖ master secret (48)
+//!  form (3) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ created (8) ‖ lifetime (4) ‖ group (2) ‖ master secret (48)
 //!           ‖ id<0..32> ‖ ticket<0..2^16-1> ‖ alpn<0..255> ‖ server name<0..2^16-1> ‖ certificates<0..2^24-1>
 //!
 //!  form (2) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ created (8) ‖ issued (8) ‖ lifetime (4) ‖ age_add (4) ‖ psk<32..48>
@@ -12,7 +12,7 @@ use super::{Agreed, MAX_LIFETIME, Session, Session12, Session13};
 use crate::crypto::suite::{self, Suite};
 use crate::error::InvalidMessage;
 use crate::identity::PeerIdentity;
-use crate::protocol::{CipherSuite, ProtocolVersion};
+use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
 use crate::wire::certificate;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The form of a session of 1.2.
-const FORM_12: u8 = 1;
+const FORM_12: u8 = 3;
 
 /// The form of a session of 1.3.
 const FORM_13: u8 = 2;
@@ -91,6 +91,7 @@ pub(super) fn encode_12(session: &Session12) -> Zeroizing<Vec<u8>> {
     out.put_u8(bound | tail.flags());
     out.put_u64(session.created);
     out.put(&session.lifetime.to_be_bytes());
+    out.put_u16(session.group.0);
     out.put(session.master_secret.as_bytes());
     out.put_vec(1, |out| out.put(&session.id));
     tail.encode(&mut out);
@@ -194,6 +195,7 @@ fn decode_12(mut reader: Reader<'_>) -> Result<Session12, InvalidMessage> {
     let versions = [ProtocolVersion::TLS12, ProtocolVersion::DTLS12];
     let head = Head::decode(&mut reader, versions)?;
     let lifetime = u32::from_be_bytes(reader.array("session lifetime")?);
+    let group = NamedGroup(reader.u16("session group")?);
     let master_secret = MasterSecret::from_bytes(head.suite.hash, reader.array("master secret")?);
     let id = reader.vec8("session_id")?;
     if id.len() > MAX_SESSION_ID_LEN {
@@ -203,6 +205,7 @@ fn decode_12(mut reader: Reader<'_>) -> Result<Session12, InvalidMessage> {
     Ok(Session12 {
         version: head.version,
         suite: head.suite,
+        group,
         master_secret,
         extended_master_secret: head.flags & EXTENDED_MASTER_SECRET != 0,
         alpn: rest.alpn,
@@ -310,7 +313,7 @@ mod tests {
             let mut longer = bytes.to_vec();
             longer.push(0);
             assert!(Session::from_bytes(&longer).is_err());
-            for form in [0, 3, 255, FORM_12 + FORM_13 - bytes[0]] {
+            for form in [0, 1, 255, FORM_12 + FORM_13 - bytes[0]] {
                 let mut other_form = bytes.to_vec();
                 other_form[0] = form;
                 assert!(Session::from_bytes(&other_form).is_err());

@@ -20,7 +20,7 @@ pub use ticket::Tickets;
 use crate::crypto::suite::Suite;
 use crate::error::{ConfigError, InvalidMessage};
 use crate::identity::PeerIdentity;
-use crate::protocol::{CipherSuite, ProtocolVersion};
+use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
 use pki_types::UnixTime;
@@ -122,6 +122,8 @@ impl fmt::Debug for Session {
 pub struct Session12 {
     pub(crate) version: ProtocolVersion,
     pub(crate) suite: &'static Suite,
+    /// The group of the key exchange.
+    pub(crate) group: NamedGroup,
     pub(crate) master_secret: MasterSecret,
     /// Whether the master secret is bound to the handshake (RFC 7627). Without it a session is never resumed.
     pub(crate) extended_master_secret: bool,
@@ -215,6 +217,14 @@ impl Session13 {
         now + CLOCK_TOLERANCE >= self.issued
             && now.saturating_sub(self.issued) < u64::from(self.lifetime)
             && now.saturating_sub(self.agreed.created) < u64::from(MAX_LIFETIME)
+    }
+
+    /// By how much the age that a client tells is longer than the one that its issuer knows, in seconds.
+    pub(crate) fn age_skew(&self, obfuscated: u32, now: UnixTime) -> i32 {
+        let told = i64::from(obfuscated.wrapping_sub(self.age_add) / 1000);
+        let known = now.as_secs().saturating_sub(self.issued);
+        let skew = told - i64::try_from(known).unwrap_or(i64::MAX);
+        i32::try_from(skew).unwrap_or(if skew < 0 { i32::MIN } else { i32::MAX })
     }
 
     /// The ticket's age as a client tells it: in milliseconds, hidden from everybody but the issuer (RFC 8446 §4.2.11.1).
@@ -360,6 +370,7 @@ fn test_session() -> Session12 {
     Session12 {
         version: ProtocolVersion::DTLS12,
         suite,
+        group: NamedGroup::X25519,
         master_secret: MasterSecret::from_bytes(suite.hash, [9; 48]),
         extended_master_secret: true,
         alpn: Some(b"coap".to_vec()),

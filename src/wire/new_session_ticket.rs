@@ -1,8 +1,9 @@
 //! NewSessionTicket (RFC 5077 §3.3, RFC 8446 §4.6.1).
 
 use super::codec::{Reader, Writer};
-use super::extension::{Known, decode_block};
+use super::extension::{Known, decode_block, put_extension};
 use crate::error::InvalidMessage;
+use crate::protocol::ExtensionType;
 
 /// A ticket for the session that the handshake makes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,6 +45,8 @@ pub(crate) struct NewSessionTicket13 {
     pub(crate) nonce: Vec<u8>,
     /// What the client presents later.
     pub(crate) ticket: Vec<u8>,
+    /// An extension that nobody knows (RFC 8701 §4.1).
+    pub(crate) grease: Option<ExtensionType>,
 }
 
 impl NewSessionTicket13 {
@@ -67,6 +70,7 @@ impl NewSessionTicket13 {
             age_add,
             nonce,
             ticket,
+            grease: None,
         })
     }
 
@@ -76,9 +80,14 @@ impl NewSessionTicket13 {
         out.put(&self.age_add.to_be_bytes());
         out.put_vec(1, |out| out.put(&self.nonce));
         out.put_vec(2, |out| out.put(&self.ticket));
-        out.put_vec(2, |_| {});
+        out.put_vec(2, |out| {
+            if let Some(typ) = self.grease {
+                put_extension(out, typ, |_| {});
+            }
+        });
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{Action, Epochs, Outbox};
 use crate::protocol::{
     CipherSuite, CompressionMethod, Dialect, Epoch, ExtensionType, FlightEnd, HandshakeType,
-    NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode,
+    NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode, SrtpProfile,
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::Transcript;
@@ -149,6 +149,7 @@ fn client_hello(
             supported_groups: Some(parameters.groups.clone()),
             point_formats: Some(vec![PointFormat::UNCOMPRESSED]),
             signature_algorithms: Some(config.parameters.schemes.clone()),
+            srtp: (dialect.srtp && !parameters.srtp.is_empty()).then(|| parameters.srtp.clone()),
             alpn: (!parameters.alpn.is_empty()).then(|| parameters.alpn.clone()),
             extended_master_secret: true,
             // RFC 5077 §3.2: empty asks for a ticket.
@@ -349,7 +350,9 @@ impl ExpectServerHello {
                 server: hello.random,
             },
             extended_master_secret: hello.extensions.extended_master_secret,
+            secure_renegotiation: hello.extensions.renegotiation_info.is_some(),
             alpn: hello.extensions.alpn.clone(),
+            srtp: hello.extensions.srtp,
             session_id: hello.session_id.clone(),
             ticket_promised: hello.extensions.session_ticket,
             cookie: offer.cookie,
@@ -459,13 +462,14 @@ impl ExpectServerHello {
                 PeerMisbehaved::UnsolicitedExtension(ExtensionType::SESSION_TICKET.0).into(),
             );
         }
+        check_srtp(granted.srtp, offered.srtp.as_deref())?;
         if let Some(chosen) = &granted.alpn {
             let list = offered
                 .alpn
                 .as_ref()
                 .ok_or(PeerMisbehaved::UnsolicitedExtension(ExtensionType::ALPN.0))?;
             // RFC 9325 §3.8: a protocol that was not offered ends the handshake.
-            if !list.contains(chosen) {
+            if !list.contains(chosen) && !self.config.takes_unoffered_alpn {
                 return Err(PeerMisbehaved::SelectedUnofferedApplicationProtocol.into());
             }
         }
@@ -476,7 +480,8 @@ impl ExpectServerHello {
         {
             return Err(PeerMisbehaved::IllegalExtension(ExtensionType::EC_POINT_FORMATS.0).into());
         }
-        renegotiation::check_server(self.binding.as_ref(), granted)?;
+        let policy = self.config.parameters.secure_renegotiation;
+        renegotiation::check_server(self.binding.as_ref(), policy, granted)?;
         // RFC 7627 §5.2: a client may refuse a server without it.
         let required =
             self.config.parameters.extended_master_secret == ExtendedMasterSecret::Require;
@@ -484,6 +489,21 @@ impl ExpectServerHello {
             return Err(PeerIncompatible::ExtendedMasterSecretRequired.into());
         }
         Ok(())
+    }
+}
+
+/// RFC 5764 §4.1.1: the server chooses one of the client's profiles.
+pub(super) fn check_srtp(
+    chosen: Option<SrtpProfile>,
+    offered: Option<&[SrtpProfile]>,
+) -> Result<(), PeerMisbehaved> {
+    match (chosen, offered) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(PeerMisbehaved::UnsolicitedExtension(
+            ExtensionType::USE_SRTP.0,
+        )),
+        (Some(chosen), Some(offered)) if offered.contains(&chosen) => Ok(()),
+        (Some(chosen), Some(_)) => Err(PeerMisbehaved::SelectedUnofferedSrtpProfile(chosen)),
     }
 }
 

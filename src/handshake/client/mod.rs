@@ -55,6 +55,7 @@ pub(crate) enum State {
     ExpectCertificate(Box<v12::ExpectCertificate>),
     ExpectServerKeyExchange(Box<v12::ExpectServerKeyExchange>),
     ExpectCertificateRequest(Box<v12::ExpectCertificateRequest>),
+    ExpectRequestAnswer(Box<v12::ExpectRequestAnswer>),
     ExpectServerHelloDone(Box<v12::ExpectServerHelloDone>),
     ExpectServerVerified(Box<v12::ExpectServerVerified>),
     ExpectSignature(Box<v12::ExpectSignature>),
@@ -102,7 +103,10 @@ impl State {
                 epoch == state.epochs().next && typ == T::FINISHED
             }
             Self::V13(state) => state.expects(typ, epoch),
-            Self::ExpectServerVerified(_) | Self::ExpectSignature(_) | Self::Complete => false,
+            Self::ExpectRequestAnswer(_)
+            | Self::ExpectServerVerified(_)
+            | Self::ExpectSignature(_)
+            | Self::Complete => false,
         }
     }
 
@@ -135,7 +139,7 @@ impl State {
                 state.handle(exchange, inbound)
             }
             (Self::ExpectCertificateRequest(state), Message::CertificateRequest(request)) => {
-                state.handle(request, inbound)
+                state.handle(request, inbound, outbox)
             }
             (Self::ExpectCertificateRequest(state), Message::ServerHelloDone) => {
                 Ok(state.without_request().handle(inbound, outbox))
@@ -163,6 +167,7 @@ impl State {
     /// Goes on with an answer.
     pub(super) fn answer(self, answer: Answer, outbox: &mut Outbox) -> Result<Self, Error> {
         match (self, answer) {
+            (Self::ExpectRequestAnswer(state), Answer::Request(answer)) => state.handle(answer),
             (Self::ExpectServerVerified(state), Answer::PeerVerified(verdict)) => {
                 state.handle(verdict?, outbox)
             }
@@ -203,6 +208,7 @@ impl State {
             Self::ExpectCertificate(_) => "ExpectCertificate",
             Self::ExpectServerKeyExchange(_) => "ExpectServerKeyExchange",
             Self::ExpectCertificateRequest(_) => "ExpectCertificateRequest",
+            Self::ExpectRequestAnswer(_) => "ExpectRequestAnswer",
             Self::ExpectServerHelloDone(_) => "ExpectServerHelloDone",
             Self::ExpectServerVerified(_) => "ExpectServerVerified",
             Self::ExpectSignature(_) => "ExpectSignature",

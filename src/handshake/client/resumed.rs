@@ -71,6 +71,7 @@ impl Resumption {
         Session12 {
             version: session.version,
             suite: session.suite,
+            group: session.group,
             master_secret: self.master_secret.clone(),
             extended_master_secret: session.extended_master_secret,
             alpn: self.context.alpn.clone(),
@@ -155,16 +156,17 @@ impl ExpectResumedFinished {
         outbox.push(Action::RetireRead(current));
         outbox.push(Action::Established(Box::new(Established {
             resumed: true,
-            group: None,
+            group: session.group,
             retried: false,
+            srtp: context.srtp,
             kind: EstablishedKind::V12(Established12 {
                 session,
                 epoch: next,
                 randoms: context.randoms,
-                verify_data: FinishedPair {
+                verify_data: context.secure_renegotiation.then_some(FinishedPair {
                     client: ours,
                     server: verify_data,
-                },
+                }),
                 cookie: context.cookie,
             }),
             _finished: finished,

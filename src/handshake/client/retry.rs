@@ -97,6 +97,7 @@ pub(super) fn misplaced(hello: &ServerHello) -> Option<ExtensionType> {
             granted.point_formats.is_some(),
             ExtensionType::EC_POINT_FORMATS,
         ),
+        (granted.srtp.is_some(), ExtensionType::USE_SRTP),
         (granted.alpn.is_some(), ExtensionType::ALPN),
         (
             granted.extended_master_secret,

@@ -2,11 +2,12 @@
 
 use super::State;
 use super::hello::dns_name;
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, ReceivedRequest, RequestAnswer};
 use crate::crypto::kx;
 use crate::crypto::sign::{KeyKind, SigningKey};
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerMisbehaved};
+use crate::handshake::auth;
 use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{
     Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
@@ -14,8 +15,8 @@ use crate::handshake::{
 use crate::identity::proof::{ChainVerified, SignatureVerified};
 use crate::identity::{CertifiedKey, PeerIdentity, check_key_12, verify_12};
 use crate::protocol::{
-    ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion, ReadSwitch, Side,
-    SignatureScheme,
+    AlertDescription, ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion,
+    ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
 use crate::secrets::traffic::RecordProtection;
@@ -39,7 +40,10 @@ pub(crate) struct Context {
     pub(super) suite: &'static Suite,
     pub(super) randoms: Randoms,
     pub(super) extended_master_secret: bool,
+    /// Whether the server binds handshakes to each other (RFC 5746).
+    pub(super) secure_renegotiation: bool,
     pub(super) alpn: Option<Vec<u8>>,
+    pub(super) srtp: Option<SrtpProfile>,
     /// When the handshake began.
     pub(super) started: UnixTime,
     /// The name that the server gave to the session; empty for none.
@@ -176,20 +180,21 @@ impl ExpectCertificateRequest {
         mut self: Box<Self>,
         request: CertificateRequest,
         inbound: &InboundMessage,
+        outbox: &mut Outbox,
     ) -> Result<State, Error> {
         self.context.add(inbound);
         let Self { context, server } = *self;
-        let answer = ClientAnswer::choose(&context.config.credentials, &request);
-        if let ClientAnswer::NoCertificate = answer {
-            context.config.check_showing_none()?;
+        let asked = ExpectRequestAnswer {
+            context,
+            server,
+            request,
+        };
+        if asked.context.config.answers.is_none() {
+            return asked.handle(Ok(RequestAnswer::AsConfigured));
         }
-        Ok(State::ExpectServerHelloDone(Box::new(
-            ExpectServerHelloDone {
-                context,
-                server,
-                asked: Asked::For(answer),
-            },
-        )))
+        let received = Box::new(ReceivedRequest::of(&asked.request));
+        outbox.push(Action::Ask(Question::Request(received)));
+        Ok(State::ExpectRequestAnswer(Box::new(asked)))
     }
 
     /// The state in which no certificate was asked for.
@@ -200,6 +205,41 @@ impl ExpectCertificateRequest {
             server,
             asked: Asked::Nothing,
         })
+    }
+}
+
+/// The application has the word, if it wants it.
+pub(crate) struct ExpectRequestAnswer {
+    context: Context,
+    server: Server,
+    request: CertificateRequest,
+}
+
+impl ExpectRequestAnswer {
+    pub(super) fn handle(
+        self,
+        answer: Result<RequestAnswer, AlertDescription>,
+    ) -> Result<State, Error> {
+        let Self {
+            context,
+            server,
+            request,
+        } = self;
+        let config = &context.config;
+        let answer = auth::with_answer(config, answer, |credentials| {
+            let answer = ClientAnswer::choose(credentials, &request);
+            if let ClientAnswer::NoCertificate = answer {
+                config.check_showing_none(credentials)?;
+            }
+            Ok(answer)
+        })?;
+        Ok(State::ExpectServerHelloDone(Box::new(
+            ExpectServerHelloDone {
+                context,
+                server,
+                asked: Asked::For(answer),
+            },
+        )))
     }
 }
 
@@ -513,6 +553,7 @@ impl ExpectFinished {
         let session = Arc::new(Session12 {
             version: context.version,
             suite: context.suite,
+            group,
             master_secret,
             extended_master_secret: context.extended_master_secret,
             alpn: context.alpn,
@@ -529,16 +570,17 @@ impl ExpectFinished {
         outbox.push(Action::RetireRead(context.epochs.current));
         outbox.push(Action::Established(Box::new(Established {
             resumed: false,
-            group: Some(group),
+            group,
             retried: false,
+            srtp: context.srtp,
             kind: EstablishedKind::V12(Established12 {
                 session,
                 epoch: context.epochs.next,
                 randoms: context.randoms,
-                verify_data: FinishedPair {
+                verify_data: context.secure_renegotiation.then_some(FinishedPair {
                     client: ours,
                     server: verify_data,
-                },
+                }),
                 cookie: context.cookie,
             }),
             _finished: finished,

@@ -1,7 +1,7 @@
 //! The client's hello and the server's choice.
 
 use super::{State, resumed, v12, v13};
-use crate::config::{ExtendedMasterSecret, Retried, ServerConfig};
+use crate::config::{ExtendedMasterSecret, HelloAnswer, ReceivedHello, Retried, ServerConfig};
 use crate::crypto::kx;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
@@ -9,7 +9,8 @@ use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{Action, Epochs, Outbox, Question};
 use crate::identity::CertifiedKey;
 use crate::protocol::{
-    CompressionMethod, Dialect, Epoch, HandshakeType, NamedGroup, PointFormat, SignatureScheme,
+    AlertDescription, CertificateType, CompressionMethod, Dialect, Epoch, HandshakeType,
+    NamedGroup, PointFormat, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::Transcript;
@@ -57,6 +58,7 @@ pub(crate) fn start(dialect: &'static Dialect, settings: Settings) -> Result<Sta
         binding,
         retried,
         only_resume,
+        answer: HelloAnswer::default(),
     })))
 }
 
@@ -69,6 +71,8 @@ pub(crate) struct ExpectClientHello {
     pub(super) binding: Option<Binding>,
     pub(super) retried: Option<Box<Retried>>,
     pub(super) only_resume: bool,
+    /// What the application wants otherwise than configured.
+    pub(super) answer: HelloAnswer,
 }
 
 /// What the server has picked from a client's offer.
@@ -85,8 +89,33 @@ impl ExpectClientHello {
         self.epochs
     }
 
-    /// Checks the hello and asks for the session that it names, if it names one.
+    /// Asks the application what to do with the hello, if it wants to be asked.
     pub(super) fn handle(
+        self,
+        hello: Box<ClientHello>,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        if self.config.answers.is_none() {
+            return self.proceed(hello, inbound, outbox);
+        }
+        let received = Box::new(ReceivedHello::of(&hello));
+        outbox.push(Action::Ask(Question::Hello(received)));
+        Ok(State::ExpectHelloAnswer(Box::new(ExpectHelloAnswer {
+            settings: self,
+            hello,
+            inbound: inbound.clone(),
+        })))
+    }
+
+    /// What the server proves its identity with, in this handshake.
+    pub(super) fn credentials(&self) -> &[CertifiedKey] {
+        let answered = self.answer.credentials.as_deref();
+        answered.unwrap_or(&self.config.credentials)
+    }
+
+    /// Checks the hello and asks for the session that it names, if it names one.
+    fn proceed(
         self,
         hello: Box<ClientHello>,
         inbound: &InboundMessage,
@@ -123,7 +152,7 @@ impl ExpectClientHello {
         mut transcript: Transcript,
         outbox: &mut Outbox,
     ) -> Result<State, Error> {
-        self.check_full_allowed()?;
+        self.check_full_allowed(hello)?;
         let choice = self.choose(hello)?;
         transcript.start_hash(choice.suite.hash);
         let current = self.epochs.current;
@@ -162,6 +191,8 @@ impl ExpectClientHello {
                 group: choice.group,
                 randoms,
                 extended_master_secret: hello.extensions.extended_master_secret,
+                secure_renegotiation: renegotiation::is_secure(hello),
+                srtp: server_hello.extensions.srtp,
                 alpn: choice.alpn,
                 server_name: hello.extensions.server_name.clone(),
                 session_id: server_hello.session_id,
@@ -202,10 +233,14 @@ impl ExpectClientHello {
         Ok(false)
     }
 
-    /// A signature is not made for somebody whose address was not proved.
-    pub(super) fn check_full_allowed(&self) -> Result<(), Error> {
+    /// A signature is not made for somebody whose address was not proved, or who takes no X.509 certificates.
+    pub(super) fn check_full_allowed(&self, hello: &ClientHello) -> Result<(), Error> {
         if self.only_resume {
             return Err(Error::Evicted);
+        }
+        let types = hello.extensions.server_certificate_types.as_ref();
+        if types.is_some_and(|types| !types.contains(&CertificateType::X509)) {
+            return Err(PeerIncompatible::NoCommonCertificateType.into());
         }
         Ok(())
     }
@@ -224,8 +259,7 @@ impl ExpectClientHello {
             return Err(PeerMisbehaved::SelectedCompression.into());
         }
         let offered = &hello.extensions;
-        let policy = &self.config.parameters.rekey;
-        renegotiation::check_client(self.binding.as_ref(), policy, hello)?;
+        renegotiation::check_client(self.binding.as_ref(), &self.config.parameters, hello)?;
         let required =
             self.config.parameters.extended_master_secret == ExtendedMasterSecret::Require;
         if required && !offered.extended_master_secret {
@@ -264,7 +298,7 @@ impl ExpectClientHello {
         })
     }
 
-    /// The server's preference decides, among the suites that a key and a signature scheme can serve.
+    /// The first suite that a key and a signature scheme can serve.
     fn choose_suite(
         &self,
         hello: &ClientHello,
@@ -277,16 +311,13 @@ impl ExpectClientHello {
             .unwrap_or_default();
         let authorities = &hello.extensions.authorities;
         let mut lacking = PeerIncompatible::NoCommonCipherSuite;
-        for suite in self.config.parameters.suites_12() {
-            if !hello.cipher_suites.contains(&suite.id) {
-                continue;
-            }
+        let suites = self.config.parameters.suites_12();
+        for suite in self.config.in_order(suites, &hello.cipher_suites) {
             if lacking == PeerIncompatible::NoCommonCipherSuite {
                 lacking = PeerIncompatible::NoCommonSignatureScheme;
             }
             let fitting = self
-                .config
-                .credentials
+                .credentials()
                 .iter()
                 .filter(|certified| suite.authentication == Some(certified.key().kind()))
                 .filter(|certified| certified.suits_authorities(authorities));
@@ -307,11 +338,18 @@ impl ExpectClientHello {
         Err(lacking.into())
     }
 
-    /// RFC 7301 §3.2: the server's preference; with a list at both ends and nothing in common, the handshake fails.
+    /// What the application has answered. Else RFC 7301 §3.2: the server's preference; with a list at both ends and nothing in common, the handshake fails.
     pub(super) fn choose_alpn(
         &self,
         offered: Option<&[Vec<u8>]>,
     ) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(answered) = &self.answer.alpn {
+            let offered = offered.unwrap_or_default();
+            if answered.as_ref().is_some_and(|it| !offered.contains(it)) {
+                return Err(Error::UnusableAnswer);
+            }
+            return Ok(answered.clone());
+        }
         let ours = &self.config.parameters.alpn;
         match offered {
             Some(offered) if !ours.is_empty() => ours
@@ -323,6 +361,13 @@ impl ExpectClientHello {
         }
     }
 
+    /// RFC 5764 §4.1.1: the server's preference; without a common profile the handshake goes on.
+    pub(super) fn choose_srtp(&self, hello: &ClientHello) -> Option<SrtpProfile> {
+        let offered = hello.extensions.srtp.as_ref()?;
+        let mut ours = self.config.parameters.srtp.iter().copied();
+        ours.find(|profile| self.dialect.srtp && offered.contains(profile))
+    }
+
     /// Whether a NewSessionTicket is promised: whenever the client takes tickets, also in a renegotiation and a
     /// resumption (RFC 5077 §3.3). Without extended_master_secret nothing is resumed (RFC 7627 §5.3).
     pub(super) fn promises_ticket(&self, hello: &ClientHello) -> bool {
@@ -330,6 +375,11 @@ impl ExpectClientHello {
         offered.session_ticket.is_some()
             && offered.extended_master_secret
             && self.config.sessions.tickets.is_some()
+    }
+
+    /// What binds this handshake to the one before it, for a client that binds as well (RFC 5746 §3.6).
+    pub(super) fn renegotiation_info(&self, hello: &ClientHello) -> Option<Vec<u8>> {
+        renegotiation::is_secure(hello).then(|| renegotiation::server_info(self.binding.as_ref()))
     }
 
     /// The random of a ServerHello of 1.2. A server that speaks 1.3 as well says so in it, whatever the hello offered, so that
@@ -366,15 +416,39 @@ impl ExpectClientHello {
                     .point_formats
                     .as_ref()
                     .map(|_| vec![PointFormat::UNCOMPRESSED]),
+                srtp: self.choose_srtp(hello),
                 alpn: choice.alpn.clone(),
                 // RFC 7627 §5.1: granted exactly when it was offered.
                 extended_master_secret: offered.extended_master_secret,
                 session_ticket,
                 // RFC 5746 §3.6: the SCSV alone obliges the server to send it too.
-                renegotiation_info: Some(renegotiation::server_info(self.binding.as_ref())),
+                renegotiation_info: self.renegotiation_info(hello),
                 ..ServerExtensions::default()
             },
         })
+    }
+}
+
+/// The application has the word.
+pub(crate) struct ExpectHelloAnswer {
+    settings: ExpectClientHello,
+    hello: Box<ClientHello>,
+    inbound: InboundMessage,
+}
+
+impl ExpectHelloAnswer {
+    pub(super) fn handle(
+        self,
+        answer: Result<HelloAnswer, AlertDescription>,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        let Self {
+            mut settings,
+            hello,
+            inbound,
+        } = self;
+        settings.answer = answer.map_err(Error::Aborted)?;
+        settings.proceed(hello, &inbound, outbox)
     }
 }
 

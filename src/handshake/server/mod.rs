@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  ClientHello                  ──►                                ExpectClientHello
+//!                                      (what does the user say?)   ExpectHelloAnswer
 //!                                      (is there a session?)       ExpectSession
 //!                               ◄──  ServerHello
 //!                               ◄──  Certificate
@@ -55,6 +56,7 @@ use crate::wire::message::{Grammar, Message};
 /// Where a server is, named for what it waits for.
 pub(crate) enum State {
     ExpectClientHello(Box<hello::ExpectClientHello>),
+    ExpectHelloAnswer(Box<hello::ExpectHelloAnswer>),
     ExpectSession(Box<resumed::ExpectSession>),
     ExpectSessionVerified(Box<resumed::ExpectSessionVerified>),
     ExpectResumedFinished(Box<resumed::ExpectResumedFinished>),
@@ -92,7 +94,8 @@ impl State {
                 epoch == state.epochs().next && typ == T::FINISHED
             }
             Self::V13(state) => state.expects(typ, epoch),
-            Self::ExpectSession(_)
+            Self::ExpectHelloAnswer(_)
+            | Self::ExpectSession(_)
             | Self::ExpectSessionVerified(_)
             | Self::ExpectSignature(_)
             | Self::ExpectClientVerified(_)
@@ -145,6 +148,7 @@ impl State {
             (Self::ExpectSignature(state), Answer::Signed(signature)) => {
                 state.handle(signature?, outbox)
             }
+            (Self::ExpectHelloAnswer(state), Answer::Hello(answer)) => state.handle(answer, outbox),
             (Self::ExpectSession(state), Answer::Session(found)) => state.handle(found, outbox),
             (Self::ExpectSessionVerified(state), Answer::PeerVerified(verdict)) => {
                 state.handle(verdict, outbox)
@@ -170,6 +174,7 @@ impl State {
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::ExpectClientHello(_) => "ExpectClientHello",
+            Self::ExpectHelloAnswer(_) => "ExpectHelloAnswer",
             Self::ExpectSession(_) => "ExpectSession",
             Self::ExpectSessionVerified(_) => "ExpectSessionVerified",
             Self::ExpectResumedFinished(_) => "ExpectResumedFinished",

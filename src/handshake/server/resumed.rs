@@ -11,7 +11,7 @@ use crate::handshake::{
 };
 use crate::identity::PeerIdentity;
 use crate::identity::proof::ChainVerified;
-use crate::protocol::{CompressionMethod, FlightEnd, HandshakeType, ReadSwitch, Side};
+use crate::protocol::{CompressionMethod, FlightEnd, HandshakeType, ReadSwitch, Side, SrtpProfile};
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, VerifyData};
 use crate::secrets::transcript::Transcript;
 use crate::session::{Session, Session12};
@@ -186,6 +186,8 @@ impl Resumption {
         Ok(State::ExpectResumedFinished(Box::new(
             ExpectResumedFinished {
                 epochs: settings.epochs,
+                secure_renegotiation: renegotiation::is_secure(&hello),
+                srtp: server_hello.extensions.srtp,
                 session,
                 randoms,
                 master_secret,
@@ -214,11 +216,12 @@ impl Resumption {
                 // RFC 6066 §3: not in a ServerHello that resumes.
                 server_name: false,
                 point_formats: None,
+                srtp: settings.choose_srtp(hello),
                 alpn: session.alpn.clone(),
                 extended_master_secret: true,
                 session_ticket: settings.promises_ticket(hello),
                 // F11: RFC 5746 §3.6, also in a resumption.
-                renegotiation_info: Some(renegotiation::server_info(settings.binding.as_ref())),
+                renegotiation_info: settings.renegotiation_info(hello),
                 ..ServerExtensions::default()
             },
         })
@@ -228,6 +231,9 @@ impl Resumption {
 /// Only the client's Finished is missing.
 pub(crate) struct ExpectResumedFinished {
     epochs: Epochs,
+    /// Whether the client binds handshakes to each other (RFC 5746).
+    secure_renegotiation: bool,
+    srtp: Option<SrtpProfile>,
     session: Arc<Session12>,
     randoms: Randoms,
     master_secret: MasterSecret,
@@ -253,16 +259,17 @@ impl ExpectResumedFinished {
         outbox.push(Action::RetireRead(self.epochs.current));
         outbox.push(Action::Established(Box::new(Established {
             resumed: true,
-            group: None,
+            group: self.session.group,
             retried: false,
+            srtp: self.srtp,
             kind: EstablishedKind::V12(Established12 {
                 session: self.session,
                 epoch: self.epochs.next,
                 randoms: self.randoms,
-                verify_data: FinishedPair {
+                verify_data: self.secure_renegotiation.then_some(FinishedPair {
                     client: verify_data,
                     server: self.verify_data,
-                },
+                }),
                 cookie: Vec::new(),
             }),
             _finished: finished,

@@ -13,7 +13,7 @@ use crate::identity::proof::{ChainVerified, SignatureVerified};
 use crate::identity::{PeerIdentity, verify_12};
 use crate::protocol::{
     ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion, ReadSwitch, Side,
-    SignatureScheme,
+    SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
 use crate::secrets::traffic::RecordProtection;
@@ -38,7 +38,10 @@ pub(crate) struct Context {
     pub(super) group: NamedGroup,
     pub(super) randoms: Randoms,
     pub(super) extended_master_secret: bool,
+    /// Whether the client binds handshakes to each other (RFC 5746).
+    pub(super) secure_renegotiation: bool,
     pub(super) alpn: Option<Vec<u8>>,
+    pub(super) srtp: Option<SrtpProfile>,
     pub(super) server_name: Option<String>,
     /// The name that the session gets; empty for none.
     pub(super) session_id: Vec<u8>,
@@ -403,6 +406,7 @@ impl ExpectFinished {
         let session = Arc::new(Session12 {
             version: context.version,
             suite: context.suite,
+            group: context.group,
             master_secret,
             extended_master_secret: context.extended_master_secret,
             alpn: context.alpn,
@@ -431,16 +435,17 @@ impl ExpectFinished {
         outbox.push(Action::RetireRead(epochs.current));
         outbox.push(Action::Established(Box::new(Established {
             resumed: false,
-            group: Some(context.group),
+            group: context.group,
             retried: false,
+            srtp: context.srtp,
             kind: EstablishedKind::V12(Established12 {
                 session,
                 epoch: epochs.next,
                 randoms: context.randoms,
-                verify_data: FinishedPair {
+                verify_data: context.secure_renegotiation.then_some(FinishedPair {
                     client: verify_data,
                     server: ours,
-                },
+                }),
                 cookie: Vec::new(),
             }),
             _finished: finished,

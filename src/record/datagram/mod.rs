@@ -31,7 +31,7 @@ mod tests13;
 mod unified;
 
 use super::{Discard, Fault, GaveUp, Inbound, Layer, Limits, Records, Stats};
-use crate::config::DatagramPolicy;
+use crate::config::{DatagramPolicy, MAX_WARNINGS};
 use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
@@ -310,6 +310,7 @@ impl Layer for Datagram {
             send_bytes: self.policy.send_bytes,
             handshake_deadline: self.policy.handshake_deadline,
             plaintext_alerts: self.policy.plaintext_alerts,
+            warnings: MAX_WARNINGS,
         }
     }
 

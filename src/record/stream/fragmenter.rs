@@ -4,7 +4,6 @@ use super::WriteState;
 use crate::protocol::{ContentType, HandshakeType, ProtocolVersion};
 use crate::wire::codec::Writer as _;
 use crate::wire::handshake::StreamHeader;
-use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 
 /// Messages of one epoch that were not cut into records yet.
 #[derive(Default)]
@@ -20,15 +19,16 @@ impl Fragmenter {
         self.pending.put(body);
     }
 
-    /// Seals what waits. Returns how many records that took.
+    /// Seals what waits, in records of at most `size` bytes. Returns how many that took.
     pub(super) fn flush(
         &mut self,
+        size: usize,
         write: &mut WriteState,
         version: ProtocolVersion,
         out: &mut Vec<u8>,
     ) -> u64 {
         let mut sealed = 0;
-        for piece in self.pending.chunks(MAX_PLAINTEXT_LEN) {
+        for piece in self.pending.chunks(size) {
             write.append(ContentType::HANDSHAKE, version, piece, out);
             sealed += 1;
         }

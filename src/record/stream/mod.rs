@@ -27,7 +27,7 @@ use crate::protocol::{
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::alert;
-use crate::wire::record_tls::{HEADER_LEN, MAX_PLAINTEXT_LEN, RecordHeader};
+use crate::wire::record_tls::{HEADER_LEN, RecordHeader};
 use bytes::BytesMut;
 use deframer::Deframer;
 use fragmenter::Fragmenter;
@@ -189,9 +189,9 @@ impl Stream {
     }
 
     fn flush(&mut self) {
-        self.stats.records_sent +=
-            self.fragmenter
-                .flush(&mut self.write, self.version, &mut self.outgoing);
+        let (size, version) = (self.policy.max_fragment, self.version);
+        let (write, out) = (&mut self.write, &mut self.outgoing);
+        self.stats.records_sent += self.fragmenter.flush(size, write, version, out);
     }
 }
 
@@ -208,6 +208,7 @@ impl Layer for Stream {
             send_bytes: self.policy.send_bytes,
             handshake_deadline: self.policy.handshake_deadline,
             plaintext_alerts: PlaintextAlerts::Believe,
+            warnings: self.policy.max_warnings,
         }
     }
 
@@ -319,7 +320,7 @@ impl Layer for Stream {
         }
         self.flush();
         let mut taken = 0;
-        for piece in data.chunks(MAX_PLAINTEXT_LEN) {
+        for piece in data.chunks(self.policy.max_fragment) {
             let room = self.policy.send_bytes.saturating_sub(self.outgoing.len());
             let piece = &piece[..piece.len().min(room.saturating_sub(self.write.overhead()))];
             // The last record of a key is kept for the alert that ends the connection.
@@ -356,7 +357,7 @@ impl Layer for Stream {
     }
 
     fn max_payload(&self) -> usize {
-        MAX_PLAINTEXT_LEN
+        self.policy.max_fragment
     }
 
     /// A stream repeats nothing and forgets nothing late.
@@ -396,6 +397,7 @@ mod tests {
     use super::*;
     use crate::crypto::aead::AeadAlgorithm;
     use crate::secrets::traffic::TrafficKeys;
+    use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 
     /// RFC 8446 §5.1: no message goes on under other keys than it began.
     #[test]

@@ -156,6 +156,7 @@ impl ScriptedPeer {
             age_add: 0,
             nonce: b"nonce".to_vec(),
             ticket: b"a ticket".to_vec(),
+            grease: None,
         };
         let mut body = Vec::new();
         ticket.encode(&mut body);

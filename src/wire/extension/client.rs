@@ -3,12 +3,13 @@
 use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
 use crate::protocol::{
-    ExtensionType, NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode, ServerNameType,
-    SignatureScheme,
+    CertificateType, ExtensionType, NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode,
+    ServerNameType, SignatureScheme, SrtpProfile,
 };
 use crate::wire::codec::{Reader, Writer};
 use crate::wire::extension::key_share::{KeyShare, decode_shares, put_shares};
 use crate::wire::extension::psk::OfferedPsks;
+use crate::wire::extension::srtp::{decode_offer, put_profiles};
 
 /// What a client offers beside suites, one field an extension. Unknown extensions are skipped.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct ClientExtensions {
     pub(crate) point_formats: Option<Vec<PointFormat>>,
     /// RFC 5246 §7.4.1.4.1.
     pub(crate) signature_algorithms: Option<Vec<SignatureScheme>>,
+    /// RFC 5764 §4.1.1, over datagrams alone.
+    pub(crate) srtp: Option<Vec<SrtpProfile>>,
     /// RFC 7301 §3.1.
     pub(crate) alpn: Option<Vec<Vec<u8>>>,
     /// RFC 7627 §5.1.
@@ -41,6 +44,8 @@ pub(crate) struct ClientExtensions {
     pub(crate) early_data: bool,
     /// RFC 8446 §4.2.4: the DER names of the authorities that the client trusts; empty if it does not say. This end never does.
     pub(crate) authorities: Vec<Vec<u8>>,
+    /// RFC 7250 §4.1: the kinds of certificate that the client takes from a server; X.509 if it does not say.
+    pub(crate) server_certificate_types: Option<Vec<CertificateType>>,
     /// RFC 8446 §4.2.11; always the last one.
     pub(crate) pre_shared_keys: Option<OfferedPsks>,
 }
@@ -69,6 +74,7 @@ impl ClientExtensions {
                     found.signature_algorithms =
                         Some(body.list16("signature_algorithms", SignatureScheme)?);
                 }
+                ExtensionType::USE_SRTP => found.srtp = Some(decode_offer(body)?),
                 ExtensionType::ALPN => found.alpn = Some(decode_protocols(body)?),
                 ExtensionType::EXTENDED_MASTER_SECRET => found.extended_master_secret = true,
                 ExtensionType::SESSION_TICKET => {
@@ -98,6 +104,14 @@ impl ClientExtensions {
                 }
                 ExtensionType::CERTIFICATE_AUTHORITIES => {
                     found.authorities = super::decode_names(body)?
+                }
+                ExtensionType::SERVER_CERTIFICATE_TYPE => {
+                    let types = body.vec8("server_certificate_types")?;
+                    if types.is_empty() {
+                        return Err(InvalidMessage::EmptyList("server_certificate_types"));
+                    }
+                    let types = types.iter().copied().map(CertificateType);
+                    found.server_certificate_types = Some(types.collect());
                 }
                 ExtensionType::EARLY_DATA => found.early_data = true,
                 ExtensionType::PRE_SHARED_KEY => {
@@ -164,6 +178,11 @@ impl ClientExtensions {
             }
             if let Some(ticket) = &self.session_ticket {
                 put_extension(out, ExtensionType::SESSION_TICKET, |out| out.put(ticket));
+            }
+            if let Some(profiles) = &self.srtp {
+                put_extension(out, ExtensionType::USE_SRTP, |out| {
+                    put_profiles(out, profiles)
+                });
             }
             if let Some(protocols) = &self.alpn {
                 put_extension(out, ExtensionType::ALPN, |out| {

@@ -2,14 +2,17 @@
 
 use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
-use crate::protocol::ExtensionType;
+use crate::protocol::{ExtensionType, SrtpProfile};
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::extension::srtp::{decode_choice, put_profiles};
 
 /// What a server grants that the key exchange does not need.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct EncryptedExtensions {
     /// The server used the name that the client asked for (RFC 6066 §3).
     pub(crate) server_name: bool,
+    /// The profile that the server chose (RFC 5764 §4.1.1).
+    pub(crate) srtp: Option<SrtpProfile>,
     /// The protocol that the server chose (RFC 7301 §3.1).
     pub(crate) alpn: Option<Vec<u8>>,
     /// Those that belong into other messages, or are not known here. A client refuses them.
@@ -27,6 +30,7 @@ impl EncryptedExtensions {
         decode_block(&mut reader, |typ, body| {
             match typ {
                 ExtensionType::SERVER_NAME => found.server_name = true,
+                ExtensionType::USE_SRTP => found.srtp = Some(decode_choice(body)?),
                 ExtensionType::ALPN => {
                     let mut protocols = decode_protocols(body)?;
                     // RFC 7301 §3.1: the server's list holds exactly one name.
@@ -53,6 +57,11 @@ impl EncryptedExtensions {
         out.put_vec(2, |out| {
             if self.server_name {
                 put_extension(out, ExtensionType::SERVER_NAME, |_| {});
+            }
+            if let Some(profile) = self.srtp {
+                put_extension(out, ExtensionType::USE_SRTP, |out| {
+                    put_profiles(out, &[profile])
+                });
             }
             if let Some(protocol) = &self.alpn {
                 put_extension(out, ExtensionType::ALPN, |out| {

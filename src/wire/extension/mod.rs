@@ -5,6 +5,7 @@ mod encrypted;
 mod key_share;
 mod psk;
 mod server;
+mod srtp;
 
 pub(crate) use client::ClientExtensions;
 pub(crate) use encrypted::EncryptedExtensions;

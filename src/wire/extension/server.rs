@@ -2,9 +2,10 @@
 
 use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
-use crate::protocol::{ExtensionType, NamedGroup, PointFormat, ProtocolVersion};
+use crate::protocol::{ExtensionType, NamedGroup, PointFormat, ProtocolVersion, SrtpProfile};
 use crate::wire::codec::{Reader, Writer};
 use crate::wire::extension::key_share::KeyShare;
+use crate::wire::extension::srtp::{decode_choice, put_profiles};
 
 /// A server's part of the key exchange at 1.3.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct ServerExtensions {
     pub(crate) supported_groups: bool,
     /// RFC 8422 §5.2.
     pub(crate) point_formats: Option<Vec<PointFormat>>,
+    /// The profile that the server chose (RFC 5764 §4.1.1).
+    pub(crate) srtp: Option<SrtpProfile>,
     /// The protocol that the server chose (RFC 7301 §3.1).
     pub(crate) alpn: Option<Vec<u8>>,
     /// RFC 7627 §5.1.
@@ -55,6 +58,7 @@ impl ServerExtensions {
                     let formats = body.vec8("ec_point_formats")?;
                     found.point_formats = Some(formats.iter().copied().map(PointFormat).collect());
                 }
+                ExtensionType::USE_SRTP => found.srtp = Some(decode_choice(body)?),
                 ExtensionType::ALPN => {
                     let mut protocols = decode_protocols(body)?;
                     // RFC 7301 §3.1: the server's list holds exactly one name.
@@ -123,6 +127,11 @@ impl ServerExtensions {
                     out.put_vec(1, |out| {
                         formats.iter().for_each(|format| out.put_u8(format.0))
                     });
+                });
+            }
+            if let Some(profile) = self.srtp {
+                put_extension(out, ExtensionType::USE_SRTP, |out| {
+                    put_profiles(out, &[profile])
                 });
             }
             if let Some(protocol) = &self.alpn {

@@ -12,7 +12,7 @@ use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
 use crate::identity::PeerIdentity;
 use crate::protocol::{
     Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme,
-    Unacknowledged,
+    SrtpProfile, Unacknowledged,
 };
 use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule13::{ExporterSecret, MainSecret, TrafficSecret};
@@ -64,6 +64,7 @@ impl ExpectFinished {
             suite: context.suite,
             group: context.group,
             retried: context.retried,
+            srtp: context.srtp,
             psk: context.psk,
             alpn: context.alpn,
             transcript: context.transcript,
@@ -88,6 +89,7 @@ struct Ready {
     suite: &'static Suite,
     group: NamedGroup,
     retried: bool,
+    srtp: Option<SrtpProfile>,
     psk: Option<Arc<Session13>>,
     alpn: Option<Vec<u8>>,
     transcript: Transcript,
@@ -166,14 +168,16 @@ impl Ready {
             }),
             exporter: self.exporter,
             resumption: self.config.sessions.is_some().then_some(resumption),
+            age_skew: None,
             read: self.read,
             write: self.write,
             outbox,
         });
         outbox.push(Action::Established(Box::new(Established {
             resumed: self.psk.is_some(),
-            group: Some(self.group),
+            group: self.group,
             retried: self.retried,
+            srtp: self.srtp,
             kind: EstablishedKind::V13(Box::new(post)),
             _finished: self.finished,
         })));

@@ -20,7 +20,7 @@
 mod finish;
 mod proof;
 
-use super::hello::{ExpectServerHello, dns_name};
+use super::hello::{ExpectServerHello, check_srtp, dns_name};
 use super::retry::misplaced;
 use crate::config::ClientConfig;
 use crate::crypto::suite::{self, Suite};
@@ -28,7 +28,7 @@ use crate::error::{Error, InvalidMessage, PeerMisbehaved};
 use crate::handshake::{Action, Answer, Outbox};
 use crate::protocol::{
     CipherSuite, CompressionMethod, Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup,
-    ReadSwitch, Side,
+    ReadSwitch, Side, SrtpProfile,
 };
 use crate::secrets::schedule13::{
     Derivation, EarlySecret, HandshakeSecret, SecretLog, TrafficSecret,
@@ -42,7 +42,10 @@ use crate::wire::message::Message;
 use crate::wire::server_hello::ServerHello;
 use finish::{ExpectFinished, ExpectSignature};
 use pki_types::{ServerName, UnixTime};
-use proof::{Asked, ExpectCertificate, ExpectCertificateVerify, ExpectServerVerified, Proof};
+use proof::{
+    Asked, ExpectCertificate, ExpectCertificateVerify, ExpectRequestAnswer, ExpectServerVerified,
+    Proof,
+};
 use std::sync::Arc;
 
 /// Where a client of 1.3 is, named for what it waits for.
@@ -53,6 +56,7 @@ use std::sync::Arc;
 pub(crate) enum State {
     ExpectEncryptedExtensions(ExpectEncryptedExtensions),
     ExpectCertificate(ExpectCertificate),
+    ExpectRequestAnswer(ExpectRequestAnswer),
     ExpectCertificateVerify(ExpectCertificateVerify),
     ExpectServerVerified(ExpectServerVerified),
     ExpectFinished(ExpectFinished),
@@ -78,7 +82,9 @@ impl State {
                 }
                 Self::ExpectCertificateVerify(_) => typ == T::CERTIFICATE_VERIFY,
                 Self::ExpectFinished(_) => typ == T::FINISHED,
-                Self::ExpectServerVerified(_) | Self::ExpectSignature(_) => false,
+                Self::ExpectRequestAnswer(_)
+                | Self::ExpectServerVerified(_)
+                | Self::ExpectSignature(_) => false,
             }
     }
 
@@ -93,7 +99,7 @@ impl State {
                 state.handle(granted, inbound)
             }
             (Self::ExpectCertificate(state), Message::CertificateRequest13(context, request)) => {
-                state.handle_request(&context, request, inbound)
+                state.handle_request(&context, request, inbound, outbox)
             }
             (Self::ExpectCertificate(state), Message::Certificate13(shown)) => {
                 state.handle(shown, inbound)
@@ -110,6 +116,7 @@ impl State {
 
     pub(super) fn answer(self, answer: Answer, outbox: &mut Outbox) -> Step {
         match (self, answer) {
+            (Self::ExpectRequestAnswer(state), Answer::Request(answer)) => state.handle(answer),
             (Self::ExpectServerVerified(state), Answer::PeerVerified(verdict)) => {
                 Ok(state.handle(verdict?))
             }
@@ -124,6 +131,7 @@ impl State {
         match self {
             Self::ExpectEncryptedExtensions(_) => "ExpectEncryptedExtensions",
             Self::ExpectCertificate(_) => "ExpectCertificate",
+            Self::ExpectRequestAnswer(_) => "ExpectRequestAnswer",
             Self::ExpectCertificateVerify(_) => "ExpectCertificateVerify",
             Self::ExpectServerVerified(_) => "ExpectServerVerified",
             Self::ExpectFinished(_) => "ExpectFinished",
@@ -154,6 +162,7 @@ struct Context {
     /// The ticket that the server took.
     psk: Option<Arc<Session13>>,
     alpn: Option<Vec<u8>>,
+    srtp: Option<SrtpProfile>,
     transcript: Transcript,
     secret: HandshakeSecret,
     client: TrafficSecret,
@@ -292,6 +301,7 @@ pub(super) fn start(
             client_random,
             psk,
             alpn: None,
+            srtp: None,
             transcript: state.transcript,
             secret,
             client,
@@ -315,17 +325,21 @@ impl ExpectEncryptedExtensions {
             let number = ExtensionType::SERVER_NAME.0;
             return Err(PeerMisbehaved::UnsolicitedExtension(number).into());
         }
+        let srtp = &parameters.srtp[..];
+        let srtp = Some(srtp).filter(|list| context.dialect.srtp && !list.is_empty());
+        check_srtp(granted.srtp, srtp)?;
         if let Some(chosen) = &granted.alpn {
             if parameters.alpn.is_empty() {
                 let number = ExtensionType::ALPN.0;
                 return Err(PeerMisbehaved::UnsolicitedExtension(number).into());
             }
             // RFC 9325 §3.8: a protocol that was not offered ends the handshake.
-            if !parameters.alpn.contains(chosen) {
+            if !parameters.alpn.contains(chosen) && !context.config.takes_unoffered_alpn {
                 return Err(PeerMisbehaved::SelectedUnofferedApplicationProtocol.into());
             }
         }
         context.alpn = granted.alpn;
+        context.srtp = granted.srtp;
         context.add(inbound);
         Ok(match context.psk.as_ref() {
             Some(psk) => {

@@ -2,13 +2,14 @@
 
 use super::finish::ExpectFinished;
 use super::{Context, State, Step, unsolicited};
+use crate::config::{ReceivedRequest, RequestAnswer};
 use crate::error::{CertificateError, PeerMisbehaved};
-use crate::handshake::auth::{answer_request, signed_message};
+use crate::handshake::auth::{answer_request, signed_message, with_answer};
 use crate::handshake::client::State as ClientState;
 use crate::handshake::{Action, Outbox, Question};
 use crate::identity::proof::{ChainVerified, SignatureVerified};
 use crate::identity::{CertifiedKey, PeerIdentity, verify_13};
-use crate::protocol::{Side, SignatureScheme};
+use crate::protocol::{AlertDescription, Side, SignatureScheme};
 use crate::wire::certificate::Certificate13;
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::handshake::InboundMessage;
@@ -47,21 +48,23 @@ impl ExpectCertificate {
         request_context: &[u8],
         request: CertificateRequest,
         inbound: &InboundMessage,
+        outbox: &mut Outbox,
     ) -> Step {
         // RFC 8446 §4.3.2: empty in the handshake.
         if !request_context.is_empty() {
             return Err(PeerMisbehaved::WrongCertificateContext.into());
         }
         self.context.add(inbound);
-        let credentials = &self.context.config.credentials;
-        self.request = Some(match answer_request(credentials, &request) {
-            Some((certified, scheme)) => Asked::Certificate(certified, scheme),
-            None => {
-                self.context.config.check_showing_none()?;
-                Asked::NoCertificate
-            }
-        });
-        Ok(State::ExpectCertificate(self).boxed())
+        let asked = ExpectRequestAnswer {
+            context: self.context,
+            request,
+        };
+        if asked.context.config.answers.is_none() {
+            return asked.handle(Ok(RequestAnswer::AsConfigured));
+        }
+        let received = Box::new(ReceivedRequest::of(&asked.request));
+        outbox.push(Action::Ask(Question::Request(received)));
+        Ok(State::ExpectRequestAnswer(asked).boxed())
     }
 
     pub(super) fn handle(self, shown: Certificate13, inbound: &InboundMessage) -> Step {
@@ -86,6 +89,30 @@ impl ExpectCertificate {
             chain: shown.chain.into(),
         })
         .boxed())
+    }
+}
+
+/// The application has the word, if it wants it.
+pub(crate) struct ExpectRequestAnswer {
+    context: Context,
+    request: CertificateRequest,
+}
+
+impl ExpectRequestAnswer {
+    pub(super) fn handle(self, answer: Result<RequestAnswer, AlertDescription>) -> Step {
+        let Self { context, request } = self;
+        let config = &context.config;
+        let asked = with_answer(config, answer, |credentials| {
+            Ok(match answer_request(credentials, &request) {
+                Some((certified, scheme)) => Asked::Certificate(certified, scheme),
+                None => {
+                    config.check_showing_none(credentials)?;
+                    Asked::NoCertificate
+                }
+            })
+        })?;
+        let request = Some(asked);
+        Ok(State::ExpectCertificate(ExpectCertificate { context, request }).boxed())
     }
 }
 

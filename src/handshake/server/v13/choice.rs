@@ -2,7 +2,7 @@
 
 use super::flight::{self, Chosen};
 use super::{State, Step};
-use crate::config::{ClientAuthentication, Retried, ServerConfig};
+use crate::config::{ClientAuthentication, GroupChoice, Retried, ServerConfig};
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::server::hello::ExpectClientHello;
@@ -47,7 +47,7 @@ pub(in crate::handshake::server) fn start(
             look_for_ticket(chosen, hello, inbound, outbox)
         }
         Choice::Ask(group) => {
-            settings.check_full_allowed()?;
+            settings.check_full_allowed(&hello)?;
             transcript.add(inbound.typ, inbound.seq, &inbound.body);
             transcript.start_hash_13(suite.hash);
             ask_again(settings, suite, group, hello, &transcript, outbox)
@@ -108,10 +108,11 @@ pub(crate) fn choose(
 }
 
 fn choose_suite(config: &ServerConfig, hello: &ClientHello) -> Result<&'static Suite, Error> {
-    config
-        .parameters
-        .suites_13()
-        .find(|suite| hello.cipher_suites.contains(&suite.id))
+    let suites = config.parameters.suites_13();
+    let common = config.in_order(suites, &hello.cipher_suites);
+    common
+        .first()
+        .copied()
         .ok_or_else(|| PeerIncompatible::NoCommonCipherSuite.into())
 }
 
@@ -122,21 +123,23 @@ enum Choice {
     Ask(NamedGroup),
 }
 
-/// The server's preference among the groups that the client has sent shares of; else among all that it supports.
+/// The server's preference among the groups that the client has sent shares of; else, or if the policy says so, among all that it
+/// supports.
 fn choose_share(config: &ServerConfig, hello: &ClientHello) -> Result<Choice, Error> {
     let offered = &hello.extensions;
     let shares = offered.key_shares.as_deref().unwrap_or_default();
     let supported = offered.supported_groups.as_deref().unwrap_or_default();
     let ours = &config.parameters.groups;
-    let share = ours
-        .iter()
-        .find_map(|group| shares.iter().find(|share| share.group == *group));
-    if let Some(share) = share {
-        return Ok(Choice::Share(share.clone()));
-    }
-    let common = ours.iter().find(|group| supported.contains(group));
-    let group = common.ok_or(PeerIncompatible::NoCommonGroup)?;
-    Ok(Choice::Ask(*group))
+    let share_of = |group: &NamedGroup| shares.iter().find(|share| share.group == *group);
+    let preferred = ours.iter().find(|group| supported.contains(group));
+    let preferred = preferred.ok_or(PeerIncompatible::NoCommonGroup)?;
+    let share = match config.group_choice {
+        GroupChoice::Shared => ours.iter().find_map(share_of),
+        GroupChoice::Preferred => share_of(preferred),
+    };
+    Ok(share.map_or(Choice::Ask(*preferred), |share| {
+        Choice::Share(share.clone())
+    }))
 }
 
 /// Asks for a hello with a share of `group` (RFC 8446 §4.1.4).
@@ -362,7 +365,8 @@ impl ExpectTicket {
             ClientAuthentication::Required(_) => agreed.peer_identity.is_some(),
         };
         Ok(agreed.version == settings.dialect.version_13
-            && agreed.suite.hash == self.chosen.suite.hash
+            // RFC 8446 §4.2.11 asks for the same hash; who changes the suite may as well prove who it is again.
+            && agreed.suite.id == self.chosen.suite.id
             && agreed.server_name == offered.server_name
             && agreed.alpn == alpn
             && identity)

@@ -13,7 +13,7 @@ use crate::handshake::{Action, Outbox, Question};
 use crate::identity::CertifiedKey;
 use crate::protocol::{
     CompressionMethod, Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, PskKeyExchangeMode,
-    ReadSwitch, Side, SignatureScheme,
+    ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule13::{
     Derivation, EarlySecret, HandshakeSecret, SecretLog, TrafficSecret,
@@ -61,9 +61,12 @@ pub(super) struct Context {
     pub(super) client_random: [u8; RANDOM_LEN],
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Vec<u8>>,
+    pub(super) srtp: Option<SrtpProfile>,
     /// Whether the client takes tickets of the kind that is made here.
     pub(super) takes_tickets: bool,
     pub(super) psk: Option<Arc<Session13>>,
+    /// By how much the client's ticket is older to it than to this server, in seconds.
+    pub(super) age_skew: Option<i32>,
     pub(super) transcript: Transcript,
     pub(super) secret: HandshakeSecret,
     pub(super) client: TrafficSecret,
@@ -83,8 +86,8 @@ impl Context {
 
 /// A handshake in which the server shows its certificate.
 pub(super) fn full(chosen: Chosen, hello: &ClientHello, outbox: &mut Outbox) -> Step {
-    chosen.settings.check_full_allowed()?;
-    let (certified, scheme) = choose_credential(&chosen.settings.config, hello)?;
+    chosen.settings.check_full_allowed(hello)?;
+    let (certified, scheme) = choose_credential(chosen.settings.credentials(), hello)?;
     let mut context = begin(chosen, hello, None, outbox)?;
     if let Some(verifier) = context.config.client_authentication.verifier() {
         let request = CertificateRequest {
@@ -122,13 +125,12 @@ pub(super) fn resumed(
 
 /// The first credential that can sign for this client.
 fn choose_credential(
-    config: &ServerConfig,
+    credentials: &[CertifiedKey],
     hello: &ClientHello,
 ) -> Result<(CertifiedKey, SignatureScheme), Error> {
     let offered = hello.extensions.signature_algorithms.as_deref();
     let offered = offered.unwrap_or_default();
-    config
-        .credentials
+    credentials
         .iter()
         .filter(|certified| certified.suits_authorities(&hello.extensions.authorities))
         .find_map(|certified| Some((certified.clone(), choose_scheme(certified, offered)?)))
@@ -180,6 +182,11 @@ fn begin(
         // RFC 8446 §D.4: behind the first message of the server, also if the client has not asked for it.
         outbox.push(Action::SendChangeCipherSpec { epoch: plaintext });
     }
+    let age_skew = psk.as_ref().and_then(|(index, psk)| {
+        let psks = hello.extensions.pre_shared_keys.as_ref()?;
+        let identity = psks.identities.get(usize::from(*index))?;
+        Some(psk.age_skew(identity.obfuscated_ticket_age, settings.started))
+    });
     let psk = psk.map(|(_, psk)| psk);
     let derivation = Derivation::new(dialect, suite.hash);
     let early = EarlySecret::new(derivation, psk.as_ref().map(|psk| &psk.psk));
@@ -206,8 +213,10 @@ fn begin(
         client_random: hello.random,
         server_name: offered.server_name.clone(),
         alpn,
+        srtp: settings.choose_srtp(hello),
         takes_tickets: modes.contains(&PskKeyExchangeMode::PSK_DHE_KE),
         psk,
+        age_skew,
         transcript,
         secret,
         client,
@@ -219,6 +228,7 @@ fn begin(
         server_name: context.server_name.is_some()
             && context.psk.is_none()
             && context.config.acknowledges_server_name,
+        srtp: context.srtp,
         alpn: context.alpn.clone(),
         unknown: Vec::new(),
     };

@@ -10,7 +10,7 @@ use crate::handshake::post::{Handover, Post};
 use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
 use crate::identity::proof::{ChainVerified, SignatureVerified};
 use crate::identity::{PeerIdentity, verify_13};
-use crate::protocol::{Dialect, Epoch, NamedGroup, ReadSwitch, Side};
+use crate::protocol::{Dialect, Epoch, NamedGroup, ReadSwitch, Side, SrtpProfile};
 use crate::secrets::schedule13::{ExporterSecret, MainSecret, SecretLog, TrafficSecret};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
@@ -31,8 +31,10 @@ pub(super) struct Awaiting {
     retried: bool,
     server_name: Option<String>,
     alpn: Option<Vec<u8>>,
+    srtp: Option<SrtpProfile>,
     takes_tickets: bool,
     psk: Option<Arc<Session13>>,
+    age_skew: Option<i32>,
     transcript: Transcript,
     client: TrafficSecret,
     main: MainSecret,
@@ -60,8 +62,10 @@ impl Awaiting {
             retried: context.retried,
             server_name: context.server_name,
             alpn: context.alpn,
+            srtp: context.srtp,
             takes_tickets: context.takes_tickets,
             psk: context.psk,
+            age_skew: context.age_skew,
             transcript: context.transcript,
             client: context.client,
             main,
@@ -229,6 +233,7 @@ impl ExpectFinished {
             }),
             exporter: awaiting.exporter,
             resumption: None,
+            age_skew: awaiting.age_skew,
             read: awaiting.read,
             write: awaiting.write,
             outbox,
@@ -240,12 +245,19 @@ impl ExpectFinished {
             let random = &awaiting.config.parameters.random;
             let fill = |out: &mut [u8]| random.fill(out);
             let sessions = &awaiting.config.sessions;
-            post.issue_tickets(sessions, &resumption, &fill, awaiting.started)?;
+            post.issue_tickets(
+                sessions,
+                awaiting.config.grease,
+                &resumption,
+                &fill,
+                awaiting.started,
+            )?;
         }
         outbox.push(Action::Established(Box::new(Established {
             resumed: awaiting.psk.is_some(),
-            group: Some(awaiting.group),
+            group: awaiting.group,
             retried: awaiting.retried,
+            srtp: awaiting.srtp,
             kind: EstablishedKind::V13(Box::new(post)),
             _finished: finished,
         })));

@@ -1,0 +1,122 @@
+//! What an application decides in the middle of a handshake: how a hello is answered, and a request for a certificate.
+
+use crate::identity::{CertifiedKey, Credential};
+use crate::protocol::{AlertDescription, CipherSuite, NamedGroup, SignatureScheme};
+use crate::wire::certificate_request::CertificateRequest;
+use crate::wire::client_hello::ClientHello;
+use std::fmt;
+
+/// What a client has offered. Nothing of it is authenticated yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ReceivedHello {
+    /// The DNS name that the client wants (RFC 6066 §3).
+    pub server_name: Option<String>,
+    /// The application protocols, the preferred ones first (RFC 7301); empty if the client does not say.
+    pub alpn: Vec<Vec<u8>>,
+    /// The cipher suites, the preferred ones first.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// The groups, the preferred ones first (RFC 8446 §4.2.7).
+    pub groups: Vec<NamedGroup>,
+    /// What the server may sign with, the preferred schemes first (RFC 8446 §4.2.3).
+    pub signature_schemes: Vec<SignatureScheme>,
+    /// The authorities that the client trusts, each a Name in DER (RFC 8446 §4.2.4); empty if it does not say.
+    pub authorities: Vec<Vec<u8>>,
+}
+
+impl ReceivedHello {
+    pub(crate) fn of(hello: &ClientHello) -> Self {
+        let offered = &hello.extensions;
+        Self {
+            server_name: offered.server_name.clone(),
+            alpn: offered.alpn.clone().unwrap_or_default(),
+            cipher_suites: hello.cipher_suites.clone(),
+            groups: offered.supported_groups.clone().unwrap_or_default(),
+            signature_schemes: offered.signature_algorithms.clone().unwrap_or_default(),
+            authorities: offered.authorities.clone(),
+        }
+    }
+}
+
+/// Decides for each client what a server shows and speaks, for example by the name that it asks for.
+///
+/// Called once in a handshake, in the middle of it: it should not take long.
+pub trait AnswerHello: Send + Sync + fmt::Debug {
+    /// What the server does with a client that has said this.
+    ///
+    /// # Errors
+    ///
+    /// The handshake ends with this fatal alert, for example `unrecognized_name`, and with
+    /// [`Error::Aborted`](crate::Error::Aborted).
+    fn answer(&self, hello: &ReceivedHello) -> Result<HelloAnswer, AlertDescription>;
+}
+
+/// What a server does in one handshake otherwise than its configuration says; nothing by default.
+#[derive(Clone, Default, Debug)]
+pub struct HelloAnswer {
+    pub(crate) credentials: Option<Vec<CertifiedKey>>,
+    pub(crate) alpn: Option<Option<Vec<u8>>>,
+}
+
+impl HelloAnswer {
+    /// Shows this credential, or the first that fits of those that were given so far, instead of the configuration's.
+    #[must_use]
+    pub fn and_credential(mut self, credential: Credential) -> Self {
+        let Credential::Certificate(certified) = credential;
+        self.credentials.get_or_insert_default().push(certified);
+        self
+    }
+
+    /// Speaks this application protocol, which the client must have offered, or none.
+    #[must_use]
+    pub fn alpn(mut self, protocol: Option<&[u8]>) -> Self {
+        self.alpn = Some(protocol.map(<[u8]>::to_vec));
+        self
+    }
+}
+
+/// What a server has asked of a client (RFC 5246 §7.4.4, RFC 8446 §4.3.2). At 1.2 it is not authenticated yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ReceivedRequest {
+    /// The kinds of certificates, as numbers of RFC 5246 §7.4.4: 1 for RSA, 64 for ECDSA and EdDSA; empty at 1.3.
+    pub certificate_types: Vec<u8>,
+    /// What the client may sign with, the preferred schemes first.
+    pub signature_schemes: Vec<SignatureScheme>,
+    /// The authorities that the server trusts, each a Name in DER; empty if it does not say.
+    pub authorities: Vec<Vec<u8>>,
+}
+
+impl ReceivedRequest {
+    pub(crate) fn of(request: &CertificateRequest) -> Self {
+        Self {
+            certificate_types: request.certificate_types.iter().map(|typ| typ.0).collect(),
+            signature_schemes: request.signature_algorithms.clone(),
+            authorities: request.authorities.clone(),
+        }
+    }
+}
+
+/// Decides for each server that asks what a client shows.
+///
+/// Called once in a handshake, in the middle of it: it should not take long.
+pub trait AnswerRequest: Send + Sync + fmt::Debug {
+    /// What the client shows to a server that has asked for this.
+    ///
+    /// # Errors
+    ///
+    /// The handshake ends with this fatal alert, and with [`Error::Aborted`](crate::Error::Aborted).
+    fn answer(&self, request: &ReceivedRequest) -> Result<RequestAnswer, AlertDescription>;
+}
+
+/// What a client shows in one handshake.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RequestAnswer {
+    /// The first credential of its configuration that fits.
+    AsConfigured,
+    /// Nothing.
+    Nothing,
+    /// This, if it fits.
+    Credential(Credential),
+}
