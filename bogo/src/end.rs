@@ -21,6 +21,9 @@ pub(crate) struct End {
     pub(crate) connection: Connection,
     pub(crate) wire: Wire,
     pub(crate) clock: Arc<SimulatedClock>,
+    /// What has come on a stream and was not looked at: like BoringSSL, the shim looks at one record after the other, and only
+    /// when it wants to read, because some tests care.
+    waiting: BytesMut,
     /// Bytes of a stream that were not taken yet.
     input: BytesMut,
     /// Whether the runner has closed.
@@ -71,6 +74,7 @@ impl End {
             connection,
             wire,
             clock,
+            waiting: BytesMut::new(),
             input: BytesMut::new(),
             ended: false,
             events: Vec::new(),
@@ -124,15 +128,22 @@ impl End {
 
     fn turn_stream(&mut self) -> Result<(), Failed> {
         let now = self.clock.now();
-        let bytes = self.wire.read()?;
+        if self.waiting.is_empty() {
+            let bytes = self.wire.read()?;
+            if bytes.is_empty() {
+                self.ended = true;
+            }
+            self.waiting.extend_from_slice(&bytes);
+        }
         let Connection::Tls(tls) = &mut self.connection else {
             return Ok(());
         };
-        if bytes.is_empty() {
-            self.ended = true;
+        if self.ended {
             return Ok(tls.handle_eof(now)?);
         }
-        self.input.extend_from_slice(&bytes);
+        let next = to_end_of_record(&self.input, &self.waiting);
+        let record = self.waiting.split_to(next);
+        self.input.extend_from_slice(&record);
         Ok(tls.handle_bytes(now, &mut self.input)?)
     }
 
@@ -213,6 +224,20 @@ impl End {
             "the next timeout is due {found}, not {expected}"
         )))
     }
+}
+
+/// How many bytes of `waiting` belong to the record that `begun` begins, or that it begins itself (RFC 8446 §5.1).
+fn to_end_of_record(begun: &[u8], waiting: &[u8]) -> usize {
+    let byte = |at: usize| {
+        let behind = at.checked_sub(begun.len());
+        let byte = behind.map_or_else(|| begun.get(at), |at| waiting.get(at));
+        byte.copied().map(usize::from)
+    };
+    let (Some(high), Some(low)) = (byte(3), byte(4)) else {
+        return waiting.len();
+    };
+    let length = 5 + (high << 8 | low);
+    length.saturating_sub(begun.len()).min(waiting.len())
 }
 
 /// The only path that there is.

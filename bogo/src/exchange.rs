@@ -180,8 +180,8 @@ impl Exchange<'_> {
             if closed || self.end.ended {
                 return Ok(None);
             }
-            self.end.turn()?;
             self.follow_requests()?;
+            self.end.turn()?;
         }
     }
 
@@ -250,6 +250,9 @@ impl Exchange<'_> {
         let now = self.end.clock.now();
         either!(&mut self.end.connection, it => it.close(now));
         self.end.flush()?;
+        if either!(&mut self.end.connection, it => it.recv().is_some()) {
+            return Err(Failed::new("DataOnShutdown: data before our close_notify"));
+        }
         while !either!(&self.end.connection, it => it.is_read_closed()) {
             self.follow_requests()?;
             if self.end.ended {

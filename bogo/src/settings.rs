@@ -35,7 +35,14 @@ const INITIAL_TIMEOUT: Duration = Duration::from_millis(400);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 const RETRANSMISSIONS: u32 = 12;
 const WARNINGS: u8 = 4;
+const LAST_EPOCH: u64 = 0xffff;
 const TIMER_SLACK: Duration = Duration::from_millis(15);
+
+const GROUPS: [NamedGroup; 3] = [
+    NamedGroup::X25519,
+    NamedGroup::SECP256R1,
+    NamedGroup::SECP384R1,
+];
 
 /// BoringSSL's limit is the one of the runner's largest message.
 const LARGEST_MESSAGE: usize = 1 << 17;
@@ -60,10 +67,11 @@ macro_rules! with_common {
             .srtp_profiles(&srtp($options))?
             .signature_schemes(&schemes($options))?
             .clock($shared.clock.clone());
-        if $options.curves.is_empty() {
+        let groups = groups($options);
+        if groups.is_empty() {
             builder
         } else {
-            builder.groups(&groups($options))?
+            builder.groups(&groups)?
         }
     }};
 }
@@ -192,6 +200,10 @@ fn datagram(options: &Options) -> Result<DatagramPolicy, Failed> {
         .repeat_last_flight_after(Some(Duration::ZERO))
         .timer_slack(TIMER_SLACK)
         .acknowledgements(Acknowledgements::Patient)
+        .keep_overtaking_data(false)
+        .acknowledge_plaintext(true)
+        .need_tickets_acknowledged(true)
+        .last_epoch(LAST_EPOCH)?
         .handshake_deadline(None);
     policy = policy.mtu(options.mtu.unwrap_or(LARGEST_RECORD))?;
     policy = policy.max_message(options.max_cert_list.unwrap_or(LARGEST_MESSAGE))?;
@@ -219,6 +231,7 @@ fn rekey(options: &Options) -> RekeyPolicy {
             _ => RenegotiationRefusals::Fail,
         })
         .resume(false)
+        .answer_key_updates_with_data(true)
         .identity_change(IdentityChange::Refuse)
 }
 
@@ -227,8 +240,10 @@ fn srtp(options: &Options) -> Vec<SrtpProfile> {
     given.map(SrtpProfile).collect()
 }
 
+/// Those that exist here: the runner expects that a list may be cut to that.
 fn groups(options: &Options) -> Vec<NamedGroup> {
-    options.curves.iter().copied().map(NamedGroup).collect()
+    let given = options.curves.iter().copied().map(NamedGroup);
+    given.filter(|group| GROUPS.contains(group)).collect()
 }
 
 /// What the peer may sign with. BoringSSL takes no Ed25519 unless it is told to.

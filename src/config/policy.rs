@@ -1,6 +1,7 @@
 //! Policies: choices that both ends of an association make for themselves.
 
 use crate::error::ConfigError;
+use crate::protocol::Epoch;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use std::time::Duration;
 
@@ -77,6 +78,10 @@ pub struct DatagramPolicy {
     pub(crate) repeat_after: Option<Duration>,
     pub(crate) timer_slack: Duration,
     pub(crate) acknowledgements: Acknowledgements,
+    pub(crate) keeps_overtaking_data: bool,
+    pub(crate) acknowledges_plaintext: bool,
+    pub(crate) needs_tickets_acknowledged: bool,
+    pub(crate) last_epoch: Epoch,
     pub(crate) receive_datagrams: usize,
     pub(crate) receive_bytes: usize,
     pub(crate) send_bytes: usize,
@@ -96,6 +101,10 @@ impl Default for DatagramPolicy {
             repeat_after: None,
             timer_slack: Duration::ZERO,
             acknowledgements: Acknowledgements::Prompt,
+            keeps_overtaking_data: true,
+            acknowledges_plaintext: false,
+            needs_tickets_acknowledged: false,
+            last_epoch: Epoch::LIMIT_13,
             receive_datagrams: 256,
             receive_bytes: 1 << 20,
             send_bytes: 1 << 18,
@@ -214,6 +223,46 @@ impl DatagramPolicy {
     #[must_use]
     pub fn acknowledgements(mut self, policy: Acknowledgements) -> Self {
         self.acknowledgements = policy;
+        self
+    }
+
+    /// Whether the first flights of version 1.3, which nothing protects, are acknowledged, and acknowledgements of them believed (RFC
+    /// 9147 §7). Not by default: anybody can make one, and what it speaks of would not be sent again.
+    #[must_use]
+    pub fn acknowledge_plaintext(mut self, acknowledge: bool) -> Self {
+        self.acknowledges_plaintext = acknowledge;
+        self
+    }
+
+    /// Whether a client that never acknowledges a ticket of version 1.3 is given up, with [`Error::TimedOut`](crate::Error), like one
+    /// that does not answer in a handshake. By default the ticket is given up, and the association goes on.
+    #[must_use]
+    pub fn need_tickets_acknowledged(mut self, need: bool) -> Self {
+        self.needs_tickets_acknowledged = need;
+        self
+    }
+
+    /// The last epoch of an association of version 1.3: 3 to 2^48 − 1, which is the default (RFC 9147 §8). A key update that would go
+    /// beyond it is refused at this end and a fault of the peer. There are peers that count epochs in 16 bits.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn last_epoch(mut self, epoch: u64) -> Result<Self, ConfigError> {
+        let (min, max) = (Epoch::APPLICATION_13.number(), Epoch::LIMIT_13.number());
+        if !(min..=max).contains(&epoch) {
+            let what = "last epoch";
+            return Err(ConfigError::OutOfRange { what, min, max });
+        }
+        self.last_epoch = Epoch::new(epoch);
+        Ok(self)
+    }
+
+    /// Whether data that overtakes the peer's Finished is kept until that was verified, as it is by default, or dropped like any
+    /// other datagram that a network may lose.
+    #[must_use]
+    pub fn keep_overtaking_data(mut self, keep: bool) -> Self {
+        self.keeps_overtaking_data = keep;
         self
     }
 

@@ -52,7 +52,8 @@ pub enum RenegotiationRefusals {
     Warn,
     /// Nothing: it may wait for ever.
     Ignore,
-    /// The fatal alert no_renegotiation: the association is over.
+    /// The fatal alert no_renegotiation: the association is over. Over a stream, a HelloRequest in the middle of a handshake ends
+    /// it as well, which RFC 5246 §7.4.1.1 would have ignored.
     Fail,
 }
 
@@ -72,6 +73,7 @@ pub struct RekeyPolicy {
     pub(crate) identity_change: IdentityChange,
     pub(crate) resume: bool,
     pub(crate) repeat_cookie: bool,
+    pub(crate) answers_with_data: bool,
 }
 
 impl Default for RekeyPolicy {
@@ -87,11 +89,20 @@ impl Default for RekeyPolicy {
             identity_change: IdentityChange::default(),
             resume: true,
             repeat_cookie: true,
+            answers_with_data: false,
         }
     }
 }
 
 impl RekeyPolicy {
+    /// Whether the peer's request for a key update is answered only when there is data to be sent, so that one answer serves several
+    /// requests (RFC 8446 §4.6.3). By default it is answered at once, and a peer sees the new keys although this end is silent.
+    #[must_use]
+    pub fn answer_key_updates_with_data(mut self, wait: bool) -> Self {
+        self.answers_with_data = wait;
+        self
+    }
+
     /// After how many bytes of data, received and sent together, keys are replaced; `None`, the default, for never.
     ///
     /// # Errors

@@ -21,6 +21,8 @@ impl<R: Records> Connection<R> {
         if self.write_closed || matches!(self.phase, Phase::Closed) {
             return;
         }
+        // What the peer says to a handshake that is given up here has no place any more.
+        let listens = R::RELIABLE && matches!(self.phase, Phase::Established(_));
         if matches!(self.phase, Phase::Renegotiating { .. }) && !self.rekeying.has_no_way_back() {
             self.abandon_renegotiation();
         }
@@ -33,7 +35,6 @@ impl<R: Records> Connection<R> {
         self.records.send_alert(Alert::CLOSE_NOTIFY);
         self.write_closed = true;
         self.rekeying.over();
-        let listens = R::RELIABLE && matches!(self.phase, Phase::Established(_));
         if self.read_closed.is_some() || !listens {
             self.over();
         }

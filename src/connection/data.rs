@@ -4,6 +4,7 @@ use super::phase::Phase;
 use super::{Connection, Event};
 use crate::error::{Error, PeerMisbehaved, SendError};
 use crate::handshake::Established;
+use crate::handshake::post::Post;
 use crate::protocol::Path;
 use crate::record::{Discard, Received, Records};
 use crate::wire::record_tls::{HEADER_LEN, MAX_FRAGMENT_LEN};
@@ -179,6 +180,7 @@ impl<R: Records> Connection<R> {
             Phase::Renegotiating { .. } => MAX_BEFORE_NEXT_FINISHED,
             _ => MAX_BEFORE_FINISHED,
         };
+        let max = if limits.keeps_overtaking_data { max } else { 0 };
         let max = max.min(limits.receive_items);
         if !self.early.push(received, max, limits.receive_bytes) {
             self.records.stats_mut().discard(Discard::ReceiveQueueFull);
@@ -231,6 +233,10 @@ impl<R: Records> Connection<R> {
     pub(super) fn send_data(&mut self, now: Instant, data: &[u8]) -> Result<usize, SendError> {
         if self.write_closed {
             return Err(SendError::Closed);
+        }
+        if self.phase.post().is_some_and(Post::data_goes) {
+            // RFC 8446 §4.6.3: the answer goes before the data. If it cannot, the failure is kept.
+            let _failed = self.start_wanted(now);
         }
         match self.phase {
             Phase::Established(_) if self.held.queue.is_empty() => {}

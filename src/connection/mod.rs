@@ -15,7 +15,7 @@ mod stream;
 pub use datagram::Transmit;
 pub use event::{Event, HandshakeKind, RenegotiationRefusal};
 
-use crate::config::PlaintextAlerts;
+use crate::config::{PlaintextAlerts, RenegotiationRefusals};
 use crate::error::{Error, Failure, PeerMisbehaved};
 use crate::handshake::{Action, Established, Handled, Handshake, Input, NotTaken};
 use crate::protocol::{
@@ -228,8 +228,13 @@ impl<R: Records> Connection<R> {
         let Some(handshake) = self.phase.handshake() else {
             return Ok(());
         };
-        // RFC 5246 §7.4.1.1: a client that negotiates already ignores it.
+        // RFC 5246 §7.4.1.1: a client that negotiates already ignores it, unless it wants to fail.
         if client && message.typ == HandshakeType::HELLO_REQUEST {
+            let refusals = self.role.parameters().rekey.refusals;
+            if R::RELIABLE && refusals == RenegotiationRefusals::Fail {
+                let got = message.typ.0;
+                return Err(PeerMisbehaved::UnexpectedMessage { got }.into());
+            }
             self.records.stats_mut().discard(Discard::UnexpectedMessage);
             return Ok(());
         }

@@ -9,6 +9,7 @@
 //! ```
 
 use super::{Action, Outbox};
+use crate::config::Parameters;
 use crate::error::{Error, KeyUpdateError, PeerMisbehaved};
 use crate::protocol::{
     Dialect, Epoch, ExtensionType, FlightEnd, FlightId, HandshakeType, ReadSwitch, Side,
@@ -33,13 +34,9 @@ struct Direction {
 
 impl Direction {
     /// Moves to the next generation (RFC 8446 §7.2).
-    fn advance(&mut self) -> Result<(), Error> {
-        self.epoch = self
-            .epoch
-            .next(Epoch::LIMIT_13)
-            .ok_or(Error::KeyExhausted)?;
+    fn advance(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
         self.secret = self.secret.next();
-        Ok(())
     }
 }
 
@@ -61,15 +58,42 @@ pub(crate) struct Post {
     scheduled: Option<KeyUpdate>,
     /// The key update that is on its way to the peer.
     in_flight: Option<(FlightId, KeyUpdate)>,
+    /// What is scheduled is an answer that waits for data.
+    waits_for_data: bool,
     /// This end has asked for the peer's key update and has not seen it.
     awaits_answer: bool,
+    /// The client's last flight, while the server has not acknowledged it.
+    unconfirmed: Option<FlightId>,
+    manners: Manners,
     /// Key updates of the peer since the last data.
     idle_updates: u8,
     outbox: Outbox,
 }
 
+/// How key updates go on an association.
+#[derive(Clone, Copy)]
+pub(super) struct Manners {
+    last_epoch: Epoch,
+    answers_with_data: bool,
+}
+
+impl Manners {
+    pub(super) fn of(dialect: &Dialect, parameters: &Parameters) -> Self {
+        Self {
+            last_epoch: if dialect.acknowledges {
+                parameters.datagram.last_epoch
+            } else {
+                Epoch::LIMIT_13
+            },
+            answers_with_data: parameters.rekey.answers_with_data,
+        }
+    }
+}
+
 /// What a handshake hands over.
 pub(super) struct Handover<'a> {
+    pub(super) manners: Manners,
+    pub(super) unconfirmed: Option<FlightId>,
     pub(super) dialect: &'static Dialect,
     pub(super) side: Side,
     pub(super) agreed: Arc<Agreed>,
@@ -102,7 +126,12 @@ impl Post {
             },
             scheduled: None,
             in_flight: None,
+            waits_for_data: false,
             awaits_answer: false,
+            unconfirmed: handover
+                .unconfirmed
+                .filter(|_| handover.dialect.acknowledges),
+            manners: handover.manners,
             idle_updates: 0,
             outbox: handover.outbox.successor(),
         }
@@ -149,7 +178,15 @@ impl Post {
 
     /// Whether the outbox holds something, or would if it were asked to begin.
     pub(crate) const fn wants_to_begin(&self) -> bool {
-        self.scheduled.is_some() && self.in_flight.is_none()
+        // RFC 9147 §5.8.1: until its last flight is acknowledged, a client does not know whether there is a server to update keys with.
+        let free = self.in_flight.is_none() && self.unconfirmed.is_none();
+        self.scheduled.is_some() && free && !self.waits_for_data
+    }
+
+    /// Data is about to be sent. Whether an answer has waited for that.
+    #[inline]
+    pub(crate) const fn data_goes(&mut self) -> bool {
+        std::mem::replace(&mut self.waits_for_data, false)
     }
 
     /// Data has come: the peer does not only update keys.
@@ -164,13 +201,17 @@ impl Post {
     /// `Pending` while one is scheduled or on its way, or a request is unanswered (RFC 9846 §4.7.3); `EpochsExhausted`.
     pub(crate) fn schedule(&mut self, update: KeyUpdate) -> Result<(), KeyUpdateError> {
         let unanswered = self.awaits_answer && update == KeyUpdate::Requested;
-        if self.scheduled.is_some() || self.in_flight.is_some() || unanswered {
+        // An answer that waits is as good as any other update.
+        let scheduled = self.scheduled.is_some() && !self.waits_for_data;
+        if scheduled || self.in_flight.is_some() || unanswered {
             return Err(KeyUpdateError::Pending);
         }
-        if self.outbox.is_exhausted() || self.write.epoch.next(Epoch::LIMIT_13).is_none() {
+        let last = self.manners.last_epoch;
+        if self.outbox.is_exhausted() || self.write.epoch.next(last).is_none() {
             return Err(KeyUpdateError::EpochsExhausted);
         }
         self.scheduled = Some(update);
+        self.waits_for_data = false;
         Ok(())
     }
 
@@ -190,7 +231,7 @@ impl Post {
 
     /// Sends the scheduled KeyUpdate, if none is on its way.
     pub(crate) fn begin(&mut self) -> Result<(), Error> {
-        if self.in_flight.is_some() {
+        if !self.wants_to_begin() {
             return Ok(());
         }
         let Some(update) = self.scheduled.take() else {
@@ -208,11 +249,15 @@ impl Post {
 
     /// The peer has a flight. If it was the KeyUpdate, the new keys are used from now on (RFC 9147 §8).
     pub(crate) fn delivered(&mut self, delivered: FlightId) -> Result<(), Error> {
+        if self.unconfirmed == Some(delivered) {
+            self.unconfirmed = None;
+        }
         match self.in_flight {
             Some((id, _)) if id == delivered => self.in_flight = None,
             _ => return Ok(()),
         }
-        self.write.advance()?;
+        let next = self.write.epoch.next(self.manners.last_epoch);
+        self.write.advance(next.ok_or(Error::KeyExhausted)?);
         let protection = self
             .write
             .secret
@@ -248,7 +293,9 @@ impl Post {
             return Err(PeerMisbehaved::TooManyKeyUpdates.into());
         }
         let before = self.read.epoch;
-        self.read.advance()?;
+        let next = before.next(self.manners.last_epoch);
+        self.read
+            .advance(next.ok_or(PeerMisbehaved::TooManyKeyUpdates)?);
         let protection = self
             .read
             .secret
@@ -266,6 +313,7 @@ impl Post {
         // RFC 8446 §4.6.3: several requests may get one answer, and an update that is scheduled anyway is one.
         if update == KeyUpdate::Requested && self.scheduled.is_none() {
             self.scheduled = Some(KeyUpdate::NotRequested);
+            self.waits_for_data = self.manners.answers_with_data;
         }
         Ok(())
     }
@@ -367,6 +415,8 @@ mod tests {
         };
         let main = EarlySecret::new(derivation, None).agree(b"secret").finish();
         Post::new(Handover {
+            manners: Manners::of(&DTLS, &Parameters::default()),
+            unconfirmed: None,
             dialect: &DTLS,
             side,
             agreed: crate::session::test_session_13().agreed,
@@ -457,7 +507,8 @@ mod tests {
         let last = Epoch::LIMIT_13.number();
         reader.read.epoch = Epoch::new(last - 1);
         update(&mut reader, last - 1, 0).unwrap();
-        assert_eq!(update(&mut reader, last, 0), Err(Error::KeyExhausted));
+        let beyond = P::TooManyKeyUpdates.into();
+        assert_eq!(update(&mut reader, last, 0), Err(beyond));
         assert_eq!(reader.read_epoch().number(), last);
     }
 

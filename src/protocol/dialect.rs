@@ -29,6 +29,8 @@ pub(crate) struct Dialect {
     pub(crate) transcript_header_12: HeaderForm,
     /// Whether ClientHello has a cookie field and HelloVerifyRequest exists (RFC 6347 §4.2.1).
     pub(crate) hello_cookie: bool,
+    /// Whether what arrives is acknowledged (RFC 9147 §7), because it may not.
+    pub(crate) acknowledges: bool,
     /// Whether a handshake can make keys for SRTP (RFC 5764 §3).
     pub(crate) srtp: bool,
     /// Whether a client that answers a HelloRequest offers the session in force. A DTLS client does a full handshake,
@@ -65,6 +67,7 @@ pub(crate) static DTLS: Dialect = Dialect {
     reaches_12: |version| version.0 <= ProtocolVersion::DTLS12.0,
     transcript_header_12: HeaderForm::Datagram,
     hello_cookie: true,
+    acknowledges: true,
     srtp: true,
     resumes_on_hello_request: false,
 };
@@ -80,6 +83,7 @@ pub(crate) static TLS: Dialect = Dialect {
     reaches_12: |version| version.0 >= ProtocolVersion::TLS12.0,
     transcript_header_12: HeaderForm::Stream,
     hello_cookie: false,
+    acknowledges: false,
     srtp: false,
     resumes_on_hello_request: true,
 };

@@ -97,6 +97,8 @@ pub(crate) enum Fault {
     UnknownAlertLevel,
     /// A handshake message is longer than the policy allows.
     MessageTooLong,
+    /// A handshake message where no honest peer would say it.
+    UnexpectedMessage(HandshakeType),
     /// A handshake fragment that makes no sense.
     BadFragment,
     /// A handshake fragment that contradicts others of its message.
@@ -121,6 +123,7 @@ impl From<Fault> for Error {
             Fault::MalformedAlert => InvalidMessage::IllegalValue("alert").into(),
             Fault::UnknownAlertLevel => P::UnknownAlertLevel.into(),
             Fault::MessageTooLong => P::MessageTooLong.into(),
+            Fault::UnexpectedMessage(typ) => P::UnexpectedMessage { got: typ.0 }.into(),
             Fault::BadFragment => InvalidMessage::IllegalValue("a fragment").into(),
             Fault::ConflictingFragment => InvalidMessage::Inconsistent("a fragment").into(),
         }
@@ -143,6 +146,8 @@ fn read_alert(contents: &[u8], is_13: bool) -> Result<(Alert, bool), Fault> {
 pub(crate) struct Limits {
     /// How many pieces of received data wait for the application.
     pub(crate) receive_items: usize,
+    /// Whether data that overtakes the peer's Finished is kept.
+    pub(crate) keeps_overtaking_data: bool,
     /// How many bytes of the caller's buffers they may pin together.
     pub(crate) receive_bytes: usize,
     /// How many bytes wait to be sent.

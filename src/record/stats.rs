@@ -65,8 +65,6 @@ discards! {
     UndecodableMessage = "undecodable_message",
     /// An acknowledgement without protection, or at version 1.2.
     PlaintextAck = "plaintext_ack",
-    /// Something under the keys of version 1.3 that has no place there.
-    UnexpectedContentType = "unexpected_content_type",
     /// ChangeCipherSpec: over datagrams the epoch says everything, so it is only counted.
     ChangeCipherSpec = "change_cipher_spec",
     /// An empty application record.

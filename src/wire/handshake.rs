@@ -72,6 +72,12 @@ pub(crate) struct FragmentHeader {
 }
 
 impl FragmentHeader {
+    /// Whether its message ends with these bytes of the fragment.
+    pub(crate) fn ends_with(&self, data: &[u8]) -> bool {
+        let end = usize::try_from(self.offset).map(|offset| offset + data.len());
+        end == usize::try_from(self.length)
+    }
+
     /// Decodes one header.
     ///
     /// # Errors

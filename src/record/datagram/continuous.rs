@@ -11,6 +11,7 @@
 //! ```
 
 use super::awaiting::AwaitingFlights;
+use super::fragments::NotEntered;
 use super::reassembly::Reassembly;
 use super::{Datagram, Progress, TWICE_MSL};
 use crate::config::{Acknowledgements, DatagramPolicy};
@@ -104,6 +105,7 @@ impl Datagram {
         }
         let between = Progress::Established {
             epoch: Epoch::PLAINTEXT,
+            next: None,
             following: None,
         };
         self.progress = match std::mem::replace(&mut self.progress, between) {
@@ -136,29 +138,36 @@ impl Datagram {
         epoch: Epoch,
         header: &FragmentHeader,
         data: &[u8],
-    ) -> Result<(), Discard> {
+    ) -> Result<(), NotEntered> {
         let protected = self.read.any_protected();
         let side = self.side;
         let Some(continuous) = self.continuous() else {
-            return Err(Discard::UnexpectedMessage);
+            return Err(Discard::UnexpectedMessage.into());
         };
         let done = continuous.done;
+        let old = continuous.slots.is_past(header.seq);
         match epoch {
-            // Once there are keys, nothing that is unprotected means anything.
-            Epoch::PLAINTEXT if protected => return Err(Discard::OldMessage),
+            // Once there are keys, nothing that is unprotected means anything; nothing new is said without them either.
+            Epoch::PLAINTEXT if protected && old => return Err(Discard::OldMessage.into()),
+            Epoch::PLAINTEXT if protected => return Err(NotEntered::Misplaced),
             Epoch::PLAINTEXT | Epoch::HANDSHAKE_13 => {}
             // Not an old one, or it would be acknowledged unseen.
-            _ if !done => return Err(Discard::UnexpectedMessage),
+            _ if !done => return Err(Discard::UnexpectedMessage.into()),
             _ => {}
         }
         let in_order = continuous.slots.is_next(header);
         if done && epoch < Epoch::APPLICATION_13 {
-            // RFC 9147 §5.8.1: a repeated flight, whose acknowledgement was lost.
-            return Err(Discard::OldMessage);
+            // RFC 9147 §5.8.1: a repeated flight, whose acknowledgement was lost; behind its Finished there is nothing.
+            return Err(if old {
+                Discard::OldMessage.into()
+            } else {
+                NotEntered::Misplaced
+            });
         }
         continuous.slots.insert(epoch, header, data)?;
         if !done {
-            if side == Side::Server && epoch > Epoch::PLAINTEXT {
+            let believed = epoch > Epoch::PLAINTEXT || self.policy.acknowledges_plaintext;
+            if side == Side::Server && believed {
                 // RFC 9147 §7.1: any part of the answer acknowledges the whole flight.
                 self.drop_flight();
             }
@@ -204,8 +213,9 @@ impl Datagram {
         let Some(write) = self.write.current() else {
             return;
         };
-        // RFC 9147 §7: in the highest epoch, and never without protection, which the peer would not believe.
-        if !write.is_protected() || write.remaining() <= 1 {
+        // RFC 9147 §7: in the highest epoch; not without protection, unless the policy thinks that the peer would believe it.
+        let believed = write.is_protected() || self.policy.acknowledges_plaintext;
+        if !believed || write.remaining() <= 1 {
             self.acks.tell(0);
             return;
         }
@@ -227,13 +237,27 @@ impl Datagram {
     /// # Errors
     ///
     /// `AckOfUnsentRecord` (RFC 9147 §7.2).
-    pub(super) fn take_ack(&mut self, now: Instant, contents: &[u8]) -> Result<(), Fault> {
+    pub(super) fn take_ack(
+        &mut self,
+        now: Instant,
+        epoch: Epoch,
+        contents: &[u8],
+    ) -> Result<(), Fault> {
         let Ok(numbers) = ack::decode(contents) else {
             self.stats.discard(Discard::BadRecord);
             return Ok(());
         };
-        if numbers.iter().any(|&it| !self.write.may_have_sent(it)) {
-            return Err(Fault::AckOfUnsentRecord);
+        let sent = |it: &RecordNumber| {
+            // RFC 9147 §7: no handshake record is acknowledged with less protection than it had.
+            let protected = epoch >= it.epoch || it.epoch >= Epoch::APPLICATION_13;
+            protected && self.write.may_have_sent(*it)
+        };
+        if !numbers.iter().all(sent) {
+            return if epoch == Epoch::PLAINTEXT {
+                self.count_or_fail(epoch, Discard::PlaintextAck, Fault::AckOfUnsentRecord)
+            } else {
+                Err(Fault::AckOfUnsentRecord)
+            };
         }
         // RFC 9147 §7.2: what is missing is sent again, now or by the timer.
         let prompt = self.policy.acknowledgements == Acknowledgements::Prompt;
@@ -271,6 +295,12 @@ impl Datagram {
         fate: Unacknowledged,
     ) {
         let timer = Timer::start(now, &self.policy);
+        let fate = match fate {
+            Unacknowledged::Forgets if self.policy.needs_tickets_acknowledged => {
+                Unacknowledged::Fails
+            }
+            fate => fate,
+        };
         if let Some(continuous) = self.continuous() {
             continuous.awaiting.push(id, flight, fate, timer);
         }

@@ -1,17 +1,30 @@
 //! Whose fault something is that comes in the clear: anybody's, unless the policy takes it for the peer's.
 
-use super::Datagram;
+use super::{Datagram, Progress};
 use crate::config::PlaintextFaults;
 use crate::protocol::Epoch;
 use crate::record::{Discard, Fault};
 
 impl Datagram {
     /// Whether what comes in this epoch and has no place is taken for a fault of the peer: in the clear, by the policy, and only
-    /// as long as nobody can say anything else.
+    /// until the first handshake is done.
     pub(super) fn fails_by_plaintext(&self, epoch: Epoch) -> bool {
         epoch == Epoch::PLAINTEXT
             && self.policy.plaintext_faults == PlaintextFaults::Fail
-            && !self.read.any_protected()
+            && match &self.progress {
+                Progress::Handshaking { current, .. } => *current == Epoch::PLAINTEXT,
+                Progress::Continuous(continuous) => !continuous.done,
+                Progress::Established { .. } => false,
+            }
+    }
+
+    /// Whether acknowledgements in the clear are believed: by the policy, and only until the first handshake is done.
+    pub(super) fn trusts_plaintext_acks(&self) -> bool {
+        let shaking_hands = match &self.progress {
+            Progress::Continuous(continuous) => !continuous.done,
+            _ => false,
+        };
+        self.policy.acknowledges_plaintext && shaking_hands
     }
 
     /// Counts something that is of no use, or takes it for this fault of the peer.

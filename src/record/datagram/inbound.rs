@@ -4,13 +4,9 @@ use super::continuous::Continuous;
 use super::early::EarlyRecord;
 use super::epochs::{Protected, Reading};
 use super::{Datagram, Progress};
-use crate::protocol::{
-    ContentType, Epoch, HandshakeType, MessageSeq, Path, ProtocolVersion, RecordNumber, Side,
-};
-use crate::record::datagram::reassembly::Reassembly;
+use crate::protocol::{ContentType, Epoch, HandshakeType, Path, ProtocolVersion, RecordNumber};
 use crate::record::{Discard, Fault, Inbound, Received, protection, read_alert};
-use crate::wire::codec::Reader;
-use crate::wire::handshake::{FragmentHeader, InboundMessage};
+use crate::wire::handshake::InboundMessage;
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
 use crate::wire::record_dtls13::{UnifiedHeader, is_unified};
 use crate::wire::record_tls::{MAX_FRAGMENT_LEN, MAX_PLAINTEXT_LEN};
@@ -22,6 +18,9 @@ use std::time::Instant;
 /// whatever is left of the datagram.
 #[inline]
 pub(super) fn next(layer: &mut Datagram, now: Instant) -> Result<Option<Inbound>, Fault> {
+    if layer.surplus {
+        return Err(Fault::UnexpectedMessage(HandshakeType::FINISHED));
+    }
     loop {
         if let Some(message) = layer.pop_message() {
             return Ok(Some(Inbound::Handshake(message)));
@@ -275,8 +274,12 @@ impl Datagram {
             && number.epoch != Epoch::PLAINTEXT
             && !Self::has_place_13(number, content_type)
         {
-            self.stats.discard(Discard::UnexpectedContentType);
-            return Ok(None);
+            // RFC 8446 §5: under keys nobody else can have sent it.
+            return Err(match content_type {
+                ContentType::APPLICATION_DATA => Fault::UnexpectedData,
+                ContentType::CHANGE_CIPHER_SPEC => Fault::UnexpectedChangeCipherSpec,
+                _ => Fault::UnknownContentType,
+            });
         }
         Ok(match content_type {
             ContentType::APPLICATION_DATA if number.epoch == Epoch::PLAINTEXT => {
@@ -290,11 +293,12 @@ impl Datagram {
             }
             ContentType::ALERT => self.alert(number, &contents)?,
             ContentType::ACK => {
-                if number.epoch == Epoch::PLAINTEXT || !self.is_13() {
+                let plaintext = number.epoch == Epoch::PLAINTEXT;
+                if !self.is_13() || plaintext && !self.trusts_plaintext_acks() {
                     // Anybody can send this, and nothing that a handshake needs would be lost with it.
                     self.stats.discard(Discard::PlaintextAck);
                 } else {
-                    self.take_ack(now, &contents)?;
+                    self.take_ack(now, number.epoch, &contents)?;
                 }
                 None
             }
@@ -368,176 +372,6 @@ impl Datagram {
             number,
         }))
     }
-
-    /// Enters every fragment of a handshake record; a header that makes no sense ends the record.
-    #[cold]
-    fn fragments(
-        &mut self,
-        now: Instant,
-        number: RecordNumber,
-        contents: &[u8],
-    ) -> Result<(), Fault> {
-        let mut reader = Reader::new(contents);
-        let mut whole = !reader.is_empty();
-        while !reader.is_empty() {
-            let fragment = FragmentHeader::decode(&mut reader).and_then(|header| {
-                let length = usize::try_from(header.fragment_length).unwrap_or(usize::MAX);
-                reader.bytes(length, "fragment").map(|data| (header, data))
-            });
-            let Ok((header, data)) = fragment else {
-                return self.count_or_fail(number.epoch, Discard::BadFragment, Fault::BadFragment);
-            };
-            if let Err(cause) = self.fragment(now, number, &header, data) {
-                match cause {
-                    // Under keys nobody else can have sent it, and the handshake cannot go on without it.
-                    Discard::MessageTooLong if number.epoch != Epoch::PLAINTEXT => {
-                        return Err(Fault::MessageTooLong);
-                    }
-                    Discard::MessageTooLong => {
-                        self.count_or_fail(number.epoch, cause, Fault::MessageTooLong)?;
-                    }
-                    Discard::ConflictingFragment => {
-                        self.count_or_fail(number.epoch, cause, Fault::ConflictingFragment)?;
-                    }
-                    _ => self.stats.discard(cause),
-                }
-                whole &= cause == Discard::OldMessage;
-            }
-        }
-        if whole {
-            self.note_record(now, number);
-        }
-        Ok(())
-    }
-
-    /// Decides by (epoch, type) which handshake a fragment belongs to: with n the epoch in which the Finished of
-    /// H travels, epoch n − 1 is H, Finished in epoch n is H, and anything else in epoch n is the handshake behind H.
-    fn fragment(
-        &mut self,
-        now: Instant,
-        number: RecordNumber,
-        header: &FragmentHeader,
-        data: &[u8],
-    ) -> Result<(), Discard> {
-        let epoch = number.epoch;
-        let finished = header.typ == HandshakeType::FINISHED;
-        let max_message = self.policy.max_message;
-        match &mut self.progress {
-            Progress::Continuous(_) => self.fragment_13(epoch, header, data),
-            Progress::Handshaking {
-                current,
-                slots,
-                following,
-                ..
-            } => {
-                if epoch == *current {
-                    self.fragment_in_force(now, epoch, header, data)
-                } else if epoch < *current {
-                    Err(Discard::OldMessage)
-                } else if epoch.follows(*current) && finished {
-                    slots.insert(epoch, header, data)
-                } else if epoch.follows(*current) && starts_handshake(self.side, header) {
-                    add_following(following, max_message, epoch, header, data)
-                } else {
-                    Err(Discard::UnexpectedMessage)
-                }
-            }
-            Progress::Established {
-                epoch: established,
-                following,
-            } => {
-                if epoch != *established {
-                    Err(Discard::OldMessage)
-                } else if finished {
-                    self.repeat_final_flight(now);
-                    Err(Discard::OldMessage)
-                } else if starts_handshake(self.side, header) {
-                    let outcome = add_following(following, max_message, epoch, header, data);
-                    // The peer goes on under the new keys, so it has seen the final flight that brought them.
-                    self.drop_retained();
-                    outcome
-                } else {
-                    Err(Discard::UnexpectedMessage)
-                }
-            }
-        }
-    }
-
-    /// A fragment in the epoch in which the running handshake travels.
-    fn fragment_in_force(
-        &mut self,
-        now: Instant,
-        epoch: Epoch,
-        header: &FragmentHeader,
-        data: &[u8],
-    ) -> Result<(), Discard> {
-        if header.typ == HandshakeType::FINISHED {
-            if epoch == Epoch::PLAINTEXT {
-                return Err(Discard::UnexpectedMessage);
-            }
-            // The Finished before this handshake's: its sender has missed the answer.
-            self.repeat_final_flight(now);
-            return Err(Discard::OldMessage);
-        }
-        if header.typ == HandshakeType::HELLO_REQUEST && self.side == Side::Client {
-            // RFC 5246 §7.4.1.1: ignored, and not counted either, whenever it comes (E7, E14).
-            return Err(Discard::UnexpectedMessage);
-        }
-        if self.read.newest().is_some_and(|newest| newest > epoch) {
-            // The engine arms the next epoch when only Finished is missing: this is a repetition, or somebody else's.
-            return Err(Discard::OldMessage);
-        }
-        let Progress::Handshaking {
-            slots, flexible, ..
-        } = &mut self.progress
-        else {
-            return Err(Discard::UnexpectedMessage);
-        };
-        if *flexible && header.seq == SECOND && is_first_answer(header.typ) {
-            slots.start_at(SECOND);
-            *flexible = false;
-        }
-        slots.insert(epoch, header, data)
-    }
-}
-
-/// What begins a handshake that the peer wants: a HelloRequest at a client, a ClientHello at a server, each the
-/// first message of its handshake (RFC 6347 §4.2.2).
-fn starts_handshake(side: Side, header: &FragmentHeader) -> bool {
-    let typ = match side {
-        Side::Client => HandshakeType::HELLO_REQUEST,
-        Side::Server => HandshakeType::CLIENT_HELLO,
-    };
-    header.typ == typ && header.seq == MessageSeq::FIRST
-}
-
-/// Adds to the slot for that message: one, because nothing else can come before it was answered. What is in it
-/// was protected, so a fragment that contradicts it is of another attempt, and the latest one counts: a part of an attempt
-/// that was given up must not stand in the way for ever.
-fn add_following(
-    slot: &mut Option<Box<Reassembly>>,
-    max_message: usize,
-    epoch: Epoch,
-    header: &FragmentHeader,
-    data: &[u8],
-) -> Result<(), Discard> {
-    let begin = || Box::new(Reassembly::new(MessageSeq::FIRST, 1, max_message));
-    match slot.get_or_insert_with(begin).insert(epoch, header, data) {
-        Err(Discard::ConflictingFragment) => slot.insert(begin()).insert(epoch, header, data),
-        outcome => outcome,
-    }
-}
-
-/// The number of a server's answer behind a HelloRequest (RFC 6347 §4.2.2).
-const SECOND: MessageSeq = MessageSeq(1);
-
-/// What can answer a ClientHello.
-fn is_first_answer(typ: HandshakeType) -> bool {
-    [
-        HandshakeType::SERVER_HELLO,
-        HandshakeType::HELLO_VERIFY_REQUEST,
-    ]
-    .contains(&typ)
 }
 
 /// Why a record was not opened.
@@ -560,18 +394,22 @@ impl From<Discard> for NotOpened {
     }
 }
 
-/// What can be told from a header alone.
-#[inline]
-fn check_header(header: &RecordHeader) -> Result<(), NotOpened> {
-    let known = matches!(
-        header.content_type,
+/// Whether records of this type exist, of whichever version.
+fn is_known(content_type: ContentType) -> bool {
+    matches!(
+        content_type,
         ContentType::APPLICATION_DATA
             | ContentType::HANDSHAKE
             | ContentType::ALERT
             | ContentType::CHANGE_CIPHER_SPEC
             | ContentType::ACK
-    );
-    if !known {
+    )
+}
+
+/// What can be told from a header alone.
+#[inline]
+fn check_header(header: &RecordHeader) -> Result<(), NotOpened> {
+    if !is_known(header.content_type) {
         return Err(Discard::UnknownContentType.into());
     }
     // RFC 6347 §4.1: 1.2 everywhere; 1.0 is what several peers write before the ServerHello.

@@ -20,6 +20,7 @@ mod epochs;
 mod faults;
 mod flight;
 mod flights;
+mod fragments;
 mod inbound;
 mod outgoing;
 mod ranges;
@@ -102,6 +103,8 @@ pub struct Datagram {
     retention: Option<Instant>,
     outgoing: Outgoing,
     disbelieved_alert: Option<Alert>,
+    /// Under keys the peer has said something behind its Finished.
+    surplus: bool,
     stats: Box<Stats>,
 }
 
@@ -132,6 +135,8 @@ enum Progress {
     /// No handshake; the last one ended in `epoch`.
     Established {
         epoch: Epoch,
+        /// The number behind that of the peer's Finished, if it is known.
+        next: Option<MessageSeq>,
         /// The first message of the next handshake.
         following: Option<Box<Reassembly>>,
     },
@@ -191,6 +196,7 @@ impl Datagram {
             retention: None,
             outgoing: Outgoing::default(),
             disbelieved_alert: None,
+            surplus: false,
             stats: Box::default(),
         }
     }
@@ -306,6 +312,7 @@ impl Layer for Datagram {
     fn limits(&self) -> Limits {
         Limits {
             receive_items: self.policy.receive_datagrams,
+            keeps_overtaking_data: self.policy.keeps_overtaking_data,
             receive_bytes: self.policy.receive_bytes,
             send_bytes: self.policy.send_bytes,
             handshake_deadline: self.policy.handshake_deadline,
@@ -431,6 +438,7 @@ impl Layer for Datagram {
         self.read.retain(|known| known <= epoch);
         self.progress = Progress::Established {
             epoch,
+            next: None,
             following: None,
         };
     }
@@ -453,13 +461,24 @@ impl Layer for Datagram {
             self.prune_write_epochs();
             return;
         }
-        let following = match &mut self.progress {
-            Progress::Handshaking { following, .. } | Progress::Established { following, .. } => {
-                following.take()
+        let (next, following) = match &mut self.progress {
+            Progress::Handshaking {
+                slots, following, ..
+            } => {
+                // Finished is the last message of its handshake.
+                self.surplus |= slots.holds_protected();
+                (slots.expected(), following.take())
             }
-            Progress::Continuous(_) => None,
+            Progress::Established {
+                next, following, ..
+            } => (*next, following.take()),
+            Progress::Continuous(_) => (None, None),
         };
-        self.progress = Progress::Established { epoch, following };
+        self.progress = Progress::Established {
+            epoch,
+            next,
+            following,
+        };
         self.prune_write_epochs();
     }
 
@@ -550,6 +569,7 @@ impl Layer for Datagram {
         }
         self.progress = Progress::Established {
             epoch: self.write.current_epoch(),
+            next: None,
             following: None,
         };
     }

@@ -178,6 +178,22 @@ impl Reassembly {
             .sum()
     }
 
+    /// The number of the message that is expected; `None` behind the last there is.
+    pub(crate) const fn expected(&self) -> Option<MessageSeq> {
+        self.expected
+    }
+
+    /// Whether the message with this number was taken already.
+    pub(crate) fn is_past(&self, seq: MessageSeq) -> bool {
+        self.expected.is_none_or(|expected| seq < expected)
+    }
+
+    /// Whether a part of a message is here that came under keys.
+    pub(crate) fn holds_protected(&self) -> bool {
+        let mut slots = self.slots.iter().flatten();
+        slots.any(|slot| slot.epoch != Epoch::PLAINTEXT)
+    }
+
     /// Takes the expected message if it is complete.
     pub(crate) fn pop(&mut self) -> Option<InboundMessage> {
         let seq = self.expected?;

@@ -41,6 +41,11 @@ impl Fragmenter {
         self.pending.is_empty()
     }
 
+    /// Forgets what waits.
+    pub(super) fn clear(&mut self) {
+        self.pending.clear();
+    }
+
     /// How much memory is in use, in bytes.
     pub(super) const fn cost(&self) -> usize {
         self.pending.len()

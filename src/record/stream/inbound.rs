@@ -156,8 +156,9 @@ impl Stream {
         pinned: usize,
     ) -> Result<Option<Inbound>, Fault> {
         let epoch = self.read.epoch;
-        // RFC 5246 §6.2.1: data may come between messages of a handshake, never inside one.
-        if epoch == Epoch::PLAINTEXT || !self.deframer.is_empty() {
+        // RFC 5246 §6.2.1: data may come between messages of a handshake, never inside one, nor between the change of keys and
+        // Finished.
+        if epoch == Epoch::PLAINTEXT || self.unfinished || !self.deframer.is_empty() {
             return Err(Fault::UnexpectedData);
         }
         if contents.is_empty() {
@@ -224,6 +225,7 @@ impl Stream {
         }
         let armed = self.armed.take().ok_or(Fault::UnexpectedChangeCipherSpec)?;
         self.read = *armed;
+        self.unfinished = true;
         Ok(None)
     }
 }

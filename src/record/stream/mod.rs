@@ -45,6 +45,8 @@ pub struct Stream {
     /// Something of the peer's handshake was here where nothing can be: before a change of keys, behind Finished, or behind
     /// what was just answered.
     message_ahead: bool,
+    /// The peer has switched keys and not finished yet.
+    unfinished: bool,
     read: ReadState,
     /// The keys that the peer's next ChangeCipherSpec switches to.
     armed: Option<Box<ReadState>>,
@@ -133,6 +135,7 @@ impl Stream {
             decided: None,
             drops_change_cipher_spec: false,
             message_ahead: false,
+            unfinished: false,
             read: ReadState {
                 epoch: Epoch::PLAINTEXT,
                 opener: None,
@@ -204,6 +207,7 @@ impl Layer for Stream {
     fn limits(&self) -> Limits {
         Limits {
             receive_items: usize::MAX,
+            keeps_overtaking_data: false,
             receive_bytes: self.policy.receive_bytes,
             send_bytes: self.policy.send_bytes,
             handshake_deadline: self.policy.handshake_deadline,
@@ -284,7 +288,10 @@ impl Layer for Stream {
     fn end_flight(&mut self, _: Instant, id: FlightId, end: FlightEnd) {
         tracing::trace!(?id, ?end, "flight");
         // Whoever waits for this flight has nothing more to say before it, but for a HelloRequest that crosses a hello.
-        self.message_ahead |= end == FlightEnd::AwaitReply && self.deframer.has_more();
+        if end == FlightEnd::AwaitReply && self.deframer.has_more() {
+            self.message_ahead = true;
+            self.fragmenter.clear();
+        }
         // Tickets share a record: what ends such a flight is whatever leaves next.
         if !matches!(end, FlightEnd::AwaitAck(_)) {
             self.flush();
@@ -301,6 +308,7 @@ impl Layer for Stream {
     fn established(&mut self, _: Instant, _: Epoch) {
         // Finished is the last message of its handshake.
         self.message_ahead |= !self.deframer.is_empty();
+        self.unfinished = false;
         self.deframer.release();
         self.fragmenter.release();
     }

@@ -7,7 +7,7 @@ use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::auth::signed_message;
 use crate::handshake::client::{State as ClientState, dns_name};
-use crate::handshake::post::{Handover, Post};
+use crate::handshake::post::{Handover, Manners, Post};
 use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
 use crate::identity::PeerIdentity;
 use crate::protocol::{
@@ -152,10 +152,12 @@ impl Ready {
             epoch: Epoch::APPLICATION_13,
             protection: self.write.protection(self.dialect, self.suite.aead),
         });
-        outbox.end_flight(FlightEnd::AwaitAck(Unacknowledged::Fails));
+        let finished = outbox.end_flight(FlightEnd::AwaitAck(Unacknowledged::Fails));
         outbox.push(Action::RetireRead(Epoch::HANDSHAKE_13));
         let resumption = self.main.resumption(self.transcript.hash().as_ref());
         let post = Post::new(Handover {
+            manners: Manners::of(self.dialect, &self.config.parameters),
+            unconfirmed: Some(finished),
             dialect: self.dialect,
             side: Side::Client,
             agreed: Arc::new(Agreed {

@@ -6,7 +6,7 @@ use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::auth::signed_message;
-use crate::handshake::post::{Handover, Post};
+use crate::handshake::post::{Handover, Manners, Post};
 use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
 use crate::identity::proof::{ChainVerified, SignatureVerified};
 use crate::identity::{PeerIdentity, verify_13};
@@ -221,6 +221,8 @@ impl ExpectFinished {
         });
         outbox.push(Action::RetireRead(Epoch::HANDSHAKE_13));
         let mut post = Post::new(Handover {
+            manners: Manners::of(awaiting.dialect, &awaiting.config.parameters),
+            unconfirmed: None,
             dialect: awaiting.dialect,
             side: Side::Server,
             agreed: Arc::new(Agreed {

@@ -178,13 +178,33 @@ fn r9147_44_old_keys_stay_until_new_ones_were_used() {
 /// §4.1: types that have no place under keys are dropped; data has none in the epoch of the handshake (r9147_29).
 #[test]
 fn r9147_29_no_data_is_taken_in_the_epoch_of_the_handshake() {
-    let mut two = Two::shaking_hands();
-    for (sequence, typ) in [20, DATA, 24, 25, 99].into_iter().enumerate() {
-        let record = craft(TWO, sequence as u64, FULL, typ, b"data", 0);
-        assert!(feed(&mut two.client, two.now, &record).unwrap().is_empty());
+    for typ in [20, DATA] {
+        let mut two = Two::shaking_hands();
+        let record = craft(TWO, 0, FULL, typ, b"data", 0);
+        let outcome = feed(&mut two.client, two.now, &record);
+        let expected = match typ {
+            DATA => matches!(outcome, Err(Fault::UnexpectedData)),
+            _ => matches!(outcome, Err(Fault::UnexpectedChangeCipherSpec)),
+        };
+        assert!(expected, "{typ}");
     }
-    let expected = [(Discard::UnexpectedContentType, 5)];
-    assert_eq!(discarded(&two.client), expected);
+}
+
+/// RFC 8446 §5: under keys a type that does not exist is the peer's own.
+#[test]
+fn a_type_that_does_not_exist_is_a_fault_under_keys() {
+    for typ in [24, 25, 99, 255] {
+        for epoch in [TWO, THREE] {
+            let mut two = if epoch == TWO {
+                Two::shaking_hands()
+            } else {
+                Two::connected()
+            };
+            let record = craft(epoch, 0, FULL, typ, b"data", 0);
+            let outcome = feed(&mut two.client, two.now, &record);
+            assert!(matches!(outcome, Err(Fault::UnknownContentType)), "{typ}");
+        }
+    }
 }
 
 /// RFC 8446 §6: under the keys of 1.3 every alert but two is fatal, whatever level it has (G17).
