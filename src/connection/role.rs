@@ -159,6 +159,7 @@ impl Role {
                 session.version == dialect.version_12
                     && parameters.speaks_12()
                     && session.is_resumable()
+                    && (config.tickets || session.ticket.is_empty())
                     && session.is_fresh(now)
                     && parameters.suites.contains(&session.suite)
                     && session.server_name == name
@@ -166,6 +167,7 @@ impl Role {
             Session::V13(session) => {
                 session.agreed.version == dialect.version_13
                     && parameters.speaks_13()
+                    && config.tickets
                     && session.is_fresh(now)
                     && parameters.suites.contains(&session.agreed.suite)
                     && session.agreed.server_name == name

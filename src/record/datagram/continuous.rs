@@ -17,7 +17,7 @@ use super::{Datagram, Progress, TWICE_MSL};
 use crate::config::{Acknowledgements, DatagramPolicy};
 use crate::protocol::{ContentType, Epoch, FlightId, RecordNumber, Side, Unacknowledged};
 use crate::record::datagram::flight::{Flight, Means};
-use crate::record::datagram::retransmit::{Timer, patience};
+use crate::record::datagram::retransmit::Timer;
 use crate::record::{Discard, Fault, GaveUp};
 use crate::wire::ack;
 use crate::wire::handshake::FragmentHeader;
@@ -99,8 +99,8 @@ impl Datagram {
 
     /// The hellos have settled on version 1.3.
     pub(super) fn continue_with_13(&mut self) {
-        if self.side == Side::Client {
-            // RFC 9147 §7.1: the first message of the answer acknowledges the ClientHello.
+        if self.side == Side::Client && self.policy.acknowledgements == Acknowledgements::Prompt {
+            // RFC 9147 §7.1: the first message of the answer acknowledges the ClientHello; with patience, what comes behind it.
             self.drop_flight();
         }
         let between = Progress::Established {
@@ -167,7 +167,7 @@ impl Datagram {
         continuous.slots.insert(epoch, header, data)?;
         if !done {
             let believed = epoch > Epoch::PLAINTEXT || self.policy.acknowledges_plaintext;
-            if side == Side::Server && believed {
+            if believed && (side == Side::Server || epoch > Epoch::PLAINTEXT) {
                 // RFC 9147 §7.1: any part of the answer acknowledges the whole flight.
                 self.drop_flight();
             }
@@ -192,7 +192,7 @@ impl Datagram {
         if !continuous.done {
             if believed {
                 self.acks.enter(number);
-                self.acks.tell_after(now, patience(&self.policy));
+                self.acks.tell_after(now, self.timer.patience(&self.policy));
             }
         } else if number.epoch >= Epoch::APPLICATION_13
             || side == Side::Server && number.epoch == Epoch::HANDSHAKE_13
@@ -201,7 +201,9 @@ impl Datagram {
             self.acks.enter(number);
             match self.policy.acknowledgements {
                 Acknowledgements::Prompt => self.acks.tell_at_once(),
-                Acknowledgements::Patient => self.acks.tell_after(now, patience(&self.policy)),
+                Acknowledgements::Patient => {
+                    self.acks.tell_after(now, self.timer.patience(&self.policy))
+                }
             }
         }
     }
@@ -279,7 +281,8 @@ impl Datagram {
         };
         let delivered = continuous.awaiting.acknowledge(&numbers, &mut advanced);
         continuous.delivered.extend(delivered);
-        if prompt {
+        // I2: what was sealed but not yet taken is still on its way.
+        if prompt && self.outgoing.is_empty() {
             self.send_awaiting_again(&advanced);
         }
         self.prune_write_epochs();
@@ -324,24 +327,19 @@ impl Datagram {
     }
 
     /// Sends again what the timers say.
-    pub(super) fn handle_timeout_13(&mut self, now: Instant) -> Result<(), GaveUp> {
-        if self.acks.is_due(now) {
-            self.tell_acks();
-        }
+    pub(super) fn handle_timeout_13(&mut self, now: Instant, busy: bool) -> Result<(), GaveUp> {
         let Progress::Continuous(continuous) = &mut self.progress else {
             return Ok(());
         };
         let expired = continuous.awaiting.fire(now, &self.policy);
-        self.send_awaiting_again(&expired.due);
+        if !busy {
+            self.send_awaiting_again(&expired.due);
+        }
         self.prune_write_epochs();
         if expired.gave_up { Err(GaveUp) } else { Ok(()) }
     }
 
     fn send_awaiting_again(&mut self, ids: &[FlightId]) {
-        // I2: what was sealed but not yet taken is still on its way.
-        if !self.outgoing.is_empty() {
-            return;
-        }
         for &id in ids {
             let Progress::Continuous(continuous) = &mut self.progress else {
                 return;

@@ -2,7 +2,7 @@
 //! (RFC 6347 §4.2.4).
 
 use super::flight::{Flight, Means};
-use super::retransmit::{Timer, patience};
+use super::retransmit::Timer;
 use super::{Datagram, Progress, SMALLER_MTUS, TRIES_A_SIZE};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -94,14 +94,14 @@ impl Datagram {
         }
     }
 
-    pub(super) fn retransmit(&mut self, attempt: u32) {
+    /// Sends the flight again; not while what was sealed before has not been taken (I2): sealing it twice would only pile up.
+    pub(super) fn retransmit(&mut self, attempt: u32, busy: bool) {
         match &mut self.progress {
             Progress::Handshaking { slots, .. } => slots.forget_disputed(),
             Progress::Continuous(continuous) => continuous.slots.forget_disputed(),
             Progress::Established { .. } => {}
         }
-        // I2: what was sealed but not yet taken is still on its way; sealing it twice would only pile up.
-        if !self.outgoing.is_empty() {
+        if busy {
             return;
         }
         if let Some(unproven) = &mut self.unproven {
@@ -124,10 +124,10 @@ impl Datagram {
 
     /// Changes the first timeout of this association; timers that run are scaled to it.
     pub(crate) fn set_initial_timeout(&mut self, timeout: Duration) {
-        let before = patience(&self.policy);
+        let before = self.timer.patience(&self.policy);
         Arc::make_mut(&mut self.policy).initial_timeout = timeout;
-        self.acks.rescale(before, patience(&self.policy));
         self.timer.rescale(&self.policy);
+        self.acks.rescale(before, self.timer.patience(&self.policy));
         if let Progress::Continuous(continuous) = &mut self.progress {
             continuous.rescale(&self.policy);
         }

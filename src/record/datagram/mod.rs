@@ -549,12 +549,17 @@ impl Layer for Datagram {
             self.outgoing.release();
             self.end_retention();
         }
+        let busy = !self.outgoing.is_empty();
+        // Before what is sent again: it may be all that the peer waits for.
+        if self.acks.is_due(now) && self.is_13() {
+            self.tell_acks();
+        }
         match self.timer.fire(now, &self.policy) {
             Fired::NotYet => {}
-            Fired::Retransmit { attempt } => self.retransmit(attempt),
+            Fired::Retransmit { attempt } => self.retransmit(attempt, busy),
             Fired::GaveUp => return Err(GaveUp),
         }
-        self.handle_timeout_13(now)
+        self.handle_timeout_13(now, busy)
     }
 
     fn shut_down(&mut self) {

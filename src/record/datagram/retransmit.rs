@@ -22,12 +22,6 @@ pub(super) enum Timer {
     },
 }
 
-/// How long the rest of a flight is waited for before the part that is here is acknowledged (RFC 9147 §7.1: a quarter of the
-/// retransmission timer).
-pub(super) fn patience(policy: &DatagramPolicy) -> Duration {
-    policy.initial_timeout / 4
-}
-
 /// What a timer that has fired says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fired {
@@ -76,6 +70,15 @@ impl Timer {
             let rescaled = rescaled.min(policy.max_timeout);
             *deadline = *deadline - *timeout + rescaled;
             *timeout = rescaled;
+        }
+    }
+
+    /// How long the rest of a flight is waited for before the part that is here is acknowledged: a quarter of the retransmission
+    /// timer (RFC 9147 §7.1), or of the first one where none runs.
+    pub(super) fn patience(&self, policy: &DatagramPolicy) -> Duration {
+        match self {
+            Self::Idle => policy.initial_timeout / 4,
+            Self::Waiting { timeout, .. } => *timeout / 4,
         }
     }
 
