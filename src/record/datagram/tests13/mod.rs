@@ -2,6 +2,7 @@
 //! the number of its line in the list of testable statements about RFC 9147.
 
 mod acks;
+mod faults;
 
 use super::Datagram;
 use super::epochs::Reading;
