@@ -165,17 +165,17 @@ impl Two {
     fn connected(ends: Ends) -> Self {
         let mut two = Self::new(ends);
         for _ in 0..4 {
-            two.to_server().unwrap();
-            two.to_client().unwrap();
+            two.reach_server().unwrap();
+            two.reach_client().unwrap();
         }
         two
     }
 
-    fn to_server(&mut self) -> Result<usize, Error> {
+    fn reach_server(&mut self) -> Result<usize, Error> {
         pass(self.now, &mut self.client, &mut self.server)
     }
 
-    fn to_client(&mut self) -> Result<usize, Error> {
+    fn reach_client(&mut self) -> Result<usize, Error> {
         pass(self.now, &mut self.server, &mut self.client)
     }
 }
@@ -210,14 +210,14 @@ fn requests_for_keys_are_answered_with_the_next_data_where_the_policy_says_so() 
         two.client
             .key_update(two.now, KeyUpdate::Requested)
             .unwrap();
-        two.to_server().unwrap();
-        two.to_client().unwrap();
-        two.to_server().unwrap();
+        two.reach_server().unwrap();
+        two.reach_client().unwrap();
+        two.reach_server().unwrap();
         assert_eq!(two.server.epoch() == before, wait);
         assert_eq!(two.server.key_update_type().is_some(), wait);
         two.server.send(two.now, b"data").unwrap();
-        two.to_client().unwrap();
-        two.to_server().unwrap();
+        two.reach_client().unwrap();
+        two.reach_server().unwrap();
         assert!(two.server.epoch() > before);
         assert_eq!(two.client.recv().unwrap().data, b"data"[..]);
         assert_eq!(two.server.key_update_type(), None);
@@ -225,7 +225,7 @@ fn requests_for_keys_are_answered_with_the_next_data_where_the_policy_says_so() 
         two.client
             .key_update(two.now, KeyUpdate::Requested)
             .unwrap();
-        two.to_server().unwrap();
+        two.reach_server().unwrap();
         let called = two.server.key_update(two.now, KeyUpdate::NotRequested);
         assert!(called.is_ok() || !wait);
     }
@@ -235,8 +235,8 @@ fn requests_for_keys_are_answered_with_the_next_data_where_the_policy_says_so() 
 #[test]
 fn a_key_update_waits_until_the_last_flight_is_acknowledged() {
     let mut two = Two::new(Ends::new());
-    two.to_server().unwrap();
-    two.to_client().unwrap();
+    two.reach_server().unwrap();
+    two.reach_client().unwrap();
     assert!(!two.client.is_handshaking());
     let finished = taken(two.now, &mut two.client);
     two.client
@@ -248,10 +248,10 @@ fn a_key_update_waits_until_the_last_flight_is_acknowledged() {
         let datagram = BytesMut::from(&datagram[..]);
         two.server.handle_datagram(two.now, path, datagram).unwrap();
     }
-    two.to_client().unwrap();
+    two.reach_client().unwrap();
     let before = two.client.epoch();
-    two.to_server().unwrap();
-    two.to_client().unwrap();
+    two.reach_server().unwrap();
+    two.reach_client().unwrap();
     assert!(two.client.epoch() > before);
 }
 
@@ -264,8 +264,8 @@ fn no_key_update_goes_beyond_the_last_epoch() {
         two.client
             .key_update(two.now, KeyUpdate::NotRequested)
             .unwrap();
-        two.to_server().unwrap();
-        two.to_client().unwrap();
+        two.reach_server().unwrap();
+        two.reach_client().unwrap();
     }
     let refused = two.client.key_update(two.now, KeyUpdate::NotRequested);
     assert_eq!(refused, Err(KeyUpdateError::EpochsExhausted));
@@ -277,8 +277,8 @@ fn no_key_update_goes_beyond_the_last_epoch() {
         two.client
             .key_update(two.now, KeyUpdate::NotRequested)
             .unwrap();
-        two.to_server()?;
-        two.to_client().map(|_| ())
+        two.reach_server()?;
+        two.reach_client().map(|_| ())
     });
     assert_eq!(outcome, Err(PeerMisbehaved::TooManyKeyUpdates.into()));
     for wrong in [0, 2, 1 << 48] {
@@ -294,9 +294,9 @@ fn an_unacknowledged_ticket_ends_an_association_where_the_policy_says_so() {
             .max_retransmissions(Some(3))
             .need_tickets_acknowledged(need);
         let mut two = Two::new(Ends::new().datagram(&policy).resuming());
-        two.to_server().unwrap();
-        two.to_client().unwrap();
-        two.to_server().unwrap();
+        two.reach_server().unwrap();
+        two.reach_client().unwrap();
+        two.reach_server().unwrap();
         let mut outcome = Ok(());
         for _ in 0..10 {
             taken(two.now, &mut two.server);
