@@ -7,7 +7,7 @@ use sealgram::config::{
     AnswerHello, AnswerRequest, ClientAuthentication, HelloAnswer, ReceivedHello, ReceivedRequest,
     RequestAnswer, Versions,
 };
-use sealgram::pki_types::ServerName;
+use sealgram::pki_types::{CertificateDer, ServerName, UnixTime};
 use sealgram::sim::StreamPair;
 use sealgram::{
     AlertDescription, Credential, Error, PeerIdentity, SignatureScheme, TlsConnection,
@@ -208,5 +208,63 @@ fn the_answer_to_a_request_is_what_the_server_gets() {
         let (seen, _, error) = told(&|_| Err(AlertDescription::USER_CANCELED));
         let refused = Error::Aborted(AlertDescription::USER_CANCELED);
         assert_eq!((seen, error), (None, Some(refused)));
+    }
+}
+
+/// Says the same of every certificate, and of sessions too if it is asked.
+#[derive(Debug)]
+struct Verdict {
+    again: bool,
+    refuses: std::sync::atomic::AtomicBool,
+    asked: std::sync::atomic::AtomicU32,
+}
+
+impl sealgram::VerifyServer for Verdict {
+    fn verify(
+        &self,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: UnixTime,
+    ) -> Result<(), sealgram::CertificateError> {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.asked.fetch_add(1, Relaxed);
+        if self.refuses.load(Relaxed) {
+            return Err(sealgram::CertificateError::Revoked);
+        }
+        Ok(())
+    }
+
+    fn verifies_resumed(&self) -> bool {
+        self.again
+    }
+}
+
+/// Who a server is was verified when its session was made, and is verified again where the verifier wants that.
+#[test]
+fn a_server_that_resumes_is_verified_again_where_the_verifier_says_so() {
+    use std::sync::atomic::Ordering::Relaxed;
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        for again in [false, true] {
+            let verdict = Arc::new(Verdict {
+                again,
+                refuses: false.into(),
+                asked: 0.into(),
+            });
+            let ends = Ends::new().versions(versions);
+            let client = sealgram::ClientConfig::with_verifier(verdict.clone());
+            let configs = Configs {
+                client: Arc::new(client.versions(versions).build().unwrap()),
+                server: ends.build().server,
+            };
+            assert_eq!(streams(&configs, server_name()).client.error, None);
+            let resumed = streams(&configs, server_name());
+            let kind = resumed.client.connection.handshake_kind();
+            assert_eq!(kind, Some(sealgram::HandshakeKind::Resumed));
+            assert_eq!(verdict.asked.load(Relaxed), 1 + u32::from(again));
+            verdict.refuses.store(true, Relaxed);
+            let refused = streams(&configs, server_name()).client.error;
+            let revoked = Error::InvalidCertificate(sealgram::CertificateError::Revoked);
+            assert_eq!(refused, again.then_some(revoked));
+        }
     }
 }

@@ -18,6 +18,7 @@ use support::{Ends, Pki, SERVER, server_name, start};
 
 const SUPPORTED_GROUPS: u16 = 10;
 const PRE_SHARED_KEY: u16 = 41;
+const EARLY_DATA: u16 = 42;
 const SUPPORTED_VERSIONS: u16 = 43;
 const PSK_KEY_EXCHANGE_MODES: u16 = 45;
 const KEY_SHARE: u16 = 51;
@@ -387,4 +388,69 @@ fn a_long_chain_is_taken_as_long_as_its_message_is() {
     });
     stage.play(&FINALE);
     assert!(stage.is_complete(), "{:?}", stage.error());
+}
+
+/// RFC 8446 §4.2.10: a server that takes no early data passes over as much of it as a record holds, and goes on with the handshake.
+#[test]
+fn early_data_is_passed_over() {
+    let early = |length: usize| {
+        let [high, low] = u16::try_from(length).unwrap().to_be_bytes();
+        [&[23, 3, 3, high, low][..], &vec![0xa5; length]].concat()
+    };
+    let record_limit = 1 << 14;
+    for (lengths, expected) in [
+        (&[4][..], None),
+        (&[100, 4000, 17], None),
+        (&[record_limit - 5], None),
+        (
+            &[record_limit - 5, 20],
+            Some(PeerMisbehaved::TooMuchEarlyData),
+        ),
+        (&[record_limit + 1], Some(PeerMisbehaved::TooMuchEarlyData)),
+    ] {
+        for (group, retried) in [(NamedGroup::X25519, false), (NamedGroup::SECP384R1, true)] {
+            let ends = Ends::new().versions(Versions::V1_3);
+            let server = ends.server.groups(&[group]).unwrap().build().unwrap();
+            let now = start();
+            let mut ours = StreamEnd::new(TlsConnection::accept(Arc::new(server), now).unwrap());
+            let mut peer = ScriptedPeer::client(SERVER, None);
+            peer.offer.set_extension(EARLY_DATA, &[]);
+            let hello = peer.speak(&[Line::ClientHello]);
+            ours.deliver(now, &hello);
+            peer.hear(&ours.transmit(now));
+            // RFC 8446 §D.4: for middleboxes.
+            ours.deliver(now, &[20, 3, 3, 0, 1, 1]);
+            for &length in lengths {
+                ours.deliver(now, &early(length));
+            }
+            let told = ours.error.clone();
+            assert_eq!(told, expected.map(Error::from), "{lengths:?} {retried}");
+            if expected.is_none() && !retried {
+                let finished = peer.speak(&[Line::Finished]);
+                ours.deliver(now, &finished);
+                assert!(
+                    ours.connection.version().is_some(),
+                    "{lengths:?} {:?}",
+                    ours.error
+                );
+                // Behind what could be read there is none.
+                ours.deliver(now, &early(40));
+                let told = alert(ours.error.as_ref());
+                assert_eq!(told, Some(AlertDescription::BAD_RECORD_MAC));
+            }
+        }
+    }
+    // Nobody has announced any.
+    let (mut ours, _) = server_told(|_| {});
+    ours.deliver(start(), &early(40));
+    let told = alert(ours.error.as_ref());
+    assert_eq!(told, Some(AlertDescription::BAD_RECORD_MAC));
+}
+
+/// RFC 7250 §4.1: a client that takes X.509 certificates alone does not say so.
+#[test]
+fn a_list_of_certificate_types_with_nothing_to_say_does_not_decode() {
+    let (ours, _) = server_told(|peer| peer.offer.set_extension(20, &[1, 0]));
+    let told = alert(ours.error.as_ref());
+    assert_eq!(told, Some(AlertDescription::DECODE_ERROR));
 }

@@ -415,3 +415,28 @@ fn behind_close_a_hello_request_is_not_answered() {
     assert_eq!(ours.error, None);
     assert!(!ours.connection.is_closed());
 }
+
+/// RFC 7507 §3: a server that could have spoken more does not take a client that has come down.
+#[test]
+fn a_client_that_came_down_without_need_is_refused() {
+    for (server, fine) in [(Versions::V1_2, true), (Versions::ALL, false)] {
+        let mut ends = Ends::new();
+        ends.client = ends.client.falling_back(true);
+        ends.server = ends.server.versions(server);
+        let pair = pair(&ends.build());
+        let refused = Error::from(PeerIncompatible::InappropriateFallback);
+        assert_eq!(
+            refused.alert(),
+            Some(AlertDescription::INAPPROPRIATE_FALLBACK)
+        );
+        assert_eq!(pair.server.error, (!fine).then_some(refused));
+        assert_eq!(pair.client.error.is_none(), fine);
+    }
+    // One that speaks 1.1 at most would get 1.2 without the signal no more than with it, but is told why.
+    let mut stage = Stage::server(Ends::new().build().server, scripted_client());
+    stage.peer.offer.version = 0xfeff;
+    stage.peer.offer.suites.push(0x5600);
+    stage.exchange_cookies();
+    let refused = Error::from(PeerIncompatible::InappropriateFallback);
+    assert_eq!(stage.error(), Some(refused));
+}

@@ -70,6 +70,8 @@ pub(crate) struct Options {
     pub(crate) srtp_profiles: Vec<u16>,
     pub(crate) max_send_fragment: Option<usize>,
     pub(crate) fail_early_callback: bool,
+    pub(crate) fallback: bool,
+    pub(crate) reverify: bool,
     pub(crate) fail_cert_callback: bool,
 
     pub(crate) shim_writes_first: bool,
@@ -254,6 +256,11 @@ impl Options {
             "srtp-profiles" => self.srtp_profiles = srtp_profiles(&values.text()?)?,
             "max-send-fragment" => self.max_send_fragment = Some(values.number()?),
             "fail-early-callback" => self.fail_early_callback = true,
+            "fallback-scsv" => self.fallback = true,
+            "reverify-on-resume" => self.reverify = true,
+            // What BoringSSL asks first of all, and calls a defence against floods.
+            "install-ddos-callback" => {}
+            "fail-ddos-callback" => self.fail_cert_callback = true,
             "fail-cert-callback" => self.fail_cert_callback = true,
             "resumption-delay" => self.resumption_delay_s = values.number()?,
             "no-server-name-ack" => self.no_server_name_ack = true,

@@ -93,6 +93,7 @@ impl Shared {
         let builder = ClientConfig::with_verifier(Arc::new(verdict(options)))
             .unfitting_credentials(UnfittingCredentials::Fail)
             .take_unoffered_alpn(options.allow_unknown_alpn)
+            .falling_back(options.fallback)
             .answers(answers)
             .tickets(!options.no_ticket);
         let mut builder = with_common!(builder, self, options);
@@ -160,6 +161,7 @@ fn verdict(options: &Options) -> Verdict {
     Verdict {
         refusal: (options.verify_fail && counts).then_some(alert),
         authorities: options.client_ca_list.clone(),
+        again: options.reverify,
     }
 }
 

@@ -10,6 +10,8 @@ pub(crate) struct Verdict {
     pub(crate) refusal: Option<AlertDescription>,
     /// The names of authorities that a server tells its clients, in DER.
     pub(crate) authorities: Vec<Vec<u8>>,
+    /// Whether that of a resumed session is looked at again.
+    pub(crate) again: bool,
 }
 
 impl Verdict {
@@ -30,6 +32,10 @@ impl VerifyServer for Verdict {
     ) -> Result<(), CertificateError> {
         self.give()
     }
+
+    fn verifies_resumed(&self) -> bool {
+        self.again
+    }
 }
 
 impl VerifyClient for Verdict {
@@ -38,7 +44,7 @@ impl VerifyClient for Verdict {
     }
 
     fn verifies_resumed(&self) -> bool {
-        false
+        self.again
     }
 
     fn authorities(&self) -> Vec<Vec<u8>> {

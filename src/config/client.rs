@@ -26,6 +26,7 @@ pub struct ClientConfig {
     pub(crate) tickets: bool,
     pub(crate) takes_unoffered_alpn: bool,
     pub(crate) answers: Option<Arc<dyn AnswerRequest>>,
+    pub(crate) falls_back: bool,
     /// Tells this configuration from every other one of the process.
     pub(crate) number: u64,
 }
@@ -112,6 +113,7 @@ impl ClientConfig {
             tickets: true,
             takes_unoffered_alpn: false,
             answers: None,
+            falls_back: false,
         }
     }
 
@@ -144,6 +146,7 @@ pub struct ClientConfigBuilder {
     tickets: bool,
     takes_unoffered_alpn: bool,
     answers: Option<Arc<dyn AnswerRequest>>,
+    falls_back: bool,
 }
 
 impl ClientConfigBuilder {
@@ -193,6 +196,14 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// Says that this is a second attempt, with a lower version than the client could speak, because a first one has failed. A server
+    /// that could have spoken more refuses it (RFC 7507 §4): then somebody on the path has broken the first one.
+    #[must_use]
+    pub fn falling_back(mut self, falls_back: bool) -> Self {
+        self.falls_back = falls_back;
+        self
+    }
+
     /// The configuration.
     ///
     /// # Errors
@@ -211,6 +222,7 @@ impl ClientConfigBuilder {
             tickets,
             takes_unoffered_alpn,
             answers,
+            falls_back,
         } = self;
         static BUILT: AtomicU64 = AtomicU64::new(0);
         Ok(ClientConfig {
@@ -222,6 +234,7 @@ impl ClientConfigBuilder {
             tickets,
             takes_unoffered_alpn,
             answers,
+            falls_back,
             number: BUILT.fetch_add(1, Ordering::Relaxed),
         })
     }

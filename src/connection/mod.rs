@@ -301,6 +301,7 @@ impl<R: Records> Connection<R> {
                 } => {
                     self.records.install_read(epoch, protection, when);
                 }
+                Action::SkipEarlyData => self.records.skip_early_data(),
                 Action::RetireRead(epoch) => self.records.retire_read(now, epoch),
                 Action::EndFlight { id, end } => {
                     self.records.end_flight(now, id, end);

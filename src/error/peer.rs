@@ -133,6 +133,8 @@ pub enum PeerMisbehaved {
     AckOfUnsentRecord,
     /// A record of 1.3 without a content type (RFC 8446 §5.4).
     NoContentType,
+    /// The client sends more data before the answer to its hello than a server that takes none has to pass over.
+    TooMuchEarlyData,
     /// An alert that is neither a warning nor fatal (RFC 5246 §7.2).
     UnknownAlertLevel,
     /// A server extension that the negotiated version or suite forbids, or that is missing its companion.
@@ -156,6 +158,7 @@ impl PeerMisbehaved {
             | Self::MessageAcrossKeys
             | Self::TooManyKeyUpdates
             | Self::NoContentType
+            | Self::TooMuchEarlyData
             | Self::TooManyWarnings => A::UNEXPECTED_MESSAGE,
             Self::MissingExtension(_) => A::MISSING_EXTENSION,
             Self::UnsolicitedExtension(_) => A::UNSUPPORTED_EXTENSION,
@@ -296,6 +299,7 @@ impl fmt::Display for PeerMisbehaved {
                 f.write_str("it acknowledges a record that does not exist yet")
             }
             Self::NoContentType => f.write_str("a record has no content type"),
+            Self::TooMuchEarlyData => f.write_str("it sends too much data that nobody asked for"),
             Self::UnknownAlertLevel => f.write_str("an alert is neither a warning nor fatal"),
         }
     }
@@ -325,6 +329,9 @@ pub enum PeerIncompatible {
     ClientCertificateMissing,
     /// The client does not take uncompressed points.
     UncompressedPointsRequired,
+    /// The client says that it has come down to this version, and need not have (RFC 7507 §3): somebody may have broken its first
+    /// attempts.
+    InappropriateFallback,
     /// The client takes no certificates of the kind that this end has (RFC 7250 §4.2).
     NoCommonCertificateType,
     /// The server asks for a certificate that none of the client's credentials fits.
@@ -338,6 +345,7 @@ impl PeerIncompatible {
             Self::NoCommonVersion => A::PROTOCOL_VERSION,
             Self::NoCommonApplicationProtocol => A::NO_APPLICATION_PROTOCOL,
             Self::UncompressedPointsRequired => A::ILLEGAL_PARAMETER,
+            Self::InappropriateFallback => A::INAPPROPRIATE_FALLBACK,
             Self::ClientCertificateMissing => A::CERTIFICATE_REQUIRED,
             Self::NoCommonCipherSuite
             | Self::NoCommonGroup
@@ -374,6 +382,7 @@ impl fmt::Display for PeerIncompatible {
             Self::ClientCertificateRequired | Self::ClientCertificateMissing => "the client sent no certificate, but one is required",
             Self::NoFittingCredential => "none of this client's credentials has a key, a signature algorithm and an issuer that the server takes",
             Self::NoCommonCertificateType => "the client takes no X.509 certificates, and there are no others here",
+            Self::InappropriateFallback => "the client came down to a version that it need not have; something on the path may break its first attempts",
             Self::UncompressedPointsRequired => "the peer does not take uncompressed points",
         })
     }

@@ -70,6 +70,8 @@ pub(crate) enum Action {
         protection: RecordProtection,
         when: ReadSwitch,
     },
+    /// The client has sealed data before any answer, which is not taken here: it is skipped (RFC 8446 §4.2.10).
+    SkipEarlyData,
     /// The epoch is over; what is still on its way is taken for a while.
     RetireRead(Epoch),
     /// The flight is complete and can be sent.

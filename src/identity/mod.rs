@@ -205,6 +205,12 @@ pub trait VerifyServer: Send + Sync + fmt::Debug {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), CertificateError>;
+
+    /// Whether a server whose session is resumed is looked at again, as it was when the session was made. Not by default: it has the
+    /// secret of that handshake, and sessions are short-lived.
+    fn verifies_resumed(&self) -> bool {
+        false
+    }
 }
 
 /// Decides whether a client may be served.

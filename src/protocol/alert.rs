@@ -111,6 +111,8 @@ wire_number! {
         INSUFFICIENT_SECURITY = 71, "insufficient_security";
         /// A fault of this end alone.
         INTERNAL_ERROR = 80, "internal_error";
+        /// A client that has tried again with a lower version than it had to (RFC 7507).
+        INAPPROPRIATE_FALLBACK = 86, "inappropriate_fallback";
         /// The user gave up.
         USER_CANCELED = 90, "user_canceled";
         /// A renegotiation is refused.

@@ -115,6 +115,8 @@ wire_number! {
         TLS_CHACHA20_POLY1305_SHA256 = 0x1303, "TLS_CHACHA20_POLY1305_SHA256";
         /// Not a suite: a signal that the client understands RFC 5746 (§3.3).
         TLS_EMPTY_RENEGOTIATION_INFO_SCSV = 0x00ff, "TLS_EMPTY_RENEGOTIATION_INFO_SCSV";
+        /// Not a suite but a signal: a client tries again with a lower version (RFC 7507 §2).
+        TLS_FALLBACK_SCSV = 0x5600, "TLS_FALLBACK_SCSV";
     }
 }
 

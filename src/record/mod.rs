@@ -97,6 +97,8 @@ pub(crate) enum Fault {
     UnknownAlertLevel,
     /// A handshake message is longer than the policy allows.
     MessageTooLong,
+    /// More data before the answer to a hello than can be meant honestly (RFC 8446 §4.2.10).
+    TooMuchEarlyData,
     /// A handshake message where no honest peer would say it.
     UnexpectedMessage(HandshakeType),
     /// A handshake fragment that makes no sense.
@@ -123,6 +125,7 @@ impl From<Fault> for Error {
             Fault::MalformedAlert => InvalidMessage::IllegalValue("alert").into(),
             Fault::UnknownAlertLevel => P::UnknownAlertLevel.into(),
             Fault::MessageTooLong => P::MessageTooLong.into(),
+            Fault::TooMuchEarlyData => P::TooMuchEarlyData.into(),
             Fault::UnexpectedMessage(typ) => P::UnexpectedMessage { got: typ.0 }.into(),
             Fault::BadFragment => InvalidMessage::IllegalValue("a fragment").into(),
             Fault::ConflictingFragment => InvalidMessage::Inconsistent("a fragment").into(),
@@ -186,6 +189,8 @@ pub(crate) trait Layer {
     fn install_write(&mut self, epoch: Epoch, protection: RecordProtection);
     /// Makes `epoch` readable, from `when` on.
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch);
+    /// What comes next may be data that was sealed before any answer: nobody here can open it.
+    fn skip_early_data(&mut self);
     /// Starts the retention of `epoch`, which is over.
     fn retire_read(&mut self, now: Instant, epoch: Epoch);
     /// Sends the flight under construction.

@@ -65,6 +65,8 @@ discards! {
     UndecodableMessage = "undecodable_message",
     /// An acknowledgement without protection, or at version 1.2.
     PlaintextAck = "plaintext_ack",
+    /// Data of a client of version 1.3 that was sealed before any answer, which is not taken.
+    EarlyData = "early_data",
     /// ChangeCipherSpec: over datagrams the epoch says everything, so it is only counted.
     ChangeCipherSpec = "change_cipher_spec",
     /// An empty application record.

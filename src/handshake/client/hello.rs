@@ -104,6 +104,9 @@ pub(crate) fn start(
             if let Some(session) = &session {
                 offer(&mut hello, session, &config)?;
             }
+            if config.falls_back && binding.is_none() {
+                hello.cipher_suites.push(CipherSuite::TLS_FALLBACK_SCSV);
+            }
             // RFC 8446 §4.1.2: what is renegotiated is the version in force, and nothing else is offered.
             if binding.is_none() && config.parameters.speaks_13() {
                 exchange = Some(offer_13(dialect, &mut hello, &config)?);

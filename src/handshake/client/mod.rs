@@ -63,6 +63,7 @@ pub(crate) enum State {
     ExpectFinished(Box<v12::ExpectFinished>),
     ExpectResumedTicket(Box<resumed::ExpectResumedTicket>),
     ExpectResumedFinished(Box<resumed::ExpectResumedFinished>),
+    ExpectResumedVerified(Box<resumed::ExpectResumedVerified>),
     /// Behind a ServerHello of version 1.3.
     V13(Box<v13::State>),
     /// The handshake is done.
@@ -104,6 +105,7 @@ impl State {
             }
             Self::V13(state) => state.expects(typ, epoch),
             Self::ExpectRequestAnswer(_)
+            | Self::ExpectResumedVerified(_)
             | Self::ExpectServerVerified(_)
             | Self::ExpectSignature(_)
             | Self::Complete => false,
@@ -168,6 +170,9 @@ impl State {
     pub(super) fn answer(self, answer: Answer, outbox: &mut Outbox) -> Result<Self, Error> {
         match (self, answer) {
             (Self::ExpectRequestAnswer(state), Answer::Request(answer)) => state.handle(answer),
+            (Self::ExpectResumedVerified(state), Answer::PeerVerified(verdict)) => {
+                state.handle(verdict, outbox)
+            }
             (Self::ExpectServerVerified(state), Answer::PeerVerified(verdict)) => {
                 state.handle(verdict?, outbox)
             }
@@ -190,7 +195,9 @@ impl State {
     /// Whether the server has begun to resume a session.
     pub(super) const fn is_resuming(&self) -> bool {
         match self {
-            Self::ExpectResumedTicket(_) | Self::ExpectResumedFinished(_) => true,
+            Self::ExpectResumedTicket(_)
+            | Self::ExpectResumedFinished(_)
+            | Self::ExpectResumedVerified(_) => true,
             Self::V13(state) => state.is_resuming(),
             _ => false,
         }
@@ -216,6 +223,7 @@ impl State {
             Self::ExpectFinished(_) => "ExpectFinished",
             Self::ExpectResumedTicket(_) => "ExpectResumedTicket",
             Self::ExpectResumedFinished(_) => "ExpectResumedFinished",
+            Self::ExpectResumedVerified(_) => "ExpectResumedVerified",
             Self::V13(state) => state.name(),
             Self::Complete => "Complete",
         }

@@ -2,9 +2,14 @@
 
 use super::State;
 use super::v12::{Context, lifetime};
-use crate::error::{Error, PeerMisbehaved};
-use crate::handshake::{Action, Epochs, Established, Established12, EstablishedKind, Outbox};
+use crate::error::{CertificateError, Error, PeerMisbehaved};
+use crate::handshake::{
+    Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
+};
+use crate::identity::PeerIdentity;
+use crate::identity::proof::ChainVerified;
 use crate::protocol::{FlightEnd, ReadSwitch, Side};
+use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, VerifyData};
 use crate::secrets::traffic::RecordProtection;
 use crate::session::{Session, Session12};
@@ -130,22 +135,76 @@ impl ExpectResumedFinished {
         inbound: &InboundMessage,
         outbox: &mut Outbox,
     ) -> Result<State, Error> {
-        let session = Arc::new(self.0.session());
+        let mut resumption = self.0;
+        let finished = resumption
+            .master_secret
+            .verify_finished(
+                Side::Server,
+                resumption.context.transcript.hash().as_ref(),
+                &verify_data,
+            )
+            .map_err(|_| PeerMisbehaved::BadFinished)?;
+        resumption.context.add(inbound);
+        let finished = Finished {
+            resumption,
+            verify_data,
+            finished,
+        };
+        let context = &finished.resumption.context;
+        let verifies = context.config.verifier.verifies_resumed();
+        let identity = finished.resumption.session.peer_identity.as_ref();
+        match identity.filter(|_| verifies) {
+            Some(PeerIdentity::Certificate(chain)) => {
+                outbox.push(Action::Ask(Question::VerifyServer {
+                    chain: chain.clone(),
+                    name: context.server_name.clone(),
+                }));
+                Ok(State::ExpectResumedVerified(Box::new(
+                    ExpectResumedVerified(finished),
+                )))
+            }
+            None => finished.reply(outbox),
+        }
+    }
+}
+
+/// The verifier of the configuration has the word: about the server's certificate, again.
+pub(crate) struct ExpectResumedVerified(Finished);
+
+impl ExpectResumedVerified {
+    pub(super) fn handle(
+        self: Box<Self>,
+        verdict: Result<ChainVerified, CertificateError>,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        let _verified = verdict?;
+        self.0.reply(outbox)
+    }
+}
+
+/// The server is done; the client's part remains.
+struct Finished {
+    resumption: Resumption,
+    /// What the server's Finished held.
+    verify_data: VerifyData,
+    finished: FinishedVerified,
+}
+
+impl Finished {
+    fn reply(self, outbox: &mut Outbox) -> Result<State, Error> {
+        let Self {
+            resumption,
+            verify_data,
+            finished,
+        } = self;
+        let session = Arc::new(resumption.session());
         let Resumption {
             mut context,
             master_secret,
             write,
             ticket,
             ..
-        } = self.0;
-        let finished = master_secret
-            .verify_finished(
-                Side::Server,
-                context.transcript.hash().as_ref(),
-                &verify_data,
-            )
-            .map_err(|_| PeerMisbehaved::BadFinished)?;
-        context.add(inbound);
+        } = resumption;
         let Epochs { current, next } = context.epochs;
         let ours = master_secret.verify_data(Side::Client, context.transcript.hash().as_ref());
         outbox.switch_and_finish(context.epochs, write, &ours, &mut context.transcript)?;

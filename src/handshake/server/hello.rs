@@ -9,8 +9,8 @@ use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{Action, Epochs, Outbox, Question};
 use crate::identity::CertifiedKey;
 use crate::protocol::{
-    AlertDescription, CertificateType, CompressionMethod, Dialect, Epoch, HandshakeType,
-    NamedGroup, PointFormat, SignatureScheme, SrtpProfile,
+    AlertDescription, CertificateType, CipherSuite, CompressionMethod, Dialect, Epoch,
+    HandshakeType, NamedGroup, PointFormat, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::Transcript;
@@ -247,10 +247,16 @@ impl ExpectClientHello {
 
     /// What must hold of every hello of 1.2, whatever is chosen.
     fn check(&self, hello: &ClientHello) -> Result<(), Error> {
+        let scsv = CipherSuite::TLS_FALLBACK_SCSV;
+        let reaches = (self.dialect.reaches_12)(hello.version);
+        let higher =
+            self.config.parameters.speaks_13() || self.config.parameters.speaks_12() && !reaches;
+        if self.binding.is_none() && higher && hello.cipher_suites.contains(&scsv) {
+            return Err(PeerIncompatible::InappropriateFallback.into());
+        }
         let spoken = self.binding.is_some() || self.config.parameters.speaks_12();
         // RFC 8446 §4.2.1: where the extension is present, it alone counts.
-        let reached = hello.extensions.supported_versions.is_some()
-            || (self.dialect.reaches_12)(hello.version);
+        let reached = hello.extensions.supported_versions.is_some() || reaches;
         if !spoken || !reached {
             return Err(PeerIncompatible::NoCommonVersion.into());
         }

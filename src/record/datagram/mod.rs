@@ -371,6 +371,9 @@ impl Layer for Datagram {
         }
     }
 
+    /// It has an epoch of its own, whose records are dropped like those of any other without keys.
+    fn skip_early_data(&mut self) {}
+
     fn retire_read(&mut self, now: Instant, epoch: Epoch) {
         if self.is_13() {
             // RFC 9147 §4.2.1, §5.8.1, §8: the epoch before stays for a while, that of the handshake as well.

@@ -82,6 +82,7 @@ impl Stream {
         let max = match &self.read.opener {
             Some(opener) if opener.is_13() => MAX_FRAGMENT_LEN_13,
             Some(_) => MAX_FRAGMENT_LEN,
+            None if self.skippable.is_some() => MAX_FRAGMENT_LEN_13,
             None => MAX_PLAINTEXT_LEN,
         };
         if usize::from(header.length) > max {
@@ -99,13 +100,24 @@ impl Stream {
     ) -> Result<Option<Inbound>, Fault> {
         let pinned = record.len();
         let sequence = self.read.sequence;
+        if self.skippable.is_some()
+            && self.read.opener.is_none()
+            && header.content_type == ContentType::APPLICATION_DATA
+        {
+            // Behind a HelloRetryRequest, until there is another hello.
+            return self.skip(record.len());
+        }
         let (contents, content_type) = match &self.read.opener {
             Some(opener) => {
                 if opener.is_13() && header.content_type != ContentType::APPLICATION_DATA {
                     return self.unprotected(header, &record[HEADER_LEN..]);
                 }
-                let (range, content_type) =
-                    opener.open_stream(sequence, header, &mut record[HEADER_LEN..])?;
+                let opened = opener.open_stream(sequence, header, &mut record[HEADER_LEN..]);
+                let closed = matches!(opened, Err(NotOpened::Forged | NotOpened::TooShort));
+                if closed && self.skippable.is_some() {
+                    return self.skip(record.len());
+                }
+                let (range, content_type) = opened?;
                 (
                     HEADER_LEN + range.start..HEADER_LEN + range.end,
                     content_type,
@@ -115,6 +127,10 @@ impl Stream {
         };
         if contents.len() > MAX_PLAINTEXT_LEN {
             return Err(Fault::RecordOverflow);
+        }
+        // A ChangeCipherSpec for middleboxes may stand before early data.
+        if self.read.opener.is_some() || content_type == ContentType::HANDSHAKE {
+            self.skippable = None;
         }
         // RFC 5246 §6.1: sequence numbers never wrap; nobody lives that long.
         self.read.sequence = sequence.wrapping_add(1);
@@ -146,6 +162,15 @@ impl Stream {
             }
             _ => Err(Fault::UnknownContentType),
         }
+    }
+
+    /// RFC 8446 §4.2.10: early data that is not taken is passed over, up to a limit.
+    #[cold]
+    fn skip(&mut self, length: usize) -> Result<Option<Inbound>, Fault> {
+        let left = self.skippable.and_then(|left| left.checked_sub(length));
+        self.skippable = Some(left.ok_or(Fault::TooMuchEarlyData)?);
+        self.stats.discard(Discard::EarlyData);
+        Ok(None)
     }
 
     #[inline]

@@ -33,6 +33,9 @@ use deframer::Deframer;
 use fragmenter::Fragmenter;
 use std::time::Instant;
 
+/// How much early data is skipped, in bytes as it travels: what one record holds, which is what servers allow that take it.
+const MAX_SKIPPED: usize = 1 << 14;
+
 /// The stream record layer of one connection.
 pub struct Stream {
     policy: StreamPolicy,
@@ -45,6 +48,8 @@ pub struct Stream {
     /// Something of the peer's handshake was here where nothing can be: before a change of keys, behind Finished, or behind
     /// what was just answered.
     message_ahead: bool,
+    /// How many more bytes of early data are skipped; `None` once something could be read.
+    skippable: Option<usize>,
     /// The peer has switched keys and not finished yet.
     unfinished: bool,
     read: ReadState,
@@ -135,6 +140,7 @@ impl Stream {
             decided: None,
             drops_change_cipher_spec: false,
             message_ahead: false,
+            skippable: None,
             unfinished: false,
             read: ReadState {
                 epoch: Epoch::PLAINTEXT,
@@ -280,6 +286,10 @@ impl Layer for Stream {
                 self.read = state;
             }
         }
+    }
+
+    fn skip_early_data(&mut self) {
+        self.skippable = Some(MAX_SKIPPED);
     }
 
     /// Nothing arrives late on a stream: the ChangeCipherSpec has dropped the old keys.

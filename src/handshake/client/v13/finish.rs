@@ -4,12 +4,13 @@ use super::proof::{Asked, Proof};
 use super::{Context, State, Step, log};
 use crate::config::ClientConfig;
 use crate::crypto::suite::Suite;
-use crate::error::{Error, PeerMisbehaved};
+use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::auth::signed_message;
 use crate::handshake::client::{State as ClientState, dns_name};
 use crate::handshake::post::{Handover, Manners, Post};
 use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
 use crate::identity::PeerIdentity;
+use crate::identity::proof::ChainVerified;
 use crate::protocol::{
     Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme,
     SrtpProfile, Unacknowledged,
@@ -76,7 +77,35 @@ impl ExpectFinished {
             exporter,
             finished,
         };
-        ready.reply(asked, outbox)
+        let resumed = ready.identity.as_ref().filter(|_| ready.psk.is_some());
+        match resumed.filter(|_| ready.config.verifier.verifies_resumed()) {
+            Some(PeerIdentity::Certificate(chain)) => {
+                outbox.push(Action::Ask(Question::VerifyServer {
+                    chain: chain.clone(),
+                    name: ready.server_name.clone(),
+                }));
+                let state = ExpectResumedVerified { ready, asked };
+                Ok(State::ExpectResumedVerified(state).boxed())
+            }
+            None => ready.reply(asked, outbox),
+        }
+    }
+}
+
+/// The verifier of the configuration has the word: about the certificate of a server that resumes, again.
+pub(crate) struct ExpectResumedVerified {
+    ready: Ready,
+    asked: Asked,
+}
+
+impl ExpectResumedVerified {
+    pub(super) fn handle(
+        self,
+        verdict: Result<ChainVerified, CertificateError>,
+        outbox: &mut Outbox,
+    ) -> Step {
+        let _verified = verdict?;
+        self.ready.reply(self.asked, outbox)
     }
 }
 

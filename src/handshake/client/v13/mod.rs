@@ -40,7 +40,7 @@ use crate::wire::extension::{EncryptedExtensions, KeyShare, ServerShare};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::Message;
 use crate::wire::server_hello::ServerHello;
-use finish::{ExpectFinished, ExpectSignature};
+use finish::{ExpectFinished, ExpectResumedVerified, ExpectSignature};
 use pki_types::{ServerName, UnixTime};
 use proof::{
     Asked, ExpectCertificate, ExpectCertificateVerify, ExpectRequestAnswer, ExpectServerVerified,
@@ -60,6 +60,7 @@ pub(crate) enum State {
     ExpectCertificateVerify(ExpectCertificateVerify),
     ExpectServerVerified(ExpectServerVerified),
     ExpectFinished(ExpectFinished),
+    ExpectResumedVerified(ExpectResumedVerified),
     ExpectSignature(ExpectSignature),
 }
 
@@ -83,6 +84,7 @@ impl State {
                 Self::ExpectCertificateVerify(_) => typ == T::CERTIFICATE_VERIFY,
                 Self::ExpectFinished(_) => typ == T::FINISHED,
                 Self::ExpectRequestAnswer(_)
+                | Self::ExpectResumedVerified(_)
                 | Self::ExpectServerVerified(_)
                 | Self::ExpectSignature(_) => false,
             }
@@ -117,6 +119,9 @@ impl State {
     pub(super) fn answer(self, answer: Answer, outbox: &mut Outbox) -> Step {
         match (self, answer) {
             (Self::ExpectRequestAnswer(state), Answer::Request(answer)) => state.handle(answer),
+            (Self::ExpectResumedVerified(state), Answer::PeerVerified(verdict)) => {
+                state.handle(verdict, outbox)
+            }
             (Self::ExpectServerVerified(state), Answer::PeerVerified(verdict)) => {
                 Ok(state.handle(verdict?))
             }
@@ -135,6 +140,7 @@ impl State {
             Self::ExpectCertificateVerify(_) => "ExpectCertificateVerify",
             Self::ExpectServerVerified(_) => "ExpectServerVerified",
             Self::ExpectFinished(_) => "ExpectFinished",
+            Self::ExpectResumedVerified(_) => "ExpectResumedVerified",
             Self::ExpectSignature(_) => "ExpectSignature",
         }
     }
@@ -143,6 +149,7 @@ impl State {
         match self {
             Self::ExpectEncryptedExtensions(state) => state.0.psk.is_some(),
             Self::ExpectFinished(state) => state.context.psk.is_some(),
+            Self::ExpectResumedVerified(_) => true,
             _ => false,
         }
     }

@@ -168,6 +168,9 @@ fn ask_again(
     if dialect.middlebox_compatibility {
         outbox.push(Action::SendChangeCipherSpec { epoch });
     }
+    if hello.extensions.early_data {
+        outbox.push(Action::SkipEarlyData);
+    }
     outbox.end_flight(FlightEnd::AwaitReply);
     Ok(State::ExpectSecondHello(ExpectSecondHello {
         settings,

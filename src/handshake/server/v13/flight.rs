@@ -187,6 +187,9 @@ fn begin(
         let identity = psks.identities.get(usize::from(*index))?;
         Some(psk.age_skew(identity.obfuscated_ticket_age, settings.started))
     });
+    if hello.extensions.early_data {
+        outbox.push(Action::SkipEarlyData);
+    }
     let psk = psk.map(|(_, psk)| psk);
     let derivation = Derivation::new(dialect, suite.hash);
     let early = EarlySecret::new(derivation, psk.as_ref().map(|psk| &psk.psk));
