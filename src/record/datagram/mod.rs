@@ -23,6 +23,7 @@ mod flights;
 mod fragments;
 mod inbound;
 mod outgoing;
+mod progress;
 mod ranges;
 mod reassembly;
 mod replay;
@@ -47,11 +48,11 @@ use crate::wire::record_dtls13::SENT_HEADER_LEN;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use ack::Acks;
 use bytes::BytesMut;
-use continuous::Continuous;
 use early::EarlyRecords;
 use epochs::{ReadEpochs, WriteEpochs};
 use flight::Flight;
 use outgoing::Outgoing;
+use progress::{AMPLIFICATION, Progress, Retained, Unproven};
 pub(crate) use reassembly::Reassembly;
 use reassembly::WINDOW;
 use retransmit::{Fired, Timer};
@@ -106,53 +107,6 @@ pub struct Datagram {
     /// Under keys the peer has said something behind its Finished.
     surplus: bool,
     stats: Box<Stats>,
-}
-
-/// A peer that has not shown that it receives at its address.
-struct Unproven {
-    /// How many bytes may still be sent to it.
-    budget: usize,
-    /// How many bytes the flight takes that is out.
-    flight: usize,
-}
-
-/// How many times what came from an unproven address is sent to it at most.
-const AMPLIFICATION: usize = 3;
-
-/// Whether a handshake runs: it decides what a fragment belongs to.
-enum Progress {
-    /// Handshake H: its messages travel in `current`, but its Finished in the epoch after that.
-    Handshaking {
-        current: Epoch,
-        slots: Box<Reassembly>,
-        /// The first message of the peer may have number 1 as well as 0: behind a HelloRequest.
-        flexible: bool,
-        /// The first message of the handshake behind H, which overtook the Finished of H.
-        following: Option<Box<Reassembly>>,
-    },
-    /// Version 1.3: messages are numbered on and on.
-    Continuous(Box<Continuous>),
-    /// No handshake; the last one ended in `epoch`.
-    Established {
-        epoch: Epoch,
-        /// The number behind that of the peer's Finished, if it is known.
-        next: Option<MessageSeq>,
-        /// The first message of the next handshake.
-        following: Option<Box<Reassembly>>,
-    },
-}
-
-/// A final flight.
-///
-/// RFC 6347 §4.2.4 wants it kept for at least twice the MSL. It is kept until the peer proves that it arrived, by
-/// data in the new epoch: at 30 % loss some two peers in ten thousand, which repeat their own flight once a minute by
-/// then, need longer than four minutes, and would never come up after that. The few bytes cost no timer.
-struct Retained {
-    flight: Flight,
-    /// The epoch of its Finished: data of the peer in it proves that the flight arrived.
-    epoch: Epoch,
-    /// When it was sent last, so that a flood of repeated Finished messages is not answered one by one.
-    sent: Instant,
 }
 
 impl Datagram {
