@@ -7,7 +7,7 @@ mod support;
 use sealgram::config::{
     GroupChoice, Preference, RekeyPolicy, SecureRenegotiation, StreamPolicy, Versions,
 };
-use sealgram::sim::scripted::{ALERT, Line as Line12};
+use sealgram::sim::scripted::{ALERT, Line as Line12, ScriptedPeer as ScriptedPeer12};
 use sealgram::sim::scripted13::{Heard, Line, ScriptedPeer};
 use sealgram::sim::{StreamEnd, StreamPair};
 use sealgram::{
@@ -203,6 +203,22 @@ fn records_are_as_long_as_the_policy_says() {
     assert!(StreamPolicy::default().max_fragment((1 << 14) + 1).is_err());
 }
 
+/// Our client over a stream, connected with a scripted server of 1.2.
+fn connected_12(ends: Ends) -> (StreamEnd, ScriptedPeer12) {
+    let mut peer = scripted_server(&ends).over_stream();
+    let now = start();
+    let client = TlsConnection::connect(ends.build().client, server_name(), now).unwrap();
+    let mut ours = StreamEnd::new(client);
+    peer.hear(&ours.transmit(now));
+    for line in [&SERVER_FLIGHT[..], &FINALE].concat() {
+        for record in peer.speak(&[line]) {
+            ours.deliver(now, &record);
+        }
+        peer.hear(&ours.transmit(now));
+    }
+    (ours, peer)
+}
+
 /// C11: how many warnings in a row are borne; data between them starts the count again.
 #[test]
 fn as_many_warnings_are_borne_as_the_policy_says() {
@@ -210,17 +226,8 @@ fn as_many_warnings_are_borne_as_the_policy_says() {
         let mut ends = Ends::new();
         let policy = StreamPolicy::default().max_warnings(4);
         ends.client = ends.client.stream(policy);
-        let mut peer = scripted_server(&ends).over_stream();
         let now = start();
-        let client = TlsConnection::connect(ends.build().client, server_name(), now).unwrap();
-        let mut ours = StreamEnd::new(client);
-        peer.hear(&ours.transmit(now));
-        for line in [&SERVER_FLIGHT[..], &FINALE].concat() {
-            for record in peer.speak(&[line]) {
-                ours.deliver(now, &record);
-            }
-            peer.hear(&ours.transmit(now));
-        }
+        let (mut ours, mut peer) = connected_12(ends);
         for count in [first, second] {
             for _ in 0..count {
                 let record = peer.record(ALERT, 1, &[1, AlertDescription::USER_CANCELED.0]);
@@ -393,17 +400,8 @@ fn what_was_on_its_way_is_taken_behind_close() {
 #[test]
 fn behind_close_a_hello_request_is_not_answered() {
     let ends = Ends::new();
-    let mut peer = scripted_server(&ends).over_stream();
     let now = start();
-    let client = TlsConnection::connect(ends.build().client, server_name(), now).unwrap();
-    let mut ours = StreamEnd::new(client);
-    peer.hear(&ours.transmit(now));
-    for line in [&SERVER_FLIGHT[..], &FINALE].concat() {
-        for record in peer.speak(&[line]) {
-            ours.deliver(now, &record);
-        }
-        peer.hear(&ours.transmit(now));
-    }
+    let (mut ours, mut peer) = connected_12(ends);
     ours.connection.close(now);
     peer.hear(&ours.transmit(now));
     assert_eq!(peer.alerts_heard(), [(1, 0)]);
