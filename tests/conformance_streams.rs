@@ -446,11 +446,3 @@ fn early_data_is_passed_over() {
     let told = alert(ours.error.as_ref());
     assert_eq!(told, Some(AlertDescription::BAD_RECORD_MAC));
 }
-
-/// RFC 7250 §4.1: a client that takes X.509 certificates alone does not say so.
-#[test]
-fn a_list_of_certificate_types_with_nothing_to_say_does_not_decode() {
-    let (ours, _) = server_told(|peer| peer.offer.set_extension(20, &[1, 0]));
-    let told = alert(ours.error.as_ref());
-    assert_eq!(told, Some(AlertDescription::DECODE_ERROR));
-}

@@ -16,6 +16,7 @@ use sealgram::{
 };
 use stage::{FINALE, SERVER_FLIGHT, Stage, scripted_client, scripted_server};
 use std::sync::Arc;
+use std::time::Duration;
 use support::{Configs, Ends, SERVER, server_name, start};
 
 const AES: CipherSuite = CipherSuite::TLS_AES_128_GCM_SHA256;
@@ -394,6 +395,19 @@ fn what_was_on_its_way_is_taken_behind_close() {
     pair.client.connection.handle_eof(pair.now).unwrap();
     pair.run();
     assert!(pair.client.events.contains(&Event::Truncated));
+}
+
+/// What was asked for before this end closed is not waited for, however long the peer stays.
+#[test]
+fn a_hello_request_before_close_does_not_time_out() {
+    let mut pair = pair(&Ends::new().build());
+    pair.server.connection.renegotiate(pair.now).unwrap();
+    let _request = pair.server.transmit(pair.now);
+    pair.server.connection.close(pair.now);
+    let later = pair.now + Duration::from_secs(3600);
+    assert_eq!(pair.server.connection.poll_timeout(), None);
+    assert_eq!(pair.server.connection.handle_timeout(later), Ok(()));
+    assert!(!pair.server.connection.is_closed());
 }
 
 /// A wish to renegotiate that comes behind close_notify meets the policy, and no alert any more.

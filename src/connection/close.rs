@@ -34,7 +34,9 @@ impl<R: Records> Connection<R> {
         }
         self.records.send_alert(Alert::CLOSE_NOTIFY);
         self.write_closed = true;
+        // Nobody waits for the answer to a HelloRequest any more.
         self.rekeying.over();
+        self.handshake_deadline = None;
         if self.read_closed.is_some() || !listens {
             self.over();
         }

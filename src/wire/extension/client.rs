@@ -110,10 +110,6 @@ impl ClientExtensions {
                     if types.is_empty() {
                         return Err(InvalidMessage::EmptyList("server_certificate_types"));
                     }
-                    // RFC 7250 §4.1: whoever takes nothing else does not say so.
-                    if types == [CertificateType::X509.0] {
-                        return Err(InvalidMessage::IllegalValue("server_certificate_types"));
-                    }
                     let types = types.iter().copied().map(CertificateType);
                     found.server_certificate_types = Some(types.collect());
                 }
