@@ -178,7 +178,7 @@ impl Post {
 
     /// Whether the outbox holds something, or would if it were asked to begin.
     pub(crate) const fn wants_to_begin(&self) -> bool {
-        // RFC 9147 §5.8.1: until its last flight is acknowledged, a client does not know whether there is a server to update keys with.
+        // RFC 9147 §5.8.1: until its last flight is acknowledged, a client does not know whether there is a server at all.
         let free = self.in_flight.is_none() && self.unconfirmed.is_none();
         self.scheduled.is_some() && free && !self.waits_for_data
     }

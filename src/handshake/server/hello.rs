@@ -344,7 +344,8 @@ impl ExpectClientHello {
         Err(lacking.into())
     }
 
-    /// What the application has answered. Else RFC 7301 §3.2: the server's preference; with a list at both ends and nothing in common, the handshake fails.
+    /// What the application has answered; else the server's preference (RFC 7301 §3.2). With a list at both ends and nothing in
+    /// common, the handshake fails.
     pub(super) fn choose_alpn(
         &self,
         offered: Option<&[Vec<u8>]>,
