@@ -247,6 +247,7 @@ impl ExpectClientHello {
 
     /// What must hold of every hello of 1.2, whatever is chosen.
     fn check(&self, hello: &ClientHello) -> Result<(), Error> {
+        // RFC 7507 §3: whoever came down to this version need not have.
         let scsv = CipherSuite::TLS_FALLBACK_SCSV;
         let reaches = (self.dialect.reaches_12)(hello.version);
         let higher =
