@@ -104,7 +104,8 @@ mod wire;
 
 pub use crate::config::{ClientConfig, ServerConfig};
 pub use crate::connection::{
-    Connection, DtlsConnection, Event, HandshakeKind, RenegotiationRefusal, TlsConnection, Transmit,
+    Connection, DtlsConnection, Event, ExportedSecret, HandshakeKind, RenegotiationRefusal,
+    TlsConnection, TrafficSecrets, Transmit,
 };
 pub use crate::crypto::random::{SecureRandom, SystemRandom};
 pub use crate::endpoint::{AssociationId, Endpoint, EndpointEvent};

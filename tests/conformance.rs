@@ -333,20 +333,25 @@ fn signature_schemes_are_what_both_ends_say() {
     assert!(connects(&picky, &[sha384, sha256, p256]));
     assert!(!connects(&picky, &[sha384, p256]));
     assert!(certified.sign_with(&[p256]).is_err());
-    // PKCS#1 signs no handshake of 1.3, so a client that takes nothing else does not offer that version.
+    // RFC 8446 §4.2.3: PKCS#1 signs no handshake of 1.3, so a client that takes nothing else does not speak that version.
     let client = ClientConfig::with_roots(pki.roots()).unwrap();
     let client = client
         .signature_schemes(&[SignatureScheme::RSA_PKCS1_SHA256])
         .unwrap();
     assert!(client.clone().versions(Versions::V1_3).build().is_err());
     let server = ServerConfig::with_credential(support::rsa_server(&pki));
-    let configs = Configs {
-        client: Arc::new(client.build().unwrap()),
-        server: Arc::new(server.build().unwrap()),
-    };
-    let pair = configs.connected(1);
-    let version = pair.client_connection().unwrap().version();
-    assert_eq!(version, Some(ProtocolVersion::DTLS12));
+    let server = Arc::new(server.build().unwrap());
+    for (versions, expected) in [
+        (Versions::V1_2, Some(ProtocolVersion::DTLS12)),
+        (Versions::ALL, None),
+    ] {
+        let client = Arc::new(client.clone().versions(versions).build().unwrap());
+        let server = server.clone();
+        let mut pair = Configs { client, server }.pair(1);
+        pair.run_for(Duration::from_secs(5));
+        let version = pair.client_connection().and_then(|it| it.version());
+        assert_eq!(version, expected);
+    }
 }
 
 /// RFC 5246 §7.2.2: a wish to renegotiate that is refused may also end the association, or get no answer.

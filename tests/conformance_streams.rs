@@ -4,7 +4,7 @@
 mod stage;
 mod support;
 
-use sealgram::config::Versions;
+use sealgram::config::{Tickets, Versions};
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{ALERT, APPLICATION_DATA, HANDSHAKE, Line as Line12};
 use sealgram::sim::scripted13::{Heard, Line, ScriptedPeer};
@@ -14,6 +14,7 @@ use sealgram::{
 };
 use stage::{FINALE, SERVER_FLIGHT, Stage, scripted_client, scripted_server};
 use std::sync::Arc;
+use std::time::Duration;
 use support::{Ends, Pki, SERVER, server_name, start};
 
 const SUPPORTED_GROUPS: u16 = 10;
@@ -445,4 +446,97 @@ fn early_data_is_passed_over() {
     ours.deliver(start(), &early(40));
     let told = alert(ours.error.as_ref());
     assert_eq!(told, Some(AlertDescription::BAD_RECORD_MAC));
+}
+
+/// RFC 8446 §5.2: under keys a record that does not authenticate is forged, whatever it says it is; one that does, and does not say
+/// outside that it is data, comes from a peer at fault.
+#[test]
+fn a_record_that_says_outside_what_it_is_is_no_record_of_1_3() {
+    let handshake = [22, 3, 3, 0, 4, 8, 0, 0, 0];
+    let (mut ours, mut peer) = client_13();
+    let hello = peer.speak(&[Line::ServerHello]);
+    ours.deliver(start(), &hello);
+    ours.deliver(start(), &handshake);
+    let expected = Error::PeerMisbehaved(PeerMisbehaved::BadRecordMac);
+    assert_eq!(ours.error, Some(expected));
+    // An alert may come in the clear as long as a client may have no keys, and never to a client.
+    let (mut ours, _) = connected_13();
+    ours.deliver(start(), &[21, 3, 3, 0, 2, 2, 40]);
+    let expected = Error::PeerMisbehaved(PeerMisbehaved::BadRecordMac);
+    assert_eq!(ours.error, Some(expected));
+}
+
+/// RFC 8446 §6.2: an extension that is known, was offered and belongs into another message.
+#[test]
+fn a_key_share_among_encrypted_extensions_is_unsupported() {
+    let (mut ours, mut peer) = client_13();
+    peer.granted = vec![(KEY_SHARE, vec![0, 29, 0, 0])];
+    let flight = peer.speak(&SERVER_FLIGHT_13);
+    ours.deliver(start(), &flight);
+    let told = alert(ours.error.as_ref());
+    assert_eq!(told, Some(AlertDescription::UNSUPPORTED_EXTENSION));
+}
+
+/// The identity in the first ticket that a scripted client has heard (RFC 8446 §4.6.1).
+fn ticket_heard(peer: &ScriptedPeer) -> Vec<u8> {
+    let body = peer.heard.iter().find_map(|heard| match heard {
+        Heard::Message(4, body) => Some(body.as_slice()),
+        _ => None,
+    });
+    let behind_numbers = &body.unwrap()[8..];
+    let behind_nonce = &behind_numbers[1 + usize::from(behind_numbers[0])..];
+    let length = usize::from(behind_nonce[0]) << 8 | usize::from(behind_nonce[1]);
+    behind_nonce[2..2 + length].to_vec()
+}
+
+/// RFC 8446 §4.1.2: between two hellos a client may leave out only what does not go with the suite that the server has named.
+#[test]
+fn a_second_hello_does_not_drop_a_ticket_that_fits() {
+    let group = NamedGroup::SECP384R1;
+    let ends = Ends::new().versions(Versions::V1_3);
+    let tickets = Arc::new(Tickets::new(Duration::from_secs(3600)).unwrap());
+    let shared = ends.server.tickets(Some(tickets));
+    let server = Arc::new(shared.clone().groups(&[group]).unwrap().build().unwrap());
+    let told = |identity: &[u8]| {
+        let now = start();
+        let mut peer = ScriptedPeer::client(SERVER, None);
+        peer.offer.set_extension(PSK_KEY_EXCHANGE_MODES, &[1, 1]);
+        let length = |length: usize| u16::try_from(length).unwrap().to_be_bytes();
+        let entry = [&length(identity.len())[..], identity, &[0; 4]].concat();
+        let offered = [&length(entry.len())[..], &entry, &[0, 33, 32], &[0; 32]].concat();
+        peer.offer.set_extension(PRE_SHARED_KEY, &offered);
+        let mut ours = StreamEnd::new(TlsConnection::accept(server.clone(), now).unwrap());
+        let hello = peer.speak(&[Line::ClientHello]);
+        ours.deliver(now, &hello);
+        peer.hear(&ours.transmit(now));
+        peer.offer.remove_extension(PRE_SHARED_KEY);
+        let share = [&[0, 101][..], &group.0.to_be_bytes(), &[0, 97, 4], &[1; 96]].concat();
+        peer.offer.set_extension(KEY_SHARE, &share);
+        // The scripted client takes a HelloRetryRequest for a ServerHello, and would seal what it says.
+        let body = peer.offer.encode();
+        let message = [&[1, 0][..], &length(body.len()), &body].concat();
+        let record = [&[22, 3, 3][..], &length(message.len()), &message].concat();
+        ours.deliver(now, &record);
+        ours.error
+    };
+    // A server of the same tickets that takes the group at once.
+    let ticket = {
+        let now = start();
+        let server = TlsConnection::accept(Arc::new(shared.build().unwrap()), now).unwrap();
+        let mut ours = StreamEnd::new(server);
+        let mut peer = ScriptedPeer::client(SERVER, None);
+        peer.offer.set_extension(PSK_KEY_EXCHANGE_MODES, &[1, 1]);
+        let hello = peer.speak(&[Line::ClientHello]);
+        ours.deliver(now, &hello);
+        peer.hear(&ours.transmit(now));
+        let finished = peer.speak(&[Line::Finished]);
+        ours.deliver(now, &finished);
+        peer.hear(&ours.transmit(now));
+        ticket_heard(&peer)
+    };
+    let missing = Error::PeerMisbehaved(PeerMisbehaved::MissingExtension(PRE_SHARED_KEY));
+    assert_eq!(told(&ticket), Some(missing));
+    // Of what nobody here has made, nobody knows what it goes with; the share of the example is no point.
+    let invalid = Error::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare);
+    assert_eq!(told(b"a ticket of another server"), Some(invalid));
 }

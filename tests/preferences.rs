@@ -26,6 +26,7 @@ const CHACHA_12: CipherSuite = CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY13
 
 const RENEGOTIATION_INFO: u16 = 0xff01;
 const SERVER_CERTIFICATE_TYPE: u16 = 20;
+const SUPPORTED_GROUPS: u16 = 10;
 
 fn pair(configs: &Configs) -> StreamPair {
     let (client, server) = (configs.client.clone(), configs.server.clone());
@@ -218,6 +219,48 @@ fn connected_12(ends: Ends) -> (StreamEnd, ScriptedPeer12) {
         peer.hear(&ours.transmit(now));
     }
     (ours, peer)
+}
+
+/// RFC 8446 §5.1: the version in a record of 1.3 is ignored, by default.
+#[test]
+fn the_version_in_a_record_of_1_3_matters_where_the_policy_says_so() {
+    for check in [false, true] {
+        let policy = StreamPolicy::default().check_record_version(check);
+        let mut ends = Ends::new().versions(Versions::V1_3);
+        ends.client = ends.client.stream(policy);
+        let configs = ends.build();
+        let mut pair = pair(&configs);
+        let (now, client, server) = (pair.now, &mut pair.client, &mut pair.server);
+        server.connection.send(now, b"data").unwrap();
+        let honest = server.transmit(now);
+        assert_eq!(honest[1..3], [3, 3]);
+        client.deliver(now, &honest);
+        assert_eq!(client.received, b"data");
+        // It is part of what is authenticated (§5.2), so another one is a forgery at the latest.
+        server.connection.send(now, b"data").unwrap();
+        let mut altered = server.transmit(now);
+        altered[2] = 1;
+        client.deliver(now, &altered);
+        let expected = match check {
+            true => PeerMisbehaved::WrongRecordVersion,
+            false => PeerMisbehaved::BadRecordMac,
+        };
+        assert_eq!(client.error, Some(expected.into()));
+    }
+}
+
+/// RFC 8422 §4: a client of 1.2 that lists no groups takes any, unless the policy is not to guess.
+#[test]
+fn a_client_without_supported_groups_is_served_where_the_policy_says_so() {
+    for required in [false, true] {
+        let mut ends = Ends::new();
+        ends.server = ends.server.require_supported_groups(required);
+        let mut stage = Stage::server(ends.build().server, scripted_client());
+        stage.peer.offer.remove_extension(SUPPORTED_GROUPS);
+        stage.exchange_cookies();
+        let expected = Error::from(PeerIncompatible::NoCommonGroup);
+        assert_eq!(stage.error(), required.then_some(expected));
+    }
 }
 
 /// C11: how many warnings in a row are borne; data between them starts the count again.

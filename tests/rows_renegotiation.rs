@@ -508,9 +508,10 @@ fn a_client_that_was_nobody_may_become_somebody() {
     }
 }
 
-/// E3: a peer without extended_master_secret is renegotiated with if the policy serves it, and may come to have it.
+/// E3, E5: a peer without extended_master_secret is renegotiated with if the policy serves it; one that has it all of a sudden is not
+/// who it was.
 #[test]
-fn extended_master_secret_may_appear_in_a_renegotiation() {
+fn extended_master_secret_does_not_appear_in_a_renegotiation() {
     everywhere(|side, transport, called| {
         let mut ends = Ends::new();
         let prefer = ExtendedMasterSecret::Prefer;
@@ -534,13 +535,26 @@ fn extended_master_secret_may_appear_in_a_renegotiation() {
         scene.connect(side);
         for (epoch, extended) in [(2, false), (3, true)] {
             if side == Side::Server && extended {
-                scene
-                    .peer()
-                    .offer
-                    .set_extension(EXTENDED_MASTER_SECRET, &[]);
+                let offer = &mut scene.peer().offer;
+                offer.set_extension(EXTENDED_MASTER_SECRET, &[]);
+                scene.peer().renegotiate();
+                if called {
+                    scene.renegotiate(false).unwrap();
+                }
+                scene.play(&[Line::ClientHello]);
+            } else {
+                scene.begin(side, called);
             }
-            scene.begin(side, called);
-            if side == Side::Client && !extended {
+            if extended {
+                if side == Side::Client {
+                    scene.play(&SERVER_FLIGHT);
+                }
+                let appeared = PeerMisbehaved::ExtendedMasterSecretAppeared;
+                assert_eq!(scene.error(), Some(appeared.into()));
+                assert_eq!(scene.peer().alerts_heard(), [(FATAL, HANDSHAKE_FAILURE)]);
+                continue;
+            }
+            if side == Side::Client {
                 drop_from_hello(Line::ServerHello, &mut scene.peer().choice);
             }
             scene.finish(side, epoch);

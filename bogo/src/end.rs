@@ -26,6 +26,8 @@ pub(crate) struct End {
     waiting: BytesMut,
     /// Bytes of a stream that were not taken yet.
     input: BytesMut,
+    /// What a stream that is stuck could not send; `None` while it is not.
+    stuck: Option<Vec<u8>>,
     /// Whether the runner has closed.
     pub(crate) ended: bool,
     /// What the connection has told and nobody has asked for yet.
@@ -76,6 +78,7 @@ impl End {
             clock,
             waiting: BytesMut::new(),
             input: BytesMut::new(),
+            stuck: None,
             ended: false,
             events: Vec::new(),
         })
@@ -88,7 +91,10 @@ impl End {
         match &mut self.connection {
             Connection::Tls(tls) => {
                 while tls.poll_transmit(now, &mut out).is_some() {}
-                self.wire.write(&out)?;
+                match &mut self.stuck {
+                    Some(stuck) => stuck.append(&mut out),
+                    None => self.wire.write(&out)?,
+                }
             }
             Connection::Dtls(dtls) => {
                 while let Some(transmit) = {
@@ -105,6 +111,34 @@ impl End {
         let events = &mut self.events;
         either!(&mut self.connection, it => events.extend(std::iter::from_fn(|| it.poll_event())));
         Ok(())
+    }
+
+    /// The stream takes no more bytes.
+    pub(crate) fn get_stuck(&mut self) {
+        self.stuck = Some(Vec::new());
+    }
+
+    pub(crate) const fn is_stuck(&self) -> bool {
+        self.stuck.is_some()
+    }
+
+    /// A stream that is stuck takes one byte of what waits.
+    pub(crate) fn let_one_byte_through(&mut self) -> Result<(), Failed> {
+        let first: Vec<u8> = self
+            .stuck
+            .iter_mut()
+            .filter(|it| !it.is_empty())
+            .map(|it| it.remove(0))
+            .collect();
+        Ok(self.wire.write(&first)?)
+    }
+
+    /// The stream takes everything again.
+    pub(crate) fn get_unstuck(&mut self) -> Result<(), Failed> {
+        match self.stuck.take() {
+            Some(stuck) => Ok(self.wire.write(&stuck)?),
+            None => Ok(()),
+        }
     }
 
     /// Waits for something from the runner and hands it to the connection. What the connection answers is sent, an alert too.

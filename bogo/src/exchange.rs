@@ -96,13 +96,18 @@ impl Exchange<'_> {
         self.handshake()?;
         expectations::after_handshake(self)?;
         self.export()?;
+        self.export_traffic_secrets()?;
         if self.options.send_alert {
             let now = self.end.clock.now();
             let alert = AlertDescription::DECOMPRESSION_FAILURE;
             either!(&mut self.end.connection, it => it.abort(now, alert));
             return self.end.flush();
         }
-        if self.options.shim_writes_first {
+        if self.options.read_with_unfinished_write {
+            self.end.get_stuck();
+            self.write(b"hello")?;
+            self.end.let_one_byte_through()?;
+        } else if self.options.shim_writes_first {
             self.write(b"hello")?;
         }
         if !self.options.shim_shuts_down {
@@ -145,6 +150,21 @@ impl Exchange<'_> {
         self.write(&keys)
     }
 
+    /// Sends the secrets in force as data: the length of one, what this end reads with, what it writes with.
+    fn export_traffic_secrets(&mut self) -> Result<(), Failed> {
+        let Connection::Tls(tls) = &self.end.connection else {
+            return Ok(());
+        };
+        if !self.options.export_traffic_secrets {
+            return Ok(());
+        }
+        let secrets = tls.traffic_secrets().map_err(Failed::new)?;
+        let (read, write) = (secrets.read.secret, secrets.write.secret);
+        let length = u16::try_from(read.len()).map_err(Failed::new)?;
+        let told = [&length.to_le_bytes()[..], read, write].concat();
+        self.write(&told)
+    }
+
     /// Sends back everything that comes, with every bit turned.
     fn echo(&mut self) -> Result<(), Failed> {
         loop {
@@ -154,6 +174,7 @@ impl Exchange<'_> {
             let Some(mut data) = self.read()? else {
                 return Ok(());
             };
+            self.end.get_unstuck()?;
             if self.options.key_update {
                 self.update_keys()?;
             }
@@ -182,10 +203,15 @@ impl Exchange<'_> {
             }
             self.follow_requests()?;
             self.end.turn()?;
+            if self.options.exporter_between_reads {
+                let mut byte = [0];
+                either!(&self.end.connection, it => it.export_keying_material(&mut byte, b"", None))
+                    .map_err(|error| Failed::new(format!("failed to export keying material: {error}")))?;
+            }
         }
     }
 
-    /// Follows HelloRequests where the library leaves that to its user: always, or once.
+    /// Follows HelloRequests where the library leaves that to its user: always, or once, or while nothing is half written.
     fn follow_requests(&mut self) -> Result<(), Failed> {
         let now = self.end.clock.now();
         for event in std::mem::take(&mut self.end.events) {
@@ -196,12 +222,15 @@ impl Exchange<'_> {
                 continue;
             };
             let again = std::mem::replace(&mut self.renegotiated, true);
+            let once = self.options.renegotiation == Renegotiation::Once;
             match self.options.renegotiation {
-                Renegotiation::Once if again => {
+                Renegotiation::Once | Renegotiation::Freely
+                    if again && once || self.end.is_stuck() =>
+                {
                     let alert = AlertDescription::NO_RENEGOTIATION;
                     either!(&mut self.end.connection, it => it.abort(now, alert));
                 }
-                Renegotiation::Once | Renegotiation::Explicit => {
+                Renegotiation::Once | Renegotiation::Freely | Renegotiation::Explicit => {
                     either!(&mut self.end.connection, it => it.renegotiate(now))
                         .map_err(Failed::new)?;
                 }

@@ -85,6 +85,9 @@ pub(crate) struct Options {
     pub(crate) export_label: String,
     pub(crate) export_context: Option<Vec<u8>>,
     pub(crate) use_export_context: bool,
+    pub(crate) exporter_between_reads: bool,
+    pub(crate) export_traffic_secrets: bool,
+    pub(crate) read_with_unfinished_write: bool,
 
     pub(crate) expect_version: Option<u16>,
     pub(crate) expect_alpn: Option<Vec<u8>>,
@@ -294,6 +297,9 @@ impl Options {
             "export-label" => self.export_label = values.text()?,
             "export-context" => self.export_context = Some(values.raw()?),
             "use-export-context" => self.use_export_context = true,
+            "use-exporter-between-reads" => self.exporter_between_reads = true,
+            "export-traffic-secrets" => self.export_traffic_secrets = true,
+            "read-with-unfinished-write" => self.read_with_unfinished_write = true,
             _ => return Ok(false),
         }
         Ok(true)

@@ -58,11 +58,11 @@ macro_rules! with_common {
             .datagram(datagram($options)?)
             .stream(stream($options)?)
             .rekey(rekey($options))
-            .extended_master_secret(ExtendedMasterSecret::Prefer)
+            .extended_master_secret(ExtendedMasterSecret::PreferAndResume)
             .secure_renegotiation(if $options.no_legacy_server {
                 SecureRenegotiation::Require
             } else {
-                SecureRenegotiation::Prefer
+                SecureRenegotiation::PreferAndRenegotiate
             })
             .srtp_profiles(&srtp($options))?
             .signature_schemes(&schemes($options))?
@@ -122,6 +122,7 @@ impl Shared {
             .acknowledge_server_name(!options.no_server_name_ack)
             .suite_preference(Preference::Client)
             .group_choice(GroupChoice::Preferred)
+            .require_supported_groups(true)
             .grease(true)
             .answers(answers)
             .client_authentication(if options.require_client_certificate {
@@ -215,7 +216,8 @@ fn datagram(options: &Options) -> Result<DatagramPolicy, Failed> {
 fn stream(options: &Options) -> Result<StreamPolicy, Failed> {
     let mut policy = StreamPolicy::default()
         .handshake_deadline(None)
-        .max_warnings(WARNINGS);
+        .max_warnings(WARNINGS)
+        .check_record_version(true);
     if let Some(size) = options.max_send_fragment {
         policy = policy.max_fragment(size)?;
     }
@@ -223,9 +225,15 @@ fn stream(options: &Options) -> Result<StreamPolicy, Failed> {
 }
 
 fn rekey(options: &Options) -> RekeyPolicy {
+    // Where something is half written, the exchange decides.
+    let follows =
+        options.renegotiation == Renegotiation::Freely && !options.read_with_unfinished_write;
     RekeyPolicy::default()
-        .follow_hello_requests(options.renegotiation == Renegotiation::Freely)
+        .follow_hello_requests(follows)
+        .keep_application_protocol(true)
+        .export_during_renegotiation(false)
         .refusals(match options.renegotiation {
+            _ if options.read_with_unfinished_write => RenegotiationRefusals::Ignore,
             // The exchange follows them itself.
             Renegotiation::Ignore | Renegotiation::Explicit | Renegotiation::Once => {
                 RenegotiationRefusals::Ignore

@@ -210,9 +210,7 @@ impl ClientConfigBuilder {
     ///
     /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite belongs to an allowed version.
     pub fn build(self) -> Result<ClientConfig, ConfigError> {
-        if !self.parameters.speaks_12() && !self.parameters.speaks_13() {
-            return Err(ConfigError::NoUsableCipherSuite);
-        }
+        self.parameters.check()?;
         let Self {
             parameters,
             verifier,

@@ -11,6 +11,7 @@ use crate::crypto::verify::{algorithm_13, supported_schemes};
 use crate::error::ConfigError;
 use crate::protocol::{CipherSuite, NamedGroup, SignatureScheme, SrtpProfile};
 use crate::secrets::key_log::KeyLog;
+use crate::session::Session12;
 use std::fmt;
 use std::sync::Arc;
 
@@ -67,9 +68,9 @@ impl Parameters {
         suites.filter(move |suite| spoken && !suite.is_13())
     }
 
-    /// The suites of version 1.3, if that is spoken: without a scheme for its signatures it cannot be.
+    /// The suites of version 1.3, if that is spoken.
     pub(crate) fn suites_13(&self) -> impl Iterator<Item = &'static Suite> + '_ {
-        let spoken = self.versions.v13 && self.schemes_13().next().is_some();
+        let spoken = self.versions.v13;
         let suites = self.suites.iter().copied();
         suites.filter(move |suite| spoken && suite.is_13())
     }
@@ -82,6 +83,24 @@ impl Parameters {
     /// Whether version 1.3 can be agreed on.
     pub(crate) fn speaks_13(&self) -> bool {
         self.suites_13().next().is_some()
+    }
+
+    /// Whether a session of version 1.2 may be resumed, as far as the policy is concerned (RFC 7627 §5.3).
+    pub(crate) fn resumes(&self, session: &Session12) -> bool {
+        let unbound = self.extended_master_secret == ExtendedMasterSecret::PreferAndResume;
+        session.has_name() && (session.extended_master_secret || unbound)
+    }
+
+    /// Finds what could not serve anybody.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        match (self.speaks_12(), self.speaks_13()) {
+            (false, false) => Err(ConfigError::NoUsableCipherSuite),
+            (false, true) if self.schemes_13().next().is_none() => {
+                let text = "signature schemes of which none signs at version 1.3";
+                Err(ConfigError::UnsupportedParameter(text.into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Replaces the suites.
@@ -106,8 +125,19 @@ impl Parameters {
         Ok(())
     }
 
+    /// What a peer that is asked for a certificate at version 1.3 is told. What cannot sign there may stand in the list (RFC 8446
+    /// §4.2.3), which must not be empty.
+    pub(crate) fn requested_schemes_13(&self) -> Vec<SignatureScheme> {
+        let schemes: Vec<_> = self.schemes_13().collect();
+        if schemes.is_empty() {
+            self.schemes.clone()
+        } else {
+            schemes
+        }
+    }
+
     /// The schemes that may sign a handshake of version 1.3.
-    pub(crate) fn schemes_13(&self) -> impl Iterator<Item = SignatureScheme> + '_ {
+    fn schemes_13(&self) -> impl Iterator<Item = SignatureScheme> + '_ {
         let schemes = self.schemes.iter().copied();
         schemes.filter(|&scheme| algorithm_13(scheme).is_some())
     }
@@ -197,8 +227,8 @@ macro_rules! shared_setters {
         }
 
         /// The schemes that the peer may sign the handshake with, the preferred ones first (RFC 8446 §4.2.3). What signs the
-        /// certificates of its chain is for the verifier to judge. Without a scheme that may sign at 1.3, which RSA with PKCS#1
-        /// padding is not, that version is not spoken.
+        /// certificates of its chain is for the verifier to judge. RSA with PKCS#1 padding signs at 1.2 alone: a list of nothing else
+        /// belongs to [`Versions::V1_2`](crate::config::Versions::V1_2), because handshakes of 1.3 would fail with it.
         ///
         /// # Errors
         ///

@@ -11,8 +11,11 @@ pub enum ExtendedMasterSecret {
     /// A peer without it is refused (RFC 7627 §5.2 lets either side do so).
     #[default]
     Require,
-    /// It is used where the peer has it. Exporters stay closed on sessions without it (§5.4).
+    /// It is used where the peer has it. Sessions without it are not resumed, and exporters stay closed on them (§5.4).
     Prefer,
+    /// As `Prefer`, but sessions without it are resumed as well. Somebody between the two ends can then make both believe that they
+    /// share a session with each other, so nothing is renegotiated under such a one (§5.3, §5.4).
+    PreferAndResume,
 }
 
 /// Whether a peer of version 1.2 must bind renegotiations to what they renegotiate (RFC 5746).
@@ -23,6 +26,9 @@ pub enum SecureRenegotiation {
     Require,
     /// A peer without it is served, for the sake of old ones. With such a peer nothing is ever renegotiated.
     Prefer,
+    /// As `Prefer`, but such a peer is renegotiated with. Whoever is between the two ends can then put its own data in front of the
+    /// client's, or be another server than before: RFC 5746 §4.2 and §4.4 advise against it.
+    PreferAndRenegotiate,
 }
 
 /// What a fatal alert is worth that comes before keys exist, when anybody on the path could have sent it.
@@ -314,6 +320,7 @@ pub struct StreamPolicy {
     pub(crate) max_message: usize,
     pub(crate) max_fragment: usize,
     pub(crate) max_warnings: u8,
+    pub(crate) checks_record_version: bool,
 }
 
 impl Default for StreamPolicy {
@@ -325,6 +332,7 @@ impl Default for StreamPolicy {
             max_message: 1 << 16,
             max_fragment: MAX_PLAINTEXT_LEN,
             max_warnings: MAX_WARNINGS,
+            checks_record_version: false,
         }
     }
 }
@@ -386,6 +394,14 @@ impl StreamPolicy {
     #[must_use]
     pub fn max_warnings(mut self, count: u8) -> Self {
         self.max_warnings = count;
+        self
+    }
+
+    /// Whether protected records of version 1.3 must bear the version 1.2 outside, as honest ones do. Not by default: RFC 8446 §5.1 wants
+    /// the field ignored, and it protects nothing.
+    #[must_use]
+    pub fn check_record_version(mut self, check: bool) -> Self {
+        self.checks_record_version = check;
         self
     }
 }

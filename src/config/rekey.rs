@@ -74,6 +74,8 @@ pub struct RekeyPolicy {
     pub(crate) resume: bool,
     pub(crate) repeat_cookie: bool,
     pub(crate) answers_with_data: bool,
+    pub(crate) keeps_alpn: bool,
+    pub(crate) exports_meanwhile: bool,
 }
 
 impl Default for RekeyPolicy {
@@ -90,6 +92,8 @@ impl Default for RekeyPolicy {
             resume: true,
             repeat_cookie: true,
             answers_with_data: false,
+            keeps_alpn: false,
+            exports_meanwhile: true,
         }
     }
 }
@@ -187,6 +191,23 @@ impl RekeyPolicy {
     #[must_use]
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
+        self
+    }
+
+    /// Whether the application protocol of the first handshake stays for good. Not by default: RFC 7301 §3.1 has it agreed anew in
+    /// each handshake. An application that has built its parser by then keeps it: a client offers no protocols when it renegotiates,
+    /// and a server that answers them nevertheless is refused; a server answers none.
+    #[must_use]
+    pub fn keep_application_protocol(mut self, keep: bool) -> Self {
+        self.keeps_alpn = keep;
+        self
+    }
+
+    /// Whether keying material is exported while a renegotiation runs, as it is by default: that of the handshake in force. But the
+    /// peer may have gone on to the next one already, and an application that would rather wait than find out sets this to `false`.
+    #[must_use]
+    pub fn export_during_renegotiation(mut self, export: bool) -> Self {
+        self.exports_meanwhile = export;
         self
     }
 

@@ -66,6 +66,7 @@ pub struct ServerConfig {
     pub(crate) acknowledges_server_name: bool,
     pub(crate) suite_preference: Preference,
     pub(crate) group_choice: GroupChoice,
+    pub(crate) needs_groups: bool,
     pub(crate) grease: bool,
     pub(crate) answers: Option<Arc<dyn AnswerHello>>,
 }
@@ -111,6 +112,7 @@ impl ServerConfig {
             acknowledges_server_name: true,
             suite_preference: Preference::default(),
             group_choice: GroupChoice::default(),
+            needs_groups: false,
             grease: false,
             answers: None,
         }
@@ -139,6 +141,7 @@ pub struct ServerConfigBuilder {
     acknowledges_server_name: bool,
     suite_preference: Preference,
     group_choice: GroupChoice,
+    needs_groups: bool,
     grease: bool,
     answers: Option<Arc<dyn AnswerHello>>,
 }
@@ -220,6 +223,14 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// Whether a client of version 1.2 that does not list its groups is refused. Not by default: RFC 8422 §4 lets the server choose
+    /// then, and P-256 is what such a client most likely knows.
+    #[must_use]
+    pub fn require_supported_groups(mut self, require: bool) -> Self {
+        self.needs_groups = require;
+        self
+    }
+
     /// Whether tickets of version 1.3 hold an extension that nobody knows, so that clients which cannot bear one are noticed (RFC
     /// 8701 §4.1); not by default.
     #[must_use]
@@ -252,6 +263,7 @@ impl ServerConfigBuilder {
             acknowledges_server_name,
             suite_preference,
             group_choice,
+            needs_groups,
             grease,
             answers,
         } = self;
@@ -264,9 +276,7 @@ impl ServerConfigBuilder {
                         .is_none_or(|kind| kind == certified.key().kind())
                 })
         });
-        if !parameters.speaks_12() && !parameters.speaks_13() {
-            return Err(ConfigError::NoUsableCipherSuite);
-        }
+        parameters.check()?;
         let tickets = match tickets {
             TicketPolicy::Own => {
                 let random = parameters.random.clone();
@@ -281,6 +291,7 @@ impl ServerConfigBuilder {
             acknowledges_server_name,
             suite_preference,
             group_choice,
+            needs_groups,
             grease,
             answers,
             sessions: ServerSessions {

@@ -2,7 +2,7 @@
 
 use super::phase::Phase;
 use super::{Connection, HandshakeKind, Role};
-use crate::error::{ApiMisuse, Failure};
+use crate::error::Failure;
 use crate::handshake::{Established, EstablishedKind};
 use crate::identity::PeerIdentity;
 use crate::protocol::{Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side, SrtpProfile};
@@ -48,10 +48,11 @@ impl<R: Records> Connection<R> {
             return None;
         }
         match &established.kind {
-            EstablishedKind::V12(established) => established
-                .session
-                .is_resumable()
-                .then(|| Session::V12(established.session.clone())),
+            EstablishedKind::V12(established) => {
+                let session = &established.session;
+                let resumes = self.role.parameters().resumes(session);
+                resumes.then(|| Session::V12(session.clone()))
+            }
             EstablishedKind::V13(post) => post.latest_ticket().cloned().map(Session::V13),
         }
     }
@@ -131,46 +132,5 @@ impl<R: Records> Connection<R> {
     /// [`Error::TimedOut`](crate::Error::TimedOut) holds it too.
     pub fn unauthenticated_alert(&self) -> Option<Alert> {
         self.records.disbelieved_alert()
-    }
-
-    /// Fills `out` with keying material for `label` (RFC 5705, RFC 8446 §7.5). At version 1.2 an absent context differs from
-    /// an empty one.
-    ///
-    /// # Errors
-    ///
-    /// The association goes on. `HandshakeNotComplete` before the handshake is done; `BadExporterArguments` if the
-    /// context has more than 65,535 bytes, or at 1.3 if more is asked for than 255 digests or the label has more than 249
-    /// bytes; `ExporterNeedsExtendedMasterSecret` if the peer lacks RFC 7627 (§5.4).
-    pub fn export_keying_material(
-        &self,
-        out: &mut [u8],
-        label: &[u8],
-        context: Option<&[u8]>,
-    ) -> Result<(), ApiMisuse> {
-        let established = self
-            .phase
-            .established()
-            .ok_or(ApiMisuse::HandshakeNotComplete)?;
-        let established = match &established.kind {
-            EstablishedKind::V12(established) => established,
-            EstablishedKind::V13(post) => {
-                return post
-                    .exporter()
-                    .export(label, context.unwrap_or_default(), out)
-                    .map_err(|_| ApiMisuse::BadExporterArguments);
-            }
-        };
-        if !established.session.extended_master_secret {
-            return Err(ApiMisuse::ExporterNeedsExtendedMasterSecret);
-        }
-        let length = u16::try_from(context.unwrap_or_default().len())
-            .map_err(|_| ApiMisuse::BadExporterArguments)?
-            .to_be_bytes();
-        let context = context.map(|context| (&length, context));
-        established
-            .session
-            .master_secret
-            .export(&established.randoms, label, context, out);
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@ mod close;
 mod data;
 mod datagram;
 mod event;
+mod export;
 mod getters;
 mod key_update;
 mod phase;
@@ -14,6 +15,7 @@ mod stream;
 
 pub use datagram::Transmit;
 pub use event::{Event, HandshakeKind, RenegotiationRefusal};
+pub use export::{ExportedSecret, TrafficSecrets};
 
 use crate::config::{PlaintextAlerts, RenegotiationRefusals};
 use crate::error::{Error, Failure, PeerMisbehaved};

@@ -67,10 +67,11 @@ impl<R: Records> Connection<R> {
         self.rekeying.completed
     }
 
-    /// Whether a handshake can be bound to what is in force.
-    fn is_secure(&self) -> bool {
+    /// Whether another handshake may follow what is in force.
+    fn allows_another(&self) -> bool {
         let current = self.phase.established().and_then(Established::v12);
-        current.is_some_and(|current| current.verify_data.is_some())
+        let policy = self.role.parameters().secure_renegotiation;
+        current.is_some_and(|current| current.continuity.allows_another(policy))
     }
 
     fn schedule(&mut self, _now: Instant, abbreviated: bool) -> Result<(), RenegotiateError> {
@@ -92,7 +93,7 @@ impl<R: Records> Connection<R> {
         if Epochs::after(current.epoch()).is_err() {
             return Err(RenegotiateError::EpochsExhausted);
         }
-        if !self.is_secure() {
+        if !self.allows_another() {
             return Err(RenegotiateError::Insecure);
         }
         self.rekeying.wanted = Some(Wanted {
@@ -110,7 +111,7 @@ impl<R: Records> Connection<R> {
             return;
         }
         let idle = matches!(self.phase, Phase::Established(_)) && !self.renegotiate_pending();
-        let open = !self.write_closed && self.read_closed.is_none() && self.is_secure();
+        let open = !self.write_closed && self.read_closed.is_none() && self.allows_another();
         if idle && open && !self.rekeying.is_paused(now) {
             self.rekeying.wanted = Some(Wanted {
                 abbreviated: false,
@@ -158,13 +159,15 @@ impl<R: Records> Connection<R> {
         let Some(current) = current.v12() else {
             return Ok(());
         };
-        let Some(binding) = Binding::to(current) else {
+        let parameters = &config.parameters;
+        let Some(binding) = Binding::to(current, parameters.secure_renegotiation) else {
             return Ok(());
         };
-        let policy = &config.parameters.rekey;
+        let policy = &parameters.rekey;
         let started = config.parameters.clock.unix_now();
         let offers = wanted.abbreviated
-            && current.session.is_resumable()
+            && current.session.has_name()
+            && current.session.extended_master_secret
             && current.session.is_fresh(started);
         let settings = client::Settings {
             config: config.clone(),
@@ -242,7 +245,7 @@ impl<R: Records> Connection<R> {
             let got = message.typ.0;
             return Err(PeerMisbehaved::UnexpectedMessage { got }.into());
         }
-        if self.write_closed || !self.is_secure() {
+        if self.write_closed || !self.allows_another() {
             return self.refuse_wish(now);
         }
         match self.role.side() {
@@ -280,7 +283,7 @@ impl<R: Records> Connection<R> {
             config: config.clone(),
             current: current.epoch,
             started: config.parameters.clock.unix_now(),
-            binding: Binding::to(current),
+            binding: Binding::to(current, config.parameters.secure_renegotiation),
             retried: None,
             only_resume: false,
         };

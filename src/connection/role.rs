@@ -158,7 +158,7 @@ impl Role {
             Session::V12(session) => {
                 session.version == dialect.version_12
                     && parameters.speaks_12()
-                    && session.is_resumable()
+                    && parameters.resumes(session)
                     && (config.tickets || session.ticket.is_empty())
                     && session.is_fresh(now)
                     && parameters.suites.contains(&session.suite)

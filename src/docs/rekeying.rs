@@ -130,7 +130,8 @@
 //!
 //! The same as before, unless [`RekeyPolicy::identity_change`] allows something else: another certificate, a missing one or
 //! another server name is a fatal error. A client that had shown no certificate may show one. Every handshake is bound to the
-//! one before it by RFC 5746, without exception, and by extended_master_secret (RFC 7627) unless that is given up by policy.
+//! one before it by RFC 5746 and by extended_master_secret (RFC 7627), unless a policy gives that up, and has the latter exactly if
+//! the one before it had.
 //!
 //! [`RekeyPolicy`]: crate::config::RekeyPolicy
 //! [`RekeyPolicy::bytes`]: crate::config::RekeyPolicy::bytes

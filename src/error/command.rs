@@ -14,6 +14,10 @@ pub enum ApiMisuse {
     BadExporterArguments,
     /// The session lacks extended_master_secret, so exported keys would not be bound to it (RFC 7627 §5.4).
     ExporterNeedsExtendedMasterSecret,
+    /// A renegotiation runs, and the policy is to wait for its end.
+    Renegotiating,
+    /// The version in force has no such thing.
+    NotSupportedByVersion,
 }
 
 impl std::error::Error for ApiMisuse {}
@@ -26,6 +30,8 @@ impl fmt::Display for ApiMisuse {
             Self::ExporterNeedsExtendedMasterSecret => {
                 "the exporter needs extended_master_secret, which the peer lacks"
             }
+            Self::Renegotiating => "a renegotiation runs; export behind its end",
+            Self::NotSupportedByVersion => "this version has no such thing",
         })
     }
 }

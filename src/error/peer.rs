@@ -76,6 +76,8 @@ pub enum PeerMisbehaved {
     WrongRenegotiationInfo,
     /// extended_master_secret was in force and is missing now, in a renegotiation or a resumption (RFC 7627 §5.3).
     ExtendedMasterSecretDropped,
+    /// extended_master_secret was not in force and is there now, in a renegotiation: whoever speaks is not who spoke before.
+    ExtendedMasterSecretAppeared,
     /// The server granted extended_master_secret to a session that was made without it (RFC 7627 §5.3).
     ResumedWithOtherMasterSecret,
     /// The server resumed a session with another cipher suite than it was made with (RFC 5246 §7.4.1.3).
@@ -167,6 +169,7 @@ impl PeerMisbehaved {
             Self::NonEmptyRenegotiationInfo
             | Self::WrongRenegotiationInfo
             | Self::ExtendedMasterSecretDropped
+            | Self::ExtendedMasterSecretAppeared
             | Self::ResumedWithOtherMasterSecret => A::HANDSHAKE_FAILURE,
             Self::SelectedUnofferedCipherSuite
             | Self::SelectedCompression
@@ -239,6 +242,9 @@ impl fmt::Display for PeerMisbehaved {
             ),
             Self::ExtendedMasterSecretDropped => {
                 f.write_str("extended_master_secret was in force and is missing now")
+            }
+            Self::ExtendedMasterSecretAppeared => {
+                f.write_str("extended_master_secret was not in force and has appeared")
             }
             Self::ResumedWithOtherMasterSecret => f.write_str(
                 "it granted extended_master_secret to a session that was made without",

@@ -37,13 +37,14 @@ use crate::protocol::{
     ProtocolVersion, ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::finished::FinishedVerified;
-use crate::secrets::schedule12::{FinishedPair, Randoms};
+use crate::secrets::schedule12::Randoms;
 use crate::secrets::traffic::RecordProtection;
 use crate::session::{Session, Session12, Session13};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::{Grammar, Message};
 use pki_types::{CertificateDer, ServerName};
 use post::Post;
+use renegotiation::Continuity;
 use std::sync::Arc;
 
 /// One step that the engine wants done. Performed strictly in order.
@@ -184,8 +185,8 @@ pub(crate) struct Established12 {
     /// The epoch that this handshake's keys protect.
     pub(crate) epoch: Epoch,
     pub(crate) randoms: Randoms,
-    /// What the next handshake is bound to (RFC 5746 §3.1); `None` with a peer that does not bind, and then there is none.
-    pub(crate) verify_data: Option<FinishedPair>,
+    /// What the next handshake is bound to, if there may be one.
+    pub(crate) continuity: Continuity,
     /// The cookie that the client has shown; empty without one.
     pub(crate) cookie: Vec<u8>,
 }

@@ -157,6 +157,11 @@ impl Post {
         &self.exporter
     }
 
+    /// What this end reads and writes with.
+    pub(crate) fn secrets(&self) -> (&[u8], &[u8]) {
+        (self.read.secret.as_bytes(), self.write.secret.as_bytes())
+    }
+
     /// By how much the ticket that a server has taken was older to its client, in seconds.
     pub(crate) const fn ticket_age_skew(&self) -> Option<i32> {
         self.age_skew

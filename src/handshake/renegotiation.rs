@@ -15,19 +15,79 @@ use crate::wire::extension::ServerExtensions;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
+/// Whether a handshake can be continued by another.
+#[derive(Clone, Copy)]
+pub(crate) enum Continuity {
+    /// The next one names what this one's Finished messages held (RFC 5746 §3.1).
+    Bound(FinishedPair),
+    /// The peer does not bind. The policy says whether there is a next one (§4.2, §4.4).
+    Unbound(FinishedPair),
+    /// A session without RFC 7627 was resumed: the Finished messages can be those of two handshakes, and there is no next one
+    /// (RFC 7627 §5.4).
+    Ended,
+}
+
+impl Continuity {
+    /// What follows from a full handshake, with a peer that binds or does not.
+    pub(crate) const fn of_full(secure: bool, verify_data: FinishedPair) -> Self {
+        if secure {
+            Self::Bound(verify_data)
+        } else {
+            Self::Unbound(verify_data)
+        }
+    }
+
+    /// What follows from a resumption of `session`.
+    pub(crate) fn of_resumption(
+        secure: bool,
+        verify_data: FinishedPair,
+        session: &Session12,
+    ) -> Self {
+        if session.extended_master_secret {
+            Self::of_full(secure, verify_data)
+        } else {
+            Self::Ended
+        }
+    }
+
+    /// Whether there may be a next handshake.
+    pub(crate) fn allows_another(&self, policy: SecureRenegotiation) -> bool {
+        match self {
+            Self::Bound(_) => true,
+            Self::Unbound(_) => policy == SecureRenegotiation::PreferAndRenegotiate,
+            Self::Ended => false,
+        }
+    }
+}
+
 /// The association that a renegotiation continues.
 pub(crate) struct Binding {
     verify_data: FinishedPair,
+    /// Whether the peer binds as well.
+    mutual: bool,
     session: Arc<Session12>,
 }
 
 impl Binding {
-    /// The binding to the association in force, if its peer binds.
-    pub(crate) fn to(established: &Established12) -> Option<Self> {
+    /// The binding to the association in force, if there may be another handshake.
+    pub(crate) fn to(established: &Established12, policy: SecureRenegotiation) -> Option<Self> {
+        let continuity = established.continuity;
+        let (verify_data, mutual) = match continuity {
+            _ if !continuity.allows_another(policy) => return None,
+            Continuity::Bound(verify_data) => (verify_data, true),
+            Continuity::Unbound(verify_data) => (verify_data, false),
+            Continuity::Ended => return None,
+        };
         Some(Self {
-            verify_data: established.verify_data?,
+            verify_data,
+            mutual,
             session: established.session.clone(),
         })
+    }
+
+    /// The application protocol, if that of the first handshake is kept.
+    pub(crate) fn kept_alpn(&self, policy: &RekeyPolicy) -> Option<&Option<Vec<u8>>> {
+        policy.keeps_alpn.then_some(&self.session.alpn)
     }
 
     /// Whether somebody with `identity` is who the peer was before. A client that was nobody may become somebody.
@@ -45,7 +105,8 @@ fn leaf(identity: &PeerIdentity) -> Option<&[u8]> {
     chain.first().map(|leaf| &**leaf)
 }
 
-/// What a client writes into renegotiation_info (RFC 5746 §3.4, §3.5).
+/// What a client writes into renegotiation_info (RFC 5746 §3.4, §3.5): also where the server does not bind, so that one that does, and
+/// has been put in its place, notices (§4.2).
 pub(crate) fn client_info(binding: Option<&Binding>) -> Vec<u8> {
     binding.map_or_else(Vec::new, |binding| binding.verify_data.client.to_vec())
 }
@@ -83,13 +144,20 @@ pub(crate) fn check_client(
             Some([]) => Ok(()),
             Some(_) => Err(PeerMisbehaved::NonEmptyRenegotiationInfo.into()),
             None if signal => Ok(()),
-            None if parameters.secure_renegotiation == SecureRenegotiation::Prefer => Ok(()),
             // RFC 9325 §3.5: clients must signal it one way or the other.
-            None => Err(PeerIncompatible::SecureRenegotiationRequired.into()),
+            None if parameters.secure_renegotiation == SecureRenegotiation::Require => {
+                Err(PeerIncompatible::SecureRenegotiationRequired.into())
+            }
+            None => Ok(()),
         };
     };
-    // RFC 5746 §3.7: the SCSV means an initial handshake; the extension must hold the client's last Finished.
-    if signal || !equal(info, &binding.verify_data.client) {
+    // RFC 5746 §3.7: the SCSV means an initial handshake; the extension must hold the client's last Finished. §4.4: who has not
+    // bound before does not begin now.
+    let fits = match binding.mutual {
+        true => equal(info, &binding.verify_data.client),
+        false => info.is_none(),
+    };
+    if signal || !fits {
         return Err(PeerMisbehaved::WrongRenegotiationInfo.into());
     }
     check_session(
@@ -107,30 +175,38 @@ pub(crate) fn check_server(
     granted: &ServerExtensions,
 ) -> Result<(), Error> {
     let info = granted.renegotiation_info.as_deref();
-    match (binding, info) {
-        (None, None) if secure == SecureRenegotiation::Prefer => Ok(()),
-        // RFC 5746 §3.4, RFC 9325 §3.5: a server without it is refused.
-        (None, None) => Err(PeerIncompatible::SecureRenegotiationRequired.into()),
-        (None, Some([])) => Ok(()),
-        (None, Some(_)) => Err(PeerMisbehaved::NonEmptyRenegotiationInfo.into()),
-        // RFC 5746 §3.5: both halves, in this order.
-        (Some(_), info) if !equal(info, &server_info(binding)) => {
-            Err(PeerMisbehaved::WrongRenegotiationInfo.into())
-        }
-        (Some(binding), _) => check_binding_secret(binding, granted.extended_master_secret),
+    let Some(binding) = binding else {
+        return match info {
+            // RFC 5746 §3.4, RFC 9325 §3.5: a server without it is refused.
+            None if secure == SecureRenegotiation::Require => {
+                Err(PeerIncompatible::SecureRenegotiationRequired.into())
+            }
+            None | Some([]) => Ok(()),
+            Some(_) => Err(PeerMisbehaved::NonEmptyRenegotiationInfo.into()),
+        };
+    };
+    // RFC 5746 §3.5: both halves, in this order. §4.2: a server that has not bound before is another one if it does now.
+    let fits = match binding.mutual {
+        true => equal(info, &server_info(Some(binding))),
+        false => info.is_none(),
+    };
+    if !fits {
+        return Err(PeerMisbehaved::WrongRenegotiationInfo.into());
     }
+    check_binding_secret(binding, granted.extended_master_secret)
 }
 
 fn equal(info: Option<&[u8]>, expected: &[u8]) -> bool {
     info.is_some_and(|info| bool::from(info.ct_eq(expected)))
 }
 
-/// E3: who had RFC 7627 before does not lose it.
+/// E3, E5: who had RFC 7627 before does not lose it, and who did not is somebody else if it appears.
 fn check_binding_secret(binding: &Binding, extended: bool) -> Result<(), Error> {
-    if binding.session.extended_master_secret && !extended {
-        return Err(PeerMisbehaved::ExtendedMasterSecretDropped.into());
+    match (binding.session.extended_master_secret, extended) {
+        (true, false) => Err(PeerMisbehaved::ExtendedMasterSecretDropped.into()),
+        (false, true) => Err(PeerMisbehaved::ExtendedMasterSecretAppeared.into()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn check_session(

@@ -320,6 +320,11 @@ impl TrafficSecret {
         FinishedVerified::compare(self.verify_data(transcript_hash).as_ref(), body)
     }
 
+    /// The secret itself, for export.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.secret.as_bytes()
+    }
+
     /// The secret of the next epoch (RFC 8446 §7.2).
     pub(crate) fn next(&self) -> Self {
         let prk = self.derivation.prk(&self.secret);

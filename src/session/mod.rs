@@ -125,7 +125,7 @@ pub struct Session12 {
     /// The group of the key exchange.
     pub(crate) group: NamedGroup,
     pub(crate) master_secret: MasterSecret,
-    /// Whether the master secret is bound to the handshake (RFC 7627). Without it a session is never resumed.
+    /// Whether the master secret is bound to the handshake (RFC 7627). Without it a session is not resumed, unless the policy is lax.
     pub(crate) extended_master_secret: bool,
     pub(crate) alpn: Option<Vec<u8>>,
     /// The DNS name that the client asked for.
@@ -157,9 +157,9 @@ impl Session12 {
             .saturating_sub(u32::try_from(age).unwrap_or(u32::MAX))
     }
 
-    /// Whether a client can ask for this session again.
-    pub(crate) fn is_resumable(&self) -> bool {
-        self.extended_master_secret && !(self.id.is_empty() && self.ticket.is_empty())
+    /// Whether a client can ask for this session again, by ID or by ticket.
+    pub(crate) fn has_name(&self) -> bool {
+        !(self.id.is_empty() && self.ticket.is_empty())
     }
 }
 

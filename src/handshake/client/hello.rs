@@ -99,6 +99,9 @@ pub(crate) fn start(
         None => {
             let mut hello = client_hello(dialect, &config, &server_name)?;
             hello.cookie = cookie;
+            if binding.is_some() && config.parameters.rekey.keeps_alpn {
+                hello.extensions.alpn = None;
+            }
             hello.extensions.renegotiation_info =
                 Some(renegotiation::client_info(binding.as_ref()));
             if let Some(session) = &session {
@@ -341,6 +344,10 @@ impl ExpectServerHello {
             transcript,
             ..
         } = *self;
+        let policy = &config.parameters.rekey;
+        let kept_alpn = binding
+            .as_ref()
+            .and_then(|it| it.kept_alpn(policy).cloned());
         let context = v12::Context {
             version: dialect.version_12,
             config,
@@ -354,7 +361,7 @@ impl ExpectServerHello {
             },
             extended_master_secret: hello.extensions.extended_master_secret,
             secure_renegotiation: hello.extensions.renegotiation_info.is_some(),
-            alpn: hello.extensions.alpn.clone(),
+            alpn: kept_alpn.unwrap_or_else(|| hello.extensions.alpn.clone()),
             srtp: hello.extensions.srtp,
             session_id: hello.session_id.clone(),
             ticket_promised: hello.extensions.session_ticket,

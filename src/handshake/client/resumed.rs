@@ -3,6 +3,7 @@
 use super::State;
 use super::v12::{Context, lifetime};
 use crate::error::{CertificateError, Error, PeerMisbehaved};
+use crate::handshake::renegotiation::Continuity;
 use crate::handshake::{
     Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
 };
@@ -213,6 +214,12 @@ impl Finished {
             outbox.push(Action::SaveSession(Session::V12(session.clone())));
         }
         outbox.push(Action::RetireRead(current));
+        let finished_pair = FinishedPair {
+            client: ours,
+            server: verify_data,
+        };
+        let secure = context.secure_renegotiation;
+        let continuity = Continuity::of_resumption(secure, finished_pair, &session);
         outbox.push(Action::Established(Box::new(Established {
             resumed: true,
             group: session.group,
@@ -222,10 +229,7 @@ impl Finished {
                 session,
                 epoch: next,
                 randoms: context.randoms,
-                verify_data: context.secure_renegotiation.then_some(FinishedPair {
-                    client: ours,
-                    server: verify_data,
-                }),
+                continuity,
                 cookie: context.cookie,
             }),
             _finished: finished,

@@ -8,7 +8,7 @@ use crate::crypto::sign::{KeyKind, SigningKey};
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::auth;
-use crate::handshake::renegotiation::{self, Binding};
+use crate::handshake::renegotiation::{self, Binding, Continuity};
 use crate::handshake::{
     Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
 };
@@ -564,9 +564,16 @@ impl ExpectFinished {
             id: context.session_id,
             ticket: ticket.map(|message| message.ticket).unwrap_or_default(),
         });
-        if session.is_resumable() {
+        if context.config.parameters.resumes(&session) {
             outbox.push(Action::SaveSession(Session::V12(session.clone())));
         }
+        let continuity = Continuity::of_full(
+            context.secure_renegotiation,
+            FinishedPair {
+                client: ours,
+                server: verify_data,
+            },
+        );
         outbox.push(Action::RetireRead(context.epochs.current));
         outbox.push(Action::Established(Box::new(Established {
             resumed: false,
@@ -577,10 +584,7 @@ impl ExpectFinished {
                 session,
                 epoch: context.epochs.next,
                 randoms: context.randoms,
-                verify_data: context.secure_renegotiation.then_some(FinishedPair {
-                    client: ours,
-                    server: verify_data,
-                }),
+                continuity,
                 cookie: context.cookie,
             }),
             _finished: finished,

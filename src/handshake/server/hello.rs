@@ -288,6 +288,7 @@ impl ExpectClientHello {
         let groups = &self.config.parameters.groups;
         let group = match &hello.extensions.supported_groups {
             Some(offered) => groups.iter().find(|group| offered.contains(group)),
+            None if self.config.needs_groups => None,
             // RFC 8422 §4: a client that does not say takes any; one that old most likely knows P-256.
             None => groups
                 .iter()
@@ -351,6 +352,9 @@ impl ExpectClientHello {
         &self,
         offered: Option<&[Vec<u8>]>,
     ) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(kept) = self.kept_alpn() {
+            return Ok(kept.clone());
+        }
         if let Some(answered) = &self.answer.alpn {
             let offered = offered.unwrap_or_default();
             if answered.as_ref().is_some_and(|it| !offered.contains(it)) {
@@ -377,12 +381,28 @@ impl ExpectClientHello {
     }
 
     /// Whether a NewSessionTicket is promised: whenever the client takes tickets, also in a renegotiation and a
-    /// resumption (RFC 5077 §3.3). Without extended_master_secret nothing is resumed (RFC 7627 §5.3).
+    /// resumption (RFC 5077 §3.3).
     pub(super) fn promises_ticket(&self, hello: &ClientHello) -> bool {
-        let offered = &hello.extensions;
-        offered.session_ticket.is_some()
-            && offered.extended_master_secret
+        hello.extensions.session_ticket.is_some()
+            && self.may_resume_later(hello)
             && self.config.sessions.tickets.is_some()
+    }
+
+    /// Whether a session that this hello makes can be resumed (RFC 7627 §5.3).
+    fn may_resume_later(&self, hello: &ClientHello) -> bool {
+        let policy = self.config.parameters.extended_master_secret;
+        hello.extensions.extended_master_secret || policy == ExtendedMasterSecret::PreferAndResume
+    }
+
+    /// What a ServerHello says about the application protocol that is in force from now on.
+    pub(super) fn granted_alpn(&self, alpn: &Option<Vec<u8>>) -> Option<Vec<u8>> {
+        alpn.clone().filter(|_| self.kept_alpn().is_none())
+    }
+
+    /// The application protocol of the handshakes before, if it is kept.
+    fn kept_alpn(&self) -> Option<&Option<Vec<u8>>> {
+        let binding = self.binding.as_ref()?;
+        binding.kept_alpn(&self.config.parameters.rekey)
     }
 
     /// What binds this handshake to the one before it, for a client that binds as well (RFC 5746 §3.6).
@@ -406,9 +426,8 @@ impl ExpectClientHello {
         let server_random = self.random_12()?;
         let offered = &hello.extensions;
         let session_ticket = self.promises_ticket(hello);
-        let cached = !session_ticket
-            && offered.extended_master_secret
-            && self.config.sessions.cache.is_some();
+        let cached =
+            !session_ticket && self.may_resume_later(hello) && self.config.sessions.cache.is_some();
         // RFC 5246 §7.4.1.3: an empty ID says that the session is not kept here.
         let mut session_id = vec![0; if cached { MAX_SESSION_ID_LEN } else { 0 }];
         random.fill(&mut session_id)?;
@@ -425,7 +444,7 @@ impl ExpectClientHello {
                     .as_ref()
                     .map(|_| vec![PointFormat::UNCOMPRESSED]),
                 srtp: self.choose_srtp(hello),
-                alpn: choice.alpn.clone(),
+                alpn: self.granted_alpn(&choice.alpn),
                 // RFC 7627 §5.1: granted exactly when it was offered.
                 extended_master_secret: offered.extended_master_secret,
                 session_ticket,

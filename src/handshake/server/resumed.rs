@@ -3,9 +3,9 @@
 use super::State;
 use super::hello::ExpectClientHello;
 use super::v12::new_session_ticket;
-use crate::config::ClientAuthentication;
+use crate::config::{ClientAuthentication, ExtendedMasterSecret};
 use crate::error::{CertificateError, Error, PeerMisbehaved};
-use crate::handshake::renegotiation;
+use crate::handshake::renegotiation::{self, Continuity};
 use crate::handshake::{
     Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
 };
@@ -81,13 +81,21 @@ fn fits(
     session: &Session12,
 ) -> Result<bool, Error> {
     let offered = &hello.extensions;
-    if session.version != settings.dialect.version_12 || !session.extended_master_secret {
+    let config = &settings.config;
+    if session.version != settings.dialect.version_12 {
         return Ok(false);
     }
-    if !offered.extended_master_secret {
-        return Err(PeerMisbehaved::ExtendedMasterSecretDropped.into());
+    let unbound = config.parameters.extended_master_secret == ExtendedMasterSecret::PreferAndResume
+        && settings.binding.is_none();
+    match (
+        session.extended_master_secret,
+        offered.extended_master_secret,
+    ) {
+        (true, true) => {}
+        (true, false) => return Err(PeerMisbehaved::ExtendedMasterSecretDropped.into()),
+        (false, false) if unbound => {}
+        (false, _) => return Ok(false),
     }
-    let config = &settings.config;
     let suites = &config.parameters.suites;
     let suite = suites.contains(&session.suite)
         && !session.suite.is_13()
@@ -217,8 +225,8 @@ impl Resumption {
                 server_name: false,
                 point_formats: None,
                 srtp: settings.choose_srtp(hello),
-                alpn: session.alpn.clone(),
-                extended_master_secret: true,
+                alpn: settings.granted_alpn(&session.alpn),
+                extended_master_secret: session.extended_master_secret,
                 session_ticket: settings.promises_ticket(hello),
                 // F11: RFC 5746 §3.6, also in a resumption.
                 renegotiation_info: settings.renegotiation_info(hello),
@@ -257,6 +265,12 @@ impl ExpectResumedFinished {
             .verify_finished(Side::Client, self.transcript.hash().as_ref(), &verify_data)
             .map_err(|_| PeerMisbehaved::BadFinished)?;
         outbox.push(Action::RetireRead(self.epochs.current));
+        let finished_pair = FinishedPair {
+            client: verify_data,
+            server: self.verify_data,
+        };
+        let secure = self.secure_renegotiation;
+        let continuity = Continuity::of_resumption(secure, finished_pair, &self.session);
         outbox.push(Action::Established(Box::new(Established {
             resumed: true,
             group: self.session.group,
@@ -266,10 +280,7 @@ impl ExpectResumedFinished {
                 session: self.session,
                 epoch: self.epochs.next,
                 randoms: self.randoms,
-                verify_data: self.secure_renegotiation.then_some(FinishedPair {
-                    client: verify_data,
-                    server: self.verify_data,
-                }),
+                continuity,
                 cookie: Vec::new(),
             }),
             _finished: finished,

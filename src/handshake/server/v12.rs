@@ -5,7 +5,7 @@ use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::kx::Exchange;
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
-use crate::handshake::renegotiation::{self, Binding};
+use crate::handshake::renegotiation::{self, Binding, Continuity};
 use crate::handshake::{
     Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
 };
@@ -429,9 +429,16 @@ impl ExpectFinished {
             .verify_data(Side::Server, context.transcript.hash().as_ref());
         outbox.switch_and_finish(epochs, write, &ours, &mut context.transcript)?;
         outbox.end_flight(FlightEnd::Final);
-        if session.is_resumable() {
+        if context.config.parameters.resumes(&session) {
             outbox.push(Action::SaveSession(Session::V12(session.clone())));
         }
+        let continuity = Continuity::of_full(
+            context.secure_renegotiation,
+            FinishedPair {
+                client: verify_data,
+                server: ours,
+            },
+        );
         outbox.push(Action::RetireRead(epochs.current));
         outbox.push(Action::Established(Box::new(Established {
             resumed: false,
@@ -442,10 +449,7 @@ impl ExpectFinished {
                 session,
                 epoch: epochs.next,
                 randoms: context.randoms,
-                verify_data: context.secure_renegotiation.then_some(FinishedPair {
-                    client: verify_data,
-                    server: ours,
-                }),
+                continuity,
                 cookie: Vec::new(),
             }),
             _finished: finished,

@@ -72,7 +72,9 @@ impl Stream {
             return Err(Fault::UnknownContentType);
         }
         // RFC 5246 §E.1: any minor version before the ServerHello.
+        let strict = self.policy.checks_record_version && self.read.opener.is_some();
         let version_fits = match self.decided {
+            None if strict => header.version == ProtocolVersion::TLS12,
             Some(version) => header.version == version,
             None => header.version.0 >> 8 == ProtocolVersion::TLS12.0 >> 8,
         };
@@ -109,15 +111,21 @@ impl Stream {
         }
         let (contents, content_type) = match &self.read.opener {
             Some(opener) => {
-                if opener.is_13() && header.content_type != ContentType::APPLICATION_DATA {
+                let dressed = header.content_type == ContentType::APPLICATION_DATA;
+                if opener.is_13() && self.may_be_plaintext(header.content_type) {
                     return self.unprotected(header, &record[HEADER_LEN..]);
                 }
                 let opened = opener.open_stream(sequence, header, &mut record[HEADER_LEN..]);
                 let closed = matches!(opened, Err(NotOpened::Forged | NotOpened::TooShort));
-                if closed && self.skippable.is_some() {
+                if closed && dressed && self.skippable.is_some() {
                     return self.skip(record.len());
                 }
                 let (range, content_type) = opened?;
+                // RFC 8446 §5.2: under the keys of 1.3 a record says outside that it is data. What says otherwise, and does not
+                // authenticate either, is first of all forged.
+                if opener.is_13() && !dressed {
+                    return Err(Fault::UnknownContentType);
+                }
                 (
                     HEADER_LEN + range.start..HEADER_LEN + range.end,
                     content_type,
@@ -205,32 +213,36 @@ impl Stream {
         })))
     }
 
-    /// What comes without protection although there are keys of version 1.3.
+    /// Whether a record of this type may come without protection although there are keys of version 1.3: a ChangeCipherSpec, and
+    /// the alert of a client that cannot go on behind the ServerHello and has no keys to say so.
+    fn may_be_plaintext(&self, content_type: ContentType) -> bool {
+        match content_type {
+            ContentType::CHANGE_CIPHER_SPEC => true,
+            ContentType::ALERT => self.read.epoch == Epoch::HANDSHAKE_13 && self.read.sequence == 0,
+            _ => false,
+        }
+    }
+
+    /// What comes without protection, and may.
     #[cold]
     fn unprotected(
         &mut self,
         header: &RecordHeader,
         contents: &[u8],
     ) -> Result<Option<Inbound>, Fault> {
-        match header.content_type {
-            ContentType::CHANGE_CIPHER_SPEC => self.change_cipher_spec(contents),
-            // A client that cannot go on behind the ServerHello has no keys to say so.
-            ContentType::ALERT
-                if self.read.epoch == Epoch::HANDSHAKE_13 && self.read.sequence == 0 =>
-            {
-                let (alert, error) = read_alert(contents, true)?;
-                let number = RecordNumber {
-                    epoch: Epoch::PLAINTEXT,
-                    sequence: 0,
-                };
-                Ok(Some(Inbound::Alert {
-                    alert,
-                    error,
-                    number,
-                }))
-            }
-            _ => Err(Fault::UnknownContentType),
+        if header.content_type == ContentType::CHANGE_CIPHER_SPEC {
+            return self.change_cipher_spec(contents);
         }
+        let (alert, error) = read_alert(contents, true)?;
+        let number = RecordNumber {
+            epoch: Epoch::PLAINTEXT,
+            sequence: 0,
+        };
+        Ok(Some(Inbound::Alert {
+            alert,
+            error,
+            number,
+        }))
     }
 
     /// RFC 5246 §7.1: switches to the keys that were armed. D1: without them, or inside a message, it is a fault.

@@ -187,6 +187,11 @@ impl Stream {
         Some(length)
     }
 
+    /// The number of the next record that is read.
+    pub(crate) const fn read(&self) -> u64 {
+        self.read.sequence
+    }
+
     /// Whether sealed records wait.
     pub(crate) const fn has_transmit(&self) -> bool {
         !self.outgoing.is_empty() || !self.fragmenter.is_empty()

@@ -325,7 +325,8 @@ impl ExpectEncryptedExtensions {
     fn handle(self, granted: EncryptedExtensions, inbound: &InboundMessage) -> Step {
         let Self(mut context) = self;
         if let Some(unknown) = granted.unknown.first() {
-            return Err(unsolicited(*unknown).into());
+            // For one that is known and belongs elsewhere RFC 8446 §4.2 has illegal_parameter, §6.2 this: unsupported_extension.
+            return Err(PeerMisbehaved::UnsolicitedExtension(unknown.0).into());
         }
         let parameters = &context.config.parameters;
         if granted.server_name && dns_name(&context.server_name).is_none() {
@@ -364,20 +365,5 @@ impl ExpectEncryptedExtensions {
             }),
         }
         .boxed())
-    }
-}
-
-/// RFC 8446 §4.2: one that is known, but belongs into another message, is illegal; any other was not offered.
-fn unsolicited(typ: ExtensionType) -> PeerMisbehaved {
-    let elsewhere = [
-        ExtensionType::KEY_SHARE,
-        ExtensionType::PRE_SHARED_KEY,
-        ExtensionType::SUPPORTED_VERSIONS,
-        ExtensionType::COOKIE,
-    ];
-    if elsewhere.contains(&typ) {
-        PeerMisbehaved::IllegalExtension(typ.0)
-    } else {
-        PeerMisbehaved::UnsolicitedExtension(typ.0)
     }
 }

@@ -1,7 +1,7 @@
 //! Who the server is: its certificate, the signature under it, and what it wants of the client (RFC 8446 §4.3.2, §4.4).
 
 use super::finish::ExpectFinished;
-use super::{Context, State, Step, unsolicited};
+use super::{Context, State, Step};
 use crate::config::{ReceivedRequest, RequestAnswer};
 use crate::error::{CertificateError, PeerMisbehaved};
 use crate::handshake::auth::{answer_request, signed_message, with_answer};
@@ -80,7 +80,7 @@ impl ExpectCertificate {
             return Err(CertificateError::Empty.into());
         }
         if let Some(typ) = shown.unsolicited {
-            return Err(unsolicited(typ).into());
+            return Err(PeerMisbehaved::UnsolicitedExtension(typ.0).into());
         }
         context.add(inbound);
         Ok(State::ExpectCertificateVerify(ExpectCertificateVerify {

@@ -16,7 +16,7 @@ use crate::secrets::schedule13::{Derivation, EarlySecret};
 use crate::secrets::transcript::Transcript;
 use crate::session::Session13;
 use crate::wire::client_hello::ClientHello;
-use crate::wire::extension::KeyShare;
+use crate::wire::extension::{KeyShare, OfferedPsks};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::server_hello::ServerHello;
 use std::sync::Arc;
@@ -209,8 +209,47 @@ impl ExpectSecondHello {
             transcript: self.transcript,
             retried: true,
         };
-        look_for_ticket(chosen, hello, inbound, outbox)
+        let before = self.first.extensions.pre_shared_keys;
+        match before.filter(|_| hello.extensions.pre_shared_keys.is_none()) {
+            Some(dropped) => {
+                outbox.push(ask_for_tickets(&dropped));
+                let inbound = inbound.clone();
+                let state = ExpectTicket {
+                    chosen,
+                    hello,
+                    inbound,
+                };
+                Ok(State::ExpectDroppedTicket(ExpectDroppedTicket(state)).boxed())
+            }
+            None => look_for_ticket(chosen, hello, inbound, outbox),
+        }
     }
+}
+
+/// The keys of the tickets have the word: about those that the first hello held and the second does not.
+pub(crate) struct ExpectDroppedTicket(ExpectTicket);
+
+impl ExpectDroppedTicket {
+    pub(super) fn handle(
+        self,
+        found: Option<(usize, Arc<Session13>)>,
+        outbox: &mut Outbox,
+    ) -> Step {
+        // RFC 8446 §4.1.2: only what does not go with the suite of the HelloRetryRequest may be left out.
+        let hash = self.0.chosen.suite.hash;
+        if found.is_some_and(|(_, psk)| psk.agreed.suite.hash == hash) {
+            let number = ExtensionType::PRE_SHARED_KEY.0;
+            return Err(PeerMisbehaved::MissingExtension(number).into());
+        }
+        self.0.handle(None, outbox)
+    }
+}
+
+fn ask_for_tickets(offered: &OfferedPsks) -> Action {
+    let tickets = offered.identities.iter().map(|one| one.identity.clone());
+    Action::Ask(Question::FindTicket {
+        tickets: tickets.collect(),
+    })
 }
 
 /// Whether `second` is `first` but for what a HelloRetryRequest changes (RFC 8446 §4.1.2; D14).
@@ -292,10 +331,7 @@ fn look_for_ticket(
             .add(inbound.typ, inbound.seq, &inbound.body);
         return flight::full(chosen, &hello, outbox);
     };
-    let tickets = psks.identities.iter().map(|one| one.identity.clone());
-    outbox.push(Action::Ask(Question::FindTicket {
-        tickets: tickets.collect(),
-    }));
+    outbox.push(ask_for_tickets(psks));
     Ok(State::ExpectTicket(ExpectTicket {
         chosen,
         hello,

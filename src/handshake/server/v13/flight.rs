@@ -92,7 +92,7 @@ pub(super) fn full(chosen: Chosen, hello: &ClientHello, outbox: &mut Outbox) -> 
     if let Some(verifier) = context.config.client_authentication.verifier() {
         let request = CertificateRequest {
             certificate_types: Vec::new(),
-            signature_algorithms: context.config.parameters.schemes_13().collect(),
+            signature_algorithms: context.config.parameters.requested_schemes_13(),
             authorities: bounded(verifier.authorities()),
         };
         let mut body = Vec::new();

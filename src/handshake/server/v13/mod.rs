@@ -4,6 +4,7 @@
 //!  ClientHello                  ──►                                ExpectClientHello
 //!                               ◄──  HelloRetryRequest (maybe)     ExpectSecondHello
 //!  ClientHello                  ──►
+//!                                      (was a ticket dropped?)     ExpectDroppedTicket
 //!                                      (is there a ticket?)        ExpectTicket
 //!                                      (is its client trusted?)    ExpectTicketVerified
 //!                               ◄──  ServerHello
@@ -42,6 +43,7 @@ use crate::wire::message::Message;
 )]
 pub(crate) enum State {
     ExpectSecondHello(choice::ExpectSecondHello),
+    ExpectDroppedTicket(choice::ExpectDroppedTicket),
     ExpectTicket(choice::ExpectTicket),
     ExpectTicketVerified(choice::ExpectTicketVerified),
     ExpectSignature(flight::ExpectSignature),
@@ -67,7 +69,8 @@ impl State {
             Self::ExpectCertificate(_) => protected && typ == T::CERTIFICATE,
             Self::ExpectCertificateVerify(_) => protected && typ == T::CERTIFICATE_VERIFY,
             Self::ExpectFinished(_) => protected && typ == T::FINISHED,
-            Self::ExpectTicket(_)
+            Self::ExpectDroppedTicket(_)
+            | Self::ExpectTicket(_)
             | Self::ExpectTicketVerified(_)
             | Self::ExpectSignature(_)
             | Self::ExpectClientVerified(_) => false,
@@ -99,6 +102,9 @@ impl State {
 
     pub(super) fn answer(self, answer: Answer, outbox: &mut Outbox) -> Step {
         match (self, answer) {
+            (Self::ExpectDroppedTicket(state), Answer::Ticket(found)) => {
+                state.handle(found, outbox)
+            }
             (Self::ExpectTicket(state), Answer::Ticket(found)) => state.handle(found, outbox),
             (Self::ExpectTicketVerified(state), Answer::PeerVerified(verdict)) => {
                 state.handle(verdict, outbox)
@@ -116,6 +122,7 @@ impl State {
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::ExpectSecondHello(_) => "ExpectSecondHello",
+            Self::ExpectDroppedTicket(_) => "ExpectDroppedTicket",
             Self::ExpectTicket(_) => "ExpectTicket",
             Self::ExpectTicketVerified(_) => "ExpectTicketVerified",
             Self::ExpectSignature(_) => "ExpectSignature",
