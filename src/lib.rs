@@ -108,14 +108,15 @@ pub use crate::connection::{
     TlsConnection, TrafficSecrets, Transmit,
 };
 pub use crate::crypto::random::{SecureRandom, SystemRandom};
+pub use crate::crypto::sign::SigningKey;
 pub use crate::endpoint::{AssociationId, Endpoint, EndpointEvent};
 pub use crate::error::{
     ApiMisuse, CertificateError, ConfigError, ConnectError, Error, Failure, InvalidMessage,
     KeyUpdateError, PeerIncompatible, PeerMisbehaved, RenegotiateError, SendError,
 };
 pub use crate::identity::{
-    CertifiedKey, Credential, Fingerprint, PeerIdentity, PinnedFingerprint, Roots, VerifyClient,
-    VerifyServer, WebPkiClientVerifier, WebPkiServerVerifier,
+    CertifiedKey, Credential, Fingerprint, PeerIdentity, PinnedFingerprint, Reply, Roots,
+    SignHandshake, VerifyClient, VerifyServer, WebPkiClientVerifier, WebPkiServerVerifier,
 };
 pub use crate::protocol::{
     Alert, AlertDescription, AlertLevel, CipherSuite, Ecn, Epoch, NamedGroup, Path,

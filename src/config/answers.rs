@@ -1,6 +1,6 @@
 //! What an application decides in the middle of a handshake: how a hello is answered, and a request for a certificate.
 
-use crate::identity::{CertifiedKey, Credential};
+use crate::identity::{CertifiedKey, Credential, Reply};
 use crate::protocol::{AlertDescription, CipherSuite, NamedGroup, SignatureScheme};
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::client_hello::ClientHello;
@@ -40,7 +40,7 @@ impl ReceivedHello {
 
 /// Decides for each client what a server shows and speaks, for example by the name that it asks for.
 ///
-/// Called once in a handshake, in the middle of it: it should not take long.
+/// Called once in a handshake, in the middle of it: what takes long is answered later.
 pub trait AnswerHello: Send + Sync + fmt::Debug {
     /// What the server does with a client that has said this.
     ///
@@ -49,6 +49,16 @@ pub trait AnswerHello: Send + Sync + fmt::Debug {
     /// The handshake ends with this fatal alert, for example `unrecognized_name`, and with
     /// [`Error::Aborted`](crate::Error::Aborted).
     fn answer(&self, hello: &ReceivedHello) -> Result<HelloAnswer, AlertDescription>;
+
+    /// The same for an application that has to ask somebody else, and answers later; by default it answers at once, as
+    /// [`AnswerHello::answer`] does.
+    fn answer_later(
+        &self,
+        hello: Box<ReceivedHello>,
+        answer: Reply<Result<HelloAnswer, AlertDescription>>,
+    ) {
+        answer.send(self.answer(&hello));
+    }
 }
 
 /// What a server does in one handshake otherwise than its configuration says; nothing by default.
@@ -99,7 +109,7 @@ impl ReceivedRequest {
 
 /// Decides for each server that asks what a client shows.
 ///
-/// Called once in a handshake, in the middle of it: it should not take long.
+/// Called once in a handshake, in the middle of it: what takes long is answered later.
 pub trait AnswerRequest: Send + Sync + fmt::Debug {
     /// What the client shows to a server that has asked for this.
     ///
@@ -107,6 +117,16 @@ pub trait AnswerRequest: Send + Sync + fmt::Debug {
     ///
     /// The handshake ends with this fatal alert, and with [`Error::Aborted`](crate::Error::Aborted).
     fn answer(&self, request: &ReceivedRequest) -> Result<RequestAnswer, AlertDescription>;
+
+    /// The same for an application that has to ask somebody else, and answers later; by default it answers at once, as
+    /// [`AnswerRequest::answer`] does.
+    fn answer_later(
+        &self,
+        request: Box<ReceivedRequest>,
+        answer: Reply<Result<RequestAnswer, AlertDescription>>,
+    ) {
+        answer.send(self.answer(&request));
+    }
 }
 
 /// What a client shows in one handshake.

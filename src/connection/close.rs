@@ -121,6 +121,7 @@ impl<R: Records> Connection<R> {
         self.held.clear();
         self.rekeying.over();
         self.phase = Phase::Closed;
+        self.waiting = None;
         self.handshake_deadline = None;
         self.records.shut_down();
     }

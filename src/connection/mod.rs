@@ -8,6 +8,7 @@ mod export;
 mod getters;
 mod key_update;
 mod phase;
+mod questions;
 mod rekeying;
 mod renegotiate;
 mod role;
@@ -28,6 +29,7 @@ use crate::session::{Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use data::{ReceiveQueue, SendQueue};
 use phase::Phase;
+use questions::Waiting;
 use rekeying::Rekeying;
 use role::Role;
 use std::collections::VecDeque;
@@ -47,7 +49,8 @@ pub type TlsConnection = Connection<Stream>;
 ///
 /// Call inputs (`handle_*`) and commands (`send`, `close`) whenever you like; then drain `poll_transmit`, then
 /// `poll_event`, then ask `poll_timeout` and call `handle_timeout` when that moment has come. After
-/// `handle_timeout(t)`, `poll_timeout() > t`.
+/// `handle_timeout(t)`, `poll_timeout() > t`. Where keys, verifiers or answers take their time,
+/// [`Connection::handle_answers`] is the input that says that one may have come.
 ///
 /// An `Err` from an input is fatal to this association and is given once; drain `poll_transmit` afterwards to
 /// send the alert, and see [`Connection::failure`] for the circumstances. Datagrams that do not authenticate
@@ -65,6 +68,8 @@ pub struct Connection<R: Records> {
     early: ReceiveQueue,
     /// Data that waits for the end of a renegotiation.
     held: SendQueue,
+    /// What the handshake waits for at this end.
+    waiting: Option<Box<Waiting>>,
     peer: Option<SocketAddr>,
     handshake_started: Instant,
     handshake_deadline: Option<Instant>,
@@ -93,6 +98,7 @@ impl<R: Records> Connection<R> {
             received: ReceiveQueue::default(),
             early: ReceiveQueue::default(),
             held: SendQueue::default(),
+            waiting: None,
             peer,
             handshake_started: now,
             handshake_deadline: None,
@@ -140,6 +146,7 @@ impl<R: Records> Connection<R> {
         if let Phase::Closed = self.phase {
             return Ok(());
         }
+        self.handle_answers(now)?;
         let late = self
             .handshake_deadline
             .is_some_and(|deadline| deadline <= now);
@@ -188,11 +195,14 @@ impl<R: Records> Connection<R> {
         if let Phase::Initial(_) = self.phase {
             self.perform(now)?;
         }
+        if self.waiting.is_some() {
+            self.take_answer(now)?;
+        }
         let client = self.role.side() == Side::Client;
         if client {
             self.start_wanted_step(now)?;
         }
-        while !(R::RELIABLE && self.is_full())
+        while !(R::RELIABLE && (self.is_full() || self.awaits_answer()))
             && let Some(inbound) = self.records.next_inbound(now)?
         {
             match inbound {
@@ -314,12 +324,7 @@ impl<R: Records> Connection<R> {
                         post.delivered(id)?;
                     }
                 }
-                Action::Ask(question) => {
-                    let answer = self.role.answer(question);
-                    if let Some(handshake) = self.phase.handshake() {
-                        handshake.handle(Input::Answer(answer))?;
-                    }
-                }
+                Action::Ask(question) => self.ask(now, question)?,
                 Action::SaveSession(session) => {
                     if let Session::V13(_) = session {
                         self.events.push_back(Event::TicketReceived);

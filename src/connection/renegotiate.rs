@@ -427,6 +427,7 @@ impl<R: Records> Connection<R> {
     /// Drops the handshake beside what is in force.
     pub(super) fn abandon_renegotiation(&mut self) {
         self.handshake_deadline = None;
+        self.waiting = None;
         self.records.abandon_handshake();
         self.early.clear();
         match std::mem::replace(&mut self.phase, Phase::Closed) {

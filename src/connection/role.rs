@@ -1,9 +1,8 @@
-//! Which side a connection is, and what its configuration's traits say to the engine's questions.
+//! Which side a connection is, with the configuration of that side.
 
-use crate::config::{ClientConfig, HelloAnswer, Parameters, RequestAnswer, Retried, ServerConfig};
-use crate::error::{CertificateError, Error};
-use crate::handshake::{Answer, Handshake, Question, client, server};
-use crate::identity::proof::ChainVerified;
+use crate::config::{ClientConfig, Parameters, Retried, ServerConfig};
+use crate::error::Error;
+use crate::handshake::{Handshake, client, server};
 use crate::protocol::{Dialect, Epoch, MessageSeq, Side};
 use crate::session::{Session, Session12};
 use pki_types::ServerName;
@@ -84,61 +83,6 @@ impl Role {
                 };
                 Handshake::server(dialect, settings, opening.first_seq)
             }
-        }
-    }
-
-    /// Answers at once: verifiers, keys and stores are synchronous.
-    pub(super) fn answer(&self, question: Question) -> Answer {
-        let now = || self.parameters().clock.unix_now();
-        match (question, self) {
-            (
-                Question::Sign {
-                    key,
-                    scheme,
-                    message,
-                },
-                _,
-            ) => Answer::Signed(key.sign(scheme, &message)),
-            (Question::VerifyServer { chain, name }, Self::Client { config, .. }) => {
-                Answer::PeerVerified(ChainVerified::by(|| {
-                    config.verifier.verify(&chain, &name, now())
-                }))
-            }
-            (Question::VerifyClient { chain }, Self::Server(config)) => {
-                Answer::PeerVerified(match config.client_authentication.verifier() {
-                    Some(verifier) => ChainVerified::by(|| verifier.verify(&chain, now())),
-                    None => Err(CertificateError::Other(
-                        "no client certificate was asked for".into(),
-                    )),
-                })
-            }
-            (Question::FindSession { id, ticket }, Self::Server(config)) => {
-                Answer::Session(config.sessions.find(&id, &ticket, now()))
-            }
-            // A client verifies servers and a server verifies clients; anything else is refused.
-            (Question::VerifyServer { .. }, Self::Server(_))
-            | (Question::VerifyClient { .. }, Self::Client { .. }) => {
-                Answer::PeerVerified(Err(CertificateError::WrongUsage))
-            }
-            (Question::FindSession { .. }, Self::Client { .. }) => Answer::Session(None),
-            (Question::FindTicket { tickets }, Self::Server(config)) => {
-                Answer::Ticket(config.sessions.find_13(&tickets, now()))
-            }
-            (Question::FindTicket { .. }, Self::Client { .. }) => Answer::Ticket(None),
-            (Question::Hello(hello), role) => Answer::Hello(match role {
-                Self::Server(config) => config
-                    .answers
-                    .as_ref()
-                    .map_or_else(|| Ok(HelloAnswer::default()), |it| it.answer(&hello)),
-                Self::Client { .. } => Ok(HelloAnswer::default()),
-            }),
-            (Question::Request(request), role) => Answer::Request(match role {
-                Self::Client { config, .. } => config
-                    .answers
-                    .as_ref()
-                    .map_or(Ok(RequestAnswer::AsConfigured), |it| it.answer(&request)),
-                Self::Server(_) => Ok(RequestAnswer::Nothing),
-            }),
         }
     }
 

@@ -52,7 +52,8 @@ impl TlsConnection {
 
     /// Takes whole records out of `bytes`; received data are slices of its buffer.
     ///
-    /// What is left in `bytes` is an incomplete record, or whole ones for which the receive queue has no room: append
+    /// What is left in `bytes` is an incomplete record, or whole ones for which the receive queue has no room, or which wait
+    /// behind an answer of this end's own: append
     /// what the transport delivers next, fetch data with `recv`, and call again.
     ///
     /// # Errors

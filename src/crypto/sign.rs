@@ -16,8 +16,11 @@ pub(crate) enum KeyKind {
     Rsa,
 }
 
-/// A private key, parsed once.
-pub(crate) struct SigningKey {
+/// A private key, parsed once and held in this process.
+///
+/// [`CertifiedKey::new`](crate::CertifiedKey::new) makes one by itself. Whoever wants to sign elsewhere, on threads of a pool, say, has
+/// it here.
+pub struct SigningKey {
     inner: Inner,
 }
 
@@ -34,7 +37,7 @@ impl SigningKey {
     /// # Errors
     ///
     /// [`ConfigError::UnsupportedKey`] if it is none of ECDSA P-256 and P-384, Ed25519, RSA of at least 2048 bits.
-    pub(crate) fn new(key: &PrivateKeyDer<'_>) -> Result<Self, ConfigError> {
+    pub fn new(key: &PrivateKeyDer<'_>) -> Result<Self, ConfigError> {
         let inner = match key {
             PrivateKeyDer::Pkcs8(der) => Self::from_pkcs8(der.secret_pkcs8_der()),
             PrivateKeyDer::Sec1(der) => Self::from_sec1(der.secret_sec1_der()),
@@ -95,7 +98,7 @@ impl SigningKey {
     }
 
     /// The schemes that this key can make, the preferred one first.
-    pub(crate) fn schemes(&self) -> &'static [SignatureScheme] {
+    pub fn schemes(&self) -> &'static [SignatureScheme] {
         match self.inner {
             Inner::P256(_) => &[SignatureScheme::ECDSA_SECP256R1_SHA256],
             Inner::P384(_) => &[SignatureScheme::ECDSA_SECP384R1_SHA384],
@@ -116,7 +119,7 @@ impl SigningKey {
     /// # Errors
     ///
     /// [`Error::SigningFailed`] if the scheme is another one or the key fails.
-    pub(crate) fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, Error> {
+    pub fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, Error> {
         if !self.schemes().contains(&scheme) {
             return Err(Error::SigningFailed);
         }

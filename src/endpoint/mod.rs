@@ -31,7 +31,7 @@ use crate::wire::key_update::KeyUpdate;
 use association::{Association, Table};
 use pki_types::ServerName;
 use routing::Routes;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 use timers::Timers;
@@ -51,6 +51,8 @@ pub struct Endpoint {
     timers: Timers,
     /// Associations that may have something to send.
     senders: VecDeque<AssociationId>,
+    /// Associations whose handshakes wait for answers of this end's own.
+    waiting: BTreeSet<AssociationId>,
     /// Answers to strangers.
     replies: VecDeque<(Path, Vec<u8>)>,
     events: VecDeque<(AssociationId, EndpointEvent)>,
@@ -132,6 +134,7 @@ impl Endpoint {
             routes: Routes::default(),
             timers: Timers::default(),
             senders: VecDeque::new(),
+            waiting: BTreeSet::new(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
             half_open_order: VecDeque::new(),
@@ -140,6 +143,18 @@ impl Endpoint {
             congested: false,
             stats: EndpointStats::default(),
         })
+    }
+
+    /// Lets every association go on whose handshake waits for an answer of this end's own, if that has come: from a key that is held
+    /// elsewhere, a verifier, or whoever decides about hellos; see [`Reply`](crate::Reply). What the answers lead to are events.
+    pub fn handle_answers(&mut self, now: Instant) {
+        for id in std::mem::take(&mut self.waiting) {
+            if let Some(association) = self.table.get_mut(id) {
+                // What it says is found in the association when it is settled.
+                let _failed = association.connection.handle_answers(now);
+                self.settle(now, id);
+            }
+        }
     }
 
     /// Starts an association with the server at `path`.
@@ -437,6 +452,11 @@ impl Endpoint {
             association.wants_to_send = true;
             self.senders.push_back(id);
         }
+        if connection.awaits_answer() {
+            self.waiting.insert(id);
+        } else if !self.waiting.is_empty() {
+            self.waiting.remove(&id);
+        }
         if association.half_open && !connection.is_handshaking() {
             association.half_open = false;
             self.half_open -= 1;
@@ -503,6 +523,7 @@ impl Endpoint {
             return;
         };
         self.timers.remove(id, association.timer);
+        self.waiting.remove(&id);
         self.routes.leave(association.remote, id);
         self.buffered -= association.buffered;
         if association.half_open {

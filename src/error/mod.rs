@@ -66,6 +66,8 @@ pub enum Error {
     Aborted(AlertDescription),
     /// The application has answered a hello with something that the client did not offer.
     UnusableAnswer,
+    /// Whoever was asked for this, at this end, has dropped the question without an answer.
+    Unanswered(&'static str),
     /// The endpoint dropped the association to stay within its limits.
     Evicted,
     /// The peer started again from the same address and its new association has replaced this one.
@@ -85,7 +87,10 @@ impl Error {
             Self::PeerIncompatible(fact) => fact.alert(),
             Self::InvalidCertificate(fact) => fact.alert(),
             Self::Aborted(alert) => *alert,
-            Self::RandomFailed | Self::SigningFailed | Self::UnusableAnswer => A::INTERNAL_ERROR,
+            Self::RandomFailed
+            | Self::SigningFailed
+            | Self::UnusableAnswer
+            | Self::Unanswered(_) => A::INTERNAL_ERROR,
             Self::KeyExhausted | Self::Evicted | Self::IdleTimeout => A::CLOSE_NOTIFY,
             // RFC 8446 §6.2: at 1.3 errors are fatal by name, and whoever sends one as a warning has not understood that.
             Self::AlertReceived { alert, .. } if !alert.is_fatal() => A::DECODE_ERROR,
@@ -160,6 +165,10 @@ impl fmt::Display for Error {
             Self::Aborted(alert) => write!(f, "this end has ended the association with {alert}"),
             Self::UnusableAnswer => f.write_str(
                 "AnswerHello chose an application protocol that the client did not offer; choose one of its list",
+            ),
+            Self::Unanswered(what) => write!(
+                f,
+                "whoever was asked for {what} has dropped the question; every Reply needs an answer"
             ),
             Self::Evicted => {
                 f.write_str("the endpoint dropped the association to stay within its limits")

@@ -27,7 +27,7 @@ pub(super) fn choose_scheme(
 ) -> Option<SignatureScheme> {
     let schemes = certified.schemes().iter().copied();
     schemes
-        .filter(|&scheme| algorithm_13(scheme).is_some())
+        .filter(|&scheme| algorithm_13(scheme).is_some() && certified.key().suits_curve(scheme))
         .find(|scheme| offered.contains(scheme))
 }
 

@@ -27,11 +27,10 @@ pub(crate) mod server;
 pub(crate) use outbox::Outbox;
 
 use crate::config::{HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer};
-use crate::crypto::sign::SigningKey;
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, InvalidMessage};
-use crate::identity::PeerIdentity;
 use crate::identity::proof::ChainVerified;
+use crate::identity::{HandshakeKey, PeerIdentity};
 use crate::protocol::{
     AlertDescription, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, NamedGroup,
     ProtocolVersion, ReadSwitch, Side, SignatureScheme, SrtpProfile,
@@ -116,7 +115,7 @@ pub(crate) enum Question {
     Request(Box<ReceivedRequest>),
     /// A signature over `message`.
     Sign {
-        key: Arc<SigningKey>,
+        key: Arc<HandshakeKey>,
         scheme: SignatureScheme,
         message: Vec<u8>,
     },

@@ -48,7 +48,7 @@ pub(crate) fn check_key_12(
 }
 
 /// The kind of key in a SubjectPublicKeyInfo, with the curve of an ECDSA key.
-fn key_type(info: &[u8]) -> Option<(KeyKind, Option<NamedGroup>)> {
+pub(super) fn key_type(info: &[u8]) -> Option<(KeyKind, Option<NamedGroup>)> {
     let (info, _) = inside(SEQUENCE, info)?;
     let (algorithm, _) = inside(SEQUENCE, info)?;
     let (name, parameters) = inside(OBJECT_IDENTIFIER, algorithm)?;

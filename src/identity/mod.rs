@@ -6,12 +6,18 @@ mod handshake_signature;
 mod key_usage;
 mod leaf_key;
 pub(crate) mod proof;
+mod reply;
+mod signing;
 mod webpki;
 
 use der::{SEQUENCE, inside};
 pub use fingerprint::{Fingerprint, PinnedFingerprint};
 pub(crate) use handshake_signature::{verify_12, verify_13};
 pub(crate) use leaf_key::check_key_12;
+pub use reply::Reply;
+pub(crate) use reply::{Abandoned, Awaited};
+pub use signing::SignHandshake;
+pub(crate) use signing::{HandshakeKey, Signing};
 pub use webpki::{Roots, WebPkiClientVerifier, WebPkiServerVerifier};
 
 use crate::crypto::hash::HashAlgorithm;
@@ -36,7 +42,7 @@ pub enum Credential {
 #[derive(Clone)]
 pub struct CertifiedKey {
     chain: Arc<[CertificateDer<'static>]>,
-    key: Arc<SigningKey>,
+    key: Arc<HandshakeKey>,
     /// What the key signs with, the preferred scheme first.
     schemes: Arc<[SignatureScheme]>,
     /// The issuers of the chain, if the credential is for their peers alone: the contents of their Names.
@@ -62,12 +68,34 @@ impl CertifiedKey {
         if !parsed.subject_public_key_info().ends_with(key.public_key()) {
             return Err(ConfigError::KeyMismatch);
         }
-        Ok(Self {
+        Ok(Self::with_key(chain, HandshakeKey::Held(Box::new(key))))
+    }
+
+    /// A chain, the own certificate first and each issuer behind it, whose key somebody else holds. That the two belong together is
+    /// for the caller to know: peers refuse the signatures otherwise.
+    ///
+    /// # Errors
+    ///
+    /// If the chain is empty or does not parse, if its key is of a kind that is not supported, or if the signer has no scheme or one
+    /// of another kind.
+    pub fn with_signer(
+        chain: Vec<CertificateDer<'static>>,
+        signer: Arc<dyn SignHandshake>,
+    ) -> Result<Self, ConfigError> {
+        let leaf = chain.first().ok_or(ConfigError::EmptyChain)?;
+        let parsed =
+            ::webpki::EndEntityCert::try_from(leaf).map_err(|_| ConfigError::BadCertificate)?;
+        let key = HandshakeKey::elsewhere(&parsed.subject_public_key_info(), signer)?;
+        Ok(Self::with_key(chain, key))
+    }
+
+    fn with_key(chain: Vec<CertificateDer<'static>>, key: HandshakeKey) -> Self {
+        Self {
             chain: chain.into(),
             schemes: key.schemes().into(),
             key: Arc::new(key),
             only_for: None,
-        })
+        }
     }
 
     /// Reads chain and key from PEM files.
@@ -117,7 +145,7 @@ impl CertifiedKey {
         self
     }
 
-    pub(crate) fn key(&self) -> &Arc<SigningKey> {
+    pub(crate) fn key(&self) -> &Arc<HandshakeKey> {
         &self.key
     }
 
@@ -206,6 +234,18 @@ pub trait VerifyServer: Send + Sync + fmt::Debug {
         now: UnixTime,
     ) -> Result<(), CertificateError>;
 
+    /// The same for a verifier that has to ask somebody else, and says later whether it accepts; by default it says so at once, as
+    /// [`VerifyServer::verify`] does.
+    fn verify_later(
+        &self,
+        chain: Arc<[CertificateDer<'static>]>,
+        name: ServerName<'static>,
+        now: UnixTime,
+        verdict: Reply<Result<(), CertificateError>>,
+    ) {
+        verdict.send(self.verify(&chain, &name, now));
+    }
+
     /// Whether a server whose session is resumed is looked at again, as it was when the session was made. Not by default: it has the
     /// secret of that handshake, and sessions are short-lived.
     fn verifies_resumed(&self) -> bool {
@@ -221,6 +261,17 @@ pub trait VerifyClient: Send + Sync + fmt::Debug {
     ///
     /// The reason; the handshake fails with the alert that belongs to it.
     fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), CertificateError>;
+
+    /// The same for a verifier that has to ask somebody else, and says later whether it accepts; by default it says so at once, as
+    /// [`VerifyClient::verify`] does.
+    fn verify_later(
+        &self,
+        chain: Arc<[CertificateDer<'static>]>,
+        now: UnixTime,
+        verdict: Reply<Result<(), CertificateError>>,
+    ) {
+        verdict.send(self.verify(&chain, now));
+    }
 
     /// Whether the chain of a session that is resumed is looked at again, as it is by default: it may have expired, or been
     /// revoked, since the session was made.

@@ -176,8 +176,9 @@ impl TlsStream {
     }
 
     /// Does everything that can be done now without the application: notices that the TCP connection stands,
-    /// receives until the socket is empty, the receive queue is full or a budget is used up, fires timers, sends
-    /// what waits. Call it when the stream is ready, when the poll timed out, and after commands.
+    /// receives until the socket is empty, the receive queue is full or a budget is used up, takes an answer that has come, fires
+    /// timers, sends what waits. Call it when the stream is ready, when the poll timed out, after commands, and when a
+    /// [`Reply`](crate::Reply) was answered, which a `mio::Waker` can tell.
     ///
     /// # Errors
     ///
@@ -271,6 +272,8 @@ impl TlsStream {
             return;
         }
         if self.is_connected() {
+            // What waited behind the answer is looked at with what comes.
+            let _verdict = self.connection.handle_answers(clock::now());
             self.receive();
         }
         // An expired deadline is kept as the connection's failure.
@@ -310,7 +313,8 @@ impl TlsStream {
             let now = clock::now();
             // A fault is kept as the connection's failure.
             let _verdict = self.connection.handle_bytes(now, self.intake.filled());
-            if self.input_ended || self.connection.is_full() {
+            let stuck = self.connection.is_full() || self.connection.awaits_answer();
+            if self.input_ended || stuck {
                 return;
             }
             match self.intake.read_from(&mut self.socket) {

@@ -142,14 +142,17 @@ impl UdpEndpoint {
     }
 
     /// Does everything that can be done now: receives until the socket is empty, a budget is used up or an
-    /// association has much to be fetched; fires timers; sends what waits. Call it when the socket is ready, when the poll timed out, and after commands.
+    /// association has much to be fetched; takes answers that have come; fires timers; sends what waits. Call it when the socket is ready,
+    /// when the poll timed out, after commands, and when a [`Reply`](crate::Reply) was answered, which a `mio::Waker` can tell.
     ///
     /// # Errors
     ///
     /// Only if the socket itself is unusable. What single datagrams meet with is an event.
     pub fn turn(&mut self) -> io::Result<()> {
         self.receive()?;
-        self.endpoint.handle_timeout(clock::now());
+        let now = clock::now();
+        self.endpoint.handle_answers(now);
+        self.endpoint.handle_timeout(now);
         self.flush()?;
         while let Some((id, event)) = self.endpoint.poll_event() {
             self.events.push_back(UdpEvent::Association(id, event));

@@ -198,6 +198,8 @@ pub(crate) trait Layer {
     /// A handshake begins on the epoch in force; `expected` is the number of the peer's next message. A client's first
     /// answer may have the number after it, behind a HelloRequest that never arrived.
     fn begin_handshake(&mut self, expected: MessageSeq);
+    /// This end takes its time: until it has made up its mind messages of the peer wait, and what was sent before is not sent again.
+    fn hold_messages(&mut self, now: Instant, hold: bool);
     /// The handshake, or the request for one, comes to nothing: the epoch in force goes on.
     fn abandon_handshake(&mut self);
     /// The handshake is done; `epoch` is the one in force.

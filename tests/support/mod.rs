@@ -65,12 +65,21 @@ impl Pki {
         algorithm: &'static SignatureAlgorithm,
         adjust: impl FnOnce(&mut CertificateParams),
     ) -> Credential {
+        let (leaf, key) = self.leaf_and_key(algorithm, adjust);
+        Credential::Certificate(CertifiedKey::new(vec![leaf], &key).unwrap())
+    }
+
+    /// The same in its parts.
+    pub fn leaf_and_key(
+        &self,
+        algorithm: &'static SignatureAlgorithm,
+        adjust: impl FnOnce(&mut CertificateParams),
+    ) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
         let key = KeyPair::generate_for(algorithm).unwrap();
         let mut params = CertificateParams::new(vec![SERVER.to_owned()]).unwrap();
         adjust(&mut params);
         let leaf = params.signed_by(&key, &self.issuer).unwrap().der().clone();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        Credential::Certificate(CertifiedKey::new(vec![leaf], &key).unwrap())
+        (leaf, PrivateKeyDer::try_from(key.serialize_der()).unwrap())
     }
 
     pub fn server(&self, algorithm: &'static SignatureAlgorithm) -> Credential {

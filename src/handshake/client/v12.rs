@@ -4,7 +4,7 @@ use super::State;
 use super::hello::dns_name;
 use crate::config::{ClientConfig, ReceivedRequest, RequestAnswer};
 use crate::crypto::kx;
-use crate::crypto::sign::{KeyKind, SigningKey};
+use crate::crypto::sign::KeyKind;
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::auth;
@@ -13,7 +13,7 @@ use crate::handshake::{
     Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
 };
 use crate::identity::proof::{ChainVerified, SignatureVerified};
-use crate::identity::{CertifiedKey, PeerIdentity, check_key_12, verify_12};
+use crate::identity::{CertifiedKey, HandshakeKey, PeerIdentity, check_key_12, verify_12};
 use crate::protocol::{
     AlertDescription, ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion,
     ReadSwitch, Side, SignatureScheme, SrtpProfile,
@@ -393,7 +393,7 @@ struct Ready {
 impl Ready {
     fn ask_for_signature(
         self,
-        key: &Arc<SigningKey>,
+        key: &Arc<HandshakeKey>,
         scheme: SignatureScheme,
         outbox: &mut Outbox,
     ) -> State {

@@ -140,7 +140,8 @@ impl Datagram {
             Progress::Continuous(continuous) => continuous.deadline(),
             _ => None,
         };
-        [self.timer.deadline(), awaiting, self.acks_deadline()]
+        let timer = self.timer.deadline().filter(|_| !self.holding);
+        [timer, awaiting, self.acks_deadline()]
             .into_iter()
             .flatten()
             .min()

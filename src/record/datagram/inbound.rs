@@ -22,7 +22,9 @@ pub(super) fn next(layer: &mut Datagram, now: Instant) -> Result<Option<Inbound>
         return Err(Fault::UnexpectedMessage(HandshakeType::FINISHED));
     }
     loop {
-        if let Some(message) = layer.pop_message() {
+        if !layer.holding
+            && let Some(message) = layer.pop_message()
+        {
             return Ok(Some(Inbound::Handshake(message)));
         }
         if let Some(id) = layer.continuous().and_then(Continuous::pop_delivered) {

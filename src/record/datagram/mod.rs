@@ -97,6 +97,8 @@ pub struct Datagram {
     /// What may be sent to an address that was not proved; `None` for one that was.
     unproven: Option<Unproven>,
     timer: Timer,
+    /// This end has not made up its mind: messages stay where they are, and the timer stands still.
+    holding: bool,
     handshake_mtu: usize,
     /// The last flight of a handshake, kept to answer a peer that missed it.
     retained: Option<Box<Retained>>,
@@ -145,6 +147,7 @@ impl Datagram {
             requesting: false,
             unproven: None,
             timer: Timer::Idle,
+            holding: false,
             handshake_mtu: policy.mtu,
             retained: None,
             retention: None,
@@ -385,7 +388,15 @@ impl Layer for Datagram {
         self.handshake_mtu = self.policy.mtu;
     }
 
+    fn hold_messages(&mut self, now: Instant, hold: bool) {
+        self.holding = hold;
+        if !hold {
+            self.timer.rewind(now);
+        }
+    }
+
     fn abandon_handshake(&mut self) {
+        self.holding = false;
         self.drop_flight();
         self.early.clear();
         if let Some(continuous) = self.continuous() {
@@ -511,7 +522,11 @@ impl Layer for Datagram {
         if self.acks.is_due(now) && self.is_13() {
             self.tell_acks();
         }
-        match self.timer.fire(now, &self.policy) {
+        let fired = match self.holding {
+            true => Fired::NotYet,
+            false => self.timer.fire(now, &self.policy),
+        };
+        match fired {
             Fired::NotYet => {}
             Fired::Retransmit { attempt } => self.retransmit(attempt, busy),
             Fired::GaveUp => return Err(GaveUp),
@@ -520,6 +535,7 @@ impl Layer for Datagram {
     }
 
     fn shut_down(&mut self) {
+        self.holding = false;
         self.drop_flight();
         self.retained = None;
         self.retention = None;

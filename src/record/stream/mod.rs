@@ -316,6 +316,9 @@ impl Layer for Stream {
 
     fn begin_handshake(&mut self, _: MessageSeq) {}
 
+    /// The connection takes nothing from a stream meanwhile.
+    fn hold_messages(&mut self, _: Instant, _: bool) {}
+
     fn abandon_handshake(&mut self) {
         self.armed = None;
     }

@@ -386,7 +386,9 @@ impl ScriptedPeer {
             return (0, Vec::new());
         };
         let scheme = certified.key().schemes()[0];
-        let signature = certified.key().sign(scheme, message).unwrap_or_default();
+        let key = certified.key().held();
+        let signature = key.and_then(|key| key.sign(scheme, message).ok());
+        let signature = signature.unwrap_or_default();
         (scheme.0, signature)
     }
 }

@@ -140,7 +140,9 @@ impl ScriptedPeer {
             ]
             .concat();
             scheme = certified.key().schemes()[0];
-            signature = certified.key().sign(scheme, &message).unwrap_or_default();
+            let key = certified.key().held();
+            let made = key.and_then(|key| key.sign(scheme, &message).ok());
+            signature = made.unwrap_or_default();
         }
         let mut body = self.named_scheme.unwrap_or(scheme.0).to_be_bytes().to_vec();
         body.put_vec(2, |out| out.put(&signature));

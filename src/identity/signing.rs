@@ -1,0 +1,172 @@
+//! Private keys: held here, or by somebody else.
+
+use super::leaf_key::key_type;
+use super::reply::{Awaited, Reply};
+use crate::crypto::sign::{KeyKind, SigningKey};
+use crate::crypto::verify::is_rsa;
+use crate::error::{ConfigError, Error};
+use crate::protocol::{NamedGroup, SignatureScheme};
+use std::fmt;
+use std::sync::Arc;
+
+/// A private key that signs handshakes and is held elsewhere: in a token, in an HSM, behind a service, or by threads that take the
+/// work from an event loop.
+///
+/// ```
+/// # #[cfg(feature = "net")] {
+/// use sealgram::{Reply, SignHandshake, SignatureScheme, SigningKey};
+/// use std::{sync::Arc, thread};
+///
+/// /// RSA takes a millisecond, in which an event loop can do a thousand other things.
+/// #[derive(Debug)]
+/// struct OnAThread {
+///     key: Arc<SigningKey>,
+///     waker: Arc<mio::Waker>,
+/// }
+///
+/// impl SignHandshake for OnAThread {
+///     fn schemes(&self) -> &[SignatureScheme] {
+///         self.key.schemes()
+///     }
+///
+///     fn sign(&self, scheme: SignatureScheme, message: &[u8], signature: Reply<Vec<u8>>) {
+///         let (key, waker, message) = (self.key.clone(), self.waker.clone(), message.to_vec());
+///         thread::spawn(move || {
+///             match key.sign(scheme, &message) {
+///                 Ok(made) => signature.send(made),
+///                 Err(_) => drop(signature),
+///             }
+///             // The loop turns, and the handshake goes on.
+///             let _ = waker.wake();
+///         });
+///     }
+/// }
+/// # }
+/// ```
+pub trait SignHandshake: Send + Sync + fmt::Debug {
+    /// The schemes that the key can make, the preferred one first. At version 1.2 an ECDSA scheme names a hash alone, and serves keys
+    /// on any curve (RFC 5246 §7.4.1.4.1); at 1.3 only those of its own curve are used.
+    fn schemes(&self) -> &[SignatureScheme];
+
+    /// Signs `message`, which is not hashed yet, with `scheme`, one of [`SignHandshake::schemes`], and gives the signature in the
+    /// form that RFC 8446 §4.2.3 has for it, now or later. Whoever cannot sign drops `signature`.
+    fn sign(&self, scheme: SignatureScheme, message: &[u8], signature: Reply<Vec<u8>>);
+}
+
+impl SignHandshake for SigningKey {
+    fn schemes(&self) -> &[SignatureScheme] {
+        self.schemes()
+    }
+
+    fn sign(&self, scheme: SignatureScheme, message: &[u8], signature: Reply<Vec<u8>>) {
+        if let Ok(made) = self.sign(scheme, message) {
+            signature.send(made);
+        }
+    }
+}
+
+/// The private key of a credential.
+pub(crate) enum HandshakeKey {
+    /// In this process, which signs at once.
+    Held(Box<SigningKey>),
+    /// Anywhere.
+    Elsewhere {
+        signer: Arc<dyn SignHandshake>,
+        kind: KeyKind,
+        curve: Option<NamedGroup>,
+    },
+}
+
+/// A signature, or the wait for one.
+pub(crate) enum Signing {
+    Done(Result<Vec<u8>, Error>),
+    Awaited(Awaited<Vec<u8>>),
+}
+
+impl HandshakeKey {
+    /// The key that belongs to this SubjectPublicKeyInfo and is held elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// `UnsupportedKey` if the certificate's key is none of ECDSA P-256 and P-384, Ed25519 and RSA, `UnsupportedParameter` if the
+    /// signer has no scheme, or one of another kind of key.
+    pub(super) fn elsewhere(
+        info: &[u8],
+        signer: Arc<dyn SignHandshake>,
+    ) -> Result<Self, ConfigError> {
+        let (kind, curve) = key_type(info).ok_or(ConfigError::UnsupportedKey)?;
+        let rsa = kind == KeyKind::Rsa;
+        let wrong = |scheme: &SignatureScheme| is_rsa(*scheme) != rsa;
+        if signer.schemes().is_empty() || signer.schemes().iter().any(wrong) {
+            let schemes = signer.schemes();
+            let text = format!("a signer with {schemes:?} for a certificate of another key");
+            return Err(ConfigError::UnsupportedParameter(text));
+        }
+        Ok(Self::Elsewhere {
+            signer,
+            kind,
+            curve,
+        })
+    }
+
+    /// Which suites this key can serve.
+    pub(crate) fn kind(&self) -> KeyKind {
+        match self {
+            Self::Held(key) => key.kind(),
+            Self::Elsewhere { kind, .. } => *kind,
+        }
+    }
+
+    /// The curve of an ECDSA key.
+    pub(crate) fn curve(&self) -> Option<NamedGroup> {
+        match self {
+            Self::Held(key) => key.curve(),
+            Self::Elsewhere { curve, .. } => *curve,
+        }
+    }
+
+    /// The schemes that this key can make, the preferred one first.
+    pub(crate) fn schemes(&self) -> &[SignatureScheme] {
+        match self {
+            Self::Held(key) => key.schemes(),
+            Self::Elsewhere { signer, .. } => signer.schemes(),
+        }
+    }
+
+    /// Whether a scheme of this key's may sign a handshake of version 1.3, where it names the curve as well (RFC 8446 §4.2.3).
+    pub(crate) fn suits_curve(&self, scheme: SignatureScheme) -> bool {
+        match scheme {
+            SignatureScheme::ECDSA_SECP256R1_SHA256 => self.curve() == Some(NamedGroup::SECP256R1),
+            SignatureScheme::ECDSA_SECP384R1_SHA384 => self.curve() == Some(NamedGroup::SECP384R1),
+            _ => true,
+        }
+    }
+
+    /// The key, if it is in this process.
+    #[cfg(feature = "sim")]
+    pub(crate) fn held(&self) -> Option<&SigningKey> {
+        match self {
+            Self::Held(key) => Some(key),
+            Self::Elsewhere { .. } => None,
+        }
+    }
+
+    /// Signs `message` with `scheme`, one of [`HandshakeKey::schemes`].
+    pub(crate) fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Signing {
+        match self {
+            Self::Held(key) => Signing::Done(key.sign(scheme, message)),
+            Self::Elsewhere { signer, .. } => {
+                Signing::Awaited(Awaited::of(|reply| signer.sign(scheme, message, reply)))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for HandshakeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held(key) => fmt::Debug::fmt(key, f),
+            Self::Elsewhere { signer, .. } => fmt::Debug::fmt(signer, f),
+        }
+    }
+}
