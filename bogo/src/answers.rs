@@ -2,10 +2,10 @@
 
 use crate::Failed;
 use crate::options::Options;
-use sealgram::AlertDescription;
 use sealgram::config::{
     AnswerHello, AnswerRequest, HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer,
 };
+use sealgram::{AlertDescription, Reply};
 use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +16,15 @@ pub(crate) struct Answers {
     alpn: Option<Vec<u8>>,
     hello: Mutex<Option<ReceivedHello>>,
     request: Mutex<Option<ReceivedRequest>>,
+    /// Signatures that are not given yet.
+    signatures: Mutex<Vec<Kept>>,
+}
+
+/// A signature that takes its time.
+#[derive(Debug)]
+struct Kept {
+    signature: Vec<u8>,
+    reply: Reply<Vec<u8>>,
 }
 
 impl Answers {
@@ -33,6 +42,19 @@ impl Answers {
             alpn: options.select_alpn.clone(),
             hello: Mutex::default(),
             request: Mutex::default(),
+            signatures: Mutex::default(),
+        }
+    }
+
+    /// Keeps a signature that takes its time.
+    pub(crate) fn keep(&self, signature: Vec<u8>, reply: Reply<Vec<u8>>) {
+        lock(&self.signatures).push(Kept { signature, reply });
+    }
+
+    /// Gives the signatures that were kept.
+    pub(crate) fn release(&self) {
+        for kept in lock(&self.signatures).drain(..) {
+            kept.reply.send(kept.signature);
         }
     }
 

@@ -123,7 +123,22 @@ impl Exchange<'_> {
             if self.end.ended {
                 return Err(Failed::new("the runner closed during the handshake"));
             }
-            self.end.turn()?;
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for something from the runner; if a slow key has the word then, time passes first.
+    fn turn(&mut self) -> Result<(), Failed> {
+        self.end.turn()?;
+        while either!(&self.end.connection, it => it.awaits_answer()) {
+            let delay = Duration::from_millis(self.options.private_key_delay_ms);
+            self.end.let_time_pass(delay)?;
+            self.answers.release();
+            let now = self.end.clock.now();
+            let outcome = either!(&mut self.end.connection, it => it.handle_answers(now));
+            self.end.flush()?;
+            outcome?;
         }
         Ok(())
     }
@@ -202,7 +217,7 @@ impl Exchange<'_> {
                 return Ok(None);
             }
             self.follow_requests()?;
-            self.end.turn()?;
+            self.turn()?;
             if self.options.exporter_between_reads {
                 let mut byte = [0];
                 either!(&self.end.connection, it => it.export_keying_material(&mut byte, b"", None))
@@ -289,7 +304,7 @@ impl Exchange<'_> {
                     "Truncated: the runner closed without close_notify",
                 ));
             }
-            self.end.turn()?;
+            self.turn()?;
             if either!(&mut self.end.connection, it => it.recv().is_some()) {
                 return Err(Failed::new("DataOnShutdown: data behind our close_notify"));
             }

@@ -13,6 +13,7 @@ mod clock;
 mod end;
 mod exchange;
 mod expectations;
+mod keys;
 mod options;
 mod settings;
 mod verifier;

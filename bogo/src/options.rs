@@ -64,6 +64,7 @@ pub(crate) struct Options {
     pub(crate) client_ca_list: Vec<Vec<u8>>,
     pub(crate) renegotiation: Renegotiation,
     pub(crate) resumption_delay_s: u64,
+    pub(crate) private_key_delay_ms: u64,
     pub(crate) no_server_name_ack: bool,
     pub(crate) no_legacy_server: bool,
     pub(crate) allow_unknown_alpn: bool,
@@ -265,6 +266,7 @@ impl Options {
             "install-ddos-callback" => {}
             "fail-ddos-callback" => self.fail_cert_callback = true,
             "fail-cert-callback" => self.fail_cert_callback = true,
+            "private-key-delay-ms" => self.private_key_delay_ms = values.number()?,
             "resumption-delay" => self.resumption_delay_s = values.number()?,
             "no-server-name-ack" => self.no_server_name_ack = true,
             // What a sans-IO library does in any case, what does not exist here anyway, and how BoringSSL is to be driven.

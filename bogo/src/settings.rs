@@ -3,6 +3,7 @@
 use crate::Failed;
 use crate::answers::Answers;
 use crate::clock::SimulatedClock;
+use crate::keys;
 use crate::options::{CredentialOptions, Options, Renegotiation};
 use crate::verifier::Verdict;
 use sealgram::config::{
@@ -13,8 +14,8 @@ use sealgram::config::{
 };
 use sealgram::pki_types::ServerName;
 use sealgram::{
-    AlertDescription, CertifiedKey, ClientConfig, Credential, NamedGroup, ServerConfig,
-    SignatureScheme, SrtpProfile,
+    AlertDescription, ClientConfig, Credential, NamedGroup, ServerConfig, SignatureScheme,
+    SrtpProfile,
 };
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -94,13 +95,13 @@ impl Shared {
             .unfitting_credentials(UnfittingCredentials::Fail)
             .take_unoffered_alpn(options.allow_unknown_alpn)
             .falling_back(options.fallback)
-            .answers(answers)
+            .answers(answers.clone())
             .tickets(!options.no_ticket);
         let mut builder = with_common!(builder, self, options);
         if let Some(protocols) = &options.advertise_alpn {
             builder = builder.alpn(&wire_list(protocols)?)?;
         }
-        for credential in credentials(options)? {
+        for credential in credentials(options, &answers)? {
             builder = builder.and_credential(credential);
         }
         Ok(builder.build()?)
@@ -111,7 +112,7 @@ impl Shared {
         options: &Options,
         answers: Arc<Answers>,
     ) -> Result<ServerConfig, Failed> {
-        let mut credentials = credentials(options)?.into_iter();
+        let mut credentials = credentials(options, &answers)?.into_iter();
         let first = credentials
             .next()
             .ok_or_else(|| Failed::Unimplemented("a server without a certificate".to_owned()))?;
@@ -281,7 +282,7 @@ fn schemes(options: &Options) -> Vec<SignatureScheme> {
 const RSA_PKCS1_MD5_SHA1: SignatureScheme = SignatureScheme(0xff01);
 
 /// The credentials in order, the default one last.
-fn credentials(options: &Options) -> Result<Vec<Credential>, Failed> {
+fn credentials(options: &Options, answers: &Arc<Answers>) -> Result<Vec<Credential>, Failed> {
     let given = options.credentials.iter();
     given
         .chain([&options.default_credential])
@@ -294,7 +295,8 @@ fn credentials(options: &Options) -> Result<Vec<Credential>, Failed> {
             _ => None,
         })
         .map(|(chain, key, credential)| {
-            let mut certified = CertifiedKey::from_pem_files(chain, key)?;
+            let slow = (options.private_key_delay_ms > 0).then_some(answers);
+            let mut certified = keys::certified(chain, key, slow)?;
             if !credential.signing_prefs.is_empty() {
                 let schemes = credential.signing_prefs.iter().copied();
                 certified =
