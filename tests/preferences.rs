@@ -5,14 +5,16 @@ mod stage;
 mod support;
 
 use sealgram::config::{
-    GroupChoice, Preference, RekeyPolicy, SecureRenegotiation, StreamPolicy, Versions,
+    ClientAuthentication, GroupChoice, Preference, RekeyPolicy, SecureRenegotiation, StreamPolicy,
+    Versions,
 };
 use sealgram::sim::scripted::{ALERT, Line as Line12, ScriptedPeer as ScriptedPeer12};
 use sealgram::sim::scripted13::{Heard, Line, ScriptedPeer};
 use sealgram::sim::{StreamEnd, StreamPair};
 use sealgram::{
     AlertDescription, CipherSuite, ClientConfig, Error, Event, HandshakeKind, NamedGroup,
-    PeerIncompatible, PeerMisbehaved, RenegotiateError, TlsConnection,
+    PeerIdentity, PeerIncompatible, PeerMisbehaved, RenegotiateError, ServerConfig,
+    SignatureScheme, TlsConnection, WebPkiClientVerifier,
 };
 use stage::{FINALE, SERVER_FLIGHT, Stage, scripted_client, scripted_server};
 use std::sync::Arc;
@@ -104,6 +106,43 @@ fn a_ticket_of_another_suite_is_no_fault_and_no_use() {
         };
         let pair = pair(&configs);
         assert_eq!(pair.client.connection.handshake_kind(), Some(kind));
+    }
+}
+
+/// What was shown and signed with in the first handshake is told at either end, the scheme also where that handshake's session is
+/// resumed: from a server's ticket or cache, from a client's store.
+#[test]
+fn both_ends_tell_what_was_shown_and_what_it_was_proved_with() {
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        for tickets in [true, false] {
+            let mut ends = Ends::new().versions(versions).resuming().mutual();
+            let roots = ends.pki.roots();
+            let ecdsa = ends.pki.server(&rcgen::PKCS_ECDSA_P384_SHA384);
+            let server = ServerConfig::with_credential(ecdsa).versions(versions);
+            let verifier = WebPkiClientVerifier::new(roots).unwrap();
+            let verifier = ClientAuthentication::Required(Arc::new(verifier));
+            ends.server = server.client_authentication(verifier);
+            if !tickets && versions == Versions::V1_2 {
+                ends.server = ends.server.tickets(None);
+            }
+            let configs = ends.build();
+            for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+                let pair = pair(&configs);
+                let (client, server) = (&pair.client.connection, &pair.server.connection);
+                assert_eq!(client.handshake_kind(), Some(kind));
+                let p384 = SignatureScheme::ECDSA_SECP384R1_SHA384;
+                assert_eq!(client.peer_signature_scheme(), Some(p384));
+                let ed25519 = SignatureScheme::ED25519;
+                assert_eq!(server.peer_signature_scheme(), Some(ed25519));
+                for (ours, peer) in [(client, server), (server, client)] {
+                    let Some(PeerIdentity::Certificate(chain)) = peer.peer_identity() else {
+                        panic!("the peer is somebody");
+                    };
+                    let shown = (kind == HandshakeKind::Full).then_some(&chain[..]);
+                    assert_eq!(ours.local_certificates(), shown);
+                }
+            }
+        }
     }
 }
 

@@ -5,9 +5,12 @@ use super::{Connection, HandshakeKind, Role};
 use crate::error::Failure;
 use crate::handshake::{Established, EstablishedKind};
 use crate::identity::PeerIdentity;
-use crate::protocol::{Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side, SrtpProfile};
+use crate::protocol::{
+    Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side, SignatureScheme, SrtpProfile,
+};
 use crate::record::{Records, Stats};
 use crate::session::Session;
+use pki_types::CertificateDer;
 
 impl<R: Records> Connection<R> {
     /// Which end this is.
@@ -67,6 +70,18 @@ impl<R: Records> Connection<R> {
     /// Who the peer has proved to be; `None` before that, and for a client that showed no certificate.
     pub fn peer_identity(&self) -> Option<&PeerIdentity> {
         self.phase.established()?.peer_identity()
+    }
+
+    /// What the peer has proved that with: the scheme of its signature over the handshake, or over the one that has made the session
+    /// which was resumed. `None` where [`Connection::peer_identity`] is.
+    pub fn peer_signature_scheme(&self) -> Option<SignatureScheme> {
+        self.phase.established()?.peer_scheme()
+    }
+
+    /// The certificates that this end has shown in the handshake whose keys are in force, its own first; `None` if it has shown none,
+    /// as where a session was resumed. With several credentials it tells which one was chosen.
+    pub fn local_certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        self.phase.established()?.shown.as_deref()
     }
 
     /// The application protocol that was agreed (RFC 7301).

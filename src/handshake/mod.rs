@@ -165,6 +165,8 @@ pub(crate) struct Established {
     pub(crate) retried: bool,
     /// What protects the media of this association (RFC 5764).
     pub(crate) srtp: Option<SrtpProfile>,
+    /// The certificates that this end has shown, if it has.
+    pub(crate) shown: Option<Arc<[CertificateDer<'static>]>>,
     /// What belongs to the version.
     pub(crate) kind: EstablishedKind,
     /// No association without a verified Finished.
@@ -257,6 +259,14 @@ impl Established {
         match &self.kind {
             EstablishedKind::V12(established) => established.session.peer_identity.as_ref(),
             EstablishedKind::V13(post) => post.agreed().peer_identity.as_ref(),
+        }
+    }
+
+    /// What the peer has proved with who it is.
+    pub(crate) fn peer_scheme(&self) -> Option<SignatureScheme> {
+        match &self.kind {
+            EstablishedKind::V12(established) => established.session.peer_scheme,
+            EstablishedKind::V13(post) => post.agreed().peer_scheme,
         }
     }
 

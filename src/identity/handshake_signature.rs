@@ -35,7 +35,7 @@ pub(crate) fn verify_13(
         .filter(|_| offered.contains(&signed.scheme))
         .ok_or(PeerMisbehaved::SignedWithUnofferedScheme(signed.scheme))?;
     let certificate = signer(leaf)?;
-    SignatureVerified::by(|| {
+    SignatureVerified::by(signed.scheme, || {
         certificate
             .verify_signature(algorithm, message, &signed.signature)
             .map_err(|_| PeerMisbehaved::BadSignature.into())
@@ -62,7 +62,7 @@ pub(crate) fn verify_12(
         return Err(PeerMisbehaved::SignedWithUnofferedScheme(signed.scheme).into());
     }
     let certificate = signer(leaf)?;
-    SignatureVerified::by(|| {
+    SignatureVerified::by(signed.scheme, || {
         let verifies = |&algorithm: &&'static dyn pki_types::SignatureVerificationAlgorithm| {
             certificate
                 .verify_signature(algorithm, message, &signed.signature)

@@ -145,6 +145,11 @@ impl CertifiedKey {
         self
     }
 
+    /// The chain, to keep.
+    pub(crate) fn shared_chain(&self) -> Arc<[CertificateDer<'static>]> {
+        self.chain.clone()
+    }
+
     pub(crate) fn key(&self) -> &Arc<HandshakeKey> {
         &self.key
     }

@@ -1,10 +1,10 @@
 //! Sessions as bytes: in tickets, in stores outside the process, in exported files.
 //!
 //! ```text
-//!  form (3) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ created (8) ‖ lifetime (4) ‖ group (2) ‖ master secret (48)
+//!  form (4) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ scheme (2) ‖ created (8) ‖ lifetime (4) ‖ group (2) ‖ master secret (48)
 //!           ‖ id<0..32> ‖ ticket<0..2^16-1> ‖ alpn<0..255> ‖ server name<0..2^16-1> ‖ certificates<0..2^24-1>
 //!
-//!  form (2) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ created (8) ‖ issued (8) ‖ lifetime (4) ‖ age_add (4) ‖ psk<32..48>
+//!  form (5) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ scheme (2) ‖ created (8) ‖ issued (8) ‖ lifetime (4) ‖ age_add (4) ‖ psk<32..48>
 //!           ‖ ticket<0..2^16-1> ‖ alpn<0..255> ‖ server name<0..2^16-1> ‖ certificates<0..2^24-1>
 //! ```
 
@@ -12,7 +12,7 @@ use super::{Agreed, MAX_LIFETIME, Session, Session12, Session13};
 use crate::crypto::suite::{self, Suite};
 use crate::error::InvalidMessage;
 use crate::identity::PeerIdentity;
-use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion};
+use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
 use crate::wire::certificate;
@@ -23,17 +23,17 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The form of a session of 1.2.
-const FORM_12: u8 = 3;
+const FORM_12: u8 = 4;
 
 /// The form of a session of 1.3.
-const FORM_13: u8 = 2;
+const FORM_13: u8 = 5;
 
 const EXTENDED_MASTER_SECRET: u8 = 1;
 const HAS_SERVER_NAME: u8 = 2;
 const HAS_IDENTITY: u8 = 4;
 
 /// What the fields of a fixed length and the lengths of the others take at most, in bytes.
-const FIXED_LEN: usize = 112;
+const FIXED_LEN: usize = 114;
 
 /// What both forms end with.
 struct Tail<'a> {
@@ -41,6 +41,7 @@ struct Tail<'a> {
     alpn: Option<&'a [u8]>,
     server_name: Option<&'a str>,
     peer_identity: Option<&'a PeerIdentity>,
+    peer_scheme: Option<SignatureScheme>,
 }
 
 impl Tail<'_> {
@@ -51,10 +52,13 @@ impl Tail<'_> {
         }
     }
 
-    fn flags(&self) -> u8 {
+    /// Writes the flags, with those of the form, and what belongs to them.
+    fn encode_flags(&self, of_form: u8, out: &mut Vec<u8>) {
         let name = u8::from(self.server_name.is_some()) * HAS_SERVER_NAME;
         let identity = u8::from(self.peer_identity.is_some()) * HAS_IDENTITY;
-        name | identity
+        out.put_u8(of_form | name | identity);
+        // Nothing is signed with 0.
+        out.put_u16(self.peer_scheme.map_or(0, |scheme| scheme.0));
     }
 
     /// An empty buffer that need not grow: no copy of the secret must be left behind.
@@ -81,6 +85,7 @@ pub(super) fn encode_12(session: &Session12) -> Zeroizing<Vec<u8>> {
         alpn: session.alpn.as_deref(),
         server_name: session.server_name.as_deref(),
         peer_identity: session.peer_identity.as_ref(),
+        peer_scheme: session.peer_scheme,
     };
     let mut out = tail.buffer();
     let capacity = out.capacity();
@@ -88,7 +93,7 @@ pub(super) fn encode_12(session: &Session12) -> Zeroizing<Vec<u8>> {
     out.put_u8(FORM_12);
     out.put(&session.version.to_bytes());
     out.put_u16(session.suite.id.0);
-    out.put_u8(bound | tail.flags());
+    tail.encode_flags(bound, &mut out);
     out.put_u64(session.created);
     out.put(&session.lifetime.to_be_bytes());
     out.put_u16(session.group.0);
@@ -107,13 +112,14 @@ pub(super) fn encode_13(session: &Session13) -> Zeroizing<Vec<u8>> {
         alpn: agreed.alpn.as_deref(),
         server_name: agreed.server_name.as_deref(),
         peer_identity: agreed.peer_identity.as_ref(),
+        peer_scheme: agreed.peer_scheme,
     };
     let mut out = tail.buffer();
     let capacity = out.capacity();
     out.put_u8(FORM_13);
     out.put(&agreed.version.to_bytes());
     out.put_u16(agreed.suite.id.0);
-    out.put_u8(tail.flags());
+    tail.encode_flags(0, &mut out);
     out.put_u64(agreed.created);
     out.put_u64(session.issued);
     out.put(&session.lifetime.to_be_bytes());
@@ -139,6 +145,7 @@ struct Head {
     version: ProtocolVersion,
     suite: &'static Suite,
     flags: u8,
+    peer_scheme: Option<SignatureScheme>,
     created: u64,
 }
 
@@ -161,6 +168,10 @@ impl Head {
             version,
             suite,
             flags: reader.u8("session flags")?,
+            peer_scheme: match reader.u16("session scheme")? {
+                0 => None,
+                scheme => Some(SignatureScheme(scheme)),
+            },
             created: reader.u64("session birth")?,
         })
     }
@@ -211,6 +222,7 @@ fn decode_12(mut reader: Reader<'_>) -> Result<Session12, InvalidMessage> {
         alpn: rest.alpn,
         server_name: rest.server_name,
         peer_identity: rest.peer_identity,
+        peer_scheme: head.peer_scheme,
         created: head.created,
         lifetime: lifetime.min(MAX_LIFETIME),
         id: id.to_vec(),
@@ -236,6 +248,7 @@ fn decode_13(mut reader: Reader<'_>) -> Result<Session13, InvalidMessage> {
             alpn: rest.alpn,
             server_name: rest.server_name,
             peer_identity: rest.peer_identity,
+            peer_scheme: head.peer_scheme,
             created: head.created,
         }),
         psk,
@@ -297,6 +310,7 @@ mod tests {
             alpn: Some(vec![b'p'; 255]),
             server_name: Some("n".repeat(255)),
             peer_identity: None,
+            peer_scheme: None,
             created: 0,
         });
         assert!(encode_13(&session).len() > 550);

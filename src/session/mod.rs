@@ -20,7 +20,7 @@ pub use ticket::Tickets;
 use crate::crypto::suite::Suite;
 use crate::error::{ConfigError, InvalidMessage};
 use crate::identity::PeerIdentity;
-use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion};
+use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
 use pki_types::UnixTime;
@@ -132,6 +132,8 @@ pub struct Session12 {
     pub(crate) server_name: Option<String>,
     /// Who the peer of the end that holds the session is.
     pub(crate) peer_identity: Option<PeerIdentity>,
+    /// What the peer has proved that with.
+    pub(crate) peer_scheme: Option<SignatureScheme>,
     /// When the key exchange was, in seconds of Unix time. A resumption does not make a session younger.
     pub(crate) created: u64,
     /// How long the session may be resumed, in seconds.
@@ -185,6 +187,8 @@ pub(crate) struct Agreed {
     pub(crate) server_name: Option<String>,
     /// Who the peer of this end is.
     pub(crate) peer_identity: Option<PeerIdentity>,
+    /// What the peer has proved that with.
+    pub(crate) peer_scheme: Option<SignatureScheme>,
     /// When the peer has last proved who it is, in seconds of Unix time. A resumption does not make that younger.
     pub(crate) created: u64,
 }
@@ -376,6 +380,7 @@ fn test_session() -> Session12 {
         alpn: Some(b"coap".to_vec()),
         server_name: Some("server.test".to_owned()),
         peer_identity: Some(PeerIdentity::Certificate(chain.into())),
+        peer_scheme: Some(SignatureScheme::ED25519),
         created: 1000,
         lifetime: 3600,
         id: vec![7; 32],
@@ -398,6 +403,7 @@ pub(crate) fn test_session_13() -> Session13 {
             alpn: session.alpn,
             server_name: session.server_name,
             peer_identity: session.peer_identity,
+            peer_scheme: session.peer_scheme,
             created: session.created,
         }),
         psk: Secret::from_bytes(&vec![8; suite.hash.len()]).unwrap(),

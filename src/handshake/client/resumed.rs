@@ -83,6 +83,7 @@ impl Resumption {
             alpn: self.context.alpn.clone(),
             server_name: session.server_name.clone(),
             peer_identity: session.peer_identity.clone(),
+            peer_scheme: session.peer_scheme,
             created: session.created,
             lifetime: match renewed {
                 Some(_) => lifetime(renewed).saturating_add(age).min(lifetime(None)),
@@ -225,6 +226,7 @@ impl Finished {
             group: session.group,
             retried: false,
             srtp: context.srtp,
+            shown: None,
             kind: EstablishedKind::V12(Established12 {
                 session,
                 epoch: next,

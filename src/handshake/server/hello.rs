@@ -195,6 +195,7 @@ impl ExpectClientHello {
                 srtp: server_hello.extensions.srtp,
                 alpn: choice.alpn,
                 server_name: hello.extensions.server_name.clone(),
+                shown: choice.certified.shared_chain(),
                 session_id: server_hello.session_id,
                 ticket_promised: server_hello.extensions.session_ticket,
                 binding: self.binding,

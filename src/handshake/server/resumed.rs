@@ -276,6 +276,7 @@ impl ExpectResumedFinished {
             group: self.session.group,
             retried: false,
             srtp: self.srtp,
+            shown: None,
             kind: EstablishedKind::V12(Established12 {
                 session: self.session,
                 epoch: self.epochs.next,

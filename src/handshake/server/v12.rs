@@ -43,6 +43,8 @@ pub(crate) struct Context {
     pub(super) alpn: Option<Vec<u8>>,
     pub(super) srtp: Option<SrtpProfile>,
     pub(super) server_name: Option<String>,
+    /// The certificates that the server has shown.
+    pub(super) shown: Arc<[CertificateDer<'static>]>,
     /// The name that the session gets; empty for none.
     pub(super) session_id: Vec<u8>,
     /// Whether a NewSessionTicket comes before Finished (RFC 5077 §3.2).
@@ -320,7 +322,7 @@ impl ExpectCertificateVerify {
         let peer = Peer::Proved {
             chain,
             _verified: verified,
-            _signature: signature,
+            signature,
         };
         arm(context, master_secret, peer, outbox)
     }
@@ -332,15 +334,18 @@ enum Peer {
     Proved {
         chain: Arc<[CertificateDer<'static>]>,
         _verified: ChainVerified,
-        _signature: SignatureVerified,
+        signature: SignatureVerified,
     },
 }
 
 impl Peer {
-    fn identity(self) -> Option<PeerIdentity> {
+    /// Who the client is, and what it has proved that with.
+    fn identity(self) -> Option<(PeerIdentity, SignatureScheme)> {
         match self {
             Self::Anonymous => None,
-            Self::Proved { chain, .. } => Some(PeerIdentity::Certificate(chain)),
+            Self::Proved {
+                chain, signature, ..
+            } => Some((PeerIdentity::Certificate(chain), signature.scheme())),
         }
     }
 }
@@ -352,7 +357,7 @@ fn arm(
     peer: Peer,
     outbox: &mut Outbox,
 ) -> Result<State, Error> {
-    let identity = peer.identity();
+    let (identity, scheme) = peer.identity().unzip();
     let policy = &context.config.parameters.rekey;
     renegotiation::check_identity(context.binding.as_ref(), policy, identity.as_ref())?;
     let [client, server] = master_secret.protections(context.suite, &context.randoms);
@@ -365,6 +370,7 @@ fn arm(
         context,
         master_secret,
         identity,
+        scheme,
         write: server,
     })))
 }
@@ -374,6 +380,7 @@ pub(crate) struct ExpectFinished {
     context: Context,
     master_secret: MasterSecret,
     identity: Option<PeerIdentity>,
+    scheme: Option<SignatureScheme>,
     write: RecordProtection,
 }
 
@@ -393,6 +400,7 @@ impl ExpectFinished {
             mut context,
             master_secret,
             identity,
+            scheme,
             write,
         } = *self;
         let finished = master_secret
@@ -412,6 +420,7 @@ impl ExpectFinished {
             alpn: context.alpn,
             server_name: context.server_name,
             peer_identity: identity,
+            peer_scheme: scheme,
             created: context.started.as_secs(),
             lifetime: context.config.sessions.lifetime(),
             id: context.session_id,
@@ -445,6 +454,7 @@ impl ExpectFinished {
             group: context.group,
             retried: false,
             srtp: context.srtp,
+            shown: Some(context.shown),
             kind: EstablishedKind::V12(Established12 {
                 session,
                 epoch: epochs.next,

@@ -22,7 +22,7 @@ use crate::session::{Agreed, Session13};
 use crate::wire::certificate;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::signed::DigitallySigned;
-use pki_types::{ServerName, UnixTime};
+use pki_types::{CertificateDer, ServerName, UnixTime};
 use std::sync::Arc;
 
 /// Only the server's Finished is missing.
@@ -30,7 +30,7 @@ pub(crate) struct ExpectFinished {
     pub(super) context: Context,
     pub(super) identity: Option<PeerIdentity>,
     pub(super) asked: Asked,
-    pub(super) _proof: Proof,
+    pub(super) proof: Proof,
 }
 
 impl ExpectFinished {
@@ -44,7 +44,7 @@ impl ExpectFinished {
             mut context,
             identity,
             asked,
-            ..
+            proof,
         } = self;
         let finished = context
             .server
@@ -57,6 +57,13 @@ impl ExpectFinished {
         let write = main.traffic(Side::Client, hash.as_ref(), log);
         let read = main.traffic(Side::Server, hash.as_ref(), log);
         let exporter = main.exporter(hash.as_ref(), log);
+        let scheme = match &proof {
+            Proof::Certificate { signature, .. } => Some(signature.scheme()),
+            Proof::Ticket => {
+                let ticket = context.psk.as_ref();
+                ticket.and_then(|psk| psk.agreed.peer_scheme)
+            }
+        };
         let ready = Ready {
             dialect: context.dialect,
             config: context.config,
@@ -71,6 +78,8 @@ impl ExpectFinished {
             transcript: context.transcript,
             client: context.client,
             identity,
+            scheme,
+            shown: None,
             main,
             read,
             write,
@@ -124,6 +133,10 @@ struct Ready {
     transcript: Transcript,
     client: TrafficSecret,
     identity: Option<PeerIdentity>,
+    /// What the server has proved that with.
+    scheme: Option<SignatureScheme>,
+    /// What this end has shown.
+    shown: Option<Arc<[CertificateDer<'static>]>>,
     main: MainSecret,
     read: TrafficSecret,
     write: TrafficSecret,
@@ -150,6 +163,7 @@ impl Ready {
         let Asked::Certificate(certified, scheme) = asked else {
             return self.finish(outbox);
         };
+        self.shown = Some(certified.shared_chain());
         let message = signed_message(Side::Client, self.transcript.hash().as_ref());
         outbox.push(Action::Ask(Question::Sign {
             key: certified.key().clone(),
@@ -195,6 +209,7 @@ impl Ready {
                 alpn: self.alpn,
                 server_name: dns_name(&self.server_name),
                 peer_identity: self.identity,
+                peer_scheme: self.scheme,
                 created: Agreed::created(self.psk.as_deref(), self.started),
             }),
             exporter: self.exporter,
@@ -209,6 +224,7 @@ impl Ready {
             group: self.group,
             retried: self.retried,
             srtp: self.srtp,
+            shown: self.shown,
             kind: EstablishedKind::V13(Box::new(post)),
             _finished: self.finished,
         })));

@@ -356,7 +356,7 @@ impl ExpectEncryptedExtensions {
                     context,
                     identity,
                     asked: Asked::Nothing,
-                    _proof: Proof::Ticket,
+                    proof: Proof::Ticket,
                 })
             }
             None => State::ExpectCertificate(ExpectCertificate {

@@ -22,7 +22,7 @@ pub(super) enum Proof {
     /// Its certificate was accepted, and it has its key.
     Certificate {
         _chain: ChainVerified,
-        _signature: SignatureVerified,
+        signature: SignatureVerified,
     },
     /// It was proved when the ticket was made.
     Ticket,
@@ -168,9 +168,9 @@ impl ExpectServerVerified {
             context: self.context,
             identity: Some(PeerIdentity::Certificate(self.chain)),
             asked: self.asked,
-            _proof: Proof::Certificate {
+            proof: Proof::Certificate {
                 _chain: verified,
-                _signature: self.signature,
+                signature: self.signature,
             },
         })
         .boxed()

@@ -26,7 +26,7 @@ use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
 use crate::wire::extension::{EncryptedExtensions, KeyShare, ServerExtensions, ServerShare};
 use crate::wire::server_hello::ServerHello;
 use crate::wire::signed::DigitallySigned;
-use pki_types::UnixTime;
+use pki_types::{CertificateDer, UnixTime};
 use std::sync::Arc;
 
 /// What was picked from the client's offer.
@@ -65,6 +65,8 @@ pub(super) struct Context {
     /// Whether the client takes tickets of the kind that is made here.
     pub(super) takes_tickets: bool,
     pub(super) psk: Option<Arc<Session13>>,
+    /// The certificates that the server has shown, if it has.
+    pub(super) shown: Option<Arc<[CertificateDer<'static>]>>,
     /// By how much the client's ticket is older to it than to this server, in seconds.
     pub(super) age_skew: Option<i32>,
     pub(super) transcript: Transcript,
@@ -102,6 +104,7 @@ pub(super) fn full(chosen: Chosen, hello: &ClientHello, outbox: &mut Outbox) -> 
     let mut body = Vec::new();
     certificate::encode_13(&[], certified.chain(), &mut body);
     context.send(HandshakeType::CERTIFICATE, body, outbox)?;
+    context.shown = Some(certified.shared_chain());
     let message = signed_message(Side::Server, context.transcript.hash().as_ref());
     outbox.push(Action::Ask(Question::Sign {
         key: certified.key().clone(),
@@ -219,6 +222,7 @@ fn begin(
         srtp: settings.choose_srtp(hello),
         takes_tickets: modes.contains(&PskKeyExchangeMode::PSK_DHE_KE),
         psk,
+        shown: None,
         age_skew,
         transcript,
         secret,
@@ -293,8 +297,8 @@ fn finish(mut context: Context, outbox: &mut Outbox) -> Step {
     Ok(if asks {
         State::ExpectCertificate(ExpectCertificate { awaiting })
     } else {
-        let identity = awaiting.resumed_identity();
-        State::ExpectFinished(ExpectFinished::new(awaiting, identity))
+        let client = awaiting.resumed_client();
+        State::ExpectFinished(ExpectFinished::new(awaiting, client))
     }
     .boxed())
 }

@@ -10,7 +10,7 @@ use crate::handshake::post::{Handover, Manners, Post};
 use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
 use crate::identity::proof::{ChainVerified, SignatureVerified};
 use crate::identity::{PeerIdentity, verify_13};
-use crate::protocol::{Dialect, Epoch, NamedGroup, ReadSwitch, Side, SrtpProfile};
+use crate::protocol::{Dialect, Epoch, NamedGroup, ReadSwitch, Side, SignatureScheme, SrtpProfile};
 use crate::secrets::schedule13::{ExporterSecret, MainSecret, SecretLog, TrafficSecret};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
@@ -34,6 +34,7 @@ pub(super) struct Awaiting {
     srtp: Option<SrtpProfile>,
     takes_tickets: bool,
     psk: Option<Arc<Session13>>,
+    shown: Option<Arc<[CertificateDer<'static>]>>,
     age_skew: Option<i32>,
     transcript: Transcript,
     client: TrafficSecret,
@@ -65,6 +66,7 @@ impl Awaiting {
             srtp: context.srtp,
             takes_tickets: context.takes_tickets,
             psk: context.psk,
+            shown: context.shown,
             age_skew: context.age_skew,
             transcript: context.transcript,
             client: context.client,
@@ -78,13 +80,26 @@ impl Awaiting {
     }
 
     /// Who the client is, if a ticket says so.
-    pub(super) fn resumed_identity(&self) -> Option<PeerIdentity> {
-        self.psk.as_ref()?.agreed.peer_identity.clone()
+    pub(super) fn resumed_client(&self) -> Client {
+        match &self.psk {
+            Some(psk) => Client {
+                identity: psk.agreed.peer_identity.clone(),
+                scheme: psk.agreed.peer_scheme,
+            },
+            None => Client::default(),
+        }
     }
 
     fn add(&mut self, inbound: &InboundMessage) {
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
     }
+}
+
+/// Who the client is, and what it has proved that with; nobody, if nothing is known.
+#[derive(Default)]
+pub(super) struct Client {
+    identity: Option<PeerIdentity>,
+    scheme: Option<SignatureScheme>,
 }
 
 /// The client was asked for a certificate.
@@ -115,7 +130,9 @@ impl ExpectCertificate {
             if required {
                 return Err(PeerIncompatible::ClientCertificateMissing.into());
             }
-            return Ok(State::ExpectFinished(ExpectFinished::new(awaiting, None)).boxed());
+            return Ok(
+                State::ExpectFinished(ExpectFinished::new(awaiting, Client::default())).boxed(),
+            );
         }
         let chain: Arc<[CertificateDer<'static>]> = shown.chain.into();
         outbox.push(Action::Ask(Question::VerifyClient {
@@ -163,9 +180,9 @@ impl ExpectCertificateVerify {
         let proved = Proved {
             chain,
             _verified: verified,
-            _signature: signature,
+            signature,
         };
-        Ok(State::ExpectFinished(ExpectFinished::new(awaiting, Some(proved.identity()))).boxed())
+        Ok(State::ExpectFinished(ExpectFinished::new(awaiting, proved.client())).boxed())
     }
 }
 
@@ -173,24 +190,27 @@ impl ExpectCertificateVerify {
 struct Proved {
     chain: Arc<[CertificateDer<'static>]>,
     _verified: ChainVerified,
-    _signature: SignatureVerified,
+    signature: SignatureVerified,
 }
 
 impl Proved {
-    fn identity(self) -> PeerIdentity {
-        PeerIdentity::Certificate(self.chain)
+    fn client(self) -> Client {
+        Client {
+            identity: Some(PeerIdentity::Certificate(self.chain)),
+            scheme: Some(self.signature.scheme()),
+        }
     }
 }
 
 /// Only the client's Finished is missing.
 pub(crate) struct ExpectFinished {
     awaiting: Awaiting,
-    identity: Option<PeerIdentity>,
+    client: Client,
 }
 
 impl ExpectFinished {
-    pub(super) const fn new(awaiting: Awaiting, identity: Option<PeerIdentity>) -> Self {
-        Self { awaiting, identity }
+    pub(super) const fn new(awaiting: Awaiting, client: Client) -> Self {
+        Self { awaiting, client }
     }
 
     pub(super) const fn is_resuming(&self) -> bool {
@@ -205,7 +225,7 @@ impl ExpectFinished {
     ) -> Step {
         let Self {
             mut awaiting,
-            identity,
+            client,
         } = self;
         let finished = awaiting
             .client
@@ -230,7 +250,8 @@ impl ExpectFinished {
                 suite: awaiting.suite,
                 alpn: awaiting.alpn,
                 server_name: awaiting.server_name,
-                peer_identity: identity,
+                peer_identity: client.identity,
+                peer_scheme: client.scheme,
                 created: Agreed::created(awaiting.psk.as_deref(), awaiting.started),
             }),
             exporter: awaiting.exporter,
@@ -260,6 +281,7 @@ impl ExpectFinished {
             group: awaiting.group,
             retried: awaiting.retried,
             srtp: awaiting.srtp,
+            shown: awaiting.shown,
             kind: EstablishedKind::V13(Box::new(post)),
             _finished: finished,
         })));

@@ -1,33 +1,32 @@
 //! A client's states of version 1.2 behind the ServerHello.
 
+mod finish;
+
+pub(super) use finish::lifetime;
+pub(crate) use finish::{ExpectFinished, ExpectSignature, ExpectTicket};
+
 use super::State;
-use super::hello::dns_name;
 use crate::config::{ClientConfig, ReceivedRequest, RequestAnswer};
 use crate::crypto::kx;
 use crate::crypto::sign::KeyKind;
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::auth;
-use crate::handshake::renegotiation::{self, Binding, Continuity};
-use crate::handshake::{
-    Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
-};
+use crate::handshake::renegotiation::{self, Binding};
+use crate::handshake::{Action, Epochs, Outbox, Question};
 use crate::identity::proof::{ChainVerified, SignatureVerified};
-use crate::identity::{CertifiedKey, HandshakeKey, PeerIdentity, check_key_12, verify_12};
+use crate::identity::{CertifiedKey, PeerIdentity, check_key_12, verify_12};
 use crate::protocol::{
-    AlertDescription, ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion,
-    ReadSwitch, Side, SignatureScheme, SrtpProfile,
+    AlertDescription, ClientCertificateType, HandshakeType, ProtocolVersion, SignatureScheme,
+    SrtpProfile,
 };
-use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
-use crate::secrets::traffic::RecordProtection;
+use crate::secrets::schedule12::{MasterSecret, Randoms, SessionBinding};
 use crate::secrets::transcript::Transcript;
-use crate::session::{MAX_LIFETIME, Session, Session12};
 use crate::wire::certificate;
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_exchange::{EcdhParams, ServerKeyExchange, encode_client_share};
-use crate::wire::new_session_ticket::NewSessionTicket;
-use crate::wire::signed::DigitallySigned;
+use finish::{Proven, Ready};
 use pki_types::{CertificateDer, ServerName, UnixTime};
 use std::sync::Arc;
 
@@ -138,7 +137,7 @@ impl ExpectServerKeyExchange {
         let message =
             params.signed_message(&self.context.randoms.client, &self.context.randoms.server);
         let kind = self.context.suite.authentication;
-        let signature_verified = verify_12(
+        let signature = verify_12(
             leaf,
             kind,
             &self.context.config.parameters.schemes,
@@ -150,7 +149,7 @@ impl ExpectServerKeyExchange {
         let server = Server {
             chain,
             params,
-            _signature: signature_verified,
+            signature,
         };
         Ok(State::ExpectCertificateRequest(Box::new(
             ExpectCertificateRequest { context, server },
@@ -162,7 +161,7 @@ impl ExpectServerKeyExchange {
 struct Server {
     chain: Arc<[CertificateDer<'static>]>,
     params: EcdhParams,
-    _signature: SignatureVerified,
+    signature: SignatureVerified,
 }
 
 /// The server may ask for a certificate now, or end its flight.
@@ -365,12 +364,22 @@ impl ExpectServerVerified {
 
         let master_secret = context.master_secret(&secret);
         let group = server.params.group;
+        let shown = match &asked {
+            Asked::For(ClientAnswer::Certificate { certified, .. }) => {
+                Some(certified.shared_chain())
+            }
+            Asked::For(ClientAnswer::NoCertificate) | Asked::Nothing => None,
+        };
         let ready = Ready {
             context,
             group,
-            chain: server.chain,
+            server: Proven {
+                chain: server.chain,
+                verified,
+                signature: server.signature,
+            },
+            shown,
             master_secret,
-            verified,
         };
         match asked {
             Asked::For(ClientAnswer::Certificate { certified, scheme }) => {
@@ -378,226 +387,5 @@ impl ExpectServerVerified {
             }
             Asked::For(ClientAnswer::NoCertificate) | Asked::Nothing => ready.finish(outbox),
         }
-    }
-}
-
-/// The master secret is known; CertificateVerify, if any, and Finished are still to be sent.
-struct Ready {
-    context: Context,
-    group: NamedGroup,
-    chain: Arc<[CertificateDer<'static>]>,
-    master_secret: MasterSecret,
-    verified: ChainVerified,
-}
-
-impl Ready {
-    fn ask_for_signature(
-        self,
-        key: &Arc<HandshakeKey>,
-        scheme: SignatureScheme,
-        outbox: &mut Outbox,
-    ) -> State {
-        // RFC 5246 §7.4.8: the signature covers all messages so far.
-        let message = self.context.transcript.messages().to_vec();
-        outbox.push(Action::Ask(Question::Sign {
-            key: key.clone(),
-            scheme,
-            message,
-        }));
-        State::ExpectSignature(Box::new(ExpectSignature {
-            ready: self,
-            scheme,
-        }))
-    }
-
-    /// Switches the write keys and sends Finished.
-    fn finish(self, outbox: &mut Outbox) -> Result<State, Error> {
-        let Self {
-            mut context,
-            group,
-            chain,
-            master_secret,
-            verified,
-        } = self;
-        context.transcript.forget_messages();
-        let [client, server] = master_secret.protections(context.suite, &context.randoms);
-        let verify_data =
-            master_secret.verify_data(Side::Client, context.transcript.hash().as_ref());
-        let epochs = context.epochs;
-        outbox.switch_and_finish(epochs, client, &verify_data, &mut context.transcript)?;
-        outbox.end_flight(FlightEnd::AwaitReply);
-        let finish = Finish {
-            context,
-            group,
-            chain,
-            master_secret,
-            verify_data,
-            ticket: None,
-            _verified: verified,
-        };
-        Ok(if finish.context.ticket_promised {
-            State::ExpectTicket(Box::new(ExpectTicket {
-                finish,
-                read: server,
-            }))
-        } else {
-            finish.arm(server, outbox)
-        })
-    }
-}
-
-/// The client's private key has the word.
-pub(crate) struct ExpectSignature {
-    ready: Ready,
-    scheme: SignatureScheme,
-}
-
-impl ExpectSignature {
-    pub(super) fn handle(
-        self: Box<Self>,
-        signature: Vec<u8>,
-        outbox: &mut Outbox,
-    ) -> Result<State, Error> {
-        let Self { mut ready, scheme } = *self;
-        let mut body = Vec::new();
-        DigitallySigned { scheme, signature }.encode(&mut body);
-        let context = &mut ready.context;
-        let current = context.epochs.current;
-        outbox.send(
-            current,
-            HandshakeType::CERTIFICATE_VERIFY,
-            body,
-            &mut context.transcript,
-        )?;
-        ready.finish(outbox)
-    }
-}
-
-/// The client's part is done; what is missing is the server's.
-struct Finish {
-    context: Context,
-    group: NamedGroup,
-    chain: Arc<[CertificateDer<'static>]>,
-    master_secret: MasterSecret,
-    /// What the client's Finished held.
-    verify_data: VerifyData,
-    ticket: Option<NewSessionTicket>,
-    _verified: ChainVerified,
-}
-
-impl Finish {
-    /// Arms the read keys: only the server's Finished is missing.
-    fn arm(self, read: RecordProtection, outbox: &mut Outbox) -> State {
-        outbox.push(Action::InstallRead {
-            epoch: self.context.epochs.next,
-            protection: read,
-            when: ReadSwitch::OnChangeCipherSpec,
-        });
-        State::ExpectFinished(Box::new(ExpectFinished(self)))
-    }
-}
-
-/// A ticket was promised and comes before the server's ChangeCipherSpec (RFC 5077 §3.3).
-pub(crate) struct ExpectTicket {
-    finish: Finish,
-    read: RecordProtection,
-}
-
-impl ExpectTicket {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.finish.context.epochs
-    }
-
-    pub(super) fn handle(
-        self: Box<Self>,
-        ticket: NewSessionTicket,
-        inbound: &InboundMessage,
-        outbox: &mut Outbox,
-    ) -> State {
-        let Self { mut finish, read } = *self;
-        finish.context.add(inbound);
-        finish.ticket = Some(ticket);
-        finish.arm(read, outbox)
-    }
-}
-
-/// Only the server's Finished is missing.
-pub(crate) struct ExpectFinished(Finish);
-
-impl ExpectFinished {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.0.context.epochs
-    }
-
-    pub(super) fn handle(
-        self: Box<Self>,
-        verify_data: VerifyData,
-        outbox: &mut Outbox,
-    ) -> Result<State, Error> {
-        let Finish {
-            context,
-            group,
-            chain,
-            master_secret,
-            verify_data: ours,
-            ticket,
-            _verified,
-        } = self.0;
-        let finished = master_secret
-            .verify_finished(
-                Side::Server,
-                context.transcript.hash().as_ref(),
-                &verify_data,
-            )
-            .map_err(|_| PeerMisbehaved::BadFinished)?;
-        let session = Arc::new(Session12 {
-            version: context.version,
-            suite: context.suite,
-            group,
-            master_secret,
-            extended_master_secret: context.extended_master_secret,
-            alpn: context.alpn,
-            server_name: dns_name(&context.server_name),
-            peer_identity: Some(PeerIdentity::Certificate(chain)),
-            created: context.started.as_secs(),
-            lifetime: lifetime(ticket.as_ref()),
-            id: context.session_id,
-            ticket: ticket.map(|message| message.ticket).unwrap_or_default(),
-        });
-        if context.config.parameters.resumes(&session) {
-            outbox.push(Action::SaveSession(Session::V12(session.clone())));
-        }
-        let continuity = Continuity::of_full(
-            context.secure_renegotiation,
-            FinishedPair {
-                client: ours,
-                server: verify_data,
-            },
-        );
-        outbox.push(Action::RetireRead(context.epochs.current));
-        outbox.push(Action::Established(Box::new(Established {
-            resumed: false,
-            group,
-            retried: false,
-            srtp: context.srtp,
-            kind: EstablishedKind::V12(Established12 {
-                session,
-                epoch: context.epochs.next,
-                randoms: context.randoms,
-                continuity,
-                cookie: context.cookie,
-            }),
-            _finished: finished,
-        })));
-        Ok(State::Complete)
-    }
-}
-
-/// How long a session may be offered: as long as the server says, and at most a day (F5, RFC 5246 §F.1.4).
-pub(super) fn lifetime(ticket: Option<&NewSessionTicket>) -> u32 {
-    match ticket.map_or(0, |message| message.lifetime_hint) {
-        // RFC 5077 §3.3: it is left to the client.
-        0 => MAX_LIFETIME,
-        hint => hint.min(MAX_LIFETIME),
     }
 }
