@@ -4,6 +4,7 @@ use crate::Failed;
 use crate::answers::expect;
 use crate::end::either;
 use crate::exchange::Exchange;
+use crate::options::Options;
 use sealgram::pki_types::CertificateDer;
 use sealgram::pki_types::pem::PemObject as _;
 use sealgram::{HandshakeKind, PeerIdentity};
@@ -39,6 +40,13 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
             };
             expect("peer certificates", Some(&expected[..]), Some(&chain[..]))?;
         }
+        let scheme = it.peer_signature_scheme().map(|scheme| scheme.0);
+        expect("scheme of the peer", options.expect_peer_scheme, scheme)?;
+        if let Some(place) = options.expect_credential.filter(|_| !resumed)
+            && chain_of(options, place)?.as_deref() != it.local_certificates()
+        {
+            return Err(Failed::new(format!("credential {place} was not shown")));
+        }
         let srtp = it.srtp_profile();
         if srtp.is_some_and(|profile| !options.srtp_profiles.contains(&profile.0)) {
             return Err(Failed::new("there is a profile of SRTP that was not wanted"));
@@ -52,6 +60,16 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
         }
     });
     exchange.answers.check(options)
+}
+
+/// The chain of the credential at this place.
+fn chain_of(options: &Options, place: i32) -> Result<Option<Vec<CertificateDer<'static>>>, Failed> {
+    let credential = match usize::try_from(place) {
+        Ok(place) => options.credentials.get(place),
+        Err(_) => Some(&options.default_credential),
+    };
+    let chain = credential.and_then(|credential| credential.chain.as_deref());
+    chain.map(certificates).transpose()
 }
 
 /// What holds when all data was exchanged.

@@ -100,6 +100,9 @@ pub(crate) struct Options {
     pub(crate) expect_no_hrr: bool,
     pub(crate) expect_curve: Option<u16>,
     pub(crate) expect_cipher: Option<u16>,
+    pub(crate) expect_peer_scheme: Option<u16>,
+    /// The place among `credentials`, or -1 for the one that is used if no other fits.
+    pub(crate) expect_credential: Option<i32>,
     pub(crate) expect_extended_master_secret: bool,
     pub(crate) expect_no_peer_cert: bool,
     pub(crate) expect_total_renegotiations: Option<u64>,
@@ -335,13 +338,12 @@ impl Options {
                 self.expect_client_ca_list = Some(names(&values.text()?)?);
             }
             "expect-peer-cert-file" => self.expect_peer_cert_file = Some(values.path()?),
-            // Of machines without AES instructions; what the library does not tell, and the runner knows of its own; BoringSSL's
-            // reasons and traces.
-            "expect-cipher-no-aes"
-            | "expect-peer-signature-algorithm"
-            | "expect-selected-credential"
-            | "expect-early-data-reason"
-            | "expect-msg-callback" => drop(values.text()?),
+            "expect-peer-signature-algorithm" => self.expect_peer_scheme = Some(values.number()?),
+            "expect-selected-credential" => self.expect_credential = Some(values.number()?),
+            // Of machines without AES instructions; BoringSSL's reasons and traces.
+            "expect-cipher-no-aes" | "expect-early-data-reason" | "expect-msg-callback" => {
+                drop(values.text()?)
+            }
             // Required of every connection here; BoringSSL's cache, and its memory of the verdict.
             "expect-secure-renegotiation"
             | "expect-verify-result"
