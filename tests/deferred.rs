@@ -243,12 +243,7 @@ impl Slow {
             if self.client.answer() + self.server.answer() == 0 {
                 return;
             }
-            for end in [&mut pair.client, &mut pair.server] {
-                if let Err(error) = end.connection.handle_answers(pair.now) {
-                    end.error = Some(error);
-                }
-                end.deliver(pair.now, &[]);
-            }
+            go_on(pair);
         }
     }
 
@@ -262,6 +257,16 @@ impl Slow {
 
     fn asked(&self) -> [Vec<Matter>; 2] {
         [&self.client, &self.server].map(|desk| std::mem::take(&mut *desk.asked.lock().unwrap()))
+    }
+}
+
+/// Lets both ends look for answers, and at what waited behind them.
+fn go_on(pair: &mut StreamPair) {
+    for end in [&mut pair.client, &mut pair.server] {
+        if let Err(error) = end.connection.handle_answers(pair.now) {
+            end.error = Some(error);
+        }
+        end.deliver(pair.now, &[]);
     }
 }
 
@@ -317,28 +322,55 @@ fn every_answer_may_come_later_over_datagrams() {
 /// 1.3 it acknowledges, so that the peer does not either.
 #[test]
 fn a_slow_answer_is_no_lost_flight() {
-    for versions in [Versions::V1_2, Versions::V1_3] {
-        let slow = Slow::new(versions);
-        let mut pair = slow.configs.pair(1);
-        // Until the client's key has the word.
-        while !slow.asked()[0].contains(&SIGNATURE) {
-            slow.answer(&mut pair);
-            pair.run_for(Duration::from_millis(1));
+    for (versions, repeats) in [(Versions::V1_2, true), (Versions::V1_3, false)] {
+        for (matter, of_client) in [
+            (Matter::Server, true),
+            (SIGNATURE, true),
+            (Matter::Client, false),
+        ] {
+            let slow = Slow::new(versions);
+            let mut pair = slow.configs.pair(1);
+            let place = usize::from(!of_client);
+            while !slow.asked()[place].contains(&matter) {
+                slow.answer(&mut pair);
+                pair.run_for(Duration::from_millis(1));
+            }
+            pair.run_for(Duration::from_millis(300));
+            let sent = |pair: &Pair| {
+                let [client, server] = [pair.to_server.sent(), pair.to_client.sent()];
+                if of_client {
+                    [client, server]
+                } else {
+                    [server, client]
+                }
+            };
+            let before = sent(&pair);
+            pair.run_for(Duration::from_secs(30));
+            let [ours, peers] = sent(&pair);
+            assert_eq!(ours, before[0], "{versions:?} {matter:?}");
+            // At 1.2 nothing can tell the peer that its flight has arrived.
+            assert_eq!(peers > before[1], repeats, "{versions:?} {matter:?}");
+            while !pair.is_connected() {
+                slow.answer(&mut pair);
+                pair.run_for(Duration::from_millis(100));
+            }
+            assert!(pair.exchange(3));
         }
-        pair.run_for(Duration::from_millis(300));
-        let (to_server, to_client) = (pair.to_server.sent(), pair.to_client.sent());
-        pair.run_for(Duration::from_secs(30));
-        assert!(!slow.client.is_empty());
-        assert_eq!(pair.to_server.sent(), to_server);
-        // At 1.2 nothing can tell the server that its flight has arrived.
-        let repeats = pair.to_client.sent() - to_client;
-        assert_eq!(repeats == 0, versions == Versions::V1_3, "{repeats}");
-        while !pair.is_connected() {
-            slow.answer(&mut pair);
-            pair.run_for(Duration::from_millis(100));
-        }
-        assert!(pair.exchange(3));
     }
+}
+
+/// Any input looks whether the answer has come: a timer that fires is one.
+#[test]
+fn a_timer_takes_an_answer_too() {
+    let slow = Slow::new(Versions::V1_3);
+    let mut pair = slow.streams();
+    pair.run();
+    assert!(pair.server.connection.awaits_answer());
+    assert_eq!(slow.server.answer(), 1);
+    pair.server.connection.handle_timeout(pair.now).unwrap();
+    // The next question: its key has the word.
+    assert_eq!(slow.asked()[1], [Matter::Hello, SIGNATURE]);
+    assert!(pair.server.connection.awaits_answer());
 }
 
 /// The deadline of the handshake runs on, and an answer behind it is lost.
@@ -381,12 +413,7 @@ fn a_dropped_question_ends_the_handshake() {
                     dropped |= asked == matter;
                     give(asked != matter);
                 }
-                for end in [&mut pair.client, &mut pair.server] {
-                    if let Err(error) = end.connection.handle_answers(pair.now) {
-                        end.error = Some(error);
-                    }
-                    end.deliver(pair.now, &[]);
-                }
+                go_on(&mut pair);
                 if dropped {
                     break;
                 }
@@ -421,12 +448,7 @@ fn a_late_refusal_is_told_to_the_peer() {
         pair.run();
         slow.client.answer();
         other.server.answer();
-        for end in [&mut pair.client, &mut pair.server] {
-            if let Err(error) = end.connection.handle_answers(pair.now) {
-                end.error = Some(error);
-            }
-            end.deliver(pair.now, &[]);
-        }
+        go_on(&mut pair);
     }
     pair.run();
     let refused = |error: &Option<Error>| matches!(error, Some(Error::InvalidCertificate(_)));

@@ -26,6 +26,9 @@ const MAX_TICKET_LEN: usize = 1 << 13;
 /// NIST SP 800-38D §8.3).
 const MAX_SEALED: u64 = 1 << 32;
 
+/// How many keys are kept at most. An honest clock needs three; one that keeps going back would make a key each time.
+const MAX_KEYS: usize = 16;
+
 /// Seals and opens tickets, with keys that it makes, changes and forgets by itself.
 ///
 /// Several configurations of one process can share it. Keys are never written anywhere, so a restart invalidates every
@@ -140,6 +143,7 @@ impl Tickets {
             |key: &TicketKey| key.age(now) < self.lifetime.as_secs() && key.sealed < MAX_SEALED;
         if !keys.front().is_some_and(fit) {
             keys.push_front(TicketKey::new(&*self.random, now)?);
+            keys.truncate(MAX_KEYS);
         }
         Ok(())
     }
@@ -166,6 +170,19 @@ mod tests {
     use crate::session::test_session;
 
     const HOUR: u64 = 3600;
+
+    /// Each step back makes a key, because the one before seems to come from the future.
+    #[test]
+    fn a_clock_that_keeps_going_back_does_not_fill_the_memory() {
+        let tickets = Tickets::new(Duration::from_secs(HOUR)).unwrap();
+        let mut newest = Vec::new();
+        for step in 0..100 {
+            newest = tickets.seal(&session(0), at(1_000_000 - step)).unwrap();
+            assert!(lock(&tickets.keys).len() <= MAX_KEYS);
+        }
+        assert_eq!(lock(&tickets.keys).len(), MAX_KEYS);
+        assert!(tickets.open(&newest, at(1_000_000)).is_some());
+    }
 
     fn at(seconds: u64) -> UnixTime {
         UnixTime::since_unix_epoch(Duration::from_secs(seconds))
