@@ -459,6 +459,14 @@ fn a_record_that_says_outside_what_it_is_is_no_record_of_1_3() {
     ours.deliver(start(), &handshake);
     let expected = Error::PeerMisbehaved(PeerMisbehaved::BadRecordMac);
     assert_eq!(ours.error, Some(expected));
+    let (mut ours, mut peer) = client_13();
+    let hello = peer.speak(&[Line::ServerHello]);
+    ours.deliver(start(), &hello);
+    let record = peer.record_undressed(HANDSHAKE, &[8, 0, 0, 2, 0, 0]);
+    assert_eq!(record[..3], [HANDSHAKE, 3, 3]);
+    ours.deliver(start(), &record);
+    let expected = Error::PeerMisbehaved(PeerMisbehaved::UnknownContentType);
+    assert_eq!(ours.error, Some(expected));
     // An alert may come in the clear as long as a client may have no keys, and never to a client.
     let (mut ours, _) = connected_13();
     ours.deliver(start(), &[21, 3, 3, 0, 2, 2, 40]);

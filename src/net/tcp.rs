@@ -272,8 +272,6 @@ impl TlsStream {
             return;
         }
         if self.is_connected() {
-            // What waited behind the answer is looked at with what comes.
-            let _verdict = self.connection.handle_answers(clock::now());
             self.receive();
         }
         // An expired deadline is kept as the connection's failure.

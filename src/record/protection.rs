@@ -227,6 +227,23 @@ impl Sealer {
         );
     }
 
+    /// Appends a record of version 1.3 that says `outside` what it is; honest ones say that they are data.
+    pub(crate) fn seal_stream_13(
+        &self,
+        sequence: u64,
+        outside: ContentType,
+        content_type: ContentType,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let header = record_tls::RecordHeader {
+            content_type: outside,
+            version: ProtocolVersion::TLS12,
+            length: self.fragment_len(payload),
+        };
+        self.append_13(&header.encode(), sequence, content_type, payload, out);
+    }
+
     /// Appends one stream record to `out`. `payload` is at most 2^14 bytes long; `sequence` was never used before.
     #[inline]
     pub(crate) fn seal_stream(
@@ -239,12 +256,8 @@ impl Sealer {
     ) {
         if let Form::V13 { .. } = self.keys.form {
             // RFC 8446 §5.2: from outside, every record is data of version 1.2.
-            let header = record_tls::RecordHeader {
-                content_type: ContentType::APPLICATION_DATA,
-                version: ProtocolVersion::TLS12,
-                length: self.fragment_len(payload),
-            };
-            self.append_13(&header.encode(), sequence, content_type, payload, out);
+            let outside = ContentType::APPLICATION_DATA;
+            self.seal_stream_13(sequence, outside, content_type, payload, out);
             return;
         }
         let header = record_tls::RecordHeader {

@@ -224,6 +224,18 @@ impl ScriptedPeer {
         out
     }
 
+    /// A protected record that says outside what it is.
+    pub fn record_undressed(&mut self, content_type: u8, payload: &[u8]) -> Vec<u8> {
+        let content_type = ContentType(content_type);
+        let mut out = Vec::new();
+        if let Some(sealer) = &self.write.keys {
+            let sequence = self.write.sequence;
+            sealer.seal_stream_13(sequence, content_type, content_type, payload, &mut out);
+            self.write.sequence += 1;
+        }
+        out
+    }
+
     /// Data under the same keys.
     pub fn data(&mut self, data: &[u8]) -> Vec<u8> {
         self.record(ContentType::APPLICATION_DATA.0, data)
