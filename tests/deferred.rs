@@ -2,6 +2,7 @@
 
 mod support;
 
+use bytes::BytesMut;
 use sealgram::config::{
     AnswerHello, AnswerRequest, ClientAuthentication, HelloAnswer, ReceivedHello, ReceivedRequest,
     RequestAnswer, Versions,
@@ -10,8 +11,9 @@ use sealgram::pki_types::{CertificateDer, ServerName, UnixTime};
 use sealgram::sim::{Conditions, Pair, StreamPair};
 use sealgram::{
     AlertDescription, CertificateError, CertifiedKey, ClientConfig, ConfigError, Credential,
-    EndpointEvent, Error, Reply, ServerConfig, SignHandshake, SignatureScheme, SigningKey,
-    VerifyClient, VerifyServer, WebPkiClientVerifier, WebPkiServerVerifier,
+    DtlsConnection, EndpointEvent, Error, Path, Reply, ServerConfig, SignHandshake,
+    SignatureScheme, SigningKey, VerifyClient, VerifyServer, WebPkiClientVerifier,
+    WebPkiServerVerifier,
 };
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -70,10 +72,6 @@ impl Desk {
         let count = waiting.len();
         waiting.into_iter().for_each(|(_, give)| give(true));
         count
-    }
-
-    fn is_empty(&self) -> bool {
-        self.waiting.lock().unwrap().is_empty()
     }
 }
 
@@ -357,6 +355,52 @@ fn a_slow_answer_is_no_lost_flight() {
             assert!(pair.exchange(3));
         }
     }
+}
+
+/// The same where somebody calls although nothing is due.
+#[test]
+fn an_early_look_at_the_timers_sends_nothing_again() {
+    let slow = Slow::new(Versions::V1_2);
+    let (now, path) = (start(), Path::new(([192, 0, 2, 1], 4433).into()));
+    let Configs { client, server } = slow.configs;
+    let mut client = DtlsConnection::connect(client, server_name(), path, now).unwrap();
+    let mut server = DtlsConnection::listen(server, path, now).unwrap();
+    let transmit = |from: &mut DtlsConnection, now| {
+        let mut datagrams = Vec::new();
+        let mut out = Vec::new();
+        while let Some(sent) = from.poll_transmit(now, 1, &mut out) {
+            assert_eq!(sent.len, out.len());
+            datagrams.push(BytesMut::from(&out[..]));
+            out.clear();
+        }
+        datagrams
+    };
+    while !slow.client.asked.lock().unwrap().contains(&Matter::Server) {
+        for datagram in transmit(&mut client, now) {
+            server.handle_datagram(now, path, datagram).unwrap();
+        }
+        slow.server.answer();
+        server.handle_answers(now).unwrap();
+        for datagram in transmit(&mut server, now) {
+            client.handle_datagram(now, path, datagram).unwrap();
+        }
+        if !slow.client.asked.lock().unwrap().contains(&Matter::Server) {
+            slow.client.answer();
+            client.handle_answers(now).unwrap();
+        }
+    }
+    for seconds in 1..60 {
+        let now = now + Duration::from_secs(seconds);
+        client.handle_timeout(now).unwrap();
+        assert_eq!(transmit(&mut client, now), Vec::<BytesMut>::new());
+        assert!(client.poll_timeout().unwrap() > now);
+    }
+    let now = now + Duration::from_secs(60);
+    slow.client.answer();
+    client.handle_answers(now).unwrap();
+    slow.client.answer();
+    client.handle_answers(now).unwrap();
+    assert!(!transmit(&mut client, now).is_empty());
 }
 
 /// Any input looks whether the answer has come: a timer that fires is one.
