@@ -4,8 +4,8 @@ mod support;
 
 use bytes::BytesMut;
 use sealgram::config::{
-    AnswerHello, AnswerRequest, ClientAuthentication, HelloAnswer, ReceivedHello, ReceivedRequest,
-    RequestAnswer, Versions,
+    AnswerHello, AnswerRequest, ClientAuthentication, DataDuringRenegotiation, HelloAnswer,
+    ReceivedHello, ReceivedRequest, RekeyPolicy, RequestAnswer, Versions,
 };
 use sealgram::pki_types::{CertificateDer, ServerName, UnixTime};
 use sealgram::sim::{Conditions, Pair, StreamPair};
@@ -196,6 +196,10 @@ struct Slow {
 
 impl Slow {
     fn new(versions: Versions) -> Self {
+        Self::with(versions, |policy| policy)
+    }
+
+    fn with(versions: Versions, rekey: impl Fn(RekeyPolicy) -> RekeyPolicy) -> Self {
         let pki = Pki::new(&rcgen::PKCS_ED25519);
         let (client_desk, server_desk) = (Arc::<Desk>::default(), Arc::<Desk>::default());
         let at = |desk: &Arc<Desk>| {
@@ -208,6 +212,7 @@ impl Slow {
         };
         let client = ClientConfig::with_verifier(Arc::new(verifier))
             .versions(versions)
+            .rekey(rekey(RekeyPolicy::default()))
             .sessions(None)
             .answers(at(&client_desk))
             .and_credential(credential(&pki, &client_desk));
@@ -217,6 +222,7 @@ impl Slow {
         };
         let server = ServerConfig::with_credential(credential(&pki, &server_desk))
             .versions(versions)
+            .rekey(rekey(RekeyPolicy::default()))
             .answers(at(&server_desk))
             .client_authentication(ClientAuthentication::Required(Arc::new(verifier)));
         Self {
@@ -478,6 +484,71 @@ fn a_dropped_question_ends_the_handshake() {
             };
             assert_eq!(told, Some(AlertDescription::INTERNAL_ERROR), "{matter:?}");
         }
+    }
+}
+
+/// While a renegotiation waits for a key, data of the epoch in force arrives, over datagrams; on a stream it waits as well.
+#[test]
+fn data_arrives_while_a_renegotiation_waits() {
+    let slow = Slow::with(Versions::V1_2, |policy| {
+        policy.data_during_renegotiation(DataDuringRenegotiation::Flow)
+    });
+    let mut pair = slow.configs.pair(1);
+    while !pair.is_connected() {
+        pair.run_for(Duration::from_millis(100));
+        slow.answer(&mut pair);
+    }
+    let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
+    slow.asked();
+    pair.server.renegotiate(pair.now, server).unwrap();
+    while !slow.asked()[0].contains(&SIGNATURE) {
+        slow.answer(&mut pair);
+        pair.run_for(Duration::from_millis(1));
+    }
+    for number in 0..5_u8 {
+        pair.server.send(pair.now, server, &[number]).unwrap();
+        pair.run_for(Duration::from_millis(100));
+        let received = pair.client.recv(client).unwrap();
+        assert_eq!(received.data[..], [number]);
+    }
+    while pair.client_connection().unwrap().renegotiations() == 0 {
+        slow.answer(&mut pair);
+        pair.run_for(Duration::from_millis(100));
+    }
+    assert!(pair.exchange(3));
+}
+
+/// Whoever closes, or is closed on, waits no longer; the answer is lost.
+#[test]
+fn an_end_that_closes_waits_no_longer() {
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        for transport_ends in [true, false] {
+            let slow = Slow::new(versions);
+            let mut pair = slow.streams();
+            pair.run();
+            assert_eq!(slow.server.answer(), 1);
+            go_on(&mut pair);
+            pair.run();
+            let server = &mut pair.server.connection;
+            assert!(server.awaits_answer());
+            if transport_ends {
+                assert_eq!(server.handle_eof(pair.now), Err(Error::StreamEnded));
+            } else {
+                server.close(pair.now);
+            }
+            assert!(!server.awaits_answer());
+            assert_eq!(slow.server.answer(), 1);
+            assert_eq!(server.handle_answers(pair.now), Ok(()));
+            assert!(server.is_closed());
+        }
+        let slow = Slow::new(versions);
+        let mut pair = slow.configs.pair(1);
+        pair.run_for(Duration::from_millis(100));
+        let id = pair.server.associations().next().unwrap();
+        pair.server.close(pair.now, id);
+        pair.run_for(Duration::from_millis(100));
+        assert_eq!(slow.answer(&mut pair), 1);
+        assert!(pair.server.is_empty());
     }
 }
 
