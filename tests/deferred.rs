@@ -4,14 +4,16 @@ mod support;
 
 use bytes::BytesMut;
 use sealgram::config::{
-    AnswerHello, AnswerRequest, ClientAuthentication, DataDuringRenegotiation, HelloAnswer,
-    ReceivedHello, ReceivedRequest, RekeyPolicy, RequestAnswer, Versions,
+    AnswerHello, AnswerRequest, ClientAuthentication, ClientSessionStore, DataDuringRenegotiation,
+    HelloAnswer, MemoryClientSessions, ReceivedHello, ReceivedRequest, RekeyPolicy, RequestAnswer,
+    Versions,
 };
+use sealgram::endpoint::{EndpointPolicy, ResumptionCookies};
 use sealgram::pki_types::{CertificateDer, ServerName, UnixTime};
 use sealgram::sim::{Conditions, Pair, StreamPair};
 use sealgram::{
     AlertDescription, CertificateError, CertifiedKey, ClientConfig, ConfigError, Credential,
-    DtlsConnection, EndpointEvent, Error, Path, Reply, ServerConfig, SignHandshake,
+    DtlsConnection, EndpointEvent, Error, HandshakeKind, Path, Reply, ServerConfig, SignHandshake,
     SignatureScheme, SigningKey, VerifyClient, VerifyServer, WebPkiClientVerifier,
     WebPkiServerVerifier,
 };
@@ -196,10 +198,14 @@ struct Slow {
 
 impl Slow {
     fn new(versions: Versions) -> Self {
-        Self::with(versions, |policy| policy)
+        Self::with(versions, RekeyPolicy::default(), None)
     }
 
-    fn with(versions: Versions, rekey: impl Fn(RekeyPolicy) -> RekeyPolicy) -> Self {
+    fn with(
+        versions: Versions,
+        rekey: RekeyPolicy,
+        sessions: Option<Arc<dyn ClientSessionStore>>,
+    ) -> Self {
         let pki = Pki::new(&rcgen::PKCS_ED25519);
         let (client_desk, server_desk) = (Arc::<Desk>::default(), Arc::<Desk>::default());
         let at = |desk: &Arc<Desk>| {
@@ -212,8 +218,8 @@ impl Slow {
         };
         let client = ClientConfig::with_verifier(Arc::new(verifier))
             .versions(versions)
-            .rekey(rekey(RekeyPolicy::default()))
-            .sessions(None)
+            .rekey(rekey.clone())
+            .sessions(sessions)
             .answers(at(&client_desk))
             .and_credential(credential(&pki, &client_desk));
         let verifier = At {
@@ -222,7 +228,7 @@ impl Slow {
         };
         let server = ServerConfig::with_credential(credential(&pki, &server_desk))
             .versions(versions)
-            .rekey(rekey(RekeyPolicy::default()))
+            .rekey(rekey)
             .answers(at(&server_desk))
             .client_authentication(ClientAuthentication::Required(Arc::new(verifier)));
         Self {
@@ -490,9 +496,9 @@ fn a_dropped_question_ends_the_handshake() {
 /// While a renegotiation waits for a key, data of the epoch in force arrives, over datagrams; on a stream it waits as well.
 #[test]
 fn data_arrives_while_a_renegotiation_waits() {
-    let slow = Slow::with(Versions::V1_2, |policy| {
-        policy.data_during_renegotiation(DataDuringRenegotiation::Flow)
-    });
+    let policy = RekeyPolicy::default();
+    let policy = policy.data_during_renegotiation(DataDuringRenegotiation::Flow);
+    let slow = Slow::with(Versions::V1_2, policy, None);
     let mut pair = slow.configs.pair(1);
     while !pair.is_connected() {
         pair.run_for(Duration::from_millis(100));
@@ -516,6 +522,35 @@ fn data_arrives_while_a_renegotiation_waits() {
         pair.run_for(Duration::from_millis(100));
     }
     assert!(pair.exchange(3));
+}
+
+/// A server that spares resumptions the cookie does so only for what is answered at once: who takes its time is asked again when the address is proved.
+#[test]
+fn a_resumption_whose_answers_come_later_is_asked_for_a_cookie() {
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        let sessions = Arc::new(MemoryClientSessions::new(8));
+        let slow = Slow::with(versions, RekeyPolicy::default(), Some(sessions));
+        for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let policy = EndpointPolicy::default().resumption_cookies(ResumptionCookies::Spare);
+            let server = slow.configs.server.clone();
+            let mut pair = Pair::with_policy(server, policy, start(), 1).unwrap();
+            let client = slow.configs.client.clone();
+            pair.connect(client, server_name()).unwrap();
+            while !pair.is_connected() {
+                pair.run_for(Duration::from_millis(100));
+                slow.answer(&mut pair);
+            }
+            // Tickets of 1.3 come behind the handshake.
+            pair.run_for(Duration::from_millis(100));
+            let client = pair.client_connection().unwrap();
+            assert_eq!(client.handshake_kind(), Some(kind));
+            assert_eq!(pair.server.stats().cookies_spared, 0);
+            let [_, asked] = slow.asked();
+            let hellos = asked.iter().filter(|matter| **matter == Matter::Hello);
+            let resumed = kind == HandshakeKind::Resumed;
+            assert_eq!(hellos.count(), 1 + usize::from(resumed), "{versions:?}");
+        }
+    }
 }
 
 /// Whoever closes, or is closed on, waits no longer; the answer is lost.

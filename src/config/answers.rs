@@ -52,6 +52,9 @@ pub trait AnswerHello: Send + Sync + fmt::Debug {
 
     /// The same for an application that has to ask somebody else, and answers later; by default it answers at once, as
     /// [`AnswerHello::answer`] does.
+    ///
+    /// An endpoint that spares resumptions the cookie ([`ResumptionCookies`](crate::endpoint::ResumptionCookies)) asks before the
+    /// address is proved. What is not answered at once then is dropped, and asked again behind the cookie.
     fn answer_later(
         &self,
         hello: Box<ReceivedHello>,

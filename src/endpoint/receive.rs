@@ -354,6 +354,10 @@ fn knows_session(config: &ServerConfig, datagram: &[u8]) -> bool {
     };
     let now = config.parameters.clock.unix_now();
     let offered = &hello.extensions;
+    // Whoever shows one has asked before.
+    if offered.cookie.is_some() {
+        return false;
+    }
     let versions = offered.supported_versions.as_deref().unwrap_or_default();
     if config.parameters.speaks_13() && versions.contains(&ProtocolVersion::DTLS13) {
         let psks = offered.pre_shared_keys.iter().flat_map(|it| &it.identities);
