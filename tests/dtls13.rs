@@ -5,7 +5,7 @@ mod support;
 use sealgram::config::Versions;
 use sealgram::sim::Pair;
 use sealgram::{
-    DtlsConnection, EndpointEvent, Error, Event, HandshakeKind, KeyUpdate, NamedGroup,
+    Discard, DtlsConnection, EndpointEvent, Error, Event, HandshakeKind, KeyUpdate, NamedGroup,
     ProtocolVersion, Side,
 };
 use std::time::Duration;
@@ -256,4 +256,27 @@ fn a_last_flight_that_nobody_acknowledges_fails_at_the_deadline() {
     assert_eq!(after, Duration::from_secs(120));
     assert!(pair.now - start < Duration::from_secs(140));
     assert!(pair.client.is_empty());
+}
+
+/// RFC 9147 §4.2.2: epoch 6 ends in the same bits as epoch 2, whose keys are kept for a repeated Finished. What was read under the
+/// newer one is a replay when it comes again, and no forgery.
+#[test]
+fn a_replay_counts_as_one_where_two_epochs_end_alike() {
+    let mut pair = ends().build().connected(1);
+    pair.run_for(Duration::from_secs(1));
+    let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
+    for _ in 0..3 {
+        let update = KeyUpdate::NotRequested;
+        pair.server.key_update(pair.now, server, update).unwrap();
+        pair.run_for(Duration::from_secs(1));
+    }
+    assert_eq!(both(&pair)[1].epoch().number(), 6);
+    pair.record();
+    pair.server.send(pair.now, server, b"data").unwrap();
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(pair.client.recv(client).unwrap().data, "data");
+    let datagram = pair.seen.take().unwrap().pop().unwrap().datagram;
+    pair.deliver_to_client(&datagram);
+    let discards: Vec<_> = both(&pair)[0].stats().discards().collect();
+    assert_eq!(discards, [(Discard::Replay, 1)]);
 }

@@ -33,16 +33,20 @@ impl Datagram {
         header: &UnifiedHeader,
         record: &mut BytesMut,
     ) -> Result<Opened, NotOpened> {
-        let mut outcome = Err(Discard::Unauthenticated.into());
+        let mut first = None;
         for epoch in self.read.ending_in(header.epoch_bits) {
             let mut copy = BytesMut::from(&record[..]);
-            outcome = self.open_in(epoch, header, &mut copy);
-            if outcome.is_ok() {
-                *record = copy;
-                break;
+            match self.open_in(epoch, header, &mut copy) {
+                Ok(opened) => {
+                    *record = copy;
+                    return Ok(opened);
+                }
+                // Most likely it is of the newest epoch, and what stood against it there is what counts.
+                Err(NotOpened::Discard(why)) => first = first.or(Some(why)),
+                Err(fault) => return Err(fault),
             }
         }
-        outcome
+        Err(first.unwrap_or(Discard::Unauthenticated).into())
     }
 
     #[inline]
