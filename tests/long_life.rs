@@ -3,7 +3,7 @@
 mod support;
 
 use sealgram::config::{ClientRenegotiation, DataDuringRenegotiation, RekeyPolicy, Versions};
-use sealgram::sim::{Conditions, Pair};
+use sealgram::sim::Conditions;
 use sealgram::{AssociationId, Discard, Endpoint, EndpointEvent, SendError};
 use std::collections::BTreeSet;
 use std::time::Duration;
