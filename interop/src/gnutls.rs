@@ -4,14 +4,14 @@
 //! client certificate, and tells nothing of a completed handshake. Suites and groups are chosen by
 //! a priority string.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::process::{self, Command};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::net::SocketAddr;
+use std::process::Command;
 
 use crate::algorithm::{Aead, Authentication, Group, Suite};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
+use crate::port::Listening;
 use crate::process::Transcript;
 
 /// GnuTLS's command line programs.
@@ -59,12 +59,8 @@ impl Peer for GnuTls {
         Ok(command)
     }
 
-    fn listening_port(&self, transcript: &Transcript, port: u16) -> Option<u16> {
-        let wanted = format!("IPv4 0.0.0.0 port {port}...done");
-        [&transcript.stdout, &transcript.stderr]
-            .into_iter()
-            .any(|stream| String::from_utf8_lossy(stream).contains(&wanted))
-            .then_some(port)
+    fn listening(&self, transcript: &Transcript, port: u16) -> Option<Listening> {
+        listening(transcript, port)
     }
 
     fn server_handshake(&self, _transcript: &Transcript) -> Option<Handshake> {
@@ -106,24 +102,23 @@ impl Peer for GnuTls {
     }
 }
 
-/// A port that was free a moment ago, for a server that cannot choose one. Each call gives another
-/// one, all below the range from which the system takes ports for sockets bound to port 0.
-///
-/// # Errors
-///
-/// When a thousand ports in a row are taken.
-pub fn next_free_port() -> Outcome<u16> {
-    static OFFSET: AtomicU16 = AtomicU16::new(0);
-    // Two test binaries at the same time begin at different places.
-    let first = u32::from(FIRST_PORT) + process::id() * 197 % u32::from(PORTS);
-    for _ in 0..1000 {
-        let offset = first + u32::from(OFFSET.fetch_add(1, Ordering::Relaxed));
-        let port = FIRST_PORT + u16::try_from(offset % u32::from(PORTS)).expect("below PORTS");
-        if UdpSocket::bind(("0.0.0.0", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(Failure::new("no free UDP port was found"))
+/// Reads what `gnutls-serv` says of the port that it was told. It tries IPv6 as well, which is of no
+/// interest, and stays when IPv4 fails.
+#[must_use]
+pub fn listening(transcript: &Transcript, port: u16) -> Option<Listening> {
+    let attempt = format!("IPv4 0.0.0.0 port {port}...");
+    [&transcript.stdout, &transcript.stderr]
+        .into_iter()
+        .find_map(|stream| {
+            let text = String::from_utf8_lossy(stream);
+            let outcome = text.split_once(&attempt)?.1;
+            if outcome.starts_with("done") {
+                Some(Listening::On(port))
+            } else {
+                let taken = outcome.starts_with("bind() failed: Address already in use");
+                taken.then_some(Listening::Taken)
+            }
+        })
 }
 
 fn add_credential(command: &mut Command, credential: &Credential) {
@@ -188,12 +183,6 @@ fn description_parts(description: &str) -> Option<[&str; 4]> {
     inner.split(")-(").collect::<Vec<_>>().try_into().ok()
 }
 
-/// The lowest port that [`next_free_port`] gives.
-const FIRST_PORT: u16 = 20_000;
-
-/// How many ports it goes round.
-const PORTS: u16 = 12_000;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,10 +193,5 @@ mod tests {
         let suite = described_suite(description).expect("a suite");
         assert_eq!(suite.openssl_name(), "ECDHE-ECDSA-CHACHA20-POLY1305");
         assert_eq!(described_group(description), Some(Group::P256));
-    }
-
-    #[test]
-    fn ports_differ_from_call_to_call() {
-        assert_ne!(next_free_port(), next_free_port());
     }
 }

@@ -18,6 +18,7 @@
 //! | [`peer`], [`sealgram`], [`openssl`], [`gnutls`] | the programs |
 //! | [`process`] | child processes with captured output |
 //! | [`pki`] | certificates and keys |
+//! | [`port`] | ports for servers that cannot choose one |
 //! | [`proxy`], [`loss`] | the datagram path between two peers |
 //! | [`rekeying`] | renegotiations and resumptions: who begins, and what must come of it |
 //! | [`record`], [`audit`] | reading captured records, and rules that they must keep |
@@ -39,6 +40,7 @@ pub mod pairwise;
 pub mod peer;
 pub mod pki;
 pub mod pool;
+pub mod port;
 pub mod process;
 pub mod proxy;
 pub mod record;

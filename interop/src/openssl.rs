@@ -11,6 +11,7 @@ use crate::algorithm::{Group, Suite};
 use crate::failure::{Failure, Outcome};
 use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
+use crate::port::Listening;
 use crate::process::Transcript;
 
 /// OpenSSL's command line programs.
@@ -74,10 +75,11 @@ impl Peer for OpenSsl {
         Ok(command)
     }
 
-    fn listening_port(&self, transcript: &Transcript, _port: u16) -> Option<u16> {
+    fn listening(&self, transcript: &Transcript, _port: u16) -> Option<Listening> {
         transcript
             .stdout_lines()
             .find_map(|line| line.strip_prefix("ACCEPT 127.0.0.1:")?.parse().ok())
+            .map(Listening::On)
     }
 
     fn server_handshake(&self, transcript: &Transcript) -> Option<Handshake> {

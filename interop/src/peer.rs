@@ -10,6 +10,7 @@ use crate::failure::Outcome;
 use crate::gnutls::GnuTls;
 use crate::openssl::OpenSsl;
 use crate::pki::Pki;
+use crate::port::{self, Listening};
 use crate::process::{Process, Transcript};
 use crate::sealgram::Sealgram;
 
@@ -116,8 +117,8 @@ pub trait Peer: Sync {
     /// When the program is missing.
     fn client_command(&self, settings: &Settings<'_>, server: SocketAddr) -> Outcome<Command>;
 
-    /// The port on which the server listens, once its output says that it does.
-    fn listening_port(&self, transcript: &Transcript, port: u16) -> Option<u16>;
+    /// Where the server listens, or that `port` is taken, once its output says so.
+    fn listening(&self, transcript: &Transcript, port: u16) -> Option<Listening>;
 
     /// What the server's output says of its handshake, once that is complete.
     fn server_handshake(&self, transcript: &Transcript) -> Option<Handshake>;
@@ -181,14 +182,13 @@ impl Implementation {
         deadline: Deadline,
     ) -> Outcome<(Endpoint, SocketAddr)> {
         let peer = self.peer();
-        let port = crate::gnutls::next_free_port()?;
-        let command = peer.server_command(settings, port)?;
-        let process = Process::spawn(&format!("{} server", peer.name()), command)?;
-        let port = process
-            .wait_for("its listening address", deadline, |transcript| {
-                peer.listening_port(transcript, port)
-            })
-            .map_err(|failure| failure.with_evidence(process.evidence()))?;
+        let (process, port) = port::start(
+            &format!("{} server", peer.name()),
+            port::next_free_port,
+            |port| peer.server_command(settings, port),
+            |transcript, port| peer.listening(transcript, port),
+            deadline,
+        )?;
         let endpoint = Endpoint {
             peer,
             role: Role::Server,

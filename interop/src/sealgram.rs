@@ -9,6 +9,7 @@ use crate::algorithm::{Group, Suite};
 use crate::failure::{Failure, Outcome};
 use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
+use crate::port::Listening;
 use crate::process::Transcript;
 
 /// The program of this workspace.
@@ -83,10 +84,10 @@ impl Peer for Sealgram {
         Ok(command)
     }
 
-    fn listening_port(&self, transcript: &Transcript, _port: u16) -> Option<u16> {
+    fn listening(&self, transcript: &Transcript, _port: u16) -> Option<Listening> {
         let event = find_event(transcript, "listening")?;
         let address: SocketAddr = event.value("addr")?.parse().ok()?;
-        Some(address.port())
+        Some(Listening::On(address.port()))
     }
 
     fn server_handshake(&self, transcript: &Transcript) -> Option<Handshake> {

@@ -7,7 +7,9 @@ use std::process::Command;
 use super::{Case, Kind, Stack};
 use crate::algorithm::KeyType;
 use crate::failure::{Failure, Outcome};
+use crate::gnutls;
 use crate::pki::{Credential, Pki};
+use crate::port::Listening;
 use crate::process::Transcript;
 
 /// The program of a stack: in the directory that `SEALGRAM_PEERS` names, which `interop/run` sets.
@@ -39,7 +41,7 @@ pub(super) fn add_credential(command: &mut Command, credential: &Credential) {
 pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
     match case.stack {
         Stack::OpenSsl => return Ok(openssl(case, role, port, pki)),
-        Stack::GnuTls => return Ok(gnutls(case, role, port, pki)),
+        Stack::GnuTls => return Ok(gnutls_command(case, role, port, pki)),
         _ => {}
     }
     let mut command = Command::new(program(case.stack)?);
@@ -114,7 +116,7 @@ pub(super) fn session_file(pki: &Pki) -> PathBuf {
     pki.directory().join("openssl-session.pem")
 }
 
-fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
+fn gnutls_command(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
     let groups = match (case.kind, role) {
         (Kind::OtherGroup, "server") => ":-GROUP-ALL:+GROUP-SECP384R1",
         (Kind::OtherGroup, _) => ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP384R1",
@@ -156,18 +158,15 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
     command
 }
 
-/// The port of a foreign server, once it is open.
-pub(super) fn port_of(stack: Stack, given: u16, transcript: &Transcript) -> Option<u16> {
-    match stack {
-        Stack::OpenSsl => fact(transcript, "ACCEPT 127.0.0.1:")?.parse().ok(),
-        Stack::GnuTls => {
-            let open = format!("IPv4 0.0.0.0 port {given}...done");
-            let both = [&transcript.stdout[..], &transcript.stderr].concat();
-            let said = String::from_utf8_lossy(&both).contains(&open);
-            said.then_some(given)
-        }
-        _ => fact(transcript, "ready ")?.parse().ok(),
-    }
+/// Where a foreign server listens, or that the port it was given is taken.
+pub(super) fn listening(stack: Stack, given: u16, transcript: &Transcript) -> Option<Listening> {
+    let name = match stack {
+        Stack::GnuTls => return gnutls::listening(transcript, given),
+        Stack::OpenSsl => "ACCEPT 127.0.0.1:",
+        _ => "ready ",
+    };
+    let port = fact(transcript, name)?.parse().ok()?;
+    Some(Listening::On(port))
 }
 
 /// The line that makes a foreign program update its keys.

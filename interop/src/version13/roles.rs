@@ -8,27 +8,29 @@ use std::time::Duration;
 
 use super::ends::{Ends, check_handshake, check_update, expect, wait_for, wait_for_nth};
 use super::programs::{
-    add_credential, foreign, openssl, port_of, session_file, their_update, update,
+    add_credential, foreign, listening, openssl, session_file, their_update, update,
 };
 use super::{Case, Kind, Stack};
 use crate::algorithm::KeyType;
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
-use crate::gnutls::next_free_port;
 use crate::pki::Pki;
+use crate::port;
 use crate::process::Process;
 use crate::proxy::Proxy;
 use crate::sealgram::Sealgram;
 
 pub(super) fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<()> {
-    let given = match case.stack {
-        Stack::GnuTls => next_free_port()?,
-        _ => 0,
-    };
-    let theirs = Process::spawn("their server", foreign(case, "server", given, pki)?)?;
-    let port = theirs.wait_for("its port", deadline, |transcript| {
-        port_of(case.stack, given, transcript)
-    })?;
+    let (theirs, port) = port::start(
+        "their server",
+        || match case.stack {
+            Stack::GnuTls => port::next_free_port(),
+            _ => Ok(0),
+        },
+        |port| foreign(case, "server", port, pki),
+        |transcript, port| listening(case.stack, port, transcript),
+        deadline,
+    )?;
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let file = pki
         .directory()
