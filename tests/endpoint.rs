@@ -5,7 +5,7 @@ mod support;
 use sealgram::config::Versions;
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::sim::Pair;
-use sealgram::{ConnectError, Endpoint, EndpointEvent, Error, Path};
+use sealgram::{ConnectError, Endpoint, EndpointEvent, Error, Event, Path};
 use std::time::Duration;
 use support::{Ends, server_name, start};
 
@@ -357,4 +357,54 @@ fn a_sender_that_hears_nothing_back_stays_up() {
         assert_eq!(pair.server.recv(server).unwrap().data, "report");
     }
     assert_eq!((pair.client.len(), pair.server.len()), (1, 1));
+}
+
+/// A client that says its last word in the datagrams behind its Finished, all of them read before anybody polls: the
+/// application still learns who that was.
+#[test]
+fn an_association_that_ends_in_the_batch_that_completes_it_can_be_looked_at_until_its_end_is_told()
+{
+    let mut pair = Ends::new().versions(Versions::V1_3).build().pair(1);
+    assert!(pair.run_until(Duration::from_secs(5), |pair| pair.server.half_open() == 1));
+    let mut batch = Vec::new();
+    while pair.client_id().is_none() {
+        let arrival = pair.to_client.next_arrival().unwrap();
+        pair.now = pair.now.max(arrival);
+        let datagram = pair.to_client.receive(arrival).unwrap();
+        pair.deliver_to_client(&datagram);
+        drain(&mut pair, &mut batch);
+    }
+    let client = pair.client_id().unwrap();
+    pair.client.close(pair.now, client);
+    drain(&mut pair, &mut batch);
+    let path = Path::new(([192, 0, 2, 1], 40_000).into());
+    for datagram in &batch {
+        let datagram = datagram.as_slice().into();
+        pair.server.handle_datagram(pair.now, path, datagram);
+    }
+    while pair
+        .server
+        .poll_transmit(pair.now, 1, &mut Vec::new())
+        .is_some()
+    {}
+
+    let (server, first) = pair.server.poll_event().unwrap();
+    let complete = matches!(
+        first,
+        EndpointEvent::Association(Event::HandshakeComplete { .. })
+    );
+    assert!(complete, "{first:?}");
+    let connection = pair.server.connection(server).unwrap();
+    assert_eq!(connection.server_name(), Some(support::SERVER));
+    let rest: Vec<_> = std::iter::from_fn(|| pair.server.poll_event()).collect();
+    assert_eq!(rest.last(), Some(&(server, EndpointEvent::Closed)));
+    assert!(pair.server.connection(server).is_none() && pair.server.is_empty());
+}
+
+/// Takes what the client has to send.
+fn drain(pair: &mut Pair, batch: &mut Vec<Vec<u8>>) {
+    let mut out = Vec::new();
+    while pair.client.poll_transmit(pair.now, 1, &mut out).is_some() {
+        batch.push(std::mem::take(&mut out));
+    }
 }

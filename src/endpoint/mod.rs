@@ -31,7 +31,7 @@ use crate::wire::key_update::KeyUpdate;
 use association::{Association, Table};
 use pki_types::ServerName;
 use routing::Routes;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 use timers::Timers;
@@ -47,6 +47,8 @@ pub struct Endpoint {
     /// What strangers are asked for; only where anybody is served.
     cookies: Option<Cookies>,
     table: Table,
+    /// Associations that are over, until their last event is polled: those before it may make the application look.
+    ended: BTreeMap<AssociationId, Box<Association>>,
     routes: Routes,
     timers: Timers,
     /// Associations that may have something to send.
@@ -72,9 +74,9 @@ pub enum EndpointEvent {
     /// The association itself has something to tell. A server's association shows up with its
     /// [`Event::HandshakeComplete`].
     Association(Event),
-    /// The association is over because of an error; its identifier is no longer valid.
+    /// The association is over because of an error. This is its last event: its identifier is no longer valid.
     Failed(Failure),
-    /// The association is over because one end closed it; its identifier is no longer valid.
+    /// The association is over because one end closed it. This is its last event: its identifier is no longer valid.
     Closed,
 }
 
@@ -131,6 +133,7 @@ impl Endpoint {
             server,
             cookies,
             table: Table::default(),
+            ended: BTreeMap::new(),
             routes: Routes::default(),
             timers: Timers::default(),
             senders: VecDeque::new(),
@@ -225,7 +228,11 @@ impl Endpoint {
 
     /// The next event, until there is none.
     pub fn poll_event(&mut self) -> Option<(AssociationId, EndpointEvent)> {
-        self.events.pop_front()
+        let (id, event) = self.events.pop_front()?;
+        if matches!(event, EndpointEvent::Failed(_) | EndpointEvent::Closed) {
+            self.ended.remove(&id);
+        }
+        Some((id, event))
     }
 
     /// When [`Endpoint::handle_timeout`] wants to be called. May be earlier than anything is due.
@@ -343,7 +350,9 @@ impl Endpoint {
     /// The next datagram from the peer of `id`.
     #[inline]
     pub fn recv(&mut self, id: AssociationId) -> Option<Received> {
-        let association = self.table.get_mut(id)?;
+        let Some(association) = self.table.get_mut(id) else {
+            return self.ended.get_mut(&id)?.connection.recv();
+        };
         let received = association.connection.recv()?;
         let buffered = association.connection.buffered();
         self.buffered = self.buffered + buffered - association.buffered;
@@ -372,10 +381,13 @@ impl Endpoint {
         }
     }
 
-    /// The association itself, for its getters.
+    /// The association itself, for its getters. One that is over can be looked at until its last event,
+    /// [`EndpointEvent::Closed`] or [`EndpointEvent::Failed`], has been polled.
     pub fn connection(&self, id: AssociationId) -> Option<&DtlsConnection> {
+        let ended = || self.ended.get(&id).map(Box::as_ref);
         self.table
             .get(id)
+            .or_else(ended)
             .map(|association| &association.connection)
     }
 
@@ -395,12 +407,12 @@ impl Endpoint {
         !self.events.is_empty()
     }
 
-    /// Every association, in no particular order.
+    /// Every association that is not over, in no particular order.
     pub fn associations(&self) -> impl Iterator<Item = AssociationId> + '_ {
         self.table.ids()
     }
 
-    /// How many associations there are.
+    /// How many associations there are. One that is over does not count, also while its last event waits.
     pub fn len(&self) -> usize {
         self.table.len()
     }
@@ -491,11 +503,8 @@ impl Endpoint {
         if failure.is_some() && !association.completed {
             self.stats.handshakes_failed += 1;
         }
-        self.remove(id);
-        self.events.push_back((
-            id,
-            failure.map_or(EndpointEvent::Closed, EndpointEvent::Failed),
-        ));
+        let last = failure.map_or(EndpointEvent::Closed, EndpointEvent::Failed);
+        self.end(id, last);
     }
 
     /// Ends an association at once, for a reason of this end's own. The peer is told if the error has an alert.
@@ -514,11 +523,11 @@ impl Endpoint {
                 .push_back((transmit.path, std::mem::take(&mut last)));
         }
         self.stats.handshakes_failed += u64::from(!association.completed);
-        self.remove(id);
-        self.events.push_back((id, EndpointEvent::Failed(failure)));
+        self.end(id, EndpointEvent::Failed(failure));
     }
 
-    fn remove(&mut self, id: AssociationId) {
+    /// Takes an association out of everything that datagrams, timers and limits see. Its connection goes when `last` is polled.
+    fn end(&mut self, id: AssociationId, last: EndpointEvent) {
         let Some(association) = self.table.remove(id) else {
             return;
         };
@@ -529,6 +538,8 @@ impl Endpoint {
         if association.half_open {
             self.half_open -= 1;
         }
+        self.ended.insert(id, association);
+        self.events.push_back((id, last));
     }
 }
 

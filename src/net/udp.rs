@@ -32,7 +32,8 @@ pub struct UdpEndpoint {
     sending: Vec<u8>,
     /// The turn ended before the socket was empty.
     unfinished: bool,
-    events: VecDeque<UdpEvent>,
+    /// What the network has reported: [`UdpEvent::Unreachable`].
+    reports: VecDeque<UdpEvent>,
     /// The address that the socket is connected to, if it is.
     remote: Option<SocketAddr>,
 }
@@ -119,7 +120,7 @@ impl UdpEndpoint {
             blocked: None,
             sending: Vec::new(),
             unfinished: false,
-            events: VecDeque::new(),
+            reports: VecDeque::new(),
             remote: None,
         })
     }
@@ -153,11 +154,7 @@ impl UdpEndpoint {
         let now = clock::now();
         self.endpoint.handle_answers(now);
         self.endpoint.handle_timeout(now);
-        self.flush()?;
-        while let Some((id, event)) = self.endpoint.poll_event() {
-            self.events.push_back(UdpEvent::Association(id, event));
-        }
-        Ok(())
+        self.flush()
     }
 
     fn receive(&mut self) -> io::Result<()> {
@@ -229,22 +226,25 @@ impl UdpEndpoint {
 
     fn unreachable(&mut self, remote: Option<SocketAddr>, error: io::Error) {
         // One report at a time is enough to act upon; a flood of them must not fill the memory.
-        if self.events.len() < MAX_REPORTS {
-            self.events
+        if self.reports.len() < MAX_REPORTS {
+            self.reports
                 .push_back(UdpEvent::Unreachable { remote, error });
         }
     }
 
     /// The next event, until there is none.
     pub fn poll_event(&mut self) -> Option<UdpEvent> {
-        self.events.pop_front()
+        self.reports.pop_front().or_else(|| {
+            let (id, event) = self.endpoint.poll_event()?;
+            Some(UdpEvent::Association(id, event))
+        })
     }
 
     /// How long to wait for readiness at most before the next [`UdpEndpoint::turn`]; `None` for ever. Zero while
     /// something is left to be sent, received or told, so nothing is slept over whatever the order of calls.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let unsent = self.blocked.is_none() && self.endpoint.has_transmit();
-        if self.unfinished || unsent || !self.events.is_empty() || self.endpoint.has_event() {
+        if self.unfinished || unsent || !self.reports.is_empty() || self.endpoint.has_event() {
             return Some(Duration::ZERO);
         }
         self.endpoint
