@@ -5,6 +5,7 @@
 mod support;
 
 use mio::{Events, Poll, Token};
+use sealgram::config::Versions;
 use sealgram::endpoint::EndpointPolicy;
 use sealgram::net::{UdpEndpoint, UdpEvent};
 use sealgram::{AssociationId, EndpointEvent, Event};
@@ -64,10 +65,7 @@ impl Loop {
 
     fn completed(&self, wanted: Who) -> Option<AssociationId> {
         self.events.iter().find_map(|(who, event)| match event {
-            UdpEvent::Association(
-                id,
-                EndpointEvent::Association(Event::HandshakeComplete { .. }),
-            ) if *who == wanted => Some(*id),
+            UdpEvent::Association(id, _) if *who == wanted && is_complete(event) => Some(*id),
             _ => None,
         })
     }
@@ -259,4 +257,49 @@ fn nothing_that_is_left_to_be_told_is_slept_over() {
             EndpointEvent::Association(Event::Readable)
         ))
     ));
+}
+
+/// Finished and close_notify wait in the socket when the server looks: it still learns whose they were.
+#[test]
+fn an_association_that_ends_in_the_turn_that_completes_it_can_be_looked_at_until_its_end_is_told() {
+    let configs = Ends::new().versions(Versions::V1_3).build();
+    let mut this = Loop::new(&configs);
+    let address = this.server.local_addr().unwrap();
+    let client = this
+        .client
+        .connect(configs.client.clone(), server_name(), address)
+        .unwrap();
+    let end = start() + Duration::from_secs(10);
+    loop {
+        this.client.turn().unwrap();
+        if std::iter::from_fn(|| this.client.poll_event()).any(|event| is_complete(&event)) {
+            break;
+        }
+        this.server.turn().unwrap();
+        assert!(now() < end);
+    }
+    this.client.close(client);
+    this.client.turn().unwrap();
+    let event = loop {
+        this.server.turn().unwrap();
+        if let Some(event) = this.server.poll_event() {
+            break event;
+        }
+        assert!(now() < end);
+    };
+    assert!(is_complete(&event), "{event:?}");
+    let UdpEvent::Association(id, _) = event else {
+        panic!("{event:?}");
+    };
+    assert!(this.server.endpoint().connection(id).is_some());
+}
+
+fn is_complete(event: &UdpEvent) -> bool {
+    matches!(
+        event,
+        UdpEvent::Association(
+            _,
+            EndpointEvent::Association(Event::HandshakeComplete { .. })
+        )
+    )
 }
