@@ -122,6 +122,29 @@ fn handshakes_that_fail_leave_no_byte_behind() {
     assert!(growth < 4096, "{growth} bytes after 4000 attempts");
 }
 
+/// C6: of a handshake that was given up only its event waits to be polled: nobody has heard of it who could ask.
+#[test]
+fn handshakes_that_fail_keep_no_connection_for_their_event() {
+    let mut stage = our_server(EndpointPolicy::default());
+    let before = held();
+    for port in 0..200 {
+        attempt(&mut stage, 1024 + port, &[]);
+    }
+    assert_eq!(stage.endpoint.half_open(), 200);
+    let end = stage.now + Duration::from_secs(200);
+    while let Some(due) = stage.endpoint.poll_timeout().filter(|&due| due <= end) {
+        stage.endpoint.handle_timeout(due);
+        while stage
+            .endpoint
+            .poll_transmit(due, 64, &mut Vec::new())
+            .is_some()
+        {}
+    }
+    assert!(stage.endpoint.is_empty() && stage.endpoint.has_event());
+    let each = (held() - before) / 200;
+    assert!(each < 1024, "{each} bytes for each failed handshake");
+}
+
 /// C8: so are those that had to go for newcomers.
 #[test]
 fn evicted_handshakes_leave_no_byte_behind() {

@@ -45,7 +45,10 @@ pub fn start(
             .map_err(|failure| failure.with_evidence(process.evidence()))?;
         match found {
             Listening::On(port) => return Ok((process, port)),
-            Listening::Taken => evidence = process.evidence(),
+            Listening::Taken => {
+                println!("{name}: port {given} was taken, another one is tried");
+                evidence = process.evidence();
+            }
         }
     }
     let reason = format!("{name} found {ATTEMPTS} ports in a row taken");

@@ -47,7 +47,7 @@ pub struct Endpoint {
     /// What strangers are asked for; only where anybody is served.
     cookies: Option<Cookies>,
     table: Table,
-    /// Associations that are over, until their last event is polled: those before it may make the application look.
+    /// Associations that are over, until their last event is polled: earlier ones may make the application look.
     ended: BTreeMap<AssociationId, Box<Association>>,
     routes: Routes,
     timers: Timers,
@@ -526,7 +526,7 @@ impl Endpoint {
         self.end(id, EndpointEvent::Failed(failure));
     }
 
-    /// Takes an association out of everything that datagrams, timers and limits see. Its connection goes when `last` is polled.
+    /// Takes an association out of everything that datagrams, timers and limits see.
     fn end(&mut self, id: AssociationId, last: EndpointEvent) {
         let Some(association) = self.table.remove(id) else {
             return;
@@ -538,7 +538,10 @@ impl Endpoint {
         if association.half_open {
             self.half_open -= 1;
         }
-        self.ended.insert(id, association);
+        // A server's association that never came up was not told of: nobody can ask for it, and strangers may begin many.
+        if association.completed || association.origin.is_none() {
+            self.ended.insert(id, association);
+        }
         self.events.push_back((id, last));
     }
 }
