@@ -132,7 +132,7 @@ pub use crate::wire::key_update::KeyUpdate;
 /// The types of certificates, names and times that the API takes.
 pub use pki_types;
 
-/// The present, for unit tests; only `net/` reads the clock otherwise.
+/// The present, for unit tests. Otherwise only `net/` reads this clock, and `config::SystemClock` the date.
 #[cfg(test)]
 #[expect(
     clippy::disallowed_methods,

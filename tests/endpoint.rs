@@ -377,7 +377,7 @@ fn an_association_that_ends_in_the_batch_that_completes_it_can_be_looked_at_unti
     let client = pair.client_id().unwrap();
     pair.client.close(pair.now, client);
     drain(&mut pair, &mut batch);
-    let path = Path::new(([192, 0, 2, 1], 40_000).into());
+    let path = Path::new(pair.client_address);
     for datagram in &batch {
         let datagram = datagram.as_slice().into();
         pair.server.handle_datagram(pair.now, path, datagram);

@@ -122,6 +122,24 @@ fn handshakes_that_fail_leave_no_byte_behind() {
     assert!(growth < 4096, "{growth} bytes after 4000 attempts");
 }
 
+/// C8: so are those that had to go for newcomers.
+#[test]
+fn evicted_handshakes_leave_no_byte_behind() {
+    let policy = EndpointPolicy::default()
+        .max_half_open(32, Eviction::OldestHalfOpen)
+        .unwrap();
+    let mut stage = our_server(policy);
+    for port in 0..64 {
+        attempt(&mut stage, 1024 + port, &[]);
+    }
+    let before = held();
+    for port in 0..10_000 {
+        attempt(&mut stage, 2048 + port, &[]);
+    }
+    let growth = held() - before;
+    assert!(growth < 4096, "{growth} bytes after 10000 evictions");
+}
+
 /// C6: of a handshake that was given up only its event waits to be polled: nobody has heard of it who could ask.
 #[test]
 fn handshakes_that_fail_keep_no_connection_for_their_event() {
@@ -143,24 +161,6 @@ fn handshakes_that_fail_keep_no_connection_for_their_event() {
     assert!(stage.endpoint.is_empty() && stage.endpoint.has_event());
     let each = (held() - before) / 200;
     assert!(each < 1024, "{each} bytes for each failed handshake");
-}
-
-/// C8: so are those that had to go for newcomers.
-#[test]
-fn evicted_handshakes_leave_no_byte_behind() {
-    let policy = EndpointPolicy::default()
-        .max_half_open(32, Eviction::OldestHalfOpen)
-        .unwrap();
-    let mut stage = our_server(policy);
-    for port in 0..64 {
-        attempt(&mut stage, 1024 + port, &[]);
-    }
-    let before = held();
-    for port in 0..10_000 {
-        attempt(&mut stage, 2048 + port, &[]);
-    }
-    let growth = held() - before;
-    assert!(growth < 4096, "{growth} bytes after 10000 evictions");
 }
 
 /// A3 (Bouncy Castle CVE-2026-59646: 256 MB from one datagram), B1, C13: what a stranger can make one half-open

@@ -96,6 +96,10 @@ impl AeadKey {
     }
 
     /// Encrypts `data` in place and returns the tag.
+    ///
+    /// # Panics
+    ///
+    /// If `data` is longer than the algorithm allows, 64 GiB at least: records and tickets are below 2^16 bytes.
     #[inline]
     pub(crate) fn seal(
         &self,

@@ -41,7 +41,7 @@ pub(super) fn add_credential(command: &mut Command, credential: &Credential) {
 pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
     match case.stack {
         Stack::OpenSsl => return Ok(openssl(case, role, port, pki)),
-        Stack::GnuTls => return Ok(gnutls_command(case, role, port, pki)),
+        Stack::GnuTls => return Ok(gnutls(case, role, port, pki)),
         _ => {}
     }
     let mut command = Command::new(program(case.stack)?);
@@ -116,7 +116,7 @@ pub(super) fn session_file(pki: &Pki) -> PathBuf {
     pki.directory().join("openssl-session.pem")
 }
 
-fn gnutls_command(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
+fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
     let groups = match (case.kind, role) {
         (Kind::OtherGroup, "server") => ":-GROUP-ALL:+GROUP-SECP384R1",
         (Kind::OtherGroup, _) => ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP384R1",
