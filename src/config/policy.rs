@@ -83,6 +83,7 @@ pub struct DatagramPolicy {
     pub(crate) plaintext_faults: PlaintextFaults,
     pub(crate) repeat_after: Option<Duration>,
     pub(crate) timer_slack: Duration,
+    pub(crate) timer_jitter: u8,
     pub(crate) acknowledgements: Acknowledgements,
     pub(crate) keeps_overtaking_data: bool,
     pub(crate) acknowledges_plaintext: bool,
@@ -106,6 +107,7 @@ impl Default for DatagramPolicy {
             plaintext_faults: PlaintextFaults::Ignore,
             repeat_after: None,
             timer_slack: Duration::ZERO,
+            timer_jitter: 25,
             acknowledgements: Acknowledgements::Prompt,
             keeps_overtaking_data: true,
             acknowledges_plaintext: false,
@@ -203,6 +205,19 @@ impl DatagramPolicy {
     pub fn timer_slack(mut self, slack: Duration) -> Self {
         self.timer_slack = slack;
         self
+    }
+
+    /// By how much of itself a retransmission timeout is longer at most, in percent: 0 to 100, 25 by default. How much it is
+    /// each time is drawn anew, from a seed that the configuration's `random` gives, so that clients that have begun or
+    /// were turned away together do not come back together.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn timer_jitter(mut self, percent: u8) -> Result<Self, ConfigError> {
+        let percent = in_range("timer jitter in percent", usize::from(percent), 0, 100)?;
+        self.timer_jitter = u8::try_from(percent).unwrap_or(u8::MAX);
+        Ok(self)
     }
 
     /// How long after the last flight of a handshake of version 1.2 a repeated one of the peer is answered by the same again,

@@ -40,7 +40,8 @@ impl DtlsConnection {
         let policy = config.parameters.datagram.clone();
         let role = Role::Client { config, server };
         let handshake = role.first_handshake(Datagram::DIALECT, Opening::FIRST)?;
-        let records = Datagram::new(Side::Client, &policy, path, MessageSeq::FIRST, 0);
+        let jitter = role.jitter()?;
+        let records = Datagram::new(Side::Client, &policy, path, MessageSeq::FIRST, 0, jitter);
         let mut connection = Self::new(records, role, handshake, Some(path.remote()), now);
         connection.pump(now)?;
         Ok(connection)
@@ -50,7 +51,7 @@ impl DtlsConnection {
     ///
     /// # Errors
     ///
-    /// None at once: a hello that cannot be served makes a connection whose [`Connection::failure`](crate::Connection::failure) says why and
+    /// [`Error::RandomFailed`]. A hello that cannot be served is none at once: it makes a connection whose [`Connection::failure`](crate::Connection::failure) says why and
     /// whose `poll_transmit` holds the alert.
     pub fn accept(
         config: Arc<ServerConfig>,
@@ -72,6 +73,7 @@ impl DtlsConnection {
             hello.message_seq,
             hello.record_sequence,
         );
+            role.jitter()?,
         let mut connection = Self::new(records, role, handshake, Some(hello.path.remote()), now);
         connection.records.receive(hello.path, hello.datagram);
         // The failure is kept in the connection, so that its alert can be sent.
@@ -85,12 +87,13 @@ impl DtlsConnection {
     ///
     /// # Errors
     ///
-    /// None today; a configuration that cannot serve anybody is found when it is built.
+    /// [`Error::RandomFailed`]; a configuration that cannot serve anybody is found when it is built.
     pub fn listen(config: Arc<ServerConfig>, path: Path, now: Instant) -> Result<Self, Error> {
         let policy = config.parameters.datagram.clone();
         let role = Role::Server(config);
         let handshake = role.first_handshake(Datagram::DIALECT, Opening::FIRST)?;
-        let records = Datagram::new(Side::Server, &policy, path, MessageSeq::FIRST, 0);
+        let jitter = role.jitter()?;
+        let records = Datagram::new(Side::Server, &policy, path, MessageSeq::FIRST, 0, jitter);
         Ok(Self::new(
             records,
             role,

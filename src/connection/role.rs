@@ -4,6 +4,7 @@ use crate::config::{ClientConfig, Parameters, Retried, ServerConfig};
 use crate::error::Error;
 use crate::handshake::{Handshake, client, server};
 use crate::protocol::{Dialect, Epoch, MessageSeq, Side};
+use crate::record::datagram::Jitter;
 use crate::session::{Session, Session12};
 use pki_types::ServerName;
 use std::sync::Arc;
@@ -61,6 +62,13 @@ impl Role {
         let started = self.parameters().clock.unix_now();
         let current = Epoch::PLAINTEXT;
         match self {
+    /// What spreads the timers of a new association.
+    pub(super) fn jitter(&self) -> Result<Jitter, Error> {
+        let mut seed = [0; size_of::<u32>()];
+        self.parameters().random.fill(&mut seed)?;
+        Ok(Jitter::seeded(u32::from_ne_bytes(seed)))
+    }
+
             Self::Client { config, server } => Handshake::client(
                 dialect,
                 client::Settings {

@@ -125,8 +125,11 @@ impl Ends {
         let client = ClientConfig::with_roots(pki.roots())
             .unwrap()
             .sessions(None)
+            .datagram(exact())
             .versions(Versions::V1_2);
-        let server = ServerConfig::with_credential(pki.server(algorithm)).versions(Versions::V1_2);
+        let server = ServerConfig::with_credential(pki.server(algorithm))
+            .datagram(exact())
+            .versions(Versions::V1_2);
         Self {
             pki,
             client,
@@ -160,8 +163,13 @@ impl Ends {
         self
     }
 
+    /// The same with this policy at both ends, but with timers that are exact.
+    pub fn datagram(self, policy: &DatagramPolicy) -> Self {
+        self.datagram_as_it_is(&policy.clone().timer_jitter(0).unwrap())
+    }
+
     /// The same with this policy at both ends.
-    pub fn datagram(mut self, policy: &DatagramPolicy) -> Self {
+    pub fn datagram_as_it_is(mut self, policy: &DatagramPolicy) -> Self {
         self.client = self.client.datagram(policy.clone());
         self.server = self.server.datagram(policy.clone());
         self
@@ -173,6 +181,11 @@ impl Ends {
             server: Arc::new(self.server.build().unwrap()),
         }
     }
+}
+
+/// The default policy with timers that are exact, so that tests can say when something happens.
+pub fn exact() -> DatagramPolicy {
+    DatagramPolicy::default().timer_jitter(0).unwrap()
 }
 
 /// Configurations of both ends.

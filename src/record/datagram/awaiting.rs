@@ -2,7 +2,7 @@
 //! updates. Each has a timer of its own.
 
 use super::flight::Flight;
-use super::retransmit::{Fired, Timer};
+use super::retransmit::{Fired, Jitter, Timer};
 use crate::config::DatagramPolicy;
 use crate::protocol::{Epoch, FlightId, RecordNumber, Unacknowledged};
 use std::time::Instant;
@@ -101,10 +101,15 @@ impl AwaitingFlights {
     }
 
     /// Looks which timers are due, and starts them again.
-    pub(super) fn fire(&mut self, now: Instant, policy: &DatagramPolicy) -> Expired {
+    pub(super) fn fire(
+        &mut self,
+        now: Instant,
+        policy: &DatagramPolicy,
+        jitter: &mut Jitter,
+    ) -> Expired {
         let mut expired = Expired::default();
         self.flights
-            .retain_mut(|it| match it.timer.fire(now, policy) {
+            .retain_mut(|it| match it.timer.fire(now, policy, jitter) {
                 Fired::NotYet => true,
                 Fired::Retransmit { attempt } => {
                     let tries = policy.max_retransmissions.unwrap_or(MAX_VAIN_TRIES);
@@ -121,7 +126,7 @@ impl AwaitingFlights {
                     }
                     Unacknowledged::Forgets => false,
                     Unacknowledged::Persists => {
-                        it.timer = Timer::start(now, policy);
+                        it.timer = Timer::start(now, policy, jitter);
                         expired.due.push(it.id);
                         true
                     }

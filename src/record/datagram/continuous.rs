@@ -297,7 +297,7 @@ impl Datagram {
         flight: Flight,
         fate: Unacknowledged,
     ) {
-        let timer = Timer::start(now, &self.policy);
+        let timer = Timer::start(now, &self.policy, &mut self.jitter);
         let fate = match fate {
             Unacknowledged::Forgets if self.policy.needs_tickets_acknowledged => {
                 Unacknowledged::Fails
@@ -331,7 +331,9 @@ impl Datagram {
         let Progress::Continuous(continuous) = &mut self.progress else {
             return Ok(());
         };
-        let expired = continuous.awaiting.fire(now, &self.policy);
+        let expired = continuous
+            .awaiting
+            .fire(now, &self.policy, &mut self.jitter);
         if !busy {
             self.send_awaiting_again(&expired.due);
         }

@@ -55,6 +55,7 @@ use outgoing::Outgoing;
 use progress::{AMPLIFICATION, Progress, Retained, Unproven};
 pub(crate) use reassembly::Reassembly;
 use reassembly::WINDOW;
+pub(crate) use retransmit::Jitter;
 use retransmit::{Fired, Timer};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -97,6 +98,7 @@ pub struct Datagram {
     /// What may be sent to an address that was not proved; `None` for one that was.
     unproven: Option<Unproven>,
     timer: Timer,
+    jitter: Jitter,
     /// This end has not made up its mind: messages stay where they are, and the timer stands still.
     holding: bool,
     handshake_mtu: usize,
@@ -113,13 +115,14 @@ pub struct Datagram {
 
 impl Datagram {
     /// A layer for one peer, whose plaintext records start at `record_sequence` and whose peer's messages at
-    /// `message_seq`.
+    /// `message_seq`; `jitter` spreads its timers.
     pub(crate) fn new(
         side: Side,
         policy: &Arc<DatagramPolicy>,
         path: Path,
         message_seq: MessageSeq,
         record_sequence: u64,
+        jitter: Jitter,
     ) -> Self {
         let slots = Box::new(Reassembly::new(message_seq, WINDOW, policy.max_message));
         Self {
@@ -147,6 +150,7 @@ impl Datagram {
             requesting: false,
             unproven: None,
             timer: Timer::Idle,
+            jitter,
             holding: false,
             handshake_mtu: policy.mtu,
             retained: None,
@@ -362,7 +366,7 @@ impl Layer for Datagram {
                 self.flight = Some(flight);
                 self.flight_complete = true;
                 self.requesting = end == FlightEnd::Request;
-                self.timer = Timer::start(now, &self.policy);
+                self.timer = Timer::start(now, &self.policy, &mut self.jitter);
             }
             FlightEnd::Final => {
                 let epoch = self.write.current_epoch();
@@ -524,7 +528,7 @@ impl Layer for Datagram {
         }
         let fired = match self.holding {
             true => Fired::NotYet,
-            false => self.timer.fire(now, &self.policy),
+            false => self.timer.fire(now, &self.policy, &mut self.jitter),
         };
         match fired {
             Fired::NotYet => {}

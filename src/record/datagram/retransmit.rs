@@ -22,6 +22,27 @@ pub(super) enum Timer {
     },
 }
 
+/// How much longer than its timeout each wait is: a different part of it every time, so that clients that were turned away
+/// together do not come back together. A sequence of its own for each association (xorshift); nothing secret depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Jitter(u32);
+
+impl Jitter {
+    /// The sequence that begins here.
+    pub(crate) const fn seeded(seed: u32) -> Self {
+        // Zero is the one state that it never leaves.
+        Self(seed | 1)
+    }
+
+    fn of(&mut self, timeout: Duration, policy: &DatagramPolicy) -> Duration {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        let part = f64::from(self.0) / f64::from(u32::MAX) * f64::from(policy.timer_jitter) / 100.0;
+        timeout.mul_f64(part)
+    }
+}
+
 /// What a timer that has fired says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fired {
@@ -38,10 +59,10 @@ pub(super) enum Fired {
 
 impl Timer {
     /// A timer for a flight that is sent for the first time.
-    pub(super) fn start(now: Instant, policy: &DatagramPolicy) -> Self {
+    pub(super) fn start(now: Instant, policy: &DatagramPolicy, jitter: &mut Jitter) -> Self {
         let timeout = policy.initial_timeout;
         Self::Waiting {
-            deadline: now + timeout,
+            deadline: now + timeout + jitter.of(timeout, policy),
             timeout,
             retransmissions: 0,
         }
@@ -101,7 +122,12 @@ impl Timer {
     }
 
     /// Looks whether the timer is due, and if so doubles it, up to the maximum, and starts it again.
-    pub(super) fn fire(&mut self, now: Instant, policy: &DatagramPolicy) -> Fired {
+    pub(super) fn fire(
+        &mut self,
+        now: Instant,
+        policy: &DatagramPolicy,
+        jitter: &mut Jitter,
+    ) -> Fired {
         let Self::Waiting {
             deadline,
             timeout,
@@ -120,7 +146,7 @@ impl Timer {
             return Fired::GaveUp;
         }
         *timeout = (*timeout * 2).min(policy.max_timeout);
-        *deadline = now + *timeout;
+        *deadline = now + *timeout + jitter.of(*timeout, policy);
         *retransmissions += 1;
         Fired::Retransmit {
             attempt: *retransmissions,
@@ -132,21 +158,46 @@ impl Timer {
 mod tests {
     use super::*;
 
+    fn exact() -> DatagramPolicy {
+        DatagramPolicy::default().timer_jitter(0).unwrap()
+    }
+
+    #[test]
+    fn a_wait_is_up_to_a_quarter_longer_than_its_timeout_and_never_shorter() {
+        let (now, policy) = (crate::test_now(), DatagramPolicy::default());
+        let waits: Vec<_> = (0..1000)
+            .map(|seed| Timer::start(now, &policy, &mut Jitter::seeded(seed * 7919)))
+            .map(|timer| timer.deadline().unwrap() - now)
+            .collect();
+        let second = Duration::from_secs(1);
+        assert!(
+            waits
+                .iter()
+                .all(|wait| (second..=second * 5 / 4).contains(wait))
+        );
+        let late = waits.iter().filter(|&&wait| wait > second * 9 / 8).count();
+        assert!((400..600).contains(&late), "{late} of 1000");
+    }
+
     #[test]
     fn r9147_30_the_timeout_doubles_from_one_second_to_sixty() {
-        let policy = DatagramPolicy::default();
+        let policy = exact();
         let start = crate::test_now();
-        let mut timer = Timer::start(start, &policy);
+        let mut timer = Timer::start(start, &policy, &mut Jitter::seeded(1));
         let mut at = start;
         for (attempt, seconds) in [1, 2, 4, 8, 16, 32, 60, 60, 60].into_iter().enumerate() {
             at += Duration::from_secs(seconds);
             assert_eq!(timer.deadline(), Some(at));
             assert_eq!(
-                timer.fire(at - Duration::from_millis(1), &policy),
+                timer.fire(
+                    at - Duration::from_millis(1),
+                    &policy,
+                    &mut Jitter::seeded(1)
+                ),
                 Fired::NotYet
             );
             assert_eq!(
-                timer.fire(at, &policy),
+                timer.fire(at, &policy, &mut Jitter::seeded(1)),
                 Fired::Retransmit {
                     attempt: attempt as u32 + 1
                 }
@@ -157,12 +208,15 @@ mod tests {
     /// I3, I4: a timer that fires late, even by years, waits for a deadline that lies ahead.
     #[test]
     fn after_firing_the_deadline_lies_ahead() {
-        let policy = DatagramPolicy::default();
+        let policy = exact();
         let start = crate::test_now();
         for days in [0, 50, 500] {
-            let mut timer = Timer::start(start, &policy);
+            let mut timer = Timer::start(start, &policy, &mut Jitter::seeded(1));
             let late = start + Duration::from_secs(days * 86_400 + 1);
-            assert_eq!(timer.fire(late, &policy), Fired::Retransmit { attempt: 1 });
+            assert_eq!(
+                timer.fire(late, &policy, &mut Jitter::seeded(1)),
+                Fired::Retransmit { attempt: 1 }
+            );
             assert!(timer.deadline().unwrap() > late);
         }
     }
@@ -170,14 +224,20 @@ mod tests {
     /// C15.
     #[test]
     fn the_limit_on_retransmissions_is_kept() {
-        let policy = DatagramPolicy::default().max_retransmissions(Some(2));
+        let policy = exact().max_retransmissions(Some(2));
         let mut at = crate::test_now();
-        let mut timer = Timer::start(at, &policy);
+        let mut timer = Timer::start(at, &policy, &mut Jitter::seeded(1));
         for _ in 0..2 {
             at = timer.deadline().unwrap();
-            assert!(matches!(timer.fire(at, &policy), Fired::Retransmit { .. }));
+            assert!(matches!(
+                timer.fire(at, &policy, &mut Jitter::seeded(1)),
+                Fired::Retransmit { .. }
+            ));
         }
         at = timer.deadline().unwrap();
-        assert_eq!(timer.fire(at, &policy), Fired::GaveUp);
+        assert_eq!(
+            timer.fire(at, &policy, &mut Jitter::seeded(1)),
+            Fired::GaveUp
+        );
     }
 }

@@ -20,7 +20,14 @@ fn plain(typ: u8, sequence: u8, contents: &[u8]) -> Vec<u8> {
 fn client_with(adjust: impl Fn(DatagramPolicy) -> DatagramPolicy) -> Datagram {
     let path = Path::new(([192, 0, 2, 1], 4433).into());
     let policy = Arc::new(adjust(DatagramPolicy::default()));
-    Datagram::new(Side::Client, &policy, path, MessageSeq::FIRST, 0)
+    Datagram::new(
+        Side::Client,
+        &policy,
+        path,
+        MessageSeq::FIRST,
+        0,
+        Jitter::seeded(1),
+    )
 }
 
 /// §5.8.1: behind the last flight of a handshake there is nothing in its epoch, but the flight again.

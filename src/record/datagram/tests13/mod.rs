@@ -4,8 +4,8 @@
 mod acks;
 mod faults;
 
-use super::Datagram;
 use super::epochs::Reading;
+use super::{Datagram, Jitter};
 use crate::config::DatagramPolicy;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey};
 use crate::crypto::mask::MaskKey;
@@ -91,10 +91,16 @@ impl Two {
     /// Behind the ServerHello: both ends have the keys of the handshake.
     fn shaking_hands() -> Self {
         let path = Path::new(([192, 0, 2, 1], 4433).into());
-        let policy = DatagramPolicy::default();
+        let policy = DatagramPolicy::default().timer_jitter(0).unwrap();
         let layer = |side| {
-            let mut layer =
-                Datagram::new(side, &Arc::new(policy.clone()), path, MessageSeq::FIRST, 0);
+            let mut layer = Datagram::new(
+                side,
+                &Arc::new(policy.clone()),
+                path,
+                MessageSeq::FIRST,
+                0,
+                Jitter::seeded(1),
+            );
             layer.version_decided(ProtocolVersion::DTLS13);
             layer.install_write(TWO, protection(TWO));
             layer.install_read(TWO, protection(TWO), ReadSwitch::Now);
@@ -179,13 +185,14 @@ fn discarded(layer: &Datagram) -> Vec<(Discard, u64)> {
 #[test]
 fn r9147_01_plaintext_records_have_the_version_of_1_2() {
     let path = Path::new(([192, 0, 2, 1], 4433).into());
-    let policy = DatagramPolicy::default();
+    let policy = DatagramPolicy::default().timer_jitter(0).unwrap();
     let mut server = Datagram::new(
         Side::Server,
         &Arc::new(policy.clone()),
         path,
         MessageSeq::FIRST,
         0,
+        Jitter::seeded(1),
     );
     server.version_decided(ProtocolVersion::DTLS13);
     flight(
