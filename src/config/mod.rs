@@ -27,7 +27,7 @@ pub use policy::{
 };
 pub(crate) use policy::{MAX_WARNINGS, MIN_HANDSHAKE_MTU};
 pub use proven::ProvenHello;
-pub(crate) use proven::{FirstHello, Retried};
+pub(crate) use proven::{FirstHello, Issued, Retried};
 pub use rekey::{
     ClientRenegotiation, DataDuringRenegotiation, IdentityChange, RekeyPolicy,
     RenegotiationRefusals,

@@ -25,9 +25,18 @@ pub struct ProvenHello {
     pub(crate) random: [u8; RANDOM_LEN],
     /// What the cookie brought back, at 1.3.
     pub(crate) retried: Option<Box<Retried>>,
+    /// When its cookie was issued; `None` if it was taken without one.
+    pub(crate) issued: Option<Issued>,
     /// The address was not proved after all: only a resumption is worth an answer.
     pub(crate) only_resume: bool,
 }
+
+/// The moment at which a cookie was issued, by the clock of whoever issues them: later ones are greater, and none is equal.
+///
+/// It is what tells a client that has started again from somebody who replays a hello: the one has asked for a cookie
+/// after the attempt that is known, the other shows an older one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Issued(pub(crate) u64);
 
 /// What a HelloRetryRequest said that nobody has kept: the client's cookie brings it back (RFC 8446 §4.2.2).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,8 +71,15 @@ impl ProvenHello {
             record_sequence,
             random,
             retried: None,
+            issued: None,
             only_resume: false,
         })
+    }
+
+    /// The same with the moment at which its cookie was issued.
+    pub(crate) fn asked_at(mut self, issued: Issued) -> Self {
+        self.issued = Some(issued);
+        self
     }
 
     /// The same with what a HelloRetryRequest said.

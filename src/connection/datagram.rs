@@ -220,6 +220,11 @@ impl DtlsConnection {
     }
 
     /// Leaves repetition to the peer from now on.
+    /// Whether a server's peer has gone on since its hello.
+    pub(crate) fn has_advanced(&self) -> bool {
+        self.records.peer_has_advanced()
+    }
+
     pub(crate) fn stop_retransmitting(&mut self) {
         self.records.stop_retransmitting();
     }

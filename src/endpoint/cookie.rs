@@ -2,7 +2,7 @@
 
 use super::retry;
 use super::unproven::{self, Collected, Unproven};
-use crate::config::{FirstHello, ProvenHello, ServerConfig};
+use crate::config::{FirstHello, Issued, ProvenHello, ServerConfig};
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::hmac::HmacKey;
 use crate::crypto::random::SecureRandom;
@@ -35,6 +35,10 @@ pub struct Cookies {
     current: Key,
     previous: Key,
     next_rotation: Instant,
+    /// The beginning of the time in which cookies are dated.
+    epoch: Instant,
+    /// The date of the newest cookie.
+    newest: Issued,
 }
 
 pub(super) struct Key {
@@ -63,9 +67,16 @@ pub enum CookieCheck {
 /// again and again before its hello has come through.
 const ROTATION: Duration = Duration::from_secs(300);
 
-/// The length of a cookie: one byte that names the key, and half a MAC. Short enough that the answer to the
+/// How long a cookie is good. A client that gets no answer to its hello repeats it for as long as its handshake may take,
+/// two minutes by default here and at most elsewhere; what is shown later was kept by somebody else.
+pub(super) const LIFE: Duration = Duration::from_secs(150);
+
+/// The length of a date: microseconds, for nine years.
+pub(super) const DATE_LEN: usize = 6;
+
+/// The length of a cookie: one byte that names the key, the date, and half a MAC. Short enough that the answer to the
 /// shortest hello is no longer than that hello.
-const COOKIE_LEN: usize = 1 + MAC_LEN;
+const COOKIE_LEN: usize = 1 + DATE_LEN + MAC_LEN;
 
 /// The length of half a MAC, in bytes.
 pub(super) const MAC_LEN: usize = 16;
@@ -83,6 +94,20 @@ pub(super) fn address(path: Path) -> ([u8; 16], [u8; 2]) {
     (ip, remote.port().to_be_bytes())
 }
 
+impl Issued {
+    pub(super) fn to_bytes(self) -> [u8; DATE_LEN] {
+        let mut out = [0; DATE_LEN];
+        out.copy_from_slice(&self.0.to_be_bytes()[size_of::<u64>() - DATE_LEN..]);
+        out
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; DATE_LEN]) -> Self {
+        let mut whole = [0; size_of::<u64>()];
+        whole[size_of::<u64>() - DATE_LEN..].copy_from_slice(&bytes);
+        Self(u64::from_be_bytes(whole))
+    }
+}
+
 impl Key {
     fn draw(random: &dyn SecureRandom, generation: u8) -> Result<Self, Error> {
         let mut secret = zeroize::Zeroizing::new([0; 32]);
@@ -93,11 +118,13 @@ impl Key {
         })
     }
 
-    fn cookie(&self, path: Path, hello: &HelloPrefix<'_>) -> [u8; COOKIE_LEN] {
+    fn cookie(&self, path: Path, hello: &HelloPrefix<'_>, issued: Issued) -> [u8; COOKIE_LEN] {
         let (ip, port) = address(path);
+        let date = issued.to_bytes();
         let session_id_len = [u8::try_from(hello.session_id.len()).unwrap_or(u8::MAX)];
         let tag = self.tag(&[
             &[self.generation],
+            &date,
             &ip,
             &port,
             &hello.version.to_bytes(),
@@ -106,7 +133,8 @@ impl Key {
             hello.session_id,
         ]);
         let mut cookie = [self.generation; COOKIE_LEN];
-        cookie[1..].copy_from_slice(&tag);
+        cookie[1..=DATE_LEN].copy_from_slice(&date);
+        cookie[1 + DATE_LEN..].copy_from_slice(&tag);
         cookie
     }
 
@@ -133,17 +161,35 @@ impl Cookies {
             current,
             previous,
             next_rotation: now + ROTATION,
+            epoch: now,
+            newest: Issued(0),
         })
+    }
+
+    /// The date of a cookie that is issued now: later than that of any before, also within one tick of the clock.
+    fn date(&mut self, now: Instant) -> Issued {
+        self.newest = Issued(self.elapsed(now).max(self.newest.0 + 1));
+        self.newest
+    }
+
+    fn elapsed(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.epoch).as_micros();
+        u64::try_from(elapsed).unwrap_or(u64::MAX)
+    }
+
+    /// Whether a cookie of this date may still be shown.
+    fn is_fresh(&self, now: Instant, issued: Issued) -> bool {
+        Duration::from_micros(self.elapsed(now).saturating_sub(issued.0)) <= LIFE
     }
 
     /// Looks at a datagram from somebody who has no association.
     pub fn check(&mut self, path: Path, now: Instant, datagram: BytesMut) -> CookieCheck {
         self.rotate(now);
         if !self.config.parameters.speaks_13() {
-            return self.check_12(path, datagram);
+            return self.check_12(path, now, datagram);
         }
         match self.unproven.collect(now, path.remote(), datagram) {
-            Collected::Whole(datagram) => self.check_whole(path, datagram),
+            Collected::Whole(datagram) => self.check_whole(path, now, datagram),
             Collected::Part => CookieCheck::Incomplete,
             Collected::Nothing => CookieCheck::NotAHello,
         }
@@ -159,35 +205,37 @@ impl Cookies {
     }
 
     /// A whole hello, of whichever version.
-    fn check_whole(&self, path: Path, datagram: BytesMut) -> CookieCheck {
+    fn check_whole(&mut self, path: Path, now: Instant, datagram: BytesMut) -> CookieCheck {
         let offers_13 = |hello: &ClientHello| {
             let offered = hello.extensions.supported_versions.as_deref();
             offered.is_some_and(|offered| offered.contains(&ProtocolVersion::DTLS13))
         };
         let Some(hello) = FirstHello::whole(&datagram).filter(offers_13) else {
-            return self.check_12(path, datagram);
+            return self.check_12(path, now, datagram);
         };
-        match self.check_13(path, &hello, datagram) {
+        match self.check_13(path, now, &hello, datagram) {
             Ok(outcome) => outcome,
             Err((error, datagram)) => Self::refuse(&error, &datagram),
         }
     }
 
     fn check_13(
-        &self,
+        &mut self,
         path: Path,
+        now: Instant,
         hello: &ClientHello,
         datagram: BytesMut,
     ) -> Result<CookieCheck, (Error, BytesMut)> {
         if let Some(cookie) = &hello.extensions.cookie {
             let keys = [&self.current, &self.previous];
-            let Some(retried) = retry::open(keys, path, &hello.random, cookie) else {
-                // RFC 9147 §5.1.
+            let opened = retry::open(keys, path, &hello.random, cookie);
+            let Some((retried, issued)) = opened.filter(|&(_, it)| self.is_fresh(now, it)) else {
+                // RFC 9147 §5.1: the client may start again from scratch.
                 let cookie = PeerMisbehaved::IllegalExtension(ExtensionType::COOKIE.0);
                 return Err((cookie.into(), datagram));
             };
             return Ok(match ProvenHello::without_cookie(path, datagram) {
-                Some(proven) => CookieCheck::Proven(proven.answering(retried)),
+                Some(proven) => CookieCheck::Proven(proven.answering(retried).asked_at(issued)),
                 None => CookieCheck::NotAHello,
             });
         }
@@ -196,7 +244,8 @@ impl Cookies {
             Err(error) => return Err((error, datagram)),
         };
         let body = FirstHello::whole_body(&datagram).unwrap_or_default();
-        let request = retry::request(&self.current, path, hello, body, chosen);
+        let issued = self.date(now);
+        let request = retry::request(&self.current, issued, path, hello, body, chosen);
         let reply = match FirstHello::decode(&datagram) {
             Some(first) => {
                 let typ = HandshakeType::SERVER_HELLO;
@@ -228,7 +277,7 @@ impl Cookies {
     }
 
     /// A hello of version 1.2, or the beginning of one.
-    fn check_12(&self, path: Path, datagram: BytesMut) -> CookieCheck {
+    fn check_12(&mut self, path: Path, now: Instant, datagram: BytesMut) -> CookieCheck {
         let Some(FirstHello {
             record,
             fragment,
@@ -237,16 +286,18 @@ impl Cookies {
         else {
             return CookieCheck::NotAHello;
         };
-        if prefix.cookie.is_empty() || !self.is_valid(path, &prefix) {
+        // RFC 6347 §4.2.1: a cookie that is not good counts as none.
+        let Some(issued) = self.shown_at(path, now, &prefix) else {
             let first = FirstHello {
                 record,
                 fragment,
                 prefix,
             };
-            return CookieCheck::Reply(self.reply(path, &first));
-        }
+            let issued = self.date(now);
+            return CookieCheck::Reply(self.reply(path, issued, &first));
+        };
         match ProvenHello::without_cookie(path, datagram) {
-            Some(hello) => CookieCheck::Proven(hello),
+            Some(hello) => CookieCheck::Proven(hello.asked_at(issued)),
             None => CookieCheck::NotAHello,
         }
     }
@@ -274,16 +325,20 @@ impl Cookies {
         self.next_rotation = now + ROTATION;
     }
 
-    fn is_valid(&self, path: Path, hello: &HelloPrefix<'_>) -> bool {
-        [&self.current, &self.previous]
+    /// When the cookie that a hello shows was issued, if it is good.
+    fn shown_at(&self, path: Path, now: Instant, hello: &HelloPrefix<'_>) -> Option<Issued> {
+        let (generation, rest) = hello.cookie.split_first()?;
+        let issued = Issued::from_bytes(*rest.first_chunk()?);
+        let key = [&self.current, &self.previous]
             .into_iter()
-            .filter(|key| hello.cookie.first() == Some(&key.generation))
-            .any(|key| bool::from(key.cookie(path, hello).ct_eq(hello.cookie)))
+            .find(|key| key.generation == *generation)?;
+        let genuine = key.cookie(path, hello, issued).ct_eq(hello.cookie);
+        (bool::from(genuine) && self.is_fresh(now, issued)).then_some(issued)
     }
 
     /// A HelloVerifyRequest. Its record and message numbers are the hello's own (RFC 6347 §4.2.1, §4.2.2).
-    fn reply(&self, path: Path, first: &FirstHello<'_>) -> Vec<u8> {
-        let cookie = self.current.cookie(path, &first.prefix).to_vec();
+    fn reply(&self, path: Path, issued: Issued, first: &FirstHello<'_>) -> Vec<u8> {
+        let cookie = self.current.cookie(path, &first.prefix, issued).to_vec();
         let mut body = Vec::with_capacity(3 + COOKIE_LEN);
         HelloVerifyRequest { cookie }.encode(&mut body);
         let typ = HandshakeType::HELLO_VERIFY_REQUEST;
@@ -406,25 +461,48 @@ mod tests {
 
     /// C3.
     #[test]
-    fn a_cookie_outlives_one_change_of_the_key_but_not_two() {
+    fn a_cookie_outlives_a_change_of_the_key_but_not_its_time() {
         let start = crate::test_now();
+        let second = Duration::from_secs(1);
+        for at in [start, start + ROTATION - second, start + 10 * ROTATION] {
+            let mut cookies = cookies(start);
+            let cookie = ask(&mut cookies, at, path(1), 5);
+            assert!(accepts(&mut cookies, at + LIFE, path(1), 5, &cookie));
+            assert!(!accepts(
+                &mut cookies,
+                at + LIFE + second,
+                path(1),
+                5,
+                &cookie
+            ));
+        }
         let mut cookies = cookies(start);
         let cookie = ask(&mut cookies, start, path(1), 5);
-        assert!(accepts(&mut cookies, start + ROTATION, path(1), 5, &cookie));
-        assert!(!accepts(
-            &mut cookies,
-            start + 2 * ROTATION,
-            path(1),
-            5,
-            &cookie
-        ));
-
-        let mut cookies = self::cookies(start);
-        let cookie = ask(&mut cookies, start, path(1), 5);
+        cookies.rotate(start + ROTATION);
+        cookies.rotate(start + 2 * ROTATION);
         assert!(
-            !accepts(&mut cookies, start + 3 * ROTATION, path(1), 5, &cookie),
-            "after a silence"
+            !accepts(&mut cookies, start, path(1), 5, &cookie),
+            "two changes"
         );
+    }
+
+    /// A date that was altered, or cut off, is no date.
+    #[test]
+    fn the_date_of_a_cookie_cannot_be_altered() {
+        let now = crate::test_now();
+        let mut cookies = cookies(now);
+        let cookie = ask(&mut cookies, now, path(1), 5);
+        for index in 0..cookie.len() {
+            let mut altered = cookie.clone();
+            altered[index] ^= 1;
+            assert!(
+                !accepts(&mut cookies, now, path(1), 5, &altered),
+                "byte {index}"
+            );
+            assert!(!accepts(&mut cookies, now, path(1), 5, &cookie[..index]));
+        }
+        let dates: Vec<_> = (0..100).map(|_| cookies.date(now)).collect();
+        assert!(dates.is_sorted_by(|one, next| one < next));
     }
 
     /// A12: a hello that is cut anywhere before the end of its cookie is not answered, and nothing panics.

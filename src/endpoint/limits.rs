@@ -27,12 +27,15 @@ pub enum ResumptionCookies {
     Spare,
 }
 
-/// Who goes when a new handshake comes and the limit on half-open ones is reached.
+/// Who goes when a new handshake comes and the limit on half-open ones, or on associations, is reached.
 ///
-/// Established associations never go for a newcomer.
+/// Established associations never go for a newcomer. A client that is not served repeats its hello, and is served as soon as
+/// there is room.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Eviction {
-    /// The half-open association that is oldest: an attacker's are as likely to go as anybody's.
+    /// The half-open association that is oldest, if it has had its time: twice the first retransmission timeout, eight times
+    /// if its client has gone on since its hello. An honest burst is over by then, and an attacker's half-open
+    /// associations have no longer than that.
     #[default]
     OldestHalfOpen,
     /// Nobody: the newcomer is not served until others have finished or timed out.
@@ -53,7 +56,8 @@ impl Default for EndpointPolicy {
 }
 
 impl EndpointPolicy {
-    /// The most associations, 1 to 2^24, 131,072 by default. Beyond it newcomers are not served.
+    /// The most associations, 1 to 2^24, 131,072 by default. Beyond it a newcomer is served only in the place of a half-open
+    /// one, by the same rule as at that limit.
     ///
     /// # Errors
     ///

@@ -10,7 +10,9 @@
 //! ```
 
 mod association;
+mod attempts;
 mod cookie;
+mod half_open;
 mod limits;
 mod receive;
 mod retry;
@@ -29,6 +31,8 @@ use crate::protocol::{AlertDescription, Path};
 use crate::record::Received;
 use crate::wire::key_update::KeyUpdate;
 use association::{Association, Table};
+use attempts::Attempts;
+use half_open::HalfOpen;
 use pki_types::ServerName;
 use routing::Routes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -58,9 +62,9 @@ pub struct Endpoint {
     /// Answers to strangers.
     replies: VecDeque<(Path, Vec<u8>)>,
     events: VecDeque<(AssociationId, EndpointEvent)>,
-    /// Half-open server associations, oldest first; some may have finished or gone since.
-    half_open_order: VecDeque<AssociationId>,
-    half_open: usize,
+    half_open: HalfOpen,
+    /// What addresses have begun lately.
+    attempts: Attempts,
     buffered: usize,
     /// Some association's receive queue is half full.
     congested: bool,
@@ -96,8 +100,12 @@ pub struct EndpointStats {
     pub strays: u64,
     /// Proven hellos that created an established association already, or that met a client association.
     pub hellos_ignored: u64,
-    /// Proven hellos that were not served because a limit was reached.
+    /// Proven hellos that were not served because a limit was reached. Their clients repeat them.
     pub hellos_refused: u64,
+    /// Hellos whose cookie has begun a handshake before, or is older than one that has: copies that somebody sends again.
+    pub hellos_replayed: u64,
+    /// Proven hellos of addresses that have just begun several handshakes in a row. Their clients repeat them.
+    pub hellos_postponed: u64,
     /// Half-open associations that went for newcomers.
     pub evicted: u64,
     /// Datagrams that were dropped because too much is buffered already.
@@ -140,8 +148,8 @@ impl Endpoint {
             waiting: BTreeSet::new(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
-            half_open_order: VecDeque::new(),
-            half_open: 0,
+            half_open: HalfOpen::default(),
+            attempts: Attempts::default(),
             buffered: 0,
             congested: false,
             stats: EndpointStats::default(),
@@ -242,6 +250,7 @@ impl Endpoint {
 
     /// Does what is due at `now`, for every association. Afterwards `poll_timeout() > now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.attempts.forget(now);
         while let Some(id) = self.timers.pop_due(now) {
             let idle_timeout = self.policy.idle_timeout;
             let Some(association) = self.table.get_mut(id) else {
@@ -424,7 +433,7 @@ impl Endpoint {
 
     /// How many server associations are in their handshake.
     pub fn half_open(&self) -> usize {
-        self.half_open
+        self.half_open.count()
     }
 
     /// How many bytes are buffered on behalf of all peers. What is kept of strangers' fragmented hellos is not among them:
@@ -471,7 +480,7 @@ impl Endpoint {
         }
         if association.half_open && !connection.is_handshaking() {
             association.half_open = false;
-            self.half_open -= 1;
+            self.half_open.leave();
         }
         let idle = self
             .policy
@@ -536,7 +545,7 @@ impl Endpoint {
         self.routes.leave(association.remote, id);
         self.buffered -= association.buffered;
         if association.half_open {
-            self.half_open -= 1;
+            self.half_open.leave();
         }
         // A server's association that never came up was not told of: nobody can ask for it, and strangers may begin many.
         if association.completed || association.origin.is_none() {
@@ -550,7 +559,7 @@ impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint")
             .field("associations", &self.table.len())
-            .field("half_open", &self.half_open)
+            .field("half_open", &self.half_open.count())
             .field("stats", &self.stats)
             .finish_non_exhaustive()
     }

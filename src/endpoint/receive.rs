@@ -1,6 +1,7 @@
 //! The way of a datagram to its association.
 
 use super::association::{Association, Origin};
+use super::attempts::Verdict;
 use super::routing::Route;
 use super::{AssociationId, CookieCheck, Endpoint, Eviction, MAX_REPLIES, ResumptionCookies};
 use crate::config::{FirstHello, ProvenHello, ServerConfig};
@@ -12,9 +13,6 @@ use crate::wire::record_dtls13::is_unified;
 use bytes::BytesMut;
 use std::net::SocketAddr;
 use std::time::Instant;
-
-/// How many places of associations that are no longer half-open may stay in the order.
-const SPARE_PLACES: usize = 16;
 
 impl Endpoint {
     /// Takes a datagram from anybody. It is opened in place; received data are slices of it.
@@ -221,14 +219,26 @@ impl Endpoint {
     }
 
     fn accept(&mut self, now: Instant, hello: ProvenHello, origin: Origin) {
-        let Some(config) = self.server.clone() else {
+        let (Some(config), Some(issued)) = (self.server.clone(), hello.issued) else {
             return;
         };
+        let remote = hello.path().remote();
+        match self.attempts.judge(now, remote, issued) {
+            Verdict::New => {}
+            Verdict::Replayed => {
+                self.stats.hellos_replayed += 1;
+                return;
+            }
+            Verdict::TooSoon => {
+                self.stats.hellos_postponed += 1;
+                return;
+            }
+        }
         if !self.make_room(now) {
             self.stats.hellos_refused += 1;
             return;
         }
-        let remote = hello.path().remote();
+        self.attempts.note(now, remote, issued);
         self.yield_to_newcomer(now, remote);
         let Ok(connection) = DtlsConnection::accept(config, hello, now) else {
             self.stats.hellos_refused += 1;
@@ -253,9 +263,7 @@ impl Endpoint {
             return;
         };
         self.stats.accepted += 1;
-        self.half_open += 1;
-        self.half_open_order.push_back(id);
-        self.forget_finished_newcomers();
+        self.half_open.enter(now, id, &self.table);
         if let Some(displaced) = self.routes.enter(remote, id) {
             self.drop_association(now, displaced, Error::Superseded);
         }
@@ -282,47 +290,34 @@ impl Endpoint {
         }
     }
 
-    /// Keeps the order of half-open associations in proportion to their number: those that have finished or gone
-    /// leave their places only here.
-    fn forget_finished_newcomers(&mut self) {
-        if self.half_open_order.len() > 2 * self.half_open + SPARE_PLACES {
-            let table = &self.table;
-            self.half_open_order.retain(|&id| {
-                table
-                    .get(id)
-                    .is_some_and(|association| association.half_open)
-            });
-            self.half_open_order.shrink_to(SPARE_PLACES);
-        }
-    }
-
-    /// Makes room for one more half-open association; `false` if a limit stands against it.
+    /// Makes room for one more half-open association; `false` if a limit stands against it. Where half-open ones go for
+    /// newcomers they do at either limit: they may be all that fills the table.
     fn make_room(&mut self, now: Instant) -> bool {
-        if self.table.len() >= self.policy.max_associations
-            || self.buffered >= self.policy.max_buffered
-        {
+        if self.buffered >= self.policy.max_buffered {
             return false;
         }
-        if self.half_open < self.policy.max_half_open {
+        let full = self.table.len() >= self.policy.max_associations;
+        if !full && self.half_open.count() < self.policy.max_half_open {
             return true;
         }
         match self.policy.eviction {
             Eviction::RefuseNewcomer => false,
-            Eviction::OldestHalfOpen => {
-                while let Some(oldest) = self.half_open_order.pop_front() {
-                    if self
-                        .table
-                        .get(oldest)
-                        .is_some_and(|association| association.half_open)
-                    {
-                        self.stats.evicted += 1;
-                        self.drop_association(now, oldest, Error::Evicted);
-                        return true;
-                    }
-                }
-                false
-            }
+            Eviction::OldestHalfOpen => self.evict(now),
         }
+    }
+
+    /// Ends the half-open association that goes first; `false` if none has had its time.
+    fn evict(&mut self, now: Instant) -> bool {
+        let Some(config) = &self.server else {
+            return false;
+        };
+        let timeout = config.parameters.datagram.initial_timeout;
+        let Some(id) = self.half_open.evictable(now, timeout, &self.table) else {
+            return false;
+        };
+        self.stats.evicted += 1;
+        self.drop_association(now, id, Error::Evicted);
+        true
     }
 
     /// Gives a datagram to an association.

@@ -1,12 +1,12 @@
 //! The cookie of version 1.3: a HelloRetryRequest that nobody remembers (RFC 8446 §4.2.2, RFC 9147 §5.1).
 //!
 //! ```text
-//!  cookie:  key (1) ‖ suite (2) ‖ group (2) ‖ hash of the first ClientHello ‖ MAC (16)
+//!  cookie:  key (1) ‖ date (6) ‖ suite (2) ‖ group (2) ‖ hash of the first ClientHello ‖ MAC (16)
 //!  MAC:     over all that, the client's address and port, and the random of its hello
 //! ```
 
-use super::cookie::{Key, MAC_LEN, address};
-use crate::config::Retried;
+use super::cookie::{DATE_LEN, Key, MAC_LEN, address};
+use crate::config::{Issued, Retried};
 use crate::crypto::suite::Suite;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{CipherSuite, HandshakeType, MessageSeq, NamedGroup, Path};
@@ -22,6 +22,7 @@ const PURPOSE: &[u8] = b"retry";
 /// The body of the HelloRetryRequest that asks `hello` for a cookie and, if it has no share of it, for `group`.
 pub(super) fn request(
     key: &Key,
+    issued: Issued,
     path: Path,
     hello: &ClientHello,
     body: &[u8],
@@ -31,6 +32,7 @@ pub(super) fn request(
     transcript.add(HandshakeType::CLIENT_HELLO, MessageSeq::FIRST, body);
     transcript.start_hash_13(suite.hash);
     let mut cookie = vec![key.generation];
+    cookie.put(&issued.to_bytes());
     cookie.put_u16(suite.id.0);
     cookie.put_u16(group.map_or(0, |group| group.0));
     cookie.put(transcript.hash().as_ref());
@@ -41,27 +43,30 @@ pub(super) fn request(
     out
 }
 
-/// What a cookie brings back; `None` if it was not made for this client with one of these keys.
+/// What a cookie brings back, and when it was issued; `None` if it was not made for this client with one of these keys.
 pub(super) fn open(
     keys: [&Key; 2],
     path: Path,
     random: &[u8; RANDOM_LEN],
     cookie: &[u8],
-) -> Option<Retried> {
+) -> Option<(Retried, Issued)> {
     let (contents, shown) = cookie.split_at_checked(cookie.len().checked_sub(MAC_LEN)?)?;
     let key = keys
         .into_iter()
         .find(|key| contents.first() == Some(&key.generation))?;
     let genuine = mac(key, path, random, contents).ct_eq(shown);
     let mut reader = Reader::new(contents.get(1..).filter(|_| bool::from(genuine))?);
+    let date = reader.bytes(DATE_LEN, "date").ok()?;
+    let issued = Issued::from_bytes(date.try_into().ok()?);
     let suite = CipherSuite(reader.u16("suite").ok()?);
     let group = reader.u16("group").ok()?;
-    Some(Retried {
+    let retried = Retried {
         suite,
         group: (group != 0).then_some(NamedGroup(group)),
         first_hash: reader.rest().to_vec(),
         cookie: cookie.to_vec(),
-    })
+    };
+    Some((retried, issued))
 }
 
 fn mac(key: &Key, path: Path, random: &[u8; RANDOM_LEN], contents: &[u8]) -> [u8; MAC_LEN] {

@@ -113,6 +113,14 @@ impl ReadEpochs {
         self.epochs.iter().any(ReadEpoch::is_protected)
     }
 
+    /// Whether something under keys has authenticated.
+    pub(super) fn any_was_read(&self) -> bool {
+        self.epochs.iter().any(|it| match &it.protection {
+            Reading::Plaintext => false,
+            Reading::Protected(protected) => protected.window.next() > 0,
+        })
+    }
+
     /// Adds the next epoch.
     pub(super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
         let protected = Protected {

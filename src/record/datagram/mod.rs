@@ -211,6 +211,16 @@ impl Datagram {
         self.read.any_protected()
     }
 
+    /// Whether a server's peer has gone on since its hello: at 1.2 it has brought the keys, at 1.3, where they are made
+    /// before it has said anything else, something under them has authenticated.
+    pub(crate) fn peer_has_advanced(&self) -> bool {
+        if self.is_13() {
+            self.read.any_was_read()
+        } else {
+            self.has_read_keys()
+        }
+    }
+
     /// The peer's address was not proved: until something under keys comes from it, no more is sent there than three
     /// times what came, of which `received` bytes have come already. Whether what waits is within that.
     pub(crate) fn limit_amplification(&mut self, received: usize) -> bool {

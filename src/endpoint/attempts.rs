@@ -1,0 +1,167 @@
+//! Who has begun a handshake lately: what one address can set off with hellos that show good cookies.
+//!
+//! A cookie proves that its owner receives at an address, and everybody who reads the path can show it again. So a cookie
+//! begins one handshake, none begins one any more when a later one of its address did, and an address begins few of them
+//! in a row. A client that starts again shows a cookie that was issued after those it has shown before: it is not
+//! slowed down by any of that.
+
+use super::cookie::LIFE;
+use crate::config::Issued;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// How many handshakes an address can begin in a row: an honest client that starts again is never the third.
+const IN_A_ROW: u32 = 4;
+
+/// How often an address can begin one in the long run. A client that comes too soon repeats its hello after about as
+/// long.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How many addresses are remembered at most. Beyond that the one that has begun nothing for the longest time is
+/// forgotten: what was captured of it can set off one more handshake.
+const MAX_ADDRESSES: usize = 1 << 16;
+
+/// The newest cookie of each address, for as long as an older one could be shown.
+#[derive(Default)]
+pub(super) struct Attempts {
+    by_address: HashMap<SocketAddr, Latest>,
+    /// In the order in which they are forgotten, with places of those that have begun another one since.
+    order: VecDeque<(Instant, SocketAddr)>,
+}
+
+struct Latest {
+    issued: Issued,
+    /// When all that was begun in a row is forgiven.
+    forgiven: Instant,
+    /// When this is forgotten.
+    until: Instant,
+}
+
+/// What a proven hello of an unknown random is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// A new beginning.
+    New,
+    /// One that has begun a handshake before, or is older than one that has.
+    Replayed,
+    /// One too many in a row.
+    TooSoon,
+}
+
+impl Attempts {
+    /// Whether a hello whose cookie was issued then may begin a handshake.
+    pub(super) fn judge(&self, now: Instant, remote: SocketAddr, issued: Issued) -> Verdict {
+        let known = self.by_address.get(&remote);
+        let Some(latest) = known.filter(|latest| latest.until > now) else {
+            return Verdict::New;
+        };
+        if issued <= latest.issued {
+            Verdict::Replayed
+        } else if latest.forgiven > now + PAUSE * (IN_A_ROW - 1) {
+            Verdict::TooSoon
+        } else {
+            Verdict::New
+        }
+    }
+
+    /// Remembers that it has begun one.
+    pub(super) fn note(&mut self, now: Instant, remote: SocketAddr, issued: Issued) {
+        self.forget(now);
+        if self.by_address.len() >= MAX_ADDRESSES && !self.by_address.contains_key(&remote) {
+            self.forget_oldest();
+        }
+        let until = now + LIFE;
+        let known = self.by_address.get(&remote);
+        let begun = known.map_or(now, |latest| latest.forgiven.max(now));
+        self.by_address.insert(
+            remote,
+            Latest {
+                issued,
+                forgiven: begun + PAUSE,
+                until,
+            },
+        );
+        self.order.push_back((until, remote));
+    }
+
+    /// Forgets those whose cookies are all too old.
+    pub(super) fn forget(&mut self, now: Instant) {
+        while self.order.front().is_some_and(|&(until, _)| until <= now) {
+            self.forget_first();
+        }
+        if self.order.is_empty() {
+            *self = Self::default();
+        }
+    }
+
+    /// Makes room for one more address.
+    fn forget_oldest(&mut self) {
+        let full = self.by_address.len();
+        while self.by_address.len() == full && !self.order.is_empty() {
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        let Some((until, remote)) = self.order.pop_front() else {
+            return;
+        };
+        if self
+            .by_address
+            .get(&remote)
+            .is_some_and(|latest| latest.until == until)
+        {
+            self.by_address.remove(&remote);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(host: u32) -> SocketAddr {
+        (std::net::Ipv4Addr::from(host), 7).into()
+    }
+
+    #[test]
+    fn a_cookie_begins_one_handshake_and_none_behind_a_newer_one() {
+        let (now, mut attempts) = (crate::test_now(), Attempts::default());
+        assert_eq!(attempts.judge(now, remote(1), Issued(5)), Verdict::New);
+        attempts.note(now, remote(1), Issued(5));
+        for old in [0, 4, 5] {
+            let verdict = attempts.judge(now, remote(1), Issued(old));
+            assert_eq!(verdict, Verdict::Replayed);
+        }
+        assert_eq!(attempts.judge(now, remote(1), Issued(6)), Verdict::New);
+        assert_eq!(attempts.judge(now, remote(2), Issued(1)), Verdict::New);
+    }
+
+    #[test]
+    fn an_address_begins_four_in_a_row_and_one_a_second() {
+        let (mut now, mut attempts) = (crate::test_now(), Attempts::default());
+        let mut begun = 0;
+        for step in 0..100 {
+            if attempts.judge(now, remote(1), Issued(step + 1)) == Verdict::New {
+                attempts.note(now, remote(1), Issued(step + 1));
+                begun += 1;
+            }
+            now += Duration::from_millis(100);
+        }
+        assert_eq!(begun, IN_A_ROW + 9);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_in_number_and_time() {
+        let (now, mut attempts) = (crate::test_now(), Attempts::default());
+        let count = u32::try_from(MAX_ADDRESSES).unwrap() + 100;
+        for host in 0..count {
+            attempts.note(now, remote(host), Issued(1));
+        }
+        assert_eq!(attempts.by_address.len(), MAX_ADDRESSES);
+        assert_eq!(attempts.order.len(), MAX_ADDRESSES);
+        attempts.forget(now + LIFE);
+        assert_eq!(attempts.by_address.capacity(), 0);
+    }
+}
