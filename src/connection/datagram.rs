@@ -64,6 +64,7 @@ impl DtlsConnection {
             first_seq: hello.message_seq,
             retried: hello.retried,
             only_resume: hello.only_resume,
+            offers_session: false,
         };
         let handshake = role.first_handshake(Datagram::DIALECT, opening)?;
         let records = Datagram::new(
@@ -72,8 +73,8 @@ impl DtlsConnection {
             hello.path,
             hello.message_seq,
             hello.record_sequence,
-        );
             role.jitter()?,
+        );
         let mut connection = Self::new(records, role, handshake, Some(hello.path.remote()), now);
         connection.records.receive(hello.path, hello.datagram);
         // The failure is kept in the connection, so that its alert can be sent.
@@ -219,12 +220,12 @@ impl DtlsConnection {
         self.records.has_read_keys()
     }
 
-    /// Leaves repetition to the peer from now on.
     /// Whether a server's peer has gone on since its hello.
     pub(crate) fn has_advanced(&self) -> bool {
         self.records.peer_has_advanced()
     }
 
+    /// Leaves repetition to the peer from now on.
     pub(crate) fn stop_retransmitting(&mut self) {
         self.records.stop_retransmitting();
     }

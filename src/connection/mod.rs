@@ -1,5 +1,6 @@
 //! One association: a record layer, a handshake while there is one, and the pump between them.
 
+mod afresh;
 mod close;
 mod data;
 mod datagram;
@@ -73,6 +74,10 @@ pub struct Connection<R: Records> {
     peer: Option<SocketAddr>,
     handshake_started: Instant,
     handshake_deadline: Option<Instant>,
+    /// What came for the hello that is out, but cannot be its answer.
+    doubt: Option<Box<Error>>,
+    /// How often the first handshake was begun again.
+    fresh_starts: u8,
     /// Warnings since the last data, against floods (C11).
     warnings: u8,
     write_closed: bool,
@@ -102,6 +107,8 @@ impl<R: Records> Connection<R> {
             peer,
             handshake_started: now,
             handshake_deadline: None,
+            doubt: None,
+            fresh_starts: 0,
             warnings: 0,
             write_closed: false,
             read_closed: None,
@@ -147,6 +154,7 @@ impl<R: Records> Connection<R> {
             return Ok(());
         }
         self.handle_answers(now)?;
+        self.resolve_doubt(now)?;
         let late = self
             .handshake_deadline
             .is_some_and(|deadline| deadline <= now);
@@ -255,6 +263,7 @@ impl<R: Records> Connection<R> {
         tracing::debug!(state, %typ, ?seq, %epoch, "message");
         match handshake.handle(Input::Handshake(message))? {
             Handled::Taken => {
+                self.doubt = None;
                 if self.rekeying.breaks_silence() {
                     self.start_deadline(now);
                 }
@@ -273,15 +282,19 @@ impl<R: Records> Connection<R> {
         why: NotTaken,
     ) -> Result<(), Error> {
         let cause = match why {
-            NotTaken::Unexpected => Discard::UnexpectedMessage,
+            NotTaken::Unexpected | NotTaken::Doubtful(_) => Discard::UnexpectedMessage,
             NotTaken::Undecodable(_) => Discard::UndecodableMessage,
         };
         if !self.records.refuse(epoch, seq, cause) {
+            if let NotTaken::Doubtful(error) = why {
+                self.doubt = Some(Box::new(error));
+            }
             return Ok(());
         }
         Err(match why {
             NotTaken::Unexpected => PeerMisbehaved::UnexpectedMessage { got: typ.0 }.into(),
             NotTaken::Undecodable(fact) => fact.into(),
+            NotTaken::Doubtful(error) => error,
         })
     }
 
@@ -381,10 +394,14 @@ impl<R: Records> Connection<R> {
             let believe = self.records.limits().plaintext_alerts == PlaintextAlerts::Believe;
             if !believe || !error && !R::RELIABLE {
                 self.records.stats_mut().discard(Discard::PlaintextAlert);
+                self.doubt_refusal(alert);
                 return Ok(());
             }
         }
         if error {
+            if !authenticated && self.survives_refusal(now, alert)? {
+                return Ok(());
+            }
             return Err(Error::AlertReceived {
                 alert,
                 authenticated,

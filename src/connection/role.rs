@@ -17,6 +17,8 @@ pub(super) struct Opening {
     pub(super) retried: Option<Box<Retried>>,
     /// The client's address was not proved: only a resumption is worth an answer.
     pub(super) only_resume: bool,
+    /// A client offers the session that it has.
+    pub(super) offers_session: bool,
 }
 
 impl Opening {
@@ -25,6 +27,13 @@ impl Opening {
         first_seq: MessageSeq::FIRST,
         retried: None,
         only_resume: false,
+        offers_session: true,
+    };
+
+    /// A client's attempt was refused, maybe for the session that it has offered.
+    pub(super) const AFRESH: Self = Self {
+        offers_session: false,
+        ..Self::FIRST
     };
 }
 
@@ -53,6 +62,13 @@ impl Role {
         }
     }
 
+    /// What spreads the timers of a new association.
+    pub(super) fn jitter(&self) -> Result<Jitter, Error> {
+        let mut seed = [0; size_of::<u32>()];
+        self.parameters().random.fill(&mut seed)?;
+        Ok(Jitter::seeded(u32::from_ne_bytes(seed)))
+    }
+
     /// The handshake that begins an association.
     pub(super) fn first_handshake(
         &self,
@@ -62,13 +78,6 @@ impl Role {
         let started = self.parameters().clock.unix_now();
         let current = Epoch::PLAINTEXT;
         match self {
-    /// What spreads the timers of a new association.
-    pub(super) fn jitter(&self) -> Result<Jitter, Error> {
-        let mut seed = [0; size_of::<u32>()];
-        self.parameters().random.fill(&mut seed)?;
-        Ok(Jitter::seeded(u32::from_ne_bytes(seed)))
-    }
-
             Self::Client { config, server } => Handshake::client(
                 dialect,
                 client::Settings {
@@ -76,7 +85,9 @@ impl Role {
                     server_name: server.clone(),
                     current,
                     started,
-                    session: self.session_to_offer(dialect),
+                    session: self
+                        .session_to_offer(dialect)
+                        .filter(|_| opening.offers_session),
                     renegotiating: None,
                 },
             ),

@@ -147,12 +147,15 @@ pub(crate) enum Handled {
 }
 
 /// Why a message was not taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum NotTaken {
     /// Its type or its epoch has no place here.
     Unexpected,
     /// It does not decode.
     Undecodable(InvalidMessage),
+    /// It cannot answer this client's hello, but it may answer another one with the same address; what is wrong with it
+    /// if it does not.
+    Doubtful(Error),
 }
 
 /// Everything that a completed handshake leaves behind. The handshake itself is dropped.
@@ -392,6 +395,11 @@ impl Handshake {
             Ok(message) => message,
             Err(error) => return Ok(Handled::NotTaken(NotTaken::Undecodable(error))),
         };
+        if let State::Client(state) = &self.state
+            && let Some(error) = state.doubt(&message)
+        {
+            return Ok(Handled::NotTaken(NotTaken::Doubtful(error)));
+        }
         self.state = match std::mem::replace(&mut self.state, State::Over) {
             State::Client(state) => {
                 State::Client(state.handle(message, inbound, &mut self.outbox)?)
@@ -425,6 +433,11 @@ impl Handshake {
     /// Whether the first message of the peer is still missing.
     pub(crate) fn is_unanswered(&self) -> bool {
         matches!(&self.state, State::Client(state) if state.is_unanswered())
+    }
+
+    /// Whether a client's hello is out that shows a cookie: refused, it can be said anew without one (RFC 9147 §5.1).
+    pub(crate) fn shows_cookie(&self) -> bool {
+        matches!(&self.state, State::Client(state) if state.shows_cookie())
     }
 
     /// The next thing to do.

@@ -198,6 +198,11 @@ pub(crate) trait Layer {
     /// A handshake begins on the epoch in force; `expected` is the number of the peer's next message. A client's first
     /// answer may have the number after it, behind a HelloRequest that never arrived.
     fn begin_handshake(&mut self, expected: MessageSeq);
+    /// Nothing of the handshake has come that counts, and it is begun again: what was sent and what waits is forgotten, but
+    /// no record number is used twice. Only where a server asks for cookies.
+    fn begin_afresh(&mut self);
+    /// Whether the flight that is out has waited for its answer as long as it does before it is sent again.
+    fn is_unanswered(&self, now: Instant) -> bool;
     /// This end takes its time: until it has made up its mind messages of the peer wait, and what was sent before is not sent again.
     fn hold_messages(&mut self, now: Instant, hold: bool);
     /// The handshake, or the request for one, comes to nothing: the epoch in force goes on.

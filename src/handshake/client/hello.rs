@@ -257,9 +257,9 @@ impl ExpectServerHello {
         self.epochs
     }
 
-    /// Whether the server may ask for a cookie.
+    /// Whether the server may ask for a cookie in the way of 1.2: not where it has asked in that of 1.3.
     pub(super) const fn knows_cookies(&self) -> bool {
-        self.dialect.hello_cookie
+        self.dialect.hello_cookie && self.retried.is_none()
     }
 
     /// The hello that is out.
@@ -268,6 +268,33 @@ impl ExpectServerHello {
             hello: self.hello.clone(),
             session: self.session.clone(),
         }
+    }
+
+    /// Whether the server has asked for this hello, with a cookie that it may not know as its own any more.
+    pub(super) const fn shows_cookie(&self) -> bool {
+        self.dialect.hello_cookie && self.binding.is_none() && self.follows_request()
+    }
+
+    const fn follows_request(&self) -> bool {
+        self.retried.is_some() || self.verify_requests > 0
+    }
+
+    /// Why an answer can belong to another hello than this one, which is then still to be answered: somebody may have sent
+    /// a hello of its own with this client's address, or an earlier attempt from the same port is answered late. Inside
+    /// an association nobody else can send anything.
+    pub(super) fn doubt(&self, answer: &ServerHello) -> Option<Error> {
+        if self.binding.is_some() {
+            return None;
+        }
+        let version = answer.extensions.selected_version?;
+        let asks = answer.is_retry_request();
+        if !asks && self.verify_requests == 0 {
+            return None;
+        }
+        if let Err(error) = self.check_version_13(version) {
+            return Some(error);
+        }
+        retry::check(self, answer).err().filter(|_| asks)
     }
 
     /// Sends the hello as it stands, as a flight of its own.

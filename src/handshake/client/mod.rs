@@ -208,6 +208,19 @@ impl State {
         matches!(self, Self::ExpectServerHello(_))
     }
 
+    /// Whether the hello that is out follows a request for a cookie, and nothing has come since.
+    pub(super) fn shows_cookie(&self) -> bool {
+        matches!(self, Self::ExpectServerHello(state) if state.shows_cookie())
+    }
+
+    /// Why a message may be meant for another hello of this client's address.
+    pub(super) fn doubt(&self, message: &Message) -> Option<Error> {
+        match (self, message) {
+            (Self::ExpectServerHello(state), Message::ServerHello(hello)) => state.doubt(hello),
+            _ => None,
+        }
+    }
+
     /// The state's name.
     pub(super) const fn name(&self) -> &'static str {
         match self {

@@ -3,9 +3,10 @@
 use super::State;
 use super::hello::ExpectServerHello;
 use crate::crypto::kx;
+use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::{Action, Outbox};
-use crate::protocol::{ExtensionType, HandshakeType};
+use crate::protocol::{ExtensionType, HandshakeType, NamedGroup};
 use crate::secrets::schedule13::{Derivation, EarlySecret};
 use crate::secrets::transcript::Transcript;
 use crate::session::Session13;
@@ -20,32 +21,8 @@ pub(super) fn handle(
     inbound: &InboundMessage,
     outbox: &mut Outbox,
 ) -> Result<State, Error> {
-    if state.retried.is_some() {
-        return Err(PeerMisbehaved::SecondRetryRequest.into());
-    }
-    state.check_form_13(request)?;
-    let suite = state.check_suite_13(request.cipher_suite)?;
-    check_extensions(request)?;
-    let wanted = match &request.extensions.key_share {
-        Some(ServerShare::Wanted(group)) => Some(*group),
-        _ => None,
-    };
-    // RFC 8446 §4.1.4: it must change the hello.
-    if wanted.is_none() && request.extensions.cookie.is_none() {
-        return Err(PeerMisbehaved::PointlessRetryRequest.into());
-    }
+    let (suite, wanted) = check(&state, request)?;
     if let Some(group) = wanted {
-        // RFC 8446 §4.2.8: one that was offered, and that the server has no share of yet.
-        if !state.config.parameters.groups.contains(&group) {
-            return Err(PeerMisbehaved::SelectedUnofferedGroup(group).into());
-        }
-        if state
-            .exchange
-            .as_ref()
-            .is_some_and(|(known, _)| *known == group)
-        {
-            return Err(PeerMisbehaved::PointlessRetryRequest.into());
-        }
         let (exchange, share) = kx::start(group)?;
         state.exchange = Some((group, exchange));
         state.hello.extensions.key_shares = Some(vec![KeyShare { group, share }]);
@@ -75,6 +52,36 @@ pub(super) fn handle(
         state.hello.extensions.pre_shared_keys = None;
     }
     state.send_hello(outbox)
+}
+
+/// Whether a HelloRetryRequest can answer the hello that is out: the suite, and the group if it wants another one.
+pub(super) fn check(
+    state: &ExpectServerHello,
+    request: &ServerHello,
+) -> Result<(&'static Suite, Option<NamedGroup>), Error> {
+    // RFC 8446 §4.1.4: there is one at most.
+    if state.retried.is_some() {
+        return Err(PeerMisbehaved::SecondRetryRequest.into());
+    }
+    state.check_form_13(request)?;
+    let suite = state.check_suite_13(request.cipher_suite)?;
+    check_extensions(request)?;
+    let Some(ServerShare::Wanted(group)) = request.extensions.key_share else {
+        // RFC 8446 §4.1.4: it must change the hello.
+        return match &request.extensions.cookie {
+            Some(_) => Ok((suite, None)),
+            None => Err(PeerMisbehaved::PointlessRetryRequest.into()),
+        };
+    };
+    // RFC 8446 §4.2.8: one that was offered, and that the server has no share of yet.
+    if !state.config.parameters.groups.contains(&group) {
+        return Err(PeerMisbehaved::SelectedUnofferedGroup(group).into());
+    }
+    let known = state.exchange.as_ref().map(|(known, _)| *known);
+    if known == Some(group) {
+        return Err(PeerMisbehaved::PointlessRetryRequest.into());
+    }
+    Ok((suite, Some(group)))
 }
 
 fn check_extensions(request: &ServerHello) -> Result<(), Error> {

@@ -402,6 +402,27 @@ impl Layer for Datagram {
         self.handshake_mtu = self.policy.mtu;
     }
 
+    fn begin_afresh(&mut self) {
+        self.drop_flight();
+        self.acks.clear();
+        self.early.clear();
+        self.undecided = true;
+        self.version = ProtocolVersion::DTLS10;
+        let slots = Reassembly::new(MessageSeq::FIRST, WINDOW, self.policy.max_message);
+        self.progress = Progress::Handshaking {
+            current: Epoch::PLAINTEXT,
+            slots: Box::new(slots),
+            flexible: false,
+            following: None,
+        };
+    }
+
+    fn is_unanswered(&self, now: Instant) -> bool {
+        self.timer
+            .deadline()
+            .is_some_and(|deadline| deadline <= now)
+    }
+
     fn hold_messages(&mut self, now: Instant, hold: bool) {
         self.holding = hold;
         if !hold {

@@ -317,6 +317,13 @@ impl Layer for Stream {
     fn begin_handshake(&mut self, _: MessageSeq) {}
 
     /// The connection takes nothing from a stream meanwhile.
+    /// A stream has no cookies.
+    fn begin_afresh(&mut self) {}
+
+    fn is_unanswered(&self, _now: Instant) -> bool {
+        false
+    }
+
     fn hold_messages(&mut self, _: Instant, _: bool) {}
 
     fn abandon_handshake(&mut self) {
