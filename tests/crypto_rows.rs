@@ -113,9 +113,11 @@ fn a_record_number_never_carries_two_records() {
                 let (_, epoch, sequence) = header(&record);
                 let place = (seen.direction, epoch, sequence);
                 let earlier = known.insert(place, record.clone());
-                // The answer to a repeated hello without cookie is the same again: nobody remembers the first.
-                let same = earlier.is_none_or(|earlier| epoch == 0 && earlier == record);
-                assert!(same, "seed {seed}: {place:?} twice");
+                // Nobody remembers the answer to a hello without cookie: a repeated one has the number of the first, and
+                // another date.
+                let asks = record[13] == Line::HelloVerifyRequest.typ();
+                let fine = earlier.is_none() || epoch == 0 && asks;
+                assert!(fine, "seed {seed}: {place:?} twice");
             }
         }
         let ends = [pair.client_connection(), pair.server_connection()];

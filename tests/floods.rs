@@ -83,6 +83,10 @@ fn half_open_handshakes_are_limited_and_evict_nobody_established() {
         let honest = std::mem::replace(&mut stage.peer, scripted_client());
         let address = stage.address;
         for port in 0..3000 {
+            if eviction == Eviction::OldestHalfOpen {
+                // Sixteen times this is more than what each of them has before it can go.
+                stage.wait(Duration::from_millis(130));
+            }
             newcomer(&mut stage, ([198, 51, 100, 1], 1024 + port));
             stage.exchange_cookies();
             assert!(stage.endpoint.half_open() <= 16);

@@ -18,16 +18,18 @@ const IN_A_ROW: u32 = 4;
 /// long.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How many addresses are remembered at most. Beyond that the one that has begun nothing for the longest time is
-/// forgotten: what was captured of it can set off one more handshake.
+/// How many addresses are remembered at most, a quarter of a kilobyte each. Beyond that the one that is known for the longest time is forgotten: each
+/// cookie of it that was captured can set off one more handshake.
 const MAX_ADDRESSES: usize = 1 << 16;
 
 /// The newest cookie of each address, for as long as an older one could be shown.
 #[derive(Default)]
 pub(super) struct Attempts {
     by_address: HashMap<SocketAddr, Latest>,
-    /// In the order in which they are forgotten, with places of those that have begun another one since.
+    /// Each address once, in the order in which they are looked at to be forgotten.
     order: VecDeque<(Instant, SocketAddr)>,
+    /// When all of them can be forgotten.
+    until: Option<Instant>,
 }
 
 struct Latest {
@@ -68,51 +70,56 @@ impl Attempts {
     /// Remembers that it has begun one.
     pub(super) fn note(&mut self, now: Instant, remote: SocketAddr, issued: Issued) {
         self.forget(now);
-        if self.by_address.len() >= MAX_ADDRESSES && !self.by_address.contains_key(&remote) {
-            self.forget_oldest();
-        }
         let until = now + LIFE;
-        let known = self.by_address.get(&remote);
-        let begun = known.map_or(now, |latest| latest.forgiven.max(now));
-        self.by_address.insert(
-            remote,
-            Latest {
+        self.until = Some(until);
+        if let Some(latest) = self.by_address.get_mut(&remote) {
+            *latest = Latest {
                 issued,
-                forgiven: begun + PAUSE,
+                forgiven: latest.forgiven.max(now) + PAUSE,
                 until,
-            },
-        );
+            };
+            return;
+        }
+        if self.by_address.len() >= MAX_ADDRESSES
+            && let Some((_, oldest)) = self.order.pop_front()
+        {
+            self.by_address.remove(&oldest);
+        }
+        let latest = Latest {
+            issued,
+            forgiven: now + PAUSE,
+            until,
+        };
+        self.by_address.insert(remote, latest);
         self.order.push_back((until, remote));
+    }
+
+    /// When nothing of this is of use any more.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.until
     }
 
     /// Forgets those whose cookies are all too old.
     pub(super) fn forget(&mut self, now: Instant) {
-        while self.order.front().is_some_and(|&(until, _)| until <= now) {
-            self.forget_first();
-        }
-        if self.order.is_empty() {
+        if self.until.is_some_and(|until| until <= now) {
             *self = Self::default();
-        }
-    }
-
-    /// Makes room for one more address.
-    fn forget_oldest(&mut self) {
-        let full = self.by_address.len();
-        while self.by_address.len() == full && !self.order.is_empty() {
-            self.forget_first();
-        }
-    }
-
-    fn forget_first(&mut self) {
-        let Some((until, remote)) = self.order.pop_front() else {
             return;
-        };
-        if self
-            .by_address
-            .get(&remote)
-            .is_some_and(|latest| latest.until == until)
+        }
+        while let Some(&(until, remote)) = self.order.front()
+            && until <= now
         {
-            self.by_address.remove(&remote);
+            self.order.pop_front();
+            let latest = self.by_address.get(&remote);
+            match latest
+                .map(|latest| latest.until)
+                .filter(|&until| until > now)
+            {
+                // It has begun another one since.
+                Some(later) => self.order.push_back((later, remote)),
+                None => {
+                    self.by_address.remove(&remote);
+                }
+            }
         }
     }
 }
@@ -161,7 +168,14 @@ mod tests {
         }
         assert_eq!(attempts.by_address.len(), MAX_ADDRESSES);
         assert_eq!(attempts.order.len(), MAX_ADDRESSES);
-        attempts.forget(now + LIFE);
-        assert_eq!(attempts.by_address.capacity(), 0);
+        let later = now + LIFE / 2;
+        attempts.note(later, remote(count - 1), Issued(2));
+        attempts.note(now + LIFE, remote(0), Issued(2));
+        assert_eq!((attempts.by_address.len(), attempts.order.len()), (2, 2));
+        attempts.forget(attempts.deadline().unwrap());
+        assert_eq!(
+            (attempts.by_address.capacity(), attempts.deadline()),
+            (0, None)
+        );
     }
 }

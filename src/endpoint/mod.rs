@@ -245,7 +245,10 @@ impl Endpoint {
 
     /// When [`Endpoint::handle_timeout`] wants to be called. May be earlier than anything is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.first()
+        [self.timers.first(), self.attempts.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what is due at `now`, for every association. Afterwards `poll_timeout() > now`.
