@@ -203,6 +203,7 @@ fn datagram(options: &Options) -> Result<DatagramPolicy, Failed> {
         .plaintext_faults(PlaintextFaults::Fail)
         .repeat_last_flight_after(Some(Duration::ZERO))
         .timer_slack(TIMER_SLACK)
+        .timer_jitter(0)?
         .acknowledgements(Acknowledgements::Patient)
         .keep_overtaking_data(false)
         .acknowledge_plaintext(true)
