@@ -111,8 +111,9 @@ pub use crate::crypto::random::{SecureRandom, SystemRandom};
 pub use crate::crypto::sign::SigningKey;
 pub use crate::endpoint::{AssociationId, Endpoint, EndpointEvent};
 pub use crate::error::{
-    ApiMisuse, CertificateError, ConfigError, ConnectError, Error, Failure, InvalidMessage,
-    KeyUpdateError, PeerIncompatible, PeerMisbehaved, RenegotiateError, SendError,
+    ApiMisuse, CertificateError, ConfigError, ConnectError, Error, Failure, FingerprintParseError,
+    InvalidMessage, KeyUpdateError, PeerIncompatible, PeerMisbehaved, RenegotiateError, SendError,
+    UnreadableCertificate, UnsupportedKey,
 };
 pub use crate::identity::{
     CertifiedKey, Credential, Fingerprint, PeerIdentity, PinnedFingerprint, Reply, Roots,

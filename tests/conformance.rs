@@ -138,7 +138,7 @@ fn a_certificate_whose_key_must_not_sign_is_refused() {
             assert_eq!(pair.run_until_connected(Duration::from_secs(5)), good);
             if !good {
                 let failure = stage::failure(&pair.client_events).unwrap();
-                let expected = Error::InvalidCertificate(CertificateError::WrongUsage);
+                let expected = Error::InvalidCertificate(CertificateError::NotForSigning);
                 assert_eq!(failure.error, expected);
             }
         }

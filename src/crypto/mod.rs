@@ -4,11 +4,13 @@
 //! here by a cargo feature. Nothing in this folder knows a protocol message.
 
 pub(crate) mod aead;
+pub(crate) mod der;
 pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;
 pub(crate) mod kx;
 pub(crate) mod mask;
+pub(crate) mod names;
 pub(crate) mod prf;
 pub(crate) mod random;
 pub(crate) mod sign;

@@ -1,6 +1,7 @@
 //! Private keys that sign.
 
-use crate::error::{ConfigError, Error};
+use super::{der, names};
+use crate::error::{ConfigError, Error, UnsupportedKey};
 use crate::protocol::{NamedGroup, SignatureScheme};
 use pki_types::PrivateKeyDer;
 use ring::{rsa, signature};
@@ -36,8 +37,28 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::UnsupportedKey`] if it is none of ECDSA P-256 and P-384, Ed25519, RSA of at least 2048 bits.
+    /// [`ConfigError::UnsupportedKey`] if it is none of ECDSA P-256 and P-384, Ed25519, RSA of 2048 to 4096 bits, with what it is.
     pub fn new(key: &PrivateKeyDer<'_>) -> Result<Self, ConfigError> {
+        Self::parse(key).ok_or_else(|| ConfigError::UnsupportedKey(unsupported(key)))
+    }
+
+    /// The same where the certificate has the public half, which an EC key may leave out (RFC 5915 §3).
+    pub(crate) fn with_public_half(
+        key: &PrivateKeyDer<'_>,
+        public: &[u8],
+    ) -> Result<Self, ConfigError> {
+        if let Some(whole) = Self::parse(key) {
+            return Ok(whole);
+        }
+        match unsupported(key) {
+            UnsupportedKey::WithoutPublicHalf => complete(key, public)
+                .map(|inner| Self { inner })
+                .ok_or(ConfigError::KeyMismatch),
+            why => Err(ConfigError::UnsupportedKey(why)),
+        }
+    }
+
+    fn parse(key: &PrivateKeyDer<'_>) -> Option<Self> {
         let inner = match key {
             PrivateKeyDer::Pkcs8(der) => Self::from_pkcs8(der.secret_pkcs8_der()),
             PrivateKeyDer::Sec1(der) => Self::from_sec1(der.secret_sec1_der()),
@@ -46,9 +67,7 @@ impl SigningKey {
                 .map(Inner::Rsa),
             _ => None,
         };
-        inner
-            .map(|inner| Self { inner })
-            .ok_or(ConfigError::UnsupportedKey)
+        inner.map(|inner| Self { inner })
     }
 
     fn from_pkcs8(der: &[u8]) -> Option<Inner> {
@@ -56,18 +75,10 @@ impl SigningKey {
         if let Ok(key) = signature::Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
             return Some(Inner::Ed25519(key));
         }
-        if let Ok(key) = signature::EcdsaKeyPair::from_pkcs8(
-            &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
-            der,
-            &rng,
-        ) {
+        if let Ok(key) = signature::EcdsaKeyPair::from_pkcs8(P256, der, &rng) {
             return Some(Inner::P256(key));
         }
-        if let Ok(key) = signature::EcdsaKeyPair::from_pkcs8(
-            &signature::ECDSA_P384_SHA384_ASN1_SIGNING,
-            der,
-            &rng,
-        ) {
+        if let Ok(key) = signature::EcdsaKeyPair::from_pkcs8(P384, der, &rng) {
             return Some(Inner::P384(key));
         }
         rsa::KeyPair::from_pkcs8(der).ok().map(Inner::Rsa)
@@ -159,6 +170,89 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+/// An EC key out of its private half and the public one of its certificate, an uncompressed point.
+fn complete(key: &PrivateKeyDer<'_>, public: &[u8]) -> Option<Inner> {
+    let sec1 = match key {
+        PrivateKeyDer::Pkcs8(der) => pkcs8_contents(der.secret_pkcs8_der())?.1,
+        PrivateKeyDer::Sec1(der) => der.secret_sec1_der(),
+        _ => return None,
+    };
+    let (fields, _) = der::inside(der::SEQUENCE, sec1)?;
+    let (_version, rest) = der::inside(der::INTEGER, fields)?;
+    let (scalar, _) = der::inside(der::OCTET_STRING, rest)?;
+    let rng = ring::rand::SystemRandom::new();
+    let pair = |curve| {
+        signature::EcdsaKeyPair::from_private_key_and_public_key(curve, scalar, public, &rng).ok()
+    };
+    pair(P256)
+        .map(Inner::P256)
+        .or_else(|| pair(P384).map(Inner::P384))
+}
+
+/// The algorithm of a PKCS#8 key, the contents of its identifier, and the key in the form of that algorithm (RFC 5958 §2).
+fn pkcs8_contents(pkcs8: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (fields, _) = der::inside(der::SEQUENCE, pkcs8)?;
+    let (_version, rest) = der::inside(der::INTEGER, fields)?;
+    let (algorithm, rest) = der::inside(der::SEQUENCE, rest)?;
+    let (key, _) = der::inside(der::OCTET_STRING, rest)?;
+    Some((algorithm, key))
+}
+
+/// Why a key that does not parse is none of those that are used.
+fn unsupported(key: &PrivateKeyDer<'_>) -> UnsupportedKey {
+    let why = match key {
+        PrivateKeyDer::Pkcs8(der) => {
+            pkcs8_contents(der.secret_pkcs8_der()).and_then(|(algorithm, key)| {
+                let name = names::algorithm(algorithm);
+                match name.as_str() {
+                    "RSA" => unsupported_rsa(key),
+                    "ECDSA on P-256" | "ECDSA on P-384" => unsupported_ec(key, None),
+                    _ => Some(UnsupportedKey::Algorithm(name)),
+                }
+            })
+        }
+        PrivateKeyDer::Sec1(der) => unsupported_ec(der.secret_sec1_der(), Some(PARAMETERS)),
+        PrivateKeyDer::Pkcs1(der) => unsupported_rsa(der.secret_pkcs1_der()),
+        _ => None,
+    };
+    why.unwrap_or(UnsupportedKey::Encoding)
+}
+
+/// An RSA key that `ring` does not sign with: it wants 2048 to 4096 bits, in steps of 512, and an exponent of at least 65537.
+fn unsupported_rsa(pkcs1: &[u8]) -> Option<UnsupportedKey> {
+    let (numbers, _) = der::inside(der::SEQUENCE, pkcs1)?;
+    let (_version, rest) = der::inside(der::INTEGER, numbers)?;
+    let (modulus, rest) = der::inside(der::INTEGER, rest)?;
+    let (exponent, _) = der::inside(der::INTEGER, rest)?;
+    let bits = der::bit_length(modulus);
+    if !(2048..=4096).contains(&bits) || !bits.is_multiple_of(512) {
+        Some(UnsupportedKey::RsaLength { bits })
+    } else if der::bit_length(exponent) < 17 {
+        Some(UnsupportedKey::RsaExponent)
+    } else {
+        None
+    }
+}
+
+/// The tags of the optional fields of an EC key: its curve, and its public half.
+const PARAMETERS: u8 = 0xa0;
+const PUBLIC_HALF: u8 = 0xa1;
+
+/// An EC key on another curve, if it names one under this tag, or without its public half.
+fn unsupported_ec(sec1: &[u8], curve: Option<u8>) -> Option<UnsupportedKey> {
+    let (fields, _) = der::inside(der::SEQUENCE, sec1)?;
+    let (_version, rest) = der::inside(der::INTEGER, fields)?;
+    let (_scalar, rest) = der::inside(der::OCTET_STRING, rest)?;
+    if let Some(identifier) = curve.and_then(|tag| der::find(tag, rest)) {
+        let name = names::algorithm(identifier);
+        if !["P-256", "P-384"].contains(&name.as_str()) {
+            return Some(UnsupportedKey::Algorithm(format!("ECDSA on {name}")));
+        }
+    }
+    let lacks = der::find(PUBLIC_HALF, rest).is_none();
+    lacks.then_some(UnsupportedKey::WithoutPublicHalf)
+}
+
 fn rsa_encoding(scheme: SignatureScheme) -> Option<&'static dyn signature::RsaEncoding> {
     Some(match scheme {
         SignatureScheme::RSA_PSS_RSAE_SHA256 => &signature::RSA_PSS_SHA256,
@@ -170,6 +264,9 @@ fn rsa_encoding(scheme: SignatureScheme) -> Option<&'static dyn signature::RsaEn
         _ => return None,
     })
 }
+
+const P256: &signature::EcdsaSigningAlgorithm = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
+const P384: &signature::EcdsaSigningAlgorithm = &signature::ECDSA_P384_SHA384_ASN1_SIGNING;
 
 /// `version 0, AlgorithmIdentifier { id-ecPublicKey, curve }` for P-256 and P-384 (RFC 5480 §2.1.1).
 const PKCS8_PREFIXES: [&[u8]; 2] = [
@@ -185,14 +282,15 @@ const PKCS8_PREFIXES: [&[u8]; 2] = [
 
 /// `SEQUENCE { prefix, OCTET STRING { sec1 } }`; `None` if the key is too long to be one.
 fn wrap_sec1(prefix: &[u8], sec1: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let octets = der(0x04, sec1)?;
+    let octets = element(der::OCTET_STRING, sec1)?;
     let mut inner = Zeroizing::new(prefix.to_vec());
     inner.reserve(octets.len());
     inner.extend_from_slice(&octets);
-    der(0x30, &inner)
+    element(der::SEQUENCE, &inner)
 }
 
-fn der(tag: u8, contents: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+/// Writes one element (X.690 §8.1).
+fn element(tag: u8, contents: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let length = u16::try_from(contents.len()).ok()?;
     // Reserved at once, so that no copy is left behind by growth.
     let mut out = Zeroizing::new(Vec::with_capacity(contents.len() + 4));

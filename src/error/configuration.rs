@@ -6,8 +6,8 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The private key is not of a supported kind (ECDSA P-256 or P-384, Ed25519, RSA of 2048 bits or more).
-    UnsupportedKey,
+    /// The private key is not of a supported kind.
+    UnsupportedKey(UnsupportedKey),
     /// The certificate chain is empty.
     EmptyChain,
     /// The private key does not belong to the certificate.
@@ -36,21 +36,64 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnsupportedKey => f.write_str(
-                "the private key is not ECDSA P-256 or P-384, Ed25519, or RSA of at least 2048 bits",
-            ),
+            Self::UnsupportedKey(why) => write!(f, "the private key cannot be used: it is {why}"),
             Self::EmptyChain => f.write_str("the certificate chain is empty"),
             Self::KeyMismatch => f.write_str("the private key does not belong to the certificate"),
-            Self::BadCertificate => f.write_str("the certificate does not parse"),
+            Self::BadCertificate => f.write_str("the certificate does not parse; issue it anew"),
             Self::NoUsableCipherSuite => {
                 f.write_str("no enabled cipher suite fits the type of the configured keys")
             }
             Self::UnsupportedParameter(what) => write!(f, "{what} is not supported"),
             Self::NoRoots => f.write_str("no trusted root was given"),
-            Self::OutOfRange { what, min, max } => write!(f, "{what} must lie between {min} and {max}"),
+            Self::OutOfRange { what, min, max } => {
+                write!(f, "{what} must lie between {min} and {max}")
+            }
             Self::Pem(text) => f.write_str(text),
         }
     }
 }
 
 impl std::error::Error for ConfigError {}
+
+/// Why a key is none of those that are used here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum UnsupportedKey {
+    /// An RSA key that is too short, too long, or of an odd length.
+    RsaLength {
+        /// How long its modulus is.
+        bits: usize,
+    },
+    /// An RSA key with a public exponent below 65537.
+    RsaExponent,
+    /// A key for another algorithm or on another curve.
+    Algorithm(String),
+    /// An EC key without its public half (RFC 5915 §3), where there is no certificate that has it.
+    WithoutPublicHalf,
+    /// What does not parse as a key.
+    Encoding,
+}
+
+/// The key with its article, behind "it is" or "there is".
+impl fmt::Display for UnsupportedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RsaLength { bits } => {
+                return write!(f, "an RSA key of {bits} bits; take one of 2048, 3072 or 4096");
+            }
+            Self::RsaExponent => "an RSA key with a public exponent below 65537; make another one",
+            Self::Algorithm(name) => {
+                return write!(
+                    f,
+                    "a key for {name}; take ECDSA P-256 or P-384, Ed25519, or RSA of 2048, 3072 or 4096 bits"
+                );
+            }
+            Self::WithoutPublicHalf => {
+                "an EC key without its public half; `openssl pkey -in KEY` writes it with both"
+            }
+            Self::Encoding => {
+                "damaged, or no PKCS#8, SEC1 or PKCS#1; `openssl pkey -in KEY` says what is wrong with it"
+            }
+        })
+    }
+}

@@ -4,13 +4,15 @@
 //! network is never an error: it is counted (see [`Stats`](crate::Stats)). Refused commands have small types
 //! of their own ([`SendError`], [`ConnectError`]) because they are not fatal.
 
+mod certificate;
 mod command;
 mod configuration;
 mod peer;
 
+pub use certificate::{CertificateError, FingerprintParseError, UnreadableCertificate};
 pub use command::{ApiMisuse, ConnectError, KeyUpdateError, RenegotiateError, SendError};
-pub use configuration::ConfigError;
-pub use peer::{CertificateError, InvalidMessage, PeerIncompatible, PeerMisbehaved};
+pub use configuration::{ConfigError, UnsupportedKey};
+pub use peer::{InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use crate::protocol::{Alert, AlertDescription, Side};
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Certificates known by their fingerprint.
 
 use super::{VerifyClient, VerifyServer, sha256};
-use crate::error::CertificateError;
+use crate::error::{CertificateError, FingerprintParseError};
 use pki_types::{CertificateDer, ServerName, UnixTime};
 use std::fmt;
 use std::str::FromStr;
@@ -29,31 +29,51 @@ impl From<[u8; 32]> for Fingerprint {
     }
 }
 
-/// Parses 64 hexadecimal digits, with or without colons between the bytes.
+/// Parses 64 hexadecimal digits, with or without colons between the bytes, as `openssl x509 -fingerprint -sha256` prints them
+/// or an SDP offer has them behind `a=fingerprint:` (RFC 8122 §5): the name of the hash function may stand before the digits.
 impl FromStr for Fingerprint {
-    type Err = CertificateError;
+    type Err = FingerprintParseError;
 
-    fn from_str(text: &str) -> Result<Self, CertificateError> {
-        let digits: Vec<u8> = text
-            .chars()
-            .filter(|&c| c != ':')
-            .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-            .collect::<Option<_>>()
-            .ok_or(CertificateError::BadEncoding)?;
-        let bytes: Vec<u8> = digits
-            .chunks_exact(2)
-            .map(|pair| pair[0] << 4 | pair[1])
-            .collect();
-        match bytes.try_into() {
-            Ok(bytes) if digits.len() == 64 => Ok(Self(bytes)),
-            _ => Err(CertificateError::BadEncoding),
+    fn from_str(text: &str) -> Result<Self, FingerprintParseError> {
+        let text = text.trim();
+        let text = text.strip_prefix("a=fingerprint:").unwrap_or(text);
+        let (before, digits) = text.rsplit_once([' ', '=']).unwrap_or(("", text));
+        let named = before.trim().to_ascii_lowercase();
+        if !["", "sha-256", "sha256", "sha256 fingerprint"].contains(&named.as_str()) {
+            return Err(FingerprintParseError);
         }
+        let pairs: Vec<&[u8]> = if digits.contains(':') {
+            digits.split(':').map(str::as_bytes).collect()
+        } else {
+            digits.as_bytes().chunks(2).collect()
+        };
+        let digit = |octet: u8| {
+            char::from(octet)
+                .to_digit(16)
+                .and_then(|it| u8::try_from(it).ok())
+        };
+        let byte = |pair: &[u8]| match *pair {
+            [high, low] => Some(digit(high)? << 4 | digit(low)?),
+            _ => None,
+        };
+        let bytes: Option<Vec<u8>> = pairs.into_iter().map(byte).collect();
+        bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or(FingerprintParseError)
     }
 }
 
+/// Plain: 64 digits. Alternate (`{:#}`): as in SDP, `AB:CD:…` (RFC 8122 §5).
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        if !f.alternate() {
+            return self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"));
+        }
+        self.0.iter().enumerate().try_for_each(|(index, byte)| {
+            let colon = if index == 0 { "" } else { ":" };
+            write!(f, "{colon}{byte:02X}")
+        })
     }
 }
 
@@ -112,17 +132,35 @@ mod tests {
     #[test]
     fn a_fingerprint_parses_with_and_without_colons() {
         let pin = Fingerprint::of(&CertificateDer::from(vec![1, 2, 3]));
-        let plain = pin.to_string();
-        assert_eq!(plain.parse::<Fingerprint>().unwrap(), pin);
-        let colons = plain
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| std::str::from_utf8(pair).unwrap())
-            .collect::<Vec<_>>()
-            .join(":");
-        assert_eq!(colons.parse::<Fingerprint>().unwrap(), pin);
-        assert!(plain[1..].parse::<Fingerprint>().is_err());
-        assert!(format!("{plain}0").parse::<Fingerprint>().is_err());
+        let (plain, colons) = (pin.to_string(), format!("{pin:#}"));
+        assert_eq!(colons.len(), 95);
+        for text in [
+            plain.clone(),
+            plain.to_uppercase(),
+            colons.clone(),
+            colons.to_lowercase(),
+            format!("sha-256 {colons}"),
+            format!("SHA-256 {colons}"),
+            format!("a=fingerprint:sha-256 {colons}\r\n"),
+            format!("sha256 Fingerprint={colons}\n"),
+        ] {
+            assert_eq!(text.parse::<Fingerprint>(), Ok(pin), "{text}");
+        }
+        for text in [
+            &plain[1..],
+            &format!("{plain}0"),
+            &format!("{plain}00"),
+            &format!("sha-1 {colons}"),
+            &colons.replacen(':', "", 1),
+            "",
+            ":",
+        ] {
+            assert_eq!(
+                text.parse::<Fingerprint>(),
+                Err(FingerprintParseError),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -2,21 +2,27 @@
 
 use super::key_usage::allows_signatures;
 use super::proof::SignatureVerified;
+use super::public_key::{PublicKey, RSA_BITS};
 use crate::crypto::sign::KeyKind;
 use crate::crypto::verify::{algorithm_13, algorithms_12, is_rsa};
-use crate::error::{CertificateError, Error, PeerMisbehaved};
+use crate::error::{CertificateError, Error, PeerMisbehaved, UnsupportedKey};
 use crate::protocol::SignatureScheme;
 use crate::wire::signed::DigitallySigned;
 use pki_types::CertificateDer;
-use webpki::EndEntityCert;
 
-/// The certificate, if its key may sign handshakes.
-fn signer<'a>(leaf: &'a CertificateDer<'_>) -> Result<EndEntityCert<'a>, Error> {
-    let certificate = EndEntityCert::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
+/// The certificate's key, if it may sign handshakes.
+fn signer<'a>(leaf: &'a CertificateDer<'_>) -> Result<PublicKey<'a>, Error> {
+    let key = PublicKey::of(leaf)?;
     if !allows_signatures(leaf) {
-        return Err(CertificateError::WrongUsage.into());
+        return Err(CertificateError::NotForSigning.into());
     }
-    Ok(certificate)
+    match key.rsa_bits() {
+        // What is signed with it would only seem to be forged.
+        Some(bits) if !RSA_BITS.contains(&bits) => {
+            Err(CertificateError::UnsupportedKey(UnsupportedKey::RsaLength { bits }).into())
+        }
+        _ => Ok(key),
+    }
 }
 
 /// Checks a signature of version 1.3 over `message` by the key of `leaf`, with a scheme of those that were `offered`.
@@ -34,11 +40,13 @@ pub(crate) fn verify_13(
     let algorithm = algorithm_13(signed.scheme)
         .filter(|_| offered.contains(&signed.scheme))
         .ok_or(PeerMisbehaved::SignedWithUnofferedScheme(signed.scheme))?;
-    let certificate = signer(leaf)?;
+    let key = signer(leaf)?;
     SignatureVerified::by(signed.scheme, || {
-        certificate
-            .verify_signature(algorithm, message, &signed.signature)
-            .map_err(|_| PeerMisbehaved::BadSignature.into())
+        if key.verifies(algorithm, message, &signed.signature) {
+            Ok(())
+        } else {
+            Err(PeerMisbehaved::BadSignature.into())
+        }
     })
 }
 
@@ -47,8 +55,8 @@ pub(crate) fn verify_13(
 /// # Errors
 ///
 /// `SignedWithUnofferedScheme` if the scheme is not one that we offer or does not fit `kind`, the kind of key
-/// that the cipher suite demands; `BadSignature` if it does not verify; `BadEncoding` for a broken certificate, `WrongUsage`
-/// for one whose key must not sign.
+/// that the cipher suite demands; `BadSignature` if it does not verify; `BadEncoding` for a broken certificate,
+/// `NotForSigning` for one whose key must not sign.
 pub(crate) fn verify_12(
     leaf: &CertificateDer<'_>,
     kind: Option<KeyKind>,
@@ -61,14 +69,10 @@ pub(crate) fn verify_12(
     if algorithms.is_empty() || !fits || !offered.contains(&signed.scheme) {
         return Err(PeerMisbehaved::SignedWithUnofferedScheme(signed.scheme).into());
     }
-    let certificate = signer(leaf)?;
+    let key = signer(leaf)?;
     SignatureVerified::by(signed.scheme, || {
-        let verifies = |&algorithm: &&'static dyn pki_types::SignatureVerificationAlgorithm| {
-            certificate
-                .verify_signature(algorithm, message, &signed.signature)
-                .is_ok()
-        };
-        if algorithms.iter().any(verifies) {
+        let mut meant = algorithms.iter();
+        if meant.any(|&algorithm| key.verifies(algorithm, message, &signed.signature)) {
             Ok(())
         } else {
             Err(PeerMisbehaved::BadSignature.into())

@@ -1,6 +1,6 @@
 //! What a certificate allows its key to do: the extension keyUsage (RFC 5280 §4.2.1.3), which `rustls-webpki` does not look at.
 
-use super::der::{BIT_STRING, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, find, inside};
+use crate::crypto::der::{BIT_STRING, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, find, inside};
 use pki_types::CertificateDer;
 
 /// The tag of the extensions in a TBSCertificate.

@@ -1,31 +1,32 @@
 //! Who the two ends are: credentials of this end, identities of the peer, and the verifiers between them.
 
-mod der;
+mod chain;
+mod files;
 mod fingerprint;
 mod handshake_signature;
 mod key_usage;
-mod leaf_key;
 pub(crate) mod proof;
+mod public_key;
 mod reply;
 mod signing;
 mod webpki;
 
-use der::{SEQUENCE, inside};
 pub use fingerprint::{Fingerprint, PinnedFingerprint};
 pub(crate) use handshake_signature::{verify_12, verify_13};
-pub(crate) use leaf_key::check_key_12;
+pub(crate) use public_key::check_key_12;
 pub use reply::Reply;
 pub(crate) use reply::{Abandoned, Awaited};
 pub use signing::SignHandshake;
 pub(crate) use signing::{HandshakeKey, Signing};
 pub use webpki::{Roots, WebPkiClientVerifier, WebPkiServerVerifier};
 
+use crate::crypto::der::{SEQUENCE, inside};
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::sign::SigningKey;
 use crate::error::{CertificateError, ConfigError};
 use crate::protocol::SignatureScheme;
-use pki_types::pem::PemObject as _;
 use pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use public_key::PublicKey;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -54,18 +55,18 @@ impl CertifiedKey {
     ///
     /// # Errors
     ///
-    /// If the chain is empty or does not parse, if the key is of a kind that is not supported (ECDSA P-256 or
-    /// P-384, Ed25519, RSA of at least 2048 bits), or if it belongs to another certificate.
+    /// If the chain is empty, if there is no key in its first certificate, if the private key is of a kind that is not supported
+    /// (ECDSA P-256 or P-384, Ed25519, RSA of 2048 to 4096 bits), or if it belongs to another certificate. The form of the
+    /// certificates is for the peer to judge.
     pub fn new(
         chain: Vec<CertificateDer<'static>>,
         key: &PrivateKeyDer<'_>,
     ) -> Result<Self, ConfigError> {
-        let key = SigningKey::new(key)?;
         let leaf = chain.first().ok_or(ConfigError::EmptyChain)?;
-        let parsed =
-            ::webpki::EndEntityCert::try_from(leaf).map_err(|_| ConfigError::BadCertificate)?;
-        // The key is the content of a BIT STRING that ends the SubjectPublicKeyInfo (RFC 5280 §4.1).
-        if !parsed.subject_public_key_info().ends_with(key.public_key()) {
+        let public = PublicKey::of(leaf).map_err(|_| ConfigError::BadCertificate)?;
+        let bits = public.bits().ok_or(ConfigError::BadCertificate)?;
+        let key = SigningKey::with_public_half(key, bits)?;
+        if key.public_key() != bits {
             return Err(ConfigError::KeyMismatch);
         }
         Ok(Self::with_key(chain, HandshakeKey::Held(Box::new(key))))
@@ -76,16 +77,15 @@ impl CertifiedKey {
     ///
     /// # Errors
     ///
-    /// If the chain is empty or does not parse, if its key is of a kind that is not supported, or if the signer has no scheme or one
+    /// If the chain is empty, if there is no key in its first certificate, if that is of a kind that is not supported, or if the signer has no scheme or one
     /// of another kind.
     pub fn with_signer(
         chain: Vec<CertificateDer<'static>>,
         signer: Arc<dyn SignHandshake>,
     ) -> Result<Self, ConfigError> {
         let leaf = chain.first().ok_or(ConfigError::EmptyChain)?;
-        let parsed =
-            ::webpki::EndEntityCert::try_from(leaf).map_err(|_| ConfigError::BadCertificate)?;
-        let key = HandshakeKey::elsewhere(&parsed.subject_public_key_info(), signer)?;
+        let public = PublicKey::of(leaf).map_err(|_| ConfigError::BadCertificate)?;
+        let key = HandshakeKey::elsewhere(&public, signer)?;
         Ok(Self::with_key(chain, key))
     }
 
@@ -98,17 +98,13 @@ impl CertifiedKey {
         }
     }
 
-    /// Reads chain and key from PEM files.
+    /// Reads chain and key from files, which hold PEM or the DER of one certificate, of one key.
     ///
     /// # Errors
     ///
-    /// As [`CertifiedKey::new`], and if a file cannot be read or holds no PEM of the right kind.
+    /// As [`CertifiedKey::new`], and if a file cannot be read, holds nothing of the right kind, or a key that is encrypted.
     pub fn from_pem_files(chain: &Path, key: &Path) -> Result<Self, ConfigError> {
-        let certificates = read_certificates(chain)?;
-        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-            ConfigError::Pem(format!("no private key in {}: {error}", key.display()))
-        })?;
-        Self::new(certificates, &key)
+        Self::new(files::chain(chain)?, &files::private_key(key)?)
     }
 
     /// The chain, the own certificate first.
@@ -137,11 +133,8 @@ impl CertifiedKey {
     /// their CertificateRequest. By default it is for all, because most peers name nobody.
     #[must_use]
     pub fn only_for_issuers(mut self) -> Self {
-        let issuer = |certificate: &CertificateDer<'_>| {
-            let parsed = ::webpki::EndEntityCert::try_from(certificate).ok()?;
-            Some(parsed.issuer().to_vec())
-        };
-        self.only_for = Some(self.chain.iter().filter_map(issuer).collect());
+        let issuers = self.chain.iter().filter_map(public_key::issuer);
+        self.only_for = Some(issuers.map(<[u8]>::to_vec).collect());
         self
     }
 
@@ -178,23 +171,6 @@ impl fmt::Debug for CertifiedKey {
             .field("key", &self.key)
             .finish()
     }
-}
-
-/// Reads all certificates of a PEM file.
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let failed =
-        |error| ConfigError::Pem(format!("no certificates in {}: {error}", path.display()));
-    let certificates = CertificateDer::pem_file_iter(path)
-        .map_err(failed)?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(failed)?;
-    if certificates.is_empty() {
-        return Err(ConfigError::Pem(format!(
-            "no certificates in {}",
-            path.display()
-        )));
-    }
-    Ok(certificates)
 }
 
 /// Who the peer has proved to be.

@@ -1,6 +1,6 @@
 //! Private keys: held here, or by somebody else.
 
-use super::leaf_key::key_type;
+use super::public_key::PublicKey;
 use super::reply::{Awaited, Reply};
 use crate::crypto::sign::{KeyKind, SigningKey};
 use crate::crypto::verify::is_rsa;
@@ -84,17 +84,17 @@ pub(crate) enum Signing {
 }
 
 impl HandshakeKey {
-    /// The key that belongs to this SubjectPublicKeyInfo and is held elsewhere.
+    /// The key that belongs to this public key and is held elsewhere.
     ///
     /// # Errors
     ///
     /// `UnsupportedKey` if the certificate's key is none of ECDSA P-256 and P-384, Ed25519 and RSA, `UnsupportedParameter` if the
     /// signer has no scheme, or one of another kind of key.
     pub(super) fn elsewhere(
-        info: &[u8],
+        public: &PublicKey<'_>,
         signer: Arc<dyn SignHandshake>,
     ) -> Result<Self, ConfigError> {
-        let (kind, curve) = key_type(info).ok_or(ConfigError::UnsupportedKey)?;
+        let (kind, curve) = public.kind().map_err(ConfigError::UnsupportedKey)?;
         let rsa = kind == KeyKind::Rsa;
         let wrong = |scheme: &SignatureScheme| is_rsa(*scheme) != rsa;
         if signer.schemes().is_empty() || signer.schemes().iter().any(wrong) {

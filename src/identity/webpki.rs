@@ -1,18 +1,19 @@
 //! Chains that end at a trusted root, checked by `rustls-webpki`.
 
-use super::{VerifyClient, VerifyServer, read_certificates};
-use crate::crypto::verify::CERTIFICATE_ALGORITHMS;
-use crate::error::{CertificateError, ConfigError};
+use super::chain::{translate, verify_chain};
+use super::{VerifyClient, VerifyServer, files};
+use crate::error::{CertificateError, ConfigError, UnreadableCertificate};
 use pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use webpki::{EndEntityCert, KeyUsage};
+use webpki::KeyUsage;
 
 /// The certificates in which trust ends.
 #[derive(Clone, Default)]
 pub struct Roots {
     anchors: Vec<TrustAnchor<'static>>,
+    unreadable: Vec<UnreadableCertificate>,
 }
 
 impl Roots {
@@ -20,6 +21,7 @@ impl Roots {
     pub const fn new() -> Self {
         Self {
             anchors: Vec::new(),
+            unreadable: Vec::new(),
         }
     }
 
@@ -35,17 +37,48 @@ impl Roots {
         Ok(())
     }
 
-    /// Reads every certificate of a PEM file.
+    /// Reads every certificate of a file, which holds PEM, or the DER of one. Where one of several cannot be used the others are,
+    /// as bundles of the system need it; [`Roots::unreadable`] has it.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or holds no certificate or a broken one.
+    /// If the file cannot be read, or holds no certificate that can be used.
     pub fn from_pem_file(path: &Path) -> Result<Self, ConfigError> {
         let mut roots = Self::new();
-        for certificate in read_certificates(path)? {
-            roots.add(&certificate)?;
+        for (index, read) in files::certificates(path)?.into_iter().enumerate() {
+            let added = read.and_then(|certificate| {
+                roots
+                    .add(&certificate)
+                    .map_err(|error| UnreadableCertificate {
+                        file: path.to_owned(),
+                        position: index + 1,
+                        reason: error.to_string(),
+                    })
+            });
+            if let Err(unreadable) = added {
+                tracing::warn!(%unreadable, "a root is left out");
+                roots.unreadable.push(unreadable);
+            }
         }
-        Ok(roots)
+        match roots.unreadable.first() {
+            Some(first) if roots.anchors.is_empty() => Err(ConfigError::Pem(first.to_string())),
+            _ => Ok(roots),
+        }
+    }
+
+    /// The certificates of files that could not be used.
+    pub fn unreadable(&self) -> &[UnreadableCertificate] {
+        &self.unreadable
+    }
+
+    /// How many certificates there are.
+    pub fn len(&self) -> usize {
+        self.anchors.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.anchors.is_empty()
     }
 
     fn into_anchors(self) -> Result<Arc<[TrustAnchor<'static>]>, ConfigError> {
@@ -139,44 +172,6 @@ impl VerifyClient for WebPkiClientVerifier {
 impl fmt::Debug for WebPkiClientVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WebPkiClientVerifier({} roots)", self.anchors.len())
-    }
-}
-
-fn verify_chain<'a>(
-    anchors: &[TrustAnchor<'_>],
-    chain: &'a [CertificateDer<'a>],
-    now: UnixTime,
-    usage: KeyUsage,
-) -> Result<EndEntityCert<'a>, CertificateError> {
-    let (leaf, intermediates) = chain.split_first().ok_or(CertificateError::Missing)?;
-    let leaf = EndEntityCert::try_from(leaf).map_err(translate)?;
-    leaf.verify_for_usage(
-        CERTIFICATE_ALGORITHMS,
-        anchors,
-        intermediates,
-        now,
-        usage,
-        None,
-        None,
-    )
-    .map_err(translate)?;
-    Ok(leaf)
-}
-
-fn translate(error: webpki::Error) -> CertificateError {
-    use webpki::Error as E;
-    match error {
-        E::CertExpired { .. } | E::InvalidCertValidity => CertificateError::Expired,
-        E::CertNotValidYet { .. } => CertificateError::NotValidYet,
-        E::UnknownIssuer => CertificateError::UnknownIssuer,
-        E::CertNotValidForName(_) => CertificateError::NotValidForName {
-            expected: String::new(),
-        },
-        E::CertRevoked => CertificateError::Revoked,
-        E::RequiredEkuNotFoundContext(_) => CertificateError::WrongUsage,
-        E::InvalidSignatureForPublicKey => CertificateError::BadSignature,
-        E::BadDer | E::BadDerTime | E::TrailingData(_) => CertificateError::BadEncoding,
-        other => CertificateError::Other(format!("{other:?}")),
     }
 }
 

@@ -1,12 +1,13 @@
 //! As much of DER as it takes to find something in a certificate that others have parsed (X.690).
 
-pub(super) const BIT_STRING: u8 = 0x03;
-pub(super) const OCTET_STRING: u8 = 0x04;
-pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
-pub(super) const SEQUENCE: u8 = 0x30;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const BIT_STRING: u8 = 0x03;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(crate) const SEQUENCE: u8 = 0x30;
 
 /// The contents of the first element with this tag.
-pub(super) fn find(tag: u8, mut elements: &[u8]) -> Option<&[u8]> {
+pub(crate) fn find(tag: u8, mut elements: &[u8]) -> Option<&[u8]> {
     loop {
         let (found, contents, rest) = element(elements)?;
         if found == tag {
@@ -17,9 +18,25 @@ pub(super) fn find(tag: u8, mut elements: &[u8]) -> Option<&[u8]> {
 }
 
 /// The contents of the first element, which must have this tag, and what is behind it.
-pub(super) fn inside(tag: u8, elements: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn inside(tag: u8, elements: &[u8]) -> Option<(&[u8], &[u8])> {
     let (found, contents, rest) = element(elements)?;
     (found == tag).then_some((contents, rest))
+}
+
+/// The first element as a whole, which must have this tag, and what is behind it.
+pub(crate) fn whole(tag: u8, elements: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (_, rest) = inside(tag, elements)?;
+    Some(elements.split_at(elements.len() - rest.len()))
+}
+
+/// How many bits a number has, from the octets of a positive INTEGER.
+pub(crate) fn bit_length(number: &[u8]) -> usize {
+    let mut significant = number.iter().skip_while(|&&octet| octet == 0);
+    let Some(first) = significant.next() else {
+        return 0;
+    };
+    let first_bits = u8::BITS - first.leading_zeros();
+    significant.count() * 8 + usize::try_from(first_bits).unwrap_or_default()
 }
 
 /// Takes one element apart: tag, contents, rest (X.690 §8.1).

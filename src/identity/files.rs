@@ -1,0 +1,178 @@
+//! Certificates and keys in files, as tools and editors write them: PEM (RFC 7468) with what stands around it, or bare DER.
+
+use crate::crypto::der::{SEQUENCE, whole};
+use crate::error::{ConfigError, UnreadableCertificate};
+use pki_types::pem::PemObject as _;
+use pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// What some editors put in front of a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The labels under which a certificate stands. The second is OpenSSL's old one; behind the certificate of the third there is what
+/// OpenSSL's `x509 -addtrust` knows of it.
+const CERTIFICATE_LABELS: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
+
+/// The first octet of DER that holds a certificate or a key, and of no PEM.
+const DER_START: u8 = SEQUENCE;
+
+/// One block of PEM, from its first line to its last one.
+struct Block<'a> {
+    label: &'a str,
+    text: &'a str,
+}
+
+impl Block<'_> {
+    /// The block under another label, which its lines then bear.
+    fn relabelled(&self, label: &str) -> Zeroizing<String> {
+        let own = format!("{}-----", self.label);
+        Zeroizing::new(self.text.replace(&own, &format!("{label}-----")))
+    }
+}
+
+/// The blocks of a text. One that does not end reaches to the next one, or to the end.
+fn blocks(text: &str) -> Vec<Block<'_>> {
+    const BEGIN: &str = "-----BEGIN ";
+    let mut found = Vec::new();
+    for (start, _) in text.match_indices(BEGIN) {
+        let block = &text[start..];
+        let next = block[BEGIN.len()..].find(BEGIN);
+        let block = &block[..next.map_or(block.len(), |next| next + BEGIN.len())];
+        let label = block[BEGIN.len()..]
+            .split("-----")
+            .next()
+            .unwrap_or_default();
+        let last_line = format!("-----END {label}-----");
+        let end = block.find(&last_line).map(|end| end + last_line.len());
+        found.push(Block {
+            label,
+            text: &block[..end.unwrap_or(block.len())],
+        });
+    }
+    found
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    std::fs::read(path)
+        .map(Zeroizing::new)
+        .map_err(|error| ConfigError::Pem(format!("{} cannot be read: {error}", path.display())))
+}
+
+fn as_text(bytes: &[u8]) -> Zeroizing<String> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    Zeroizing::new(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Every certificate of a file, in order, and those that are none.
+///
+/// # Errors
+///
+/// `Pem` if the file cannot be read or holds no block of a certificate.
+pub(super) fn certificates(
+    path: &Path,
+) -> Result<Vec<Result<CertificateDer<'static>, UnreadableCertificate>>, ConfigError> {
+    let bytes = read(path)?;
+    if bytes.first() == Some(&DER_START) {
+        let certificate = CertificateDer::from(bytes.to_vec());
+        return Ok(vec![Ok(certificate)]);
+    }
+    let text = as_text(&bytes);
+    let blocks = blocks(&text);
+    let certificates = blocks
+        .iter()
+        .filter(|block| CERTIFICATE_LABELS.contains(&block.label));
+    let read: Vec<_> = certificates
+        .enumerate()
+        .map(|(index, block)| {
+            let text = block.relabelled(CERTIFICATE_LABELS[0]);
+            let unreadable = |reason: String| UnreadableCertificate {
+                file: path.to_owned(),
+                position: index + 1,
+                reason,
+            };
+            let der = CertificateDer::from_pem_slice(text.as_bytes())
+                .map_err(|error| unreadable(error.to_string()))?;
+            // Only the first element is the certificate.
+            match whole(SEQUENCE, &der) {
+                Some((certificate, _)) => Ok(CertificateDer::from(certificate.to_vec())),
+                None => Err(unreadable("it is no DER".to_owned())),
+            }
+        })
+        .collect();
+    if read.is_empty() {
+        let found = blocks.first().map(|block| block.label);
+        let found = found.map_or("neither PEM nor DER".to_owned(), |label| {
+            format!("{label:?}")
+        });
+        return Err(ConfigError::Pem(format!(
+            "no certificates in {}: it holds {found}; give a file with -----BEGIN CERTIFICATE-----",
+            path.display()
+        )));
+    }
+    Ok(read)
+}
+
+/// Every certificate of a file that must hold nothing else than good ones.
+///
+/// # Errors
+///
+/// As [`certificates`], and for the first one that cannot be read.
+pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let read = certificates(path)?.into_iter();
+    read.map(|one| one.map_err(|error| ConfigError::Pem(error.to_string())))
+        .collect()
+}
+
+/// The first private key of a file.
+///
+/// # Errors
+///
+/// `Pem`, which says what stands there instead, and how an encrypted key is decrypted.
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
+    let file = path.display();
+    let bytes = read(path)?;
+    let failed = |what: String| ConfigError::Pem(format!("no private key in {file}: {what}"));
+    if bytes.first() == Some(&DER_START) {
+        return PrivateKeyDer::try_from(bytes.to_vec()).map_err(|_| {
+            failed("its DER is none, or is encrypted: `openssl pkey -inform DER` reads and decrypts it".to_owned())
+        });
+    }
+    let text = as_text(&bytes);
+    let blocks = blocks(&text);
+    let Some(block) = blocks
+        .iter()
+        .find(|block| block.label.ends_with("PRIVATE KEY"))
+    else {
+        let found = blocks.first().map(|block| block.label);
+        let found = found.map_or("neither PEM nor DER".to_owned(), |label| {
+            format!("{label:?}")
+        });
+        return Err(failed(format!("it holds {found}")));
+    };
+    // RFC 7468 §11, and the header lines of RFC 1421 §4.6.1.1 that OpenSSL writes in its old form.
+    if block.label.starts_with("ENCRYPTED") || block.text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(ConfigError::Pem(format!(
+            "the private key in {file} is encrypted; decrypt it first: openssl pkey -in {file} -out plain.key"
+        )));
+    }
+    PrivateKeyDer::from_pem_slice(block.text.as_bytes())
+        .map_err(|error| failed(format!("its {:?} cannot be read: {error}", block.label)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_found_whatever_stands_between_them() {
+        let text = "Bag Attributes\r\n-----BEGIN A-----\r\nAAAA\r\n-----END A-----\r\nsubject=x\n-----BEGIN B C-----\nAA";
+        let found: Vec<_> = blocks(text)
+            .iter()
+            .map(|it| (it.label, it.text.len()))
+            .collect();
+        assert_eq!(found, [("A", 40), ("B C", 22)]);
+        assert!(blocks("-----BEGIN").is_empty());
+        assert_eq!(blocks("-----BEGIN ").len(), 1);
+    }
+}
