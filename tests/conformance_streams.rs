@@ -391,23 +391,27 @@ fn a_long_chain_is_taken_as_long_as_its_message_is() {
     assert!(stage.is_complete(), "{:?}", stage.error());
 }
 
-/// RFC 8446 §4.2.10: a server that takes no early data passes over as much of it as a record holds, and goes on with the handshake.
+/// RFC 8446 §4.2.10: a server that takes no early data passes over as much of it as servers allow that do, in whatever records it
+/// comes, and goes on with the handshake.
 #[test]
 fn early_data_is_passed_over() {
     let early = |length: usize| {
         let [high, low] = u16::try_from(length).unwrap().to_be_bytes();
         [&[23, 3, 3, high, low][..], &vec![0xa5; length]].concat()
     };
-    let record_limit = 1 << 14;
+    // Behind the data of a record there are its type and its tag.
+    let (limit, behind) = (1 << 14, 17);
+    let too_much = Some(PeerMisbehaved::TooMuchEarlyData);
     for (lengths, expected) in [
         (&[4][..], None),
         (&[100, 4000, 17], None),
-        (&[record_limit - 5], None),
-        (
-            &[record_limit - 5, 20],
-            Some(PeerMisbehaved::TooMuchEarlyData),
-        ),
-        (&[record_limit + 1], Some(PeerMisbehaved::TooMuchEarlyData)),
+        (&[limit + behind], None),
+        (&[1024 + behind; 16], None),
+        (&[1 + behind; 1 << 14], None),
+        (&[limit + behind, 1 + behind], too_much),
+        (&[limit + behind, 0], too_much),
+        (&[1024 + behind; 17], too_much),
+        (&[limit + behind + 1], too_much),
     ] {
         for (group, retried) in [(NamedGroup::X25519, false), (NamedGroup::SECP384R1, true)] {
             let ends = Ends::new().versions(Versions::V1_3);
@@ -547,4 +551,105 @@ fn a_second_hello_does_not_drop_a_ticket_that_fits() {
     // Of what nobody here has made, nobody knows what it goes with; the share of the example is no point.
     let invalid = Error::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare);
     assert_eq!(told(b"a ticket of another server"), Some(invalid));
+}
+
+/// RFC 8446 §5.4, RFC 5246 §6.2.1: only records of data may be empty.
+#[test]
+fn an_empty_alert_is_an_unexpected_message() {
+    let expected = Some(Error::from(PeerMisbehaved::EmptyRecord));
+    let (mut ours, mut peer) = connected_13();
+    let record = peer.record(21, &[]);
+    ours.deliver(start(), &record);
+    assert_eq!(ours.error, expected);
+    let (mut ours, _) = client_13();
+    ours.deliver(start(), &[21, 3, 3, 0, 0]);
+    assert_eq!(ours.error, expected);
+    let told = alert(ours.error.as_ref());
+    assert_eq!(told, Some(AlertDescription::UNEXPECTED_MESSAGE));
+}
+
+/// RFC 8446 §2: nothing of data comes under the keys of the handshake, not even without a byte in it.
+#[test]
+fn empty_data_under_the_keys_of_the_handshake_is_an_unexpected_message() {
+    for data in [&b""[..], b"x"] {
+        let (mut ours, mut peer) = server_told(|_| {});
+        let record = peer.record(23, data);
+        ours.deliver(start(), &record);
+        assert_eq!(ours.error, Some(PeerMisbehaved::UnexpectedData.into()));
+        let (mut ours, mut peer) = client_13();
+        let flight = peer.speak(&SERVER_FLIGHT_13[..2]);
+        ours.deliver(start(), &flight);
+        let record = peer.record(23, data);
+        ours.deliver(start(), &record);
+        assert_eq!(ours.error, Some(PeerMisbehaved::UnexpectedData.into()));
+    }
+}
+
+/// RFC 8446 §6.2, §4.4.4: a Finished of another length does not decode; one of the right length that is wrong does not verify.
+#[test]
+fn a_finished_of_1_3_of_another_length_does_not_decode() {
+    for length in [0, 1, 12, 31, 33, 48, 100] {
+        let change = |line: Line, body: &mut Vec<u8>| {
+            if line == Line::Finished {
+                body.resize(length, 0);
+            }
+        };
+        let (mut ours, mut peer) = server_told(|_| {});
+        let finished = peer.speak_altered(&[Line::Finished], change);
+        ours.deliver(start(), &finished);
+        let told = alert(ours.error.as_ref());
+        assert_eq!(told, Some(AlertDescription::DECODE_ERROR), "{length}");
+        let (mut ours, mut peer) = client_13();
+        let flight = peer.speak_altered(&SERVER_FLIGHT_13, change);
+        ours.deliver(start(), &flight);
+        let told = alert(ours.error.as_ref());
+        assert_eq!(told, Some(AlertDescription::DECODE_ERROR), "{length}");
+    }
+}
+
+/// RFC 8446 §D.5, RFC 7568 §3: a hello of SSL 3.0 ends the handshake, whatever its extensions offer, at both ends.
+#[test]
+fn a_hello_of_ssl_3_ends_the_handshake() {
+    let old = |line: Line, body: &mut Vec<u8>| {
+        if [Line::ClientHello, Line::ServerHello].contains(&line) {
+            body[..2].copy_from_slice(&[3, 0]);
+        }
+    };
+    let ends = Ends::new().versions(Versions::ALL);
+    let server = TlsConnection::accept(ends.build().server, start()).unwrap();
+    let mut ours = StreamEnd::new(server);
+    let mut peer = ScriptedPeer::client(SERVER, None);
+    let hello = peer.speak_altered(&[Line::ClientHello], old);
+    ours.deliver(start(), &hello);
+    let told = alert(ours.error.as_ref());
+    assert_eq!(told, Some(AlertDescription::PROTOCOL_VERSION));
+    let (mut ours, mut peer) = client_13();
+    let flight = peer.speak_altered(&SERVER_FLIGHT_13[..1], old);
+    ours.deliver(start(), &flight);
+    let told = alert(ours.error.as_ref());
+    assert_eq!(told, Some(AlertDescription::PROTOCOL_VERSION));
+}
+
+/// RFC 8446 §4.2: however many extensions a hello has, those that are not known are passed over, and none comes twice.
+#[test]
+fn a_hello_with_hundreds_of_extensions_is_served() {
+    for count in [100, 128, 129, 1000, 3000] {
+        let (ours, _) = server_told(|peer| {
+            (0..count).for_each(|number| peer.offer.set_extension(0x1000 + number, &[]));
+        });
+        assert_eq!(ours.error, None, "{count}");
+    }
+    let mut peer = ScriptedPeer::client(SERVER, None);
+    (0..1000).for_each(|number| peer.offer.set_extension(0x1000 + number, &[]));
+    peer.offer.extensions.push((0x1000 + 999, Vec::new()));
+    let ends = Ends::new().versions(Versions::ALL);
+    let server = TlsConnection::accept(ends.build().server, start()).unwrap();
+    let mut ours = StreamEnd::new(server);
+    let hello = peer.speak(&[Line::ClientHello]);
+    ours.deliver(start(), &hello);
+    assert!(
+        matches!(ours.error, Some(Error::InvalidMessage(_))),
+        "{:?}",
+        ours.error
+    );
 }

@@ -535,3 +535,193 @@ fn a_stream_can_be_moved_to_another_thread() {
     is_send::<TlsStream>();
     is_send::<Arc<ServerConfig>>();
 }
+
+/// A client that has the handshake of 1.3 behind it, posts, and only then reads: what the server refuses comes late. It has no certificate,
+/// and the server wants one.
+fn post_without_a_certificate(
+    client: std::net::TcpStream,
+    config: Arc<ClientConfig>,
+) -> Result<(), Error> {
+    let mut socket = client;
+    let mut tls = sealgram::TlsConnection::connect(config, server_name(), now()).unwrap();
+    let (mut out, mut input) = (Vec::new(), bytes::BytesMut::new());
+    let mut buffer = [0; 4096];
+    while tls.is_handshaking() {
+        out.clear();
+        tls.poll_transmit(now(), &mut out);
+        socket.write_all(&out).unwrap();
+        let length = socket.read(&mut buffer).unwrap();
+        input.extend_from_slice(&buffer[..length]);
+        tls.handle_bytes(now(), &mut input)?;
+    }
+    for _ in 0..9 {
+        tls.send(now(), &[7; 10_000]).unwrap();
+        out.clear();
+        tls.poll_transmit(now(), &mut out);
+        // The server may have gone meanwhile; what it has said is to be read all the same.
+        let _gone = socket.write_all(&out);
+    }
+    loop {
+        let length = socket.read(&mut buffer).map_err(|_| Error::StreamEnded)?;
+        if length == 0 {
+            return tls.handle_eof(now());
+        }
+        input.extend_from_slice(&buffer[..length]);
+        tls.handle_bytes(now(), &mut input)?;
+    }
+}
+
+/// RFC 1122 §4.2.2.13, RFC 8446 §6.2: a peer that was still sending reads the reason why it was turned away.
+#[test]
+fn a_fatal_alert_reaches_a_peer_that_is_still_sending() {
+    for round in 0..20 {
+        let ends = Ends::new().versions(Versions::V1_3);
+        let verifier = sealgram::WebPkiClientVerifier::new(ends.pki.roots()).unwrap();
+        let mut ends = ends;
+        ends.server =
+            ends.server
+                .client_authentication(sealgram::config::ClientAuthentication::Required(Arc::new(
+                    verifier,
+                )));
+        let configs = ends.build();
+        let listener = TcpListener::bind(std::net::SocketAddr::from(LOCALHOST)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = configs.client.clone();
+        let client = std::thread::spawn(move || {
+            post_without_a_certificate(std::net::TcpStream::connect(address).unwrap(), config)
+        });
+        let (accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let stream =
+            TlsStream::server(TcpStream::from_std(accepted), configs.server.clone()).unwrap();
+        let mut poll = Poll::new().unwrap();
+        let mut server = End::new(&poll, Token(0), stream);
+        let began = now();
+        let mut ready = Events::with_capacity(8);
+        loop {
+            server.turn();
+            if server.error.is_some() {
+                break;
+            }
+            let wait = server
+                .stream
+                .poll_timeout()
+                .unwrap_or(Duration::from_secs(1));
+            poll.poll(&mut ready, Some(wait)).unwrap();
+        }
+        assert!(now() - began < Duration::from_secs(3));
+        // As applications do.
+        drop(server);
+        let told = client.join().unwrap();
+        let expected = AlertDescription::CERTIFICATE_REQUIRED;
+        let fits = matches!(&told, Err(Error::AlertReceived { alert, .. }) if alert.description == expected);
+        assert!(fits, "round {round}: {told:?}");
+    }
+}
+
+/// A peer that never ends, or never stops sending, is waited for two seconds, or a megabyte.
+#[test]
+fn the_wait_behind_an_alert_is_bounded_in_time_and_amount() {
+    for sends in [false, true] {
+        let configs = Ends::new().build();
+        let listener = TcpListener::bind(std::net::SocketAddr::from(LOCALHOST)).unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let stream = TlsStream::server(TcpStream::from_std(accepted), configs.server.clone());
+        let mut poll = Poll::new().unwrap();
+        let mut server = End::new(&poll, Token(0), stream.unwrap());
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        client.set_nonblocking(true).unwrap();
+        let (began, mut sent, mut ready) = (now(), 0, Events::with_capacity(8));
+        loop {
+            server.turn();
+            if server.error.is_some() {
+                break;
+            }
+            if sends {
+                sent += client.write(&[b'x'; 1 << 16]).unwrap_or_default();
+            }
+            let wait = server
+                .stream
+                .poll_timeout()
+                .unwrap_or(Duration::from_secs(9));
+            let wait = if sends { Duration::ZERO } else { wait };
+            poll.poll(&mut ready, Some(wait)).unwrap();
+        }
+        let waited = now() - began;
+        let most = Duration::from_millis(if sends { 1900 } else { 4000 });
+        assert!(waited < most, "{waited:?} {sent}");
+        assert!(sends || waited >= Duration::from_secs(2), "{waited:?}");
+        assert!(server.failure().is_some_and(|it| it.alert_sent.is_some()));
+        let mut alert = [0; 16];
+        assert_eq!(client.read(&mut alert).unwrap(), 7);
+    }
+}
+
+/// Somebody who connects and says nothing is given up after ten seconds, and a connection that nobody uses when its policy says so.
+#[test]
+fn silence_before_and_behind_the_handshake_ends_a_connection() {
+    let listener = TcpListener::bind(std::net::SocketAddr::from(LOCALHOST)).unwrap();
+    let _silent = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (accepted, _) = listener.accept().unwrap();
+    accepted.set_nonblocking(true).unwrap();
+    let server = TlsStream::server(TcpStream::from_std(accepted), Ends::new().build().server);
+    let deadline = server.unwrap().poll_timeout().unwrap();
+    let expected = Duration::from_secs(9)..=Duration::from_secs(10);
+    assert!(expected.contains(&deadline), "{deadline:?}");
+
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        let idle = StreamPolicy::default().idle_timeout(Some(Duration::from_millis(200)));
+        let mut ends = Ends::new().versions(versions);
+        ends.server = ends.server.stream(idle);
+        let mut this = Loop::connected(&ends.build());
+        // What passes keeps it alive.
+        let until = now() + Duration::from_millis(600);
+        while now() < until {
+            this.client.stream.write_all(b"x").unwrap();
+            let mut data = Vec::new();
+            this.run_until(|this| {
+                let _blocked = this.server.read(&mut data);
+                !data.is_empty()
+            });
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert!(this.server.error.is_none());
+        let quiet = now();
+        this.run_until(|this| {
+            this.server.error.is_some() || this.client.events.contains(&Event::PeerClosed)
+        });
+        this.client.stream.close();
+        this.run_until(|this| this.server.error.is_some());
+        assert!(now() - quiet >= Duration::from_millis(100), "{versions:?}");
+        assert_eq!(
+            this.server.failure().map(|it| it.error),
+            Some(Error::IdleTimeout)
+        );
+    }
+}
+
+/// RFC 5246 §7.2.1: who has closed first does not need an answer to its close_notify; at 1.3 the peer may have had more to say (RFC 8446
+/// §6.1).
+#[test]
+fn an_end_without_a_goodbye_behind_ones_own_is_none_that_was_cut_off() {
+    for (versions, cut_off) in [(Versions::V1_2, false), (Versions::V1_3, true)] {
+        let configs = Ends::new().versions(versions).build();
+        let mut this = Loop::connected(&configs);
+        this.client.stream.close();
+        this.client.turn();
+        // The peer just closes its socket.
+        let socket = this.server.stream.socket();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut ready = Events::with_capacity(8);
+        while !this.client.stream.is_ended() {
+            this.client.turn();
+            let wait = Some(Duration::from_millis(20));
+            this.poll.poll(&mut ready, wait).unwrap();
+        }
+        let told = this.client.events.contains(&Event::Truncated);
+        assert_eq!(told, cut_off, "{versions:?}");
+        assert!(this.client.error.is_none(), "{:?}", this.client.error);
+    }
+}

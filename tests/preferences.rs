@@ -471,12 +471,15 @@ fn what_was_on_its_way_is_taken_behind_close() {
         assert!(pair.client.connection.is_closed() && pair.server.connection.is_closed());
         assert!(!pair.client.events.contains(&Event::Truncated));
     }
-    // A server whose client only vanishes.
-    let mut pair = pair(&Ends::new().build());
-    pair.client.connection.close(pair.now);
-    pair.client.connection.handle_eof(pair.now).unwrap();
-    pair.run();
-    assert!(pair.client.events.contains(&Event::Truncated));
+    // A peer that only vanishes then: at 1.2 it owes nothing more (RFC 5246 §7.2.1), at 1.3 it may have had more to say.
+    for (versions, cut_off) in [(Versions::V1_2, false), (Versions::V1_3, true)] {
+        let mut pair = pair(&Ends::new().versions(versions).build());
+        pair.client.connection.close(pair.now);
+        pair.client.connection.handle_eof(pair.now).unwrap();
+        pair.run();
+        assert!(pair.client.connection.is_closed());
+        assert_eq!(pair.client.events.contains(&Event::Truncated), cut_off);
+    }
 }
 
 /// What was asked for before this end closed is not waited for, however long the peer stays.

@@ -330,6 +330,7 @@ impl DatagramPolicy {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StreamPolicy {
     pub(crate) handshake_deadline: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) receive_bytes: usize,
     pub(crate) send_bytes: usize,
     pub(crate) max_message: usize,
@@ -341,7 +342,8 @@ pub struct StreamPolicy {
 impl Default for StreamPolicy {
     fn default() -> Self {
         Self {
-            handshake_deadline: Some(Duration::from_secs(120)),
+            handshake_deadline: Some(Duration::from_secs(10)),
+            idle_timeout: Some(Duration::from_secs(900)),
             receive_bytes: 1 << 18,
             send_bytes: 1 << 18,
             max_message: 1 << 16,
@@ -353,10 +355,20 @@ impl Default for StreamPolicy {
 }
 
 impl StreamPolicy {
-    /// How long a whole handshake may take, 120 s by default; `None` for ever.
+    /// How long a whole handshake may take, 10 s by default; `None` for ever. For a client of
+    /// [`TlsStream::connect`](crate::net::TlsStream::connect) the way to the server is part of it; for a server it is how long
+    /// somebody who connects and says nothing holds a descriptor.
     #[must_use]
     pub fn handshake_deadline(mut self, deadline: Option<Duration>) -> Self {
         self.handshake_deadline = deadline;
+        self
+    }
+
+    /// After how long without a record in either direction an established [`TlsStream`](crate::net::TlsStream) ends, with
+    /// [`Error::IdleTimeout`](crate::Error::IdleTimeout) and a goodbye to the peer: 15 minutes by default, `None` for never.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.idle_timeout = timeout;
         self
     }
 

@@ -53,7 +53,7 @@ impl<R: Records> Connection<R> {
 
     /// Whether one direction goes on when the other has ended (RFC 8446 §6.1). Over datagrams a goodbye is a hint that may
     /// be lost, so it ends both.
-    fn closes_by_halves(&self) -> bool {
+    pub(super) fn closes_by_halves(&self) -> bool {
         R::RELIABLE && self.phase.established().is_some_and(Established::is_13)
     }
 

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use pki_types::ServerName;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl TlsConnection {
     /// Starts a connection with a server that must prove to be `server`. The ClientHello waits in `poll_transmit`.
@@ -75,12 +75,17 @@ impl TlsConnection {
     /// # Errors
     ///
     /// [`Error::StreamEnded`], fatal, in the middle of the first handshake. Later an end without the peer's close_notify
-    /// is [`Event::Truncated`], and the connection is over.
+    /// is [`Event::Truncated`], and the connection is over. Behind this end's own close_notify at version 1.2 it is nothing: the
+    /// peer need not answer that (RFC 5246 §7.2.1).
     pub fn handle_eof(&mut self, _now: Instant) -> Result<(), Error> {
         match self.phase {
             Phase::Closed => Ok(()),
             Phase::Initial(_) => Err(self.fail(Error::StreamEnded)),
             _ if self.read_closed.is_some() => Ok(()),
+            _ if self.write_closed && !self.closes_by_halves() => {
+                self.over();
+                Ok(())
+            }
             _ => {
                 self.events.push_back(Event::Truncated);
                 self.over();
@@ -109,6 +114,12 @@ impl TlsConnection {
     /// is the end of the connection.
     pub fn send(&mut self, now: Instant, data: &[u8]) -> Result<usize, SendError> {
         self.send_data(now, data)
+    }
+
+    /// After how long without a record its policy ends it, once it is established.
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        let established = !self.is_handshaking() && !self.is_closed();
+        self.records.idle_timeout().filter(|_| established)
     }
 
     /// Whether `poll_transmit` has something to hand out.

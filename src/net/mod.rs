@@ -5,6 +5,7 @@
 mod batch;
 mod clock;
 mod intake;
+mod linger;
 mod tcp;
 mod udp;
 

@@ -2,9 +2,10 @@
 
 use super::clock;
 use super::intake::Intake;
+use super::linger::Linger;
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{Event, TlsConnection};
-use crate::error::{KeyUpdateError, RenegotiateError, SendError};
+use crate::error::{Error, KeyUpdateError, RenegotiateError, SendError};
 use crate::wire::key_update::KeyUpdate;
 use bytes::{Buf as _, Bytes};
 use mio::event::Source;
@@ -16,7 +17,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One TLS connection on one TCP stream, for a mio event loop.
 ///
@@ -65,12 +66,18 @@ use std::time::Duration;
 /// | `Ok(0)` from `read` | the peer has said that nothing follows (close_notify), or this end was closed |
 /// | `WouldBlock` | nothing is here; the first handshake is not done; the send queue is full |
 /// | `UnexpectedEof` from `read` | the stream ended without a close_notify: anybody may have cut it off |
-/// | `Other` with a [`Failure`](crate::Failure) in it | TLS has failed; the alert was given to the socket if it had room |
+/// | `Other` with a [`Failure`](crate::Failure) in it | TLS has failed, and the peer was told |
 /// | `BrokenPipe` from `write` | this end or the peer has closed the connection |
 /// | others | the socket's own, for example `ConnectionRefused` and `ConnectionReset` |
 ///
 /// Data that came before an end is read before the end is told. Every error but `WouldBlock` is final and is told
 /// again; drop the stream then.
+///
+/// # The last alert
+///
+/// A socket that is closed with unread bytes in it resets the stream, and what was sent last is lost with it. So a failure that
+/// the peer is told by an alert is told here only when the peer has ended its direction too, or after two seconds or a megabyte
+/// that were read and dropped; until then the stream is `WouldBlock`, and has a timeout.
 pub struct TlsStream {
     socket: TcpStream,
     connection: TlsConnection,
@@ -96,6 +103,11 @@ pub struct TlsStream {
     /// What the socket died of.
     broken: Option<io::Error>,
     events: VecDeque<Event>,
+    /// The wait behind the last alert.
+    linger: Linger,
+    /// How many records had passed when it was looked at last, and when one had.
+    records: u64,
+    last_active: Instant,
 }
 
 /// How many receive calls one turn makes at most. Data stop at the full receive queue anyway; this is for a peer
@@ -172,6 +184,9 @@ impl TlsStream {
             truncated: false,
             broken: None,
             events: VecDeque::new(),
+            linger: Linger::default(),
+            records: 0,
+            last_active: clock::now(),
         }
     }
 
@@ -204,9 +219,33 @@ impl TlsStream {
         if self.broken.is_some() {
             return None;
         }
-        self.connection
-            .poll_timeout()
-            .map(|deadline| deadline.saturating_duration_since(clock::now()))
+        [
+            self.connection.poll_timeout(),
+            self.linger.deadline(),
+            self.idle_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .map(|deadline| deadline.saturating_duration_since(clock::now()))
+    }
+
+    /// When a connection that nobody uses ends.
+    fn idle_deadline(&self) -> Option<Instant> {
+        let limit = self.connection.idle_timeout()?;
+        self.last_active.checked_add(limit)
+    }
+
+    /// Looks whether anything has passed since the last look, and ends a connection on which nothing does.
+    fn watch_idleness(&mut self) {
+        let (now, stats) = (clock::now(), self.connection.stats());
+        let records = stats.records_received() + stats.records_sent();
+        if records != self.records {
+            self.records = records;
+            self.last_active = now;
+        } else if self.idle_deadline().is_some_and(|deadline| deadline <= now) {
+            let _kept = self.connection.abandon(Error::IdleTimeout);
+        }
     }
 
     /// Says that no more data follows, with the next [`TlsStream::turn`] or [`Write::flush`], behind what was
@@ -276,9 +315,21 @@ impl TlsStream {
         }
         // An expired deadline is kept as the connection's failure.
         let _verdict = self.connection.handle_timeout(clock::now());
+        self.watch_idleness();
+        let alert = self
+            .connection
+            .failure()
+            .is_some_and(|it| it.alert_sent.is_some());
+        if alert && self.connected {
+            self.linger.begin(clock::now());
+        }
         if self.connected {
             self.send();
         }
+        if self.input_ended || self.broken.is_some() {
+            self.linger.end();
+        }
+        self.linger.look(clock::now());
         self.collect();
     }
 
@@ -322,7 +373,7 @@ impl TlsStream {
                     let _verdict = self.connection.handle_eof(now);
                     return;
                 }
-                Ok(_) => {}
+                Ok(length) => self.linger.dropped(length),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return self.lose(error),
@@ -406,6 +457,9 @@ impl TlsStream {
 
     /// Why the connection has failed, if it has.
     fn fault(&self) -> Option<io::Error> {
+        if self.linger.is_waiting() {
+            return None;
+        }
         if let Some(failure) = self.connection.failure() {
             return Some(io::Error::other(failure.clone()));
         }
@@ -443,6 +497,8 @@ impl TlsStream {
     fn end_of_data(&self) -> io::Result<usize> {
         if let Some(fault) = self.fault() {
             Err(fault)
+        } else if self.linger.is_waiting() {
+            Err(ErrorKind::WouldBlock.into())
         } else if self.truncated {
             Err(ErrorKind::UnexpectedEof.into())
         } else if self.connection.is_read_closed() && !self.connection.is_handshaking() {
@@ -490,6 +546,7 @@ impl Write for TlsStream {
             (None, SendError::NotConnected | SendError::Backlog | SendError::Renegotiating) => {
                 ErrorKind::WouldBlock.into()
             }
+            (None, _) if self.linger.is_waiting() => ErrorKind::WouldBlock.into(),
             (None, SendError::Closed) => ErrorKind::BrokenPipe.into(),
             (None, refusal) => io::Error::other(refusal),
         })

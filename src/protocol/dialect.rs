@@ -15,6 +15,9 @@ pub(crate) struct Dialect {
     /// Whether a ClientHello of this version can be answered with 1.2: DTLS counts downwards, TLS upwards
     /// (RFC 6347 §4.1, RFC 5246 §E.1).
     pub(crate) reaches_12: fn(ProtocolVersion) -> bool,
+    /// Whether a hello of this version ends the handshake, whatever its extensions say: SSL 3.0 and what came before it
+    /// (RFC 8446 §D.5, RFC 7568 §3). Over datagrams there was none.
+    pub(crate) is_ssl: fn(ProtocolVersion) -> bool,
     /// Version 1.3 on the wire (RFC 8446 §4.2.1; RFC 9147 §5.3).
     pub(crate) version_13: ProtocolVersion,
     /// What stands before every label of the key schedule of 1.3 (RFC 8446 §7.1; RFC 9147 §5.9).
@@ -65,6 +68,7 @@ pub(crate) static DTLS: Dialect = Dialect {
     hides_record_numbers: true,
     middlebox_compatibility: false,
     reaches_12: |version| version.0 <= ProtocolVersion::DTLS12.0,
+    is_ssl: |_| false,
     transcript_header_12: HeaderForm::Datagram,
     hello_cookie: true,
     acknowledges: true,
@@ -81,6 +85,7 @@ pub(crate) static TLS: Dialect = Dialect {
     hides_record_numbers: false,
     middlebox_compatibility: true,
     reaches_12: |version| version.0 >= ProtocolVersion::TLS12.0,
+    is_ssl: |version| version.0 <= ProtocolVersion::SSL30.0,
     transcript_header_12: HeaderForm::Stream,
     hello_cookie: false,
     acknowledges: false,

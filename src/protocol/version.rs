@@ -9,6 +9,8 @@ wire_number! {
     /// DTLS counts downwards (one's complement of 1.0, 1.2, 1.3), so versions are compared for equality only;
     /// which of them a transport speaks is a matter of its dialect.
     pub struct ProtocolVersion(u16) {
+        /// SSL 3.0: never spoken (RFC 7568).
+        SSL30 = 0x0300, "SSLv3";
         /// TLS 1.0: seen in the record header of a first ClientHello only.
         TLS10 = 0x0301, "TLSv1.0";
         /// TLS 1.2 (RFC 5246).

@@ -1,12 +1,30 @@
 //! The comparison of a Finished, of either version.
 
+use crate::error::{Error, InvalidMessage, PeerMisbehaved};
 use subtle::ConstantTimeEq as _;
 
 /// Proof that a Finished was compared with what it must be.
 pub(crate) struct FinishedVerified(());
 
 /// A Finished is not what it must be.
-pub(crate) struct FinishedMismatch;
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FinishedMismatch {
+    /// It is longer or shorter.
+    Length,
+    /// It was made with another key, or over something else.
+    Contents,
+}
+
+impl FinishedMismatch {
+    /// What the peer is told at version 1.3: what has the wrong length does not decode (RFC 8446 §4.4.4, §6.2). At 1.2, where only
+    /// the length that was agreed on can be right, either is a Finished that does not verify.
+    pub(crate) fn error_13(self) -> Error {
+        match self {
+            Self::Length => InvalidMessage::IllegalValue("length of Finished").into(),
+            Self::Contents => PeerMisbehaved::BadFinished.into(),
+        }
+    }
+}
 
 impl FinishedVerified {
     /// Compares the body of a Finished with what it must be, in constant time.
@@ -15,10 +33,12 @@ impl FinishedVerified {
     ///
     /// [`FinishedMismatch`] if it is anything else.
     pub(super) fn compare(expected: &[u8], body: &[u8]) -> Result<Self, FinishedMismatch> {
-        if bool::from(expected.ct_eq(body)) {
+        if expected.len() != body.len() {
+            Err(FinishedMismatch::Length)
+        } else if bool::from(expected.ct_eq(body)) {
             Ok(Self(()))
         } else {
-            Err(FinishedMismatch)
+            Err(FinishedMismatch::Contents)
         }
     }
 }

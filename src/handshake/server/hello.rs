@@ -209,6 +209,9 @@ impl ExpectClientHello {
 
     /// Whether the association is to be one of version 1.3 (RFC 8446 §4.2.1).
     fn chooses_13(&self, hello: &ClientHello) -> Result<bool, Error> {
+        if (self.dialect.is_ssl)(hello.version) {
+            return Err(PeerIncompatible::NoCommonVersion.into());
+        }
         let parameters = &self.config.parameters;
         let Some(offered) = &hello.extensions.supported_versions else {
             // The answer to a HelloRetryRequest is a hello of 1.3 (D13).

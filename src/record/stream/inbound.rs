@@ -2,7 +2,7 @@
 
 use super::Stream;
 use crate::protocol::{ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
-use crate::record::protection::{NotOpened, Opener};
+use crate::record::protection::{EXPANSION_13, NotOpened, Opener};
 use crate::record::{Discard, Fault, Inbound, Received, read_alert};
 use crate::wire::record_tls::{
     HEADER_LEN, MAX_FRAGMENT_LEN, MAX_FRAGMENT_LEN_13, MAX_PLAINTEXT_LEN, RecordHeader,
@@ -147,7 +147,10 @@ impl Stream {
         record.advance(contents.start);
         match content_type {
             ContentType::APPLICATION_DATA => self.data(sequence, record, pinned),
-            ContentType::HANDSHAKE if record.is_empty() => Err(Fault::EmptyRecord),
+            // RFC 5246 §6.2.1, RFC 8446 §5.4: only records of data may be empty.
+            ContentType::HANDSHAKE | ContentType::ALERT if record.is_empty() => {
+                Err(Fault::EmptyRecord)
+            }
             ContentType::HANDSHAKE => {
                 self.empty_records = 0;
                 self.deframer.push(&record);
@@ -172,10 +175,12 @@ impl Stream {
         }
     }
 
-    /// RFC 8446 §4.2.10: early data that is not taken is passed over, up to a limit.
+    /// RFC 8446 §4.2.10: early data that is not taken is passed over, up to a limit on the data, of which each record has at least
+    /// a byte. `length` is that of a whole record; padding cannot be told from data.
     #[cold]
     fn skip(&mut self, length: usize) -> Result<Option<Inbound>, Fault> {
-        let left = self.skippable.and_then(|left| left.checked_sub(length));
+        let data = length.saturating_sub(HEADER_LEN + EXPANSION_13).max(1);
+        let left = self.skippable.and_then(|left| left.checked_sub(data));
         self.skippable = Some(left.ok_or(Fault::TooMuchEarlyData)?);
         self.stats.discard(Discard::EarlyData);
         Ok(None)
@@ -190,8 +195,10 @@ impl Stream {
     ) -> Result<Option<Inbound>, Fault> {
         let epoch = self.read.epoch;
         // RFC 5246 §6.2.1: data may come between messages of a handshake, never inside one, nor between the change of keys and
-        // Finished.
-        if epoch == Epoch::PLAINTEXT || self.unfinished || !self.deframer.is_empty() {
+        // Finished. RFC 8446 §2: nor under the keys of the handshake, not even without a byte in it.
+        let is_13 = self.read.opener.as_deref().is_some_and(Opener::is_13);
+        let shaking_hands = epoch == Epoch::PLAINTEXT || is_13 && epoch < Epoch::APPLICATION_13;
+        if shaking_hands || self.unfinished || !self.deframer.is_empty() {
             return Err(Fault::UnexpectedData);
         }
         if contents.is_empty() {

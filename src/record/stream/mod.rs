@@ -31,9 +31,9 @@ use crate::wire::record_tls::{HEADER_LEN, RecordHeader};
 use bytes::BytesMut;
 use deframer::Deframer;
 use fragmenter::Fragmenter;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// How much early data is skipped, in bytes as it travels: what one record holds, which is what servers allow that take it.
+/// How much early data is skipped, in bytes of data: what servers allow that take it, most of them this much.
 const MAX_SKIPPED: usize = 1 << 14;
 
 /// The stream record layer of one connection.
@@ -192,6 +192,11 @@ impl Stream {
         self.read.sequence
     }
 
+    /// After how long without a record the connection is to end.
+    pub(crate) const fn idle_timeout(&self) -> Option<Duration> {
+        self.policy.idle_timeout
+    }
+
     /// Whether sealed records wait.
     pub(crate) const fn has_transmit(&self) -> bool {
         !self.outgoing.is_empty() || !self.fragmenter.is_empty()
@@ -316,7 +321,6 @@ impl Layer for Stream {
 
     fn begin_handshake(&mut self, _: MessageSeq) {}
 
-    /// The connection takes nothing from a stream meanwhile.
     /// A stream has no cookies.
     fn begin_afresh(&mut self) {}
 
@@ -324,6 +328,7 @@ impl Layer for Stream {
         false
     }
 
+    /// The connection takes nothing from a stream meanwhile.
     fn hold_messages(&mut self, _: Instant, _: bool) {}
 
     fn abandon_handshake(&mut self) {

@@ -4,7 +4,7 @@ use super::proof::{Asked, Proof};
 use super::{Context, State, Step, log};
 use crate::config::ClientConfig;
 use crate::crypto::suite::Suite;
-use crate::error::{CertificateError, Error, PeerMisbehaved};
+use crate::error::{CertificateError, Error};
 use crate::handshake::auth::signed_message;
 use crate::handshake::client::{State as ClientState, dns_name};
 use crate::handshake::post::{Handover, Manners, Post};
@@ -15,6 +15,7 @@ use crate::protocol::{
     Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme,
     SrtpProfile, Unacknowledged,
 };
+use crate::secrets::finished::FinishedMismatch;
 use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule13::{ExporterSecret, MainSecret, TrafficSecret};
 use crate::secrets::transcript::Transcript;
@@ -49,7 +50,7 @@ impl ExpectFinished {
         let finished = context
             .server
             .verify_finished(context.transcript.hash().as_ref(), verify_data)
-            .map_err(|_| PeerMisbehaved::BadFinished)?;
+            .map_err(FinishedMismatch::error_13)?;
         context.add(inbound);
         let hash = context.transcript.hash();
         let main = context.secret.finish();

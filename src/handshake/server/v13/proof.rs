@@ -11,6 +11,7 @@ use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
 use crate::identity::proof::{ChainVerified, SignatureVerified};
 use crate::identity::{PeerIdentity, verify_13};
 use crate::protocol::{Dialect, Epoch, NamedGroup, ReadSwitch, Side, SignatureScheme, SrtpProfile};
+use crate::secrets::finished::FinishedMismatch;
 use crate::secrets::schedule13::{ExporterSecret, MainSecret, SecretLog, TrafficSecret};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
@@ -230,7 +231,7 @@ impl ExpectFinished {
         let finished = awaiting
             .client
             .verify_finished(awaiting.transcript.hash().as_ref(), verify_data)
-            .map_err(|_| PeerMisbehaved::BadFinished)?;
+            .map_err(FinishedMismatch::error_13)?;
         awaiting.add(inbound);
         outbox.push(Action::InstallRead {
             epoch: Epoch::APPLICATION_13,
