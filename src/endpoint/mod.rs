@@ -172,8 +172,8 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// `AddressInUse` if there is an association with that address already: records carry nothing that would tell
-    /// two of them apart. `TooManyAssociations` at the limit.
+    /// `AddressInUse` if there is an association with that address already, however it was spelt: records carry nothing
+    /// that would tell two of them apart. `TooManyAssociations` at the limit.
     pub fn connect(
         &mut self,
         now: Instant,
@@ -181,8 +181,10 @@ impl Endpoint {
         server: ServerName<'static>,
         path: Path,
     ) -> Result<AssociationId, ConnectError> {
+        // Answers come from where the datagrams arrive.
+        let path = path.to_destination();
         let remote = path.remote();
-        if self.routes.find(remote).is_some() {
+        if self.routes.is_taken(remote) {
             return Err(ConnectError::AddressInUse(remote));
         }
         if self.table.len() >= self.policy.max_associations {

@@ -6,6 +6,7 @@ use crate::config::ServerConfig;
 use crate::connection::Transmit;
 use crate::endpoint::{AssociationId, Endpoint, EndpointEvent, EndpointPolicy};
 use crate::error::{ConnectError, KeyUpdateError, RenegotiateError, SendError};
+use crate::protocol::address::{canonical, destination};
 use crate::protocol::{AlertDescription, Path};
 use crate::record::Received;
 use crate::wire::key_update::KeyUpdate;
@@ -93,7 +94,8 @@ impl UdpEndpoint {
         let socket = std::net::UdpSocket::bind(any)?;
         socket.connect(remote)?;
         let mut endpoint = Self::from_socket(socket, policy, None)?;
-        endpoint.remote = Some(remote);
+        // The system has chosen one if `remote` is the unspecified address.
+        endpoint.remote = Some(canonical(endpoint.socket.peer_addr().unwrap_or(remote)));
         Ok(endpoint)
     }
 
@@ -110,7 +112,7 @@ impl UdpEndpoint {
         socket.set_nonblocking(true)?;
         enlarge_buffers(&socket);
         let socket = UdpSocket::from_std(socket);
-        let batch = Batch::new(UdpSockRef::from(&socket))?;
+        let batch = Batch::new(UdpSockRef::from(&socket), socket.local_addr()?)?;
         let endpoint = Endpoint::new(policy, server, clock::now()).map_err(io::Error::other)?;
         Ok(Self {
             socket,
@@ -255,6 +257,8 @@ impl UdpEndpoint {
     /// Starts an association with the server at `remote`, which must prove to be `server`. Call
     /// [`UdpEndpoint::turn`] afterwards.
     ///
+    /// A socket of IPv6 that is not limited to that reaches servers of IPv4 too, and `0.0.0.0` and `::` are this host.
+    ///
     /// # Errors
     ///
     /// As [`Endpoint::connect`].
@@ -264,6 +268,8 @@ impl UdpEndpoint {
         server: pki_types::ServerName<'static>,
         remote: SocketAddr,
     ) -> Result<AssociationId, ConnectError> {
+        let local = self.socket.local_addr().ok();
+        let remote = destination(remote, local.map(|local| local.ip()));
         self.endpoint
             .connect(clock::now(), config, server, Path::new(remote))
     }
