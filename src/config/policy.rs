@@ -146,7 +146,9 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 impl DatagramPolicy {
     /// The largest datagram to send, in bytes of UDP payload: 128 to 65,507, 1,400 by default.
     ///
-    /// Handshake flights are cut to it, and to less after two tries without an answer (RFC 6347 §4.1.1.1).
+    /// Handshake flights are cut to it, and to less after two tries without an answer (RFC 6347 §4.1.1.1). Where the system
+    /// refuses a datagram of this size, smaller ones are sent at once, of data as well
+    /// ([`Event::MaxPayloadChanged`](crate::Event::MaxPayloadChanged)). What an association has learned, it keeps.
     ///
     /// # Errors
     ///

@@ -19,6 +19,7 @@ mod retry;
 mod routing;
 mod timers;
 mod unproven;
+mod upkeep;
 
 pub use association::AssociationId;
 pub use cookie::{CookieCheck, Cookies};
@@ -466,6 +467,12 @@ impl Endpoint {
         let mut completed = false;
         while let Some(event) = connection.poll_event() {
             completed |= matches!(event, Event::HandshakeComplete { .. });
+            if matches!(event, Event::MaxPayloadChanged { .. })
+                && self.events.back().is_some_and(|last| tells_size(last, id))
+            {
+                // Only the last size counts.
+                self.events.pop_back();
+            }
             self.events
                 .push_back((id, EndpointEvent::Association(event)));
         }
@@ -558,6 +565,12 @@ impl Endpoint {
         }
         self.events.push_back((id, last));
     }
+}
+
+/// Whether an event says how much data fits into a datagram of `id`.
+fn tells_size(event: &(AssociationId, EndpointEvent), id: AssociationId) -> bool {
+    let size = |event: &Event| matches!(event, Event::MaxPayloadChanged { .. });
+    matches!(event, (of, EndpointEvent::Association(event)) if *of == id && size(event))
 }
 
 impl std::fmt::Debug for Endpoint {

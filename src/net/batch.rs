@@ -23,13 +23,24 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Sets the socket up: packet information, GRO, no fragmentation by the network.
+    /// Sets the socket up: packet information, GRO, no fragmentation.
+    ///
+    /// On Linux that is `IP_PMTUDISC_PROBE`: the system neither cuts datagrams nor asks what ICMP messages have taught it about
+    /// a path, because anybody can forge those (RFC 6347 §4.1.1.1). So `EMSGSIZE` speaks of the interface that a datagram
+    /// leaves by. With `IP_PMTUDISC_DO` a stranger's ICMP message could shrink what an association sends; with
+    /// `IP_PMTUDISC_DONT` datagrams would be cut, whose pieces are lost together.
     pub(super) fn new(socket: UdpSockRef<'_>, local: SocketAddr) -> io::Result<Self> {
         Ok(Self {
             state: UdpSocketState::new(socket)?,
             is_ipv6: local.is_ipv6(),
             arena: BytesMut::new(),
         })
+    }
+
+    /// Forgets what sending has taught about the socket.
+    pub(super) fn renew(&mut self, socket: UdpSockRef<'_>) -> io::Result<()> {
+        self.state = UdpSocketState::new(socket)?;
+        Ok(())
     }
 
     /// An address as the socket must be given it.
