@@ -67,6 +67,8 @@ pub struct Endpoint {
     /// What addresses have begun lately.
     attempts: Attempts,
     buffered: usize,
+    /// Associations with data that came since the last [`Endpoint::detach_unread`] and that may not have been fetched.
+    unread: Vec<AssociationId>,
     /// Some association's receive queue is half full.
     congested: bool,
     stats: EndpointStats,
@@ -152,6 +154,7 @@ impl Endpoint {
             half_open: HalfOpen::default(),
             attempts: Attempts::default(),
             buffered: 0,
+            unread: Vec::new(),
             congested: false,
             stats: EndpointStats::default(),
         })
@@ -481,6 +484,10 @@ impl Endpoint {
         let buffered = connection.buffered();
         self.buffered = self.buffered + buffered - association.buffered;
         association.buffered = buffered;
+        if !association.has_unread && connection.unread() > 0 {
+            association.has_unread = true;
+            self.unread.push(id);
+        }
         if !association.wants_to_send && connection.has_transmit() {
             association.wants_to_send = true;
             self.senders.push_back(id);

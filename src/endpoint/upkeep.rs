@@ -35,4 +35,29 @@ impl Endpoint {
             None => Ok(()),
         }
     }
+
+    /// Moves the data that still waits for [`Endpoint::recv`] out of the buffers in which it came: see
+    /// [`Connection::detach_unread`](crate::Connection::detach_unread).
+    pub fn detach_unread(&mut self) {
+        let mut unread = std::mem::take(&mut self.unread);
+        for id in unread.drain(..) {
+            let Some(association) = self.table.get_mut(id) else {
+                // Its data can be fetched until its last event was told.
+                if let Some(ended) = self.ended.get_mut(&id) {
+                    ended.connection.detach_unread();
+                }
+                continue;
+            };
+            association.has_unread = false;
+            if association.connection.unread() == 0 {
+                continue;
+            }
+            association.connection.detach_unread();
+            let buffered = association.connection.buffered();
+            self.buffered = self.buffered + buffered - association.buffered;
+            association.buffered = buffered;
+        }
+        // The list keeps its allocation.
+        self.unread = unread;
+    }
 }

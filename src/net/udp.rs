@@ -150,6 +150,8 @@ impl UdpEndpoint {
     ///
     /// Only if the socket itself is unusable. What single datagrams meet with is an event.
     pub fn turn(&mut self) -> io::Result<()> {
+        // The application has had its chance since the last turn.
+        self.endpoint.detach_unread();
         self.receive()?;
         let now = clock::now();
         self.endpoint.handle_answers(now);
