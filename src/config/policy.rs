@@ -146,7 +146,9 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 impl DatagramPolicy {
     /// The largest datagram to send, in bytes of UDP payload: 128 to 65,507, 1,400 by default.
     ///
-    /// Handshake flights are cut to it, and to less after two tries without an answer (RFC 6347 §4.1.1.1).
+    /// Handshake flights are cut to it, and to less after two tries without an answer (RFC 6347 §4.1.1.1). Where the system
+    /// refuses a datagram of this size, smaller ones are sent at once, of data as well
+    /// ([`Event::MaxPayloadChanged`](crate::Event::MaxPayloadChanged)). What an association has learned, it keeps.
     ///
     /// # Errors
     ///
@@ -288,9 +290,10 @@ impl DatagramPolicy {
     }
 
     /// How much received data waits for `recv`: in datagrams (1 to 65,536, 256 by default) and in bytes of whole
-    /// datagrams (at least 65,536, 1 MiB by default). The newest is dropped, and counted. Data is a slice of the buffer
-    /// that was given to `handle_datagram`: where one large buffer serves many datagrams, the last of them that waits
-    /// keeps all of it alive, so fetch data soon, or copy it (`recv_into`).
+    /// datagrams (at least 65,536, 1 MiB by default), where the shortest counts for its place in the queue. The newest is
+    /// dropped, and counted. Data is a slice of the buffer that was given to `handle_datagram`, which may be a large one that
+    /// serves many: what is not fetched before the next turn moves to memory of its own (`detach_unread`), and what was
+    /// fetched and is to be kept is better copied (`recv_into`).
     ///
     /// # Errors
     ///

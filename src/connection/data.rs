@@ -17,6 +17,17 @@ use std::time::Instant;
 pub(super) struct ReceiveQueue {
     queue: VecDeque<Received>,
     pinned: usize,
+    /// How many of the first lie in memory of their own.
+    detached: usize,
+}
+
+/// What a piece counts for: the memory that it keeps alive, or its place if that is more.
+const fn cost(received: &Received) -> usize {
+    if received.pinned > size_of::<Received>() {
+        received.pinned
+    } else {
+        size_of::<Received>()
+    }
 }
 
 /// The most that one record of a stream pins.
@@ -79,10 +90,11 @@ const MAX_BEFORE_NEXT_FINISHED: usize = 64;
 impl ReceiveQueue {
     #[inline]
     fn push(&mut self, received: Received, max_datagrams: usize, max_bytes: usize) -> bool {
-        if self.queue.len() >= max_datagrams || self.pinned + received.pinned > max_bytes {
+        let cost = cost(&received);
+        if self.queue.len() >= max_datagrams || self.pinned + cost > max_bytes {
             return false;
         }
-        self.pinned += received.pinned;
+        self.pinned += cost;
         self.queue.push_back(received);
         true
     }
@@ -90,8 +102,20 @@ impl ReceiveQueue {
     #[inline]
     fn pop(&mut self) -> Option<Received> {
         let received = self.queue.pop_front()?;
-        self.pinned -= received.pinned;
+        self.pinned -= cost(&received);
+        self.detached = self.detached.saturating_sub(1);
         Some(received)
+    }
+
+    /// Moves what lies in buffers of the caller's to memory of its own, as much as it needs.
+    fn detach(&mut self) {
+        for received in self.queue.iter_mut().skip(self.detached) {
+            self.pinned -= cost(received);
+            received.data = Bytes::copy_from_slice(&received.data);
+            received.pinned = received.data.len();
+            self.pinned += cost(received);
+        }
+        self.detached = self.queue.len();
     }
 
     fn is_half_full(&self, max_datagrams: usize, max_bytes: usize) -> bool {
@@ -209,6 +233,20 @@ impl<R: Records> Connection<R> {
         let limits = self.records.limits();
         self.received
             .is_half_full(limits.receive_items, limits.receive_bytes)
+    }
+
+    /// Moves the data that still waits for [`Connection::recv`] out of the buffers in which it came, so that 20 bytes of data no
+    /// longer keep a large one alive. Whoever receives into large buffers calls it when the application has had its chance
+    /// to fetch data, before more is received; what was fetched by then is never copied. [`Endpoint`](crate::Endpoint) has the
+    /// same for all its associations, and what lies in `net` calls it by itself.
+    pub fn detach_unread(&mut self) {
+        self.received.detach();
+    }
+
+    /// How much memory the data takes that waits for `recv`, in bytes; 0 if there is none.
+    #[inline]
+    pub(crate) const fn unread(&self) -> usize {
+        self.received.pinned()
     }
 
     /// The next received datagram, or piece of a stream. `data` is a slice of the buffer that was given to

@@ -2,7 +2,7 @@
 
 use super::phase::Phase;
 use super::role::Opening;
-use super::{DtlsConnection, Role};
+use super::{DtlsConnection, Event, Role};
 use crate::config::{ClientConfig, ProvenHello, ServerConfig};
 use crate::error::{ConfigError, Error, SendError};
 use crate::protocol::{Epoch, MessageSeq, Path, Side};
@@ -162,8 +162,8 @@ impl DtlsConnection {
         self.send_data(now, data).map(|_| ())
     }
 
-    /// The most data that `send` takes at once, in bytes; 0 before the handshake is done. It depends on the MTU alone, so
-    /// a renegotiation that changes the suite does not change it.
+    /// The most data that `send` takes at once, in bytes; 0 before the handshake is done. It depends on the MTU alone, as it
+    /// was set or has turned out ([`Event::MaxPayloadChanged`]), so a renegotiation that changes the suite does not change it.
     pub fn max_payload(&self) -> usize {
         if self.is_handshaking() {
             0
@@ -172,8 +172,33 @@ impl DtlsConnection {
         }
     }
 
-    /// Changes the largest datagram that is sent, in bytes of UDP payload, for this association alone. Data that waits for
-    /// the end of a renegotiation and no longer fits is lost.
+    /// Takes note that the system has refused a datagram of `bytes` as too large for the way out, as `EMSGSIZE` says. From here
+    /// on datagrams are smaller: [`Event::MaxPayloadChanged`] says by how much, and a handshake flight that was cut to that size
+    /// waits in `poll_transmit` in smaller pieces. A size that this association does not send teaches nothing, and none goes
+    /// below 548 bytes, what is left of the least that every host of IPv4 takes (RFC 791 §3.1).
+    ///
+    /// Only for what the host says of its own datagram. What arrives as ICMP, in an error queue or as an error of a *connected*
+    /// socket that is told once, can be forged by anybody (RFC 6347 §4.1.1.1).
+    ///
+    /// Whether it was news.
+    pub fn handle_too_large(&mut self, bytes: usize) -> bool {
+        if let Phase::Closed = self.phase {
+            return false;
+        }
+        let news = self.records.handle_too_large(bytes);
+        if news {
+            let max_payload = self.records.max_payload();
+            if let Some(Event::MaxPayloadChanged { .. }) = self.events.back() {
+                self.events.pop_back();
+            }
+            self.events
+                .push_back(Event::MaxPayloadChanged { max_payload });
+        }
+        news
+    }
+
+    /// Changes the largest datagram that is sent, in bytes of UDP payload, for this association alone; what was learned about
+    /// the path is forgotten. Data that waits for the end of a renegotiation and no longer fits is lost.
     ///
     /// # Errors
     ///
@@ -253,7 +278,7 @@ impl DtlsConnection {
     }
 
     /// How many bytes are held on behalf of the peer: messages under reassembly, data that waits for `recv` (by
-    /// the memory it keeps alive) and sealed datagrams that wait for `poll_transmit`.
+    /// the memory it keeps alive, and at least by its place in the queue) and sealed datagrams that wait for `poll_transmit`.
     pub fn buffered(&self) -> usize {
         self.records.buffered() + self.received.pinned() + self.early.pinned() + self.held.bytes()
     }

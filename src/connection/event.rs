@@ -27,6 +27,15 @@ pub enum Event {
     /// A client of version 1.3 has got a ticket: [`Connection::session`](crate::Connection::session) is it, and the store of the
     /// configuration has it already (RFC 8446 §4.6.1).
     TicketReceived,
+    /// The system has refused a datagram as too large for the way out, so this association sends smaller ones from now on.
+    /// What was refused is lost, but for handshake messages, which are sent again at once in smaller pieces. Data that no
+    /// longer fits is refused by `send`, and is lost if it was waiting for the end of a renegotiation. May come several times in
+    /// a row, because the system does not say what would fit. [`DtlsConnection::set_mtu`](crate::DtlsConnection::set_mtu) sets
+    /// the size anew.
+    MaxPayloadChanged {
+        /// The most data that `send` takes at once, in bytes, as soon as it takes any.
+        max_payload: usize,
+    },
     /// Data waits for `recv`. Given once until the queue was empty again.
     Readable,
     /// The peer sends no more data. Over a stream of version 1.3 it may still take some (RFC 8446 §6.1), else that is the end

@@ -54,6 +54,8 @@ pub(super) struct Association {
     pub(super) buffered: usize,
     /// Whether it stands in the queue of those that have something to send.
     pub(super) wants_to_send: bool,
+    /// Whether it stands in the list of those that may have unread data.
+    pub(super) has_unread: bool,
     /// Whether it counts as half-open.
     pub(super) half_open: bool,
     /// Whether its first handshake was completed.
@@ -77,6 +79,7 @@ impl Association {
             records_seen: 0,
             buffered: 0,
             wants_to_send: false,
+            has_unread: false,
             completed: false,
         }
     }

@@ -17,7 +17,6 @@ use crate::wire::hello_verify_request::HelloVerifyRequest;
 use crate::wire::record_dtls::RecordHeader;
 use bytes::BytesMut;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq as _;
@@ -84,16 +83,6 @@ pub(super) const MAC_LEN: usize = 16;
 /// How many times as long as a hello its answer may be (RFC 9147 §5.1).
 const AMPLIFICATION: usize = 3;
 
-/// A client's address and port as a cookie binds them.
-pub(super) fn address(path: Path) -> ([u8; 16], [u8; 2]) {
-    let remote = path.remote();
-    let ip = match remote.ip() {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-        IpAddr::V6(ip) => ip.octets(),
-    };
-    (ip, remote.port().to_be_bytes())
-}
-
 impl Issued {
     pub(super) fn to_bytes(self) -> [u8; DATE_LEN] {
         let mut out = [0; DATE_LEN];
@@ -119,14 +108,12 @@ impl Key {
     }
 
     fn cookie(&self, path: Path, hello: &HelloPrefix<'_>, issued: Issued) -> [u8; COOKIE_LEN] {
-        let (ip, port) = address(path);
         let date = issued.to_bytes();
         let session_id_len = [u8::try_from(hello.session_id.len()).unwrap_or(u8::MAX)];
         let tag = self.tag(&[
             &[self.generation],
             &date,
-            &ip,
-            &port,
+            &path.remote_bytes(),
             &hello.version.to_bytes(),
             &hello.random,
             &session_id_len,

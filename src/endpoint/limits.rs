@@ -94,7 +94,9 @@ impl EndpointPolicy {
     }
 
     /// The most bytes that are buffered on behalf of all peers together, 256 MiB by default, at least 1 MiB.
-    /// Beyond it no newcomer is served and associations that have data waiting get no more.
+    /// Beyond it no newcomer is served and associations that have data waiting get no more. Data is counted by the memory that
+    /// it keeps alive, provided that whoever passes slices of larger buffers calls
+    /// [`Endpoint::detach_unread`](crate::Endpoint::detach_unread) between them, as `net` does.
     ///
     /// # Errors
     ///

@@ -19,6 +19,7 @@ mod retry;
 mod routing;
 mod timers;
 mod unproven;
+mod upkeep;
 
 pub use association::AssociationId;
 pub use cookie::{CookieCheck, Cookies};
@@ -66,6 +67,8 @@ pub struct Endpoint {
     /// What addresses have begun lately.
     attempts: Attempts,
     buffered: usize,
+    /// Associations with data that came since the last [`Endpoint::detach_unread`] and that may not have been fetched.
+    unread: Vec<AssociationId>,
     /// Some association's receive queue is half full.
     congested: bool,
     stats: EndpointStats,
@@ -151,6 +154,7 @@ impl Endpoint {
             half_open: HalfOpen::default(),
             attempts: Attempts::default(),
             buffered: 0,
+            unread: Vec::new(),
             congested: false,
             stats: EndpointStats::default(),
         })
@@ -172,8 +176,8 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// `AddressInUse` if there is an association with that address already: records carry nothing that would tell
-    /// two of them apart. `TooManyAssociations` at the limit.
+    /// `AddressInUse` if there is an association with that address already, however it was spelt: records carry nothing
+    /// that would tell two of them apart. `TooManyAssociations` at the limit.
     pub fn connect(
         &mut self,
         now: Instant,
@@ -181,8 +185,10 @@ impl Endpoint {
         server: ServerName<'static>,
         path: Path,
     ) -> Result<AssociationId, ConnectError> {
+        // Answers come from where the datagrams arrive.
+        let path = path.to_destination();
         let remote = path.remote();
-        if self.routes.find(remote).is_some() {
+        if self.routes.is_taken(remote) {
             return Err(ConnectError::AddressInUse(remote));
         }
         if self.table.len() >= self.policy.max_associations {
@@ -464,6 +470,12 @@ impl Endpoint {
         let mut completed = false;
         while let Some(event) = connection.poll_event() {
             completed |= matches!(event, Event::HandshakeComplete { .. });
+            if matches!(event, Event::MaxPayloadChanged { .. })
+                && self.events.back().is_some_and(|last| tells_size(last, id))
+            {
+                // Only the last size counts.
+                self.events.pop_back();
+            }
             self.events
                 .push_back((id, EndpointEvent::Association(event)));
         }
@@ -472,6 +484,10 @@ impl Endpoint {
         let buffered = connection.buffered();
         self.buffered = self.buffered + buffered - association.buffered;
         association.buffered = buffered;
+        if !association.has_unread && connection.unread() > 0 {
+            association.has_unread = true;
+            self.unread.push(id);
+        }
         if !association.wants_to_send && connection.has_transmit() {
             association.wants_to_send = true;
             self.senders.push_back(id);
@@ -556,6 +572,12 @@ impl Endpoint {
         }
         self.events.push_back((id, last));
     }
+}
+
+/// Whether an event says how much data fits into a datagram of `id`.
+fn tells_size(event: &(AssociationId, EndpointEvent), id: AssociationId) -> bool {
+    let size = |event: &Event| matches!(event, Event::MaxPayloadChanged { .. });
+    matches!(event, (of, EndpointEvent::Association(event)) if *of == id && size(event))
 }
 
 impl std::fmt::Debug for Endpoint {

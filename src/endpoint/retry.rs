@@ -5,7 +5,7 @@
 //!  MAC:     over all that, the client's address and port, and the random of its hello
 //! ```
 
-use super::cookie::{DATE_LEN, Key, MAC_LEN, address};
+use super::cookie::{DATE_LEN, Key, MAC_LEN};
 use crate::config::{Issued, Retried};
 use crate::crypto::suite::Suite;
 use crate::protocol::dialect::DTLS;
@@ -70,6 +70,5 @@ pub(super) fn open(
 }
 
 fn mac(key: &Key, path: Path, random: &[u8; RANDOM_LEN], contents: &[u8]) -> [u8; MAC_LEN] {
-    let (ip, port) = address(path);
-    key.tag(&[PURPOSE, &ip, &port, random, contents])
+    key.tag(&[PURPOSE, &path.remote_bytes(), random, contents])
 }

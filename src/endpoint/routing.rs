@@ -1,6 +1,7 @@
 //! Which association a datagram belongs to.
 
 use super::AssociationId;
+use crate::protocol::address::{lacks_scope, unscoped};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
@@ -14,7 +15,10 @@ pub(super) struct Route {
     pub(super) successor: Option<AssociationId>,
 }
 
-/// Routes by remote address.
+/// Routes by remote address, in the form that paths have.
+///
+/// The application may name a link-local address without its scope, where the socket knows the interface; the system then
+/// names the scope in answers. Such a route takes what no other route of that address takes.
 #[derive(Default, Debug)]
 pub(super) struct Routes {
     by_address: HashMap<SocketAddr, Route>,
@@ -23,7 +27,19 @@ pub(super) struct Routes {
 impl Routes {
     #[inline]
     pub(super) fn find(&self, remote: SocketAddr) -> Option<Route> {
-        self.by_address.get(&remote).copied()
+        let exact = self.by_address.get(&remote);
+        exact
+            .or_else(|| self.by_address.get(&unscoped(remote)?))
+            .copied()
+    }
+
+    /// Whether datagrams of a new association with this address could not be told from those of another.
+    pub(super) fn is_taken(&self, remote: SocketAddr) -> bool {
+        let somewhere = || {
+            let mut known = self.by_address.keys();
+            known.any(|known| unscoped(*known) == Some(remote))
+        };
+        self.find(remote).is_some() || lacks_scope(remote) && somewhere()
     }
 
     /// Enters a new association: as current if the address is free, else as successor. Returns the successor that

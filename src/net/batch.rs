@@ -5,6 +5,7 @@ use crate::protocol::{Ecn, Path};
 use bytes::BytesMut;
 use quinn_udp::{EcnCodepoint, RecvMeta, UdpSockRef, UdpSocketState};
 use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
 
 /// The most that one receive call returns: the kernel gathers at most 64 KiB.
 const MAX_RECEIVE: usize = 1 << 16;
@@ -15,17 +16,39 @@ const ARENA: usize = 2 * MAX_RECEIVE;
 /// Receives and sends on one socket.
 pub(super) struct Batch {
     state: UdpSocketState,
+    /// The socket is one of IPv6: to it, IPv4 is a part of that.
+    is_ipv6: bool,
     /// Initialised memory for datagrams to come; what was received is split off its front.
     arena: BytesMut,
 }
 
 impl Batch {
-    /// Sets the socket up: packet information, GRO, no fragmentation by the network.
-    pub(super) fn new(socket: UdpSockRef<'_>) -> io::Result<Self> {
+    /// Sets the socket up: packet information, GRO, no fragmentation.
+    ///
+    /// On Linux that is `IP_PMTUDISC_PROBE`: the system neither cuts datagrams nor asks what ICMP messages have taught it about
+    /// a path, because anybody can forge those (RFC 6347 §4.1.1.1). So `EMSGSIZE` speaks of the interface that a datagram
+    /// leaves by. With `IP_PMTUDISC_DO` a stranger's ICMP message could shrink what an association sends; with
+    /// `IP_PMTUDISC_DONT` datagrams would be cut, whose pieces are lost together.
+    pub(super) fn new(socket: UdpSockRef<'_>, local: SocketAddr) -> io::Result<Self> {
         Ok(Self {
             state: UdpSocketState::new(socket)?,
+            is_ipv6: local.is_ipv6(),
             arena: BytesMut::new(),
         })
+    }
+
+    /// Forgets what sending has taught about the socket.
+    pub(super) fn renew(&mut self, socket: UdpSockRef<'_>) -> io::Result<()> {
+        self.state = UdpSocketState::new(socket)?;
+        Ok(())
+    }
+
+    /// An address as the socket must be given it.
+    fn of_socket(&self, ip: IpAddr) -> IpAddr {
+        match ip {
+            IpAddr::V4(v4) if self.is_ipv6 => v4.to_ipv6_mapped().into(),
+            _ => ip,
+        }
     }
 
     /// How many datagrams of equal size one call can send.
@@ -71,14 +94,20 @@ impl Batch {
         transmit: &Transmit,
         contents: &[u8],
     ) -> io::Result<()> {
+        let remote = transmit.path.remote();
+        let destination = match remote {
+            SocketAddr::V4(_) => SocketAddr::new(self.of_socket(remote.ip()), remote.port()),
+            // With its scope.
+            SocketAddr::V6(_) => remote,
+        };
         self.state.try_send(
             socket,
             &quinn_udp::Transmit {
-                destination: transmit.path.remote(),
+                destination,
                 ecn: None,
                 contents,
                 segment_size: transmit.segment_size,
-                src_ip: transmit.path.local(),
+                src_ip: transmit.path.local().map(|ip| self.of_socket(ip)),
             },
         )
     }

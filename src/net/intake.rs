@@ -37,6 +37,12 @@ impl Intake {
         &mut self.filled
     }
 
+    /// Whether the next reading will need another allocation, if something that was handed up is still alive; and how large
+    /// one is.
+    pub(super) fn runs_out(&self) -> Option<usize> {
+        (self.free.len() < self.size / 4).then_some(self.size)
+    }
+
     /// Reads once, as much as there is room for. How many bytes that were; 0 is the end.
     ///
     /// # Errors

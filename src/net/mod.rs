@@ -4,6 +4,7 @@
 
 mod batch;
 mod clock;
+mod departure;
 mod intake;
 mod linger;
 mod tcp;

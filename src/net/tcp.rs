@@ -366,6 +366,7 @@ impl TlsStream {
             if self.input_ended || stuck {
                 return;
             }
+            self.free_intake();
             match self.intake.read_from(&mut self.socket) {
                 Ok(0) => {
                     // Everything that is complete was taken above.
@@ -380,6 +381,17 @@ impl TlsStream {
             }
         }
         self.unfinished = true;
+    }
+
+    /// What the application has left unread must not keep an allocation alive of which it is a small part.
+    fn free_intake(&mut self) {
+        let Some(size) = self.intake.runs_out() else {
+            return;
+        };
+        if self.connection.unread() + self.reading.len() < size / 4 {
+            self.connection.detach_unread();
+            self.reading = Bytes::copy_from_slice(&self.reading);
+        }
     }
 
     /// Sends until nothing waits or the socket is full.

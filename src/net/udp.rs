@@ -2,10 +2,11 @@
 
 use super::batch::Batch;
 use super::clock;
+use super::departure::{Departure, Step};
 use crate::config::ServerConfig;
-use crate::connection::Transmit;
 use crate::endpoint::{AssociationId, Endpoint, EndpointEvent, EndpointPolicy};
-use crate::error::{ConnectError, KeyUpdateError, RenegotiateError, SendError};
+use crate::error::{ConfigError, ConnectError, KeyUpdateError, RenegotiateError, SendError};
+use crate::protocol::address::{canonical, destination};
 use crate::protocol::{AlertDescription, Path};
 use crate::record::Received;
 use crate::wire::key_update::KeyUpdate;
@@ -27,9 +28,8 @@ pub struct UdpEndpoint {
     batch: Batch,
     endpoint: Endpoint,
     registration: Option<Registration>,
-    /// Sealed datagrams that the socket would not take yet.
-    blocked: Option<Transmit>,
-    sending: Vec<u8>,
+    /// Sealed datagrams on their way into the socket.
+    departure: Departure,
     /// The turn ended before the socket was empty.
     unfinished: bool,
     /// What the network has reported: [`UdpEvent::Unreachable`].
@@ -93,7 +93,8 @@ impl UdpEndpoint {
         let socket = std::net::UdpSocket::bind(any)?;
         socket.connect(remote)?;
         let mut endpoint = Self::from_socket(socket, policy, None)?;
-        endpoint.remote = Some(remote);
+        // The system has chosen one if `remote` is the unspecified address.
+        endpoint.remote = Some(canonical(endpoint.socket.peer_addr().unwrap_or(remote)));
         Ok(endpoint)
     }
 
@@ -110,15 +111,14 @@ impl UdpEndpoint {
         socket.set_nonblocking(true)?;
         enlarge_buffers(&socket);
         let socket = UdpSocket::from_std(socket);
-        let batch = Batch::new(UdpSockRef::from(&socket))?;
+        let batch = Batch::new(UdpSockRef::from(&socket), socket.local_addr()?)?;
         let endpoint = Endpoint::new(policy, server, clock::now()).map_err(io::Error::other)?;
         Ok(Self {
             socket,
             batch,
             endpoint,
             registration: None,
-            blocked: None,
-            sending: Vec::new(),
+            departure: Departure::default(),
             unfinished: false,
             reports: VecDeque::new(),
             remote: None,
@@ -150,6 +150,8 @@ impl UdpEndpoint {
     ///
     /// Only if the socket itself is unusable. What single datagrams meet with is an event.
     pub fn turn(&mut self) -> io::Result<()> {
+        // The application has had its chance since the last turn.
+        self.endpoint.detach_unread();
         self.receive()?;
         let now = clock::now();
         self.endpoint.handle_answers(now);
@@ -180,34 +182,33 @@ impl UdpEndpoint {
     /// Sends until nothing waits or the socket is full.
     fn flush(&mut self) -> io::Result<()> {
         loop {
-            let transmit = match self.blocked.take() {
-                Some(transmit) => transmit,
-                None => {
-                    self.sending.clear();
-                    let max = self.batch.max_segments();
-                    match self
-                        .endpoint
-                        .poll_transmit(clock::now(), max, &mut self.sending)
-                    {
-                        Some(transmit) => transmit,
-                        None => return self.want(Interest::READABLE),
+            if self.departure.is_empty() {
+                let max = self.departure.max_segments(self.batch.max_segments());
+                let buffer = self.departure.buffer();
+                match self.endpoint.poll_transmit(clock::now(), max, buffer) {
+                    Some(transmit) => self.departure.begin(transmit),
+                    None => return self.want(Interest::READABLE),
+                }
+            }
+            let (batch, socket) = (&self.batch, &self.socket);
+            let send = |transmit: &_, contents: &_| {
+                batch.send(UdpSockRef::from(socket), transmit, contents)
+            };
+            match self.departure.advance(send) {
+                Step::Sent => {}
+                Step::Blocked => return self.want(Interest::READABLE | Interest::WRITABLE),
+                Step::TooLarge(transmit, bytes, error) => {
+                    // A batch may have been refused first, for which batches are not to blame.
+                    self.batch.renew(UdpSockRef::from(&self.socket))?;
+                    let (now, path) = (clock::now(), transmit.path);
+                    if !self.endpoint.handle_too_large(now, path, bytes) {
+                        self.unreachable(Some(path.remote()), error);
                     }
                 }
-            };
-            match self
-                .batch
-                .send(UdpSockRef::from(&self.socket), &transmit, &self.sending)
-            {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.blocked = Some(transmit);
-                    return self.want(Interest::READABLE | Interest::WRITABLE);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    self.blocked = Some(transmit)
-                }
                 // Over UDP a datagram that could not be sent is a datagram that was lost.
-                Err(error) => self.unreachable(Some(transmit.path.remote()), error),
+                Step::Lost(transmit, error) => {
+                    self.unreachable(Some(transmit.path.remote()), error)
+                }
             }
         }
     }
@@ -243,7 +244,7 @@ impl UdpEndpoint {
     /// How long to wait for readiness at most before the next [`UdpEndpoint::turn`]; `None` for ever. Zero while
     /// something is left to be sent, received or told, so nothing is slept over whatever the order of calls.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let unsent = self.blocked.is_none() && self.endpoint.has_transmit();
+        let unsent = self.departure.is_empty() && self.endpoint.has_transmit();
         if self.unfinished || unsent || !self.reports.is_empty() || self.endpoint.has_event() {
             return Some(Duration::ZERO);
         }
@@ -255,6 +256,8 @@ impl UdpEndpoint {
     /// Starts an association with the server at `remote`, which must prove to be `server`. Call
     /// [`UdpEndpoint::turn`] afterwards.
     ///
+    /// A socket of IPv6 that is not limited to that reaches servers of IPv4 too, and `0.0.0.0` and `::` are this host.
+    ///
     /// # Errors
     ///
     /// As [`Endpoint::connect`].
@@ -264,8 +267,20 @@ impl UdpEndpoint {
         server: pki_types::ServerName<'static>,
         remote: SocketAddr,
     ) -> Result<AssociationId, ConnectError> {
+        let local = self.socket.local_addr().ok();
+        let remote = destination(remote, local.map(|local| local.ip()));
         self.endpoint
             .connect(clock::now(), config, server, Path::new(remote))
+    }
+
+    /// Changes the largest datagram that is sent to the peer of `id`, in bytes of UDP payload. One that the system refuses as
+    /// too large is found by itself: [`Event::MaxPayloadChanged`](crate::Event::MaxPayloadChanged).
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::set_mtu`].
+    pub fn set_mtu(&mut self, id: AssociationId, bytes: usize) -> Result<(), ConfigError> {
+        self.endpoint.set_mtu(id, bytes)
     }
 
     /// Sends `data` as one datagram with the next [`UdpEndpoint::turn`].

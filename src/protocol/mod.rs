@@ -3,6 +3,7 @@
 //! Nothing here has behaviour beyond arithmetic that refuses to wrap. Read [`dialect`] first: it lists
 //! everything in which TLS and DTLS differ inside the handshake.
 
+pub(crate) mod address;
 pub(crate) mod alert;
 pub(crate) mod dialect;
 pub(crate) mod epoch;

@@ -1,5 +1,6 @@
 //! Where a datagram came from and where one goes to.
 
+use super::address::{self, canonical};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -7,6 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 ///
 /// Opaque and `Copy`: the endpoint fills it in, a caller without an endpoint builds it with [`Path::new`].
 /// The local address matters on a host with several: an answer leaves from where the question arrived.
+///
+/// Addresses are kept in one form, whatever socket they come from, so that one peer has one path: an IPv4-mapped address
+/// (`::ffff:192.0.2.1`, RFC 4291 §2.5.5.2) is the IPv4 address, and a scope stays only with a link-local address (RFC 4007).
+/// A socket of IPv6 needs the mapped form again to send to IPv4: `Ipv4Addr::to_ipv6_mapped`.
 ///
 /// Five aligned words without unused values, because every received record carries one: with the standard
 /// library's addresses, which are longer and of odd size, moving it about cost as much as the replay window, and with
@@ -22,6 +27,9 @@ pub struct Path {
     /// 0 for none, else the codepoint of RFC 3168 §5.
     ecn: u8,
 }
+
+/// An address of IPv6, or one of IPv4 in its mapped form, its scope and its port.
+const REMOTE_LEN: usize = 16 + 4 + 2;
 
 /// The remote address is an IPv6 one.
 const REMOTE_V6: u8 = 1;
@@ -50,6 +58,7 @@ impl Path {
     ///
     /// The flow label of an IPv6 address is not kept: it belongs to a datagram, not to a way.
     pub const fn new(remote: SocketAddr) -> Self {
+        let remote = canonical(remote);
         let scope_id = match remote {
             SocketAddr::V4(_) => 0,
             SocketAddr::V6(address) => address.scope_id(),
@@ -67,6 +76,7 @@ impl Path {
     /// The same path, leaving from (or having arrived at) the local address `local`.
     #[must_use]
     pub const fn with_local(mut self, local: IpAddr) -> Self {
+        let local = local.to_canonical();
         self.local = pack(local);
         let family = if local.is_ipv6() { LOCAL_V6 } else { 0 };
         self.kind = self.kind & REMOTE_V6 | LOCAL_KNOWN | family;
@@ -85,7 +95,24 @@ impl Path {
         self
     }
 
-    /// The peer's address and port.
+    /// The same path where datagrams for its remote address really arrive, if that is the unspecified one.
+    pub(crate) fn to_destination(mut self) -> Self {
+        let remote = address::destination(self.remote(), self.local());
+        self.remote = pack(remote.ip());
+        self
+    }
+
+    /// The peer's address, scope and port as bytes, for a MAC over them.
+    pub(crate) fn remote_bytes(&self) -> [u8; REMOTE_LEN] {
+        let mut out = [0; REMOTE_LEN];
+        out[..8].copy_from_slice(&self.remote[0].to_be_bytes());
+        out[8..16].copy_from_slice(&self.remote[1].to_be_bytes());
+        out[16..20].copy_from_slice(&self.scope_id.to_be_bytes());
+        out[20..].copy_from_slice(&self.port.to_be_bytes());
+        out
+    }
+
+    /// The peer's address and port, in the form that all paths have: see [`Path`].
     pub fn remote(&self) -> SocketAddr {
         match unpack(self.remote, self.kind & REMOTE_V6 != 0) {
             IpAddr::V4(ip) => (ip, self.port).into(),
@@ -153,7 +180,6 @@ mod tests {
         for (remote, local) in [
             ("192.0.2.1:4433", "198.51.100.7"),
             ("[2001:db8::1]:5684", "fe80::2"),
-            ("[::ffff:192.0.2.1]:1", "::ffff:10.0.0.1"),
             ("[fe80::1%7]:65535", "::1"),
         ] {
             let (remote, local): (SocketAddr, IpAddr) =
@@ -169,6 +195,14 @@ mod tests {
                 (remote, Some(local), Some(Ecn::Ce))
             );
         }
+    }
+
+    #[test]
+    fn an_ipv4_mapped_address_is_one_of_ipv4() {
+        let mapped = Path::new("[::ffff:192.0.2.1]:1".parse().unwrap());
+        assert_eq!(mapped, Path::new(([192, 0, 2, 1], 1).into()));
+        let local = mapped.with_local("::ffff:10.0.0.1".parse().unwrap());
+        assert_eq!(local.local(), "10.0.0.1".parse().ok());
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Pair {
     pub to_server: Link,
     /// The way to the client.
     pub to_client: Link,
+    /// Both systems refuse to send longer datagrams, as EMSGSIZE says; `None` for no limit.
+    pub interface_mtu: Option<usize>,
     /// The present.
     pub now: Instant,
     /// When the pair was made.
@@ -85,6 +87,7 @@ impl Pair {
             server: Endpoint::new(policy, Some(server), start)?,
             to_server: Link::new(Conditions::default(), seed.wrapping_mul(2)),
             to_client: Link::new(Conditions::default(), seed.wrapping_mul(2).wrapping_add(1)),
+            interface_mtu: None,
             now: start,
             start,
             client_address: ([192, 0, 2, 1], 40_000).into(),
@@ -134,6 +137,10 @@ impl Pair {
             } {
                 let size = transmit.segment_size.unwrap_or(transmit.len).max(1);
                 for datagram in out[..transmit.len].chunks(size) {
+                    if self.interface_mtu.is_some_and(|mtu| datagram.len() > mtu) {
+                        endpoint.handle_too_large(self.now, transmit.path, datagram.len());
+                        break;
+                    }
                     if let Some(seen) = &mut self.seen {
                         seen.push(Seen {
                             direction,

@@ -31,6 +31,8 @@ pub(super) struct Expired {
     pub(super) gave_up: bool,
     /// The flights to send again.
     pub(super) due: Vec<FlightId>,
+    /// The how-manieth time a flight is sent again that cannot be done without; 0 if none is.
+    pub(super) attempt: u32,
 }
 
 impl AwaitingFlights {
@@ -114,6 +116,9 @@ impl AwaitingFlights {
                 Fired::Retransmit { attempt } => {
                     let tries = policy.max_retransmissions.unwrap_or(MAX_VAIN_TRIES);
                     let vain = it.fate == Unacknowledged::Forgets && attempt > tries;
+                    if it.fate == Unacknowledged::Fails {
+                        expired.attempt = attempt;
+                    }
                     if !vain {
                         expired.due.push(it.id);
                     }
@@ -133,6 +138,13 @@ impl AwaitingFlights {
                 },
             });
         expired
+    }
+
+    /// The flights that were cut into datagrams larger than `limit`; they begin anew.
+    pub(super) fn start_over_within(&mut self, limit: usize) -> Vec<FlightId> {
+        let cut = self.flights.iter_mut();
+        cut.filter_map(|it| it.flight.start_over_within(limit).then_some(it.id))
+            .collect()
     }
 
     /// The flight with this name.

@@ -73,6 +73,11 @@ impl Continuous {
         Some(delivered)
     }
 
+    /// The flights that were cut into datagrams larger than `limit`; they begin anew.
+    pub(super) fn start_over_within(&mut self, limit: usize) -> Vec<FlightId> {
+        self.awaiting.start_over_within(limit)
+    }
+
     /// Drops what only a live association needs.
     pub(super) fn shut_down(&mut self) {
         self.awaiting.clear();
@@ -211,7 +216,7 @@ impl Datagram {
     /// Sends what is owed, if its time has come.
     pub(super) fn tell_acks(&mut self) {
         let done = self.continuous().is_some_and(|it| it.done);
-        let mtu = self.policy.mtu;
+        let mtu = self.size.limit();
         let Some(write) = self.write.current() else {
             return;
         };
@@ -280,7 +285,11 @@ impl Datagram {
             return Ok(());
         };
         let delivered = continuous.awaiting.acknowledge(&numbers, &mut advanced);
+        let answered = !delivered.is_empty();
         continuous.delivered.extend(delivered);
+        if answered {
+            self.size.answered();
+        }
         // I2: what was sealed but not yet taken is still on its way.
         if prompt && self.outgoing.is_empty() {
             self.send_awaiting_again(&advanced);
@@ -335,13 +344,16 @@ impl Datagram {
             .awaiting
             .fire(now, &self.policy, &mut self.jitter);
         if !busy {
+            if expired.attempt > 0 {
+                self.shrink_flights(expired.attempt);
+            }
             self.send_awaiting_again(&expired.due);
         }
         self.prune_write_epochs();
         if expired.gave_up { Err(GaveUp) } else { Ok(()) }
     }
 
-    fn send_awaiting_again(&mut self, ids: &[FlightId]) {
+    pub(super) fn send_awaiting_again(&mut self, ids: &[FlightId]) {
         for &id in ids {
             let Progress::Continuous(continuous) = &mut self.progress else {
                 return;
@@ -350,7 +362,7 @@ impl Datagram {
                 continue;
             };
             self.stats.records_sent += flight.transmit(Means {
-                mtu: self.handshake_mtu,
+                mtu: self.size.of_flight(),
                 version: self.version,
                 epochs: &mut self.write,
                 outgoing: &mut self.outgoing,

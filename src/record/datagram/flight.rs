@@ -23,6 +23,8 @@ pub(super) struct Flight {
     sent: VecDeque<Sent>,
     /// Where the last burst ended, if that was before the end of the flight.
     rest: Option<Place>,
+    /// The longest datagram that it was cut into, in bytes.
+    largest: usize,
 }
 
 /// One part of a flight, with the epoch that it belongs to for ever: a retransmission never changes keys (E6).
@@ -123,6 +125,7 @@ impl Flight {
             },
             begun: 0,
             sent: Vec::new(),
+            largest: 0,
         };
         let from = self.rest.take().unwrap_or_default();
         self.transmit_from(from, &mut packer);
@@ -130,11 +133,28 @@ impl Flight {
             self.transmit_from(Place::default(), &mut packer);
         }
         packer.flush();
-        let Packer { begun, sent, .. } = packer;
+        let Packer {
+            begun,
+            sent,
+            largest,
+            ..
+        } = packer;
+        self.largest = self.largest.max(largest);
         self.sent.extend(sent);
         let forgotten = self.sent.len().saturating_sub(MAX_SENT);
         self.sent.drain(..forgotten);
         begun
+    }
+
+    /// Datagrams of more than `limit` bytes do not leave. Whether the flight was cut into such; then it is sent from its
+    /// beginning next, because nobody knows what of it has left.
+    pub(super) fn start_over_within(&mut self, limit: usize) -> bool {
+        let cut = self.largest > limit;
+        if cut {
+            self.rest = None;
+            self.largest = 0;
+        }
+        cut
     }
 
     fn transmit_from(&mut self, from: Place, packer: &mut Packer<'_>) {
@@ -231,6 +251,8 @@ struct Packer<'a> {
     /// How many may be.
     limit: u64,
     sent: Vec<Sent>,
+    /// The longest datagram so far.
+    largest: usize,
 }
 
 impl Packer<'_> {
@@ -335,6 +357,7 @@ impl Packer<'_> {
     fn flush(&mut self) {
         self.close();
         if !self.datagram.is_empty() {
+            self.largest = self.largest.max(self.datagram.len());
             self.means
                 .outgoing
                 .begin(self.datagram.len())

@@ -3,7 +3,7 @@
 
 use super::flight::{Flight, Means};
 use super::retransmit::Timer;
-use super::{Datagram, Progress, SMALLER_MTUS, TRIES_A_SIZE};
+use super::{Datagram, Progress, TRIES_A_SIZE};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ impl Datagram {
     pub(super) fn transmit(&mut self, flight: &mut Flight) {
         let tracked = self.is_13();
         self.stats.records_sent += flight.transmit(Means {
-            mtu: self.handshake_mtu,
+            mtu: self.size.of_flight(),
             version: self.version,
             epochs: &mut self.write,
             outgoing: &mut self.outgoing,
@@ -85,12 +85,9 @@ impl Datagram {
     }
 
     /// RFC 6347 §4.1.1.1: when tries go unanswered, the path may not carry datagrams of this size.
-    pub(super) fn shrink_handshake_mtu(&mut self, attempt: u32) {
+    pub(super) fn shrink_flights(&mut self, attempt: u32) {
         if attempt.is_multiple_of(TRIES_A_SIZE) {
-            let smaller = SMALLER_MTUS
-                .into_iter()
-                .find(|&mtu| mtu < self.handshake_mtu);
-            self.handshake_mtu = smaller.unwrap_or(self.handshake_mtu);
+            self.size.silence();
         }
     }
 
@@ -110,7 +107,7 @@ impl Datagram {
                 None => return,
             }
         }
-        self.shrink_handshake_mtu(attempt);
+        self.shrink_flights(attempt);
         self.send_flight_again();
     }
 

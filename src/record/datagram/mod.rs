@@ -23,6 +23,7 @@ mod flights;
 mod fragments;
 mod inbound;
 mod outgoing;
+mod path_size;
 mod progress;
 mod ranges;
 mod reassembly;
@@ -52,6 +53,7 @@ use early::EarlyRecords;
 use epochs::{ReadEpochs, WriteEpochs};
 use flight::Flight;
 use outgoing::Outgoing;
+use path_size::PathSize;
 use progress::{AMPLIFICATION, Progress, Retained, Unproven};
 pub(crate) use reassembly::Reassembly;
 use reassembly::WINDOW;
@@ -101,7 +103,7 @@ pub struct Datagram {
     jitter: Jitter,
     /// This end has not made up its mind: messages stay where they are, and the timer stands still.
     holding: bool,
-    handshake_mtu: usize,
+    size: PathSize,
     /// The last flight of a handshake, kept to answer a peer that missed it.
     retained: Option<Box<Retained>>,
     /// When buffers that only a busy association needs are given back.
@@ -152,7 +154,7 @@ impl Datagram {
             timer: Timer::Idle,
             jitter,
             holding: false,
-            handshake_mtu: policy.mtu,
+            size: PathSize::new(policy.mtu),
             retained: None,
             retention: None,
             outgoing: Outgoing::default(),
@@ -190,10 +192,9 @@ impl Datagram {
             .map(|taken| (taken.len, taken.segment_size))
     }
 
-    /// Changes the largest datagram of this association.
+    /// Changes the largest datagram of this association. What was learned about the path is forgotten.
     pub(crate) fn set_mtu(&mut self, mtu: usize) {
-        Arc::make_mut(&mut self.policy).mtu = mtu;
-        self.handshake_mtu = mtu;
+        self.size = PathSize::new(mtu);
     }
 
     /// The policy of this association.
@@ -399,7 +400,6 @@ impl Layer for Datagram {
             flexible: self.side == Side::Client,
             following: None,
         };
-        self.handshake_mtu = self.policy.mtu;
     }
 
     fn begin_afresh(&mut self) {
@@ -432,6 +432,7 @@ impl Layer for Datagram {
 
     fn abandon_handshake(&mut self) {
         self.holding = false;
+        self.size.given_up();
         self.drop_flight();
         self.early.clear();
         if let Some(continuous) = self.continuous() {
@@ -458,7 +459,7 @@ impl Layer for Datagram {
         }
         // Behind the Finished that has just been taken from there, data of the same epoch may wait.
         self.early.keep_only(epoch);
-        self.handshake_mtu = self.policy.mtu;
+        self.size.answered();
         if self.is_13() {
             self.complete_13(now);
             self.prune_write_epochs();
@@ -509,7 +510,7 @@ impl Layer for Datagram {
         let is_13 = self.is_13();
         let write = self.write.current().filter(|write| write.is_protected());
         let write = write.ok_or(SendError::NotConnected)?;
-        let max = max_payload(self.policy.mtu, is_13);
+        let max = max_payload(self.size.limit(), is_13);
         if data.len() > max {
             return Err(SendError::TooLarge { max });
         }
@@ -537,7 +538,7 @@ impl Layer for Datagram {
     }
 
     fn max_payload(&self) -> usize {
-        max_payload(self.policy.mtu, self.is_13())
+        max_payload(self.size.limit(), self.is_13())
     }
 
     #[inline]

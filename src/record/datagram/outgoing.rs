@@ -107,6 +107,25 @@ impl Outgoing {
         })
     }
 
+    /// Drops the datagrams that are longer than `limit` bytes.
+    pub(super) fn drop_larger(&mut self, limit: usize) {
+        let queued = &mut self.queued;
+        self.batches.retain_mut(|batch| {
+            if batch.segment <= limit {
+                return true;
+            }
+            let before = batch.bytes.len();
+            // Only the last may be shorter than the others.
+            let full = (batch.count - 1) * batch.segment;
+            batch.bytes.drain(..full);
+            batch.count = 1;
+            batch.segment = batch.bytes.len();
+            let fits = batch.segment <= limit;
+            *queued -= if fits { full } else { before };
+            fits
+        });
+    }
+
     /// Gives back allocations that an idle association does not need.
     pub(super) fn release(&mut self) {
         if self.batches.is_empty() {
@@ -168,6 +187,20 @@ mod tests {
             assert_eq!(out, expected);
         }
         assert!(outgoing.is_empty());
+    }
+
+    #[test]
+    fn datagrams_that_have_become_too_large_are_dropped_and_no_others() {
+        let mut outgoing = Outgoing::default();
+        for datagram in [&b"aaaa"[..], b"bbbb", b"c", b"dddd", b"eee", b"ff"] {
+            push(&mut outgoing, datagram);
+        }
+        outgoing.drop_larger(3);
+        assert_eq!(outgoing.queued(), 6);
+        let mut out = Vec::new();
+        while outgoing.take(1, &mut out).is_some() {}
+        assert_eq!(out, b"ceeeff");
+        assert_eq!(outgoing.queued(), 0);
     }
 
     #[test]

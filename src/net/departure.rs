@@ -1,0 +1,249 @@
+//! What has left the endpoint and not yet the host: one batch of sealed datagrams on its way into the socket.
+
+use crate::connection::Transmit;
+use std::io::{self, ErrorKind};
+
+/// Datagrams of equal size for one peer that are given to the socket, at once if it can take them so, else singly.
+#[derive(Default)]
+pub(super) struct Departure {
+    transmit: Option<Transmit>,
+    bytes: Vec<u8>,
+    /// How many bytes of the batch the socket has.
+    sent: usize,
+    /// This batch was refused as a whole, and its datagrams leave singly.
+    singly: bool,
+    /// Why, unless a single datagram has left or was refused since.
+    suspicion: Option<io::Error>,
+    /// The first datagram of the rest was refused as too large once.
+    doubted: bool,
+    /// The system does not cut batches for this socket.
+    refuses_batches: bool,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// The socket has it.
+    Sent,
+    /// The socket is full; the rest waits.
+    Blocked,
+    /// Datagrams of this many bytes are too large for the way out, as the system says. The rest of the batch, nearly always
+    /// datagrams of the same size, is lost with it.
+    TooLarge(Transmit, usize, io::Error),
+    /// The rest is lost.
+    Lost(Transmit, io::Error),
+}
+
+impl Departure {
+    /// Whether nothing waits.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.transmit.is_none()
+    }
+
+    /// How many datagrams one batch may have, of `max` that the system can cut.
+    pub(super) const fn max_segments(&self, max: usize) -> usize {
+        if self.refuses_batches { 1 } else { max }
+    }
+
+    /// The empty buffer that the next batch is to be appended to.
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        self.bytes.clear();
+        &mut self.bytes
+    }
+
+    /// The batch in the buffer is to leave.
+    pub(super) fn begin(&mut self, transmit: Transmit) {
+        self.transmit = Some(transmit);
+        self.sent = 0;
+        self.singly = false;
+        self.suspicion = None;
+        self.doubted = false;
+    }
+
+    /// Gives to the socket what it takes. `send` sends one batch or one datagram, whole or not at all.
+    pub(super) fn advance(
+        &mut self,
+        mut send: impl FnMut(&Transmit, &[u8]) -> io::Result<()>,
+    ) -> Step {
+        let Some(transmit) = self.transmit else {
+            return Step::Sent;
+        };
+        loop {
+            let rest = self.bytes.get(self.sent..transmit.len).unwrap_or_default();
+            if rest.is_empty() {
+                self.transmit = None;
+                return Step::Sent;
+            }
+            let segment = transmit.segment_size.unwrap_or(rest.len()).min(rest.len());
+            let batch = !self.singly && segment < rest.len();
+            let piece = Transmit {
+                len: if batch { rest.len() } else { segment },
+                segment_size: transmit.segment_size.filter(|_| batch),
+                path: transmit.path,
+            };
+            match send(&piece, &rest[..piece.len]) {
+                Ok(()) => {
+                    self.sent += piece.len;
+                    self.doubted = false;
+                    if let Some(error) = self.suspicion.take() {
+                        self.refuses_batches = true;
+                        tracing::warn!(%error, "the system refuses batches: datagrams leave singly");
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Blocked,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if batch && (refuses_batch(&error) || is_too_large(&error)) => {
+                    self.singly = true;
+                    self.suspicion = Some(error).filter(refuses_batch);
+                }
+                // On a connected socket the system also reports this way what ICMP messages about earlier datagrams say,
+                // once for each. Those can be forged (RFC 6347 §4.1.1.1); that the way out is too narrow for this datagram
+                // is said again.
+                Err(error) if is_too_large(&error) && !self.doubted => self.doubted = true,
+                Err(error) => {
+                    self.transmit = None;
+                    return if is_too_large(&error) {
+                        Step::TooLarge(transmit, segment, error)
+                    } else {
+                        Step::Lost(transmit, error)
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// Whether this may mean that the system cannot cut a batch: EIO, where a device or a tunnel cannot compute the checksums,
+/// and EINVAL, which also stands for segments that are too large.
+fn refuses_batch(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(EIO) || error.kind() == ErrorKind::InvalidInput
+}
+
+/// Whether a datagram is larger than its way out allows: EMSGSIZE.
+pub(super) fn is_too_large(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(EMSGSIZE)
+}
+
+/// The same number on every Unix.
+const EIO: i32 = 5;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const EMSGSIZE: i32 = 90;
+#[cfg(windows)]
+const EMSGSIZE: i32 = 10_040;
+#[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
+const EMSGSIZE: i32 = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Path;
+
+    fn errno(number: i32) -> io::Error {
+        io::Error::from_raw_os_error(number)
+    }
+
+    /// Datagrams of 3 bytes, the last of 1.
+    fn departure(count: usize) -> Departure {
+        let mut departure = Departure::default();
+        let bytes: Vec<u8> = (0..3 * count - 2).map(|i| i as u8).collect();
+        departure.buffer().extend_from_slice(&bytes);
+        departure.begin(Transmit {
+            len: bytes.len(),
+            segment_size: (count > 1).then_some(3),
+            path: Path::new(([192, 0, 2, 1], 1).into()),
+        });
+        departure
+    }
+
+    /// A socket that takes single datagrams only, and what it got.
+    fn without_batches(
+        number: i32,
+        got: &mut Vec<Vec<u8>>,
+    ) -> impl FnMut(&Transmit, &[u8]) -> io::Result<()> {
+        move |transmit, contents| {
+            assert_eq!(transmit.len, contents.len());
+            if transmit.segment_size.is_some() {
+                return Err(errno(number));
+            }
+            got.push(contents.to_vec());
+            Ok(())
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_batch_that_the_system_cannot_cut_leaves_singly_and_nothing_is_lost() {
+        for number in [EIO, 22] {
+            let mut got = Vec::new();
+            let mut departure = departure(4);
+            assert!(matches!(
+                departure.advance(without_batches(number, &mut got)),
+                Step::Sent
+            ));
+            assert_eq!(got, [vec![0, 1, 2], vec![3, 4, 5], vec![6, 7, 8], vec![9]]);
+            assert_eq!(departure.max_segments(64), 1, "remembered for the socket");
+        }
+    }
+
+    #[test]
+    fn a_socket_that_is_full_between_two_datagrams_goes_on_with_the_second() {
+        let mut departure = departure(3);
+        let (mut got, mut calls) = (Vec::new(), 0);
+        let mut send = |transmit: &Transmit, contents: &[u8]| {
+            calls += 1;
+            match calls {
+                _ if transmit.segment_size.is_some() => Err(errno(EIO)),
+                3 => Err(ErrorKind::WouldBlock.into()),
+                4 => Err(ErrorKind::Interrupted.into()),
+                _ => {
+                    got.push(contents.to_vec());
+                    Ok(())
+                }
+            }
+        };
+        assert!(matches!(departure.advance(&mut send), Step::Blocked));
+        assert!(!departure.is_empty());
+        assert!(matches!(departure.advance(&mut send), Step::Sent));
+        assert!(departure.is_empty());
+        assert_eq!(got, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
+    }
+
+    /// Linux says EINVAL to a batch whose segments are too large: the batch is not at fault.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_batch_of_datagrams_that_are_too_large_says_nothing_about_batches() {
+        for number in [22, EMSGSIZE] {
+            let mut departure = departure(4);
+            let step = departure.advance(|transmit, _| {
+                Err(errno(match transmit.segment_size {
+                    Some(_) => number,
+                    None => EMSGSIZE,
+                }))
+            });
+            assert!(matches!(step, Step::TooLarge(_, 3, _)), "{step:?}");
+            assert!(departure.is_empty());
+            assert_eq!(departure.max_segments(64), 64);
+        }
+    }
+
+    /// RFC 6347 §4.1.1.1: what one forged ICMP message makes a connected socket say costs nothing.
+    #[test]
+    fn one_report_about_an_earlier_datagram_is_not_believed() {
+        let mut departure = departure(1);
+        let mut reports = vec![errno(EMSGSIZE)];
+        assert!(matches!(
+            departure.advance(|_, _| reports.pop().map_or(Ok(()), Err)),
+            Step::Sent
+        ));
+        assert!(reports.is_empty());
+    }
+
+    #[test]
+    fn any_other_error_loses_the_batch_and_is_told() {
+        let mut departure = departure(3);
+        let step = departure.advance(|_, _| Err(errno(111)));
+        assert!(matches!(step, Step::Lost(..)), "{step:?}");
+        assert!(departure.is_empty());
+    }
+}
