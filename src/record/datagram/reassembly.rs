@@ -222,15 +222,19 @@ impl Reassembly {
         self.slots.truncate(usize::from(self.window));
     }
 
-    /// Whether this fragment is the next piece of the message that is expected next.
+    /// Whether this fragment is the next piece of the first message that is not whole, or of one before it: several of a record
+    /// are entered before the first is taken.
     pub(crate) fn is_next(&self, header: &FragmentHeader) -> bool {
-        let here = self
-            .slots
-            .front()
-            .and_then(Option::as_ref)
-            .map_or(0, |slot| slot.ranges.contiguous());
-        self.expected == Some(header.seq)
-            && usize::try_from(header.offset).is_ok_and(|it| it <= here)
+        let whole = |slot: &&Option<Slot>| slot.as_ref().is_some_and(Slot::is_complete);
+        let index = self.slots.iter().take_while(whole).count();
+        let slot = self.slots.get(index).and_then(Option::as_ref);
+        let here = slot.map_or(0, |slot| slot.ranges.contiguous());
+        let distance = self
+            .expected
+            .and_then(|expected| header.seq.distance_from(expected))
+            .map(usize::from);
+        let follows = usize::try_from(header.offset).is_ok_and(|offset| offset <= here);
+        distance.is_some_and(|it| it < index || it == index && follows)
     }
 
     /// Whether parts of messages wait for what is missing.
