@@ -20,15 +20,27 @@ impl Datagram {
         self.flight.get_or_insert_default()
     }
 
-    pub(super) fn transmit(&mut self, flight: &mut Flight) {
-        let tracked = self.is_13();
-        self.stats.records_sent += flight.transmit(Means {
+    /// What flights are sent with.
+    pub(super) fn means(&mut self) -> Means<'_> {
+        Means {
             mtu: self.handshake_mtu,
             version: self.version,
+            tracked: self.is_13(),
             epochs: &mut self.write,
             outgoing: &mut self.outgoing,
-            tracked,
-        });
+        }
+    }
+
+    pub(super) fn transmit(&mut self, flight: &mut Flight) {
+        let sealed = flight.transmit(self.means());
+        self.stats.records_sent += sealed.records;
+    }
+
+    /// Sends what the peer has just shown to miss, and what there is room for now.
+    pub(super) fn go_on(&mut self, flight: &mut Flight) {
+        let sealed = flight.go_on(self.means());
+        self.stats.records_sent += sealed.records;
+        self.stats.flights_retransmitted += u64::from(sealed.repeats);
     }
 
     /// Answers a repeated Finished of the peer: it missed this end's final flight.

@@ -28,6 +28,7 @@ mod ranges;
 mod reassembly;
 mod replay;
 mod retransmit;
+mod sent;
 #[cfg(test)]
 mod tests13;
 mod unified;
@@ -337,7 +338,14 @@ impl Layer for Datagram {
         // B6: what strangers have left in the slots must not stand in the way of the peer's Finished.
         match &mut self.progress {
             Progress::Handshaking { slots, .. } => slots.clear(),
-            Progress::Continuous(continuous) => continuous.slots.forget_plaintext(),
+            Progress::Continuous(continuous) => {
+                continuous.slots.forget_plaintext();
+                if !self.policy.acknowledges_plaintext {
+                    // A number that the peer has never used would be a fault to it (RFC 9147 §7.2), and a stranger may
+                    // have used it. That this end has keys says that the peer's hello has arrived.
+                    self.acks.forget_plaintext();
+                }
+            }
             Progress::Established { .. } => {}
         }
     }
