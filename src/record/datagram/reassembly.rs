@@ -12,7 +12,7 @@ pub(crate) const WINDOW: u16 = 7;
 /// The messages of one handshake as they arrive.
 ///
 /// Memory grows with what has arrived, never with what a length field announces, and ends at twice the longest
-/// message that is allowed. When there is no room for the message that is expected next, later ones make it.
+/// message that is allowed. There is always room for the message that is expected next.
 #[derive(Debug)]
 pub(crate) struct Reassembly {
     /// `None` behind the last number there is.
@@ -79,10 +79,10 @@ impl Reassembly {
         }
         let index = usize::from(distance);
         self.settle_dispute(index, epoch, header, data.len())?;
-        if let Err(full) = self.make_room(index, Ranges::cost_of(data.len())) {
+        if !self.has_room(index, Ranges::cost_of(data.len())) {
             // Who filled the slot of the expected message, if not the sender of this fragment?
             self.dispute(index);
-            return Err(full);
+            return Err(Discard::ReassemblyFull);
         }
         while self.slots.len() <= index {
             self.slots.push_back(None);
@@ -148,15 +148,13 @@ impl Reassembly {
         }
     }
 
-    /// Makes sure that `cost` more bytes fit; the message that is expected next displaces the farthest ones.
-    fn make_room(&mut self, index: usize, cost: usize) -> Result<(), Discard> {
-        while self.cost() + cost > 2 * self.max_message {
-            match self.slots.iter().rposition(Option::is_some) {
-                Some(last) if index == 0 && last > 0 => self.slots.truncate(last),
-                _ => return Err(Discard::ReassemblyFull),
-            }
-        }
-        Ok(())
+    /// Whether `cost` more bytes fit. Messages behind the expected one leave it the room that it may need: what is kept
+    /// may have been acknowledged (RFC 9147 §7.1), and then nobody sends it again, so it is never dropped for another one.
+    fn has_room(&self, index: usize, cost: usize) -> bool {
+        let cost_of = |slot: &Option<Slot>| slot.as_ref().map_or(0, |slot| slot.ranges.cost());
+        let later: usize = self.slots.iter().skip(1).map(cost_of).sum();
+        let later_limit = self.max_message - self.max_message / 8;
+        self.cost() + cost <= 2 * self.max_message && (index == 0 || later + cost <= later_limit)
     }
 
     /// Expects `first` instead of what was expected before any message had come.
@@ -407,7 +405,7 @@ mod tests {
 
     /// C13: the budget holds in every order, and the expected message always finds room.
     #[test]
-    fn later_messages_make_room_for_the_expected_one() {
+    fn later_messages_leave_room_for_the_expected_one() {
         let mut reassembly = empty();
         let mut refused = 0;
         for seq in 1..WINDOW {
