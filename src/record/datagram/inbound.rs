@@ -116,6 +116,12 @@ impl Datagram {
     fn take_early(&mut self) -> Option<EarlyRecord> {
         if self.early.is_empty() {
             None
+        } else if self
+            .preview
+            .as_mut()
+            .is_some_and(|it| it.looks_at_another())
+        {
+            self.early.take_first()
         } else {
             self.early.take(self.read.newest()?)
         }
@@ -193,7 +199,10 @@ impl Datagram {
         let number = header.number;
         check_header(header)?;
         let Some(read) = self.read.find(number.epoch) else {
-            return Err(self.keep_early(header, bytes, path));
+            return match self.preview_12(header, bytes) {
+                Some(alert) => Ok(alert),
+                None => Err(self.keep_early(header, bytes, path)),
+            };
         };
         let Reading::Protected(protected) = &mut read.protection else {
             let contents = HEADER_LEN..bytes.len();

@@ -23,6 +23,7 @@ mod flights;
 mod fragments;
 mod inbound;
 mod outgoing;
+mod preview;
 mod progress;
 mod ranges;
 mod reassembly;
@@ -53,6 +54,7 @@ use early::EarlyRecords;
 use epochs::{ReadEpochs, WriteEpochs};
 use flight::Flight;
 use outgoing::Outgoing;
+use preview::Preview;
 use progress::{AMPLIFICATION, Progress, Retained, Unproven};
 pub(crate) use reassembly::Reassembly;
 use reassembly::WINDOW;
@@ -86,6 +88,8 @@ pub struct Datagram {
     input_path: Path,
     input_len: usize,
     early: EarlyRecords,
+    /// The keys of the next epoch, while only a fatal alert is read under them.
+    preview: Option<Box<Preview>>,
     /// The version is not known yet.
     undecided: bool,
     /// At 1.3, what the peer is owed.
@@ -138,6 +142,7 @@ impl Datagram {
             input_path: path,
             input_len: 0,
             early: EarlyRecords::default(),
+            preview: None,
             undecided: true,
             acks: Acks::default(),
             progress: Progress::Handshaking {
@@ -329,12 +334,13 @@ impl Layer for Datagram {
     }
 
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {
-        match when {
-            // The epoch in each record says whether it lies behind the ChangeCipherSpec.
-            ReadSwitch::OnChangeCipherSpec | ReadSwitch::Now => {
-                self.read.install(epoch, &protection)
-            }
+        if when == ReadSwitch::OnlyAlerts {
+            self.preview = Some(Preview::new(epoch, &protection, self.early.len()));
+            return;
         }
+        // The epoch in each record says whether it lies behind the ChangeCipherSpec.
+        self.preview = None;
+        self.read.install(epoch, &protection);
         // B6: what strangers have left in the slots must not stand in the way of the peer's Finished.
         match &mut self.progress {
             Progress::Handshaking { slots, .. } => slots.clear(),
@@ -442,6 +448,7 @@ impl Layer for Datagram {
         self.holding = false;
         self.drop_flight();
         self.early.clear();
+        self.preview = None;
         if let Some(continuous) = self.continuous() {
             return continuous.shut_down();
         }
@@ -584,6 +591,7 @@ impl Layer for Datagram {
         self.retention = None;
         self.input = BytesMut::new();
         self.early.clear();
+        self.preview = None;
         self.acks.clear();
         if let Some(continuous) = self.continuous() {
             return continuous.shut_down();

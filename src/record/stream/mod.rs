@@ -282,6 +282,7 @@ impl Layer for Stream {
             sequence: 0,
         };
         match when {
+            ReadSwitch::OnlyAlerts => {}
             ReadSwitch::OnChangeCipherSpec => self.armed = Some(Box::new(state)),
             ReadSwitch::Now => {
                 // RFC 8446 §5.1: no message goes on under other keys than it began.
