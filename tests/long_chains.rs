@@ -1,11 +1,12 @@
-//! Certificate chains that fill many datagrams: what a flight of them costs on a perfect link and on a bad one.
+//! Certificate chains that fill many datagrams: what a flight of them costs on a perfect link and on a bad one, and what
+//! happens to one that is longer than its receiver takes.
 
 mod stage;
 mod support;
 
-use sealgram::config::{DatagramPolicy, Versions};
+use sealgram::config::{DatagramPolicy, PlaintextAlerts, Versions};
 use sealgram::sim::{Conditions, Direction, Pair};
-use sealgram::{Discard, Failure};
+use sealgram::{Discard, Failure, Side};
 use std::time::Duration;
 use support::Ends;
 
@@ -157,4 +158,48 @@ fn losses_in_a_long_flight_do_not_cause_a_storm() {
 
 fn failures(pair: &Pair) -> [Option<Failure>; 2] {
     [&pair.client_events, &pair.server_events].map(|events| stage::failure(events))
+}
+
+/// A chain that is longer than `max_message` is told apart from silence, at 1.2 as at 1.3, and in either role.
+#[test]
+fn a_chain_beyond_the_limit_is_not_reported_as_silence() {
+    for versions in VERSIONS {
+        for long in [Side::Server, Side::Client] {
+            let mut ends = match long {
+                Side::Server => Ends::with_chain(40_000),
+                Side::Client => Ends::new().mutual_with_chain(40_000),
+            };
+            ends = ends.versions(versions).resuming();
+            let mut pair = ends.build().pair(1);
+            pair.run_for(Duration::from_secs(2));
+            let both = failures(&pair);
+            let [receiver, sender] = match long {
+                Side::Server => both,
+                Side::Client => [both[1].clone(), both[0].clone()],
+            };
+            let text = receiver.map(|it| it.to_string()).unwrap_or_default();
+            assert!(
+                text.contains("max_message"),
+                "{versions:?}, {long}: {text:?}"
+            );
+            let text = sender.map(|it| it.to_string()).unwrap_or_default();
+            assert!(
+                text.contains("illegal_parameter"),
+                "{versions:?}, {long}: {text:?}"
+            );
+        }
+    }
+}
+
+/// Where nothing unprotected ends an attempt, the deadline says what was seen.
+#[test]
+fn a_chain_beyond_the_limit_is_named_at_the_deadline_where_nothing_unprotected_is_believed() {
+    let policy = DatagramPolicy::default().plaintext_alerts(PlaintextAlerts::Ignore);
+    let ends = Ends::with_chain(40_000).datagram(&policy);
+    let mut pair = ends.build().pair(1);
+    pair.run_for(Duration::from_secs(119));
+    assert_eq!(failures(&pair), [None, None]);
+    pair.run_for(Duration::from_secs(10));
+    let text = failures(&pair)[0].clone().unwrap().to_string();
+    assert!(text.contains("max_message"), "{text}");
 }

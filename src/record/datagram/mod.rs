@@ -113,6 +113,8 @@ pub struct Datagram {
     retention: Option<Instant>,
     outgoing: Outgoing,
     disbelieved_alert: Option<Alert>,
+    /// A message came without protection that is too long.
+    too_long: bool,
     /// Under keys the peer has said something behind its Finished.
     surplus: bool,
     stats: Box<Stats>,
@@ -163,6 +165,7 @@ impl Datagram {
             retention: None,
             outgoing: Outgoing::default(),
             disbelieved_alert: None,
+            too_long: false,
             surplus: false,
             stats: Box::default(),
         }
@@ -609,6 +612,10 @@ impl Layer for Datagram {
             _ => 0,
         };
         self.timer.retransmissions().max(awaiting)
+    }
+
+    fn has_seen_too_long(&self) -> bool {
+        self.too_long
     }
 
     fn disbelieved_alert(&self) -> Option<Alert> {

@@ -1,5 +1,6 @@
 //! Putting handshake messages together again (RFC 6347 §4.2.2, §4.2.3).
 
+use super::covered::Covered;
 use super::ranges::{NotAdded, Ranges};
 use crate::protocol::{Epoch, HandshakeType, MessageSeq};
 use crate::record::Discard;
@@ -20,6 +21,16 @@ pub(crate) struct Reassembly {
     slots: VecDeque<Option<Slot>>,
     window: u16,
     max_message: usize,
+    too_long: Option<Box<TooLong>>,
+}
+
+/// A message that is too long to be put together: only how much of it has come.
+#[derive(Debug)]
+struct TooLong {
+    seq: MessageSeq,
+    typ: HandshakeType,
+    length: u32,
+    here: Covered,
 }
 
 /// One message under construction.
@@ -32,6 +43,9 @@ struct Slot {
     /// A fragment contradicted this slot: without keys nobody knows which of the two was honest.
     disputed: bool,
 }
+
+/// In how many pieces a message that is too long is followed: as those that are taken.
+const MAX_PIECES: usize = 256;
 
 impl Slot {
     fn is_complete(&self) -> bool {
@@ -47,6 +61,7 @@ impl Reassembly {
             slots: VecDeque::new(),
             window,
             max_message,
+            too_long: None,
         }
     }
 
@@ -140,6 +155,30 @@ impl Reassembly {
         }
         *entry = None;
         Ok(())
+    }
+
+    /// Notes a fragment of the expected message, or of one soon behind it, that is too long. Whether more of it has come
+    /// than would be taken. The latest one that is announced counts.
+    pub(crate) fn note_too_long(&mut self, header: &FragmentHeader) -> bool {
+        let same = |it: &&mut Box<TooLong>| {
+            (it.seq, it.typ, it.length) == (header.seq, header.typ, header.length)
+        };
+        if self.too_long.as_mut().filter(same).is_none() {
+            self.too_long = Some(Box::new(TooLong {
+                seq: header.seq,
+                typ: header.typ,
+                length: header.length,
+                here: Covered::default(),
+            }));
+        }
+        let offset = usize::try_from(header.offset).unwrap_or(usize::MAX);
+        let length = usize::try_from(header.fragment_length).unwrap_or_default();
+        self.too_long.as_mut().is_some_and(|it| {
+            if it.here.pieces() < MAX_PIECES {
+                it.here.add(offset..offset.saturating_add(length));
+            }
+            it.here.total() > self.max_message
+        })
     }
 
     fn dispute(&mut self, index: usize) {

@@ -413,6 +413,11 @@ impl Layer for Stream {
         0
     }
 
+    /// A stream fails at once.
+    fn has_seen_too_long(&self) -> bool {
+        false
+    }
+
     fn disbelieved_alert(&self) -> Option<Alert> {
         None
     }
