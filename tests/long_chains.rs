@@ -203,3 +203,39 @@ fn a_chain_beyond_the_limit_is_named_at_the_deadline_where_nothing_unprotected_i
     let text = failures(&pair)[0].clone().unwrap().to_string();
     assert!(text.contains("max_message"), "{text}");
 }
+
+/// A client with a long chain comes again: what a ticket holds of it must not make a hello that no server takes.
+#[test]
+fn a_client_with_a_long_chain_comes_again() {
+    for versions in VERSIONS {
+        for bytes in [0, 3_000, 10_000, 30_000] {
+            let ends = Ends::new().mutual_with_chain(bytes);
+            let configs = ends.versions(versions).resuming().build();
+            let mut pair = configs.connected(1);
+            pair.run_for(Duration::from_secs(2));
+            assert!(configs.connected(2).exchange(3), "{versions:?}, {bytes}");
+        }
+    }
+}
+
+/// A hello that comes in pieces and is longer than what is put together of strangers is refused at once.
+#[test]
+fn a_hello_beyond_the_limit_is_not_reported_as_silence() {
+    let names: Vec<_> = (0..20).map(|number| vec![b'a' + number; 250]).collect();
+    let names: Vec<_> = names.iter().map(Vec::as_slice).collect();
+    for versions in [Versions::V1_3, Versions::ALL] {
+        for mtu in [256, 1400] {
+            let policy = DatagramPolicy::default().mtu(mtu).unwrap();
+            let mut ends = Ends::new().versions(versions).datagram(&policy);
+            ends.client = ends.client.alpn(&names).unwrap();
+            let mut pair = ends.build().pair(1);
+            pair.run_for(Duration::from_secs(2));
+            let failure = failures(&pair)[0].clone().map(|it| it.to_string());
+            let text = failure.unwrap_or_default();
+            assert!(
+                text.contains("illegal_parameter"),
+                "{versions:?}, MTU {mtu}: {text:?}"
+            );
+        }
+    }
+}
