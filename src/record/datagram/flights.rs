@@ -2,6 +2,7 @@
 //! (RFC 6347 §4.2.4).
 
 use super::flight::{Flight, Means};
+use super::progress::{AMPLIFICATION, Unproven};
 use super::retransmit::Timer;
 use super::{Datagram, Progress, SMALLER_MTUS, TRIES_A_SIZE};
 use std::sync::Arc;
@@ -162,5 +163,17 @@ impl Datagram {
     /// Leaves repetition to the peer from now on.
     pub(crate) fn stop_retransmitting(&mut self) {
         self.timer = Timer::Idle;
+    }
+
+    /// The peer's address was not proved: until something under keys comes from it, no more is sent there than three
+    /// times what came, of which `received` bytes have come already. Whether what waits is within that.
+    pub(crate) fn limit_amplification(&mut self, received: usize) -> bool {
+        let flight = self.outgoing.queued();
+        let budget = (AMPLIFICATION * received).checked_sub(flight);
+        self.unproven = Some(Unproven {
+            budget: budget.unwrap_or_default(),
+            flight,
+        });
+        budget.is_some()
     }
 }

@@ -83,6 +83,31 @@ pub(super) struct Opened {
 }
 
 impl Datagram {
+    /// Whether there are keys to read anything.
+    pub(crate) fn has_read_keys(&self) -> bool {
+        self.read.any_protected()
+    }
+
+    /// Whether a server's peer has gone on since its hello: at 1.2 it has brought the keys, at 1.3, where they are made
+    /// before it has said anything else, something under them has authenticated.
+    pub(crate) fn peer_has_advanced(&self) -> bool {
+        if self.is_13() {
+            self.read.any_was_read()
+        } else {
+            self.has_read_keys()
+        }
+    }
+
+    /// Whether there are keys to read `epoch`.
+    pub(crate) fn can_read(&self, epoch: Epoch) -> bool {
+        self.read.contains(epoch)
+    }
+
+    /// Whether there are keys to read an epoch of version 1.3 that ends in these bits.
+    pub(crate) fn can_read_13(&self, bits: u8) -> bool {
+        self.is_13() && self.read.newest_ending_in(bits).is_some()
+    }
+
     /// Whether protected records can have the form of version 1.3.
     #[inline]
     fn reads_13(&self) -> bool {

@@ -215,43 +215,6 @@ impl Datagram {
         !self.outgoing.is_empty()
     }
 
-    /// Whether there are keys to read anything.
-    pub(crate) fn has_read_keys(&self) -> bool {
-        self.read.any_protected()
-    }
-
-    /// Whether a server's peer has gone on since its hello: at 1.2 it has brought the keys, at 1.3, where they are made
-    /// before it has said anything else, something under them has authenticated.
-    pub(crate) fn peer_has_advanced(&self) -> bool {
-        if self.is_13() {
-            self.read.any_was_read()
-        } else {
-            self.has_read_keys()
-        }
-    }
-
-    /// The peer's address was not proved: until something under keys comes from it, no more is sent there than three
-    /// times what came, of which `received` bytes have come already. Whether what waits is within that.
-    pub(crate) fn limit_amplification(&mut self, received: usize) -> bool {
-        let flight = self.outgoing.queued();
-        let budget = (AMPLIFICATION * received).checked_sub(flight);
-        self.unproven = Some(Unproven {
-            budget: budget.unwrap_or_default(),
-            flight,
-        });
-        budget.is_some()
-    }
-
-    /// Whether there are keys to read `epoch`.
-    pub(crate) fn can_read(&self, epoch: Epoch) -> bool {
-        self.read.contains(epoch)
-    }
-
-    /// Whether there are keys to read an epoch of version 1.3 that ends in these bits.
-    pub(crate) fn can_read_13(&self, bits: u8) -> bool {
-        self.is_13() && self.read.newest_ending_in(bits).is_some()
-    }
-
     /// How many bytes are held for the peer or on its behalf, beside the association itself.
     pub(crate) fn buffered(&self) -> usize {
         let following = |slots: &Option<Box<Reassembly>>| slots.as_ref().map_or(0, |it| it.cost());
