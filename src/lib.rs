@@ -113,7 +113,7 @@ pub use crate::endpoint::{AssociationId, Endpoint, EndpointEvent};
 pub use crate::error::{
     ApiMisuse, CertificateError, ConfigError, ConnectError, Error, Failure, FingerprintParseError,
     InvalidMessage, KeyUpdateError, PeerIncompatible, PeerMisbehaved, RenegotiateError, SendError,
-    UnreadableCertificate, UnsupportedKey,
+    Suspicion, UnreadableCertificate, UnsupportedKey,
 };
 pub use crate::identity::{
     CertifiedKey, Credential, Fingerprint, PeerIdentity, PinnedFingerprint, Reply, Roots,

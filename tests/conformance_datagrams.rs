@@ -306,7 +306,7 @@ fn an_unacknowledged_ticket_ends_an_association_where_the_policy_says_so() {
             two.now = due;
             outcome = outcome.and_then(|()| two.server.handle_timeout(due));
         }
-        assert_eq!(matches!(outcome, Err(Error::TimedOut { .. })), need);
+        assert_eq!(matches!(outcome, Err(Error::Unacknowledged { .. })), need);
         assert_eq!(two.server.is_closed(), need);
     }
 }

@@ -153,6 +153,61 @@ fn a_cookie_with_another_hello_is_answered_with_a_new_one() {
     }
 }
 
+/// RFC 6347 §4.2.1: of a hello that answers a HelloVerifyRequest, version, random, session ID, suites and compression methods are
+/// those of the first one; here the extensions are too.
+#[test]
+fn a_client_repeats_its_hello_and_changes_nothing_but_the_cookie() {
+    let mut stage = our_client();
+    let mut first = stage.peer.offer.clone();
+    for cookie in [vec![1; 32], vec![2; 8], Vec::new()] {
+        stage.peer.cookie.clone_from(&cookie);
+        stage.play(&[Line::HelloVerifyRequest]);
+        first.cookie = cookie;
+        assert_eq!(stage.peer.offer, first);
+    }
+}
+
+/// RFC 6347 §4.2.1: the extensions are not among what must be the same. Nor does this server compare suites and compression
+/// methods, which the RFC says it should: they may come in a later fragment than the cookie, and what is served is what was
+/// offered last.
+#[test]
+fn what_stands_behind_the_cookie_of_a_hello_is_not_compared() {
+    type Alter = fn(&mut ScriptedPeer);
+    let cases: [(&str, Alter); 3] = [
+        ("extensions", |peer| {
+            peer.offer.extensions.push((0xfafa, vec![7; 20]));
+        }),
+        ("suites", |peer| peer.offer.suites.push(0xfafa)),
+        ("compression", |peer| peer.offer.compression.push(64)),
+    ];
+    for (name, alter) in cases {
+        let mut stage = our_server();
+        stage.play(&[Line::ClientHello]);
+        alter(&mut stage.peer);
+        stage.play(&[Line::ClientHello]);
+        stage.play(&CLIENT_FLIGHT);
+        assert!(stage.is_complete(), "{name}: {:?}", stage.events);
+    }
+}
+
+/// RFC 6347 §4.2.1: a HelloVerifyRequest says DTLS 1.0, whatever the ServerHello says later, and has the record number of the
+/// hello that it answers.
+#[test]
+fn a_hello_verify_request_says_1_0_and_has_the_number_of_the_hello() {
+    let mut stage = our_server();
+    for number in [0, 1, 2] {
+        let hello = stage.peer.speak(&[Line::ClientHello]).concat();
+        let before = stage.sent.len();
+        stage.deliver(&hello);
+        let answer = &stage.sent[before];
+        // Behind the headers of record and message.
+        assert_eq!(answer[25..27], [0xfe, 0xff]);
+        let (_, _, sequence) = stage::header(answer);
+        assert_eq!((sequence, stage::header(&hello).2), (number, number));
+        stage.peer.offer.cookie.clear();
+    }
+}
+
 /// C5 (Botan #5834), RFC 6347 §4.2.1: more than one HelloVerifyRequest is followed, a hundred are not.
 #[test]
 fn a_client_does_not_follow_hello_verify_requests_for_ever() {

@@ -60,6 +60,13 @@ fn lossy_pair(configs: &Configs, conditions: &Conditions, seed: u64) -> Pair {
     pair
 }
 
+/// Configurations: small flights, and for every eighth seed such as fill many datagrams at both ends.
+fn both_sizes(versions: Versions, policy: &DatagramPolicy) -> [Configs; 2] {
+    let small = Ends::new();
+    let large = Ends::with_chain(16_000).mutual_with_chain(16_000);
+    [small, large].map(|ends| ends.versions(versions).datagram(policy).build())
+}
+
 /// 30 % loss, 10 % duplication, reordering by four, without deadline and limit: everybody gets through.
 #[test]
 fn at_thirty_percent_loss_every_handshake_completes_in_the_end() {
@@ -76,7 +83,7 @@ fn everybody_gets_through(version: &str, versions: Versions) {
     let policy = DatagramPolicy::default()
         .handshake_deadline(None)
         .max_retransmissions(None);
-    let configs = Ends::new().versions(versions).datagram(&policy).build();
+    let configs = both_sizes(versions, &policy);
     let conditions = Conditions {
         loss: 0.3,
         duplicate: 0.1,
@@ -85,7 +92,8 @@ fn everybody_gets_through(version: &str, versions: Versions) {
     };
     let mut times = Vec::new();
     for seed in seeds() {
-        let mut pair = lossy_pair(&configs, &conditions, seed);
+        let large = usize::from(seed.is_multiple_of(8));
+        let mut pair = lossy_pair(&configs[large], &conditions, seed);
         let limit = Duration::from_secs(3600);
         assert!(
             pair.run_until_connected(limit),
@@ -112,7 +120,7 @@ fn at_ten_percent_loss_handshakes_of_1_3_complete_or_time_out_at_the_deadline() 
 }
 
 fn nearly_everybody_gets_through(version: &str, versions: Versions) {
-    let configs = Ends::new().versions(versions).build();
+    let configs = both_sizes(versions, &DatagramPolicy::default());
     let conditions = Conditions {
         loss: 0.1,
         ..Conditions::default()
@@ -121,7 +129,8 @@ fn nearly_everybody_gets_through(version: &str, versions: Versions) {
     let seeds = seeds();
     let all = seeds.end - seeds.start;
     for seed in seeds {
-        let mut pair = lossy_pair(&configs, &conditions, seed);
+        let large = usize::from(seed.is_multiple_of(8));
+        let mut pair = lossy_pair(&configs[large], &conditions, seed);
         if pair.run_until_connected(Duration::from_secs(130)) {
             times.push(pair.now - pair.start);
             assert_only_expected_discards(&pair, seed);

@@ -187,7 +187,8 @@ impl DatagramPolicy {
         self
     }
 
-    /// How long a whole handshake may take, 120 s by default; `None` for ever.
+    /// How long a whole handshake may take, 120 s by default; `None` for ever. A client of version 1.3 waits as long again for
+    /// the server to acknowledge its last flight, which is repeated meanwhile; the handshake is complete by then.
     #[must_use]
     pub fn handshake_deadline(mut self, deadline: Option<Duration>) -> Self {
         self.handshake_deadline = deadline;
@@ -257,8 +258,8 @@ impl DatagramPolicy {
         self
     }
 
-    /// Whether a client that never acknowledges a ticket of version 1.3 is given up, with [`Error::TimedOut`](crate::Error), like one
-    /// that does not answer in a handshake. By default the ticket is given up, and the association goes on.
+    /// Whether a client that never acknowledges a ticket of version 1.3 is given up, with
+    /// [`Error::Unacknowledged`](crate::Error), like one that does not answer in a handshake. By default the ticket is given up, and the association goes on.
     #[must_use]
     pub fn need_tickets_acknowledged(mut self, need: bool) -> Self {
         self.needs_tickets_acknowledged = need;
@@ -316,7 +317,9 @@ impl DatagramPolicy {
     }
 
     /// The longest handshake message that is taken, in bytes: 4,096 to 131,072, 32 KiB by default. A certificate
-    /// chain must fit. Twice this much is buffered at most while messages are put together.
+    /// chain must fit. Twice this much is buffered at most while messages are put together. A longer one ends the attempt with
+    /// an alert; one that came without protection as soon as more than this has come of it, and only where
+    /// [`plaintext_alerts`](Self::plaintext_alerts) would believe an alert as well.
     ///
     /// # Errors
     ///

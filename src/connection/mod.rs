@@ -20,7 +20,7 @@ pub use event::{Event, HandshakeKind, RenegotiationRefusal};
 pub use export::{ExportedSecret, TrafficSecrets};
 
 use crate::config::{PlaintextAlerts, RenegotiationRefusals};
-use crate::error::{Error, Failure, PeerMisbehaved};
+use crate::error::{Error, Failure, PeerMisbehaved, Suspicion};
 use crate::handshake::{Action, Established, Handled, Handshake, Input, NotTaken};
 use crate::protocol::{
     Alert, AlertDescription, Epoch, HandshakeType, MessageSeq, RecordNumber, Side,
@@ -84,6 +84,8 @@ pub struct Connection<R: Records> {
     /// The record in which the peer said that no data follows.
     read_closed: Option<RecordNumber>,
     failure: Option<Box<Failure>>,
+    /// A ClientHello came where a client waits for an answer.
+    hellos_cross: bool,
 }
 
 impl<R: Records> Connection<R> {
@@ -113,6 +115,7 @@ impl<R: Records> Connection<R> {
             write_closed: false,
             read_closed: None,
             failure: None,
+            hellos_cross: false,
         };
         connection.start_deadline(now);
         connection
@@ -148,7 +151,8 @@ impl<R: Records> Connection<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`], fatal, if the handshake has taken too long or was tried too often.
+    /// [`Error::TimedOut`], fatal, if the handshake has taken too long or was tried too often, and
+    /// [`Error::Unacknowledged`] if it is complete and the peer does not say that it has this end's last flight.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
         if let Phase::Closed = self.phase {
             return Ok(());
@@ -177,16 +181,45 @@ impl<R: Records> Connection<R> {
         if self.survives_silence() {
             return self.end_unanswered(now);
         }
-        let resuming = self
-            .phase
-            .handshake()
-            .is_some_and(|handshake| handshake.is_resuming());
+        let after = now.saturating_duration_since(self.handshake_started);
+        let retransmissions = self.records.retransmissions();
+        if let Phase::Established(_) = self.phase {
+            return Err(self.fail(Error::Unacknowledged {
+                after,
+                retransmissions,
+            }));
+        }
+        let handshake = self.phase.handshake();
+        let resuming = handshake.as_ref().is_some_and(|it| it.is_resuming());
+        let unanswered = handshake.is_some_and(|it| it.is_unanswered());
+        let suspicion = if self.hellos_cross && unanswered {
+            Some(Suspicion::BothConnect)
+        } else {
+            let too_long = self.records.has_seen_too_long();
+            too_long.then_some(Suspicion::MessageTooLong)
+        };
         Err(self.fail(Error::TimedOut {
-            after: now.saturating_duration_since(self.handshake_started),
-            retransmissions: self.records.retransmissions(),
+            after,
+            retransmissions,
             unauthenticated_alert: self.records.disbelieved_alert(),
             resuming,
+            suspicion,
         }))
+    }
+
+    /// A ClientHello has come from the server's address. Anybody can send one, so an attempt goes on; what is behind the first
+    /// answer has nothing to do with it.
+    pub(crate) fn hellos_cross(&mut self) {
+        let initial = matches!(self.phase, Phase::Initial(_));
+        let handshake = self.phase.handshake();
+        let awaits_answer = initial && handshake.is_some_and(|it| it.is_unanswered());
+        if awaits_answer && !std::mem::replace(&mut self.hellos_cross, true) {
+            let peer = self.peer;
+            tracing::warn!(
+                ?peer,
+                "a ClientHello where a server's answer was awaited: both ends connect"
+            );
+        }
     }
 
     /// Performs what the engine wants, then looks at everything that came, until both are quiet.
@@ -281,6 +314,9 @@ impl<R: Records> Connection<R> {
         typ: HandshakeType,
         why: NotTaken,
     ) -> Result<(), Error> {
+        if typ == HandshakeType::CLIENT_HELLO {
+            self.hellos_cross();
+        }
         let cause = match why {
             NotTaken::Unexpected | NotTaken::Doubtful(_) => Discard::UnexpectedMessage,
             NotTaken::Undecodable(_) => Discard::UndecodableMessage,
@@ -354,8 +390,10 @@ impl<R: Records> Connection<R> {
     /// New keys are in force.
     fn commit(&mut self, now: Instant, established: Box<Established>) {
         self.records.established(now, established.epoch());
-        // RFC 9147 §5.8.1: a client is done when its last flight was acknowledged, and until then the server may be gone.
+        // RFC 9147 §5.8.1: until a client's last flight is acknowledged, the server may be gone. That is waited for as long
+        // again as for the handshake, which is over.
         let awaits_ack = !R::RELIABLE && self.role.side() == Side::Client && established.is_13();
+        self.start_deadline(now);
         if !awaits_ack {
             self.handshake_deadline = None;
         }

@@ -175,6 +175,9 @@ impl Cookies {
         if !self.config.parameters.speaks_13() {
             return self.check_12(path, now, datagram);
         }
+        if FirstHello::decode(&datagram).is_some_and(|first| unproven::is_too_long(&first)) {
+            return Self::refuse(&PeerMisbehaved::MessageTooLong.into(), &datagram);
+        }
         match self.unproven.collect(now, path.remote(), datagram) {
             Collected::Whole(datagram) => self.check_whole(path, now, datagram),
             Collected::Part => CookieCheck::Incomplete,

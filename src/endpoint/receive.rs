@@ -96,8 +96,13 @@ impl Endpoint {
     }
 
     fn handle_hello(&mut self, now: Instant, path: Path, datagram: BytesMut, route: Option<Route>) {
-        if route.is_some_and(|route| self.is_client(route.current)) {
+        if let Some(route) = route
+            && self.is_client(route.current)
+        {
             self.stats.hellos_ignored += 1;
+            if let Some(association) = self.table.get_mut(route.current) {
+                association.connection.hellos_cross();
+            }
             return;
         }
         if self.policy.resumption_cookies == ResumptionCookies::Spare

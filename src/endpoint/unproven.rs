@@ -54,6 +54,13 @@ pub(super) fn is_client_hello(datagram: &[u8]) -> bool {
     fragments(datagram).next().is_some()
 }
 
+/// Whether a hello comes in pieces and is longer than what is put together: its sender is told, because it would wait for
+/// an answer.
+pub(super) fn is_too_long(first: &FirstHello<'_>) -> bool {
+    let too_long = usize::try_from(first.fragment.length).map_or(true, |it| it > MAX_HELLO);
+    too_long && !first.is_whole()
+}
+
 /// The fragments of ClientHellos in a datagram, as far as it makes sense from its beginning.
 fn fragments(datagram: &[u8]) -> impl Iterator<Item = (RecordNumber, FragmentHeader, &[u8])> {
     let mut rest = datagram;

@@ -49,6 +49,16 @@ pub enum Error {
         /// Whether the server had begun to resume a session: then the two ends may hold different secrets for it. This
         /// end has forgotten it.
         resuming: bool,
+        /// What came meanwhile without protection and may be the reason.
+        suspicion: Option<Suspicion>,
+    },
+    /// The handshake is complete, but the peer has not acknowledged what it must have: a client's last flight of version 1.3
+    /// (RFC 9147 §5.8.1), or a ticket where the policy says so. It may be gone.
+    Unacknowledged {
+        /// How long that was waited for.
+        after: Duration,
+        /// How often the flight was sent again.
+        retransmissions: u32,
     },
     /// The stream ended in the middle of a handshake.
     StreamEnded,
@@ -93,7 +103,11 @@ impl Error {
             | Self::SigningFailed
             | Self::UnusableAnswer
             | Self::Unanswered(_) => A::INTERNAL_ERROR,
-            Self::KeyExhausted | Self::Evicted | Self::IdleTimeout => A::CLOSE_NOTIFY,
+            // A peer that is there after all learns that nobody listens any more.
+            Self::KeyExhausted
+            | Self::Evicted
+            | Self::IdleTimeout
+            | Self::Unacknowledged { .. } => A::CLOSE_NOTIFY,
             // RFC 8446 §6.2: at 1.3 errors are fatal by name, and whoever sends one as a warning has not understood that.
             Self::AlertReceived { alert, .. } if !alert.is_fatal() => A::DECODE_ERROR,
             Self::AlertReceived { .. }
@@ -112,6 +126,10 @@ impl fmt::Display for Error {
             Self::InvalidMessage(fact) => write!(
                 f,
                 "the peer sent a message that does not decode ({fact}); its implementation is at fault"
+            ),
+            Self::PeerMisbehaved(PeerMisbehaved::MessageTooLong) => f.write_str(
+                "the peer sent a handshake message, most likely its certificate chain, that is longer than this end takes; raise \
+                 max_message of the policy, or let the peer send fewer certificates",
             ),
             Self::PeerMisbehaved(fact) => {
                 write!(
@@ -141,8 +159,15 @@ impl fmt::Display for Error {
                 retransmissions,
                 unauthenticated_alert,
                 resuming,
+                suspicion,
             } => {
-                fmt_timed_out(f, *after, *retransmissions, *unauthenticated_alert)?;
+                fmt_timed_out(
+                    f,
+                    *after,
+                    *retransmissions,
+                    *unauthenticated_alert,
+                    *suspicion,
+                )?;
                 if *resuming {
                     f.write_str(
                         "; the server had resumed a session of which it may hold another secret; it is forgotten, so \
@@ -151,6 +176,15 @@ impl fmt::Display for Error {
                 }
                 Ok(())
             }
+            Self::Unacknowledged {
+                after,
+                retransmissions,
+            } => write!(
+                f,
+                "the handshake was complete, but within {} s and {retransmissions} retransmissions the peer has not acknowledged \
+                 this end's part of it; the peer, or the path to it, is gone",
+                after.as_secs()
+            ),
             Self::StreamEnded => f.write_str(
                 "the peer ended the stream in the middle of a handshake; its own log may say why",
             ),
@@ -189,13 +223,20 @@ fn fmt_timed_out(
     after: Duration,
     retransmissions: u32,
     unauthenticated_alert: Option<Alert>,
+    suspicion: Option<Suspicion>,
 ) -> fmt::Result {
     let seconds = after.as_secs();
     write!(
         f,
         "no answer within {seconds} s and {retransmissions} retransmissions"
     )?;
+    if let Some(suspicion) = suspicion {
+        write!(f, "; {suspicion}")?;
+    }
     let Some(alert) = unauthenticated_alert else {
+        if suspicion.is_some() {
+            return Ok(());
+        }
         return f.write_str(
             "; check the peer's address, that it speaks a version that this end allows, and, over UDP, that a firewall or a \
              smaller MTU does not eat the datagrams",
@@ -206,6 +247,31 @@ fn fmt_timed_out(
         ", but an unprotected {alert} alert, which anybody may have forged, so it was not believed"
     )?;
     remedy(alert.description).map_or(Ok(()), |text| write!(f, "; {text}"))
+}
+
+/// What came without protection during a handshake that nobody answered: anybody may have sent it, so it has ended nothing,
+/// but it is the most likely reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Suspicion {
+    /// A ClientHello, where a client waits for a server's answer: both ends connect, and neither accepts.
+    BothConnect,
+    /// More of a handshake message than `max_message` of the policy allows.
+    MessageTooLong,
+}
+
+impl fmt::Display for Suspicion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BothConnect => {
+                "a ClientHello came from there instead of an answer, so both ends are clients; let one of them accept"
+            }
+            Self::MessageTooLong => {
+                "a handshake message came, most likely a certificate chain, that is longer than this end takes; raise \
+                 max_message of the policy, or let the peer send fewer certificates"
+            }
+        })
+    }
 }
 
 /// What to look at when a peer sends this alert.

@@ -2,7 +2,10 @@
 
 use super::{Action, Epochs};
 use crate::error::{Error, PeerMisbehaved};
-use crate::protocol::{Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq};
+use crate::protocol::dialect::speaking;
+use crate::protocol::{
+    Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion, ReadSwitch,
+};
 use crate::secrets::schedule12::VerifyData;
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
@@ -100,6 +103,22 @@ impl Outbox {
             .ok_or(PeerMisbehaved::MessageSequenceExhausted)?;
         self.next_seq = seq.next();
         Ok(seq)
+    }
+
+    /// The peer may have switched to this epoch, and given up, before this end has everything that comes before it.
+    pub(crate) fn listen_for_alerts(
+        &mut self,
+        version: ProtocolVersion,
+        epoch: Epoch,
+        protection: impl FnOnce() -> RecordProtection,
+    ) {
+        if speaking(version).overtakes {
+            self.push(Action::InstallRead {
+                epoch,
+                protection: protection(),
+                when: ReadSwitch::OnlyAlerts,
+            });
+        }
     }
 
     /// Adds any other action.

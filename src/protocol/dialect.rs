@@ -34,6 +34,8 @@ pub(crate) struct Dialect {
     pub(crate) hello_cookie: bool,
     /// Whether what arrives is acknowledged (RFC 9147 §7), because it may not.
     pub(crate) acknowledges: bool,
+    /// Whether what is sent can overtake what was sent before it, a switch of keys included (RFC 6347 §3.2.2).
+    pub(crate) overtakes: bool,
     /// Whether a handshake can make keys for SRTP (RFC 5764 §3).
     pub(crate) srtp: bool,
     /// Whether a client that answers a HelloRequest offers the session in force. A DTLS client does a full handshake,
@@ -72,6 +74,7 @@ pub(crate) static DTLS: Dialect = Dialect {
     transcript_header_12: HeaderForm::Datagram,
     hello_cookie: true,
     acknowledges: true,
+    overtakes: true,
     srtp: true,
     resumes_on_hello_request: false,
 };
@@ -89,6 +92,7 @@ pub(crate) static TLS: Dialect = Dialect {
     transcript_header_12: HeaderForm::Stream,
     hello_cookie: false,
     acknowledges: false,
+    overtakes: false,
     srtp: false,
     resumes_on_hello_request: true,
 };

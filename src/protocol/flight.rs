@@ -37,4 +37,7 @@ pub(crate) enum ReadSwitch {
     OnChangeCipherSpec,
     /// At once: at 1.3 the next record is protected with them.
     Now,
+    /// When they are installed once more. Until then a fatal alert under them is believed, and nothing else is read. On a
+    /// stream nothing can overtake the switch, so there is nothing to do.
+    OnlyAlerts,
 }

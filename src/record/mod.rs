@@ -238,6 +238,8 @@ pub(crate) trait Layer {
     fn shut_down(&mut self);
     /// How often the current flight was sent again.
     fn retransmissions(&self) -> u32;
+    /// Whether a message came that is too long to be taken, of which anybody may be the sender.
+    fn has_seen_too_long(&self) -> bool;
     /// A fatal alert that was not believed, if there was one.
     fn disbelieved_alert(&self) -> Option<Alert>;
     /// The counters.

@@ -25,6 +25,8 @@ pub const SIDES: [Side; 2] = [Side::Client, Side::Server];
 pub enum Kind {
     Full,
     ClientCertificate,
+    /// A chain of several datagrams at both ends.
+    LongChains,
     ResumedByTicket,
     ResumedById,
     RenegotiatedFull,
@@ -36,9 +38,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Full,
         Self::ClientCertificate,
+        Self::LongChains,
         Self::ResumedByTicket,
         Self::ResumedById,
         Self::RenegotiatedFull,
@@ -81,6 +84,7 @@ impl Kind {
         match self {
             Self::Full => ends,
             Self::ClientCertificate => ends.mutual(),
+            Self::LongChains => Ends::with_chain(3_000).mutual_with_chain(3_000),
             Self::ResumedByTicket => ends.resuming(),
             Self::ResumedById => {
                 ends.server = ends.server.tickets(None);

@@ -7,7 +7,7 @@
 )]
 
 use rcgen::{
-    CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SignatureAlgorithm,
+    CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType, SignatureAlgorithm,
 };
 use sealgram::config::{
     ClientAuthentication, ClientConfigBuilder, DatagramPolicy, MemoryClientSessions,
@@ -90,6 +90,27 @@ impl Pki {
         self.leaf(algorithm, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
+    /// A leaf behind which so many more certificates follow that they have at least `bytes` together. Who checks the
+    /// leaf has no use for them.
+    pub fn chain(&self, purpose: ExtendedKeyUsagePurpose, bytes: usize) -> Credential {
+        let algorithm = &rcgen::PKCS_ED25519;
+        let (leaf, key) = self.leaf_and_key(algorithm, |params| {
+            params.extended_key_usages = vec![purpose];
+        });
+        let name = |number: u32| {
+            let name = format!("host-{number}.department.example");
+            SanType::DnsName(name.try_into().unwrap())
+        };
+        let mut chain = vec![leaf];
+        while chain.iter().map(|one| one.len()).sum::<usize>() < bytes {
+            let (one, _) = self.leaf_and_key(algorithm, |params| {
+                params.subject_alt_names = (0..40).map(name).collect();
+            });
+            chain.push(one);
+        }
+        Credential::Certificate(CertifiedKey::new(chain, &key).unwrap())
+    }
+
     pub fn roots(&self) -> Roots {
         let mut roots = Roots::new();
         roots.add(&self.root).unwrap();
@@ -135,6 +156,22 @@ impl Ends {
             client,
             server,
         }
+    }
+
+    /// The same with a server whose chain has at least `bytes`.
+    pub fn with_chain(bytes: usize) -> Self {
+        let mut ends = Self::new();
+        let chain = ends.pki.chain(ExtendedKeyUsagePurpose::ServerAuth, bytes);
+        ends.server = ServerConfig::with_credential(chain).versions(Versions::V1_2);
+        ends
+    }
+
+    /// The same with a client whose chain has at least `bytes`, which the server requires.
+    pub fn mutual_with_chain(self, bytes: usize) -> Self {
+        let mut ends = self.mutual();
+        let chain = ends.pki.chain(ExtendedKeyUsagePurpose::ClientAuth, bytes);
+        ends.client = ends.client.credential(chain);
+        ends
     }
 
     /// The same with other versions at both ends.

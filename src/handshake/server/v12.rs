@@ -270,6 +270,11 @@ impl ExpectClientKeyExchange {
         Ok(match client {
             Client::Anonymous => arm(context, master_secret, Peer::Anonymous, outbox)?,
             Client::Claims { chain, verified } => {
+                outbox.listen_for_alerts(context.version, context.epochs.next, || {
+                    let keys = &master_secret;
+                    let [client, _] = keys.protections(context.suite, &context.randoms);
+                    client
+                });
                 let next = ExpectCertificateVerify {
                     context,
                     master_secret,

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!  a record of the handshake arrives ──► entered ──┬─ out of order, for the first time in a flight ──► told at once
+//!                                                  ├─ as many more as half a burst ──────────────────► told at once
 //!                                                  ├─ the rest of the flight is missing ─────────────► told after a while
 //!                                                  ├─ nothing answers it: final flight, ticket, … ───► told at once
 //!                                                  └─ this end's next flight ────────────────────────► says it all
 //! ```
 
-use crate::protocol::RecordNumber;
+use crate::protocol::{Epoch, RecordNumber};
 use crate::wire::ack::NUMBER_LEN;
 use std::time::{Duration, Instant};
 
@@ -15,10 +16,16 @@ use std::time::{Duration, Instant};
 /// forgotten, and sent again in vain.
 const MAX_NUMBERS: usize = 64;
 
+/// How many records the peer is told of while the rest of its flight is missing: half of what it sends before it hears
+/// anything (RFC 9147 §5.8.3), so that it goes on although the last ones of a burst were lost.
+const MAX_UNTOLD: usize = 5;
+
 /// The handshake records that have come and that the peer has not been told of.
 #[derive(Default)]
 pub(super) struct Acks {
     numbers: Vec<RecordNumber>,
+    /// How many were entered since the peer was told last.
+    untold: usize,
     /// When the peer is told, if nothing else happens.
     due: Option<Instant>,
     /// The peer is told as soon as the datagram is through.
@@ -34,9 +41,16 @@ impl Acks {
             return;
         };
         self.numbers.insert(place, number);
+        self.untold += 1;
         if self.numbers.len() > MAX_NUMBERS {
             self.numbers.remove(0);
         }
+    }
+
+    /// Forgets what came without protection: anybody may have sent it.
+    pub(super) fn forget_plaintext(&mut self) {
+        self.numbers
+            .retain(|number| number.epoch > Epoch::PLAINTEXT);
     }
 
     /// Tells the peer after `patience`, unless that is planned already.
@@ -49,6 +63,11 @@ impl Acks {
         if let Some(due) = &mut self.due {
             *due = *due - before + after;
         }
+    }
+
+    /// So much has come of a flight that its sender may wait for a word before it goes on.
+    pub(super) const fn tell_progress(&mut self) {
+        self.urgent |= self.untold >= MAX_UNTOLD;
     }
 
     /// Something is missing in the middle of a flight.
@@ -81,6 +100,7 @@ impl Acks {
     pub(super) fn tell(&mut self, room: usize) -> &[RecordNumber] {
         self.due = None;
         self.urgent = false;
+        self.untold = 0;
         let count = (room / NUMBER_LEN).min(self.numbers.len());
         &self.numbers[self.numbers.len() - count..]
     }
@@ -94,7 +114,6 @@ impl Acks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Epoch;
 
     fn number(sequence: u64) -> RecordNumber {
         RecordNumber {

@@ -5,16 +5,16 @@ use super::flight::Flight;
 use super::retransmit::{Fired, Jitter, Timer};
 use crate::config::DatagramPolicy;
 use crate::protocol::{Epoch, FlightId, RecordNumber, Unacknowledged};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How often a flight that the peer can do without is sent again, if the policy does not say: for about a minute.
 const MAX_VAIN_TRIES: u32 = 5;
 
 /// One flight on its way.
-struct Awaiting {
+pub(super) struct Awaiting {
     id: FlightId,
-    flight: Flight,
-    timer: Timer,
+    pub(super) flight: Flight,
+    pub(super) timer: Timer,
     fate: Unacknowledged,
 }
 
@@ -147,10 +147,15 @@ impl AwaitingFlights {
             .collect()
     }
 
-    /// The flight with this name.
-    pub(super) fn find(&mut self, id: FlightId) -> Option<&mut Flight> {
-        let found = self.flights.iter_mut().find(|it| it.id == id);
-        found.map(|it| &mut it.flight)
+    /// The flights with these names.
+    pub(super) fn named(&mut self, ids: &[FlightId]) -> impl Iterator<Item = &mut Awaiting> {
+        self.flights.iter_mut().filter(|it| ids.contains(&it.id))
+    }
+
+    /// The peer has said that it misses something: which flights are worth sending again, each not more often than `pause` allows.
+    pub(super) fn missed(&mut self, now: Instant, pause: Duration) -> Vec<FlightId> {
+        let missed = |it: &mut Awaiting| it.flight.is_missed(now, pause).then_some(it.id);
+        self.flights.iter_mut().filter_map(missed).collect()
     }
 
     /// Drops them all.

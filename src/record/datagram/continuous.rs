@@ -10,13 +10,13 @@
 //!   ACK of the peer ─► freed ranges ┘     └─ nothing missing: FlightDelivered
 //! ```
 
-use super::awaiting::AwaitingFlights;
+use super::awaiting::{Awaiting, AwaitingFlights};
 use super::fragments::NotEntered;
 use super::reassembly::Reassembly;
 use super::{Datagram, Progress, TWICE_MSL};
 use crate::config::{Acknowledgements, DatagramPolicy};
 use crate::protocol::{ContentType, Epoch, FlightId, RecordNumber, Side, Unacknowledged};
-use crate::record::datagram::flight::{Flight, Means};
+use crate::record::datagram::flight::Flight;
 use crate::record::datagram::retransmit::Timer;
 use crate::record::{Discard, Fault, GaveUp};
 use crate::wire::ack;
@@ -198,6 +198,10 @@ impl Datagram {
             if believed {
                 self.acks.enter(number);
                 self.acks.tell_after(now, self.timer.patience(&self.policy));
+                if self.policy.acknowledgements == Acknowledgements::Prompt {
+                    // RFC 9147 §5.8.3: its sender may wait for that.
+                    self.acks.tell_progress();
+                }
             }
         } else if number.epoch >= Epoch::APPLICATION_13
             || side == Side::Server && number.epoch == Epoch::HANDSHAKE_13
@@ -266,19 +270,31 @@ impl Datagram {
                 Err(Fault::AckOfUnsentRecord)
             };
         }
-        // RFC 9147 §7.2: what is missing is sent again, now or by the timer.
-        let prompt = self.policy.acknowledgements == Acknowledgements::Prompt;
-        if let Some(flight) = &mut self.flight
-            && self.flight_complete
+        // RFC 9147 §7.2: what is missing is sent again, now or by the timer; at once not to an address that is not proved.
+        let prompt =
+            self.policy.acknowledgements == Acknowledgements::Prompt && self.unproven.is_none();
+        if numbers.is_empty() {
+            if prompt {
+                self.answer_empty_ack(now);
+            }
+            return Ok(());
+        }
+        if self.flight_complete
+            && let Some(mut flight) = self.flight.take()
         {
             let news = flight.acknowledge(&numbers);
+            if epoch > Epoch::PLAINTEXT && !self.policy.acknowledges_plaintext {
+                // Who has keys has what they are made of, and need not say so.
+                flight.acknowledge_plaintext();
+            }
             if flight.is_delivered() {
                 // RFC 9147 §7.2: nothing of it is sent again, and the peer's answer may take its time.
                 self.timer = Timer::Idle;
-            } else if news && prompt && self.outgoing.is_empty() {
+            } else if news && prompt {
                 self.timer.rewind(now);
-                self.send_flight_again();
+                self.go_on(&mut flight);
             }
+            self.flight = Some(flight);
         }
         let mut advanced = Vec::new();
         let Some(continuous) = self.continuous() else {
@@ -290,12 +306,35 @@ impl Datagram {
         if answered {
             self.size.answered();
         }
-        // I2: what was sealed but not yet taken is still on its way.
-        if prompt && self.outgoing.is_empty() {
-            self.send_awaiting_again(&advanced);
+        if prompt {
+            self.go_on_awaiting(now, &advanced);
         }
         self.prune_write_epochs();
         Ok(())
+    }
+
+    /// RFC 9147 §7.1, §7.2: who acknowledges nothing has got something that it cannot open, because what came before is
+    /// missing. All of it is sent again at once, but not more often than only a network that repeats datagrams would ask.
+    fn answer_empty_ack(&mut self, now: Instant) {
+        // I2: what was sealed but not yet taken is still on its way.
+        if !self.outgoing.is_empty() {
+            return;
+        }
+        let pause = self.policy.repeat_after();
+        if self.flight_complete
+            && let Some(mut flight) = self.flight.take()
+        {
+            if !flight.is_delivered() && flight.is_missed(now, pause) {
+                self.timer.rewind(now);
+                self.go_on(&mut flight);
+            }
+            self.flight = Some(flight);
+        }
+        let Some(continuous) = self.continuous() else {
+            return;
+        };
+        let missed = continuous.awaiting.missed(now, pause);
+        self.go_on_awaiting(now, &missed);
     }
 
     /// A flight is on its way that nothing but an acknowledgement ends.
@@ -354,21 +393,33 @@ impl Datagram {
     }
 
     pub(super) fn send_awaiting_again(&mut self, ids: &[FlightId]) {
-        for &id in ids {
-            let Progress::Continuous(continuous) = &mut self.progress else {
-                return;
-            };
-            let Some(flight) = continuous.awaiting.find(id) else {
-                continue;
-            };
-            self.stats.records_sent += flight.transmit(Means {
-                mtu: self.size.of_flight(),
-                version: self.version,
-                epochs: &mut self.write,
-                outgoing: &mut self.outgoing,
-                tracked: true,
-            });
-            self.stats.flights_retransmitted += 1;
+        self.with_awaiting(ids, |layer, awaiting| {
+            layer.transmit(&mut awaiting.flight);
+            layer.stats.flights_retransmitted += 1;
+        });
+    }
+
+    fn go_on_awaiting(&mut self, now: Instant, ids: &[FlightId]) {
+        self.with_awaiting(ids, |layer, awaiting| {
+            awaiting.timer.rewind(now);
+            layer.go_on(&mut awaiting.flight);
+        });
+    }
+
+    /// Hands out the flights with these names, one by one.
+    fn with_awaiting(&mut self, ids: &[FlightId], mut each: impl FnMut(&mut Self, &mut Awaiting)) {
+        if ids.is_empty() {
+            return;
+        }
+        let Some(continuous) = self.continuous() else {
+            return;
+        };
+        let mut awaiting = std::mem::take(&mut continuous.awaiting);
+        for flight in awaiting.named(ids) {
+            each(self, flight);
+        }
+        if let Some(continuous) = self.continuous() {
+            continuous.awaiting = awaiting;
         }
     }
 }

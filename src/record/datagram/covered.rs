@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Ranges, sorted, disjoint and never adjacent.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(super) struct Covered {
     ranges: Vec<Range<usize>>,
 }
@@ -27,6 +27,23 @@ impl Covered {
         let end = touched.last().map_or(range.end, |it| it.end.max(range.end));
         self.ranges.splice(first..last, std::iter::once(start..end));
         true
+    }
+
+    /// Adds what another one covers.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        for range in &other.ranges {
+            self.add(range.clone());
+        }
+    }
+
+    /// How many ranges there are.
+    pub(super) fn pieces(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// How many bytes are covered.
+    pub(super) fn total(&self) -> usize {
+        self.ranges.iter().map(Range::len).sum()
     }
 
     /// Whether a message of `length` bytes is covered.

@@ -58,6 +58,16 @@ impl EarlyRecords {
         record
     }
 
+    /// How many records wait.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Takes the record that has waited longest.
+    pub(super) fn take_first(&mut self) -> Option<EarlyRecord> {
+        self.records.pop_front()
+    }
+
     /// Drops everything but the records of `epoch`.
     pub(super) fn keep_only(&mut self, epoch: Epoch) {
         self.records.retain(|record| record.epoch == epoch);

@@ -40,6 +40,16 @@ pub(super) struct ReadEpochs {
     epochs: Vec<ReadEpoch>,
 }
 
+impl Protected {
+    pub(super) fn new(protection: &RecordProtection) -> Self {
+        Self {
+            opener: Opener::new(protection),
+            window: ReplayWindow::default(),
+            forgeries: 0,
+        }
+    }
+}
+
 impl ReadEpoch {
     const fn is_protected(&self) -> bool {
         matches!(self.protection, Reading::Protected(_))
@@ -123,11 +133,7 @@ impl ReadEpochs {
 
     /// Adds the next epoch.
     pub(super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
-        let protected = Protected {
-            opener: Opener::new(protection),
-            window: ReplayWindow::default(),
-            forgeries: 0,
-        };
+        let protected = Protected::new(protection);
         self.epochs.push(ReadEpoch {
             epoch,
             protection: Reading::Protected(Box::new(protected)),

@@ -1,9 +1,10 @@
 //! Whose fault something is that comes in the clear: anybody's, unless the policy takes it for the peer's.
 
 use super::{Datagram, Progress};
-use crate::config::PlaintextFaults;
+use crate::config::{PlaintextAlerts, PlaintextFaults};
 use crate::protocol::Epoch;
 use crate::record::{Discard, Fault};
+use crate::wire::handshake::FragmentHeader;
 
 impl Datagram {
     /// Whether what comes in this epoch and has no place is taken for a fault of the peer: in the clear, by the policy, and only
@@ -25,6 +26,19 @@ impl Datagram {
             _ => false,
         };
         self.policy.acknowledges_plaintext && shaking_hands
+    }
+
+    /// Whether a message that is too long ends the attempt although it came in the clear: not because of a length that somebody
+    /// announces, but when so much of it is here that its sender takes part in the handshake, or can end it by an alert as well.
+    pub(super) fn believes_too_long(&mut self, header: &FragmentHeader) -> bool {
+        let slots = match &mut self.progress {
+            Progress::Handshaking { slots, .. } => &mut **slots,
+            Progress::Continuous(continuous) => &mut continuous.slots,
+            Progress::Established { .. } => return false,
+        };
+        let proved = slots.note_too_long(header);
+        self.too_long |= proved;
+        proved && self.policy.plaintext_alerts == PlaintextAlerts::Believe
     }
 
     /// Counts something that is of no use, or takes it for this fault of the peer.

@@ -5,6 +5,7 @@
 use super::covered::Covered;
 use super::epochs::WriteEpochs;
 use super::outgoing::Outgoing;
+use super::sent::{MAX_BURST, Part, Sent, SentRecords};
 use crate::protocol::{
     ContentType, Epoch, HandshakeType, MessageSeq, ProtocolVersion, RecordNumber,
 };
@@ -12,19 +13,21 @@ use crate::wire::codec::Writer as _;
 use crate::wire::handshake::{DATAGRAM_HEADER_LEN, FragmentHeader};
 use crate::wire::record_dtls::HEADER_LEN;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
-use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 /// The messages that one side sends before it waits.
 #[derive(Default)]
 pub(super) struct Flight {
     items: Vec<Item>,
     /// Which record carried what, for as long as an acknowledgement may name it.
-    sent: VecDeque<Sent>,
-    /// Where the last burst ended, if that was before the end of the flight.
+    sent: SentRecords,
+    /// Up to where it was sent, if that is before the end of the flight.
     rest: Option<Place>,
     /// The longest datagram that it was cut into, in bytes.
     largest: usize,
+    /// When it was sent again last because the peer has said that it has nothing of it.
+    missed: Option<Instant>,
 }
 
 /// One part of a flight, with the epoch that it belongs to for ever: a retransmission never changes keys (E6).
@@ -42,15 +45,8 @@ enum Item {
     },
 }
 
-/// A fragment that a record carried.
-struct Sent {
-    number: RecordNumber,
-    item: usize,
-    range: Range<usize>,
-}
-
 /// A place in a flight: a message, and how far into it.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 struct Place {
     item: usize,
     offset: usize,
@@ -79,11 +75,14 @@ impl Item {
 /// The shortest fragment that is worth its header, unless the message is shorter.
 const MIN_FRAGMENT: usize = 2;
 
-/// How many records leave at a time where the peer says what has arrived (RFC 9147 §5.8.3).
-const MAX_BURST: u64 = 10;
-
-/// How many records of a flight are remembered. One that is acknowledged later is sent again in vain.
-const MAX_SENT: usize = 256;
+/// What has left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Sealed {
+    /// How many records.
+    pub(super) records: u64,
+    /// Whether something in them had left before.
+    pub(super) repeats: bool,
+}
 
 impl Flight {
     pub(super) fn push_message(
@@ -112,38 +111,23 @@ impl Flight {
     }
 
     /// Seals what was not acknowledged into datagrams, each record with a new number; where the last burst has ended first,
-    /// if it has ended early. Returns how many records were sealed.
-    pub(super) fn transmit(&mut self, means: Means<'_>) -> u64 {
-        let mut packer = Packer {
-            limit: if means.tracked { MAX_BURST } else { u64::MAX },
-            means,
-            datagram: Vec::new(),
-            open: Open {
-                epoch: Epoch::PLAINTEXT,
-                contents: Vec::new(),
-                parts: Vec::new(),
-            },
-            begun: 0,
-            sent: Vec::new(),
-            largest: 0,
-        };
+    /// if it has ended early. For the first time, and when nothing was heard for too long.
+    pub(super) fn transmit(&mut self, means: Means<'_>) -> Sealed {
+        self.sent.lose_all();
         let from = self.rest.take().unwrap_or_default();
-        self.transmit_from(from, &mut packer);
-        if packer.begun == 0 && from != Place::default() {
-            self.transmit_from(Place::default(), &mut packer);
+        let limit = if means.tracked { MAX_BURST } else { usize::MAX };
+        let mut packer = Packer::new(means, limit);
+        // What has less protection than the rest brings the keys for it: without that nobody could acknowledge anything.
+        let epoch_of = |place: Place| self.items.get(place.item).map(Item::epoch);
+        let first = |item: &Item| Some(item.epoch()) >= epoch_of(from);
+        let keys = self.items.iter().position(first).unwrap_or_default();
+        self.transmit_from(Place::default(), keys.min(from.item), &mut packer);
+        let begun = packer.begun;
+        self.transmit_from(from, self.items.len(), &mut packer);
+        if packer.begun == begun && from != Place::default() {
+            self.transmit_from(Place::default(), from.item + 1, &mut packer);
         }
-        packer.flush();
-        let Packer {
-            begun,
-            sent,
-            largest,
-            ..
-        } = packer;
-        self.largest = self.largest.max(largest);
-        self.sent.extend(sent);
-        let forgotten = self.sent.len().saturating_sub(MAX_SENT);
-        self.sent.drain(..forgotten);
-        begun
+        self.end(packer)
     }
 
     /// Datagrams of more than `limit` bytes do not leave. Whether the flight was cut into such; then it is sent from its
@@ -153,12 +137,57 @@ impl Flight {
         if cut {
             self.rest = None;
             self.largest = 0;
+            self.sent.lose_all();
         }
         cut
     }
 
-    fn transmit_from(&mut self, from: Place, packer: &mut Packer<'_>) {
-        for (index, item) in self.items.iter().enumerate().skip(from.item) {
+    /// Seals what was lost, and then what has not left yet, as far as there is room beside what is on its way. For
+    /// when the peer has said what has arrived (RFC 9147 §7.2).
+    pub(super) fn go_on(&mut self, means: Means<'_>) -> Sealed {
+        let rest = self.rest.take();
+        // RFC 9147 §5.8.3: never more than ten records at a time, however much may be on its way.
+        let mut packer = Packer::new(means, self.sent.room().min(MAX_BURST));
+        packer.frontier = rest;
+        self.transmit_from(Place::default(), self.items.len(), &mut packer);
+        if self.rest.is_some() {
+            self.rest = self.rest.max(rest);
+        }
+        self.end(packer)
+    }
+
+    /// The peer has said that it misses something, and not what it has. Whether that is worth sending everything again: not
+    /// more often than `pause` allows.
+    pub(super) fn is_missed(&mut self, now: Instant, pause: Duration) -> bool {
+        let recently = |at| now.saturating_duration_since(at) < pause;
+        if self.missed.is_some_and(recently) {
+            return false;
+        }
+        self.missed = Some(now);
+        self.sent.lose_all();
+        true
+    }
+
+    fn end(&mut self, mut packer: Packer<'_>) -> Sealed {
+        packer.flush();
+        self.largest = self.largest.max(packer.largest);
+        self.sent.extend(packer.sent);
+        Sealed {
+            records: packer.begun as u64,
+            repeats: packer.repeats,
+        }
+    }
+
+    /// Fills datagrams with what is missing between a place and the item `end`.
+    fn transmit_from(&mut self, from: Place, end: usize, packer: &mut Packer<'_>) {
+        let mut on_their_way: Vec<Covered> = Vec::new();
+        for (item, range) in self.sent.on_their_way() {
+            if on_their_way.len() <= *item {
+                on_their_way.resize_with(item + 1, Covered::default);
+            }
+            on_their_way[*item].add(range.clone());
+        }
+        for (index, item) in self.items.iter().enumerate().take(end).skip(from.item) {
             let skipped = if index == from.item { from.offset } else { 0 };
             let Item::Message {
                 epoch,
@@ -177,21 +206,25 @@ impl Flight {
                 typ: *typ,
                 body,
             };
-            for gap in acknowledged.gaps(body.len()) {
+            let mut done = acknowledged.clone();
+            if let Some(on_its_way) = on_their_way.get(index) {
+                done.add_all(on_its_way);
+            }
+            for gap in done.gaps(body.len()) {
                 if skipped > gap.start && skipped >= gap.end {
                     continue;
                 }
-                let mut place = gap.start.max(skipped);
+                let mut offset = gap.start.max(skipped);
                 loop {
-                    let Some(end) = packer.fragment(index, &message, place..gap.end) else {
+                    let Some(end) = packer.fragment(index, &message, offset..gap.end) else {
                         self.rest = Some(Place {
                             item: index,
-                            offset: place,
+                            offset,
                         });
                         return;
                     };
-                    place = end;
-                    if place >= gap.end {
+                    offset = end;
+                    if offset >= gap.end {
                         break;
                     }
                 }
@@ -202,15 +235,29 @@ impl Flight {
     /// Notes which records the peer has; whether anything in them is news.
     pub(super) fn acknowledge(&mut self, numbers: &[RecordNumber]) -> bool {
         let mut news = false;
-        for sent in &self.sent {
-            let named = numbers.contains(&sent.number);
-            if let Some(Item::Message { acknowledged, .. }) = self.items.get_mut(sent.item)
-                && named
+        let items = &mut self.items;
+        self.sent.acknowledge(numbers, |(item, range)| {
+            if let Some(Item::Message { acknowledged, .. }) = items.get_mut(*item) {
+                news |= acknowledged.add(range.clone());
+            }
+        });
+        news
+    }
+
+    /// Notes that the peer has what was sent without protection.
+    pub(super) fn acknowledge_plaintext(&mut self) {
+        for item in &mut self.items {
+            if let Item::Message {
+                epoch: Epoch::PLAINTEXT,
+                body,
+                acknowledged,
+                ..
+            } = item
             {
-                news |= acknowledged.add(sent.range.clone());
+                acknowledged.add(0..body.len());
             }
         }
-        news
+        self.sent.arrived_in(Epoch::PLAINTEXT);
     }
 
     /// Whether the peer has acknowledged everything.
@@ -236,8 +283,7 @@ struct Message<'a> {
 struct Open {
     epoch: Epoch,
     contents: Vec<u8>,
-    /// Which part of which message is in it.
-    parts: Vec<(usize, Range<usize>)>,
+    parts: Vec<Part>,
 }
 
 /// Fills datagrams with records.
@@ -247,15 +293,37 @@ struct Packer<'a> {
     /// Empty if there is none.
     open: Open,
     /// How many records were begun.
-    begun: u64,
+    begun: usize,
     /// How many may be.
-    limit: u64,
+    limit: usize,
+    /// What lies before this has left before; everything has where it is `None`.
+    frontier: Option<Place>,
+    /// Something has left again.
+    repeats: bool,
     sent: Vec<Sent>,
     /// The longest datagram so far.
     largest: usize,
 }
 
-impl Packer<'_> {
+impl<'a> Packer<'a> {
+    const fn new(means: Means<'a>, limit: usize) -> Self {
+        Self {
+            means,
+            datagram: Vec::new(),
+            open: Open {
+                epoch: Epoch::PLAINTEXT,
+                contents: Vec::new(),
+                parts: Vec::new(),
+            },
+            begun: 0,
+            limit,
+            frontier: None,
+            repeats: false,
+            sent: Vec::new(),
+            largest: 0,
+        }
+    }
+
     /// Appends as much of `range` of a message as fits into the datagram, or into a new one. How far it has come; `None` if
     /// no more records leave for now.
     ///
@@ -280,6 +348,11 @@ impl Packer<'_> {
             self.begun += 1;
             self.open.epoch = epoch;
         }
+        let place = Place {
+            item,
+            offset: range.start,
+        };
+        self.repeats |= self.frontier.is_none_or(|frontier| place < frontier);
         let room = self.room(epoch).saturating_sub(DATAGRAM_HEADER_LEN).max(1);
         let end = range.start + room.min(range.len());
         let piece = &message.body[range.start..end];
@@ -314,13 +387,9 @@ impl Packer<'_> {
         }
         let contents = std::mem::take(&mut self.open.contents);
         let number = self.record(self.open.epoch, ContentType::HANDSHAKE, &contents);
-        let parts = self.open.parts.drain(..);
+        let parts = std::mem::take(&mut self.open.parts);
         if let Some(number) = number.filter(|_| self.means.tracked) {
-            self.sent.extend(parts.map(|(item, range)| Sent {
-                number,
-                item,
-                range,
-            }));
+            self.sent.push(Sent::new(number, parts));
         }
         self.open.contents = contents;
         self.open.contents.clear();
@@ -456,7 +525,7 @@ mod tests {
             outgoing: &mut outgoing,
             tracked: true,
         });
-        (sealed, outgoing.queued())
+        (sealed.records, outgoing.queued())
     }
 
     /// RFC 9147 §5.8.3, §7.2: ten records at a time, and only what is missing is sent again.

@@ -2,6 +2,7 @@
 //! (RFC 6347 §4.2.4).
 
 use super::flight::{Flight, Means};
+use super::progress::{AMPLIFICATION, Unproven};
 use super::retransmit::Timer;
 use super::{Datagram, Progress, TRIES_A_SIZE};
 use std::sync::Arc;
@@ -20,15 +21,27 @@ impl Datagram {
         self.flight.get_or_insert_default()
     }
 
-    pub(super) fn transmit(&mut self, flight: &mut Flight) {
-        let tracked = self.is_13();
-        self.stats.records_sent += flight.transmit(Means {
+    /// What flights are sent with.
+    pub(super) fn means(&mut self) -> Means<'_> {
+        Means {
             mtu: self.size.of_flight(),
             version: self.version,
+            tracked: self.is_13(),
             epochs: &mut self.write,
             outgoing: &mut self.outgoing,
-            tracked,
-        });
+        }
+    }
+
+    pub(super) fn transmit(&mut self, flight: &mut Flight) {
+        let sealed = flight.transmit(self.means());
+        self.stats.records_sent += sealed.records;
+    }
+
+    /// Sends what the peer has just shown to miss, and what there is room for now.
+    pub(super) fn go_on(&mut self, flight: &mut Flight) {
+        let sealed = flight.go_on(self.means());
+        self.stats.records_sent += sealed.records;
+        self.stats.flights_retransmitted += u64::from(sealed.repeats);
     }
 
     /// Answers a repeated Finished of the peer: it missed this end's final flight.
@@ -147,5 +160,17 @@ impl Datagram {
     /// Leaves repetition to the peer from now on.
     pub(crate) fn stop_retransmitting(&mut self) {
         self.timer = Timer::Idle;
+    }
+
+    /// The peer's address was not proved: until something under keys comes from it, no more is sent there than three
+    /// times what came, of which `received` bytes have come already. Whether what waits is within that.
+    pub(crate) fn limit_amplification(&mut self, received: usize) -> bool {
+        let flight = self.outgoing.queued();
+        let budget = (AMPLIFICATION * received).checked_sub(flight);
+        self.unproven = Some(Unproven {
+            budget: budget.unwrap_or_default(),
+            flight,
+        });
+        budget.is_some()
     }
 }

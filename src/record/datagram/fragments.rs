@@ -60,6 +60,9 @@ impl Datagram {
                     Discard::MessageTooLong if number.epoch != Epoch::PLAINTEXT => {
                         return Err(Fault::MessageTooLong);
                     }
+                    Discard::MessageTooLong if self.believes_too_long(&header) => {
+                        return Err(Fault::MessageTooLong);
+                    }
                     Discard::MessageTooLong => {
                         self.count_or_fail(number.epoch, cause, Fault::MessageTooLong)?;
                     }

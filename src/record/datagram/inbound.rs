@@ -83,6 +83,31 @@ pub(super) struct Opened {
 }
 
 impl Datagram {
+    /// Whether there are keys to read anything.
+    pub(crate) fn has_read_keys(&self) -> bool {
+        self.read.any_protected()
+    }
+
+    /// Whether a server's peer has gone on since its hello: at 1.2 it has brought the keys, at 1.3, where they are made
+    /// before it has said anything else, something under them has authenticated.
+    pub(crate) fn peer_has_advanced(&self) -> bool {
+        if self.is_13() {
+            self.read.any_was_read()
+        } else {
+            self.has_read_keys()
+        }
+    }
+
+    /// Whether there are keys to read `epoch`.
+    pub(crate) fn can_read(&self, epoch: Epoch) -> bool {
+        self.read.contains(epoch)
+    }
+
+    /// Whether there are keys to read an epoch of version 1.3 that ends in these bits.
+    pub(crate) fn can_read_13(&self, bits: u8) -> bool {
+        self.is_13() && self.read.newest_ending_in(bits).is_some()
+    }
+
     /// Whether protected records can have the form of version 1.3.
     #[inline]
     fn reads_13(&self) -> bool {
@@ -116,6 +141,12 @@ impl Datagram {
     fn take_early(&mut self) -> Option<EarlyRecord> {
         if self.early.is_empty() {
             None
+        } else if self
+            .preview
+            .as_mut()
+            .is_some_and(|it| it.looks_at_another())
+        {
+            self.early.take_first()
         } else {
             self.early.take(self.read.newest()?)
         }
@@ -193,7 +224,10 @@ impl Datagram {
         let number = header.number;
         check_header(header)?;
         let Some(read) = self.read.find(number.epoch) else {
-            return Err(self.keep_early(header, bytes, path));
+            return match self.preview_12(header, bytes) {
+                Some(alert) => Ok(alert),
+                None => Err(self.keep_early(header, bytes, path)),
+            };
         };
         let Reading::Protected(protected) = &mut read.protection else {
             let contents = HEADER_LEN..bytes.len();

@@ -24,11 +24,13 @@ mod fragments;
 mod inbound;
 mod outgoing;
 mod path_size;
+mod preview;
 mod progress;
 mod ranges;
 mod reassembly;
 mod replay;
 mod retransmit;
+mod sent;
 #[cfg(test)]
 mod tests13;
 mod unified;
@@ -54,6 +56,7 @@ use epochs::{ReadEpochs, WriteEpochs};
 use flight::Flight;
 use outgoing::Outgoing;
 use path_size::PathSize;
+use preview::Preview;
 use progress::{AMPLIFICATION, Progress, Retained, Unproven};
 pub(crate) use reassembly::Reassembly;
 use reassembly::WINDOW;
@@ -87,6 +90,8 @@ pub struct Datagram {
     input_path: Path,
     input_len: usize,
     early: EarlyRecords,
+    /// The keys of the next epoch, while only a fatal alert is read under them.
+    preview: Option<Box<Preview>>,
     /// The version is not known yet.
     undecided: bool,
     /// At 1.3, what the peer is owed.
@@ -110,6 +115,8 @@ pub struct Datagram {
     retention: Option<Instant>,
     outgoing: Outgoing,
     disbelieved_alert: Option<Alert>,
+    /// A message came without protection that is too long.
+    too_long: bool,
     /// Under keys the peer has said something behind its Finished.
     surplus: bool,
     stats: Box<Stats>,
@@ -139,6 +146,7 @@ impl Datagram {
             input_path: path,
             input_len: 0,
             early: EarlyRecords::default(),
+            preview: None,
             undecided: true,
             acks: Acks::default(),
             progress: Progress::Handshaking {
@@ -159,6 +167,7 @@ impl Datagram {
             retention: None,
             outgoing: Outgoing::default(),
             disbelieved_alert: None,
+            too_long: false,
             surplus: false,
             stats: Box::default(),
         }
@@ -205,43 +214,6 @@ impl Datagram {
     /// Whether sealed datagrams wait.
     pub(crate) fn has_transmit(&self) -> bool {
         !self.outgoing.is_empty()
-    }
-
-    /// Whether there are keys to read anything.
-    pub(crate) fn has_read_keys(&self) -> bool {
-        self.read.any_protected()
-    }
-
-    /// Whether a server's peer has gone on since its hello: at 1.2 it has brought the keys, at 1.3, where they are made
-    /// before it has said anything else, something under them has authenticated.
-    pub(crate) fn peer_has_advanced(&self) -> bool {
-        if self.is_13() {
-            self.read.any_was_read()
-        } else {
-            self.has_read_keys()
-        }
-    }
-
-    /// The peer's address was not proved: until something under keys comes from it, no more is sent there than three
-    /// times what came, of which `received` bytes have come already. Whether what waits is within that.
-    pub(crate) fn limit_amplification(&mut self, received: usize) -> bool {
-        let flight = self.outgoing.queued();
-        let budget = (AMPLIFICATION * received).checked_sub(flight);
-        self.unproven = Some(Unproven {
-            budget: budget.unwrap_or_default(),
-            flight,
-        });
-        budget.is_some()
-    }
-
-    /// Whether there are keys to read `epoch`.
-    pub(crate) fn can_read(&self, epoch: Epoch) -> bool {
-        self.read.contains(epoch)
-    }
-
-    /// Whether there are keys to read an epoch of version 1.3 that ends in these bits.
-    pub(crate) fn can_read_13(&self, bits: u8) -> bool {
-        self.is_13() && self.read.newest_ending_in(bits).is_some()
     }
 
     /// How many bytes are held for the peer or on its behalf, beside the association itself.
@@ -329,16 +301,24 @@ impl Layer for Datagram {
     }
 
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {
-        match when {
-            // The epoch in each record says whether it lies behind the ChangeCipherSpec.
-            ReadSwitch::OnChangeCipherSpec | ReadSwitch::Now => {
-                self.read.install(epoch, &protection)
-            }
+        if when == ReadSwitch::OnlyAlerts {
+            self.preview = Some(Preview::new(epoch, &protection, self.early.len()));
+            return;
         }
+        // The epoch in each record says whether it lies behind the ChangeCipherSpec.
+        self.preview = None;
+        self.read.install(epoch, &protection);
         // B6: what strangers have left in the slots must not stand in the way of the peer's Finished.
         match &mut self.progress {
             Progress::Handshaking { slots, .. } => slots.clear(),
-            Progress::Continuous(continuous) => continuous.slots.forget_plaintext(),
+            Progress::Continuous(continuous) => {
+                continuous.slots.forget_plaintext();
+                if !self.policy.acknowledges_plaintext {
+                    // A number that the peer has never used would be a fault to it (RFC 9147 §7.2), and a stranger may
+                    // have used it. That this end has keys says that the peer's hello has arrived.
+                    self.acks.forget_plaintext();
+                }
+            }
             Progress::Established { .. } => {}
         }
     }
@@ -435,6 +415,7 @@ impl Layer for Datagram {
         self.size.given_up();
         self.drop_flight();
         self.early.clear();
+        self.preview = None;
         if let Some(continuous) = self.continuous() {
             return continuous.shut_down();
         }
@@ -577,6 +558,7 @@ impl Layer for Datagram {
         self.retention = None;
         self.input = BytesMut::new();
         self.early.clear();
+        self.preview = None;
         self.acks.clear();
         if let Some(continuous) = self.continuous() {
             return continuous.shut_down();
@@ -594,6 +576,10 @@ impl Layer for Datagram {
             _ => 0,
         };
         self.timer.retransmissions().max(awaiting)
+    }
+
+    fn has_seen_too_long(&self) -> bool {
+        self.too_long
     }
 
     fn disbelieved_alert(&self) -> Option<Alert> {

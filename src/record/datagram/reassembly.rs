@@ -1,5 +1,6 @@
 //! Putting handshake messages together again (RFC 6347 §4.2.2, §4.2.3).
 
+use super::covered::Covered;
 use super::ranges::{NotAdded, Ranges};
 use crate::protocol::{Epoch, HandshakeType, MessageSeq};
 use crate::record::Discard;
@@ -12,7 +13,7 @@ pub(crate) const WINDOW: u16 = 7;
 /// The messages of one handshake as they arrive.
 ///
 /// Memory grows with what has arrived, never with what a length field announces, and ends at twice the longest
-/// message that is allowed. When there is no room for the message that is expected next, later ones make it.
+/// message that is allowed. There is always room for the message that is expected next.
 #[derive(Debug)]
 pub(crate) struct Reassembly {
     /// `None` behind the last number there is.
@@ -20,6 +21,16 @@ pub(crate) struct Reassembly {
     slots: VecDeque<Option<Slot>>,
     window: u16,
     max_message: usize,
+    too_long: Option<Box<TooLong>>,
+}
+
+/// A message that is too long to be put together: only how much of it has come.
+#[derive(Debug)]
+struct TooLong {
+    seq: MessageSeq,
+    typ: HandshakeType,
+    length: u32,
+    here: Covered,
 }
 
 /// One message under construction.
@@ -32,6 +43,9 @@ struct Slot {
     /// A fragment contradicted this slot: without keys nobody knows which of the two was honest.
     disputed: bool,
 }
+
+/// In how many pieces a message that is too long is followed: as those that are taken.
+const MAX_PIECES: usize = 256;
 
 impl Slot {
     fn is_complete(&self) -> bool {
@@ -47,6 +61,7 @@ impl Reassembly {
             slots: VecDeque::new(),
             window,
             max_message,
+            too_long: None,
         }
     }
 
@@ -79,10 +94,10 @@ impl Reassembly {
         }
         let index = usize::from(distance);
         self.settle_dispute(index, epoch, header, data.len())?;
-        if let Err(full) = self.make_room(index, Ranges::cost_of(data.len())) {
+        if !self.has_room(index, Ranges::cost_of(data.len())) {
             // Who filled the slot of the expected message, if not the sender of this fragment?
             self.dispute(index);
-            return Err(full);
+            return Err(Discard::ReassemblyFull);
         }
         while self.slots.len() <= index {
             self.slots.push_back(None);
@@ -142,21 +157,43 @@ impl Reassembly {
         Ok(())
     }
 
+    /// Notes a fragment of the expected message, or of one soon behind it, that is too long. Whether more of it has come
+    /// than would be taken. The latest one that is announced counts.
+    pub(crate) fn note_too_long(&mut self, header: &FragmentHeader) -> bool {
+        let same = |it: &&mut Box<TooLong>| {
+            (it.seq, it.typ, it.length) == (header.seq, header.typ, header.length)
+        };
+        if self.too_long.as_mut().filter(same).is_none() {
+            self.too_long = Some(Box::new(TooLong {
+                seq: header.seq,
+                typ: header.typ,
+                length: header.length,
+                here: Covered::default(),
+            }));
+        }
+        let offset = usize::try_from(header.offset).unwrap_or(usize::MAX);
+        let length = usize::try_from(header.fragment_length).unwrap_or_default();
+        self.too_long.as_mut().is_some_and(|it| {
+            if it.here.pieces() < MAX_PIECES {
+                it.here.add(offset..offset.saturating_add(length));
+            }
+            it.here.total() > self.max_message
+        })
+    }
+
     fn dispute(&mut self, index: usize) {
         if let Some(Some(slot)) = self.slots.get_mut(index) {
             slot.disputed = true;
         }
     }
 
-    /// Makes sure that `cost` more bytes fit; the message that is expected next displaces the farthest ones.
-    fn make_room(&mut self, index: usize, cost: usize) -> Result<(), Discard> {
-        while self.cost() + cost > 2 * self.max_message {
-            match self.slots.iter().rposition(Option::is_some) {
-                Some(last) if index == 0 && last > 0 => self.slots.truncate(last),
-                _ => return Err(Discard::ReassemblyFull),
-            }
-        }
-        Ok(())
+    /// Whether `cost` more bytes fit. Messages behind the expected one leave it the room that it may need: what is kept
+    /// may have been acknowledged (RFC 9147 §7.1), and then nobody sends it again, so it is never dropped for another one.
+    fn has_room(&self, index: usize, cost: usize) -> bool {
+        let cost_of = |slot: &Option<Slot>| slot.as_ref().map_or(0, |slot| slot.ranges.cost());
+        let later: usize = self.slots.iter().skip(1).map(cost_of).sum();
+        let later_limit = self.max_message - self.max_message / 8;
+        self.cost() + cost <= 2 * self.max_message && (index == 0 || later + cost <= later_limit)
     }
 
     /// Expects `first` instead of what was expected before any message had come.
@@ -222,15 +259,19 @@ impl Reassembly {
         self.slots.truncate(usize::from(self.window));
     }
 
-    /// Whether this fragment is the next piece of the message that is expected next.
+    /// Whether this fragment is the next piece of the first message that is not whole, or of one before it: several of a record
+    /// are entered before the first is taken.
     pub(crate) fn is_next(&self, header: &FragmentHeader) -> bool {
-        let here = self
-            .slots
-            .front()
-            .and_then(Option::as_ref)
-            .map_or(0, |slot| slot.ranges.contiguous());
-        self.expected == Some(header.seq)
-            && usize::try_from(header.offset).is_ok_and(|it| it <= here)
+        let whole = |slot: &&Option<Slot>| slot.as_ref().is_some_and(Slot::is_complete);
+        let index = self.slots.iter().take_while(whole).count();
+        let slot = self.slots.get(index).and_then(Option::as_ref);
+        let here = slot.map_or(0, |slot| slot.ranges.contiguous());
+        let distance = self
+            .expected
+            .and_then(|expected| header.seq.distance_from(expected))
+            .map(usize::from);
+        let follows = usize::try_from(header.offset).is_ok_and(|offset| offset <= here);
+        distance.is_some_and(|it| it < index || it == index && follows)
     }
 
     /// Whether parts of messages wait for what is missing.
@@ -403,7 +444,7 @@ mod tests {
 
     /// C13: the budget holds in every order, and the expected message always finds room.
     #[test]
-    fn later_messages_make_room_for_the_expected_one() {
+    fn later_messages_leave_room_for_the_expected_one() {
         let mut reassembly = empty();
         let mut refused = 0;
         for seq in 1..WINDOW {

@@ -21,7 +21,10 @@ impl Datagram {
         match self.read.newest_ending_in(header.epoch_bits) {
             Some((epoch, true)) => self.open_in(epoch, header, record),
             Some((_, false)) => self.open_by_trial(header, record),
-            None => Err(self.keep_early_13(header, record, path)),
+            None => match self.preview_13(header, record) {
+                Some(alert) => Ok(alert),
+                None => Err(self.keep_early_13(header, record, path)),
+            },
         }
     }
 

@@ -287,6 +287,7 @@ impl Layer for Stream {
             sequence: 0,
         };
         match when {
+            ReadSwitch::OnlyAlerts => {}
             ReadSwitch::OnChangeCipherSpec => self.armed = Some(Box::new(state)),
             ReadSwitch::Now => {
                 // RFC 8446 §5.1: no message goes on under other keys than it began.
@@ -415,6 +416,11 @@ impl Layer for Stream {
 
     fn retransmissions(&self) -> u32 {
         0
+    }
+
+    /// A stream fails at once.
+    fn has_seen_too_long(&self) -> bool {
+        false
     }
 
     fn disbelieved_alert(&self) -> Option<Alert> {

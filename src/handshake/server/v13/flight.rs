@@ -293,6 +293,7 @@ fn finish(mut context: Context, outbox: &mut Outbox) -> Step {
         protection,
         when: ReadSwitch::Now,
     });
+    awaiting.listen_for_alerts(outbox);
     outbox.end_flight(FlightEnd::AwaitReply);
     Ok(if asks {
         State::ExpectCertificate(ExpectCertificate { awaiting })

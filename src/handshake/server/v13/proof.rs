@@ -80,6 +80,16 @@ impl Awaiting {
         self.write.protection(self.dialect, self.suite.aead)
     }
 
+    fn read_protection(&self) -> RecordProtection {
+        self.read.protection(self.dialect, self.suite.aead)
+    }
+
+    /// A client that gives up behind its Finished says so under the keys of data; the Finished may be lost.
+    pub(super) fn listen_for_alerts(&self, outbox: &mut Outbox) {
+        let version = self.dialect.version_13;
+        outbox.listen_for_alerts(version, Epoch::APPLICATION_13, || self.read_protection());
+    }
+
     /// Who the client is, if a ticket says so.
     pub(super) fn resumed_client(&self) -> Client {
         match &self.psk {
@@ -235,9 +245,7 @@ impl ExpectFinished {
         awaiting.add(inbound);
         outbox.push(Action::InstallRead {
             epoch: Epoch::APPLICATION_13,
-            protection: awaiting
-                .read
-                .protection(awaiting.dialect, awaiting.suite.aead),
+            protection: awaiting.read_protection(),
             when: ReadSwitch::Now,
         });
         outbox.push(Action::RetireRead(Epoch::HANDSHAKE_13));

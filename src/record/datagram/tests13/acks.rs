@@ -264,3 +264,91 @@ fn r9147_12_flights_get_smaller_when_nobody_answers() {
     let sizes: Vec<_> = largest.into_iter().flatten().collect();
     assert_eq!(sizes, [1400, 1400, 1200, 1200, 548, 548]);
 }
+
+/// §7.1, §7.2: an acknowledgement of nothing says that something is missing. All of the flight is sent again at once, and not for every
+/// copy of it.
+#[test]
+fn an_empty_acknowledgement_brings_the_flight_again_at_once() {
+    for end in [
+        FlightEnd::AwaitReply,
+        FlightEnd::AwaitAck(Unacknowledged::Fails),
+    ] {
+        let mut two = Two::shaking_hands();
+        flight(&mut two.client, two.now, TWO, &[(0, 2000)], end);
+        let first = sent(&mut two.client).len();
+        let soon = two.now + Duration::from_millis(20);
+        let empty = |sequence| craft(TWO, sequence, FULL, 26, &ack::encode(&[]), 0);
+        feed(&mut two.client, soon, &empty(0)).unwrap();
+        assert_eq!(sent(&mut two.client).len(), first, "{end:?}");
+        for sequence in 1..10 {
+            feed(&mut two.client, soon, &empty(sequence)).unwrap();
+            assert!(sent(&mut two.client).is_empty(), "a storm");
+        }
+        feed(
+            &mut two.client,
+            soon + Duration::from_millis(250),
+            &empty(10),
+        )
+        .unwrap();
+        assert_eq!(sent(&mut two.client).len(), first, "it is still missing");
+    }
+}
+
+/// The same without protection, where anybody can have sent it.
+#[test]
+fn an_empty_acknowledgement_without_protection_is_only_counted() {
+    let mut two = Two::shaking_hands();
+    let end = FlightEnd::AwaitReply;
+    flight(&mut two.server, two.now, Epoch::PLAINTEXT, &[(0, 100)], end);
+    sent(&mut two.server);
+    let plain = [26, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 0, 0];
+    assert!(feed(&mut two.server, two.now, &plain).unwrap().is_empty());
+    assert!(sent(&mut two.server).is_empty());
+    assert_eq!(two.server.stats().discarded(Discard::PlaintextAck), 1);
+}
+
+/// W1 (wolfSSL PR#11177), §7.1: what there was no room for is not acknowledged, and what was acknowledged is never dropped: nobody
+/// would send it again.
+#[test]
+fn what_was_dropped_is_never_acknowledged() {
+    for lost in 0..12 {
+        let mut two = Two::shaking_hands();
+        let policy = DatagramPolicy::default().max_message(4096).unwrap();
+        two.client.policy = Arc::new(policy.clone());
+        let Progress::Continuous(continuous) = &mut two.client.progress else {
+            panic!("version 1.3 is in force");
+        };
+        continuous.slots = Reassembly::new(MessageSeq::FIRST, WINDOW, policy.max_message);
+        // Six messages as long as they may be, and one behind the window.
+        let lengths: Vec<_> = (0..8).map(|seq| (seq, 4096)).collect();
+        flight(
+            &mut two.server,
+            two.now,
+            TWO,
+            &lengths,
+            FlightEnd::AwaitReply,
+        );
+        let mut taken = Vec::new();
+        let mut index = 0;
+        for _ in 0..40 {
+            for datagram in sent(&mut two.server) {
+                if index != lost {
+                    taken.extend(messages_of(
+                        &feed(&mut two.client, two.now, &datagram).unwrap(),
+                    ));
+                }
+                index += 1;
+            }
+            if taken.len() == lengths.len() {
+                break;
+            }
+            two.now += Duration::from_millis(500);
+            assert!(two.client.handle_timeout(two.now).is_ok());
+            assert!(two.server.handle_timeout(two.now).is_ok());
+            for datagram in sent(&mut two.client) {
+                feed(&mut two.server, two.now, &datagram).unwrap();
+            }
+        }
+        assert_eq!(taken, [0, 1, 2, 3, 4, 5, 6, 7], "datagram {lost} was lost");
+    }
+}

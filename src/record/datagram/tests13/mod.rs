@@ -5,7 +5,8 @@ mod acks;
 mod faults;
 
 use super::epochs::Reading;
-use super::{Datagram, Jitter};
+use super::reassembly::{Reassembly, WINDOW};
+use super::{Datagram, Jitter, Progress};
 use crate::config::DatagramPolicy;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey};
 use crate::crypto::mask::MaskKey;
