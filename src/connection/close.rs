@@ -117,7 +117,7 @@ impl<R: Records> Connection<R> {
     /// Drops what only a live association needs. Data that waits for the application stays if it was verified.
     pub(super) fn over(&mut self) {
         // I13: what came before the peer's Finished was verified is never seen.
-        self.early.clear();
+        self.early = None;
         self.held.clear();
         self.rekeying.over();
         self.phase = Phase::Closed;

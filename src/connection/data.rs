@@ -206,7 +206,8 @@ impl<R: Records> Connection<R> {
         };
         let max = if limits.keeps_overtaking_data { max } else { 0 };
         let max = max.min(limits.receive_items);
-        if !self.early.push(received, max, limits.receive_bytes) {
+        let early = self.early.get_or_insert_default();
+        if !early.push(received, max, limits.receive_bytes) {
             self.records.stats_mut().discard(Discard::ReceiveQueueFull);
         }
         Ok(())
@@ -214,10 +215,12 @@ impl<R: Records> Connection<R> {
 
     /// The peer's Finished was verified: what came before it can be seen.
     pub(super) fn release_early(&mut self, now: Instant) {
-        while let Some(received) = self.early.pop() {
+        let Some(mut early) = self.early.take() else {
+            return;
+        };
+        while let Some(received) = early.pop() {
             self.accept_data(now, received);
         }
-        self.early.clear();
     }
 
     /// Whether no more data is taken in before some was fetched.

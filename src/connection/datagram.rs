@@ -280,6 +280,7 @@ impl DtlsConnection {
     /// How many bytes are held on behalf of the peer: messages under reassembly, data that waits for `recv` (by
     /// the memory it keeps alive, and at least by its place in the queue) and sealed datagrams that wait for `poll_transmit`.
     pub fn buffered(&self) -> usize {
-        self.records.buffered() + self.received.pinned() + self.early.pinned() + self.held.bytes()
+        let early = self.early.as_ref().map_or(0, |early| early.pinned());
+        self.records.buffered() + self.received.pinned() + early + self.held.bytes()
     }
 }

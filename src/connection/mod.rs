@@ -66,7 +66,7 @@ pub struct Connection<R: Records> {
     events: VecDeque<Event>,
     received: ReceiveQueue,
     /// Data of the next epoch that overtook the peer's Finished: nobody sees it before that was verified.
-    early: ReceiveQueue,
+    early: Option<Box<ReceiveQueue>>,
     /// Data that waits for the end of a renegotiation.
     held: SendQueue,
     /// What the handshake waits for at this end.
@@ -103,7 +103,7 @@ impl<R: Records> Connection<R> {
             rekeying: Rekeying::new(now),
             events: VecDeque::new(),
             received: ReceiveQueue::default(),
-            early: ReceiveQueue::default(),
+            early: None,
             held: SendQueue::default(),
             waiting: None,
             peer,
@@ -169,7 +169,6 @@ impl<R: Records> Connection<R> {
         self.start_wanted(now)?;
         if self.records.poll_timeout().is_none() {
             self.received.release();
-            self.early.release();
             self.held.release();
             self.events.shrink_to_fit();
         }

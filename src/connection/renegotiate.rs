@@ -429,7 +429,7 @@ impl<R: Records> Connection<R> {
         self.handshake_deadline = None;
         self.waiting = None;
         self.records.abandon_handshake();
-        self.early.clear();
+        self.early = None;
         match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Renegotiating { current, .. } => self.phase = Phase::Established(current),
             other => self.phase = other,
