@@ -12,6 +12,7 @@ mod questions;
 mod rekeying;
 mod renegotiate;
 mod role;
+mod span;
 mod stream;
 
 pub use datagram::Transmit;
@@ -79,6 +80,7 @@ pub struct Connection<R: Records> {
     /// The record in which the peer said that no data follows.
     read_closed: Option<RecordNumber>,
     failure: Option<Box<Failure>>,
+    span: tracing::Span,
 }
 
 impl<R: Records> Connection<R> {
@@ -90,6 +92,7 @@ impl<R: Records> Connection<R> {
         now: Instant,
     ) -> Self {
         let mut connection = Self {
+            span: span::of(role.side(), peer),
             records,
             role,
             phase: Phase::Initial(Box::new(handshake)),
@@ -146,6 +149,7 @@ impl<R: Records> Connection<R> {
         if let Phase::Closed = self.phase {
             return Ok(());
         }
+        let _span = self.enter_span();
         self.handle_answers(now)?;
         let late = self
             .handshake_deadline
@@ -184,6 +188,7 @@ impl<R: Records> Connection<R> {
     /// Performs what the engine wants, then looks at everything that came, until both are quiet.
     #[inline]
     fn pump(&mut self, now: Instant) -> Result<(), Error> {
+        let _span = self.enter_span();
         match self.pump_until_quiet(now) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.fail(error)),
@@ -409,6 +414,7 @@ impl<R: Records> Connection<R> {
     /// Ends the association: the one place that turns an error into an alert.
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
+        let _span = self.enter_span();
         // An alert that reports a fatal alert, or silence, would talk to nobody.
         let alert =
             error
