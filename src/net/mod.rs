@@ -8,5 +8,7 @@ mod intake;
 mod tcp;
 mod udp;
 
+/// The event loop that both are made for.
+pub use mio;
 pub use tcp::TlsStream;
 pub use udp::{UdpEndpoint, UdpEvent};
