@@ -136,6 +136,12 @@ impl Cookies {
         })
     }
 
+    /// Checks and answers hellos under another configuration. The keys stay, and with them the
+    /// cookies.
+    pub(super) fn set_config(&mut self, config: Arc<ServerConfig>) {
+        self.config = config;
+    }
+
     /// Looks at a datagram from somebody who has no association.
     pub fn check(&mut self, path: Path, now: Instant, datagram: BytesMut) -> CookieCheck {
         self.rotate(now);

@@ -15,12 +15,14 @@ mod limits;
 mod receive;
 mod retry;
 mod routing;
+mod running;
 mod timers;
 mod unproven;
 
 pub use association::AssociationId;
 pub use cookie::{CookieCheck, Cookies};
 pub use limits::{EndpointPolicy, Eviction, ResumptionCookies};
+pub use running::AssociationMut;
 
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{DtlsConnection, Event, Transmit};
@@ -96,7 +98,8 @@ pub struct EndpointStats {
     pub strays: u64,
     /// Proven hellos that created an established association already, or that met a client association.
     pub hellos_ignored: u64,
-    /// Proven hellos that were not served because a limit was reached.
+    /// Hellos that were not served: proven ones because a limit was reached, any while nobody is
+    /// accepted.
     pub hellos_refused: u64,
     /// Half-open associations that went for newcomers.
     pub evicted: u64,

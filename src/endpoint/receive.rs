@@ -98,6 +98,10 @@ impl Endpoint {
     }
 
     fn handle_hello(&mut self, now: Instant, path: Path, datagram: BytesMut, route: Option<Route>) {
+        if self.server.is_none() && route.is_none() {
+            self.stats.hellos_refused += 1;
+            return;
+        }
         if route.is_some_and(|route| self.is_client(route.current)) {
             self.stats.hellos_ignored += 1;
             return;
@@ -222,6 +226,7 @@ impl Endpoint {
 
     fn accept(&mut self, now: Instant, hello: ProvenHello, origin: Origin) {
         let Some(config) = self.server.clone() else {
+            self.stats.hellos_refused += 1;
             return;
         };
         if !self.make_room(now) {
