@@ -6,8 +6,8 @@
 //!
 //! `unwrap` keeps the example short: it stands only where this machine, not the peer, is at fault.
 
-use mio::{Events, Poll, Token};
 use sealgram::endpoint::EndpointPolicy;
+use sealgram::net::mio::{Events, Poll, Token};
 use sealgram::net::{UdpEndpoint, UdpEvent};
 use sealgram::pki_types::ServerName;
 use sealgram::{AssociationId, ClientConfig, EndpointEvent, Event, Roots};

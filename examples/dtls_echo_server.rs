@@ -7,8 +7,8 @@
 //!
 //! `unwrap` keeps the example short: it stands only where this machine, not a peer, is at fault.
 
-use mio::{Events, Poll, Token};
 use sealgram::endpoint::EndpointPolicy;
+use sealgram::net::mio::{Events, Poll, Token};
 use sealgram::net::{UdpEndpoint, UdpEvent};
 use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use sealgram::{AssociationId, CertifiedKey, Credential, EndpointEvent, Event, ServerConfig};

@@ -8,9 +8,9 @@
 //! allow it, because a handshake costs a server more than its client. `unwrap` keeps the example short: it stands only where
 //! this machine, not a peer, is at fault.
 
-use mio::{Events, Poll, Token};
 use sealgram::config::{ClientRenegotiation, RekeyPolicy, Versions};
 use sealgram::endpoint::EndpointPolicy;
+use sealgram::net::mio::{Events, Poll, Token};
 use sealgram::net::{UdpEndpoint, UdpEvent};
 use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use sealgram::{
@@ -59,7 +59,10 @@ fn main() -> io::Result<()> {
         }
         let timeouts = [server.poll_timeout(), client_endpoint.poll_timeout()];
         let timeout = timeouts.into_iter().flatten().min();
-        poll.poll(&mut ready, timeout.or(Some(Duration::from_secs(1))))?;
+        match poll.poll(&mut ready, timeout.or(Some(Duration::from_secs(1)))) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
     }
     let connection = client_endpoint.endpoint().connection(id).unwrap();
     println!(

@@ -6,8 +6,8 @@
 //!
 //! `unwrap` keeps the example short: it stands only where this machine, not the peer, is at fault.
 
-use mio::{Events, Interest, Poll, Token};
 use sealgram::net::TlsStream;
+use sealgram::net::mio::{Events, Interest, Poll, Token};
 use sealgram::pki_types::ServerName;
 use sealgram::{ClientConfig, Event, Roots};
 use std::io::{self, ErrorKind, Read, Write};

@@ -7,9 +7,9 @@
 //!
 //! `unwrap` keeps the example short: it stands only where this machine, not a peer, is at fault.
 
-use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Registry, Token};
 use sealgram::net::TlsStream;
+use sealgram::net::mio::net::{TcpListener, TcpStream};
+use sealgram::net::mio::{Events, Interest, Poll, Registry, Token};
 use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use sealgram::{CertifiedKey, Credential, ServerConfig};
 use std::collections::BTreeMap;

@@ -10,33 +10,13 @@
 //! # A UDP service in one loop
 //!
 //! ```no_run
-//! # #[cfg(feature = "net")] {
-//! # fn config() -> std::sync::Arc<sealgram::ServerConfig> { unimplemented!() }
-//! # fn main() -> std::io::Result<()> {
-//! use sealgram::net::{UdpEndpoint, UdpEvent};
-//! use sealgram::{EndpointEvent, Event, endpoint::EndpointPolicy};
-//!
-//! let mut poll = mio::Poll::new()?;
-//! let mut ready = mio::Events::with_capacity(16);
-//! let address = "0.0.0.0:4433".parse().unwrap();
-//! let mut udp = UdpEndpoint::bind(address, EndpointPolicy::default(), Some(config()))?;
-//! udp.register(poll.registry(), mio::Token(0))?;
-//! loop {
-//!     poll.poll(&mut ready, udp.poll_timeout())?;
-//!     udp.turn()?;
-//!     while let Some(event) = udp.poll_event() {
-//!         if let UdpEvent::Association(peer, EndpointEvent::Association(Event::Readable)) = event {
-//!             while let Some(received) = udp.recv(peer) {
-//!                 // A full send queue is like a full network: the datagram is lost.
-//!                 let _ = udp.send(peer, &received.data);
-//!             }
-//!         }
-//!     }
-//!     udp.turn()?;
-//! }
-//! # }
+//! # #[cfg(feature = "net")] mod front_page {
+#![doc = include_str!("../examples/front_page/serve.rs")]
 //! # }
 //! ```
+//!
+//! `mio`, `bytes` and `rustls-pki-types`, whose types the API takes and gives, are re-exported: as
+//! `net::mio`, [`bytes`] and [`pki_types`].
 //!
 //! Without mio, the same [`Endpoint`] takes datagrams and the time and gives datagrams, events and a deadline;
 //! for one peer alone, [`DtlsConnection`] does so without an endpoint, and [`TlsConnection`] over a byte stream. On a mio
@@ -130,6 +110,8 @@ pub use crate::secrets::key_log::{KeyLog, KeyLogFile};
 pub use crate::session::{Session, Session12, Session13};
 pub use crate::wire::key_update::KeyUpdate;
 
+/// The buffers that datagrams are given in, and data comes out of.
+pub use bytes;
 /// The types of certificates, names and times that the API takes.
 pub use pki_types;
 

@@ -1,68 +1,92 @@
-//! SECURITY.md names a test for each of its promises: every one of them exists.
+//! What the front door promises: a compiler, licences, and where the texts name them.
 
-use std::path::PathBuf;
+mod support;
 
-/// The words in backquotes that are `file::name`, with the file of each.
-fn named(text: &str) -> Vec<(String, String)> {
-    let quoted = text.split('`').skip(1).step_by(2);
-    let pairs = quoted.filter_map(|word| word.rsplit_once("::"));
-    pairs
-        .filter(|(_, name)| name.starts_with(|first: char| first.is_ascii_lowercase()))
-        .map(|(file, name)| (file.to_owned(), name.to_owned()))
-        .collect()
+use sealgram::bytes::BytesMut;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where a test of this file may stand.
-fn places(file: &str) -> Vec<PathBuf> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    ["tests", "src"]
-        .into_iter()
-        .flat_map(|folder| {
-            [
-                format!("{folder}/{file}.rs"),
-                format!("{folder}/{file}/mod.rs"),
-            ]
-        })
-        .map(|path| root.join(path))
-        .collect()
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-fn exists(file: &str, name: &str) -> bool {
-    let text = places(file)
-        .into_iter()
-        .find_map(|path| std::fs::read_to_string(path).ok());
-    text.is_some_and(|text| text.contains(&format!("fn {name}(")))
-}
-
-#[test]
-fn every_promise_names_tests_that_exist() {
-    let text = include_str!("../SECURITY.md");
-    let promised = text
-        .split("## What is promised")
-        .nth(1)
-        .and_then(|rest| rest.split("## What is not promised").next())
-        .unwrap();
-    for promise in promised.split("\n* ").skip(1) {
-        let tests: Vec<_> = named(promise)
-            .into_iter()
-            .filter(|(file, _)| !file.contains("DtlsConnection"))
-            .collect();
-        assert!(!tests.is_empty(), "no test for: {promise}");
-        for (file, name) in tests {
-            assert!(
-                exists(&file, &name),
-                "{file}::{name} does not exist, for: {promise}"
-            );
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
         }
     }
 }
 
+/// Whoever feeds an endpoint needs `bytes` of the same version as this crate, and no dependency of
+/// its own.
 #[test]
-fn a_test_that_does_not_exist_would_be_noticed() {
-    let made_up = named("`strangers::a_test_that_nobody_wrote`").remove(0);
-    assert!(!exists(&made_up.0, &made_up.1));
-    assert!(exists(
-        "promises",
-        "a_test_that_does_not_exist_would_be_noticed"
-    ));
+fn the_buffers_that_the_api_takes_can_be_had_from_it() {
+    let now = support::start();
+    let policy = sealgram::endpoint::EndpointPolicy::default();
+    let mut endpoint = sealgram::Endpoint::new(policy, None, now).unwrap();
+    let path = sealgram::Path::new(([127, 0, 0, 1], 1).into());
+    let datagram = BytesMut::from(&b"anything"[..]);
+    endpoint.handle_datagram(now, path, datagram);
+    assert_eq!(endpoint.stats().strays, 1);
+}
+
+/// `if let` guards of match arms came with Rust 1.95. clippy's `incompatible_msrv` knows calls, and
+/// no syntax.
+fn guards(code: &str) -> Vec<String> {
+    let guard = |line: &&str| {
+        let line = line.trim();
+        let starts = line.starts_with("if let ") && line.ends_with("=> {");
+        !line.starts_with("//") && (starts || line.contains(" if let ") && line.contains("=>"))
+    };
+    code.lines().filter(guard).map(str::to_owned).collect()
+}
+
+#[test]
+fn nothing_that_users_build_has_a_guard_that_the_promised_compiler_does_not_know() {
+    let mut files = Vec::new();
+    for folder in ["src", "cli/src", "examples"] {
+        collect(&root().join(folder), &mut files);
+    }
+    assert!(files.len() > 100, "the sources were not found");
+    for path in files {
+        let found = guards(&fs::read_to_string(&path).unwrap());
+        assert!(found.is_empty(), "{}: {found:?}", path.display());
+    }
+    let guard = "Next::Line(line) if let Some(command) = Input::command(&line) => {";
+    assert_eq!(guards(guard).len(), 1);
+    assert_eq!(
+        guards("let x = if let Some(y) = z { y } else { w };").len(),
+        0
+    );
+}
+
+#[test]
+fn the_readme_names_the_compiler_that_the_manifest_promises() {
+    let manifest = read("Cargo.toml");
+    let promised = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"'))
+        .unwrap();
+    let readme = read("README.md");
+    assert!(readme.contains(&format!("Rust ({promised} or newer)")));
+}
+
+#[test]
+fn both_licences_are_here_and_travel_with_the_package() {
+    let manifest = read("Cargo.toml");
+    for (file, words) in [
+        ("LICENSE-MIT", "Permission is hereby granted"),
+        ("LICENSE-APACHE", "Version 2.0, January 2004"),
+    ] {
+        assert!(read(file).contains(words), "{file}");
+        assert!(manifest.contains(&format!("\"/{file}\"")), "{file}");
+    }
 }

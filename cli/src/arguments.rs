@@ -1,13 +1,14 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sealgram::{CipherSuite, NamedGroup};
-use std::net::SocketAddr;
+use sealgram::{CipherSuite, Fingerprint, NamedGroup, SrtpProfile};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// DTLS and TLS, 1.2 and 1.3, from the command line.
 ///
-/// Data goes to standard output; events go to standard error, one key=value line each.
+/// Data goes to standard output; events go to standard error, one key=value line each. Counters are
+/// told at the end and, on Unix, when SIGUSR1 comes; SIGINT and SIGTERM say goodbye to every peer.
 #[derive(Debug, Parser)]
 #[command(name = "sealgram", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -35,12 +36,13 @@ pub(crate) enum Command {
 /// `sealgram server`.
 #[derive(Debug, Args)]
 pub(crate) struct ServerArguments {
-    /// The address and port to listen on; port 0 lets the system choose.
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: SocketAddr,
+    /// The address or name and the port to listen on; port 0 lets the system choose. Of a name that
+    /// has several addresses the first is taken that this machine has.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: String,
     #[command(flatten)]
     pub(crate) credential: CredentialArguments,
-    /// Make an ECDSA certificate for localhost, 127.0.0.1, ::1 and the listening address.
+    /// Make an ECDSA certificate for localhost, 127.0.0.1, ::1 and what stands in --listen.
     #[arg(long, conflicts_with = "cert")]
     pub(crate) self_signed: bool,
     /// Write the self-signed certificate to this file as PEM, for the client's --ca.
@@ -59,9 +61,16 @@ pub(crate) struct ServerArguments {
     /// `R` or `r` asks every client to renegotiate instead; at version 1.3 `k` updates the keys, and `K` asks for the same.
     #[arg(long)]
     pub(crate) stdio: bool,
-    /// Let clients renegotiate of their own accord.
-    #[arg(long)]
-    pub(crate) allow_client_renegotiation: bool,
+    /// Let clients renegotiate of their own accord, each with at least this many seconds between
+    /// two handshakes: 10 if none are given. With 0 a single client can keep the server busy.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, value_parser = whole::<u64>("seconds", 0..=86_400))]
+    pub(crate) allow_client_renegotiation: Option<Option<u64>>,
+    /// How many peers to serve at most over UDP [default: 131072].
+    #[arg(long, value_name = "N", conflicts_with = "tls", value_parser = whole::<u64>("peers", 1..=1 << 24))]
+    pub(crate) max_associations: Option<u64>,
+    /// How many handshakes to have under way at most over UDP [default: 1024].
+    #[arg(long, value_name = "N", conflicts_with = "tls", value_parser = whole::<u64>("handshakes", 1..=1 << 24))]
+    pub(crate) max_half_open: Option<u64>,
     #[command(flatten)]
     pub(crate) common: CommonArguments,
 }
@@ -88,6 +97,15 @@ pub(crate) enum Version {
     V13,
 }
 
+/// What becomes of data that is sent during a renegotiation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum DataMeanwhile {
+    /// It waits for the new keys; OpenSSL and LibreSSL die of data there.
+    Hold,
+    /// It flows on under the old keys, for peers that take it.
+    Flow,
+}
+
 /// `sealgram client`.
 #[derive(Debug, Args)]
 pub(crate) struct ClientArguments {
@@ -97,9 +115,14 @@ pub(crate) struct ClientArguments {
     /// The name that the server's certificate must hold [default: the host].
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The roots that the server's certificate must end at, or that certificate itself, as PEM.
+    /// The roots that the server's certificate must end at, or that certificate itself, as PEM
+    /// [default: the roots that this system trusts].
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     pub(crate) ca: Option<PathBuf>,
+    /// Accept the server whose certificate has this SHA-256 fingerprint, whatever its name, dates
+    /// and issuer; several are possible.
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["ca", "insecure"], value_parser = parse_fingerprint)]
+    pub(crate) fingerprint: Vec<Fingerprint>,
     /// Write the session to this file, as secret as a private key, whenever a handshake is complete.
     #[arg(long, value_name = "FILE")]
     pub(crate) session_out: Option<PathBuf>,
@@ -109,6 +132,13 @@ pub(crate) struct ClientArguments {
     /// Accept any certificate: whoever can alter the traffic can read everything. For tests only.
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Refuse renegotiations that the server asks for.
+    #[arg(long)]
+    pub(crate) refuse_hello_requests: bool,
+    /// Leave the cookie of renegotiations empty, for DTLS servers of Mbed TLS; those of OpenSSL
+    /// need it repeated, as it is by default.
+    #[arg(long, conflicts_with = "tls")]
+    pub(crate) empty_renegotiation_cookie: bool,
     #[command(flatten)]
     pub(crate) credential: CredentialArguments,
     #[command(flatten)]
@@ -136,8 +166,8 @@ pub(crate) struct CommonArguments {
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub(crate) versions: Vec<Version>,
     /// The largest datagram to send, in bytes of UDP payload [default: 1400].
-    #[arg(long, value_name = "BYTES", conflicts_with = "tls")]
-    pub(crate) mtu: Option<usize>,
+    #[arg(long, value_name = "BYTES", conflicts_with = "tls", value_parser = whole::<u64>("bytes", 128..=65_507))]
+    pub(crate) mtu: Option<u64>,
     /// The cipher suites to allow by their IANA names, the preferred ones first; a version without any is not spoken
     /// [default: all].
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]
@@ -148,15 +178,47 @@ pub(crate) struct CommonArguments {
     /// The application protocols to offer, the preferred ones first [default: none].
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub(crate) alpn: Vec<String>,
+    /// The protection profiles of SRTP to agree on (use_srtp, RFC 5764), by their IANA names, the
+    /// preferred ones first [default: none].
+    #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "tls", value_parser = parse_profile)]
+    pub(crate) srtp: Vec<SrtpProfile>,
     /// After how many seconds a handshake is given up [default: 120].
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", value_parser = whole::<u64>("seconds", 1..=86_400))]
     pub(crate) timeout: Option<u64>,
+    /// After how many seconds without traffic an association ends [default: 900].
+    #[arg(long, value_name = "SECONDS", conflicts_with = "tls", value_parser = whole::<u64>("seconds", 1..=31_536_000))]
+    pub(crate) idle_timeout: Option<u64>,
+    /// The longest handshake message to take, in bytes; a long certificate chain may need more
+    /// [default: 32768, with --tls 65536].
+    #[arg(long, value_name = "BYTES", value_parser = whole::<u64>("bytes", 4096..=131_072))]
+    pub(crate) max_message: Option<u64>,
     /// Replace the keys after this many bytes of data, received and sent together; at least 512 [default: never].
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = whole::<u64>("bytes", 512..=u64::MAX))]
     pub(crate) rekey_bytes: Option<u64>,
     /// Replace the keys after this many seconds, at least 60, when data is sent or received [default: never].
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = whole::<u64>("seconds", 60..=u64::MAX))]
     pub(crate) rekey_interval: Option<u64>,
+    /// What becomes of data that is sent while keys are replaced by a renegotiation.
+    #[arg(long, value_name = "WAY", default_value = "hold")]
+    pub(crate) data_during_renegotiation: DataMeanwhile,
+    /// Renegotiate by full handshakes only, so that certificates are shown again.
+    #[arg(long)]
+    pub(crate) full_renegotiation: bool,
+    /// Let the peer show another certificate in a renegotiation than before.
+    #[arg(long)]
+    pub(crate) allow_identity_change: bool,
+    /// Refuse peers of version 1.2 that lack extended_master_secret (RFC 7627). By default they are
+    /// served; their sessions are not resumed.
+    #[arg(long)]
+    pub(crate) require_extended_master_secret: bool,
+    /// Serve peers of version 1.2 that lack renegotiation_info (RFC 5746) too; nothing is
+    /// renegotiated with them.
+    #[arg(long)]
+    pub(crate) allow_insecure_renegotiation_peers: bool,
+    /// Do not believe fatal alerts that come before there are keys, which anybody can forge over
+    /// UDP; a refusal shows as a timeout then.
+    #[arg(long, conflicts_with = "tls")]
+    pub(crate) ignore_plaintext_alerts: bool,
     /// Neither issue nor take session tickets; sessions are resumed by session ID then, and at version 1.3 not at all.
     #[arg(long)]
     pub(crate) no_tickets: bool,
@@ -169,10 +231,10 @@ pub(crate) struct CommonArguments {
 #[derive(Debug, Args)]
 pub(crate) struct DemoArguments {
     /// How many datagrams go each way.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = whole::<u32>("datagrams", 1..=1_000_000))]
     pub(crate) datagrams: u32,
     /// How much of the handshake the link loses, in percent of its datagrams.
-    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=50))]
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = whole::<u8>("percent", 0..=50))]
     pub(crate) loss: u8,
     /// Show no progress bar.
     #[arg(long)]
@@ -195,6 +257,58 @@ fn parse_suite(text: &str) -> Result<CipherSuite, String> {
         })
 }
 
+fn parse_profile(text: &str) -> Result<SrtpProfile, String> {
+    let named = |profile: &SrtpProfile| {
+        let name = profile.name().unwrap_or_default();
+        name.eq_ignore_ascii_case(text)
+    };
+    PROFILES.into_iter().find(named).ok_or_else(|| {
+        let names = PROFILES.map(|profile| profile.to_string());
+        format!("choose from {}", names.join(", "))
+    })
+}
+
+fn parse_fingerprint(text: &str) -> Result<Fingerprint, String> {
+    text.parse().map_err(|_| {
+        "a fingerprint is 64 hexadecimal digits, with or without colons, as `openssl x509 -fingerprint -sha256` prints it"
+            .into()
+    })
+}
+
+/// Parses a whole number of some unit; its range is told in words.
+fn whole<T: TryFrom<u64>>(
+    unit: &'static str,
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        let fits = number.and_then(|number| T::try_from(number).ok());
+        fits.ok_or_else(|| {
+            let least = grouped(*range.start());
+            match *range.end() {
+                u64::MAX => format!("it must be a whole number of {unit}, at least {least}"),
+                most => format!(
+                    "it must be a whole number of {unit}, from {least} to {}",
+                    grouped(most)
+                ),
+            }
+        })
+    }
+}
+
+/// A number with its thousands set apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 fn parse_group(text: &str) -> Result<NamedGroup, String> {
     match text.to_ascii_lowercase().as_str() {
         "x25519" => Ok(NamedGroup::X25519),
@@ -203,6 +317,14 @@ fn parse_group(text: &str) -> Result<NamedGroup, String> {
         _ => Err("choose from X25519, P-256, P-384".into()),
     }
 }
+
+/// Every profile that the library has.
+const PROFILES: [SrtpProfile; 4] = [
+    SrtpProfile::SRTP_AEAD_AES_128_GCM,
+    SrtpProfile::SRTP_AEAD_AES_256_GCM,
+    SrtpProfile::SRTP_AES128_CM_HMAC_SHA1_80,
+    SrtpProfile::SRTP_AES128_CM_HMAC_SHA1_32,
+];
 
 /// Every suite that the library has.
 const SUITES: [CipherSuite; 9] = [
@@ -225,6 +347,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (86_400, "86,400")] {
+            assert_eq!(grouped(number), text);
+        }
+        assert_eq!(grouped(1_234_567), "1,234,567");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `sealgram client`.
 
+use crate::address;
 use crate::arguments::ClientArguments;
 use crate::endpoint::{Endpoint, Happening, TcpEndpoint};
 use crate::event_loop::{self, EventLoop, Service, Step};
@@ -9,19 +10,18 @@ use crate::problem::Problem;
 use crate::report::{self, Line};
 use crate::session_file;
 use crate::settings;
-use sealgram::endpoint::EndpointPolicy;
 use sealgram::net::UdpEndpoint;
 use sealgram::pki_types::ServerName;
-use sealgram::{Event, SendError, Side};
+use sealgram::{Event, SendError, Side, Stats};
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Connects, and carries lines until one of the ends has no more.
 pub(crate) fn run(arguments: &ClientArguments) -> Result<(), Problem> {
-    let host = host(&arguments.server)?;
+    let host = address::host(&arguments.server)?;
     let name = arguments.name.as_deref().unwrap_or(host);
     let name = ServerName::try_from(name)
         .map_err(|_| {
@@ -34,16 +34,22 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<(), Problem> {
     if let Some(file) = &arguments.session_in {
         session_file::read(file, &config, &name)?;
     }
-    let remote = resolve(&arguments.server)?;
+    let addresses = address::resolve(&arguments.server)?;
     if arguments.common.tls {
         let mut endpoint = TcpEndpoint::new();
-        let id = endpoint
-            .connect(config, name, remote)
-            .map_err(|error| unreachable_from_here(remote, &error))?;
+        let (id, remote) = address::first_of(&addresses, |remote| {
+            let started = endpoint.connect(config.clone(), name.clone(), remote);
+            let id = started.map_err(|error| unreachable_from_here(remote, &error))?;
+            Ok((id, remote))
+        })?;
         talk(arguments, endpoint, id, remote)
     } else {
-        let mut endpoint = UdpEndpoint::connected_to(remote, EndpointPolicy::default())
-            .map_err(|error| unreachable_from_here(remote, &error))?;
+        let policy = settings::client_endpoint(&arguments.common);
+        let (mut endpoint, remote) = address::first_of(&addresses, |remote| {
+            let endpoint = UdpEndpoint::connected_to(remote, policy.clone());
+            let endpoint = endpoint.map_err(|error| unreachable_from_here(remote, &error))?;
+            Ok((endpoint, remote))
+        })?;
         let id = endpoint
             .connect(config, name, remote)
             .map_err(Problem::failure)?;
@@ -63,6 +69,7 @@ fn talk<E: Endpoint>(
     remote: SocketAddr,
 ) -> Result<(), Problem> {
     let mut event_loop = EventLoop::new(endpoint)?;
+    event_loop.heed_signals()?;
     let input = Input::stdin(event_loop.waker()?)?;
     Line::new("connecting").field("peer", remote).print();
     let mut client = Client::<E> {
@@ -74,42 +81,17 @@ fn talk<E: Endpoint>(
         shows_certificate: arguments.credential.cert.is_some(),
         session_out: arguments.session_out.clone(),
         lines_refused: 0,
+        stats: None,
     };
-    event_loop.run(&mut client)?;
+    let outcome = event_loop.run(&mut client);
+    client.tell_counters(event_loop.endpoint());
+    outcome?;
     match client.lines_refused {
         0 => Ok(()),
         count => Err(Problem::failure(format!(
             "{count} lines of the input were too long for a datagram; send shorter ones, or raise --mtu"
         ))),
     }
-}
-
-/// The host of `HOST:PORT`, without the brackets of an IPv6 address.
-fn host(server: &str) -> Result<&str, Problem> {
-    let (host, port) = server
-        .rsplit_once(':')
-        .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
-        .ok_or_else(|| Problem::usage(format!("{server} lacks a port; write it as HOST:PORT")))?;
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    match bare {
-        Some(address) => Ok(address),
-        None if host.contains(':') => Err(Problem::usage(format!(
-            "write an IPv6 address in brackets: [{host}]:{port}"
-        ))),
-        None => Ok(host),
-    }
-}
-
-fn resolve(server: &str) -> Result<SocketAddr, Problem> {
-    server
-        .to_socket_addrs()
-        .map_err(|error| {
-            Problem::failure(format!("{server} has no address ({error}); check the name"))
-        })?
-        .next()
-        .ok_or_else(|| Problem::failure(format!("{server} has no address; check the name")))
 }
 
 /// A client at work.
@@ -123,6 +105,8 @@ struct Client<E: Endpoint> {
     shows_certificate: bool,
     session_out: Option<PathBuf>,
     lines_refused: u64,
+    /// The counters as they stood when the connection was there last.
+    stats: Option<Stats>,
 }
 
 /// How far the client is.
@@ -152,6 +136,23 @@ const SILENCE: Duration = Duration::from_millis(300);
 const LINGER: Duration = Duration::from_secs(2);
 
 impl<E: Endpoint> Service<E> for Client<E> {
+    fn observe(&mut self, endpoint: &E) {
+        if let Some(connection) = endpoint.connection(self.id) {
+            self.stats = Some(connection.stats().clone());
+        }
+    }
+
+    fn stop(&mut self, endpoint: &mut E) {
+        endpoint.close(self.id);
+        self.phase = Phase::Closing;
+    }
+
+    fn tell_counters(&self, _: &E) {
+        if let Some(stats) = &self.stats {
+            report::counters(self.remote, stats).print();
+        }
+    }
+
     fn handle(&mut self, endpoint: &mut E, event: Happening<E::Id>) -> Result<(), Problem> {
         match event {
             Happening::Connection(_, event) => self.handle_event(endpoint, event)?,
@@ -254,11 +255,26 @@ impl<E: Endpoint> Client<E> {
             None => self.input.next(),
         };
         match next {
-            Next::Line(line) if let Some(command) = Input::command(&line) => {
+            Next::Line(line) => self.take_line(endpoint, line),
+            Next::Nothing => Step::Wait(None),
+            Next::End => {
+                let now = Instant::now();
+                self.phase = Phase::Lingering {
+                    since: now,
+                    heard: now,
+                };
+                Step::Again
+            }
+        }
+    }
+
+    fn take_line(&mut self, endpoint: &mut E, line: Vec<u8>) -> Step {
+        match Input::command(&line) {
+            Some(command) => {
                 event_loop::command(endpoint, self.id, command);
                 Step::Again
             }
-            Next::Line(line) => match endpoint.send(self.id, &line) {
+            None => match endpoint.send(self.id, &line) {
                 Ok(()) => Step::Again,
                 // The queue was just offered to the socket, so the socket is full; it tells when it has room.
                 Err(SendError::Backlog | SendError::Renegotiating) => {
@@ -276,35 +292,6 @@ impl<E: Endpoint> Client<E> {
                 // Why it is over is an event of its own.
                 Err(_) => Step::Wait(None),
             },
-            Next::Nothing => Step::Wait(None),
-            Next::End => {
-                let now = Instant::now();
-                self.phase = Phase::Lingering {
-                    since: now,
-                    heard: now,
-                };
-                Step::Again
-            }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_is_found_before_its_port() {
-        assert_eq!(host("localhost:4433").unwrap(), "localhost");
-        assert_eq!(host("[::1]:4433").unwrap(), "::1");
-        assert_eq!(host("127.0.0.1:1").unwrap(), "127.0.0.1");
-        assert!(host("localhost").is_err());
-        assert!(
-            host("::1:4433")
-                .unwrap_err()
-                .to_string()
-                .contains("[::1]:4433")
-        );
-        assert!(host(":4433").is_err());
     }
 }

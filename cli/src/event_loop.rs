@@ -4,6 +4,7 @@ use crate::endpoint::{Endpoint, FIRST_TOKEN, Happening};
 use crate::input::Command;
 use crate::problem::Problem;
 use crate::report::Line;
+use crate::signals::{Signals, Wish};
 use mio::{Events, Poll, Token, Waker};
 use std::io;
 use std::time::Instant;
@@ -13,10 +14,21 @@ use std::time::Instant;
 pub(crate) struct EventLoop<E> {
     poll: Poll,
     endpoint: E,
+    signals: Option<Signals>,
 }
 
 /// What runs on an endpoint.
 pub(crate) trait Service<E: Endpoint> {
+    /// Looks at the endpoint before it tells what happened, because what is over is gone when that
+    /// was told.
+    fn observe(&mut self, _: &E) {}
+
+    /// Says goodbye to every peer; [`Service::advance`] is done when that was sent.
+    fn stop(&mut self, _: &mut E) {}
+
+    /// Tells the counters, while it runs.
+    fn tell_counters(&self, _: &E) {}
+
     /// Takes what happened at the endpoint.
     fn handle(&mut self, endpoint: &mut E, event: Happening<E::Id>) -> Result<(), Problem>;
 
@@ -36,7 +48,8 @@ pub(crate) enum Step {
 }
 
 const WAKER: Token = Token(0);
-const _: () = assert!(WAKER.0 < FIRST_TOKEN);
+const SIGNALS: Token = Token(1);
+const _: () = assert!(WAKER.0 < FIRST_TOKEN && SIGNALS.0 < FIRST_TOKEN);
 
 /// How many readiness events are taken at once; the rest comes with the next wait.
 const EVENTS: usize = 64;
@@ -46,12 +59,24 @@ impl<E: Endpoint> EventLoop<E> {
     pub(crate) fn new(mut endpoint: E) -> Result<Self, Problem> {
         let poll = Poll::new().map_err(broken)?;
         endpoint.register(poll.registry()).map_err(broken)?;
-        Ok(Self { poll, endpoint })
+        Ok(Self {
+            poll,
+            endpoint,
+            signals: None,
+        })
     }
 
     /// What another thread ends the loop's wait with.
     pub(crate) fn waker(&self) -> Result<Waker, Problem> {
         Waker::new(self.poll.registry(), WAKER).map_err(broken)
+    }
+
+    /// Takes the program's signals from now on.
+    pub(crate) fn heed_signals(&mut self) -> Result<(), Problem> {
+        let signals = Signals::new(self.poll.registry(), SIGNALS)
+            .map_err(|error| Problem::failure(format!("signals cannot be taken: {error}")))?;
+        self.signals = Some(signals);
+        Ok(())
     }
 
     /// The endpoint.
@@ -68,6 +93,17 @@ impl<E: Endpoint> EventLoop<E> {
         loop {
             self.endpoint.turn().map_err(broken)?;
             let mut quiet = true;
+            for wish in self.signals.iter_mut().flat_map(Signals::wishes) {
+                quiet = false;
+                match wish {
+                    Wish::Stop => {
+                        Line::new("stopping").print();
+                        service.stop(&mut self.endpoint);
+                    }
+                    Wish::Counters => service.tell_counters(&self.endpoint),
+                }
+            }
+            service.observe(&self.endpoint);
             while let Some(event) = self.endpoint.poll_event() {
                 quiet = false;
                 service.handle(&mut self.endpoint, event)?;
@@ -91,7 +127,7 @@ impl<E: Endpoint> EventLoop<E> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(broken(error)),
         }
-        for event in ready.iter().filter(|event| event.token() != WAKER) {
+        for event in ready.iter().filter(|event| event.token().0 >= FIRST_TOKEN) {
             self.endpoint.ready(event.token());
         }
         Ok(())

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod arguments;
 mod certificate;
 mod client;
@@ -18,6 +19,7 @@ mod report;
 mod server;
 mod session_file;
 mod settings;
+mod signals;
 
 use arguments::{Arguments, Command};
 use clap::Parser as _;

@@ -1,7 +1,10 @@
 //! Why the program ends without success.
 
 use crate::report::Line;
-use sealgram::{ConfigError, Failure};
+use sealgram::{
+    AlertDescription, CertificateError, ConfigError, Error, Failure, PeerIncompatible,
+    PeerMisbehaved, Side,
+};
 use std::fmt;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -79,16 +82,99 @@ impl From<&Failure> for Problem {
         // The line has a field for the peer.
         let mut failure = failure.clone();
         let peer = failure.peer.take();
+        let reason = match option(&failure.error, failure.side) {
+            Some(option) => format!("{failure}; see {option}"),
+            None => failure.to_string(),
+        };
         Self {
             peer,
-            ..Self::failure(failure)
+            ..Self::failure(reason)
         }
     }
+}
+
+/// The option that has to do with an error. The library does not know by which name this program
+/// reaches a setting.
+fn option(error: &Error, side: Side) -> Option<&'static str> {
+    Some(match error {
+        Error::PeerIncompatible(fact) => match fact {
+            PeerIncompatible::NoCommonVersion => "--versions",
+            PeerIncompatible::NoCommonCipherSuite => "--suites",
+            PeerIncompatible::NoCommonGroup => "--groups",
+            PeerIncompatible::NoCommonApplicationProtocol => "--alpn",
+            PeerIncompatible::ExtendedMasterSecretRequired => "--require-extended-master-secret",
+            PeerIncompatible::SecureRenegotiationRequired => "--allow-insecure-renegotiation-peers",
+            PeerIncompatible::ClientCertificateRequired
+            | PeerIncompatible::ClientCertificateMissing => "--client-auth",
+            PeerIncompatible::NoFittingCredential => "--cert and --key",
+            _ => return None,
+        },
+        Error::InvalidCertificate(fact) => match fact {
+            CertificateError::UnknownIssuer => match side {
+                Side::Client => "--ca and --fingerprint",
+                Side::Server => "--client-ca",
+            },
+            CertificateError::FingerprintMismatch => "--fingerprint",
+            CertificateError::NotValidForName { .. } => "--name",
+            CertificateError::WrongCurve => "--groups",
+            CertificateError::IdentityChanged => "--allow-identity-change",
+            _ => return None,
+        },
+        Error::AlertReceived { alert, .. } => match alert.description {
+            AlertDescription::PROTOCOL_VERSION => "--versions",
+            AlertDescription::CERTIFICATE_REQUIRED => "--cert and --key",
+            AlertDescription::UNRECOGNIZED_NAME => "--name",
+            AlertDescription::NO_APPLICATION_PROTOCOL => "--alpn",
+            _ => return None,
+        },
+        Error::TimedOut { .. } => "--versions, --mtu and --timeout",
+        Error::PeerMisbehaved(PeerMisbehaved::MessageTooLong) => "--max-message",
+        Error::IdleTimeout => "--idle-timeout",
+        Error::Evicted => "--max-half-open",
+        Error::KeyExhausted => "--rekey-bytes",
+        _ => return None,
+    })
 }
 
 /// Configurations are made of what the command line says.
 impl From<ConfigError> for Problem {
     fn from(error: ConfigError) -> Self {
         Self::usage(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each text of the library that leaves a choice to its reader is followed by the option that
+    /// makes it.
+    #[test]
+    fn a_failure_names_the_option_that_has_to_do_with_it() {
+        let cases: [(Error, &str); 4] = [
+            (
+                PeerIncompatible::ExtendedMasterSecretRequired.into(),
+                "--require-extended-master-secret",
+            ),
+            (
+                PeerIncompatible::SecureRenegotiationRequired.into(),
+                "--allow-insecure-renegotiation-peers",
+            ),
+            (
+                CertificateError::IdentityChanged.into(),
+                "--allow-identity-change",
+            ),
+            (PeerMisbehaved::MessageTooLong.into(), "--max-message"),
+        ];
+        let command = <crate::arguments::Arguments as clap::CommandFactory>::command();
+        for (error, named) in cases {
+            assert_eq!(option(&error, Side::Client), Some(named));
+            // An option that does not exist would be bad advice.
+            let known = command.get_subcommands().any(|subcommand| {
+                let mut longs = subcommand.get_arguments().filter_map(|it| it.get_long());
+                longs.any(|long| Some(long) == named.strip_prefix("--"))
+            });
+            assert!(known, "{named}");
+        }
     }
 }

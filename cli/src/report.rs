@@ -1,6 +1,6 @@
 //! Event lines: what the program says on standard error.
 
-use sealgram::{Connection, HandshakeKind, Records, RenegotiationRefusal};
+use sealgram::{Connection, HandshakeKind, Initiator, Records, RenegotiationRefusal, Stats};
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -76,6 +76,40 @@ pub(crate) fn handshake_complete<R: Records>(
         );
     if let Some(protocol) = connection.alpn() {
         line = line.field("alpn", protocol.escape_ascii());
+    }
+    if let Some(profile) = connection.srtp_profile() {
+        line = line.field("srtp", profile);
+    }
+    line
+}
+
+/// What was done for one peer.
+pub(crate) fn counters(peer: SocketAddr, stats: &Stats) -> Line {
+    let initiators = [Initiator::Local, Initiator::Automatic, Initiator::Peer];
+    let renegotiations = initiators.map(|initiator| stats.renegotiations_by(initiator));
+    let mut line = Line::new("peer_counters")
+        .field("peer", peer)
+        .field("records_sent", stats.records_sent())
+        .field("records_received", stats.records_received())
+        .field("flights_retransmitted", stats.flights_retransmitted())
+        .field(
+            "renegotiations",
+            renegotiations
+                .map(|counts| counts.completed)
+                .iter()
+                .sum::<u64>(),
+        )
+        .field(
+            "renegotiations_refused",
+            renegotiations
+                .map(|counts| counts.refused)
+                .iter()
+                .sum::<u64>(),
+        )
+        .field("key_updates_sent", stats.key_updates_sent())
+        .field("key_updates_received", stats.key_updates_received());
+    for (cause, count) in stats.discards() {
+        line = line.field(&format!("discarded_{cause}"), count);
     }
     line
 }

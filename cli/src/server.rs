@@ -1,5 +1,6 @@
 //! `sealgram server`.
 
+use crate::address;
 use crate::arguments::ServerArguments;
 use crate::endpoint::{Endpoint, Happening, TcpEndpoint};
 use crate::event_loop::{self, EventLoop, Service, Step};
@@ -8,26 +9,33 @@ use crate::output;
 use crate::problem::Problem;
 use crate::report::{self, Line};
 use crate::settings;
-use sealgram::endpoint::EndpointPolicy;
 use sealgram::net::UdpEndpoint;
 use sealgram::{Event, SendError, Side};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// Serves until the process is ended.
+/// Serves until a signal says that it is enough.
 pub(crate) fn run(arguments: &ServerArguments) -> Result<(), Problem> {
     let config = Arc::new(settings::server(arguments)?);
-    let local = arguments.listen;
-    let refused = |error| Problem::failure(format!("{local} cannot be listened on: {error}"));
+    let addresses = address::resolve(&arguments.listen)?;
+    let refused = |local, error: io::Error| {
+        Problem::failure(format!("{local} cannot be listened on: {error}"))
+    };
     if arguments.common.tls {
-        let endpoint = TcpEndpoint::bind(local, config).map_err(refused)?;
+        let endpoint = address::first_of(&addresses, |local| {
+            TcpEndpoint::bind(local, config.clone()).map_err(|error| refused(local, error))
+        })?;
         let address = endpoint.local_addr();
         serve(arguments, endpoint, address)
     } else {
-        let endpoint =
-            UdpEndpoint::bind(local, EndpointPolicy::default(), Some(config)).map_err(refused)?;
+        let policy = settings::server_endpoint(arguments)?;
+        let endpoint = address::first_of(&addresses, |local| {
+            UdpEndpoint::bind(local, policy.clone(), Some(config.clone()))
+                .map_err(|error| refused(local, error))
+        })?;
         let address = endpoint.local_addr();
         serve(arguments, endpoint, address)
     }
@@ -41,22 +49,37 @@ fn serve<E: Endpoint>(
     let address =
         address.map_err(|error| Problem::failure(format!("the socket has no address: {error}")))?;
     let mut event_loop = EventLoop::new(endpoint)?;
+    event_loop.heed_signals()?;
     Line::new("listening").field("addr", address).print();
+    if let Some(pause) = settings::client_renegotiation_pause(arguments) {
+        Line::new("client_renegotiation")
+            .field("min_seconds", pause.as_secs())
+            .print();
+    }
     let work = match arguments.stdio {
         true => Work::Stdio(Some(Input::stdin(event_loop.waker()?)?)),
         false => Work::Echo,
     };
-    event_loop.run(&mut Server::<E> {
+    let mut server = Server::<E> {
         work,
         peers: BTreeMap::new(),
-    })
+        stopping: None,
+    };
+    let outcome = event_loop.run(&mut server);
+    event_loop.endpoint().counters().print();
+    outcome
 }
+
+/// How long goodbyes may take.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// A server at work.
 struct Server<E: Endpoint> {
     work: Work,
     /// The established connections.
     peers: BTreeMap<E::Id, SocketAddr>,
+    /// Goodbyes are being said, until then at the latest.
+    stopping: Option<Instant>,
 }
 
 /// What is done with data.
@@ -68,6 +91,17 @@ enum Work {
 }
 
 impl<E: Endpoint> Service<E> for Server<E> {
+    fn stop(&mut self, endpoint: &mut E) {
+        self.tell_peers(endpoint);
+        endpoint.close_all();
+        self.stopping = Some(Instant::now() + FAREWELL);
+    }
+
+    fn tell_counters(&self, endpoint: &E) {
+        self.tell_peers(endpoint);
+        endpoint.counters().print();
+    }
+
     fn handle(&mut self, endpoint: &mut E, event: Happening<E::Id>) -> Result<(), Problem> {
         match event {
             Happening::Connection(id, event) => self.handle_event(endpoint, id, event)?,
@@ -90,6 +124,12 @@ impl<E: Endpoint> Service<E> for Server<E> {
 
     /// Lines wait in the pipe while nobody is there to get them, or somebody cannot take more.
     fn advance(&mut self, endpoint: &mut E) -> Result<Step, Problem> {
+        if let Some(until) = self.stopping {
+            return Ok(match endpoint.is_empty() || until <= Instant::now() {
+                true => Step::Done,
+                false => Step::Wait(Some(until)),
+            });
+        }
         let Work::Stdio(input) = &mut self.work else {
             return Ok(Step::Wait(None));
         };
@@ -116,6 +156,14 @@ impl<E: Endpoint> Service<E> for Server<E> {
 }
 
 impl<E: Endpoint> Server<E> {
+    fn tell_peers(&self, endpoint: &E) {
+        for (&id, &peer) in &self.peers {
+            if let Some(connection) = endpoint.connection(id) {
+                report::counters(peer, connection.stats()).print();
+            }
+        }
+    }
+
     fn handle_event(&mut self, endpoint: &mut E, id: E::Id, event: Event) -> Result<(), Problem> {
         match event {
             Event::HandshakeComplete {

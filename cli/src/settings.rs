@@ -1,19 +1,24 @@
 //! From the command line to the library's configurations.
 
+use crate::address;
 use crate::arguments::{
-    ClientArguments, ClientAuth, CommonArguments, CredentialArguments, ServerArguments, Version,
+    ClientArguments, ClientAuth, CommonArguments, CredentialArguments, DataMeanwhile,
+    ServerArguments, Version,
 };
 use crate::certificate::SelfSigned;
 use crate::problem::Problem;
 use crate::report::Line;
 use sealgram::config::{
-    ClientAuthentication, ClientRenegotiation, DatagramPolicy, RekeyPolicy, StreamPolicy, Versions,
+    ClientAuthentication, ClientConfigBuilder, ClientRenegotiation, DataDuringRenegotiation,
+    DatagramPolicy, ExtendedMasterSecret, IdentityChange, PlaintextAlerts, RekeyPolicy,
+    SecureRenegotiation, StreamPolicy, Versions,
 };
+use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::{
-    CertifiedKey, ClientConfig, ConfigError, Credential, KeyLogFile, Roots, ServerConfig,
-    WebPkiClientVerifier,
+    CertifiedKey, ClientConfig, ConfigError, Credential, KeyLogFile, PinnedFingerprint, Roots,
+    ServerConfig, WebPkiClientVerifier,
 };
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +28,15 @@ macro_rules! with_common {
         let common: &CommonArguments = $common;
         let mut builder = $builder
             .datagram(datagram_policy(common)?)
-            .stream(stream_policy(common))
-            .rekey($rekey);
+            .stream(stream_policy(common)?)
+            .rekey($rekey)
+            .extended_master_secret(match common.require_extended_master_secret {
+                true => ExtendedMasterSecret::Require,
+                false => ExtendedMasterSecret::Prefer,
+            });
+        if common.allow_insecure_renegotiation_peers {
+            builder = builder.secure_renegotiation(SecureRenegotiation::Prefer);
+        }
         if let Some(versions) = versions(&common.versions) {
             builder = builder.versions(versions);
         }
@@ -38,8 +50,11 @@ macro_rules! with_common {
             let names: Vec<&[u8]> = common.alpn.iter().map(String::as_bytes).collect();
             builder = builder.alpn(&names)?;
         }
+        if !common.srtp.is_empty() {
+            builder = builder.srtp_profiles(&common.srtp)?;
+        }
         if common.key_log {
-            builder = builder.key_log(Arc::new(KeyLogFile::from_env()));
+            builder = builder.key_log(Arc::new(key_log()?));
         }
         builder
     }};
@@ -54,35 +69,107 @@ pub(crate) fn server(arguments: &ServerArguments) -> Result<ServerConfig, Proble
         builder = builder.tickets(None);
     }
     let mut rekey = rekey_policy(&arguments.common)?;
-    if arguments.allow_client_renegotiation {
-        let min_interval = Duration::ZERO;
+    if let Some(min_interval) = client_renegotiation_pause(arguments) {
         rekey = rekey.client_renegotiation(ClientRenegotiation::Allow { min_interval });
     }
     Ok(with_common!(builder, &arguments.common, rekey).build()?)
 }
 
+/// How long a client has to wait between two handshakes, if it may renegotiate at all.
+pub(crate) fn client_renegotiation_pause(arguments: &ServerArguments) -> Option<Duration> {
+    let given = arguments.allow_client_renegotiation?;
+    Some(given.map_or(
+        ClientRenegotiation::DEFAULT_MIN_INTERVAL,
+        Duration::from_secs,
+    ))
+}
+
+/// The limits of a server's socket.
+pub(crate) fn server_endpoint(arguments: &ServerArguments) -> Result<EndpointPolicy, Problem> {
+    let mut policy = client_endpoint(&arguments.common);
+    if let Some(count) = arguments.max_associations {
+        policy = policy.max_associations(size(count))?;
+    }
+    if let Some(count) = arguments.max_half_open {
+        policy = policy.max_half_open(size(count), Eviction::default())?;
+    }
+    Ok(policy)
+}
+
+/// The limits of a client's socket.
+pub(crate) fn client_endpoint(common: &CommonArguments) -> EndpointPolicy {
+    let policy = EndpointPolicy::default();
+    match common.idle_timeout {
+        Some(seconds) => policy.idle_timeout(Some(Duration::from_secs(seconds))),
+        None => policy,
+    }
+}
+
+/// The ranges of the command line fit everywhere; what does not fit here is beyond the library's
+/// limits anyway.
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
 /// A client's configuration.
 pub(crate) fn client(arguments: &ClientArguments) -> Result<ClientConfig, Problem> {
-    let mut builder = match &arguments.ca {
-        Some(file) => ClientConfig::with_roots(Roots::from_pem_file(file)?)?,
-        None if arguments.insecure => {
-            let reason = "any certificate is accepted, so anybody may be at the other end";
-            Line::new("warning").field("reason", reason).print();
-            ClientConfig::dangerous().accept_any_certificate()
-        }
-        None => {
-            return Err(Problem::usage(
-                "say whom to trust: --ca FILE with the server's root (or its own certificate, which \
-                 `sealgram server --self-signed --cert-out FILE` writes), or --insecure for tests",
-            ));
-        }
-    };
+    let mut builder = trusting(arguments)?;
     if let Some(certified) = certified_key(&arguments.credential)? {
         builder = builder.credential(Credential::Certificate(certified));
     }
     let builder = builder.tickets(!arguments.common.no_tickets);
-    let rekey = rekey_policy(&arguments.common)?;
+    let rekey = rekey_policy(&arguments.common)?
+        .follow_hello_requests(!arguments.refuse_hello_requests)
+        .repeat_cookie(!arguments.empty_renegotiation_cookie);
     Ok(with_common!(builder, &arguments.common, rekey).build()?)
+}
+
+/// Whom a client trusts.
+fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem> {
+    if let Some(file) = &arguments.ca {
+        return Ok(ClientConfig::with_roots(Roots::from_pem_file(file)?)?);
+    }
+    if !arguments.fingerprint.is_empty() {
+        let pinned = PinnedFingerprint::new(arguments.fingerprint.iter().copied());
+        return Ok(ClientConfig::with_verifier(Arc::new(pinned)));
+    }
+    if arguments.insecure {
+        let reason = "any certificate is accepted, so anybody may be at the other end";
+        Line::new("warning").field("reason", reason).print();
+        return Ok(ClientConfig::dangerous().accept_any_certificate());
+    }
+    let mut roots = Roots::new();
+    let found = rustls_native_certs::load_native_certs();
+    // One root in a form that nobody can read is no reason to do without the others.
+    let usable = found.certs.iter().filter(|root| roots.add(root).is_ok());
+    if usable.count() == 0 {
+        return Err(Problem::usage(
+            "this system has no trusted roots, so say whom to trust: --ca FILE with the server's root (or its own \
+             certificate, which `sealgram server --self-signed --cert-out FILE` writes), --fingerprint HEX, or --insecure \
+             for tests",
+        ));
+    }
+    Ok(ClientConfig::with_roots(roots)?)
+}
+
+/// Where the secrets go. Whoever asks for them and gets none would look for the fault elsewhere.
+fn key_log() -> Result<KeyLogFile, Problem> {
+    let Some(file) = std::env::var_os("SSLKEYLOGFILE").filter(|file| !file.is_empty()) else {
+        return Err(Problem::usage(
+            "--key-log needs a file: set the environment variable SSLKEYLOGFILE to its name",
+        ));
+    };
+    let opened = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&file);
+    opened.map_err(|error| {
+        let name = std::path::Path::new(&file).display();
+        Problem::usage(format!(
+            "--key-log: SSLKEYLOGFILE names {name}, which cannot be written: {error}"
+        ))
+    })?;
+    Ok(KeyLogFile::from_env())
 }
 
 fn versions(named: &[Version]) -> Option<Versions> {
@@ -95,15 +182,30 @@ fn versions(named: &[Version]) -> Option<Versions> {
 }
 
 fn rekey_policy(common: &CommonArguments) -> Result<RekeyPolicy, ConfigError> {
-    RekeyPolicy::default()
+    let policy = RekeyPolicy::default()
         .bytes(common.rekey_bytes)?
-        .interval(common.rekey_interval.map(Duration::from_secs))
+        .interval(common.rekey_interval.map(Duration::from_secs))?
+        .resume(!common.full_renegotiation)
+        .data_during_renegotiation(match common.data_during_renegotiation {
+            DataMeanwhile::Hold => DataDuringRenegotiation::Hold,
+            DataMeanwhile::Flow => DataDuringRenegotiation::Flow,
+        });
+    Ok(match common.allow_identity_change {
+        true => policy.identity_change(IdentityChange::Allow),
+        false => policy,
+    })
 }
 
 fn datagram_policy(common: &CommonArguments) -> Result<DatagramPolicy, ConfigError> {
     let mut policy = DatagramPolicy::default();
     if let Some(bytes) = common.mtu {
-        policy = policy.mtu(bytes)?;
+        policy = policy.mtu(size(bytes))?;
+    }
+    if let Some(bytes) = common.max_message {
+        policy = policy.max_message(size(bytes))?;
+    }
+    if common.ignore_plaintext_alerts {
+        policy = policy.plaintext_alerts(PlaintextAlerts::Ignore);
     }
     if let Some(deadline) = handshake_deadline(common) {
         policy = policy.handshake_deadline(Some(deadline));
@@ -111,12 +213,15 @@ fn datagram_policy(common: &CommonArguments) -> Result<DatagramPolicy, ConfigErr
     Ok(policy)
 }
 
-fn stream_policy(common: &CommonArguments) -> StreamPolicy {
-    let policy = StreamPolicy::default();
-    match handshake_deadline(common) {
-        Some(deadline) => policy.handshake_deadline(Some(deadline)),
-        None => policy,
+fn stream_policy(common: &CommonArguments) -> Result<StreamPolicy, ConfigError> {
+    let mut policy = StreamPolicy::default();
+    if let Some(bytes) = common.max_message {
+        policy = policy.max_message(size(bytes))?;
     }
+    if let Some(deadline) = handshake_deadline(common) {
+        policy = policy.handshake_deadline(Some(deadline));
+    }
+    Ok(policy)
 }
 
 fn handshake_deadline(common: &CommonArguments) -> Option<Duration> {
@@ -132,7 +237,7 @@ fn server_credential(arguments: &ServerArguments) -> Result<Credential, Problem>
             "a server needs a certificate: --cert FILE --key FILE, or --self-signed to make one",
         ));
     }
-    let made = SelfSigned::make(local_names(arguments.listen))?;
+    let made = SelfSigned::make(local_names(address::host(&arguments.listen)?))?;
     if let Some(file) = &arguments.cert_out {
         std::fs::write(file, &made.pem).map_err(|error| {
             Problem::usage(format!(
@@ -145,11 +250,16 @@ fn server_credential(arguments: &ServerArguments) -> Result<Credential, Problem>
 }
 
 /// What a client on this machine, or one that was told the address, would ask for.
-fn local_names(listen: SocketAddr) -> Vec<String> {
+fn local_names(listen: &str) -> Vec<String> {
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(String::from).into();
-    let address = listen.ip();
-    if !address.is_unspecified() && !names.contains(&address.to_string()) {
-        names.push(address.to_string());
+    let unspecified = |host: &str| {
+        let address = host.parse::<IpAddr>();
+        address.is_ok_and(|address| address.is_unspecified())
+    };
+    // A zone names an interface of this machine, and no certificate can hold one.
+    let listen = listen.split('%').next().unwrap_or(listen);
+    if !unspecified(listen) && !names.iter().any(|name| name == listen) {
+        names.push(listen.to_owned());
     }
     names
 }
@@ -181,4 +291,92 @@ fn client_authentication(arguments: &ServerArguments) -> Result<ClientAuthentica
         ClientAuth::Optional => ClientAuthentication::Optional(verifier),
         ClientAuth::Required => ClientAuthentication::Required(verifier),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+    use clap::Parser as _;
+
+    fn client_of(options: &[&str]) -> String {
+        let all = ["sealgram", "client", "localhost:1", "--insecure"];
+        let all = Arguments::try_parse_from(all.iter().chain(options)).unwrap();
+        match all.command {
+            Command::Client(arguments) => format!("{:?}", client(&arguments).unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn server_of(options: &[&str]) -> String {
+        let all = [
+            "sealgram",
+            "server",
+            "--listen",
+            "localhost:1",
+            "--self-signed",
+        ];
+        let all = Arguments::try_parse_from(all.iter().chain(options)).unwrap();
+        match all.command {
+            Command::Server(arguments) => format!(
+                "{:?} {:?}",
+                server(&arguments).unwrap(),
+                server_endpoint(&arguments).unwrap()
+            ),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What a peer may need, each by a name that says what it is for: the option, and what it sets.
+    #[test]
+    fn the_program_reaches_the_policies_that_peers_need() {
+        let common = [
+            (
+                "--require-extended-master-secret",
+                "extended_master_secret: Require",
+            ),
+            (
+                "--allow-insecure-renegotiation-peers",
+                "secure_renegotiation: Prefer",
+            ),
+            ("--ignore-plaintext-alerts", "plaintext_alerts: Ignore"),
+            ("--data-during-renegotiation=flow", "data: Flow"),
+            ("--full-renegotiation", "resume: false"),
+            ("--allow-identity-change", "identity_change: Allow"),
+            ("--max-message=5000", "max_message: 5000"),
+        ];
+        let only_client = [
+            ("--refuse-hello-requests", "follow_hello_requests: false"),
+            ("--empty-renegotiation-cookie", "repeat_cookie: false"),
+        ];
+        let only_server = [
+            (
+                "--allow-client-renegotiation",
+                "Allow { min_interval: 10s }",
+            ),
+            (
+                "--allow-client-renegotiation=3",
+                "Allow { min_interval: 3s }",
+            ),
+            ("--max-associations=7", "max_associations: 7"),
+            ("--max-half-open=8", "max_half_open: 8"),
+            ("--idle-timeout=9", "idle_timeout: Some(9s)"),
+        ];
+        let (client, server) = (client_of(&[]), server_of(&[]));
+        for (option, set) in common.iter().chain(&only_client) {
+            assert!(!client.contains(set), "{option}");
+            assert!(client_of(&[option]).contains(set), "{option}");
+        }
+        for (option, set) in common.iter().chain(&only_server) {
+            assert!(!server.contains(set), "{option}");
+            assert!(server_of(&[option]).contains(set), "{option}");
+        }
+        // A peer without it is LibreSSL, or Erlang: they are served unless somebody says otherwise.
+        for config in [client, server] {
+            assert!(
+                config.contains("extended_master_secret: Prefer"),
+                "{config}"
+            );
+        }
+    }
 }

@@ -225,9 +225,8 @@ fn nobody_at_the_address_is_told_at_once_and_ends_the_handshake_in_time() {
 
 #[test]
 fn a_wrong_command_line_ends_with_2_and_says_what_to_do() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 8] = [
         (&[], "Usage"),
-        (&["client", "127.0.0.1:1"], "--ca FILE"),
         (&["client", "127.0.0.1", "--insecure"], "HOST:PORT"),
         (
             &["client", "127.0.0.1:1", "--ca", "/nonexistent.pem"],
@@ -239,7 +238,7 @@ fn a_wrong_command_line_ends_with_2_and_says_what_to_do() {
         ),
         (
             &["client", "127.0.0.1:1", "--insecure", "--mtu", "1"],
-            "128 and 65507",
+            "from 128 to 65,507",
         ),
         (&["server", "--listen", "127.0.0.1:0"], "--self-signed"),
         (&["server", "--self-signed"], "--listen"),

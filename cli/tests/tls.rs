@@ -165,7 +165,7 @@ fn both_ends_update_their_keys_by_a_line() {
 #[test]
 fn both_ends_renegotiate_by_a_line() {
     let directory = Directory::new("tls-renegotiate");
-    let arguments = ["--stdio", "--allow-client-renegotiation"];
+    let arguments = ["--stdio", "--allow-client-renegotiation=0"];
     let (mut server, certificate, address) = server(&directory, &arguments);
     let mut client = client(&address, &certificate, &["--versions", "1.2"]);
     client.event("handshake_complete");

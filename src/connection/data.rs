@@ -129,11 +129,6 @@ impl ReceiveQueue {
     pub(super) const fn pinned(&self) -> usize {
         self.pinned
     }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     /// Gives back the allocation of an empty queue.
     pub(super) fn release(&mut self) {
         self.queue.shrink_to_fit();

@@ -137,6 +137,7 @@ impl DtlsConnection {
         max_datagrams: usize,
         out: &mut Vec<u8>,
     ) -> Option<Transmit> {
+        let _span = self.enter_span();
         // If it cannot begin, the failure is kept and its alert is sent.
         let _failed = self.start_wanted(now);
         self.release_held(now);

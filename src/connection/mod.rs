@@ -13,6 +13,7 @@ mod questions;
 mod rekeying;
 mod renegotiate;
 mod role;
+mod span;
 mod stream;
 
 pub use datagram::Transmit;
@@ -86,6 +87,7 @@ pub struct Connection<R: Records> {
     failure: Option<Box<Failure>>,
     /// A ClientHello came where a client waits for an answer.
     hellos_cross: bool,
+    span: tracing::Span,
 }
 
 impl<R: Records> Connection<R> {
@@ -97,6 +99,7 @@ impl<R: Records> Connection<R> {
         now: Instant,
     ) -> Self {
         let mut connection = Self {
+            span: span::of(role.side(), peer),
             records,
             role,
             phase: Phase::Initial(Box::new(handshake)),
@@ -157,6 +160,7 @@ impl<R: Records> Connection<R> {
         if let Phase::Closed = self.phase {
             return Ok(());
         }
+        let _span = self.enter_span();
         self.handle_answers(now)?;
         self.resolve_doubt(now)?;
         let late = self
@@ -224,6 +228,7 @@ impl<R: Records> Connection<R> {
     /// Performs what the engine wants, then looks at everything that came, until both are quiet.
     #[inline]
     fn pump(&mut self, now: Instant) -> Result<(), Error> {
+        let _span = self.enter_span();
         match self.pump_until_quiet(now) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.fail(error)),
@@ -463,6 +468,7 @@ impl<R: Records> Connection<R> {
     /// Ends the association: the one place that turns an error into an alert.
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
+        let _span = self.enter_span();
         // An alert that reports a fatal alert, or silence, would talk to nobody.
         let alert =
             error

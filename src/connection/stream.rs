@@ -48,6 +48,7 @@ impl TlsConnection {
     /// Says where the peer is, for errors and logs.
     pub fn set_peer(&mut self, remote: SocketAddr) {
         self.peer = Some(remote);
+        self.log_peer(remote);
     }
 
     /// Takes whole records out of `bytes`; received data are slices of its buffer.
@@ -97,6 +98,7 @@ impl TlsConnection {
     /// Appends everything that waits to `out`, which is swapped with it if it is empty, and says how many bytes that
     /// were; `None` if nothing waits.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<usize> {
+        let _span = self.enter_span();
         // If it cannot begin, the failure is kept and its alert is sent.
         let _failed = self.start_wanted(now);
         self.release_held(now);

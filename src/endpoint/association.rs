@@ -113,12 +113,14 @@ impl Table {
             }
         };
         let entry = self.entries.get_mut(usize::try_from(index).ok()?)?;
-        entry.association = Some(Box::new(association));
-        self.len += 1;
-        Some(AssociationId {
+        let id = AssociationId {
             index,
             generation: entry.generation,
-        })
+        };
+        association.connection.log_id(id);
+        entry.association = Some(Box::new(association));
+        self.len += 1;
+        Some(id)
     }
 
     #[inline]

@@ -169,6 +169,12 @@ impl Cookies {
         Duration::from_micros(self.elapsed(now).saturating_sub(issued.0)) <= LIFE
     }
 
+    /// Checks and answers hellos under another configuration. The keys stay, and with them the
+    /// cookies.
+    pub(super) fn set_config(&mut self, config: Arc<ServerConfig>) {
+        self.config = config;
+    }
+
     /// Looks at a datagram from somebody who has no association.
     pub fn check(&mut self, path: Path, now: Instant, datagram: BytesMut) -> CookieCheck {
         self.rotate(now);

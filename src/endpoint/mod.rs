@@ -17,6 +17,7 @@ mod limits;
 mod receive;
 mod retry;
 mod routing;
+mod running;
 mod timers;
 mod unproven;
 mod upkeep;
@@ -24,6 +25,7 @@ mod upkeep;
 pub use association::AssociationId;
 pub use cookie::{CookieCheck, Cookies};
 pub use limits::{EndpointPolicy, Eviction, ResumptionCookies};
+pub use running::AssociationMut;
 
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{DtlsConnection, Event, Transmit};
@@ -103,7 +105,8 @@ pub struct EndpointStats {
     pub strays: u64,
     /// Proven hellos that created an established association already, or that met a client association.
     pub hellos_ignored: u64,
-    /// Proven hellos that were not served because a limit was reached. Their clients repeat them.
+    /// Hellos that were not served: proven ones because a limit was reached, whose clients repeat them; any while nobody is
+    /// accepted.
     pub hellos_refused: u64,
     /// Hellos whose cookie has begun a handshake before, or is older than one that has: copies that somebody sends again.
     pub hellos_replayed: u64,

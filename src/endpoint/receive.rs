@@ -96,6 +96,10 @@ impl Endpoint {
     }
 
     fn handle_hello(&mut self, now: Instant, path: Path, datagram: BytesMut, route: Option<Route>) {
+        if self.server.is_none() && route.is_none() {
+            self.stats.hellos_refused += 1;
+            return;
+        }
         if let Some(route) = route
             && self.is_client(route.current)
         {
@@ -225,6 +229,7 @@ impl Endpoint {
 
     fn accept(&mut self, now: Instant, hello: ProvenHello, origin: Origin) {
         let (Some(config), Some(issued)) = (self.server.clone(), hello.issued) else {
+            self.stats.hellos_refused += 1;
             return;
         };
         let remote = hello.path().remote();

@@ -108,7 +108,7 @@ impl fmt::Display for CertificateError {
                 "it has a critical extension that is not known here; issue it without, or pin its fingerprint"
             }
             Self::IdentityChanged => {
-                "it is not the one that the association began with; RekeyPolicy::identity_change can allow that"
+                "it is not the one that the association began with, and this end does not allow the peer to change it"
             }
             Self::Expired => "it has expired; renew it, or set the local clock",
             Self::NotValidYet => "it is not valid yet; set the local clock",

@@ -63,7 +63,7 @@ impl fmt::Display for SendError {
         match self {
             Self::TooLarge { max } => write!(f, "the data does not fit; at most {max} bytes do"),
             Self::NotConnected => f.write_str("the handshake is not complete"),
-            Self::Backlog => f.write_str("too much is queued; drain poll_transmit first"),
+            Self::Backlog => f.write_str("too much is queued; send again when some of it has left"),
             Self::Renegotiating => {
                 f.write_str("a renegotiation runs and the queue is full; wait for its end")
             }
@@ -98,7 +98,9 @@ impl fmt::Display for RenegotiateError {
         f.write_str(match self {
             Self::HandshakeNotComplete => "the first handshake is not complete",
             Self::Pending => "a renegotiation is under way already",
-            Self::NotSupportedByVersion => "this version has no renegotiation; use key_update",
+            Self::NotSupportedByVersion => {
+                "this version has no renegotiation; a key update replaces its keys"
+            }
             Self::EpochsExhausted => "no epoch is left; connect again",
             Self::Insecure => "the peer lacks renegotiation_info (RFC 5746); connect again",
             Self::Closed => "the association is closed",
@@ -132,7 +134,9 @@ impl fmt::Display for KeyUpdateError {
             Self::Pending => {
                 "a key update is under way, or the peer has not followed the last request"
             }
-            Self::NotSupportedByVersion => "this version has no key update; use renegotiate",
+            Self::NotSupportedByVersion => {
+                "this version has no key update; a renegotiation replaces its keys"
+            }
             Self::EpochsExhausted => "no epoch is left; connect again",
             Self::Closed => "the association is closed",
         })

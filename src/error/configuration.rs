@@ -45,6 +45,12 @@ impl fmt::Display for ConfigError {
             }
             Self::UnsupportedParameter(what) => write!(f, "{what} is not supported"),
             Self::NoRoots => f.write_str("no trusted root was given"),
+            // A number that nobody would write is no limit to a reader.
+            Self::OutOfRange {
+                what,
+                min,
+                max: u64::MAX,
+            } => write!(f, "{what} must be at least {min}"),
             Self::OutOfRange { what, min, max } => {
                 write!(f, "{what} must lie between {min} and {max}")
             }

@@ -200,11 +200,11 @@ impl fmt::Display for Error {
             Self::SigningFailed => f.write_str("the local private key failed to sign"),
             Self::Aborted(alert) => write!(f, "this end has ended the association with {alert}"),
             Self::UnusableAnswer => f.write_str(
-                "AnswerHello chose an application protocol that the client did not offer; choose one of its list",
+                "this application chose a protocol that the client did not offer; it is to choose one of the client's list",
             ),
             Self::Unanswered(what) => write!(
                 f,
-                "whoever was asked for {what} has dropped the question; every Reply needs an answer"
+                "whoever was asked for {what} at this end has dropped the question without an answer"
             ),
             Self::Evicted => {
                 f.write_str("the endpoint dropped the association to stay within its limits")

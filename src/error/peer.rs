@@ -272,7 +272,7 @@ impl fmt::Display for PeerMisbehaved {
             }
             Self::EmptyRecord => f.write_str("it sends empty records"),
             Self::MessageTooLong => {
-                f.write_str("a handshake message is longer than the policy allows")
+                f.write_str("a handshake message is longer than this end allows, a certificate chain perhaps")
             }
             Self::IllegalExtension(number) => write!(f, "extension {number} is illegal here"),
             Self::MissingExtension(number) => write!(f, "extension {number} is missing"),
@@ -380,10 +380,10 @@ impl fmt::Display for PeerIncompatible {
             }
             Self::NoCommonApplicationProtocol => "no application protocol; compare the ALPN lists",
             Self::ExtendedMasterSecretRequired => {
-                "the peer lacks extended_master_secret; set ExtendedMasterSecret::Prefer if it must be served"
+                "the peer lacks extended_master_secret (RFC 7627), which this end requires; update the peer, or only prefer it here"
             }
             Self::SecureRenegotiationRequired => {
-                "the peer lacks renegotiation_info (RFC 5746) and cannot be trusted; update it"
+                "the peer lacks renegotiation_info (RFC 5746), which this end requires; update the peer, or serve it without renegotiation"
             }
             Self::ClientCertificateRequired | Self::ClientCertificateMissing => "the client sent no certificate, but one is required",
             Self::NoFittingCredential => "none of this client's credentials has a key, a signature algorithm and an issuer that the server takes",

@@ -10,5 +10,7 @@ mod linger;
 mod tcp;
 mod udp;
 
+/// The event loop that both are made for.
+pub use mio;
 pub use tcp::TlsStream;
 pub use udp::{UdpEndpoint, UdpEvent};

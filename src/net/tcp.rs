@@ -42,7 +42,11 @@ use std::time::{Duration, Instant};
 /// poll.registry().register(&mut tls, mio::Token(0), both)?;
 /// let mut buffer = [0; 16 << 10];
 /// loop {
-///     poll.poll(&mut ready, tls.poll_timeout())?;
+///     match poll.poll(&mut ready, tls.poll_timeout()) {
+///         // A signal has ended the wait early.
+///         Err(error) if error.kind() == ErrorKind::Interrupted => {}
+///         result => result?,
+///     }
 ///     tls.turn()?;
 ///     while let Some(event) = tls.poll_event() {
 ///         println!("{event:?}");

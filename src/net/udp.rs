@@ -1,5 +1,7 @@
 //! An endpoint on a `mio::net::UdpSocket`.
 
+mod running;
+
 use super::batch::Batch;
 use super::clock;
 use super::departure::{Departure, Step};
@@ -22,7 +24,8 @@ use std::time::Duration;
 /// Many DTLS associations on one UDP socket, for a mio event loop.
 ///
 /// Register it, wait for readiness no longer than [`UdpEndpoint::poll_timeout`], call [`UdpEndpoint::turn`] when
-/// the wait ends for whatever reason, then drain [`UdpEndpoint::poll_event`]. See `examples/dtls_echo_server.rs`.
+/// the wait ends for whatever reason, then drain [`UdpEndpoint::poll_event`]. A wait that a signal ends
+/// (`ErrorKind::Interrupted`) is such a reason, not a fault. See `examples/dtls_echo_server.rs`.
 pub struct UdpEndpoint {
     socket: UdpSocket,
     batch: Batch,

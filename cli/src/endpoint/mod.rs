@@ -7,6 +7,7 @@ pub(crate) use tcp::TcpEndpoint;
 
 use crate::input::{Command, Refused};
 use crate::problem::Problem;
+use crate::report::Line;
 use mio::{Registry, Token};
 use sealgram::{Connection, Event, Records, SendError};
 use std::io;
@@ -55,6 +56,15 @@ pub(crate) trait Endpoint {
 
     /// Says goodbye, behind everything that was sent before.
     fn close(&mut self, id: Self::Id);
+
+    /// Serves no newcomers any more, and says goodbye to everybody.
+    fn close_all(&mut self);
+
+    /// Whether there are no peers.
+    fn is_empty(&self) -> bool;
+
+    /// What was done for peers and strangers, as an event line.
+    fn counters(&self) -> Line;
 }
 
 /// Something that happened at an endpoint.
@@ -76,4 +86,4 @@ pub(crate) enum Happening<Id> {
 }
 
 /// The event loop's own tokens are below it.
-pub(crate) const FIRST_TOKEN: usize = 1;
+pub(crate) const FIRST_TOKEN: usize = 2;

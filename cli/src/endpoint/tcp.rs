@@ -9,7 +9,8 @@ use mio::{Interest, Registry, Token};
 use sealgram::net::TlsStream;
 use sealgram::pki_types::ServerName;
 use sealgram::{
-    ClientConfig, Event, Failure, RenegotiateError, SendError, ServerConfig, Stream, TlsConnection,
+    ClientConfig, Event, Failure, RenegotiateError, SendError, ServerConfig, Side, Stream,
+    TlsConnection,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -28,6 +29,10 @@ pub(crate) struct TcpEndpoint {
     events: VecDeque<Happening<StreamId>>,
     /// Where data are read to.
     buffer: Vec<u8>,
+    /// How many connections were accepted.
+    accepted: u64,
+    /// How many have failed, in their handshake or later.
+    failed: u64,
 }
 
 /// Names a connection; never used twice.
@@ -82,6 +87,8 @@ impl TcpEndpoint {
             next: StreamId(FIRST_STREAM),
             events: VecDeque::new(),
             buffer: vec![0; BUFFER],
+            accepted: 0,
+            failed: 0,
         }
     }
 
@@ -166,6 +173,7 @@ impl TcpEndpoint {
         // An echo of short lines is many small records.
         socket.set_nodelay(true)?;
         self.add(TlsStream::server(socket, config)?, remote)?;
+        self.accepted += 1;
         Ok(())
     }
 
@@ -282,10 +290,17 @@ impl Peer {
         let failure: Option<&Failure> = error.get_ref().and_then(|inner| inner.downcast_ref());
         let problem = match failure {
             Some(failure) => Problem::from(failure),
-            None if self.stream.connection().is_handshaking() => Problem::failure(format!(
+            None if !self.stream.connection().is_handshaking() => {
+                Problem::failure(format!("the connection is lost: {error}"))
+            }
+            // It has reached this end, so its address and its port are no question.
+            None if self.stream.connection().side() == Side::Server => Problem::failure(format!(
+                "the client has gone in the middle of its handshake: {error}; its own log may say why, and a port scan or \
+                 a health check looks the same"
+            )),
+            None => Problem::failure(format!(
                 "the peer cannot be reached: {error}; check its address, and that it listens there"
             )),
-            None => Problem::failure(format!("the connection is lost: {error}")),
         };
         problem.at(self.remote)
     }
@@ -341,6 +356,7 @@ impl Endpoint for TcpEndpoint {
 
     fn poll_event(&mut self) -> Option<Happening<StreamId>> {
         let event = self.events.pop_front()?;
+        self.failed += u64::from(matches!(event, Happening::Failed(..)));
         if let Happening::Failed(id, _) | Happening::Closed(id) = event {
             self.remove(id);
         }
@@ -430,5 +446,24 @@ impl Endpoint for TcpEndpoint {
             peer.goodbye = Some(Instant::now() + PATIENCE);
             peer.due = true;
         }
+    }
+
+    fn close_all(&mut self) {
+        self.listener = None;
+        let all: Vec<_> = self.peers.keys().copied().collect();
+        for id in all {
+            self.close(id);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    fn counters(&self) -> Line {
+        Line::new("endpoint_counters")
+            .field("peers", self.peers.len())
+            .field("accepted", self.accepted)
+            .field("failed", self.failed)
     }
 }

@@ -3,6 +3,7 @@
 use super::{Endpoint, FIRST_TOKEN, Happening};
 use crate::input::{Command, Refused};
 use crate::problem::Problem;
+use crate::report::Line;
 use mio::{Registry, Token};
 use sealgram::net::{UdpEndpoint, UdpEvent};
 use sealgram::{AssociationId, Datagram, DtlsConnection, EndpointEvent, SendError};
@@ -82,5 +83,33 @@ impl Endpoint for UdpEndpoint {
 
     fn close(&mut self, id: AssociationId) {
         Self::close(self, id);
+    }
+
+    fn close_all(&mut self) {
+        self.stop_accepting();
+        Self::close_all(self);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.endpoint().is_empty()
+    }
+
+    fn counters(&self) -> Line {
+        let endpoint = self.endpoint();
+        let stats = endpoint.stats();
+        Line::new("endpoint_counters")
+            .field("peers", endpoint.len())
+            .field("half_open", endpoint.half_open())
+            .field("accepted", stats.accepted)
+            .field("handshakes_failed", stats.handshakes_failed)
+            .field("hello_verify_requests", stats.hello_verify_requests)
+            .field("retry_requests", stats.retry_requests)
+            .field("replies_dropped", stats.replies_dropped)
+            .field("hello_fragments", stats.hello_fragments)
+            .field("hellos_ignored", stats.hellos_ignored)
+            .field("hellos_refused", stats.hellos_refused)
+            .field("evicted", stats.evicted)
+            .field("over_limit", stats.over_limit)
+            .field("strays", stats.strays)
     }
 }

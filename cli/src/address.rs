@@ -1,0 +1,83 @@
+//! `HOST:PORT`, as it is written on a command line.
+
+use crate::problem::Problem;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+
+/// The host of `HOST:PORT`, without the brackets of an IPv6 address.
+pub(crate) fn host(text: &str) -> Result<&str, Problem> {
+    let (host, port) = text
+        .rsplit_once(':')
+        .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        .ok_or_else(|| Problem::usage(format!("{text} lacks a port; write it as HOST:PORT")))?;
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    match bare {
+        Some(address) => Ok(address),
+        None if host.contains(':') => Err(Problem::usage(format!(
+            "write an IPv6 address in brackets: [{host}]:{port}"
+        ))),
+        None => Ok(host),
+    }
+}
+
+/// The addresses that `HOST:PORT` stands for; at least one.
+pub(crate) fn resolve(text: &str) -> Result<Vec<SocketAddr>, Problem> {
+    host(text)?;
+    let unknown = |reason: String| Problem::failure(format!("{text} has no address{reason}"));
+    let addresses: Vec<_> = text
+        .to_socket_addrs()
+        .map_err(|error| unknown(format!(" ({error}); check the name")))?
+        .collect();
+    match addresses.is_empty() {
+        true => Err(unknown("; check the name".into())),
+        false => Ok(addresses),
+    }
+}
+
+/// What `attempt` makes of the first address that it can use; else its last complaint.
+pub(crate) fn first_of<T>(
+    addresses: &[SocketAddr],
+    mut attempt: impl FnMut(SocketAddr) -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    let mut refusal = Problem::failure("there is no address");
+    for &address in addresses {
+        match attempt(address) {
+            Ok(made) => return Ok(made),
+            Err(problem) => refusal = problem,
+        }
+    }
+    Err(refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_found_before_its_port() {
+        assert_eq!(host("localhost:4433").unwrap(), "localhost");
+        assert_eq!(host("[::1]:4433").unwrap(), "::1");
+        assert_eq!(host("127.0.0.1:1").unwrap(), "127.0.0.1");
+        assert!(host("localhost").is_err());
+        assert!(
+            host("::1:4433")
+                .unwrap_err()
+                .to_string()
+                .contains("[::1]:4433")
+        );
+        assert!(host(":4433").is_err());
+    }
+
+    #[test]
+    fn the_first_address_that_can_be_used_is_used() {
+        let addresses = resolve("127.0.0.1:1").unwrap();
+        let both = [addresses[0], "127.0.0.1:2".parse().unwrap()];
+        let second = |address: SocketAddr| match address.port() {
+            2 => Ok(address),
+            port => Err(Problem::failure(port)),
+        };
+        assert_eq!(first_of(&both, second).unwrap().port(), 2);
+        assert!(first_of(&both[..1], second).is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! What is changed about the endpoint while it runs: its place in the event loop, and whom it
+//! serves.
+
+use super::{Registration, UdpEndpoint};
+use crate::config::ServerConfig;
+use crate::endpoint::{AssociationId, AssociationMut};
+use crate::error::Error;
+use crate::net::clock;
+use mio::event::Source;
+use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
+use std::io;
+use std::sync::Arc;
+
+impl UdpEndpoint {
+    /// Takes the socket out of the event loop it was registered with, if it was. It may be
+    /// registered again, with that loop or another.
+    ///
+    /// # Errors
+    ///
+    /// As `mio::Registry::deregister`.
+    pub fn deregister(&mut self) -> io::Result<()> {
+        match self.registration.take() {
+            Some(registration) => registration.registry.deregister(&mut self.socket),
+            None => Ok(()),
+        }
+    }
+
+    /// The socket, to look at its options or set them (with `socket2::SockRef`, for example).
+    /// Whoever reads from it takes datagrams away from the associations, and whoever makes it
+    /// blocking stops the event loop.
+    pub const fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    /// Serves newcomers under `config` from now on; see
+    /// [`Endpoint::serve`](crate::Endpoint::serve).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn serve(&mut self, config: Arc<ServerConfig>) -> Result<(), Error> {
+        self.endpoint.serve(clock::now(), config)
+    }
+
+    /// Serves no newcomers any more; see
+    /// [`Endpoint::stop_accepting`](crate::Endpoint::stop_accepting).
+    pub fn stop_accepting(&mut self) {
+        self.endpoint.stop_accepting();
+    }
+
+    /// Closes every association with the next [`UdpEndpoint::turn`]; see
+    /// [`Endpoint::close_all`](crate::Endpoint::close_all). A service that ends calls
+    /// [`UdpEndpoint::stop_accepting`] and this, and goes on with its loop until
+    /// [`Endpoint::is_empty`](crate::Endpoint::is_empty).
+    pub fn close_all(&mut self) {
+        self.endpoint.close_all(clock::now());
+    }
+
+    /// An association to be changed, unless it is over; see
+    /// [`Endpoint::association`](crate::Endpoint::association). Call [`UdpEndpoint::turn`]
+    /// afterwards.
+    pub fn association(&mut self, id: AssociationId) -> Option<AssociationMut<'_>> {
+        self.endpoint.association(id, clock::now())
+    }
+}
+
+/// For `registry.register(&mut endpoint, …)`, and for event loops that take any source. The
+/// interest that is asked for does not count: the endpoint always wants to read, and to write only
+/// while datagrams wait for room.
+impl Source for UdpEndpoint {
+    fn register(&mut self, registry: &Registry, token: Token, _: Interest) -> io::Result<()> {
+        Self::register(self, registry, token)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, _: Interest) -> io::Result<()> {
+        let interest = Interest::READABLE;
+        let registry = registry.try_clone()?;
+        registry.reregister(&mut self.socket, token, interest)?;
+        self.registration = Some(Registration {
+            registry,
+            token,
+            interest,
+        });
+        Ok(())
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut self.socket)?;
+        self.registration = None;
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsFd for UdpEndpoint {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(windows)]
+impl std::os::windows::io::AsSocket for UdpEndpoint {
+    fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
+        self.socket.as_socket()
+    }
+}
