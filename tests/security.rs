@@ -5,7 +5,8 @@ use std::path::PathBuf;
 /// The words in backquotes that are `file::name`, with the file of each.
 fn named(text: &str) -> Vec<(String, String)> {
     let quoted = text.split('`').skip(1).step_by(2);
-    let pairs = quoted.filter_map(|word| word.rsplit_once("::"));
+    let pairs =
+        quoted.filter_map(|word| Some((word.split_once("::")?.0, word.rsplit_once("::")?.1)));
     pairs
         .filter(|(_, name)| name.starts_with(|first: char| first.is_ascii_lowercase()))
         .map(|(file, name)| (file.to_owned(), name.to_owned()))

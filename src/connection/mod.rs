@@ -87,7 +87,7 @@ pub struct Connection<R: Records> {
     failure: Option<Box<Failure>>,
     /// A ClientHello came where a client waits for an answer.
     hellos_cross: bool,
-    span: tracing::Span,
+    span: Option<Box<tracing::Span>>,
 }
 
 impl<R: Records> Connection<R> {
