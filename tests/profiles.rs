@@ -23,7 +23,7 @@ use scene::{
     CLIENT_HELLO, FINISHED, HANDSHAKE_FAILURE, HELLO_VERIFY_REQUEST, NEW_SESSION_TICKET,
     NO_RENEGOTIATION, PATIENCE, SESSION_TICKET, Scene, TICKET_FINALE, UNEXPECTED_MESSAGE,
 };
-use sealgram::config::{ExtendedMasterSecret, RekeyPolicy};
+use sealgram::config::RekeyPolicy;
 use sealgram::sim::scripted::{ALERT, HANDSHAKE, Heard, Line, ScriptedPeer};
 use sealgram::{Error, HandshakeKind, RenegotiationRefusal, SendError, Side};
 use stage::{
@@ -58,9 +58,7 @@ fn fatal_alert(scene: &Scene, description: u8) -> bool {
 #[test]
 fn libressl_as_server_is_served_without_extended_master_secret() {
     for transport in BOTH {
-        let mut ends = Ends::new().resuming();
-        let prefer = ExtendedMasterSecret::Prefer;
-        ends.client = ends.client.extended_master_secret(prefer);
+        let ends = Ends::new().resuming();
         let mut peer = scripted_server(&ends);
         peer.choice.session_id = vec![1; 32];
         let mut scene = client_of(transport, &ends, peer);
@@ -125,8 +123,6 @@ fn clients_that_signal_by_scsv_renegotiate_by_the_extension() {
     for transport in BOTH {
         for extended in [false, true] {
             let mut ends = Ends::new();
-            let prefer = ExtendedMasterSecret::Prefer;
-            ends.server = ends.server.extended_master_secret(prefer);
             ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
             let mut peer = scripted_client();
             peer.offer.remove_extension(RENEGOTIATION_INFO);

@@ -380,7 +380,7 @@ impl fmt::Display for PeerIncompatible {
             }
             Self::NoCommonApplicationProtocol => "no application protocol; compare the ALPN lists",
             Self::ExtendedMasterSecretRequired => {
-                "the peer lacks extended_master_secret; set ExtendedMasterSecret::Prefer if it must be served"
+                "the peer lacks extended_master_secret, which this end requires; ExtendedMasterSecret::Prefer, the default, serves it"
             }
             Self::SecureRenegotiationRequired => {
                 "the peer lacks renegotiation_info (RFC 5746) and cannot be trusted; update it"
