@@ -13,6 +13,7 @@ mod questions;
 mod rekeying;
 mod renegotiate;
 mod role;
+mod silence;
 mod stream;
 
 pub use datagram::Transmit;
@@ -138,10 +139,14 @@ impl<R: Records> Connection<R> {
         if let Phase::Closed = self.phase {
             return None;
         }
-        [self.records.poll_timeout(), self.handshake_deadline]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.records.poll_timeout(),
+            self.handshake_deadline,
+            self.rekeying.holding(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Does what is due at `now`: retransmission, deadlines, forgetting. Too early a call does nothing.
@@ -162,6 +167,7 @@ impl<R: Records> Connection<R> {
         if late || gave_up {
             self.give_up(now)?;
         }
+        self.end_hold(now);
         self.start_wanted(now)?;
         if self.records.poll_timeout().is_none() {
             self.received.release();
@@ -264,10 +270,10 @@ impl<R: Records> Connection<R> {
         match handshake.handle(Input::Handshake(message))? {
             Handled::Taken => {
                 self.doubt = None;
-                if self.rekeying.breaks_silence() {
-                    self.start_deadline(now);
-                }
-                self.perform(now)
+                self.peer_spoke(now);
+                self.perform(now)?;
+                self.attempt_went_on(now);
+                Ok(())
             }
             Handled::NotTaken(why) => self.refuse_message(epoch, seq, typ, why),
         }

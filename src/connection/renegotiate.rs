@@ -10,7 +10,7 @@
 use super::phase::Phase;
 use super::rekeying::Wanted;
 use super::{Connection, Event, RenegotiationRefusal, Role};
-use crate::config::{ClientRenegotiation, DataDuringRenegotiation, RenegotiationRefusals};
+use crate::config::{ClientRenegotiation, RenegotiationRefusals};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, RenegotiateError};
 use crate::handshake::renegotiation::Binding;
 use crate::handshake::{Epochs, Established, Handshake, client, server};
@@ -112,7 +112,9 @@ impl<R: Records> Connection<R> {
         }
         let idle = matches!(self.phase, Phase::Established(_)) && !self.renegotiate_pending();
         let open = !self.write_closed && self.read_closed.is_none() && self.allows_another();
-        if idle && open && !self.rekeying.is_paused(now) {
+        let pressing = self.rekeying.is_used_up();
+        let policy = &self.role.parameters().rekey;
+        if idle && open && !self.rekeying.is_paused(now, policy, pressing) {
             self.rekeying.wanted = Some(Wanted {
                 abbreviated: false,
                 initiator: Initiator::Automatic,
@@ -191,7 +193,7 @@ impl<R: Records> Connection<R> {
         self.perform(now)
     }
 
-    /// Sends a HelloRequest. No handshake exists before the client's answer, and data flows on.
+    /// Sends a HelloRequest. No handshake exists before the client's answer, and data waits for that if the policy says so.
     fn request(&mut self, now: Instant, initiator: Initiator) -> Result<(), Error> {
         let epoch = self.epoch();
         // An epoch that has no successor cannot be cured by a handshake.
@@ -204,7 +206,11 @@ impl<R: Records> Connection<R> {
         self.records.send_message(epoch, seq, typ, Vec::new());
         self.records
             .end_flight(now, FlightId(0), FlightEnd::Request);
-        self.start_deadline(now);
+        let policy = &self.role.parameters().rekey;
+        if policy.holds_behind_request {
+            self.rekeying.hold(now, policy);
+        }
+        self.start_attempt(now);
         Ok(())
     }
 
@@ -231,8 +237,9 @@ impl<R: Records> Connection<R> {
         self.rekeying.begin(initiator);
         self.rekeying.requested = false;
         self.rekeying.started(now);
+        self.rekeying.hold(now, &self.role.parameters().rekey);
         self.records.begin_handshake(expected);
-        self.start_deadline(now);
+        self.start_attempt(now);
     }
 
     /// A message of the peer between handshakes: it must be its wish for one.
@@ -381,39 +388,11 @@ impl<R: Records> Connection<R> {
         Ok(asked)
     }
 
-    /// Whether the peer's silence is only the end of a renegotiation: over datagrams until this end has switched keys,
-    /// over a stream, which loses nothing, as long as the peer has not said anything.
-    pub(super) fn survives_silence(&self) -> bool {
-        match &self.phase {
-            Phase::Established(_) => self.rekeying.requested,
-            Phase::Renegotiating { handshake, .. } if R::RELIABLE => handshake.is_unanswered(),
-            Phase::Renegotiating { .. } => !self.rekeying.has_no_way_back(),
-            Phase::Initial(_) | Phase::Closed => false,
-        }
-    }
-
-    /// The peer has not answered.
-    pub(super) fn end_unanswered(&mut self, now: Instant) -> Result<(), Error> {
-        if !R::RELIABLE {
-            self.end_refused(now, RenegotiationRefusal::Unanswered);
-            return Ok(());
-        }
-        // What was sent on a stream arrives: the handshake stays, because its answer may still come.
-        self.handshake_deadline = None;
-        self.rekeying.tell_silence();
-        self.events.push_back(Event::RenegotiationRefused {
-            reason: RenegotiationRefusal::Unanswered,
-        });
-        self.release_held(now);
-        Ok(())
-    }
-
     /// Goes back to what is in force, as if nothing had been begun.
-    fn end_refused(&mut self, now: Instant, reason: RenegotiationRefusal) {
+    pub(super) fn end_refused(&mut self, now: Instant, reason: RenegotiationRefusal) {
         let initiator = self.rekeying.initiator();
         self.records.stats_mut().renegotiations(initiator).refused += 1;
-        let policy = &self.role.parameters().rekey;
-        self.rekeying.refused(now, policy, reason);
+        self.rekeying.refused(now, reason);
         self.abandon_renegotiation();
         self.events
             .push_back(Event::RenegotiationRefused { reason });
@@ -434,15 +413,5 @@ impl<R: Records> Connection<R> {
             Phase::Renegotiating { current, .. } => self.phase = Phase::Established(current),
             other => self.phase = other,
         }
-    }
-
-    /// Whether data must wait for the end of a renegotiation.
-    pub(super) fn holds_data(&self) -> bool {
-        let Phase::Renegotiating { .. } = self.phase else {
-            return false;
-        };
-        let flows = self.role.parameters().rekey.data == DataDuringRenegotiation::Flow;
-        let passes = flows || self.rekeying.lets_data_pass();
-        !passes || self.rekeying.has_no_way_back()
     }
 }

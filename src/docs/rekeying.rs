@@ -61,7 +61,11 @@
 //! * *Refusals do not end the association.* RFC 5246 §7.2.2 leaves that to whoever asked. OpenSSL and LibreSSL answer
 //!   no_renegotiation with a fatal alert; here it is an event and the old keys go on.
 //! * *Data never kills a renegotiation.* Data of the old epoch is delivered whenever it arrives. OpenSSL and LibreSSL die of data
-//!   behind the ServerHello, which mere reordering brings about; so by default this end sends none there (`Hold`).
+//!   behind the ServerHello, which mere reordering brings about, and Botan 2 of data behind a HelloRequest; so by default this
+//!   end sends none there (`Hold`), for as long as the peer takes part, and some seconds more.
+//! * *Silence never stops the data for long.* A peer that says nothing to a renegotiation holds data up for four seconds
+//!   ([`RekeyPolicy::hold_data_for`]); then it flows on under the old keys, while the attempt goes on for a quarter of the
+//!   handshake's deadline, 30 seconds.
 //! * *HelloRequests are repeated* until they are answered, as in LibreSSL and not as in OpenSSL; and one that crosses a
 //!   ClientHello does no harm: the client takes the answer at message_seq 0 or 1 (OpenSSL and LibreSSL wait for ever).
 //!
@@ -78,11 +82,11 @@
 //!  client                                    server                                   epoch, message_seq
 //!    │                                         │  renegotiate()
 //!    │ ◄───────────────────── HelloRequest ────┤  repeated until a ClientHello comes    n, 0
-//!    │ ◄═══════════════════════════ data ═════►│  flows on
+//!    │ ◄═══════════════════════════ data ═════►│  the client's flows on; the server's waits from here
 //!    ├──── ClientHello ───────────────────────►│  offers no session; the last cookie     n, 0
 //!    │       renegotiation_info: client's last Finished; from here on the client's data waits
 //!    │ ◄─────────────── ServerHello, Certificate, ServerKeyExchange, ServerHelloDone ──┤ n, 1 2 3 4
-//!    │       renegotiation_info: both last Finished; from here on the server's data waits
+//!    │       renegotiation_info: both last Finished
 //!    ├──── ClientKeyExchange ─────────────────►│                                         n, 1
 //!    ├──── [ChangeCipherSpec] ────────────────►│  the last record of the client's epoch n
 //!    ├──── Finished ──────────────────────────►│                                         n+1, 2
@@ -118,12 +122,13 @@
 //! | --- | --- | --- |
 //! | the peer says no_renegotiation before this end has switched keys | [`RenegotiationRefused`](crate::Event::RenegotiationRefused)`(NoRenegotiation)`, old keys go on | the same |
 //! | the policy of this end refuses the peer's wish | the peer is told, `RenegotiationRefused(Policy)`, old keys go on, unless [`RekeyPolicy::refusals`] says otherwise | the same |
-//! | silence before this end has switched keys | `RenegotiationRefused(Unanswered)`, old keys go on; another attempt repeats the identical ClientHello | before any answer: `Unanswered` once, data flows again, the handshake stays pending; later: the connection fails |
+//! | silence before this end has switched keys | after 4 s data flows again, after 30 s `RenegotiationRefused(Unanswered)`, old keys go on; another attempt repeats the identical ClientHello | before any answer: the same, but the handshake stays pending; later: the connection fails |
 //! | silence after this end has switched keys | the association fails | the connection fails |
 //! | a fatal alert, a wrong renegotiation_info, another certificate, a bad Finished | the association fails | the connection fails |
 //! | epoch 65,535 is in force, and so no other can follow | [`RenegotiateError::EpochsExhausted`](crate::RenegotiateError::EpochsExhausted), and the end when the keys are used up | the same |
 //!
-//! After a refusal automatic rekeying waits ([`RekeyPolicy::retry_after`]). A key that has protected as many records as it may,
+//! After a refusal automatic rekeying waits ([`RekeyPolicy::retry_after`]), after each further attempt in a row without an answer
+//! twice as long as before it, and a peer that has ignored seven is left alone until a limit of the algorithm comes near. A key that has protected as many records as it may,
 //! and was not replaced, ends the association with [`Error::KeyExhausted`](crate::Error::KeyExhausted).
 //!
 //! ## Who the peer is afterwards
@@ -136,6 +141,7 @@
 //! [`RekeyPolicy`]: crate::config::RekeyPolicy
 //! [`RekeyPolicy::bytes`]: crate::config::RekeyPolicy::bytes
 //! [`RekeyPolicy::interval`]: crate::config::RekeyPolicy::interval
+//! [`RekeyPolicy::hold_data_for`]: crate::config::RekeyPolicy::hold_data_for
 //! [`RekeyPolicy::resume`]: crate::config::RekeyPolicy::resume
 //! [`RekeyPolicy::refusals`]: crate::config::RekeyPolicy::refusals
 //! [`RekeyPolicy::retry_after`]: crate::config::RekeyPolicy::retry_after
