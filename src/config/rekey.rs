@@ -63,7 +63,8 @@ pub enum RenegotiationRefusals {
 /// When the keys of a long-lived association are replaced, and what both ends may do meanwhile.
 ///
 /// At version 1.2 keys are replaced by renegotiation. The limits of the AEAD algorithms (RFC 9325 §4.4) always count:
-/// keys are replaced before they are reached, and the association ends rather than go beyond them.
+/// keys are replaced before they are reached, and the association ends rather than go beyond them. So do those on records that
+/// do not authenticate (RFC 9147 §4.5.3: 2^28 for GCM at 1.2, else 2^36), from half of them on.
 ///
 /// What it costs: a renegotiation is a key exchange, a signature and two round trips, in which data waits by default; a peer
 /// that ignores it costs a gap of some seconds each time, and BoringSSL answers it with a fatal alert, so that a limit here

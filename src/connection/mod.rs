@@ -16,6 +16,9 @@ mod role;
 mod silence;
 mod stream;
 
+#[cfg(test)]
+mod tests;
+
 pub use datagram::Transmit;
 pub use event::{Event, HandshakeKind, RenegotiationRefusal};
 pub use export::{ExportedSecret, TrafficSecrets};
@@ -229,6 +232,9 @@ impl<R: Records> Connection<R> {
                 } => self.take_alert(now, alert, error, number)?,
                 Inbound::FlightDelivered(id) => self.flight_delivered(now, id)?,
             }
+        }
+        if self.is_attacked() {
+            self.escape_forgeries(now);
         }
         // A server looks first whether its client has begun: a HelloRequest that crosses its hello is one too many, and
         // OpenSSL and LibreSSL clients wait for ever behind one.

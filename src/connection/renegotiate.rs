@@ -20,6 +20,7 @@ use crate::protocol::{
 use crate::record::{Initiator, Records};
 use crate::session::Session;
 use crate::wire::handshake::InboundMessage;
+use crate::wire::key_update::KeyUpdate;
 use std::time::{Duration, Instant};
 
 /// How often a wish to renegotiate is answered with a refusal at most over datagrams, where an unanswered wish is
@@ -112,13 +113,32 @@ impl<R: Records> Connection<R> {
         }
         let idle = matches!(self.phase, Phase::Established(_)) && !self.renegotiate_pending();
         let open = !self.write_closed && self.read_closed.is_none() && self.allows_another();
-        let pressing = self.rekeying.is_used_up();
+        let pressing = self.rekeying.is_used_up() || self.is_attacked();
         let policy = &self.role.parameters().rekey;
         if idle && open && !self.rekeying.is_paused(now, policy, pressing) {
             self.rekeying.wanted = Some(Wanted {
                 abbreviated: false,
                 initiator: Initiator::Automatic,
             });
+        }
+    }
+
+    /// Whether the key that the peer writes with has seen half of the forgeries that it may.
+    #[inline]
+    pub(super) fn is_attacked(&self) -> bool {
+        let attacked = self.records.attacked();
+        attacked.is_some() && attacked == self.phase.established().map(Established::read_epoch)
+    }
+
+    /// RFC 9147 §4.5.3: new keys are wanted before the peer's has seen as many forgeries as it may. This end's own has not
+    /// suffered, so at 1.3 nothing but the request is of use, and that is made once.
+    #[cold]
+    pub(super) fn escape_forgeries(&mut self, now: Instant) {
+        match self.phase.post() {
+            Some(post) => {
+                let _pending = post.schedule(KeyUpdate::Requested);
+            }
+            None => self.schedule_automatic(now),
         }
     }
 

@@ -129,7 +129,9 @@
 //!
 //! After a refusal automatic rekeying waits ([`RekeyPolicy::retry_after`]), after each further attempt in a row without an answer
 //! twice as long as before it, and a peer that has ignored seven is left alone until a limit of the algorithm comes near. A key that has protected as many records as it may,
-//! and was not replaced, ends the association with [`Error::KeyExhausted`](crate::Error::KeyExhausted).
+//! and was not replaced, ends the association with [`Error::KeyExhausted`](crate::Error::KeyExhausted). One that has seen half as
+//! many forgeries as it may (RFC 9147 §4.5.3) is to be replaced as well; at the limit
+//! [`Error::TooManyForgeries`](crate::Error::TooManyForgeries) is the end, and the peer gets the alert bad_record_mac.
 //!
 //! ## Who the peer is afterwards
 //!

@@ -93,13 +93,14 @@ impl Error {
             | Self::SigningFailed
             | Self::UnusableAnswer
             | Self::Unanswered(_) => A::INTERNAL_ERROR,
+            // RFC 9147 §4.5.2, §4.5.3: the keys of the other direction are as good as ever, and so the peer can be told.
+            Self::TooManyForgeries => A::BAD_RECORD_MAC,
             Self::KeyExhausted | Self::Evicted | Self::IdleTimeout => A::CLOSE_NOTIFY,
             // RFC 8446 §6.2: at 1.3 errors are fatal by name, and whoever sends one as a warning has not understood that.
             Self::AlertReceived { alert, .. } if !alert.is_fatal() => A::DECODE_ERROR,
             Self::AlertReceived { .. }
             | Self::TimedOut { .. }
             | Self::StreamEnded
-            | Self::TooManyForgeries
             | Self::InvalidConfiguration(_)
             | Self::Superseded => return None,
         })
@@ -159,7 +160,8 @@ impl fmt::Display for Error {
                 f.write_str("the keys have protected as many records as is safe; connect again")
             }
             Self::TooManyForgeries => f.write_str(
-                "too many records failed to authenticate under one key; somebody injects datagrams",
+                "too many records failed to authenticate under one key, which nothing has replaced in time; somebody injects \
+                 datagrams, so filter them, and connect again",
             ),
             Self::InvalidConfiguration(fact) => write!(f, "the configuration cannot work: {fact}"),
             Self::RandomFailed => f.write_str("the system's random number generator failed"),

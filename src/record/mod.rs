@@ -222,6 +222,8 @@ pub(crate) trait Layer {
     fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError>;
     /// How many records the key has protected that is written with.
     fn written(&self) -> u64;
+    /// The newest epoch whose key has seen half of the forgeries that it may (RFC 9147 §4.5.3); a stream has no second one.
+    fn attacked(&self) -> Option<Epoch>;
     /// From here on data is sealed however much waits already.
     fn lift_send_limit(&mut self);
     /// The most data that goes into one record; 0 before keys exist.

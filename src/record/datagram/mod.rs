@@ -20,6 +20,7 @@ mod epochs;
 mod faults;
 mod flight;
 mod flights;
+mod forgeries;
 mod fragments;
 mod inbound;
 mod outgoing;
@@ -110,6 +111,8 @@ pub struct Datagram {
     disbelieved_alert: Option<Alert>,
     /// Under keys the peer has said something behind its Finished.
     surplus: bool,
+    /// The epoch whose key has seen half of the forgeries that it may.
+    attacked: Option<Epoch>,
     stats: Box<Stats>,
 }
 
@@ -158,6 +161,7 @@ impl Datagram {
             outgoing: Outgoing::default(),
             disbelieved_alert: None,
             surplus: false,
+            attacked: None,
             stats: Box::default(),
         }
     }
@@ -530,6 +534,11 @@ impl Layer for Datagram {
     #[inline]
     fn written(&self) -> u64 {
         self.write.written()
+    }
+
+    #[inline]
+    fn attacked(&self) -> Option<Epoch> {
+        self.attacked
     }
 
     fn lift_send_limit(&mut self) {
