@@ -234,9 +234,10 @@ impl RekeyPolicy {
         self
     }
 
-    /// Servers: whether a renegotiation may resume a session, as it may by default. A server that renegotiates to see a
-    /// client's certificate sets this to `false`, because a TLS client answers a HelloRequest by offering its session. A
-    /// TLS client that sets it to `false` does not.
+    /// Servers: whether a renegotiation may resume a session, as it may by default. One that is to show a client's certificate
+    /// resumes none whatever is set here
+    /// ([`Connection::request_client_certificate`](crate::Connection::request_client_certificate)). A TLS client, which answers
+    /// a HelloRequest by offering its session, does not if this is `false`.
     #[must_use]
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;

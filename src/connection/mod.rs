@@ -1,6 +1,7 @@
 //! One association: a record layer, a handshake while there is one, and the pump between them.
 
 mod afresh;
+mod client_certificate;
 mod close;
 mod data;
 mod datagram;

@@ -23,6 +23,8 @@ pub(super) struct Rekeying {
     pub(super) wanted: Option<Wanted>,
     /// A server's HelloRequest is out.
     pub(super) requested: bool,
+    /// The next handshake resumes nothing: this server wants to see a certificate in it.
+    pub(super) wants_full: bool,
     /// Who began what is under way, or what ended last.
     initiator: Initiator,
     /// This end has sent ChangeCipherSpec: there is no way back to the old keys.
@@ -88,6 +90,7 @@ impl Rekeying {
         Self {
             wanted: None,
             requested: false,
+            wants_full: false,
             initiator: Initiator::Local,
             committed_to_new_keys: false,
             silence_told: false,
@@ -178,6 +181,7 @@ impl Rekeying {
     pub(super) fn committed(&mut self, now: Instant, policy: &RekeyPolicy, limit: u64) {
         self.wanted = None;
         self.requested = false;
+        self.wants_full = false;
         self.offered = None;
         self.earlier = None;
         self.hold = None;

@@ -313,6 +313,7 @@ impl<R: Records> Connection<R> {
             binding: Binding::to(current, config.parameters.secure_renegotiation),
             retried: None,
             only_resume: false,
+            resumes: !self.rekeying.wants_full,
         };
         // RFC 6347 §4.2.2: behind a HelloRequest the ServerHello is the second message.
         let (first, initiator) = if requested {

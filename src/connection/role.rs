@@ -99,6 +99,7 @@ impl Role {
                     binding: None,
                     retried: opening.retried,
                     only_resume: opening.only_resume,
+                    resumes: true,
                 };
                 Handshake::server(dialect, settings, opening.first_seq)
             }

@@ -16,8 +16,8 @@
 //!
 //! On a server both calls are the same: they send a HelloRequest, and the client decides what comes of it. A session that
 //! is offered is only an offer; [`Event::HandshakeComplete`](crate::Event::HandshakeComplete) says by its `kind` what
-//! happened. A server that needs a full handshake, to see a client's certificate for example, sets
-//! [`RekeyPolicy::resume`] to `false`.
+//! happened. A server that always needs a full handshake sets [`RekeyPolicy::resume`] to `false`; one that wants to see its
+//! client's certificate calls [`request_client_certificate`](crate::Connection::request_client_certificate).
 //!
 //! At version 1.3, on either end and over either transport:
 //!
@@ -43,6 +43,7 @@
 //! | `SSL_OP_NO_RENEGOTIATION` on a client | [`RekeyPolicy::follow_hello_requests`] |
 //! | `SSL_OP_ALLOW_CLIENT_RENEGOTIATION` | [`RekeyPolicy::client_renegotiation`] |
 //! | `SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION` | [`RekeyPolicy::resume`] |
+//! | `SSL_set_verify`, then `SSL_renegotiate`, on a server | [`Connection::request_client_certificate`](crate::Connection::request_client_certificate) |
 //!
 //! A call schedules, as there: the next input or output begins the handshake. Of two calls before that the later one decides.
 //!
@@ -51,6 +52,8 @@
 //! * *Pending* lasts until the handshake has ended. LibreSSL's page says "scheduled but not yet acted on"; OpenSSL 3.0, 4.0
 //!   and LibreSSL 4.3 all answer 1 until the end of the handshake, and do so for handshakes that the peer began. After a
 //!   failed one OpenSSL stays at 1; here it is over.
+//! * *A client's certificate asked for later* is asked for: that handshake resumes nothing. In OpenSSL and LibreSSL a TLS client
+//!   resumes its session, and the renegotiation succeeds without any certificate.
 //! * *Counting.* OpenSSL counts when a ClientHello or HelloRequest is sent, and a server never counts what its clients begin.
 //!   Here a renegotiation counts when it has completed, at both ends.
 //! * *A call during a handshake* is an error here (`Pending`). OpenSSL counts it without effect, LibreSSL runs a second

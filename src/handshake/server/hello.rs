@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) retried: Option<Box<Retried>>,
     /// The client's address was not proved: nothing but a resumption is worth an answer.
     pub(crate) only_resume: bool,
+    /// Whether a session may be resumed, if the configuration lets that happen.
+    pub(crate) resumes: bool,
 }
 
 /// Waits for a ClientHello.
@@ -48,6 +50,7 @@ pub(crate) fn start(dialect: &'static Dialect, settings: Settings) -> Result<Sta
         binding,
         retried,
         only_resume,
+        resumes,
     } = settings;
     let epochs = Epochs::after(current)?;
     Ok(State::ExpectClientHello(Box::new(ExpectClientHello {
@@ -58,6 +61,7 @@ pub(crate) fn start(dialect: &'static Dialect, settings: Settings) -> Result<Sta
         binding,
         retried,
         only_resume,
+        resumes,
         answer: HelloAnswer::default(),
     })))
 }
@@ -71,6 +75,7 @@ pub(crate) struct ExpectClientHello {
     pub(super) binding: Option<Binding>,
     pub(super) retried: Option<Box<Retried>>,
     pub(super) only_resume: bool,
+    resumes: bool,
     /// What the application wants otherwise than configured.
     pub(super) answer: HelloAnswer,
 }
@@ -129,7 +134,8 @@ impl ExpectClientHello {
         transcript.add(inbound.typ, inbound.seq, &inbound.body);
         let ticket = hello.extensions.session_ticket.clone();
         let ticket = ticket.unwrap_or_default();
-        let resumes = self.config.sessions.any()
+        let resumes = self.resumes
+            && self.config.sessions.any()
             && (self.binding.is_none() || self.config.parameters.rekey.resume);
         if !resumes || hello.session_id.is_empty() && ticket.is_empty() {
             return self.full(&hello, transcript, outbox);
