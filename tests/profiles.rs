@@ -18,12 +18,12 @@ mod stage;
 mod support;
 mod transport;
 
-use scene::cast::{allowing, connected, connected_with};
+use scene::cast::{SetClock, allowing, connected, connected_with};
 use scene::{
     CLIENT_HELLO, FINISHED, HANDSHAKE_FAILURE, HELLO_VERIFY_REQUEST, NEW_SESSION_TICKET,
     NO_RENEGOTIATION, PATIENCE, SESSION_TICKET, Scene, TICKET_FINALE, UNEXPECTED_MESSAGE,
 };
-use sealgram::config::RekeyPolicy;
+use sealgram::config::{Clock as _, RekeyPolicy};
 use sealgram::sim::scripted::{ALERT, HANDSHAKE, Heard, Line, ScriptedPeer};
 use sealgram::{Error, HandshakeKind, RenegotiationRefusal, SendError, Side};
 use stage::{
@@ -355,7 +355,34 @@ fn a_server_that_asks_for_cookies_without_end_is_not_followed() {
     assert!(hellos <= 4, "{hellos}");
 }
 
-/// Mbed TLS as server: a cookie in a renegotiation is a decoding error, of which it says nothing.
+/// Mbed TLS as server: its cookie in a renegotiation would be a decoding error, of which it says nothing. It is told by its form:
+/// it begins with the time, or with a counter where there is no clock.
+#[test]
+fn mbed_tls_as_server_gets_an_empty_cookie_by_itself() {
+    let clock = SetClock::new();
+    let now = u32::try_from(clock.unix_now().as_secs()).unwrap();
+    for (first, length, repeats) in [
+        (now, 32, false),
+        (now - 3600, 32, false),
+        (7, 32, false),
+        (now, 20, true),
+        (0x1234_5678, 32, true),
+    ] {
+        let mut ends = Ends::new();
+        ends.client = ends.client.clock(clock.clone());
+        let mut peer = scripted_server(&ends);
+        peer.cookie = [&first.to_be_bytes()[..], &vec![0xc5; length - 4]].concat();
+        let mut scene = client_of(Transport::Dtls, &ends, peer);
+        scene.serve([&SERVER_FLIGHT, &FINALE]);
+        for (epoch, called) in [(2, true), (3, false), (4, true)] {
+            scene.begin(Side::Client, called);
+            assert_eq!(scene.peer().offer.cookie.is_empty(), !repeats, "{first}");
+            scene.finish(Side::Client, epoch);
+        }
+    }
+}
+
+/// Mbed TLS as server, whose cookies look otherwise: a policy says what it wants.
 #[test]
 fn mbed_tls_as_server_gets_an_empty_cookie_if_it_is_told_to() {
     for repeats in [false, true] {

@@ -84,7 +84,8 @@ pub struct RekeyPolicy {
     pub(crate) refusals: RenegotiationRefusals,
     pub(crate) identity_change: IdentityChange,
     pub(crate) resume: bool,
-    pub(crate) repeat_cookie: bool,
+    /// `None` to tell servers apart by the form of their cookie.
+    pub(crate) repeat_cookie: Option<bool>,
     pub(crate) answers_with_data: bool,
     pub(crate) keeps_alpn: bool,
     pub(crate) exports_meanwhile: bool,
@@ -104,7 +105,7 @@ impl Default for RekeyPolicy {
             refusals: RenegotiationRefusals::default(),
             identity_change: IdentityChange::default(),
             resume: true,
-            repeat_cookie: true,
+            repeat_cookie: None,
             answers_with_data: false,
             keeps_alpn: false,
             exports_meanwhile: true,
@@ -261,11 +262,16 @@ impl RekeyPolicy {
         self
     }
 
-    /// DTLS clients: whether the cookie of the first handshake is repeated in a renegotiation, as it is by default.
-    /// OpenSSL needs it; Mbed TLS wants the field empty.
+    /// DTLS clients: whether the cookie of the first handshake is repeated in a renegotiation. OpenSSL needs it; a server of Mbed
+    /// TLS takes it for a fault and dies without a word.
+    ///
+    /// By default it is repeated, unless it has the form that Mbed TLS gives its cookies: 32 bytes, or 24 of older versions, that
+    /// begin with the date, give or take a day, or, where it has no clock, with a small counter. Of the cookies of others, which
+    /// are random, one in twenty thousand of that length looks like that. Say `false` for a server of Mbed TLS whose clock is
+    /// wrong or that makes its cookies otherwise, and `true` where a server of OpenSSL begins its own with the date.
     #[must_use]
     pub fn repeat_cookie(mut self, repeat: bool) -> Self {
-        self.repeat_cookie = repeat;
+        self.repeat_cookie = Some(repeat);
         self
     }
 }

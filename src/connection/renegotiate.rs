@@ -185,7 +185,6 @@ impl<R: Records> Connection<R> {
         let Some(binding) = Binding::to(current, parameters.secure_renegotiation) else {
             return Ok(());
         };
-        let policy = &parameters.rekey;
         let started = config.parameters.clock.unix_now();
         let offers = wanted.abbreviated
             && current.session.has_name()
@@ -199,11 +198,7 @@ impl<R: Records> Connection<R> {
             session: offers.then(|| Session::V12(current.session.clone())),
             renegotiating: Some(client::Renegotiating {
                 binding,
-                cookie: if policy.repeat_cookie {
-                    current.cookie.clone()
-                } else {
-                    Vec::new()
-                },
+                cookie: current.cookie.clone(),
                 unanswered: self.rekeying.take_earlier(offers),
             }),
         };

@@ -191,7 +191,7 @@ pub(crate) struct Established12 {
     pub(crate) randoms: Randoms,
     /// What the next handshake is bound to, if there may be one.
     pub(crate) continuity: Continuity,
-    /// The cookie that the client has shown; empty without one.
+    /// The cookie that the client shows again in the next handshake; empty for none.
     pub(crate) cookie: Vec<u8>,
 }
 

@@ -1,6 +1,6 @@
 //! The client's hello and the server's answer to it, up to the point where the version is known.
 
-use super::{State, resumed, retry, v12, v13};
+use super::{State, cookie, resumed, retry, v12, v13};
 use crate::config::{ClientConfig, ExtendedMasterSecret};
 use crate::crypto::kx::{self, Exchange};
 use crate::crypto::suite;
@@ -375,6 +375,7 @@ impl ExpectServerHello {
         let kept_alpn = binding
             .as_ref()
             .and_then(|it| it.kept_alpn(policy).cloned());
+        let cookie = cookie::to_repeat(policy, offer.cookie, started);
         let context = v12::Context {
             version: dialect.version_12,
             config,
@@ -392,7 +393,7 @@ impl ExpectServerHello {
             srtp: hello.extensions.srtp,
             session_id: hello.session_id.clone(),
             ticket_promised: hello.extensions.session_ticket,
-            cookie: offer.cookie,
+            cookie,
             binding,
             transcript,
         };
