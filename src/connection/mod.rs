@@ -350,6 +350,7 @@ impl<R: Records> Connection<R> {
                         post.delivered(id)?;
                     }
                 }
+                Action::RepeatFlight => self.records.repeat_flight(now),
                 Action::Ask(question) => self.ask(now, question)?,
                 Action::SaveSession(session) => {
                     if let Session::V13(_) = session {

@@ -308,7 +308,11 @@ impl<R: Records> Connection<R> {
             binding: Binding::to(current, config.parameters.secure_renegotiation),
             retried: None,
             only_resume: false,
-            resumes: !self.rekeying.wants_full,
+            // A hello that offers its session behind a HelloRequest was sent before that: no DTLS client answers so. If it were
+            // resumed, there would be no way to agree on the numbers (`handshake/server/crossing`).
+            resumes: !self.rekeying.wants_full
+                && (!requested || R::DIALECT.resumes_on_hello_request),
+            requested: requested && !R::RELIABLE,
         };
         // RFC 6347 §4.2.2: behind a HelloRequest the ServerHello is the second message.
         let (first, initiator) = if requested {

@@ -100,6 +100,7 @@ impl Role {
                     retried: opening.retried,
                     only_resume: opening.only_resume,
                     resumes: true,
+                    requested: false,
                 };
                 Handshake::server(dialect, settings, opening.first_seq)
             }

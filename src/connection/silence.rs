@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  ClientHello, or HelloRequest ─► data waits ─► hold_data_for: data flows ─► a quarter of the deadline: Unanswered
-//!            ▲                                                                  (over a stream the attempt stays)
-//!            └── each message of the peer, until this end has sent ChangeCipherSpec: then the whole deadline counts
+//!            ▲                                                   ▲              (over a stream the attempt stays)
+//!            └── each message of the peer, until this end has    └── behind the first message of the peer: the
+//!                sent ChangeCipherSpec: then data waits              whole deadline
 //! ```
 
 use super::phase::Phase;
@@ -30,8 +31,8 @@ impl<R: Records> Connection<R> {
             limit.and_then(|limit| from.checked_add(limit))
         };
         let whole = after(self.handshake_started, limit);
-        // Where silence would be the end of the association, or this end takes its time itself, nobody is hasty.
-        let silent = match self.survives_silence() && self.waiting.is_none() {
+        // A peer that has said something may have switched its keys in the meantime, and would be lost if it were given up in haste.
+        let silent = match self.is_unanswered() {
             true => after(now, limit.map(|limit| limit / PATIENCE_PART)),
             false => None,
         };
@@ -72,6 +73,15 @@ impl<R: Records> Connection<R> {
         if self.rekeying.holding().is_some_and(|until| until <= now) {
             self.rekeying.stop_holding();
             self.release_held(now);
+        }
+    }
+
+    /// Whether the peer has said nothing at all.
+    fn is_unanswered(&self) -> bool {
+        match &self.phase {
+            Phase::Established(_) => self.rekeying.requested,
+            Phase::Renegotiating { handshake, .. } => handshake.is_unanswered(),
+            Phase::Initial(_) | Phase::Closed => false,
         }
     }
 

@@ -125,7 +125,7 @@
 //! | --- | --- | --- |
 //! | the peer says no_renegotiation before this end has switched keys | [`RenegotiationRefused`](crate::Event::RenegotiationRefused)`(NoRenegotiation)`, old keys go on | the same |
 //! | the policy of this end refuses the peer's wish | the peer is told, `RenegotiationRefused(Policy)`, old keys go on, unless [`RekeyPolicy::refusals`] says otherwise | the same |
-//! | silence before this end has switched keys | after 4 s data flows again, after 30 s `RenegotiationRefused(Unanswered)`, old keys go on; another attempt repeats the identical ClientHello | before any answer: the same, but the handshake stays pending; later: the connection fails |
+//! | silence before this end has switched keys | after 4 s data flows again, after 30 s, or 120 s if the peer had begun to answer, `RenegotiationRefused(Unanswered)`, old keys go on; another attempt repeats the identical ClientHello | before any answer: the same, but the handshake stays pending; later: the connection fails |
 //! | silence after this end has switched keys | the association fails | the connection fails |
 //! | a fatal alert, a wrong renegotiation_info, another certificate, a bad Finished | the association fails | the connection fails |
 //! | epoch 65,535 is in force, and so no other can follow | [`RenegotiateError::EpochsExhausted`](crate::RenegotiateError::EpochsExhausted), and the end when the keys are used up | the same |

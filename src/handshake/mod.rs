@@ -76,6 +76,8 @@ pub(crate) enum Action {
     RetireRead(Epoch),
     /// The flight is complete and can be sent.
     EndFlight { id: FlightId, end: FlightEnd },
+    /// The peer has only now become ready for the flight that is out: it is sent again at once.
+    RepeatFlight,
     /// The engine goes on when it has the answer.
     Ask(Question),
     /// The session can be resumed from now on.

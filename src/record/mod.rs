@@ -195,6 +195,8 @@ pub(crate) trait Layer {
     fn retire_read(&mut self, now: Instant, epoch: Epoch);
     /// Sends the flight under construction.
     fn end_flight(&mut self, now: Instant, id: FlightId, end: FlightEnd);
+    /// Sends the flight again that is out.
+    fn repeat_flight(&mut self, now: Instant);
     /// A handshake begins on the epoch in force; `expected` is the number of the peer's next message. A client's first
     /// answer may have the number after it, behind a HelloRequest that never arrived.
     fn begin_handshake(&mut self, expected: MessageSeq);

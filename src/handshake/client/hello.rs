@@ -314,7 +314,14 @@ impl ExpectServerHello {
             body,
             &mut self.transcript,
         )?;
-        outbox.end_flight(FlightEnd::AwaitReply);
+        // A server whose HelloRequest has crossed the first hello may answer the second before that has come
+        // (`handshake/server/crossing`).
+        let asked_again = self.binding.is_some() && self.verify_requests > 0;
+        outbox.end_flight(if asked_again {
+            FlightEnd::Request
+        } else {
+            FlightEnd::AwaitReply
+        });
         Ok(State::ExpectServerHello(Box::new(self)))
     }
 

@@ -1,5 +1,6 @@
 //! The client's hello and the server's choice.
 
+use super::crossing::Crossing;
 use super::{State, resumed, v12, v13};
 use crate::config::{ExtendedMasterSecret, HelloAnswer, ReceivedHello, Retried, ServerConfig};
 use crate::crypto::kx;
@@ -39,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) only_resume: bool,
     /// Whether a session may be resumed, if the configuration lets that happen.
     pub(crate) resumes: bool,
+    /// A HelloRequest is out, which the client may or may not have counted when it said its hello.
+    pub(crate) requested: bool,
 }
 
 /// Waits for a ClientHello.
@@ -51,6 +54,7 @@ pub(crate) fn start(dialect: &'static Dialect, settings: Settings) -> Result<Sta
         retried,
         only_resume,
         resumes,
+        requested,
     } = settings;
     let epochs = Epochs::after(current)?;
     Ok(State::ExpectClientHello(Box::new(ExpectClientHello {
@@ -62,6 +66,7 @@ pub(crate) fn start(dialect: &'static Dialect, settings: Settings) -> Result<Sta
         retried,
         only_resume,
         resumes,
+        requested,
         answer: HelloAnswer::default(),
     })))
 }
@@ -76,6 +81,7 @@ pub(crate) struct ExpectClientHello {
     pub(super) retried: Option<Box<Retried>>,
     pub(super) only_resume: bool,
     resumes: bool,
+    requested: bool,
     /// What the application wants otherwise than configured.
     pub(super) answer: HelloAnswer,
 }
@@ -205,6 +211,7 @@ impl ExpectClientHello {
                 session_id: server_hello.session_id,
                 ticket_promised: server_hello.extensions.session_ticket,
                 binding: self.binding,
+                crossing: self.requested.then(|| Crossing::of(hello)),
                 transcript,
             },
             exchange,

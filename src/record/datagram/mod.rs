@@ -94,7 +94,7 @@ pub struct Datagram {
     /// The flight under construction, or waiting for its answer.
     flight: Option<Box<Flight>>,
     flight_complete: bool,
-    /// The flight is a HelloRequest so far.
+    /// The flight is a request so far, or a hello that was asked for once more: it leads the next one.
     requesting: bool,
     /// What may be sent to an address that was not proved; `None` for one that was.
     unproven: Option<Unproven>,
@@ -393,6 +393,11 @@ impl Layer for Datagram {
             }
             FlightEnd::AwaitAck(fate) => self.await_ack(now, id, *flight, fate),
         }
+    }
+
+    fn repeat_flight(&mut self, now: Instant) {
+        self.send_flight_again();
+        self.timer.rewind(now);
     }
 
     fn begin_handshake(&mut self, expected: MessageSeq) {

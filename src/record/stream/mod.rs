@@ -391,6 +391,9 @@ impl Layer for Stream {
         None
     }
 
+    /// A stream delivers everything, once.
+    fn repeat_flight(&mut self, _now: Instant) {}
+
     fn lift_send_limit(&mut self) {
         self.policy.send_bytes = usize::MAX;
     }
