@@ -70,7 +70,9 @@
 //!   ([`RekeyPolicy::hold_data_for`]); then it flows on under the old keys, while the attempt goes on for a quarter of the
 //!   handshake's deadline, 30 seconds.
 //! * *HelloRequests are repeated* until they are answered, as in LibreSSL and not as in OpenSSL; and one that crosses a
-//!   ClientHello does no harm: the client takes the answer at message_seq 0 or 1 (OpenSSL and LibreSSL wait for ever).
+//!   ClientHello does no harm. A client of ours takes the answer at message_seq 0 or 1. Those of OpenSSL and LibreSSL wait for
+//!   message 0, so when a server's flight is sent again a HelloVerifyRequest stands there, which they answer, and then the numbers
+//!   agree. For the same reason nothing is resumed behind a HelloRequest over datagrams.
 //!
 //! * *Key updates.* `key_update_type` is what is scheduled *or sent and not yet acknowledged*, also when the peer has asked
 //!   for it; OpenSSL's tells only what is scheduled, and has no DTLS 1.3. A call while one is under way is an error here
@@ -136,6 +138,29 @@
 //! many forgeries as it may (RFC 9147 §4.5.3) is to be replaced as well; at the limit
 //! [`Error::TooManyForgeries`](crate::Error::TooManyForgeries) is the end, and the peer gets the alert bad_record_mac.
 //!
+//! ## Who can be rekeyed with, and what happens
+//!
+//! At version 1.3 everybody: a key update is part of it. BoringSSL, pion, wolfSSL, OpenSSL and GnuTLS follow one, and no data waits.
+//! **Where the version can be chosen, choose 1.3 for associations that are to be rekeyed.** At 1.2 it depends on the peer, and
+//! the column *limits* is what [`RekeyPolicy::bytes`] and [`RekeyPolicy::interval`] lead to; those of the AEAD algorithms come to the
+//! same, only much later.
+//!
+//! | peer at 1.2 | a client of ours begins | a server of ours asks | limits |
+//! | --- | --- | --- | --- |
+//! | OpenSSL 1.1.1 to 4.0 | works, but servers from 3.0 on refuse unless `SSL_OP_ALLOW_CLIENT_RENEGOTIATION` is set | works; a hello that crosses the request costs a second over datagrams | safe; it dies of data behind ServerHello, so keep `Hold` |
+//! | LibreSSL 4.3 | works; always full, as it has no extended_master_secret; a DTLS server of it refuses a hello that offers 1.3 beside 1.2, so set [`Versions::V1_2`](crate::config::Versions::V1_2) | works; its DTLS client dies of an abbreviated handshake, which none is | safe, as with OpenSSL |
+//! | GnuTLS 3.7 | works if the application follows `GNUTLS_E_REHANDSHAKE`, else it is ignored; behind a HelloRequest of its own a DTLS server drops the first hello, which costs a second | works on the same condition | safe |
+//! | Mbed TLS 2.28, 3.6 | works if the application allows it (`mbedtls_ssl_conf_renegotiation`), else no_renegotiation; a DTLS server dies of its own cookie, so that is not repeated ([`RekeyPolicy::repeat_cookie`]) | works on the same condition | safe |
+//! | wolfSSL 5.9 | works if it is built with secure renegotiation and that is switched on | the same | safe then |
+//! | Botan 2.19 | works; always full, as it has no extended_master_secret | works; its client dies of data behind the request, so keep [`RekeyPolicy::hold_behind_hello_request`] | safe |
+//! | Erlang/OTP 25 | works; always full, with a new cookie each time; a second one within some 12 s is refused | works | safe at intervals of a minute and more |
+//! | NSS 3.87, over TLS | works | not known | |
+//! | BoringSSL | **a fatal alert: the association ends** | **the same** | **the certain end**: set none |
+//! | pion, webrtc-rs, werift, dimpl, tinydtls | ignored: `Unanswered` after 30 s | ignored, the same | a gap of 4 s each time, ever more seldom, until the peer is left alone; the keys stay |
+//!
+//! A peer that refuses with no_renegotiation, as RFC 5246 §7.2.2 has it, costs a round trip and no gap. OpenSSL and LibreSSL do not bear
+//! such a refusal from this end: asked to renegotiate where a policy here says no, they are told, and end the association themselves.
+//!
 //! ## Who the peer is afterwards
 //!
 //! The same as before, unless [`RekeyPolicy::identity_change`] allows something else: another certificate, a missing one or
@@ -147,6 +172,8 @@
 //! [`RekeyPolicy::bytes`]: crate::config::RekeyPolicy::bytes
 //! [`RekeyPolicy::interval`]: crate::config::RekeyPolicy::interval
 //! [`RekeyPolicy::hold_data_for`]: crate::config::RekeyPolicy::hold_data_for
+//! [`RekeyPolicy::hold_behind_hello_request`]: crate::config::RekeyPolicy::hold_behind_hello_request
+//! [`RekeyPolicy::repeat_cookie`]: crate::config::RekeyPolicy::repeat_cookie
 //! [`RekeyPolicy::resume`]: crate::config::RekeyPolicy::resume
 //! [`RekeyPolicy::refusals`]: crate::config::RekeyPolicy::refusals
 //! [`RekeyPolicy::retry_after`]: crate::config::RekeyPolicy::retry_after
