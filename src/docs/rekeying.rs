@@ -152,7 +152,7 @@
 //! | GnuTLS 3.7 | works if the application follows `GNUTLS_E_REHANDSHAKE`, else it is ignored; behind a HelloRequest of its own a DTLS server drops the first hello, which costs a second | works on the same condition | safe |
 //! | Mbed TLS 2.28, 3.6 | works if the application allows it (`mbedtls_ssl_conf_renegotiation`), else no_renegotiation; a DTLS server dies of its own cookie, so that is not repeated ([`RekeyPolicy::repeat_cookie`]) | works on the same condition | safe |
 //! | wolfSSL 5.9 | works if it is built with secure renegotiation and that is switched on | the same | safe then |
-//! | Botan 2.19 | works; always full, as it has no extended_master_secret | works; its client dies of data behind the request, so keep [`RekeyPolicy::hold_behind_hello_request`] | safe |
+//! | Botan 2.19 | works if its policy allows it (`allow_client_initiated_renegotiation`), else no_renegotiation; always full, as it has no extended_master_secret | the same (`allow_server_initiated_renegotiation`); its client dies of data behind the request, so keep [`RekeyPolicy::hold_behind_hello_request`] | safe |
 //! | Erlang/OTP 25 | works; always full, with a new cookie each time; a second one within some 12 s is refused | works | safe at intervals of a minute and more |
 //! | NSS 3.87, over TLS | works | not known | |
 //! | BoringSSL | **a fatal alert: the association ends** | **the same** | **the certain end**: set none |
