@@ -6,8 +6,8 @@ use crate::handshake::client::Unanswered;
 use crate::record::Initiator;
 use std::time::{Duration, Instant};
 
-/// How many attempts in a row may go unanswered before a peer is taken for one that does not renegotiate: half an hour of
-/// asking with the default pause.
+/// How many attempts in a row may go unanswered, and one more, before a peer is taken for one that does not renegotiate: an hour
+/// of asking with the default pause.
 const MAX_UNANSWERED: u32 = 6;
 
 /// A renegotiation that the next I/O begins.
