@@ -133,7 +133,7 @@ fn data_behind_a_hello_request_waits_a_moment_or_not_at_all() {
             scene.send(b"behind the request").unwrap();
             scene.wait(Duration::from_secs(3));
             assert_eq!(scene.data_heard_since(before).is_empty(), holds);
-            scene.wait(Duration::from_secs(1));
+            scene.wait(Duration::from_secs(2));
             assert_eq!(scene.data_heard_since(before), b"behind the request");
             // The client answers late, and data waits for the end of that handshake.
             scene.play(&[Line::ClientHello]);

@@ -98,7 +98,7 @@ impl Default for RekeyPolicy {
             interval: None,
             retry_after: Duration::from_secs(60),
             data: DataDuringRenegotiation::default(),
-            hold: Duration::from_secs(4),
+            hold: Duration::from_millis(4500),
             holds_behind_request: true,
             client_renegotiation: ClientRenegotiation::default(),
             follow_hello_requests: true,
@@ -175,8 +175,8 @@ impl RekeyPolicy {
         self
     }
 
-    /// How long data waits at most while the peer says nothing to a renegotiation: up to an hour, 4 s by default, which is
-    /// three tries and a second for the answer to the last. Then it flows on under the old keys, and a message of the peer
+    /// How long data waits at most while the peer says nothing to a renegotiation: up to an hour, 4.5 s by default, which is
+    /// three tries and the answer to the last. Then it flows on under the old keys, and a message of the peer
     /// makes it wait again. Whoever would rather have a gap than risk an OpenSSL peer on a bad path sets more. Behind this
     /// end's own ChangeCipherSpec data waits for the end of the handshake whatever is set here.
     ///

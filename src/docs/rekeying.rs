@@ -66,7 +66,7 @@
 //! * *Data never kills a renegotiation.* Data of the old epoch is delivered whenever it arrives. OpenSSL and LibreSSL die of data
 //!   behind the ServerHello, which mere reordering brings about, and Botan 2 of data behind a HelloRequest; so by default this
 //!   end sends none there (`Hold`), for as long as the peer takes part, and some seconds more.
-//! * *Silence never stops the data for long.* A peer that says nothing to a renegotiation holds data up for four seconds
+//! * *Silence never stops the data for long.* A peer that says nothing to a renegotiation holds data up for four seconds and a half
 //!   ([`RekeyPolicy::hold_data_for`]); then it flows on under the old keys, while the attempt goes on for a quarter of the
 //!   handshake's deadline, 30 seconds.
 //! * *HelloRequests are repeated* until they are answered, as in LibreSSL and not as in OpenSSL; and one that crosses a
@@ -127,7 +127,7 @@
 //! | --- | --- | --- |
 //! | the peer says no_renegotiation before this end has switched keys | [`RenegotiationRefused`](crate::Event::RenegotiationRefused)`(NoRenegotiation)`, old keys go on | the same |
 //! | the policy of this end refuses the peer's wish | the peer is told, `RenegotiationRefused(Policy)`, old keys go on, unless [`RekeyPolicy::refusals`] says otherwise | the same |
-//! | silence before this end has switched keys | after 4 s data flows again, after 30 s, or 120 s if the peer had begun to answer, `RenegotiationRefused(Unanswered)`, old keys go on; another attempt repeats the identical ClientHello | before any answer: the same, but the handshake stays pending; later: the connection fails |
+//! | silence before this end has switched keys | after 4.5 s data flows again, after 30 s, or 120 s if the peer had begun to answer, `RenegotiationRefused(Unanswered)`, old keys go on; another attempt repeats the identical ClientHello | before any answer: the same, but the handshake stays pending; later: the connection fails |
 //! | silence after this end has switched keys | the association fails | the connection fails |
 //! | a fatal alert, a wrong renegotiation_info, another certificate, a bad Finished | the association fails | the connection fails |
 //! | epoch 65,535 is in force, and so no other can follow | [`RenegotiateError::EpochsExhausted`](crate::RenegotiateError::EpochsExhausted), and the end when the keys are used up | the same |
@@ -156,7 +156,7 @@
 //! | Erlang/OTP 25 | works; always full, with a new cookie each time; a second one within some 12 s is refused | works | safe at intervals of a minute and more |
 //! | NSS 3.87, over TLS | works | not known | |
 //! | BoringSSL | **a fatal alert: the association ends** | **the same** | **the certain end**: set none |
-//! | pion, webrtc-rs, werift, dimpl, tinydtls | ignored: `Unanswered` after 30 s | ignored, the same | a gap of 4 s each time, ever more seldom, until the peer is left alone; the keys stay |
+//! | pion, webrtc-rs, werift, dimpl, tinydtls | ignored: `Unanswered` after 30 s | ignored, the same | a gap of 4.5 s each time, ever more seldom, until the peer is left alone; the keys stay |
 //!
 //! A peer that refuses with no_renegotiation, as RFC 5246 §7.2.2 has it, costs a round trip and no gap. OpenSSL and LibreSSL do not bear
 //! such a refusal from this end: asked to renegotiate where a policy here says no, they are told, and end the association themselves.
