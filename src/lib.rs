@@ -49,8 +49,10 @@
 //! * Every buffer that a peer can fill has a limit ([`config::DatagramPolicy`], [`endpoint::EndpointPolicy`]).
 //! * Without keys nothing can be proved: somebody on the path can end a handshake by a well-formed forgery, and by
 //!   a fatal alert, which [`config::PlaintextAlerts`] can forbid. Only that attempt is lost.
-//! * extended_master_secret and renegotiation_info are required. A renegotiation is bound to the handshake before it, the
-//!   peer stays who it was, and a server's clients may not begin one unless the policy says so ([`config::RekeyPolicy`]).
+//! * renegotiation_info is required: a renegotiation is bound to the handshake before it, the peer stays who it was, and a
+//!   server's clients may not begin one unless the policy says so ([`config::RekeyPolicy`]).
+//! * extended_master_secret is used where the peer has it. Without it nothing is resumed and nothing exported
+//!   ([`config::ExtendedMasterSecret`]).
 //! * A session is resumed only where a full handshake would have agreed on the same.
 //! * Keys end where RFC 9325 §4.4 ends them. What is promised and what is not stands in `SECURITY.md`.
 //!

@@ -11,13 +11,15 @@ use scene::{ALPN, RESUMING_FLIGHT, SESSION_TICKET, Scene};
 use sealgram::config::{ExtendedMasterSecret, RekeyPolicy, SecureRenegotiation};
 use sealgram::sim::StreamPair;
 use sealgram::sim::scripted::Line;
-use sealgram::{ApiMisuse, Error, HandshakeKind, PeerMisbehaved, RenegotiateError, Side};
+use sealgram::{
+    ApiMisuse, Error, HandshakeKind, PeerIncompatible, PeerMisbehaved, RenegotiateError, Side,
+};
 use stage::{
     CLIENT_FLIGHT, EXTENDED_MASTER_SECRET, FINALE, RENEGOTIATION_INFO, SERVER_FLIGHT,
     scripted_client, scripted_server,
 };
 use support::{Ends, server_name, start};
-use transport::{BOTH, Transport};
+use transport::{BOTH, SIDES, Transport};
 
 /// Opposite a peer that knows nothing of RFC 5746 and that this policy serves.
 fn unbound(side: Side, transport: Transport) -> Scene {
@@ -258,5 +260,34 @@ fn keys_are_not_exported_during_a_renegotiation_where_the_policy_says_so() {
         pair.run();
         assert_eq!(pair.client.connection.renegotiations(), 1);
         assert_ne!(exported(&pair).unwrap(), before);
+    }
+}
+
+/// RFC 7627 §5.2: who wants no peer without extended_master_secret says so, and then neither end serves one.
+#[test]
+fn a_peer_without_extended_master_secret_is_refused_where_it_is_required() {
+    for transport in BOTH {
+        for side in SIDES {
+            let mut ends = Ends::new();
+            let require = ExtendedMasterSecret::Require;
+            ends.client = ends.client.extended_master_secret(require);
+            ends.server = ends.server.extended_master_secret(require);
+            let mut peer = match side {
+                Side::Client => scripted_server(&ends),
+                Side::Server => scripted_client(),
+            };
+            peer.offer.remove_extension(EXTENDED_MASTER_SECRET);
+            let mut scene = Scene::of(side, transport, &ends.build(), peer);
+            match side {
+                Side::Client => {
+                    let choice = &mut scene.peer().choice;
+                    choice.extensions = vec![(RENEGOTIATION_INFO, vec![0])];
+                    scene.play(&[Line::ServerHello]);
+                }
+                Side::Server => scene.play_hello(),
+            }
+            let fact = PeerIncompatible::ExtendedMasterSecretRequired;
+            assert_eq!(scene.error(), Some(Error::PeerIncompatible(fact)));
+        }
     }
 }

@@ -223,19 +223,19 @@ fn a_hello_request_that_is_lost_three_times_is_sent_again() {
     }
 }
 
-/// E15: a client that never answers costs the server nothing but the event. Data flows meanwhile, and afterwards the
-/// client may still begin.
+/// E15: a client that never answers costs the server nothing but a moment and the event. Data flows after that moment, and
+/// afterwards the client may still begin.
 #[test]
 fn a_hello_request_that_nobody_answers_comes_to_nothing() {
     let scenario = Scenario::new(Kind::Requested, 1400);
     let mut pair = scenario.ready();
     lose(&mut pair, (Direction::ToClient, 0), usize::MAX);
-    for _ in 0..12 {
+    for _ in 0..2 {
         assert!(connection(&pair, Side::Server).renegotiate_pending());
         assert!(pair.exchange(1));
         pair.run_for(Duration::from_millis(9800));
     }
-    pair.run_for(Duration::from_secs(5));
+    pair.run_for(Duration::from_secs(20));
     let (_, told) = pair.server_events.last().unwrap();
     let reason = RenegotiationRefusal::Unanswered;
     let expected = EndpointEvent::Association(Event::RenegotiationRefused { reason });

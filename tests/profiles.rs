@@ -3,7 +3,7 @@
 //! | peer | as server | as client |
 //! | --- | --- | --- |
 //! | LibreSSL 4.3 | no EMS, HelloRequest each second, fatal no_renegotiation | no EMS, SCSV, fatal answer to a refusal |
-//! | OpenSSL 1.1.1–4.0 | wants its cookie back, one HelloRequest, dies of data | ignores a crossing HelloRequest uncounted |
+//! | OpenSSL 1.1.1–4.0 | wants its cookie back, one HelloRequest, dies of data | ignores a crossing HelloRequest uncounted, takes HelloVerifyRequest |
 //! | GnuTLS 3.7 | drops the first hello behind its HelloRequest | waits for a ticket, repeats its random |
 //! | Mbed TLS 3.6 | wants the cookie field empty | answers as every honest client, with an empty cookie |
 //! | Erlang OTP 25 | HelloVerifyRequest inside the association | nothing that is not in the other columns |
@@ -18,20 +18,22 @@ mod stage;
 mod support;
 mod transport;
 
-use scene::cast::{allowing, connected, connected_with};
+use bytes::BytesMut;
+use scene::cast::{SetClock, allowing, connected, connected_with};
 use scene::{
-    CLIENT_HELLO, FINISHED, HANDSHAKE_FAILURE, HELLO_VERIFY_REQUEST, NEW_SESSION_TICKET,
-    NO_RENEGOTIATION, PATIENCE, SESSION_TICKET, Scene, TICKET_FINALE, UNEXPECTED_MESSAGE,
+    CERTIFICATE_REQUEST, CLIENT_HELLO, FINISHED, HANDSHAKE_FAILURE, HELLO_VERIFY_REQUEST,
+    NEW_SESSION_TICKET, NO_RENEGOTIATION, PATIENCE, SERVER_HELLO, SESSION_TICKET, Scene,
+    TICKET_FINALE, UNEXPECTED_MESSAGE,
 };
-use sealgram::config::{ExtendedMasterSecret, RekeyPolicy};
+use sealgram::config::{Clock as _, RekeyPolicy};
 use sealgram::sim::scripted::{ALERT, HANDSHAKE, Heard, Line, ScriptedPeer};
-use sealgram::{Error, HandshakeKind, RenegotiationRefusal, SendError, Side};
+use sealgram::{Error, HandshakeKind, Path, PeerMisbehaved, RenegotiationRefusal, SendError, Side};
 use stage::{
-    CLIENT_FLIGHT, EXTENDED_MASTER_SECRET, FATAL, FINALE, RENEGOTIATION_INFO, SERVER_FLIGHT,
-    WARNING, scripted_client, scripted_server,
+    CLIENT_FLIGHT, EXTENDED_MASTER_SECRET, FATAL, FINALE, PROVING_CLIENT_FLIGHT,
+    RENEGOTIATION_INFO, SERVER_FLIGHT, Stage, WARNING, records, scripted_client, scripted_server,
 };
 use std::time::Duration;
-use support::Ends;
+use support::{Ends, SERVER};
 use transport::{BOTH, Transport};
 
 const SCSV: u16 = 0x00ff;
@@ -58,9 +60,7 @@ fn fatal_alert(scene: &Scene, description: u8) -> bool {
 #[test]
 fn libressl_as_server_is_served_without_extended_master_secret() {
     for transport in BOTH {
-        let mut ends = Ends::new().resuming();
-        let prefer = ExtendedMasterSecret::Prefer;
-        ends.client = ends.client.extended_master_secret(prefer);
+        let ends = Ends::new().resuming();
         let mut peer = scripted_server(&ends);
         peer.choice.session_id = vec![1; 32];
         let mut scene = client_of(transport, &ends, peer);
@@ -125,8 +125,6 @@ fn clients_that_signal_by_scsv_renegotiate_by_the_extension() {
     for transport in BOTH {
         for extended in [false, true] {
             let mut ends = Ends::new();
-            let prefer = ExtendedMasterSecret::Prefer;
-            ends.server = ends.server.extended_master_secret(prefer);
             ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
             let mut peer = scripted_client();
             peer.offer.remove_extension(RENEGOTIATION_INFO);
@@ -215,11 +213,12 @@ fn no_data_reaches_openssl_in_the_middle_of_a_renegotiation() {
     }
 }
 
-/// The other half: while only a HelloRequest is out, OpenSSL takes data, and ours flows.
+/// The other half: while only a HelloRequest is out, OpenSSL takes data, and ours flows where the policy says so.
 #[test]
 fn data_flows_while_a_hello_request_is_out() {
     for transport in BOTH {
-        let mut scene = connected(Side::Server, transport);
+        let policy = RekeyPolicy::default().hold_behind_hello_request(false);
+        let mut scene = connected_with(Side::Server, transport, Ends::new(), policy);
         scene.peer().renegotiate();
         scene.renegotiate(false).unwrap();
         for _ in 0..3 {
@@ -257,32 +256,160 @@ fn data_that_waits_for_a_slow_peer_is_bounded() {
     }
 }
 
-/// OpenSSL as client: it has said hello, ignores the HelloRequest that crosses it, does not count that, and waits for
-/// message 0 for ever, while our ServerHello is message 1. Our end gives up and goes on.
-#[test]
-fn openssl_as_client_in_a_crossing_is_given_up_and_the_association_goes_on() {
-    let mut scene = connected(Side::Server, Transport::Dtls);
+/// What our end sends now, unheard by the peer.
+fn unheard(stage: &mut Stage) -> Vec<Vec<u8>> {
+    let mut sent = Vec::new();
+    let mut out = Vec::new();
+    while let Some(transmit) = stage.endpoint.poll_transmit(stage.now, 64, &mut out) {
+        let size = transmit.segment_size.unwrap_or(transmit.len).max(1);
+        sent.extend(out[..transmit.len].chunks(size).map(<[u8]>::to_vec));
+        out.clear();
+    }
+    sent
+}
+
+/// Our server asks while the hello of such a client is under way, which does not count the HelloRequest and cannot make use of
+/// what is numbered behind it.
+fn crossed(ends: Ends, peer: ScriptedPeer) -> (Scene, Vec<Vec<u8>>) {
+    let mut scene = Scene::server(Transport::Dtls, ends.build().server, peer);
+    scene.play_hello();
+    match scene.peer().messages_heard().contains(&CERTIFICATE_REQUEST) {
+        true => scene.play(&PROVING_CLIENT_FLIGHT),
+        false => scene.play(&CLIENT_FLIGHT),
+    }
+    scene.assert_done(1);
     scene.peer().renegotiate();
     let hello = scene.peer().speak(&[Line::ClientHello]);
-    scene.renegotiate(false).unwrap();
-    scene.deliver(&hello[0]);
-    // It repeats its hello, which is an old one for us.
-    for _ in 0..5 {
-        scene.wait(Duration::from_secs(20));
-        scene.peer().set_next_seq(0);
+    let stage = scene.datagrams();
+    let (now, id) = (stage.now, stage.id().unwrap());
+    stage.endpoint.renegotiate(now, id).unwrap();
+    assert_eq!(unheard(stage).len(), 1, "the HelloRequest");
+    let (path, hello) = (Path::new(stage.address), BytesMut::from(&hello[0][..]));
+    stage.endpoint.handle_datagram(now, path, hello);
+    let answer = unheard(stage);
+    assert!(!answer.is_empty());
+    (scene, answer)
+}
+
+/// OpenSSL and LibreSSL as clients: they have said hello, ignore the HelloRequest that crosses it, do not count that, and wait for
+/// message 0, while our ServerHello is message 1. RFC 6347 §4.2.1: what they wait for can be a HelloVerifyRequest, and then the
+/// numbers agree.
+#[test]
+fn openssl_as_client_goes_on_when_its_hello_crosses_our_hello_request() {
+    for demands in [false, true] {
+        let mut ends = Ends::new();
+        let mut peer = scripted_client();
+        if demands {
+            ends = ends.mutual();
+            peer = ScriptedPeer::client(SERVER, Some(ends.pki.client(&rcgen::PKCS_ED25519)));
+        }
+        ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
+        let (mut scene, _lost) = crossed(ends, peer);
+        let first = scene.peer().offer.clone();
+        // Our timer, and of what it sends again the client takes the first message alone.
+        let stage = scene.datagrams();
+        stage.now += Duration::from_secs(1);
+        stage.endpoint.handle_timeout(stage.now);
+        let again = unheard(stage);
+        let before = scene.heard();
+        scene.peer().hear(&records(&again[0])[0]);
+        let heard = scene.peer().heard[before..].to_vec();
+        assert!(
+            matches!(
+                heard[..],
+                [Heard::Message {
+                    epoch: 1,
+                    seq: 0,
+                    typ: HELLO_VERIFY_REQUEST,
+                    ..
+                }]
+            ),
+            "{heard:?}"
+        );
+        // The same hello with the cookie, as message 1; the flight comes again at once.
+        assert_eq!(scene.peer().next_seq(), 1);
+        let before = scene.heard();
         scene.play(&[Line::ClientHello]);
-        let data = scene.data_in(1, b"goes on");
-        scene.deliver(&data);
-        assert_eq!(scene.receive(), b"goes on");
+        assert_eq!(scene.peer().offer.random, first.random);
+        let flight = scene.messages_heard_since(before);
+        assert_eq!(flight.first(), Some(&SERVER_HELLO), "{flight:?}");
+        assert_eq!(flight.contains(&CERTIFICATE_REQUEST), demands);
+        match demands {
+            true => scene.play(&PROVING_CLIENT_FLIGHT),
+            false => scene.play(&CLIENT_FLIGHT),
+        }
+        scene.assert_done(2);
+        // And the next one as if nothing had been.
+        scene.peer().renegotiate();
+        scene.renegotiate(false).unwrap();
+        scene.play(&[Line::ClientHello]);
+        match demands {
+            true => scene.play(&PROVING_CLIENT_FLIGHT),
+            false => scene.play(&CLIENT_FLIGHT),
+        }
+        scene.assert_done(3);
     }
-    scene.wait(PATIENCE);
-    assert_eq!(
-        scene.refusals(RenegotiationRefusal::Unanswered),
-        1,
-        "{:?}",
-        scene.events()
-    );
-    scene.assert_unchanged(1);
+}
+
+/// A client that has counted the HelloRequest takes our flight as it is, and what stands in front of it when it is sent again is an
+/// old message to it.
+#[test]
+fn a_client_that_has_seen_the_hello_request_does_not_mind_what_is_sent_again_in_its_place() {
+    let mut scene = connected(Side::Server, Transport::Dtls);
+    scene.peer().renegotiate();
+    scene.renegotiate(false).unwrap();
+    scene.play(&[Line::ClientHello]);
+    let before = scene.heard();
+    scene.wait(Duration::from_secs(4));
+    let withdrawn = Heard::Repeated {
+        epoch: 1,
+        seq: 0,
+        typ: HELLO_VERIFY_REQUEST,
+    };
+    assert!(scene.peer().heard[before..].contains(&withdrawn));
+    scene.finish(Side::Server, 2);
+}
+
+/// RFC 6347 §4.2.1: the hello with the cookie is the same hello. Another one is not taken for it, and nothing is begun twice.
+#[test]
+fn a_crossing_client_that_changes_its_hello_is_refused() {
+    for twice in [false, true] {
+        let mut ends = Ends::new();
+        ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
+        let (mut scene, _lost) = crossed(ends, scripted_client());
+        scene.peer().offer.cookie = b"any".to_vec();
+        if twice {
+            scene.play(&[Line::ClientHello]);
+            assert!(scene.is_alive());
+        } else {
+            scene.peer().offer.random = [9; 32];
+        }
+        scene.play(&[Line::ClientHello]);
+        let expected = match twice {
+            true => PeerMisbehaved::UnexpectedMessage { got: CLIENT_HELLO },
+            false => PeerMisbehaved::ChangedHello,
+        };
+        assert_eq!(scene.error(), Some(Error::from(expected)));
+    }
+}
+
+/// A client that offers its session has begun by itself, as no DTLS client answers a HelloRequest so: it gets a full handshake.
+#[test]
+fn a_session_that_is_offered_across_a_hello_request_is_not_resumed_over_datagrams() {
+    let mut ends = Ends::new();
+    ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
+    let mut scene = Scene::server(Transport::Dtls, ends.build().server, scripted_client());
+    scene.visit(&CLIENT_FLIGHT);
+    let session = scene.peer().session();
+    assert!(!session.id.is_empty());
+    scene.peer().renegotiate();
+    scene.peer().resume(&session);
+    scene.renegotiate(false).unwrap();
+    scene.play(&[Line::ClientHello]);
+    assert!(!scene.peer().is_resuming());
+    scene.play(&CLIENT_FLIGHT);
+    scene.assert_done(2);
+    assert_eq!(scene.kind(), Some(HandshakeKind::Full));
 }
 
 /// The same client repeats its hello behind our giving up: that is a wish like any other.
@@ -358,7 +485,34 @@ fn a_server_that_asks_for_cookies_without_end_is_not_followed() {
     assert!(hellos <= 4, "{hellos}");
 }
 
-/// Mbed TLS as server: a cookie in a renegotiation is a decoding error, of which it says nothing.
+/// Mbed TLS as server: its cookie in a renegotiation would be a decoding error, of which it says nothing. It is told by its form:
+/// it begins with the time, or with a counter where there is no clock.
+#[test]
+fn mbed_tls_as_server_gets_an_empty_cookie_by_itself() {
+    let clock = SetClock::new();
+    let now = u32::try_from(clock.unix_now().as_secs()).unwrap();
+    for (first, length, repeats) in [
+        (now, 32, false),
+        (now - 3600, 32, false),
+        (7, 32, false),
+        (now, 20, true),
+        (0x1234_5678, 32, true),
+    ] {
+        let mut ends = Ends::new();
+        ends.client = ends.client.clock(clock.clone());
+        let mut peer = scripted_server(&ends);
+        peer.cookie = [&first.to_be_bytes()[..], &vec![0xc5; length - 4]].concat();
+        let mut scene = client_of(Transport::Dtls, &ends, peer);
+        scene.serve([&SERVER_FLIGHT, &FINALE]);
+        for (epoch, called) in [(2, true), (3, false), (4, true)] {
+            scene.begin(Side::Client, called);
+            assert_eq!(scene.peer().offer.cookie.is_empty(), !repeats, "{first}");
+            scene.finish(Side::Client, epoch);
+        }
+    }
+}
+
+/// Mbed TLS as server, whose cookies look otherwise: a policy says what it wants.
 #[test]
 fn mbed_tls_as_server_gets_an_empty_cookie_if_it_is_told_to() {
     for repeats in [false, true] {
@@ -496,15 +650,16 @@ fn pion_as_server_ignores_a_client_hello() {
         let before = scene.heard();
         scene.send(b"held").unwrap();
         // What pion says meanwhile is taken.
-        for _ in 0..11 {
-            scene.wait(Duration::from_secs(10));
+        for _ in 0..3 {
+            assert!(scene.data_heard_since(before).is_empty());
+            scene.wait(Duration::from_secs(1));
             let data = scene.data_in(1, b"data");
             scene.deliver(&data);
             assert_eq!(scene.receive(), b"data");
         }
-        assert!(scene.data_heard_since(before).is_empty());
-        scene.wait(Duration::from_secs(15));
+        scene.wait(Duration::from_secs(2));
         assert_eq!(scene.data_heard_since(before), b"held");
+        scene.wait(Duration::from_secs(30));
         assert_eq!(scene.refusals(RenegotiationRefusal::Unanswered), round);
         scene.assert_unchanged(1);
         assert_eq!(scene.buffered(), 0);
@@ -526,7 +681,7 @@ fn automatic_renegotiation_does_not_pester_a_peer_that_is_silent() {
         scene.wait(Duration::from_secs(10));
     }
     let refused = scene.refusals(RenegotiationRefusal::Unanswered);
-    // Ten minutes: 120 s of asking and 60 s of pause a round.
+    // Ten minutes: 30 s of asking a round, and a pause of 60 s that doubles with each.
     assert!((3..=4).contains(&refused), "{refused}");
     assert!(requests <= refused + 1, "{requests}");
 }

@@ -151,16 +151,19 @@ fn resumptions_and_renegotiations_follow_each_other() {
             if abbreviated {
                 scene.peer().resume(&session);
             }
-            if epoch % 2 == 0 {
+            let asked = epoch % 2 == 0;
+            if asked {
                 scene.renegotiate(false).unwrap();
             }
             scene.play(&[Line::ClientHello]);
+            // Over datagrams nothing is resumed behind a HelloRequest.
+            let resumes = abbreviated && !(asked && transport == Transport::Dtls);
             assert_eq!(
                 scene.peer().is_resuming(),
-                abbreviated,
+                resumes,
                 "{transport:?} {tickets} {epoch}"
             );
-            scene.play(if abbreviated { &FINALE } else { &CLIENT_FLIGHT });
+            scene.play(if resumes { &FINALE } else { &CLIENT_FLIGHT });
             scene.assert_done(epoch);
         }
     });

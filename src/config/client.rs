@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A client's configuration, shared by all of its associations.
 ///
-/// Defaults: every suite and group that exists here, extended_master_secret required, no client certificate,
+/// Defaults: every suite and group that exists here, extended_master_secret preferred, no client certificate,
 /// no ALPN, sessions kept in memory and resumed, [`DatagramPolicy::default`](super::DatagramPolicy).
 #[derive(Clone, Debug)]
 pub struct ClientConfig {

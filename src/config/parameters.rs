@@ -269,7 +269,7 @@ macro_rules! shared_setters {
             Ok(self)
         }
 
-        /// Whether the peer must support extended_master_secret (RFC 7627); required by default.
+        /// Whether the peer must support extended_master_secret (RFC 7627); preferred by default.
         #[must_use]
         pub fn extended_master_secret(
             mut self,

@@ -8,11 +8,12 @@ use std::time::Duration;
 /// Whether a peer must bind its session to the handshake (RFC 7627).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum ExtendedMasterSecret {
-    /// A peer without it is refused (RFC 7627 §5.2 lets either side do so).
+    /// It is used where the peer has it. Sessions without it are not resumed, and exporters stay closed on them (§5.4). A
+    /// renegotiation is full and bound by RFC 5746, and a peer that had it does not lose it. LibreSSL, Erlang and Botan 2 have none.
     #[default]
-    Require,
-    /// It is used where the peer has it. Sessions without it are not resumed, and exporters stay closed on them (§5.4).
     Prefer,
+    /// A peer without it is refused (RFC 7627 §5.2 lets either side do so).
+    Require,
     /// As `Prefer`, but sessions without it are resumed as well. Somebody between the two ends can then make both believe that they
     /// share a session with each other, so nothing is renegotiated under such a one (§5.3, §5.4).
     PreferAndResume,

@@ -9,11 +9,14 @@ const MIN_BYTES: u64 = 512;
 /// The shortest time after which keys may be replaced automatically.
 const MIN_INTERVAL: Duration = Duration::from_secs(60);
 
+/// The longest time that data waits for a peer that says nothing.
+const MAX_HOLD: Duration = Duration::from_secs(3600);
+
 /// What happens to data that the application sends while keys are being replaced at version 1.2.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum DataDuringRenegotiation {
-    /// It waits, bounded by the send queue, and leaves in the new epoch. OpenSSL and LibreSSL die of data that arrives
-    /// behind the ServerHello of a renegotiation.
+    /// It waits, bounded by the send queue and by [`RekeyPolicy::hold_data_for`], and leaves in the new epoch. OpenSSL and
+    /// LibreSSL die of data that arrives behind the ServerHello of a renegotiation.
     #[default]
     Hold,
     /// It leaves in the old epoch until this end's ChangeCipherSpec. For peers that are known to take it.
@@ -74,19 +77,29 @@ pub enum RenegotiationRefusals {
 /// When the keys of a long-lived association are replaced, and what both ends may do meanwhile.
 ///
 /// At version 1.2 keys are replaced by renegotiation. The limits of the AEAD algorithms (RFC 9325 §4.4) always count:
-/// keys are replaced before they are reached, and the association ends rather than go beyond them.
+/// keys are replaced before they are reached, and the association ends rather than go beyond them. So do those on records that
+/// do not authenticate (RFC 9147 §4.5.3: 2^28 for GCM at 1.2, else 2^36), from half of them on.
+///
+/// What it costs: a renegotiation is a key exchange, a signature and two round trips, in which data waits by default; a peer
+/// that ignores it costs a gap of some seconds each time, and BoringSSL answers it with a fatal alert, so that a limit here
+/// is then the certain end of the association. [`docs::rekeying`](crate::docs::rekeying) has the table of who can be rekeyed
+/// with. A key update of 1.3 costs two small records and holds nothing up: where the peer can be chosen or upgraded, prefer
+/// that version for associations that are to be rekeyed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RekeyPolicy {
     pub(crate) bytes: Option<u64>,
     pub(crate) interval: Option<Duration>,
     pub(crate) retry_after: Duration,
     pub(crate) data: DataDuringRenegotiation,
+    pub(crate) hold: Duration,
+    pub(crate) holds_behind_request: bool,
     pub(crate) client_renegotiation: ClientRenegotiation,
     pub(crate) follow_hello_requests: bool,
     pub(crate) refusals: RenegotiationRefusals,
     pub(crate) identity_change: IdentityChange,
     pub(crate) resume: bool,
-    pub(crate) repeat_cookie: bool,
+    /// `None` to tell servers apart by the form of their cookie.
+    pub(crate) repeat_cookie: Option<bool>,
     pub(crate) answers_with_data: bool,
     pub(crate) keeps_alpn: bool,
     pub(crate) exports_meanwhile: bool,
@@ -99,12 +112,14 @@ impl Default for RekeyPolicy {
             interval: None,
             retry_after: Duration::from_secs(60),
             data: DataDuringRenegotiation::default(),
+            hold: Duration::from_millis(4500),
+            holds_behind_request: true,
             client_renegotiation: ClientRenegotiation::default(),
             follow_hello_requests: true,
             refusals: RenegotiationRefusals::default(),
             identity_change: IdentityChange::default(),
             resume: true,
-            repeat_cookie: true,
+            repeat_cookie: None,
             answers_with_data: false,
             keeps_alpn: false,
             exports_meanwhile: true,
@@ -157,6 +172,10 @@ impl RekeyPolicy {
     }
 
     /// How long automatic rekeying waits after the peer has refused or has not answered; 60 s by default.
+    ///
+    /// Each further attempt in a row without an answer doubles the wait, and after six of them a peer is taken for one that
+    /// does not renegotiate: it is left alone for the life of the association, until a limit of the AEAD algorithm comes
+    /// near, which nothing can waive. A handshake that completes begins the count anew.
     #[must_use]
     pub fn retry_after(mut self, pause: Duration) -> Self {
         self.retry_after = pause;
@@ -167,6 +186,37 @@ impl RekeyPolicy {
     #[must_use]
     pub fn data_during_renegotiation(mut self, policy: DataDuringRenegotiation) -> Self {
         self.data = policy;
+        self
+    }
+
+    /// How long data waits at most while the peer says nothing to a renegotiation: up to an hour, 4.5 s by default, which is
+    /// three tries and the answer to the last. Then it flows on under the old keys, and a message of the peer
+    /// makes it wait again. Whoever would rather have a gap than risk an OpenSSL peer on a bad path sets more. Behind this
+    /// end's own ChangeCipherSpec data waits for the end of the handshake whatever is set here.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`].
+    pub fn hold_data_for(mut self, hold: Duration) -> Result<Self, ConfigError> {
+        if hold > MAX_HOLD {
+            return Err(ConfigError::OutOfRange {
+                what: "seconds that data waits for a silent peer",
+                min: 0,
+                max: MAX_HOLD.as_secs(),
+            });
+        }
+        self.hold = hold;
+        Ok(self)
+    }
+
+    /// Servers: whether data waits behind this end's HelloRequest already, as it does by default, for as long as
+    /// [`RekeyPolicy::hold_data_for`] says; it means nothing under [`DataDuringRenegotiation::Flow`]. Clients of Botan 2 die of
+    /// data behind a HelloRequest and others stop there, and a policy that replaces keys by itself must not be what ends an
+    /// association. The price is that a client that ignores the request costs a gap each time it is asked, ever more seldom.
+    /// `false` is for clients that are known to take data there, as OpenSSL, GnuTLS and Mbed TLS do.
+    #[must_use]
+    pub fn hold_behind_hello_request(mut self, hold: bool) -> Self {
+        self.holds_behind_request = hold;
         self
     }
 
@@ -199,9 +249,10 @@ impl RekeyPolicy {
         self
     }
 
-    /// Servers: whether a renegotiation may resume a session, as it may by default. A server that renegotiates to see a
-    /// client's certificate sets this to `false`, because a TLS client answers a HelloRequest by offering its session. A
-    /// TLS client that sets it to `false` does not.
+    /// Servers: whether a renegotiation may resume a session, as it may by default. One that is to show a client's certificate
+    /// resumes none whatever is set here
+    /// ([`Connection::request_client_certificate`](crate::Connection::request_client_certificate)). A TLS client, which answers
+    /// a HelloRequest by offering its session, does not if this is `false`.
     #[must_use]
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
@@ -225,11 +276,16 @@ impl RekeyPolicy {
         self
     }
 
-    /// DTLS clients: whether the cookie of the first handshake is repeated in a renegotiation, as it is by default.
-    /// OpenSSL needs it; Mbed TLS wants the field empty.
+    /// DTLS clients: whether the cookie of the first handshake is repeated in a renegotiation. OpenSSL needs it; a server of Mbed
+    /// TLS takes it for a fault and dies without a word.
+    ///
+    /// By default it is repeated, unless it has the form that Mbed TLS gives its cookies: 32 bytes, or 24 of older versions, that
+    /// begin with the date, give or take a day, or, where it has no clock, with a small counter. Of the cookies of others, which
+    /// are random, one in twenty thousand of that length looks like that. Say `false` for a server of Mbed TLS whose clock is
+    /// wrong or that makes its cookies otherwise, and `true` where a server of OpenSSL begins its own with the date.
     #[must_use]
     pub fn repeat_cookie(mut self, repeat: bool) -> Self {
-        self.repeat_cookie = repeat;
+        self.repeat_cookie = Some(repeat);
         self
     }
 }
@@ -246,6 +302,8 @@ mod tests {
         assert!(policy.clone().bytes(Some(512)).is_ok());
         let minute = Duration::from_secs(60);
         assert!(policy.clone().interval(Some(minute)).is_ok());
+        assert!(policy.clone().hold_data_for(Duration::ZERO).is_ok());
+        assert!(policy.clone().hold_data_for(MAX_HOLD * 2).is_err());
         let refused = policy.interval(Some(minute - Duration::from_millis(1)));
         let text = refused.unwrap_err().to_string();
         assert!(text.ends_with("must be at least 60"), "{text}");

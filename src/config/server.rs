@@ -55,7 +55,7 @@ pub enum GroupChoice {
 /// A server's configuration, shared by all of its associations.
 ///
 /// Defaults: every suite that one of the keys can serve, every group that exists here, extended_master_secret
-/// required, no client certificates, no ALPN, sessions resumed by ticket or ID for two hours, client-initiated
+/// preferred, no client certificates, no ALPN, sessions resumed by ticket or ID for two hours, client-initiated
 /// renegotiation refused, [`DatagramPolicy::default`](super::DatagramPolicy).
 #[derive(Clone, Debug)]
 pub struct ServerConfig {

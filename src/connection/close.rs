@@ -28,6 +28,7 @@ impl<R: Records> Connection<R> {
         }
         // It was taken, so it is sent, also where the queue is full; no more can follow.
         self.records.lift_send_limit();
+        self.rekeying.stop_holding();
         self.release_held(now);
         if let Phase::Closed = self.phase {
             return;

@@ -275,7 +275,8 @@ impl<R: Records> Connection<R> {
             let _failed = self.start_wanted(now);
         }
         match self.phase {
-            Phase::Established(_) if self.held.queue.is_empty() => {}
+            Phase::Established(_)
+                if self.held.queue.is_empty() && self.rekeying.holding().is_none() => {}
             Phase::Initial(_) => return Err(SendError::NotConnected),
             Phase::Closed => return Err(SendError::Closed),
             Phase::Established(_) | Phase::Renegotiating { .. } => {
@@ -341,9 +342,10 @@ impl<R: Records> Connection<R> {
             data.len()
         };
         if room == 0 || taken > room {
-            return Err(match self.phase {
-                Phase::Renegotiating { .. } => SendError::Renegotiating,
-                _ => SendError::Backlog,
+            return Err(if self.holds_data() {
+                SendError::Renegotiating
+            } else {
+                SendError::Backlog
             });
         }
         self.held.push(&data[..taken]);

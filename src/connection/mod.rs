@@ -1,6 +1,7 @@
 //! One association: a record layer, a handshake while there is one, and the pump between them.
 
 mod afresh;
+mod client_certificate;
 mod close;
 mod data;
 mod datagram;
@@ -13,8 +14,12 @@ mod questions;
 mod rekeying;
 mod renegotiate;
 mod role;
+mod silence;
 mod span;
 mod stream;
+
+#[cfg(test)]
+mod tests;
 
 pub use datagram::Transmit;
 pub use event::{Event, HandshakeKind, RenegotiationRefusal};
@@ -144,10 +149,14 @@ impl<R: Records> Connection<R> {
         if let Phase::Closed = self.phase {
             return None;
         }
-        [self.records.poll_timeout(), self.handshake_deadline]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.records.poll_timeout(),
+            self.handshake_deadline,
+            self.rekeying.holding(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Does what is due at `now`: retransmission, deadlines, forgetting. Too early a call does nothing.
@@ -170,6 +179,7 @@ impl<R: Records> Connection<R> {
         if late || gave_up {
             self.give_up(now)?;
         }
+        self.end_hold(now);
         self.start_wanted(now)?;
         if self.records.poll_timeout().is_none() {
             self.received.release();
@@ -261,6 +271,9 @@ impl<R: Records> Connection<R> {
                 Inbound::FlightDelivered(id) => self.flight_delivered(now, id)?,
             }
         }
+        if self.is_attacked() {
+            self.escape_forgeries(now);
+        }
         // A server looks first whether its client has begun: a HelloRequest that crosses its hello is one too many, and
         // OpenSSL and LibreSSL clients wait for ever behind one.
         if client {
@@ -301,10 +314,10 @@ impl<R: Records> Connection<R> {
         match handshake.handle(Input::Handshake(message))? {
             Handled::Taken => {
                 self.doubt = None;
-                if self.rekeying.breaks_silence() {
-                    self.start_deadline(now);
-                }
-                self.perform(now)
+                self.peer_spoke(now);
+                self.perform(now)?;
+                self.attempt_went_on(now);
+                Ok(())
             }
             Handled::NotTaken(why) => self.refuse_message(epoch, seq, typ, why),
         }
@@ -377,6 +390,7 @@ impl<R: Records> Connection<R> {
                         post.delivered(id)?;
                     }
                 }
+                Action::RepeatFlight => self.records.repeat_flight(now),
                 Action::Ask(question) => self.ask(now, question)?,
                 Action::SaveSession(session) => {
                     if let Session::V13(_) = session {

@@ -168,7 +168,9 @@ impl<R: Records> Connection<R> {
         };
         self.stop_waiting(now);
         self.give(answer?)?;
-        self.perform(now)
+        self.perform(now)?;
+        self.attempt_went_on(now);
+        Ok(())
     }
 
     /// Nobody waits for the answer any more.

@@ -1,10 +1,14 @@
 //! What an association remembers about the replacement of its keys.
 
 use super::RenegotiationRefusal;
-use crate::config::RekeyPolicy;
+use crate::config::{DataDuringRenegotiation, RekeyPolicy};
 use crate::handshake::client::Unanswered;
 use crate::record::Initiator;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How many attempts in a row may go unanswered, and one more, before a peer is taken for one that does not renegotiate: an hour
+/// of asking with the default pause.
+const MAX_UNANSWERED: u32 = 6;
 
 /// A renegotiation that the next I/O begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,12 +23,16 @@ pub(super) struct Rekeying {
     pub(super) wanted: Option<Wanted>,
     /// A server's HelloRequest is out.
     pub(super) requested: bool,
+    /// The next handshake resumes nothing: this server wants to see a certificate in it.
+    pub(super) wants_full: bool,
     /// Who began what is under way, or what ended last.
     initiator: Initiator,
     /// This end has sent ChangeCipherSpec: there is no way back to the old keys.
     committed_to_new_keys: bool,
-    /// Over a stream, the silence of the peer was told already, and data flows again.
+    /// Over a stream, the silence of the peer was told already.
     silence_told: bool,
+    /// Until when data waits, unless the peer says something; `None` where it flows.
+    hold: Option<Instant>,
     /// How many renegotiations were completed.
     pub(super) completed: u64,
     /// A client's hello that is under way.
@@ -33,8 +41,10 @@ pub(super) struct Rekeying {
     /// and then only the same hello fits its answer.
     earlier: Option<(Box<Unanswered>, RenegotiationRefusal)>,
     usage: Usage,
-    /// Automatic rekeying waits until then.
-    pause: Option<Instant>,
+    /// When the peer has refused, or not answered, last, since the keys in force came.
+    refused: Option<Instant>,
+    /// How many attempts in a row the peer has not answered.
+    unanswered: u32,
     /// When the last handshake was begun or completed, for the limit on those that clients begin.
     last_handshake: Instant,
     /// When the peer was told no_renegotiation last; over a stream, while that waits to be sent.
@@ -65,8 +75,13 @@ impl Usage {
     #[inline]
     fn is_due(&self, now: Instant) -> bool {
         self.bytes > self.max_bytes
-            || self.sent.max(self.received) > self.max_records
+            || self.is_used_up()
             || self.until.is_some_and(|until| now >= until)
+    }
+
+    #[inline]
+    fn is_used_up(&self) -> bool {
+        self.sent.max(self.received) > self.max_records
     }
 }
 
@@ -75,14 +90,17 @@ impl Rekeying {
         Self {
             wanted: None,
             requested: false,
+            wants_full: false,
             initiator: Initiator::Local,
             committed_to_new_keys: false,
             silence_told: false,
+            hold: None,
             completed: 0,
             offered: None,
             earlier: None,
             usage: Usage::NONE,
-            pause: None,
+            refused: None,
+            unanswered: 0,
             last_handshake: now,
             last_refusal: None,
         }
@@ -99,6 +117,24 @@ impl Rekeying {
         self.initiator = initiator;
         self.committed_to_new_keys = false;
         self.silence_told = false;
+        self.hold = None;
+    }
+
+    /// Data waits from now on.
+    pub(super) fn hold(&mut self, now: Instant, policy: &RekeyPolicy) {
+        let holds = policy.data == DataDuringRenegotiation::Hold && !policy.hold.is_zero();
+        self.hold = holds.then(|| now + policy.hold);
+    }
+
+    /// Data flows again.
+    pub(super) const fn stop_holding(&mut self) {
+        self.hold = None;
+    }
+
+    /// Until when data waits, if it does.
+    #[inline]
+    pub(super) const fn holding(&self) -> Option<Instant> {
+        self.hold
     }
 
     /// A handshake runs. It costs the same whether or not it is completed.
@@ -119,16 +155,12 @@ impl Rekeying {
     /// The peer's silence was told.
     pub(super) const fn tell_silence(&mut self) {
         self.silence_told = true;
+        self.hold = None;
     }
 
     /// The peer has said something; whether that was after its silence was told.
     pub(super) const fn breaks_silence(&mut self) -> bool {
         std::mem::replace(&mut self.silence_told, false)
-    }
-
-    /// Whether data need not wait, because nobody knows whether the handshake will ever go on.
-    pub(super) const fn lets_data_pass(&self) -> bool {
-        self.silence_told
     }
 
     /// A client's hello is out.
@@ -149,9 +181,12 @@ impl Rekeying {
     pub(super) fn committed(&mut self, now: Instant, policy: &RekeyPolicy, limit: u64) {
         self.wanted = None;
         self.requested = false;
+        self.wants_full = false;
         self.offered = None;
         self.earlier = None;
-        self.pause = None;
+        self.hold = None;
+        self.refused = None;
+        self.unanswered = 0;
         self.last_handshake = now;
         self.usage = Usage {
             max_bytes: policy.bytes.unwrap_or(u64::MAX),
@@ -183,23 +218,30 @@ impl Rekeying {
     }
 
     /// What was under way, or scheduled, has come to nothing.
-    pub(super) fn refused(
-        &mut self,
-        now: Instant,
-        policy: &RekeyPolicy,
-        reason: RenegotiationRefusal,
-    ) {
+    pub(super) fn refused(&mut self, now: Instant, reason: RenegotiationRefusal) {
         self.earlier = self.offered.take().map(|hello| (hello, reason));
         self.wanted = None;
         self.requested = false;
         self.silence_told = false;
-        self.pause = now.checked_add(policy.retry_after);
+        self.hold = None;
+        self.refused = Some(now);
+        if reason != RenegotiationRefusal::Unanswered {
+            self.unanswered = 0;
+            return;
+        }
+        self.unanswered += 1;
+        if self.unanswered > MAX_UNANSWERED {
+            // Nothing but the limits of the algorithm is looked at any more.
+            self.usage.max_bytes = u64::MAX;
+            self.usage.until = None;
+        }
     }
 
     /// Nothing is begun any more.
     pub(super) fn over(&mut self) {
         self.wanted = None;
         self.requested = false;
+        self.hold = None;
         self.offered = None;
         self.earlier = None;
     }
@@ -221,13 +263,28 @@ impl Rekeying {
         self.usage.is_due(now)
     }
 
-    /// Whether automatic rekeying waits, because the peer has refused.
-    pub(super) fn is_paused(&self, now: Instant) -> bool {
-        self.pause.is_some_and(|until| now < until)
+    /// Whether a key has protected nearly as many records as it may.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.usage.is_used_up()
+    }
+
+    /// Whether automatic rekeying waits, because the peer has refused, or is silent; `pressing` is whether a limit comes near
+    /// that nothing can waive.
+    pub(super) fn is_paused(&self, now: Instant, policy: &RekeyPolicy, pressing: bool) -> bool {
+        let Some(refused) = self.refused else {
+            return false;
+        };
+        let pause = match self.unanswered {
+            0 | 1 => Some(policy.retry_after),
+            _ if pressing => Some(policy.retry_after),
+            many if many > MAX_UNANSWERED => None,
+            many => policy.retry_after.checked_mul(1 << (many - 1)),
+        };
+        pause.is_none_or(|pause| now.saturating_duration_since(refused) < pause)
     }
 
     /// Whether the last handshake is at least `interval` ago.
-    pub(super) fn has_rested(&self, now: Instant, interval: std::time::Duration) -> bool {
+    pub(super) fn has_rested(&self, now: Instant, interval: Duration) -> bool {
         now.saturating_duration_since(self.last_handshake) >= interval
     }
 }
@@ -274,6 +331,31 @@ mod tests {
             let usage = fresh(limit).usage;
             assert!(usage.max_records < limit && limit - usage.max_records > 1_000_000);
         }
+    }
+
+    /// Each attempt in a row that a peer does not answer doubles the wait, and in the end it is left alone, until a limit that
+    /// nothing can waive comes near.
+    #[test]
+    fn a_peer_that_never_answers_is_asked_ever_more_seldom() {
+        let (start, policy) = (test_now(), RekeyPolicy::default());
+        let mut rekeying = fresh(800);
+        for minutes in [1, 2, 4, 8, 16, 32] {
+            rekeying.refused(start, RenegotiationRefusal::Unanswered);
+            let pause = Duration::from_secs(60 * minutes);
+            let almost = start + pause - Duration::from_millis(1);
+            assert!(rekeying.is_paused(almost, &policy, false), "{minutes}");
+            assert!(!rekeying.is_paused(start + pause, &policy, false));
+            assert!(!rekeying.is_paused(start + policy.retry_after, &policy, true));
+        }
+        rekeying.refused(start, RenegotiationRefusal::Unanswered);
+        let year = start + Duration::from_secs(365 * 86_400);
+        assert!(rekeying.is_paused(year, &policy, false));
+        assert!(!rekeying.is_paused(year, &policy, true));
+        // A word of refusal, and a completed handshake, are answers.
+        rekeying.refused(start, RenegotiationRefusal::NoRenegotiation);
+        assert!(!rekeying.is_paused(start + policy.retry_after, &policy, false));
+        rekeying.committed(start, &policy, 800);
+        assert!(!rekeying.is_paused(start, &policy, false));
     }
 
     /// New keys have protected nothing yet.

@@ -10,7 +10,7 @@
 use super::phase::Phase;
 use super::rekeying::Wanted;
 use super::{Connection, Event, RenegotiationRefusal, Role};
-use crate::config::{ClientRenegotiation, DataDuringRenegotiation, RenegotiationRefusals};
+use crate::config::{ClientRenegotiation, RenegotiationRefusals};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, RenegotiateError};
 use crate::handshake::renegotiation::Binding;
 use crate::handshake::{Epochs, Established, Handshake, client, server};
@@ -20,6 +20,7 @@ use crate::protocol::{
 use crate::record::{Initiator, Records};
 use crate::session::Session;
 use crate::wire::handshake::InboundMessage;
+use crate::wire::key_update::KeyUpdate;
 use std::time::{Duration, Instant};
 
 /// How often a wish to renegotiate is answered with a refusal at most over datagrams, where an unanswered wish is
@@ -112,11 +113,32 @@ impl<R: Records> Connection<R> {
         }
         let idle = matches!(self.phase, Phase::Established(_)) && !self.renegotiate_pending();
         let open = !self.write_closed && self.read_closed.is_none() && self.allows_another();
-        if idle && open && !self.rekeying.is_paused(now) {
+        let pressing = self.rekeying.is_used_up() || self.is_attacked();
+        let policy = &self.role.parameters().rekey;
+        if idle && open && !self.rekeying.is_paused(now, policy, pressing) {
             self.rekeying.wanted = Some(Wanted {
                 abbreviated: false,
                 initiator: Initiator::Automatic,
             });
+        }
+    }
+
+    /// Whether the key that the peer writes with has seen half of the forgeries that it may.
+    #[inline]
+    pub(super) fn is_attacked(&self) -> bool {
+        let attacked = self.records.attacked();
+        attacked.is_some() && attacked == self.phase.established().map(Established::read_epoch)
+    }
+
+    /// RFC 9147 §4.5.3: new keys are wanted before the peer's has seen as many forgeries as it may. This end's own has not
+    /// suffered, so at 1.3 nothing but the request is of use, and that is made once.
+    #[cold]
+    pub(super) fn escape_forgeries(&mut self, now: Instant) {
+        match self.phase.post() {
+            Some(post) => {
+                let _pending = post.schedule(KeyUpdate::Requested);
+            }
+            None => self.schedule_automatic(now),
         }
     }
 
@@ -163,7 +185,6 @@ impl<R: Records> Connection<R> {
         let Some(binding) = Binding::to(current, parameters.secure_renegotiation) else {
             return Ok(());
         };
-        let policy = &parameters.rekey;
         let started = config.parameters.clock.unix_now();
         let offers = wanted.abbreviated
             && current.session.has_name()
@@ -177,11 +198,7 @@ impl<R: Records> Connection<R> {
             session: offers.then(|| Session::V12(current.session.clone())),
             renegotiating: Some(client::Renegotiating {
                 binding,
-                cookie: if policy.repeat_cookie {
-                    current.cookie.clone()
-                } else {
-                    Vec::new()
-                },
+                cookie: current.cookie.clone(),
                 unanswered: self.rekeying.take_earlier(offers),
             }),
         };
@@ -191,7 +208,7 @@ impl<R: Records> Connection<R> {
         self.perform(now)
     }
 
-    /// Sends a HelloRequest. No handshake exists before the client's answer, and data flows on.
+    /// Sends a HelloRequest. No handshake exists before the client's answer, and data waits for that if the policy says so.
     fn request(&mut self, now: Instant, initiator: Initiator) -> Result<(), Error> {
         let epoch = self.epoch();
         // An epoch that has no successor cannot be cured by a handshake.
@@ -204,7 +221,11 @@ impl<R: Records> Connection<R> {
         self.records.send_message(epoch, seq, typ, Vec::new());
         self.records
             .end_flight(now, FlightId(0), FlightEnd::Request);
-        self.start_deadline(now);
+        let policy = &self.role.parameters().rekey;
+        if policy.holds_behind_request {
+            self.rekeying.hold(now, policy);
+        }
+        self.start_attempt(now);
         Ok(())
     }
 
@@ -231,8 +252,9 @@ impl<R: Records> Connection<R> {
         self.rekeying.begin(initiator);
         self.rekeying.requested = false;
         self.rekeying.started(now);
+        self.rekeying.hold(now, &self.role.parameters().rekey);
         self.records.begin_handshake(expected);
-        self.start_deadline(now);
+        self.start_attempt(now);
     }
 
     /// A message of the peer between handshakes: it must be its wish for one.
@@ -286,6 +308,11 @@ impl<R: Records> Connection<R> {
             binding: Binding::to(current, config.parameters.secure_renegotiation),
             retried: None,
             only_resume: false,
+            // A hello that offers its session behind a HelloRequest was sent before that: no DTLS client answers so. If it were
+            // resumed, there would be no way to agree on the numbers (`handshake/server/crossing`).
+            resumes: !self.rekeying.wants_full
+                && (!requested || R::DIALECT.resumes_on_hello_request),
+            requested: requested && !R::RELIABLE,
         };
         // RFC 6347 §4.2.2: behind a HelloRequest the ServerHello is the second message.
         let (first, initiator) = if requested {
@@ -381,39 +408,11 @@ impl<R: Records> Connection<R> {
         Ok(asked)
     }
 
-    /// Whether the peer's silence is only the end of a renegotiation: over datagrams until this end has switched keys,
-    /// over a stream, which loses nothing, as long as the peer has not said anything.
-    pub(super) fn survives_silence(&self) -> bool {
-        match &self.phase {
-            Phase::Established(_) => self.rekeying.requested,
-            Phase::Renegotiating { handshake, .. } if R::RELIABLE => handshake.is_unanswered(),
-            Phase::Renegotiating { .. } => !self.rekeying.has_no_way_back(),
-            Phase::Initial(_) | Phase::Closed => false,
-        }
-    }
-
-    /// The peer has not answered.
-    pub(super) fn end_unanswered(&mut self, now: Instant) -> Result<(), Error> {
-        if !R::RELIABLE {
-            self.end_refused(now, RenegotiationRefusal::Unanswered);
-            return Ok(());
-        }
-        // What was sent on a stream arrives: the handshake stays, because its answer may still come.
-        self.handshake_deadline = None;
-        self.rekeying.tell_silence();
-        self.events.push_back(Event::RenegotiationRefused {
-            reason: RenegotiationRefusal::Unanswered,
-        });
-        self.release_held(now);
-        Ok(())
-    }
-
     /// Goes back to what is in force, as if nothing had been begun.
-    fn end_refused(&mut self, now: Instant, reason: RenegotiationRefusal) {
+    pub(super) fn end_refused(&mut self, now: Instant, reason: RenegotiationRefusal) {
         let initiator = self.rekeying.initiator();
         self.records.stats_mut().renegotiations(initiator).refused += 1;
-        let policy = &self.role.parameters().rekey;
-        self.rekeying.refused(now, policy, reason);
+        self.rekeying.refused(now, reason);
         self.abandon_renegotiation();
         self.events
             .push_back(Event::RenegotiationRefused { reason });
@@ -434,15 +433,5 @@ impl<R: Records> Connection<R> {
             Phase::Renegotiating { current, .. } => self.phase = Phase::Established(current),
             other => self.phase = other,
         }
-    }
-
-    /// Whether data must wait for the end of a renegotiation.
-    pub(super) fn holds_data(&self) -> bool {
-        let Phase::Renegotiating { .. } = self.phase else {
-            return false;
-        };
-        let flows = self.role.parameters().rekey.data == DataDuringRenegotiation::Flow;
-        let passes = flows || self.rekeying.lets_data_pass();
-        !passes || self.rekeying.has_no_way_back()
     }
 }

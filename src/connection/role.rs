@@ -99,6 +99,8 @@ impl Role {
                     binding: None,
                     retried: opening.retried,
                     only_resume: opening.only_resume,
+                    resumes: true,
+                    requested: false,
                 };
                 Handshake::server(dialect, settings, opening.first_seq)
             }

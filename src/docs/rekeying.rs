@@ -16,8 +16,8 @@
 //!
 //! On a server both calls are the same: they send a HelloRequest, and the client decides what comes of it. A session that
 //! is offered is only an offer; [`Event::HandshakeComplete`](crate::Event::HandshakeComplete) says by its `kind` what
-//! happened. A server that needs a full handshake, to see a client's certificate for example, sets
-//! [`RekeyPolicy::resume`] to `false`.
+//! happened. A server that always needs a full handshake sets [`RekeyPolicy::resume`] to `false`; one that wants to see its
+//! client's certificate calls [`request_client_certificate`](crate::Connection::request_client_certificate).
 //!
 //! At version 1.3, on either end and over either transport:
 //!
@@ -43,6 +43,7 @@
 //! | `SSL_OP_NO_RENEGOTIATION` on a client | [`RekeyPolicy::follow_hello_requests`] |
 //! | `SSL_OP_ALLOW_CLIENT_RENEGOTIATION` | [`RekeyPolicy::client_renegotiation`] |
 //! | `SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION` | [`RekeyPolicy::resume`] |
+//! | `SSL_set_verify`, then `SSL_renegotiate`, on a server | [`Connection::request_client_certificate`](crate::Connection::request_client_certificate) |
 //!
 //! A call schedules, as there: the next input or output begins the handshake. Of two calls before that the later one decides.
 //!
@@ -51,6 +52,8 @@
 //! * *Pending* lasts until the handshake has ended. LibreSSL's page says "scheduled but not yet acted on"; OpenSSL 3.0, 4.0
 //!   and LibreSSL 4.3 all answer 1 until the end of the handshake, and do so for handshakes that the peer began. After a
 //!   failed one OpenSSL stays at 1; here it is over.
+//! * *A client's certificate asked for later* is asked for: that handshake resumes nothing. In OpenSSL and LibreSSL a TLS client
+//!   resumes its session, and the renegotiation succeeds without any certificate.
 //! * *Counting.* OpenSSL counts when a ClientHello or HelloRequest is sent, and a server never counts what its clients begin.
 //!   Here a renegotiation counts when it has completed, at both ends.
 //! * *A call during a handshake* is an error here (`Pending`). OpenSSL counts it without effect, LibreSSL runs a second
@@ -61,9 +64,15 @@
 //! * *Refusals do not end the association.* RFC 5246 §7.2.2 leaves that to whoever asked. OpenSSL and LibreSSL answer
 //!   no_renegotiation with a fatal alert; here it is an event and the old keys go on.
 //! * *Data never kills a renegotiation.* Data of the old epoch is delivered whenever it arrives. OpenSSL and LibreSSL die of data
-//!   behind the ServerHello, which mere reordering brings about; so by default this end sends none there (`Hold`).
+//!   behind the ServerHello, which mere reordering brings about, and Botan 2 of data behind a HelloRequest; so by default this
+//!   end sends none there (`Hold`), for as long as the peer takes part, and some seconds more.
+//! * *Silence never stops the data for long.* A peer that says nothing to a renegotiation holds data up for four seconds and a half
+//!   ([`RekeyPolicy::hold_data_for`]); then it flows on under the old keys, while the attempt goes on for a quarter of the
+//!   handshake's deadline, 30 seconds.
 //! * *HelloRequests are repeated* until they are answered, as in LibreSSL and not as in OpenSSL; and one that crosses a
-//!   ClientHello does no harm: the client takes the answer at message_seq 0 or 1 (OpenSSL and LibreSSL wait for ever).
+//!   ClientHello does no harm. A client of ours takes the answer at message_seq 0 or 1. Those of OpenSSL and LibreSSL wait for
+//!   message 0, so when a server's flight is sent again a HelloVerifyRequest stands there, which they answer, and then the numbers
+//!   agree. For the same reason nothing is resumed behind a HelloRequest over datagrams.
 //!
 //! * *Key updates.* `key_update_type` is what is scheduled *or sent and not yet acknowledged*, also when the peer has asked
 //!   for it; OpenSSL's tells only what is scheduled, and has no DTLS 1.3. A call while one is under way is an error here
@@ -78,11 +87,11 @@
 //!  client                                    server                                   epoch, message_seq
 //!    │                                         │  renegotiate()
 //!    │ ◄───────────────────── HelloRequest ────┤  repeated until a ClientHello comes    n, 0
-//!    │ ◄═══════════════════════════ data ═════►│  flows on
+//!    │ ◄═══════════════════════════ data ═════►│  the client's flows on; the server's waits from here
 //!    ├──── ClientHello ───────────────────────►│  offers no session; the last cookie     n, 0
 //!    │       renegotiation_info: client's last Finished; from here on the client's data waits
 //!    │ ◄─────────────── ServerHello, Certificate, ServerKeyExchange, ServerHelloDone ──┤ n, 1 2 3 4
-//!    │       renegotiation_info: both last Finished; from here on the server's data waits
+//!    │       renegotiation_info: both last Finished
 //!    ├──── ClientKeyExchange ─────────────────►│                                         n, 1
 //!    ├──── [ChangeCipherSpec] ────────────────►│  the last record of the client's epoch n
 //!    ├──── Finished ──────────────────────────►│                                         n+1, 2
@@ -118,13 +127,39 @@
 //! | --- | --- | --- |
 //! | the peer says no_renegotiation before this end has switched keys | [`RenegotiationRefused`](crate::Event::RenegotiationRefused)`(NoRenegotiation)`, old keys go on | the same |
 //! | the policy of this end refuses the peer's wish | the peer is told, `RenegotiationRefused(Policy)`, old keys go on, unless [`RekeyPolicy::refusals`] says otherwise | the same |
-//! | silence before this end has switched keys | `RenegotiationRefused(Unanswered)`, old keys go on; another attempt repeats the identical ClientHello | before any answer: `Unanswered` once, data flows again, the handshake stays pending; later: the connection fails |
+//! | silence before this end has switched keys | after 4.5 s data flows again, after 30 s, or 120 s if the peer had begun to answer, `RenegotiationRefused(Unanswered)`, old keys go on; another attempt repeats the identical ClientHello | before any answer: the same, but the handshake stays pending; later: the connection fails |
 //! | silence after this end has switched keys | the association fails | the connection fails |
 //! | a fatal alert, a wrong renegotiation_info, another certificate, a bad Finished | the association fails | the connection fails |
 //! | epoch 65,535 is in force, and so no other can follow | [`RenegotiateError::EpochsExhausted`](crate::RenegotiateError::EpochsExhausted), and the end when the keys are used up | the same |
 //!
-//! After a refusal automatic rekeying waits ([`RekeyPolicy::retry_after`]). A key that has protected as many records as it may,
-//! and was not replaced, ends the association with [`Error::KeyExhausted`](crate::Error::KeyExhausted).
+//! After a refusal automatic rekeying waits ([`RekeyPolicy::retry_after`]), after each further attempt in a row without an answer
+//! twice as long as before it, and a peer that has ignored seven is left alone until a limit of the algorithm comes near. A key that has protected as many records as it may,
+//! and was not replaced, ends the association with [`Error::KeyExhausted`](crate::Error::KeyExhausted). One that has seen half as
+//! many forgeries as it may (RFC 9147 §4.5.3) is to be replaced as well; at the limit
+//! [`Error::TooManyForgeries`](crate::Error::TooManyForgeries) is the end, and the peer gets the alert bad_record_mac.
+//!
+//! ## Who can be rekeyed with, and what happens
+//!
+//! At version 1.3 everybody: a key update is part of it. BoringSSL, pion, wolfSSL, OpenSSL and GnuTLS follow one, and no data waits.
+//! **Where the version can be chosen, choose 1.3 for associations that are to be rekeyed.** At 1.2 it depends on the peer, and
+//! the column *limits* is what [`RekeyPolicy::bytes`] and [`RekeyPolicy::interval`] lead to; those of the AEAD algorithms come to the
+//! same, only much later.
+//!
+//! | peer at 1.2 | a client of ours begins | a server of ours asks | limits |
+//! | --- | --- | --- | --- |
+//! | OpenSSL 1.1.1 to 4.0 | works, but servers from 3.0 on refuse unless `SSL_OP_ALLOW_CLIENT_RENEGOTIATION` is set | works; a hello that crosses the request costs a second over datagrams | safe; it dies of data behind ServerHello, so keep `Hold` |
+//! | LibreSSL 4.3 | works; always full, as it has no extended_master_secret; a DTLS server of it refuses a hello that offers 1.3 beside 1.2, so set [`Versions::V1_2`](crate::config::Versions::V1_2) | works; its DTLS client dies of an abbreviated handshake, which none is | safe, as with OpenSSL |
+//! | GnuTLS 3.7 | works if the application follows `GNUTLS_E_REHANDSHAKE`, else it is ignored; behind a HelloRequest of its own a DTLS server drops the first hello, which costs a second | works on the same condition; a HelloRequest that crosses its own hello is fatal to it | safe |
+//! | Mbed TLS 2.28, 3.6 | works if the application allows it (`mbedtls_ssl_conf_renegotiation`), else no_renegotiation; a DTLS server dies of its own cookie, so that is not repeated ([`RekeyPolicy::repeat_cookie`]) | works on the same condition | safe |
+//! | wolfSSL 5.9 | works if it is built with secure renegotiation and that is switched on | the same | safe then |
+//! | Botan 2.19 | works if its policy allows it (`allow_client_initiated_renegotiation`), else no_renegotiation; always full, as it has no extended_master_secret | the same (`allow_server_initiated_renegotiation`); its client dies of data behind the request, so keep [`RekeyPolicy::hold_behind_hello_request`] | safe |
+//! | Erlang/OTP 25 | works; always full, with a new cookie each time; a second one within some 12 s is refused | works | safe at intervals of a minute and more |
+//! | NSS 3.87, over TLS | works | not known | |
+//! | BoringSSL | **a fatal alert: the association ends** | **the same** | **the certain end**: set none |
+//! | pion, webrtc-rs, werift, dimpl, tinydtls | ignored: `Unanswered` after 30 s | ignored, the same | a gap of 4.5 s each time, ever more seldom, until the peer is left alone; the keys stay |
+//!
+//! A peer that refuses with no_renegotiation, as RFC 5246 §7.2.2 has it, costs a round trip and no gap. OpenSSL and LibreSSL do not bear
+//! such a refusal from this end: asked to renegotiate where a policy here says no, they are told, and end the association themselves.
 //!
 //! ## Who the peer is afterwards
 //!
@@ -136,6 +171,9 @@
 //! [`RekeyPolicy`]: crate::config::RekeyPolicy
 //! [`RekeyPolicy::bytes`]: crate::config::RekeyPolicy::bytes
 //! [`RekeyPolicy::interval`]: crate::config::RekeyPolicy::interval
+//! [`RekeyPolicy::hold_data_for`]: crate::config::RekeyPolicy::hold_data_for
+//! [`RekeyPolicy::hold_behind_hello_request`]: crate::config::RekeyPolicy::hold_behind_hello_request
+//! [`RekeyPolicy::repeat_cookie`]: crate::config::RekeyPolicy::repeat_cookie
 //! [`RekeyPolicy::resume`]: crate::config::RekeyPolicy::resume
 //! [`RekeyPolicy::refusals`]: crate::config::RekeyPolicy::refusals
 //! [`RekeyPolicy::retry_after`]: crate::config::RekeyPolicy::retry_after

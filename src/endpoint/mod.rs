@@ -27,7 +27,7 @@ pub use cookie::{CookieCheck, Cookies};
 pub use limits::{EndpointPolicy, Eviction, ResumptionCookies};
 pub use running::AssociationMut;
 
-use crate::config::{ClientConfig, ServerConfig};
+use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::connection::{DtlsConnection, Event, Transmit};
 use crate::error::{ConnectError, Error, Failure, KeyUpdateError, RenegotiateError, SendError};
 use crate::protocol::{AlertDescription, Path};
@@ -335,6 +335,23 @@ impl Endpoint {
     ) -> Result<(), RenegotiateError> {
         self.command(now, id, RenegotiateError::Closed, |connection| {
             connection.renegotiate_abbreviated(now)
+        })
+    }
+
+    /// Asks the client of `id` for its certificate, in a renegotiation; see
+    /// [`Connection::request_client_certificate`](crate::Connection::request_client_certificate).
+    ///
+    /// # Errors
+    ///
+    /// As there; `Closed` if the association is gone.
+    pub fn request_client_certificate(
+        &mut self,
+        now: Instant,
+        id: AssociationId,
+        policy: ClientAuthentication,
+    ) -> Result<(), RenegotiateError> {
+        self.command(now, id, RenegotiateError::Closed, |connection| {
+            connection.request_client_certificate(now, policy)
         })
     }
 

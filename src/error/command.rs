@@ -87,6 +87,8 @@ pub enum RenegotiateError {
     NotSupportedByVersion,
     /// No epoch is left: connect again.
     EpochsExhausted,
+    /// Only a server asks for the certificate of its peer.
+    NotAServer,
     /// The peer does not bind a renegotiation to what it renegotiates (RFC 5746), so there can be none.
     Insecure,
     /// This end, or the peer, has closed the association.
@@ -102,6 +104,7 @@ impl fmt::Display for RenegotiateError {
                 "this version has no renegotiation; a key update replaces its keys"
             }
             Self::EpochsExhausted => "no epoch is left; connect again",
+            Self::NotAServer => "only a server asks its client for a certificate",
             Self::Insecure => "the peer lacks renegotiation_info (RFC 5746); connect again",
             Self::Closed => "the association is closed",
         })

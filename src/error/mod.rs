@@ -103,6 +103,8 @@ impl Error {
             | Self::SigningFailed
             | Self::UnusableAnswer
             | Self::Unanswered(_) => A::INTERNAL_ERROR,
+            // RFC 9147 §4.5.2, §4.5.3: the keys of the other direction are as good as ever, and so the peer can be told.
+            Self::TooManyForgeries => A::BAD_RECORD_MAC,
             // A peer that is there after all learns that nobody listens any more.
             Self::KeyExhausted
             | Self::Evicted
@@ -113,7 +115,6 @@ impl Error {
             Self::AlertReceived { .. }
             | Self::TimedOut { .. }
             | Self::StreamEnded
-            | Self::TooManyForgeries
             | Self::InvalidConfiguration(_)
             | Self::Superseded => return None,
         })
@@ -193,7 +194,8 @@ impl fmt::Display for Error {
                 f.write_str("the keys have protected as many records as is safe; connect again")
             }
             Self::TooManyForgeries => f.write_str(
-                "too many records failed to authenticate under one key; somebody injects datagrams",
+                "too many records failed to authenticate under one key, which nothing has replaced in time; somebody injects \
+                 datagrams, so filter them, and connect again",
             ),
             Self::InvalidConfiguration(fact) => write!(f, "the configuration cannot work: {fact}"),
             Self::RandomFailed => f.write_str("the system's random number generator failed"),
@@ -288,7 +290,10 @@ fn remedy(description: AlertDescription) -> Option<&'static str> {
         A::CERTIFICATE_EXPIRED => "renew this end's certificate, or correct the peer's clock",
         A::UNKNOWN_CA => "give the peer the root that signed this end's certificate",
         A::CERTIFICATE_REQUIRED => "configure a client certificate",
-        A::PROTOCOL_VERSION => "compare the versions that both ends allow",
+        A::PROTOCOL_VERSION => {
+            "compare the versions that both ends allow; a server that refuses every hello which offers 1.3 beside 1.2, as \
+             LibreSSL does over datagrams, is reached by offering 1.2 alone (Versions::V1_2, --versions 1.2)"
+        }
         A::UNRECOGNIZED_NAME => "the peer does not serve the server name that was asked for",
         A::NO_APPLICATION_PROTOCOL => "compare the ALPN lists of both ends",
         A::DECRYPT_ERROR => {
@@ -368,6 +373,19 @@ impl std::error::Error for Failure {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// LibreSSL over datagrams refuses a hello for offering 1.3, which its reader cannot guess.
+    #[test]
+    fn a_refused_version_names_the_versions_to_offer() {
+        let text = Error::AlertReceived {
+            alert: Alert::fatal(AlertDescription::PROTOCOL_VERSION),
+            authenticated: false,
+        }
+        .to_string();
+        for word in ["LibreSSL", "Versions::V1_2", "--versions 1.2"] {
+            assert!(text.contains(word), "{text}");
+        }
+    }
 
     #[test]
     fn an_unauthenticated_alert_says_that_it_may_be_forged_and_what_to_check() {

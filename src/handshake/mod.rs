@@ -76,6 +76,8 @@ pub(crate) enum Action {
     RetireRead(Epoch),
     /// The flight is complete and can be sent.
     EndFlight { id: FlightId, end: FlightEnd },
+    /// The peer has only now become ready for the flight that is out: it is sent again at once.
+    RepeatFlight,
     /// The engine goes on when it has the answer.
     Ask(Question),
     /// The session can be resumed from now on.
@@ -191,7 +193,7 @@ pub(crate) struct Established12 {
     pub(crate) randoms: Randoms,
     /// What the next handshake is bound to, if there may be one.
     pub(crate) continuity: Continuity,
-    /// The cookie that the client has shown; empty without one.
+    /// The cookie that the client shows again in the next handshake; empty for none.
     pub(crate) cookie: Vec<u8>,
 }
 

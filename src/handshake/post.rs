@@ -315,10 +315,12 @@ impl Post {
             side: self.side.peer(),
         });
         self.awaits_answer = false;
-        // RFC 8446 §4.6.3: several requests may get one answer, and an update that is scheduled anyway is one.
-        if update == KeyUpdate::Requested && self.scheduled.is_none() {
+        // RFC 8446 §4.6.3: several requests may get one answer. An update that is scheduled anyway is one, and then it asks for
+        // nothing either: the peer, which would have been asked, has just changed its keys.
+        if update == KeyUpdate::Requested {
+            let own = self.scheduled.is_some() && !self.waits_for_data;
             self.scheduled = Some(KeyUpdate::NotRequested);
-            self.waits_for_data = self.manners.answers_with_data;
+            self.waits_for_data = self.manners.answers_with_data && !own;
         }
         Ok(())
     }
@@ -407,22 +409,26 @@ mod tests {
     use super::*;
     use crate::crypto::hash::HashAlgorithm;
     use crate::error::{InvalidMessage, PeerMisbehaved as P};
-    use crate::protocol::dialect::DTLS;
+    use crate::protocol::dialect::{DTLS, TLS};
     use crate::protocol::{AlertDescription, MessageSeq};
     use crate::secrets::schedule13::{Derivation, EarlySecret, SecretLog};
     use crate::wire::client_hello::RANDOM_LEN;
 
     fn post(side: Side) -> Post {
-        let derivation = Derivation::new(&DTLS, HashAlgorithm::Sha256);
+        post_of(&DTLS, side)
+    }
+
+    fn post_of(dialect: &'static Dialect, side: Side) -> Post {
+        let derivation = Derivation::new(dialect, HashAlgorithm::Sha256);
         let log = SecretLog {
             log: None,
             client_random: &[0; RANDOM_LEN],
         };
         let main = EarlySecret::new(derivation, None).agree(b"secret").finish();
         Post::new(Handover {
-            manners: Manners::of(&DTLS, &Parameters::default()),
+            manners: Manners::of(dialect, &Parameters::default()),
             unconfirmed: None,
-            dialect: &DTLS,
+            dialect,
             side,
             agreed: crate::session::test_session_13().agreed,
             exporter: main.exporter(&[0; 32], log),
@@ -490,6 +496,32 @@ mod tests {
             .count();
         assert_eq!(sent, 1);
         assert_eq!(post.read_epoch().number(), 5);
+    }
+
+    /// RFC 8446 §4.6.3: an answer asks for nothing, whatever this end had scheduled before it was asked, by a call or by itself.
+    #[test]
+    fn r8446_03_an_answer_that_was_scheduled_before_the_request_asks_for_nothing() {
+        for dialect in [&DTLS, &TLS] {
+            for side in [Side::Client, Side::Server] {
+                for automatic in [false, true] {
+                    let mut post = post_of(dialect, side);
+                    match automatic {
+                        true => post.schedule_automatic(),
+                        false => post.schedule(KeyUpdate::Requested).unwrap(),
+                    }
+                    update(&mut post, 3, 1).unwrap();
+                    assert_eq!(post.pending_update(), Some(KeyUpdate::NotRequested));
+                    post.begin().unwrap();
+                    let said: Vec<_> = std::iter::from_fn(|| post.poll_action())
+                        .filter_map(|it| match it {
+                            Action::SendMessage { body, .. } => Some(body),
+                            _ => None,
+                        })
+                        .collect();
+                    assert_eq!(said, [[0]], "{side} {automatic}");
+                }
+            }
+        }
     }
 
     /// RFC 9147 §8: behind a KeyUpdate nothing new is said under the old keys.

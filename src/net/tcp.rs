@@ -3,7 +3,7 @@
 use super::clock;
 use super::intake::Intake;
 use super::linger::Linger;
-use crate::config::{ClientConfig, ServerConfig};
+use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::connection::{Event, TlsConnection};
 use crate::error::{Error, KeyUpdateError, RenegotiateError, SendError};
 use crate::wire::key_update::KeyUpdate;
@@ -275,6 +275,19 @@ impl TlsStream {
     /// As [`Connection::renegotiate_abbreviated`](crate::Connection::renegotiate_abbreviated).
     pub fn renegotiate_abbreviated(&mut self) -> Result<(), RenegotiateError> {
         self.connection.renegotiate_abbreviated(clock::now())
+    }
+
+    /// Asks the client for its certificate, in a renegotiation.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::request_client_certificate`](crate::Connection::request_client_certificate).
+    pub fn request_client_certificate(
+        &mut self,
+        policy: ClientAuthentication,
+    ) -> Result<(), RenegotiateError> {
+        self.connection
+            .request_client_certificate(clock::now(), policy)
     }
 
     /// Schedules a key update.

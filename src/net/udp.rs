@@ -5,7 +5,7 @@ mod running;
 use super::batch::Batch;
 use super::clock;
 use super::departure::{Departure, Step};
-use crate::config::ServerConfig;
+use crate::config::{ClientAuthentication, ServerConfig};
 use crate::endpoint::{AssociationId, Endpoint, EndpointEvent, EndpointPolicy};
 use crate::error::{ConfigError, ConnectError, KeyUpdateError, RenegotiateError, SendError};
 use crate::protocol::address::{canonical, destination};
@@ -311,6 +311,20 @@ impl UdpEndpoint {
     /// As [`Endpoint::renegotiate_abbreviated`].
     pub fn renegotiate_abbreviated(&mut self, id: AssociationId) -> Result<(), RenegotiateError> {
         self.endpoint.renegotiate_abbreviated(clock::now(), id)
+    }
+
+    /// Asks the client of `id` for its certificate, in a renegotiation.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::request_client_certificate`].
+    pub fn request_client_certificate(
+        &mut self,
+        id: AssociationId,
+        policy: ClientAuthentication,
+    ) -> Result<(), RenegotiateError> {
+        self.endpoint
+            .request_client_certificate(clock::now(), id, policy)
     }
 
     /// Schedules a key update.

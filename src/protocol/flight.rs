@@ -15,7 +15,8 @@ pub(crate) enum FlightEnd {
     /// on their way.
     AwaitAck(Unacknowledged),
     /// A HelloRequest: a timer repeats it until a ClientHello comes, and then it leads the flight that answers that one,
-    /// because it took the first message_seq (RFC 6347 §4.2.2).
+    /// because it took the first message_seq (RFC 6347 §4.2.2). Also a hello that a renegotiation has asked for once more: what
+    /// comes next may have been sent before it arrived, so it is repeated with the client's next flight.
     Request,
 }
 

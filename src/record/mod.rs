@@ -195,6 +195,8 @@ pub(crate) trait Layer {
     fn retire_read(&mut self, now: Instant, epoch: Epoch);
     /// Sends the flight under construction.
     fn end_flight(&mut self, now: Instant, id: FlightId, end: FlightEnd);
+    /// Sends the flight again that is out.
+    fn repeat_flight(&mut self, now: Instant);
     /// A handshake begins on the epoch in force; `expected` is the number of the peer's next message. A client's first
     /// answer may have the number after it, behind a HelloRequest that never arrived.
     fn begin_handshake(&mut self, expected: MessageSeq);
@@ -222,6 +224,8 @@ pub(crate) trait Layer {
     fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError>;
     /// How many records the key has protected that is written with.
     fn written(&self) -> u64;
+    /// The newest epoch whose key has seen half of the forgeries that it may (RFC 9147 §4.5.3); a stream has no second one.
+    fn attacked(&self) -> Option<Epoch>;
     /// From here on data is sealed however much waits already.
     fn lift_send_limit(&mut self);
     /// The most data that goes into one record; 0 before keys exist.

@@ -115,6 +115,36 @@ impl Transcript {
         hash.snapshot()
     }
 
+    /// Puts another message in the place of the first one, before the bytes of the messages were forgotten; `algorithm` is that of
+    /// the hash.
+    pub(crate) fn replace_first(
+        &mut self,
+        algorithm: HashAlgorithm,
+        typ: HandshakeType,
+        seq: MessageSeq,
+        body: &[u8],
+    ) {
+        let State::Hashing {
+            header,
+            messages: Some(messages),
+            hash,
+        } = &mut self.state
+        else {
+            return;
+        };
+        // Behind the type stands the length of the body, in three bytes, whatever the form of the header.
+        let length = match messages[..] {
+            [_, a, b, c, ..] => u32::from_be_bytes([0, a, b, c]),
+            _ => return,
+        };
+        let head = header_of(*header, typ, seq, body.len());
+        let first = head.len() + usize::try_from(length).unwrap_or(usize::MAX);
+        let rest = messages.get(first..).unwrap_or_default();
+        *messages = [&head[..], body, rest].concat();
+        *hash = algorithm.start();
+        hash.update(messages);
+    }
+
     /// Drops the bytes of the messages, when no signature over them can follow.
     pub(crate) fn forget_messages(&mut self) {
         if let State::Hashing { messages, .. } = &mut self.state {

@@ -7,6 +7,7 @@
 )]
 
 use crate::support::{Configs, server_name, start};
+use sealgram::config::ClientAuthentication;
 use sealgram::sim::{Pair, StreamEnd, StreamPair};
 use sealgram::{
     AssociationId, DtlsConnection, Endpoint, EndpointEvent, Epoch, Error, Event, HandshakeKind,
@@ -266,6 +267,26 @@ impl Duo {
         match self {
             Self::Dtls(pair) => pair,
             Self::Tls(_) => panic!("there are no datagrams in a stream"),
+        }
+    }
+
+    /// An end that is a server wants its client's certificate.
+    pub fn request_client_certificate(
+        &mut self,
+        side: Side,
+        policy: ClientAuthentication,
+    ) -> Result<(), RenegotiateError> {
+        match self {
+            Self::Dtls(pair) => {
+                let now = pair.now;
+                let (endpoint, id) = endpoint(pair, side);
+                endpoint.request_client_certificate(now, id, policy)
+            }
+            Self::Tls(pair) => {
+                let now = pair.now;
+                let end = &mut stream(pair, side).connection;
+                end.request_client_certificate(now, policy)
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The client's hello and the server's answer to it, up to the point where the version is known.
 
-use super::{State, resumed, retry, v12, v13};
+use super::{State, cookie, resumed, retry, v12, v13};
 use crate::config::{ClientConfig, ExtendedMasterSecret};
 use crate::crypto::kx::{self, Exchange};
 use crate::crypto::suite;
@@ -314,7 +314,14 @@ impl ExpectServerHello {
             body,
             &mut self.transcript,
         )?;
-        outbox.end_flight(FlightEnd::AwaitReply);
+        // A server whose HelloRequest has crossed the first hello may answer the second before that has come
+        // (`handshake/server/crossing`).
+        let asked_again = self.binding.is_some() && self.verify_requests > 0;
+        outbox.end_flight(if asked_again {
+            FlightEnd::Request
+        } else {
+            FlightEnd::AwaitReply
+        });
         Ok(State::ExpectServerHello(Box::new(self)))
     }
 
@@ -375,6 +382,7 @@ impl ExpectServerHello {
         let kept_alpn = binding
             .as_ref()
             .and_then(|it| it.kept_alpn(policy).cloned());
+        let cookie = cookie::to_repeat(policy, offer.cookie, started);
         let context = v12::Context {
             version: dialect.version_12,
             config,
@@ -392,7 +400,7 @@ impl ExpectServerHello {
             srtp: hello.extensions.srtp,
             session_id: hello.session_id.clone(),
             ticket_promised: hello.extensions.session_ticket,
-            cookie: offer.cookie,
+            cookie,
             binding,
             transcript,
         };

@@ -35,6 +35,7 @@
 //!  Finished                     ──►
 //! ```
 
+mod cookie;
 mod hello;
 mod resumed;
 mod retry;

@@ -1,5 +1,6 @@
 //! The client's hello and the server's choice.
 
+use super::crossing::Crossing;
 use super::{State, resumed, v12, v13};
 use crate::config::{ExtendedMasterSecret, HelloAnswer, ReceivedHello, Retried, ServerConfig};
 use crate::crypto::kx;
@@ -37,6 +38,10 @@ pub(crate) struct Settings {
     pub(crate) retried: Option<Box<Retried>>,
     /// The client's address was not proved: nothing but a resumption is worth an answer.
     pub(crate) only_resume: bool,
+    /// Whether a session may be resumed, if the configuration lets that happen.
+    pub(crate) resumes: bool,
+    /// A HelloRequest is out, which the client may or may not have counted when it said its hello.
+    pub(crate) requested: bool,
 }
 
 /// Waits for a ClientHello.
@@ -48,6 +53,8 @@ pub(crate) fn start(dialect: &'static Dialect, settings: Settings) -> Result<Sta
         binding,
         retried,
         only_resume,
+        resumes,
+        requested,
     } = settings;
     let epochs = Epochs::after(current)?;
     Ok(State::ExpectClientHello(Box::new(ExpectClientHello {
@@ -58,6 +65,8 @@ pub(crate) fn start(dialect: &'static Dialect, settings: Settings) -> Result<Sta
         binding,
         retried,
         only_resume,
+        resumes,
+        requested,
         answer: HelloAnswer::default(),
     })))
 }
@@ -71,6 +80,8 @@ pub(crate) struct ExpectClientHello {
     pub(super) binding: Option<Binding>,
     pub(super) retried: Option<Box<Retried>>,
     pub(super) only_resume: bool,
+    resumes: bool,
+    requested: bool,
     /// What the application wants otherwise than configured.
     pub(super) answer: HelloAnswer,
 }
@@ -129,7 +140,8 @@ impl ExpectClientHello {
         transcript.add(inbound.typ, inbound.seq, &inbound.body);
         let ticket = hello.extensions.session_ticket.clone();
         let ticket = ticket.unwrap_or_default();
-        let resumes = self.config.sessions.any()
+        let resumes = self.resumes
+            && self.config.sessions.any()
             && (self.binding.is_none() || self.config.parameters.rekey.resume);
         if !resumes || hello.session_id.is_empty() && ticket.is_empty() {
             return self.full(&hello, transcript, outbox);
@@ -199,6 +211,7 @@ impl ExpectClientHello {
                 session_id: server_hello.session_id,
                 ticket_promised: server_hello.extensions.session_ticket,
                 binding: self.binding,
+                crossing: self.requested.then(|| Crossing::of(hello)),
                 transcript,
             },
             exchange,

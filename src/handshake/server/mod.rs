@@ -37,8 +37,10 @@
 //!
 //! With a ClientHello of version 1.3 the flow is that of [`v13`].
 //!
-//! HelloVerifyRequest is not here: the cookie is checked before any handshake exists (`endpoint/cookie`).
+//! HelloVerifyRequest is not here: the cookie is checked before any handshake exists (`endpoint/cookie`). The one that a crossing
+//! in a renegotiation leads to is made by the record layer ([`crossing`]).
 
+mod crossing;
 mod hello;
 mod resumed;
 mod v12;
@@ -81,10 +83,12 @@ impl State {
                 epoch == state.epochs().current && typ == T::CLIENT_HELLO
             }
             Self::ExpectCertificate(state) => {
-                epoch == state.epochs().current && typ == T::CERTIFICATE
+                let again = typ == T::CLIENT_HELLO && state.crossing().is_some();
+                epoch == state.epochs().current && (typ == T::CERTIFICATE || again)
             }
             Self::ExpectClientKeyExchange(state) => {
-                epoch == state.epochs().current && typ == T::CLIENT_KEY_EXCHANGE
+                let again = typ == T::CLIENT_HELLO && state.crossing().is_some();
+                epoch == state.epochs().current && (typ == T::CLIENT_KEY_EXCHANGE || again)
             }
             Self::ExpectCertificateVerify(state) => {
                 epoch == state.epochs().current && typ == T::CERTIFICATE_VERIFY
@@ -121,6 +125,12 @@ impl State {
         match (self, message) {
             (Self::ExpectClientHello(state), Message::ClientHello(hello)) => {
                 state.handle(hello, inbound, outbox)
+            }
+            (Self::ExpectCertificate(state), Message::ClientHello(hello)) => {
+                state.handle_hello(&hello, inbound, outbox)
+            }
+            (Self::ExpectClientKeyExchange(state), Message::ClientHello(hello)) => {
+                state.handle_hello(&hello, inbound, outbox)
             }
             (Self::ExpectCertificate(state), Message::Certificate(chain)) => {
                 state.handle(chain, inbound, outbox)

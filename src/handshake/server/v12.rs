@@ -1,6 +1,7 @@
 //! A server's states of version 1.2 behind the ClientHello.
 
 use super::State;
+use super::crossing::Crossing;
 use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::kx::Exchange;
 use crate::crypto::suite::Suite;
@@ -20,6 +21,7 @@ use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
 use crate::session::{ServerSessions, Session, Session12};
 use crate::wire::certificate_request::CertificateRequest;
+use crate::wire::client_hello::ClientHello;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_exchange::{EcdhParams, ServerKeyExchange};
 use crate::wire::new_session_ticket::NewSessionTicket;
@@ -50,6 +52,8 @@ pub(crate) struct Context {
     /// Whether a NewSessionTicket comes before Finished (RFC 5077 §3.2).
     pub(super) ticket_promised: bool,
     pub(super) binding: Option<Binding>,
+    /// The hello, if its client may say it again behind its HelloRequest.
+    pub(super) crossing: Option<Crossing>,
     pub(super) transcript: Transcript,
 }
 
@@ -121,7 +125,7 @@ impl ExpectSignature {
                 body,
                 &mut context.transcript,
             )?;
-        } else {
+        } else if context.crossing.is_none() {
             context.transcript.forget_messages();
         }
         outbox.send(
@@ -168,6 +172,21 @@ impl ExpectCertificate {
         self.context.epochs
     }
 
+    /// Whether the client may say its hello again, and if it does, what becomes of it.
+    pub(super) const fn crossing(&self) -> Option<&Crossing> {
+        self.context.crossing.as_ref()
+    }
+
+    pub(super) fn handle_hello(
+        mut self: Box<Self>,
+        hello: &ClientHello,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        self.context.cross(hello, inbound, outbox)?;
+        Ok(State::ExpectCertificate(self))
+    }
+
     pub(super) fn handle(
         mut self: Box<Self>,
         chain: Vec<CertificateDer<'static>>,
@@ -175,6 +194,7 @@ impl ExpectCertificate {
         outbox: &mut Outbox,
     ) -> Result<State, Error> {
         self.context.add(inbound);
+        self.context.crossing = None;
         let Self {
             mut context,
             exchange,
@@ -253,6 +273,21 @@ impl ExpectClientKeyExchange {
         self.context.epochs
     }
 
+    /// Whether the client may say its hello again, and if it does, what becomes of it.
+    pub(super) const fn crossing(&self) -> Option<&Crossing> {
+        self.context.crossing.as_ref()
+    }
+
+    pub(super) fn handle_hello(
+        mut self: Box<Self>,
+        hello: &ClientHello,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<State, Error> {
+        self.context.cross(hello, inbound, outbox)?;
+        Ok(State::ExpectClientKeyExchange(self))
+    }
+
     pub(super) fn handle(
         self: Box<Self>,
         share: &[u8],
@@ -268,7 +303,10 @@ impl ExpectClientKeyExchange {
         context.add(inbound);
         let master_secret = context.master_secret(&secret);
         Ok(match client {
-            Client::Anonymous => arm(context, master_secret, Peer::Anonymous, outbox)?,
+            Client::Anonymous => {
+                context.transcript.forget_messages();
+                arm(context, master_secret, Peer::Anonymous, outbox)?
+            }
             Client::Claims { chain, verified } => {
                 outbox.listen_for_alerts(context.version, context.epochs.next, || {
                     let keys = &master_secret;

@@ -11,6 +11,7 @@ use crate::protocol::{
 };
 use crate::wire::codec::Writer as _;
 use crate::wire::handshake::{DATAGRAM_HEADER_LEN, FragmentHeader};
+use crate::wire::hello_verify_request::HelloVerifyRequest;
 use crate::wire::record_dtls::HEADER_LEN;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use std::ops::Range;
@@ -72,6 +73,9 @@ impl Item {
     }
 }
 
+/// What a client is to repeat that began before a HelloRequest came. It proves nothing, as the keys do that.
+const CROSSING_COOKIE: &[u8; 16] = b"a hello, crossed";
+
 /// The shortest fragment that is worth its header, unless the message is shorter.
 const MIN_FRAGMENT: usize = 2;
 
@@ -103,6 +107,27 @@ impl Flight {
 
     pub(super) fn push_change_cipher_spec(&mut self, epoch: Epoch) {
         self.items.push(Item::ChangeCipherSpec { epoch });
+    }
+
+    /// What is here has just been sent: the next transmission begins behind it, those after that with it.
+    pub(super) fn has_left(&mut self) {
+        self.rest = Some(Place {
+            item: self.items.len(),
+            offset: 0,
+        });
+    }
+
+    /// Puts a HelloVerifyRequest in the place of the HelloRequest that is at the front, if one is: to a client that has counted the
+    /// latter it is an old message, and one that has not takes it, and says its hello with the next number.
+    pub(super) fn withdraw_request(&mut self) {
+        let Some(Item::Message { typ, body, .. }) = self.items.first_mut() else {
+            return;
+        };
+        if *typ == HandshakeType::HELLO_REQUEST {
+            *typ = HandshakeType::HELLO_VERIFY_REQUEST;
+            let cookie = CROSSING_COOKIE.to_vec();
+            HelloVerifyRequest { cookie }.encode(body);
+        }
     }
 
     /// Whether some part of the flight is in this epoch.

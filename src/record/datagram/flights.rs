@@ -5,6 +5,7 @@ use super::flight::{Flight, Means};
 use super::progress::{AMPLIFICATION, Unproven};
 use super::retransmit::Timer;
 use super::{Datagram, Progress, TRIES_A_SIZE};
+use crate::protocol::Side;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,13 @@ impl Datagram {
     pub(super) fn start_flight(&mut self) -> &mut Flight {
         if self.flight_complete {
             // RFC 6347 §4.2.4: the engine goes on, so the last flight was answered.
-            if !std::mem::take(&mut self.requesting) {
-                self.flight = None;
+            match &mut self.flight {
+                Some(flight) if std::mem::take(&mut self.requesting) => {
+                    if self.side == Side::Client {
+                        flight.has_left();
+                    }
+                }
+                _ => self.flight = None,
             }
             self.flight_complete = false;
             self.timer = Timer::Idle;
@@ -126,6 +132,10 @@ impl Datagram {
 
     pub(super) fn send_flight_again(&mut self) {
         if let Some(mut flight) = self.flight.take() {
+            if !self.requesting {
+                // The client has begun, but perhaps by itself, and then it waits for the number of the HelloRequest.
+                flight.withdraw_request();
+            }
             self.transmit(&mut flight);
             self.stats.flights_retransmitted += 1;
             self.flight = Some(flight);

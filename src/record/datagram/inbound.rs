@@ -244,11 +244,7 @@ impl Datagram {
         if protected.opener.is_13() {
             return Err(Discard::BadVersion.into());
         }
-        let Protected {
-            opener,
-            window,
-            forgeries,
-        } = protected.as_mut();
+        let Protected { opener, window, .. } = protected.as_mut();
         // RFC 6347 §4.1.2.6: asked before, moved after authentication.
         if !window.admits(number.sequence) {
             return Err(Discard::Replay.into());
@@ -257,14 +253,7 @@ impl Datagram {
             Ok(range) => range,
             // Nothing was tried against the key.
             Err(protection::NotOpened::TooShort) => return Err(Discard::Unauthenticated.into()),
-            Err(_) => {
-                *forgeries += 1;
-                // RFC 9325 §4.4: beyond the limit a forgery becomes likely, so the key must not go on.
-                if *forgeries > opener.integrity_limit() {
-                    return Err(NotOpened::TooManyForgeries);
-                }
-                return Err(Discard::Unauthenticated.into());
-            }
+            Err(_) => return Err(self.count_forgery(number.epoch)),
         };
         window.record(number.sequence);
         // Whoever has the keys has seen what was sent to it.

@@ -20,6 +20,7 @@ mod epochs;
 mod faults;
 mod flight;
 mod flights;
+mod forgeries;
 mod fragments;
 mod inbound;
 mod outgoing;
@@ -100,7 +101,7 @@ pub struct Datagram {
     /// The flight under construction, or waiting for its answer.
     flight: Option<Box<Flight>>,
     flight_complete: bool,
-    /// The flight is a HelloRequest so far.
+    /// The flight is a request so far, or a hello that was asked for once more: it leads the next one.
     requesting: bool,
     /// What may be sent to an address that was not proved; `None` for one that was.
     unproven: Option<Unproven>,
@@ -119,6 +120,8 @@ pub struct Datagram {
     too_long: bool,
     /// Under keys the peer has said something behind its Finished.
     surplus: bool,
+    /// The epoch whose key has seen half of the forgeries that it may.
+    attacked: Option<Epoch>,
     stats: Box<Stats>,
 }
 
@@ -169,6 +172,7 @@ impl Datagram {
             disbelieved_alert: None,
             too_long: false,
             surplus: false,
+            attacked: None,
             stats: Box::default(),
         }
     }
@@ -372,6 +376,11 @@ impl Layer for Datagram {
         }
     }
 
+    fn repeat_flight(&mut self, now: Instant) {
+        self.send_flight_again();
+        self.timer.rewind(now);
+    }
+
     fn begin_handshake(&mut self, expected: MessageSeq) {
         let slots = Reassembly::new(expected, WINDOW, self.policy.max_message);
         self.progress = Progress::Handshaking {
@@ -512,6 +521,11 @@ impl Layer for Datagram {
     #[inline]
     fn written(&self) -> u64 {
         self.write.written()
+    }
+
+    #[inline]
+    fn attacked(&self) -> Option<Epoch> {
+        self.attacked
     }
 
     fn lift_send_limit(&mut self) {

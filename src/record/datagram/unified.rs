@@ -68,11 +68,7 @@ impl Datagram {
         else {
             return Err(Discard::FutureEpoch.into());
         };
-        let Protected {
-            opener,
-            window,
-            forgeries,
-        } = protected.as_mut();
+        let Protected { opener, window, .. } = protected.as_mut();
         let low = opener
             .unmask(header, record)
             .map_err(|_| Discard::Unauthenticated)?;
@@ -87,14 +83,7 @@ impl Datagram {
             Err(protection::NotOpened::TooShort) => return Err(Discard::Unauthenticated.into()),
             Err(protection::NotOpened::NoContentType) => return Err(NotOpened::NoContentType),
             Err(protection::NotOpened::Overlong) => return Err(NotOpened::Overlong),
-            Err(protection::NotOpened::Forged) => {
-                *forgeries += 1;
-                // RFC 9147 §4.5.3: beyond the limit a forgery becomes likely, so the key must not go on.
-                if *forgeries > opener.integrity_limit() {
-                    return Err(NotOpened::TooManyForgeries);
-                }
-                return Err(Discard::Unauthenticated.into());
-            }
+            Err(protection::NotOpened::Forged) => return Err(self.count_forgery(epoch)),
         };
         window.record(sequence);
         // Whoever has the keys has seen what was sent to it.

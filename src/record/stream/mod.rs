@@ -391,6 +391,15 @@ impl Layer for Stream {
         self.write.sequence
     }
 
+    /// RFC 5246 §6.2.3.3: the first forgery ends a stream.
+    #[inline]
+    fn attacked(&self) -> Option<Epoch> {
+        None
+    }
+
+    /// A stream delivers everything, once.
+    fn repeat_flight(&mut self, _now: Instant) {}
+
     fn lift_send_limit(&mut self) {
         self.policy.send_bytes = usize::MAX;
     }

@@ -1,0 +1,47 @@
+//! A server that wants its client's certificate later than in the first handshake.
+
+use super::{Connection, Role};
+use crate::config::ClientAuthentication;
+use crate::error::RenegotiateError;
+use crate::record::Records;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl<R: Records> Connection<R> {
+    /// Servers of version 1.2: wants the client's certificate from now on, in this association, and schedules a renegotiation in
+    /// which the client is asked for it; the next input or output sends the HelloRequest. That handshake resumes nothing, which
+    /// would show no certificate; later ones may. This is `SSL_set_verify`, then `SSL_renegotiate`.
+    ///
+    /// [`Event::HandshakeComplete`](crate::Event::HandshakeComplete) tells the end, and then
+    /// [`Connection::peer_identity`] says who the client is: `None` if it has shown nothing and the policy is
+    /// [`ClientAuthentication::Optional`]. A client that need show nothing before may be anybody; one that has shown a
+    /// certificate must show that again, unless [`RekeyPolicy::identity_change`](crate::config::RekeyPolicy::identity_change)
+    /// says otherwise. A client may refuse the renegotiation or ignore it
+    /// ([`Event::RenegotiationRefused`](crate::Event::RenegotiationRefused)), so until the handshake has completed nothing must
+    /// be given to it that needs the certificate. The policy stays for every later handshake of the association, whoever begins
+    /// it, also if this one comes to nothing.
+    ///
+    /// The association ends, as in a first handshake, if [`ClientAuthentication::Required`] gets no certificate or the verifier
+    /// refuses the one that is shown.
+    ///
+    /// # Errors
+    ///
+    /// None is fatal, and then the policy has not changed: those of [`Connection::renegotiate`], with `NotSupportedByVersion` at
+    /// 1.3, where certificates are asked for in the handshake alone; `NotAServer` at a client.
+    pub fn request_client_certificate(
+        &mut self,
+        now: Instant,
+        policy: ClientAuthentication,
+    ) -> Result<(), RenegotiateError> {
+        if let Role::Client { .. } = self.role {
+            return Err(RenegotiateError::NotAServer);
+        }
+        self.renegotiate(now)?;
+        if let Role::Server(config) = &mut self.role {
+            // The configuration of this association alone; what it refers to is still shared.
+            Arc::make_mut(config).client_authentication = policy;
+        }
+        self.rekeying.wants_full = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+//! Forgeries that come near to what a key may see (RFC 9325 §4.4, RFC 9147 §4.5.3), with counters that are set near the limit.
+
+use super::DtlsConnection;
+use crate::config::ClientRenegotiation::Allow;
+use crate::config::{ClientConfig, RekeyPolicy, Versions, test_server};
+use crate::error::Error;
+use crate::protocol::{AlertDescription, Epoch, Path, Side};
+use crate::record::Initiator;
+use crate::test_now;
+use bytes::BytesMut;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Two ends, connected without a network.
+struct Two {
+    client: DtlsConnection,
+    server: DtlsConnection,
+    now: Instant,
+}
+
+const PATH: Path = Path::UNSPECIFIED;
+
+/// Everything that an end has to send.
+fn sent(end: &mut DtlsConnection, now: Instant) -> Vec<Vec<u8>> {
+    let mut datagrams = Vec::new();
+    loop {
+        let mut out = Vec::new();
+        if end.poll_transmit(now, 1, &mut out).is_none() {
+            return datagrams;
+        }
+        datagrams.push(out);
+    }
+}
+
+impl Two {
+    fn connected(versions: Versions) -> Self {
+        let now = test_now();
+        let mut server = test_server(versions);
+        server.parameters.rekey = RekeyPolicy::default().client_renegotiation(Allow {
+            min_interval: Duration::ZERO,
+        });
+        let client = ClientConfig::dangerous()
+            .accept_any_certificate()
+            .versions(versions)
+            .build()
+            .unwrap();
+        let name = "server.test".try_into().unwrap();
+        let client = DtlsConnection::connect(Arc::new(client), name, PATH, now).unwrap();
+        let server = DtlsConnection::listen(Arc::new(server), PATH, now).unwrap();
+        let mut two = Self {
+            client,
+            server,
+            now,
+        };
+        two.settle();
+        assert!(!two.client.is_handshaking() && !two.server.is_handshaking());
+        two
+    }
+
+    fn end(&mut self, side: Side) -> &mut DtlsConnection {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    /// Lets everything arrive, and time pass for what is acknowledged later.
+    fn settle(&mut self) {
+        for _ in 0..20 {
+            for side in [Side::Client, Side::Server] {
+                let now = self.now;
+                for datagram in sent(self.end(side), now) {
+                    let other = self.end(side.peer());
+                    let _failed = other.handle_datagram(now, PATH, BytesMut::from(&datagram[..]));
+                }
+            }
+            self.now += Duration::from_millis(100);
+            let now = self.now;
+            for side in [Side::Client, Side::Server] {
+                self.end(side).handle_timeout(now).unwrap();
+            }
+        }
+    }
+
+    /// A record for the end on `side` that does not authenticate.
+    fn forged(&mut self, side: Side) -> Vec<u8> {
+        let now = self.now;
+        let other = self.end(side.peer());
+        other.send(now, b"honest").unwrap();
+        let mut datagram = sent(other, now).pop().unwrap();
+        *datagram.last_mut().unwrap() ^= 1;
+        datagram
+    }
+
+    /// The end on `side` gets such a record.
+    fn forge(&mut self, side: Side) -> Result<(), Error> {
+        let datagram = self.forged(side);
+        let now = self.now;
+        let end = self.end(side);
+        end.handle_datagram(now, PATH, BytesMut::from(&datagram[..]))
+    }
+}
+
+/// The epoch that the peer of this end writes in.
+fn read_epoch(end: &DtlsConnection) -> Epoch {
+    end.phase.established().unwrap().read_epoch()
+}
+
+/// How many forgeries a key may see: AES-128-GCM at 1.2, anything at 1.3.
+fn limit(versions: Versions) -> u64 {
+    if versions == Versions::V1_2 {
+        1 << 28
+    } else {
+        1 << 36
+    }
+}
+
+fn everywhere(mut test: impl FnMut(Two, Side, u64)) {
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        for side in [Side::Client, Side::Server] {
+            test(Two::connected(versions), side, limit(versions));
+        }
+    }
+}
+
+/// RFC 9147 §4.5.3: whichever end suffers, new keys are in force long before the limit, and the count begins anew.
+#[test]
+fn forgeries_lead_to_new_keys_from_half_the_limit_on() {
+    everywhere(|mut two, side, limit| {
+        let before = read_epoch(two.end(side));
+        two.end(side).records.suffer(limit / 2 - 1);
+        two.forge(side).unwrap();
+        two.settle();
+        assert_eq!(read_epoch(two.end(side)), before, "too early");
+        two.forge(side).unwrap();
+        assert!(two.end(side).has_transmit());
+        two.settle();
+        let after = read_epoch(two.end(side));
+        assert!(after > before, "{side} {limit}: {before} {after}");
+        // The new key has seen nothing yet, and one request was enough.
+        let asked = two.end(side).stats().clone();
+        two.forge(side).unwrap();
+        two.settle();
+        assert_eq!(read_epoch(two.end(side)), after);
+        let again = two.end(side).stats().clone();
+        let of = |stats: &crate::Stats| {
+            let automatic = stats.renegotiations_by(Initiator::Automatic);
+            (automatic.started, stats.key_updates_sent())
+        };
+        assert_eq!(of(&asked), of(&again));
+        assert_eq!(of(&asked), if limit == 1 << 28 { (1, 0) } else { (0, 1) });
+    });
+}
+
+/// Forgeries while the peer does not answer ask once, and not with each.
+#[test]
+fn forgeries_do_not_make_a_silent_peer_be_asked_with_each() {
+    everywhere(|mut two, side, limit| {
+        two.end(side).records.suffer(limit / 2);
+        let forged = two.forged(side);
+        let mut datagrams = 0;
+        for _ in 0..200 {
+            let now = two.now;
+            let end = two.end(side);
+            end.handle_datagram(now, PATH, BytesMut::from(&forged[..]))
+                .unwrap();
+            datagrams += sent(end, now).len();
+        }
+        assert_eq!(datagrams, 1, "{side} {limit}");
+    });
+}
+
+/// RFC 9325 §4.4: at the limit the key must not go on, and the peer is told, as the other direction has not suffered.
+#[test]
+fn too_many_forgeries_end_the_association_and_the_peer_is_told() {
+    everywhere(|mut two, side, limit| {
+        two.end(side).records.suffer(limit - 1);
+        assert!(two.forge(side).is_ok());
+        assert_eq!(two.forge(side), Err(Error::TooManyForgeries));
+        let now = two.now;
+        let told: Vec<_> = sent(two.end(side), now)
+            .into_iter()
+            .filter_map(|datagram| {
+                let other = two.end(side.peer());
+                other
+                    .handle_datagram(now, PATH, BytesMut::from(&datagram[..]))
+                    .err()
+            })
+            .collect();
+        assert!(
+            matches!(
+                told[..],
+                [Error::AlertReceived { alert, authenticated: true }]
+                    if alert.description == AlertDescription::BAD_RECORD_MAC
+            ),
+            "{side} {limit}: {told:?}"
+        );
+    });
+}
+
+/// What is late under an old key is less than the association: at the limit that key alone is dropped.
+#[test]
+fn too_many_forgeries_under_an_old_key_end_that_key_alone() {
+    let mut two = Two::connected(Versions::V1_2);
+    let forged = two.forged(Side::Client);
+    let late = {
+        let now = two.now;
+        two.server.send(now, b"late").unwrap();
+        sent(&mut two.server, now).pop().unwrap()
+    };
+    let now = two.now;
+    two.client.renegotiate(now).unwrap();
+    two.settle();
+    let old = Epoch::new(1);
+    assert_eq!(two.client.epoch(), Epoch::new(2));
+    two.client.records.suffer_in(old, 1 << 28);
+    let now = two.now;
+    let end = &mut two.client;
+    end.handle_datagram(now, PATH, BytesMut::from(&forged[..]))
+        .unwrap();
+    end.handle_datagram(now, PATH, BytesMut::from(&late[..]))
+        .unwrap();
+    assert!(end.recv().is_none() && !end.is_closed());
+}
