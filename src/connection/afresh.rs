@@ -1,71 +1,108 @@
 //! A client's attempt that begins again from scratch, because what has answered it was meant for another hello.
 //!
-//! A request for a cookie bears nothing that binds it to the hello that it answers. Somebody who sends the server a hello of its own
-//! from this client's address makes it ask this client, for a cookie that is good for that other hello; an earlier attempt
-//! from the same port does the same without malice. The server then refuses what follows, and RFC 9147 §5.1 lets the
-//! client begin again without a cookie.
+//! What a server says in the clear bears nothing that binds it to the hello that it answers. Somebody who sends the server a
+//! hello of its own from this client's address makes it ask this client, for a cookie that is good for that other hello, or
+//! refuse that cookie; an earlier attempt from the same port does the same without malice, and its ServerHello may still be
+//! on its way. So nothing of the kind ends an attempt at once. It is a doubt, which the honest answer dispels; if none comes,
+//! the attempt begins again without a cookie, as RFC 9147 §5.1 lets it.
 
 use super::role::Opening;
 use super::{Connection, Phase};
+use crate::config::PlaintextAlerts;
 use crate::error::Error;
 use crate::protocol::{Alert, AlertDescription};
 use crate::record::Records;
 use std::time::Instant;
 
-/// How often an attempt begins again. Each time costs a round trip or a timeout, so whoever wants to keep a client out has
-/// to keep sending; a server that does not know its own cookies is told of soon.
+/// How often an attempt begins again. Each time costs a timeout, so whoever wants to keep a client out has to keep sending; a
+/// server that does not know its own cookies is told of soon.
 const MAX_FRESH_STARTS: u8 = 4;
 
+/// Why an attempt may have been answered by what was meant for another one.
+pub(super) enum Doubt {
+    /// Something came that cannot be the answer, or refuses a hello; what ends the attempt if nothing else comes.
+    Unfit(Error),
+    /// A ServerHello of version 1.3 was taken, and nothing under its keys has come until then.
+    Unproved { until: Instant },
+}
+
 impl<R: Records> Connection<R> {
-    /// The hello that is out was refused in the clear. Whether the attempt goes on.
-    pub(super) fn survives_refusal(&mut self, now: Instant, alert: Alert) -> Result<bool, Error> {
-        Ok(self.is_refused_cookie(alert) && self.begin_afresh(now)?)
+    /// A message of the handshake was taken: it dispels what was doubted before.
+    pub(super) fn taken(&mut self, now: Instant) {
+        let limits = self.records.limits();
+        let Phase::Initial(handshake) = &self.phase else {
+            self.doubt = None;
+            return;
+        };
+        let unproved = limits.doubts_plaintext && handshake.awaits_proof();
+        let until = now.checked_add(limits.proof_timeout).filter(|_| unproved);
+        self.doubt = until.map(|until| Box::new(Doubt::Unproved { until }));
     }
 
-    /// The same where nothing is believed that anybody could have said: the attempt waits whether an answer comes.
-    pub(super) fn doubt_refusal(&mut self, alert: Alert) {
-        if self.is_refused_cookie(alert) {
-            self.doubt = Some(Box::new(Error::AlertReceived {
+    /// Whether a fatal alert in the clear is a doubt: RFC 9147 §5.1 has a server refuse a cookie that it does not know with
+    /// this one, and it may not be this client's; so do servers that mind what else has changed in the second hello, the
+    /// binder of a session.
+    pub(super) fn doubts_refusal(&mut self, alert: Alert) -> bool {
+        let meant = alert.description == AlertDescription::ILLEGAL_PARAMETER
+            && self.records.limits().doubts_plaintext
+            && matches!(&self.phase, Phase::Initial(handshake) if handshake.may_doubt());
+        if meant {
+            let error = Error::AlertReceived {
                 alert,
                 authenticated: false,
-            }));
+            };
+            self.doubt = Some(Box::new(Doubt::Unfit(error)));
+        }
+        meant
+    }
+
+    /// When a ServerHello that nothing has proved is given up.
+    pub(super) fn doubt_deadline(&self) -> Option<Instant> {
+        match self.doubt.as_deref() {
+            Some(Doubt::Unproved { until }) => Some(*until),
+            _ => None,
         }
     }
 
-    /// RFC 9147 §5.1: a server refuses a cookie that it does not know with this alert; so do servers that mind what else
-    /// has changed in the second hello, the binder of a session.
-    fn is_refused_cookie(&self, alert: Alert) -> bool {
-        alert.description == AlertDescription::ILLEGAL_PARAMETER
-            && matches!(&self.phase, Phase::Initial(handshake) if handshake.shows_cookie())
-    }
-
-    /// Nothing has answered the hello within its timeout but what cannot be its answer: the attempt begins again, as long as it
-    /// may. Afterwards what is wrong with that answer ends it; what nobody believes does not.
+    /// The time for an answer is over, and nothing but what cannot be one has come: the attempt begins again, as long as it
+    /// may. Afterwards what is wrong ends it, unless that is a refusal that is not to be believed.
     pub(super) fn resolve_doubt(&mut self, now: Instant) -> Result<(), Error> {
-        if !self.records.is_unanswered(now) {
-            return Ok(());
-        }
-        let Some(doubt) = self.doubt.take() else {
+        let due = match self.doubt.as_deref() {
+            None => false,
+            Some(Doubt::Unfit(_)) => self.records.is_unanswered(now),
+            Some(Doubt::Unproved { until }) => *until <= now,
+        };
+        let Some(doubt) = self.doubt.take_if(|_| due) else {
             return Ok(());
         };
-        match self.begin_afresh(now) {
+        // A first hello that is refused would be refused again.
+        let pointless = matches!(&*doubt, Doubt::Unfit(Error::AlertReceived { .. }))
+            && !matches!(&self.phase, Phase::Initial(handshake) if handshake.shows_cookie());
+        match self.begin_afresh(now, !pointless) {
             Ok(true) => Ok(()),
-            Ok(false) if matches!(*doubt, Error::AlertReceived { .. }) => Ok(()),
-            Ok(false) => Err(self.fail(*doubt)),
+            Ok(false) => match *doubt {
+                Doubt::Unfit(error) if self.is_believed(&error) => Err(self.fail(error)),
+                _ => Ok(()),
+            },
             Err(error) => Err(self.fail(error)),
         }
     }
 
+    fn is_believed(&self, error: &Error) -> bool {
+        let believes = self.records.limits().plaintext_alerts == PlaintextAlerts::Believe;
+        believes || !matches!(error, Error::AlertReceived { .. })
+    }
+
     /// Begins the first handshake again, without cookie and session; the deadline stands.
-    fn begin_afresh(&mut self, now: Instant) -> Result<bool, Error> {
+    fn begin_afresh(&mut self, now: Instant, wanted: bool) -> Result<bool, Error> {
         let Phase::Initial(handshake) = &self.phase else {
             return Ok(false);
         };
-        if !handshake.is_unanswered() || self.fresh_starts == MAX_FRESH_STARTS {
+        let possible = handshake.is_unanswered() || handshake.awaits_proof();
+        if !wanted || !possible || self.fresh_starts == MAX_FRESH_STARTS {
             return Ok(false);
         }
         self.fresh_starts += 1;
-        self.doubt = None;
         tracing::debug!(
             times = self.fresh_starts,
             "the attempt begins again without a cookie"

@@ -34,6 +34,7 @@ use crate::protocol::{
 use crate::record::{Datagram, Discard, GaveUp, Inbound, Records, Stream};
 use crate::session::{Session, Session12};
 use crate::wire::handshake::InboundMessage;
+use afresh::Doubt;
 use data::{ReceiveQueue, SendQueue};
 use phase::Phase;
 use questions::Waiting;
@@ -81,7 +82,7 @@ pub struct Connection<R: Records> {
     handshake_started: Instant,
     handshake_deadline: Option<Instant>,
     /// What came for the hello that is out, but cannot be its answer.
-    doubt: Option<Box<Error>>,
+    doubt: Option<Box<Doubt>>,
     /// How often the first handshake was begun again.
     fresh_starts: u8,
     /// Warnings since the last data, against floods (C11).
@@ -153,6 +154,7 @@ impl<R: Records> Connection<R> {
             self.records.poll_timeout(),
             self.handshake_deadline,
             self.rekeying.holding(),
+            self.doubt_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -313,7 +315,7 @@ impl<R: Records> Connection<R> {
         tracing::debug!(state, %typ, ?seq, %epoch, "message");
         match handshake.handle(Input::Handshake(message))? {
             Handled::Taken => {
-                self.doubt = None;
+                self.taken(now);
                 self.peer_spoke(now);
                 self.perform(now)?;
                 self.attempt_went_on(now);
@@ -340,7 +342,7 @@ impl<R: Records> Connection<R> {
         };
         if !self.records.refuse(epoch, seq, cause) {
             if let NotTaken::Doubtful(error) = why {
-                self.doubt = Some(Box::new(error));
+                self.doubt = Some(Box::new(Doubt::Unfit(error)));
             }
             return Ok(());
         }
@@ -356,6 +358,7 @@ impl<R: Records> Connection<R> {
     fn perform(&mut self, now: Instant) -> Result<(), Error> {
         while let Some(action) = self.phase.next_action() {
             match action {
+                Action::ForgetAhead => self.records.forget_ahead(),
                 Action::VersionDecided(version) => self.records.version_decided(version),
                 Action::SendMessage {
                     epoch,
@@ -450,12 +453,12 @@ impl<R: Records> Connection<R> {
             let believe = self.records.limits().plaintext_alerts == PlaintextAlerts::Believe;
             if !believe || !error && !R::RELIABLE {
                 self.records.stats_mut().discard(Discard::PlaintextAlert);
-                self.doubt_refusal(alert);
+                self.doubts_refusal(alert);
                 return Ok(());
             }
         }
         if error {
-            if !authenticated && self.survives_refusal(now, alert)? {
+            if !authenticated && self.doubts_refusal(alert) {
                 return Ok(());
             }
             return Err(Error::AlertReceived {

@@ -48,6 +48,8 @@ use std::sync::Arc;
 
 /// One step that the engine wants done. Performed strictly in order.
 pub(crate) enum Action {
+    /// A server's hello that was asked for again: what has come ahead of its turn answers another one.
+    ForgetAhead,
     /// From here on the records have the form of this version.
     VersionDecided(ProtocolVersion),
     /// Send this message in this epoch.
@@ -435,6 +437,16 @@ impl Handshake {
     /// Whether the first message of the peer is still missing.
     pub(crate) fn is_unanswered(&self) -> bool {
         matches!(&self.state, State::Client(state) if state.is_unanswered())
+    }
+
+    /// Whether a client knows its keys from a ServerHello that nothing has proved yet.
+    pub(crate) fn awaits_proof(&self) -> bool {
+        matches!(&self.state, State::Client(state) if state.awaits_proof())
+    }
+
+    /// Whether what answers a client's hello in the clear may be meant for another hello.
+    pub(crate) fn may_doubt(&self) -> bool {
+        self.is_unanswered() && self.dialect.hello_cookie
     }
 
     /// Whether a client's hello is out that shows a cookie: refused, it can be said anew without one (RFC 9147 §5.1).

@@ -159,6 +159,10 @@ pub(crate) struct Limits {
     pub(crate) handshake_deadline: Option<Duration>,
     /// What unprotected fatal alerts are worth.
     pub(crate) plaintext_alerts: PlaintextAlerts,
+    /// Whether what comes before keys exist is waited out where it may be meant for another hello.
+    pub(crate) doubts_plaintext: bool,
+    /// How long a server that has chosen 1.3 may take to prove that it was the one that was asked.
+    pub(crate) proof_timeout: Duration,
     /// How many warnings in a row are tolerated.
     pub(crate) warnings: u8,
 }
@@ -200,6 +204,8 @@ pub(crate) trait Layer {
     /// A handshake begins on the epoch in force; `expected` is the number of the peer's next message. A client's first
     /// answer may have the number after it, behind a HelloRequest that never arrived.
     fn begin_handshake(&mut self, expected: MessageSeq);
+    /// What has come ahead of its turn cannot answer what is said now.
+    fn forget_ahead(&mut self);
     /// Nothing of the handshake has come that counts, and it is begun again: what was sent and what waits is forgotten, but
     /// no record number is used twice. Only where a server asks for cookies.
     fn begin_afresh(&mut self);

@@ -297,6 +297,13 @@ impl ExpectServerHello {
         retry::check(self, answer).err().filter(|_| asks)
     }
 
+    /// The same of a HelloVerifyRequest where a cookie is shown already. An honest server asks twice only if its key has changed in
+    /// between, and asks again when the hello is said anew.
+    pub(super) fn doubt_request(&self) -> Option<Error> {
+        let doubtful = self.binding.is_none() && self.verify_requests > 0;
+        doubtful.then(|| PeerMisbehaved::TooManyHelloVerifyRequests.into())
+    }
+
     /// Sends the hello as it stands, as a flight of its own.
     pub(super) fn send_hello(mut self, outbox: &mut Outbox) -> Result<State, Error> {
         if self.retried.is_none() {
@@ -336,6 +343,9 @@ impl ExpectServerHello {
             return Err(PeerMisbehaved::TooManyHelloVerifyRequests.into());
         }
         self.hello.cookie = request.cookie;
+        if self.binding.is_none() {
+            outbox.push(Action::ForgetAhead);
+        }
         self.send_hello(outbox)
     }
 

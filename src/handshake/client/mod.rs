@@ -214,10 +214,18 @@ impl State {
         matches!(self, Self::ExpectServerHello(state) if state.shows_cookie())
     }
 
+    /// Whether the server has chosen 1.3, and nothing under the keys of that has come.
+    pub(super) fn awaits_proof(&self) -> bool {
+        matches!(self, Self::V13(state) if state.awaits_proof())
+    }
+
     /// Why a message may be meant for another hello of this client's address.
     pub(super) fn doubt(&self, message: &Message) -> Option<Error> {
         match (self, message) {
             (Self::ExpectServerHello(state), Message::ServerHello(hello)) => state.doubt(hello),
+            (Self::ExpectServerHello(state), Message::HelloVerifyRequest(_)) => {
+                state.doubt_request()
+            }
             _ => None,
         }
     }

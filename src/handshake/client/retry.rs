@@ -28,6 +28,7 @@ pub(super) fn handle(
         state.hello.extensions.key_shares = Some(vec![KeyShare { group, share }]);
     }
     state.hello.extensions.cookie = request.extensions.cookie.clone();
+    outbox.push(Action::ForgetAhead);
     outbox.push(Action::VersionDecided(state.dialect.version_13));
     if state.dialect.middlebox_compatibility {
         // RFC 8446 §D.4: before the second flight.

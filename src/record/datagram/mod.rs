@@ -37,26 +37,22 @@ mod tests13;
 mod unified;
 
 use super::{Discard, Fault, GaveUp, Inbound, Layer, Limits, Records, Stats};
-use crate::config::{DatagramPolicy, MAX_WARNINGS};
+use crate::config::{DatagramPolicy, MAX_WARNINGS, PlaintextFaults};
 use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
     Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
     ProtocolVersion, ReadSwitch, Side,
 };
-use crate::record::protection::{EXPANSION_13, MAX_EXPANSION};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::alert;
-use crate::wire::record_dtls::HEADER_LEN;
-use crate::wire::record_dtls13::SENT_HEADER_LEN;
-use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use ack::Acks;
 use bytes::BytesMut;
 use early::EarlyRecords;
 use epochs::{ReadEpochs, WriteEpochs};
 use flight::Flight;
 use outgoing::Outgoing;
-use path_size::PathSize;
+use path_size::{PathSize, max_payload};
 use preview::Preview;
 use progress::{AMPLIFICATION, Progress, Retained, Unproven};
 pub(crate) use reassembly::Reassembly;
@@ -75,6 +71,9 @@ const SMALLER_MTUS: [usize; 2] = [1200, crate::config::MIN_HANDSHAKE_MTU];
 
 /// How many tries of one size go unanswered before the next smaller size is tried (RFC 6347 §4.1.1.1).
 const TRIES_A_SIZE: u32 = 2;
+
+/// How many first timeouts a client waits for what proves a ServerHello of 1.3: a server repeats it twice meanwhile.
+const PROOF_TIMEOUTS: u32 = 4;
 
 /// The datagram record layer of one association.
 pub struct Datagram {
@@ -222,32 +221,8 @@ impl Datagram {
 
     /// How many bytes are held for the peer or on its behalf, beside the association itself.
     pub(crate) fn buffered(&self) -> usize {
-        let following = |slots: &Option<Box<Reassembly>>| slots.as_ref().map_or(0, |it| it.cost());
-        let slots = match &self.progress {
-            Progress::Handshaking {
-                slots,
-                following: next,
-                ..
-            } => slots.cost() + following(next),
-            Progress::Established {
-                following: next, ..
-            } => following(next),
-            Progress::Continuous(continuous) => continuous.slots.cost(),
-        };
-        slots + self.early.cost() + self.outgoing.queued()
+        self.progress.cost() + self.early.cost() + self.outgoing.queued()
     }
-}
-
-/// The most data that fits into a datagram, whatever the suite: a renegotiation may change that, and data that waits for
-/// the new keys must still fit.
-#[inline]
-fn max_payload(mtu: usize, is_13: bool) -> usize {
-    let overhead = if is_13 {
-        SENT_HEADER_LEN + EXPANSION_13
-    } else {
-        HEADER_LEN + MAX_EXPANSION
-    };
-    mtu.saturating_sub(overhead).min(MAX_PLAINTEXT_LEN)
 }
 
 impl Records for Datagram {}
@@ -265,6 +240,8 @@ impl Layer for Datagram {
             send_bytes: self.policy.send_bytes,
             handshake_deadline: self.policy.handshake_deadline,
             plaintext_alerts: self.policy.plaintext_alerts,
+            doubts_plaintext: self.policy.plaintext_faults == PlaintextFaults::Ignore,
+            proof_timeout: self.policy.initial_timeout * PROOF_TIMEOUTS,
             warnings: MAX_WARNINGS,
         }
     }
@@ -391,7 +368,18 @@ impl Layer for Datagram {
         };
     }
 
+    fn forget_ahead(&mut self) {
+        match &mut self.progress {
+            Progress::Handshaking { slots, .. } => slots.forget_plaintext(),
+            Progress::Continuous(continuous) => continuous.slots.forget_plaintext(),
+            Progress::Established { .. } => {}
+        }
+    }
+
     fn begin_afresh(&mut self) {
+        self.read = ReadEpochs::plaintext();
+        self.write = WriteEpochs::plaintext(self.stats.records_sent);
+        self.preview = None;
         self.drop_flight();
         self.acks.clear();
         self.early.clear();
@@ -407,9 +395,9 @@ impl Layer for Datagram {
     }
 
     fn is_unanswered(&self, now: Instant) -> bool {
-        self.timer
-            .deadline()
-            .is_some_and(|deadline| deadline <= now)
+        let soon = now + self.policy.timer_slack;
+        let deadline = self.timer.deadline();
+        deadline.is_some_and(|deadline| deadline <= soon)
     }
 
     fn hold_messages(&mut self, now: Instant, hold: bool) {

@@ -2,6 +2,10 @@
 
 use super::{Datagram, Progress, SMALLER_MTUS};
 use crate::config::MIN_HANDSHAKE_MTU;
+use crate::record::protection::{EXPANSION_13, MAX_EXPANSION};
+use crate::wire::record_dtls::HEADER_LEN;
+use crate::wire::record_dtls13::SENT_HEADER_LEN;
+use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 
 /// What is known about the size of datagrams, in bytes of UDP payload.
 ///
@@ -118,6 +122,18 @@ impl Datagram {
         }
         true
     }
+}
+
+/// The most data that fits into a datagram, whatever the suite: a renegotiation may change that, and data that waits for
+/// the new keys must still fit.
+#[inline]
+pub(super) fn max_payload(mtu: usize, is_13: bool) -> usize {
+    let overhead = if is_13 {
+        SENT_HEADER_LEN + EXPANSION_13
+    } else {
+        HEADER_LEN + MAX_EXPANSION
+    };
+    mtu.saturating_sub(overhead).min(MAX_PLAINTEXT_LEN)
 }
 
 #[cfg(test)]

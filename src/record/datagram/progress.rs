@@ -52,3 +52,21 @@ pub(super) struct Retained {
     /// When it was sent last, so that a flood of repeated Finished messages is not answered one by one.
     pub(super) sent: Instant,
 }
+
+impl Progress {
+    /// How many bytes are kept of messages that are not whole, or not taken.
+    pub(super) fn cost(&self) -> usize {
+        let following = |slots: &Option<Box<Reassembly>>| slots.as_ref().map_or(0, |it| it.cost());
+        match self {
+            Self::Handshaking {
+                slots,
+                following: next,
+                ..
+            } => slots.cost() + following(next),
+            Self::Established {
+                following: next, ..
+            } => following(next),
+            Self::Continuous(continuous) => continuous.slots.cost(),
+        }
+    }
+}

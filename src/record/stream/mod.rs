@@ -228,6 +228,8 @@ impl Layer for Stream {
             send_bytes: self.policy.send_bytes,
             handshake_deadline: self.policy.handshake_deadline,
             plaintext_alerts: PlaintextAlerts::Believe,
+            doubts_plaintext: false,
+            proof_timeout: Duration::MAX,
             warnings: self.policy.max_warnings,
         }
     }
@@ -322,7 +324,9 @@ impl Layer for Stream {
 
     fn begin_handshake(&mut self, _: MessageSeq) {}
 
-    /// A stream has no cookies.
+    /// A stream has no cookies, and nothing comes ahead.
+    fn forget_ahead(&mut self) {}
+
     fn begin_afresh(&mut self) {}
 
     fn is_unanswered(&self, _now: Instant) -> bool {

@@ -145,6 +145,11 @@ impl State {
         }
     }
 
+    /// Whether nothing has come yet that only the server of the ServerHello can have sent.
+    pub(super) const fn awaits_proof(&self) -> bool {
+        matches!(self, Self::ExpectEncryptedExtensions(_))
+    }
+
     pub(super) const fn is_resuming(&self) -> bool {
         match self {
             Self::ExpectEncryptedExtensions(state) => state.0.psk.is_some(),
