@@ -248,7 +248,8 @@ impl DtlsConnection {
 
     /// Whether a server's peer has gone on since its hello.
     pub(crate) fn has_advanced(&self) -> bool {
-        self.records.peer_has_advanced()
+        let resuming = matches!(&self.phase, Phase::Initial(handshake) if handshake.is_resuming());
+        self.records.peer_has_advanced(resuming)
     }
 
     /// Leaves repetition to the peer from now on.

@@ -5,6 +5,7 @@
 //! in a row. A client that starts again shows a cookie that was issued after those it has shown before: it is not
 //! slowed down by any of that.
 
+use super::association::Origin;
 use super::cookie::LIFE;
 use crate::config::Issued;
 use std::collections::{HashMap, VecDeque};
@@ -34,6 +35,10 @@ pub(super) struct Attempts {
 
 struct Latest {
     issued: Issued,
+    /// The random of the hello that showed it.
+    origin: Origin,
+    /// The handshake that it has begun came to nothing, and its client has not been heard since its hello: it may not know.
+    died: bool,
     /// When all that was begun in a row is forgiven.
     forgiven: Instant,
     /// When this is forgotten.
@@ -52,13 +57,21 @@ pub(super) enum Verdict {
 }
 
 impl Attempts {
-    /// Whether a hello whose cookie was issued then may begin a handshake.
-    pub(super) fn judge(&self, now: Instant, remote: SocketAddr, issued: Issued) -> Verdict {
+    /// Whether a hello whose cookie was issued then may begin a handshake. One that has may begin another if that came to
+    /// nothing: an honest client whose attempt was given up here in the middle repeats its hello, and knows no other cookie.
+    pub(super) fn judge(
+        &self,
+        now: Instant,
+        remote: SocketAddr,
+        issued: Issued,
+        origin: Origin,
+    ) -> Verdict {
         let known = self.by_address.get(&remote);
         let Some(latest) = known.filter(|latest| latest.until > now) else {
             return Verdict::New;
         };
-        if issued <= latest.issued {
+        let again = latest.died && issued == latest.issued && origin == latest.origin;
+        if issued <= latest.issued && !again {
             Verdict::Replayed
         } else if latest.forgiven > now + PAUSE * (IN_A_ROW - 1) {
             Verdict::TooSoon
@@ -68,13 +81,21 @@ impl Attempts {
     }
 
     /// Remembers that it has begun one.
-    pub(super) fn note(&mut self, now: Instant, remote: SocketAddr, issued: Issued) {
+    pub(super) fn note(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        issued: Issued,
+        origin: Origin,
+    ) {
         self.forget(now);
         let until = now + LIFE;
         self.until = Some(until);
         if let Some(latest) = self.by_address.get_mut(&remote) {
             *latest = Latest {
                 issued,
+                origin,
+                died: false,
                 forgiven: latest.forgiven.max(now) + PAUSE,
                 until,
             };
@@ -87,11 +108,20 @@ impl Attempts {
         }
         let latest = Latest {
             issued,
+            origin,
+            died: false,
             forgiven: now + PAUSE,
             until,
         };
         self.by_address.insert(remote, latest);
         self.order.push_back((until, remote));
+    }
+
+    /// The handshake that a hello of this random has begun came to nothing before its client was heard again.
+    pub(super) fn died(&mut self, remote: SocketAddr, origin: Origin) {
+        if let Some(latest) = self.by_address.get_mut(&remote) {
+            latest.died |= latest.origin == origin;
+        }
     }
 
     /// When nothing of this is of use any more.
@@ -128,6 +158,10 @@ impl Attempts {
 mod tests {
     use super::*;
 
+    fn origin() -> Origin {
+        Origin::of(&[7; 32])
+    }
+
     fn remote(host: u32) -> SocketAddr {
         (std::net::Ipv4Addr::from(host), 7).into()
     }
@@ -135,14 +169,23 @@ mod tests {
     #[test]
     fn a_cookie_begins_one_handshake_and_none_behind_a_newer_one() {
         let (now, mut attempts) = (crate::test_now(), Attempts::default());
-        assert_eq!(attempts.judge(now, remote(1), Issued(5)), Verdict::New);
-        attempts.note(now, remote(1), Issued(5));
+        assert_eq!(
+            attempts.judge(now, remote(1), Issued(5), origin()),
+            Verdict::New
+        );
+        attempts.note(now, remote(1), Issued(5), origin());
         for old in [0, 4, 5] {
-            let verdict = attempts.judge(now, remote(1), Issued(old));
+            let verdict = attempts.judge(now, remote(1), Issued(old), origin());
             assert_eq!(verdict, Verdict::Replayed);
         }
-        assert_eq!(attempts.judge(now, remote(1), Issued(6)), Verdict::New);
-        assert_eq!(attempts.judge(now, remote(2), Issued(1)), Verdict::New);
+        assert_eq!(
+            attempts.judge(now, remote(1), Issued(6), origin()),
+            Verdict::New
+        );
+        assert_eq!(
+            attempts.judge(now, remote(2), Issued(1), origin()),
+            Verdict::New
+        );
     }
 
     #[test]
@@ -150,8 +193,8 @@ mod tests {
         let (mut now, mut attempts) = (crate::test_now(), Attempts::default());
         let mut begun = 0;
         for step in 0..100 {
-            if attempts.judge(now, remote(1), Issued(step + 1)) == Verdict::New {
-                attempts.note(now, remote(1), Issued(step + 1));
+            if attempts.judge(now, remote(1), Issued(step + 1), origin()) == Verdict::New {
+                attempts.note(now, remote(1), Issued(step + 1), origin());
                 begun += 1;
             }
             now += Duration::from_millis(100);
@@ -164,18 +207,51 @@ mod tests {
         let (now, mut attempts) = (crate::test_now(), Attempts::default());
         let count = u32::try_from(MAX_ADDRESSES).unwrap() + 100;
         for host in 0..count {
-            attempts.note(now, remote(host), Issued(1));
+            attempts.note(now, remote(host), Issued(1), origin());
         }
         assert_eq!(attempts.by_address.len(), MAX_ADDRESSES);
         assert_eq!(attempts.order.len(), MAX_ADDRESSES);
         let later = now + LIFE / 2;
-        attempts.note(later, remote(count - 1), Issued(2));
-        attempts.note(now + LIFE, remote(0), Issued(2));
+        attempts.note(later, remote(count - 1), Issued(2), origin());
+        attempts.note(now + LIFE, remote(0), Issued(2), origin());
         assert_eq!((attempts.by_address.len(), attempts.order.len()), (2, 2));
         attempts.forget(attempts.deadline().unwrap());
         assert_eq!(
             (attempts.by_address.capacity(), attempts.deadline()),
             (0, None)
+        );
+    }
+
+    #[test]
+    fn a_cookie_whose_handshake_came_to_nothing_begins_another() {
+        let (now, mut attempts) = (crate::test_now(), Attempts::default());
+        attempts.note(now, remote(1), Issued(5), origin());
+        attempts.died(remote(1), Origin::of(&[8; 32]));
+        assert_eq!(
+            attempts.judge(now, remote(1), Issued(5), origin()),
+            Verdict::Replayed
+        );
+        attempts.died(remote(1), origin());
+        assert_eq!(
+            attempts.judge(now, remote(1), Issued(4), origin()),
+            Verdict::Replayed
+        );
+        let other = Origin::of(&[8; 32]);
+        assert_eq!(
+            attempts.judge(now, remote(1), Issued(5), other),
+            Verdict::Replayed
+        );
+        for _ in 0..IN_A_ROW - 1 {
+            assert_eq!(
+                attempts.judge(now, remote(1), Issued(5), origin()),
+                Verdict::New
+            );
+            attempts.note(now, remote(1), Issued(5), origin());
+            attempts.died(remote(1), origin());
+        }
+        assert_eq!(
+            attempts.judge(now, remote(1), Issued(5), origin()),
+            Verdict::TooSoon
         );
     }
 }

@@ -90,10 +90,18 @@ impl Issued {
         out
     }
 
-    pub(super) fn from_bytes(bytes: [u8; DATE_LEN]) -> Self {
+    /// The newest date with these low octets that is not far behind `newest`, the newest that was given: nine years apart
+    /// they look the same.
+    pub(super) fn from_bytes(bytes: [u8; DATE_LEN], newest: Self) -> Self {
+        const PERIOD: u64 = 1 << (8 * DATE_LEN);
         let mut whole = [0; size_of::<u64>()];
         whole[size_of::<u64>() - DATE_LEN..].copy_from_slice(&bytes);
-        Self(u64::from_be_bytes(whole))
+        let date = newest.0 - newest.0 % PERIOD + u64::from_be_bytes(whole);
+        Self(if date > newest.0 {
+            date.saturating_sub(PERIOD)
+        } else {
+            date
+        })
     }
 }
 
@@ -224,7 +232,7 @@ impl Cookies {
     ) -> Result<CookieCheck, (Error, BytesMut)> {
         if let Some(cookie) = &hello.extensions.cookie {
             let keys = [&self.current, &self.previous];
-            let opened = retry::open(keys, path, &hello.random, cookie);
+            let opened = retry::open(keys, self.newest, path, &hello.random, cookie);
             let Some((retried, issued)) = opened.filter(|&(_, it)| self.is_fresh(now, it)) else {
                 // RFC 9147 §5.1: the client may start again from scratch.
                 let cookie = PeerMisbehaved::IllegalExtension(ExtensionType::COOKIE.0);
@@ -324,7 +332,7 @@ impl Cookies {
     /// When the cookie that a hello shows was issued, if it is good.
     fn shown_at(&self, path: Path, now: Instant, hello: &HelloPrefix<'_>) -> Option<Issued> {
         let (generation, rest) = hello.cookie.split_first()?;
-        let issued = Issued::from_bytes(*rest.first_chunk()?);
+        let issued = Issued::from_bytes(*rest.first_chunk()?, self.newest);
         let key = [&self.current, &self.previous]
             .into_iter()
             .find(|key| key.generation == *generation)?;
@@ -499,6 +507,18 @@ mod tests {
         }
         let dates: Vec<_> = (0..100).map(|_| cookies.date(now)).collect();
         assert!(dates.is_sorted_by(|one, next| one < next));
+    }
+
+    /// An endpoint that runs for longer than a date reaches goes on.
+    #[test]
+    fn a_date_comes_back_after_years_of_uptime() {
+        for newest in [1 << 20, (1 << 48) - 1, 1 << 48, (1 << 48) + 5, 7 << 48] {
+            for age in [0, 1, 150_000_000] {
+                let issued = Issued(u64::saturating_sub(newest, age));
+                let back = Issued::from_bytes(issued.to_bytes(), Issued(newest));
+                assert_eq!(back, issued, "{newest} {age}");
+            }
+        }
     }
 
     /// A12: a hello that is cut anywhere before the end of its cookie is not answered, and nothing panics.

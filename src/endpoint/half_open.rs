@@ -5,8 +5,9 @@
 //! something was sent again. So nothing goes that is younger than that, and what has come further has longer.
 
 use super::AssociationId;
-use super::association::Table;
-use std::collections::VecDeque;
+use super::association::{Association, Table};
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// How many first timeouts an association has before it can go: after one its flight, or the client's, was sent again,
@@ -67,10 +68,18 @@ impl HalfOpen {
         timeout: Duration,
         table: &Table,
     ) -> Option<AssociationId> {
-        while let Some(place) = self.begun.front().copied() {
+        for _ in 0..self.begun.len() {
+            let Some(place) = self.begun.front().copied() else {
+                break;
+            };
             let association = table.get(place.id).filter(|it| it.half_open);
             match association {
                 Some(it) if it.connection.has_advanced() => self.advanced.push_back(place),
+                // What this end takes its time for is no fault of the client's, whose time begins with the answer.
+                Some(it) if it.connection.awaits_answer() => self.begun.push_back(Place {
+                    since: now,
+                    ..place
+                }),
                 Some(_) if now < place.since + timeout * GRACE => break,
                 Some(_) => return Some(place.id),
                 None => {}
@@ -85,6 +94,51 @@ impl HalfOpen {
             return (now >= place.since + timeout * LONGER_GRACE).then_some(place.id);
         }
         None
+    }
+}
+
+/// Who shares a fate with an address: its host, or the smallest network that is given out (RFC 6177).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Neighbourhood(u128);
+
+impl Neighbourhood {
+    const IPV6_MASK: u128 = !(u64::MAX as u128);
+
+    fn of(address: SocketAddr) -> Self {
+        Self(match address.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(ip) => ip.to_bits() & Self::IPV6_MASK,
+        })
+    }
+}
+
+impl HalfOpen {
+    /// The oldest association of the neighbourhood that has most of them, if that is more than half of all, and more than
+    /// the newcomer's has: one host with many ports must not keep out everybody else.
+    pub(super) fn beyond_its_share(
+        &self,
+        newcomer: SocketAddr,
+        table: &Table,
+    ) -> Option<AssociationId> {
+        let mut counts: HashMap<Neighbourhood, (usize, Place)> = HashMap::new();
+        for &place in self.begun.iter().chain(&self.advanced) {
+            let counts_for = |it: &&Association| it.half_open && !it.connection.awaits_answer();
+            let Some(association) = table.get(place.id).filter(counts_for) else {
+                continue;
+            };
+            let (count, oldest) = counts
+                .entry(Neighbourhood::of(association.remote))
+                .or_insert((0, place));
+            *count += 1;
+            if place.since < oldest.since {
+                *oldest = place;
+            }
+        }
+        let own = counts
+            .get(&Neighbourhood::of(newcomer))
+            .map_or(0, |it| it.0);
+        let (count, oldest) = counts.into_values().max_by_key(|(count, _)| *count)?;
+        (count > self.count / 2 && count > own + 1).then_some(oldest.id)
     }
 }
 

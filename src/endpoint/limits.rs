@@ -23,7 +23,9 @@ pub enum ResumptionCookies {
     /// Not if this server still has the session, which saves a round trip. Whoever has seen the client's hello can send
     /// it again from a forged address: that costs a half-open association, and that address receives at most three
     /// times what was sent in its name. For a client this means that where several datagrams in a row are lost, the
-    /// server waits for more from it, data for example, before it repeats its own.
+    /// server waits for more from it, data for example, before it repeats its own. Somebody who sends such a hello from the
+    /// address of another client, just before that one begins, can cost it its attempt. Nobody goes for such an association,
+    /// and where an application answers hellos everybody shows a cookie.
     Spare,
 }
 
@@ -35,7 +37,8 @@ pub enum ResumptionCookies {
 pub enum Eviction {
     /// The half-open association that is oldest, if it has had its time: twice the first retransmission timeout, eight times
     /// if its client has gone on since its hello. An honest burst is over by then, and an attacker's half-open
-    /// associations have no longer than that.
+    /// associations have no longer than that. Where none has, the oldest of the host (or IPv6 network of 64 bits) that
+    /// has more than half of them.
     #[default]
     OldestHalfOpen,
     /// Nobody: the newcomer is not served until others have finished or timed out.

@@ -534,6 +534,12 @@ impl Endpoint {
             return;
         };
         self.timers.remove(id, association.timer);
+        if let Some(origin) = association.origin
+            && !association.completed
+            && !association.connection.has_advanced()
+        {
+            self.attempts.died(association.remote, origin);
+        }
         self.waiting.remove(&id);
         self.routes.leave(association.remote, id);
         self.buffered -= association.buffered;

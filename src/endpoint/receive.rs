@@ -144,7 +144,9 @@ impl Endpoint {
         datagram: &[u8],
         route: Option<Route>,
     ) -> bool {
-        let (Some(config), None) = (self.server.clone(), route) else {
+        // An application that is asked about hellos is not asked by strangers.
+        let config = self.server.clone().filter(|it| it.answers.is_none());
+        let (Some(config), None) = (config, route) else {
             // An address that has an association is known anyway; a repetition of the hello finds its own one there.
             return route.is_some_and(|route| self.repeat_on_demand(now, path, datagram, route));
         };
@@ -165,7 +167,8 @@ impl Endpoint {
         // The session does not fit after all, or a large ticket was asked for by a small hello: neither flight is for
         // strangers, and nobody makes room for one.
         let answers = connection.is_resuming() && connection.limit_amplification(datagram.len());
-        if !answers || !self.make_room(now) {
+        let room = self.buffered < self.policy.max_buffered && self.has_room(path.remote());
+        if !answers || !room {
             return false;
         }
         self.stats.cookies_spared += 1;
@@ -233,23 +236,22 @@ impl Endpoint {
             return;
         };
         let remote = hello.path().remote();
-        match self.attempts.judge(now, remote, issued) {
-            Verdict::New => {}
-            Verdict::Replayed => {
-                self.stats.hellos_replayed += 1;
-                return;
-            }
-            Verdict::TooSoon => {
-                self.stats.hellos_postponed += 1;
-                return;
-            }
+        let verdict = self.attempts.judge(now, remote, issued, origin);
+        if verdict == Verdict::Replayed {
+            self.stats.hellos_replayed += 1;
+            return;
         }
-        if !self.make_room(now) {
+        // Also where it has to wait: its client would take the old one's flight for an answer.
+        self.yield_to_newcomer(now, remote);
+        if verdict == Verdict::TooSoon {
+            self.stats.hellos_postponed += 1;
+            return;
+        }
+        if !self.make_room(now, remote) && !self.vacate(now, remote) {
             self.stats.hellos_refused += 1;
             return;
         }
-        self.attempts.note(now, remote, issued);
-        self.yield_to_newcomer(now, remote);
+        self.attempts.note(now, remote, issued, origin);
         let Ok(connection) = DtlsConnection::accept(config, hello, now) else {
             self.stats.hellos_refused += 1;
             return;
@@ -284,45 +286,77 @@ impl Endpoint {
     /// ServerHello for the new one's. Before its read keys exist the old one has authenticated nothing and goes; behind
     /// that it waits in silence for its Finished, which its own client repeats.
     fn yield_to_newcomer(&mut self, now: Instant, remote: SocketAddr) {
-        let Some(current) = self.routes.find(remote).map(|route| route.current) else {
+        let Some(route) = self.routes.find(remote) else {
             return;
         };
-        let Some(association) = self.table.get_mut(current) else {
-            return;
+        for id in [route.successor, Some(route.current)].into_iter().flatten() {
+            let Some(association) = self.table.get_mut(id) else {
+                continue;
+            };
+            if !association.connection.is_handshaking() {
+                continue;
+            }
+            if association.connection.has_read_keys() {
+                association.connection.stop_retransmitting();
+            } else {
+                self.drop_association(now, id, Error::Superseded);
+            }
+        }
+    }
+
+    /// Where there is no room, a newcomer takes the place of the attempt before it at the same address, if nothing of that was heard
+    /// but its hello: its client has begun again.
+    fn vacate(&mut self, now: Instant, remote: SocketAddr) -> bool {
+        let Some(route) = self.routes.find(remote) else {
+            return false;
         };
-        if !association.connection.is_handshaking() {
-            return;
-        }
-        if association.connection.has_read_keys() {
-            association.connection.stop_retransmitting();
-        } else {
-            self.drop_association(now, current, Error::Superseded);
-        }
+        let ids = [route.successor, Some(route.current)];
+        let unheard = ids.into_iter().flatten().find(|&id| {
+            let association = self.table.get(id);
+            association.is_some_and(|it| it.half_open && !it.connection.has_advanced())
+        });
+        let Some(id) = unheard else {
+            return false;
+        };
+        self.drop_association(now, id, Error::Superseded);
+        true
+    }
+
+    /// Whether there is room for one more half-open association with this address. One that succeeds an association takes
+    /// its place, and so needs none among all of them.
+    fn has_room(&self, remote: SocketAddr) -> bool {
+        let succeeds = self.routes.find(remote).is_some();
+        let full = !succeeds && self.table.len() >= self.policy.max_associations;
+        !full && self.half_open.count() < self.policy.max_half_open
     }
 
     /// Makes room for one more half-open association; `false` if a limit stands against it. Where half-open ones go for
     /// newcomers they do at either limit: they may be all that fills the table.
-    fn make_room(&mut self, now: Instant) -> bool {
+    fn make_room(&mut self, now: Instant, remote: SocketAddr) -> bool {
         if self.buffered >= self.policy.max_buffered {
             return false;
         }
-        let full = self.table.len() >= self.policy.max_associations;
-        if !full && self.half_open.count() < self.policy.max_half_open {
+        if self.has_room(remote) {
             return true;
         }
         match self.policy.eviction {
             Eviction::RefuseNewcomer => false,
-            Eviction::OldestHalfOpen => self.evict(now),
+            Eviction::OldestHalfOpen => self.evict(now, remote),
         }
     }
 
-    /// Ends the half-open association that goes first; `false` if none has had its time.
-    fn evict(&mut self, now: Instant) -> bool {
+    /// Ends the half-open association that goes first; `false` if none has had its time, and no neighbourhood has more than
+    /// its share.
+    fn evict(&mut self, now: Instant, newcomer: SocketAddr) -> bool {
         let Some(config) = &self.server else {
             return false;
         };
         let timeout = config.parameters.datagram.initial_timeout;
-        let Some(id) = self.half_open.evictable(now, timeout, &self.table) else {
+        let half_open = &mut self.half_open;
+        let gone = half_open
+            .evictable(now, timeout, &self.table)
+            .or_else(|| half_open.beyond_its_share(newcomer, &self.table));
+        let Some(id) = gone else {
             return false;
         };
         self.stats.evicted += 1;

@@ -46,6 +46,7 @@ pub(super) fn request(
 /// What a cookie brings back, and when it was issued; `None` if it was not made for this client with one of these keys.
 pub(super) fn open(
     keys: [&Key; 2],
+    newest: Issued,
     path: Path,
     random: &[u8; RANDOM_LEN],
     cookie: &[u8],
@@ -57,7 +58,7 @@ pub(super) fn open(
     let genuine = mac(key, path, random, contents).ct_eq(shown);
     let mut reader = Reader::new(contents.get(1..).filter(|_| bool::from(genuine))?);
     let date = reader.bytes(DATE_LEN, "date").ok()?;
-    let issued = Issued::from_bytes(date.try_into().ok()?);
+    let issued = Issued::from_bytes(date.try_into().ok()?, newest);
     let suite = CipherSuite(reader.u16("suite").ok()?);
     let group = reader.u16("group").ok()?;
     let retried = Retried {

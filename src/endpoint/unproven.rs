@@ -119,20 +119,22 @@ impl Unproven {
         while self.slots.front().is_some_and(|slot| slot.until <= now) {
             self.slots.pop_front();
         }
+        // Only in order, and a beginning begins anew: what somebody else has sent with this address, or its own earlier attempt,
+        // would make a hello that nobody has said, and a cookie for that.
         let known = self
             .slots
             .iter()
             .position(|slot| slot.remote == remote && slot.seq == fragment.seq);
         let place = match known {
+            _ if fragment.offset == 0 => self.begin(now, remote, fragment.seq),
             Some(place) => place,
-            None => self.begin(now, remote, fragment.seq),
+            None => return None,
         };
         let slot = self.slots.get_mut(place)?;
-        if slot.hello.insert(Epoch::PLAINTEXT, fragment, data).is_err() {
-            // It contradicts what is here: the newest beginning counts, because a client repeats itself.
-            slot.hello = Reassembly::new(fragment.seq, 1, MAX_HELLO);
-            slot.hello.insert(Epoch::PLAINTEXT, fragment, data).ok()?;
+        if !slot.hello.is_next(fragment) {
+            return None;
         }
+        slot.hello.insert(Epoch::PLAINTEXT, fragment, data).ok()?;
         slot.hello.pop().map(|message| message.body)
     }
 
@@ -215,7 +217,7 @@ mod tests {
     #[test]
     fn a_hello_in_pieces_becomes_one_datagram() {
         let (now, body) = (crate::test_now(), body());
-        for order in [[0, 1], [1, 0]] {
+        for (order, whole) in [([0, 1], true), ([1, 0], false)] {
             let mut pool = Unproven::default();
             let pieces = [
                 piece(1, 7, 1500, 0, &body[..1000]),
@@ -225,8 +227,11 @@ mod tests {
             assert!(matches!(first, Collected::Part));
             let last = pool.collect(now, remote(1), pieces[order[1]].clone());
             let Collected::Whole(datagram) = last else {
-                panic!("incomplete");
+                // The client repeats the whole of it.
+                assert!(!whole, "incomplete");
+                continue;
             };
+            assert!(whole);
             assert_eq!(datagram[HEADER_LEN + 12..], body);
             assert_eq!(pool.slots.len(), 0);
         }

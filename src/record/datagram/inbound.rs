@@ -90,8 +90,8 @@ impl Datagram {
 
     /// Whether a server's peer has gone on since its hello: at 1.2 it has brought the keys, at 1.3, where they are made
     /// before it has said anything else, something under them has authenticated.
-    pub(crate) fn peer_has_advanced(&self) -> bool {
-        if self.is_13() {
+    pub(crate) fn peer_has_advanced(&self, resuming: bool) -> bool {
+        if self.is_13() || resuming {
             self.read.any_was_read()
         } else {
             self.has_read_keys()
