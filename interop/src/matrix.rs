@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::algorithm::{Aead, Group, KeyType, Suite};
 use crate::peer::{Implementation, Service, Settings, Transport};
-use crate::pki::Pki;
+use crate::pki::{Chain, Pki};
 
 /// One combination of programs and settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,6 +115,9 @@ impl Case {
             groups,
             server_key: self.server_key,
             client_key: self.client_key,
+            chain: Chain::Leaf,
+            listen: "127.0.0.1",
+            connect: "127.0.0.1",
             mtu: self.mtu,
             pin_our_suite: self.mtu.is_some(),
             service: match self.mtu {

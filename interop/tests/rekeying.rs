@@ -24,6 +24,30 @@ fn gnutls_and_we_renegotiate() {
     renegotiate(Implementation::GnuTls, "GnuTLS, renegotiation");
 }
 
+#[test]
+fn erlang_and_we_renegotiate() {
+    renegotiate(Implementation::Erlang, "Erlang, renegotiation");
+}
+
+#[test]
+fn botan_and_we_renegotiate() {
+    renegotiate(Implementation::Botan, "Botan, renegotiation");
+}
+
+/// With the cookies that are its servers' default.
+#[test]
+fn mbedtls_and_we_renegotiate() {
+    renegotiate(Implementation::MbedTls, "Mbed TLS, renegotiation");
+}
+
+#[test]
+fn mbedtls_without_cookies_and_we_renegotiate() {
+    renegotiate(
+        Implementation::MbedTlsWithoutCookies,
+        "Mbed TLS without cookies, renegotiation",
+    );
+}
+
 fn renegotiate(foreign: Implementation, title: &str) {
     Sealgram::program().expect("the program under test");
     let pki = Pki::generate().expect("certificates");
@@ -50,6 +74,29 @@ fn openssl_and_we_renegotiate_over_a_lossy_path() {
 #[test]
 fn gnutls_and_we_renegotiate_over_a_lossy_path() {
     survive(Implementation::GnuTls, "GnuTLS, lossy renegotiation");
+}
+
+#[test]
+fn erlang_and_we_renegotiate_over_a_lossy_path() {
+    survive(Implementation::Erlang, "Erlang, lossy renegotiation");
+}
+
+#[test]
+fn botan_and_we_renegotiate_over_a_lossy_path() {
+    survive(Implementation::Botan, "Botan, lossy renegotiation");
+}
+
+#[test]
+fn mbedtls_and_we_renegotiate_over_a_lossy_path() {
+    survive(Implementation::MbedTls, "Mbed TLS, lossy renegotiation");
+}
+
+#[test]
+fn mbedtls_without_cookies_and_we_renegotiate_over_a_lossy_path() {
+    survive(
+        Implementation::MbedTlsWithoutCookies,
+        "Mbed TLS without cookies, lossy renegotiation",
+    );
 }
 
 fn survive(foreign: Implementation, title: &str) {

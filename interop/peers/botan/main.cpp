@@ -112,6 +112,9 @@ public:
                 try {
                     m_chain.emplace_back(chain);
                 } catch (const Botan::Exception&) {
+                    if (m_chain.empty()) {
+                        throw;
+                    }
                     // White space behind the last one.
                     break;
                 }

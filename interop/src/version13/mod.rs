@@ -178,7 +178,7 @@ pub fn lossy(stack: Stack, seed: u64) -> Vec<Case> {
         // The proxy stands between two addresses; a client that comes back has a new one.
         .filter(|case| !(case.kind == Kind::Resumed && case.role == Role::Server))
         .map(|case| Case {
-            loss: Loss { percent: 10, seed },
+            loss: Loss::new(10, seed),
             ..case
         })
         .collect()

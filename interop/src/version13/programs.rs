@@ -1,36 +1,23 @@
 //! The programs of a case: their command lines, and what they say of themselves.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::{Case, Kind, Stack};
 use crate::algorithm::KeyType;
-use crate::failure::{Failure, Outcome};
-use crate::gnutls;
+use crate::failure::Outcome;
 use crate::pki::{Credential, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
+use crate::{foreign as peers, gnutls};
 
-/// The program of a stack: in the directory that `SEALGRAM_PEERS` names, which `interop/run` sets.
+/// The program of a stack.
 ///
 /// # Errors
 ///
 /// When it is not there.
 pub fn program(stack: Stack) -> Outcome<PathBuf> {
-    let directory = env::var_os("SEALGRAM_PEERS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/target/release"),
-        PathBuf::from,
-    );
-    let path = directory.join(stack.program());
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(Failure::new(format!(
-            "the program {} is missing: `interop/run` builds it",
-            path.display()
-        )))
-    }
+    peers::program(stack.program())
 }
 
 pub(super) fn add_credential(command: &mut Command, credential: &Credential) {
