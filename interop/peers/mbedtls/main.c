@@ -36,6 +36,10 @@
 /* How often timers are looked at, in milliseconds. */
 #define TICK 10
 
+/* After how long without an answer a HelloRequest is sent again, in milliseconds: the library does that when reading times
+ * out. */
+#define AGAIN 1000
+
 /* The longest line, and the largest piece of data. */
 #define LINE 16384
 
@@ -179,6 +183,7 @@ static void configure(struct peer *peer)
             mbedtls_ssl_conf_dtls_cookies(config, NULL, NULL, NULL);
         }
     }
+    mbedtls_ssl_conf_read_timeout(config, AGAIN);
     must("the association", mbedtls_ssl_setup(&peer->ssl, config));
     if (!options->server) {
         must("the name", mbedtls_ssl_set_hostname(&peer->ssl, options->name));
@@ -327,7 +332,7 @@ static void converse(struct peer *peer)
         } else if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || code == 0) {
             fprintf(stderr, "closed\n");
             break;
-        } else if (!waits(code)) {
+        } else if (!waits(code) && code != MBEDTLS_ERR_SSL_TIMEOUT) {
             die("reading", code);
         }
         read_input(&input);
