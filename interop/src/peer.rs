@@ -203,6 +203,12 @@ impl Implementation {
         }
     }
 
+    /// Whether it is one of [`foreign`].
+    #[must_use]
+    pub const fn is_behind_a_program_of_ours(self) -> bool {
+        !matches!(self, Self::Sealgram | Self::OpenSsl | Self::GnuTls)
+    }
+
     /// The name in case names.
     #[must_use]
     pub fn name(self) -> &'static str {

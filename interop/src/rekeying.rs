@@ -91,9 +91,7 @@ impl Trigger {
             Self::OurClient | Self::OurClientAbbreviated | Self::OurServer => true,
             Self::OpenSslClient | Self::OpenSslServer => foreign == Implementation::OpenSsl,
             Self::GnuTlsClient | Self::GnuTlsServer => foreign == Implementation::GnuTls,
-            Self::PeerClient | Self::PeerServer => {
-                !matches!(foreign, Implementation::OpenSsl | Implementation::GnuTls)
-            }
+            Self::PeerClient | Self::PeerServer => foreign.is_behind_a_program_of_ours(),
         }
     }
 

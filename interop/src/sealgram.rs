@@ -64,7 +64,7 @@ impl Peer for Sealgram {
             Service::Stdio => "--stdio",
         });
         if settings.renegotiation {
-            command.arg("--allow-client-renegotiation=0");
+            command.arg("--allow-client-renegotiation");
         }
         command.args(&settings.server_arguments);
         add_common(&mut command, settings);
