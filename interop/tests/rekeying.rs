@@ -171,6 +171,32 @@ fn a_default_openssl_server_refuses_politely_and_we_carry_on() {
     }
 }
 
+/// Erlang's server refuses a second renegotiation of a client within some twelve seconds, with a warning.
+#[test]
+fn an_erlang_server_refuses_a_hasty_second_renegotiation_and_we_carry_on() {
+    let pki = Pki::generate().expect("certificates");
+    for transport in [Transport::Dtls, Transport::Tls] {
+        let deadline = Deadline::after(LIMIT);
+        let settings = plain(&pki, transport, true);
+        let (us, them) = (Implementation::Sealgram, Implementation::Erlang);
+        let mut association = Association::establish(us, them, &settings, Route::Direct, deadline)
+            .expect("handshake");
+        let outcomes = [("handshake_complete", "2"), ("renegotiation_refused", "")];
+        for (wanted, epoch) in outcomes {
+            let client = &mut association.client.process;
+            client.write(b"R\n").expect("a command");
+            wait_for_event(client, wanted, deadline, |event| {
+                event.name() == wanted && event.value("epoch").unwrap_or_default() == epoch
+            })
+            .unwrap_or_else(|failure| panic!("{failure}\n{}", association.evidence()));
+            association
+                .converse(3, Delivery::Exact, deadline)
+                .expect("data behind it");
+        }
+        association.close(deadline).expect("a close");
+    }
+}
+
 /// Our policy: after so many bytes the keys are replaced, whoever the peer is.
 #[test]
 fn keys_are_replaced_after_so_many_bytes() {
