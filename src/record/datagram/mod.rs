@@ -369,6 +369,7 @@ impl Layer for Datagram {
                 self.retained = Some(Box::new(Retained {
                     flight: *flight,
                     epoch,
+                    heard: false,
                     sent: now,
                 }));
                 self.timer = Timer::Idle;
