@@ -155,7 +155,11 @@ async fn join(options: &Options) -> Outcome<UdpSocket> {
         socket.connect(client).await?;
         Ok(socket)
     } else {
-        let any = if options.bind.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let any = if options.bind.is_ipv4() {
+            "0.0.0.0:0"
+        } else {
+            "[::]:0"
+        };
         let socket = UdpSocket::bind(any).await?;
         socket.connect((options.bind, options.port)).await?;
         Ok(socket)
