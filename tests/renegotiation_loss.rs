@@ -678,3 +678,25 @@ fn a_client_takes_the_answer_behind_a_hello_request_that_it_never_saw() {
         scene.assert_done(2);
     }
 }
+
+/// RFC 6347 §4.2.4: who has sent the last flight answers a repeated Finished for twice the longest life of a segment. Data under
+/// the new keys proves nothing: a client of Botan 2 sends it behind its own Finished, before it has seen the server's.
+#[test]
+fn a_client_that_sends_data_before_it_has_the_last_flight_still_gets_it_again() {
+    let mut scene = connected(Side::Server, Transport::Dtls);
+    scene.begin(Side::Server, false);
+    scene.play(&CLIENT_FLIGHT);
+    for _ in 0..3 {
+        let record = scene.peer().record(23, 2, b"early");
+        scene.deliver(&record);
+        scene.wait(Duration::from_secs(1));
+        let before = scene.heard();
+        let seq = scene.peer().next_seq() - 1;
+        scene.peer().set_next_seq(seq);
+        let again = scene.peer().say(20, vec![0; 12]);
+        let record = scene.peer().record(22, 2, &again.whole());
+        scene.deliver(&record);
+        let flight = [("ChangeCipherSpec", 1), ("Finished", 2)];
+        assert_eq!(repeated(&scene.peer().heard[before..]), flight);
+    }
+}

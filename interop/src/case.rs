@@ -60,12 +60,10 @@ pub fn run_lossy(case: &Case, pki: &Pki, loss: Loss) -> Outcome<String> {
 #[must_use]
 pub fn loss_of(case: &Case, percent: u8, seed: u64) -> Loss {
     let name = case.to_string();
-    Loss {
-        percent,
-        seed: name
-            .bytes()
-            .fold(mix(seed), |state, byte| mix(state ^ u64::from(byte))),
-    }
+    let seed = name
+        .bytes()
+        .fold(mix(seed), |state, byte| mix(state ^ u64::from(byte)));
+    Loss::new(percent, seed)
 }
 
 /// Joins the case's programs, and checks what each of them says was negotiated. Our own program must

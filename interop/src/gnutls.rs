@@ -30,7 +30,7 @@ impl Peer for GnuTls {
             command.arg("--noticket");
         }
         command.args(&settings.server_arguments);
-        add_credential(&mut command, &settings.pki.server(settings.server_key));
+        add_credential(&mut command, &settings.server_credential());
         if settings.client_key.is_some() {
             command
                 .args(["--require-client-cert", "--verify-client-cert"])
@@ -51,11 +51,11 @@ impl Peer for GnuTls {
             .args(["--sni-hostname", Pki::NAME, "--verify-hostname", Pki::NAME])
             .arg("--x509cafile")
             .arg(settings.pki.server_authority());
-        if let Some(key_type) = settings.client_key {
-            add_credential(&mut command, &settings.pki.client(key_type));
+        if let Some(credential) = settings.client_credential() {
+            add_credential(&mut command, &credential);
         }
         add_common(&mut command, settings);
-        command.arg(server.ip().to_string());
+        command.arg(settings.connect.trim_matches(['[', ']']));
         Ok(command)
     }
 

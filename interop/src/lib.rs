@@ -15,7 +15,7 @@
 //! | [`association`] | two programs joined: handshake, conversation, close |
 //! | [`case`](mod@case) | one case from start to verdict |
 //! | [`pool`] | many cases at once, and the report about them |
-//! | [`peer`], [`sealgram`], [`openssl`], [`gnutls`] | the programs |
+//! | [`peer`], [`sealgram`], [`openssl`], [`gnutls`], [`foreign`] | the programs |
 //! | [`process`] | child processes with captured output |
 //! | [`pki`] | certificates and keys |
 //! | [`port`] | ports for servers that cannot choose one |
@@ -32,6 +32,7 @@ pub mod audit;
 pub mod case;
 pub mod clock;
 pub mod failure;
+pub mod foreign;
 pub mod gnutls;
 pub mod loss;
 pub mod matrix;

@@ -25,6 +25,8 @@ pub struct Loss {
     pub percent: u8,
     /// Chooses among all sequences of verdicts.
     pub seed: u64,
+    /// A direction in which nothing is dropped, for the sake of a peer that cannot stand it.
+    pub spared: Option<Direction>,
 }
 
 /// What becomes of one datagram.
@@ -53,7 +55,18 @@ impl Loss {
     pub const NONE: Self = Self {
         percent: 0,
         seed: 0,
+        spared: None,
     };
+
+    /// Loses so much in both directions.
+    #[must_use]
+    pub const fn new(percent: u8, seed: u64) -> Self {
+        Self {
+            percent,
+            seed,
+            spared: None,
+        }
+    }
 
     /// The verdicts for `direction`, from the first datagram on.
     #[must_use]
@@ -79,7 +92,8 @@ impl Iterator for Verdicts {
         };
         let number = mix(mix(self.loss.seed ^ lane) ^ self.index);
         self.index += 1;
-        if number % 100 < u64::from(self.loss.percent) {
+        let spared = self.loss.spared == Some(self.direction);
+        if !spared && number % 100 < u64::from(self.loss.percent) {
             self.owed += 1;
         }
         let verdict = if self.owed > 0 && self.may_drop() {
@@ -133,7 +147,7 @@ mod tests {
     use super::*;
 
     fn sample(seed: u64, direction: Direction) -> Vec<Verdict> {
-        let loss = Loss { percent: 20, seed };
+        let loss = Loss::new(20, seed);
         loss.verdicts(direction).take(10_000).collect()
     }
 
@@ -173,7 +187,7 @@ mod tests {
     #[test]
     fn a_message_and_its_answer_get_through_within_five_tries() {
         for seed in 0..1000 {
-            let loss = Loss { percent: 20, seed };
+            let loss = Loss::new(20, seed);
             let mut requests = loss.verdicts(Direction::ToServer);
             let mut answers = loss.verdicts(Direction::ToClient);
             let answered = (0..5).any(|_| {
@@ -181,6 +195,21 @@ mod tests {
             });
             assert!(answered, "seed {seed}");
         }
+    }
+
+    #[test]
+    fn a_spared_direction_loses_nothing() {
+        let loss = Loss {
+            spared: Some(Direction::ToClient),
+            ..Loss::new(50, 1)
+        };
+        let lost = |direction| {
+            loss.verdicts(direction)
+                .take(1000)
+                .any(|verdict| verdict == Verdict::Drop)
+        };
+        assert!(!lost(Direction::ToClient));
+        assert!(lost(Direction::ToServer));
     }
 
     #[test]

@@ -44,12 +44,13 @@ impl Peer for OpenSsl {
 
     fn server_command(&self, settings: &Settings<'_>, _port: u16) -> Outcome<Command> {
         let mut command = Command::new("openssl");
-        command.args(["s_server", version(settings), "-accept", "127.0.0.1:0"]);
+        command.args(["s_server", version(settings)]);
+        command.args(["-accept", &format!("{}:0", settings.listen)]);
         if settings.renegotiation {
             command.arg("-client_renegotiation");
         }
         command.args(&settings.server_arguments);
-        add_credential(&mut command, &settings.pki.server(settings.server_key));
+        add_credential(&mut command, &settings.server_credential());
         if settings.client_key.is_some() {
             command
                 .args(["-Verify", "1", "-verify_return_error", "-CAfile"])
@@ -63,13 +64,16 @@ impl Peer for OpenSsl {
         let mut command = Command::new("openssl");
         command
             .args(["s_client", version(settings)])
-            .args(["-connect", &server.to_string()])
+            .args([
+                "-connect",
+                &format!("{}:{}", settings.connect, server.port()),
+            ])
             .args(&settings.client_arguments)
             .args(["-servername", Pki::NAME, "-verify_hostname", Pki::NAME])
             .args(["-verify_return_error", "-CAfile"])
             .arg(settings.pki.server_authority());
-        if let Some(key_type) = settings.client_key {
-            add_credential(&mut command, &settings.pki.client(key_type));
+        if let Some(credential) = settings.client_credential() {
+            add_credential(&mut command, &credential);
         }
         add_common(&mut command, settings);
         Ok(command)
@@ -78,7 +82,10 @@ impl Peer for OpenSsl {
     fn listening(&self, transcript: &Transcript, _port: u16) -> Option<Listening> {
         transcript
             .stdout_lines()
-            .find_map(|line| line.strip_prefix("ACCEPT 127.0.0.1:")?.parse().ok())
+            .find_map(|line| {
+                let (_, port) = line.strip_prefix("ACCEPT ")?.rsplit_once(':')?;
+                port.parse().ok()
+            })
             .map(Listening::On)
     }
 
@@ -134,6 +141,9 @@ impl Peer for OpenSsl {
 fn add_credential(command: &mut Command, credential: &Credential) {
     command.arg("-cert").arg(&credential.certificate);
     command.arg("-key").arg(&credential.key);
+    if let Some(issuers) = &credential.issuers {
+        command.arg("-cert_chain").arg(issuers);
+    }
 }
 
 const fn version(settings: &Settings<'_>) -> &'static str {

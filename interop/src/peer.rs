@@ -7,9 +7,10 @@ use std::process::Command;
 use crate::algorithm::{Group, KeyType, Suite};
 use crate::clock::Deadline;
 use crate::failure::Outcome;
+use crate::foreign;
 use crate::gnutls::GnuTls;
 use crate::openssl::OpenSsl;
-use crate::pki::Pki;
+use crate::pki::{Chain, Credential, Pki};
 use crate::port::{self, Listening};
 use crate::process::{Process, Transcript};
 use crate::sealgram::Sealgram;
@@ -23,6 +24,16 @@ pub enum Implementation {
     OpenSsl,
     /// `gnutls-serv` and `gnutls-cli`.
     GnuTls,
+    /// Erlang/OTP's `ssl`.
+    Erlang,
+    /// Botan 2.
+    Botan,
+    /// Mbed TLS 2.28; its servers use cookies.
+    MbedTls,
+    /// Mbed TLS 2.28 with servers that use none.
+    MbedTlsWithoutCookies,
+    /// webrtc-rs.
+    WebRtc,
 }
 
 /// Which end of an association a program plays.
@@ -66,6 +77,13 @@ pub struct Settings<'a> {
     pub server_key: KeyType,
     /// The client's certificate; if there is one, the server demands it.
     pub client_key: Option<KeyType>,
+    /// How long the chains of both certificates are.
+    pub chain: Chain,
+    /// Where the server listens, an IPv6 address in brackets. The stacks of [`foreign`] know 127.0.0.1 only, and GnuTLS's
+    /// server listens everywhere.
+    pub listen: &'static str,
+    /// Where the client connects: a name or an address of the same form.
+    pub connect: &'static str,
     /// The MTU of both peers in bytes, if it is not each program's default.
     pub mtu: Option<u16>,
     /// Whether our own program is restricted to the suite as well.
@@ -82,6 +100,21 @@ pub struct Settings<'a> {
     pub client_arguments: Vec<String>,
     /// The same for the server.
     pub server_arguments: Vec<String>,
+}
+
+impl Settings<'_> {
+    /// What the server shows.
+    #[must_use]
+    pub fn server_credential(&self) -> Credential {
+        self.pki.server_with(self.server_key, self.chain)
+    }
+
+    /// What the client shows, if it shows anything.
+    #[must_use]
+    pub fn client_credential(&self) -> Option<Credential> {
+        let key_type = self.client_key?;
+        Some(self.pki.client_with(key_type, self.chain))
+    }
 }
 
 /// What a program's output tells about its completed handshake. `None` where it tells nothing.
@@ -162,7 +195,18 @@ impl Implementation {
             Self::Sealgram => &Sealgram,
             Self::OpenSsl => &OpenSsl,
             Self::GnuTls => &GnuTls,
+            Self::Erlang => &foreign::ERLANG,
+            Self::Botan => &foreign::BOTAN,
+            Self::MbedTls => &foreign::MBEDTLS,
+            Self::MbedTlsWithoutCookies => &foreign::MBEDTLS_WITHOUT_COOKIES,
+            Self::WebRtc => &foreign::WEBRTC,
         }
+    }
+
+    /// Whether it is one of [`foreign`].
+    #[must_use]
+    pub const fn is_behind_a_program_of_ours(self) -> bool {
+        !matches!(self, Self::Sealgram | Self::OpenSsl | Self::GnuTls)
     }
 
     /// The name in case names.

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    PKCS_ECDSA_P384_SHA384, SanType, date_time_ymd,
 };
 use tempfile::TempDir;
 
@@ -26,10 +27,25 @@ pub struct Pki {
 /// A certificate and its private key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// PEM, the leaf alone.
+    /// PEM: the leaf, and what stands between it and its authority.
     pub certificate: PathBuf,
+    /// PEM: what stands between them alone, for programs that want it in a file of its own.
+    pub issuers: Option<PathBuf>,
     /// PEM, PKCS#8.
     pub key: PathBuf,
+}
+
+/// What stands between a leaf and its authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Chain {
+    /// Nothing.
+    #[default]
+    Leaf,
+    /// Three intermediate certificates, more than 3 kB with the leaf: several datagrams, and the end of one message shares a
+    /// record with the start of the next.
+    Long,
+    /// Four, more than 16 kB: more than one record over a stream, and more than a burst of datagrams.
+    Huge,
 }
 
 /// Which of the two authorities signs a leaf.
@@ -63,6 +79,9 @@ impl Pki {
                 fs::write(credential.certificate, certificate.pem())?;
                 fs::write(credential.key, key.serialize_pem())?;
             }
+            for chain in [Chain::Long, Chain::Huge] {
+                pki.generate_chain(side, chain, &authority)?;
+            }
         }
         Ok(pki)
     }
@@ -94,10 +113,67 @@ impl Pki {
         self.credential(Side::Client, key_type)
     }
 
+    /// The server's certificate and key of this type, with this chain; a chain that is more than a leaf has a P-256 key.
+    #[must_use]
+    pub fn server_with(&self, key_type: KeyType, chain: Chain) -> Credential {
+        self.chained(Side::Server, key_type, chain)
+    }
+
+    /// The same of the client.
+    #[must_use]
+    pub fn client_with(&self, key_type: KeyType, chain: Chain) -> Credential {
+        self.chained(Side::Client, key_type, chain)
+    }
+
     /// The directory of all files, where a child may also write its own.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Makes a leaf below as many authorities as the chain says, each signed by the one before.
+    fn generate_chain(
+        &self,
+        side: Side,
+        chain: Chain,
+        root: &CertifiedIssuer<'static, KeyPair>,
+    ) -> Outcome<()> {
+        let (count, padding) = chain.shape();
+        let mut pem = String::new();
+        let mut issuer: Option<CertifiedIssuer<'static, KeyPair>> = None;
+        for number in 0..count {
+            let name = format!("sealgram interop {} intermediate {number}", side.name());
+            let parameters = authority_parameters(name, padding);
+            let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(rcgen_failure)?;
+            let next = CertifiedIssuer::signed_by(parameters, key, issuer.as_ref().unwrap_or(root))
+                .map_err(rcgen_failure)?;
+            pem.insert_str(0, &next.pem());
+            issuer = Some(next);
+        }
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(rcgen_failure)?;
+        let leaf = leaf_parameters(side)
+            .signed_by(&key, issuer.as_ref().unwrap_or(root))
+            .map_err(rcgen_failure)?;
+        let credential = self.chained(side, KeyType::EcdsaP256, chain);
+        if let Some(issuers) = credential.issuers {
+            fs::write(issuers, &pem)?;
+        }
+        pem.insert_str(0, &leaf.pem());
+        fs::write(credential.certificate, pem)?;
+        fs::write(credential.key, key.serialize_pem())?;
+        Ok(())
+    }
+
+    fn chained(&self, side: Side, key_type: KeyType, chain: Chain) -> Credential {
+        if chain == Chain::Leaf {
+            return self.credential(side, key_type);
+        }
+        let stem = format!("{}-{chain:?}", side.name()).to_lowercase();
+        Credential {
+            certificate: self.directory().join(format!("{stem}.pem")),
+            issuers: Some(self.directory().join(format!("{stem}-issuers.pem"))),
+            key: self.directory().join(format!("{stem}.key")),
+        }
     }
 
     fn authority_file(&self, side: Side) -> PathBuf {
@@ -108,7 +184,19 @@ impl Pki {
         let stem = format!("{}-{}", side.name(), key_type.name());
         Credential {
             certificate: self.directory().join(format!("{stem}.pem")),
+            issuers: None,
             key: self.directory().join(format!("{stem}.key")),
+        }
+    }
+}
+
+impl Chain {
+    /// How many certificates stand between leaf and authority, and how much each is padded, in bytes.
+    const fn shape(self) -> (usize, usize) {
+        match self {
+            Self::Leaf => (0, 0),
+            Self::Long => (3, 600),
+            Self::Huge => (4, 3800),
         }
     }
 }
@@ -123,19 +211,39 @@ impl Side {
 }
 
 fn authority(side: Side) -> Outcome<CertifiedIssuer<'static, KeyPair>> {
-    let mut parameters = CertificateParams::default();
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    parameters.distinguished_name.push(
-        DnType::CommonName,
-        format!("sealgram interop {} authority", side.name()),
-    );
+    let name = format!("sealgram interop {} authority", side.name());
+    let parameters = authority_parameters(name, 0);
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(rcgen_failure)?;
     CertifiedIssuer::self_signed(parameters, key).map_err(rcgen_failure)
 }
 
-fn leaf_parameters(side: Side) -> CertificateParams {
+/// Valid for all of the tests' life. What `rcgen` would choose, the year 4096, Botan takes for no time at all.
+fn valid_parameters() -> CertificateParams {
     let mut parameters = CertificateParams::default();
+    parameters.not_before = date_time_ymd(2020, 1, 1);
+    parameters.not_after = date_time_ymd(2049, 12, 31);
+    parameters
+}
+
+fn authority_parameters(name: String, padding: usize) -> CertificateParams {
+    let mut parameters = valid_parameters();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    if padding > 0 {
+        // Netscape's comment, an IA5String: an extension that all know and none heeds.
+        let length = u16::try_from(padding).expect("fits two bytes");
+        let mut comment = vec![0x16, 0x82];
+        comment.extend(length.to_be_bytes());
+        comment.resize(comment.len() + padding, b'x');
+        let extension = CustomExtension::from_oid_content(NETSCAPE_COMMENT, comment);
+        parameters.custom_extensions.push(extension);
+    }
+    parameters
+}
+
+fn leaf_parameters(side: Side) -> CertificateParams {
+    let mut parameters = valid_parameters();
     parameters.subject_alt_names = vec![
         SanType::DnsName(Pki::NAME.try_into().expect("localhost is an ASCII name")),
         SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -183,9 +291,35 @@ fn rcgen_failure(error: rcgen::Error) -> Failure {
     Failure::new(error.to_string()).during("rcgen")
 }
 
+/// 2.16.840.1.113730.1.13.
+const NETSCAPE_COMMENT: &[u64] = &[2, 16, 840, 1, 113_730, 1, 13];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chains_are_as_long_as_they_say_and_verified() {
+        let pki = Pki::generate().expect("keys and certificates");
+        for (chain, least) in [(Chain::Long, 3_000), (Chain::Huge, 16_384)] {
+            let credential = pki.server_with(KeyType::EcdsaP256, chain);
+            let pem = fs::read_to_string(&credential.certificate).expect("a file");
+            let letters: usize = pem
+                .lines()
+                .filter(|line| !line.starts_with('-'))
+                .map(str::len)
+                .sum();
+            assert!(letters / 4 * 3 > least, "{chain:?}: {letters} letters");
+            let verified = Command::new("openssl")
+                .args(["verify", "-CAfile"])
+                .arg(pki.server_authority())
+                .arg("-untrusted")
+                .args([&credential.certificate, &credential.certificate])
+                .output()
+                .expect("openssl runs");
+            assert!(verified.status.success(), "{verified:?}");
+        }
+    }
 
     #[test]
     fn every_leaf_is_verified_by_openssl_under_its_own_authority_only() {

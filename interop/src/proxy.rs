@@ -4,8 +4,8 @@
 //!   client  <--->  front socket | proxy | back socket  <--->  server
 //! ```
 //!
-//! It forwards, drops by [`Loss`], records every datagram with its verdict, and can send datagrams
-//! of the test's own making to either side, as if the other side had sent them. Order is kept.
+//! It forwards, drops by [`Loss`], records every datagram with its verdict, can hold one direction back for a while, and can
+//! send datagrams of the test's own making to either side, as if the other side had sent them. Order is kept.
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -42,6 +42,13 @@ pub struct Captured {
     pub bytes: Vec<u8>,
 }
 
+/// Datagrams of one direction that wait to be forwarded.
+#[derive(Debug)]
+struct Held {
+    direction: Direction,
+    datagrams: Vec<Vec<u8>>,
+}
+
 /// Where a captured datagram came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -57,6 +64,7 @@ struct Shared {
     back: UdpSocket,
     client: Mutex<Option<SocketAddr>>,
     captured: Mutex<Vec<Captured>>,
+    held: Mutex<Option<Held>>,
     stop: AtomicBool,
     stopwatch: Deadline,
 }
@@ -80,6 +88,7 @@ impl Proxy {
             back,
             client: Mutex::new(None),
             captured: Mutex::new(Vec::new()),
+            held: Mutex::new(None),
             stop: AtomicBool::new(false),
             stopwatch: Deadline::after(Duration::ZERO),
         });
@@ -112,6 +121,80 @@ impl Proxy {
         self.shared.send(direction, datagram)?;
         self.shared
             .record(direction, Origin::Injected, Verdict::Pass, datagram);
+        Ok(())
+    }
+
+    /// Keeps what goes in `direction` until [`Proxy::release`].
+    pub fn hold(&self, direction: Direction) {
+        *lock(&self.shared.held) = Some(Held {
+            direction,
+            datagrams: Vec::new(),
+        });
+    }
+
+    /// Forwards what was held, in its order, and holds nothing any more.
+    pub fn release(&self) {
+        // Under the lock, so that nothing that comes meanwhile overtakes.
+        let mut held = lock(&self.shared.held);
+        if let Some(held) = held.take() {
+            for datagram in held.datagrams {
+                // The receiver may have ended; the case notices that by other means.
+                let _ = self.shared.send(held.direction, &datagram);
+            }
+        }
+    }
+
+    /// Waits until so many datagrams are held.
+    ///
+    /// # Errors
+    ///
+    /// When they are not before `deadline`.
+    pub fn wait_for_held(&self, count: usize, deadline: Deadline) -> Outcome<()> {
+        self.wait_until(&format!("{count} held datagrams"), deadline, || {
+            let held = lock(&self.shared.held);
+            held.as_ref().map_or(0, |held| held.datagrams.len()) >= count
+        })
+    }
+
+    /// How many datagrams have come for `direction`.
+    #[must_use]
+    pub fn count(&self, direction: Direction) -> usize {
+        let captured = lock(&self.shared.captured);
+        captured
+            .iter()
+            .filter(|captured| captured.direction == direction)
+            .count()
+    }
+
+    /// Waits until so many datagrams have come for `direction`.
+    ///
+    /// # Errors
+    ///
+    /// When they have not before `deadline`.
+    pub fn wait_for_count(
+        &self,
+        direction: Direction,
+        count: usize,
+        deadline: Deadline,
+    ) -> Outcome<()> {
+        self.wait_until(&format!("{count} datagrams {direction}"), deadline, || {
+            self.count(direction) >= count
+        })
+    }
+
+    fn wait_until(
+        &self,
+        wanted: &str,
+        deadline: Deadline,
+        reached: impl Fn() -> bool,
+    ) -> Outcome<()> {
+        while !reached() {
+            if deadline.has_passed() {
+                let failure = Failure::new(format!("the proxy has not seen {wanted}"));
+                return Err(failure.with_evidence(self.evidence()));
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
         Ok(())
     }
 
@@ -191,7 +274,7 @@ impl Shared {
             let datagram = &buffer[..length];
             let verdict = verdicts.next().unwrap_or(Verdict::Pass);
             self.record(direction, Origin::Peer, verdict, datagram);
-            if verdict == Verdict::Pass {
+            if verdict == Verdict::Pass && !self.keep(direction, datagram) {
                 // The receiver may have ended; the case notices that by other means.
                 let _ = self.send(direction, datagram);
             }
@@ -231,6 +314,16 @@ impl Shared {
         Ok(())
     }
 
+    /// Whether the datagram is held.
+    fn keep(&self, direction: Direction, datagram: &[u8]) -> bool {
+        let mut held = lock(&self.held);
+        let Some(held) = held.as_mut().filter(|held| held.direction == direction) else {
+            return false;
+        };
+        held.datagrams.push(datagram.to_owned());
+        true
+    }
+
     fn record(&self, direction: Direction, origin: Origin, verdict: Verdict, datagram: &[u8]) {
         lock(&self.captured).push(Captured {
             direction,
@@ -248,6 +341,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// How long the proxy's threads may outlive it.
 const STOP_POLL: Duration = Duration::from_millis(50);
+
+/// How often the proxy looks whether what a test waits for has come.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// The largest UDP payload.
 const MAX_DATAGRAM: usize = 65_535;

@@ -52,8 +52,8 @@ impl Peer for Sealgram {
 
     fn server_command(&self, settings: &Settings<'_>, _port: u16) -> Outcome<Command> {
         let mut command = Command::new(Self::program()?);
-        command.args(["server", "--listen", "127.0.0.1:0"]);
-        add_credential(&mut command, &settings.pki.server(settings.server_key));
+        command.args(["server", "--listen", &format!("{}:0", settings.listen)]);
+        add_credential(&mut command, &settings.server_credential());
         if settings.client_key.is_some() {
             command
                 .args(["--client-auth", "required", "--client-ca"])
@@ -74,11 +74,12 @@ impl Peer for Sealgram {
 
     fn client_command(&self, settings: &Settings<'_>, server: SocketAddr) -> Outcome<Command> {
         let mut command = Command::new(Self::program()?);
+        let server = format!("{}:{}", settings.connect, server.port());
         command
-            .args(["client", &server.to_string(), "--name", Pki::NAME, "--ca"])
+            .args(["client", &server, "--name", Pki::NAME, "--ca"])
             .arg(settings.pki.server_authority());
-        if let Some(key_type) = settings.client_key {
-            add_credential(&mut command, &settings.pki.client(key_type));
+        if let Some(credential) = settings.client_credential() {
+            add_credential(&mut command, &credential);
         }
         command.args(&settings.client_arguments);
         add_common(&mut command, settings);

@@ -24,6 +24,30 @@ fn gnutls_and_we_renegotiate() {
     renegotiate(Implementation::GnuTls, "GnuTLS, renegotiation");
 }
 
+#[test]
+fn erlang_and_we_renegotiate() {
+    renegotiate(Implementation::Erlang, "Erlang, renegotiation");
+}
+
+#[test]
+fn botan_and_we_renegotiate() {
+    renegotiate(Implementation::Botan, "Botan, renegotiation");
+}
+
+/// With the cookies that are its servers' default.
+#[test]
+fn mbedtls_and_we_renegotiate() {
+    renegotiate(Implementation::MbedTls, "Mbed TLS, renegotiation");
+}
+
+#[test]
+fn mbedtls_without_cookies_and_we_renegotiate() {
+    renegotiate(
+        Implementation::MbedTlsWithoutCookies,
+        "Mbed TLS without cookies, renegotiation",
+    );
+}
+
 fn renegotiate(foreign: Implementation, title: &str) {
     Sealgram::program().expect("the program under test");
     let pki = Pki::generate().expect("certificates");
@@ -50,6 +74,29 @@ fn openssl_and_we_renegotiate_over_a_lossy_path() {
 #[test]
 fn gnutls_and_we_renegotiate_over_a_lossy_path() {
     survive(Implementation::GnuTls, "GnuTLS, lossy renegotiation");
+}
+
+#[test]
+fn erlang_and_we_renegotiate_over_a_lossy_path() {
+    survive(Implementation::Erlang, "Erlang, lossy renegotiation");
+}
+
+#[test]
+fn botan_and_we_renegotiate_over_a_lossy_path() {
+    survive(Implementation::Botan, "Botan, lossy renegotiation");
+}
+
+#[test]
+fn mbedtls_and_we_renegotiate_over_a_lossy_path() {
+    survive(Implementation::MbedTls, "Mbed TLS, lossy renegotiation");
+}
+
+#[test]
+fn mbedtls_without_cookies_and_we_renegotiate_over_a_lossy_path() {
+    survive(
+        Implementation::MbedTlsWithoutCookies,
+        "Mbed TLS without cookies, lossy renegotiation",
+    );
 }
 
 fn survive(foreign: Implementation, title: &str) {
@@ -120,6 +167,32 @@ fn a_default_openssl_server_refuses_politely_and_we_carry_on() {
                 && event.value("reason") == Some("no_renegotiation")
         })
         .expect("the refusal is told");
+        association.close(deadline).expect("a close");
+    }
+}
+
+/// Erlang's server refuses a second renegotiation of a client within some twelve seconds, with a warning.
+#[test]
+fn an_erlang_server_refuses_a_hasty_second_renegotiation_and_we_carry_on() {
+    let pki = Pki::generate().expect("certificates");
+    for transport in [Transport::Dtls, Transport::Tls] {
+        let deadline = Deadline::after(LIMIT);
+        let settings = plain(&pki, transport, true);
+        let (us, them) = (Implementation::Sealgram, Implementation::Erlang);
+        let mut association = Association::establish(us, them, &settings, Route::Direct, deadline)
+            .expect("handshake");
+        let outcomes = [("handshake_complete", "2"), ("renegotiation_refused", "")];
+        for (wanted, epoch) in outcomes {
+            let client = &mut association.client.process;
+            client.write(b"R\n").expect("a command");
+            wait_for_event(client, wanted, deadline, |event| {
+                event.name() == wanted && event.value("epoch").unwrap_or_default() == epoch
+            })
+            .unwrap_or_else(|failure| panic!("{failure}\n{}", association.evidence()));
+            association
+                .converse(3, Delivery::Exact, deadline)
+                .expect("data behind it");
+        }
         association.close(deadline).expect("a close");
     }
 }

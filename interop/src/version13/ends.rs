@@ -124,7 +124,7 @@ pub(super) fn check_handshake(
     if case.kind == Kind::OtherGroup {
         expect(&event, "group", "secp384r1")?;
     }
-    if case.kind == Kind::ClientCertificate {
+    if case.kind.demands_certificate() {
         expect(&event, "client_cert", "present")?;
     }
     Ok(())

@@ -1,36 +1,43 @@
 //! The programs of a case: their command lines, and what they say of themselves.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use super::{Case, Kind, Stack};
+use super::{Case, Kind, Role, Stack};
 use crate::algorithm::KeyType;
-use crate::failure::{Failure, Outcome};
-use crate::gnutls;
-use crate::pki::{Credential, Pki};
+use crate::failure::Outcome;
+use crate::pki::{Chain, Credential, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
+use crate::{foreign as peers, gnutls};
 
-/// The program of a stack: in the directory that `SEALGRAM_PEERS` names, which `interop/run` sets.
+/// The program of a stack.
 ///
 /// # Errors
 ///
 /// When it is not there.
 pub fn program(stack: Stack) -> Outcome<PathBuf> {
-    let directory = env::var_os("SEALGRAM_PEERS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/target/release"),
-        PathBuf::from,
-    );
-    let path = directory.join(stack.program());
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(Failure::new(format!(
-            "the program {} is missing: `interop/run` builds it",
-            path.display()
-        )))
+    peers::program(stack.program())
+}
+
+/// What the server of a case shows; dimpl has no place for more than a leaf.
+pub(super) fn server_credential(case: &Case, pki: &Pki) -> Credential {
+    let chain = chain_of(case, Role::Client);
+    pki.server_with(KeyType::EcdsaP256, chain)
+}
+
+/// The same of the client.
+pub(super) fn client_credential(case: &Case, pki: &Pki) -> Credential {
+    let chain = chain_of(case, Role::Server);
+    pki.client_with(KeyType::EcdsaP256, chain)
+}
+
+/// The length of a chain that the foreign stack shows where we have the role `ours`.
+fn chain_of(case: &Case, ours: Role) -> Chain {
+    if case.stack == Stack::Dimpl && case.role == ours {
+        return Chain::Leaf;
     }
+    case.kind.chain()
 }
 
 pub(super) fn add_credential(command: &mut Command, credential: &Credential) {
@@ -47,12 +54,12 @@ pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<
     let mut command = Command::new(program(case.stack)?);
     command.args([role, "--port", &port.to_string(), "--versions", "1.3"]);
     if role == "server" {
-        add_credential(&mut command, &pki.server(KeyType::EcdsaP256));
+        add_credential(&mut command, &server_credential(case, pki));
         command.arg("--echo");
         if case.kind == Kind::OtherGroup {
             command.args(["--groups", "p384"]);
         }
-        if case.kind == Kind::ClientCertificate {
+        if case.kind.demands_certificate() {
             command.arg("--client-auth");
             command.arg("--ca").arg(pki.client_authority());
         }
@@ -60,8 +67,8 @@ pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<
         command.args(["--name", Pki::NAME]);
         command.arg("--ca").arg(pki.server_authority());
         // dimpl cannot be without a certificate.
-        if case.kind == Kind::ClientCertificate || case.stack == Stack::Dimpl {
-            add_credential(&mut command, &pki.client(KeyType::EcdsaP256));
+        if case.kind.demands_certificate() || case.stack == Stack::Dimpl {
+            add_credential(&mut command, &client_credential(case, pki));
         }
         match case.kind {
             Kind::Resumed => drop(command.args(["--resume", "1"])),
@@ -79,14 +86,17 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
     let credential = |command: &mut Command, credential: &Credential| {
         command.arg("-cert").arg(&credential.certificate);
         command.arg("-key").arg(&credential.key);
+        if let Some(issuers) = &credential.issuers {
+            command.arg("-cert_chain").arg(issuers);
+        }
     };
     if role == "server" {
         command.args(["s_server", "-tls1_3", "-accept", "127.0.0.1:0"]);
-        credential(&mut command, &pki.server(KeyType::EcdsaP256));
+        credential(&mut command, &server_credential(case, pki));
         if case.kind == Kind::OtherGroup {
             command.args(["-groups", "P-384"]);
         }
-        if case.kind == Kind::ClientCertificate {
+        if case.kind.demands_certificate() {
             command.args(["-Verify", "1", "-verify_return_error", "-CAfile"]);
             command.arg(pki.client_authority());
         }
@@ -104,7 +114,9 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
         .arg(pki.server_authority());
     match case.kind {
         Kind::OtherGroup => drop(command.args(["-groups", "X25519:P-384"])),
-        Kind::ClientCertificate => credential(&mut command, &pki.client(KeyType::EcdsaP256)),
+        Kind::ClientCertificate | Kind::Chain(_) => {
+            credential(&mut command, &client_credential(case, pki));
+        }
         Kind::Resumed => drop(command.arg("-sess_out").arg(session_file(pki))),
         _ => {}
     }
@@ -131,8 +143,8 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
         let mut command = Command::new("gnutls-serv");
         command.args(["--echo", "--nocookie", "--port", &port.to_string()]);
         command.args(["--priority", &priority]);
-        credential(&mut command, &pki.server(KeyType::EcdsaP256));
-        if case.kind == Kind::ClientCertificate {
+        credential(&mut command, &server_credential(case, pki));
+        if case.kind.demands_certificate() {
             command.args([
                 "--require-client-cert",
                 "--verify-client-cert",
@@ -152,8 +164,8 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
     command.args(["--sni-hostname", Pki::NAME, "--verify-hostname", Pki::NAME]);
     command.args(["--priority", &priority, "--single-key-share"]);
     command.arg("--x509cafile").arg(pki.server_authority());
-    if case.kind == Kind::ClientCertificate {
-        credential(&mut command, &pki.client(KeyType::EcdsaP256));
+    if case.kind.demands_certificate() {
+        credential(&mut command, &client_credential(case, pki));
     }
     command
 }

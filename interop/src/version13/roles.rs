@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::ends::{Ends, check_handshake, check_update, expect, wait_for, wait_for_nth};
 use super::programs::{
-    add_credential, foreign, listening, openssl, session_file, their_update, update,
+    add_credential, client_credential, foreign, listening, openssl, server_credential,
+    session_file, their_update, update,
 };
 use super::{Case, Kind, Stack};
-use crate::algorithm::KeyType;
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::pki::Pki;
@@ -58,8 +58,8 @@ pub(super) fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
         command
             .args(["--versions", "1.3", "--ca"])
             .arg(pki.server_authority());
-        if case.kind == Kind::ClientCertificate {
-            add_credential(&mut command, &pki.client(KeyType::EcdsaP256));
+        if case.kind.demands_certificate() {
+            add_credential(&mut command, &client_credential(case, pki));
         }
         if !session.is_empty() {
             command.arg(session).arg(&file);
@@ -120,11 +120,11 @@ pub(super) fn as_server(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
     if case.stack.is_tls() {
         command.arg("--tls");
     }
-    add_credential(&mut command, &pki.server(KeyType::EcdsaP256));
+    add_credential(&mut command, &server_credential(case, pki));
     if case.kind == Kind::OtherGroup {
         command.args(["--groups", "p-384"]);
     }
-    if case.kind == Kind::ClientCertificate {
+    if case.kind.demands_certificate() {
         command.arg("--client-ca").arg(pki.client_authority());
     }
     let ours = Process::spawn("our server", command)?;

@@ -73,6 +73,13 @@ impl Datagram {
             Progress::Continuous(_) => return self.end_retention_13(),
         };
         self.read.retain(|known| known >= in_force);
+        if self
+            .retained
+            .as_ref()
+            .is_some_and(|retained| retained.heard)
+        {
+            self.drop_retained();
+        }
     }
 
     pub(super) fn drop_flight(&mut self) {

@@ -349,13 +349,16 @@ impl Datagram {
         pinned: usize,
     ) -> Option<Inbound> {
         let epoch = number.epoch;
-        if self
-            .retained
-            .as_ref()
-            .is_some_and(|retained| retained.epoch == epoch)
+        if let Some(retained) = &mut self.retained
+            && retained.epoch == epoch
         {
-            // The peer writes in the new epoch, so it has seen the Finished that the final flight carries.
-            self.drop_retained();
+            // That alone is no proof that the peer has seen the Finished which the final flight carries: clients of Botan 2
+            // write as soon as they have sent their own. So the flight is kept for as long as RFC 6347 §4.2.4 wants it, and
+            // longer only where the peer says nothing.
+            retained.heard = true;
+            if self.retention.is_none() {
+                self.drop_retained();
+            }
         }
         if contents.is_empty() {
             self.stats.discard(Discard::EmptyData);

@@ -345,6 +345,7 @@ impl Layer for Datagram {
                 self.retained = Some(Box::new(Retained {
                     flight: *flight,
                     epoch,
+                    heard: false,
                     sent: now,
                 }));
                 self.timer = Timer::Idle;

@@ -47,8 +47,10 @@ pub(super) enum Progress {
 /// then, need longer than four minutes, and would never come up after that. The few bytes cost no timer.
 pub(super) struct Retained {
     pub(super) flight: Flight,
-    /// The epoch of its Finished: data of the peer in it proves that the flight arrived.
+    /// The epoch of its Finished.
     pub(super) epoch: Epoch,
+    /// Data of the peer has come in that epoch: when the time of retention is over, nobody needs the flight any more.
+    pub(super) heard: bool,
     /// When it was sent last, so that a flood of repeated Finished messages is not answered one by one.
     pub(super) sent: Instant,
 }

@@ -1,0 +1,358 @@
+/* Mbed TLS 2.28 as a peer on the command line.
+ *
+ *   mbedtls-peer server --port P --cert FILE --key FILE [--tls] [--no-cookies] [--client-ca FILE] [--mtu N] [--bind ADDRESS]
+ *   mbedtls-peer client --port P --name NAME --ca FILE [--tls] [--cert FILE --key FILE] [--mtu N] [--bind ADDRESS]
+ *
+ * A line of standard input is data to send, but `R` renegotiates (a server sends a HelloRequest) and `Q` closes. Received
+ * data goes to standard output as it came. Facts go to standard error, one a line: `ready PORT`, `handshake SUITE`,
+ * `closed`, `error CODE TEXT`.
+ *
+ * One client is served, then the program ends. Everything happens in one loop around one connected socket that does not
+ * block, as the library's own examples do it. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <mbedtls/ctr_drbg.h>
+#include <mbedtls/entropy.h>
+#include <mbedtls/error.h>
+#include <mbedtls/net_sockets.h>
+#include <mbedtls/pk.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/ssl_cookie.h>
+#include <mbedtls/timing.h>
+#include <mbedtls/x509_crt.h>
+
+/* How often timers are looked at, in milliseconds. */
+#define TICK 10
+
+/* After how long without an answer a HelloRequest is sent again, in milliseconds: the library does that when reading times
+ * out. */
+#define AGAIN 1000
+
+/* The longest line, and the largest piece of data. */
+#define LINE 16384
+
+struct options {
+    int server, tls, cookies, mtu;
+    const char *port, *name, *cert, *key, *ca, *bind;
+};
+
+/* Everything that lives as long as the association. */
+struct peer {
+    struct options options;
+    mbedtls_entropy_context entropy;
+    mbedtls_ctr_drbg_context random;
+    mbedtls_x509_crt chain, roots;
+    mbedtls_pk_context key;
+    mbedtls_ssl_config config;
+    mbedtls_ssl_cookie_ctx cookies;
+    mbedtls_timing_delay_context timer;
+    mbedtls_ssl_context ssl;
+    mbedtls_net_context socket;
+    struct sockaddr_in client;
+};
+
+/* Lines of standard input that are not used up yet. */
+struct input {
+    char bytes[LINE];
+    size_t length;
+    int ended;
+};
+
+static void die(const char *what, int code)
+{
+    char text[128] = "";
+    mbedtls_strerror(code, text, sizeof text);
+    fprintf(stderr, "error -0x%04x %s: %s\n", (unsigned) -code, what, text);
+    exit(1);
+}
+
+static void must(const char *what, int code)
+{
+    if (code < 0) {
+        die(what, code);
+    }
+}
+
+static void must_system(const char *what, int code)
+{
+    if (code < 0) {
+        fprintf(stderr, "error %s: %s\n", what, strerror(errno));
+        exit(1);
+    }
+}
+
+static struct options parse(int count, char **arguments)
+{
+    struct options options = { .cookies = 1, .port = "0", .name = "localhost", .bind = "127.0.0.1" };
+    options.server = count > 1 && strcmp(arguments[1], "server") == 0;
+    for (int i = 2; i < count; i++) {
+        const char *name = arguments[i];
+        if (strcmp(name, "--tls") == 0) {
+            options.tls = 1;
+        } else if (strcmp(name, "--no-cookies") == 0) {
+            options.cookies = 0;
+        } else if (++i == count) {
+            fprintf(stderr, "error %s is unknown, or needs a value\n", name);
+            exit(2);
+        } else if (strcmp(name, "--port") == 0) {
+            options.port = arguments[i];
+        } else if (strcmp(name, "--name") == 0) {
+            options.name = arguments[i];
+        } else if (strcmp(name, "--cert") == 0) {
+            options.cert = arguments[i];
+        } else if (strcmp(name, "--key") == 0) {
+            options.key = arguments[i];
+        } else if (strcmp(name, "--ca") == 0 || strcmp(name, "--client-ca") == 0) {
+            options.ca = arguments[i];
+        } else if (strcmp(name, "--mtu") == 0) {
+            options.mtu = atoi(arguments[i]);
+        } else if (strcmp(name, "--bind") == 0) {
+            options.bind = arguments[i];
+        } else {
+            fprintf(stderr, "error %s is unknown\n", name);
+            exit(2);
+        }
+    }
+    return options;
+}
+
+static struct sockaddr_in address(const struct options *options)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    address.sin_port = htons((unsigned short) atoi(options->port));
+    if (inet_pton(AF_INET, options->bind, &address.sin_addr) != 1) {
+        fprintf(stderr, "error %s is no address\n", options->bind);
+        exit(2);
+    }
+    return address;
+}
+
+static void configure(struct peer *peer)
+{
+    struct options *options = &peer->options;
+    mbedtls_ssl_config *config = &peer->config;
+    mbedtls_entropy_init(&peer->entropy);
+    mbedtls_ctr_drbg_init(&peer->random);
+    mbedtls_x509_crt_init(&peer->chain);
+    mbedtls_x509_crt_init(&peer->roots);
+    mbedtls_pk_init(&peer->key);
+    mbedtls_ssl_config_init(config);
+    mbedtls_ssl_cookie_init(&peer->cookies);
+    mbedtls_ssl_init(&peer->ssl);
+    must("random numbers",
+         mbedtls_ctr_drbg_seed(&peer->random, mbedtls_entropy_func, &peer->entropy, NULL, 0));
+    must("configuration",
+         mbedtls_ssl_config_defaults(
+             config, options->server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT,
+             options->tls ? MBEDTLS_SSL_TRANSPORT_STREAM : MBEDTLS_SSL_TRANSPORT_DATAGRAM,
+             MBEDTLS_SSL_PRESET_DEFAULT));
+    mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &peer->random);
+    mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+    mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_ENABLED);
+    /* What is under way behind a HelloRequest is delivered, however much it is. */
+    mbedtls_ssl_conf_renegotiation_enforced(config, MBEDTLS_SSL_RENEGOTIATION_NOT_ENFORCED);
+    if (options->cert != NULL) {
+        must("the certificate", mbedtls_x509_crt_parse_file(&peer->chain, options->cert));
+        must("the key", mbedtls_pk_parse_keyfile(&peer->key, options->key, NULL));
+        must("the key", mbedtls_ssl_conf_own_cert(config, &peer->chain, &peer->key));
+    }
+    if (options->ca != NULL) {
+        must("the roots", mbedtls_x509_crt_parse_file(&peer->roots, options->ca));
+        mbedtls_ssl_conf_ca_chain(config, &peer->roots, NULL);
+        mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
+    }
+    if (options->server && !options->tls) {
+        if (options->cookies) {
+            must("cookies", mbedtls_ssl_cookie_setup(&peer->cookies, mbedtls_ctr_drbg_random,
+                                                     &peer->random));
+            mbedtls_ssl_conf_dtls_cookies(config, mbedtls_ssl_cookie_write, mbedtls_ssl_cookie_check,
+                                          &peer->cookies);
+        } else {
+            mbedtls_ssl_conf_dtls_cookies(config, NULL, NULL, NULL);
+        }
+    }
+    mbedtls_ssl_conf_read_timeout(config, AGAIN);
+    must("the association", mbedtls_ssl_setup(&peer->ssl, config));
+    if (!options->server) {
+        must("the name", mbedtls_ssl_set_hostname(&peer->ssl, options->name));
+    }
+    if (options->mtu != 0) {
+        mbedtls_ssl_set_mtu(&peer->ssl, (uint16_t) options->mtu);
+    }
+    mbedtls_ssl_set_timer_cb(&peer->ssl, &peer->timer, mbedtls_timing_set_delay,
+                             mbedtls_timing_get_delay);
+}
+
+/* Opens the socket and connects it: a server waits for its client first. */
+static void join(struct peer *peer)
+{
+    struct options *options = &peer->options;
+    struct sockaddr_in own = address(options);
+    socklen_t length = sizeof own;
+    int fd = socket(AF_INET, options->tls ? SOCK_STREAM : SOCK_DGRAM, 0);
+    must_system("socket", fd);
+    if (!options->server) {
+        must_system("connect", connect(fd, (struct sockaddr *) &own, sizeof own));
+    } else {
+        must_system("bind", bind(fd, (struct sockaddr *) &own, sizeof own));
+        must_system("getsockname", getsockname(fd, (struct sockaddr *) &own, &length));
+        if (options->tls) {
+            must_system("listen", listen(fd, 1));
+        }
+        fprintf(stderr, "ready %d\n", ntohs(own.sin_port));
+        length = sizeof peer->client;
+        if (options->tls) {
+            fd = accept(fd, (struct sockaddr *) &peer->client, &length);
+            must_system("accept", fd);
+        } else {
+            char byte;
+            must_system("recvfrom", (int) recvfrom(fd, &byte, 1, MSG_PEEK,
+                                                   (struct sockaddr *) &peer->client, &length));
+            must_system("connect", connect(fd, (struct sockaddr *) &peer->client, length));
+        }
+    }
+    if (options->tls) {
+        int now = 1;
+        must_system("TCP_NODELAY", setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &now, sizeof now));
+    }
+    must_system("fcntl", fcntl(fd, F_SETFL, O_NONBLOCK));
+    peer->socket.fd = fd;
+    mbedtls_ssl_set_bio(&peer->ssl, &peer->socket, mbedtls_net_send, mbedtls_net_recv, NULL);
+}
+
+/* The client's address goes into the cookies. */
+static void identify(struct peer *peer)
+{
+    if (peer->options.server && !peer->options.tls) {
+        must("the client's address",
+             mbedtls_ssl_set_client_transport_id(&peer->ssl, (unsigned char *) &peer->client,
+                                                 sizeof peer->client));
+    }
+}
+
+static int waits(int code)
+{
+    return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE ||
+           code == MBEDTLS_ERR_SSL_CRYPTO_IN_PROGRESS;
+}
+
+static void wait_for_something(struct peer *peer, const struct input *input)
+{
+    struct pollfd files[2] = {
+        { .fd = peer->socket.fd, .events = POLLIN },
+        { .fd = input->ended ? -1 : STDIN_FILENO, .events = POLLIN },
+    };
+    poll(files, 2, TICK);
+}
+
+static void shake_hands(struct peer *peer)
+{
+    struct input nothing = { .ended = 1 };
+    int code;
+    identify(peer);
+    while ((code = mbedtls_ssl_handshake(&peer->ssl)) != 0) {
+        if (code == MBEDTLS_ERR_SSL_HELLO_VERIFY_REQUIRED) {
+            must("a new start", mbedtls_ssl_session_reset(&peer->ssl));
+            identify(peer);
+        } else if (waits(code)) {
+            wait_for_something(peer, &nothing);
+        } else {
+            die("the handshake", code);
+        }
+    }
+    fprintf(stderr, "handshake %s\n", mbedtls_ssl_get_ciphersuite(&peer->ssl));
+}
+
+static void read_input(struct input *input)
+{
+    struct pollfd file = { .fd = STDIN_FILENO, .events = POLLIN };
+    if (input->ended || input->length == LINE || poll(&file, 1, 0) != 1) {
+        return;
+    }
+    ssize_t got = read(STDIN_FILENO, input->bytes + input->length, LINE - input->length);
+    if (got > 0) {
+        input->length += (size_t) got;
+    } else {
+        input->ended = 1;
+    }
+}
+
+/* Does what the first waiting line says. A write that has to wait is tried again with the same line. */
+static int obey(struct peer *peer, struct input *input)
+{
+    char *end = memchr(input->bytes, '\n', input->length);
+    int code = 0;
+    if (end == NULL) {
+        return input->ended ? MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY : 0;
+    }
+    size_t length = (size_t) (end - input->bytes) + 1;
+    if (length == 2 && input->bytes[0] == 'Q') {
+        return MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
+    }
+    if (length == 2 && input->bytes[0] == 'R') {
+        code = mbedtls_ssl_renegotiate(&peer->ssl);
+        if (!waits(code)) {
+            must("renegotiation", code);
+        }
+        /* A call that waits has begun: reading goes on with it. */
+        code = 0;
+    } else {
+        code = mbedtls_ssl_write(&peer->ssl, (unsigned char *) input->bytes, length);
+    }
+    if (waits(code)) {
+        return 0;
+    }
+    must("sending", code);
+    input->length -= length;
+    memmove(input->bytes, end + 1, input->length);
+    return 0;
+}
+
+static void converse(struct peer *peer)
+{
+    static struct input input;
+    static unsigned char data[LINE];
+    for (;;) {
+        int code = mbedtls_ssl_read(&peer->ssl, data, sizeof data);
+        if (code > 0) {
+            fwrite(data, 1, (size_t) code, stdout);
+            fflush(stdout);
+        } else if (code == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || code == 0) {
+            fprintf(stderr, "closed\n");
+            break;
+        } else if (!waits(code) && code != MBEDTLS_ERR_SSL_TIMEOUT) {
+            die("reading", code);
+        }
+        read_input(&input);
+        if (obey(peer, &input) != 0) {
+            break;
+        }
+        if (code < 0 && memchr(input.bytes, '\n', input.length) == NULL) {
+            wait_for_something(peer, &input);
+        }
+    }
+    mbedtls_ssl_close_notify(&peer->ssl);
+}
+
+int main(int count, char **arguments)
+{
+    static struct peer peer;
+    peer.options = parse(count, arguments);
+    configure(&peer);
+    join(&peer);
+    shake_hands(&peer);
+    converse(&peer);
+    return 0;
+}
