@@ -58,7 +58,8 @@ pub(crate) struct ServerArguments {
     #[arg(long, conflicts_with = "stdio")]
     pub(crate) echo: bool,
     /// Received data goes to standard output; each line of standard input goes to every client. A line that is only
-    /// `R` or `r` asks every client to renegotiate instead; at version 1.3 `k` updates the keys, and `K` asks for the same.
+    /// `R` or `r` asks every client to renegotiate instead, and `C` to show a certificate in that, as --client-ca wants it, also
+    /// where --client-auth is none before; at version 1.3 `k` updates the keys, and `K` asks for the same.
     #[arg(long)]
     pub(crate) stdio: bool,
     /// Let clients renegotiate of their own accord, each with at least this many seconds between

@@ -9,6 +9,7 @@ use crate::output;
 use crate::problem::Problem;
 use crate::report::{self, Line};
 use crate::settings;
+use sealgram::config::ClientAuthentication;
 use sealgram::net::UdpEndpoint;
 use sealgram::{Event, SendError, Side};
 use std::collections::BTreeMap;
@@ -62,6 +63,7 @@ fn serve<E: Endpoint>(
     };
     let mut server = Server::<E> {
         work,
+        later: settings::later_client_authentication(arguments)?,
         peers: BTreeMap::new(),
         stopping: None,
     };
@@ -76,6 +78,8 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// A server at work.
 struct Server<E: Endpoint> {
     work: Work,
+    /// Whose certificate the line `C` asks for.
+    later: Option<ClientAuthentication>,
     /// The established connections.
     peers: BTreeMap<E::Id, SocketAddr>,
     /// Goodbyes are being said, until then at the latest.
@@ -138,6 +142,10 @@ impl<E: Endpoint> Service<E> for Server<E> {
             return Ok(Step::Wait(None));
         };
         match lines.next() {
+            Next::Line(line) if line.trim_ascii_end() == b"C" => {
+                self.ask_for_certificates(endpoint);
+                return Ok(Step::Again);
+            }
             Next::Line(line) => {
                 let command = Input::command(&line);
                 for (&id, &peer) in &self.peers {
@@ -156,6 +164,20 @@ impl<E: Endpoint> Service<E> for Server<E> {
 }
 
 impl<E: Endpoint> Server<E> {
+    fn ask_for_certificates(&self, endpoint: &mut E) {
+        let Some(policy) = &self.later else {
+            let reason =
+                "C needs --client-ca FILE with the roots that clients' certificates end at";
+            Line::new("refused").field("reason", reason).print();
+            return;
+        };
+        for &id in self.peers.keys() {
+            if let Err(error) = endpoint.request_client_certificate(id, policy.clone()) {
+                Line::new("refused").field("reason", error).print();
+            }
+        }
+    }
+
     fn tell_peers(&self, endpoint: &E) {
         for (&id, &peer) in &self.peers {
             if let Some(connection) = endpoint.connection(id) {

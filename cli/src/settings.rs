@@ -271,6 +271,17 @@ fn certified_key(arguments: &CredentialArguments) -> Result<Option<CertifiedKey>
     }
 }
 
+/// Whose certificate the line `C` asks for: of whomever --client-ca trusts.
+pub(crate) fn later_client_authentication(
+    arguments: &ServerArguments,
+) -> Result<Option<ClientAuthentication>, Problem> {
+    let Some(file) = &arguments.client_ca else {
+        return Ok(None);
+    };
+    let verifier = WebPkiClientVerifier::new(Roots::from_pem_file(file)?)?;
+    Ok(Some(ClientAuthentication::Required(Arc::new(verifier))))
+}
+
 fn client_authentication(arguments: &ServerArguments) -> Result<ClientAuthentication, Problem> {
     let default = match arguments.client_ca {
         Some(_) => ClientAuth::Required,

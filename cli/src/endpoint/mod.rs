@@ -9,7 +9,8 @@ use crate::input::{Command, Refused};
 use crate::problem::Problem;
 use crate::report::Line;
 use mio::{Registry, Token};
-use sealgram::{Connection, Event, Records, SendError};
+use sealgram::config::ClientAuthentication;
+use sealgram::{Connection, Event, Records, RenegotiateError, SendError};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -53,6 +54,13 @@ pub(crate) trait Endpoint {
 
     /// Carries out a command for one connection.
     fn command(&mut self, id: Self::Id, command: Command) -> Result<(), Refused>;
+
+    /// Wants a client's certificate from its next handshake on, which begins now.
+    fn request_client_certificate(
+        &mut self,
+        id: Self::Id,
+        policy: ClientAuthentication,
+    ) -> Result<(), RenegotiateError>;
 
     /// Says goodbye, behind everything that was sent before.
     fn close(&mut self, id: Self::Id);

@@ -6,6 +6,7 @@ use crate::problem::Problem;
 use crate::report::Line;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
+use sealgram::config::ClientAuthentication;
 use sealgram::net::TlsStream;
 use sealgram::pki_types::ServerName;
 use sealgram::{
@@ -437,6 +438,16 @@ impl Endpoint for TcpEndpoint {
             Command::KeyUpdate(update) => peer.stream.key_update(update)?,
         }
         Ok(())
+    }
+
+    fn request_client_certificate(
+        &mut self,
+        id: StreamId,
+        policy: ClientAuthentication,
+    ) -> Result<(), RenegotiateError> {
+        let peer = self.peers.get_mut(&id).ok_or(RenegotiateError::Closed)?;
+        peer.due = true;
+        peer.stream.request_client_certificate(policy)
     }
 
     fn close(&mut self, id: StreamId) {

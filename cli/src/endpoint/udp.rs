@@ -5,8 +5,11 @@ use crate::input::{Command, Refused};
 use crate::problem::Problem;
 use crate::report::Line;
 use mio::{Registry, Token};
+use sealgram::config::ClientAuthentication;
 use sealgram::net::{UdpEndpoint, UdpEvent};
-use sealgram::{AssociationId, Datagram, DtlsConnection, EndpointEvent, SendError};
+use sealgram::{
+    AssociationId, Datagram, DtlsConnection, EndpointEvent, RenegotiateError, SendError,
+};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -79,6 +82,14 @@ impl Endpoint for UdpEndpoint {
             Command::KeyUpdate(update) => self.key_update(id, update)?,
         }
         Ok(())
+    }
+
+    fn request_client_certificate(
+        &mut self,
+        id: AssociationId,
+        policy: ClientAuthentication,
+    ) -> Result<(), RenegotiateError> {
+        Self::request_client_certificate(self, id, policy)
     }
 
     fn close(&mut self, id: AssociationId) {
