@@ -136,8 +136,9 @@ pub(crate) struct ClientArguments {
     /// Refuse renegotiations that the server asks for.
     #[arg(long)]
     pub(crate) refuse_hello_requests: bool,
-    /// Leave the cookie of renegotiations empty, for DTLS servers of Mbed TLS; those of OpenSSL
-    /// need it repeated, as it is by default.
+    /// Leave the cookie of renegotiations empty, for a DTLS server of Mbed TLS that is not known by
+    /// the form of its cookie: one whose clock is wrong. By default the cookie is repeated where it
+    /// has not that form, as servers of OpenSSL need it.
     #[arg(long, conflicts_with = "tls")]
     pub(crate) empty_renegotiation_cookie: bool,
     #[command(flatten)]

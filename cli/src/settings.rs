@@ -118,9 +118,12 @@ pub(crate) fn client(arguments: &ClientArguments) -> Result<ClientConfig, Proble
         builder = builder.credential(Credential::Certificate(certified));
     }
     let builder = builder.tickets(!arguments.common.no_tickets);
-    let rekey = rekey_policy(&arguments.common)?
-        .follow_hello_requests(!arguments.refuse_hello_requests)
-        .repeat_cookie(!arguments.empty_renegotiation_cookie);
+    let mut rekey =
+        rekey_policy(&arguments.common)?.follow_hello_requests(!arguments.refuse_hello_requests);
+    // Without a word the library tells the servers apart by their cookie.
+    if arguments.empty_renegotiation_cookie {
+        rekey = rekey.repeat_cookie(false);
+    }
     Ok(with_common!(builder, &arguments.common, rekey).build()?)
 }
 
@@ -358,7 +361,7 @@ mod tests {
         ];
         let only_client = [
             ("--refuse-hello-requests", "follow_hello_requests: false"),
-            ("--empty-renegotiation-cookie", "repeat_cookie: false"),
+            ("--empty-renegotiation-cookie", "repeat_cookie: Some(false)"),
         ];
         let only_server = [
             (
