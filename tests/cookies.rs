@@ -290,8 +290,9 @@ fn proven_hellos_from_the_same_address_replace_only_each_other() {
     for _ in 0..1000 {
         stage.peer = scripted_client();
         stage.exchange_cookies();
-        assert_eq!(stage.endpoint.len(), 2);
-        assert_eq!(stage.endpoint.half_open(), 1);
+        // Of those that come too soon one after the other none is served; the last one that was has gone for them.
+        assert!(stage.endpoint.half_open() <= 1);
+        assert_eq!(stage.endpoint.len(), 1 + stage.endpoint.half_open());
     }
     stage.peer = honest;
     assert!(stage.endpoint.associations().any(|known| known == id));

@@ -111,7 +111,7 @@ impl<R: Records> Connection<R> {
             self.write_closed = true;
         }
         self.rekeying.over();
-        self.held.clear();
+        self.held = None;
         self.abandon_renegotiation();
     }
 
@@ -119,7 +119,7 @@ impl<R: Records> Connection<R> {
     pub(super) fn over(&mut self) {
         // I13: what came before the peer's Finished was verified is never seen.
         self.early = None;
-        self.held.clear();
+        self.held = None;
         self.rekeying.over();
         self.phase = Phase::Closed;
         self.waiting = None;

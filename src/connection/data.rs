@@ -64,20 +64,6 @@ impl SendQueue {
             self.queue.pop_front();
         }
     }
-
-    /// How much waits, in bytes.
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Gives back the allocation of an empty queue.
-    pub(super) fn release(&mut self) {
-        self.queue.shrink_to_fit();
-    }
 }
 
 /// How many datagrams are held that came before the peer's Finished was verified. Nobody sees them before that.
@@ -129,6 +115,7 @@ impl ReceiveQueue {
     pub(super) const fn pinned(&self) -> usize {
         self.pinned
     }
+
     /// Gives back the allocation of an empty queue.
     pub(super) fn release(&mut self) {
         self.queue.shrink_to_fit();
@@ -275,8 +262,7 @@ impl<R: Records> Connection<R> {
             let _failed = self.start_wanted(now);
         }
         match self.phase {
-            Phase::Established(_)
-                if self.held.queue.is_empty() && self.rekeying.holding().is_none() => {}
+            Phase::Established(_) if self.held.is_none() && self.rekeying.holding().is_none() => {}
             Phase::Initial(_) => return Err(SendError::NotConnected),
             Phase::Closed => return Err(SendError::Closed),
             Phase::Established(_) | Phase::Renegotiating { .. } => {
@@ -313,7 +299,7 @@ impl<R: Records> Connection<R> {
     #[cold]
     fn send_beside_handshake(&mut self, now: Instant, data: &[u8]) -> Result<usize, SendError> {
         self.release_held(now);
-        if self.held.queue.is_empty() && !self.holds_data() {
+        if self.held.is_none() && !self.holds_data() {
             return match self.records.send_data(data) {
                 Ok(taken) => {
                     self.count_sent(now, taken);
@@ -335,7 +321,7 @@ impl<R: Records> Connection<R> {
             .records
             .limits()
             .send_bytes
-            .saturating_sub(self.held.bytes);
+            .saturating_sub(self.held_bytes());
         let taken = if R::RELIABLE {
             data.len().min(room)
         } else {
@@ -348,7 +334,7 @@ impl<R: Records> Connection<R> {
                 SendError::Backlog
             });
         }
-        self.held.push(&data[..taken]);
+        self.held.get_or_insert_default().push(&data[..taken]);
         Ok(taken)
     }
 
@@ -357,22 +343,33 @@ impl<R: Records> Connection<R> {
         if self.holds_data() {
             return;
         }
-        while let Some(data) = self.held.queue.front() {
+        let Some(mut held) = self.held.take() else {
+            return;
+        };
+        while let Some(data) = held.queue.front() {
             let length = data.len();
             match self.records.send_data(data) {
                 Ok(taken) => {
-                    self.held.take(taken);
+                    held.take(taken);
                     self.count_sent(now, taken);
                 }
                 // The MTU was lowered meanwhile: a datagram that is lost, and nothing waits behind it.
-                Err(SendError::TooLarge { .. }) => self.held.take(length),
+                Err(SendError::TooLarge { .. }) => held.take(length),
                 Err(error) => {
                     if matches!(self.phase, Phase::Established(_)) {
                         self.refuse_data(error);
+                    }
+                    if !matches!(self.phase, Phase::Closed) {
+                        self.held = Some(held);
                     }
                     return;
                 }
             }
         }
+    }
+
+    /// How many bytes of data wait.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.bytes)
     }
 }

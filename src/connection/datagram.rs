@@ -283,6 +283,6 @@ impl DtlsConnection {
     /// the memory it keeps alive, and at least by its place in the queue) and sealed datagrams that wait for `poll_transmit`.
     pub fn buffered(&self) -> usize {
         let early = self.early.as_ref().map_or(0, |early| early.pinned());
-        self.records.buffered() + self.received.pinned() + early + self.held.bytes()
+        self.records.buffered() + self.received.pinned() + early + self.held_bytes()
     }
 }

@@ -75,7 +75,7 @@ pub struct Connection<R: Records> {
     /// Data of the next epoch that overtook the peer's Finished: nobody sees it before that was verified.
     early: Option<Box<ReceiveQueue>>,
     /// Data that waits for the end of a renegotiation.
-    held: SendQueue,
+    held: Option<Box<SendQueue>>,
     /// What the handshake waits for at this end.
     waiting: Option<Box<Waiting>>,
     peer: Option<SocketAddr>,
@@ -113,7 +113,7 @@ impl<R: Records> Connection<R> {
             events: VecDeque::new(),
             received: ReceiveQueue::default(),
             early: None,
-            held: SendQueue::default(),
+            held: None,
             waiting: None,
             peer,
             handshake_started: now,
@@ -185,7 +185,6 @@ impl<R: Records> Connection<R> {
         self.start_wanted(now)?;
         if self.records.poll_timeout().is_none() {
             self.received.release();
-            self.held.release();
             self.events.shrink_to_fit();
         }
         Ok(())

@@ -132,6 +132,6 @@ impl TlsConnection {
     /// How many bytes are held on behalf of the peer: part of a handshake message, data that waits for `recv` (by the
     /// memory it keeps alive) and sealed records that wait for `poll_transmit`.
     pub fn buffered(&self) -> usize {
-        self.records.buffered() + self.received.pinned() + self.held.bytes()
+        self.records.buffered() + self.received.pinned() + self.held_bytes()
     }
 }

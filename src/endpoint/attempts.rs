@@ -19,7 +19,7 @@ const IN_A_ROW: u32 = 4;
 /// long.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How many addresses are remembered at most, a quarter of a kilobyte each. Beyond that the one that is known for the longest time is forgotten: each
+/// How many addresses are remembered at most, a third of a kilobyte each. Beyond that the one that is known for the longest time is forgotten: each
 /// cookie of it that was captured can set off one more handshake.
 const MAX_ADDRESSES: usize = 1 << 16;
 
