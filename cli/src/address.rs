@@ -50,6 +50,14 @@ pub(crate) fn first_of<T>(
     Err(refusal)
 }
 
+/// RFC 4007 §11.2: a zone has a meaning on this host alone, so no certificate and no server name holds one.
+pub(crate) fn without_zone(name: &str) -> &str {
+    match name.split_once('%') {
+        Some((address, _)) if address.parse::<std::net::Ipv6Addr>().is_ok() => address,
+        _ => name,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +87,13 @@ mod tests {
         };
         assert_eq!(first_of(&both, second).unwrap().port(), 2);
         assert!(first_of(&both[..1], second).is_err());
+    }
+
+    #[test]
+    fn the_zone_of_a_link_local_address_is_no_part_of_the_server_name() {
+        assert_eq!(without_zone("fe80::1%eth0"), "fe80::1");
+        assert_eq!(without_zone("fe80::1"), "fe80::1");
+        assert_eq!(without_zone("server.test"), "server.test");
+        assert_eq!(without_zone("a%b"), "a%b");
     }
 }

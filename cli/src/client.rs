@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 /// Connects, and carries lines until one of the ends has no more.
 pub(crate) fn run(arguments: &ClientArguments) -> Result<(), Problem> {
     let host = address::host(&arguments.server)?;
-    let name = arguments.name.as_deref().unwrap_or(host);
+    let named = arguments.name.as_deref().unwrap_or(host);
+    let name = address::without_zone(named);
     let name = ServerName::try_from(name)
         .map_err(|_| {
             Problem::usage(format!(

@@ -130,7 +130,7 @@ pub(crate) fn client(arguments: &ClientArguments) -> Result<ClientConfig, Proble
 /// Whom a client trusts.
 fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem> {
     if let Some(file) = &arguments.ca {
-        return Ok(ClientConfig::with_roots(Roots::from_pem_file(file)?)?);
+        return Ok(ClientConfig::with_roots(roots(file)?)?);
     }
     if !arguments.fingerprint.is_empty() {
         let pinned = PinnedFingerprint::new(arguments.fingerprint.iter().copied());
@@ -267,6 +267,15 @@ fn local_names(listen: &str) -> Vec<String> {
     names
 }
 
+/// The roots of a file, with a warning for each that cannot be used.
+fn roots(file: &std::path::Path) -> Result<Roots, ConfigError> {
+    let roots = Roots::from_pem_file(file)?;
+    for unreadable in roots.unreadable() {
+        Line::new("warning").field("reason", unreadable).print();
+    }
+    Ok(roots)
+}
+
 fn certified_key(arguments: &CredentialArguments) -> Result<Option<CertifiedKey>, ConfigError> {
     match (&arguments.cert, &arguments.key) {
         (Some(chain), Some(key)) => CertifiedKey::from_pem_files(chain, key).map(Some),
@@ -281,7 +290,7 @@ pub(crate) fn later_client_authentication(
     let Some(file) = &arguments.client_ca else {
         return Ok(None);
     };
-    let verifier = WebPkiClientVerifier::new(Roots::from_pem_file(file)?)?;
+    let verifier = WebPkiClientVerifier::new(roots(file)?)?;
     Ok(Some(ClientAuthentication::Required(Arc::new(verifier))))
 }
 
@@ -299,7 +308,7 @@ fn client_authentication(arguments: &ServerArguments) -> Result<ClientAuthentica
             )),
         };
     };
-    let verifier = Arc::new(WebPkiClientVerifier::new(Roots::from_pem_file(file)?)?);
+    let verifier = Arc::new(WebPkiClientVerifier::new(roots(file)?)?);
     Ok(match policy {
         ClientAuth::None => ClientAuthentication::None,
         ClientAuth::Optional => ClientAuthentication::Optional(verifier),
