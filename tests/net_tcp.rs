@@ -725,3 +725,103 @@ fn an_end_without_a_goodbye_behind_ones_own_is_none_that_was_cut_off() {
         assert!(this.client.error.is_none(), "{:?}", this.client.error);
     }
 }
+
+/// RFC 8446 §6.2, RFC 1122 §4.2.2.13: a peer that has ended its direction and reads late reads everything that was written, and
+/// then the reason; until then the stream is refused with `WouldBlock`.
+#[test]
+fn an_alert_behind_a_full_window_reaches_a_peer_that_has_ended_and_reads_late() {
+    for (versions, ends_first) in [
+        (Versions::V1_2, true),
+        (Versions::V1_3, true),
+        (Versions::V1_3, false),
+    ] {
+        let configs = Ends::new().versions(versions).build();
+        let listener = TcpListener::bind(std::net::SocketAddr::from(LOCALHOST)).unwrap();
+        // What is accepted inherits its buffers from the listener.
+        let sockets = socket2::SockRef::from(&listener);
+        sockets.set_send_buffer_size(1 << 14).unwrap();
+        let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        socket2::SockRef::from(&socket)
+            .set_recv_buffer_size(1 << 16)
+            .unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let stream = TlsStream::server(TcpStream::from_std(accepted), configs.server.clone());
+        let mut poll = Poll::new().unwrap();
+        let mut server = End::new(&poll, Token(0), stream.unwrap());
+        let config = configs.client.clone();
+        let client = std::thread::spawn(move || fault_and_read_late(socket, config, ends_first));
+        let (mut written, mut refused) = (0, false);
+        let mut ready = Events::with_capacity(8);
+        loop {
+            server.turn();
+            if server.error.is_some() {
+                break;
+            }
+            while let Ok(length) = server.stream.write(&[7; 1 << 16]) {
+                written += length;
+            }
+            if server.stream.connection().failure().is_some() {
+                // The failure is known and not told yet.
+                let would_block = Some(ErrorKind::WouldBlock);
+                assert_eq!(kind(server.stream.write(b"x")), would_block);
+                assert_eq!(kind(server.stream.read(&mut [0; 9])), would_block);
+                refused = true;
+            }
+            let wait = server.stream.poll_timeout();
+            poll.poll(&mut ready, Some(wait.unwrap_or(Duration::from_secs(1))))
+                .unwrap();
+        }
+        assert!(refused && written > 1 << 18, "{refused} {written}");
+        drop(server);
+        let (read, told) = client.join().unwrap();
+        assert_eq!(read, written, "{versions:?}");
+        let expected = AlertDescription::BAD_RECORD_MAC;
+        let fits = matches!(&told, Err(Error::AlertReceived { alert, .. }) if alert.description == expected);
+        assert!(fits, "{versions:?}: {told:?}");
+    }
+}
+
+/// A client that says something impossible, ends its direction, perhaps, and reads much later. How much data it read, and what
+/// came behind it.
+fn fault_and_read_late(
+    mut socket: std::net::TcpStream,
+    config: Arc<ClientConfig>,
+    ends_first: bool,
+) -> (usize, Result<(), Error>) {
+    let mut tls = sealgram::TlsConnection::connect(config, server_name(), now()).unwrap();
+    let (mut out, mut input) = (Vec::new(), bytes::BytesMut::new());
+    let (mut buffer, mut data) = ([0; 4096], 0);
+    let mut faulty = false;
+    loop {
+        out.clear();
+        tls.poll_transmit(now(), &mut out);
+        // The server may have gone meanwhile; what it has said is to be read all the same.
+        let _gone = socket.write_all(&out);
+        if !tls.is_handshaking() && !faulty {
+            faulty = true;
+            std::thread::sleep(Duration::from_millis(300));
+            let garbage = [&[23, 3, 3, 0, 40][..], &[0; 40]].concat();
+            socket.write_all(&garbage).unwrap();
+            if ends_first {
+                socket.shutdown(std::net::Shutdown::Write).unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        let length = match socket.read(&mut buffer) {
+            Ok(length) => length,
+            Err(_) => return (data, Err(Error::StreamEnded)),
+        };
+        if length == 0 {
+            return (data, tls.handle_eof(now()));
+        }
+        input.extend_from_slice(&buffer[..length]);
+        let taken = tls.handle_bytes(now(), &mut input);
+        while let Some(received) = tls.recv() {
+            data += received.data.len();
+        }
+        if taken.is_err() {
+            return (data, taken);
+        }
+    }
+}

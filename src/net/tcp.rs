@@ -3,6 +3,7 @@
 use super::clock;
 use super::intake::Intake;
 use super::linger::Linger;
+use super::outlet::Outlet;
 use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::connection::{Event, TlsConnection};
 use crate::error::{Error, KeyUpdateError, RenegotiateError, SendError};
@@ -15,7 +16,7 @@ use pki_types::ServerName;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -79,28 +80,30 @@ use std::time::{Duration, Instant};
 ///
 /// # The last alert
 ///
-/// A socket that is closed with unread bytes in it resets the stream, and what was sent last is lost with it. So a failure that
-/// the peer is told by an alert is told here only when the peer has ended its direction too, or after two seconds or a megabyte
-/// that were read and dropped; until then the stream is `WouldBlock`, and has a timeout.
+/// A socket that is closed with unread bytes in it resets the stream, and what was sent last is lost
+/// with it. So a failure of which the peer is told by an alert is told here only when
+///
+/// * the alert, and what was written before it, is in the socket, and this end's direction is ended
+///   behind it; if the socket does not take it within two seconds, it is given up;
+/// * and then the peer has ended its direction too, or another two seconds have passed.
+///
+/// What the peer sends meanwhile is read and dropped; a mebibyte (2^20 bytes) of it in one of the two
+/// parts ends the wait as well. Until then `turn` succeeds, `read` and `write` are refused with
+/// `WouldBlock`, and [`TlsStream::poll_timeout`] names the end. A TCP connection that is not
+/// established, or broken, is not waited for.
 pub struct TlsStream {
     socket: TcpStream,
     connection: TlsConnection,
     intake: Intake,
     /// The rest of a record that a reader has taken a part of.
     reading: Bytes,
-    /// Sealed records on their way into the socket, of which `sent` bytes are there.
-    sending: Vec<u8>,
-    sent: usize,
-    /// The socket has no room; an event will come when it has.
-    blocked: bool,
+    outlet: Outlet,
     /// The last turn ended before the socket was empty.
     unfinished: bool,
     /// The TCP connection is established.
     connected: bool,
     /// The peer has ended its direction of the TCP stream.
     input_ended: bool,
-    /// This end has ended its direction of the TCP stream.
-    output_ended: bool,
     /// The peer has said that it sends no more data.
     peer_closed: bool,
     truncated: bool,
@@ -177,13 +180,10 @@ impl TlsStream {
             connection,
             intake: Intake::new(),
             reading: Bytes::new(),
-            sending: Vec::new(),
-            sent: 0,
-            blocked: false,
+            outlet: Outlet::default(),
             unfinished: false,
             connected: false,
             input_ended: false,
-            output_ended: false,
             peer_closed: false,
             truncated: false,
             broken: None,
@@ -216,7 +216,7 @@ impl TlsStream {
     /// something is left to be sent, received or told, so nothing is slept over whatever the order of calls. Data
     /// that waits to be read is not among it: a reader may take its time.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let unsent = self.connected && !self.blocked && self.has_output();
+        let unsent = self.connected && self.outlet.is_due(&self.connection);
         if self.unfinished || unsent || !self.events.is_empty() {
             return Some(Duration::ZERO);
         }
@@ -302,13 +302,13 @@ impl TlsStream {
     /// Whether sealed records wait for the socket. Once they do not, the stream can be dropped without cutting off
     /// what this end has said.
     pub fn wants_write(&self) -> bool {
-        !self.output_ended && (self.sent < self.sending.len() || self.connection.has_transmit())
+        self.outlet.wants_write(&self.connection)
     }
 
     /// Whether both ends have ended the TCP stream, or it is broken. To wait for that behind [`TlsStream::close`]
     /// makes sure that nothing that is on its way can be destroyed; not for ever, because the peer may.
     pub const fn is_ended(&self) -> bool {
-        self.input_ended && self.output_ended || self.broken.is_some()
+        self.input_ended && self.outlet.is_ended() || self.broken.is_some()
     }
 
     /// The connection itself, for its getters.
@@ -343,10 +343,8 @@ impl TlsStream {
         if self.connected {
             self.send();
         }
-        if self.input_ended || self.broken.is_some() {
-            self.linger.end();
-        }
-        self.linger.look(clock::now());
+        let (output_ended, input_ended) = (self.outlet.is_ended(), self.input_ended);
+        self.linger.look(clock::now(), output_ended, input_ended);
         self.collect();
     }
 
@@ -413,64 +411,20 @@ impl TlsStream {
 
     /// Sends until nothing waits or the socket is full.
     fn send(&mut self) {
-        match self.send_to_socket() {
-            Ok(()) => self.blocked = false,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
-            Err(error) => {
-                // What the peer said before it went away is a better reason.
-                self.receive();
-                self.lose(error);
-            }
+        if let Err(error) = self.outlet.send(&mut self.connection, &mut self.socket) {
+            // What the peer said before it went away is a better reason.
+            self.receive();
+            self.lose(error);
         }
-    }
-
-    fn send_to_socket(&mut self) -> io::Result<()> {
-        if self.output_ended {
-            return Ok(());
-        }
-        loop {
-            if self.sent == self.sending.len() {
-                self.sending.clear();
-                self.sent = 0;
-                let transmit = self
-                    .connection
-                    .poll_transmit(clock::now(), &mut self.sending);
-                if transmit.is_none() {
-                    break;
-                }
-            }
-            match self.socket.write(&self.sending[self.sent..]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(length) => self.sent += length,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if self.connection.is_write_closed() {
-            self.output_ended = true;
-            return match self.socket.shutdown(Shutdown::Write) {
-                // The peer was faster and has reset the stream; all was said.
-                Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
-                outcome => outcome,
-            };
-        }
-        Ok(())
-    }
-
-    /// Whether something is left to be done at the sending side.
-    fn has_output(&self) -> bool {
-        self.wants_write() || self.connection.is_write_closed() && !self.output_ended
     }
 
     /// The socket is of no use any more. That is a failure unless everything was said in one direction.
     fn lose(&mut self, error: io::Error) {
         self.collect();
         let all_was_said =
-            self.peer_closed || self.output_ended || self.connection.failure().is_some();
+            self.peer_closed || self.outlet.is_ended() || self.connection.failure().is_some();
         self.input_ended = true;
-        self.output_ended = true;
-        self.sending = Vec::new();
-        self.sent = 0;
+        self.outlet.lose();
         if !all_was_said && self.broken.is_none() {
             self.broken = Some(error);
         }
