@@ -825,3 +825,46 @@ fn fault_and_read_late(
         }
     }
 }
+
+/// Ten seconds are for strangers at a server's door. A client's way to its server is part of its handshake, and a renegotiation
+/// keeps nobody waiting.
+#[test]
+fn only_a_servers_first_handshake_is_short_by_default() {
+    let seconds = |least, most| Duration::from_secs(least)..=Duration::from_secs(most);
+    let Configs { client, server } = Ends::new().build();
+    let listener = TcpListener::bind(std::net::SocketAddr::from(LOCALHOST)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut client = TlsStream::connect(client, server_name(), address).unwrap();
+    let (accepted, _) = listener.accept().unwrap();
+    accepted.set_nonblocking(true).unwrap();
+    let server = TlsStream::server(TcpStream::from_std(accepted), server).unwrap();
+    // Until its hello is out it has something to do.
+    while client.poll_timeout() == Some(Duration::ZERO) || client.wants_write() {
+        client.turn().unwrap();
+    }
+    let (client, server) = (client.poll_timeout(), server.poll_timeout());
+    assert!(seconds(119, 120).contains(&client.unwrap()), "{client:?}");
+    assert!(seconds(9, 10).contains(&server.unwrap()), "{server:?}");
+
+    // A peer that has not answered yet is waited for a quarter of the whole.
+    for (set, expected) in [
+        (None, seconds(29, 31)),
+        (Some(Some(Duration::from_secs(40))), seconds(9, 11)),
+    ] {
+        let mut ends = Ends::new().versions(Versions::V1_2);
+        if let Some(deadline) = set {
+            let policy = StreamPolicy::default().handshake_deadline(deadline);
+            ends.server = ends.server.stream(policy);
+        }
+        // Data does not wait, so that nothing else is due.
+        let rekey = RekeyPolicy::default().hold_data_for(Duration::ZERO);
+        ends.server = ends.server.rekey(rekey.unwrap());
+        let mut this = Loop::connected(&ends.build());
+        let asked = now();
+        this.server.stream.renegotiate().unwrap();
+        this.server.turn();
+        let due = this.server.stream.connection().poll_timeout().unwrap();
+        let left = due - asked;
+        assert!(expected.contains(&left), "{set:?}: {left:?}");
+    }
+}
