@@ -99,8 +99,8 @@ impl Loop {
         this
     }
 
-    /// Turns both ends until `done`; ten seconds are far too long for a loopback. Waits as long as the ends allow,
-    /// and not at all for what they did not tell.
+    /// Turns both ends until `done`; ten seconds are far too long for a loopback. Waits as long as
+    /// the ends allow, and not at all for what they did not tell.
     fn run_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
         let end = start() + Duration::from_secs(10);
         let mut ready = Events::with_capacity(8);
@@ -173,7 +173,8 @@ fn data_pass_both_ways_over_real_sockets() {
     assert!(identity.is_some());
 }
 
-/// Whoever only reads and writes, and turns when readiness is told, gets through a handshake as well.
+/// Whoever only reads and writes, and turns when readiness is told, gets through a handshake as
+/// well.
 #[test]
 fn a_writer_is_held_back_until_the_handshake_is_done() {
     let mut this = Loop::new(&Ends::new().build());
@@ -200,7 +201,8 @@ fn a_writer_is_held_back_until_the_handshake_is_done() {
     assert_eq!(&buffer[..got], b"early");
 }
 
-/// Both directions at once, with more than all queues and socket buffers hold, in pieces of odd sizes.
+/// Both directions at once, with more than all queues and socket buffers hold, in pieces of odd
+/// sizes.
 #[test]
 fn megabytes_pass_in_both_directions_at_once() {
     const LENGTH: usize = 8 << 20;
@@ -245,8 +247,8 @@ fn megabytes_pass_in_both_directions_at_once() {
     }
 }
 
-/// Keys are replaced again and again while data fills both directions; every kind of renegotiation, and nothing of the
-/// data is lost, repeated or moved.
+/// Keys are replaced again and again while data fills both directions; every kind of renegotiation,
+/// and nothing of the data is lost, repeated or moved.
 #[test]
 fn keys_are_replaced_while_megabytes_pass() {
     const LENGTH: usize = 4 << 20;
@@ -328,7 +330,8 @@ fn a_refused_renegotiation_changes_nothing() {
     assert_eq!(got, b"goes on");
 }
 
-/// RFC 5246 §7.2.1: close_notify is an end; what was sent before it is read before it, and it is answered.
+/// RFC 5246 §7.2.1: close_notify is an end; what was sent before it is read before it, and it is
+/// answered.
 #[test]
 fn a_goodbye_is_an_end_of_data_at_both_ends() {
     let mut this = Loop::connected(&Ends::new().build());
@@ -528,7 +531,8 @@ fn a_reset_is_told_behind_the_data_that_came_before_it() {
     drop(poll);
 }
 
-/// Both kinds of configuration can be used from several threads, and so can the streams made from them.
+/// Both kinds of configuration can be used from several threads, and so can the streams made from
+/// them.
 #[test]
 fn a_stream_can_be_moved_to_another_thread() {
     fn is_send<T: Send>() {}
@@ -536,8 +540,8 @@ fn a_stream_can_be_moved_to_another_thread() {
     is_send::<Arc<ServerConfig>>();
 }
 
-/// A client that has the handshake of 1.3 behind it, posts, and only then reads: what the server refuses comes late. It has no certificate,
-/// and the server wants one.
+/// A client that has the handshake of 1.3 behind it, posts, and only then reads: what the server
+/// refuses comes late. It has no certificate, and the server wants one.
 fn post_without_a_certificate(
     client: std::net::TcpStream,
     config: Arc<ClientConfig>,
@@ -571,7 +575,8 @@ fn post_without_a_certificate(
     }
 }
 
-/// RFC 1122 §4.2.2.13, RFC 8446 §6.2: a peer that was still sending reads the reason why it was turned away.
+/// RFC 1122 §4.2.2.13, RFC 8446 §6.2: a peer that was still sending reads the reason why it was
+/// turned away.
 #[test]
 fn a_fatal_alert_reaches_a_peer_that_is_still_sending() {
     for round in 0..20 {
@@ -659,7 +664,8 @@ fn the_wait_behind_an_alert_is_bounded_in_time_and_amount() {
     }
 }
 
-/// Somebody who connects and says nothing is given up after ten seconds, and a connection that nobody uses when its policy says so.
+/// Somebody who connects and says nothing is given up after ten seconds, and a connection that
+/// nobody uses when its policy says so.
 #[test]
 fn silence_before_and_behind_the_handshake_ends_a_connection() {
     let listener = TcpListener::bind(std::net::SocketAddr::from(LOCALHOST)).unwrap();
@@ -702,8 +708,8 @@ fn silence_before_and_behind_the_handshake_ends_a_connection() {
     }
 }
 
-/// RFC 5246 §7.2.1: who has closed first does not need an answer to its close_notify; at 1.3 the peer may have had more to say (RFC 8446
-/// §6.1).
+/// RFC 5246 §7.2.1: who has closed first does not need an answer to its close_notify; at 1.3 the
+/// peer may have had more to say (RFC 8446 §6.1).
 #[test]
 fn an_end_without_a_goodbye_behind_ones_own_is_none_that_was_cut_off() {
     for (versions, cut_off) in [(Versions::V1_2, false), (Versions::V1_3, true)] {
@@ -726,8 +732,9 @@ fn an_end_without_a_goodbye_behind_ones_own_is_none_that_was_cut_off() {
     }
 }
 
-/// RFC 8446 §6.2, RFC 1122 §4.2.2.13: a peer that has ended its direction and reads late reads everything that was written, and
-/// then the reason; until then the stream is refused with `WouldBlock`.
+/// RFC 8446 §6.2, RFC 1122 §4.2.2.13: a peer that has ended its direction and reads late reads
+/// everything that was written, and then the reason; until then the stream is refused with
+/// `WouldBlock`.
 #[test]
 fn an_alert_behind_a_full_window_reaches_a_peer_that_has_ended_and_reads_late() {
     for (versions, ends_first) in [
@@ -782,8 +789,8 @@ fn an_alert_behind_a_full_window_reaches_a_peer_that_has_ended_and_reads_late() 
     }
 }
 
-/// A client that says something impossible, ends its direction, perhaps, and reads much later. How much data it read, and what
-/// came behind it.
+/// A client that says something impossible, ends its direction, perhaps, and reads much later. How
+/// much data it read, and what came behind it.
 fn fault_and_read_late(
     mut socket: std::net::TcpStream,
     config: Arc<ClientConfig>,
@@ -808,9 +815,8 @@ fn fault_and_read_late(
             }
             std::thread::sleep(Duration::from_millis(700));
         }
-        let length = match socket.read(&mut buffer) {
-            Ok(length) => length,
-            Err(_) => return (data, Err(Error::StreamEnded)),
+        let Ok(length) = socket.read(&mut buffer) else {
+            return (data, Err(Error::StreamEnded));
         };
         if length == 0 {
             return (data, tls.handle_eof(now()));
@@ -826,8 +832,8 @@ fn fault_and_read_late(
     }
 }
 
-/// Ten seconds are for strangers at a server's door. A client's way to its server is part of its handshake, and a renegotiation
-/// keeps nobody waiting.
+/// Ten seconds are for strangers at a server's door. A client's way to its server is part of its
+/// handshake, and a renegotiation keeps nobody waiting.
 #[test]
 fn only_a_servers_first_handshake_is_short_by_default() {
     let seconds = |least, most| Duration::from_secs(least)..=Duration::from_secs(most);

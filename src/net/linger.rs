@@ -1,9 +1,9 @@
 //! The wait behind the last alert of a stream.
 //!
 //! RFC 1122 §4.2.2.13: a host that closes a connection with unread data in it may reset it, and the
-//! peer's system then drops what the peer has not read yet. So this end writes the alert and ends its
-//! own direction, reads and drops what still comes, and closes when the peer has ended too; for a
-//! bounded time and a bounded amount, because nobody has to.
+//! peer's system then drops what the peer has not read yet. So this end writes the alert and ends
+//! its own direction, reads and drops what still comes, and closes when the peer has ended too; for
+//! a bounded time and a bounded amount, because nobody has to.
 //!
 //! ```text
 //!              begin            flushed                       the peer has ended, or
@@ -59,7 +59,8 @@ impl Linger {
         }
     }
 
-    /// Looks how far it is: whether this end has said everything, and whether the peer has ended too.
+    /// Looks how far it is: whether this end has said everything, and whether the peer has ended
+    /// too.
     pub(super) fn look(&mut self, now: Instant, output_ended: bool, input_ended: bool) {
         if let Self::Flushing(_) = self
             && output_ended

@@ -19,8 +19,9 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// Gives to the socket what `connection` has sealed, until nothing waits or the socket is full. Behind the last thing that
-    /// the connection says, this end's direction of the TCP stream is ended.
+    /// Gives to the socket what `connection` has sealed, until nothing waits or the socket is full.
+    /// Behind the last thing that the connection says, this end's direction of the TCP stream is
+    /// ended.
     ///
     /// # Errors
     ///
@@ -86,7 +87,8 @@ impl Outlet {
         !self.ended && (self.sent < self.sealed.len() || connection.has_transmit())
     }
 
-    /// Whether sending would do something now: the socket has room, and records wait, or this end's direction is to be ended.
+    /// Whether sending would do something now: the socket has room, and records wait, or this end's
+    /// direction is to be ended.
     pub(super) fn is_due(&self, connection: &TlsConnection) -> bool {
         let unended = connection.is_write_closed() && !self.ended;
         !self.blocked && (self.wants_write(connection) || unended)
