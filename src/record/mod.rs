@@ -77,7 +77,7 @@ pub(crate) enum Fault {
     RecordOverflow,
     /// A record of a stream has another version than the connection.
     RecordVersion,
-    /// A record of a stream has a type that does not exist, or that has no place there.
+    /// A record of a stream has a type that does not exist.
     UnknownContentType,
     /// Data in a stream without keys, or inside a handshake message.
     UnexpectedData,
