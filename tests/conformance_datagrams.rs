@@ -422,3 +422,104 @@ fn a_client_without_tickets_does_not_offer_one() {
         }
     }
 }
+
+/// What a client's keys of the handshake are made from, as its key log is told.
+#[derive(Debug, Default)]
+struct HandshakeSecret(std::sync::Mutex<Vec<u8>>);
+
+impl sealgram::KeyLog for HandshakeSecret {
+    fn log(&self, label: &str, _: &[u8], secret: &[u8]) {
+        if label == "CLIENT_HANDSHAKE_TRAFFIC_SECRET" {
+            *self.0.lock().unwrap() = secret.to_vec();
+        }
+    }
+}
+
+struct Length(usize);
+
+impl ring::hkdf::KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// RFC 9147 §4, §4.2.3, §5.9: a record of epoch 2 with one message in it, under these keys of the handshake.
+fn record_of_epoch_2(
+    secret: &[u8],
+    number: u16,
+    typ: u8,
+    message_seq: u16,
+    body: &[u8],
+) -> Vec<u8> {
+    let secret = ring::hkdf::Prk::new_less_safe(ring::hkdf::HKDF_SHA256, secret);
+    let expand = |label: &str, length: u8| {
+        let label = [b"dtls13", label.as_bytes()].concat();
+        let sizes = [0, length, u8::try_from(label.len()).unwrap()];
+        let info = [&sizes[..], &label, &[0]];
+        let mut out = vec![0; usize::from(length)];
+        let key = secret.expand(&info, Length(out.len())).unwrap();
+        key.fill(&mut out).unwrap();
+        out
+    };
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    let seq = message_seq.to_be_bytes();
+    let mut sealed = [
+        &[typ],
+        &length[1..],
+        &seq,
+        &[0; 3],
+        &length[1..],
+        body,
+        &[HANDSHAKE],
+    ]
+    .concat();
+    let number = number.to_be_bytes();
+    let size = u16::try_from(sealed.len() + 16).unwrap().to_be_bytes();
+    let mut header = [0x2e, number[0], number[1], size[0], size[1]];
+    let mut nonce: [u8; 12] = expand("iv", 12).try_into().unwrap();
+    nonce[10] ^= number[0];
+    nonce[11] ^= number[1];
+    let key = ring::aead::UnboundKey::new(&ring::aead::AES_128_GCM, &expand("key", 16)).unwrap();
+    ring::aead::LessSafeKey::new(key)
+        .seal_in_place_append_tag(
+            ring::aead::Nonce::assume_unique_for_key(nonce),
+            ring::aead::Aad::from(header),
+            &mut sealed,
+        )
+        .unwrap();
+    let hidden = &expand("sn", 16);
+    let hidden = ring::aead::quic::HeaderProtectionKey::new(&ring::aead::quic::AES_128, hidden);
+    let mask = hidden.unwrap().new_mask(&sealed[..16]).unwrap();
+    header[1] ^= mask[0];
+    header[2] ^= mask[1];
+    [&header[..], &sealed].concat()
+}
+
+/// RFC 8446 §6.2, §4.4.4: over datagrams as over streams, a Finished of another length does not decode, and one of the right length
+/// that is wrong does not verify.
+#[test]
+fn a_finished_of_another_length_does_not_decode_over_datagrams() {
+    for length in [0, 1, 12, 31, 32, 33, 100] {
+        let told = Arc::new(HandshakeSecret::default());
+        let mut ends = Ends::new();
+        ends.client = ends.client.key_log(told.clone());
+        let mut two = Two::new(ends);
+        two.reach_server().unwrap();
+        two.reach_client().unwrap();
+        assert!(!two.client.is_handshaking());
+        // Its own never arrives.
+        let _lost = taken(two.now, &mut two.client);
+        let secret = told.0.lock().unwrap().clone();
+        let record = record_of_epoch_2(&secret, 40, FINISHED, 1, &vec![7; length]);
+        let path = two.server.path();
+        let outcome = two
+            .server
+            .handle_datagram(two.now, path, BytesMut::from(&record[..]));
+        let alert = outcome.as_ref().err().and_then(Error::alert);
+        let expected = match length {
+            32 => AlertDescription::DECRYPT_ERROR,
+            _ => AlertDescription::DECODE_ERROR,
+        };
+        assert_eq!(alert, Some(expected), "{length}: {outcome:?}");
+    }
+}

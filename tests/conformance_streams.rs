@@ -653,3 +653,32 @@ fn a_hello_with_hundreds_of_extensions_is_served() {
         ours.error
     );
 }
+
+/// RFC 8446 §5.1, appendix D: the version in the header of a record decides nothing; only the hello's own does.
+#[test]
+fn a_hello_in_a_record_of_ssl_3_is_served() {
+    for versions in [Versions::ALL, Versions::V1_3] {
+        for record_version in [[3, 0], [3, 1], [3, 3], [3, 4]] {
+            let mut peer = ScriptedPeer::client(SERVER, None);
+            let ends = Ends::new().versions(versions);
+            let server = TlsConnection::accept(ends.build().server, start()).unwrap();
+            let mut ours = StreamEnd::new(server);
+            let mut hello = peer.speak(&[Line::ClientHello]);
+            hello[1..3].copy_from_slice(&record_version);
+            ours.deliver(start(), &hello);
+            assert_eq!(ours.error, None, "{record_version:?}");
+            peer.hear(&ours.transmit(start()));
+            assert!(peer.messages_heard().len() > 1, "{record_version:?}");
+        }
+    }
+}
+
+/// RFC 8446 §6: a message whose length is incorrect does not decode, however long it claims to be.
+#[test]
+fn a_finished_of_hundreds_of_kilobytes_does_not_decode() {
+    let (mut ours, mut peer) = server_told(|_| {});
+    let record = peer.record(HANDSHAKE, &[20, 3, 0, 32, 0, 0]);
+    ours.deliver(start(), &record);
+    let told = alert(ours.error.as_ref());
+    assert_eq!(told, Some(AlertDescription::DECODE_ERROR));
+}

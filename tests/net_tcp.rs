@@ -99,8 +99,8 @@ impl Loop {
         this
     }
 
-    /// Turns both ends until `done`; ten seconds are far too long for a loopback. Waits as long as the ends allow,
-    /// and not at all for what they did not tell.
+    /// Turns both ends until `done`; ten seconds are far too long for a loopback. Waits as long as
+    /// the ends allow, and not at all for what they did not tell.
     fn run_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
         let end = start() + Duration::from_secs(10);
         let mut ready = Events::with_capacity(8);
@@ -173,7 +173,8 @@ fn data_pass_both_ways_over_real_sockets() {
     assert!(identity.is_some());
 }
 
-/// Whoever only reads and writes, and turns when readiness is told, gets through a handshake as well.
+/// Whoever only reads and writes, and turns when readiness is told, gets through a handshake as
+/// well.
 #[test]
 fn a_writer_is_held_back_until_the_handshake_is_done() {
     let mut this = Loop::new(&Ends::new().build());
@@ -200,7 +201,8 @@ fn a_writer_is_held_back_until_the_handshake_is_done() {
     assert_eq!(&buffer[..got], b"early");
 }
 
-/// Both directions at once, with more than all queues and socket buffers hold, in pieces of odd sizes.
+/// Both directions at once, with more than all queues and socket buffers hold, in pieces of odd
+/// sizes.
 #[test]
 fn megabytes_pass_in_both_directions_at_once() {
     const LENGTH: usize = 8 << 20;
@@ -245,8 +247,8 @@ fn megabytes_pass_in_both_directions_at_once() {
     }
 }
 
-/// Keys are replaced again and again while data fills both directions; every kind of renegotiation, and nothing of the
-/// data is lost, repeated or moved.
+/// Keys are replaced again and again while data fills both directions; every kind of renegotiation,
+/// and nothing of the data is lost, repeated or moved.
 #[test]
 fn keys_are_replaced_while_megabytes_pass() {
     const LENGTH: usize = 4 << 20;
@@ -328,7 +330,8 @@ fn a_refused_renegotiation_changes_nothing() {
     assert_eq!(got, b"goes on");
 }
 
-/// RFC 5246 §7.2.1: close_notify is an end; what was sent before it is read before it, and it is answered.
+/// RFC 5246 §7.2.1: close_notify is an end; what was sent before it is read before it, and it is
+/// answered.
 #[test]
 fn a_goodbye_is_an_end_of_data_at_both_ends() {
     let mut this = Loop::connected(&Ends::new().build());
@@ -528,7 +531,8 @@ fn a_reset_is_told_behind_the_data_that_came_before_it() {
     drop(poll);
 }
 
-/// Both kinds of configuration can be used from several threads, and so can the streams made from them.
+/// Both kinds of configuration can be used from several threads, and so can the streams made from
+/// them.
 #[test]
 fn a_stream_can_be_moved_to_another_thread() {
     fn is_send<T: Send>() {}
@@ -536,8 +540,8 @@ fn a_stream_can_be_moved_to_another_thread() {
     is_send::<Arc<ServerConfig>>();
 }
 
-/// A client that has the handshake of 1.3 behind it, posts, and only then reads: what the server refuses comes late. It has no certificate,
-/// and the server wants one.
+/// A client that has the handshake of 1.3 behind it, posts, and only then reads: what the server
+/// refuses comes late. It has no certificate, and the server wants one.
 fn post_without_a_certificate(
     client: std::net::TcpStream,
     config: Arc<ClientConfig>,
@@ -571,7 +575,8 @@ fn post_without_a_certificate(
     }
 }
 
-/// RFC 1122 §4.2.2.13, RFC 8446 §6.2: a peer that was still sending reads the reason why it was turned away.
+/// RFC 1122 §4.2.2.13, RFC 8446 §6.2: a peer that was still sending reads the reason why it was
+/// turned away.
 #[test]
 fn a_fatal_alert_reaches_a_peer_that_is_still_sending() {
     for round in 0..20 {
@@ -659,7 +664,8 @@ fn the_wait_behind_an_alert_is_bounded_in_time_and_amount() {
     }
 }
 
-/// Somebody who connects and says nothing is given up after ten seconds, and a connection that nobody uses when its policy says so.
+/// Somebody who connects and says nothing is given up after ten seconds, and a connection that
+/// nobody uses when its policy says so.
 #[test]
 fn silence_before_and_behind_the_handshake_ends_a_connection() {
     let listener = TcpListener::bind(std::net::SocketAddr::from(LOCALHOST)).unwrap();
@@ -702,8 +708,8 @@ fn silence_before_and_behind_the_handshake_ends_a_connection() {
     }
 }
 
-/// RFC 5246 §7.2.1: who has closed first does not need an answer to its close_notify; at 1.3 the peer may have had more to say (RFC 8446
-/// §6.1).
+/// RFC 5246 §7.2.1: who has closed first does not need an answer to its close_notify; at 1.3 the
+/// peer may have had more to say (RFC 8446 §6.1).
 #[test]
 fn an_end_without_a_goodbye_behind_ones_own_is_none_that_was_cut_off() {
     for (versions, cut_off) in [(Versions::V1_2, false), (Versions::V1_3, true)] {
@@ -723,5 +729,148 @@ fn an_end_without_a_goodbye_behind_ones_own_is_none_that_was_cut_off() {
         let told = this.client.events.contains(&Event::Truncated);
         assert_eq!(told, cut_off, "{versions:?}");
         assert!(this.client.error.is_none(), "{:?}", this.client.error);
+    }
+}
+
+/// RFC 8446 §6.2, RFC 1122 §4.2.2.13: a peer that has ended its direction and reads late reads
+/// everything that was written, and then the reason; until then the stream is refused with
+/// `WouldBlock`.
+#[test]
+fn an_alert_behind_a_full_window_reaches_a_peer_that_has_ended_and_reads_late() {
+    for (versions, ends_first) in [
+        (Versions::V1_2, true),
+        (Versions::V1_3, true),
+        (Versions::V1_3, false),
+    ] {
+        let configs = Ends::new().versions(versions).build();
+        let listener = TcpListener::bind(std::net::SocketAddr::from(LOCALHOST)).unwrap();
+        // What is accepted inherits its buffers from the listener.
+        let sockets = socket2::SockRef::from(&listener);
+        sockets.set_send_buffer_size(1 << 14).unwrap();
+        let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        socket2::SockRef::from(&socket)
+            .set_recv_buffer_size(1 << 16)
+            .unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let stream = TlsStream::server(TcpStream::from_std(accepted), configs.server.clone());
+        let mut poll = Poll::new().unwrap();
+        let mut server = End::new(&poll, Token(0), stream.unwrap());
+        let config = configs.client.clone();
+        let client = std::thread::spawn(move || fault_and_read_late(socket, config, ends_first));
+        let (mut written, mut refused) = (0, false);
+        let mut ready = Events::with_capacity(8);
+        loop {
+            server.turn();
+            if server.error.is_some() {
+                break;
+            }
+            while let Ok(length) = server.stream.write(&[7; 1 << 16]) {
+                written += length;
+            }
+            if server.stream.connection().failure().is_some() {
+                // The failure is known and not told yet.
+                let would_block = Some(ErrorKind::WouldBlock);
+                assert_eq!(kind(server.stream.write(b"x")), would_block);
+                assert_eq!(kind(server.stream.read(&mut [0; 9])), would_block);
+                refused = true;
+            }
+            let wait = server.stream.poll_timeout();
+            poll.poll(&mut ready, Some(wait.unwrap_or(Duration::from_secs(1))))
+                .unwrap();
+        }
+        assert!(refused && written > 1 << 18, "{refused} {written}");
+        drop(server);
+        let (read, told) = client.join().unwrap();
+        assert_eq!(read, written, "{versions:?}");
+        let expected = AlertDescription::BAD_RECORD_MAC;
+        let fits = matches!(&told, Err(Error::AlertReceived { alert, .. }) if alert.description == expected);
+        assert!(fits, "{versions:?}: {told:?}");
+    }
+}
+
+/// A client that says something impossible, ends its direction, perhaps, and reads much later. How
+/// much data it read, and what came behind it.
+fn fault_and_read_late(
+    mut socket: std::net::TcpStream,
+    config: Arc<ClientConfig>,
+    ends_first: bool,
+) -> (usize, Result<(), Error>) {
+    let mut tls = sealgram::TlsConnection::connect(config, server_name(), now()).unwrap();
+    let (mut out, mut input) = (Vec::new(), bytes::BytesMut::new());
+    let (mut buffer, mut data) = ([0; 4096], 0);
+    let mut faulty = false;
+    loop {
+        out.clear();
+        tls.poll_transmit(now(), &mut out);
+        // The server may have gone meanwhile; what it has said is to be read all the same.
+        let _gone = socket.write_all(&out);
+        if !tls.is_handshaking() && !faulty {
+            faulty = true;
+            std::thread::sleep(Duration::from_millis(300));
+            let garbage = [&[23, 3, 3, 0, 40][..], &[0; 40]].concat();
+            socket.write_all(&garbage).unwrap();
+            if ends_first {
+                socket.shutdown(std::net::Shutdown::Write).unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        let Ok(length) = socket.read(&mut buffer) else {
+            return (data, Err(Error::StreamEnded));
+        };
+        if length == 0 {
+            return (data, tls.handle_eof(now()));
+        }
+        input.extend_from_slice(&buffer[..length]);
+        let taken = tls.handle_bytes(now(), &mut input);
+        while let Some(received) = tls.recv() {
+            data += received.data.len();
+        }
+        if taken.is_err() {
+            return (data, taken);
+        }
+    }
+}
+
+/// Ten seconds are for strangers at a server's door. A client's way to its server is part of its
+/// handshake, and a renegotiation keeps nobody waiting.
+#[test]
+fn only_a_servers_first_handshake_is_short_by_default() {
+    let seconds = |least, most| Duration::from_secs(least)..=Duration::from_secs(most);
+    let Configs { client, server } = Ends::new().build();
+    let listener = TcpListener::bind(std::net::SocketAddr::from(LOCALHOST)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut client = TlsStream::connect(client, server_name(), address).unwrap();
+    let (accepted, _) = listener.accept().unwrap();
+    accepted.set_nonblocking(true).unwrap();
+    let server = TlsStream::server(TcpStream::from_std(accepted), server).unwrap();
+    // Until its hello is out it has something to do.
+    while client.poll_timeout() == Some(Duration::ZERO) || client.wants_write() {
+        client.turn().unwrap();
+    }
+    let (client, server) = (client.poll_timeout(), server.poll_timeout());
+    assert!(seconds(119, 120).contains(&client.unwrap()), "{client:?}");
+    assert!(seconds(9, 10).contains(&server.unwrap()), "{server:?}");
+
+    // A peer that has not answered yet is waited for a quarter of the whole.
+    for (set, expected) in [
+        (None, seconds(29, 31)),
+        (Some(Some(Duration::from_secs(40))), seconds(9, 11)),
+    ] {
+        let mut ends = Ends::new().versions(Versions::V1_2);
+        if let Some(deadline) = set {
+            let policy = StreamPolicy::default().handshake_deadline(deadline);
+            ends.server = ends.server.stream(policy);
+        }
+        // Data does not wait, so that nothing else is due.
+        let rekey = RekeyPolicy::default().hold_data_for(Duration::ZERO);
+        ends.server = ends.server.rekey(rekey.unwrap());
+        let mut this = Loop::connected(&ends.build());
+        let asked = now();
+        this.server.stream.renegotiate().unwrap();
+        this.server.turn();
+        let due = this.server.stream.connection().poll_timeout().unwrap();
+        let left = due - asked;
+        assert!(expected.contains(&left), "{set:?}: {left:?}");
     }
 }

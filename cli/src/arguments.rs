@@ -184,11 +184,12 @@ pub(crate) struct CommonArguments {
     /// preferred ones first [default: none].
     #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "tls", value_parser = parse_profile)]
     pub(crate) srtp: Vec<SrtpProfile>,
-    /// After how many seconds a handshake is given up [default: 120].
+    /// After how many seconds a handshake is given up [default: 120; a server with --tls: 10 for the
+    /// first handshake].
     #[arg(long, value_name = "SECONDS", value_parser = whole::<u64>("seconds", 1..=86_400))]
     pub(crate) timeout: Option<u64>,
-    /// After how many seconds without traffic an association ends [default: 900].
-    #[arg(long, value_name = "SECONDS", conflicts_with = "tls", value_parser = whole::<u64>("seconds", 1..=31_536_000))]
+    /// After how many seconds without traffic an association or a connection ends [default: 900].
+    #[arg(long, value_name = "SECONDS", value_parser = whole::<u64>("seconds", 1..=31_536_000))]
     pub(crate) idle_timeout: Option<u64>,
     /// The longest handshake message to take, in bytes; a long certificate chain may need more
     /// [default: 32768, with --tls 65536].

@@ -224,6 +224,9 @@ fn stream_policy(common: &CommonArguments) -> Result<StreamPolicy, ConfigError> 
     if let Some(deadline) = handshake_deadline(common) {
         policy = policy.handshake_deadline(Some(deadline));
     }
+    if let Some(seconds) = common.idle_timeout {
+        policy = policy.idle_timeout(Some(Duration::from_secs(seconds)));
+    }
     Ok(policy)
 }
 
@@ -401,5 +404,22 @@ mod tests {
                 "{config}"
             );
         }
+    }
+
+    /// What holds for a socket of datagrams, the endpoint's limits, is the stream's own over TCP.
+    #[test]
+    fn the_idle_timeout_is_one_of_streams_too() {
+        let policy = |options: &[&str]| {
+            let all = ["sealgram", "client", "localhost:1", "--insecure", "--tls"];
+            let all = Arguments::try_parse_from(all.iter().chain(options)).unwrap();
+            match all.command {
+                Command::Client(arguments) => stream_policy(&arguments.common).unwrap(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let default = StreamPolicy::default();
+        let set = default.clone().idle_timeout(Some(Duration::from_secs(9)));
+        assert_eq!(policy(&[]), default);
+        assert_eq!(policy(&["--idle-timeout=9"]), set);
     }
 }

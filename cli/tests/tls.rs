@@ -3,8 +3,13 @@
 mod program;
 
 use program::{Directory, Program, value};
+use sealgram::bytes::BytesMut;
+use sealgram::{CertifiedKey, Credential, ServerConfig, TlsConnection};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
 
 /// A server with a self-signed certificate, that certificate's file, and the server's address.
 fn server(directory: &Directory, arguments: &[&str]) -> (Program, String, String) {
@@ -94,7 +99,8 @@ fn a_stdio_server_talks_to_every_client() {
     assert_eq!(server.line(), "from the first");
 }
 
-/// More than all queues hold, written while the echo already comes back: whoever stopped reading would stop it all.
+/// More than all queues hold, written while the echo already comes back: whoever stopped reading
+/// would stop it all.
 #[test]
 fn megabytes_of_lines_come_back_in_order() {
     const LINES: usize = 60_000;
@@ -231,7 +237,8 @@ fn a_required_client_certificate_is_checked() {
     let key = directory.write("client.key", &made.signing_key.serialize_pem());
     let (mut server, certificate, address) = server(&directory, &["--client-ca", &chain]);
 
-    // Nobody can forge an alert into a stream without ending it, so the refusal is believed at once.
+    // Nobody can forge an alert into a stream without ending it, so the refusal is believed at
+    // once.
     for (version, remedy) in [
         ("1.2", "demands a client certificate"),
         ("1.3", "configure a client certificate"),
@@ -270,7 +277,8 @@ fn nobody_at_the_address_ends_the_client_at_once() {
     assert!(said.ends_with(&format!("peer={address}")), "{said}");
 }
 
-/// A peer that is silent, one that speaks no TLS, and one that hangs up: each ends by itself, and the server goes on.
+/// A peer that is silent, one that speaks no TLS, and one that hangs up: each ends by itself, and
+/// the server goes on.
 #[test]
 fn strangers_do_not_disturb_a_server() {
     let directory = Directory::new("tls-strangers");
@@ -320,4 +328,80 @@ fn datagram_sizes_and_streams_exclude_each_other() {
     let (code, said) = Program::start(&arguments).end();
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("--tls"), "{said}");
+}
+
+/// RFC 5246 §7.2.1, RFC 8446 §6.1: who has said goodbye need not wait for the peer's, and many
+/// peers send none.
+#[test]
+fn a_client_that_closed_first_succeeds_whatever_the_server_says_then() {
+    for version in ["1.2", "1.3"] {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let directory = Directory::new(&format!("tls-first-{version}"));
+        let chain = directory.write("server.pem", &made.cert.pem());
+        let key = directory.write("server.key", &made.signing_key.serialize_pem());
+        let certified = CertifiedKey::from_pem_files(chain.as_ref(), key.as_ref()).unwrap();
+        let config = ServerConfig::with_credential(Credential::Certificate(certified));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let config = Arc::new(config.build().unwrap());
+        let server = thread::spawn(move || serve_without_a_goodbye(&listener, config));
+        let named = ["--name", "localhost", "--versions", version];
+        let mut client = client(&address, &chain, &named);
+        client.event("handshake_complete");
+        client.close_stdin();
+        let (code, said) = client.end();
+        assert_eq!(code, Some(0), "{version}: {said}");
+        assert!(said.contains("event=closed"), "{version}: {said}");
+        server.join().unwrap();
+    }
+}
+
+/// Shakes hands with one client, hears its goodbye, and ends the TCP connection.
+fn serve_without_a_goodbye(listener: &TcpListener, config: Arc<ServerConfig>) {
+    let (mut socket, _) = listener.accept().unwrap();
+    let mut tls = TlsConnection::accept(config, Instant::now()).unwrap();
+    let (mut buffer, mut input, mut out) = ([0; 4096], BytesMut::new(), Vec::new());
+    while !tls.is_read_closed() {
+        let length = socket.read(&mut buffer).unwrap();
+        assert!(length > 0, "the client says goodbye");
+        input.extend_from_slice(&buffer[..length]);
+        tls.handle_bytes(Instant::now(), &mut input).unwrap();
+        if !tls.is_read_closed() {
+            out.clear();
+            tls.poll_transmit(Instant::now(), &mut out);
+            socket.write_all(&out).unwrap();
+        }
+    }
+}
+
+/// Who is served and says nothing any more has an end too.
+#[test]
+fn a_connection_that_nobody_uses_ends_when_the_program_is_told_so() {
+    let directory = Directory::new("tls-idle");
+    let (mut server, certificate, address) = server(&directory, &["--idle-timeout", "1"]);
+    let mut client = client(&address, &certificate, &[]);
+    client.write("once\n");
+    assert_eq!(client.line(), "once");
+    let error = server.event("error");
+    assert!(
+        error.contains("idle") || error.contains("nothing"),
+        "{error}"
+    );
+    client.event("peer_closed");
+    client.close_stdin();
+    assert_eq!(client.end().0, Some(0));
+}
+
+/// The help says what holds for streams.
+#[test]
+fn the_help_names_the_deadline_of_streams() {
+    let mut help = Program::start(&["server", "--help"]);
+    let mut text = String::new();
+    while !text.contains("--idle-timeout") {
+        text += &(help.line() + " ");
+    }
+    let words: Vec<_> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    let told = "[default: 120; a server with --tls: 10 for the first handshake]";
+    assert!(text.contains(told), "{text}");
 }

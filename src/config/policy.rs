@@ -1,7 +1,7 @@
 //! Policies: choices that both ends of an association make for themselves.
 
 use crate::error::ConfigError;
-use crate::protocol::Epoch;
+use crate::protocol::{Epoch, Side};
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use std::time::Duration;
 
@@ -336,7 +336,8 @@ impl DatagramPolicy {
 /// Every field has a setter that checks its range.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StreamPolicy {
-    pub(crate) handshake_deadline: Option<Duration>,
+    /// What was set; until then the side decides.
+    handshake_deadline: Option<Option<Duration>>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) receive_bytes: usize,
     pub(crate) send_bytes: usize,
@@ -346,10 +347,16 @@ pub struct StreamPolicy {
     pub(crate) checks_record_version: bool,
 }
 
+/// How long a handshake may take where nobody waits in line.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// How long a server of streams waits for a stranger.
+const SERVER_DEADLINE: Duration = Duration::from_secs(10);
+
 impl Default for StreamPolicy {
     fn default() -> Self {
         Self {
-            handshake_deadline: Some(Duration::from_secs(10)),
+            handshake_deadline: None,
             idle_timeout: Some(Duration::from_secs(900)),
             receive_bytes: 1 << 18,
             send_bytes: 1 << 18,
@@ -362,13 +369,30 @@ impl Default for StreamPolicy {
 }
 
 impl StreamPolicy {
-    /// How long a whole handshake may take, 10 s by default; `None` for ever. For a client of
-    /// [`TlsStream::connect`](crate::net::TlsStream::connect) the way to the server is part of it; for a server it is how long
-    /// somebody who connects and says nothing holds a descriptor.
+    /// How long a whole handshake may take, the first one and each renegotiation; `None` for ever.
+    ///
+    /// Until it is set, it depends: the first handshake of a server may take 10 s, because that is how
+    /// long somebody who connects and says nothing holds a descriptor; that of a client 120 s, because
+    /// the way to the server is part of it with
+    /// [`TlsStream::connect`](crate::net::TlsStream::connect), and systems try for about as long; a
+    /// renegotiation 120 s on either side.
     #[must_use]
     pub fn handshake_deadline(mut self, deadline: Option<Duration>) -> Self {
-        self.handshake_deadline = deadline;
+        self.handshake_deadline = Some(deadline);
         self
+    }
+
+    /// How long the first handshake of `side` may take.
+    pub(crate) fn first_deadline(&self, side: Side) -> Option<Duration> {
+        self.handshake_deadline.unwrap_or(match side {
+            Side::Server => Some(SERVER_DEADLINE),
+            Side::Client => Some(DEADLINE),
+        })
+    }
+
+    /// How long a renegotiation may take.
+    pub(crate) fn renegotiation_deadline(&self) -> Option<Duration> {
+        self.handshake_deadline.unwrap_or(Some(DEADLINE))
     }
 
     /// After how long without a record in either direction an established [`TlsStream`](crate::net::TlsStream) ends, with

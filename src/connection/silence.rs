@@ -26,7 +26,7 @@ impl<R: Records> Connection<R> {
 
     /// The peer is waited for again, as long as the whole attempt may take.
     fn extend_attempt(&mut self, now: Instant) {
-        let limit = self.records.limits().handshake_deadline;
+        let limit = self.records.renegotiation_deadline();
         let after = |from: Instant, limit: Option<Duration>| {
             limit.and_then(|limit| from.checked_add(limit))
         };

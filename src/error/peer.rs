@@ -149,6 +149,8 @@ impl PeerMisbehaved {
         match self {
             Self::BadRecordMac => A::BAD_RECORD_MAC,
             Self::RecordOverflow => A::RECORD_OVERFLOW,
+            // RFC 8446 §6: the length of a message is incorrect.
+            Self::MessageTooLong => A::DECODE_ERROR,
             Self::WrongRecordVersion => A::PROTOCOL_VERSION,
             Self::UnexpectedMessage { .. }
             | Self::UnknownContentType
@@ -179,7 +181,6 @@ impl PeerMisbehaved {
             | Self::SignedWithUnofferedScheme(_)
             | Self::InvalidKeyShare
             | Self::MessageSequenceExhausted
-            | Self::MessageTooLong
             | Self::ResumedWithOtherCipherSuite
             | Self::ServerNameChanged
             | Self::PointlessRetryRequest

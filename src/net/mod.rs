@@ -7,6 +7,7 @@ mod clock;
 mod departure;
 mod intake;
 mod linger;
+mod outlet;
 mod tcp;
 mod udp;
 

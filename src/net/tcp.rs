@@ -3,6 +3,7 @@
 use super::clock;
 use super::intake::Intake;
 use super::linger::Linger;
+use super::outlet::Outlet;
 use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::connection::{Event, TlsConnection};
 use crate::error::{Error, KeyUpdateError, RenegotiateError, SendError};
@@ -15,22 +16,24 @@ use pki_types::ServerName;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// One TLS connection on one TCP stream, for a mio event loop.
 ///
 /// It is registered like the stream itself (it is a [`Source`]), once, with
-/// `Interest::READABLE | Interest::WRITABLE`: a handshake writes and reads whatever the application does. mio tells
-/// about readiness only when it begins, so
+/// `Interest::READABLE | Interest::WRITABLE`: a handshake writes and reads whatever the application
+/// does. mio tells about readiness only when it begins, so
 ///
-/// * call [`TlsStream::turn`] when an event for it comes, and when [`TlsStream::poll_timeout`] has passed;
-/// * then [`Read`] until [`ErrorKind::WouldBlock`]: what was left would wait for bytes that come later;
+/// * call [`TlsStream::turn`] when an event for it comes, and when [`TlsStream::poll_timeout`] has
+///   passed;
+/// * then [`Read`] until [`ErrorKind::WouldBlock`]: what was left would wait for bytes that come
+///   later;
 /// * behind a [`Write`] that was refused with `WouldBlock`, write again after the next event.
 ///
-/// `write` seals, [`TlsStream::turn`] and [`Write::flush`] give to the socket what was sealed. Two send queues'
-/// worth is held at most: one that fills, one that the socket takes.
+/// `write` seals, [`TlsStream::turn`] and [`Write::flush`] give to the socket what was sealed. Two
+/// send queues' worth is held at most: one that fills, one that the socket takes.
 ///
 /// ```no_run
 /// # fn talk(mut tls: sealgram::net::TlsStream) -> std::io::Result<()> {
@@ -74,33 +77,35 @@ use std::time::{Duration, Instant};
 /// | `BrokenPipe` from `write` | this end or the peer has closed the connection |
 /// | others | the socket's own, for example `ConnectionRefused` and `ConnectionReset` |
 ///
-/// Data that came before an end is read before the end is told. Every error but `WouldBlock` is final and is told
-/// again; drop the stream then.
+/// Data that came before an end is read before the end is told. Every error but `WouldBlock` is
+/// final and is told again; drop the stream then.
 ///
 /// # The last alert
 ///
-/// A socket that is closed with unread bytes in it resets the stream, and what was sent last is lost with it. So a failure that
-/// the peer is told by an alert is told here only when the peer has ended its direction too, or after two seconds or a megabyte
-/// that were read and dropped; until then the stream is `WouldBlock`, and has a timeout.
+/// A socket that is closed with unread bytes in it resets the stream, and what was sent last is
+/// lost with it. So a failure of which the peer is told by an alert is told here only when
+///
+/// * the alert, and what was written before it, is in the socket, and this end's direction is ended
+///   behind it; if the socket does not take it within two seconds, it is given up;
+/// * and then the peer has ended its direction too, or another two seconds have passed.
+///
+/// What the peer sends meanwhile is read and dropped; a mebibyte (2^20 bytes) of it in one of the
+/// two parts ends the wait as well. Until then `turn` succeeds, `read` and `write` are refused with
+/// `WouldBlock`, and [`TlsStream::poll_timeout`] names the end. A TCP connection that is not
+/// established, or broken, is not waited for.
 pub struct TlsStream {
     socket: TcpStream,
     connection: TlsConnection,
     intake: Intake,
     /// The rest of a record that a reader has taken a part of.
     reading: Bytes,
-    /// Sealed records on their way into the socket, of which `sent` bytes are there.
-    sending: Vec<u8>,
-    sent: usize,
-    /// The socket has no room; an event will come when it has.
-    blocked: bool,
+    outlet: Outlet,
     /// The last turn ended before the socket was empty.
     unfinished: bool,
     /// The TCP connection is established.
     connected: bool,
     /// The peer has ended its direction of the TCP stream.
     input_ended: bool,
-    /// This end has ended its direction of the TCP stream.
-    output_ended: bool,
     /// The peer has said that it sends no more data.
     peer_closed: bool,
     truncated: bool,
@@ -114,33 +119,36 @@ pub struct TlsStream {
     last_active: Instant,
 }
 
-/// How many receive calls one turn makes at most. Data stop at the full receive queue anyway; this is for a peer
-/// that sends much else.
+/// How many receive calls one turn makes at most. Data stop at the full receive queue anyway; this
+/// is for a peer that sends much else.
 const RECEIVE_BUDGET: usize = 64;
 
 impl TlsStream {
-    /// Starts a TCP connection to `remote`, and over it a TLS connection with a server that must prove to be
-    /// `server`. The handshake's deadline ([`StreamPolicy`](crate::config::StreamPolicy)) holds for both.
+    /// Starts a TCP connection to `remote`, and over it a TLS connection with a server that must
+    /// prove to be `server`. The handshake's deadline
+    /// ([`StreamPolicy`](crate::config::StreamPolicy)) holds for both.
     ///
     /// # Errors
     ///
-    /// If no socket can be had, if the system refuses at once, or if it has no randomness. A server that cannot be
-    /// reached is told by [`TlsStream::turn`].
+    /// If no socket can be had, if the system refuses at once, or if it has no randomness. A server
+    /// that cannot be reached is told by [`TlsStream::turn`].
     pub fn connect(
         config: Arc<ClientConfig>,
         server: ServerName<'static>,
         remote: SocketAddr,
     ) -> io::Result<Self> {
         let socket = TcpStream::connect(remote)?;
-        // Flights and records are written whole: holding back the last segment of one gains nothing.
+        // Flights and records are written whole: holding back the last segment of one gains
+        // nothing.
         socket.set_nodelay(true)?;
         let mut stream = Self::client(socket, config, server)?;
         stream.connection.set_peer(remote);
         Ok(stream)
     }
 
-    /// Starts a TLS connection as the client, over a TCP stream that is connected, or about to be. Bytes that the
-    /// stream has carried before, for example of a proxy or a STARTTLS command, must have been read.
+    /// Starts a TLS connection as the client, over a TCP stream that is connected, or about to be.
+    /// Bytes that the stream has carried before, for example of a proxy or a STARTTLS command, must
+    /// have been read.
     ///
     /// # Errors
     ///
@@ -177,13 +185,10 @@ impl TlsStream {
             connection,
             intake: Intake::new(),
             reading: Bytes::new(),
-            sending: Vec::new(),
-            sent: 0,
-            blocked: false,
+            outlet: Outlet::default(),
             unfinished: false,
             connected: false,
             input_ended: false,
-            output_ended: false,
             peer_closed: false,
             truncated: false,
             broken: None,
@@ -194,14 +199,16 @@ impl TlsStream {
         }
     }
 
-    /// Does everything that can be done now without the application: notices that the TCP connection stands,
-    /// receives until the socket is empty, the receive queue is full or a budget is used up, takes an answer that has come, fires
-    /// timers, sends what waits. Call it when the stream is ready, when the poll timed out, after commands, and when a
-    /// [`Reply`](crate::Reply) was answered, which a `mio::Waker` can tell.
+    /// Does everything that can be done now without the application: notices that the TCP
+    /// connection stands, receives until the socket is empty, the receive queue is full or a budget
+    /// is used up, takes an answer that has come, fires timers, sends what waits. Call it when the
+    /// stream is ready, when the poll timed out, after commands, and when a [`Reply`](crate::Reply)
+    /// was answered, which a `mio::Waker` can tell.
     ///
     /// # Errors
     ///
-    /// Why the connection is over, if that is by a failure; see [`TlsStream`]. Data that came before can be read.
+    /// Why the connection is over, if that is by a failure; see [`TlsStream`]. Data that came
+    /// before can be read.
     pub fn turn(&mut self) -> io::Result<()> {
         self.work();
         self.fault().map_or(Ok(()), Err)
@@ -212,11 +219,11 @@ impl TlsStream {
         self.events.pop_front()
     }
 
-    /// How long to wait for readiness at most before the next [`TlsStream::turn`]; `None` for ever. Zero while
-    /// something is left to be sent, received or told, so nothing is slept over whatever the order of calls. Data
-    /// that waits to be read is not among it: a reader may take its time.
+    /// How long to wait for readiness at most before the next [`TlsStream::turn`]; `None` for ever.
+    /// Zero while something is left to be sent, received or told, so nothing is slept over whatever
+    /// the order of calls. Data that waits to be read is not among it: a reader may take its time.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let unsent = self.connected && !self.blocked && self.has_output();
+        let unsent = self.connected && self.outlet.is_due(&self.connection);
         if self.unfinished || unsent || !self.events.is_empty() {
             return Some(Duration::ZERO);
         }
@@ -240,7 +247,8 @@ impl TlsStream {
         self.last_active.checked_add(limit)
     }
 
-    /// Looks whether anything has passed since the last look, and ends a connection on which nothing does.
+    /// Looks whether anything has passed since the last look, and ends a connection on which
+    /// nothing does.
     fn watch_idleness(&mut self) {
         let (now, stats) = (clock::now(), self.connection.stats());
         let records = stats.records_received() + stats.records_sent();
@@ -252,14 +260,15 @@ impl TlsStream {
         }
     }
 
-    /// Says that no more data follows, with the next [`TlsStream::turn`] or [`Write::flush`], behind what was
-    /// written before. What comes from then on is thrown away; what has come can still be read.
+    /// Says that no more data follows, with the next [`TlsStream::turn`] or [`Write::flush`],
+    /// behind what was written before. What comes from then on is thrown away; what has come can
+    /// still be read.
     pub fn close(&mut self) {
         self.connection.close(clock::now());
     }
 
-    /// Schedules a renegotiation; the next [`TlsStream::turn`] begins it. Meanwhile the stream is to be read as always:
-    /// a full receive queue holds back the peer's part of the handshake too.
+    /// Schedules a renegotiation; the next [`TlsStream::turn`] begins it. Meanwhile the stream is
+    /// to be read as always: a full receive queue holds back the peer's part of the handshake too.
     ///
     /// # Errors
     ///
@@ -281,7 +290,8 @@ impl TlsStream {
     ///
     /// # Errors
     ///
-    /// As [`Connection::request_client_certificate`](crate::Connection::request_client_certificate).
+    /// As
+    /// [`Connection::request_client_certificate`](crate::Connection::request_client_certificate).
     pub fn request_client_certificate(
         &mut self,
         policy: ClientAuthentication,
@@ -299,16 +309,17 @@ impl TlsStream {
         self.connection.key_update(clock::now(), update)
     }
 
-    /// Whether sealed records wait for the socket. Once they do not, the stream can be dropped without cutting off
-    /// what this end has said.
+    /// Whether sealed records wait for the socket. Once they do not, the stream can be dropped
+    /// without cutting off what this end has said.
     pub fn wants_write(&self) -> bool {
-        !self.output_ended && (self.sent < self.sending.len() || self.connection.has_transmit())
+        self.outlet.wants_write(&self.connection)
     }
 
-    /// Whether both ends have ended the TCP stream, or it is broken. To wait for that behind [`TlsStream::close`]
-    /// makes sure that nothing that is on its way can be destroyed; not for ever, because the peer may.
+    /// Whether both ends have ended the TCP stream, or it is broken. To wait for that behind
+    /// [`TlsStream::close`] makes sure that nothing that is on its way can be destroyed; not for
+    /// ever, because the peer may.
     pub const fn is_ended(&self) -> bool {
-        self.input_ended && self.output_ended || self.broken.is_some()
+        self.input_ended && self.outlet.is_ended() || self.broken.is_some()
     }
 
     /// The connection itself, for its getters.
@@ -316,8 +327,8 @@ impl TlsStream {
         &self.connection
     }
 
-    /// The TCP stream itself, for its options. What is read from it or written to it is missing in the TLS
-    /// connection.
+    /// The TCP stream itself, for its options. What is read from it or written to it is missing in
+    /// the TLS connection.
     pub const fn socket(&self) -> &TcpStream {
         &self.socket
     }
@@ -343,10 +354,8 @@ impl TlsStream {
         if self.connected {
             self.send();
         }
-        if self.input_ended || self.broken.is_some() {
-            self.linger.end();
-        }
-        self.linger.look(clock::now());
+        let (output_ended, input_ended) = (self.outlet.is_ended(), self.input_ended);
+        self.linger.look(clock::now(), output_ended, input_ended);
         self.collect();
     }
 
@@ -370,9 +379,9 @@ impl TlsStream {
         self.connected
     }
 
-    /// Receives until the socket is empty or nothing more is wanted. After a failure or the end of the connection
-    /// what comes is thrown away: a socket that is closed with bytes in it resets the stream, and the alert that
-    /// tells the peer about the failure could be lost with it.
+    /// Receives until the socket is empty or nothing more is wanted. After a failure or the end of
+    /// the connection what comes is thrown away: a socket that is closed with bytes in it resets
+    /// the stream, and the alert that tells the peer about the failure could be lost with it.
     fn receive(&mut self) {
         self.unfinished = false;
         for _ in 0..RECEIVE_BUDGET {
@@ -400,7 +409,8 @@ impl TlsStream {
         self.unfinished = true;
     }
 
-    /// What the application has left unread must not keep an allocation alive of which it is a small part.
+    /// What the application has left unread must not keep an allocation alive of which it is a
+    /// small part.
     fn free_intake(&mut self) {
         let Some(size) = self.intake.runs_out() else {
             return;
@@ -413,64 +423,21 @@ impl TlsStream {
 
     /// Sends until nothing waits or the socket is full.
     fn send(&mut self) {
-        match self.send_to_socket() {
-            Ok(()) => self.blocked = false,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
-            Err(error) => {
-                // What the peer said before it went away is a better reason.
-                self.receive();
-                self.lose(error);
-            }
+        if let Err(error) = self.outlet.send(&mut self.connection, &mut self.socket) {
+            // What the peer said before it went away is a better reason.
+            self.receive();
+            self.lose(error);
         }
     }
 
-    fn send_to_socket(&mut self) -> io::Result<()> {
-        if self.output_ended {
-            return Ok(());
-        }
-        loop {
-            if self.sent == self.sending.len() {
-                self.sending.clear();
-                self.sent = 0;
-                let transmit = self
-                    .connection
-                    .poll_transmit(clock::now(), &mut self.sending);
-                if transmit.is_none() {
-                    break;
-                }
-            }
-            match self.socket.write(&self.sending[self.sent..]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(length) => self.sent += length,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if self.connection.is_write_closed() {
-            self.output_ended = true;
-            return match self.socket.shutdown(Shutdown::Write) {
-                // The peer was faster and has reset the stream; all was said.
-                Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
-                outcome => outcome,
-            };
-        }
-        Ok(())
-    }
-
-    /// Whether something is left to be done at the sending side.
-    fn has_output(&self) -> bool {
-        self.wants_write() || self.connection.is_write_closed() && !self.output_ended
-    }
-
-    /// The socket is of no use any more. That is a failure unless everything was said in one direction.
+    /// The socket is of no use any more. That is a failure unless everything was said in one
+    /// direction.
     fn lose(&mut self, error: io::Error) {
         self.collect();
         let all_was_said =
-            self.peer_closed || self.output_ended || self.connection.failure().is_some();
+            self.peer_closed || self.outlet.is_ended() || self.connection.failure().is_some();
         self.input_ended = true;
-        self.output_ended = true;
-        self.sending = Vec::new();
-        self.sent = 0;
+        self.outlet.lose();
         if !all_was_said && self.broken.is_none() {
             self.broken = Some(error);
         }
@@ -538,7 +505,8 @@ impl TlsStream {
     }
 }
 
-/// Gives plaintext. Receives from the socket when nothing is here, so that `WouldBlock` means that an event will come.
+/// Gives plaintext. Receives from the socket when nothing is here, so that `WouldBlock` means that
+/// an event will come.
 impl Read for TlsStream {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if out.is_empty() {
@@ -581,9 +549,9 @@ impl Write for TlsStream {
         })
     }
 
-    /// Gives to the socket what was sealed. `WouldBlock` if it has no room for all of it: the next event or turn
-    /// goes on. Data that wait for the end of a renegotiation are not sealed yet, and not waited for. After a failure of
-    /// TLS this still sends its alert.
+    /// Gives to the socket what was sealed. `WouldBlock` if it has no room for all of it: the next
+    /// event or turn goes on. Data that wait for the end of a renegotiation are not sealed yet, and
+    /// not waited for. After a failure of TLS this still sends its alert.
     fn flush(&mut self) -> io::Result<()> {
         if self.broken.is_none() && self.is_connected() {
             self.send();

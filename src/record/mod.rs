@@ -155,7 +155,7 @@ pub(crate) struct Limits {
     pub(crate) receive_bytes: usize,
     /// How many bytes wait to be sent.
     pub(crate) send_bytes: usize,
-    /// How long a handshake may take.
+    /// How long the first handshake may take.
     pub(crate) handshake_deadline: Option<Duration>,
     /// What unprotected fatal alerts are worth.
     pub(crate) plaintext_alerts: PlaintextAlerts,
@@ -181,6 +181,10 @@ pub(crate) trait Layer {
 
     /// What the policy says to the connection.
     fn limits(&self) -> Limits;
+    /// How long a renegotiation may take.
+    fn renegotiation_deadline(&self) -> Option<Duration> {
+        self.limits().handshake_deadline
+    }
     /// From here on records have the form of this version.
     fn version_decided(&mut self, version: ProtocolVersion);
     /// Adds a message to the flight under construction.

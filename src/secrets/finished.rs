@@ -16,8 +16,13 @@ pub(crate) enum FinishedMismatch {
 }
 
 impl FinishedMismatch {
-    /// What the peer is told at version 1.3: what has the wrong length does not decode (RFC 8446 §4.4.4, §6.2). At 1.2, where only
-    /// the length that was agreed on can be right, either is a Finished that does not verify.
+    /// What the peer is told at version 1.3: what has the wrong length does not decode (RFC 8446
+    /// §4.4.4, §6.2).
+    ///
+    /// At 1.2 both are a Finished that does not verify: verify_data_length belongs to the suite,
+    /// not to the encoding (RFC 5246 §7.4.9: recipients must verify that the contents are correct),
+    /// and decrypt_error is the alert of who was "unable to … validate a Finished message"
+    /// (§7.2.2).
     pub(crate) fn error_13(self) -> Error {
         match self {
             Self::Length => InvalidMessage::IllegalValue("length of Finished").into(),

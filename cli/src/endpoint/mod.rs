@@ -1,5 +1,6 @@
 //! What servers and clients see of their peers, whether over UDP or TCP.
 
+mod listener;
 mod tcp;
 mod udp;
 

@@ -1,10 +1,11 @@
 //! Peers on one TCP stream each.
 
+use super::listener::{self, Accepted, Listener};
 use super::{Endpoint, FIRST_TOKEN, Happening};
 use crate::input::{Command, Refused};
 use crate::problem::Problem;
 use crate::report::Line;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use sealgram::config::ClientAuthentication;
 use sealgram::net::TlsStream;
@@ -40,19 +41,13 @@ pub(crate) struct TcpEndpoint {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct StreamId(usize);
 
-#[derive(Debug)]
-struct Listener {
-    socket: TcpListener,
-    config: Arc<ServerConfig>,
-    /// Somebody may be waiting to be accepted.
-    ready: bool,
-}
-
 /// A connection with what waits for it.
 #[derive(Debug)]
 struct Peer {
     stream: TlsStream,
     remote: SocketAddr,
+    /// When it was accepted, or the connection begun.
+    since: Instant,
     /// What was sent and found no room in the connection's queue.
     unsent: Vec<u8>,
     /// A turn would do something.
@@ -68,14 +63,18 @@ const LISTENER: Token = Token(FIRST_TOKEN);
 /// The token of the first connection.
 const FIRST_STREAM: usize = FIRST_TOKEN + 1;
 
-/// How many connections are held at once. More wait until the system accepts them.
+/// How many connections are held at once. For one more, somebody who is of less use has to go; if
+/// there is nobody, it waits in the system's queue.
 const MAX_PEERS: usize = 1024;
+
+/// How many newcomers one turn takes at most, so that they cannot keep those who are here waiting.
+const NEWCOMERS: usize = 64;
 
 /// How much is read at once.
 const BUFFER: usize = 1 << 16;
 
-/// How long a peer that shows no sign of life is waited for behind the goodbye. To leave earlier could destroy what
-/// is still on its way to it.
+/// How long a peer that shows no sign of life is waited for behind the goodbye. To leave earlier
+/// could destroy what is still on its way to it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl TcpEndpoint {
@@ -95,13 +94,8 @@ impl TcpEndpoint {
 
     /// An endpoint that accepts.
     pub(crate) fn bind(local: SocketAddr, config: Arc<ServerConfig>) -> io::Result<Self> {
-        let listener = Listener {
-            socket: TcpListener::bind(local)?,
-            config,
-            ready: true,
-        };
         Ok(Self {
-            listener: Some(listener),
+            listener: Some(Listener::bind(local, config)?),
             ..Self::new()
         })
     }
@@ -109,7 +103,7 @@ impl TcpEndpoint {
     /// Where it accepts.
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         match &self.listener {
-            Some(listener) => listener.socket.local_addr(),
+            Some(listener) => listener.local_addr(),
             None => Err(ErrorKind::NotConnected.into()),
         }
     }
@@ -133,6 +127,7 @@ impl TcpEndpoint {
         let peer = Peer {
             stream,
             remote,
+            since: Instant::now(),
             unsent: Vec::new(),
             due: true,
             over: false,
@@ -142,27 +137,104 @@ impl TcpEndpoint {
         Ok(id)
     }
 
-    fn accept(&mut self) {
-        while self.peers.len() < MAX_PEERS
-            && let Some(listener) = self.listener.as_mut().filter(|listener| listener.ready)
-        {
+    /// Takes those who wait.
+    fn accept(&mut self, now: Instant) {
+        // A system without descriptors refuses whether somebody waits or not.
+        let mut refused = false;
+        for _ in 0..NEWCOMERS {
+            let full = self.peers.len() >= MAX_PEERS;
+            let leaving = match full {
+                true => self.expendable(Standing::Handshaking),
+                false => None,
+            };
+            let Some(listener) = &mut self.listener else {
+                return;
+            };
+            if !listener.is_due(now) || full && leaving.is_none() {
+                return;
+            }
             let config = listener.config.clone();
-            let added = match listener.socket.accept() {
-                Ok((socket, remote)) => self.add_accepted(socket, remote, config),
-                Err(error) => Err(error),
+            let added = match listener.accept() {
+                Accepted::Somebody(socket, remote) => {
+                    if let Some(id) = leaving {
+                        self.shed(id);
+                    }
+                    self.add_accepted(socket, remote, config)
+                }
+                Accepted::Nobody => {
+                    if !refused {
+                        listener.recover();
+                    }
+                    return;
+                }
+                Accepted::NoRoom(error) => Err(error),
             };
             match added {
                 Ok(()) => {}
-                Err(error) if is_about_one_peer(&error) => {}
+                Err(error) if listener::is_about_one_peer(&error) => {}
                 Err(error) => {
-                    self.accept_later();
-                    if error.kind() != ErrorKind::WouldBlock {
-                        let reason = format!("a connection cannot be accepted: {error}");
-                        Line::new("error").field("reason", reason).print();
+                    refused = true;
+                    if !self.make_room(now, &error) {
+                        return;
                     }
                 }
             }
         }
+    }
+
+    /// Frees a descriptor: somebody who has connected and says nothing goes for whoever comes next.
+    /// Whether there was somebody; otherwise newcomers wait.
+    fn make_room(&mut self, now: Instant, error: &io::Error) -> bool {
+        let silent = self.expendable(Standing::Silent);
+        // What was accepted last took the last descriptor, and may be about to speak.
+        let old = |id: &StreamId| {
+            let since = self.peers.get(id).map_or(now, |peer| peer.since);
+            now.saturating_duration_since(since) > listener::PAUSE
+        };
+        if let Some(id) = silent.filter(old) {
+            self.shed(id);
+            return true;
+        }
+        let unclear = silent.is_some() || self.peers.values().any(|peer| peer.due);
+        if let Some(listener) = &mut self.listener {
+            listener.pause(now);
+            if !unclear && listener.is_news() {
+                let reason = format!(
+                    "a connection cannot be accepted: {error}; newcomers wait until others have left"
+                );
+                Line::new("error").field("reason", reason).print();
+            }
+        }
+        false
+    }
+
+    /// Who goes first for a newcomer, among those that are at most so useful; the oldest of its
+    /// kind. Somebody whose turn is still to come may have said something that was not read yet.
+    fn expendable(&self, most: Standing) -> Option<StreamId> {
+        let looked_at = self.peers.iter().filter(|(_, peer)| !peer.due);
+        looked_at
+            .map(|(&id, peer)| (peer.standing(), id))
+            .filter(|(standing, _)| *standing <= most)
+            .min()
+            .map(|(_, id)| id)
+    }
+
+    /// Closes a connection for a newcomer.
+    fn shed(&mut self, id: StreamId) {
+        let Some(peer) = self.peers.remove(&id).filter(|peer| !peer.over) else {
+            return;
+        };
+        self.events.push_back(if peer.goodbye.is_some() {
+            Happening::Closed(id)
+        } else {
+            let problem = match peer.stream.connection().failure() {
+                Some(failure) => Problem::from(failure),
+                None => Problem::failure(
+                    "the client was turned away to make room for newcomers: it has not completed its handshake",
+                ),
+            };
+            Happening::Failed(id, problem.at(peer.remote))
+        });
     }
 
     fn add_accepted(
@@ -178,36 +250,50 @@ impl TcpEndpoint {
         Ok(())
     }
 
-    /// Stops accepting until somebody comes or goes.
-    fn accept_later(&mut self) {
-        if let Some(listener) = &mut self.listener {
-            listener.ready = false;
-        }
-    }
-
     /// Forgets a connection whose end was told.
     fn remove(&mut self, id: StreamId) {
         self.peers.remove(&id);
         if let Some(listener) = &mut self.listener {
-            listener.ready = true;
+            listener.resume();
         }
     }
 }
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// Whether accepting failed because of who wanted to be accepted.
-fn is_about_one_peer(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionAborted
-            | ErrorKind::ConnectionReset
-            | ErrorKind::Interrupted
-            | ErrorKind::InvalidInput
-    )
+/// How much it would hurt to lose a peer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Standing {
+    /// Everything was said to it; it is only waited for.
+    Over,
+    /// It has connected, and nothing came from it.
+    Silent,
+    /// It is in the middle of its handshake.
+    Handshaking,
+    /// It is served.
+    Established,
 }
 
 impl Peer {
+    fn standing(&self) -> Standing {
+        let connection = self.stream.connection();
+        if self.over || connection.failure().is_some() || self.has_said_goodbye() {
+            Standing::Over
+        } else if !connection.is_handshaking() {
+            Standing::Established
+        } else if connection.stats().records_received() > 0 {
+            Standing::Handshaking
+        } else {
+            Standing::Silent
+        }
+    }
+
+    /// Whether this end's goodbye is out, behind everything else.
+    fn has_said_goodbye(&self) -> bool {
+        let connection = self.stream.connection();
+        self.goodbye.is_some() && connection.is_write_closed() && !self.stream.wants_write()
+    }
+
     /// Whether a turn would do something.
     fn is_due(&self, now: Instant) -> bool {
         !self.over && (self.due || self.timeout(now) == Some(Duration::ZERO))
@@ -234,6 +320,9 @@ impl Peer {
         let outcome = self.advance();
         while let Some(event) = self.stream.poll_event() {
             match event {
+                // RFC 5246 §7.2.1, RFC 8446 §6.1: who has said goodbye need not wait for the
+                // peer's.
+                Event::Truncated if self.has_said_goodbye() => {}
                 Event::Truncated => {
                     self.over = true;
                     let reason = "the stream has ended without the peer's goodbye (close_notify): \
@@ -320,7 +409,7 @@ impl Endpoint for TcpEndpoint {
 
     fn register(&mut self, registry: &Registry) -> io::Result<()> {
         if let Some(listener) = &mut self.listener {
-            registry.register(&mut listener.socket, LISTENER, Interest::READABLE)?;
+            listener.register(registry, LISTENER)?;
         }
         for (id, peer) in &mut self.peers {
             registry.register(&mut peer.stream, Token(id.0), BOTH)?;
@@ -333,13 +422,13 @@ impl Endpoint for TcpEndpoint {
         if let Some(peer) = self.peers.get_mut(&StreamId(token.0)) {
             peer.due = true;
         } else if let Some(listener) = self.listener.as_mut().filter(|_| token == LISTENER) {
-            listener.ready = true;
+            listener.wake();
         }
     }
 
     fn turn(&mut self) -> io::Result<()> {
-        self.accept();
         let now = Instant::now();
+        self.accept(now);
         for (&id, peer) in &mut self.peers {
             if peer.is_due(now) {
                 let events = &mut self.events;
@@ -366,22 +455,19 @@ impl Endpoint for TcpEndpoint {
 
     fn poll_timeout(&self) -> Option<Duration> {
         let now = Instant::now();
-        let acceptable = self.peers.len() < MAX_PEERS
-            && self
-                .listener
-                .as_ref()
-                .is_some_and(|listener| listener.ready);
-        if acceptable || !self.events.is_empty() {
+        if !self.events.is_empty() {
             return Some(Duration::ZERO);
         }
-        self.peers
-            .values()
-            .filter(|peer| !peer.over)
-            .filter_map(|peer| match peer.due {
-                true => Some(Duration::ZERO),
-                false => peer.timeout(now),
-            })
-            .min()
+        let newcomers = self.listener.as_ref().and_then(|it| it.timeout(now));
+        let may_come = |_: &Duration| {
+            self.peers.len() < MAX_PEERS || self.expendable(Standing::Handshaking).is_some()
+        };
+        let peers = self.peers.values().filter(|peer| !peer.over);
+        let peers = peers.filter_map(|peer| match peer.due {
+            true => Some(Duration::ZERO),
+            false => peer.timeout(now),
+        });
+        peers.chain(newcomers.filter(may_come)).min()
     }
 
     fn connection(&self, id: StreamId) -> Option<&TlsConnection> {

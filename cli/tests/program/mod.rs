@@ -30,10 +30,23 @@ impl Program {
 
     /// The same with these variables in its environment.
     pub(crate) fn start_in(environment: &[(&str, &str)], arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sealgram"))
-            .args(arguments)
-            .env_remove("SSLKEYLOGFILE")
-            .envs(environment.iter().copied())
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealgram"));
+        command.args(arguments).env_remove("SSLKEYLOGFILE");
+        command.envs(environment.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// The same with a limit on its descriptors.
+    pub(crate) fn start_limited(descriptors: u32, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_sealgram")]);
+        command.args(arguments).env_remove("SSLKEYLOGFILE");
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -82,6 +95,28 @@ impl Program {
                 Err(_) => panic!("no event {name}; it said {:#?}", self.said),
             }
         }
+    }
+
+    /// The next line of its standard error that is wanted, if it comes in time.
+    pub(crate) fn event_within(
+        &mut self,
+        patience: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Option<String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            let line = self.stderr.recv_timeout(patience).ok()?;
+            self.said.push(line.clone());
+            if wanted(&line) {
+                return Some(line);
+            }
+        }
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends it a signal, by name.

@@ -39,6 +39,7 @@ const MAX_SKIPPED: usize = 1 << 14;
 /// The stream record layer of one connection.
 pub struct Stream {
     policy: StreamPolicy,
+    side: Side,
     /// The version in the header of outgoing records.
     version: ProtocolVersion,
     /// The version in the header of every incoming record, if it is to be looked at: at 1.3 it says nothing.
@@ -132,6 +133,7 @@ impl Stream {
         Self {
             deframer: Deframer::new(policy.max_message),
             policy: policy.clone(),
+            side,
             // RFC 5246 §E.1: old servers want the first ClientHello in a record of version 1.0.
             version: match side {
                 Side::Client => ProtocolVersion::TLS10,
@@ -226,12 +228,16 @@ impl Layer for Stream {
             keeps_overtaking_data: false,
             receive_bytes: self.policy.receive_bytes,
             send_bytes: self.policy.send_bytes,
-            handshake_deadline: self.policy.handshake_deadline,
+            handshake_deadline: self.policy.first_deadline(self.side),
             plaintext_alerts: PlaintextAlerts::Believe,
             doubts_plaintext: false,
             proof_timeout: Duration::MAX,
             warnings: self.policy.max_warnings,
         }
+    }
+
+    fn renegotiation_deadline(&self) -> Option<Duration> {
+        self.policy.renegotiation_deadline()
     }
 
     fn version_decided(&mut self, version: ProtocolVersion) {

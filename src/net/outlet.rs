@@ -1,0 +1,101 @@
+//! The way out of a stream: what was sealed, and waits for the socket.
+
+use super::clock;
+use crate::connection::TlsConnection;
+use mio::net::TcpStream;
+use std::io::{self, ErrorKind, Write as _};
+use std::net::Shutdown;
+
+/// Sealed records on their way into the socket.
+#[derive(Default)]
+pub(super) struct Outlet {
+    sealed: Vec<u8>,
+    /// How many bytes of them are in the socket.
+    sent: usize,
+    /// The socket has no room; an event will come when it has.
+    blocked: bool,
+    /// This end has ended its direction of the TCP stream.
+    ended: bool,
+}
+
+impl Outlet {
+    /// Gives to the socket what `connection` has sealed, until nothing waits or the socket is full.
+    /// Behind the last thing that the connection says, this end's direction of the TCP stream is
+    /// ended.
+    ///
+    /// # Errors
+    ///
+    /// The socket's own.
+    pub(super) fn send(
+        &mut self,
+        connection: &mut TlsConnection,
+        socket: &mut TcpStream,
+    ) -> io::Result<()> {
+        match self.send_all(connection, socket) {
+            Ok(()) => self.blocked = false,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn send_all(
+        &mut self,
+        connection: &mut TlsConnection,
+        socket: &mut TcpStream,
+    ) -> io::Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        loop {
+            if self.sent == self.sealed.len() {
+                self.sealed.clear();
+                self.sent = 0;
+                let transmit = connection.poll_transmit(clock::now(), &mut self.sealed);
+                if transmit.is_none() {
+                    break;
+                }
+            }
+            match socket.write(&self.sealed[self.sent..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(length) => self.sent += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if connection.is_write_closed() {
+            self.ended = true;
+            return match socket.shutdown(Shutdown::Write) {
+                // The peer was faster and has reset the stream; all was said.
+                Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
+                outcome => outcome,
+            };
+        }
+        Ok(())
+    }
+
+    /// The socket takes nothing more.
+    pub(super) fn lose(&mut self) {
+        *self = Self {
+            ended: true,
+            ..Self::default()
+        };
+    }
+
+    /// Whether records wait for the socket.
+    pub(super) fn wants_write(&self, connection: &TlsConnection) -> bool {
+        !self.ended && (self.sent < self.sealed.len() || connection.has_transmit())
+    }
+
+    /// Whether sending would do something now: the socket has room, and records wait, or this end's
+    /// direction is to be ended.
+    pub(super) fn is_due(&self, connection: &TlsConnection) -> bool {
+        let unended = connection.is_write_closed() && !self.ended;
+        !self.blocked && (self.wants_write(connection) || unended)
+    }
+
+    /// Whether this end has ended its direction of the TCP stream.
+    pub(super) const fn is_ended(&self) -> bool {
+        self.ended
+    }
+}
