@@ -339,7 +339,15 @@ impl<R: Records> Connection<R> {
     }
 
     /// Sends what has waited, as far as there is room for it.
+    #[inline]
     pub(super) fn release_held(&mut self, now: Instant) {
+        if self.held.is_some() {
+            self.release_some(now);
+        }
+    }
+
+    #[cold]
+    fn release_some(&mut self, now: Instant) {
         if self.holds_data() {
             return;
         }
