@@ -5,40 +5,20 @@ mod support;
 use bytes::BytesMut;
 use sealgram::config::Versions;
 use sealgram::endpoint::{EndpointPolicy, Eviction};
-use sealgram::{DtlsConnection, Endpoint, Error, Path, SecureRandom};
+use sealgram::{DtlsConnection, Endpoint, Path};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use support::{Configs, Ends, server_name, start};
 
-/// Randoms that repeat, so that every run is the same: also those that spread the timers.
-#[derive(Debug)]
-struct Repeated(AtomicU64);
-
-impl SecureRandom for Repeated {
-    fn fill(&self, out: &mut [u8]) -> Result<(), Error> {
-        for chunk in out.chunks_mut(8) {
-            let mut state = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-            state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            chunk.copy_from_slice(&(state ^ (state >> 31)).to_be_bytes()[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
-
 /// Both ends with the default policies, and randoms that repeat.
 fn configs(versions: Versions) -> Configs {
-    let random = || Arc::new(Repeated(AtomicU64::new(7)));
-    let mut ends = Ends::new()
+    Ends::new()
         .versions(versions)
-        .datagram_as_it_is(&Default::default());
-    ends.client = ends.client.random(random());
-    ends.server = ends.server.random(random());
-    ends.build()
+        .datagram_as_it_is(&Default::default())
+        .repeating(7)
+        .build()
 }
 
 /// What happens next.

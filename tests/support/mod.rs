@@ -15,9 +15,12 @@ use sealgram::config::{
 };
 use sealgram::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use sealgram::sim::Pair;
-use sealgram::{CertifiedKey, ClientConfig, Credential, Roots, ServerConfig, WebPkiClientVerifier};
+use sealgram::{
+    CertifiedKey, ClientConfig, Credential, Error, Roots, SecureRandom, ServerConfig,
+    WebPkiClientVerifier,
+};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The name that every server certificate here holds.
@@ -212,11 +215,35 @@ impl Ends {
         self
     }
 
+    /// The same with randoms that repeat, so that also what spreads the timers is the same in every run with this seed.
+    pub fn repeating(mut self, seed: u64) -> Self {
+        let random = || Arc::new(Repeated(AtomicU64::new(seed)));
+        self.client = self.client.random(random());
+        self.server = self.server.random(random());
+        self
+    }
+
     pub fn build(self) -> Configs {
         Configs {
             client: Arc::new(self.client.build().unwrap()),
             server: Arc::new(self.server.build().unwrap()),
         }
+    }
+}
+
+/// Randoms that repeat, so that every run is the same: also those that spread the timers.
+#[derive(Debug)]
+pub struct Repeated(pub AtomicU64);
+
+impl SecureRandom for Repeated {
+    fn fill(&self, out: &mut [u8]) -> Result<(), Error> {
+        for chunk in out.chunks_mut(8) {
+            let mut state = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+            state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            chunk.copy_from_slice(&(state ^ (state >> 31)).to_be_bytes()[..chunk.len()]);
+        }
+        Ok(())
     }
 }
 
