@@ -327,3 +327,22 @@ fn fingerprints_have_the_form_of_sdp_too() {
     let refused = "sha-1 00".parse::<Fingerprint>().unwrap_err();
     assert!(refused.to_string().contains("openssl x509"), "{refused}");
 }
+
+/// SECURITY.md: secrets are never logged. A key file whose first line is damaged is told of without its contents.
+#[test]
+fn the_error_about_a_damaged_key_file_does_not_show_the_key() {
+    let key = std::fs::read_to_string(fixture("v1.key")).unwrap();
+    let secret = key.lines().nth(1).unwrap().to_owned();
+    let file = std::env::temp_dir().join(format!("sealgram-leak-{}", std::process::id()));
+    std::fs::write(&file, key.replacen("KEY-----", "KEY----", 1)).unwrap();
+    let as_key = CertifiedKey::from_pem_files(&file, &file).unwrap_err();
+    let as_roots = Roots::from_pem_file(&file).unwrap_err();
+    std::fs::remove_file(&file).unwrap();
+    for told in [
+        as_key.to_string(),
+        as_roots.to_string(),
+        format!("{as_key:?}"),
+    ] {
+        assert!(!told.contains(&secret), "{told}");
+    }
+}

@@ -39,10 +39,10 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
         let block = &text[start..];
         let next = block[BEGIN.len()..].find(BEGIN);
         let block = &block[..next.map_or(block.len(), |next| next + BEGIN.len())];
-        let label = block[BEGIN.len()..]
-            .split("-----")
-            .next()
-            .unwrap_or_default();
+        let line = block[BEGIN.len()..].lines().next().unwrap_or_default();
+        let line = line.split("-----").next().unwrap_or_default();
+        let end = line.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' '));
+        let label = &line[..end.unwrap_or(line.len())];
         let last_line = format!("-----END {label}-----");
         let end = block.find(&last_line).map(|end| end + last_line.len());
         found.push(Block {
