@@ -217,9 +217,15 @@ impl Rekeying {
         self.last_refusal = None;
     }
 
-    /// What was under way, or scheduled, has come to nothing.
-    pub(super) fn refused(&mut self, now: Instant, reason: RenegotiationRefusal) {
-        self.earlier = self.offered.take().map(|hello| (hello, reason));
+    /// What was under way, or scheduled, has come to nothing. Where `copies` of our hello left, one may still be on its way, and
+    /// whatever its kind the next hello is the same one.
+    pub(super) fn refused(&mut self, now: Instant, reason: RenegotiationRefusal, copies: bool) {
+        let kept = if copies {
+            RenegotiationRefusal::Unanswered
+        } else {
+            reason
+        };
+        self.earlier = self.offered.take().map(|hello| (hello, kept));
         self.wanted = None;
         self.requested = false;
         self.silence_told = false;
