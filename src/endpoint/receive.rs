@@ -119,6 +119,7 @@ impl Endpoint {
         };
         match cookies.check(path, now, datagram) {
             CookieCheck::Proven(hello) => self.handle_proven(now, hello, route),
+            CookieCheck::Reply(_) if self.server.is_none() => self.stats.hellos_refused += 1,
             CookieCheck::Reply(_) if self.replies.len() >= MAX_REPLIES => {
                 self.stats.replies_dropped += 1
             }
