@@ -33,6 +33,9 @@ const EXPECTED: [Discard; 6] = [
 ];
 
 fn assert_only_expected_discards(pair: &Pair, seed: u64) {
+    // A client that was asked for a cookie twice begins afresh, and what the server's first association still sends
+    // is under keys that this client has given up.
+    let afresh = pair.server.stats().accepted > 1;
     let connections = [
         pair.client
             .associations()
@@ -48,6 +51,7 @@ fn assert_only_expected_discards(pair: &Pair, seed: u64) {
             .stats()
             .discards()
             .filter(|(cause, _)| !EXPECTED.contains(cause))
+            .filter(|(cause, _)| !(afresh && *cause == Discard::Unauthenticated))
             .collect();
         assert!(unexpected.is_empty(), "seed {seed}: {unexpected:?}");
     }
