@@ -1,4 +1,4 @@
-//! Says hello to a DTLS 1.2 server, waits for the answers, and takes its leave. See `dtls_echo_server.rs`.
+//! Says hello to a DTLS server, waits for the answers, and takes its leave. See `dtls_echo_server.rs`.
 //!
 //! ```sh
 //! cargo run --example dtls_client -- 127.0.0.1:4433 /tmp/server.pem

@@ -1,4 +1,4 @@
-//! Sends every datagram back to its sender, over DTLS 1.2, to any number of clients on one UDP socket.
+//! Sends every datagram back to its sender, over DTLS, to any number of clients on one UDP socket.
 //!
 //! ```sh
 //! cargo run --example dtls_echo_server -- 127.0.0.1:4433 /tmp/server.pem

@@ -1,4 +1,4 @@
-//! Says hello to a TLS 1.2 server, waits for the answers, and takes its leave. See `tls_echo_server.rs`.
+//! Says hello to a TLS server, waits for the answers, and takes its leave. See `tls_echo_server.rs`.
 //!
 //! ```sh
 //! cargo run --example tls_client -- 127.0.0.1:4433 /tmp/server.pem

@@ -1,4 +1,4 @@
-//! Sends everything back to its sender, over TLS 1.2, to any number of clients in one thread.
+//! Sends everything back to its sender, over TLS, to any number of clients in one thread.
 //!
 //! ```sh
 //! cargo run --example tls_echo_server -- 127.0.0.1:4433 /tmp/server.pem

@@ -46,7 +46,12 @@ pub(crate) struct ServerArguments {
     #[arg(long, conflicts_with = "cert")]
     pub(crate) self_signed: bool,
     /// Write the self-signed certificate to this file as PEM, for the client's --ca.
-    #[arg(long, value_name = "FILE", requires = "self_signed")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "self_signed",
+        conflicts_with = "cert"
+    )]
     pub(crate) cert_out: Option<PathBuf>,
     /// The roots that clients' certificates must end at, as PEM.
     #[arg(long, value_name = "FILE")]
