@@ -7,8 +7,17 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 pub(crate) fn host(text: &str) -> Result<&str, Problem> {
     let (host, port) = text
         .rsplit_once(':')
-        .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
         .ok_or_else(|| Problem::usage(format!("{text} lacks a port; write it as HOST:PORT")))?;
+    if host.is_empty() {
+        return Err(Problem::usage(format!(
+            "{text} lacks a host; for every address of this machine it is 0.0.0.0:{port} or [::]:{port}"
+        )));
+    }
+    if port.parse::<u16>().is_err() {
+        return Err(Problem::usage(format!(
+            "{text} has no port behind its last colon; write it as HOST:PORT, with a port from 0 to 65535"
+        )));
+    }
     let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
