@@ -30,8 +30,8 @@ fn a_hello_that_was_refused_late_does_not_end_the_association_when_the_next_one_
             pair.run_for(Duration::from_millis(900));
             let seen = pair.seen.as_ref().unwrap()[known..].iter();
             let refusal = seen
-                .filter(|it| it.direction == Direction::ToClient)
-                .last()
+                .rev()
+                .find(|it| it.direction == Direction::ToClient)
                 .unwrap()
                 .datagram
                 .clone();
