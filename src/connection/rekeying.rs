@@ -346,19 +346,19 @@ mod tests {
         let (start, policy) = (test_now(), RekeyPolicy::default());
         let mut rekeying = fresh(800);
         for minutes in [1, 2, 4, 8, 16, 32] {
-            rekeying.refused(start, RenegotiationRefusal::Unanswered);
+            rekeying.refused(start, RenegotiationRefusal::Unanswered, false);
             let pause = Duration::from_secs(60 * minutes);
             let almost = start + pause - Duration::from_millis(1);
             assert!(rekeying.is_paused(almost, &policy, false), "{minutes}");
             assert!(!rekeying.is_paused(start + pause, &policy, false));
             assert!(!rekeying.is_paused(start + policy.retry_after, &policy, true));
         }
-        rekeying.refused(start, RenegotiationRefusal::Unanswered);
+        rekeying.refused(start, RenegotiationRefusal::Unanswered, false);
         let year = start + Duration::from_secs(365 * 86_400);
         assert!(rekeying.is_paused(year, &policy, false));
         assert!(!rekeying.is_paused(year, &policy, true));
         // A word of refusal, and a completed handshake, are answers.
-        rekeying.refused(start, RenegotiationRefusal::NoRenegotiation);
+        rekeying.refused(start, RenegotiationRefusal::NoRenegotiation, false);
         assert!(!rekeying.is_paused(start + policy.retry_after, &policy, false));
         rekeying.committed(start, &policy, 800);
         assert!(!rekeying.is_paused(start, &policy, false));
