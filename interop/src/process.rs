@@ -136,14 +136,17 @@ impl Process {
         }
     }
 
-    /// Waits until the program ends by itself.
+    /// Waits until the program ends by itself and all that it has written is in the transcript.
     ///
     /// # Errors
     ///
-    /// When it still runs at `deadline`.
+    /// When it still runs at `deadline`, or a child of its own still holds its output.
     pub fn wait_for_exit(&mut self, deadline: Deadline) -> Outcome<ExitStatus> {
         loop {
             if let Some(status) = self.child.try_wait()? {
+                self.wait_for("the end of its output", deadline, |transcript| {
+                    (transcript.open_streams == 0).then_some(())
+                })?;
                 return Ok(status);
             }
             if deadline.has_passed() {
@@ -302,6 +305,19 @@ mod tests {
         assert_eq!(lines, ["one"]);
         process.close_stdin();
         assert!(process.wait_for_exit(deadline).expect("cat ends").success());
+    }
+
+    /// The threads that read the output may be later than the end of the program.
+    #[test]
+    fn all_output_is_there_when_the_program_has_ended() {
+        let deadline = Deadline::after(Duration::from_secs(60));
+        for _ in 0..200 {
+            let mut command = Command::new("sh");
+            command.args(["-c", "echo word >&2"]);
+            let mut process = Process::spawn("sh", command).expect("sh starts");
+            process.wait_for_exit(deadline).expect("sh ends");
+            assert_eq!(process.transcript().stderr, b"word\n");
+        }
     }
 
     #[test]
