@@ -6,6 +6,7 @@ use super::{DtlsConnection, Event, Role};
 use crate::config::{ClientConfig, ProvenHello, ServerConfig};
 use crate::error::{ConfigError, Error, SendError};
 use crate::protocol::{Epoch, MessageSeq, Path, Side};
+use crate::record::datagram::Jitter;
 use crate::record::{Datagram, Discard, Layer as _};
 use bytes::BytesMut;
 use pki_types::ServerName;
@@ -67,13 +68,17 @@ impl DtlsConnection {
             offers_session: false,
         };
         let handshake = role.first_handshake(Datagram::DIALECT, opening)?;
+        // The end of the client's random differs from client to client, which is all that is wanted (its beginning may be
+        // the time, RFC 5246 §7.4.1.2): the system is not asked once more.
+        let [.., a, b, c, d] = hello.random;
+        let jitter = Jitter::seeded(u32::from_ne_bytes([a, b, c, d]));
         let records = Datagram::new(
             Side::Server,
             &policy,
             hello.path,
             hello.message_seq,
             hello.record_sequence,
-            role.jitter()?,
+            jitter,
         );
         let mut connection = Self::new(records, role, handshake, Some(hello.path.remote()), now);
         connection.records.receive(hello.path, hello.datagram);
