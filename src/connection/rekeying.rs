@@ -37,9 +37,9 @@ pub(super) struct Rekeying {
     pub(super) completed: u64,
     /// A client's hello that is under way.
     offered: Option<Box<Unanswered>>,
-    /// A client's hello of this epoch that led to nothing, and why. The server may have taken a copy of it all the same,
-    /// and then only the same hello fits its answer.
-    earlier: Option<(Box<Unanswered>, RenegotiationRefusal)>,
+    /// A client's hello of this epoch that led to nothing, and whether a copy of it may still be on its way. The server may
+    /// take one all the same, and then only the same hello fits its answer.
+    earlier: Option<(Box<Unanswered>, bool)>,
     usage: Usage,
     /// When the peer has refused, or not answered, last, since the keys in force came.
     refused: Option<Instant>,
@@ -168,13 +168,11 @@ impl Rekeying {
         self.offered = hello.map(Box::new);
     }
 
-    /// The hello to repeat instead of a new one. One that was refused can have been taken only if copies of it were on
-    /// the way; it does not stand in for a hello of the other kind.
+    /// The hello to repeat instead of a new one. One whose only copy was refused does not stand in for a hello of the other
+    /// kind.
     pub(super) fn take_earlier(&mut self, offers_session: bool) -> Option<Box<Unanswered>> {
-        let (hello, reason) = self.earlier.take()?;
-        let fits =
-            reason == RenegotiationRefusal::Unanswered || hello.offers_session() == offers_session;
-        fits.then_some(hello)
+        let (hello, lingers) = self.earlier.take()?;
+        (lingers || hello.offers_session() == offers_session).then_some(hello)
     }
 
     /// New keys are in force, each good for `limit` records.
@@ -217,15 +215,10 @@ impl Rekeying {
         self.last_refusal = None;
     }
 
-    /// What was under way, or scheduled, has come to nothing. Where `copies` of our hello left, one may still be on its way, and
-    /// whatever its kind the next hello is the same one.
-    pub(super) fn refused(&mut self, now: Instant, reason: RenegotiationRefusal, copies: bool) {
-        let kept = if copies {
-            RenegotiationRefusal::Unanswered
-        } else {
-            reason
-        };
-        self.earlier = self.offered.take().map(|hello| (hello, kept));
+    /// What was under way, or scheduled, has come to nothing; `sent_again` is whether its hello has left more than once.
+    pub(super) fn refused(&mut self, now: Instant, reason: RenegotiationRefusal, sent_again: bool) {
+        let lingers = sent_again || reason == RenegotiationRefusal::Unanswered;
+        self.earlier = self.offered.take().map(|hello| (hello, lingers));
         self.wanted = None;
         self.requested = false;
         self.silence_told = false;

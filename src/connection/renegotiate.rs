@@ -412,8 +412,8 @@ impl<R: Records> Connection<R> {
     pub(super) fn end_refused(&mut self, now: Instant, reason: RenegotiationRefusal) {
         let initiator = self.rekeying.initiator();
         self.records.stats_mut().renegotiations(initiator).refused += 1;
-        let copies = self.records.retransmissions() > 0;
-        self.rekeying.refused(now, reason, copies);
+        let sent_again = self.records.retransmissions() > 0;
+        self.rekeying.refused(now, reason, sent_again);
         self.abandon_renegotiation();
         self.events
             .push_back(Event::RenegotiationRefused { reason });
