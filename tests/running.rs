@@ -83,6 +83,19 @@ fn an_endpoint_that_has_stopped_accepting_answers_no_stranger_and_keeps_its_peer
         let stats = *closed.server.stats();
         assert!(stats.hellos_refused > 1, "{stats:?}");
         assert_eq!(stats.hello_verify_requests + stats.retry_requests, 0);
+        // The hello of a peer that starts again is a newcomer's, whatever lives at its address.
+        let mut again = configs.pair(4);
+        again.record();
+        assert!(again.run_until_connected(Duration::from_secs(5)));
+        let first = again.seen.as_ref().unwrap()[0].datagram.clone();
+        again.server.stop_accepting();
+        let before = *again.server.stats();
+        again.deliver_to_server(&first);
+        let mut expected = before;
+        expected.hellos_refused += 1;
+        assert_eq!(*again.server.stats(), expected);
+        assert!(again.exchange(3));
+
         // The door opens, and the client's next try gets in.
         closed.server.serve(closed.now, renewed).unwrap();
         assert!(closed.run_until_connected(Duration::from_secs(30)));
