@@ -1,8 +1,10 @@
 //! The floors of the house, as a test: a file imports from its own folder and from lower floors only, and some
 //! words occur on one floor alone. `CONTRIBUTING.md` draws the picture.
 
+mod sources;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The folders (and single files) of `src/`, lowest floor first. Folders of one floor do not import each other.
 const FLOORS: &[&[&str]] = &[
@@ -48,9 +50,7 @@ struct Source {
 
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    collect(&root, &mut files);
-    let sources: Vec<Source> = files
+    let sources: Vec<Source> = sources::below("src")
         .into_iter()
         .map(|path| {
             let text = fs::read_to_string(&path).unwrap();
@@ -68,17 +68,6 @@ fn sources() -> Vec<Source> {
         .collect();
     assert!(sources.len() > 50, "the sources were not found");
     sources
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
 }
 
 /// Everything above the unit tests that is not a comment line.

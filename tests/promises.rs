@@ -1,10 +1,11 @@
 //! What the front door promises: a compiler, licences, and where the texts name them.
 
+mod sources;
 mod support;
 
 use sealgram::bytes::BytesMut;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -12,17 +13,6 @@ fn root() -> &'static Path {
 
 fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
 }
 
 /// Whoever feeds an endpoint needs `bytes` of the same version as this crate, and no dependency of
@@ -51,10 +41,10 @@ fn guards(code: &str) -> Vec<String> {
 
 #[test]
 fn nothing_that_users_build_has_a_guard_that_the_promised_compiler_does_not_know() {
-    let mut files = Vec::new();
-    for folder in ["src", "cli/src", "examples"] {
-        collect(&root().join(folder), &mut files);
-    }
+    let files: Vec<_> = ["src", "cli/src", "examples"]
+        .into_iter()
+        .flat_map(sources::below)
+        .collect();
     assert!(files.len() > 100, "the sources were not found");
     for path in files {
         let found = guards(&fs::read_to_string(&path).unwrap());
