@@ -110,12 +110,12 @@ impl Outbox {
         &mut self,
         version: ProtocolVersion,
         epoch: Epoch,
-        protection: impl FnOnce() -> RecordProtection,
+        protection: &RecordProtection,
     ) {
         if speaking(version).overtakes {
             self.push(Action::InstallRead {
                 epoch,
-                protection: protection(),
+                protection: protection.clone(),
                 when: ReadSwitch::OnlyAlerts,
             });
         }

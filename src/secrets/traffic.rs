@@ -4,6 +4,7 @@ use crate::crypto::aead::{AeadAlgorithm, NONCE_LEN};
 use zeroize::Zeroizing;
 
 /// Key and nonce base of one direction. Ours to keep, because expanded keys cannot be read back.
+#[derive(Clone)]
 pub(crate) struct TrafficKeys {
     /// What they are for.
     pub(crate) aead: AeadAlgorithm,
@@ -36,6 +37,7 @@ impl TrafficKeys {
 }
 
 /// Everything that shapes the records of one direction of one epoch.
+#[derive(Clone)]
 #[non_exhaustive]
 pub(crate) struct RecordProtection {
     /// The keys.
@@ -45,6 +47,7 @@ pub(crate) struct RecordProtection {
 }
 
 /// How records of one direction of one epoch look.
+#[derive(Clone)]
 pub(crate) enum RecordForm {
     /// Version 1.2: type and number are visible.
     V12,

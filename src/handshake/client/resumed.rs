@@ -33,11 +33,7 @@ pub(super) fn start(mut context: Context, session: Arc<Session12>, outbox: &mut 
     };
     if resumption.context.ticket_promised {
         let context = &resumption.context;
-        outbox.listen_for_alerts(context.version, context.epochs.next, || {
-            let keys = &resumption.master_secret;
-            let [_, server] = keys.protections(context.suite, &context.randoms);
-            server
-        });
+        outbox.listen_for_alerts(context.version, context.epochs.next, &server);
         State::ExpectResumedTicket(Box::new(ExpectResumedTicket {
             resumption,
             read: server,

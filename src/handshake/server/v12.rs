@@ -302,20 +302,22 @@ impl ExpectClientKeyExchange {
         let secret = exchange.complete(share)?;
         context.add(inbound);
         let master_secret = context.master_secret(&secret);
+        let protections = master_secret.protections(context.suite, &context.randoms);
+        let secrets = Secrets {
+            master_secret,
+            protections,
+        };
         Ok(match client {
             Client::Anonymous => {
                 context.transcript.forget_messages();
-                arm(context, master_secret, Peer::Anonymous, outbox)?
+                arm(context, secrets, Peer::Anonymous, outbox)?
             }
             Client::Claims { chain, verified } => {
-                outbox.listen_for_alerts(context.version, context.epochs.next, || {
-                    let keys = &master_secret;
-                    let [client, _] = keys.protections(context.suite, &context.randoms);
-                    client
-                });
+                let [read, _] = &secrets.protections;
+                outbox.listen_for_alerts(context.version, context.epochs.next, read);
                 let next = ExpectCertificateVerify {
                     context,
-                    master_secret,
+                    secrets,
                     chain,
                     verified,
                 };
@@ -325,11 +327,18 @@ impl ExpectClientKeyExchange {
     }
 }
 
+/// What the key exchange has made.
+struct Secrets {
+    master_secret: MasterSecret,
+    /// The client's, which is read with, and this server's.
+    protections: [RecordProtection; 2],
+}
+
 /// The client must prove that it holds the key of its certificate. Its Finished is not readable before that:
 /// the read keys are armed behind this state only (D3).
 pub(crate) struct ExpectCertificateVerify {
     context: Context,
-    master_secret: MasterSecret,
+    secrets: Secrets,
     chain: Arc<[CertificateDer<'static>]>,
     verified: ChainVerified,
 }
@@ -347,7 +356,7 @@ impl ExpectCertificateVerify {
     ) -> Result<State, Error> {
         let Self {
             mut context,
-            master_secret,
+            secrets,
             chain,
             verified,
         } = *self;
@@ -367,7 +376,7 @@ impl ExpectCertificateVerify {
             _verified: verified,
             signature,
         };
-        arm(context, master_secret, peer, outbox)
+        arm(context, secrets, peer, outbox)
     }
 }
 
@@ -396,14 +405,17 @@ impl Peer {
 /// Arms the read keys: only the client's Finished is missing. In a renegotiation the client is who it was (E23).
 fn arm(
     context: Context,
-    master_secret: MasterSecret,
+    secrets: Secrets,
     peer: Peer,
     outbox: &mut Outbox,
 ) -> Result<State, Error> {
     let (identity, scheme) = peer.identity().unzip();
     let policy = &context.config.parameters.rekey;
     renegotiation::check_identity(context.binding.as_ref(), policy, identity.as_ref())?;
-    let [client, server] = master_secret.protections(context.suite, &context.randoms);
+    let Secrets {
+        master_secret,
+        protections: [client, server],
+    } = secrets;
     outbox.push(Action::InstallRead {
         epoch: context.epochs.next,
         protection: client,

@@ -283,7 +283,7 @@ impl Layer for Datagram {
 
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {
         if when == ReadSwitch::OnlyAlerts {
-            self.preview = Some(Preview::new(epoch, &protection, self.early.len()));
+            self.preview = Some(Preview::new(epoch, protection, self.early.len()));
             return;
         }
         // The epoch in each record says whether it lies behind the ChangeCipherSpec.

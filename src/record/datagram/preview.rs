@@ -4,9 +4,9 @@
 //! that comes before the switch, and that nobody repeats any more. Everything else in that epoch waits for its time.
 
 use super::Datagram;
-use super::epochs::Protected;
 use super::inbound::Opened;
 use crate::protocol::{ContentType, Epoch, RecordNumber};
+use crate::record::protection::Opener;
 use crate::record::read_alert;
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
@@ -16,18 +16,26 @@ use bytes::BytesMut;
 /// Keys under which only fatal alerts are read.
 pub(super) struct Preview {
     epoch: Epoch,
-    protected: Protected,
+    protection: RecordProtection,
+    /// Made when the first record comes that may be one: hardly ever.
+    opener: Option<Opener>,
     /// How many records that have waited for their keys were not looked at with these.
     unseen: usize,
 }
 
 impl Preview {
-    pub(super) fn new(epoch: Epoch, protection: &RecordProtection, waiting: usize) -> Box<Self> {
+    pub(super) fn new(epoch: Epoch, protection: RecordProtection, waiting: usize) -> Box<Self> {
         Box::new(Self {
             epoch,
-            protected: Protected::new(protection),
+            protection,
+            opener: None,
             unseen: waiting,
         })
+    }
+
+    fn opener(&mut self) -> &Opener {
+        self.opener
+            .get_or_insert_with(|| Opener::new(&self.protection))
     }
 
     /// Whether a record that waits is still to be looked at. Each counts once.
@@ -52,7 +60,7 @@ impl Datagram {
         }
         let mut copy = BytesMut::from(&record[..]);
         let contents = copy.get_mut(HEADER_LEN..)?;
-        let range = preview.protected.opener.open_12(header, contents).ok()?;
+        let range = preview.opener().open_12(header, contents).ok()?;
         let (_, fatal) = read_alert(contents.get(range.clone())?, false).ok()?;
         let contents = HEADER_LEN + range.start..HEADER_LEN + range.end;
         fatal.then(|| {
@@ -77,11 +85,12 @@ impl Datagram {
         if epoch.low_bits() != header.epoch_bits {
             return None;
         }
-        let opener = &preview.protected.opener;
+        let opener = preview.opener();
         let mut copy = BytesMut::from(&record[..]);
         let low = opener.unmask(header, &mut copy).ok()?;
         let bits = if header.number_len == 1 { 8 } else { 16 };
-        let sequence = reconstruct(preview.protected.window.next(), low, bits);
+        // Nothing of this epoch was read, so its numbers are still small.
+        let sequence = reconstruct(0, low, bits);
         let opened = opener.open_datagram_13(header, sequence, &mut copy);
         let (contents, content_type) = opened.ok()?;
         if content_type != ContentType::ALERT {

@@ -84,11 +84,7 @@ impl Ready {
         };
         Ok(if finish.context.ticket_promised {
             let context = &finish.context;
-            outbox.listen_for_alerts(context.version, epochs.next, || {
-                let keys = &finish.master_secret;
-                let [_, server] = keys.protections(context.suite, &context.randoms);
-                server
-            });
+            outbox.listen_for_alerts(context.version, epochs.next, &server);
             State::ExpectTicket(Box::new(ExpectTicket {
                 finish,
                 read: server,

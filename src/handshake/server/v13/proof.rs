@@ -41,6 +41,7 @@ pub(super) struct Awaiting {
     client: TrafficSecret,
     main: MainSecret,
     read: TrafficSecret,
+    read_protection: RecordProtection,
     write: TrafficSecret,
     exporter: ExporterSecret,
 }
@@ -53,8 +54,10 @@ impl Awaiting {
             client_random: &context.client_random,
         };
         let main = context.secret.finish();
+        let read = main.traffic(Side::Client, transcript_hash, log);
         Self {
-            read: main.traffic(Side::Client, transcript_hash, log),
+            read_protection: read.protection(context.dialect, context.suite.aead),
+            read,
             write: main.traffic(Side::Server, transcript_hash, log),
             exporter: main.exporter(transcript_hash, log),
             dialect: context.dialect,
@@ -80,14 +83,10 @@ impl Awaiting {
         self.write.protection(self.dialect, self.suite.aead)
     }
 
-    fn read_protection(&self) -> RecordProtection {
-        self.read.protection(self.dialect, self.suite.aead)
-    }
-
     /// A client that gives up behind its Finished says so under the keys of data; the Finished may be lost.
     pub(super) fn listen_for_alerts(&self, outbox: &mut Outbox) {
         let version = self.dialect.version_13;
-        outbox.listen_for_alerts(version, Epoch::APPLICATION_13, || self.read_protection());
+        outbox.listen_for_alerts(version, Epoch::APPLICATION_13, &self.read_protection);
     }
 
     /// Who the client is, if a ticket says so.
@@ -245,7 +244,7 @@ impl ExpectFinished {
         awaiting.add(inbound);
         outbox.push(Action::InstallRead {
             epoch: Epoch::APPLICATION_13,
-            protection: awaiting.read_protection(),
+            protection: awaiting.read_protection,
             when: ReadSwitch::Now,
         });
         outbox.push(Action::RetireRead(Epoch::HANDSHAKE_13));
