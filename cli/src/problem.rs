@@ -110,7 +110,7 @@ fn option(error: &Error, side: Side) -> Option<&'static str> {
             _ => return None,
         },
         Error::InvalidCertificate(fact) => match fact {
-            CertificateError::UnknownIssuer => match side {
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => match side {
                 Side::Client => "--ca and --fingerprint",
                 Side::Server => "--client-ca",
             },

@@ -140,7 +140,8 @@ impl fmt::Display for CertificateError {
                 "it holds a name that an issuer of its chain may not give; ask another authority"
             }
             Self::BadSignature => {
-                "a signature in its chain does not verify; its owner must send the issuer's own certificate"
+                "a signature in its chain does not verify: the issuer that is known by that name has another key; trust the \
+                 issuer's present certificate, or let the owner send it"
             }
             Self::UnsupportedSignature(algorithm) => {
                 return write!(

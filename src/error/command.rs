@@ -101,7 +101,8 @@ impl fmt::Display for RenegotiateError {
             Self::HandshakeNotComplete => "the first handshake is not complete",
             Self::Pending => "a renegotiation is under way already",
             Self::NotSupportedByVersion => {
-                "this version has no renegotiation; a key update replaces its keys"
+                "this version has no renegotiation; a key update replaces its keys, and a client's certificate is asked for in \
+                 the first handshake alone"
             }
             Self::EpochsExhausted => "no epoch is left; connect again",
             Self::NotAServer => "only a server asks its client for a certificate",

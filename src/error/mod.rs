@@ -297,7 +297,8 @@ fn remedy(description: AlertDescription) -> Option<&'static str> {
         A::UNRECOGNIZED_NAME => "the peer does not serve the server name that was asked for",
         A::NO_APPLICATION_PROTOCOL => "compare the ALPN lists of both ends",
         A::DECRYPT_ERROR => {
-            "a signature or Finished did not verify at the peer; somebody may alter datagrams"
+            "a signature or Finished did not verify at the peer; the issuer of this end's certificate that it trusts may be an \
+             old one of the same name, or somebody alters datagrams"
         }
         A::INSUFFICIENT_SECURITY => "the peer demands stronger parameters",
         A::NO_RENEGOTIATION => "the peer does not renegotiate",
