@@ -20,8 +20,8 @@ use std::collections::BTreeSet;
 
 /// Calls `each` with every extension of a hello; duplicates are an error (RFC 5246 §7.4.1.4).
 ///
-/// An absent block, as opposed to an empty one, is legal (RFC 5246 §7.4.1.2). However many there are, their block has at most
-/// 65,535 bytes, and looking for duplicates costs O(log n) each.
+/// An absent block, as opposed to an empty one, is legal (RFC 5246 §7.4.1.2). There is no limit to their number but the
+/// 65,535 bytes of their block.
 pub(crate) fn decode_block(
     reader: &mut Reader<'_>,
     mut each: impl FnMut(ExtensionType, &mut Reader<'_>) -> Result<Known, InvalidMessage>,
@@ -30,7 +30,7 @@ pub(crate) fn decode_block(
         return Ok(());
     }
     let mut block = Reader::new(reader.vec16("extensions")?);
-    let mut seen = BTreeSet::new();
+    let mut seen = Seen::default();
     while !block.is_empty() {
         let typ = ExtensionType(block.u16("extension type")?);
         let mut body = Reader::new(block.vec16("extension")?);
@@ -42,6 +42,32 @@ pub(crate) fn decode_block(
         }
     }
     Ok(())
+}
+
+/// As many extensions as honest hellos have.
+const FEW: usize = 24;
+
+/// The extensions so far, in the order in which they came while they are few; a peer that sends thousands pays O(log n) for each.
+#[derive(Default)]
+struct Seen {
+    few: [u16; FEW],
+    count: usize,
+    more: BTreeSet<u16>,
+}
+
+impl Seen {
+    /// Adds an extension; whether it is the first of its type.
+    fn insert(&mut self, typ: u16) -> bool {
+        if self.few[..self.count].contains(&typ) {
+            return false;
+        }
+        let Some(place) = self.few.get_mut(self.count) else {
+            return self.more.insert(typ);
+        };
+        *place = typ;
+        self.count += 1;
+        true
+    }
 }
 
 /// Whether an extension was understood, so that bytes left over are an error.
