@@ -41,7 +41,7 @@ impl DtlsConnection {
         let policy = config.parameters.datagram.clone();
         let role = Role::Client { config, server };
         let handshake = role.first_handshake(Datagram::DIALECT, Opening::FIRST)?;
-        let jitter = role.jitter()?;
+        let jitter = role.jitter(&handshake)?;
         let records = Datagram::new(Side::Client, &policy, path, MessageSeq::FIRST, 0, jitter);
         let mut connection = Self::new(records, role, handshake, Some(path.remote()), now);
         connection.pump(now)?;
@@ -68,10 +68,7 @@ impl DtlsConnection {
             offers_session: false,
         };
         let handshake = role.first_handshake(Datagram::DIALECT, opening)?;
-        // The end of the client's random differs from client to client, which is all that is wanted (its beginning may be
-        // the time, RFC 5246 §7.4.1.2): the system is not asked once more.
-        let [.., a, b, c, d] = hello.random;
-        let jitter = Jitter::seeded(u32::from_ne_bytes([a, b, c, d]));
+        let jitter = Jitter::of_hello(&hello.random);
         let records = Datagram::new(
             Side::Server,
             &policy,
@@ -98,7 +95,7 @@ impl DtlsConnection {
         let policy = config.parameters.datagram.clone();
         let role = Role::Server(config);
         let handshake = role.first_handshake(Datagram::DIALECT, Opening::FIRST)?;
-        let jitter = role.jitter()?;
+        let jitter = role.jitter(&handshake)?;
         let records = Datagram::new(Side::Server, &policy, path, MessageSeq::FIRST, 0, jitter);
         Ok(Self::new(
             records,

@@ -6,6 +6,7 @@ use crate::handshake::{Handshake, client, server};
 use crate::protocol::{Dialect, Epoch, MessageSeq, Side};
 use crate::record::datagram::Jitter;
 use crate::session::{Session, Session12};
+use crate::wire::client_hello::RANDOM_LEN;
 use pki_types::ServerName;
 use std::sync::Arc;
 
@@ -62,11 +63,14 @@ impl Role {
         }
     }
 
-    /// What spreads the timers of a new association.
-    pub(super) fn jitter(&self) -> Result<Jitter, Error> {
-        let mut seed = [0; size_of::<u32>()];
+    /// What spreads the timers of a new association: a client's hello has random bytes already.
+    pub(super) fn jitter(&self, handshake: &Handshake) -> Result<Jitter, Error> {
+        if let Some(random) = handshake.hello_random() {
+            return Ok(Jitter::of_hello(&random));
+        }
+        let mut seed = [0; RANDOM_LEN];
         self.parameters().random.fill(&mut seed)?;
-        Ok(Jitter::seeded(u32::from_ne_bytes(seed)))
+        Ok(Jitter::of_hello(&seed))
     }
 
     /// The handshake that begins an association.

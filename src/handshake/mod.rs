@@ -39,6 +39,7 @@ use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::traffic::RecordProtection;
 use crate::session::{Session, Session12, Session13};
+use crate::wire::client_hello::RANDOM_LEN;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::{Grammar, Message};
 use pki_types::{CertificateDer, ServerName};
@@ -421,6 +422,14 @@ impl Handshake {
     pub(crate) fn offered(&self) -> Option<client::Unanswered> {
         match &self.state {
             State::Client(state) => state.offered(),
+            State::Server(_) | State::Over => None,
+        }
+    }
+
+    /// The random value of the hello that a client waits to be answered.
+    pub(crate) fn hello_random(&self) -> Option<[u8; RANDOM_LEN]> {
+        match &self.state {
+            State::Client(state) => state.hello_random(),
             State::Server(_) | State::Over => None,
         }
     }

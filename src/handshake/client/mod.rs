@@ -47,6 +47,7 @@ pub(crate) use hello::{Renegotiating, Settings, Unanswered, dns_name, start};
 use super::{Answer, Outbox};
 use crate::error::{Error, PeerMisbehaved};
 use crate::protocol::{Epoch, HandshakeType};
+use crate::wire::client_hello::RANDOM_LEN;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::{Grammar, Message};
 
@@ -189,6 +190,14 @@ impl State {
     pub(super) fn offered(&self) -> Option<Unanswered> {
         match self {
             Self::ExpectServerHello(state) => Some(state.offered()),
+            _ => None,
+        }
+    }
+
+    /// The random value of the hello that waits to be answered.
+    pub(super) const fn hello_random(&self) -> Option<[u8; RANDOM_LEN]> {
+        match self {
+            Self::ExpectServerHello(state) => Some(state.hello.random),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! The retransmission timer (RFC 6347 §4.2.4.1).
 
 use crate::config::DatagramPolicy;
+use crate::wire::client_hello::RANDOM_LEN;
 use std::time::{Duration, Instant};
 
 /// Waiting for an answer and its deadline are one value.
@@ -28,8 +29,15 @@ pub(super) enum Timer {
 pub(crate) struct Jitter(u32);
 
 impl Jitter {
+    /// The sequence of the client whose hello has this random value. Its end differs from client to client, which is all that
+    /// is wanted (its beginning may be the time, RFC 5246 §7.4.1.2), and the system is not asked for more.
+    pub(crate) const fn of_hello(random: &[u8; RANDOM_LEN]) -> Self {
+        let [.., a, b, c, d] = *random;
+        Self::seeded(u32::from_ne_bytes([a, b, c, d]))
+    }
+
     /// The sequence that begins here.
-    pub(crate) const fn seeded(seed: u32) -> Self {
+    pub(super) const fn seeded(seed: u32) -> Self {
         // Zero is the one state that it never leaves.
         Self(seed | 1)
     }
