@@ -203,11 +203,20 @@ impl Ends {
     }
 }
 
+/// How many pairs of associations take turns.
+const PLACES: usize = 25;
+
 /// Prints how many times as long as `bare`, the operations of a floor on a payload, a record through both connections takes.
 fn ratio(name: &str, configs: &Configs, payload: &[u8], mut bare: impl FnMut(&[u8])) {
-    let mut ends = Ends::new(configs);
+    // Where the buffers happen to lie makes some per cent of difference: each round has other ones.
+    let mut places: Vec<_> = (1..=PLACES)
+        .map(|place| (Ends::new(configs), Vec::<u8>::with_capacity(place * 80)))
+        .collect();
+    let mut round = 0;
     let name = format!("{name}, seal+open, {} bytes", payload.len());
     support::report(&name, || {
+        round += 1;
+        let (ends, _) = &mut places[round % PLACES];
         let bare = time(4000, || bare(black_box(payload)));
         let ours = time(4000, || {
             ends.seal(black_box(payload));
