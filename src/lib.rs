@@ -37,7 +37,7 @@
 //!  protocol   numbers, epochs, dialects, alerts; errors by blame
 //! ```
 //!
-//! A file imports from its own folder and from lower floors only; `tests/floors.rs` checks it. To read the
+//! A file imports from its own folder and from lower floors only; `tests/house/floors.rs` checks it. To read the
 //! library, start with `protocol/dialect.rs`, `record/mod.rs` and `handshake/mod.rs`.
 //!
 //! # Security

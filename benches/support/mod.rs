@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each bench uses a part of it")]
 
-#[path = "../../tests/support/mod.rs"]
+#[path = "../../tests/common/configs.rs"]
 mod tests;
 
 use bytes::BytesMut;

@@ -1,0 +1,502 @@
+//! A scene: one end of ours opposite a scripted peer, over either transport, by one set of verbs.
+//!
+//! Over datagrams it is a [`Stage`], with the endpoint and its cookies; over a stream the connection alone.
+
+use crate::common::configs::Configs;
+use crate::common::datagram_harness::{CLIENT_FLIGHT, FINALE, SERVER_FLIGHT, Stage};
+use crate::common::transport::Transport;
+use sealgram::pki_types::ServerName;
+use sealgram::sim::StreamEnd;
+use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
+use sealgram::{
+    ClientConfig, EndpointEvent, Error, Event, HandshakeKind, RenegotiateError,
+    RenegotiationRefusal, SendError, ServerConfig, Session, Side, Stats, TlsConnection,
+};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub const HELLO_REQUEST: u8 = 0;
+pub const CLIENT_HELLO: u8 = 1;
+pub const SERVER_HELLO: u8 = 2;
+pub const HELLO_VERIFY_REQUEST: u8 = 3;
+pub const NEW_SESSION_TICKET: u8 = 4;
+pub const CERTIFICATE: u8 = 11;
+pub const CERTIFICATE_REQUEST: u8 = 13;
+pub const CLIENT_KEY_EXCHANGE: u8 = 16;
+pub const FINISHED: u8 = 20;
+
+pub const SERVER_NAME: u16 = 0;
+pub const ALPN: u16 = 16;
+pub const SESSION_TICKET: u16 = 35;
+pub const SIGNATURE_ALGORITHMS: u16 = 13;
+pub const EC_POINT_FORMATS: u16 = 11;
+
+pub const CLOSE_NOTIFY: u8 = 0;
+pub const UNEXPECTED_MESSAGE: u8 = 10;
+pub const HANDSHAKE_FAILURE: u8 = 40;
+pub const ILLEGAL_PARAMETER: u8 = 47;
+pub const NO_RENEGOTIATION: u8 = 100;
+
+/// Longer than any handshake may take, shorter than the idle timeout of an endpoint.
+pub const PATIENCE: Duration = Duration::from_secs(125);
+
+/// The server's flight that resumes, and with a ticket.
+pub const RESUMING_FLIGHT: [Line; 3] = [Line::ServerHello, Line::ChangeCipherSpec, Line::Finished];
+pub const RENEWING_FLIGHT: [Line; 4] = [
+    Line::ServerHello,
+    Line::NewSessionTicket,
+    Line::ChangeCipherSpec,
+    Line::Finished,
+];
+
+/// The end of a full handshake with a ticket.
+pub const TICKET_FINALE: [Line; 3] = [
+    Line::NewSessionTicket,
+    Line::ChangeCipherSpec,
+    Line::Finished,
+];
+
+/// One end of ours, and what is opposite.
+pub enum Scene {
+    Dtls(Box<Stage>),
+    Tls(Box<StreamStage>),
+}
+
+/// A stream end opposite a scripted peer.
+pub struct StreamStage {
+    pub end: StreamEnd,
+    pub peer: ScriptedPeer,
+    pub now: Instant,
+    /// How many bytes our end has sent.
+    pub sent: usize,
+}
+
+impl StreamStage {
+    fn new(connection: TlsConnection, peer: ScriptedPeer, now: Instant) -> Self {
+        let end = StreamEnd::new(connection);
+        let peer = peer.over_stream();
+        let mut stage = Self {
+            end,
+            peer,
+            now,
+            sent: 0,
+        };
+        stage.listen();
+        stage
+    }
+
+    fn deliver(&mut self, bytes: &[u8]) {
+        self.end.deliver(self.now, bytes);
+        self.listen();
+    }
+
+    fn listen(&mut self) {
+        let bytes = self.end.transmit(self.now);
+        self.sent += bytes.len();
+        self.peer.hear(&bytes);
+    }
+
+    fn wait(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while let Some(deadline) = self.end.connection.poll_timeout().filter(|&at| at <= end) {
+            self.now = self.now.max(deadline);
+            if let Err(error) = self.end.connection.handle_timeout(self.now) {
+                self.end.error = Some(error);
+            }
+            let next = self.end.connection.poll_timeout();
+            assert!(next.is_none_or(|next| next > self.now), "a busy loop (I4)");
+            self.listen();
+        }
+        self.now = end;
+        self.listen();
+    }
+}
+
+/// Asks the connection of either kind.
+macro_rules! ask {
+    ($scene:expr, |$connection:ident| $answer:expr) => {
+        match $scene {
+            Scene::Dtls(stage) => {
+                let $connection = stage.connection().expect("the association lives");
+                $answer
+            }
+            Scene::Tls(stage) => {
+                let $connection = &stage.end.connection;
+                $answer
+            }
+        }
+    };
+}
+
+impl Scene {
+    /// Our client, which has said hello, opposite a scripted server.
+    pub fn client(transport: Transport, config: Arc<ClientConfig>, peer: ScriptedPeer) -> Self {
+        Self::client_of(
+            transport,
+            config,
+            crate::common::configs::server_name(),
+            peer,
+        )
+    }
+
+    /// The same with a server of this name.
+    pub fn client_of(
+        transport: Transport,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        peer: ScriptedPeer,
+    ) -> Self {
+        match transport {
+            Transport::Dtls => Self::Dtls(Box::new(Stage::client_of(config, name, peer))),
+            Transport::Tls => {
+                let now = crate::common::configs::start();
+                let connection = TlsConnection::connect(config, name, now).unwrap();
+                Self::Tls(Box::new(StreamStage::new(connection, peer, now)))
+            }
+        }
+    }
+
+    /// Our server opposite a scripted client that has said nothing yet.
+    pub fn server(transport: Transport, config: Arc<ServerConfig>, peer: ScriptedPeer) -> Self {
+        match transport {
+            Transport::Dtls => Self::Dtls(Box::new(Stage::server(config, peer))),
+            Transport::Tls => {
+                let now = crate::common::configs::start();
+                let connection = TlsConnection::accept(config, now).unwrap();
+                Self::Tls(Box::new(StreamStage::new(connection, peer, now)))
+            }
+        }
+    }
+
+    /// Our end on `side` of a handshake with a peer of the other side.
+    pub fn of(side: Side, transport: Transport, configs: &Configs, peer: ScriptedPeer) -> Self {
+        match side {
+            Side::Client => Self::client(transport, configs.client.clone(), peer),
+            Side::Server => Self::server(transport, configs.server.clone(), peer),
+        }
+    }
+
+    pub fn peer(&mut self) -> &mut ScriptedPeer {
+        match self {
+            Self::Dtls(stage) => &mut stage.peer,
+            Self::Tls(stage) => &mut stage.peer,
+        }
+    }
+
+    pub fn transport(&self) -> Transport {
+        match self {
+            Self::Dtls(_) => Transport::Dtls,
+            Self::Tls(_) => Transport::Tls,
+        }
+    }
+
+    /// The stage of datagrams.
+    pub fn datagrams(&mut self) -> &mut Stage {
+        match self {
+            Self::Dtls(stage) => stage,
+            Self::Tls(_) => panic!("a scene over datagrams"),
+        }
+    }
+
+    /// Gives our end a datagram, or a piece of the stream.
+    pub fn deliver(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Dtls(stage) => stage.deliver(bytes),
+            Self::Tls(stage) => stage.deliver(bytes),
+        }
+    }
+
+    /// Lets the peer hear what our end has to say.
+    pub fn listen(&mut self) {
+        match self {
+            Self::Dtls(stage) => stage.listen(),
+            Self::Tls(stage) => stage.listen(),
+        }
+    }
+
+    /// The peer says these lines.
+    pub fn play(&mut self, lines: &[Line]) {
+        self.play_altered(lines, |_, _| {});
+    }
+
+    /// The same, with the bodies altered first.
+    pub fn play_altered(&mut self, lines: &[Line], mut alter: impl FnMut(Line, &mut Vec<u8>)) {
+        for &line in lines {
+            for record in self.peer().speak_altered(&[line], &mut alter) {
+                self.deliver(&record);
+            }
+        }
+    }
+
+    /// The scripted client says its first hello, with a cookie where there are cookies.
+    pub fn play_hello(&mut self) {
+        match self {
+            Self::Dtls(stage) => stage.play(&[Line::ClientHello, Line::ClientHello]),
+            Self::Tls(_) => self.play(&[Line::ClientHello]),
+        }
+    }
+
+    /// The whole first handshake with an honest scripted server.
+    pub fn serve(&mut self, flights: [&[Line]; 2]) {
+        self.play(flights[0]);
+        self.play(flights[1]);
+        self.assert_done(1);
+    }
+
+    /// The whole first handshake with an honest scripted client.
+    pub fn visit(&mut self, flight: &[Line]) {
+        self.play_hello();
+        self.play(flight);
+        self.assert_done(1);
+    }
+
+    /// The whole first handshake without certificates of clients and without tickets.
+    pub fn connect(&mut self, side: Side) {
+        match side {
+            Side::Client => self.serve([&SERVER_FLIGHT, &FINALE]),
+            Side::Server => self.visit(&CLIENT_FLIGHT),
+        }
+    }
+
+    /// A renegotiation begins, by a call of our end or by the peer's wish, and goes as far as the ClientHello.
+    pub fn begin(&mut self, side: Side, called: bool) {
+        self.peer().renegotiate();
+        match (side, called) {
+            (_, true) => self.renegotiate(false).unwrap(),
+            (Side::Client, false) => self.play(&[Line::HelloRequest]),
+            (Side::Server, false) => {}
+        }
+        if side == Side::Server {
+            self.play(&[Line::ClientHello]);
+        }
+        assert!(self.is_pending());
+    }
+
+    /// The rest of a full renegotiation with an honest peer.
+    pub fn finish(&mut self, side: Side, epoch: u64) {
+        match side {
+            Side::Client => {
+                self.play(&SERVER_FLIGHT);
+                self.play(&FINALE);
+            }
+            Side::Server => self.play(&CLIENT_FLIGHT),
+        }
+        self.assert_done(epoch);
+    }
+
+    /// Both ends have finished a handshake that led to this epoch, nothing is under way, and data goes through.
+    pub fn assert_done(&mut self, epoch: u64) {
+        assert!(self.is_alive(), "{:?}", self.error());
+        assert!(self.peer().has_verified(), "{:?}", self.peer());
+        assert_eq!(self.epoch(), epoch, "{:?}", self.events());
+        assert!(!self.is_pending());
+        assert!(self.exchange());
+    }
+
+    /// Nothing is under way, and data goes through in this epoch as if nothing had been tried.
+    pub fn assert_unchanged(&mut self, epoch: u64) {
+        assert!(self.is_alive(), "{:?}", self.error());
+        assert_eq!(self.epoch(), epoch, "{:?}", self.events());
+        assert!(!self.is_pending());
+        assert!(self.exchange_in(epoch));
+    }
+
+    /// Passes data each way in the peer's own idea of the epoch.
+    pub fn exchange(&mut self) -> bool {
+        let question = self.peer().data(b"question");
+        self.passes(&question)
+    }
+
+    /// Passes data each way in this epoch.
+    pub fn exchange_in(&mut self, epoch: u64) -> bool {
+        let question = self.data_in(epoch, b"question");
+        self.passes(&question)
+    }
+
+    fn passes(&mut self, question: &[u8]) -> bool {
+        self.receive();
+        self.deliver(question);
+        if self.receive() != b"question" {
+            return false;
+        }
+        let before = self.peer().heard.len();
+        self.send(b"answer").is_ok() && self.data_heard_since(before) == b"answer"
+    }
+
+    /// A record of data in this epoch. Over a stream the peer must be writing in it.
+    pub fn data_in(&mut self, epoch: u64, data: &[u8]) -> Vec<u8> {
+        let epoch = u16::try_from(epoch).unwrap();
+        let typ = sealgram::sim::scripted::APPLICATION_DATA;
+        self.peer().record(typ, epoch, data)
+    }
+
+    /// What data the peer has heard since it had heard that many things.
+    pub fn data_heard_since(&mut self, before: usize) -> Vec<u8> {
+        let data = |heard: &Heard| match heard {
+            Heard::Data { data, .. } => data.clone(),
+            _ => Vec::new(),
+        };
+        self.peer().heard[before..].iter().flat_map(data).collect()
+    }
+
+    /// The types of the messages that the peer has heard since it had heard that many things.
+    pub fn messages_heard_since(&mut self, before: usize) -> Vec<u8> {
+        let typ = |heard: &Heard| match heard {
+            Heard::Message { typ, .. } => Some(*typ),
+            _ => None,
+        };
+        let heard = self.peer().heard[before..].iter();
+        heard.filter_map(typ).collect()
+    }
+
+    /// How many things the peer has heard.
+    pub fn heard(&mut self) -> usize {
+        self.peer().heard.len()
+    }
+
+    pub fn wait(&mut self, duration: Duration) {
+        match self {
+            Self::Dtls(stage) => stage.wait(duration),
+            Self::Tls(stage) => stage.wait(duration),
+        }
+    }
+
+    /// Our end's call to renegotiate; what it leads to is heard.
+    pub fn renegotiate(&mut self, abbreviated: bool) -> Result<(), RenegotiateError> {
+        let outcome = match self {
+            Self::Dtls(stage) => {
+                let id = stage.id().expect("the association lives");
+                if abbreviated {
+                    stage.endpoint.renegotiate_abbreviated(stage.now, id)
+                } else {
+                    stage.endpoint.renegotiate(stage.now, id)
+                }
+            }
+            Self::Tls(stage) if abbreviated => {
+                stage.end.connection.renegotiate_abbreviated(stage.now)
+            }
+            Self::Tls(stage) => stage.end.connection.renegotiate(stage.now),
+        };
+        self.listen();
+        outcome
+    }
+
+    /// Sends data from our end; the peer listens.
+    pub fn send(&mut self, data: &[u8]) -> Result<(), SendError> {
+        let outcome = match self {
+            Self::Dtls(stage) => {
+                let id = stage.id().expect("the association lives");
+                stage.endpoint.send(stage.now, id, data)
+            }
+            Self::Tls(stage) => stage.end.connection.send(stage.now, data).map(|_| ()),
+        };
+        self.listen();
+        outcome
+    }
+
+    /// Everything that our end has received and that was not fetched yet.
+    pub fn receive(&mut self) -> Vec<u8> {
+        match self {
+            Self::Dtls(stage) => {
+                let Some(id) = stage.id() else {
+                    return Vec::new();
+                };
+                std::iter::from_fn(|| stage.endpoint.recv(id))
+                    .flat_map(|received| received.data)
+                    .collect()
+            }
+            Self::Tls(stage) => std::mem::take(&mut stage.end.received),
+        }
+    }
+
+    /// Everything that our end has told, without the arrival of data.
+    pub fn events(&self) -> Vec<Event> {
+        let mut events: Vec<Event> = match self {
+            Self::Dtls(stage) => stage
+                .events
+                .iter()
+                .filter_map(|(_, event)| match event {
+                    EndpointEvent::Association(event) => Some(*event),
+                    _ => None,
+                })
+                .collect(),
+            Self::Tls(stage) => stage.end.events.clone(),
+        };
+        events.retain(|event| *event != Event::Readable);
+        events
+    }
+
+    /// How often a renegotiation was told to have come to nothing for this reason.
+    pub fn refusals(&self, reason: RenegotiationRefusal) -> usize {
+        let refused = Event::RenegotiationRefused { reason };
+        self.events()
+            .iter()
+            .filter(|event| **event == refused)
+            .count()
+    }
+
+    /// How the handshake that completed last came to its keys.
+    pub fn kind(&self) -> Option<HandshakeKind> {
+        self.events().iter().rev().find_map(|event| match event {
+            Event::HandshakeComplete { kind, .. } => Some(*kind),
+            _ => None,
+        })
+    }
+
+    /// Why our end has failed.
+    pub fn error(&self) -> Option<Error> {
+        match self {
+            Self::Dtls(stage) => stage.error(),
+            Self::Tls(stage) => stage
+                .end
+                .connection
+                .failure()
+                .map(|failure| failure.error.clone()),
+        }
+    }
+
+    pub fn is_alive(&self) -> bool {
+        match self {
+            Self::Dtls(stage) => stage.connection().is_some_and(|end| !end.is_closed()),
+            Self::Tls(stage) => !stage.end.connection.is_closed(),
+        }
+    }
+
+    pub fn epoch(&self) -> u64 {
+        ask!(self, |end| end.epoch()).number()
+    }
+
+    pub fn is_pending(&self) -> bool {
+        ask!(self, |end| end.renegotiate_pending())
+    }
+
+    pub fn is_handshaking(&self) -> bool {
+        ask!(self, |end| end.is_handshaking())
+    }
+
+    pub fn session(&self) -> Option<Session> {
+        ask!(self, |end| end.session())
+    }
+
+    pub fn stats(&self) -> Stats {
+        ask!(self, |end| end.stats().clone())
+    }
+
+    pub fn buffered(&self) -> usize {
+        ask!(self, |end| end.buffered())
+    }
+
+    /// Whether our end waits for a handshake; a while after a handshake only datagrams keep something.
+    pub fn timer(&self) -> Option<Instant> {
+        ask!(self, |end| end.poll_timeout())
+    }
+
+    /// Whether the server name, protocol or identity that is in force is this.
+    pub fn alpn(&self) -> Option<Vec<u8>> {
+        ask!(self, |end| end.alpn().map(<[u8]>::to_vec))
+    }
+
+    pub fn has_peer_identity(&self) -> bool {
+        ask!(self, |end| end.peer_identity().is_some())
+    }
+}

@@ -1,0 +1,19 @@
+//! What tests share. Every test program compiles all of it.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test program uses a part of it"
+)]
+
+pub mod configs;
+pub mod crowd;
+pub mod datagram_harness;
+pub mod handshakes;
+pub mod harness;
+pub mod mutator;
+pub mod renegotiating;
+pub mod sources;
+pub mod targets;
+pub mod traffic;
+pub mod transport;

@@ -1,0 +1,430 @@
+//! Limits of memory and work, and forgeries before keys: rows C6 to C15 of the failure catalogue.
+//!
+//! | row | where, or why not |
+//! | --- | --- |
+//! | C6, C8, memory | `tests/memory/limits.rs` counts the bytes |
+//! | C7 | `tests/endpoint/cookies.rs` |
+//! | C10, C12, C16–C18 | version 1.3, resumption or OCSP |
+//! | C13 | `tests/records/fragments.rs` |
+//! | C14 | `tests/handshake/misbehaviour12.rs` |
+
+use crate::common::configs::{Ends, Pki};
+use crate::common::datagram_harness::{
+    CLIENT_FLIGHT, FATAL, PROVING_CLIENT_FLIGHT, SERVER_FLIGHT, Stage, WARNING, our_client,
+    our_server, scripted_client,
+};
+use sealgram::config::{DatagramPolicy, RekeyPolicy, Versions};
+use sealgram::endpoint::{EndpointPolicy, Eviction};
+use sealgram::sim::scripted::{ALERT, HANDSHAKE, Heard, Line, ScriptedPeer, Spoken};
+use sealgram::{ClientConfig, EndpointEvent, Error, Initiator, PeerMisbehaved};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longer than any attempt lasts, shorter than the idle timeout.
+const FOREVER: Duration = Duration::from_secs(300);
+
+const NO_RENEGOTIATION: u8 = 100;
+
+/// The stage goes on with a new client at another address.
+fn newcomer(stage: &mut Stage, address: impl Into<SocketAddr>) {
+    stage.address = address.into();
+    stage.peer = scripted_client();
+}
+
+/// C6 (pion CVE-2022-29189, Californium CVE-2022-39368): attempts that stop at each message leave nothing behind.
+#[test]
+fn handshakes_that_stop_anywhere_leave_no_state() {
+    let ends = Ends::new().mutual();
+    let credential = ends.pki.client(&rcgen::PKCS_ED25519);
+    let mut server = Stage::server(ends.build().server, scripted_client());
+    for round in 0..500_u16 {
+        newcomer(&mut server, ([198, 51, 100, 1], 1000 + round));
+        server.peer =
+            ScriptedPeer::client(crate::common::configs::SERVER, Some(credential.clone()));
+        server.exchange_cookies();
+        let messages = usize::from(round) % PROVING_CLIENT_FLIGHT.len();
+        server.play(&PROVING_CLIENT_FLIGHT[..messages]);
+    }
+    assert_eq!(server.endpoint.half_open(), 500);
+    server.wait(FOREVER);
+    assert!(server.endpoint.is_empty());
+    assert_eq!(
+        (server.endpoint.half_open(), server.endpoint.buffered()),
+        (0, 0)
+    );
+    assert_eq!(server.endpoint.poll_timeout(), None);
+    assert_eq!(server.endpoint.stats().handshakes_failed, 500);
+
+    let config = Ends::new().build().client;
+    let mut client = our_client();
+    for round in 0..100 {
+        client.wait(FOREVER);
+        assert!(client.endpoint.is_empty() && client.endpoint.buffered() == 0);
+        assert_eq!(client.endpoint.poll_timeout(), None);
+        client.peer = crate::common::datagram_harness::scripted_server(&Ends::new());
+        client.connect(config.clone());
+        client.play(&SERVER_FLIGHT[..round % SERVER_FLIGHT.len()]);
+    }
+}
+
+/// C8: half-open handshakes of proven addresses are limited, and established ones never go for them.
+#[test]
+fn half_open_handshakes_are_limited_and_evict_nobody_established() {
+    for eviction in [Eviction::OldestHalfOpen, Eviction::RefuseNewcomer] {
+        let policy = EndpointPolicy::default()
+            .max_half_open(16, eviction)
+            .unwrap();
+        let config = Ends::new().build().server;
+        let mut stage = Stage::server_with(config, policy, scripted_client());
+        stage.complete();
+        let honest = std::mem::replace(&mut stage.peer, scripted_client());
+        let address = stage.address;
+        for port in 0..3000 {
+            if eviction == Eviction::OldestHalfOpen {
+                // Sixteen times this is more than what each of them has before it can go.
+                stage.wait(Duration::from_millis(130));
+            }
+            newcomer(&mut stage, ([198, 51, 100, 1], 1024 + port));
+            stage.exchange_cookies();
+            assert!(stage.endpoint.half_open() <= 16);
+            assert!(stage.endpoint.len() <= 17);
+        }
+        stage.address = address;
+        let newest = std::mem::replace(&mut stage.peer, honest);
+        assert!(stage.exchange(100), "{eviction:?}");
+        let stats = *stage.endpoint.stats();
+        match eviction {
+            Eviction::OldestHalfOpen => {
+                assert_eq!(stats.evicted, 3000 - 16);
+                // The newest of them is still served.
+                newcomer(&mut stage, ([198, 51, 100, 1], 1024 + 2999));
+                stage.peer = newest;
+                stage.play(&CLIENT_FLIGHT);
+                assert!(stage.peer.has_verified());
+            }
+            Eviction::RefuseNewcomer => assert_eq!(stats.hellos_refused, 3000 - 16),
+        }
+    }
+}
+
+/// C8: the limit on associations stands against newcomers, not against those that are there.
+#[test]
+fn the_limit_on_associations_refuses_newcomers_only() {
+    let policy = EndpointPolicy::default().max_associations(3).unwrap();
+    let config = Ends::new().build().server;
+    let mut stage = Stage::server_with(config, policy, scripted_client());
+    let mut peers = Vec::new();
+    for port in 0..10 {
+        newcomer(&mut stage, ([198, 51, 100, 1], 1024 + port));
+        stage.exchange_cookies();
+        stage.play(&CLIENT_FLIGHT);
+        peers.push((stage.peer.has_verified(), stage.address));
+    }
+    assert_eq!(peers.iter().filter(|(served, _)| *served).count(), 3);
+    assert_eq!(stage.endpoint.len(), 3);
+    assert_eq!(stage.endpoint.stats().hellos_refused, 7);
+}
+
+/// C8: nobody takes what is to be sent, as with a blocked socket; answers to strangers do not pile up.
+#[test]
+fn answers_to_strangers_do_not_pile_up_when_nobody_sends_them() {
+    let policy = EndpointPolicy::default()
+        .max_half_open(16, Eviction::OldestHalfOpen)
+        .unwrap();
+    let config = Ends::new().build().server;
+    let mut stage = Stage::server_with(config, policy, scripted_client());
+    let mut hellos = Vec::new();
+    for port in 0..3000 {
+        newcomer(&mut stage, ([198, 51, 100, 1], 1024 + port));
+        stage.play(&[Line::ClientHello]);
+        hellos.push((
+            stage.address,
+            stage.peer.speak(&[Line::ClientHello]).concat(),
+        ));
+    }
+    stage.sent.clear();
+    for (address, hello) in hellos {
+        let path = sealgram::Path::new(address);
+        stage
+            .endpoint
+            .handle_datagram(stage.now, path, hello[..].into());
+    }
+    stage.listen();
+    assert!(
+        stage.sent.len() < 500,
+        "{} datagrams waited",
+        stage.sent.len()
+    );
+}
+
+/// A client that follows no HelloRequest.
+fn unwilling_client() -> Stage {
+    let pki = Pki::new(&rcgen::PKCS_ED25519);
+    let config = ClientConfig::with_roots(pki.roots())
+        .unwrap()
+        .versions(Versions::V1_2)
+        .rekey(RekeyPolicy::default().follow_hello_requests(false))
+        .build()
+        .unwrap();
+    let peer = ScriptedPeer::server(pki.server(&rcgen::PKCS_ED25519));
+    Stage::client(Arc::new(config), peer)
+}
+
+/// Wishes of the peer to renegotiate, each whole and under keys.
+fn wish_to_renegotiate(stage: &mut Stage, line: Line) {
+    let body = stage.peer.body(line);
+    let typ = line.typ();
+    let whole = Spoken { typ, seq: 0, body }.whole();
+    let record = stage.peer.record(HANDSHAKE, 1, &whole);
+    stage.deliver(&record);
+}
+
+/// C9 (CVE-2011-1473), RFC 5246 §7.2.2: wishes to renegotiate are refused with a warning, and not one by one.
+#[test]
+fn a_flood_of_wishes_to_renegotiate_is_refused_once_a_second() {
+    for (mut stage, line) in [
+        (our_server(), Line::ClientHello),
+        (unwilling_client(), Line::HelloRequest),
+    ] {
+        stage.complete();
+        for _ in 0..10 {
+            for _ in 0..1000 {
+                wish_to_renegotiate(&mut stage, line);
+            }
+            assert!(stage.exchange(10));
+            stage.wait(Duration::from_secs(1));
+        }
+        let alerts = stage.peer.alerts_heard();
+        assert!(
+            alerts
+                .iter()
+                .all(|&alert| alert == (WARNING, NO_RENEGOTIATION))
+        );
+        assert!((1..=11).contains(&alerts.len()), "{}", alerts.len());
+        let stats = stage.connection().unwrap().stats();
+        assert_eq!(stats.renegotiations_by(Initiator::Peer).refused, 10_000);
+        assert!(stage.connection().unwrap().buffered() == 0);
+        assert!(stage.exchange(100));
+    }
+}
+
+/// C9: a wish that never becomes whole is kept once, at most, and counted as buffered.
+#[test]
+fn pieces_of_a_wish_to_renegotiate_stay_within_the_budget() {
+    let mut stage = our_server();
+    stage.complete();
+    for offset in (0..0x0ffe).step_by(2) {
+        for seq in 0..3 {
+            let payload = Spoken::raw(1, 0x0fff, seq, offset, 1, &[7]);
+            let record = stage.peer.record(HANDSHAKE, 1, &payload);
+            stage.deliver(&record);
+        }
+    }
+    let buffered = stage.connection().unwrap().buffered();
+    assert!(buffered > 1000, "what is kept is counted: {buffered}");
+    let max_message = 1 << 15;
+    assert!(buffered <= 2 * max_message, "{buffered}");
+    assert!(stage.exchange(100));
+}
+
+/// C11 (CVE-2016-8610, openssl #25444): warnings without end are an end.
+#[test]
+fn a_flood_of_warnings_ends_the_association() {
+    let mut stage = our_server();
+    stage.complete();
+    let mut count = 0;
+    while stage.error().is_none() {
+        let warning = stage.peer.alert(WARNING, 90);
+        stage.deliver(&warning);
+        count += 1;
+        assert!(count < 1000);
+    }
+    assert!(count > 4, "{count}");
+    let expected = Error::PeerMisbehaved(PeerMisbehaved::TooManyWarnings);
+    assert_eq!(stage.error(), Some(expected));
+}
+
+/// C11: a datagram that the network duplicates is one warning, and warnings between data are tolerated.
+#[test]
+fn a_duplicated_warning_counts_once() {
+    let mut stage = our_client();
+    stage.complete();
+    let warning = stage.peer.alert(WARNING, 90);
+    for _ in 0..1000 {
+        stage.deliver(&warning);
+    }
+    assert!(stage.error().is_none());
+    for _ in 0..1000 {
+        let warning = stage.peer.alert(WARNING, 90);
+        stage.deliver(&warning);
+        assert!(stage.exchange(1));
+    }
+    assert!(stage.exchange(100));
+}
+
+/// C11: warnings in plaintext, which anybody can send, count for nothing, before and after keys.
+#[test]
+fn plaintext_warnings_count_for_nothing() {
+    let mut stage = our_client();
+    for lines in [
+        &[Line::HelloVerifyRequest][..],
+        &SERVER_FLIGHT,
+        &crate::common::datagram_harness::FINALE,
+    ] {
+        for description in 0..=255 {
+            stage.deliver(&crate::common::datagram_harness::record(
+                ALERT,
+                0xfefd,
+                0,
+                700,
+                &[WARNING, description],
+            ));
+        }
+        stage.play(lines);
+    }
+    assert!(stage.is_complete() && stage.exchange(100));
+}
+
+/// C15 (Botan #5793): a peer that says nothing ends in a timeout, after the configured time or number of tries.
+#[test]
+fn a_black_hole_ends_in_a_timeout() {
+    let mut stage = our_client();
+    stage.wait(Duration::from_secs(119));
+    assert!(stage.error().is_none());
+    stage.wait(Duration::from_secs(2));
+    let Some(Error::TimedOut {
+        after,
+        retransmissions,
+        ..
+    }) = stage.error()
+    else {
+        panic!("{:?}", stage.error())
+    };
+    // 1 + 2 + 4 + 8 + 16 + 32 = 63 s, then 60 s more.
+    assert_eq!((after.as_secs(), retransmissions), (120, 6));
+    assert_eq!(stage.sent.len(), 7);
+    assert!(stage.endpoint.is_empty());
+
+    let policy = DatagramPolicy::default().max_retransmissions(Some(3));
+    let config = Ends::new().datagram(&policy).build();
+    let mut stage = Stage::client(config.client, scripted_client());
+    stage.wait(FOREVER);
+    let error = stage.error();
+    assert!(
+        matches!(
+            error,
+            Some(Error::TimedOut {
+                retransmissions: 3,
+                ..
+            })
+        ),
+        "{error:?}"
+    );
+    assert_eq!(stage.sent.len(), 4);
+
+    let mut stage = Stage::server(config.server, scripted_client());
+    stage.exchange_cookies();
+    stage.wait(FOREVER);
+    let flights = stage.peer.heard.iter();
+    let repeated = flights.filter(|heard| matches!(heard, Heard::Repeated { typ: 2, .. }));
+    assert_eq!(repeated.count(), 3);
+    assert!(stage.endpoint.is_empty());
+}
+
+/// Done when 4: a well-formed forgery may cost one attempt, which is counted and says why; the next one succeeds.
+#[test]
+fn a_forged_key_exchange_costs_one_attempt_only() {
+    let mut stage = our_server();
+    stage.exchange_cookies();
+    let honest = stage.peer.speak(&CLIENT_FLIGHT);
+    let mut forgery = Spoken {
+        typ: 16,
+        seq: 2,
+        body: vec![0; 33],
+    };
+    forgery.body[0] = 32;
+    forgery.body[1] = 9;
+    stage.deliver(&crate::common::datagram_harness::record(
+        HANDSHAKE,
+        0xfefd,
+        0,
+        700,
+        &forgery.whole(),
+    ));
+    honest.iter().for_each(|record| stage.deliver(record));
+    assert!(!stage.is_complete());
+    // The client gives up first and comes back from the same port.
+    stage.peer = scripted_client();
+    stage.complete();
+    assert!(stage.exchange(100));
+    assert_eq!(stage.endpoint.len(), 1);
+    stage.wait(FOREVER);
+    assert!(stage.exchange(100));
+}
+
+/// Done when 4, for our client: every well-formed forgery ends the attempt at once or not at all, and leaves room.
+#[test]
+fn a_forged_server_message_costs_one_attempt_only() {
+    let ends = Ends::new();
+    let stranger = crate::common::datagram_harness::scripted_server(&Ends::new());
+    let honest = ends.pki.server(&rcgen::PKCS_ED25519);
+    let config = ends.build().client;
+    let mut stage = Stage::client(config.clone(), stranger);
+    // The forger is faster with its whole flight, and has no good certificate.
+    stage.play(&SERVER_FLIGHT);
+    assert!(matches!(stage.error(), Some(Error::InvalidCertificate(_))));
+    let failures = |stage: &Stage| {
+        let failed = |(_, event): &&(_, EndpointEvent)| matches!(event, EndpointEvent::Failed(_));
+        stage.events.iter().filter(failed).count()
+    };
+    assert_eq!(failures(&stage), 1);
+    assert_eq!(stage.endpoint.stats().handshakes_failed, 1);
+    stage.peer = ScriptedPeer::server(honest.clone());
+    stage.connect(config.clone());
+    // A forged fatal alert before keys may be believed, and then says that it was not authenticated.
+    stage.deliver(&crate::common::datagram_harness::record(
+        ALERT,
+        0xfefd,
+        0,
+        700,
+        &[FATAL, 40],
+    ));
+    let error = stage.error();
+    assert!(matches!(
+        error,
+        Some(Error::AlertReceived {
+            authenticated: false,
+            ..
+        })
+    ));
+    stage.peer = ScriptedPeer::server(honest);
+    stage.connect(config);
+    stage.complete();
+    assert!(stage.exchange(100));
+}
+
+/// `PlaintextAlerts::Ignore`: then not even that.
+#[test]
+fn a_forged_alert_is_ignored_where_the_policy_says_so() {
+    let policy =
+        DatagramPolicy::default().plaintext_alerts(sealgram::config::PlaintextAlerts::Ignore);
+    let ends = Ends::new().datagram(&policy);
+    let peer = crate::common::datagram_harness::scripted_server(&ends);
+    let mut stage = Stage::client(Arc::new(ends.client.build().unwrap()), peer);
+    for lines in [
+        &[Line::HelloVerifyRequest][..],
+        &SERVER_FLIGHT,
+        &crate::common::datagram_harness::FINALE,
+    ] {
+        stage.deliver(&crate::common::datagram_harness::record(
+            ALERT,
+            0xfefd,
+            0,
+            700,
+            &[FATAL, 40],
+        ));
+        stage.play(lines);
+    }
+    assert!(stage.is_complete() && stage.exchange(100));
+}

@@ -1,0 +1,20 @@
+//! Many peers at one socket: routes, cookies, floods, strangers; and real sockets.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod addresses;
+mod associations;
+mod cookies;
+mod floods;
+mod forged_hellos;
+mod full_tables;
+mod many_clients;
+mod misuse;
+mod running;
+mod strangers;
+mod tcp;
+mod udp;
+mod udp_deferred;
+mod udp_narrow_path;
+mod udp_running;

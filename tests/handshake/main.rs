@@ -1,0 +1,28 @@
+//! First handshakes of every version: what is agreed, what is refused, what losses do.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod agreement;
+mod answers;
+mod certificates;
+mod conformance;
+mod conformance_datagrams;
+mod conformance_streams;
+mod cryptography;
+mod deferred_answers;
+mod dtls13;
+mod ends_of_attempts;
+mod hellos12;
+mod hellos13;
+mod long_chains;
+mod loss12;
+mod loss13;
+mod lossy_simulations;
+mod misbehaviour12;
+mod misbehaviour13;
+mod noise;
+mod preferences;
+mod srtp;
+mod tls12;
+mod tls13;

@@ -1,0 +1,10 @@
+//! The repository itself: what its documents promise, and which file may import which.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod error_words;
+mod floors;
+mod front_page;
+mod promises;
+mod security;

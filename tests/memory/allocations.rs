@@ -1,0 +1,276 @@
+//! What an association costs: no allocation per record, and little memory when it is idle.
+
+use crate::common::configs::{Configs, Ends, server_name};
+use crate::counting::{bytes, calls};
+use bytes::BytesMut;
+use sealgram::config::{
+    ClientRenegotiation, ClientSessionStore, ProvenHello, RekeyPolicy, SessionKey, Versions,
+};
+use sealgram::pki_types::UnixTime;
+use sealgram::{CipherSuite, DtlsConnection, HandshakeKind, Path, ProtocolVersion, Session};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Two connections on a perfect link that takes no time, and the buffer that passes datagrams between them.
+struct Link {
+    client: DtlsConnection,
+    server: DtlsConnection,
+    now: Instant,
+}
+
+impl Link {
+    fn new(configs: &Configs, out: &mut Vec<u8>) -> Self {
+        let now = crate::common::configs::start();
+        let to_server = Path::new(([192, 0, 2, 2], 4433).into());
+        let to_client = Path::new(([192, 0, 2, 1], 40_000).into());
+        let mut client =
+            DtlsConnection::connect(configs.client.clone(), server_name(), to_server, now).unwrap();
+        out.clear();
+        client.poll_transmit(now, 1, out).unwrap();
+        let hello = ProvenHello::without_cookie(to_client, BytesMut::from(&out[..])).unwrap();
+        let mut server = DtlsConnection::accept(configs.server.clone(), hello, now).unwrap();
+        while client.is_handshaking() || server.is_handshaking() {
+            pass(&mut server, &mut client, now, out);
+            pass(&mut client, &mut server, now, out);
+        }
+        // What follows a handshake of 1.3: an acknowledgement, tickets, and theirs.
+        pass(&mut server, &mut client, now, out);
+        pass(&mut client, &mut server, now, out);
+        Self {
+            client,
+            server,
+            now,
+        }
+    }
+}
+
+fn pass(from: &mut DtlsConnection, to: &mut DtlsConnection, now: Instant, out: &mut Vec<u8>) {
+    out.clear();
+    while from.poll_transmit(now, 1, out).is_some() {
+        to.handle_datagram(now, to.path(), BytesMut::from(&out[..]))
+            .unwrap();
+        out.clear();
+    }
+    while from.poll_event().is_some() {}
+    while to.poll_event().is_some() {}
+}
+
+/// Replaces the keys of both ends, with a new key exchange.
+fn renegotiate(link: &mut Link, out: &mut Vec<u8>) {
+    let Link {
+        client,
+        server,
+        now,
+    } = link;
+    let before = client.renegotiations();
+    client.renegotiate(*now).unwrap();
+    while client.renegotiate_pending() || server.renegotiate_pending() {
+        pass(client, server, *now, out);
+        pass(server, client, *now, out);
+    }
+    assert_eq!(client.renegotiations(), before + 1);
+    assert_eq!(client.handshake_kind(), Some(HandshakeKind::Full));
+}
+
+/// One record through `from` and `to` with the buffers that a caller keeps.
+fn record(
+    from: &mut DtlsConnection,
+    to: &mut DtlsConnection,
+    now: Instant,
+    out: &mut Vec<u8>,
+    arena: &mut BytesMut,
+) {
+    from.send(now, &[7; 1200]).unwrap();
+    out.clear();
+    from.poll_transmit(now, 64, out).unwrap();
+    arena.reserve(out.len());
+    arena.extend_from_slice(out);
+    to.handle_datagram(now, to.path(), arena.split()).unwrap();
+    while to.poll_event().is_some() {}
+    assert_eq!(to.recv().unwrap().data.len(), 1200);
+}
+
+/// A client's store that keeps nothing: each association has a full handshake, as with a server of its own, and shares
+/// its session with no other. What the association itself holds of the session stays.
+#[derive(Debug)]
+struct Forgetful;
+
+impl ClientSessionStore for Forgetful {
+    fn put(&self, _key: &SessionKey, _session: Session, _now: UnixTime) {}
+
+    fn get(&self, _key: &SessionKey, _now: UnixTime) -> Option<Session> {
+        None
+    }
+
+    fn remove(&self, _key: &SessionKey) {}
+}
+
+/// Ends whose client takes tickets and whose server lets it renegotiate.
+fn ends() -> Ends {
+    let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256);
+    ends.client = ends.client.sessions(Some(Arc::new(Forgetful)));
+    ends.server = ends
+        .server
+        .rekey(
+            RekeyPolicy::default().client_renegotiation(ClientRenegotiation::Allow {
+                min_interval: Duration::ZERO,
+            }),
+        );
+    ends
+}
+
+#[test]
+fn records_allocate_nothing_in_steady_state() {
+    for suite in [
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        CipherSuite::TLS_AES_128_GCM_SHA256,
+        CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+    ] {
+        let mut ends = ends().versions(Versions::ALL);
+        ends.client = ends.client.cipher_suites(&[suite]).unwrap();
+        let mut out = Vec::new();
+        let mut link = Link::new(&ends.build(), &mut out);
+        let mut arena = BytesMut::with_capacity(1 << 18);
+        for renegotiations in 0..2 {
+            let allocations = allocations_for_records(&mut link, &mut out, &mut arena);
+            println!("{suite}, renegotiations {renegotiations}: {allocations} allocations");
+            assert_eq!(allocations, 0, "{suite}: for 20,000 records");
+            if link.client.version() == Some(ProtocolVersion::DTLS12) {
+                renegotiate(&mut link, &mut out);
+            }
+        }
+    }
+}
+
+/// Counts over 20,000 records, once buffers have their size.
+fn allocations_for_records(link: &mut Link, out: &mut Vec<u8>, arena: &mut BytesMut) -> u64 {
+    let Link {
+        client,
+        server,
+        now,
+    } = link;
+    let mut both_ways = |count: u32| {
+        for _ in 0..count {
+            record(client, server, *now, out, arena);
+            record(server, client, *now, out, arena);
+        }
+    };
+    both_ways(1000);
+    let before = calls();
+    both_ways(10_000);
+    calls() - before
+}
+
+/// The bar for one side of an idle association, in bytes.
+const MAX_IDLE: isize = 4096;
+
+/// The same at version 1.3.
+const MAX_IDLE_13: isize = 5120;
+
+/// An association that has exchanged a record each way and was left alone for more than twice the MSL.
+fn idle(configs: &Configs, renegotiations: u32, out: &mut Vec<u8>, arena: &mut BytesMut) -> Link {
+    let mut link = Link::new(configs, out);
+    for _ in 0..renegotiations {
+        renegotiate(&mut link, out);
+    }
+    assert!(link.client.session().is_some(), "tickets are on");
+    let now = link.now;
+    record(&mut link.client, &mut link.server, now, out, arena);
+    record(&mut link.server, &mut link.client, now, out, arena);
+    for connection in [&mut link.client, &mut link.server] {
+        let later = now + Duration::from_secs(300);
+        connection.handle_timeout(later).unwrap();
+        assert_eq!(connection.poll_timeout(), None);
+    }
+    link
+}
+
+/// 1,000 pairs, ECDSA P-256 leaf under one authority, tickets on, one record each way, past twice the MSL, queues empty;
+/// as they are after the first handshake, and after a renegotiation.
+#[test]
+fn an_idle_association_takes_at_most_four_kibibytes_a_side() {
+    for mutual in [false, true] {
+        for renegotiations in 0..2 {
+            let ends = if mutual { ends().mutual() } else { ends() };
+            let configs = ends.build();
+            let certificate = if mutual { ", client certificate" } else { "" };
+            measure_idle(
+                &format!("{certificate}, renegotiations {renegotiations}"),
+                &configs,
+                renegotiations,
+                MAX_IDLE,
+            );
+        }
+    }
+}
+
+fn measure_idle(name: &str, configs: &Configs, renegotiations: u32, max: isize) {
+    const PAIRS: usize = 1000;
+    let (mut out, mut arena) = (Vec::with_capacity(4096), BytesMut::with_capacity(1 << 18));
+    let mut links: Vec<Link> = (0..PAIRS)
+        .map(|_| idle(configs, renegotiations, &mut out, &mut arena))
+        .collect();
+    drop((out, arena));
+    let inline = size_of::<DtlsConnection>().cast_signed();
+    let (clients, servers): (Vec<_>, Vec<_>) = links
+        .drain(..)
+        .map(|link| (link.client, link.server))
+        .unzip();
+    for (side, connections) in [("client", clients), ("server", servers)] {
+        // The list's spare capacity is not an association's.
+        let spare = (connections.capacity() - connections.len()).cast_signed() * inline;
+        let before = bytes();
+        drop(connections);
+        let each = (before - bytes() - spare) / PAIRS.cast_signed();
+        println!("idle association, {side}{name}: {each} bytes, of which {inline} inline");
+        assert!(each <= max, "{side}{name}: {each}");
+    }
+}
+
+/// The same at DTLS 1.3, which keeps its traffic secrets for key updates, and a ticket more.
+#[test]
+fn an_idle_association_of_1_3_takes_at_most_five_kibibytes_a_side() {
+    for mutual in [false, true] {
+        let ends = ends().versions(Versions::V1_3);
+        let ends = if mutual { ends.mutual() } else { ends };
+        let certificate = if mutual { ", client certificate" } else { "" };
+        measure_idle(
+            &format!(" of 1.3{certificate}"),
+            &ends.build(),
+            0,
+            MAX_IDLE_13,
+        );
+    }
+}
+
+/// The endpoint's share: maps, timers and table, for 1,000 idle associations of a server.
+#[test]
+fn an_endpoint_adds_little_to_an_idle_association() {
+    const CLIENTS: u16 = 1000;
+    let configs = ends().build();
+    let empty = configs.pair(1);
+    drop(empty);
+    let mut pair = configs.connected(1);
+    let before = bytes();
+    let mut connected = Vec::new();
+    for client in 1..=CLIENTS {
+        pair.client_address = ([10, 0, 0, 1], 1000 + client).into();
+        pair.client = sealgram::Endpoint::new(Default::default(), None, pair.now).unwrap();
+        pair.client_events.clear();
+        pair.server_events.clear();
+        pair.connect(configs.client.clone(), server_name()).unwrap();
+        assert!(pair.run_until_connected(Duration::from_secs(5)));
+        assert!(pair.exchange(1));
+        connected.push(pair.server_id().unwrap());
+    }
+    pair.client = sealgram::Endpoint::new(Default::default(), None, pair.now).unwrap();
+    pair.client_events = Vec::new();
+    pair.server_events = Vec::new();
+    drop(connected);
+    pair.run_for(Duration::from_secs(300));
+    assert_eq!(pair.server.len(), usize::from(CLIENTS) + 1);
+    let each = (bytes() - before) / isize::try_from(CLIENTS).unwrap();
+    println!("idle association in an endpoint, server, everything included: {each} bytes");
+    assert!(each <= MAX_IDLE, "{each}");
+}

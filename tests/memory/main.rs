@@ -1,0 +1,9 @@
+//! Memory and allocations, counted by an allocator of this program alone.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod allocations;
+mod counting;
+mod limits;
+mod unread;

@@ -1,0 +1,288 @@
+//! What a policy can allow although an RFC advises against it, for peers that cannot be replaced, and what stays forbidden even then;
+//! and what a policy can keep through renegotiations.
+
+use crate::common::configs::{Ends, server_name, start};
+use crate::common::datagram_harness::{
+    CLIENT_FLIGHT, EXTENDED_MASTER_SECRET, FINALE, RENEGOTIATION_INFO, SERVER_FLIGHT,
+    scripted_client, scripted_server,
+};
+use crate::common::harness::{ALPN, RESUMING_FLIGHT, SESSION_TICKET, Scene};
+use crate::common::renegotiating::{allowing, everywhere};
+use crate::common::transport::{BOTH, SIDES, Transport};
+use sealgram::config::{ExtendedMasterSecret, RekeyPolicy, SecureRenegotiation};
+use sealgram::sim::StreamPair;
+use sealgram::sim::scripted::Line;
+use sealgram::{
+    ApiMisuse, Error, HandshakeKind, PeerIncompatible, PeerMisbehaved, RenegotiateError, Side,
+};
+
+/// Opposite a peer that knows nothing of RFC 5746 and that this policy serves.
+fn unbound(side: Side, transport: Transport) -> Scene {
+    let policy = SecureRenegotiation::PreferAndRenegotiate;
+    let mut ends = Ends::new();
+    ends.client = ends.client.secure_renegotiation(policy);
+    ends.server = ends.server.secure_renegotiation(policy);
+    ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
+    let mut peer = match side {
+        Side::Client => scripted_server(&ends),
+        Side::Server => scripted_client(),
+    };
+    peer.offer.remove_extension(RENEGOTIATION_INFO);
+    let mut scene = Scene::of(side, transport, &ends.build(), peer);
+    if side == Side::Client {
+        scene.peer().choice.remove_extension(RENEGOTIATION_INFO);
+    }
+    scene.connect(side);
+    scene
+}
+
+/// The next handshake begins, with or without renegotiation_info of the peer.
+fn begin(scene: &mut Scene, side: Side, called: bool, binds: bool) {
+    if side == Side::Client {
+        scene.begin(side, called);
+        if !binds {
+            scene.peer().choice.remove_extension(RENEGOTIATION_INFO);
+        }
+        return;
+    }
+    scene.peer().renegotiate();
+    if !binds {
+        scene.peer().offer.remove_extension(RENEGOTIATION_INFO);
+    }
+    if called {
+        scene.renegotiate(false).unwrap();
+    }
+    scene.play(&[Line::ClientHello]);
+}
+
+/// RFC 5746 §4.2: a client says what it remembers all the same, so that a server that was put in the place of the old one notices.
+#[test]
+fn a_peer_that_does_not_bind_is_renegotiated_with_where_the_policy_says_so() {
+    everywhere(|side, transport, called| {
+        let mut scene = unbound(side, transport);
+        for epoch in [2, 3] {
+            begin(&mut scene, side, called, false);
+            if side == Side::Client {
+                let said = scene.peer().offer.extension(RENEGOTIATION_INFO);
+                let own_finished = said.map(<[u8]>::len);
+                assert_eq!(own_finished, Some(1 + 12));
+            } else {
+                let answered = scene.peer().choice.extension(RENEGOTIATION_INFO);
+                assert_eq!(answered, None);
+            }
+            scene.finish(side, epoch);
+        }
+    });
+}
+
+/// RFC 5746 §4.2, §4.4: who has not bound before and does so now is somebody else.
+#[test]
+fn a_peer_that_begins_to_bind_in_a_renegotiation_is_refused() {
+    everywhere(|side, transport, called| {
+        let mut scene = unbound(side, transport);
+        begin(&mut scene, side, called, true);
+        if side == Side::Client {
+            scene.play(&SERVER_FLIGHT);
+        }
+        let expected = PeerMisbehaved::WrongRenegotiationInfo;
+        assert_eq!(scene.error(), Some(Error::from(expected)));
+    });
+}
+
+const POLICIES: [(ExtendedMasterSecret, bool); 2] = [
+    (ExtendedMasterSecret::Prefer, false),
+    (ExtendedMasterSecret::PreferAndResume, true),
+];
+
+/// RFC 7627 §5.3, §5.4: a session without extended_master_secret is resumed where the policy says so, and nothing is renegotiated
+/// then. A hello that has the extension gets a full handshake.
+#[test]
+fn a_server_resumes_unbound_sessions_where_the_policy_says_so() {
+    for (policy, resumes) in POLICIES {
+        for (transport, tickets, bound) in BOTH.iter().flat_map(|&transport| {
+            [(false, false), (true, false), (true, true)].map(|(a, b)| (transport, a, b))
+        }) {
+            let mut ends = Ends::new();
+            ends.server = ends.server.extended_master_secret(policy);
+            let server = ends.build().server;
+            let client = |bound: bool| {
+                let mut peer = scripted_client();
+                if tickets {
+                    peer.offer.set_extension(SESSION_TICKET, &[]);
+                }
+                if !bound {
+                    peer.offer.remove_extension(EXTENDED_MASTER_SECRET);
+                }
+                peer
+            };
+            let mut scene = Scene::server(transport, server.clone(), client(false));
+            scene.visit(&CLIENT_FLIGHT);
+            let session = scene.peer().session();
+            let named = !session.id.is_empty() || !session.ticket.is_empty();
+            assert_eq!(named, resumes);
+            if !named {
+                continue;
+            }
+            let mut scene = Scene::server(transport, server, client(bound));
+            scene.peer().resume(&session);
+            scene.play_hello();
+            assert_eq!(scene.peer().is_resuming(), !bound);
+            if bound {
+                continue;
+            }
+            scene.play(&FINALE);
+            scene.assert_done(1);
+            assert_eq!(scene.kind(), Some(HandshakeKind::Resumed));
+            assert_eq!(scene.renegotiate(false), Err(RenegotiateError::Insecure));
+        }
+    }
+}
+
+/// RFC 7627 §5.3: the same for a client, which ends a handshake whose server grants the extension to such a session.
+#[test]
+fn a_client_resumes_unbound_sessions_where_the_policy_says_so() {
+    for (policy, resumes) in POLICIES {
+        for (transport, bound) in BOTH.iter().flat_map(|&it| [(it, false), (it, true)]) {
+            let mut ends = Ends::new().resuming();
+            ends.client = ends.client.extended_master_secret(policy);
+            let server = || {
+                let mut peer = scripted_server(&ends);
+                peer.choice.session_id = vec![7; 32];
+                peer
+            };
+            let (first, second) = (server(), server());
+            let client = ends.build().client;
+            let mut scene = Scene::client(transport, client.clone(), first);
+            scene.peer().choice.remove_extension(EXTENDED_MASTER_SECRET);
+            scene.serve([&SERVER_FLIGHT, &FINALE]);
+            assert_eq!(scene.session().is_some(), resumes);
+            if !resumes {
+                continue;
+            }
+            let session = scene.peer().session();
+            let mut scene = Scene::client(transport, client, second);
+            scene.peer().resume(&session);
+            assert_eq!(scene.peer().offer.session_id, vec![7; 32]);
+            if !bound {
+                scene.peer().choice.remove_extension(EXTENDED_MASTER_SECRET);
+            }
+            scene.play(&RESUMING_FLIGHT);
+            if bound {
+                let expected = PeerMisbehaved::ResumedWithOtherMasterSecret;
+                assert_eq!(scene.error(), Some(Error::from(expected)));
+                continue;
+            }
+            scene.assert_done(1);
+            assert_eq!(scene.kind(), Some(HandshakeKind::Resumed));
+            assert_eq!(scene.renegotiate(false), Err(RenegotiateError::Insecure));
+        }
+    }
+}
+
+/// RFC 7301 §3.1 has the protocol agreed anew; an application that keeps it neither asks nor answers again, and takes no answer.
+#[test]
+fn an_application_protocol_is_kept_where_the_policy_says_so() {
+    let policy = RekeyPolicy::default().keep_application_protocol(true);
+    everywhere(|side, transport, called| {
+        let mut ends = Ends::new();
+        ends.client = ends.client.alpn(&[b"a", b"b"]).unwrap();
+        ends.client = ends.client.rekey(policy.clone());
+        ends.server = ends.server.alpn(&[b"a", b"b"]).unwrap();
+        ends.server = ends.server.rekey(allowing(policy.clone()));
+        let mut peer = match side {
+            Side::Client => scripted_server(&ends),
+            Side::Server => scripted_client(),
+        };
+        peer.offer.set_extension(ALPN, b"\0\x02\x01b");
+        let mut scene = Scene::of(side, transport, &ends.build(), peer);
+        if side == Side::Client {
+            scene.peer().choice.set_extension(ALPN, b"\0\x02\x01b");
+        }
+        scene.connect(side);
+        assert_eq!(scene.alpn(), Some(b"b".to_vec()));
+        if side == Side::Server {
+            scene.peer().offer.set_extension(ALPN, b"\0\x02\x01a");
+        }
+        scene.begin(side, called);
+        let said = match side {
+            Side::Client => scene.peer().offer.extension(ALPN),
+            Side::Server => scene.peer().choice.extension(ALPN),
+        };
+        assert_eq!(said, None);
+        scene.finish(side, 2);
+        assert_eq!(scene.alpn(), Some(b"b".to_vec()));
+        if side == Side::Client {
+            scene.begin(side, called);
+            scene.peer().choice.set_extension(ALPN, b"\0\x02\x01b");
+            scene.play(&SERVER_FLIGHT);
+            let expected = PeerMisbehaved::UnsolicitedExtension(ALPN);
+            assert_eq!(scene.error(), Some(Error::from(expected)));
+        }
+    });
+}
+
+/// RFC 5705 §4 exports from the session in force; while another one is on its way, an application may want to wait.
+#[test]
+fn keys_are_not_exported_during_a_renegotiation_where_the_policy_says_so() {
+    for export in [true, false] {
+        let policy = RekeyPolicy::default().export_during_renegotiation(export);
+        let mut ends = Ends::new();
+        ends.client = ends.client.rekey(policy);
+        ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
+        let configs = ends.build();
+        let mut pair =
+            StreamPair::new(configs.client, configs.server, server_name(), start()).unwrap();
+        pair.run();
+        let now = pair.now;
+        let exported = |pair: &StreamPair| {
+            let mut keys = [0; 16];
+            let client = &pair.client.connection;
+            let outcome = client.export_keying_material(&mut keys, b"label", None);
+            outcome.map(|()| keys)
+        };
+        let before = exported(&pair).unwrap();
+        pair.client.connection.renegotiate(now).unwrap();
+        let hello = pair.client.transmit(now);
+        assert!(!hello.is_empty());
+        let meanwhile = exported(&pair);
+        let expected = if export {
+            Ok(before)
+        } else {
+            Err(ApiMisuse::Renegotiating)
+        };
+        assert_eq!(meanwhile, expected);
+        pair.server.deliver(now, &hello);
+        pair.run();
+        assert_eq!(pair.client.connection.renegotiations(), 1);
+        assert_ne!(exported(&pair).unwrap(), before);
+    }
+}
+
+/// RFC 7627 §5.2: who wants no peer without extended_master_secret says so, and then neither end serves one.
+#[test]
+fn a_peer_without_extended_master_secret_is_refused_where_it_is_required() {
+    for transport in BOTH {
+        for side in SIDES {
+            let mut ends = Ends::new();
+            let require = ExtendedMasterSecret::Require;
+            ends.client = ends.client.extended_master_secret(require);
+            ends.server = ends.server.extended_master_secret(require);
+            let mut peer = match side {
+                Side::Client => scripted_server(&ends),
+                Side::Server => scripted_client(),
+            };
+            peer.offer.remove_extension(EXTENDED_MASTER_SECRET);
+            let mut scene = Scene::of(side, transport, &ends.build(), peer);
+            match side {
+                Side::Client => {
+                    let choice = &mut scene.peer().choice;
+                    choice.extensions = vec![(RENEGOTIATION_INFO, vec![0])];
+                    scene.play(&[Line::ServerHello]);
+                }
+                Side::Server => scene.play_hello(),
+            }
+            let fact = PeerIncompatible::ExtendedMasterSecretRequired;
+            assert_eq!(scene.error(), Some(Error::PeerIncompatible(fact)));
+        }
+    }
+}

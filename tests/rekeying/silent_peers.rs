@@ -1,0 +1,158 @@
+//! A stream of data to peers that do not renegotiate: none of them silences it, whatever the policy wants of the keys.
+//!
+//! | peer | as server, to our ClientHello | as client, to our HelloRequest |
+//! | --- | --- | --- |
+//! | ignores (pion, webrtc-rs, werift) | nothing | nothing |
+//! | refuses (OpenSSL 3 by policy) | no_renegotiation | no_renegotiation |
+//! | dies | a part of its flight, then nothing | a ClientHello, then nothing |
+
+use crate::common::configs::Ends;
+use crate::common::datagram_harness::{SERVER_FLIGHT, WARNING};
+use crate::common::harness::{CLIENT_HELLO, HELLO_REQUEST, NO_RENEGOTIATION, Scene};
+use crate::common::renegotiating::connected_with;
+use crate::common::transport::{BOTH, SIDES, Transport};
+use sealgram::config::RekeyPolicy;
+use sealgram::sim::scripted::{ALERT, Heard, Line};
+use sealgram::{RenegotiationRefusal, Side};
+use std::time::Duration;
+
+/// The longest time that an application may hear nothing because keys are to be replaced.
+const BAR: Duration = Duration::from_secs(5);
+
+/// How long a stream is watched: several attempts of the default policy.
+const WATCHED: Duration = Duration::from_secs(600);
+
+/// How often a piece of data is sent.
+const STEP: Duration = Duration::from_millis(200);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Peer {
+    Ignores,
+    Refuses,
+    Dies,
+}
+
+/// Answers a wish of our end as this peer does.
+fn answer(scene: &mut Scene, side: Side, peer: Peer) {
+    match (peer, side) {
+        (Peer::Ignores, _) => {}
+        (Peer::Refuses, _) => {
+            let alert = scene.peer().record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
+            scene.deliver(&alert);
+        }
+        (Peer::Dies, Side::Client) => scene.play(&SERVER_FLIGHT[..2]),
+        (Peer::Dies, Side::Server) => scene.play(&[Line::ClientHello]),
+    }
+}
+
+/// What became of a stream of data: the longest time between two pieces at the peer, how many attempts came to nothing, and how
+/// many pieces were sent and heard.
+fn watch(side: Side, transport: Transport, peer: Peer) -> (Duration, usize, usize, usize) {
+    let policy = RekeyPolicy::default().bytes(Some(5_000)).unwrap();
+    let mut scene = connected_with(side, transport, Ends::new(), policy);
+    scene.peer().renegotiate();
+    let wish = match side {
+        Side::Client => CLIENT_HELLO,
+        Side::Server => HELLO_REQUEST,
+    };
+    let (mut quiet, mut longest) = (Duration::ZERO, Duration::ZERO);
+    let (mut sent, mut heard) = (0, 0);
+    let mut passed = Duration::ZERO;
+    while passed < WATCHED {
+        let before = scene.heard();
+        scene.wait(STEP);
+        sent += usize::from(scene.send(&[7; 500]).is_ok());
+        scene.listen();
+        let news = scene.peer().heard[before..].to_vec();
+        let data = |it: &&Heard| matches!(it, Heard::Data { .. });
+        let pieces = news.iter().filter(data).count();
+        heard += pieces;
+        quiet = if pieces > 0 {
+            Duration::ZERO
+        } else {
+            quiet + STEP
+        };
+        longest = longest.max(quiet);
+        let wished = |it: &&Heard| matches!(it, Heard::Message { typ, .. } if *typ == wish);
+        if news.iter().any(|it| wished(&it)) {
+            answer(&mut scene, side, peer);
+            // The next attempt is heard as one of its own.
+            if transport == Transport::Dtls {
+                scene.peer().renegotiate();
+            }
+        }
+        passed += STEP;
+    }
+    assert!(scene.is_alive(), "{:?}", scene.error());
+    let reason = match peer {
+        Peer::Refuses => RenegotiationRefusal::NoRenegotiation,
+        Peer::Ignores | Peer::Dies => RenegotiationRefusal::Unanswered,
+    };
+    let attempts = scene.refusals(reason);
+    assert!(attempts > 0, "{:?}", scene.events());
+    (longest, attempts, sent, heard)
+}
+
+/// RFC 5246 §7.4.1.1, §7.2.2: a wish may be ignored or refused, and the association goes on: its data, too.
+#[test]
+fn no_peer_that_does_not_renegotiate_silences_the_application() {
+    for transport in BOTH {
+        for side in SIDES {
+            for peer in [Peer::Ignores, Peer::Refuses, Peer::Dies] {
+                if transport == Transport::Tls && peer == Peer::Dies {
+                    // A stream loses nothing, so a peer that stops in the middle has failed: the connection ends.
+                    continue;
+                }
+                let (longest, attempts, sent, heard) = watch(side, transport, peer);
+                println!(
+                    "{transport:?} {side} {peer:?}: longest gap {longest:?}, {attempts} attempts, {heard} of {sent} heard"
+                );
+                assert!(longest <= BAR, "{transport:?} {side} {peer:?}: {longest:?}");
+                assert_eq!(heard, sent, "{transport:?} {side} {peer:?}");
+            }
+        }
+    }
+}
+
+/// Data that waits behind a HelloRequest, which Botan 2 and others need, flows on when that is ignored; and where the policy
+/// says that the peer can take it, it does not wait at all.
+#[test]
+fn data_behind_a_hello_request_waits_a_moment_or_not_at_all() {
+    for transport in BOTH {
+        for holds in [true, false] {
+            let policy = RekeyPolicy::default().hold_behind_hello_request(holds);
+            let mut scene = connected_with(Side::Server, transport, Ends::new(), policy);
+            scene.peer().renegotiate();
+            scene.renegotiate(false).unwrap();
+            let before = scene.heard();
+            scene.send(b"behind the request").unwrap();
+            scene.wait(Duration::from_secs(3));
+            assert_eq!(scene.data_heard_since(before).is_empty(), holds);
+            scene.wait(Duration::from_secs(2));
+            assert_eq!(scene.data_heard_since(before), b"behind the request");
+            // The client answers late, and data waits for the end of that handshake.
+            scene.play(&[Line::ClientHello]);
+            let before = scene.heard();
+            scene.send(b"held").unwrap();
+            assert!(scene.data_heard_since(before).is_empty());
+            scene.finish(Side::Server, 2);
+            assert!(scene.data_heard_since(before).starts_with(b"held"));
+        }
+    }
+}
+
+/// A goodbye while data waits behind a HelloRequest: the data leaves first.
+#[test]
+fn data_behind_a_hello_request_leaves_before_a_goodbye() {
+    let policy = RekeyPolicy::default();
+    let mut scene = connected_with(Side::Server, Transport::Dtls, Ends::new(), policy);
+    scene.peer().renegotiate();
+    scene.renegotiate(false).unwrap();
+    let before = scene.heard();
+    scene.send(b"the last words").unwrap();
+    let stage = scene.datagrams();
+    let (now, id) = (stage.now, stage.id().unwrap());
+    stage.endpoint.close(now, id);
+    scene.listen();
+    assert_eq!(scene.data_heard_since(before), b"the last words");
+}

@@ -1,0 +1,265 @@
+//! Resumption at version 1.2 by session ID and by ticket, over both transports (RFC 5246 §7.3, RFC 5077, RFC 7627 §5.3).
+
+use crate::common::configs::{Configs, Ends, server_name, start};
+use crate::common::transport::{BOTH, Duo, SIDES, Transport, complete};
+use sealgram::config::{MemoryServerSessions, Tickets};
+use sealgram::endpoint::{EndpointPolicy, ResumptionCookies};
+use sealgram::sim::{Direction, Pair};
+use sealgram::{HandshakeKind, Session, Side};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a client names the session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum By {
+    Id,
+    Ticket,
+}
+
+const WAYS: [By; 2] = [By::Id, By::Ticket];
+
+fn ends(by: By) -> Ends {
+    let mut ends = Ends::new().mutual().resuming();
+    ends.client = ends.client.tickets(by == By::Ticket);
+    ends
+}
+
+fn kind(duo: &Duo) -> HandshakeKind {
+    let [client, server] = SIDES.map(|side| {
+        [HandshakeKind::Full, HandshakeKind::Resumed]
+            .into_iter()
+            .find(|&kind| duo.events(side).contains(&complete(kind, false)))
+            .unwrap()
+    });
+    assert_eq!(client, server);
+    client
+}
+
+/// A second connection resumes, shows the same identities, and has secrets of its own; so does a third.
+#[test]
+fn the_second_connection_resumes_with_the_same_identities() {
+    for transport in BOTH {
+        for by in WAYS {
+            let configs = ends(by).build();
+            let first = Duo::connected(transport, &configs);
+            assert_eq!(kind(&first), HandshakeKind::Full);
+            let mut keys = vec![first.exported(Side::Client)];
+            for _ in 0..3 {
+                let mut next = Duo::connected(transport, &configs);
+                assert_eq!(kind(&next), HandshakeKind::Resumed, "{transport:?} {by:?}");
+                next.assert_agreed(1);
+                for side in SIDES {
+                    assert!(next.identity(side).is_some());
+                    assert_eq!(next.identity(side), first.identity(side));
+                }
+                keys.push(next.exported(Side::Client));
+            }
+            keys.sort_unstable();
+            keys.dedup();
+            assert_eq!(keys.len(), 4, "each connection has a secret of its own");
+        }
+    }
+}
+
+/// The two protocols share a configuration, but no session.
+#[test]
+fn a_session_of_one_transport_is_not_offered_on_the_other() {
+    let configs = ends(By::Ticket).build();
+    for transport in BOTH {
+        assert_eq!(
+            kind(&Duo::connected(transport, &configs)),
+            HandshakeKind::Full
+        );
+    }
+}
+
+/// A server that has forgotten a session, or never issued it, does a full handshake.
+#[test]
+fn a_session_that_the_server_does_not_know_is_a_full_handshake() {
+    for transport in BOTH {
+        for by in WAYS {
+            let pki = ends(by);
+            let store = Arc::new(MemoryServerSessions::new(10));
+            let tickets = Tickets::new(Duration::from_secs(3600)).unwrap();
+            let server = pki.server.clone();
+            let other = server
+                .session_cache(Some(store))
+                .tickets(Some(Arc::new(tickets)))
+                .build()
+                .unwrap();
+            let mut configs = pki.build();
+            Duo::connected(transport, &configs);
+            configs.server = Arc::new(other);
+            let mut duo = Duo::connected(transport, &configs);
+            assert_eq!(kind(&duo), HandshakeKind::Full, "{transport:?} {by:?}");
+            duo.assert_agreed(1);
+        }
+    }
+}
+
+/// A client keeps its session outside the process and puts it back under an equal configuration.
+#[test]
+fn an_exported_session_resumes_after_it_was_imported() {
+    for transport in BOTH {
+        for by in WAYS {
+            let ends = ends(by);
+            let fresh = ends.client.clone();
+            let mut configs = ends.build();
+            let duo = Duo::connected(transport, &configs);
+            assert!(duo.session(Side::Server).is_none());
+            let exported = duo.session(Side::Client).unwrap().to_bytes();
+
+            let store = sealgram::config::MemoryClientSessions::new(4);
+            let config = fresh.sessions(Some(Arc::new(store))).build().unwrap();
+            let session = Session::from_bytes(&exported).unwrap();
+            config.import_session(&server_name(), session).unwrap();
+            configs.client = Arc::new(config);
+            let mut duo = Duo::connected(transport, &configs);
+            assert_eq!(kind(&duo), HandshakeKind::Resumed, "{transport:?} {by:?}");
+            duo.assert_agreed(1);
+        }
+    }
+}
+
+fn connect(configs: &Configs, policy: EndpointPolicy) -> Pair {
+    let mut pair = Pair::with_policy(configs.server.clone(), policy, start(), 1).unwrap();
+    pair.record();
+    pair.connect(configs.client.clone(), server_name()).unwrap();
+    assert!(pair.run_until_connected(Duration::from_secs(5)));
+    pair
+}
+
+fn sparing() -> EndpointPolicy {
+    EndpointPolicy::default().resumption_cookies(ResumptionCookies::Spare)
+}
+
+/// RFC 6347 §4.2.1: a server may do without the cookie when a session is resumed, and only then.
+#[test]
+fn a_resumption_can_be_spared_the_cookie() {
+    for by in WAYS {
+        let configs = ends(by).build();
+        let verify_requests = |pair: &Pair| pair.server.stats().hello_verify_requests;
+        assert_eq!(verify_requests(&connect(&configs, sparing())), 1);
+        let mut spared = connect(&configs, sparing());
+        assert_eq!(verify_requests(&spared), 0, "{by:?}");
+        assert_eq!(spared.server.stats().cookies_spared, 1);
+        assert!(spared.exchange(10));
+        let default = connect(&configs, EndpointPolicy::default());
+        assert_eq!(verify_requests(&default), 1, "{by:?}");
+    }
+}
+
+/// C1: without a cookie an address is sent three times what came from it, whatever the timers say.
+#[test]
+fn a_hello_without_cookie_from_a_forged_address_is_not_amplified() {
+    for by in WAYS {
+        let configs = ends(by).build();
+        connect(&configs, sparing());
+        let recorded = connect(&configs, sparing()).seen.unwrap();
+        let hello = recorded
+            .iter()
+            .find(|seen| seen.direction == Direction::ToServer)
+            .unwrap();
+        let mut victim = Pair::with_policy(configs.server.clone(), sparing(), start(), 2).unwrap();
+        victim.record();
+        for hellos in 1..4 {
+            victim.deliver_to_server(&hello.datagram);
+            victim.run_for(Duration::from_secs(20));
+            let answers = victim.seen.as_ref().unwrap();
+            let sent: usize = answers.iter().map(|seen| seen.datagram.len()).sum();
+            assert!(sent > 0, "{by:?}");
+            assert!(
+                sent <= 3 * hellos * hello.datagram.len(),
+                "{by:?}: {sent} bytes for {hellos} hellos"
+            );
+        }
+    }
+}
+
+/// Loss does not end a resumption without cookie: a client that has something to say is answered.
+#[test]
+fn a_spared_resumption_survives_loss() {
+    let configs = ends(By::Ticket).build();
+    connect(&configs, sparing());
+    for seed in 0..200 {
+        let mut pair = Pair::with_policy(configs.server.clone(), sparing(), start(), seed).unwrap();
+        pair.set_conditions(&sealgram::sim::Conditions {
+            loss: 0.15,
+            ..Default::default()
+        });
+        pair.connect(configs.client.clone(), server_name()).unwrap();
+        while !pair.is_connected() && pair.now - pair.start < Duration::from_secs(119) {
+            pair.run_for(Duration::from_secs(1));
+            if let Some(id) = pair.client_id() {
+                pair.client.send(pair.now, id, b"are you there?").unwrap();
+            }
+        }
+        assert!(pair.is_connected(), "seed {seed}: {:?}", pair.client_events);
+    }
+}
+
+/// The client side of a ticket that the store has dropped in between: nothing but a full handshake.
+#[test]
+fn a_client_without_store_neither_asks_for_tickets_nor_keeps_ids() {
+    let ends = Ends::new();
+    let configs = ends.build();
+    for _ in 0..2 {
+        let duo = Duo::connected(Transport::Tls, &configs);
+        assert_eq!(kind(&duo), HandshakeKind::Full);
+    }
+}
+
+/// C1: a client that resumes by ID and asks for a ticket says little, and would be told much.
+#[test]
+fn a_resumption_that_asks_for_a_large_ticket_is_not_spared_the_cookie() {
+    let ends = ends(By::Id);
+    let asking = ends.client.clone().tickets(true);
+    let mut configs = ends.build();
+    let first = Duo::connected(Transport::Dtls, &configs);
+    let session = first.session(Side::Client).unwrap();
+    let store = sealgram::config::MemoryClientSessions::new(4);
+    let config = asking.sessions(Some(Arc::new(store))).build().unwrap();
+    config.import_session(&server_name(), session).unwrap();
+    configs.client = Arc::new(config);
+    let mut pair = Pair::with_policy(configs.server.clone(), sparing(), start(), 3).unwrap();
+    pair.record();
+    pair.connect(configs.client.clone(), server_name()).unwrap();
+    assert!(pair.run_until_connected(Duration::from_secs(5)));
+    let bytes = |direction| -> usize {
+        let seen = pair.seen.as_ref().unwrap().iter();
+        let from = |seen: &&sealgram::sim::Seen| seen.direction == direction;
+        seen.filter(from)
+            .take(1)
+            .map(|seen| seen.datagram.len())
+            .sum()
+    };
+    let (hello, answer) = (bytes(Direction::ToServer), bytes(Direction::ToClient));
+    assert!(answer <= 3 * hello, "{answer} bytes for {hello}");
+    assert_eq!(pair.server.stats().cookies_spared, 0);
+}
+
+/// F4: a session that was put under the name of another server is not offered there: whoever has its secret would
+/// be taken for that server.
+#[test]
+fn a_session_is_not_offered_under_another_name() {
+    let ends = ends(By::Ticket);
+    let fresh = ends.client.clone();
+    let configs = ends.build();
+    let session = Duo::connected(Transport::Tls, &configs)
+        .session(Side::Client)
+        .unwrap();
+    let store = sealgram::config::MemoryClientSessions::new(4);
+    let config = fresh.sessions(Some(Arc::new(store))).build().unwrap();
+    let other = "other.test".try_into().unwrap();
+    config.import_session(&other, session).unwrap();
+    let config = Arc::new(config);
+    let hello = |name| {
+        let mut client = sealgram::TlsConnection::connect(config.clone(), name, start()).unwrap();
+        let mut out = Vec::new();
+        client.poll_transmit(start(), &mut out).unwrap();
+        out.len()
+    };
+    let (named, other) = (hello(server_name()), hello(other));
+    // Neither hello has a ticket or a session ID in it; only the names differ, by a byte.
+    assert!(named.abs_diff(other) < 4, "{named} and {other} bytes");
+}
