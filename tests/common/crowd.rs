@@ -1,4 +1,4 @@
-//! A street: one server, and clients at many addresses, in virtual time; strangers put in what they like.
+//! A crowd: one server, and clients at many addresses, in virtual time; strangers put in what they like.
 
 use crate::common::configs::{Configs, server_name, start};
 use bytes::BytesMut;
@@ -57,7 +57,7 @@ impl Client {
 /// What is under way: to the server (`true`) or to a client, whose address it is, and the datagram.
 type UnderWay = (bool, SocketAddr, Vec<u8>);
 
-pub struct Street {
+pub struct Crowd {
     pub server: Endpoint,
     pub now: Instant,
     pub clients: BTreeMap<SocketAddr, Client>,
@@ -69,7 +69,7 @@ pub struct Street {
     pub server_sent: usize,
 }
 
-impl Street {
+impl Crowd {
     pub fn new(configs: &Configs, policy: EndpointPolicy) -> Self {
         let now = start();
         Self {
@@ -102,7 +102,7 @@ impl Street {
 
     /// Lets time pass until the client is up or has failed: how long it took, or what ended it.
     pub fn wait_for(&mut self, at: SocketAddr) -> Result<Duration, String> {
-        self.run_until(FOREVER, |street| street.clients[&at].is_over());
+        self.run_until(FOREVER, |crowd| crowd.clients[&at].is_over());
         self.clients[&at].fate(self.now)
     }
 
@@ -274,7 +274,7 @@ pub fn sendable(connection: &mut DtlsConnection, now: Instant) -> Vec<Vec<u8>> {
 
 /// The two hellos of somebody who has asked another server for a cookie: anybody has those.
 pub fn hellos(configs: &Configs) -> (Vec<u8>, Vec<u8>) {
-    let mut other = Street::new(configs, EndpointPolicy::default());
+    let mut other = Crowd::new(configs, EndpointPolicy::default());
     other.begin(host(0), &configs.client, 2);
     other.run(Duration::from_millis(100));
     let sent = &other.clients[&host(0)].sent;

@@ -1,4 +1,4 @@
-//! A stage for attacks: one end of ours, opposite a scripted peer, and what can be seen of both.
+//! A harness for attacks: one end of ours, opposite a scripted peer, and what can be seen of both.
 
 use crate::common::configs::{Ends, SERVER};
 use bytes::BytesMut;
@@ -59,7 +59,7 @@ pub const WARNING: u8 = 1;
 pub const FATAL: u8 = 2;
 
 /// One endpoint of ours opposite a scripted peer, without any network between them.
-pub struct Stage {
+pub struct DatagramHarness {
     pub endpoint: Endpoint,
     pub peer: ScriptedPeer,
     pub now: Instant,
@@ -70,7 +70,7 @@ pub struct Stage {
     pub sent: Vec<Vec<u8>>,
 }
 
-impl Stage {
+impl DatagramHarness {
     /// Our client, which has said its first hello, opposite a scripted server.
     pub fn client(config: Arc<ClientConfig>, peer: ScriptedPeer) -> Self {
         Self::client_of(config, crate::common::configs::server_name(), peer)
@@ -88,9 +88,9 @@ impl Stage {
             crate::common::configs::start(),
         )
         .unwrap();
-        let mut stage = Self::new(endpoint, peer, ([192, 0, 2, 2], 4433).into());
-        stage.connect_to(config, name);
-        stage
+        let mut harness = Self::new(endpoint, peer, ([192, 0, 2, 2], 4433).into());
+        harness.connect_to(config, name);
+        harness
     }
 
     /// Our server, opposite a scripted client that has said nothing yet.
@@ -291,22 +291,22 @@ pub fn scripted_client() -> ScriptedPeer {
 }
 
 /// Our client, having said its first hello, opposite a scripted server that it trusts.
-pub fn our_client() -> Stage {
+pub fn our_client() -> DatagramHarness {
     let ends = Ends::new();
     let peer = scripted_server(&ends);
-    Stage::client(ends.build().client, peer)
+    DatagramHarness::client(ends.build().client, peer)
 }
 
 /// Our server opposite a scripted client.
-pub fn our_server() -> Stage {
-    Stage::server(Ends::new().build().server, scripted_client())
+pub fn our_server() -> DatagramHarness {
+    DatagramHarness::server(Ends::new().build().server, scripted_client())
 }
 
 /// Our server, which demands a certificate, opposite a scripted client that has a good one.
-pub fn our_demanding_server() -> Stage {
+pub fn our_demanding_server() -> DatagramHarness {
     let ends = Ends::new().mutual();
     let peer = ScriptedPeer::client(SERVER, Some(ends.pki.client(&rcgen::PKCS_ED25519)));
-    Stage::server(ends.build().server, peer)
+    DatagramHarness::server(ends.build().server, peer)
 }
 
 /// A repeatable source of noise (xorshift64*). Its seed belongs into every failure message.

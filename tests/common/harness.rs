@@ -1,9 +1,9 @@
-//! A scene: one end of ours opposite a scripted peer, over either transport, by one set of verbs.
+//! A harness: one end of ours opposite a scripted peer, over either transport, by one set of verbs.
 //!
-//! Over datagrams it is a [`Stage`], with the endpoint and its cookies; over a stream the connection alone.
+//! Over datagrams it is a [`DatagramHarness`], with the endpoint and its cookies; over a stream the connection alone.
 
 use crate::common::configs::Configs;
-use crate::common::datagram_harness::{CLIENT_FLIGHT, FINALE, SERVER_FLIGHT, Stage};
+use crate::common::datagram_harness::{CLIENT_FLIGHT, DatagramHarness, FINALE, SERVER_FLIGHT};
 use crate::common::transport::Transport;
 use sealgram::pki_types::ServerName;
 use sealgram::sim::StreamEnd;
@@ -57,13 +57,13 @@ pub const TICKET_FINALE: [Line; 3] = [
 ];
 
 /// One end of ours, and what is opposite.
-pub enum Scene {
-    Dtls(Box<Stage>),
-    Tls(Box<StreamStage>),
+pub enum Harness {
+    Dtls(Box<DatagramHarness>),
+    Tls(Box<StreamHarness>),
 }
 
 /// A stream end opposite a scripted peer.
-pub struct StreamStage {
+pub struct StreamHarness {
     pub end: StreamEnd,
     pub peer: ScriptedPeer,
     pub now: Instant,
@@ -71,18 +71,18 @@ pub struct StreamStage {
     pub sent: usize,
 }
 
-impl StreamStage {
+impl StreamHarness {
     fn new(connection: TlsConnection, peer: ScriptedPeer, now: Instant) -> Self {
         let end = StreamEnd::new(connection);
         let peer = peer.over_stream();
-        let mut stage = Self {
+        let mut harness = Self {
             end,
             peer,
             now,
             sent: 0,
         };
-        stage.listen();
-        stage
+        harness.listen();
+        harness
     }
 
     fn deliver(&mut self, bytes: &[u8]) {
@@ -114,21 +114,21 @@ impl StreamStage {
 
 /// Asks the connection of either kind.
 macro_rules! ask {
-    ($scene:expr, |$connection:ident| $answer:expr) => {
-        match $scene {
-            Scene::Dtls(stage) => {
-                let $connection = stage.connection().expect("the association lives");
+    ($harness:expr, |$connection:ident| $answer:expr) => {
+        match $harness {
+            Harness::Dtls(harness) => {
+                let $connection = harness.connection().expect("the association lives");
                 $answer
             }
-            Scene::Tls(stage) => {
-                let $connection = &stage.end.connection;
+            Harness::Tls(harness) => {
+                let $connection = &harness.end.connection;
                 $answer
             }
         }
     };
 }
 
-impl Scene {
+impl Harness {
     /// Our client, which has said hello, opposite a scripted server.
     pub fn client(transport: Transport, config: Arc<ClientConfig>, peer: ScriptedPeer) -> Self {
         Self::client_of(
@@ -147,11 +147,11 @@ impl Scene {
         peer: ScriptedPeer,
     ) -> Self {
         match transport {
-            Transport::Dtls => Self::Dtls(Box::new(Stage::client_of(config, name, peer))),
+            Transport::Dtls => Self::Dtls(Box::new(DatagramHarness::client_of(config, name, peer))),
             Transport::Tls => {
                 let now = crate::common::configs::start();
                 let connection = TlsConnection::connect(config, name, now).unwrap();
-                Self::Tls(Box::new(StreamStage::new(connection, peer, now)))
+                Self::Tls(Box::new(StreamHarness::new(connection, peer, now)))
             }
         }
     }
@@ -159,11 +159,11 @@ impl Scene {
     /// Our server opposite a scripted client that has said nothing yet.
     pub fn server(transport: Transport, config: Arc<ServerConfig>, peer: ScriptedPeer) -> Self {
         match transport {
-            Transport::Dtls => Self::Dtls(Box::new(Stage::server(config, peer))),
+            Transport::Dtls => Self::Dtls(Box::new(DatagramHarness::server(config, peer))),
             Transport::Tls => {
                 let now = crate::common::configs::start();
                 let connection = TlsConnection::accept(config, now).unwrap();
-                Self::Tls(Box::new(StreamStage::new(connection, peer, now)))
+                Self::Tls(Box::new(StreamHarness::new(connection, peer, now)))
             }
         }
     }
@@ -178,8 +178,8 @@ impl Scene {
 
     pub fn peer(&mut self) -> &mut ScriptedPeer {
         match self {
-            Self::Dtls(stage) => &mut stage.peer,
-            Self::Tls(stage) => &mut stage.peer,
+            Self::Dtls(harness) => &mut harness.peer,
+            Self::Tls(harness) => &mut harness.peer,
         }
     }
 
@@ -190,27 +190,27 @@ impl Scene {
         }
     }
 
-    /// The stage of datagrams.
-    pub fn datagrams(&mut self) -> &mut Stage {
+    /// The harness over datagrams.
+    pub fn datagrams(&mut self) -> &mut DatagramHarness {
         match self {
-            Self::Dtls(stage) => stage,
-            Self::Tls(_) => panic!("a scene over datagrams"),
+            Self::Dtls(harness) => harness,
+            Self::Tls(_) => panic!("a harness over datagrams"),
         }
     }
 
     /// Gives our end a datagram, or a piece of the stream.
     pub fn deliver(&mut self, bytes: &[u8]) {
         match self {
-            Self::Dtls(stage) => stage.deliver(bytes),
-            Self::Tls(stage) => stage.deliver(bytes),
+            Self::Dtls(harness) => harness.deliver(bytes),
+            Self::Tls(harness) => harness.deliver(bytes),
         }
     }
 
     /// Lets the peer hear what our end has to say.
     pub fn listen(&mut self) {
         match self {
-            Self::Dtls(stage) => stage.listen(),
-            Self::Tls(stage) => stage.listen(),
+            Self::Dtls(harness) => harness.listen(),
+            Self::Tls(harness) => harness.listen(),
         }
     }
 
@@ -231,7 +231,7 @@ impl Scene {
     /// The scripted client says its first hello, with a cookie where there are cookies.
     pub fn play_hello(&mut self) {
         match self {
-            Self::Dtls(stage) => stage.play(&[Line::ClientHello, Line::ClientHello]),
+            Self::Dtls(harness) => harness.play(&[Line::ClientHello, Line::ClientHello]),
             Self::Tls(_) => self.play(&[Line::ClientHello]),
         }
     }
@@ -356,26 +356,26 @@ impl Scene {
 
     pub fn wait(&mut self, duration: Duration) {
         match self {
-            Self::Dtls(stage) => stage.wait(duration),
-            Self::Tls(stage) => stage.wait(duration),
+            Self::Dtls(harness) => harness.wait(duration),
+            Self::Tls(harness) => harness.wait(duration),
         }
     }
 
     /// Our end's call to renegotiate; what it leads to is heard.
     pub fn renegotiate(&mut self, abbreviated: bool) -> Result<(), RenegotiateError> {
         let outcome = match self {
-            Self::Dtls(stage) => {
-                let id = stage.id().expect("the association lives");
+            Self::Dtls(harness) => {
+                let id = harness.id().expect("the association lives");
                 if abbreviated {
-                    stage.endpoint.renegotiate_abbreviated(stage.now, id)
+                    harness.endpoint.renegotiate_abbreviated(harness.now, id)
                 } else {
-                    stage.endpoint.renegotiate(stage.now, id)
+                    harness.endpoint.renegotiate(harness.now, id)
                 }
             }
-            Self::Tls(stage) if abbreviated => {
-                stage.end.connection.renegotiate_abbreviated(stage.now)
+            Self::Tls(harness) if abbreviated => {
+                harness.end.connection.renegotiate_abbreviated(harness.now)
             }
-            Self::Tls(stage) => stage.end.connection.renegotiate(stage.now),
+            Self::Tls(harness) => harness.end.connection.renegotiate(harness.now),
         };
         self.listen();
         outcome
@@ -384,11 +384,11 @@ impl Scene {
     /// Sends data from our end; the peer listens.
     pub fn send(&mut self, data: &[u8]) -> Result<(), SendError> {
         let outcome = match self {
-            Self::Dtls(stage) => {
-                let id = stage.id().expect("the association lives");
-                stage.endpoint.send(stage.now, id, data)
+            Self::Dtls(harness) => {
+                let id = harness.id().expect("the association lives");
+                harness.endpoint.send(harness.now, id, data)
             }
-            Self::Tls(stage) => stage.end.connection.send(stage.now, data).map(|_| ()),
+            Self::Tls(harness) => harness.end.connection.send(harness.now, data).map(|_| ()),
         };
         self.listen();
         outcome
@@ -397,22 +397,22 @@ impl Scene {
     /// Everything that our end has received and that was not fetched yet.
     pub fn receive(&mut self) -> Vec<u8> {
         match self {
-            Self::Dtls(stage) => {
-                let Some(id) = stage.id() else {
+            Self::Dtls(harness) => {
+                let Some(id) = harness.id() else {
                     return Vec::new();
                 };
-                std::iter::from_fn(|| stage.endpoint.recv(id))
+                std::iter::from_fn(|| harness.endpoint.recv(id))
                     .flat_map(|received| received.data)
                     .collect()
             }
-            Self::Tls(stage) => std::mem::take(&mut stage.end.received),
+            Self::Tls(harness) => std::mem::take(&mut harness.end.received),
         }
     }
 
     /// Everything that our end has told, without the arrival of data.
     pub fn events(&self) -> Vec<Event> {
         let mut events: Vec<Event> = match self {
-            Self::Dtls(stage) => stage
+            Self::Dtls(harness) => harness
                 .events
                 .iter()
                 .filter_map(|(_, event)| match event {
@@ -420,7 +420,7 @@ impl Scene {
                     _ => None,
                 })
                 .collect(),
-            Self::Tls(stage) => stage.end.events.clone(),
+            Self::Tls(harness) => harness.end.events.clone(),
         };
         events.retain(|event| *event != Event::Readable);
         events
@@ -446,8 +446,8 @@ impl Scene {
     /// Why our end has failed.
     pub fn error(&self) -> Option<Error> {
         match self {
-            Self::Dtls(stage) => stage.error(),
-            Self::Tls(stage) => stage
+            Self::Dtls(harness) => harness.error(),
+            Self::Tls(harness) => harness
                 .end
                 .connection
                 .failure()
@@ -457,8 +457,8 @@ impl Scene {
 
     pub fn is_alive(&self) -> bool {
         match self {
-            Self::Dtls(stage) => stage.connection().is_some_and(|end| !end.is_closed()),
-            Self::Tls(stage) => !stage.end.connection.is_closed(),
+            Self::Dtls(harness) => harness.connection().is_some_and(|end| !end.is_closed()),
+            Self::Tls(harness) => !harness.end.connection.is_closed(),
         }
     }
 

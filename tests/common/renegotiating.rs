@@ -1,6 +1,6 @@
-//! Who is on the scene when renegotiation is tested: ends that let each other renegotiate, connected.
+//! Ends that let each other renegotiate, connected, with clocks and verifiers that tests turn.
 
-use super::harness::Scene;
+use super::harness::Harness;
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
     CLIENT_FLIGHT, FINALE, SERVER_FLIGHT, scripted_client, scripted_server,
@@ -26,19 +26,19 @@ pub fn connected_with(
     transport: Transport,
     mut ends: Ends,
     policy: RekeyPolicy,
-) -> Scene {
+) -> Harness {
     let peer = match side {
         Side::Client => scripted_server(&ends),
         Side::Server => scripted_client(),
     };
     ends.client = ends.client.rekey(policy.clone());
     ends.server = ends.server.rekey(allowing(policy));
-    let mut scene = Scene::of(side, transport, &ends.build(), peer);
-    scene.connect(side);
-    scene
+    let mut harness = Harness::of(side, transport, &ends.build(), peer);
+    harness.connect(side);
+    harness
 }
 
-pub fn connected(side: Side, transport: Transport) -> Scene {
+pub fn connected(side: Side, transport: Transport) -> Harness {
     connected_with(side, transport, Ends::new(), RekeyPolicy::default())
 }
 

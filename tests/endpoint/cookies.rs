@@ -7,7 +7,7 @@
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
-    CLIENT_FLIGHT, SERVER_FLIGHT, Stage, our_client, our_server, scripted_client,
+    CLIENT_FLIGHT, DatagramHarness, SERVER_FLIGHT, our_client, our_server, scripted_client,
 };
 use sealgram::sim::scripted::{Line, ScriptedPeer};
 use sealgram::{Error, PeerMisbehaved};
@@ -17,16 +17,16 @@ use std::time::Duration;
 /// Longer than any attempt lasts, shorter than the idle timeout.
 const FOREVER: Duration = Duration::from_secs(300);
 
-/// The stage goes on with a new client at another address.
-fn newcomer(stage: &mut Stage, address: impl Into<SocketAddr>) {
-    stage.address = address.into();
-    stage.peer = scripted_client();
+/// A new client takes the place of the scripted peer, at another address.
+fn newcomer(harness: &mut DatagramHarness, address: impl Into<SocketAddr>) {
+    harness.address = address.into();
+    harness.peer = scripted_client();
 }
 
 /// C1 (Citrix ADC 2020): who has not proved its address gets less than it sent, once, and leaves no state.
 #[test]
 fn an_unproven_hello_is_not_amplified() {
-    let mut stage = our_server();
+    let mut harness = our_server();
     for (session_id, extensions) in [(0, true), (32, true), (0, false)] {
         let mut peer = scripted_client();
         peer.offer.session_id = vec![7; session_id];
@@ -37,18 +37,18 @@ fn an_unproven_hello_is_not_amplified() {
         for cookie in [0, 1, 17, 32, 255] {
             peer.offer.cookie = vec![1; cookie];
             let hello = peer.speak(&[Line::ClientHello]).concat();
-            let before = stage.sent.len();
-            stage.deliver(&hello);
-            let bytes: usize = stage.sent[before..].iter().map(Vec::len).sum();
+            let before = harness.sent.len();
+            harness.deliver(&hello);
+            let bytes: usize = harness.sent[before..].iter().map(Vec::len).sum();
             assert!(bytes <= hello.len(), "{bytes} > {}", hello.len());
-            assert_eq!(stage.sent.len(), before + 1);
-            assert_eq!(stage.sent[before][13], Line::HelloVerifyRequest.typ());
+            assert_eq!(harness.sent.len(), before + 1);
+            assert_eq!(harness.sent[before][13], Line::HelloVerifyRequest.typ());
         }
     }
-    assert!(stage.endpoint.is_empty());
-    stage.wait(FOREVER);
+    assert!(harness.endpoint.is_empty());
+    harness.wait(FOREVER);
     assert_eq!(
-        stage.sent.len(),
+        harness.sent.len(),
         15,
         "an answer to a stranger is never repeated"
     );
@@ -57,7 +57,7 @@ fn an_unproven_hello_is_not_amplified() {
 /// C1: nothing but a hello is answered at all.
 #[test]
 fn strangers_that_do_not_say_hello_get_no_answer() {
-    let mut stage = our_server();
+    let mut harness = our_server();
     let mut noise = crate::common::datagram_harness::Noise::new(1);
     for _ in 0..100_000 {
         let mut datagram = vec![0; noise.below(100)];
@@ -69,41 +69,41 @@ fn strangers_that_do_not_say_hello_get_no_answer() {
             datagram[11..13].copy_from_slice(&length.to_be_bytes());
             datagram[13] = [0, 2, 3, 11, 14, 16, 20][noise.below(7)];
         }
-        stage.deliver(&datagram);
+        harness.deliver(&datagram);
     }
-    assert!(stage.sent.is_empty() && stage.endpoint.is_empty());
-    stage.complete();
+    assert!(harness.sent.is_empty() && harness.endpoint.is_empty());
+    harness.complete();
 }
 
 /// C2 (Botan #5792), RFC 6347 §4.2.1: a cookie is good for one address and port.
 #[test]
 fn a_cookie_of_another_address_or_port_is_answered_with_a_new_one() {
-    let mut stage = our_server();
-    stage.play(&[Line::ClientHello]);
+    let mut harness = our_server();
+    harness.play(&[Line::ClientHello]);
     for address in ["192.0.2.1:40001", "192.0.2.9:40000", "[2001:db8::1]:40000"] {
-        stage.address = address.parse().unwrap();
-        stage.play(&[Line::ClientHello]);
-        assert!(stage.endpoint.is_empty(), "{address}");
+        harness.address = address.parse().unwrap();
+        harness.play(&[Line::ClientHello]);
+        assert!(harness.endpoint.is_empty(), "{address}");
         assert_eq!(
-            stage.sent.last().unwrap()[13],
+            harness.sent.last().unwrap()[13],
             Line::HelloVerifyRequest.typ()
         );
-        stage.peer.offer.cookie = stage.sent[0][28..].to_vec();
+        harness.peer.offer.cookie = harness.sent[0][28..].to_vec();
     }
-    stage.address = "192.0.2.1:40000".parse().unwrap();
-    stage.play(&[Line::ClientHello]);
-    assert_eq!(stage.endpoint.len(), 1, "control: the right address");
+    harness.address = "192.0.2.1:40000".parse().unwrap();
+    harness.play(&[Line::ClientHello]);
+    assert_eq!(harness.endpoint.len(), 1, "control: the right address");
 }
 
 /// C3: a cookie outlives one change of the key, not two.
 #[test]
 fn a_cookie_does_not_live_for_ever() {
     let fresh = |age: u64| {
-        let mut stage = our_server();
-        stage.play(&[Line::ClientHello]);
-        stage.wait(Duration::from_secs(age));
-        stage.play(&[Line::ClientHello]);
-        !stage.endpoint.is_empty()
+        let mut harness = our_server();
+        harness.play(&[Line::ClientHello]);
+        harness.wait(Duration::from_secs(age));
+        harness.play(&[Line::ClientHello]);
+        !harness.endpoint.is_empty()
     };
     assert!(fresh(0) && fresh(50));
     let limit = (0..10_000).step_by(10).find(|&age| !fresh(age));
@@ -115,14 +115,14 @@ fn a_cookie_does_not_live_for_ever() {
 /// C3: many hellos over a long time: the key changes while others wait, and both cookies of the moment are good.
 #[test]
 fn a_change_of_the_cookie_key_loses_no_honest_client() {
-    let mut stage = our_server();
+    let mut harness = our_server();
     for port in 1000..1500 {
-        newcomer(&mut stage, ([192, 0, 2, 1], port));
-        stage.play(&[Line::ClientHello]);
-        stage.wait(Duration::from_secs(7));
-        stage.play(&[Line::ClientHello]);
-        stage.play(&CLIENT_FLIGHT);
-        assert!(stage.peer.has_verified(), "{port}");
+        newcomer(&mut harness, ([192, 0, 2, 1], port));
+        harness.play(&[Line::ClientHello]);
+        harness.wait(Duration::from_secs(7));
+        harness.play(&[Line::ClientHello]);
+        harness.play(&CLIENT_FLIGHT);
+        assert!(harness.peer.has_verified(), "{port}");
     }
 }
 
@@ -137,19 +137,19 @@ fn a_cookie_with_another_hello_is_answered_with_a_new_one() {
         ("cookie", |peer| peer.offer.cookie[16] ^= 1),
     ];
     for (name, alter) in cases {
-        let mut stage = our_server();
-        stage.play(&[Line::ClientHello]);
-        alter(&mut stage.peer);
-        stage.play(&[Line::ClientHello]);
-        assert!(stage.endpoint.is_empty(), "{name}");
-        assert_eq!(stage.endpoint.stats().hello_verify_requests, 2, "{name}");
+        let mut harness = our_server();
+        harness.play(&[Line::ClientHello]);
+        alter(&mut harness.peer);
+        harness.play(&[Line::ClientHello]);
+        assert!(harness.endpoint.is_empty(), "{name}");
+        assert_eq!(harness.endpoint.stats().hello_verify_requests, 2, "{name}");
     }
     for length in [0, 16, 18, 255] {
-        let mut stage = our_server();
-        stage.play(&[Line::ClientHello]);
-        stage.peer.offer.cookie.resize(length, 0);
-        stage.play(&[Line::ClientHello]);
-        assert!(stage.endpoint.is_empty(), "{length}");
+        let mut harness = our_server();
+        harness.play(&[Line::ClientHello]);
+        harness.peer.offer.cookie.resize(length, 0);
+        harness.play(&[Line::ClientHello]);
+        assert!(harness.endpoint.is_empty(), "{length}");
     }
 }
 
@@ -158,12 +158,12 @@ fn a_cookie_with_another_hello_is_answered_with_a_new_one() {
 #[test]
 fn a_client_repeats_its_hello_and_changes_nothing_but_the_cookie() {
     for cookie in [vec![1; 32], vec![2; 8], Vec::new()] {
-        let mut stage = our_client();
-        let mut first = stage.peer.offer.clone();
-        stage.peer.cookie.clone_from(&cookie);
-        stage.play(&[Line::HelloVerifyRequest]);
+        let mut harness = our_client();
+        let mut first = harness.peer.offer.clone();
+        harness.peer.cookie.clone_from(&cookie);
+        harness.play(&[Line::HelloVerifyRequest]);
         first.cookie = cookie;
-        assert_eq!(stage.peer.offer, first);
+        assert_eq!(harness.peer.offer, first);
     }
 }
 
@@ -181,12 +181,12 @@ fn what_stands_behind_the_cookie_of_a_hello_is_not_compared() {
         ("compression", |peer| peer.offer.compression.push(64)),
     ];
     for (name, alter) in cases {
-        let mut stage = our_server();
-        stage.play(&[Line::ClientHello]);
-        alter(&mut stage.peer);
-        stage.play(&[Line::ClientHello]);
-        stage.play(&CLIENT_FLIGHT);
-        assert!(stage.is_complete(), "{name}: {:?}", stage.events);
+        let mut harness = our_server();
+        harness.play(&[Line::ClientHello]);
+        alter(&mut harness.peer);
+        harness.play(&[Line::ClientHello]);
+        harness.play(&CLIENT_FLIGHT);
+        assert!(harness.is_complete(), "{name}: {:?}", harness.events);
     }
 }
 
@@ -194,12 +194,12 @@ fn what_stands_behind_the_cookie_of_a_hello_is_not_compared() {
 /// hello that it answers.
 #[test]
 fn a_hello_verify_request_says_1_0_and_has_the_number_of_the_hello() {
-    let mut stage = our_server();
+    let mut harness = our_server();
     for number in [0, 1, 2] {
-        let hello = stage.peer.speak(&[Line::ClientHello]).concat();
-        let before = stage.sent.len();
-        stage.deliver(&hello);
-        let answer = &stage.sent[before];
+        let hello = harness.peer.speak(&[Line::ClientHello]).concat();
+        let before = harness.sent.len();
+        harness.deliver(&hello);
+        let answer = &harness.sent[before];
         // Behind the headers of record and message.
         assert_eq!(answer[25..27], [0xfe, 0xff]);
         let (_, _, sequence) = crate::common::datagram_harness::header(answer);
@@ -207,7 +207,7 @@ fn a_hello_verify_request_says_1_0_and_has_the_number_of_the_hello() {
             (sequence, crate::common::datagram_harness::header(&hello).2),
             (number, number)
         );
-        stage.peer.offer.cookie.clear();
+        harness.peer.offer.cookie.clear();
     }
 }
 
@@ -220,32 +220,32 @@ fn a_client_does_not_follow_hello_verify_requests_for_ever() {
     let server = || ScriptedPeer::server(credential.clone());
     let config = ends.build().client;
     for afresh in 0..=4 {
-        let mut stage = Stage::client(config.clone(), server());
+        let mut harness = DatagramHarness::client(config.clone(), server());
         for number in 0..afresh {
-            stage.play(&[Line::HelloVerifyRequest]);
-            let heard = stage.peer.messages_heard().len();
-            stage.play(&[Line::HelloVerifyRequest; 20]);
-            assert_eq!(stage.peer.messages_heard().len(), heard, "{number}");
-            stage.peer = server();
-            stage.wait(Duration::from_secs(1));
+            harness.play(&[Line::HelloVerifyRequest]);
+            let heard = harness.peer.messages_heard().len();
+            harness.play(&[Line::HelloVerifyRequest; 20]);
+            assert_eq!(harness.peer.messages_heard().len(), heard, "{number}");
+            harness.peer = server();
+            harness.wait(Duration::from_secs(1));
             assert_eq!(
-                stage.peer.messages_heard().len(),
+                harness.peer.messages_heard().len(),
                 1,
                 "{number}: a fresh hello"
             );
-            assert!(stage.peer.offer.cookie.is_empty());
+            assert!(harness.peer.offer.cookie.is_empty());
         }
-        stage.play(&[Line::HelloVerifyRequest]);
+        harness.play(&[Line::HelloVerifyRequest]);
         if afresh < 4 {
-            stage.play(&SERVER_FLIGHT);
-            stage.play(&crate::common::datagram_harness::FINALE);
-            assert!(stage.is_complete() && stage.exchange(100), "{afresh}");
+            harness.play(&SERVER_FLIGHT);
+            harness.play(&crate::common::datagram_harness::FINALE);
+            assert!(harness.is_complete() && harness.exchange(100), "{afresh}");
             continue;
         }
-        stage.play(&[Line::HelloVerifyRequest]);
-        stage.wait(Duration::from_secs(1));
+        harness.play(&[Line::HelloVerifyRequest]);
+        harness.wait(Duration::from_secs(1));
         let expected = PeerMisbehaved::TooManyHelloVerifyRequests;
-        assert_eq!(stage.error(), Some(Error::PeerMisbehaved(expected)));
+        assert_eq!(harness.error(), Some(Error::PeerMisbehaved(expected)));
     }
 }
 
@@ -253,70 +253,70 @@ fn a_client_does_not_follow_hello_verify_requests_for_ever() {
 #[test]
 fn a_cookie_of_any_length_is_repeated() {
     for length in [0, 1, 20, 32, 254, 255] {
-        let mut stage = our_client();
-        stage.peer.cookie = vec![9; length];
-        stage.play(&[Line::HelloVerifyRequest]);
-        assert_eq!(stage.peer.offer.cookie, vec![9; length]);
-        stage.play(&SERVER_FLIGHT);
-        stage.play(&crate::common::datagram_harness::FINALE);
-        assert!(stage.is_complete(), "{length}");
+        let mut harness = our_client();
+        harness.peer.cookie = vec![9; length];
+        harness.play(&[Line::HelloVerifyRequest]);
+        assert_eq!(harness.peer.offer.cookie, vec![9; length]);
+        harness.play(&SERVER_FLIGHT);
+        harness.play(&crate::common::datagram_harness::FINALE);
+        assert!(harness.is_complete(), "{length}");
     }
 }
 
 /// C7 (Erlang CVE-2026-55950): floods of hellos from the address of an association do not touch it.
 #[test]
 fn a_flood_of_hellos_from_the_same_address_leaves_the_association_alone() {
-    let mut stage = our_server();
-    stage.complete();
-    let id = stage.id().unwrap();
+    let mut harness = our_server();
+    harness.complete();
+    let id = harness.id().unwrap();
     let mut flood = scripted_client();
     for number in 0..100_000_u32 {
         flood.offer.random[..4].copy_from_slice(&number.to_be_bytes());
         flood.offer.cookie = vec![1; usize::try_from(number % 40).unwrap()];
         flood.set_next_seq(u16::try_from(number % 2).unwrap());
         let hello = flood.speak(&[Line::ClientHello]).concat();
-        stage.deliver(&hello);
+        harness.deliver(&hello);
     }
-    assert_eq!(stage.endpoint.len(), 1);
-    assert_eq!(stage.id(), Some(id));
-    assert!(stage.exchange(100));
+    assert_eq!(harness.endpoint.len(), 1);
+    assert_eq!(harness.id(), Some(id));
+    assert!(harness.exchange(100));
 }
 
 /// C7: the same with good cookies: somebody who can read the address's mail. Only successors come and go.
 #[test]
 fn proven_hellos_from_the_same_address_replace_only_each_other() {
-    let mut stage = our_server();
-    stage.complete();
-    let id = stage.id().unwrap();
-    let honest = std::mem::replace(&mut stage.peer, scripted_client());
+    let mut harness = our_server();
+    harness.complete();
+    let id = harness.id().unwrap();
+    let honest = std::mem::replace(&mut harness.peer, scripted_client());
     for _ in 0..1000 {
-        stage.peer = scripted_client();
-        stage.exchange_cookies();
+        harness.peer = scripted_client();
+        harness.exchange_cookies();
         // Of those that come too soon one after the other none is served; the last one that was has gone for them.
-        assert!(stage.endpoint.half_open() <= 1);
-        assert_eq!(stage.endpoint.len(), 1 + stage.endpoint.half_open());
+        assert!(harness.endpoint.half_open() <= 1);
+        assert_eq!(harness.endpoint.len(), 1 + harness.endpoint.half_open());
     }
-    stage.peer = honest;
-    assert!(stage.endpoint.associations().any(|known| known == id));
-    assert!(stage.exchange(100));
-    stage.wait(FOREVER);
-    assert_eq!(stage.endpoint.len(), 1);
-    assert!(stage.exchange(100));
+    harness.peer = honest;
+    assert!(harness.endpoint.associations().any(|known| known == id));
+    assert!(harness.exchange(100));
+    harness.wait(FOREVER);
+    assert_eq!(harness.endpoint.len(), 1);
+    assert!(harness.exchange(100));
 }
 
 /// C7: a hello that created the association comes again and again, with its good cookie.
 #[test]
 fn the_hello_that_made_an_association_is_ignored_when_it_comes_again() {
-    let mut stage = our_server();
-    stage.play(&[Line::ClientHello]);
-    let hello = stage.peer.speak(&[Line::ClientHello]).concat();
-    stage.deliver(&hello);
-    stage.play(&CLIENT_FLIGHT);
-    let sent = stage.sent.len();
+    let mut harness = our_server();
+    harness.play(&[Line::ClientHello]);
+    let hello = harness.peer.speak(&[Line::ClientHello]).concat();
+    harness.deliver(&hello);
+    harness.play(&CLIENT_FLIGHT);
+    let sent = harness.sent.len();
     for _ in 0..10_000 {
-        stage.deliver(&hello);
+        harness.deliver(&hello);
     }
-    assert_eq!(stage.endpoint.stats().hellos_ignored, 10_000);
-    assert_eq!((stage.sent.len(), stage.endpoint.len()), (sent, 1));
-    assert!(stage.exchange(100));
+    assert_eq!(harness.endpoint.stats().hellos_ignored, 10_000);
+    assert_eq!((harness.sent.len(), harness.endpoint.len()), (sent, 1));
+    assert!(harness.exchange(100));
 }

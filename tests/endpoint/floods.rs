@@ -10,8 +10,8 @@
 
 use crate::common::configs::{Ends, Pki};
 use crate::common::datagram_harness::{
-    CLIENT_FLIGHT, FATAL, PROVING_CLIENT_FLIGHT, SERVER_FLIGHT, Stage, WARNING, our_client,
-    our_server, scripted_client,
+    CLIENT_FLIGHT, DatagramHarness, FATAL, PROVING_CLIENT_FLIGHT, SERVER_FLIGHT, WARNING,
+    our_client, our_server, scripted_client,
 };
 use sealgram::config::{DatagramPolicy, RekeyPolicy, Versions};
 use sealgram::endpoint::{EndpointPolicy, Eviction};
@@ -26,10 +26,10 @@ const FOREVER: Duration = Duration::from_secs(300);
 
 const NO_RENEGOTIATION: u8 = 100;
 
-/// The stage goes on with a new client at another address.
-fn newcomer(stage: &mut Stage, address: impl Into<SocketAddr>) {
-    stage.address = address.into();
-    stage.peer = scripted_client();
+/// A new client takes the place of the scripted peer, at another address.
+fn newcomer(harness: &mut DatagramHarness, address: impl Into<SocketAddr>) {
+    harness.address = address.into();
+    harness.peer = scripted_client();
 }
 
 /// C6 (pion CVE-2022-29189, Californium CVE-2022-39368): attempts that stop at each message leave nothing behind.
@@ -37,7 +37,7 @@ fn newcomer(stage: &mut Stage, address: impl Into<SocketAddr>) {
 fn handshakes_that_stop_anywhere_leave_no_state() {
     let ends = Ends::new().mutual();
     let credential = ends.pki.client(&rcgen::PKCS_ED25519);
-    let mut server = Stage::server(ends.build().server, scripted_client());
+    let mut server = DatagramHarness::server(ends.build().server, scripted_client());
     for round in 0..500_u16 {
         newcomer(&mut server, ([198, 51, 100, 1], 1000 + round));
         server.peer =
@@ -76,32 +76,32 @@ fn half_open_handshakes_are_limited_and_evict_nobody_established() {
             .max_half_open(16, eviction)
             .unwrap();
         let config = Ends::new().build().server;
-        let mut stage = Stage::server_with(config, policy, scripted_client());
-        stage.complete();
-        let honest = std::mem::replace(&mut stage.peer, scripted_client());
-        let address = stage.address;
+        let mut harness = DatagramHarness::server_with(config, policy, scripted_client());
+        harness.complete();
+        let honest = std::mem::replace(&mut harness.peer, scripted_client());
+        let address = harness.address;
         for port in 0..3000 {
             if eviction == Eviction::OldestHalfOpen {
                 // Sixteen times this is more than what each of them has before it can go.
-                stage.wait(Duration::from_millis(130));
+                harness.wait(Duration::from_millis(130));
             }
-            newcomer(&mut stage, ([198, 51, 100, 1], 1024 + port));
-            stage.exchange_cookies();
-            assert!(stage.endpoint.half_open() <= 16);
-            assert!(stage.endpoint.len() <= 17);
+            newcomer(&mut harness, ([198, 51, 100, 1], 1024 + port));
+            harness.exchange_cookies();
+            assert!(harness.endpoint.half_open() <= 16);
+            assert!(harness.endpoint.len() <= 17);
         }
-        stage.address = address;
-        let newest = std::mem::replace(&mut stage.peer, honest);
-        assert!(stage.exchange(100), "{eviction:?}");
-        let stats = *stage.endpoint.stats();
+        harness.address = address;
+        let newest = std::mem::replace(&mut harness.peer, honest);
+        assert!(harness.exchange(100), "{eviction:?}");
+        let stats = *harness.endpoint.stats();
         match eviction {
             Eviction::OldestHalfOpen => {
                 assert_eq!(stats.evicted, 3000 - 16);
                 // The newest of them is still served.
-                newcomer(&mut stage, ([198, 51, 100, 1], 1024 + 2999));
-                stage.peer = newest;
-                stage.play(&CLIENT_FLIGHT);
-                assert!(stage.peer.has_verified());
+                newcomer(&mut harness, ([198, 51, 100, 1], 1024 + 2999));
+                harness.peer = newest;
+                harness.play(&CLIENT_FLIGHT);
+                assert!(harness.peer.has_verified());
             }
             Eviction::RefuseNewcomer => assert_eq!(stats.hellos_refused, 3000 - 16),
         }
@@ -113,17 +113,17 @@ fn half_open_handshakes_are_limited_and_evict_nobody_established() {
 fn the_limit_on_associations_refuses_newcomers_only() {
     let policy = EndpointPolicy::default().max_associations(3).unwrap();
     let config = Ends::new().build().server;
-    let mut stage = Stage::server_with(config, policy, scripted_client());
+    let mut harness = DatagramHarness::server_with(config, policy, scripted_client());
     let mut peers = Vec::new();
     for port in 0..10 {
-        newcomer(&mut stage, ([198, 51, 100, 1], 1024 + port));
-        stage.exchange_cookies();
-        stage.play(&CLIENT_FLIGHT);
-        peers.push((stage.peer.has_verified(), stage.address));
+        newcomer(&mut harness, ([198, 51, 100, 1], 1024 + port));
+        harness.exchange_cookies();
+        harness.play(&CLIENT_FLIGHT);
+        peers.push((harness.peer.has_verified(), harness.address));
     }
     assert_eq!(peers.iter().filter(|(served, _)| *served).count(), 3);
-    assert_eq!(stage.endpoint.len(), 3);
-    assert_eq!(stage.endpoint.stats().hellos_refused, 7);
+    assert_eq!(harness.endpoint.len(), 3);
+    assert_eq!(harness.endpoint.stats().hellos_refused, 7);
 }
 
 /// C8: nobody takes what is to be sent, as with a blocked socket; answers to strangers do not pile up.
@@ -133,33 +133,33 @@ fn answers_to_strangers_do_not_pile_up_when_nobody_sends_them() {
         .max_half_open(16, Eviction::OldestHalfOpen)
         .unwrap();
     let config = Ends::new().build().server;
-    let mut stage = Stage::server_with(config, policy, scripted_client());
+    let mut harness = DatagramHarness::server_with(config, policy, scripted_client());
     let mut hellos = Vec::new();
     for port in 0..3000 {
-        newcomer(&mut stage, ([198, 51, 100, 1], 1024 + port));
-        stage.play(&[Line::ClientHello]);
+        newcomer(&mut harness, ([198, 51, 100, 1], 1024 + port));
+        harness.play(&[Line::ClientHello]);
         hellos.push((
-            stage.address,
-            stage.peer.speak(&[Line::ClientHello]).concat(),
+            harness.address,
+            harness.peer.speak(&[Line::ClientHello]).concat(),
         ));
     }
-    stage.sent.clear();
+    harness.sent.clear();
     for (address, hello) in hellos {
         let path = sealgram::Path::new(address);
-        stage
+        harness
             .endpoint
-            .handle_datagram(stage.now, path, hello[..].into());
+            .handle_datagram(harness.now, path, hello[..].into());
     }
-    stage.listen();
+    harness.listen();
     assert!(
-        stage.sent.len() < 500,
+        harness.sent.len() < 500,
         "{} datagrams waited",
-        stage.sent.len()
+        harness.sent.len()
     );
 }
 
 /// A client that follows no HelloRequest.
-fn unwilling_client() -> Stage {
+fn unwilling_client() -> DatagramHarness {
     let pki = Pki::new(&rcgen::PKCS_ED25519);
     let config = ClientConfig::with_roots(pki.roots())
         .unwrap()
@@ -168,112 +168,112 @@ fn unwilling_client() -> Stage {
         .build()
         .unwrap();
     let peer = ScriptedPeer::server(pki.server(&rcgen::PKCS_ED25519));
-    Stage::client(Arc::new(config), peer)
+    DatagramHarness::client(Arc::new(config), peer)
 }
 
 /// Wishes of the peer to renegotiate, each whole and under keys.
-fn wish_to_renegotiate(stage: &mut Stage, line: Line) {
-    let body = stage.peer.body(line);
+fn wish_to_renegotiate(harness: &mut DatagramHarness, line: Line) {
+    let body = harness.peer.body(line);
     let typ = line.typ();
     let whole = Spoken { typ, seq: 0, body }.whole();
-    let record = stage.peer.record(HANDSHAKE, 1, &whole);
-    stage.deliver(&record);
+    let record = harness.peer.record(HANDSHAKE, 1, &whole);
+    harness.deliver(&record);
 }
 
 /// C9 (CVE-2011-1473), RFC 5246 §7.2.2: wishes to renegotiate are refused with a warning, and not one by one.
 #[test]
 fn a_flood_of_wishes_to_renegotiate_is_refused_once_a_second() {
-    for (mut stage, line) in [
+    for (mut harness, line) in [
         (our_server(), Line::ClientHello),
         (unwilling_client(), Line::HelloRequest),
     ] {
-        stage.complete();
+        harness.complete();
         for _ in 0..10 {
             for _ in 0..1000 {
-                wish_to_renegotiate(&mut stage, line);
+                wish_to_renegotiate(&mut harness, line);
             }
-            assert!(stage.exchange(10));
-            stage.wait(Duration::from_secs(1));
+            assert!(harness.exchange(10));
+            harness.wait(Duration::from_secs(1));
         }
-        let alerts = stage.peer.alerts_heard();
+        let alerts = harness.peer.alerts_heard();
         assert!(
             alerts
                 .iter()
                 .all(|&alert| alert == (WARNING, NO_RENEGOTIATION))
         );
         assert!((1..=11).contains(&alerts.len()), "{}", alerts.len());
-        let stats = stage.connection().unwrap().stats();
+        let stats = harness.connection().unwrap().stats();
         assert_eq!(stats.renegotiations_by(Initiator::Peer).refused, 10_000);
-        assert!(stage.connection().unwrap().buffered() == 0);
-        assert!(stage.exchange(100));
+        assert!(harness.connection().unwrap().buffered() == 0);
+        assert!(harness.exchange(100));
     }
 }
 
 /// C9: a wish that never becomes whole is kept once, at most, and counted as buffered.
 #[test]
 fn pieces_of_a_wish_to_renegotiate_stay_within_the_budget() {
-    let mut stage = our_server();
-    stage.complete();
+    let mut harness = our_server();
+    harness.complete();
     for offset in (0..0x0ffe).step_by(2) {
         for seq in 0..3 {
             let payload = Spoken::raw(1, 0x0fff, seq, offset, 1, &[7]);
-            let record = stage.peer.record(HANDSHAKE, 1, &payload);
-            stage.deliver(&record);
+            let record = harness.peer.record(HANDSHAKE, 1, &payload);
+            harness.deliver(&record);
         }
     }
-    let buffered = stage.connection().unwrap().buffered();
+    let buffered = harness.connection().unwrap().buffered();
     assert!(buffered > 1000, "what is kept is counted: {buffered}");
     let max_message = 1 << 15;
     assert!(buffered <= 2 * max_message, "{buffered}");
-    assert!(stage.exchange(100));
+    assert!(harness.exchange(100));
 }
 
 /// C11 (CVE-2016-8610, openssl #25444): warnings without end are an end.
 #[test]
 fn a_flood_of_warnings_ends_the_association() {
-    let mut stage = our_server();
-    stage.complete();
+    let mut harness = our_server();
+    harness.complete();
     let mut count = 0;
-    while stage.error().is_none() {
-        let warning = stage.peer.alert(WARNING, 90);
-        stage.deliver(&warning);
+    while harness.error().is_none() {
+        let warning = harness.peer.alert(WARNING, 90);
+        harness.deliver(&warning);
         count += 1;
         assert!(count < 1000);
     }
     assert!(count > 4, "{count}");
     let expected = Error::PeerMisbehaved(PeerMisbehaved::TooManyWarnings);
-    assert_eq!(stage.error(), Some(expected));
+    assert_eq!(harness.error(), Some(expected));
 }
 
 /// C11: a datagram that the network duplicates is one warning, and warnings between data are tolerated.
 #[test]
 fn a_duplicated_warning_counts_once() {
-    let mut stage = our_client();
-    stage.complete();
-    let warning = stage.peer.alert(WARNING, 90);
+    let mut harness = our_client();
+    harness.complete();
+    let warning = harness.peer.alert(WARNING, 90);
     for _ in 0..1000 {
-        stage.deliver(&warning);
+        harness.deliver(&warning);
     }
-    assert!(stage.error().is_none());
+    assert!(harness.error().is_none());
     for _ in 0..1000 {
-        let warning = stage.peer.alert(WARNING, 90);
-        stage.deliver(&warning);
-        assert!(stage.exchange(1));
+        let warning = harness.peer.alert(WARNING, 90);
+        harness.deliver(&warning);
+        assert!(harness.exchange(1));
     }
-    assert!(stage.exchange(100));
+    assert!(harness.exchange(100));
 }
 
 /// C11: warnings in plaintext, which anybody can send, count for nothing, before and after keys.
 #[test]
 fn plaintext_warnings_count_for_nothing() {
-    let mut stage = our_client();
+    let mut harness = our_client();
     for lines in [
         &[Line::HelloVerifyRequest][..],
         &SERVER_FLIGHT,
         &crate::common::datagram_harness::FINALE,
     ] {
         for description in 0..=255 {
-            stage.deliver(&crate::common::datagram_harness::record(
+            harness.deliver(&crate::common::datagram_harness::record(
                 ALERT,
                 0xfefd,
                 0,
@@ -281,36 +281,36 @@ fn plaintext_warnings_count_for_nothing() {
                 &[WARNING, description],
             ));
         }
-        stage.play(lines);
+        harness.play(lines);
     }
-    assert!(stage.is_complete() && stage.exchange(100));
+    assert!(harness.is_complete() && harness.exchange(100));
 }
 
 /// C15 (Botan #5793): a peer that says nothing ends in a timeout, after the configured time or number of tries.
 #[test]
 fn a_black_hole_ends_in_a_timeout() {
-    let mut stage = our_client();
-    stage.wait(Duration::from_secs(119));
-    assert!(stage.error().is_none());
-    stage.wait(Duration::from_secs(2));
+    let mut harness = our_client();
+    harness.wait(Duration::from_secs(119));
+    assert!(harness.error().is_none());
+    harness.wait(Duration::from_secs(2));
     let Some(Error::TimedOut {
         after,
         retransmissions,
         ..
-    }) = stage.error()
+    }) = harness.error()
     else {
-        panic!("{:?}", stage.error())
+        panic!("{:?}", harness.error())
     };
     // 1 + 2 + 4 + 8 + 16 + 32 = 63 s, then 60 s more.
     assert_eq!((after.as_secs(), retransmissions), (120, 6));
-    assert_eq!(stage.sent.len(), 7);
-    assert!(stage.endpoint.is_empty());
+    assert_eq!(harness.sent.len(), 7);
+    assert!(harness.endpoint.is_empty());
 
     let policy = DatagramPolicy::default().max_retransmissions(Some(3));
     let config = Ends::new().datagram(&policy).build();
-    let mut stage = Stage::client(config.client, scripted_client());
-    stage.wait(FOREVER);
-    let error = stage.error();
+    let mut harness = DatagramHarness::client(config.client, scripted_client());
+    harness.wait(FOREVER);
+    let error = harness.error();
     assert!(
         matches!(
             error,
@@ -321,23 +321,23 @@ fn a_black_hole_ends_in_a_timeout() {
         ),
         "{error:?}"
     );
-    assert_eq!(stage.sent.len(), 4);
+    assert_eq!(harness.sent.len(), 4);
 
-    let mut stage = Stage::server(config.server, scripted_client());
-    stage.exchange_cookies();
-    stage.wait(FOREVER);
-    let flights = stage.peer.heard.iter();
+    let mut harness = DatagramHarness::server(config.server, scripted_client());
+    harness.exchange_cookies();
+    harness.wait(FOREVER);
+    let flights = harness.peer.heard.iter();
     let repeated = flights.filter(|heard| matches!(heard, Heard::Repeated { typ: 2, .. }));
     assert_eq!(repeated.count(), 3);
-    assert!(stage.endpoint.is_empty());
+    assert!(harness.endpoint.is_empty());
 }
 
 /// Done when 4: a well-formed forgery may cost one attempt, which is counted and says why; the next one succeeds.
 #[test]
 fn a_forged_key_exchange_costs_one_attempt_only() {
-    let mut stage = our_server();
-    stage.exchange_cookies();
-    let honest = stage.peer.speak(&CLIENT_FLIGHT);
+    let mut harness = our_server();
+    harness.exchange_cookies();
+    let honest = harness.peer.speak(&CLIENT_FLIGHT);
     let mut forgery = Spoken {
         typ: 16,
         seq: 2,
@@ -345,22 +345,22 @@ fn a_forged_key_exchange_costs_one_attempt_only() {
     };
     forgery.body[0] = 32;
     forgery.body[1] = 9;
-    stage.deliver(&crate::common::datagram_harness::record(
+    harness.deliver(&crate::common::datagram_harness::record(
         HANDSHAKE,
         0xfefd,
         0,
         700,
         &forgery.whole(),
     ));
-    honest.iter().for_each(|record| stage.deliver(record));
-    assert!(!stage.is_complete());
+    honest.iter().for_each(|record| harness.deliver(record));
+    assert!(!harness.is_complete());
     // The client gives up first and comes back from the same port.
-    stage.peer = scripted_client();
-    stage.complete();
-    assert!(stage.exchange(100));
-    assert_eq!(stage.endpoint.len(), 1);
-    stage.wait(FOREVER);
-    assert!(stage.exchange(100));
+    harness.peer = scripted_client();
+    harness.complete();
+    assert!(harness.exchange(100));
+    assert_eq!(harness.endpoint.len(), 1);
+    harness.wait(FOREVER);
+    assert!(harness.exchange(100));
 }
 
 /// Done when 4, for our client: every well-formed forgery ends the attempt at once or not at all, and leaves room.
@@ -370,27 +370,30 @@ fn a_forged_server_message_costs_one_attempt_only() {
     let stranger = crate::common::datagram_harness::scripted_server(&Ends::new());
     let honest = ends.pki.server(&rcgen::PKCS_ED25519);
     let config = ends.build().client;
-    let mut stage = Stage::client(config.clone(), stranger);
+    let mut harness = DatagramHarness::client(config.clone(), stranger);
     // The forger is faster with its whole flight, and has no good certificate.
-    stage.play(&SERVER_FLIGHT);
-    assert!(matches!(stage.error(), Some(Error::InvalidCertificate(_))));
-    let failures = |stage: &Stage| {
+    harness.play(&SERVER_FLIGHT);
+    assert!(matches!(
+        harness.error(),
+        Some(Error::InvalidCertificate(_))
+    ));
+    let failures = |harness: &DatagramHarness| {
         let failed = |(_, event): &&(_, EndpointEvent)| matches!(event, EndpointEvent::Failed(_));
-        stage.events.iter().filter(failed).count()
+        harness.events.iter().filter(failed).count()
     };
-    assert_eq!(failures(&stage), 1);
-    assert_eq!(stage.endpoint.stats().handshakes_failed, 1);
-    stage.peer = ScriptedPeer::server(honest.clone());
-    stage.connect(config.clone());
+    assert_eq!(failures(&harness), 1);
+    assert_eq!(harness.endpoint.stats().handshakes_failed, 1);
+    harness.peer = ScriptedPeer::server(honest.clone());
+    harness.connect(config.clone());
     // A forged fatal alert before keys may be believed, and then says that it was not authenticated.
-    stage.deliver(&crate::common::datagram_harness::record(
+    harness.deliver(&crate::common::datagram_harness::record(
         ALERT,
         0xfefd,
         0,
         700,
         &[FATAL, 40],
     ));
-    let error = stage.error();
+    let error = harness.error();
     assert!(matches!(
         error,
         Some(Error::AlertReceived {
@@ -398,10 +401,10 @@ fn a_forged_server_message_costs_one_attempt_only() {
             ..
         })
     ));
-    stage.peer = ScriptedPeer::server(honest);
-    stage.connect(config);
-    stage.complete();
-    assert!(stage.exchange(100));
+    harness.peer = ScriptedPeer::server(honest);
+    harness.connect(config);
+    harness.complete();
+    assert!(harness.exchange(100));
 }
 
 /// `PlaintextAlerts::Ignore`: then not even that.
@@ -411,20 +414,20 @@ fn a_forged_alert_is_ignored_where_the_policy_says_so() {
         DatagramPolicy::default().plaintext_alerts(sealgram::config::PlaintextAlerts::Ignore);
     let ends = Ends::new().datagram(&policy);
     let peer = crate::common::datagram_harness::scripted_server(&ends);
-    let mut stage = Stage::client(Arc::new(ends.client.build().unwrap()), peer);
+    let mut harness = DatagramHarness::client(Arc::new(ends.client.build().unwrap()), peer);
     for lines in [
         &[Line::HelloVerifyRequest][..],
         &SERVER_FLIGHT,
         &crate::common::datagram_harness::FINALE,
     ] {
-        stage.deliver(&crate::common::datagram_harness::record(
+        harness.deliver(&crate::common::datagram_harness::record(
             ALERT,
             0xfefd,
             0,
             700,
             &[FATAL, 40],
         ));
-        stage.play(lines);
+        harness.play(lines);
     }
-    assert!(stage.is_complete() && stage.exchange(100));
+    assert!(harness.is_complete() && harness.exchange(100));
 }

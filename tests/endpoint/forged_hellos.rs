@@ -2,7 +2,7 @@
 //! and comes up.
 
 use crate::common::configs::{Configs, Ends, server_name};
-use crate::common::crowd::{Street, hellos, home, sendable, server_path};
+use crate::common::crowd::{Crowd, hellos, home, sendable, server_path};
 use bytes::BytesMut;
 use sealgram::DtlsConnection;
 use sealgram::config::{DatagramPolicy, PlaintextAlerts, Versions};
@@ -32,11 +32,11 @@ fn strangers(versions: Versions) -> (Vec<u8>, Vec<u8>) {
 
 /// What the client makes of one datagram that reaches the server in its name, so long after it has begun.
 fn meddled(configs: &Configs, after: u64, datagram: &[u8]) -> Result<Duration, String> {
-    let mut street = Street::new(configs, EndpointPolicy::default());
-    street.begin(home(), &configs.client, usize::MAX);
-    street.run(Duration::from_millis(after));
-    street.inject(home(), datagram);
-    street.wait_for(home())
+    let mut crowd = Crowd::new(configs, EndpointPolicy::default());
+    crowd.begin(home(), &configs.client, usize::MAX);
+    crowd.run(Duration::from_millis(after));
+    crowd.inject(home(), datagram);
+    crowd.wait_for(home())
 }
 
 /// RFC 6347 §4.2.1, RFC 9147 §5.1: the request for a cookie has the number of the hello that it answers, so a stranger chooses which of
@@ -99,15 +99,15 @@ fn a_few_hellos_of_a_stranger_a_second_do_not_keep_a_client_out() {
             let (first_13, refused) = strangers(Versions::V1_3);
             for every in [200, 500, 1000] {
                 for hello in [&first_12, &first_13, &refused] {
-                    let mut street = Street::new(&configs, EndpointPolicy::default());
-                    street.run(Duration::from_millis(7));
-                    street.begin(home(), &configs.client, usize::MAX);
-                    let over = |street: &Street| street.clients[&home()].fate(street.now).is_ok();
+                    let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
+                    crowd.run(Duration::from_millis(7));
+                    crowd.begin(home(), &configs.client, usize::MAX);
+                    let over = |crowd: &Crowd| crowd.clients[&home()].fate(crowd.now).is_ok();
                     for _ in 0..10_000 / every {
-                        street.inject(home(), hello);
-                        street.run_until(Duration::from_millis(every), over);
+                        crowd.inject(home(), hello);
+                        crowd.run_until(Duration::from_millis(every), over);
                     }
-                    let fate = street.wait_for(home());
+                    let fate = crowd.wait_for(home());
                     assert!(
                         fate.as_ref()
                             .is_ok_and(|wait| *wait < Duration::from_secs(20)),
@@ -133,15 +133,15 @@ fn a_doubt_and_the_repetition_of_a_lost_answer_do_not_wait_for_each_other() {
         for seed in 0..100 {
             let ends = Ends::new().versions(versions).repeating(seed);
             let configs = ends.datagram_as_it_is(&policy).build();
-            let mut street = Street::new(&configs, EndpointPolicy::default());
-            street.begin(home(), &configs.client, usize::MAX);
-            street.run(Duration::from_millis(50));
-            street.inject(home(), &hello);
+            let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
+            crowd.begin(home(), &configs.client, usize::MAX);
+            crowd.run(Duration::from_millis(50));
+            crowd.inject(home(), &hello);
             // What the stranger has set off arrives after 70 ms, the honest answer after 80 ms.
-            street.run(Duration::from_millis(21));
-            let until = street.now + Duration::from_millis(15);
-            street.clients.get_mut(&home()).unwrap().deaf_until = until;
-            let fate = street.wait_for(home());
+            crowd.run(Duration::from_millis(21));
+            let until = crowd.now + Duration::from_millis(15);
+            crowd.clients.get_mut(&home()).unwrap().deaf_until = until;
+            let fate = crowd.wait_for(home());
             assert!(
                 fate.as_ref()
                     .is_ok_and(|wait| *wait < Duration::from_secs(20)),
@@ -180,10 +180,10 @@ fn a_strangers_piece_of_a_hello_does_not_spoil_the_clients() {
             let mut tail = tail(&configs);
             *tail.last_mut().unwrap() ^= 1;
             for ahead in [0, 5, 500, 1500, 1900, 2100] {
-                let mut street = Street::new(&configs, EndpointPolicy::default());
-                street.inject(home(), &tail);
-                street.run(Duration::from_millis(ahead));
-                let fate = street.connect(home(), &configs.client);
+                let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
+                crowd.inject(home(), &tail);
+                crowd.run(Duration::from_millis(ahead));
+                let fate = crowd.connect(home(), &configs.client);
                 assert!(
                     fate.as_ref().is_ok_and(|wait| *wait < SOON),
                     "{versions:?} {alerts:?} {ahead} ms ahead: {fate:?}"
@@ -207,12 +207,12 @@ fn a_host_that_starts_again_behind_a_lost_piece_is_served() {
         for lost in 0..2 {
             for wait in [300, 900, 1500] {
                 let configs = with_long_hellos(versions, PlaintextAlerts::Believe);
-                let mut street = Street::new(&configs, EndpointPolicy::default());
-                street.begin(home(), &configs.client, 2);
-                let piece = *street.link.keys().nth(lost).unwrap();
-                street.link.remove(&piece);
-                street.run(Duration::from_millis(wait));
-                let fate = street.connect(home(), &configs.client);
+                let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
+                crowd.begin(home(), &configs.client, 2);
+                let piece = *crowd.link.keys().nth(lost).unwrap();
+                crowd.link.remove(&piece);
+                crowd.run(Duration::from_millis(wait));
+                let fate = crowd.connect(home(), &configs.client);
                 assert!(
                     fate.as_ref().is_ok_and(|wait| *wait < SOON),
                     "{versions:?} without piece {lost}, after {wait} ms: {fate:?}"
@@ -232,28 +232,28 @@ fn a_doubt_is_resolved_also_by_a_loop_that_calls_early() {
         .versions(Versions::V1_3)
         .datagram(&policy)
         .build();
-    let mut street = Street::new(&configs, EndpointPolicy::default());
+    let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
     // A stranger's hello is answered; the client takes that answer for its own.
-    street.begin(home(), &configs.client, 0);
-    street.inject(home(), &strangers(Versions::V1_3).0);
-    street.run(street.latency);
-    let client = street.clients.get_mut(&home()).unwrap();
+    crowd.begin(home(), &configs.client, 0);
+    crowd.inject(home(), &strangers(Versions::V1_3).0);
+    crowd.run(crowd.latency);
+    let client = crowd.clients.get_mut(&home()).unwrap();
     let second = client.sent.last().unwrap().clone();
-    street.inject(home(), &second);
+    crowd.inject(home(), &second);
     let mut calls = 0;
-    while street.clients[&home()].fate(street.now).is_err() && calls < 100 {
-        street.run_until(street.latency * 2, |_| false);
-        let client = street.clients.get_mut(&home()).unwrap();
+    while crowd.clients[&home()].fate(crowd.now).is_err() && calls < 100 {
+        crowd.run_until(crowd.latency * 2, |_| false);
+        let client = crowd.clients.get_mut(&home()).unwrap();
         client.may_send = usize::MAX;
         let Some(timer) = client.connection.poll_timeout() else {
             break;
         };
-        street.now = street.now.max(timer - early);
-        let _ = client.connection.handle_timeout(street.now);
-        street.listen_to(home());
+        crowd.now = crowd.now.max(timer - early);
+        let _ = client.connection.handle_timeout(crowd.now);
+        crowd.listen_to(home());
         calls += 1;
     }
-    let fate = street.clients[&home()].fate(street.now);
+    let fate = crowd.clients[&home()].fate(crowd.now);
     assert!(fate.as_ref().is_ok_and(|wait| *wait < SOON), "{fate:?}");
     assert!(calls < 10, "{calls}");
 }
@@ -265,10 +265,10 @@ fn a_service_that_runs_for_forty_years_knows_the_cookies_that_it_gave() {
     for versions in KINDS {
         for years in [8, 9, 17, 18, 40] {
             let configs = Ends::new().versions(versions).build();
-            let mut street = Street::new(&configs, EndpointPolicy::default());
-            street.now += Duration::from_secs(years * YEAR);
-            street.server.handle_timeout(street.now);
-            let fate = street.connect(home(), &configs.client);
+            let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
+            crowd.now += Duration::from_secs(years * YEAR);
+            crowd.server.handle_timeout(crowd.now);
+            let fate = crowd.connect(home(), &configs.client);
             assert!(
                 fate.as_ref()
                     .is_ok_and(|wait| *wait < Duration::from_millis(200)),
@@ -286,16 +286,16 @@ fn a_cookie_that_has_grown_old_in_an_outage_is_replaced() {
         for outage in [140, 160, 400] {
             let policy = DatagramPolicy::default().handshake_deadline(None);
             let configs = Ends::new().versions(versions).datagram(&policy).build();
-            let mut street = Street::new(&configs, EndpointPolicy::default());
-            street.begin(home(), &configs.client, 1);
+            let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
+            crowd.begin(home(), &configs.client, 1);
             for _ in 0..outage {
-                street.run(Duration::from_secs(1));
-                let client = street.clients.get_mut(&home()).unwrap();
-                let _ = client.connection.handle_timeout(street.now);
-                street.listen_to(home());
+                crowd.run(Duration::from_secs(1));
+                let client = crowd.clients.get_mut(&home()).unwrap();
+                let _ = client.connection.handle_timeout(crowd.now);
+                crowd.listen_to(home());
             }
-            street.clients.get_mut(&home()).unwrap().may_send = usize::MAX;
-            let fate = street.wait_for(home());
+            crowd.clients.get_mut(&home()).unwrap().may_send = usize::MAX;
+            let fate = crowd.wait_for(home());
             let most = Duration::from_secs(outage + 125);
             assert!(
                 fate.as_ref().is_ok_and(|wait| *wait < most),
@@ -307,25 +307,25 @@ fn a_cookie_that_has_grown_old_in_an_outage_is_replaced() {
 
 /// SECURITY.md, what is not promised: who reads the path and sends from the client's address has hellos as good as the client's own.
 /// Two of them in the middle of an attempt take its place at the server, and its client is sent another one's flight.
-fn read_and_sent_in_its_name(versions: Versions) -> (Street, Configs, Result<Duration, String>) {
+fn read_and_sent_in_its_name(versions: Versions) -> (Crowd, Configs, Result<Duration, String>) {
     let configs = Ends::new().versions(versions).build();
-    let mut street = Street::new(&configs, EndpointPolicy::default());
-    street.begin(home(), &configs.client, usize::MAX);
-    street.run(Duration::from_millis(45));
+    let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
+    crowd.begin(home(), &configs.client, usize::MAX);
+    crowd.run(Duration::from_millis(45));
     let (config, name) = (configs.client.clone(), server_name());
-    let mut reader = DtlsConnection::connect(config, name, server_path(), street.now).unwrap();
+    let mut reader = DtlsConnection::connect(config, name, server_path(), crowd.now).unwrap();
     for _ in 0..2 {
-        for datagram in sendable(&mut reader, street.now) {
-            street.inject(home(), &datagram);
+        for datagram in sendable(&mut reader, crowd.now) {
+            crowd.inject(home(), &datagram);
         }
-        for answer in street.take(home()) {
+        for answer in crowd.take(home()) {
             let answer = BytesMut::from(&answer[..]);
-            let _ = reader.handle_datagram(street.now, server_path(), answer);
+            let _ = reader.handle_datagram(crowd.now, server_path(), answer);
         }
     }
-    street.link.clear();
-    let fate = street.wait_for(home());
-    (street, configs, fate)
+    crowd.link.clear();
+    let fate = crowd.wait_for(home());
+    (crowd, configs, fate)
 }
 
 /// RFC 9147 §5.1: at 1.3 nothing under the keys of such a ServerHello comes, and the attempt begins again.
@@ -344,11 +344,11 @@ fn somebody_who_reads_the_path_delays_an_attempt_of_1_3_for_seconds() {
 /// At 1.2 the signature says that the flight belongs to another hello: that attempt ends, with a clear error, and the next one comes up.
 #[test]
 fn somebody_who_reads_the_path_ends_one_attempt_of_1_2_and_not_the_next() {
-    let (mut street, configs, fate) = read_and_sent_in_its_name(Versions::V1_2);
+    let (mut crowd, configs, fate) = read_and_sent_in_its_name(Versions::V1_2);
     assert!(
         fate.as_ref().is_err_and(|why| why.contains("BadSignature")),
         "{fate:?}"
     );
-    let fate = street.connect(home(), &configs.client);
+    let fate = crowd.connect(home(), &configs.client);
     assert!(fate.as_ref().is_ok_and(|wait| *wait < SOON), "{fate:?}");
 }

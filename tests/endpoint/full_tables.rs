@@ -1,7 +1,7 @@
 //! Who takes the places of others at a server, and how long those wait: full tables, restarts, slow answers, spared cookies.
 
 use crate::common::configs::{Configs, Ends, exact};
-use crate::common::crowd::{Street, home, host};
+use crate::common::crowd::{Crowd, home, host};
 use sealgram::config::{AnswerHello, HelloAnswer, ReceivedHello, Versions};
 use sealgram::endpoint::{EndpointPolicy, Eviction, ResumptionCookies};
 use sealgram::sim::Fate;
@@ -39,16 +39,16 @@ fn a_client_that_was_evicted_behind_a_lossy_link_is_served_when_it_is_heard_agai
     for versions in BOTH {
         for deaf in [1500, 2900] {
             let configs = Ends::new().versions(versions).build();
-            let mut street = Street::new(&configs, half_open(4));
-            street.begin(home(), &configs.client, usize::MAX);
-            assert!(street.run_until(SOON, |it| it.server.half_open() == 1));
-            street.clients.get_mut(&home()).unwrap().deaf_until =
-                street.now + Duration::from_millis(deaf);
-            (0..3).for_each(|number| street.begin(host(number), &configs.client, 2));
-            street.run(Duration::from_millis(2100));
-            street.begin(host(9), &configs.client, 2);
-            street.run(Duration::from_millis(300));
-            let fate = street.wait_for(home());
+            let mut crowd = Crowd::new(&configs, half_open(4));
+            crowd.begin(home(), &configs.client, usize::MAX);
+            assert!(crowd.run_until(SOON, |it| it.server.half_open() == 1));
+            crowd.clients.get_mut(&home()).unwrap().deaf_until =
+                crowd.now + Duration::from_millis(deaf);
+            (0..3).for_each(|number| crowd.begin(host(number), &configs.client, 2));
+            crowd.run(Duration::from_millis(2100));
+            crowd.begin(host(9), &configs.client, 2);
+            crowd.run(Duration::from_millis(300));
+            let fate = crowd.wait_for(home());
             assert!(
                 fate.as_ref()
                     .is_ok_and(|wait| *wait < Duration::from_secs(10)),
@@ -89,10 +89,10 @@ fn a_host_that_starts_again_at_a_full_table_takes_its_own_place() {
     for versions in BOTH {
         let configs = Ends::new().versions(versions).build();
         for (policy, sends) in [(&half_open(1), 2), (&refuse, 2), (&one, usize::MAX)] {
-            let mut street = Street::new(&configs, policy.clone());
-            street.begin(home(), &configs.client, sends);
-            street.run(Duration::from_millis(500));
-            let fate = street.connect(home(), &configs.client);
+            let mut crowd = Crowd::new(&configs, policy.clone());
+            crowd.begin(home(), &configs.client, sends);
+            crowd.run(Duration::from_millis(500));
+            let fate = crowd.connect(home(), &configs.client);
             assert!(
                 fate.as_ref().is_ok_and(|wait| *wait < SOON),
                 "{versions:?} {policy:?}: {fate:?}"
@@ -116,12 +116,12 @@ fn a_host_that_dies_in_the_middle_again_and_again_comes_up_with_its_last_attempt
         ] {
             for seed in 0..8 {
                 let configs = spread(versions, seed);
-                let mut street = Street::new(&configs, EndpointPolicy::default());
+                let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
                 for _ in 0..times {
-                    street.begin(home(), &configs.client, sends);
-                    street.run(Duration::from_millis(every));
+                    crowd.begin(home(), &configs.client, sends);
+                    crowd.run(Duration::from_millis(every));
                 }
-                let fate = street.connect(home(), &configs.client);
+                let fate = crowd.connect(home(), &configs.client);
                 assert!(
                     fate.as_ref()
                         .is_ok_and(|wait| *wait < Duration::from_secs(20)),
@@ -137,26 +137,26 @@ fn a_host_that_dies_in_the_middle_again_and_again_comes_up_with_its_last_attempt
 fn one_host_with_many_ports_does_not_shut_out_others() {
     for (versions, goes_on) in BOTH.into_iter().flat_map(|it| [(it, false), (it, true)]) {
         let configs = spread(versions, 7);
-        let mut street = Street::new(&configs, half_open(256));
+        let mut crowd = Crowd::new(&configs, half_open(256));
         let mut ports = 1000u16..;
         for tick in 0..400 {
             for port in ports.by_ref().take(10) {
                 let at: SocketAddr = ([203, 0, 113, 1], port).into();
-                street.half_open(at, &configs.client, goes_on);
+                crowd.half_open(at, &configs.client, goes_on);
             }
             if (100..200).contains(&tick) && tick % 10 == 0 {
-                street.begin(host(tick), &configs.client, usize::MAX);
+                crowd.begin(host(tick), &configs.client, usize::MAX);
             }
-            street.run(Duration::from_millis(10));
+            crowd.run(Duration::from_millis(10));
         }
-        for (at, client) in &street.clients {
-            let fate = client.fate(street.now);
+        for (at, client) in &crowd.clients {
+            let fate = client.fate(crowd.now);
             assert!(
                 fate.is_ok(),
                 "{versions:?} goes_on={goes_on} {at}: {fate:?}"
             );
         }
-        assert_eq!(street.clients.len(), 10);
+        assert_eq!(crowd.clients.len(), 10);
     }
 }
 
@@ -165,17 +165,17 @@ fn one_host_with_many_ports_does_not_shut_out_others() {
 fn half_open_associations_that_resume_hold_their_places_no_longer() {
     for resumes in [false, true] {
         let configs = Ends::new().resuming().build();
-        let mut street = Street::new(&configs, half_open(16));
+        let mut crowd = Crowd::new(&configs, half_open(16));
         if resumes {
-            street.connect(home(), &configs.client).unwrap();
-            street.run(Duration::from_secs(1));
+            crowd.connect(home(), &configs.client).unwrap();
+            crowd.run(Duration::from_secs(1));
         }
         for port in 0..16 {
             let at = ([203, 0, 113, 1], 1000 + port).into();
-            street.begin(at, &configs.client, 2);
+            crowd.begin(at, &configs.client, 2);
         }
-        street.run(Duration::from_millis(100));
-        let fate = street.connect(host(1), &configs.client);
+        crowd.run(Duration::from_millis(100));
+        let fate = crowd.connect(host(1), &configs.client);
         assert!(
             fate.as_ref().is_ok_and(|wait| *wait < SOON),
             "resumes={resumes}: {fate:?}"
@@ -224,27 +224,27 @@ fn clients_of_a_slow_application_come_up_under_a_flood() {
             let mut ends = Ends::new().versions(versions);
             ends.server = ends.server.answers(desk.clone());
             let configs = ends.build();
-            let mut street = Street::new(&configs, half_open(16));
+            let mut crowd = Crowd::new(&configs, half_open(16));
             let mut due: Vec<(Instant, Answer)> = Vec::new();
             for tick in 0..600u32 {
-                street.half_open(host(tick), &configs.client, false);
+                crowd.half_open(host(tick), &configs.client, false);
                 if tick < 100 && tick % 20 == 5 {
                     let at = ([192, 0, 2, 1], 1000 + u16::try_from(tick).unwrap()).into();
-                    street.begin(at, &configs.client, usize::MAX);
+                    crowd.begin(at, &configs.client, usize::MAX);
                 }
-                street.run(Duration::from_millis(100));
+                crowd.run(Duration::from_millis(100));
                 let asked = desk.waiting.lock().unwrap().split_off(0);
-                let until = street.now + Duration::from_millis(takes);
+                let until = crowd.now + Duration::from_millis(takes);
                 due.extend(asked.into_iter().map(|answer| (until, answer)));
-                let ready = due.partition_point(|it| it.0 <= street.now);
+                let ready = due.partition_point(|it| it.0 <= crowd.now);
                 for (_, answer) in due.drain(..ready) {
                     answer.send(Ok(HelloAnswer::default()));
                 }
-                street.server.handle_answers(street.now);
-                street.listen_to_server();
+                crowd.server.handle_answers(crowd.now);
+                crowd.listen_to_server();
             }
-            for (at, client) in &street.clients {
-                let fate = client.fate(street.now);
+            for (at, client) in &crowd.clients {
+                let fate = client.fate(crowd.now);
                 assert!(fate.is_ok(), "{versions:?} {takes} ms, {at}: {fate:?}");
             }
         }
@@ -252,19 +252,19 @@ fn clients_of_a_slow_application_come_up_under_a_flood() {
 }
 
 /// A server that spares cookies, and the first hello of a client that resumes, as somebody has read it.
-fn sparing(mut ends: Ends, desk: Option<&Arc<Desk>>) -> (Street, Configs, Vec<u8>) {
+fn sparing(mut ends: Ends, desk: Option<&Arc<Desk>>) -> (Crowd, Configs, Vec<u8>) {
     if let Some(desk) = desk {
         ends.server = ends.server.answers(desk.clone());
     }
     let configs = ends.resuming().build();
     let policy = EndpointPolicy::default().resumption_cookies(ResumptionCookies::Spare);
-    let mut street = Street::new(&configs, policy);
-    street.connect(home(), &configs.client).unwrap();
-    street.run(Duration::from_secs(1));
-    street.begin(host(0), &configs.client, usize::MAX);
-    street.run(Duration::from_secs(1));
-    let hello = street.clients[&host(0)].sent[0].clone();
-    (street, configs, hello)
+    let mut crowd = Crowd::new(&configs, policy);
+    crowd.connect(home(), &configs.client).unwrap();
+    crowd.run(Duration::from_secs(1));
+    crowd.begin(host(0), &configs.client, usize::MAX);
+    crowd.run(Duration::from_secs(1));
+    let hello = crowd.clients[&host(0)].sent[0].clone();
+    (crowd, configs, hello)
 }
 
 /// `ResumptionCookies::Spare`: nobody goes for a hello without a cookie, so a captured one, sent from ever new forged addresses,
@@ -272,28 +272,28 @@ fn sparing(mut ends: Ends, desk: Option<&Arc<Desk>>) -> (Street, Configs, Vec<u8
 #[test]
 fn a_captured_hello_from_forged_addresses_shuts_out_nobody_where_cookies_are_spared() {
     for versions in BOTH {
-        let (mut street, configs, hello) = sparing(Ends::new().versions(versions), None);
-        let spared = street.server.stats().cookies_spared;
+        let (mut crowd, configs, hello) = sparing(Ends::new().versions(versions), None);
+        let spared = crowd.server.stats().cookies_spared;
         assert_eq!(spared, 1, "{versions:?}");
-        street.clients.clear();
-        let (before, mut count) = (street.server_sent, 0);
+        crowd.clients.clear();
+        let (before, mut count) = (crowd.server_sent, 0);
         for tick in 0..500u32 {
             for _ in 0..10 {
                 count += 1;
-                street.inject(host(1000 + count), &hello);
+                crowd.inject(host(1000 + count), &hello);
             }
             if tick == 250 {
-                let sent = street.server_sent - before;
+                let sent = crowd.server_sent - before;
                 let most = 3 * hello.len() * usize::try_from(count).unwrap();
                 assert!(sent <= most, "{versions:?}: {sent} bytes for {most} / 3");
             }
             if (200..250).contains(&tick) && tick % 5 == 0 {
-                street.begin(host(tick), &configs.client, usize::MAX);
+                crowd.begin(host(tick), &configs.client, usize::MAX);
             }
-            street.run(Duration::from_millis(10));
+            crowd.run(Duration::from_millis(10));
         }
-        for (at, client) in &street.clients {
-            let fate = client.fate(street.now);
+        for (at, client) in &crowd.clients {
+            let fate = client.fate(crowd.now);
             assert!(fate.is_ok(), "{versions:?} {at}: {fate:?}");
         }
     }
@@ -304,14 +304,14 @@ fn a_captured_hello_from_forged_addresses_shuts_out_nobody_where_cookies_are_spa
 fn copies_of_a_hello_from_a_forged_address_do_not_ask_the_application() {
     for versions in BOTH {
         let desk = Arc::new(Desk::default());
-        let (mut street, _, hello) = sparing(Ends::new().versions(versions), Some(&desk));
+        let (mut crowd, _, hello) = sparing(Ends::new().versions(versions), Some(&desk));
         desk.slow.store(true, Ordering::Relaxed);
         let before = desk.asked.load(Ordering::Relaxed);
         for _ in 0..1000 {
-            street.inject(host(7), &hello);
+            crowd.inject(host(7), &hello);
         }
         let asked = desk.asked.load(Ordering::Relaxed) - before;
         assert_eq!(asked, 0, "{versions:?}");
-        assert_eq!(street.server.half_open(), 0, "{versions:?}");
+        assert_eq!(crowd.server.half_open(), 0, "{versions:?}");
     }
 }

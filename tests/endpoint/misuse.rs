@@ -9,8 +9,8 @@
 
 use crate::common::configs::{Ends, server_name, start};
 use crate::common::datagram_harness::{
-    CLIENT_FLIGHT, FATAL, FINALE, SERVER_FLIGHT, Stage, WARNING, our_client, our_server, record,
-    scripted_client, scripted_server,
+    CLIENT_FLIGHT, DatagramHarness, FATAL, FINALE, SERVER_FLIGHT, WARNING, our_client, our_server,
+    record, scripted_client, scripted_server,
 };
 use bytes::BytesMut;
 use sealgram::config::DatagramPolicy;
@@ -142,26 +142,27 @@ fn data_that_waits_to_be_sent_survives_timers() {
 #[test]
 fn time_that_jumps_by_months_ends_attempts_and_nothing_else() {
     for days in [50, 500] {
-        let mut stage = our_client();
-        stage.now += DAY * days;
-        stage.endpoint.handle_timeout(stage.now);
-        stage.listen();
-        assert!(matches!(stage.error(), Some(Error::TimedOut { .. })));
-        assert_eq!(stage.endpoint.poll_timeout(), None);
+        let mut harness = our_client();
+        harness.now += DAY * days;
+        harness.endpoint.handle_timeout(harness.now);
+        harness.listen();
+        assert!(matches!(harness.error(), Some(Error::TimedOut { .. })));
+        assert_eq!(harness.endpoint.poll_timeout(), None);
 
         let policy = EndpointPolicy::default().idle_timeout(None);
-        let mut stage = Stage::server_with(Ends::new().build().server, policy, scripted_client());
-        stage.now += DAY * days;
-        stage.complete();
+        let mut harness =
+            DatagramHarness::server_with(Ends::new().build().server, policy, scripted_client());
+        harness.now += DAY * days;
+        harness.complete();
         for _ in 0..10 {
-            stage.now += DAY * days;
-            stage.endpoint.handle_timeout(stage.now);
-            assert!(stage.exchange(10), "{days} days");
+            harness.now += DAY * days;
+            harness.endpoint.handle_timeout(harness.now);
+            assert!(harness.exchange(10), "{days} days");
         }
     }
 }
 
-/// I4 (dimpl PR#160): a deadline lies ahead after it was handled, however late, in every state. `Stage::wait` and
+/// I4 (dimpl PR#160): a deadline lies ahead after it was handled, however late, in every state. `DatagramHarness::wait` and
 /// `Pair::step` see to it everywhere else.
 #[test]
 fn a_handled_deadline_lies_ahead() {
@@ -188,17 +189,17 @@ fn a_handled_deadline_lies_ahead() {
 /// I4: too early a call changes nothing.
 #[test]
 fn a_timeout_that_is_handled_too_early_does_nothing() {
-    let mut stage = our_client();
-    let (sent, deadline) = (stage.sent.len(), stage.endpoint.poll_timeout());
+    let mut harness = our_client();
+    let (sent, deadline) = (harness.sent.len(), harness.endpoint.poll_timeout());
     for _ in 0..1000 {
-        stage.endpoint.handle_timeout(stage.now);
-        stage.listen();
+        harness.endpoint.handle_timeout(harness.now);
+        harness.listen();
     }
     assert_eq!(
-        (stage.sent.len(), stage.endpoint.poll_timeout()),
+        (harness.sent.len(), harness.endpoint.poll_timeout()),
         (sent, deadline)
     );
-    stage.complete();
+    harness.complete();
 }
 
 /// Durations for ever, where an `Instant` ends before.
@@ -300,75 +301,76 @@ fn every_call_after_the_end_is_harmless() {
 /// I5, at the endpoint: identifiers of associations that are gone, also when their place was given to another.
 #[test]
 fn identifiers_of_associations_that_are_gone_reach_nobody() {
-    let mut stage = our_server();
-    stage.complete();
-    let old = stage.id().unwrap();
-    stage.endpoint.close(stage.now, old);
-    stage.listen();
+    let mut harness = our_server();
+    harness.complete();
+    let old = harness.id().unwrap();
+    harness.endpoint.close(harness.now, old);
+    harness.listen();
     for round in 0..2 {
         assert_eq!(
-            stage.endpoint.send(stage.now, old, b"x"),
+            harness.endpoint.send(harness.now, old, b"x"),
             Err(SendError::Closed)
         );
-        assert!(stage.endpoint.recv(old).is_none());
-        assert!(stage.endpoint.connection(old).is_none());
-        stage.endpoint.close(stage.now, old);
+        assert!(harness.endpoint.recv(old).is_none());
+        assert!(harness.endpoint.connection(old).is_none());
+        harness.endpoint.close(harness.now, old);
         if round == 0 {
-            stage.peer = scripted_client();
-            stage.complete();
-            assert_ne!(stage.id(), Some(old));
+            harness.peer = scripted_client();
+            harness.complete();
+            assert_ne!(harness.id(), Some(old));
         }
     }
-    assert!(stage.exchange(100));
+    assert!(harness.exchange(100));
 }
 
 /// I6 (pion #390): close does not wait for anybody.
 #[test]
 fn closing_with_the_peer_gone_is_done_at_once() {
-    for mut stage in [our_client(), our_server()] {
-        stage.complete();
-        let id = stage.id().unwrap();
-        stage.endpoint.close(stage.now, id);
-        stage.listen();
-        assert!(stage.endpoint.is_empty());
-        assert_eq!(stage.peer.alerts_heard(), [(WARNING, 0)]);
+    for mut harness in [our_client(), our_server()] {
+        harness.complete();
+        let id = harness.id().unwrap();
+        harness.endpoint.close(harness.now, id);
+        harness.listen();
+        assert!(harness.endpoint.is_empty());
+        assert_eq!(harness.peer.alerts_heard(), [(WARNING, 0)]);
         // A server knows the address until its cookies are too old, and nothing more.
-        let sent = stage.sent.len();
-        stage.wait(Duration::from_secs(150));
+        let sent = harness.sent.len();
+        harness.wait(Duration::from_secs(150));
         assert_eq!(
-            (stage.endpoint.poll_timeout(), stage.sent.len()),
+            (harness.endpoint.poll_timeout(), harness.sent.len()),
             (None, sent)
         );
         let closed = EndpointEvent::Closed;
-        assert_eq!(stage.events.last(), Some(&(id, closed)));
+        assert_eq!(harness.events.last(), Some(&(id, closed)));
     }
     // In the middle of a handshake too.
-    let mut stage = our_client();
-    stage.play(&SERVER_FLIGHT[..2]);
-    let id = stage.id().unwrap();
-    stage.endpoint.close(stage.now, id);
-    stage.listen();
-    assert!(stage.endpoint.is_empty() && stage.endpoint.poll_timeout().is_none());
+    let mut harness = our_client();
+    harness.play(&SERVER_FLIGHT[..2]);
+    let id = harness.id().unwrap();
+    harness.endpoint.close(harness.now, id);
+    harness.listen();
+    assert!(harness.endpoint.is_empty() && harness.endpoint.poll_timeout().is_none());
 }
 
 /// I6: this end closes while data waits unread, and no idle timeout is there to clean up behind it.
 #[test]
 fn closing_with_unread_data_leaves_nothing_for_ever() {
     let policy = EndpointPolicy::default().idle_timeout(None);
-    let mut stage = Stage::server_with(Ends::new().build().server, policy, scripted_client());
-    stage.complete();
-    let id = stage.id().unwrap();
-    let data = stage.peer.data(b"unread");
-    stage.deliver(&data);
-    stage.endpoint.close(stage.now, id);
-    stage.listen();
-    while stage.endpoint.recv(id).is_some() {}
-    stage.wait(DAY);
+    let mut harness =
+        DatagramHarness::server_with(Ends::new().build().server, policy, scripted_client());
+    harness.complete();
+    let id = harness.id().unwrap();
+    let data = harness.peer.data(b"unread");
+    harness.deliver(&data);
+    harness.endpoint.close(harness.now, id);
+    harness.listen();
+    while harness.endpoint.recv(id).is_some() {}
+    harness.wait(DAY);
     assert!(
-        stage.endpoint.is_empty(),
+        harness.endpoint.is_empty(),
         "the association is over, and nobody will touch it again"
     );
-    assert_eq!(stage.endpoint.buffered(), 0);
+    assert_eq!(harness.endpoint.buffered(), 0);
 }
 
 /// I6: the peer closes while its data waits unread; when that has been read, the association is over.
@@ -376,96 +378,100 @@ fn closing_with_unread_data_leaves_nothing_for_ever() {
 fn a_peer_that_closes_behind_its_data_is_gone_once_it_was_read() {
     for settled in [false, true] {
         let policy = EndpointPolicy::default().idle_timeout(None);
-        let mut stage = Stage::server_with(Ends::new().build().server, policy, scripted_client());
-        stage.complete();
+        let mut harness =
+            DatagramHarness::server_with(Ends::new().build().server, policy, scripted_client());
+        harness.complete();
         if settled {
-            stage.wait(DAY);
+            harness.wait(DAY);
         }
-        let id = stage.id().unwrap();
-        for record in [stage.peer.data(b"unread"), stage.peer.alert(WARNING, 0)] {
-            stage.deliver(&record);
+        let id = harness.id().unwrap();
+        for record in [harness.peer.data(b"unread"), harness.peer.alert(WARNING, 0)] {
+            harness.deliver(&record);
         }
         let told = EndpointEvent::Association(Event::PeerClosed);
-        assert!(stage.events.contains(&(id, told)));
-        assert_eq!(stage.endpoint.recv(id).unwrap().data, "unread");
-        stage.wait(DAY);
-        assert!(stage.endpoint.is_empty(), "settled {settled}");
+        assert!(harness.events.contains(&(id, told)));
+        assert_eq!(harness.endpoint.recv(id).unwrap().data, "unread");
+        harness.wait(DAY);
+        assert!(harness.endpoint.is_empty(), "settled {settled}");
     }
 }
 
 /// I14, RFC 6347 §4.2.8: somebody who takes over the address gets nothing before Finished, and kills nothing.
 #[test]
 fn a_newcomer_at_the_address_replaces_the_association_only_with_its_finished() {
-    let mut stage = our_server();
-    stage.complete();
-    let old = stage.id().unwrap();
-    let first = std::mem::replace(&mut stage.peer, scripted_client());
-    stage.exchange_cookies();
-    stage.play(&CLIENT_FLIGHT[..2]);
-    let newcomer = std::mem::replace(&mut stage.peer, first);
+    let mut harness = our_server();
+    harness.complete();
+    let old = harness.id().unwrap();
+    let first = std::mem::replace(&mut harness.peer, scripted_client());
+    harness.exchange_cookies();
+    harness.play(&CLIENT_FLIGHT[..2]);
+    let newcomer = std::mem::replace(&mut harness.peer, first);
     // Both have keys for epoch 1 now; the old one goes on.
-    assert_eq!(stage.endpoint.len(), 2);
+    assert_eq!(harness.endpoint.len(), 2);
     for number in 0..100 {
-        let data = stage.peer.data(&[number]);
-        stage.deliver(&data);
-        assert_eq!(stage.endpoint.recv(old).unwrap().data, [number][..]);
+        let data = harness.peer.data(&[number]);
+        harness.deliver(&data);
+        assert_eq!(harness.endpoint.recv(old).unwrap().data, [number][..]);
     }
     // A wrong Finished of the newcomer ends only itself.
-    let first = std::mem::replace(&mut stage.peer, newcomer);
-    stage.play_altered(&FINALE, |line, body| {
+    let first = std::mem::replace(&mut harness.peer, newcomer);
+    harness.play_altered(&FINALE, |line, body| {
         if line == Line::Finished {
             body[0] ^= 1;
         }
     });
-    assert_eq!(stage.endpoint.len(), 1);
-    stage.peer = first;
-    let before = stage.events.len();
-    assert!(stage.exchange(100));
+    assert_eq!(harness.endpoint.len(), 1);
+    harness.peer = first;
+    let before = harness.events.len();
+    assert!(harness.exchange(100));
     // A right one replaces the old association.
-    stage.peer = scripted_client();
-    stage.exchange_cookies();
-    stage.play(&CLIENT_FLIGHT);
-    assert_eq!(stage.endpoint.len(), 1);
-    assert_ne!(stage.id(), Some(old));
+    harness.peer = scripted_client();
+    harness.exchange_cookies();
+    harness.play(&CLIENT_FLIGHT);
+    assert_eq!(harness.endpoint.len(), 1);
+    assert_ne!(harness.id(), Some(old));
     let superseded = |(id, event): &(_, EndpointEvent)| {
         *id == old
             && matches!(event, EndpointEvent::Failed(failure) if failure.error == Error::Superseded)
     };
-    assert!(stage.events[before..].iter().any(superseded));
-    assert!(stage.exchange(100));
+    assert!(harness.events[before..].iter().any(superseded));
+    assert!(harness.exchange(100));
 }
 
 /// I7, I8 without sockets: nothing that is discarded is reported as readable.
 #[test]
 fn discarded_datagrams_make_nothing_readable() {
-    let mut stage = our_server();
-    stage.complete();
-    let events = stage.events.len();
+    let mut harness = our_server();
+    harness.complete();
+    let events = harness.events.len();
     for length in 0..1000 {
-        stage.deliver(&record(APPLICATION_DATA, DTLS12, 1, 5000, &vec![3; length]));
+        harness.deliver(&record(APPLICATION_DATA, DTLS12, 1, 5000, &vec![3; length]));
     }
-    assert_eq!(stage.events.len(), events);
-    assert_eq!(stage.endpoint.poll_timeout(), stage.endpoint.poll_timeout());
-    assert!(stage.exchange(100));
+    assert_eq!(harness.events.len(), events);
+    assert_eq!(
+        harness.endpoint.poll_timeout(),
+        harness.endpoint.poll_timeout()
+    );
+    assert!(harness.exchange(100));
 }
 
 /// An endpoint without a server configuration answers nobody.
 #[test]
 fn an_endpoint_that_only_connects_answers_no_hello() {
-    let mut stage = our_client();
+    let mut harness = our_client();
     let mut other = scripted_client();
     let endpoint = Endpoint::new(EndpointPolicy::default(), None, start()).unwrap();
     let hello = other.speak(&[Line::ClientHello]).concat();
-    let waiting = std::mem::replace(&mut stage.endpoint, endpoint);
-    let sent = stage.sent.len();
-    stage.deliver(&hello);
-    assert_eq!(stage.sent.len(), sent);
-    stage.endpoint = waiting;
+    let waiting = std::mem::replace(&mut harness.endpoint, endpoint);
+    let sent = harness.sent.len();
+    harness.deliver(&hello);
+    assert_eq!(harness.sent.len(), sent);
+    harness.endpoint = waiting;
     // A client whose hello comes back to it as in a mirror.
-    let own = stage.sent[0].clone();
-    stage.deliver(&own);
-    stage.complete();
-    assert!(stage.exchange(100));
+    let own = harness.sent[0].clone();
+    harness.deliver(&own);
+    harness.complete();
+    assert!(harness.exchange(100));
 }
 
 /// I14, RFC 6347 §4.2.8: a client dies in its handshake and starts again from the same port. The flight that the

@@ -2,7 +2,7 @@
 //! here would have noticed.
 
 use crate::common::configs::{Configs, Ends, Pki, SERVER, server_name, start};
-use crate::common::datagram_harness::{Stage, scripted_client, scripted_server};
+use crate::common::datagram_harness::{DatagramHarness, scripted_client, scripted_server};
 use rcgen::KeyUsagePurpose;
 use sealgram::config::{
     Acknowledgements, ClientAuthentication, DatagramPolicy, PlaintextFaults, RenegotiationRefusals,
@@ -73,12 +73,12 @@ fn a_pre_shared_key_that_is_not_the_last_extension_is_illegal() {
 #[test]
 fn a_short_binder_does_no_harm_to_a_hello_of_1_2() {
     let ends = Ends::new();
-    let mut stage = Stage::server(ends.build().server, scripted_client());
+    let mut harness = DatagramHarness::server(ends.build().server, scripted_client());
     let identity = [&[0, 8, 0, 2][..], b"id", &[0; 4]].concat();
     let body = [&identity[..], &[0, 13, 12], &[7; 12]].concat();
-    stage.peer.offer.set_extension(PRE_SHARED_KEY, &body);
-    stage.complete();
-    assert!(stage.exchange(3));
+    harness.peer.offer.set_extension(PRE_SHARED_KEY, &body);
+    harness.complete();
+    assert!(harness.exchange(3));
 }
 
 /// RFC 8422 §5.3: at 1.2 the curve of the server's key is one that the client lists.
@@ -106,10 +106,10 @@ fn an_ecdsa_key_whose_curve_the_client_does_not_list_is_not_used() {
     }
     // Old clients do not say, and take any.
     let ends = Ends::with(&rcgen::PKCS_ECDSA_P384_SHA384);
-    let mut stage = Stage::server(ends.build().server, scripted_client());
-    stage.peer.offer.remove_extension(SUPPORTED_GROUPS);
-    stage.exchange_cookies();
-    assert!(stage.peer.messages_heard().contains(&12));
+    let mut harness = DatagramHarness::server(ends.build().server, scripted_client());
+    harness.peer.offer.remove_extension(SUPPORTED_GROUPS);
+    harness.exchange_cookies();
+    assert!(harness.peer.messages_heard().contains(&12));
 }
 
 /// RFC 8446 §4.4.2.2, RFC 5246 §7.4.2: keyUsage, where it is there, has digitalSignature.
@@ -239,24 +239,24 @@ fn pass(now: std::time::Instant, from: &mut DtlsConnection, to: &mut DtlsConnect
 /// A policy for peers that are debugged rather than attacked: what has no place before keys ends the attempt.
 #[test]
 fn plaintext_faults_end_an_attempt_where_the_policy_says_so() {
-    let told = |policy: PlaintextFaults, play: &dyn Fn(&mut Stage)| {
+    let told = |policy: PlaintextFaults, play: &dyn Fn(&mut DatagramHarness)| {
         let policy = DatagramPolicy::default().plaintext_faults(policy);
         let ends = Ends::new().datagram(&policy);
         let peer = scripted_server(&ends);
-        let mut stage = Stage::client(ends.build().client, peer);
-        play(&mut stage);
-        alert(stage.error())
+        let mut harness = DatagramHarness::client(ends.build().client, peer);
+        play(&mut harness);
+        alert(harness.error())
     };
-    let data = |stage: &mut Stage| {
-        let record = stage.peer.record(APPLICATION_DATA, 0, b"data");
-        stage.deliver(&record);
+    let data = |harness: &mut DatagramHarness| {
+        let record = harness.peer.record(APPLICATION_DATA, 0, b"data");
+        harness.deliver(&record);
     };
-    let misplaced = |stage: &mut Stage| stage.play(&[Line::Certificate]);
-    let unknown = |stage: &mut Stage| {
-        let record = stage.peer.record(99, 0, b"?");
-        stage.deliver(&record);
+    let misplaced = |harness: &mut DatagramHarness| harness.play(&[Line::Certificate]);
+    let unknown = |harness: &mut DatagramHarness| {
+        let record = harness.peer.record(99, 0, b"?");
+        harness.deliver(&record);
     };
-    for play in [&data as &dyn Fn(&mut Stage), &misplaced, &unknown] {
+    for play in [&data as &dyn Fn(&mut DatagramHarness), &misplaced, &unknown] {
         assert_eq!(told(PlaintextFaults::Ignore, play), None);
         let unexpected = Some(AlertDescription::UNEXPECTED_MESSAGE);
         assert_eq!(told(PlaintextFaults::Fail, play), unexpected);
@@ -369,13 +369,13 @@ fn a_refused_renegotiation_gets_what_the_policy_says() {
             .follow_hello_requests(false)
             .refusals(refusals);
         let client = ends.client.rekey(policy).build().unwrap();
-        let mut stage = Stage::client(Arc::new(client), peer);
-        stage.complete();
-        stage.peer.renegotiate();
-        stage.play(&[Line::HelloRequest]);
-        assert_eq!(stage.peer.alerts_heard(), alerts, "{refusals:?}");
-        assert_eq!(stage.error().is_none(), alive);
-        assert_eq!(stage.exchange(3), alive);
+        let mut harness = DatagramHarness::client(Arc::new(client), peer);
+        harness.complete();
+        harness.peer.renegotiate();
+        harness.play(&[Line::HelloRequest]);
+        assert_eq!(harness.peer.alerts_heard(), alerts, "{refusals:?}");
+        assert_eq!(harness.error().is_none(), alive);
+        assert_eq!(harness.exchange(3), alive);
     }
 }
 
@@ -386,9 +386,9 @@ fn a_server_name_is_acknowledged_unless_the_server_has_no_use_for_it() {
         let ends = Ends::new();
         let server = ends.server.acknowledge_server_name(acknowledge);
         let server = Arc::new(server.build().unwrap());
-        let mut stage = Stage::server(server, scripted_client());
-        stage.complete();
-        let told = stage.peer.choice.extension(0).is_some();
+        let mut harness = DatagramHarness::server(server, scripted_client());
+        harness.complete();
+        let told = harness.peer.choice.extension(0).is_some();
         assert_eq!(told, acknowledge);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use crate::common::datagram_harness::{
-    CLIENT_FLIGHT, FINALE, SERVER_FLIGHT, Stage, scripted_client, scripted_server,
+    CLIENT_FLIGHT, DatagramHarness, FINALE, SERVER_FLIGHT, scripted_client, scripted_server,
 };
 use bytes::BytesMut;
 use sealgram::config::{
@@ -28,40 +28,40 @@ fn unexpected(got: u8) -> Option<Error> {
 #[test]
 fn a_second_finished_is_a_fault_before_and_behind_the_first() {
     for first in [true, false] {
-        let mut stage = crate::common::datagram_harness::our_client();
-        stage.exchange_cookies();
-        stage.play(&SERVER_FLIGHT);
-        stage.play(&[Line::ChangeCipherSpec]);
-        let body = stage.peer.body(Line::Finished);
-        let honest = stage.peer.say(FINISHED, body.clone());
-        let surplus = stage.peer.say(FINISHED, body);
+        let mut harness = crate::common::datagram_harness::our_client();
+        harness.exchange_cookies();
+        harness.play(&SERVER_FLIGHT);
+        harness.play(&[Line::ChangeCipherSpec]);
+        let body = harness.peer.body(Line::Finished);
+        let honest = harness.peer.say(FINISHED, body.clone());
+        let surplus = harness.peer.say(FINISHED, body);
         let mut said = [honest, surplus];
         if first {
             said.reverse();
         }
         for spoken in said {
-            let message = stage.peer.framed(&spoken);
-            let record = stage.peer.record(HANDSHAKE, 1, &message);
-            stage.deliver(&record);
+            let message = harness.peer.framed(&spoken);
+            let record = harness.peer.record(HANDSHAKE, 1, &message);
+            harness.deliver(&record);
         }
-        assert_eq!(stage.error(), unexpected(FINISHED), "{first}");
+        assert_eq!(harness.error(), unexpected(FINISHED), "{first}");
     }
 }
 
 /// RFC 5246 §7.4.9: what has been said once may be said again, because it may have been lost.
 #[test]
 fn a_repeated_finished_is_no_fault() {
-    let mut stage = crate::common::datagram_harness::our_server();
-    stage.exchange_cookies();
-    stage.play(&CLIENT_FLIGHT[..2]);
-    let body = stage.peer.body(Line::Finished);
-    let spoken = stage.peer.say(FINISHED, body);
+    let mut harness = crate::common::datagram_harness::our_server();
+    harness.exchange_cookies();
+    harness.play(&CLIENT_FLIGHT[..2]);
+    let body = harness.peer.body(Line::Finished);
+    let spoken = harness.peer.say(FINISHED, body);
     for _ in 0..3 {
-        let message = stage.peer.framed(&spoken);
-        let record = stage.peer.record(HANDSHAKE, 1, &message);
-        stage.deliver(&record);
+        let message = harness.peer.framed(&spoken);
+        let record = harness.peer.record(HANDSHAKE, 1, &message);
+        harness.deliver(&record);
     }
-    assert!(stage.exchange(3));
+    assert!(harness.exchange(3));
 }
 
 /// RFC 6347 §4.2.4: the last flight is sent again once for a Finished that comes again in pieces, not once for each of them.
@@ -69,37 +69,37 @@ fn a_repeated_finished_is_no_fault() {
 fn a_repeated_finished_in_pieces_is_answered_once() {
     let policy = DatagramPolicy::default().repeat_last_flight_after(Some(Duration::ZERO));
     let ends = Ends::new().datagram(&policy);
-    let mut stage = Stage::server(ends.build().server, scripted_client());
-    stage.exchange_cookies();
-    stage.play(&CLIENT_FLIGHT[..2]);
-    let body = stage.peer.body(Line::Finished);
-    let spoken = stage.peer.say(FINISHED, body);
-    let message = stage.peer.framed(&spoken);
-    let record = stage.peer.record(HANDSHAKE, 1, &message);
-    stage.deliver(&record);
-    assert!(stage.is_complete());
-    let before = stage.sent.len();
+    let mut harness = DatagramHarness::server(ends.build().server, scripted_client());
+    harness.exchange_cookies();
+    harness.play(&CLIENT_FLIGHT[..2]);
+    let body = harness.peer.body(Line::Finished);
+    let spoken = harness.peer.say(FINISHED, body);
+    let message = harness.peer.framed(&spoken);
+    let record = harness.peer.record(HANDSHAKE, 1, &message);
+    harness.deliver(&record);
+    assert!(harness.is_complete());
+    let before = harness.sent.len();
     for piece in spoken.fragments(2) {
-        let record = stage.peer.record(HANDSHAKE, 1, &piece);
-        stage.deliver(&record);
+        let record = harness.peer.record(HANDSHAKE, 1, &piece);
+        harness.deliver(&record);
     }
     // ChangeCipherSpec and Finished share a datagram.
-    assert_eq!(stage.sent.len(), before + 1);
+    assert_eq!(harness.sent.len(), before + 1);
 }
 
 /// RFC 5246 §7.3: between ChangeCipherSpec and Finished there is nothing else.
 #[test]
 fn another_message_where_finished_belongs_is_a_fault() {
     for typ in [11, 14, 22] {
-        let mut stage = crate::common::datagram_harness::our_client();
-        stage.exchange_cookies();
-        stage.play(&SERVER_FLIGHT);
-        stage.play(&[Line::ChangeCipherSpec]);
-        let spoken = stage.peer.say(typ, vec![0; 12]);
-        let message = stage.peer.framed(&spoken);
-        let record = stage.peer.record(HANDSHAKE, 1, &message);
-        stage.deliver(&record);
-        assert_eq!(stage.error(), unexpected(typ));
+        let mut harness = crate::common::datagram_harness::our_client();
+        harness.exchange_cookies();
+        harness.play(&SERVER_FLIGHT);
+        harness.play(&[Line::ChangeCipherSpec]);
+        let spoken = harness.peer.say(typ, vec![0; 12]);
+        let message = harness.peer.framed(&spoken);
+        let record = harness.peer.record(HANDSHAKE, 1, &message);
+        harness.deliver(&record);
+        assert_eq!(harness.error(), unexpected(typ));
     }
 }
 
@@ -112,13 +112,13 @@ fn a_finished_in_the_clear_is_noise_unless_the_policy_says_otherwise() {
     ] {
         let policy = DatagramPolicy::default().plaintext_faults(policy);
         let ends = Ends::new().datagram(&policy);
-        let mut stage = Stage::server(ends.build().server, scripted_client());
-        stage.exchange_cookies();
-        let spoken = stage.peer.say(FINISHED, vec![0; 12]);
-        let message = stage.peer.framed(&spoken);
-        let record = stage.peer.record(HANDSHAKE, 0, &message);
-        stage.deliver(&record);
-        assert_eq!(stage.error(), expected);
+        let mut harness = DatagramHarness::server(ends.build().server, scripted_client());
+        harness.exchange_cookies();
+        let spoken = harness.peer.say(FINISHED, vec![0; 12]);
+        let message = harness.peer.framed(&spoken);
+        let record = harness.peer.record(HANDSHAKE, 0, &message);
+        harness.deliver(&record);
+        assert_eq!(harness.error(), expected);
     }
 }
 
@@ -129,15 +129,15 @@ fn data_that_overtakes_finished_is_kept_where_the_policy_says_so() {
         let policy = DatagramPolicy::default().keep_overtaking_data(keep);
         let ends = Ends::new().datagram(&policy);
         let peer = scripted_server(&ends);
-        let mut stage = Stage::client(ends.build().client, peer);
-        stage.exchange_cookies();
-        stage.play(&SERVER_FLIGHT);
-        stage.play(&[Line::ChangeCipherSpec]);
-        let early = stage.peer.record(APPLICATION_DATA, 1, b"early");
-        stage.deliver(&early);
-        stage.play(&[Line::Finished]);
-        let id = stage.id().unwrap();
-        let received = stage.endpoint.recv(id).map(|received| received.data);
+        let mut harness = DatagramHarness::client(ends.build().client, peer);
+        harness.exchange_cookies();
+        harness.play(&SERVER_FLIGHT);
+        harness.play(&[Line::ChangeCipherSpec]);
+        let early = harness.peer.record(APPLICATION_DATA, 1, b"early");
+        harness.deliver(&early);
+        harness.play(&[Line::Finished]);
+        let id = harness.id().unwrap();
+        let received = harness.endpoint.recv(id).map(|received| received.data);
         assert_eq!(received.as_deref(), keep.then_some(&b"early"[..]));
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::common::configs::{Ends, Pki, SERVER, server_name, start};
 use crate::common::datagram_harness::{
-    FINALE, SERVER_FLIGHT, Stage, scripted_client, scripted_server,
+    DatagramHarness, FINALE, SERVER_FLIGHT, scripted_client, scripted_server,
 };
 use sealgram::config::{Tickets, Versions};
 use sealgram::sim::StreamEnd;
@@ -73,12 +73,12 @@ fn server_told(alter: impl Fn(&mut ScriptedPeer)) -> (StreamEnd, ScriptedPeer) {
 /// RFC 5246 §7.2: there are two levels.
 #[test]
 fn an_alert_of_a_third_level_is_illegal() {
-    let mut stage = crate::common::datagram_harness::our_client();
-    stage.complete();
-    let record = stage.peer.alert(3, 0);
-    stage.deliver(&record);
+    let mut harness = crate::common::datagram_harness::our_client();
+    harness.complete();
+    let record = harness.peer.alert(3, 0);
+    harness.deliver(&record);
     let expected = Error::PeerMisbehaved(PeerMisbehaved::UnknownAlertLevel);
-    assert_eq!(stage.error(), Some(expected.clone()));
+    assert_eq!(harness.error(), Some(expected.clone()));
     assert_eq!(expected.alert(), Some(AlertDescription::ILLEGAL_PARAMETER));
 }
 
@@ -131,13 +131,13 @@ fn a_hello_of_a_version_from_the_future_is_answered_with_1_2() {
         (0xfeff, Some(&[2, 0xfe, 0xfd]), true),
         (0xfefd, Some(&[2, 0xfe, 0xff]), false),
     ] {
-        let mut stage = Stage::server(config.clone(), scripted_client());
-        stage.peer.offer.version = version;
+        let mut harness = DatagramHarness::server(config.clone(), scripted_client());
+        harness.peer.offer.version = version;
         if let Some(list) = list {
-            stage.peer.offer.set_extension(SUPPORTED_VERSIONS, list);
+            harness.peer.offer.set_extension(SUPPORTED_VERSIONS, list);
         }
-        stage.exchange_cookies();
-        let answered = stage.peer.messages_heard().contains(&2);
+        harness.exchange_cookies();
+        let answered = harness.peer.messages_heard().contains(&2);
         assert_eq!(answered, expected, "{version:x} {list:?}");
     }
     for (version, expected) in [
@@ -227,16 +227,16 @@ fn a_server_of_1_2_that_resumes_what_never_was_is_refused() {
 /// RFC 8446 §4.2.7: some servers of 1.2 say supported_groups, and are harmless; in a ServerHello of 1.3 it is illegal.
 #[test]
 fn supported_groups_of_a_server_are_borne_at_1_2_alone() {
-    let mut stage = crate::common::datagram_harness::our_client();
-    stage.exchange_cookies();
-    stage.peer.choice.extensions = vec![
+    let mut harness = crate::common::datagram_harness::our_client();
+    harness.exchange_cookies();
+    harness.peer.choice.extensions = vec![
         (0xff01, vec![0]),
         (23, Vec::new()),
         (SUPPORTED_GROUPS, vec![0, 2, 0, 29]),
     ];
-    stage.play(&SERVER_FLIGHT);
-    stage.play(&FINALE);
-    assert!(stage.is_complete(), "{:?}", stage.error());
+    harness.play(&SERVER_FLIGHT);
+    harness.play(&FINALE);
+    assert!(harness.is_complete(), "{:?}", harness.error());
 
     let (mut ours, mut peer) = client_13();
     peer.choice.session_id = peer.offer.session_id.clone();
@@ -274,11 +274,11 @@ fn the_key_of_a_server_of_1_2_fits_the_offer() {
             .groups(&[NamedGroup::X25519, NamedGroup::SECP256R1])
             .unwrap();
         let peer = sealgram::sim::scripted::ScriptedPeer::server(pki.server(curve));
-        let mut stage = Stage::client(Arc::new(client.build().unwrap()), peer);
-        stage.exchange_cookies();
-        stage.peer.choice.suite = suite;
-        stage.play(&[Line12::ServerHello, Line12::Certificate]);
-        stage.error()
+        let mut harness = DatagramHarness::client(Arc::new(client.build().unwrap()), peer);
+        harness.exchange_cookies();
+        harness.peer.choice.suite = suite;
+        harness.play(&[Line12::ServerHello, Line12::Certificate]);
+        harness.error()
     };
     assert_eq!(told(&rcgen::PKCS_ECDSA_P256_SHA256, 0xc02b), None);
     let wrong_curve = told(&rcgen::PKCS_ECDSA_P384_SHA384, 0xc02b);
@@ -377,17 +377,17 @@ fn a_row_of_empty_records_is_borne_behind_a_handshake() {
 /// RFC 5246 §7.4.2: what bounds a chain is the policy for messages.
 #[test]
 fn a_long_chain_is_taken_as_long_as_its_message_is() {
-    let mut stage = crate::common::datagram_harness::our_client();
-    stage.exchange_cookies();
-    stage.play_altered(&SERVER_FLIGHT, |line, body| {
+    let mut harness = crate::common::datagram_harness::our_client();
+    harness.exchange_cookies();
+    harness.play_altered(&SERVER_FLIGHT, |line, body| {
         if line == Line12::Certificate {
             let list = body[3..].repeat(51);
             let length = u32::try_from(list.len()).unwrap().to_be_bytes();
             *body = [&length[1..], &list].concat();
         }
     });
-    stage.play(&FINALE);
-    assert!(stage.is_complete(), "{:?}", stage.error());
+    harness.play(&FINALE);
+    assert!(harness.is_complete(), "{:?}", harness.error());
 }
 
 /// RFC 8446 §4.2.10: a server that takes no early data passes over as much of it as servers allow that do, in whatever records it

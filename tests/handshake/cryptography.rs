@@ -7,8 +7,8 @@
 
 use crate::common::configs::{Ends, SERVER};
 use crate::common::datagram_harness::{
-    CLIENT_FLIGHT, FATAL, FINALE, SERVER_FLIGHT, SUPPORTED_GROUPS, Stage, header, our_client,
-    our_demanding_server, our_server, records,
+    CLIENT_FLIGHT, DatagramHarness, FATAL, FINALE, SERVER_FLIGHT, SUPPORTED_GROUPS, header,
+    our_client, our_demanding_server, our_server, records,
 };
 use sealgram::config::DatagramPolicy;
 use sealgram::pki_types::PrivateKeyDer;
@@ -197,8 +197,8 @@ fn is_weak(scheme: u16) -> bool {
 fn what_is_offered_holds_nothing_that_is_broken() {
     // TLS_ECDHE_{ECDSA,RSA}_WITH_{AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305}, and the signalling suite.
     const GOOD: [u16; 7] = [0xc02b, 0xc02c, 0xc02f, 0xc030, 0xcca8, 0xcca9, 0x00ff];
-    let stage = our_client();
-    let offer = &stage.peer.offer;
+    let harness = our_client();
+    let offer = &harness.peer.offer;
     assert!(offer.suites.len() >= 6);
     assert!(offer.suites.iter().all(|suite| GOOD.contains(suite)));
     assert_eq!(offer.compression, [0]);
@@ -207,9 +207,9 @@ fn what_is_offered_holds_nothing_that_is_broken() {
     let groups = numbers(offer.extension(SUPPORTED_GROUPS).unwrap());
     assert_eq!(groups, [29, 23, 24]);
 
-    let mut stage = our_demanding_server();
-    stage.exchange_cookies();
-    let asked = stage.peer.heard.iter().find_map(|heard| match heard {
+    let mut harness = our_demanding_server();
+    harness.exchange_cookies();
+    let asked = harness.peer.heard.iter().find_map(|heard| match heard {
         Heard::Message { typ: 13, body, .. } => Some(body),
         _ => None,
     });
@@ -227,12 +227,12 @@ fn what_is_offered_holds_nothing_that_is_broken() {
 #[test]
 fn a_client_that_offers_only_what_is_broken_is_refused() {
     let refused = |alter: &dyn Fn(&mut ScriptedPeer)| {
-        let mut stage = our_server();
-        alter(&mut stage.peer);
-        stage.exchange_cookies();
-        assert!(!stage.is_complete() && stage.endpoint.is_empty());
-        assert_eq!(stage.peer.alerts_heard(), [(FATAL, 40)]);
-        stage.error()
+        let mut harness = our_server();
+        alter(&mut harness.peer);
+        harness.exchange_cookies();
+        assert!(!harness.is_complete() && harness.endpoint.is_empty());
+        assert_eq!(harness.peer.alerts_heard(), [(FATAL, 40)]);
+        harness.error()
     };
     // RSA key transport, DHE, CBC with ECDHE, CCM_8, NULL, RC4.
     for suite in [
@@ -261,8 +261,8 @@ fn a_server_key_exchange_signed_with_another_scheme_is_refused() {
         0x0101, 0x0103, 0x0201, 0x0202, 0x0203, 0x0301, 0x0303, 0x0402, 0x0809, 0x0808, 0x0709,
         0x0000,
     ] {
-        let mut stage = our_client();
-        stage.play_altered(&SERVER_FLIGHT, |line, body| {
+        let mut harness = our_client();
+        harness.play_altered(&SERVER_FLIGHT, |line, body| {
             if line == Line::ServerKeyExchange {
                 let place = 4 + usize::from(body[3]);
                 body[place..place + 2].copy_from_slice(&u16::to_be_bytes(scheme));
@@ -270,18 +270,18 @@ fn a_server_key_exchange_signed_with_another_scheme_is_refused() {
         });
         let fact = PeerMisbehaved::SignedWithUnofferedScheme(SignatureScheme(scheme));
         assert_eq!(
-            stage.error(),
+            harness.error(),
             Some(Error::PeerMisbehaved(fact)),
             "{scheme:#06x}"
         );
-        assert_eq!(stage.peer.alerts_heard(), [(FATAL, 47)]);
+        assert_eq!(harness.peer.alerts_heard(), [(FATAL, 47)]);
         // Nothing was given away: the client has said nothing but hello.
-        assert_eq!(stage.peer.messages_heard(), [1]);
+        assert_eq!(harness.peer.messages_heard(), [1]);
     }
     // Offered, but not by this key, or not for this suite.
     for scheme in [0x0403, 0x0503, 0x0804, 0x0401] {
-        let mut stage = our_client();
-        stage.play_altered(&SERVER_FLIGHT, |line, body| {
+        let mut harness = our_client();
+        harness.play_altered(&SERVER_FLIGHT, |line, body| {
             if line == Line::ServerKeyExchange {
                 let place = 4 + usize::from(body[3]);
                 body[place..place + 2].copy_from_slice(&u16::to_be_bytes(scheme));
@@ -289,12 +289,15 @@ fn a_server_key_exchange_signed_with_another_scheme_is_refused() {
         });
         let unfit = PeerMisbehaved::SignedWithUnofferedScheme(SignatureScheme(scheme));
         let expected = [unfit, PeerMisbehaved::BadSignature].map(Error::PeerMisbehaved);
-        assert!(expected.contains(&stage.error().unwrap()), "{scheme:#06x}");
+        assert!(
+            expected.contains(&harness.error().unwrap()),
+            "{scheme:#06x}"
+        );
     }
     // A signature that is empty, cut or altered.
     for cut in [0, 1, 63, 64] {
-        let mut stage = our_client();
-        stage.play_altered(&SERVER_FLIGHT, |line, body| {
+        let mut harness = our_client();
+        harness.play_altered(&SERVER_FLIGHT, |line, body| {
             if line == Line::ServerKeyExchange {
                 let place = 6 + usize::from(body[3]);
                 body.truncate(place + 2 + cut);
@@ -305,7 +308,7 @@ fn a_server_key_exchange_signed_with_another_scheme_is_refused() {
             }
         });
         let expected = Error::PeerMisbehaved(PeerMisbehaved::BadSignature);
-        assert_eq!(stage.error(), Some(expected), "{cut}");
+        assert_eq!(harness.error(), Some(expected), "{cut}");
     }
 }
 
@@ -365,17 +368,17 @@ fn bad_shares() -> Vec<(NamedGroup, Vec<u8>)> {
 #[test]
 fn a_client_refuses_shares_that_are_no_points() {
     for (group, share) in bad_shares() {
-        let mut stage = our_client();
-        stage.play(&SERVER_FLIGHT[..2]);
-        let body = stage.peer.server_key_exchange(group.0, &share);
-        let spoken = stage.peer.say(Line::ServerKeyExchange.typ(), body);
-        let record = stage.peer.record(HANDSHAKE, 0, &spoken.whole());
-        stage.deliver(&record);
-        stage.play(&SERVER_FLIGHT[3..]);
+        let mut harness = our_client();
+        harness.play(&SERVER_FLIGHT[..2]);
+        let body = harness.peer.server_key_exchange(group.0, &share);
+        let spoken = harness.peer.say(Line::ServerKeyExchange.typ(), body);
+        let record = harness.peer.record(HANDSHAKE, 0, &spoken.whole());
+        harness.deliver(&record);
+        harness.play(&SERVER_FLIGHT[3..]);
         let expected = Error::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare);
-        assert_eq!(stage.error(), Some(expected), "{group} {share:02x?}");
-        assert_eq!(stage.peer.alerts_heard(), [(FATAL, 47)]);
-        assert_eq!(stage.peer.messages_heard(), [1], "no key exchange");
+        assert_eq!(harness.error(), Some(expected), "{group} {share:02x?}");
+        assert_eq!(harness.peer.alerts_heard(), [(FATAL, 47)]);
+        assert_eq!(harness.peer.messages_heard(), [1], "no key exchange");
     }
 }
 
@@ -383,21 +386,21 @@ fn a_client_refuses_shares_that_are_no_points() {
 #[test]
 fn a_server_refuses_shares_that_are_no_points() {
     for (group, share) in bad_shares() {
-        let mut stage = our_server();
-        stage.peer.offer.remove_extension(SUPPORTED_GROUPS);
+        let mut harness = our_server();
+        harness.peer.offer.remove_extension(SUPPORTED_GROUPS);
         let [high, low] = group.0.to_be_bytes();
         let groups = (SUPPORTED_GROUPS, vec![0, 2, high, low]);
-        stage.peer.offer.extensions.push(groups);
-        stage.exchange_cookies();
-        stage.play_altered(&CLIENT_FLIGHT, |line, body| {
+        harness.peer.offer.extensions.push(groups);
+        harness.exchange_cookies();
+        harness.play_altered(&CLIENT_FLIGHT, |line, body| {
             if line == Line::ClientKeyExchange {
                 *body = [&[u8::try_from(share.len()).unwrap()], &share[..]].concat();
             }
         });
         let expected = Error::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare);
-        assert_eq!(stage.error(), Some(expected), "{group} {share:02x?}");
-        assert_eq!(stage.peer.alerts_heard(), [(FATAL, 47)]);
-        assert!(stage.endpoint.is_empty());
+        assert_eq!(harness.error(), Some(expected), "{group} {share:02x?}");
+        assert_eq!(harness.peer.alerts_heard(), [(FATAL, 47)]);
+        assert!(harness.endpoint.is_empty());
     }
 }
 
@@ -495,13 +498,17 @@ fn debug_output_shows_no_secret() {
     ));
 
     // And of one that fails.
-    let mut stage = Stage::server(
+    let mut harness = DatagramHarness::server(
         configs.server.clone(),
         crate::common::datagram_harness::scripted_client(),
     );
-    stage.exchange_cookies();
-    stage.play(&[Line::Certificate]);
-    texts.push(format!("{:?} {:?}", stage.events, stage.failure().unwrap()));
+    harness.exchange_cookies();
+    harness.play(&[Line::Certificate]);
+    texts.push(format!(
+        "{:?} {:?}",
+        harness.events,
+        harness.failure().unwrap()
+    ));
 
     let mut secrets = log.0.lock().unwrap().clone();
     assert_eq!((secrets.len(), secrets[0].len()), (2, 48));
@@ -525,10 +532,10 @@ fn honest_shares_of_every_group_are_taken() {
         NamedGroup::SECP256R1,
         NamedGroup::SECP384R1,
     ] {
-        let mut stage = our_client();
-        stage.peer.group = group.0;
-        stage.play(&SERVER_FLIGHT);
-        stage.play(&FINALE);
-        assert!(stage.is_complete() && stage.exchange(10), "{group}");
+        let mut harness = our_client();
+        harness.peer.group = group.0;
+        harness.play(&SERVER_FLIGHT);
+        harness.play(&FINALE);
+        assert!(harness.is_complete() && harness.exchange(10), "{group}");
     }
 }

@@ -2,7 +2,7 @@
 //! begin at once, and what strangers say meanwhile.
 
 use crate::common::configs::{Ends, server_name, start};
-use crate::common::datagram_harness::{SERVER_FLIGHT, Stage};
+use crate::common::datagram_harness::{DatagramHarness, SERVER_FLIGHT};
 use bytes::BytesMut;
 use sealgram::config::{DatagramPolicy, Versions};
 use sealgram::endpoint::EndpointPolicy;
@@ -129,24 +129,24 @@ fn a_fatal_alert_under_the_next_keys_ends_the_wait_for_a_ticket() {
     let ends = Ends::new().resuming();
     let mut peer = crate::common::datagram_harness::scripted_server(&ends);
     peer.promises_ticket = true;
-    let mut stage = Stage::client(ends.build().client, peer);
-    stage.exchange_cookies();
-    stage.play(&SERVER_FLIGHT);
+    let mut harness = DatagramHarness::client(ends.build().client, peer);
+    harness.exchange_cookies();
+    harness.play(&SERVER_FLIGHT);
     // Lost on the way.
-    stage
+    harness
         .peer
         .speak(&[Line::NewSessionTicket, Line::ChangeCipherSpec]);
-    let warning = stage.peer.record(21, 1, &[1, 90]);
-    stage.deliver(&warning);
-    assert_eq!(stage.error(), None, "a warning has time");
-    let mut forged = stage.peer.record(21, 1, &[2, 80]);
+    let warning = harness.peer.record(21, 1, &[1, 90]);
+    harness.deliver(&warning);
+    assert_eq!(harness.error(), None, "a warning has time");
+    let mut forged = harness.peer.record(21, 1, &[2, 80]);
     *forged.last_mut().unwrap() ^= 1;
-    stage.deliver(&forged);
-    assert_eq!(stage.error(), None, "anybody can have sent it");
-    let alert = stage.peer.record(21, 1, &[2, 80]);
-    stage.deliver(&alert);
-    let Some(Error::AlertReceived { authenticated, .. }) = stage.error() else {
-        panic!("{:?}", stage.error());
+    harness.deliver(&forged);
+    assert_eq!(harness.error(), None, "anybody can have sent it");
+    let alert = harness.peer.record(21, 1, &[2, 80]);
+    harness.deliver(&alert);
+    let Some(Error::AlertReceived { authenticated, .. }) = harness.error() else {
+        panic!("{:?}", harness.error());
     };
     assert!(authenticated);
 }

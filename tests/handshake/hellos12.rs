@@ -3,8 +3,8 @@
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
-    CLIENT_FLIGHT, EXTENDED_MASTER_SECRET, FATAL, FINALE, RENEGOTIATION_INFO, SERVER_FLIGHT,
-    SUPPORTED_GROUPS, Stage, our_client, our_server, scripted_server,
+    CLIENT_FLIGHT, DatagramHarness, EXTENDED_MASTER_SECRET, FATAL, FINALE, RENEGOTIATION_INFO,
+    SERVER_FLIGHT, SUPPORTED_GROUPS, our_client, our_server, scripted_server,
 };
 use sealgram::sim::scripted::{ClientOffer, HANDSHAKE, Line, ScriptedPeer, ServerChoice, Spoken};
 use sealgram::{
@@ -78,58 +78,58 @@ fn lie(body: &[u8], (place, width): Field, value: usize) -> Option<Vec<u8>> {
 
 /// The peer says this body, as a message with the number that is next. It remembers nothing of it and does not
 /// listen to the answer.
-fn whisper(stage: &mut Stage, line: Line, body: Vec<u8>) {
-    let (typ, seq) = (line.typ(), stage.peer.next_seq());
+fn whisper(harness: &mut DatagramHarness, line: Line, body: Vec<u8>) {
+    let (typ, seq) = (line.typ(), harness.peer.next_seq());
     let whole = Spoken { typ, seq, body }.whole();
-    let record = stage.peer.record(HANDSHAKE, 0, &whole);
-    let path = Path::new(stage.address);
-    stage
+    let record = harness.peer.record(HANDSHAKE, 0, &whole);
+    let path = Path::new(harness.address);
+    harness
         .endpoint
-        .handle_datagram(stage.now, path, record[..].into());
-    let address = std::mem::replace(&mut stage.address, ([0, 0, 0, 0], 0).into());
-    stage.listen();
-    stage.address = address;
+        .handle_datagram(harness.now, path, record[..].into());
+    let address = std::mem::replace(&mut harness.address, ([0, 0, 0, 0], 0).into());
+    harness.listen();
+    harness.address = address;
 }
 
 /// A12: a hello with a cookie that is good, and with one length that is not.
 #[test]
 fn a_client_hello_with_any_length_in_any_field_leaves_room_for_the_honest_one() {
     let opening = || {
-        let mut stage = our_server();
+        let mut harness = our_server();
         let protocols = (ALPN, vec![0, 3, 2, b'h', b'q']);
-        stage.peer.offer.extensions.push(protocols);
-        stage.peer.offer.session_id = vec![7; 32];
-        stage.play(&[Line::ClientHello]);
-        stage
+        harness.peer.offer.extensions.push(protocols);
+        harness.peer.offer.session_id = vec![7; 32];
+        harness.play(&[Line::ClientHello]);
+        harness
     };
-    let finish = |mut stage: Stage| {
-        stage.play(&[Line::ClientHello]);
-        stage.play(&CLIENT_FLIGHT);
-        assert!(stage.is_complete() && stage.exchange(3));
+    let finish = |mut harness: DatagramHarness| {
+        harness.play(&[Line::ClientHello]);
+        harness.play(&CLIENT_FLIGHT);
+        assert!(harness.is_complete() && harness.exchange(3));
     };
-    let mut stage = opening();
-    let fields = client_hello_fields(&stage.peer.offer);
+    let mut harness = opening();
+    let fields = client_hello_fields(&harness.peer.offer);
     assert_eq!(fields.len(), 4 + 1 + 7 + 8, "{fields:?}");
     let mut taken = 0;
     for field in fields {
-        let mut body = stage.peer.offer.encode();
+        let mut body = harness.peer.offer.encode();
         for value in values(field) {
             let Some(lie) = lie(&body, field, value) else {
                 continue;
             };
-            let sent = stage.sent.len();
-            whisper(&mut stage, Line::ClientHello, lie.clone());
-            let answers: usize = stage.sent[sent..].iter().map(Vec::len).sum();
-            let asked_again = answers > 0 && stage.sent[sent][13] == 3;
+            let sent = harness.sent.len();
+            whisper(&mut harness, Line::ClientHello, lie.clone());
+            let answers: usize = harness.sent[sent..].iter().map(Vec::len).sum();
+            let asked_again = answers > 0 && harness.sent[sent][13] == 3;
             assert!(!asked_again || answers <= lie.len() + 25);
-            if answers > 0 && !asked_again || stage.error().is_some() {
+            if answers > 0 && !asked_again || harness.error().is_some() {
                 // It is a hello, only another one: it may have this attempt, and the next one is honest.
                 taken += 1;
-                stage = opening();
-                body = stage.peer.offer.encode();
+                harness = opening();
+                body = harness.peer.offer.encode();
             }
         }
-        let last = std::mem::replace(&mut stage, opening());
+        let last = std::mem::replace(&mut harness, opening());
         finish(last);
     }
     assert!(taken < 500, "{taken}");
@@ -138,69 +138,69 @@ fn a_client_hello_with_any_length_in_any_field_leaves_room_for_the_honest_one() 
 /// A12, for hellos without a cookie: no state, and never more bytes back than came.
 #[test]
 fn an_unproven_hello_with_any_length_in_any_field_makes_no_state() {
-    let mut stage = our_server();
-    let body = stage.peer.offer.encode();
-    for field in client_hello_fields(&stage.peer.offer) {
+    let mut harness = our_server();
+    let body = harness.peer.offer.encode();
+    for field in client_hello_fields(&harness.peer.offer) {
         for lie in values(field).filter_map(|value| lie(&body, field, value)) {
-            let sent = stage.sent.len();
-            whisper(&mut stage, Line::ClientHello, lie);
-            assert!(stage.sent.len() <= sent + 1);
+            let sent = harness.sent.len();
+            whisper(&mut harness, Line::ClientHello, lie);
+            assert!(harness.sent.len() <= sent + 1);
         }
-        stage.sent.clear();
-        stage.peer.heard.clear();
-        assert!(stage.endpoint.is_empty());
+        harness.sent.clear();
+        harness.peer.heard.clear();
+        assert!(harness.endpoint.is_empty());
     }
-    stage = our_server();
-    stage.complete();
+    harness = our_server();
+    harness.complete();
 }
 
 /// A12 (mbedTLS 2.22): the only length of a HelloVerifyRequest.
 #[test]
 fn a_hello_verify_request_with_any_cookie_length_leaves_room_for_the_honest_one() {
-    let mut stage = our_client();
-    let body = stage.peer.body(Line::HelloVerifyRequest);
+    let mut harness = our_client();
+    let body = harness.peer.body(Line::HelloVerifyRequest);
     let field = (2, 1);
     for lie in values(field).filter_map(|value| lie(&body, field, value)) {
-        whisper(&mut stage, Line::HelloVerifyRequest, lie);
+        whisper(&mut harness, Line::HelloVerifyRequest, lie);
     }
-    assert_eq!(stage.discarded(Discard::UndecodableMessage), 255);
-    stage.complete();
-    assert!(stage.exchange(100));
+    assert_eq!(harness.discarded(Discard::UndecodableMessage), 255);
+    harness.complete();
+    assert!(harness.exchange(100));
 }
 
 /// A12: a ServerHello with one length that is not true.
 #[test]
 fn a_server_hello_with_any_length_in_any_field_leaves_room_for_the_honest_one() {
     let opening = || {
-        let mut stage = our_client();
-        stage.peer.choice.session_id = vec![7; 32];
-        stage.exchange_cookies();
-        stage
+        let mut harness = our_client();
+        harness.peer.choice.session_id = vec![7; 32];
+        harness.exchange_cookies();
+        harness
     };
-    let finish = |mut stage: Stage| {
-        stage.play(&SERVER_FLIGHT);
-        stage.play(&FINALE);
-        assert!(stage.is_complete() && stage.exchange(3));
+    let finish = |mut harness: DatagramHarness| {
+        harness.play(&SERVER_FLIGHT);
+        harness.play(&FINALE);
+        assert!(harness.is_complete() && harness.exchange(3));
     };
-    let mut stage = opening();
+    let mut harness = opening();
     let (mut taken, mut discarded) = (0, 0);
-    for field in server_hello_fields(&stage.peer.choice) {
-        let mut body = stage.peer.choice.encode();
+    for field in server_hello_fields(&harness.peer.choice) {
+        let mut body = harness.peer.choice.encode();
         for value in values(field) {
             let Some(lie) = lie(&body, field, value) else {
                 continue;
             };
-            let before = stage.discarded(Discard::UndecodableMessage);
-            whisper(&mut stage, Line::ServerHello, lie);
-            if stage.discarded(Discard::UndecodableMessage) == before {
+            let before = harness.discarded(Discard::UndecodableMessage);
+            whisper(&mut harness, Line::ServerHello, lie);
+            if harness.discarded(Discard::UndecodableMessage) == before {
                 taken += 1;
-                stage = opening();
-                body = stage.peer.choice.encode();
+                harness = opening();
+                body = harness.peer.choice.encode();
             } else {
                 discarded += 1;
             }
         }
-        let last = std::mem::replace(&mut stage, opening());
+        let last = std::mem::replace(&mut harness, opening());
         finish(last);
     }
     assert!(taken < 50 && discarded > 300_000, "{taken} {discarded}");
@@ -208,17 +208,17 @@ fn a_server_hello_with_any_length_in_any_field_leaves_room_for_the_honest_one() 
 
 /// What comes of a handshake with our server whose hello was altered.
 fn served(alter: impl FnOnce(&mut ClientOffer)) -> Result<(), Error> {
-    let mut stage = our_server();
-    alter(&mut stage.peer.offer);
-    stage.exchange_cookies();
-    stage.play(&CLIENT_FLIGHT);
-    stage.wait(FOREVER);
-    if stage.is_complete() {
-        assert!(stage.peer.has_verified() && stage.exchange(10));
+    let mut harness = our_server();
+    alter(&mut harness.peer.offer);
+    harness.exchange_cookies();
+    harness.play(&CLIENT_FLIGHT);
+    harness.wait(FOREVER);
+    if harness.is_complete() {
+        assert!(harness.peer.has_verified() && harness.exchange(10));
         return Ok(());
     }
-    assert!(stage.endpoint.is_empty());
-    Err(stage.error().expect("a reason"))
+    assert!(harness.endpoint.is_empty());
+    Err(harness.error().expect("a reason"))
 }
 
 /// A14 (OpenSSL CVE-2014-3510, CVE-2021-3449): each extension of a client missing in turn, and all at once.
@@ -256,18 +256,18 @@ fn a_client_hello_without_an_extension_is_served_or_refused_with_a_reason() {
 
 /// What comes of a handshake with our client when the server's hello was altered.
 fn believed(alter: impl FnOnce(&mut ServerChoice)) -> Result<(), Error> {
-    let mut stage = our_client();
-    stage.exchange_cookies();
-    alter(&mut stage.peer.choice);
-    stage.play(&SERVER_FLIGHT);
-    stage.play(&FINALE);
-    stage.wait(FOREVER);
-    if stage.is_complete() {
-        assert!(stage.peer.has_verified() && stage.exchange(10));
+    let mut harness = our_client();
+    harness.exchange_cookies();
+    alter(&mut harness.peer.choice);
+    harness.play(&SERVER_FLIGHT);
+    harness.play(&FINALE);
+    harness.wait(FOREVER);
+    if harness.is_complete() {
+        assert!(harness.peer.has_verified() && harness.exchange(10));
         return Ok(());
     }
-    assert!(stage.endpoint.is_empty());
-    Err(stage.error().expect("a reason"))
+    assert!(harness.endpoint.is_empty());
+    Err(harness.error().expect("a reason"))
 }
 
 /// A14, for our client.
@@ -296,21 +296,21 @@ fn a_client_hello_with_an_extension_twice_is_not_served() {
     assert_eq!(types.len(), 7);
     for (typ, body) in types {
         for place in [0, usize::MAX] {
-            let mut stage = our_server();
-            let honest = &mut stage.peer.offer.extensions;
+            let mut harness = our_server();
+            let honest = &mut harness.peer.offer.extensions;
             if typ == 0x1234 {
                 honest.push((typ, body.clone()));
             }
-            stage.play(&[Line::ClientHello]);
-            let mut doubled = stage.peer.offer.clone();
+            harness.play(&[Line::ClientHello]);
+            let mut doubled = harness.peer.offer.clone();
             let place = place.min(doubled.extensions.len());
             doubled.extensions.insert(place, (typ, body.clone()));
-            whisper(&mut stage, Line::ClientHello, doubled.encode());
-            assert!(!stage.is_complete());
-            assert_eq!(stage.discarded(Discard::UndecodableMessage), 1, "{typ}");
-            stage.play(&[Line::ClientHello]);
-            stage.play(&CLIENT_FLIGHT);
-            assert!(stage.is_complete() && stage.exchange(10), "{typ}");
+            whisper(&mut harness, Line::ClientHello, doubled.encode());
+            assert!(!harness.is_complete());
+            assert_eq!(harness.discarded(Discard::UndecodableMessage), 1, "{typ}");
+            harness.play(&[Line::ClientHello]);
+            harness.play(&CLIENT_FLIGHT);
+            assert!(harness.is_complete() && harness.exchange(10), "{typ}");
         }
     }
 }
@@ -318,9 +318,9 @@ fn a_client_hello_with_an_extension_twice_is_not_served() {
 /// A18, for our client.
 #[test]
 fn a_server_hello_with_an_extension_twice_is_not_believed() {
-    let mut stage = our_client();
-    stage.exchange_cookies();
-    let honest = stage.peer.choice.clone();
+    let mut harness = our_client();
+    harness.exchange_cookies();
+    let honest = harness.peer.choice.clone();
     assert_eq!(honest.extensions.len(), 4);
     for (typ, body) in honest.extensions.iter().cloned().chain([(0x1234, vec![])]) {
         for place in [0, honest.extensions.len()] {
@@ -329,28 +329,28 @@ fn a_server_hello_with_an_extension_twice_is_not_believed() {
                 doubled.extensions.push((typ, body.clone()));
             }
             doubled.extensions.insert(place, (typ, body.clone()));
-            let before = stage.discarded(Discard::UndecodableMessage);
-            whisper(&mut stage, Line::ServerHello, doubled.encode());
+            let before = harness.discarded(Discard::UndecodableMessage);
+            whisper(&mut harness, Line::ServerHello, doubled.encode());
             assert_eq!(
-                stage.discarded(Discard::UndecodableMessage),
+                harness.discarded(Discard::UndecodableMessage),
                 before + 1,
                 "{typ}"
             );
         }
     }
-    stage.play(&SERVER_FLIGHT);
-    stage.play(&FINALE);
-    assert!(stage.is_complete() && stage.exchange(100));
+    harness.play(&SERVER_FLIGHT);
+    harness.play(&FINALE);
+    assert!(harness.is_complete() && harness.exchange(100));
 }
 
 /// The failure of our client opposite a server whose hello is altered by `alter`.
 fn failure_at_server_hello(alter: impl FnOnce(&mut ScriptedPeer)) -> Failure {
-    let mut stage = our_client();
-    alter(&mut stage.peer);
-    stage.play(&SERVER_FLIGHT);
-    stage.play(&FINALE);
-    assert!(!stage.is_complete());
-    stage.failure().expect("the attempt failed at once")
+    let mut harness = our_client();
+    alter(&mut harness.peer);
+    harness.play(&SERVER_FLIGHT);
+    harness.play(&FINALE);
+    assert!(!harness.is_complete());
+    harness.failure().expect("the attempt failed at once")
 }
 
 /// D10 (wolfSSL CVE-2024-5814), RFC 5246 §7.4.1.3: a server chooses among what was offered.
@@ -437,12 +437,12 @@ fn a_server_that_chooses_another_group_is_refused() {
     let ends = Ends::new();
     let peer = scripted_server(&ends);
     let client = ends.client.groups(&[NamedGroup::X25519]).unwrap();
-    let mut stage = Stage::client(Arc::new(client.build().unwrap()), peer);
-    stage.peer.group = NamedGroup::SECP256R1.0;
-    stage.play(&SERVER_FLIGHT);
+    let mut harness = DatagramHarness::client(Arc::new(client.build().unwrap()), peer);
+    harness.peer.group = NamedGroup::SECP256R1.0;
+    harness.play(&SERVER_FLIGHT);
     let fact = PeerMisbehaved::SelectedUnofferedGroup(NamedGroup::SECP256R1);
-    assert_eq!(stage.error(), Some(Error::PeerMisbehaved(fact)));
-    assert_eq!(stage.peer.alerts_heard(), [(FATAL, 47)]);
+    assert_eq!(harness.error(), Some(Error::PeerMisbehaved(fact)));
+    assert_eq!(harness.peer.alerts_heard(), [(FATAL, 47)]);
 }
 
 /// RFC 5746 §3.4: a server that does not bind renegotiations is refused; so is one that claims a past.
@@ -465,9 +465,9 @@ fn a_server_without_the_extension_that_binds_renegotiations_is_refused() {
 #[test]
 fn a_hello_verify_request_of_any_version_is_followed() {
     for version in [0xfeff, 0xfefd] {
-        let mut stage = our_client();
-        stage.peer.verify_version = version;
-        stage.complete();
-        assert!(stage.exchange(10), "{version:#x}");
+        let mut harness = our_client();
+        harness.peer.verify_version = version;
+        harness.complete();
+        assert!(harness.exchange(10), "{version:#x}");
     }
 }

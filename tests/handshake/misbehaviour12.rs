@@ -11,8 +11,8 @@
 
 use crate::common::configs::{Ends, Pki, SERVER};
 use crate::common::datagram_harness::{
-    ASKING_SERVER_FLIGHT, CLIENT_FLIGHT, FATAL, FINALE, PROVING_CLIENT_FLIGHT, SERVER_FLIGHT,
-    Stage, our_client, our_demanding_server, our_server, scripted_client,
+    ASKING_SERVER_FLIGHT, CLIENT_FLIGHT, DatagramHarness, FATAL, FINALE, PROVING_CLIENT_FLIGHT,
+    SERVER_FLIGHT, our_client, our_demanding_server, our_server, scripted_client,
 };
 use sealgram::config::ClientAuthentication;
 use sealgram::sim::scripted::{ALERT, CHANGE_CIPHER_SPEC, Line, ScriptedPeer};
@@ -28,38 +28,38 @@ const FOREVER: Duration = Duration::from_secs(300);
 
 #[test]
 fn a_scripted_server_that_behaves_is_served() {
-    let mut stage = our_client();
-    stage.complete();
-    assert!(stage.peer.has_verified());
-    assert!(stage.exchange(100));
+    let mut harness = our_client();
+    harness.complete();
+    assert!(harness.peer.has_verified());
+    assert!(harness.exchange(100));
 }
 
 #[test]
 fn a_scripted_client_that_behaves_is_served() {
-    let mut stage = our_server();
-    stage.complete();
-    assert!(stage.peer.has_verified());
-    assert!(stage.exchange(100));
+    let mut harness = our_server();
+    harness.complete();
+    assert!(harness.peer.has_verified());
+    assert!(harness.exchange(100));
 }
 
 #[test]
 fn scripted_peers_that_ask_for_certificates_and_show_them_are_served() {
-    let mut stage = our_demanding_server();
-    stage.exchange_cookies();
-    stage.play(&PROVING_CLIENT_FLIGHT);
-    assert!(stage.peer.has_verified() && stage.exchange(100));
-    let mut stage = our_client();
-    stage.play(&ASKING_SERVER_FLIGHT);
-    stage.play(&FINALE);
-    assert!(stage.peer.has_verified() && stage.exchange(100));
+    let mut harness = our_demanding_server();
+    harness.exchange_cookies();
+    harness.play(&PROVING_CLIENT_FLIGHT);
+    assert!(harness.peer.has_verified() && harness.exchange(100));
+    let mut harness = our_client();
+    harness.play(&ASKING_SERVER_FLIGHT);
+    harness.play(&FINALE);
+    assert!(harness.peer.has_verified() && harness.exchange(100));
 }
 
 /// Injects ChangeCipherSpec records, alone and doubled, with good and bad contents.
-fn flood_change_cipher_spec(stage: &mut Stage, epoch: u16) {
+fn flood_change_cipher_spec(harness: &mut DatagramHarness, epoch: u16) {
     for count in 0..10_000 {
         let payload: &[u8] = [&[1_u8][..], &[], &[0], &[1, 1]][count % 4];
-        let record = stage.peer.record(CHANGE_CIPHER_SPEC, epoch, payload);
-        stage.deliver(&record);
+        let record = harness.peer.record(CHANGE_CIPHER_SPEC, epoch, payload);
+        harness.deliver(&record);
     }
 }
 
@@ -68,74 +68,74 @@ fn flood_change_cipher_spec(stage: &mut Stage, epoch: u16) {
 fn change_cipher_spec_at_every_state_changes_nothing() {
     let flight = [&SERVER_FLIGHT[..], &FINALE].concat();
     for early in 0..=flight.len() {
-        let mut stage = our_client();
-        stage.play(&flight[..early]);
-        flood_change_cipher_spec(&mut stage, 0);
-        stage.play(&flight[early..]);
-        flood_change_cipher_spec(&mut stage, 1);
-        assert!(stage.is_complete(), "after {early} messages");
-        assert!(stage.exchange(100));
+        let mut harness = our_client();
+        harness.play(&flight[..early]);
+        flood_change_cipher_spec(&mut harness, 0);
+        harness.play(&flight[early..]);
+        flood_change_cipher_spec(&mut harness, 1);
+        assert!(harness.is_complete(), "after {early} messages");
+        assert!(harness.exchange(100));
     }
     for early in 0..=PROVING_CLIENT_FLIGHT.len() {
-        let mut stage = our_demanding_server();
-        stage.exchange_cookies();
-        stage.play(&PROVING_CLIENT_FLIGHT[..early]);
-        flood_change_cipher_spec(&mut stage, 0);
-        stage.play(&PROVING_CLIENT_FLIGHT[early..]);
-        flood_change_cipher_spec(&mut stage, 1);
-        assert!(stage.is_complete(), "after {early} messages");
-        assert!(stage.exchange(100));
-        assert!(stage.discarded(Discard::ChangeCipherSpec) >= 10_000);
+        let mut harness = our_demanding_server();
+        harness.exchange_cookies();
+        harness.play(&PROVING_CLIENT_FLIGHT[..early]);
+        flood_change_cipher_spec(&mut harness, 0);
+        harness.play(&PROVING_CLIENT_FLIGHT[early..]);
+        flood_change_cipher_spec(&mut harness, 1);
+        assert!(harness.is_complete(), "after {early} messages");
+        assert!(harness.exchange(100));
+        assert!(harness.discarded(Discard::ChangeCipherSpec) >= 10_000);
     }
 }
 
 /// D1: keys from an empty secret, which a premature ChangeCipherSpec once made OpenSSL use.
 #[test]
 fn a_finished_under_keys_of_nothing_is_not_opened() {
-    let mut stage = our_client();
-    stage.play(&[Line::ServerHello, Line::ChangeCipherSpec, Line::Finished]);
-    stage.wait(FOREVER);
-    assert!(!stage.is_complete());
-    let mut stage = our_server();
-    stage.exchange_cookies();
-    stage.play(&FINALE);
-    stage.wait(FOREVER);
-    assert!(!stage.is_complete());
-    assert!(matches!(stage.error(), Some(Error::TimedOut { .. })));
+    let mut harness = our_client();
+    harness.play(&[Line::ServerHello, Line::ChangeCipherSpec, Line::Finished]);
+    harness.wait(FOREVER);
+    assert!(!harness.is_complete());
+    let mut harness = our_server();
+    harness.exchange_cookies();
+    harness.play(&FINALE);
+    harness.wait(FOREVER);
+    assert!(!harness.is_complete());
+    assert!(matches!(harness.error(), Some(Error::TimedOut { .. })));
 }
 
 /// D2 (tinydtls CVE-2017-7243): ChangeCipherSpec and Finished as the first datagrams.
 #[test]
 fn change_cipher_spec_without_a_handshake_makes_no_state() {
-    let mut stage = our_server();
-    stage.play(&FINALE);
-    assert!(stage.endpoint.is_empty());
-    assert!(stage.sent.is_empty());
-    assert_eq!(stage.endpoint.stats().strays, 2);
-    stage = our_server();
-    stage.complete();
+    let mut harness = our_server();
+    harness.play(&FINALE);
+    assert!(harness.endpoint.is_empty());
+    assert!(harness.sent.is_empty());
+    assert_eq!(harness.endpoint.stats().strays, 2);
+    harness = our_server();
+    harness.complete();
 
-    let mut stage = our_client();
-    stage.play(&FINALE);
-    assert!(!stage.is_complete());
-    stage.peer.set_next_seq(0);
-    stage.complete();
-    assert!(stage.exchange(100));
+    let mut harness = our_client();
+    harness.play(&FINALE);
+    assert!(!harness.is_complete());
+    harness.peer.set_next_seq(0);
+    harness.complete();
+    assert!(harness.exchange(100));
 }
 
 /// D3 (wolfSSL CVE-2022-25638, -25640): RFC 5246 §7.4.8: a certificate without its proof is worth nothing.
 #[test]
 fn a_client_certificate_without_certificate_verify_is_not_believed() {
-    let mut stage = our_demanding_server();
-    stage.exchange_cookies();
-    stage.play(&[Line::Certificate]);
-    stage.play(&CLIENT_FLIGHT);
-    let data = stage.peer.data(b"let me in");
-    stage.deliver(&data);
-    stage.wait(FOREVER);
-    assert!(!stage.is_complete());
-    assert!(matches!(stage.error(), Some(Error::TimedOut { .. })));
-    assert!(stage.endpoint.is_empty());
+    let mut harness = our_demanding_server();
+    harness.exchange_cookies();
+    harness.play(&[Line::Certificate]);
+    harness.play(&CLIENT_FLIGHT);
+    let data = harness.peer.data(b"let me in");
+    harness.deliver(&data);
+    harness.wait(FOREVER);
+    assert!(!harness.is_complete());
+    assert!(matches!(harness.error(), Some(Error::TimedOut { .. })));
+    assert!(harness.endpoint.is_empty());
 }
 
 /// D3: an empty certificate, then a CertificateVerify nevertheless.
@@ -145,27 +145,27 @@ fn certificate_verify_without_a_certificate_is_not_taken() {
     let verifier = Arc::new(WebPkiClientVerifier::new(ends.pki.roots()).unwrap());
     let policy = ClientAuthentication::Optional(verifier);
     let server = ends.server.client_authentication(policy);
-    let mut stage = Stage::server(Arc::new(server.build().unwrap()), scripted_client());
-    stage.exchange_cookies();
-    stage.play(&PROVING_CLIENT_FLIGHT);
-    stage.wait(FOREVER);
-    assert!(!stage.is_complete());
+    let mut harness = DatagramHarness::server(Arc::new(server.build().unwrap()), scripted_client());
+    harness.exchange_cookies();
+    harness.play(&PROVING_CLIENT_FLIGHT);
+    harness.wait(FOREVER);
+    assert!(!harness.is_complete());
 }
 
 /// D3 (Erlang CVE-2022-37026): a CertificateVerify that proves nothing.
 #[test]
 fn a_certificate_verify_that_proves_nothing_ends_the_attempt() {
     let play = |alter: &mut dyn FnMut(&mut Vec<u8>)| {
-        let mut stage = our_demanding_server();
-        stage.exchange_cookies();
-        stage.play_altered(&PROVING_CLIENT_FLIGHT, |line, body| {
+        let mut harness = our_demanding_server();
+        harness.exchange_cookies();
+        harness.play_altered(&PROVING_CLIENT_FLIGHT, |line, body| {
             if line == Line::CertificateVerify {
                 alter(body);
             }
         });
-        assert!(!stage.is_complete());
-        assert!(stage.endpoint.is_empty());
-        stage.error()
+        assert!(!harness.is_complete());
+        assert!(harness.endpoint.is_empty());
+        harness.error()
     };
     let bad_signature = Some(Error::PeerMisbehaved(PeerMisbehaved::BadSignature));
     let unoffered = |scheme| {
@@ -195,16 +195,16 @@ fn a_certificate_verify_by_another_key_ends_the_attempt() {
     let thief = ScriptedPeer::client(SERVER, Some(stranger.client(&rcgen::PKCS_ED25519)));
     let owner = ScriptedPeer::client(SERVER, Some(ends.pki.client(&rcgen::PKCS_ED25519)));
     let chain = { owner }.body(Line::Certificate);
-    let mut stage = Stage::server(ends.build().server, thief);
-    stage.exchange_cookies();
-    stage.play_altered(&PROVING_CLIENT_FLIGHT, |line, body| {
+    let mut harness = DatagramHarness::server(ends.build().server, thief);
+    harness.exchange_cookies();
+    harness.play_altered(&PROVING_CLIENT_FLIGHT, |line, body| {
         if line == Line::Certificate {
             body.clone_from(&chain);
         }
     });
     let expected = Error::PeerMisbehaved(PeerMisbehaved::BadSignature);
-    assert_eq!(stage.error(), Some(expected));
-    assert_eq!(stage.peer.alerts_heard(), [(FATAL, 51)]);
+    assert_eq!(harness.error(), Some(expected));
+    assert_eq!(harness.peer.alerts_heard(), [(FATAL, 51)]);
 }
 
 /// D4 (Californium CVE-2021-34433), RFC 8422 §5.4: without the signed key exchange nobody has proved anything.
@@ -224,14 +224,14 @@ fn a_server_without_server_key_exchange_is_not_believed() {
             Line::ServerHelloDone,
         ],
     ] {
-        let mut stage = our_client();
-        stage.play(&flight);
-        stage.play(&FINALE);
-        stage.wait(FOREVER);
-        assert!(!stage.is_complete(), "{flight:?}");
-        assert!(matches!(stage.error(), Some(Error::TimedOut { .. })));
+        let mut harness = our_client();
+        harness.play(&flight);
+        harness.play(&FINALE);
+        harness.wait(FOREVER);
+        assert!(!harness.is_complete(), "{flight:?}");
+        assert!(matches!(harness.error(), Some(Error::TimedOut { .. })));
         // Nothing was given away: the client has said nothing but hello.
-        assert_eq!(stage.peer.messages_heard(), [1]);
+        assert_eq!(harness.peer.messages_heard(), [1]);
     }
 }
 
@@ -243,25 +243,28 @@ fn a_failed_verification_is_not_remembered_as_good() {
     let good = ends.pki.server(&rcgen::PKCS_ED25519);
     let bad = stranger.server(&rcgen::PKCS_ED25519);
     let client = ends.build().client;
-    let mut stage = Stage::client(client.clone(), ScriptedPeer::server(bad.clone()));
+    let mut harness = DatagramHarness::client(client.clone(), ScriptedPeer::server(bad.clone()));
     for (round, credential) in [&bad, &good, &bad, &good, &bad].into_iter().enumerate() {
         if round > 0 {
-            stage.events.clear();
-            stage.peer = ScriptedPeer::server(credential.clone());
-            stage.connect(client.clone());
+            harness.events.clear();
+            harness.peer = ScriptedPeer::server(credential.clone());
+            harness.connect(client.clone());
         }
-        stage.play(&SERVER_FLIGHT);
-        stage.play(&FINALE);
+        harness.play(&SERVER_FLIGHT);
+        harness.play(&FINALE);
         if round % 2 == 0 {
             let expected = Error::InvalidCertificate(CertificateError::UnknownIssuer);
-            assert_eq!(stage.error(), Some(expected), "round {round}");
+            assert_eq!(harness.error(), Some(expected), "round {round}");
         } else {
-            assert!(stage.is_complete() && stage.exchange(10), "round {round}");
-            let id = stage.id().unwrap();
-            stage.endpoint.close(stage.now, id);
-            stage.listen();
+            assert!(
+                harness.is_complete() && harness.exchange(10),
+                "round {round}"
+            );
+            let id = harness.id().unwrap();
+            harness.endpoint.close(harness.now, id);
+            harness.listen();
         }
-        assert!(stage.endpoint.is_empty(), "round {round}");
+        assert!(harness.endpoint.is_empty(), "round {round}");
     }
 }
 
@@ -318,18 +321,18 @@ fn edits(honest: &[Line]) -> Vec<Vec<Line>> {
 }
 
 /// Plays each edit with consecutive message numbers, as a peer with a broken state machine would.
-fn run_table(honest: &[Line], accepted: &[&[Line]], opening: impl Fn() -> Stage) {
+fn run_table(honest: &[Line], accepted: &[&[Line]], opening: impl Fn() -> DatagramHarness) {
     let (mut completed, mut refused) = (0, 0);
     for script in edits(honest) {
-        let mut stage = opening();
-        stage.play(&script);
-        stage.wait(FOREVER);
+        let mut harness = opening();
+        harness.play(&script);
+        harness.wait(FOREVER);
         let expected = is_accepted(&script, accepted);
         assert_eq!(
-            stage.is_complete(),
+            harness.is_complete(),
             expected,
             "{script:?} {:?}",
-            stage.events
+            harness.events
         );
         if expected
             && script
@@ -340,13 +343,13 @@ fn run_table(honest: &[Line], accepted: &[&[Line]], opening: impl Fn() -> Stage)
         {
             // Under keys nobody else can have said it.
             let surplus = PeerMisbehaved::UnexpectedMessage { got: 20 };
-            assert_eq!(stage.error(), Some(surplus.into()), "{script:?}");
+            assert_eq!(harness.error(), Some(surplus.into()), "{script:?}");
         } else if expected {
             completed += 1;
-            assert!(stage.exchange(3), "{script:?}");
+            assert!(harness.exchange(3), "{script:?}");
         } else {
             refused += 1;
-            assert!(stage.endpoint.is_empty(), "{script:?}");
+            assert!(harness.endpoint.is_empty(), "{script:?}");
         }
     }
     assert!(completed > 0 && refused > 30, "{completed} {refused}");
@@ -366,9 +369,9 @@ fn a_server_that_leaves_out_repeats_or_reorders_messages_is_not_believed() {
 #[test]
 fn a_client_that_leaves_out_repeats_or_reorders_messages_is_not_believed() {
     run_table(&CLIENT_FLIGHT, &[&CLIENT_FLIGHT], || {
-        let mut stage = our_server();
-        stage.exchange_cookies();
-        stage
+        let mut harness = our_server();
+        harness.exchange_cookies();
+        harness
     });
 }
 
@@ -376,9 +379,9 @@ fn a_client_that_leaves_out_repeats_or_reorders_messages_is_not_believed() {
 #[test]
 fn a_client_that_proves_itself_out_of_order_is_not_believed() {
     run_table(&PROVING_CLIENT_FLIGHT, &[&PROVING_CLIENT_FLIGHT], || {
-        let mut stage = our_demanding_server();
-        stage.exchange_cookies();
-        stage
+        let mut harness = our_demanding_server();
+        harness.exchange_cookies();
+        harness
     });
 }
 
@@ -386,19 +389,19 @@ fn a_client_that_proves_itself_out_of_order_is_not_believed() {
 #[test]
 fn datagrams_of_a_flight_in_any_order_and_number_are_put_in_order() {
     for (first, second) in (0..4).flat_map(|a| (0..4).map(move |b| (a, b))) {
-        let mut stage = our_client();
-        let mut flight = stage.peer.speak(&SERVER_FLIGHT);
+        let mut harness = our_client();
+        let mut flight = harness.peer.speak(&SERVER_FLIGHT);
         flight.swap(first, second);
         flight.push(flight[first].clone());
         for record in &flight {
-            stage.deliver(record);
+            harness.deliver(record);
         }
-        let finale = stage.peer.speak(&FINALE);
+        let finale = harness.peer.speak(&FINALE);
         for record in finale.iter().chain(&finale) {
-            stage.deliver(record);
+            harness.deliver(record);
         }
-        assert!(stage.is_complete(), "{first} {second}");
-        assert!(stage.exchange(10));
+        assert!(harness.is_complete(), "{first} {second}");
+        assert!(harness.exchange(10));
     }
 }
 
@@ -411,18 +414,18 @@ fn a_wrong_finished_ends_the_attempt() {
                 body[at] ^= 1;
             }
         };
-        let mut stage = our_client();
-        stage.play(&SERVER_FLIGHT);
-        stage.play_altered(&FINALE, spoil);
+        let mut harness = our_client();
+        harness.play(&SERVER_FLIGHT);
+        harness.play_altered(&FINALE, spoil);
         let expected = Error::PeerMisbehaved(PeerMisbehaved::BadFinished);
-        assert_eq!(stage.error(), Some(expected.clone()));
-        assert_eq!(stage.peer.alerts_heard(), [(FATAL, 51)]);
+        assert_eq!(harness.error(), Some(expected.clone()));
+        assert_eq!(harness.peer.alerts_heard(), [(FATAL, 51)]);
 
-        let mut stage = our_server();
-        stage.exchange_cookies();
-        stage.play_altered(&CLIENT_FLIGHT, spoil);
-        assert_eq!(stage.error(), Some(expected));
-        assert!(stage.endpoint.is_empty());
+        let mut harness = our_server();
+        harness.exchange_cookies();
+        harness.play_altered(&CLIENT_FLIGHT, spoil);
+        assert_eq!(harness.error(), Some(expected));
+        assert!(harness.endpoint.is_empty());
     }
 }
 
@@ -430,15 +433,15 @@ fn a_wrong_finished_ends_the_attempt() {
 #[test]
 fn a_finished_of_another_length_ends_the_attempt() {
     for length in [0, 11, 13, 36] {
-        let mut stage = our_client();
-        stage.play(&SERVER_FLIGHT);
-        stage.play_altered(&FINALE, |line, body| {
+        let mut harness = our_client();
+        harness.play(&SERVER_FLIGHT);
+        harness.play_altered(&FINALE, |line, body| {
             if line == Line::Finished {
                 body.resize(length, 0);
             }
         });
-        assert!(!stage.is_complete());
-        let error = stage.error();
+        assert!(!harness.is_complete());
+        let error = harness.error();
         let expected = Error::InvalidMessage(InvalidMessage::WrongVerifyDataLength);
         assert_eq!(expected.alert(), Some(AlertDescription::DECRYPT_ERROR));
         assert_eq!(error, Some(expected), "{length}");
@@ -448,29 +451,29 @@ fn a_finished_of_another_length_ends_the_attempt() {
 /// C14 (pion #758): a failure is told once, and then there is silence.
 #[test]
 fn a_failed_attempt_sends_one_alert_and_nothing_more() {
-    let mut stage = our_client();
-    stage.peer.choice.suite = 0x002f;
-    stage.play(&SERVER_FLIGHT);
-    let sent = stage.sent.len();
-    for record in stage.peer.speak(&SERVER_FLIGHT) {
-        stage.deliver(&record);
+    let mut harness = our_client();
+    harness.peer.choice.suite = 0x002f;
+    harness.play(&SERVER_FLIGHT);
+    let sent = harness.sent.len();
+    for record in harness.peer.speak(&SERVER_FLIGHT) {
+        harness.deliver(&record);
     }
-    stage.wait(FOREVER);
-    assert_eq!(stage.sent.len(), sent);
-    assert_eq!(stage.peer.alerts_heard(), [(FATAL, 47)]);
+    harness.wait(FOREVER);
+    assert_eq!(harness.sent.len(), sent);
+    assert_eq!(harness.peer.alerts_heard(), [(FATAL, 47)]);
 
-    let mut stage = our_demanding_server();
-    stage.exchange_cookies();
-    stage.play_altered(&PROVING_CLIENT_FLIGHT, |line, body| {
+    let mut harness = our_demanding_server();
+    harness.exchange_cookies();
+    harness.play_altered(&PROVING_CLIENT_FLIGHT, |line, body| {
         if line == Line::CertificateVerify {
             body[10] ^= 1;
         }
     });
-    let sent = stage.sent.len();
-    stage.wait(FOREVER);
-    assert_eq!(stage.sent.len(), sent);
-    assert_eq!(stage.peer.alerts_heard(), [(FATAL, 51)]);
-    let alert = stage.peer.record(ALERT, 0, &[FATAL, 51]);
-    stage.deliver(&alert);
-    assert_eq!(stage.sent.len(), sent);
+    let sent = harness.sent.len();
+    harness.wait(FOREVER);
+    assert_eq!(harness.sent.len(), sent);
+    assert_eq!(harness.peer.alerts_heard(), [(FATAL, 51)]);
+    let alert = harness.peer.record(ALERT, 0, &[FATAL, 51]);
+    harness.deliver(&alert);
+    assert_eq!(harness.sent.len(), sent);
 }

@@ -8,7 +8,7 @@
 //! | D17, D18 | `tests/handshake/misbehaviour12.rs`, `tests/handshake/hellos12.rs` |
 
 use crate::common::configs::{Ends, Pki, SERVER, server_name, start};
-use crate::common::datagram_harness::Stage;
+use crate::common::datagram_harness::DatagramHarness;
 use sealgram::config::{ClientAuthentication, Versions};
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{self, ScriptedPeer as ScriptedPeer12};
@@ -48,37 +48,37 @@ const PROVING_CLIENT_FLIGHT: [Line; 3] =
     [Line::Certificate, Line::CertificateVerify, Line::Finished];
 
 /// One end of ours over a stream, opposite a scripted peer.
-struct Scene {
+struct Harness {
     ours: StreamEnd,
     peer: ScriptedPeer,
     now: Instant,
 }
 
-impl Scene {
+impl Harness {
     /// Our client, which has said hello.
     fn client(config: Arc<ClientConfig>, peer: ScriptedPeer) -> Self {
         let now = start();
         let ours = TlsConnection::connect(config, server_name(), now).unwrap();
-        let mut scene = Self {
+        let mut harness = Self {
             ours: StreamEnd::new(ours),
             peer,
             now,
         };
-        scene.listen();
-        scene
+        harness.listen();
+        harness
     }
 
     /// Our server, which a scripted client has said hello to.
     fn server(ends: Ends, peer: ScriptedPeer) -> Self {
         let now = start();
         let ours = TlsConnection::accept(ends.build().server, now).unwrap();
-        let mut scene = Self {
+        let mut harness = Self {
             ours: StreamEnd::new(ours),
             peer,
             now,
         };
-        scene.play(&[Line::ClientHello]);
-        scene
+        harness.play(&[Line::ClientHello]);
+        harness
     }
 
     fn play(&mut self, lines: &[Line]) {
@@ -129,72 +129,72 @@ fn scripted_server(ends: &Ends) -> ScriptedPeer {
 }
 
 /// Our client opposite a scripted server that it trusts, which has said hello.
-fn our_client() -> Scene {
+fn our_client() -> Harness {
     let ends = ends();
     let peer = scripted_server(&ends);
-    let mut scene = Scene::client(ends.build().client, peer);
-    scene.play(&[Line::ServerHello]);
-    scene
+    let mut harness = Harness::client(ends.build().client, peer);
+    harness.play(&[Line::ServerHello]);
+    harness
 }
 
 /// Our client with a ticket of a scripted server, which has just taken it.
-fn our_resuming_client() -> Scene {
+fn our_resuming_client() -> Harness {
     let ends = ends().resuming();
     let (first, second) = (scripted_server(&ends), scripted_server(&ends));
     let client = ends.build().client;
     let ticket = ticket_for(&client, first);
-    let mut scene = Scene::client(client, second.resuming(&ticket));
-    assert!(scene.peer.offer.extension(41).is_some());
-    scene.play(&[Line::ServerHello]);
-    scene
+    let mut harness = Harness::client(client, second.resuming(&ticket));
+    assert!(harness.peer.offer.extension(41).is_some());
+    harness.play(&[Line::ServerHello]);
+    harness
 }
 
 /// A connection that leaves a ticket with the client.
 fn ticket_for(client: &Arc<ClientConfig>, peer: ScriptedPeer) -> ScriptedTicket {
-    let mut scene = Scene::client(client.clone(), peer);
-    scene.play(&[Line::ServerHello]);
-    scene.play(&SERVER_FLIGHT);
-    scene.play(&[Line::NewSessionTicket]);
-    assert!(scene.is_complete() && scene.hears());
-    scene.peer.ticket().unwrap()
+    let mut harness = Harness::client(client.clone(), peer);
+    harness.play(&[Line::ServerHello]);
+    harness.play(&SERVER_FLIGHT);
+    harness.play(&[Line::NewSessionTicket]);
+    assert!(harness.is_complete() && harness.hears());
+    harness.peer.ticket().unwrap()
 }
 
 /// Our server opposite a scripted client, of which it asks no certificate.
-fn our_server() -> Scene {
-    Scene::server(ends(), ScriptedPeer::client(SERVER, None))
+fn our_server() -> Harness {
+    Harness::server(ends(), ScriptedPeer::client(SERVER, None))
 }
 
 /// Our server, which demands a certificate, opposite a scripted client that has a good one.
-fn our_demanding_server() -> Scene {
+fn our_demanding_server() -> Harness {
     let ends = ends().mutual();
     let credential = ends.pki.client(&rcgen::PKCS_ED25519);
-    Scene::server(ends, ScriptedPeer::client(SERVER, Some(credential)))
+    Harness::server(ends, ScriptedPeer::client(SERVER, Some(credential)))
 }
 
 #[test]
 fn scripted_peers_that_behave_are_served() {
-    for (mut scene, flight) in [
+    for (mut harness, flight) in [
         (our_client(), &SERVER_FLIGHT[..]),
         (our_client(), &ASKING_SERVER_FLIGHT),
         (our_resuming_client(), &RESUMING_SERVER_FLIGHT),
         (our_server(), &CLIENT_FLIGHT),
         (our_demanding_server(), &PROVING_CLIENT_FLIGHT),
     ] {
-        scene.play(flight);
-        assert!(scene.is_complete(), "{flight:?} {:?}", scene.error());
-        assert!(scene.hears(), "{flight:?}");
+        harness.play(flight);
+        assert!(harness.is_complete(), "{flight:?} {:?}", harness.error());
+        assert!(harness.hears(), "{flight:?}");
     }
 }
 
 /// The alert that our end sends to a flight, and that it sends nothing else afterwards and takes no data.
-fn told(mut scene: Scene, lines: &[Line]) -> Option<AlertDescription> {
-    scene.play(lines);
-    let alert = scene.error().and_then(Error::alert);
-    scene.peer.pretend_finished();
-    assert!(!scene.hears(), "{lines:?}");
-    assert!(!scene.is_complete(), "{lines:?}");
+fn told(mut harness: Harness, lines: &[Line]) -> Option<AlertDescription> {
+    harness.play(lines);
+    let alert = harness.error().and_then(Error::alert);
+    harness.peer.pretend_finished();
+    assert!(!harness.hears(), "{lines:?}");
+    assert!(!harness.is_complete(), "{lines:?}");
     // The peer may not have the keys that the alert is under, but it hears of nothing else.
-    assert!(scene.peer.alerts_heard().len() <= 1, "{lines:?}");
+    assert!(harness.peer.alerts_heard().len() <= 1, "{lines:?}");
     alert
 }
 
@@ -225,15 +225,15 @@ fn d6_a_server_that_skips_its_certificate_is_not_believed() {
 /// D6: an empty chain proves nothing either (RFC 8446 §4.4.2.4: decode_error).
 #[test]
 fn d6_a_server_with_an_empty_certificate_is_not_believed() {
-    let mut scene = our_client();
-    scene.play_altered(&SERVER_FLIGHT, |line, body| {
+    let mut harness = our_client();
+    harness.play_altered(&SERVER_FLIGHT, |line, body| {
         if line == Line::Certificate {
             *body = vec![0, 0, 0, 0];
         }
     });
-    let alert = scene.error().and_then(Error::alert);
+    let alert = harness.error().and_then(Error::alert);
     assert_eq!(alert, Some(AlertDescription::DECODE_ERROR));
-    assert!(!scene.is_complete());
+    assert!(!harness.is_complete());
 }
 
 /// D6: a ticket that was not taken excuses nothing, and one that was taken asks for nothing more (RFC 8446 §4.4.2).
@@ -246,9 +246,9 @@ fn d6_a_certificate_beside_a_ticket_is_not_taken() {
     let (first, second) = (scripted_server(&ends), scripted_server(&ends));
     let client = ends.build().client;
     ticket_for(&client, first);
-    let mut scene = Scene::client(client, second);
-    scene.play(&[Line::ServerHello]);
-    assert_eq!(told(scene, &RESUMING_SERVER_FLIGHT), UNEXPECTED);
+    let mut harness = Harness::client(client, second);
+    harness.play(&[Line::ServerHello]);
+    assert_eq!(told(harness, &RESUMING_SERVER_FLIGHT), UNEXPECTED);
 }
 
 /// D3 (wolfSSL CVE-2022-25638, -25640, Erlang CVE-2022-37026), RFC 8446 §4.4.3: a certificate without its proof.
@@ -271,7 +271,7 @@ fn d3_a_proof_of_nothing_is_not_taken() {
         server: ends.server.client_authentication(policy),
         ..ends
     };
-    let nobody = Scene::server(lenient, ScriptedPeer::client(SERVER, None));
+    let nobody = Harness::server(lenient, ScriptedPeer::client(SERVER, None));
     assert_eq!(told(nobody, &PROVING_CLIENT_FLIGHT), UNEXPECTED);
     assert_eq!(told(our_server(), &PROVING_CLIENT_FLIGHT), UNEXPECTED);
 }
@@ -282,15 +282,15 @@ fn verdicts(named: Option<u16>, alter: impl Fn(&mut Vec<u8>)) -> [Option<Error>;
         (our_client(), &SERVER_FLIGHT[..]),
         (our_demanding_server(), &PROVING_CLIENT_FLIGHT),
     ]
-    .map(|(mut scene, flight)| {
-        scene.peer.named_scheme = named;
-        scene.play_altered(flight, |line, body| {
+    .map(|(mut harness, flight)| {
+        harness.peer.named_scheme = named;
+        harness.play_altered(flight, |line, body| {
             if line == Line::CertificateVerify {
                 alter(body);
             }
         });
-        assert!(!scene.is_complete());
-        scene.error().cloned()
+        assert!(!harness.is_complete());
+        harness.error().cloned()
     })
 }
 
@@ -311,14 +311,14 @@ fn d3_a_certificate_verify_that_proves_nothing_ends_the_attempt() {
     let ends = ends();
     let stranger = Pki::new(&rcgen::PKCS_ED25519).server(&rcgen::PKCS_ED25519);
     let chain = scripted_server(&ends).body(Line::Certificate);
-    let mut scene = Scene::client(ends.build().client, ScriptedPeer::server(stranger));
-    scene.play(&[Line::ServerHello]);
-    scene.play_altered(&SERVER_FLIGHT, |line, body| {
+    let mut harness = Harness::client(ends.build().client, ScriptedPeer::server(stranger));
+    harness.play(&[Line::ServerHello]);
+    harness.play_altered(&SERVER_FLIGHT, |line, body| {
         if line == Line::Certificate {
             body.clone_from(&chain);
         }
     });
-    assert_eq!(scene.error(), bad[0].as_ref());
+    assert_eq!(harness.error(), bad[0].as_ref());
 }
 
 /// D9 (mbedTLS CVE-2026-25834), RFC 8446 §4.4.3: schemes that nobody offered, among them what 1.3 has no place for: SHA-1, and
@@ -383,17 +383,17 @@ fn edits(honest: &[Line]) -> Vec<Vec<Line>> {
 
 /// D8 (Skip-TLS, BoGo `Skip*`), RFC 8446 §4: messages left out, said twice or out of place. `accepted` is the hand-written automaton:
 /// the flights that our end believes.
-fn run_table(opening: impl Fn() -> Scene, accepted: &[&[Line]]) {
+fn run_table(opening: impl Fn() -> Harness, accepted: &[&[Line]]) {
     let mut refused = 0;
     for honest in accepted {
         for script in edits(honest) {
             let expected = accepted.iter().any(|flight| script.starts_with(flight));
-            let mut scene = opening();
-            scene.play(&script);
-            assert_eq!(scene.is_complete(), expected, "{script:?}");
-            if !expected && scene.error().is_some() {
-                let alert = scene.error().and_then(Error::alert);
-                assert_eq!(alert, UNEXPECTED, "{script:?} {:?}", scene.error());
+            let mut harness = opening();
+            harness.play(&script);
+            assert_eq!(harness.is_complete(), expected, "{script:?}");
+            if !expected && harness.error().is_some() {
+                let alert = harness.error().and_then(Error::alert);
+                assert_eq!(alert, UNEXPECTED, "{script:?} {:?}", harness.error());
                 refused += 1;
             }
         }
@@ -419,10 +419,10 @@ fn d8_nothing_is_taken_before_a_hello() {
     for line in ALL {
         let ends = ends();
         let peer = scripted_server(&ends);
-        let mut scene = Scene::client(ends.build().client, peer);
+        let mut harness = Harness::client(ends.build().client, peer);
         if line != Line::ServerHello {
-            scene.play(&[line]);
-            let alert = scene.error().and_then(Error::alert);
+            harness.play(&[line]);
+            let alert = harness.error().and_then(Error::alert);
             assert_eq!(alert, UNEXPECTED, "{line:?}");
         }
     }
@@ -432,18 +432,18 @@ fn d8_nothing_is_taken_before_a_hello() {
 #[test]
 fn d8_what_has_no_place_after_the_handshake_ends_the_connection() {
     for line in ALL {
-        let mut scene = our_client();
-        scene.play(&SERVER_FLIGHT);
-        scene.play(&[line]);
+        let mut harness = our_client();
+        harness.play(&SERVER_FLIGHT);
+        harness.play(&[line]);
         let fine = matches!(line, Line::NewSessionTicket | Line::KeyUpdate);
-        assert_eq!(scene.error().is_none(), fine, "{line:?}");
-        let mut scene = our_server();
-        scene.play(&CLIENT_FLIGHT);
-        scene.play(&[line]);
+        assert_eq!(harness.error().is_none(), fine, "{line:?}");
+        let mut harness = our_server();
+        harness.play(&CLIENT_FLIGHT);
+        harness.play(&[line]);
         let fine = line == Line::KeyUpdate;
-        assert_eq!(scene.error().is_none(), fine, "{line:?}");
+        assert_eq!(harness.error().is_none(), fine, "{line:?}");
         if !fine {
-            let alert = scene.error().and_then(Error::alert);
+            let alert = harness.error().and_then(Error::alert);
             assert_eq!(alert, UNEXPECTED, "{line:?}");
         }
     }
@@ -452,19 +452,19 @@ fn d8_what_has_no_place_after_the_handshake_ends_the_connection() {
 /// RFC 8446 §4.4.4: a Finished that is not what it must be ends the attempt at either end.
 #[test]
 fn a_wrong_finished_of_1_3_ends_the_attempt() {
-    for (mut scene, flight) in [
+    for (mut harness, flight) in [
         (our_client(), &SERVER_FLIGHT[..]),
         (our_resuming_client(), &RESUMING_SERVER_FLIGHT),
         (our_server(), &CLIENT_FLIGHT),
         (our_demanding_server(), &PROVING_CLIENT_FLIGHT),
     ] {
-        scene.play_altered(flight, |line, body| {
+        harness.play_altered(flight, |line, body| {
             if line == Line::Finished {
                 body[31] ^= 1;
             }
         });
-        assert_eq!(scene.error(), Some(&PeerMisbehaved::BadFinished.into()));
-        assert!(!scene.is_complete());
+        assert_eq!(harness.error(), Some(&PeerMisbehaved::BadFinished.into()));
+        assert!(!harness.is_complete());
     }
 }
 
@@ -482,22 +482,22 @@ fn d11_a_server_hello_of_1_3_after_a_hello_verify_request_is_refused() {
         peer.choice.set_extension(51, &share);
         peer
     };
-    let mut stage = Stage::client(ends.build().client, server());
+    let mut harness = DatagramHarness::client(ends.build().client, server());
     for _ in 0..4 {
-        stage.play(&[scripted::Line::HelloVerifyRequest]);
-        assert_eq!(stage.peer.messages_heard(), [1, 1]);
-        stage.play(&[scripted::Line::ServerHello]);
-        assert_eq!(stage.error(), None);
-        stage.peer = server();
-        stage.wait(Duration::from_secs(1));
+        harness.play(&[scripted::Line::HelloVerifyRequest]);
+        assert_eq!(harness.peer.messages_heard(), [1, 1]);
+        harness.play(&[scripted::Line::ServerHello]);
+        assert_eq!(harness.error(), None);
+        harness.peer = server();
+        harness.wait(Duration::from_secs(1));
     }
-    stage.play(&[scripted::Line::HelloVerifyRequest]);
-    stage.play(&[scripted::Line::ServerHello]);
-    stage.wait(Duration::from_secs(1));
+    harness.play(&[scripted::Line::HelloVerifyRequest]);
+    harness.play(&[scripted::Line::ServerHello]);
+    harness.wait(Duration::from_secs(1));
     let expected = PeerMisbehaved::SelectedUnofferedVersion(ProtocolVersion::DTLS13);
-    assert_eq!(stage.error(), Some(expected.into()));
+    assert_eq!(harness.error(), Some(expected.into()));
     assert_eq!(
-        stage.peer.alerts_heard(),
+        harness.peer.alerts_heard(),
         [(crate::common::datagram_harness::FATAL, 70)]
     );
 }

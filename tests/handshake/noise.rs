@@ -5,7 +5,8 @@
 
 use crate::common::configs::{Configs, Ends, SERVER};
 use crate::common::datagram_harness::{
-    FATAL, FINALE, PROVING_CLIENT_FLIGHT, SERVER_FLIGHT, Stage, WARNING, record, record_of_length,
+    DatagramHarness, FATAL, FINALE, PROVING_CLIENT_FLIGHT, SERVER_FLIGHT, WARNING, record,
+    record_of_length,
 };
 use crate::common::mutator::{Mutator, Seed, recorded};
 use crate::common::targets::inject;
@@ -227,36 +228,40 @@ fn mutants_of_the_handshake_itself_cost_one_attempt_at_most() {
 }
 
 /// Passes messages with the association at this address, as its honest peer.
-fn still_serves(stage: &mut Stage, peer: &mut ScriptedPeer, address: std::net::SocketAddr) {
-    let place = std::mem::replace(&mut stage.address, address);
-    std::mem::swap(&mut stage.peer, peer);
-    assert!(stage.exchange(20));
-    std::mem::swap(&mut stage.peer, peer);
-    stage.address = place;
+fn still_serves(
+    harness: &mut DatagramHarness,
+    peer: &mut ScriptedPeer,
+    address: std::net::SocketAddr,
+) {
+    let place = std::mem::replace(&mut harness.address, address);
+    std::mem::swap(&mut harness.peer, peer);
+    assert!(harness.exchange(20));
+    std::mem::swap(&mut harness.peer, peer);
+    harness.address = place;
 }
 
 /// Plays `script` at the peer's address, with `forged` in front of its line `gap`: a message that decodes, with the
 /// number that is next, from somebody who has heard what the honest peer heard. Whether the attempt completed.
 fn with_forgery(
-    stage: &mut Stage,
+    harness: &mut DatagramHarness,
     script: &[Line],
     gap: usize,
     forged: Line,
     thief: ScriptedPeer,
 ) -> bool {
-    let events = stage.events.len();
-    stage.play(&script[..gap]);
+    let events = harness.events.len();
+    harness.play(&script[..gap]);
     let mut forger = thief;
-    stage.sent.iter().for_each(|datagram| {
+    harness.sent.iter().for_each(|datagram| {
         forger.hear(datagram);
     });
-    forger.set_next_seq(stage.peer.next_seq());
+    forger.set_next_seq(harness.peer.next_seq());
     for record in forger.speak(&[forged]) {
-        stage.deliver(&record);
+        harness.deliver(&record);
     }
-    stage.play(&script[gap..]);
-    stage.wait(Duration::from_secs(200));
-    let new = &stage.events[events..];
+    harness.play(&script[gap..]);
+    harness.wait(Duration::from_secs(200));
+    let new = &harness.events[events..];
     let completed = new
         .iter()
         .any(|(_, event)| crate::common::datagram_harness::is_completion(event));
@@ -273,11 +278,12 @@ fn a_forged_server_message_at_any_moment_costs_one_attempt_at_most() {
     let credential = ends.pki.server(&rcgen::PKCS_ED25519);
     let config = ends.build().client;
     let stranger = Ends::new().pki.server(&rcgen::PKCS_ED25519);
-    let mut stage = Stage::client(config.clone(), ScriptedPeer::server(credential.clone()));
-    stage.complete();
-    let home = stage.address;
+    let mut harness =
+        DatagramHarness::client(config.clone(), ScriptedPeer::server(credential.clone()));
+    harness.complete();
+    let home = harness.address;
     let mut bystander =
-        std::mem::replace(&mut stage.peer, ScriptedPeer::server(credential.clone()));
+        std::mem::replace(&mut harness.peer, ScriptedPeer::server(credential.clone()));
     let (mut completed, mut failed) = (0, 0);
     for forged in [
         Line::HelloRequest,
@@ -289,28 +295,28 @@ fn a_forged_server_message_at_any_moment_costs_one_attempt_at_most() {
         Line::ServerHelloDone,
     ] {
         for gap in 0..script.len() {
-            stage.address = ([198, 51, 100, 7], 4433).into();
-            stage.peer = ScriptedPeer::server(credential.clone());
-            stage.sent.clear();
-            stage.connect(config.clone());
+            harness.address = ([198, 51, 100, 7], 4433).into();
+            harness.peer = ScriptedPeer::server(credential.clone());
+            harness.sent.clear();
+            harness.connect(config.clone());
             let thief = ScriptedPeer::server(stranger.clone());
-            if with_forgery(&mut stage, &script, gap, forged, thief) {
+            if with_forgery(&mut harness, &script, gap, forged, thief) {
                 completed += 1;
             } else {
                 failed += 1;
-                stage.peer = ScriptedPeer::server(credential.clone());
-                stage.connect(config.clone());
-                stage.play(&script);
+                harness.peer = ScriptedPeer::server(credential.clone());
+                harness.connect(config.clone());
+                harness.play(&script);
             }
-            assert_eq!(stage.endpoint.stats().handshakes_failed, failed);
+            assert_eq!(harness.endpoint.stats().handshakes_failed, failed);
             assert!(
-                stage.peer.has_verified() && stage.exchange(3),
+                harness.peer.has_verified() && harness.exchange(3),
                 "{gap} {forged:?}"
             );
-            let id = stage.id().unwrap();
-            stage.endpoint.close(stage.now, id);
-            stage.listen();
-            still_serves(&mut stage, &mut bystander, home);
+            let id = harness.id().unwrap();
+            harness.endpoint.close(harness.now, id);
+            harness.listen();
+            still_serves(&mut harness, &mut bystander, home);
         }
     }
     assert!(completed > 10 && failed > 3, "{completed} {failed}");
@@ -323,11 +329,11 @@ fn a_forged_client_message_at_any_moment_costs_one_attempt_at_most() {
     let ends = Ends::new().mutual();
     let credential = ends.pki.client(&rcgen::PKCS_ED25519);
     let honest = || ScriptedPeer::client(SERVER, Some(credential.clone()));
-    let mut stage = Stage::server(ends.build().server, honest());
-    stage.exchange_cookies();
-    stage.play(&script);
-    let home = stage.address;
-    let mut bystander = std::mem::replace(&mut stage.peer, honest());
+    let mut harness = DatagramHarness::server(ends.build().server, honest());
+    harness.exchange_cookies();
+    harness.play(&script);
+    let home = harness.address;
+    let mut bystander = std::mem::replace(&mut harness.peer, honest());
     let (mut completed, mut failed) = (0, 0);
     for (port, forged) in (5000..).zip([
         Line::Certificate,
@@ -336,28 +342,28 @@ fn a_forged_client_message_at_any_moment_costs_one_attempt_at_most() {
         Line::Finished,
     ]) {
         for gap in 0..script.len() {
-            stage.address = ([198, 51, 100, 7], port).into();
-            stage.peer = honest();
-            stage.sent.clear();
-            stage.exchange_cookies();
+            harness.address = ([198, 51, 100, 7], port).into();
+            harness.peer = honest();
+            harness.sent.clear();
+            harness.exchange_cookies();
             let thief = ScriptedPeer::client(SERVER, None);
-            if with_forgery(&mut stage, &script, gap, forged, thief) {
+            if with_forgery(&mut harness, &script, gap, forged, thief) {
                 completed += 1;
             } else {
                 failed += 1;
-                stage.peer = honest();
-                stage.exchange_cookies();
-                stage.play(&script);
+                harness.peer = honest();
+                harness.exchange_cookies();
+                harness.play(&script);
             }
-            assert_eq!(stage.endpoint.stats().handshakes_failed, failed);
+            assert_eq!(harness.endpoint.stats().handshakes_failed, failed);
             assert!(
-                stage.peer.has_verified() && stage.exchange(3),
+                harness.peer.has_verified() && harness.exchange(3),
                 "{gap} {forged:?}"
             );
-            let id = stage.id().unwrap();
-            stage.endpoint.close(stage.now, id);
-            stage.listen();
-            still_serves(&mut stage, &mut bystander, home);
+            let id = harness.id().unwrap();
+            harness.endpoint.close(harness.now, id);
+            harness.listen();
+            still_serves(&mut harness, &mut bystander, home);
         }
     }
     assert!(completed > 5 && failed > 2, "{completed} {failed}");

@@ -3,7 +3,7 @@
 
 use crate::common::configs::{Configs, Ends, SERVER, server_name, start};
 use crate::common::datagram_harness::{
-    FINALE, SERVER_FLIGHT, Stage, scripted_client, scripted_server,
+    DatagramHarness, FINALE, SERVER_FLIGHT, scripted_client, scripted_server,
 };
 use sealgram::config::{
     ClientAuthentication, GroupChoice, Preference, RekeyPolicy, SecureRenegotiation, StreamPolicy,
@@ -293,11 +293,11 @@ fn a_client_without_supported_groups_is_served_where_the_policy_says_so() {
     for required in [false, true] {
         let mut ends = Ends::new();
         ends.server = ends.server.require_supported_groups(required);
-        let mut stage = Stage::server(ends.build().server, scripted_client());
-        stage.peer.offer.remove_extension(SUPPORTED_GROUPS);
-        stage.exchange_cookies();
+        let mut harness = DatagramHarness::server(ends.build().server, scripted_client());
+        harness.peer.offer.remove_extension(SUPPORTED_GROUPS);
+        harness.exchange_cookies();
         let expected = Error::from(PeerIncompatible::NoCommonGroup);
-        assert_eq!(stage.error(), required.then_some(expected));
+        assert_eq!(harness.error(), required.then_some(expected));
     }
 }
 
@@ -343,30 +343,30 @@ fn an_old_server_is_served_and_nothing_is_renegotiated_with_it() {
             ends = prefer(ends);
         }
         let peer = scripted_server(&ends);
-        let mut stage = Stage::client(ends.build().client, peer);
-        stage.exchange_cookies();
-        stage.peer.choice.extensions = vec![(23, Vec::new())];
-        stage.play(&SERVER_FLIGHT);
-        stage.play(&FINALE);
+        let mut harness = DatagramHarness::client(ends.build().client, peer);
+        harness.exchange_cookies();
+        harness.peer.choice.extensions = vec![(23, Vec::new())];
+        harness.play(&SERVER_FLIGHT);
+        harness.play(&FINALE);
         if required {
             let expected = PeerIncompatible::SecureRenegotiationRequired.into();
-            assert_eq!(stage.error(), Some(expected));
+            assert_eq!(harness.error(), Some(expected));
             continue;
         }
-        assert!(stage.exchange(3));
-        let id = stage.id().unwrap();
-        let outcome = stage.endpoint.renegotiate(stage.now, id);
+        assert!(harness.exchange(3));
+        let id = harness.id().unwrap();
+        let outcome = harness.endpoint.renegotiate(harness.now, id);
         assert_eq!(
             outcome.unwrap_err().to_string(),
             RenegotiateError::Insecure.to_string()
         );
-        stage.peer.renegotiate();
-        stage.play(&[Line12::HelloRequest]);
+        harness.peer.renegotiate();
+        harness.play(&[Line12::HelloRequest]);
         assert_eq!(
-            stage.peer.alerts_heard(),
+            harness.peer.alerts_heard(),
             [(1, AlertDescription::NO_RENEGOTIATION.0)]
         );
-        assert!(stage.exchange(3));
+        assert!(harness.exchange(3));
     }
 }
 
@@ -378,23 +378,23 @@ fn an_old_client_is_served_and_nothing_is_renegotiated_with_it() {
         if !required {
             ends = prefer(ends);
         }
-        let mut stage = Stage::server(ends.build().server, scripted_client());
-        stage.peer.offer.remove_extension(RENEGOTIATION_INFO);
+        let mut harness = DatagramHarness::server(ends.build().server, scripted_client());
+        harness.peer.offer.remove_extension(RENEGOTIATION_INFO);
         if required {
-            stage.exchange_cookies();
+            harness.exchange_cookies();
             let expected = PeerIncompatible::SecureRenegotiationRequired.into();
-            assert_eq!(stage.error(), Some(expected));
+            assert_eq!(harness.error(), Some(expected));
             continue;
         }
-        stage.complete();
-        assert_eq!(stage.peer.choice.extension(RENEGOTIATION_INFO), None);
-        let id = stage.id().unwrap();
-        let outcome = stage.endpoint.renegotiate(stage.now, id);
+        harness.complete();
+        assert_eq!(harness.peer.choice.extension(RENEGOTIATION_INFO), None);
+        let id = harness.id().unwrap();
+        let outcome = harness.endpoint.renegotiate(harness.now, id);
         assert_eq!(
             outcome.unwrap_err().to_string(),
             RenegotiateError::Insecure.to_string()
         );
-        assert!(stage.exchange(3));
+        assert!(harness.exchange(3));
     }
 }
 
@@ -429,13 +429,13 @@ fn a_protocol_that_was_not_offered_is_taken_where_the_policy_says_so() {
 #[test]
 fn a_client_that_takes_raw_keys_alone_is_told_so() {
     for (types, fine) in [(&[1, 2][..], false), (&[2, 2, 0], true)] {
-        let mut stage = Stage::server(Ends::new().build().server, scripted_client());
-        stage
+        let mut harness = DatagramHarness::server(Ends::new().build().server, scripted_client());
+        harness
             .peer
             .offer
             .set_extension(SERVER_CERTIFICATE_TYPE, types);
-        stage.exchange_cookies();
-        assert_eq!(stage.peer.messages_heard().contains(&11), fine);
+        harness.exchange_cookies();
+        assert_eq!(harness.peer.messages_heard().contains(&11), fine);
         let now = start();
         let ends = Ends::new().versions(Versions::V1_3);
         let server = TlsConnection::accept(ends.build().server, now).unwrap();
@@ -529,10 +529,10 @@ fn a_client_that_came_down_without_need_is_refused() {
         assert_eq!(pair.client.error.is_none(), fine);
     }
     // One that speaks 1.1 at most would get 1.2 without the signal no more than with it, but is told why.
-    let mut stage = Stage::server(Ends::new().build().server, scripted_client());
-    stage.peer.offer.version = 0xfeff;
-    stage.peer.offer.suites.push(0x5600);
-    stage.exchange_cookies();
+    let mut harness = DatagramHarness::server(Ends::new().build().server, scripted_client());
+    harness.peer.offer.version = 0xfeff;
+    harness.peer.offer.suites.push(0x5600);
+    harness.exchange_cookies();
     let refused = Error::from(PeerIncompatible::InappropriateFallback);
-    assert_eq!(stage.error(), Some(refused));
+    assert_eq!(harness.error(), Some(refused));
 }

@@ -2,7 +2,7 @@
 
 use crate::common::configs::{Ends, server_name, start};
 use crate::common::datagram_harness::{
-    FINALE, SERVER_FLIGHT, Stage, scripted_client, scripted_server,
+    DatagramHarness, FINALE, SERVER_FLIGHT, scripted_client, scripted_server,
 };
 use sealgram::config::Versions;
 use sealgram::sim::StreamPair;
@@ -83,17 +83,17 @@ fn a_client_takes_nothing_that_it_did_not_offer() {
     let told = |offered: &[SrtpProfile], chosen: &[u8]| {
         let ends = ends(Versions::V1_2, offered, &[]);
         let peer = scripted_server(&ends);
-        let mut stage = Stage::client(ends.build().client, peer);
-        stage.exchange_cookies();
-        stage.peer.choice.extensions = vec![
+        let mut harness = DatagramHarness::client(ends.build().client, peer);
+        harness.exchange_cookies();
+        harness.peer.choice.extensions = vec![
             (0xff01, vec![0]),
             (23, Vec::new()),
             (USE_SRTP, chosen.to_vec()),
         ];
-        stage.play(&SERVER_FLIGHT);
-        stage.play(&FINALE);
-        let profile = stage.connection().and_then(DtlsConnection::srtp_profile);
-        (profile, stage.error())
+        harness.play(&SERVER_FLIGHT);
+        harness.play(&FINALE);
+        let profile = harness.connection().and_then(DtlsConnection::srtp_profile);
+        (profile, harness.error())
     };
     assert_eq!(told(&[CM_80], &[0, 2, 0, 1, 0]), (Some(CM_80), None));
     let unoffered = PeerMisbehaved::SelectedUnofferedSrtpProfile(CM_32).into();
@@ -108,12 +108,12 @@ fn a_client_takes_nothing_that_it_did_not_offer() {
 #[test]
 fn a_server_does_without_the_master_keys_of_a_client() {
     let ends = ends(Versions::V1_2, &[], &[CM_80]);
-    let mut stage = Stage::server(ends.build().server, scripted_client());
+    let mut harness = DatagramHarness::server(ends.build().server, scripted_client());
     let body = [0, 4, 0, 7, 0, 1, 3, b'm', b'k', b'i'];
-    stage.peer.offer.set_extension(USE_SRTP, &body);
-    stage.complete();
-    let granted = stage.peer.choice.extension(USE_SRTP).map(<[u8]>::to_vec);
+    harness.peer.offer.set_extension(USE_SRTP, &body);
+    harness.complete();
+    let granted = harness.peer.choice.extension(USE_SRTP).map(<[u8]>::to_vec);
     assert_eq!(granted, Some(vec![0, 2, 0, 1, 0]));
-    assert_eq!(stage.connection().unwrap().srtp_profile(), Some(CM_80));
-    assert_eq!(stage.error(), None::<Error>);
+    assert_eq!(harness.connection().unwrap().srtp_profile(), Some(CM_80));
+    assert_eq!(harness.error(), None::<Error>);
 }

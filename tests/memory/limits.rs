@@ -2,7 +2,7 @@
 //! own thread is counted.
 
 use crate::common::configs::Ends;
-use crate::common::datagram_harness::{CLIENT_FLIGHT, Stage, record, scripted_client};
+use crate::common::datagram_harness::{CLIENT_FLIGHT, DatagramHarness, record, scripted_client};
 use crate::counting::bytes;
 use bytes::BytesMut;
 use sealgram::config::Versions;
@@ -12,55 +12,55 @@ use sealgram::{ClientConfig, DtlsConnection, Endpoint, EndpointEvent, Path};
 use std::sync::Arc;
 use std::time::Duration;
 
-fn our_server(policy: EndpointPolicy) -> Stage {
+fn our_server(policy: EndpointPolicy) -> DatagramHarness {
     let mut ends = Ends::new();
     // Sessions are kept on purpose, and bounded elsewhere.
     ends.server = ends.server.session_cache(None);
-    let mut stage = Stage::server_with(ends.build().server, policy, scripted_client());
+    let mut harness = DatagramHarness::server_with(ends.build().server, policy, scripted_client());
     // Tables and queues grow to their usual size once.
     for port in 0..64 {
-        attempt(&mut stage, 64_000 + port, &CLIENT_FLIGHT);
-        close(&mut stage);
+        attempt(&mut harness, 64_000 + port, &CLIENT_FLIGHT);
+        close(&mut harness);
     }
-    stage
+    harness
 }
 
-/// A newcomer that says hello twice and then these lines. The stage forgets what it saw.
-fn attempt(stage: &mut Stage, port: u16, lines: &[Line]) {
-    stage.address = ([198, 51, 100, 1], port).into();
-    stage.peer = scripted_client();
-    stage.exchange_cookies();
-    stage.play(lines);
-    forget(stage);
+/// A newcomer that says hello twice and then these lines. The harness forgets what it saw.
+fn attempt(harness: &mut DatagramHarness, port: u16, lines: &[Line]) {
+    harness.address = ([198, 51, 100, 1], port).into();
+    harness.peer = scripted_client();
+    harness.exchange_cookies();
+    harness.play(lines);
+    forget(harness);
 }
 
-fn close(stage: &mut Stage) {
-    let id = stage.id().unwrap();
-    stage.endpoint.close(stage.now, id);
-    stage.listen();
-    forget(stage);
-    assert!(stage.endpoint.is_empty());
+fn close(harness: &mut DatagramHarness) {
+    let id = harness.id().unwrap();
+    harness.endpoint.close(harness.now, id);
+    harness.listen();
+    forget(harness);
+    assert!(harness.endpoint.is_empty());
 }
 
-fn forget(stage: &mut Stage) {
-    stage.sent = Vec::new();
-    stage.events = Vec::new();
-    stage.peer = scripted_client();
+fn forget(harness: &mut DatagramHarness) {
+    harness.sent = Vec::new();
+    harness.events = Vec::new();
+    harness.peer = scripted_client();
 }
 
 /// C6, C12: handshakes that succeed and end cost nothing in the long run.
 #[test]
 fn handshakes_that_succeed_and_close_leave_no_byte_behind() {
-    let mut stage = our_server(EndpointPolicy::default());
+    let mut harness = our_server(EndpointPolicy::default());
     let before = bytes();
     for round in 0..4000 {
-        attempt(&mut stage, 1024 + round % 1000, &CLIENT_FLIGHT);
-        close(&mut stage);
+        attempt(&mut harness, 1024 + round % 1000, &CLIENT_FLIGHT);
+        close(&mut harness);
     }
     // For as long as a cookie is good, its address is known: a third of a kilobyte each.
     let growth = bytes() - before;
     assert!(growth < 1000 * 333, "{growth} bytes for 1000 addresses");
-    stage.wait(Duration::from_secs(151));
+    harness.wait(Duration::from_secs(151));
     let growth = bytes() - before;
     assert!(growth < 4096, "{growth} bytes after 4000 handshakes");
 }
@@ -68,20 +68,20 @@ fn handshakes_that_succeed_and_close_leave_no_byte_behind() {
 /// C6: handshakes that are given up likewise.
 #[test]
 fn handshakes_that_fail_leave_no_byte_behind() {
-    let mut stage = our_server(EndpointPolicy::default());
-    let batch = |stage: &mut Stage| {
+    let mut harness = our_server(EndpointPolicy::default());
+    let batch = |harness: &mut DatagramHarness| {
         for port in 0..200 {
             let messages = usize::from(port % 2);
-            attempt(stage, 1024 + port, &CLIENT_FLIGHT[..messages]);
+            attempt(harness, 1024 + port, &CLIENT_FLIGHT[..messages]);
         }
-        stage.wait(Duration::from_secs(130));
-        forget(stage);
-        assert!(stage.endpoint.is_empty());
+        harness.wait(Duration::from_secs(130));
+        forget(harness);
+        assert!(harness.endpoint.is_empty());
     };
-    batch(&mut stage);
+    batch(&mut harness);
     let before = bytes();
     for _ in 0..20 {
-        batch(&mut stage);
+        batch(&mut harness);
     }
     let growth = bytes() - before;
     assert!(growth < 4096, "{growth} bytes after 4000 attempts");
@@ -93,13 +93,13 @@ fn evicted_handshakes_leave_no_byte_behind() {
     let policy = EndpointPolicy::default()
         .max_half_open(32, Eviction::OldestHalfOpen)
         .unwrap();
-    let mut stage = our_server(policy);
+    let mut harness = our_server(policy);
     for port in 0..64 {
-        attempt(&mut stage, 1024 + port, &[]);
+        attempt(&mut harness, 1024 + port, &[]);
     }
     let before = bytes();
     for port in 0..10_000 {
-        attempt(&mut stage, 2048 + port, &[]);
+        attempt(&mut harness, 2048 + port, &[]);
     }
     let growth = bytes() - before;
     assert!(growth < 4096, "{growth} bytes after 10000 evictions");
@@ -108,22 +108,22 @@ fn evicted_handshakes_leave_no_byte_behind() {
 /// C6: of a handshake that was given up only its event waits to be polled: nobody has heard of it who could ask.
 #[test]
 fn handshakes_that_fail_keep_no_connection_for_their_event() {
-    let mut stage = our_server(EndpointPolicy::default());
+    let mut harness = our_server(EndpointPolicy::default());
     let before = bytes();
     for port in 0..200 {
-        attempt(&mut stage, 1024 + port, &[]);
+        attempt(&mut harness, 1024 + port, &[]);
     }
-    assert_eq!(stage.endpoint.half_open(), 200);
-    let end = stage.now + Duration::from_secs(200);
-    while let Some(due) = stage.endpoint.poll_timeout().filter(|&due| due <= end) {
-        stage.endpoint.handle_timeout(due);
-        while stage
+    assert_eq!(harness.endpoint.half_open(), 200);
+    let end = harness.now + Duration::from_secs(200);
+    while let Some(due) = harness.endpoint.poll_timeout().filter(|&due| due <= end) {
+        harness.endpoint.handle_timeout(due);
+        while harness
             .endpoint
             .poll_transmit(due, 64, &mut Vec::new())
             .is_some()
         {}
     }
-    assert!(stage.endpoint.is_empty() && stage.endpoint.has_event());
+    assert!(harness.endpoint.is_empty() && harness.endpoint.has_event());
     let each = (bytes() - before) / 200;
     assert!(each < 1024, "{each} bytes for each failed handshake");
 }
@@ -132,16 +132,16 @@ fn handshakes_that_fail_keep_no_connection_for_their_event() {
 /// association hold, by announcing, by fragments and by early records, all at once.
 #[test]
 fn a_half_open_association_holds_no_more_than_its_budget() {
-    let mut stage = our_server(EndpointPolicy::default());
-    attempt(&mut stage, 1024, &[]);
+    let mut harness = our_server(EndpointPolicy::default());
+    attempt(&mut harness, 1024, &[]);
     let before = bytes();
     for seq in 0..=20 {
         let headers = Spoken::raw(11, 0xff_ffff, seq, 0, 0, &[]).repeat(16);
-        stage.deliver(&record(HANDSHAKE, DTLS12, 0, 90, &headers));
+        harness.deliver(&record(HANDSHAKE, DTLS12, 0, 90, &headers));
     }
     for sequence in 0..1000 {
         for epoch in [1, 2, 3, 65_535] {
-            stage.deliver(&record(
+            harness.deliver(&record(
                 APPLICATION_DATA,
                 DTLS12,
                 epoch,
@@ -153,10 +153,10 @@ fn a_half_open_association_holds_no_more_than_its_budget() {
     for seq in 2..10 {
         for offset in (0..0x7ffe).step_by(2) {
             let piece = Spoken::raw(11, 0x7fff, seq, offset, 1, &[7]);
-            stage.deliver(&record(HANDSHAKE, DTLS12, 0, 90, &piece));
+            harness.deliver(&record(HANDSHAKE, DTLS12, 0, 90, &piece));
         }
     }
-    let buffered = stage.endpoint.buffered().cast_signed();
+    let buffered = harness.endpoint.buffered().cast_signed();
     let growth = bytes() - before;
     // Allocators and vectors round up; a factor is granted for that, not more.
     assert!(growth < 2 * (2 * (1 << 15) + 8 * 1500), "{growth} bytes");
@@ -172,22 +172,23 @@ fn refused_clients_leave_no_byte_behind() {
     let ends = Ends::new();
     let credential = ends.pki.server(&rcgen::PKCS_ED25519);
     let config = ends.build().client;
-    let mut stage = Stage::client(config.clone(), ScriptedPeer::server(credential.clone()));
-    let refuse = |stage: &mut Stage| {
-        let alert = stage.peer.record(21, 0, &[2, 40]);
-        stage.deliver(&alert);
+    let mut harness =
+        DatagramHarness::client(config.clone(), ScriptedPeer::server(credential.clone()));
+    let refuse = |harness: &mut DatagramHarness| {
+        let alert = harness.peer.record(21, 0, &[2, 40]);
+        harness.deliver(&alert);
         let failed = |(_, event): &(_, EndpointEvent)| matches!(event, EndpointEvent::Failed(_));
-        assert!(stage.events.iter().any(failed));
-        forget(stage);
-        stage.peer = ScriptedPeer::server(credential.clone());
-        stage.connect(config.clone());
+        assert!(harness.events.iter().any(failed));
+        forget(harness);
+        harness.peer = ScriptedPeer::server(credential.clone());
+        harness.connect(config.clone());
     };
     for _ in 0..100 {
-        refuse(&mut stage);
+        refuse(&mut harness);
     }
     let before = bytes();
     for _ in 0..5000 {
-        refuse(&mut stage);
+        refuse(&mut harness);
     }
     let growth = bytes() - before;
     assert!(growth < 4096, "{growth} bytes after 5000 attempts");

@@ -7,8 +7,8 @@
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
-    ASKING_SERVER_FLIGHT, CLIENT_FLIGHT, FINALE, Noise, PROVING_CLIENT_FLIGHT, SERVER_FLIGHT,
-    Stage, our_client, our_demanding_server, our_server, record, scripted_client,
+    ASKING_SERVER_FLIGHT, CLIENT_FLIGHT, DatagramHarness, FINALE, Noise, PROVING_CLIENT_FLIGHT,
+    SERVER_FLIGHT, our_client, our_demanding_server, our_server, record, scripted_client,
 };
 use sealgram::sim::scripted::{DTLS12, HANDSHAKE, Line, Spoken};
 use sealgram::{Discard, Error};
@@ -26,10 +26,10 @@ const BUDGET: usize = 2 * (1 << 15);
 const FOREVER: Duration = Duration::from_secs(300);
 
 /// Our client after its second hello: the ServerHello has number 1.
-fn waiting_client() -> Stage {
-    let mut stage = our_client();
-    stage.exchange_cookies();
-    stage
+fn waiting_client() -> DatagramHarness {
+    let mut harness = our_client();
+    harness.exchange_cookies();
+    harness
 }
 
 /// A plaintext record with one fragment, of which nothing need be true. Its record number is unused.
@@ -40,53 +40,53 @@ fn fragment(typ: u8, length: u32, seq: u16, offset: u32, data: &[u8]) -> Vec<u8>
 }
 
 /// The peer behaves from here to the end, sending its flights again as often as a lossy network would need.
-fn complete_with_retransmissions(stage: &mut Stage) {
-    let flight = stage.peer.speak(&SERVER_FLIGHT);
+fn complete_with_retransmissions(harness: &mut DatagramHarness) {
+    let flight = harness.peer.speak(&SERVER_FLIGHT);
     for _ in 0..5 {
         for record in &flight {
-            stage.deliver(record);
+            harness.deliver(record);
         }
-        stage.wait(Duration::from_secs(2));
+        harness.wait(Duration::from_secs(2));
     }
-    stage.play(&FINALE);
+    harness.play(&FINALE);
     assert!(
-        stage.is_complete(),
+        harness.is_complete(),
         "{:?}",
-        stage.connection().map(|c| c.stats().clone())
+        harness.connection().map(|c| c.stats().clone())
     );
-    assert!(stage.exchange(100));
+    assert!(harness.exchange(100));
 }
 
 /// A1 (OpenSSL CVE-2014-0195, GnuTLS CVE-2026-33846), RFC 6347 §4.2.3: all fragments agree on the total length.
 #[test]
 fn a_fragment_with_another_total_length_is_discarded() {
-    let mut stage = waiting_client();
-    let mut flight = stage.peer.speak(&SERVER_FLIGHT);
+    let mut harness = waiting_client();
+    let mut flight = harness.peer.speak(&SERVER_FLIGHT);
     let certificate = Spoken {
         typ: CERTIFICATE,
         seq: 2,
         body: flight[1][25..].to_vec(),
     };
     let pieces = certificate.fragments(100);
-    stage.deliver(&flight.remove(0));
-    let first = stage.peer.record(HANDSHAKE, 0, &pieces[0]);
-    stage.deliver(&first);
-    let before = stage.connection().unwrap().buffered();
+    harness.deliver(&flight.remove(0));
+    let first = harness.peer.record(HANDSHAKE, 0, &pieces[0]);
+    harness.deliver(&first);
+    let before = harness.connection().unwrap().buffered();
     for length in [105, 5_000, 0x7fff, 0xff_ffff] {
-        stage.deliver(&fragment(CERTIFICATE, length, 2, 100, &[7; 5]));
+        harness.deliver(&fragment(CERTIFICATE, length, 2, 100, &[7; 5]));
     }
-    assert_eq!(stage.connection().unwrap().buffered(), before);
-    assert_eq!(stage.discarded(Discard::ConflictingFragment), 3);
-    assert_eq!(stage.discarded(Discard::MessageTooLong), 1);
+    assert_eq!(harness.connection().unwrap().buffered(), before);
+    assert_eq!(harness.discarded(Discard::ConflictingFragment), 3);
+    assert_eq!(harness.discarded(Discard::MessageTooLong), 1);
     for piece in &pieces[1..] {
-        let record = stage.peer.record(HANDSHAKE, 0, piece);
-        stage.deliver(&record);
+        let record = harness.peer.record(HANDSHAKE, 0, piece);
+        harness.deliver(&record);
     }
     for record in &flight[1..] {
-        stage.deliver(record);
+        harness.deliver(record);
     }
-    stage.play(&FINALE);
-    assert!(stage.is_complete() && stage.exchange(100));
+    harness.play(&FINALE);
+    assert!(harness.is_complete() && harness.exchange(100));
 }
 
 /// A1: forged pieces that come first, before anything honest; retransmission cures what they displaced.
@@ -98,10 +98,10 @@ fn a_forged_announcement_does_not_keep_the_honest_message_out() {
         (SERVER_HELLO, 0x7fff),
     ] {
         for seq in 1..=4 {
-            let mut stage = waiting_client();
-            stage.deliver(&fragment(typ, length, seq, 0, &[7; 5]));
-            stage.deliver(&fragment(typ, 0xff_ffff, seq, 100, &[7; 5]));
-            complete_with_retransmissions(&mut stage);
+            let mut harness = waiting_client();
+            harness.deliver(&fragment(typ, length, seq, 0, &[7; 5]));
+            harness.deliver(&fragment(typ, 0xff_ffff, seq, 100, &[7; 5]));
+            complete_with_retransmissions(&mut harness);
         }
     }
 }
@@ -109,8 +109,8 @@ fn a_forged_announcement_does_not_keep_the_honest_message_out() {
 /// A2 (BoGo `FragmentMessageTypeMismatch`): all fragments agree on the type.
 #[test]
 fn a_fragment_with_another_type_is_discarded() {
-    let mut stage = waiting_client();
-    let flight = stage.peer.speak(&SERVER_FLIGHT);
+    let mut harness = waiting_client();
+    let flight = harness.peer.speak(&SERVER_FLIGHT);
     let hello = Spoken {
         typ: SERVER_HELLO,
         seq: 1,
@@ -118,64 +118,64 @@ fn a_fragment_with_another_type_is_discarded() {
     };
     let pieces = hello.fragments(20);
     let length = u32::try_from(hello.body.len()).unwrap();
-    let first = stage.peer.record(HANDSHAKE, 0, &pieces[0]);
-    stage.deliver(&first);
+    let first = harness.peer.record(HANDSHAKE, 0, &pieces[0]);
+    harness.deliver(&first);
     for typ in [0, 1, 3, 11, 12, 13, 14, 15, 16, 99, 255] {
-        stage.deliver(&fragment(typ, length, 1, 20, &hello.body[20..40]));
+        harness.deliver(&fragment(typ, length, 1, 20, &hello.body[20..40]));
     }
     // A HelloRequest (type 0) has no place in a handshake at all, so it never reaches the slot.
-    assert_eq!(stage.discarded(Discard::ConflictingFragment), 10);
-    assert_eq!(stage.discarded(Discard::UnexpectedMessage), 1);
+    assert_eq!(harness.discarded(Discard::ConflictingFragment), 10);
+    assert_eq!(harness.discarded(Discard::UnexpectedMessage), 1);
     for piece in &pieces[1..] {
-        let record = stage.peer.record(HANDSHAKE, 0, piece);
-        stage.deliver(&record);
+        let record = harness.peer.record(HANDSHAKE, 0, piece);
+        harness.deliver(&record);
     }
     for record in &flight[1..] {
-        stage.deliver(record);
+        harness.deliver(record);
     }
-    stage.play(&FINALE);
-    assert!(stage.is_complete() && stage.exchange(100));
+    harness.play(&FINALE);
+    assert!(harness.is_complete() && harness.exchange(100));
 }
 
 /// A3 (OpenSSL CVE-2014-3506, Bouncy Castle CVE-2026-59646): announced lengths cost nothing.
 #[test]
 fn sixteen_headers_that_announce_sixteen_megabytes_buffer_nothing() {
     let header = Spoken::raw(CERTIFICATE, 0xff_ffff, 1, 0, 0, &[]);
-    let mut stage = waiting_client();
+    let mut harness = waiting_client();
     for seq in 0..16 {
         let mut payload = header.repeat(16);
         for part in payload.chunks_mut(12) {
             part[5] = seq;
         }
-        stage.deliver(&record(HANDSHAKE, DTLS12, 0, 9_000, &payload));
+        harness.deliver(&record(HANDSHAKE, DTLS12, 0, 9_000, &payload));
     }
-    assert_eq!(stage.connection().unwrap().buffered(), 0);
+    assert_eq!(harness.connection().unwrap().buffered(), 0);
     // Whatever is not too long costs what has arrived, not what is announced.
     for seq in 1..=7 {
-        stage.deliver(&fragment(CERTIFICATE, 0x7fff, seq, 30_000, &[1]));
+        harness.deliver(&fragment(CERTIFICATE, 0x7fff, seq, 30_000, &[1]));
     }
-    assert!(stage.connection().unwrap().buffered() < 1000);
-    complete_with_retransmissions(&mut stage);
+    assert!(harness.connection().unwrap().buffered() < 1000);
+    complete_with_retransmissions(&mut harness);
 }
 
 /// A4 (OpenSSL CVE-2014-3507, pion CVE-2022-29190): empty fragments of messages that are not empty.
 #[test]
 fn empty_fragments_neither_leak_nor_loop() {
-    let mut stage = waiting_client();
+    let mut harness = waiting_client();
     for offset in 0..100_000 {
-        stage.deliver(&fragment(CERTIFICATE, 10_000, 1, offset % 10_000, &[]));
+        harness.deliver(&fragment(CERTIFICATE, 10_000, 1, offset % 10_000, &[]));
     }
-    assert_eq!(stage.connection().unwrap().buffered(), 0);
-    assert_eq!(stage.discarded(Discard::BadFragment), 100_000);
+    assert_eq!(harness.connection().unwrap().buffered(), 0);
+    assert_eq!(harness.discarded(Discard::BadFragment), 100_000);
     // ServerHelloDone is legal, empty and whole; said a hundred times it is one.
-    let mut flight = stage.peer.speak(&SERVER_FLIGHT);
+    let mut flight = harness.peer.speak(&SERVER_FLIGHT);
     let done = flight[3].clone();
     flight.extend(vec![done; 100]);
     for record in &flight {
-        stage.deliver(record);
+        harness.deliver(record);
     }
-    stage.play(&FINALE);
-    assert!(stage.is_complete() && stage.exchange(100));
+    harness.play(&FINALE);
+    assert!(harness.is_complete() && harness.exchange(100));
 }
 
 /// Cuts messages into pieces of random size that overlap, repeat and come in random order.
@@ -205,7 +205,7 @@ fn shuffled_pieces(noise: &mut Noise, messages: &[Spoken]) -> Vec<Vec<u8>> {
 fn fragments_duplicated_overlapping_and_in_any_order_make_the_message() {
     for seed in 0..1000 {
         let mut noise = Noise::new(seed);
-        let mut stage = our_client();
+        let mut harness = our_client();
         let lines: &[Line] = if seed % 2 == 0 {
             &SERVER_FLIGHT
         } else {
@@ -213,23 +213,23 @@ fn fragments_duplicated_overlapping_and_in_any_order_make_the_message() {
         };
         let mut messages = Vec::new();
         for &line in lines {
-            let body = stage.peer.body(line);
-            messages.push(stage.peer.say(line.typ(), body));
+            let body = harness.peer.body(line);
+            messages.push(harness.peer.say(line.typ(), body));
         }
         for piece in shuffled_pieces(&mut noise, &messages) {
-            let record = stage.peer.record(HANDSHAKE, 0, &piece);
-            stage.deliver(&record);
+            let record = harness.peer.record(HANDSHAKE, 0, &piece);
+            harness.deliver(&record);
         }
-        stage.play(&FINALE);
-        assert!(stage.is_complete() && stage.exchange(3), "seed {seed}");
+        harness.play(&FINALE);
+        assert!(harness.is_complete() && harness.exchange(3), "seed {seed}");
     }
 }
 
 /// A6: 64 fragments with the same number and offset but different lengths.
 #[test]
 fn fragments_of_the_same_place_with_different_lengths_are_merged() {
-    let mut stage = waiting_client();
-    let flight = stage.peer.speak(&SERVER_FLIGHT);
+    let mut harness = waiting_client();
+    let flight = harness.peer.speak(&SERVER_FLIGHT);
     let hello = Spoken {
         typ: SERVER_HELLO,
         seq: 1,
@@ -238,15 +238,15 @@ fn fragments_of_the_same_place_with_different_lengths_are_merged() {
     let mut noise = Noise::new(6);
     for _ in 0..64 {
         let piece = hello.fragment(3, 1 + noise.below(hello.body.len() - 4));
-        let record = stage.peer.record(HANDSHAKE, 0, &piece);
-        stage.deliver(&record);
+        let record = harness.peer.record(HANDSHAKE, 0, &piece);
+        harness.deliver(&record);
     }
-    assert!(stage.connection().unwrap().buffered() < 2 * hello.body.len());
+    assert!(harness.connection().unwrap().buffered() < 2 * hello.body.len());
     for record in &flight {
-        stage.deliver(record);
+        harness.deliver(record);
     }
-    stage.play(&FINALE);
-    assert!(stage.is_complete() && stage.exchange(100));
+    harness.play(&FINALE);
+    assert!(harness.is_complete() && harness.exchange(100));
 }
 
 /// A9 (OpenSSL CVE-2009-1387, CVE-2014-3571): every message as the first datagram, with every small number.
@@ -263,17 +263,17 @@ fn every_message_as_the_first_datagram_does_no_harm() {
                 .whole();
                 for epoch in [0, 1] {
                     let datagram = record(HANDSHAKE, DTLS12, epoch, 9_000, &whole);
-                    let mut stage = our_client();
-                    stage.deliver(&datagram);
-                    assert!(stage.error().is_none(), "{typ} {seq}");
-                    complete_with_retransmissions(&mut stage);
-                    let mut stage = our_server();
-                    stage.deliver(&datagram);
+                    let mut harness = our_client();
+                    harness.deliver(&datagram);
+                    assert!(harness.error().is_none(), "{typ} {seq}");
+                    complete_with_retransmissions(&mut harness);
+                    let mut harness = our_server();
+                    harness.deliver(&datagram);
                     // Something that begins like a hello is asked for a cookie.
                     let answered = usize::from(typ == 1 && body.len() == 100 && epoch == 0);
-                    assert!(stage.endpoint.is_empty() && stage.sent.len() <= answered);
-                    stage.peer = scripted_client();
-                    stage.complete();
+                    assert!(harness.endpoint.is_empty() && harness.sent.len() <= answered);
+                    harness.peer = scripted_client();
+                    harness.complete();
                 }
             }
         }
@@ -284,24 +284,24 @@ fn every_message_as_the_first_datagram_does_no_harm() {
 #[test]
 fn hello_requests_during_a_handshake_are_ignored() {
     for at in 0..=SERVER_FLIGHT.len() {
-        let mut stage = our_client();
-        stage.play(&SERVER_FLIGHT[..at]);
+        let mut harness = our_client();
+        harness.play(&SERVER_FLIGHT[..at]);
         for count in 0..20_000 {
             let payload = Spoken::raw(HELLO_REQUEST, 0, count % 8, 0, 0, &[]);
-            stage.deliver(&record(HANDSHAKE, DTLS12, 0, 9_000, &payload));
+            harness.deliver(&record(HANDSHAKE, DTLS12, 0, 9_000, &payload));
         }
-        assert!(stage.connection().unwrap().buffered() < 1000);
+        assert!(harness.connection().unwrap().buffered() < 1000);
         // Those with numbers to come stand where honest messages belong, until the peer repeats its flight.
-        let rest = stage.peer.speak(&SERVER_FLIGHT[at..]);
+        let rest = harness.peer.speak(&SERVER_FLIGHT[at..]);
         for _ in 0..=SERVER_FLIGHT.len() {
-            rest.iter().for_each(|record| stage.deliver(record));
+            rest.iter().for_each(|record| harness.deliver(record));
         }
-        let finale = stage.peer.speak(&FINALE);
+        let finale = harness.peer.speak(&FINALE);
         for _ in 0..2 {
-            finale.iter().for_each(|record| stage.deliver(record));
+            finale.iter().for_each(|record| harness.deliver(record));
         }
-        assert!(stage.is_complete(), "{at}");
-        assert!(stage.exchange(100));
+        assert!(harness.is_complete(), "{at}");
+        assert!(harness.exchange(100));
     }
 }
 
@@ -310,26 +310,26 @@ fn hello_requests_during_a_handshake_are_ignored() {
 #[test]
 fn a_fragmented_client_hello_is_served_if_its_first_piece_reaches_the_cookie() {
     for size in [1, 10, 35, 58, 59, 60, 100, 200, 400] {
-        let mut stage = our_server();
+        let mut harness = our_server();
         for _ in 0..2 {
-            let body = stage.peer.body(Line::ClientHello);
-            let hello = stage.peer.say(Line::ClientHello.typ(), body);
+            let body = harness.peer.body(Line::ClientHello);
+            let hello = harness.peer.say(Line::ClientHello.typ(), body);
             for piece in hello.fragments(size) {
-                let record = stage.peer.record(HANDSHAKE, 0, &piece);
-                stage.deliver(&record);
-                let proven = !stage.peer.offer.cookie.is_empty();
+                let record = harness.peer.record(HANDSHAKE, 0, &piece);
+                harness.deliver(&record);
+                let proven = !harness.peer.offer.cookie.is_empty();
                 assert!(
-                    proven || stage.endpoint.is_empty(),
+                    proven || harness.endpoint.is_empty(),
                     "state before the cookie"
                 );
             }
         }
         if size < 59 {
-            assert!(stage.endpoint.is_empty(), "{size}");
+            assert!(harness.endpoint.is_empty(), "{size}");
             continue;
         }
-        stage.play(&CLIENT_FLIGHT);
-        assert!(stage.is_complete() && stage.exchange(100), "{size}");
+        harness.play(&CLIENT_FLIGHT);
+        assert!(harness.is_complete() && harness.exchange(100), "{size}");
     }
 }
 
@@ -338,9 +338,9 @@ fn a_fragmented_client_hello_is_served_if_its_first_piece_reaches_the_cookie() {
 fn overlapping_fragments_with_other_bytes_do_not_change_a_message() {
     for turn in 0..50 {
         let mut noise = Noise::new(turn);
-        let mut stage = waiting_client();
-        let flight = stage.peer.speak(&SERVER_FLIGHT);
-        stage.deliver(&flight[0]);
+        let mut harness = waiting_client();
+        let flight = harness.peer.speak(&SERVER_FLIGHT);
+        harness.deliver(&flight[0]);
         let certificate = Spoken {
             typ: CERTIFICATE,
             seq: 2,
@@ -349,22 +349,22 @@ fn overlapping_fragments_with_other_bytes_do_not_change_a_message() {
         let mut liar = certificate.clone();
         liar.body.iter_mut().for_each(|byte| *byte ^= 0x55);
         for (index, piece) in certificate.fragments(50).iter().enumerate() {
-            let record = stage.peer.record(HANDSHAKE, 0, piece);
-            stage.deliver(&record);
+            let record = harness.peer.record(HANDSHAKE, 0, piece);
+            harness.deliver(&record);
             let start = noise.below(50 * index + 50).min(liar.body.len() - 2);
             let lie = liar.fragment(start, 1 + noise.below(80).min(49));
             let overlaps = start < 50 * index + 50;
             assert!(overlaps);
-            stage.deliver(&self::record(HANDSHAKE, DTLS12, 0, 9_000, &lie));
+            harness.deliver(&self::record(HANDSHAKE, DTLS12, 0, 9_000, &lie));
         }
         for record in &flight[2..] {
-            stage.deliver(record);
+            harness.deliver(record);
         }
-        stage.play(&FINALE);
+        harness.play(&FINALE);
         assert!(
-            stage.is_complete() && stage.exchange(3),
+            harness.is_complete() && harness.exchange(3),
             "{turn} {:?}",
-            stage.events
+            harness.events
         );
     }
 }
@@ -385,23 +385,27 @@ fn fragments_whose_lengths_contradict_each_other_are_discarded() {
         (0, 1, 0, 0),
     ];
     for at in 0..4 {
-        let mut stage = waiting_client();
-        let flight = stage.peer.speak(&SERVER_FLIGHT);
-        flight[..at].iter().for_each(|record| stage.deliver(record));
+        let mut harness = waiting_client();
+        let flight = harness.peer.speak(&SERVER_FLIGHT);
+        flight[..at]
+            .iter()
+            .for_each(|record| harness.deliver(record));
         let seq = 1 + u16::try_from(at).unwrap();
         for (length, offset, fragment_length, follow) in cases {
             let bytes = vec![0; follow];
             let payload = Spoken::raw(CERTIFICATE, length, seq, offset, fragment_length, &bytes);
-            stage.deliver(&record(HANDSHAKE, DTLS12, 0, 9_000, &payload));
+            harness.deliver(&record(HANDSHAKE, DTLS12, 0, 9_000, &payload));
         }
         for cut in 0..12 {
-            stage.deliver(&record(HANDSHAKE, DTLS12, 0, 9_000, &[0; 12][..cut]));
+            harness.deliver(&record(HANDSHAKE, DTLS12, 0, 9_000, &[0; 12][..cut]));
         }
-        assert!(stage.discarded(Discard::BadFragment) >= 19);
-        assert_eq!(stage.connection().unwrap().buffered(), 0);
-        flight[at..].iter().for_each(|record| stage.deliver(record));
-        stage.play(&FINALE);
-        assert!(stage.is_complete() && stage.exchange(100));
+        assert!(harness.discarded(Discard::BadFragment) >= 19);
+        assert_eq!(harness.connection().unwrap().buffered(), 0);
+        flight[at..]
+            .iter()
+            .for_each(|record| harness.deliver(record));
+        harness.play(&FINALE);
+        assert!(harness.is_complete() && harness.exchange(100));
     }
 }
 
@@ -409,11 +413,11 @@ fn fragments_whose_lengths_contradict_each_other_are_discarded() {
 #[test]
 fn a_hello_with_any_number_is_answered_with_the_same_numbers() {
     for (seq, sequence) in [(0, 0), (1, 7), (5, 1 << 40), (60, 2)] {
-        let mut stage = our_server();
-        stage.peer.set_next_seq(seq);
-        stage.peer.set_next_sequence(0, sequence);
-        stage.play(&[Line::ClientHello]);
-        let answer = stage.sent.last().unwrap();
+        let mut harness = our_server();
+        harness.peer.set_next_seq(seq);
+        harness.peer.set_next_sequence(0, sequence);
+        harness.play(&[Line::ClientHello]);
+        let answer = harness.sent.last().unwrap();
         assert_eq!(
             crate::common::datagram_harness::header(answer),
             (22, 0, sequence),
@@ -421,9 +425,9 @@ fn a_hello_with_any_number_is_answered_with_the_same_numbers() {
         );
         assert_eq!(answer[17..19], seq.to_be_bytes());
         let cookie = answer[28..].to_vec();
-        stage.peer.offer.cookie = cookie;
-        stage.play(&[Line::ClientHello]);
-        let answer = &stage.sent[1];
+        harness.peer.offer.cookie = cookie;
+        harness.play(&[Line::ClientHello]);
+        let answer = &harness.sent[1];
         assert_eq!(
             crate::common::datagram_harness::header(answer),
             (22, 0, sequence + 1),
@@ -438,38 +442,38 @@ fn a_hello_with_any_number_is_answered_with_the_same_numbers() {
 #[test]
 fn a_hello_with_the_last_number_makes_no_state() {
     for seq in [1000, 65_534, 65_535] {
-        let mut stage = our_server();
+        let mut harness = our_server();
         for _ in 0..2 {
-            stage.peer.set_next_seq(seq);
-            stage.play(&[Line::ClientHello]);
+            harness.peer.set_next_seq(seq);
+            harness.play(&[Line::ClientHello]);
         }
-        assert!(stage.endpoint.is_empty() && stage.sent.is_empty());
-        assert_eq!(stage.endpoint.stats().strays, 2);
+        assert!(harness.endpoint.is_empty() && harness.sent.is_empty());
+        assert_eq!(harness.endpoint.stats().strays, 2);
     }
 }
 
 /// A17: only a few messages ahead are looked at.
 #[test]
 fn fragments_of_messages_far_ahead_are_not_kept() {
-    let mut stage = waiting_client();
+    let mut harness = waiting_client();
     for seq in 2..=u16::MAX {
-        stage.deliver(&fragment(CERTIFICATE, 3000, seq, 0, &[7; 1000]));
+        harness.deliver(&fragment(CERTIFICATE, 3000, seq, 0, &[7; 1000]));
     }
-    assert!(stage.connection().unwrap().buffered() < 8 * 1100);
-    assert!(stage.discarded(Discard::MessageTooFarAhead) > 65_000);
-    complete_with_retransmissions(&mut stage);
+    assert!(harness.connection().unwrap().buffered() < 8 * 1100);
+    assert!(harness.discarded(Discard::MessageTooFarAhead) > 65_000);
+    complete_with_retransmissions(&mut harness);
 }
 
 /// C13 (Botan #5803): forged pieces fill the whole budget. Once the forger stops, honest retransmission gets through.
 #[test]
 fn a_full_reassembly_buffer_does_not_lock_the_honest_flight_out() {
     for seq in 1..=3 {
-        let mut stage = waiting_client();
+        let mut harness = waiting_client();
         for offset in (0..0x7ffe).step_by(2) {
-            stage.deliver(&fragment(SERVER_HELLO, 0x7fff, seq, offset, &[7]));
-            assert!(stage.connection().unwrap().buffered() <= BUDGET);
+            harness.deliver(&fragment(SERVER_HELLO, 0x7fff, seq, offset, &[7]));
+            assert!(harness.connection().unwrap().buffered() <= BUDGET);
         }
-        complete_with_retransmissions(&mut stage);
+        complete_with_retransmissions(&mut harness);
     }
 }
 
@@ -477,18 +481,18 @@ fn a_full_reassembly_buffer_does_not_lock_the_honest_flight_out() {
 #[test]
 fn forged_fragments_at_a_server_do_not_lock_the_honest_flight_out() {
     for seq in 2..=5 {
-        let mut stage = our_demanding_server();
-        stage.exchange_cookies();
+        let mut harness = our_demanding_server();
+        harness.exchange_cookies();
         for offset in (0..0x7ffe).step_by(2) {
-            stage.deliver(&fragment(CERTIFICATE, 0x7fff, seq, offset, &[7]));
-            assert!(stage.connection().unwrap().buffered() <= BUDGET);
+            harness.deliver(&fragment(CERTIFICATE, 0x7fff, seq, offset, &[7]));
+            assert!(harness.connection().unwrap().buffered() <= BUDGET);
         }
-        let flight = stage.peer.speak(&PROVING_CLIENT_FLIGHT);
+        let flight = harness.peer.speak(&PROVING_CLIENT_FLIGHT);
         for _ in 0..5 {
-            flight.iter().for_each(|record| stage.deliver(record));
-            stage.wait(Duration::from_secs(2));
+            flight.iter().for_each(|record| harness.deliver(record));
+            harness.wait(Duration::from_secs(2));
         }
-        assert!(stage.is_complete() && stage.exchange(100), "{seq}");
+        assert!(harness.is_complete() && harness.exchange(100), "{seq}");
     }
 }
 
@@ -496,16 +500,16 @@ fn forged_fragments_at_a_server_do_not_lock_the_honest_flight_out() {
 #[test]
 fn plaintext_fragments_do_not_matter_to_a_client_that_expects_finished() {
     for seq in 5..=8 {
-        let mut stage = waiting_client();
-        stage.play(&SERVER_FLIGHT);
+        let mut harness = waiting_client();
+        harness.play(&SERVER_FLIGHT);
         for offset in (0..0x7ffe).step_by(2) {
-            stage.deliver(&fragment(CERTIFICATE, 0x7fff, seq, offset, &[7]));
-            assert!(stage.connection().unwrap().buffered() <= BUDGET);
+            harness.deliver(&fragment(CERTIFICATE, 0x7fff, seq, offset, &[7]));
+            assert!(harness.connection().unwrap().buffered() <= BUDGET);
         }
-        stage.play(&FINALE);
-        let stats = stage.connection().unwrap().stats();
-        assert!(stage.is_complete(), "seq {seq} {stats:?}");
-        assert!(stage.exchange(100));
+        harness.play(&FINALE);
+        let stats = harness.connection().unwrap().stats();
+        assert!(harness.is_complete(), "seq {seq} {stats:?}");
+        assert!(harness.exchange(100));
     }
 }
 
@@ -513,11 +517,11 @@ fn plaintext_fragments_do_not_matter_to_a_client_that_expects_finished() {
 #[test]
 fn flights_packed_in_every_way_are_unpacked() {
     for (way, empty) in (0..4).flat_map(|way| [(way, false), (way, true)]) {
-        let mut stage = our_client();
+        let mut harness = our_client();
         let mut messages = Vec::new();
         for line in SERVER_FLIGHT {
-            let body = stage.peer.body(line);
-            messages.push(stage.peer.say(line.typ(), body));
+            let body = harness.peer.body(line);
+            messages.push(harness.peer.say(line.typ(), body));
         }
         let payloads: Vec<Vec<u8>> = match way {
             // Everything in one record; each message its own; halves glued to the next one's first half; small pieces.
@@ -534,16 +538,16 @@ fn flights_packed_in_every_way_are_unpacked() {
         };
         let mut datagram = Vec::new();
         for payload in payloads {
-            datagram.extend(stage.peer.record(HANDSHAKE, 0, &payload));
+            datagram.extend(harness.peer.record(HANDSHAKE, 0, &payload));
             if empty {
-                datagram.extend(stage.peer.record(HANDSHAKE, 0, &[]));
+                datagram.extend(harness.peer.record(HANDSHAKE, 0, &[]));
             }
         }
-        stage.deliver(&datagram);
-        let finale = stage.peer.speak(&FINALE).concat();
-        stage.deliver(&finale);
-        assert!(stage.is_complete(), "way {way}");
-        assert!(stage.exchange(100));
+        harness.deliver(&datagram);
+        let finale = harness.peer.speak(&FINALE).concat();
+        harness.deliver(&finale);
+        assert!(harness.is_complete(), "way {way}");
+        assert!(harness.exchange(100));
     }
 }
 
@@ -562,12 +566,12 @@ fn halves(messages: &[Spoken]) -> Vec<Vec<u8>> {
 /// A12, A13: a handshake that never ends in time ends in a clear error.
 #[test]
 fn a_peer_that_sends_only_noise_ends_in_a_timeout() {
-    let mut stage = Stage::client(Ends::new().build().client, scripted_client());
+    let mut harness = DatagramHarness::client(Ends::new().build().client, scripted_client());
     for _ in 0..60 {
-        stage.deliver(&[0; 100]);
-        stage.wait(Duration::from_secs(2));
+        harness.deliver(&[0; 100]);
+        harness.wait(Duration::from_secs(2));
     }
-    stage.wait(FOREVER);
-    assert!(matches!(stage.error(), Some(Error::TimedOut { .. })));
-    assert!(stage.endpoint.is_empty());
+    harness.wait(FOREVER);
+    assert!(matches!(harness.error(), Some(Error::TimedOut { .. })));
+    assert!(harness.endpoint.is_empty());
 }

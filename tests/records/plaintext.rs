@@ -3,8 +3,8 @@
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
-    CLIENT_FLIGHT, FATAL, FINALE, Noise, SERVER_FLIGHT, Stage, WARNING, is_completion, our_client,
-    our_server, record, records,
+    CLIENT_FLIGHT, DatagramHarness, FATAL, FINALE, Noise, SERVER_FLIGHT, WARNING, is_completion,
+    our_client, our_server, record, records,
 };
 use crate::common::targets::{EARLY, at_every_state, connected, inject, picture};
 use sealgram::sim::scripted::{
@@ -88,44 +88,44 @@ fn plaintext_alerts_and_messages_do_not_end_an_established_association() {
 /// B6: our client has read keys but not yet the server's Finished.
 #[test]
 fn plaintext_alerts_and_messages_do_not_end_a_client_that_expects_finished() {
-    let mut stage = our_client();
-    stage.exchange_cookies();
-    stage.play(&SERVER_FLIGHT);
+    let mut harness = our_client();
+    harness.exchange_cookies();
+    harness.play(&SERVER_FLIGHT);
     for lie in plaintext_lies() {
-        stage.deliver(&lie);
+        harness.deliver(&lie);
     }
-    assert!(stage.error().is_none());
-    stage.play(&FINALE);
-    assert!(stage.is_complete() && stage.exchange(100));
+    assert!(harness.error().is_none());
+    harness.play(&FINALE);
+    assert!(harness.is_complete() && harness.exchange(100));
 }
 
 /// B6: our server has read keys but not yet the client's Finished.
 #[test]
 fn plaintext_alerts_and_messages_do_not_end_a_server_that_expects_finished() {
-    let mut stage = our_server();
-    stage.exchange_cookies();
-    stage.play(&[Line::ClientKeyExchange]);
+    let mut harness = our_server();
+    harness.exchange_cookies();
+    harness.play(&[Line::ClientKeyExchange]);
     for lie in plaintext_lies() {
-        stage.deliver(&lie);
+        harness.deliver(&lie);
     }
-    assert!(stage.error().is_none());
-    stage.play(&FINALE);
-    assert!(stage.is_complete() && stage.exchange(100));
+    assert!(harness.error().is_none());
+    harness.play(&FINALE);
+    assert!(harness.is_complete() && harness.exchange(100));
 }
 
 /// B6: the alert that was not believed is named when the handshake then times out.
 #[test]
 fn a_disbelieved_alert_shows_in_the_timeout() {
-    let mut stage = our_client();
-    stage.play(&SERVER_FLIGHT);
-    stage.deliver(&record(ALERT, DTLS12, 0, 92, &[FATAL, 40]));
-    stage.wait(Duration::from_secs(200));
+    let mut harness = our_client();
+    harness.play(&SERVER_FLIGHT);
+    harness.deliver(&record(ALERT, DTLS12, 0, 92, &[FATAL, 40]));
+    harness.wait(Duration::from_secs(200));
     let Some(Error::TimedOut {
         unauthenticated_alert: Some(alert),
         ..
-    }) = stage.error()
+    }) = harness.error()
     else {
-        panic!("{:?}", stage.error())
+        panic!("{:?}", harness.error())
     };
     assert_eq!(alert.description.0, 40);
 }
@@ -138,21 +138,21 @@ fn data_that_overtakes_finished_is_not_delivered_before_it() {
     let mut server = our_server();
     server.exchange_cookies();
     server.play(&CLIENT_FLIGHT[..2]);
-    for mut stage in [client, server] {
-        let id = stage.id().unwrap();
+    for mut harness in [client, server] {
+        let id = harness.id().unwrap();
         for number in 0..100 {
-            let record = stage.peer.record(APPLICATION_DATA, 1, &[number]);
-            stage.deliver(&record);
-            assert!(stage.endpoint.recv(id).is_none());
+            let record = harness.peer.record(APPLICATION_DATA, 1, &[number]);
+            harness.deliver(&record);
+            assert!(harness.endpoint.recv(id).is_none());
         }
-        assert!(stage.events.is_empty());
-        assert!(stage.connection().unwrap().buffered() <= EARLY);
-        stage.play(&FINALE[1..]);
-        assert!(is_completion(&stage.events[0].1));
+        assert!(harness.events.is_empty());
+        assert!(harness.connection().unwrap().buffered() <= EARLY);
+        harness.play(&FINALE[1..]);
+        assert!(is_completion(&harness.events[0].1));
         // At most what was held, in order.
-        let held = std::iter::from_fn(|| stage.endpoint.recv(id)).count();
+        let held = std::iter::from_fn(|| harness.endpoint.recv(id)).count();
         assert!(held <= 8, "{held}");
-        assert!(stage.exchange(100));
+        assert!(harness.exchange(100));
     }
 }
 
@@ -188,29 +188,29 @@ fn data_before_a_failed_finished_is_never_seen() {
     let mut server = our_server();
     server.exchange_cookies();
     server.play(&CLIENT_FLIGHT[..2]);
-    for mut stage in [client, server] {
-        let id = stage.id().unwrap();
-        let record = stage.peer.record(APPLICATION_DATA, 1, b"forged");
-        stage.deliver(&record);
-        stage.play_altered(&FINALE, |line, body| {
+    for mut harness in [client, server] {
+        let id = harness.id().unwrap();
+        let record = harness.peer.record(APPLICATION_DATA, 1, b"forged");
+        harness.deliver(&record);
+        harness.play_altered(&FINALE, |line, body| {
             if line == Line::Finished {
                 body[0] ^= 1;
             }
         });
-        assert!(stage.failure().is_some() && !stage.is_complete());
-        assert!(stage.endpoint.recv(id).is_none());
-        assert!(stage.endpoint.is_empty());
+        assert!(harness.failure().is_some() && !harness.is_complete());
+        assert!(harness.endpoint.recv(id).is_none());
+        assert!(harness.endpoint.is_empty());
     }
 }
 
 /// An authenticated fatal alert is believed at once, in both roles: the control of the tests above.
 #[test]
 fn an_alert_under_keys_is_believed() {
-    for mut stage in [our_client(), our_server()] {
-        stage.complete();
-        let alert = stage.peer.alert(FATAL, 80);
-        stage.deliver(&alert);
-        let error = stage.error();
+    for mut harness in [our_client(), our_server()] {
+        harness.complete();
+        let alert = harness.peer.alert(FATAL, 80);
+        harness.deliver(&alert);
+        let error = harness.error();
         assert!(
             matches!(
                 error,
@@ -221,28 +221,28 @@ fn an_alert_under_keys_is_believed() {
             ),
             "{error:?}"
         );
-        assert!(stage.endpoint.is_empty());
+        assert!(harness.endpoint.is_empty());
         assert_eq!(
-            stage.endpoint.stats().handshakes_failed,
+            harness.endpoint.stats().handshakes_failed,
             0,
             "no handshake has failed"
         );
     }
 }
 
-/// Opens `stage`'s association anew for the reader: a stage that is complete and has a live association.
+/// Opens the association of `harness` anew for the reader: it is complete and lives.
 #[test]
 fn a_close_notify_under_keys_closes_and_in_plaintext_does_not() {
-    let mut stage: Stage = our_server();
-    stage.complete();
-    stage.deliver(&record(ALERT, DTLS12, 0, 50, &[WARNING, 0]));
-    assert!(stage.exchange(100));
-    let close = stage.peer.alert(WARNING, 0);
-    stage.deliver(&close);
-    assert!(stage.endpoint.is_empty());
-    assert_eq!(stage.peer.alerts_heard(), [(WARNING, 0)]);
+    let mut harness: DatagramHarness = our_server();
+    harness.complete();
+    harness.deliver(&record(ALERT, DTLS12, 0, 50, &[WARNING, 0]));
+    assert!(harness.exchange(100));
+    let close = harness.peer.alert(WARNING, 0);
+    harness.deliver(&close);
+    assert!(harness.endpoint.is_empty());
+    assert_eq!(harness.peer.alerts_heard(), [(WARNING, 0)]);
     assert!(
-        stage
+        harness
             .events
             .iter()
             .any(|(_, event)| *event == EndpointEvent::Closed)

@@ -65,15 +65,15 @@ fn records_of_future_epochs_are_not_hoarded() {
 /// B3 (OpenSSL CVE-2015-0206): the same number of the next epoch again and again.
 #[test]
 fn one_record_number_repeated_a_million_times_leaks_nothing() {
-    let mut stage = our_demanding_server();
-    stage.exchange_cookies();
+    let mut harness = our_demanding_server();
+    harness.exchange_cookies();
     let forged = record(HANDSHAKE, DTLS12, 1, 0, &[9; 60]);
     for _ in 0..1_000_000 {
-        stage.deliver(&forged);
+        harness.deliver(&forged);
     }
-    assert!(stage.connection().unwrap().buffered() <= EARLY);
-    stage.play(&PROVING_CLIENT_FLIGHT);
-    assert!(stage.is_complete() && stage.exchange(100));
+    assert!(harness.connection().unwrap().buffered() <= EARLY);
+    harness.play(&PROVING_CLIENT_FLIGHT);
+    assert!(harness.is_complete() && harness.exchange(100));
 }
 
 /// B2 (OpenSSL CVE-2016-2181): the window moves after authentication, not before.
@@ -96,45 +96,45 @@ fn a_forged_record_with_the_highest_number_does_not_move_the_window() {
 /// B4 (BoGo `DTLS-Replay*`), RFC 6347 §4.1.2.6: nothing is delivered twice, and nothing from behind the window.
 #[test]
 fn a_replayed_datagram_is_delivered_once_at_every_distance() {
-    let mut stage = our_server();
-    stage.complete();
-    let id = stage.id().unwrap();
+    let mut harness = our_server();
+    harness.complete();
+    let id = harness.id().unwrap();
     let mut past = Vec::new();
     for number in 0..10_100_u32 {
-        let record = stage.peer.data(&number.to_be_bytes());
-        stage.deliver(&record);
+        let record = harness.peer.data(&number.to_be_bytes());
+        harness.deliver(&record);
         assert_eq!(
-            stage.endpoint.recv(id).unwrap().data,
+            harness.endpoint.recv(id).unwrap().data,
             number.to_be_bytes()[..]
         );
         past.push(record);
         for distance in [0, 1, 62, 63, 64, 65, 10_000] {
             if let Some(index) = past.len().checked_sub(1 + distance) {
                 let old = past[index].clone();
-                stage.deliver(&old);
-                assert!(stage.endpoint.recv(id).is_none(), "{number} − {distance}");
+                harness.deliver(&old);
+                assert!(harness.endpoint.recv(id).is_none(), "{number} − {distance}");
             }
         }
     }
-    assert!(stage.exchange(100));
+    assert!(harness.exchange(100));
 }
 
 /// B4: what is merely late is delivered, up to 255 numbers late, and only once.
 #[test]
 fn late_records_are_delivered_once_within_the_window() {
     for distance in [1, 2, 63, 64, 254, 255, 256, 257, 1000] {
-        let mut stage = our_client();
-        stage.complete();
-        let id = stage.id().unwrap();
-        let late = stage.peer.data(b"late");
+        let mut harness = our_client();
+        harness.complete();
+        let id = harness.id().unwrap();
+        let late = harness.peer.data(b"late");
         for _ in 1..distance {
-            stage.peer.data(b"lost");
+            harness.peer.data(b"lost");
         }
-        let newest = stage.peer.data(b"newest");
-        stage.deliver(&newest);
-        stage.deliver(&late);
-        stage.deliver(&late);
-        let got: Vec<_> = std::iter::from_fn(|| stage.endpoint.recv(id))
+        let newest = harness.peer.data(b"newest");
+        harness.deliver(&newest);
+        harness.deliver(&late);
+        harness.deliver(&late);
+        let got: Vec<_> = std::iter::from_fn(|| harness.endpoint.recv(id))
             .map(|r| r.data)
             .collect();
         let expected: &[&[u8]] = if distance < 256 {
@@ -143,7 +143,7 @@ fn late_records_are_delivered_once_within_the_window() {
             &[b"newest"]
         };
         assert_eq!(got, expected, "{distance}");
-        assert!(stage.exchange(100));
+        assert!(harness.exchange(100));
     }
 }
 
@@ -164,100 +164,100 @@ fn a_network_that_duplicates_everything_delivers_everything_once() {
 /// B9: record numbers at the borders of 16, 32 and 48 bits are taken and told apart.
 #[test]
 fn record_numbers_beyond_every_border_are_taken_once() {
-    let mut stage = our_server();
-    stage.complete();
-    let id = stage.id().unwrap();
+    let mut harness = our_server();
+    harness.complete();
+    let id = harness.id().unwrap();
     let last: u64 = (1 << 48) - 1;
     for start in [(1 << 16) - 2, (1 << 32) - 2, last - 3] {
         for sequence in start..start + 4 {
             let data = sequence.to_be_bytes();
-            let record = stage
+            let record = harness
                 .peer
                 .record_at(APPLICATION_DATA, DTLS12, 1, sequence, &data);
-            stage.deliver(&record);
-            assert_eq!(stage.endpoint.recv(id).unwrap().data, data[..]);
-            stage.deliver(&record);
-            assert!(stage.endpoint.recv(id).is_none());
+            harness.deliver(&record);
+            assert_eq!(harness.endpoint.recv(id).unwrap().data, data[..]);
+            harness.deliver(&record);
+            assert!(harness.endpoint.recv(id).is_none());
         }
     }
-    assert_eq!(stage.discarded(Discard::Replay), 12);
+    assert_eq!(harness.discarded(Discard::Replay), 12);
     // Nothing follows the last number, and it does not wrap.
-    stage.peer.set_next_sequence(1, 5);
-    let wrapped = stage.peer.data(b"wrapped");
-    stage.deliver(&wrapped);
-    assert!(stage.endpoint.recv(id).is_none());
+    harness.peer.set_next_sequence(1, 5);
+    let wrapped = harness.peer.data(b"wrapped");
+    harness.deliver(&wrapped);
+    assert!(harness.endpoint.recv(id).is_none());
 }
 
 /// B12 (wolfSSL CVE-2023-6937, GHSA-2mjx-qc3c-rqvc): a message that begins under one key and ends under another.
 #[test]
 fn a_message_that_spans_a_change_of_keys_is_never_taken() {
     // Finished, its first half in plaintext.
-    let mut stage = our_client();
-    stage.play(&SERVER_FLIGHT);
-    let body = stage.peer.body(Line::Finished);
-    let finished = stage.peer.say(Line::Finished.typ(), body);
+    let mut harness = our_client();
+    harness.play(&SERVER_FLIGHT);
+    let body = harness.peer.body(Line::Finished);
+    let finished = harness.peer.say(Line::Finished.typ(), body);
     for (epoch, start) in [(0, 0), (1, 6)] {
-        let record = stage
+        let record = harness
             .peer
             .record(HANDSHAKE, epoch, &finished.fragment(start, 6));
-        stage.deliver(&record);
+        harness.deliver(&record);
     }
-    assert!(!stage.is_complete());
-    assert!(stage.discarded(Discard::UnexpectedMessage) > 0);
+    assert!(!harness.is_complete());
+    assert!(harness.discarded(Discard::UnexpectedMessage) > 0);
     // Under one key the same halves are a message.
-    let record = stage.peer.record(HANDSHAKE, 1, &finished.fragment(0, 6));
-    stage.deliver(&record);
-    assert!(stage.is_complete() && stage.exchange(100));
+    let record = harness.peer.record(HANDSHAKE, 1, &finished.fragment(0, 6));
+    harness.deliver(&record);
+    assert!(harness.is_complete() && harness.exchange(100));
 
     // CertificateVerify, its second half under keys that the server does not have yet.
-    let mut stage = our_demanding_server();
-    stage.exchange_cookies();
-    stage.play(&PROVING_CLIENT_FLIGHT[..2]);
-    let body = stage.peer.body(Line::CertificateVerify);
-    let verify = stage.peer.say(Line::CertificateVerify.typ(), body);
+    let mut harness = our_demanding_server();
+    harness.exchange_cookies();
+    harness.play(&PROVING_CLIENT_FLIGHT[..2]);
+    let body = harness.peer.body(Line::CertificateVerify);
+    let verify = harness.peer.say(Line::CertificateVerify.typ(), body);
     for (epoch, start) in [(0, 0), (1, 30)] {
-        let record = stage
+        let record = harness
             .peer
             .record(HANDSHAKE, epoch, &verify.fragment(start, 30));
-        stage.deliver(&record);
+        harness.deliver(&record);
     }
-    stage.play(&FINALE);
-    assert!(!stage.is_complete());
+    harness.play(&FINALE);
+    assert!(!harness.is_complete());
 }
 
 /// B13 (openssl #24972), RFC 6347 §4.1.2.7: a million forgeries are counted, no alert is sent, nobody dies.
 #[test]
 fn a_million_forged_records_are_counted_and_nothing_else() {
-    let mut stage = our_server();
-    stage.complete();
-    let sent = stage.sent.len();
+    let mut harness = our_server();
+    harness.complete();
+    let sent = harness.sent.len();
     for count in 0..1_000_000_u64 {
         let content_type = [20, 21, 22, 23][usize::try_from(count % 4).unwrap()];
-        stage.deliver(&record(content_type, DTLS12, 1, 1000 + count, &[7; 40]));
+        harness.deliver(&record(content_type, DTLS12, 1, 1000 + count, &[7; 40]));
     }
-    assert_eq!(stage.discarded(Discard::Unauthenticated), 1_000_000);
-    assert_eq!(stage.sent.len(), sent);
-    assert!(stage.exchange(100));
+    assert_eq!(harness.discarded(Discard::Unauthenticated), 1_000_000);
+    assert_eq!(harness.sent.len(), sent);
+    assert!(harness.exchange(100));
 }
 
 /// B15: empty records, a million of them under keys, wake nobody; empty datagrams are not the end of anything.
 #[test]
 fn empty_records_and_datagrams_wake_nobody() {
-    let mut stage = our_server();
-    stage.complete();
-    let id = stage.id().unwrap();
-    let events = stage.events.len();
+    let mut harness = our_server();
+    harness.complete();
+    let id = harness.id().unwrap();
+    let events = harness.events.len();
     for _ in 0..1_000_000 {
-        let empty = stage.peer.data(&[]);
-        stage.deliver(&empty);
+        let empty = harness.peer.data(&[]);
+        harness.deliver(&empty);
     }
     for _ in 0..1000 {
-        stage.deliver(&[]);
+        harness.deliver(&[]);
     }
-    assert_eq!(stage.events.len(), events);
-    assert!(stage.endpoint.recv(id).is_none());
-    assert_eq!(stage.discarded(Discard::EmptyData), 1_000_000);
-    assert!(stage.exchange(100));
+    assert_eq!(harness.events.len(), events);
+    assert!(harness.endpoint.recv(id).is_none());
+    assert_eq!(harness.discarded(Discard::EmptyData), 1_000_000);
+    assert!(harness.exchange(100));
 }
 
 /// B16: records of other versions.
@@ -278,19 +278,19 @@ fn records_of_other_versions_are_noise_in_every_state() {
             }
         }
     });
-    let mut stage = our_client();
-    stage.complete();
-    let id = stage.id().unwrap();
+    let mut harness = our_client();
+    harness.complete();
+    let id = harness.id().unwrap();
     for (number, version) in VERSIONS.into_iter().chain([0xfeff]).enumerate() {
         let sequence = 1000 + u64::try_from(number).unwrap();
         // Properly sealed: the version is authenticated, and wrong.
-        let record = stage
+        let record = harness
             .peer
             .record_at(APPLICATION_DATA, version, 1, sequence, b"x");
-        stage.deliver(&record);
-        assert!(stage.endpoint.recv(id).is_none(), "{version:#x}");
+        harness.deliver(&record);
+        assert!(harness.endpoint.recv(id).is_none(), "{version:#x}");
     }
-    assert!(stage.exchange(100));
+    assert!(harness.exchange(100));
 }
 
 /// B17 (pion #601): the largest datagram there is, full of records, headers or nonsense.
@@ -324,22 +324,22 @@ fn the_largest_datagrams_are_taken_apart() {
     }
     assert!(pair.exchange(100));
 
-    let mut stage = our_server();
-    stage.complete();
-    let id = stage.id().unwrap();
+    let mut harness = our_server();
+    harness.complete();
+    let id = harness.id().unwrap();
     let mut datagram = Vec::new();
     let mut count = 0_usize;
     while datagram.len() < 65_400 {
-        datagram.extend(stage.peer.data(&[7]));
+        datagram.extend(harness.peer.data(&[7]));
         count += 1;
     }
-    stage.deliver(&datagram);
-    let received = std::iter::from_fn(|| stage.endpoint.recv(id)).count();
-    let dropped = stage.discarded(Discard::ReceiveQueueFull);
+    harness.deliver(&datagram);
+    let received = std::iter::from_fn(|| harness.endpoint.recv(id)).count();
+    let dropped = harness.discarded(Discard::ReceiveQueueFull);
     assert_eq!(received + usize::try_from(dropped).unwrap(), count);
     // Each record pins the whole datagram, so the queue holds a few of them only.
     assert!(received > 0);
-    assert!(stage.exchange(100));
+    assert!(harness.exchange(100));
 }
 
 /// A13 (tinydtls #13, #23): lengths that leave their datagram, and bytes behind the last record.
@@ -364,17 +364,17 @@ fn records_that_leave_their_datagram_are_discarded() {
         }
     });
     // What stands before the nonsense is good (RFC 6347 §4.1.1).
-    let mut stage = our_server();
-    stage.complete();
-    let id = stage.id().unwrap();
+    let mut harness = our_server();
+    harness.complete();
+    let id = harness.id().unwrap();
     for tail in [
         &[0_u8][..],
         &[23; 12],
         &[23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 99, 1],
     ] {
-        let datagram = [&stage.peer.data(b"good")[..], tail].concat();
-        stage.deliver(&datagram);
-        assert_eq!(stage.endpoint.recv(id).unwrap().data, "good");
+        let datagram = [&harness.peer.data(b"good")[..], tail].concat();
+        harness.deliver(&datagram);
+        assert_eq!(harness.endpoint.recv(id).unwrap().data, "good");
     }
-    assert_eq!(stage.discarded(Discard::BadRecord), 3);
+    assert_eq!(harness.discarded(Discard::BadRecord), 3);
 }

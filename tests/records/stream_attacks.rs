@@ -7,7 +7,9 @@ use crate::common::datagram_harness::{
     ASKING_SERVER_FLIGHT, CLIENT_FLIGHT, FATAL, FINALE, PROVING_CLIENT_FLIGHT, SERVER_FLIGHT,
     WARNING, scripted_client, scripted_server,
 };
-use crate::common::harness::{CLOSE_NOTIFY, NO_RENEGOTIATION, PATIENCE, Scene, UNEXPECTED_MESSAGE};
+use crate::common::harness::{
+    CLOSE_NOTIFY, Harness, NO_RENEGOTIATION, PATIENCE, UNEXPECTED_MESSAGE,
+};
 use crate::common::renegotiating::{connected, connected_with, flight};
 use crate::common::transport::{SIDES, Transport};
 use sealgram::config::{RekeyPolicy, StreamPolicy};
@@ -55,8 +57,8 @@ impl Case {
         }
     }
 
-    /// The scene before the first of these lines.
-    fn open(self) -> Scene {
+    /// Our end and its peer before the first of these lines.
+    fn open(self) -> Harness {
         let mut ends = Ends::new();
         if self.asks {
             ends = ends.mutual();
@@ -70,16 +72,16 @@ impl Case {
             }
             Side::Server => scripted_client(),
         };
-        let mut scene = Scene::of(self.side, TLS, &ends.build(), peer);
+        let mut harness = Harness::of(self.side, TLS, &ends.build(), peer);
         if self.renegotiates {
-            scene.play(&self.honest());
-            scene.assert_done(1);
-            scene.peer().renegotiate();
+            harness.play(&self.honest());
+            harness.assert_done(1);
+            harness.peer().renegotiate();
             if self.side == Side::Client {
-                scene.renegotiate(false).unwrap();
+                harness.renegotiate(false).unwrap();
             }
         }
-        scene
+        harness
     }
 
     /// The epoch in which the handshake runs.
@@ -88,10 +90,10 @@ impl Case {
     }
 }
 
-fn misbehaved(scene: &Scene) -> PeerMisbehaved {
-    match scene.error() {
+fn misbehaved(harness: &Harness) -> PeerMisbehaved {
+    match harness.error() {
         Some(Error::PeerMisbehaved(fact)) => fact,
-        other => panic!("{other:?} {:?}", scene.events()),
+        other => panic!("{other:?} {:?}", harness.events()),
     }
 }
 
@@ -99,9 +101,9 @@ fn misbehaved(scene: &Scene) -> PeerMisbehaved {
 #[test]
 fn honest_peers_complete() {
     for case in Case::all() {
-        let mut scene = case.open();
-        scene.play(&case.honest());
-        scene.assert_done(u64::from(case.epoch()) + 1);
+        let mut harness = case.open();
+        harness.play(&case.honest());
+        harness.assert_done(u64::from(case.epoch()) + 1);
     }
 }
 
@@ -143,21 +145,23 @@ fn a_message_out_of_place_is_fatal() {
                 if fits || wish || ignored {
                     continue;
                 }
-                let mut scene = case.open();
-                scene.play(&honest[..at]);
+                let mut harness = case.open();
+                harness.play(&honest[..at]);
                 // Under the keys that the peer writes with by now.
                 let writing =
                     case.epoch() + u16::from(honest[..at].contains(&Line::ChangeCipherSpec));
-                let body = scene.peer().body(line);
-                let spoken = scene.peer().say(line.typ(), body);
-                let record = scene.peer().record(HANDSHAKE, writing, &spoken.in_stream());
-                scene.deliver(&record);
+                let body = harness.peer().body(line);
+                let spoken = harness.peer().say(line.typ(), body);
+                let record = harness
+                    .peer()
+                    .record(HANDSHAKE, writing, &spoken.in_stream());
+                harness.deliver(&record);
                 let context = format!("{case:?} {at} {line:?}");
-                assert!(!scene.is_alive(), "{context} {:?}", scene.events());
-                let fact = misbehaved(&scene);
+                assert!(!harness.is_alive(), "{context} {:?}", harness.events());
+                let fact = misbehaved(&harness);
                 let expected = PeerMisbehaved::UnexpectedMessage { got: line.typ() };
                 assert_eq!(fact, expected, "{context}");
-                assert_eq!(scene.buffered(), 0, "{context}");
+                assert_eq!(harness.buffered(), 0, "{context}");
             }
         }
     }
@@ -172,13 +176,13 @@ fn change_cipher_spec_at_every_other_state_is_fatal() {
             if honest.get(at) == Some(&Line::ChangeCipherSpec) {
                 continue;
             }
-            let mut scene = case.open();
-            scene.play(&honest[..at]);
+            let mut harness = case.open();
+            harness.play(&honest[..at]);
             let writing = case.epoch() + u16::from(honest[..at].contains(&Line::ChangeCipherSpec));
-            let record = scene.peer().record(CHANGE_CIPHER_SPEC, writing, &[1]);
-            scene.deliver(&record);
+            let record = harness.peer().record(CHANGE_CIPHER_SPEC, writing, &[1]);
+            harness.deliver(&record);
             let expected = PeerMisbehaved::UnexpectedChangeCipherSpec;
-            assert_eq!(misbehaved(&scene), expected, "{case:?} {at}");
+            assert_eq!(misbehaved(&harness), expected, "{case:?} {at}");
         }
     }
 }
@@ -190,24 +194,24 @@ fn a_change_cipher_spec_with_other_contents_or_inside_a_message_is_fatal() {
         let honest = case.honest();
         let at = honest.len() - 2;
         for payload in [&[][..], &[0], &[2], &[1, 1]] {
-            let mut scene = case.open();
-            scene.play(&honest[..at]);
-            let record = scene
+            let mut harness = case.open();
+            harness.play(&honest[..at]);
+            let record = harness
                 .peer()
                 .record(CHANGE_CIPHER_SPEC, case.epoch(), payload);
-            scene.deliver(&record);
+            harness.deliver(&record);
             assert_eq!(
-                misbehaved(&scene),
+                misbehaved(&harness),
                 PeerMisbehaved::UnexpectedChangeCipherSpec
             );
         }
-        let mut scene = case.open();
-        scene.play(&honest[..at]);
-        let record = scene.peer().record(HANDSHAKE, case.epoch(), &[20, 0]);
-        scene.deliver(&record);
-        scene.play(&[Line::ChangeCipherSpec]);
+        let mut harness = case.open();
+        harness.play(&honest[..at]);
+        let record = harness.peer().record(HANDSHAKE, case.epoch(), &[20, 0]);
+        harness.deliver(&record);
+        harness.play(&[Line::ChangeCipherSpec]);
         assert_eq!(
-            misbehaved(&scene),
+            misbehaved(&harness),
             PeerMisbehaved::UnexpectedChangeCipherSpec
         );
     }
@@ -219,26 +223,26 @@ fn data_between_messages_of_a_renegotiation_is_delivered() {
     for case in Case::all() {
         let honest = case.honest();
         for at in 0..honest.len() {
-            let mut scene = case.open();
-            scene.receive();
-            scene.play(&honest[..at]);
+            let mut harness = case.open();
+            harness.receive();
+            harness.play(&honest[..at]);
             let switched = honest[..at].contains(&Line::ChangeCipherSpec);
             let writing = case.epoch() + u16::from(switched);
-            let record = scene.peer().record(APPLICATION_DATA, writing, b"between");
-            scene.deliver(&record);
-            let context = format!("{case:?} {at} {:?}", scene.error());
+            let record = harness.peer().record(APPLICATION_DATA, writing, b"between");
+            harness.deliver(&record);
+            let context = format!("{case:?} {at} {:?}", harness.error());
             if switched || !case.renegotiates {
                 assert_eq!(
-                    misbehaved(&scene),
+                    misbehaved(&harness),
                     PeerMisbehaved::UnexpectedData,
                     "{context}"
                 );
-                assert!(scene.receive().is_empty(), "{context}");
+                assert!(harness.receive().is_empty(), "{context}");
                 continue;
             }
-            assert_eq!(scene.receive(), b"between", "{context}");
-            scene.play(&honest[at..]);
-            scene.assert_done(2);
+            assert_eq!(harness.receive(), b"between", "{context}");
+            harness.play(&honest[at..]);
+            harness.assert_done(2);
         }
     }
 }
@@ -249,17 +253,17 @@ fn data_inside_a_message_is_fatal() {
     for case in Case::all().into_iter().filter(|case| case.renegotiates) {
         let honest = case.honest();
         for cut in [1, 3, 4, 5] {
-            let mut scene = case.open();
-            scene.receive();
-            let body = scene.peer().body(honest[0]);
-            let message = scene.peer().say(honest[0].typ(), body).in_stream();
-            let part = scene.peer().record(HANDSHAKE, 1, &message[..cut]);
-            scene.deliver(&part);
-            assert!(scene.is_alive());
-            let data = scene.data_in(1, b"inside");
-            scene.deliver(&data);
-            assert_eq!(misbehaved(&scene), PeerMisbehaved::UnexpectedData);
-            assert!(scene.receive().is_empty());
+            let mut harness = case.open();
+            harness.receive();
+            let body = harness.peer().body(honest[0]);
+            let message = harness.peer().say(honest[0].typ(), body).in_stream();
+            let part = harness.peer().record(HANDSHAKE, 1, &message[..cut]);
+            harness.deliver(&part);
+            assert!(harness.is_alive());
+            let data = harness.data_in(1, b"inside");
+            harness.deliver(&data);
+            assert_eq!(misbehaved(&harness), PeerMisbehaved::UnexpectedData);
+            assert!(harness.receive().is_empty());
         }
     }
 }
@@ -270,33 +274,33 @@ fn messages_may_be_cut_into_records_of_any_size_and_joined() {
     for case in Case::all() {
         for size in [1, 3, 7, 100, 16_000] {
             let honest = case.honest();
-            let mut scene = case.open();
+            let mut harness = case.open();
             let mut pending = Vec::new();
             for line in &honest {
                 if *line == Line::ChangeCipherSpec || *line == Line::Finished {
                     let record_of = std::mem::take(&mut pending);
-                    send_cut(&mut scene, case.epoch(), &record_of, size);
-                    scene.play(&[*line]);
+                    send_cut(&mut harness, case.epoch(), &record_of, size);
+                    harness.play(&[*line]);
                     continue;
                 }
-                let body = scene.peer().body(*line);
-                pending.extend(scene.peer().say(line.typ(), body).in_stream());
+                let body = harness.peer().body(*line);
+                pending.extend(harness.peer().say(line.typ(), body).in_stream());
                 if *line == Line::ClientHello {
                     let record_of = std::mem::take(&mut pending);
-                    send_cut(&mut scene, case.epoch(), &record_of, size);
+                    send_cut(&mut harness, case.epoch(), &record_of, size);
                 }
             }
-            scene.assert_done(u64::from(case.epoch()) + 1);
+            harness.assert_done(u64::from(case.epoch()) + 1);
         }
     }
 }
 
-fn send_cut(scene: &mut Scene, epoch: u16, bytes: &[u8], size: usize) {
+fn send_cut(harness: &mut Harness, epoch: u16, bytes: &[u8], size: usize) {
     let records: Vec<Vec<u8>> = bytes
         .chunks(size)
-        .map(|piece| scene.peer().record(HANDSHAKE, epoch, piece))
+        .map(|piece| harness.peer().record(HANDSHAKE, epoch, piece))
         .collect();
-    scene.deliver(&records.concat());
+    harness.deliver(&records.concat());
 }
 
 /// D2: Finished in the old epoch, without its ChangeCipherSpec, or under keys that were not switched to.
@@ -304,16 +308,16 @@ fn send_cut(scene: &mut Scene, epoch: u16, bytes: &[u8], size: usize) {
 fn a_finished_without_change_cipher_spec_is_fatal() {
     for case in Case::all() {
         let honest = case.honest();
-        let mut scene = case.open();
-        scene.play(&honest[..honest.len() - 2]);
-        let body = scene.peer().body(Line::Finished);
-        let spoken = scene.peer().say(Line::Finished.typ(), body);
-        let record = scene
+        let mut harness = case.open();
+        harness.play(&honest[..honest.len() - 2]);
+        let body = harness.peer().body(Line::Finished);
+        let spoken = harness.peer().say(Line::Finished.typ(), body);
+        let record = harness
             .peer()
             .record(HANDSHAKE, case.epoch(), &spoken.in_stream());
-        scene.deliver(&record);
+        harness.deliver(&record);
         let expected = PeerMisbehaved::UnexpectedMessage { got: 20 };
-        assert_eq!(misbehaved(&scene), expected, "{case:?}");
+        assert_eq!(misbehaved(&harness), expected, "{case:?}");
     }
 }
 
@@ -323,13 +327,17 @@ fn old_keys_are_forgotten_with_change_cipher_spec() {
     for case in Case::all().into_iter().filter(|case| case.renegotiates) {
         let honest = case.honest();
         for played in [honest.len() - 1, honest.len()] {
-            let mut scene = case.open();
-            scene.receive();
-            scene.play(&honest[..played]);
-            let late = scene.data_in(1, b"late");
-            scene.deliver(&late);
-            assert_eq!(misbehaved(&scene), PeerMisbehaved::BadRecordMac, "{case:?}");
-            assert!(scene.receive().is_empty());
+            let mut harness = case.open();
+            harness.receive();
+            harness.play(&honest[..played]);
+            let late = harness.data_in(1, b"late");
+            harness.deliver(&late);
+            assert_eq!(
+                misbehaved(&harness),
+                PeerMisbehaved::BadRecordMac,
+                "{case:?}"
+            );
+            assert!(harness.receive().is_empty());
         }
     }
 }
@@ -339,14 +347,14 @@ fn old_keys_are_forgotten_with_change_cipher_spec() {
 fn an_altered_record_in_a_renegotiation_is_fatal() {
     for case in Case::all().into_iter().filter(|case| case.renegotiates) {
         for (at, line) in case.honest().into_iter().enumerate() {
-            let mut scene = case.open();
-            scene.play(&case.honest()[..at]);
-            let mut record = scene.peer().speak(&[line]).concat();
+            let mut harness = case.open();
+            harness.play(&case.honest()[..at]);
+            let mut record = harness.peer().speak(&[line]).concat();
             let last = record.len() - 1;
             record[last] ^= 0x80;
-            scene.deliver(&record);
+            harness.deliver(&record);
             assert_eq!(
-                misbehaved(&scene),
+                misbehaved(&harness),
                 PeerMisbehaved::BadRecordMac,
                 "{case:?} {line:?}"
             );
@@ -366,16 +374,16 @@ fn an_alert_that_is_cut_or_followed_is_fatal() {
             &[3, 0],
             &[0, 0],
         ] {
-            let mut scene = connected(side, TLS);
-            let record = scene.peer().record(ALERT, 1, payload);
-            scene.deliver(&record);
-            assert!(!scene.is_alive(), "{side} {payload:?}");
+            let mut harness = connected(side, TLS);
+            let record = harness.peer().record(ALERT, 1, payload);
+            harness.deliver(&record);
+            assert!(!harness.is_alive(), "{side} {payload:?}");
             let level = Error::PeerMisbehaved(PeerMisbehaved::UnknownAlertLevel);
             let expected = match payload {
                 // RFC 5246 §6.2.1: only records of data may be empty.
-                [] => scene.error() == Some(PeerMisbehaved::EmptyRecord.into()),
-                [_, _] => scene.error() == Some(level),
-                _ => matches!(scene.error(), Some(Error::InvalidMessage(_))),
+                [] => harness.error() == Some(PeerMisbehaved::EmptyRecord.into()),
+                [_, _] => harness.error() == Some(level),
+                _ => matches!(harness.error(), Some(Error::InvalidMessage(_))),
             };
             assert!(expected, "{payload:?}");
         }
@@ -387,24 +395,24 @@ fn an_alert_that_is_cut_or_followed_is_fatal() {
 fn a_flood_of_warnings_is_fatal_and_a_few_are_not() {
     for side in SIDES {
         for renegotiates in [false, true] {
-            let mut scene = connected(side, TLS);
+            let mut harness = connected(side, TLS);
             if renegotiates {
-                scene.begin(side, false);
+                harness.begin(side, false);
             }
-            let warn = |scene: &mut Scene| {
-                let record = scene.peer().record(ALERT, 1, &[WARNING, 90]);
-                scene.deliver(&record);
+            let warn = |harness: &mut Harness| {
+                let record = harness.peer().record(ALERT, 1, &[WARNING, 90]);
+                harness.deliver(&record);
             };
-            (0..32).for_each(|_| warn(&mut scene));
-            assert!(scene.is_alive());
+            (0..32).for_each(|_| warn(&mut harness));
+            assert!(harness.is_alive());
             // Data is proof of good will.
-            let data = scene.data_in(1, b"data");
-            scene.deliver(&data);
-            (0..32).for_each(|_| warn(&mut scene));
-            assert!(scene.is_alive());
-            warn(&mut scene);
-            assert_eq!(misbehaved(&scene), PeerMisbehaved::TooManyWarnings);
-            assert_eq!(scene.peer().alerts_heard(), [(FATAL, UNEXPECTED_MESSAGE)]);
+            let data = harness.data_in(1, b"data");
+            harness.deliver(&data);
+            (0..32).for_each(|_| warn(&mut harness));
+            assert!(harness.is_alive());
+            warn(&mut harness);
+            assert_eq!(misbehaved(&harness), PeerMisbehaved::TooManyWarnings);
+            assert_eq!(harness.peer().alerts_heard(), [(FATAL, UNEXPECTED_MESSAGE)]);
         }
     }
 }
@@ -414,24 +422,24 @@ fn a_flood_of_warnings_is_fatal_and_a_few_are_not() {
 fn a_flood_of_empty_records_is_fatal_and_a_few_are_not() {
     for side in SIDES {
         for renegotiates in [false, true] {
-            let mut scene = connected(side, TLS);
+            let mut harness = connected(side, TLS);
             if renegotiates {
-                scene.begin(side, false);
+                harness.begin(side, false);
             }
             for _ in 0..2 {
                 (0..32).for_each(|_| {
-                    let record = scene.data_in(1, b"");
-                    scene.deliver(&record);
+                    let record = harness.data_in(1, b"");
+                    harness.deliver(&record);
                 });
-                let data = scene.data_in(1, b"data");
-                scene.deliver(&data);
+                let data = harness.data_in(1, b"data");
+                harness.deliver(&data);
             }
-            assert!(scene.is_alive());
+            assert!(harness.is_alive());
             for _ in 0..33 {
-                let record = scene.data_in(1, b"");
-                scene.deliver(&record);
+                let record = harness.data_in(1, b"");
+                harness.deliver(&record);
             }
-            assert_eq!(misbehaved(&scene), PeerMisbehaved::EmptyRecord);
+            assert_eq!(misbehaved(&harness), PeerMisbehaved::EmptyRecord);
         }
     }
 }
@@ -442,12 +450,12 @@ fn an_empty_handshake_record_is_fatal() {
     for case in Case::all() {
         let honest = case.honest();
         for at in 0..honest.len() - 1 {
-            let mut scene = case.open();
-            scene.play(&honest[..at]);
-            let record = scene.peer().record(HANDSHAKE, case.epoch(), &[]);
-            scene.deliver(&record);
+            let mut harness = case.open();
+            harness.play(&honest[..at]);
+            let record = harness.peer().record(HANDSHAKE, case.epoch(), &[]);
+            harness.deliver(&record);
             assert_eq!(
-                misbehaved(&scene),
+                misbehaved(&harness),
                 PeerMisbehaved::EmptyRecord,
                 "{case:?} {at}"
             );
@@ -465,15 +473,15 @@ fn a_huge_announced_message_takes_no_memory() {
             ((1 << 16) + 1, false),
             ((1 << 24) - 1, false),
         ] {
-            let mut scene = case.open();
+            let mut harness = case.open();
             let bytes = u32::to_be_bytes(length);
             let header = [case.honest()[0].typ(), bytes[1], bytes[2], bytes[3]];
-            let record = scene.peer().record(HANDSHAKE, case.epoch(), &header);
-            scene.deliver(&record);
+            let record = harness.peer().record(HANDSHAKE, case.epoch(), &header);
+            harness.deliver(&record);
             if allowed {
-                assert!(scene.is_alive() && scene.buffered() <= 4, "{case:?}");
+                assert!(harness.is_alive() && harness.buffered() <= 4, "{case:?}");
             } else {
-                assert_eq!(misbehaved(&scene), PeerMisbehaved::MessageTooLong);
+                assert_eq!(misbehaved(&harness), PeerMisbehaved::MessageTooLong);
             }
         }
     }
@@ -487,25 +495,25 @@ fn a_message_that_never_ends_is_bounded_in_size_and_time() {
         let mut ends = Ends::new();
         ends.client = ends.client.stream(policy.clone());
         ends.server = ends.server.stream(policy.clone());
-        let mut scene = connected_with(side, TLS, ends, RekeyPolicy::default());
-        scene.begin(side, side == Side::Client);
+        let mut harness = connected_with(side, TLS, ends, RekeyPolicy::default());
+        harness.begin(side, side == Side::Client);
         let typ = flight(side)[0].typ();
-        let record = scene.peer().record(HANDSHAKE, 1, &[typ, 0, 0x20, 0]);
-        scene.deliver(&record);
+        let record = harness.peer().record(HANDSHAKE, 1, &[typ, 0, 0x20, 0]);
+        harness.deliver(&record);
         for _ in 0..8191 / 8 {
-            let record = scene.peer().record(HANDSHAKE, 1, &[0; 8]);
-            scene.deliver(&record);
+            let record = harness.peer().record(HANDSHAKE, 1, &[0; 8]);
+            harness.deliver(&record);
         }
-        assert!(scene.is_alive() && scene.buffered() <= 8192 + 4);
-        scene.wait(PATIENCE);
+        assert!(harness.is_alive() && harness.buffered() <= 8192 + 4);
+        harness.wait(PATIENCE);
         // A server has answered already; a client whose hello was not answered may wait on.
         match side {
             Side::Server => {
-                assert!(matches!(scene.error(), Some(Error::TimedOut { .. })));
+                assert!(matches!(harness.error(), Some(Error::TimedOut { .. })));
             }
             Side::Client => {
-                assert_eq!(scene.refusals(RenegotiationRefusal::Unanswered), 1);
-                assert!(scene.is_pending());
+                assert_eq!(harness.refusals(RenegotiationRefusal::Unanswered), 1);
+                assert!(harness.is_pending());
             }
         }
     }
@@ -522,54 +530,57 @@ fn a_flood_of_wishes_takes_no_memory() {
             Side::Client => scripted_server(&ends),
             Side::Server => scripted_client(),
         };
-        let mut scene = Scene::of(side, TLS, &ends.build(), peer);
-        scene.connect(side);
-        let Scene::Tls(stage) = &mut scene else {
+        let mut harness = Harness::of(side, TLS, &ends.build(), peer);
+        harness.connect(side);
+        let Harness::Tls(stream) = &mut harness else {
             unreachable!()
         };
         for _ in 0..10_000 {
-            stage.peer.renegotiate();
+            stream.peer.renegotiate();
             let wish = match side {
                 Side::Client => Line::HelloRequest,
                 Side::Server => Line::ClientHello,
             };
-            let record = stage.peer.speak(&[wish]).concat();
+            let record = stream.peer.speak(&[wish]).concat();
             // Our end's transport is blocked: nothing is taken from it.
-            stage.end.deliver(stage.now, &record);
+            stream.end.deliver(stream.now, &record);
         }
-        assert!(scene.is_alive(), "{side}");
-        assert!(scene.buffered() < 100, "{side} {}", scene.buffered());
-        assert!(scene.refusals(RenegotiationRefusal::Policy) < 10, "{side}");
-        scene.listen();
-        assert_eq!(scene.peer().alerts_heard(), [(WARNING, NO_RENEGOTIATION)]);
-        scene.assert_unchanged(1);
+        assert!(harness.is_alive(), "{side}");
+        assert!(harness.buffered() < 100, "{side} {}", harness.buffered());
+        assert!(
+            harness.refusals(RenegotiationRefusal::Policy) < 10,
+            "{side}"
+        );
+        harness.listen();
+        assert_eq!(harness.peer().alerts_heard(), [(WARNING, NO_RENEGOTIATION)]);
+        harness.assert_unchanged(1);
     }
 }
 
 /// The same with a peer that is followed: each wish is one handshake, and none begins inside another.
 #[test]
 fn a_flood_of_hello_requests_begins_one_handshake_at_a_time() {
-    let mut scene = connected(Side::Client, TLS);
+    let mut harness = connected(Side::Client, TLS);
     for epoch in 2..20 {
-        let before = scene.heard();
-        scene.peer().renegotiate();
+        let before = harness.heard();
+        harness.peer().renegotiate();
         for _ in 0..100 {
-            scene.play(&[Line::HelloRequest]);
+            harness.play(&[Line::HelloRequest]);
         }
-        assert_eq!(scene.messages_heard_since(before), [1]);
-        scene.finish(Side::Client, epoch);
-        assert!(scene.buffered() < 100);
+        assert_eq!(harness.messages_heard_since(before), [1]);
+        harness.finish(Side::Client, epoch);
+        assert!(harness.buffered() < 100);
     }
 }
 
 /// A client that begins again and again without ever going on, at a server that lets it.
 #[test]
 fn hellos_in_the_middle_of_a_renegotiation_are_fatal() {
-    let mut scene = connected(Side::Server, TLS);
-    scene.begin(Side::Server, false);
-    scene.play(&[Line::ClientHello]);
+    let mut harness = connected(Side::Server, TLS);
+    harness.begin(Side::Server, false);
+    harness.play(&[Line::ClientHello]);
     let expected = PeerMisbehaved::UnexpectedMessage { got: 1 };
-    assert_eq!(misbehaved(&scene), expected);
+    assert_eq!(misbehaved(&harness), expected);
 }
 
 /// A client that renegotiates without end is slowed down by the policy, and told so each time.
@@ -582,21 +593,21 @@ fn a_server_lets_its_clients_renegotiate_no_more_often_than_its_policy_says() {
     ends.server = ends
         .server
         .rekey(RekeyPolicy::default().client_renegotiation(allow));
-    let mut scene = Scene::server(TLS, ends.build().server, scripted_client());
-    scene.connect(Side::Server);
+    let mut harness = Harness::server(TLS, ends.build().server, scripted_client());
+    harness.connect(Side::Server);
     let mut epoch = 1;
     for second in 1..=40 {
-        scene.wait(Duration::from_secs(1));
-        scene.peer().renegotiate();
-        scene.play(&[Line::ClientHello]);
+        harness.wait(Duration::from_secs(1));
+        harness.peer().renegotiate();
+        harness.play(&[Line::ClientHello]);
         if second % 10 == 0 {
             epoch += 1;
-            scene.finish(Side::Server, epoch);
+            harness.finish(Side::Server, epoch);
         } else {
-            scene.assert_unchanged(epoch);
+            harness.assert_unchanged(epoch);
         }
     }
-    let refusals = scene.refusals(RenegotiationRefusal::Policy);
+    let refusals = harness.refusals(RenegotiationRefusal::Policy);
     assert_eq!((epoch, refusals), (5, 36));
 }
 
@@ -606,13 +617,13 @@ fn a_close_notify_inside_the_first_handshake_is_its_end() {
     for case in Case::all().into_iter().filter(|case| !case.renegotiates) {
         let honest = case.honest();
         for at in 0..honest.len() - 1 {
-            let mut scene = case.open();
-            scene.play(&honest[..at]);
-            let record = scene.peer().record(ALERT, 0, &[WARNING, CLOSE_NOTIFY]);
-            scene.deliver(&record);
-            assert!(!scene.is_alive(), "{case:?} {at}: it waits on");
+            let mut harness = case.open();
+            harness.play(&honest[..at]);
+            let record = harness.peer().record(ALERT, 0, &[WARNING, CLOSE_NOTIFY]);
+            harness.deliver(&record);
+            assert!(!harness.is_alive(), "{case:?} {at}: it waits on");
             assert!(
-                !scene
+                !harness
                     .events()
                     .iter()
                     .any(|event| matches!(event, Event::HandshakeComplete { .. }))
@@ -621,8 +632,8 @@ fn a_close_notify_inside_the_first_handshake_is_its_end() {
     }
 }
 
-/// What a peer makes of the scene.
-type Made = fn(&mut Scene) -> Vec<u8>;
+/// What a peer makes of it all.
+type Made = fn(&mut Harness) -> Vec<u8>;
 
 /// Records of the wrong version, type or size in the middle of a renegotiation.
 #[test]
@@ -630,11 +641,11 @@ fn a_record_that_is_none_is_fatal_in_a_renegotiation() {
     for side in SIDES {
         let cases: [(Made, PeerMisbehaved); 4] = [
             (
-                |scene| scene.peer().record_at(HANDSHAKE, 0x0301, 1, 99, &[0; 4]),
+                |harness| harness.peer().record_at(HANDSHAKE, 0x0301, 1, 99, &[0; 4]),
                 PeerMisbehaved::WrongRecordVersion,
             ),
             (
-                |scene| scene.peer().record_at(24, TLS12, 1, 99, &[0; 4]),
+                |harness| harness.peer().record_at(24, TLS12, 1, 99, &[0; 4]),
                 PeerMisbehaved::UnknownContentType,
             ),
             (
@@ -643,16 +654,16 @@ fn a_record_that_is_none_is_fatal_in_a_renegotiation() {
             ),
             (
                 // Sequence numbers are implicit: one that was left out is a forgery.
-                |scene| scene.peer().record_at(HANDSHAKE, TLS12, 1, 99, &[0; 4]),
+                |harness| harness.peer().record_at(HANDSHAKE, TLS12, 1, 99, &[0; 4]),
                 PeerMisbehaved::BadRecordMac,
             ),
         ];
         for (make, expected) in cases {
-            let mut scene = connected(side, TLS);
-            scene.begin(side, side == Side::Client);
-            let record = make(&mut scene);
-            scene.deliver(&record);
-            assert_eq!(misbehaved(&scene), expected);
+            let mut harness = connected(side, TLS);
+            harness.begin(side, side == Side::Client);
+            let record = make(&mut harness);
+            harness.deliver(&record);
+            assert_eq!(misbehaved(&harness), expected);
         }
     }
 }
@@ -661,15 +672,15 @@ fn a_record_that_is_none_is_fatal_in_a_renegotiation() {
 #[test]
 fn nothing_is_taken_behind_a_fatal_record() {
     for side in SIDES {
-        let mut scene = connected(side, TLS);
-        scene.receive();
-        let bad = scene.peer().record(CHANGE_CIPHER_SPEC, 1, &[1]);
-        let data = scene.data_in(1, b"behind");
-        scene.deliver(&[bad, data.clone()].concat());
-        scene.deliver(&data);
-        assert!(scene.receive().is_empty());
-        assert_eq!(scene.peer().alerts_heard(), [(FATAL, UNEXPECTED_MESSAGE)]);
-        assert_eq!(scene.buffered(), 0);
-        assert!(scene.timer().is_none());
+        let mut harness = connected(side, TLS);
+        harness.receive();
+        let bad = harness.peer().record(CHANGE_CIPHER_SPEC, 1, &[1]);
+        let data = harness.data_in(1, b"behind");
+        harness.deliver(&[bad, data.clone()].concat());
+        harness.deliver(&data);
+        assert!(harness.receive().is_empty());
+        assert_eq!(harness.peer().alerts_heard(), [(FATAL, UNEXPECTED_MESSAGE)]);
+        assert_eq!(harness.buffered(), 0);
+        assert!(harness.timer().is_none());
     }
 }

@@ -6,7 +6,7 @@ use crate::common::datagram_harness::{
     CLIENT_FLIGHT, EXTENDED_MASTER_SECRET, FINALE, RENEGOTIATION_INFO, SERVER_FLIGHT,
     scripted_client, scripted_server,
 };
-use crate::common::harness::{ALPN, RESUMING_FLIGHT, SESSION_TICKET, Scene};
+use crate::common::harness::{ALPN, Harness, RESUMING_FLIGHT, SESSION_TICKET};
 use crate::common::renegotiating::{allowing, everywhere};
 use crate::common::transport::{BOTH, SIDES, Transport};
 use sealgram::config::{ExtendedMasterSecret, RekeyPolicy, SecureRenegotiation};
@@ -17,7 +17,7 @@ use sealgram::{
 };
 
 /// Opposite a peer that knows nothing of RFC 5746 and that this policy serves.
-fn unbound(side: Side, transport: Transport) -> Scene {
+fn unbound(side: Side, transport: Transport) -> Harness {
     let policy = SecureRenegotiation::PreferAndRenegotiate;
     let mut ends = Ends::new();
     ends.client = ends.client.secure_renegotiation(policy);
@@ -28,49 +28,49 @@ fn unbound(side: Side, transport: Transport) -> Scene {
         Side::Server => scripted_client(),
     };
     peer.offer.remove_extension(RENEGOTIATION_INFO);
-    let mut scene = Scene::of(side, transport, &ends.build(), peer);
+    let mut harness = Harness::of(side, transport, &ends.build(), peer);
     if side == Side::Client {
-        scene.peer().choice.remove_extension(RENEGOTIATION_INFO);
+        harness.peer().choice.remove_extension(RENEGOTIATION_INFO);
     }
-    scene.connect(side);
-    scene
+    harness.connect(side);
+    harness
 }
 
 /// The next handshake begins, with or without renegotiation_info of the peer.
-fn begin(scene: &mut Scene, side: Side, called: bool, binds: bool) {
+fn begin(harness: &mut Harness, side: Side, called: bool, binds: bool) {
     if side == Side::Client {
-        scene.begin(side, called);
+        harness.begin(side, called);
         if !binds {
-            scene.peer().choice.remove_extension(RENEGOTIATION_INFO);
+            harness.peer().choice.remove_extension(RENEGOTIATION_INFO);
         }
         return;
     }
-    scene.peer().renegotiate();
+    harness.peer().renegotiate();
     if !binds {
-        scene.peer().offer.remove_extension(RENEGOTIATION_INFO);
+        harness.peer().offer.remove_extension(RENEGOTIATION_INFO);
     }
     if called {
-        scene.renegotiate(false).unwrap();
+        harness.renegotiate(false).unwrap();
     }
-    scene.play(&[Line::ClientHello]);
+    harness.play(&[Line::ClientHello]);
 }
 
 /// RFC 5746 §4.2: a client says what it remembers all the same, so that a server that was put in the place of the old one notices.
 #[test]
 fn a_peer_that_does_not_bind_is_renegotiated_with_where_the_policy_says_so() {
     everywhere(|side, transport, called| {
-        let mut scene = unbound(side, transport);
+        let mut harness = unbound(side, transport);
         for epoch in [2, 3] {
-            begin(&mut scene, side, called, false);
+            begin(&mut harness, side, called, false);
             if side == Side::Client {
-                let said = scene.peer().offer.extension(RENEGOTIATION_INFO);
+                let said = harness.peer().offer.extension(RENEGOTIATION_INFO);
                 let own_finished = said.map(<[u8]>::len);
                 assert_eq!(own_finished, Some(1 + 12));
             } else {
-                let answered = scene.peer().choice.extension(RENEGOTIATION_INFO);
+                let answered = harness.peer().choice.extension(RENEGOTIATION_INFO);
                 assert_eq!(answered, None);
             }
-            scene.finish(side, epoch);
+            harness.finish(side, epoch);
         }
     });
 }
@@ -79,13 +79,13 @@ fn a_peer_that_does_not_bind_is_renegotiated_with_where_the_policy_says_so() {
 #[test]
 fn a_peer_that_begins_to_bind_in_a_renegotiation_is_refused() {
     everywhere(|side, transport, called| {
-        let mut scene = unbound(side, transport);
-        begin(&mut scene, side, called, true);
+        let mut harness = unbound(side, transport);
+        begin(&mut harness, side, called, true);
         if side == Side::Client {
-            scene.play(&SERVER_FLIGHT);
+            harness.play(&SERVER_FLIGHT);
         }
         let expected = PeerMisbehaved::WrongRenegotiationInfo;
-        assert_eq!(scene.error(), Some(Error::from(expected)));
+        assert_eq!(harness.error(), Some(Error::from(expected)));
     });
 }
 
@@ -115,25 +115,25 @@ fn a_server_resumes_unbound_sessions_where_the_policy_says_so() {
                 }
                 peer
             };
-            let mut scene = Scene::server(transport, server.clone(), client(false));
-            scene.visit(&CLIENT_FLIGHT);
-            let session = scene.peer().session();
+            let mut harness = Harness::server(transport, server.clone(), client(false));
+            harness.visit(&CLIENT_FLIGHT);
+            let session = harness.peer().session();
             let named = !session.id.is_empty() || !session.ticket.is_empty();
             assert_eq!(named, resumes);
             if !named {
                 continue;
             }
-            let mut scene = Scene::server(transport, server, client(bound));
-            scene.peer().resume(&session);
-            scene.play_hello();
-            assert_eq!(scene.peer().is_resuming(), !bound);
+            let mut harness = Harness::server(transport, server, client(bound));
+            harness.peer().resume(&session);
+            harness.play_hello();
+            assert_eq!(harness.peer().is_resuming(), !bound);
             if bound {
                 continue;
             }
-            scene.play(&FINALE);
-            scene.assert_done(1);
-            assert_eq!(scene.kind(), Some(HandshakeKind::Resumed));
-            assert_eq!(scene.renegotiate(false), Err(RenegotiateError::Insecure));
+            harness.play(&FINALE);
+            harness.assert_done(1);
+            assert_eq!(harness.kind(), Some(HandshakeKind::Resumed));
+            assert_eq!(harness.renegotiate(false), Err(RenegotiateError::Insecure));
         }
     }
 }
@@ -152,29 +152,35 @@ fn a_client_resumes_unbound_sessions_where_the_policy_says_so() {
             };
             let (first, second) = (server(), server());
             let client = ends.build().client;
-            let mut scene = Scene::client(transport, client.clone(), first);
-            scene.peer().choice.remove_extension(EXTENDED_MASTER_SECRET);
-            scene.serve([&SERVER_FLIGHT, &FINALE]);
-            assert_eq!(scene.session().is_some(), resumes);
+            let mut harness = Harness::client(transport, client.clone(), first);
+            harness
+                .peer()
+                .choice
+                .remove_extension(EXTENDED_MASTER_SECRET);
+            harness.serve([&SERVER_FLIGHT, &FINALE]);
+            assert_eq!(harness.session().is_some(), resumes);
             if !resumes {
                 continue;
             }
-            let session = scene.peer().session();
-            let mut scene = Scene::client(transport, client, second);
-            scene.peer().resume(&session);
-            assert_eq!(scene.peer().offer.session_id, vec![7; 32]);
+            let session = harness.peer().session();
+            let mut harness = Harness::client(transport, client, second);
+            harness.peer().resume(&session);
+            assert_eq!(harness.peer().offer.session_id, vec![7; 32]);
             if !bound {
-                scene.peer().choice.remove_extension(EXTENDED_MASTER_SECRET);
+                harness
+                    .peer()
+                    .choice
+                    .remove_extension(EXTENDED_MASTER_SECRET);
             }
-            scene.play(&RESUMING_FLIGHT);
+            harness.play(&RESUMING_FLIGHT);
             if bound {
                 let expected = PeerMisbehaved::ResumedWithOtherMasterSecret;
-                assert_eq!(scene.error(), Some(Error::from(expected)));
+                assert_eq!(harness.error(), Some(Error::from(expected)));
                 continue;
             }
-            scene.assert_done(1);
-            assert_eq!(scene.kind(), Some(HandshakeKind::Resumed));
-            assert_eq!(scene.renegotiate(false), Err(RenegotiateError::Insecure));
+            harness.assert_done(1);
+            assert_eq!(harness.kind(), Some(HandshakeKind::Resumed));
+            assert_eq!(harness.renegotiate(false), Err(RenegotiateError::Insecure));
         }
     }
 }
@@ -194,29 +200,29 @@ fn an_application_protocol_is_kept_where_the_policy_says_so() {
             Side::Server => scripted_client(),
         };
         peer.offer.set_extension(ALPN, b"\0\x02\x01b");
-        let mut scene = Scene::of(side, transport, &ends.build(), peer);
+        let mut harness = Harness::of(side, transport, &ends.build(), peer);
         if side == Side::Client {
-            scene.peer().choice.set_extension(ALPN, b"\0\x02\x01b");
+            harness.peer().choice.set_extension(ALPN, b"\0\x02\x01b");
         }
-        scene.connect(side);
-        assert_eq!(scene.alpn(), Some(b"b".to_vec()));
+        harness.connect(side);
+        assert_eq!(harness.alpn(), Some(b"b".to_vec()));
         if side == Side::Server {
-            scene.peer().offer.set_extension(ALPN, b"\0\x02\x01a");
+            harness.peer().offer.set_extension(ALPN, b"\0\x02\x01a");
         }
-        scene.begin(side, called);
+        harness.begin(side, called);
         let said = match side {
-            Side::Client => scene.peer().offer.extension(ALPN),
-            Side::Server => scene.peer().choice.extension(ALPN),
+            Side::Client => harness.peer().offer.extension(ALPN),
+            Side::Server => harness.peer().choice.extension(ALPN),
         };
         assert_eq!(said, None);
-        scene.finish(side, 2);
-        assert_eq!(scene.alpn(), Some(b"b".to_vec()));
+        harness.finish(side, 2);
+        assert_eq!(harness.alpn(), Some(b"b".to_vec()));
         if side == Side::Client {
-            scene.begin(side, called);
-            scene.peer().choice.set_extension(ALPN, b"\0\x02\x01b");
-            scene.play(&SERVER_FLIGHT);
+            harness.begin(side, called);
+            harness.peer().choice.set_extension(ALPN, b"\0\x02\x01b");
+            harness.play(&SERVER_FLIGHT);
             let expected = PeerMisbehaved::UnsolicitedExtension(ALPN);
-            assert_eq!(scene.error(), Some(Error::from(expected)));
+            assert_eq!(harness.error(), Some(Error::from(expected)));
         }
     });
 }
@@ -272,17 +278,17 @@ fn a_peer_without_extended_master_secret_is_refused_where_it_is_required() {
                 Side::Server => scripted_client(),
             };
             peer.offer.remove_extension(EXTENDED_MASTER_SECRET);
-            let mut scene = Scene::of(side, transport, &ends.build(), peer);
+            let mut harness = Harness::of(side, transport, &ends.build(), peer);
             match side {
                 Side::Client => {
-                    let choice = &mut scene.peer().choice;
+                    let choice = &mut harness.peer().choice;
                     choice.extensions = vec![(RENEGOTIATION_INFO, vec![0])];
-                    scene.play(&[Line::ServerHello]);
+                    harness.play(&[Line::ServerHello]);
                 }
-                Side::Server => scene.play_hello(),
+                Side::Server => harness.play_hello(),
             }
             let fact = PeerIncompatible::ExtendedMasterSecretRequired;
-            assert_eq!(scene.error(), Some(Error::PeerIncompatible(fact)));
+            assert_eq!(harness.error(), Some(Error::PeerIncompatible(fact)));
         }
     }
 }

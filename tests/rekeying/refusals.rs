@@ -6,7 +6,7 @@ use crate::common::datagram_harness::{
     CLIENT_FLIGHT, FATAL, SERVER_FLIGHT, WARNING, scripted_client, scripted_server,
 };
 use crate::common::harness::{
-    CLIENT_HELLO, CLOSE_NOTIFY, HELLO_REQUEST, NO_RENEGOTIATION, PATIENCE, SERVER_HELLO, Scene,
+    CLIENT_HELLO, CLOSE_NOTIFY, HELLO_REQUEST, Harness, NO_RENEGOTIATION, PATIENCE, SERVER_HELLO,
     UNEXPECTED_MESSAGE,
 };
 use crate::common::renegotiating::{connected, everywhere, flight};
@@ -32,26 +32,28 @@ fn no_renegotiation_before_the_point_of_no_return_leaves_everything_as_it_was() 
             if last.is_none_or(|last| played > last) {
                 continue;
             }
-            let mut scene = connected(side, transport);
-            scene.begin(side, called);
-            scene.play(&lines[..played]);
-            let alert = scene.peer().record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
-            scene.deliver(&alert);
+            let mut harness = connected(side, transport);
+            harness.begin(side, called);
+            harness.play(&lines[..played]);
+            let alert = harness
+                .peer()
+                .record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
+            harness.deliver(&alert);
             let context = format!(
                 "{transport:?} {side} {called} {played}: {:?}",
-                scene.error()
+                harness.error()
             );
-            assert!(scene.is_alive(), "{context}");
+            assert!(harness.is_alive(), "{context}");
             assert_eq!(
-                scene.refusals(RenegotiationRefusal::NoRenegotiation),
+                harness.refusals(RenegotiationRefusal::NoRenegotiation),
                 1,
                 "{context}"
             );
-            scene.assert_unchanged(1);
-            assert_eq!(scene.buffered(), 0, "{context}");
+            harness.assert_unchanged(1);
+            assert_eq!(harness.buffered(), 0, "{context}");
             // And the next attempt, from either side, is not hindered by what is left of this one.
-            scene.begin(side, !called);
-            scene.finish(side, 2);
+            harness.begin(side, !called);
+            harness.finish(side, 2);
         }
     });
 }
@@ -61,15 +63,17 @@ fn no_renegotiation_before_the_point_of_no_return_leaves_everything_as_it_was() 
 #[test]
 fn a_refusal_that_comes_behind_the_hello_of_its_client_is_late() {
     for called in [false, true] {
-        let mut scene = connected(Side::Server, Transport::Dtls);
-        scene.begin(Side::Server, called);
+        let mut harness = connected(Side::Server, Transport::Dtls);
+        harness.begin(Side::Server, called);
         let lines = flight(Side::Server);
-        scene.play(&lines[..1]);
-        let alert = scene.peer().record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
-        scene.deliver(&alert);
-        assert_eq!(scene.refusals(RenegotiationRefusal::NoRenegotiation), 0);
-        scene.play(&lines[1..]);
-        scene.assert_done(2);
+        harness.play(&lines[..1]);
+        let alert = harness
+            .peer()
+            .record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
+        harness.deliver(&alert);
+        assert_eq!(harness.refusals(RenegotiationRefusal::NoRenegotiation), 0);
+        harness.play(&lines[1..]);
+        harness.assert_done(2);
     }
 }
 
@@ -78,16 +82,16 @@ fn a_refusal_that_comes_behind_the_hello_of_its_client_is_late() {
 fn no_renegotiation_out_of_the_blue_changes_nothing() {
     for transport in BOTH {
         for side in SIDES {
-            let mut scene = connected(side, transport);
-            let told = scene.events();
+            let mut harness = connected(side, transport);
+            let told = harness.events();
             for _ in 0..3 {
-                let alert = scene.peer().alert(WARNING, NO_RENEGOTIATION);
-                scene.deliver(&alert);
+                let alert = harness.peer().alert(WARNING, NO_RENEGOTIATION);
+                harness.deliver(&alert);
             }
-            assert_eq!(scene.events(), told);
-            scene.assert_unchanged(1);
-            scene.begin(side, true);
-            scene.finish(side, 2);
+            assert_eq!(harness.events(), told);
+            harness.assert_unchanged(1);
+            harness.begin(side, true);
+            harness.finish(side, 2);
         }
     }
 }
@@ -97,13 +101,15 @@ fn no_renegotiation_out_of_the_blue_changes_nothing() {
 fn no_renegotiation_behind_the_point_of_no_return_ends_the_association() {
     for transport in BOTH {
         for called in [true, false] {
-            let mut scene = connected(Side::Client, transport);
-            scene.begin(Side::Client, called);
-            scene.play(&SERVER_FLIGHT);
-            let alert = scene.peer().record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
-            scene.deliver(&alert);
-            assert!(!scene.is_alive());
-            assert!(matches!(scene.error(), Some(Error::AlertReceived { .. })));
+            let mut harness = connected(Side::Client, transport);
+            harness.begin(Side::Client, called);
+            harness.play(&SERVER_FLIGHT);
+            let alert = harness
+                .peer()
+                .record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
+            harness.deliver(&alert);
+            assert!(!harness.is_alive());
+            assert!(matches!(harness.error(), Some(Error::AlertReceived { .. })));
         }
     }
 }
@@ -112,12 +118,12 @@ fn no_renegotiation_behind_the_point_of_no_return_ends_the_association() {
 #[test]
 fn no_renegotiation_under_the_new_keys_of_a_stream_ends_the_connection() {
     for called in [true, false] {
-        let mut scene = connected(Side::Server, Transport::Tls);
-        scene.begin(Side::Server, called);
-        scene.play(&CLIENT_FLIGHT[..2]);
-        let alert = scene.peer().alert(WARNING, NO_RENEGOTIATION);
-        scene.deliver(&alert);
-        assert!(!scene.is_alive(), "{:?}", scene.events());
+        let mut harness = connected(Side::Server, Transport::Tls);
+        harness.begin(Side::Server, called);
+        harness.play(&CLIENT_FLIGHT[..2]);
+        let alert = harness.peer().alert(WARNING, NO_RENEGOTIATION);
+        harness.deliver(&alert);
+        assert!(!harness.is_alive(), "{:?}", harness.events());
     }
 }
 
@@ -127,22 +133,24 @@ fn a_late_no_renegotiation_of_an_older_epoch_changes_nothing() {
     for side in SIDES {
         for called in [true, false] {
             for played in 0..=flight(side).len() - 1 {
-                let mut scene = connected(side, Transport::Dtls);
-                let late = scene.peer().record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
-                scene.begin(side, called);
-                scene.finish(side, 2);
-                scene.begin(side, called);
+                let mut harness = connected(side, Transport::Dtls);
+                let late = harness
+                    .peer()
+                    .record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
+                harness.begin(side, called);
+                harness.finish(side, 2);
+                harness.begin(side, called);
                 let lines = flight(side);
-                scene.play(&lines[..played]);
-                scene.deliver(&late);
+                harness.play(&lines[..played]);
+                harness.deliver(&late);
                 assert!(
-                    scene.is_alive(),
+                    harness.is_alive(),
                     "{side} {called} {played} {:?}",
-                    scene.error()
+                    harness.error()
                 );
-                assert!(scene.is_pending(), "{side} {called} {played}");
-                scene.play(&lines[played..]);
-                scene.assert_done(3);
+                assert!(harness.is_pending(), "{side} {called} {played}");
+                harness.play(&lines[played..]);
+                harness.assert_done(3);
             }
         }
     }
@@ -158,26 +166,26 @@ fn hello_requests_at_every_state_are_ignored() {
             for played in 0..=SERVER_FLIGHT.len() {
                 let ends = Ends::new();
                 let peer = scripted_server(&ends);
-                let mut scene = Scene::client(transport, ends.build().client, peer);
+                let mut harness = Harness::client(transport, ends.build().client, peer);
                 let epoch = u16::from(renegotiating);
                 if renegotiating {
-                    scene.connect(Side::Client);
-                    scene.begin(Side::Client, true);
+                    harness.connect(Side::Client);
+                    harness.begin(Side::Client, true);
                 }
-                scene.play(&lines[..played]);
+                harness.play(&lines[..played]);
                 for round in 0..3 {
-                    let seq = [0, scene.peer().next_seq(), 5][round];
+                    let seq = [0, harness.peer().next_seq(), 5][round];
                     let body = match transport {
                         Transport::Dtls => vec![0, 0, 0, 0, 0, seq as u8, 0, 0, 0, 0, 0, 0],
                         Transport::Tls => vec![0; 4],
                     };
-                    let request = scene.peer().record(HANDSHAKE, epoch, &body);
-                    scene.deliver(&request);
+                    let request = harness.peer().record(HANDSHAKE, epoch, &body);
+                    harness.deliver(&request);
                 }
-                let before = scene.heard();
-                scene.play(&lines[played..]);
-                scene.assert_done(u64::from(epoch) + 1);
-                let heard = scene.messages_heard_since(before);
+                let before = harness.heard();
+                harness.play(&lines[played..]);
+                harness.assert_done(u64::from(epoch) + 1);
+                let heard = harness.messages_heard_since(before);
                 assert!(!heard.contains(&CLIENT_HELLO), "{transport:?} {played}");
             }
         }
@@ -189,25 +197,25 @@ fn hello_requests_at_every_state_are_ignored() {
 #[test]
 fn a_client_that_is_refused_twice_within_a_second_is_told_twice() {
     for transport in BOTH {
-        let mut scene = Scene::server(transport, Ends::new().build().server, scripted_client());
-        scene.connect(Side::Server);
+        let mut harness = Harness::server(transport, Ends::new().build().server, scripted_client());
+        harness.connect(Side::Server);
         for round in 1..=3 {
-            scene.peer().renegotiate();
-            scene.play(&[Line::ClientHello]);
+            harness.peer().renegotiate();
+            harness.play(&[Line::ClientHello]);
             if transport == Transport::Dtls {
                 // What is not answered at once is when the client repeats itself.
-                scene.wait(Duration::from_secs(1));
-                scene.peer().set_next_seq(0);
-                scene.play(&[Line::ClientHello]);
+                harness.wait(Duration::from_secs(1));
+                harness.peer().set_next_seq(0);
+                harness.play(&[Line::ClientHello]);
             }
-            let alerts = scene.peer().alerts_heard();
+            let alerts = harness.peer().alerts_heard();
             assert!(alerts.len() >= round, "{transport:?} {alerts:?}");
             assert!(
                 alerts
                     .iter()
                     .all(|alert| *alert == (WARNING, NO_RENEGOTIATION))
             );
-            scene.assert_unchanged(1);
+            harness.assert_unchanged(1);
         }
     }
 }
@@ -223,22 +231,24 @@ fn a_client_that_takes_its_hello_back_cannot_begin_again_at_once() {
     let transport = Transport::Tls;
     let mut ends = Ends::new();
     ends.server = ends.server.rekey(limited);
-    let mut scene = Scene::server(transport, ends.build().server, scripted_client());
-    scene.connect(Side::Server);
-    scene.wait(min_interval);
+    let mut harness = Harness::server(transport, ends.build().server, scripted_client());
+    harness.connect(Side::Server);
+    harness.wait(min_interval);
     for round in 0..5 {
-        scene.peer().renegotiate();
-        let before = scene.heard();
-        scene.play(&[Line::ClientHello]);
-        let answered = scene.messages_heard_since(before).contains(&SERVER_HELLO);
+        harness.peer().renegotiate();
+        let before = harness.heard();
+        harness.play(&[Line::ClientHello]);
+        let answered = harness.messages_heard_since(before).contains(&SERVER_HELLO);
         assert_eq!(answered, round == 0, "{round}");
-        let alert = scene.peer().record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
-        scene.deliver(&alert);
-        assert!(scene.is_alive(), "{:?}", scene.error());
+        let alert = harness
+            .peer()
+            .record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
+        harness.deliver(&alert);
+        assert!(harness.is_alive(), "{:?}", harness.error());
     }
-    scene.wait(min_interval);
-    scene.begin(Side::Server, false);
-    scene.finish(Side::Server, 2);
+    harness.wait(min_interval);
+    harness.begin(Side::Server, false);
+    harness.finish(Side::Server, 2);
 }
 
 /// E22: the same for a server that asks a client which does not want to.
@@ -250,19 +260,19 @@ fn a_server_that_is_refused_twice_within_a_second_is_told_twice() {
             .client
             .rekey(RekeyPolicy::default().follow_hello_requests(false));
         let peer = scripted_server(&ends);
-        let mut scene = Scene::client(transport, ends.build().client, peer);
-        scene.connect(Side::Client);
+        let mut harness = Harness::client(transport, ends.build().client, peer);
+        harness.connect(Side::Client);
         for round in 1..=3 {
-            scene.peer().renegotiate();
-            scene.play(&[Line::HelloRequest]);
+            harness.peer().renegotiate();
+            harness.play(&[Line::HelloRequest]);
             if transport == Transport::Dtls {
-                scene.wait(Duration::from_secs(1));
-                scene.peer().set_next_seq(0);
-                scene.play(&[Line::HelloRequest]);
+                harness.wait(Duration::from_secs(1));
+                harness.peer().set_next_seq(0);
+                harness.play(&[Line::HelloRequest]);
             }
-            let alerts = scene.peer().alerts_heard();
+            let alerts = harness.peer().alerts_heard();
             assert!(alerts.len() >= round, "{transport:?} {alerts:?}");
-            scene.assert_unchanged(1);
+            harness.assert_unchanged(1);
         }
     }
 }
@@ -272,19 +282,21 @@ fn a_server_that_is_refused_twice_within_a_second_is_told_twice() {
 fn our_end_that_was_refused_can_ask_again_at_once() {
     for transport in BOTH {
         for side in SIDES {
-            let mut scene = connected(side, transport);
+            let mut harness = connected(side, transport);
             for round in 1..=5 {
-                scene.peer().renegotiate();
-                scene.renegotiate(false).unwrap();
-                assert_eq!(scene.renegotiate(true), Err(RenegotiateError::Pending));
-                let alert = scene.peer().record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
-                scene.deliver(&alert);
-                let refusals = scene.refusals(RenegotiationRefusal::NoRenegotiation);
+                harness.peer().renegotiate();
+                harness.renegotiate(false).unwrap();
+                assert_eq!(harness.renegotiate(true), Err(RenegotiateError::Pending));
+                let alert = harness
+                    .peer()
+                    .record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
+                harness.deliver(&alert);
+                let refusals = harness.refusals(RenegotiationRefusal::NoRenegotiation);
                 assert_eq!(refusals, round);
-                scene.assert_unchanged(1);
+                harness.assert_unchanged(1);
             }
-            scene.begin(side, true);
-            scene.finish(side, 2);
+            harness.begin(side, true);
+            harness.finish(side, 2);
         }
     }
 }
@@ -293,18 +305,20 @@ fn our_end_that_was_refused_can_ask_again_at_once() {
 #[test]
 fn data_that_was_held_leaves_when_the_peer_refuses() {
     for transport in BOTH {
-        let mut scene = connected(Side::Client, transport);
-        scene.begin(Side::Client, true);
-        let before = scene.heard();
+        let mut harness = connected(Side::Client, transport);
+        harness.begin(Side::Client, true);
+        let before = harness.heard();
         for _ in 0..10 {
-            scene.send(b"held.").unwrap();
+            harness.send(b"held.").unwrap();
         }
-        assert!(scene.data_heard_since(before).is_empty());
-        let alert = scene.peer().record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
-        scene.deliver(&alert);
-        assert_eq!(scene.data_heard_since(before), b"held.".repeat(10));
-        assert_eq!(scene.buffered(), 0);
-        scene.assert_unchanged(1);
+        assert!(harness.data_heard_since(before).is_empty());
+        let alert = harness
+            .peer()
+            .record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
+        harness.deliver(&alert);
+        assert_eq!(harness.data_heard_since(before), b"held.".repeat(10));
+        assert_eq!(harness.buffered(), 0);
+        harness.assert_unchanged(1);
     }
 }
 
@@ -312,13 +326,13 @@ fn data_that_was_held_leaves_when_the_peer_refuses() {
 #[test]
 fn a_fatal_no_renegotiation_ends_the_association() {
     everywhere(|side, transport, called| {
-        let mut scene = connected(side, transport);
-        scene.begin(side, called);
-        let alert = scene.peer().record(ALERT, 1, &[FATAL, NO_RENEGOTIATION]);
-        scene.deliver(&alert);
-        assert!(!scene.is_alive());
+        let mut harness = connected(side, transport);
+        harness.begin(side, called);
+        let alert = harness.peer().record(ALERT, 1, &[FATAL, NO_RENEGOTIATION]);
+        harness.deliver(&alert);
+        assert!(!harness.is_alive());
         assert!(matches!(
-            scene.error(),
+            harness.error(),
             Some(Error::AlertReceived { alert, authenticated: true }) if alert.description.0 == NO_RENEGOTIATION
         ));
     });
@@ -333,22 +347,22 @@ fn a_close_in_the_middle_of_a_renegotiation_leaves_nothing_behind() {
             if played > lines.len() - 2 {
                 continue;
             }
-            let mut scene = connected(side, transport);
-            scene.begin(side, called);
-            scene.play(&lines[..played]);
-            let _held_or_refused = scene.send(b"too late");
-            let close = scene.peer().record(ALERT, 1, &[WARNING, 0]);
-            scene.deliver(&close);
+            let mut harness = connected(side, transport);
+            harness.begin(side, called);
+            harness.play(&lines[..played]);
+            let _held_or_refused = harness.send(b"too late");
+            let close = harness.peer().record(ALERT, 1, &[WARNING, 0]);
+            harness.deliver(&close);
             let context = format!("{transport:?} {side} {called} {played}");
-            assert!(scene.error().is_none(), "{context} {:?}", scene.error());
-            if let Scene::Tls(stage) = &scene {
-                assert!(stage.end.connection.is_closed(), "{context}");
-                assert!(stage.end.connection.poll_timeout().is_none(), "{context}");
-                assert_eq!(scene.buffered(), 0, "{context}");
+            assert!(harness.error().is_none(), "{context} {:?}", harness.error());
+            if let Harness::Tls(ours) = &harness {
+                assert!(ours.end.connection.is_closed(), "{context}");
+                assert!(ours.end.connection.poll_timeout().is_none(), "{context}");
+                assert_eq!(harness.buffered(), 0, "{context}");
             }
-            if let Scene::Dtls(stage) = &mut scene {
-                stage.wait(PATIENCE);
-                assert!(stage.endpoint.is_empty(), "{context} {:?}", stage.events);
+            if let Harness::Dtls(ours) = &mut harness {
+                ours.wait(PATIENCE);
+                assert!(ours.endpoint.is_empty(), "{context} {:?}", ours.events);
             }
         }
     });
@@ -359,26 +373,26 @@ fn a_close_in_the_middle_of_a_renegotiation_leaves_nothing_behind() {
 #[test]
 fn a_fragment_of_an_abandoned_hello_does_not_block_the_next_one() {
     for shorter in [true, false] {
-        let mut scene = connected(Side::Server, Transport::Dtls);
-        let say_hello = |scene: &mut Scene| {
-            scene.peer().renegotiate();
-            let hello = scene.peer().offer.encode();
-            scene.peer().say(CLIENT_HELLO, hello).fragments(100)
+        let mut harness = connected(Side::Server, Transport::Dtls);
+        let say_hello = |harness: &mut Harness| {
+            harness.peer().renegotiate();
+            let hello = harness.peer().offer.encode();
+            harness.peer().say(CLIENT_HELLO, hello).fragments(100)
         };
-        scene.peer().offer.set_extension(999, &[0; 40]);
-        let abandoned = say_hello(&mut scene);
-        let record = scene.peer().record(HANDSHAKE, 1, &abandoned[0]);
-        scene.deliver(&record);
-        assert!(!scene.is_pending());
+        harness.peer().offer.set_extension(999, &[0; 40]);
+        let abandoned = say_hello(&mut harness);
+        let record = harness.peer().record(HANDSHAKE, 1, &abandoned[0]);
+        harness.deliver(&record);
+        assert!(!harness.is_pending());
         if shorter {
-            scene.peer().offer.remove_extension(999);
+            harness.peer().offer.remove_extension(999);
         }
-        for fragment in say_hello(&mut scene) {
-            let record = scene.peer().record(HANDSHAKE, 1, &fragment);
-            scene.deliver(&record);
+        for fragment in say_hello(&mut harness) {
+            let record = harness.peer().record(HANDSHAKE, 1, &fragment);
+            harness.deliver(&record);
         }
-        assert!(scene.is_pending(), "{shorter}");
-        scene.finish(Side::Server, 2);
+        assert!(harness.is_pending(), "{shorter}");
+        harness.finish(Side::Server, 2);
     }
 }
 
@@ -392,18 +406,18 @@ fn other_messages_between_handshakes_are_noise_in_datagrams_and_fatal_on_a_strea
                 Side::Server => CLIENT_HELLO,
             };
             for typ in (0..=25).chain([0xff]).filter(|typ| *typ != wish) {
-                let mut scene = connected(side, transport);
-                scene.peer().renegotiate();
-                let spoken = scene.peer().say(typ, Vec::new());
-                let message = scene.peer().framed(&spoken);
-                let record = scene.peer().record(HANDSHAKE, 1, &message);
-                scene.deliver(&record);
+                let mut harness = connected(side, transport);
+                harness.peer().renegotiate();
+                let spoken = harness.peer().say(typ, Vec::new());
+                let message = harness.peer().framed(&spoken);
+                let record = harness.peer().record(HANDSHAKE, 1, &message);
+                harness.deliver(&record);
                 match transport {
-                    Transport::Dtls => scene.assert_unchanged(1),
+                    Transport::Dtls => harness.assert_unchanged(1),
                     Transport::Tls => {
                         let expected = PeerMisbehaved::UnexpectedMessage { got: typ };
-                        assert_eq!(scene.error(), Some(Error::PeerMisbehaved(expected)));
-                        assert_eq!(scene.peer().alerts_heard(), [(FATAL, UNEXPECTED_MESSAGE)]);
+                        assert_eq!(harness.error(), Some(Error::PeerMisbehaved(expected)));
+                        assert_eq!(harness.peer().alerts_heard(), [(FATAL, UNEXPECTED_MESSAGE)]);
                     }
                 }
             }
@@ -415,17 +429,17 @@ fn other_messages_between_handshakes_are_noise_in_datagrams_and_fatal_on_a_strea
 /// when that is certain.
 #[test]
 fn a_goodbye_under_keys_that_never_come_into_force_is_told() {
-    let mut scene = connected(Side::Server, Transport::Dtls);
-    scene.begin(Side::Server, false);
-    scene.play(&[Line::ClientKeyExchange, Line::ChangeCipherSpec]);
-    let goodbye = scene.peer().record(ALERT, 2, &[WARNING, CLOSE_NOTIFY]);
-    scene.deliver(&goodbye);
-    assert!(!scene.events().contains(&Event::PeerClosed));
-    scene.wait(PATIENCE);
+    let mut harness = connected(Side::Server, Transport::Dtls);
+    harness.begin(Side::Server, false);
+    harness.play(&[Line::ClientKeyExchange, Line::ChangeCipherSpec]);
+    let goodbye = harness.peer().record(ALERT, 2, &[WARNING, CLOSE_NOTIFY]);
+    harness.deliver(&goodbye);
+    assert!(!harness.events().contains(&Event::PeerClosed));
+    harness.wait(PATIENCE);
     assert!(
-        scene.events().contains(&Event::PeerClosed),
+        harness.events().contains(&Event::PeerClosed),
         "{:?}",
-        scene.events()
+        harness.events()
     );
 }
 
@@ -434,16 +448,16 @@ fn a_goodbye_under_keys_that_never_come_into_force_is_told() {
 fn a_wish_behind_a_goodbye_is_not_followed() {
     for transport in BOTH {
         for side in SIDES {
-            let mut scene = connected(side, transport);
-            let goodbye = scene.peer().record(ALERT, 1, &[WARNING, CLOSE_NOTIFY]);
-            scene.deliver(&goodbye);
-            scene.peer().renegotiate();
-            let before = scene.heard();
-            scene.play(&[match side {
+            let mut harness = connected(side, transport);
+            let goodbye = harness.peer().record(ALERT, 1, &[WARNING, CLOSE_NOTIFY]);
+            harness.deliver(&goodbye);
+            harness.peer().renegotiate();
+            let before = harness.heard();
+            harness.play(&[match side {
                 Side::Client => Line::HelloRequest,
                 Side::Server => Line::ClientHello,
             }]);
-            let heard = scene.messages_heard_since(before);
+            let heard = harness.messages_heard_since(before);
             assert!(heard.is_empty(), "{transport:?} {side} {heard:?}");
         }
     }

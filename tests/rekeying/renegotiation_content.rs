@@ -22,8 +22,8 @@ use crate::common::datagram_harness::{
 };
 use crate::common::harness::{
     ALPN, CERTIFICATE, CERTIFICATE_REQUEST, EC_POINT_FORMATS, HANDSHAKE_FAILURE, HELLO_REQUEST,
-    HELLO_VERIFY_REQUEST, ILLEGAL_PARAMETER, SERVER_HELLO, SERVER_NAME, SESSION_TICKET,
-    SIGNATURE_ALGORITHMS, Scene,
+    HELLO_VERIFY_REQUEST, Harness, ILLEGAL_PARAMETER, SERVER_HELLO, SERVER_NAME, SESSION_TICKET,
+    SIGNATURE_ALGORITHMS,
 };
 use crate::common::renegotiating::{allowing, connected, connected_with, everywhere};
 use crate::common::transport::{BOTH, Transport};
@@ -34,10 +34,10 @@ use sealgram::{CertificateError, Error, PeerMisbehaved, Side};
 #[test]
 fn scripted_peers_that_behave_are_followed_from_epoch_to_epoch() {
     everywhere(|side, transport, called| {
-        let mut scene = connected(side, transport);
+        let mut harness = connected(side, transport);
         for epoch in 2..6 {
-            scene.begin(side, called);
-            scene.finish(side, epoch);
+            harness.begin(side, called);
+            harness.finish(side, epoch);
         }
     });
 }
@@ -46,11 +46,11 @@ fn scripted_peers_that_behave_are_followed_from_epoch_to_epoch() {
 #[test]
 fn messages_of_a_renegotiation_are_numbered_from_zero() {
     for called in [true, false] {
-        let mut scene = connected(Side::Server, Transport::Dtls);
-        let before = scene.heard();
-        scene.begin(Side::Server, called);
-        scene.finish(Side::Server, 2);
-        let numbers: Vec<(u8, u16)> = scene.peer().heard[before..]
+        let mut harness = connected(Side::Server, Transport::Dtls);
+        let before = harness.heard();
+        harness.begin(Side::Server, called);
+        harness.finish(Side::Server, 2);
+        let numbers: Vec<(u8, u16)> = harness.peer().heard[before..]
             .iter()
             .filter_map(|heard| match heard {
                 Heard::Message { typ, seq, .. } => Some((*typ, *seq)),
@@ -74,21 +74,21 @@ fn served(
 ) -> Result<(), Error> {
     let mut ends = Ends::new();
     ends.server = ends.server.alpn(&[b"a", b"b"]).unwrap();
-    let mut scene = connected_with(Side::Server, transport, ends, RekeyPolicy::default());
-    scene.peer().renegotiate();
+    let mut harness = connected_with(Side::Server, transport, ends, RekeyPolicy::default());
+    harness.peer().renegotiate();
     if called {
-        scene.renegotiate(false).unwrap();
+        harness.renegotiate(false).unwrap();
     }
-    alter(&mut scene.peer().offer);
-    scene.play(&[Line::ClientHello]);
-    if let Some(error) = scene.error() {
-        assert!(!scene.is_alive());
-        let alert = scene.peer().alerts_heard();
+    alter(&mut harness.peer().offer);
+    harness.play(&[Line::ClientHello]);
+    if let Some(error) = harness.error() {
+        assert!(!harness.is_alive());
+        let alert = harness.peer().alerts_heard();
         assert_eq!(alert.len(), 1, "{error:?}");
         assert_eq!(alert[0].0, FATAL, "{error:?}");
         return Err(error);
     }
-    scene.finish(Side::Server, 2);
+    harness.finish(Side::Server, 2);
     Ok(())
 }
 
@@ -100,20 +100,20 @@ fn believed(
 ) -> Result<(), Error> {
     let mut ends = Ends::new();
     ends.client = ends.client.alpn(&[b"a", b"b"]).unwrap();
-    let mut scene = connected_with(Side::Client, transport, ends, RekeyPolicy::default());
-    scene.begin(Side::Client, called);
-    alter(&mut scene.peer().choice);
-    scene.play(&[Line::ServerHello]);
-    if let Some(error) = scene.error() {
-        assert!(!scene.is_alive());
-        let alert = scene.peer().alerts_heard();
+    let mut harness = connected_with(Side::Client, transport, ends, RekeyPolicy::default());
+    harness.begin(Side::Client, called);
+    alter(&mut harness.peer().choice);
+    harness.play(&[Line::ServerHello]);
+    if let Some(error) = harness.error() {
+        assert!(!harness.is_alive());
+        let alert = harness.peer().alerts_heard();
         assert_eq!(alert.len(), 1, "{error:?}");
         assert_eq!(alert[0].0, FATAL, "{error:?}");
         return Err(error);
     }
-    scene.play(&SERVER_FLIGHT[1..]);
-    scene.play(&FINALE);
-    scene.assert_done(2);
+    harness.play(&SERVER_FLIGHT[1..]);
+    harness.play(&FINALE);
+    harness.assert_done(2);
     Ok(())
 }
 
@@ -211,20 +211,20 @@ fn a_server_hello_with_other_renegotiation_info_ends_the_association() {
 #[test]
 fn a_wrong_renegotiation_info_is_answered_with_handshake_failure() {
     everywhere(|side, transport, called| {
-        let mut scene = connected(side, transport);
-        scene.peer().renegotiate();
+        let mut harness = connected(side, transport);
+        harness.peer().renegotiate();
         if side == Side::Server {
             if called {
-                scene.renegotiate(false).unwrap();
+                harness.renegotiate(false).unwrap();
             }
-            scene.peer().offer.remove_extension(RENEGOTIATION_INFO);
-            scene.play(&[Line::ClientHello]);
+            harness.peer().offer.remove_extension(RENEGOTIATION_INFO);
+            harness.play(&[Line::ClientHello]);
         } else {
-            scene.begin(side, called);
-            scene.peer().choice.remove_extension(RENEGOTIATION_INFO);
-            scene.play(&[Line::ServerHello]);
+            harness.begin(side, called);
+            harness.peer().choice.remove_extension(RENEGOTIATION_INFO);
+            harness.play(&[Line::ServerHello]);
         }
-        assert_eq!(scene.peer().alerts_heard(), [(FATAL, HANDSHAKE_FAILURE)]);
+        assert_eq!(harness.peer().alerts_heard(), [(FATAL, HANDSHAKE_FAILURE)]);
     });
 }
 
@@ -345,10 +345,10 @@ fn each_change_of_a_server_has_its_outcome() {
 #[test]
 fn the_second_handshake_offers_and_takes_what_the_first_did() {
     for transport in BOTH {
-        let mut scene = connected(Side::Client, transport);
-        let first = scene.peer().offer.clone();
-        scene.begin(Side::Client, true);
-        let mut second = scene.peer().offer.clone();
+        let mut harness = connected(Side::Client, transport);
+        let first = harness.peer().offer.clone();
+        harness.begin(Side::Client, true);
+        let mut second = harness.peer().offer.clone();
         assert_ne!(second.random, first.random);
         assert_eq!(second.extension(RENEGOTIATION_INFO).unwrap()[0], 12);
         second.random = first.random;
@@ -357,12 +357,12 @@ fn the_second_handshake_offers_and_takes_what_the_first_did() {
 
         let ends = Ends::new().mutual();
         let peer = ScriptedPeer::client(SERVER, Some(ends.pki.client(&rcgen::PKCS_ED25519)));
-        let mut scene = Scene::server(transport, ends.build().server, peer);
-        scene.visit(&PROVING_CLIENT_FLIGHT);
-        scene.begin(Side::Server, true);
-        scene.play(&PROVING_CLIENT_FLIGHT);
-        scene.assert_done(2);
-        let requests: Vec<Vec<u8>> = scene
+        let mut harness = Harness::server(transport, ends.build().server, peer);
+        harness.visit(&PROVING_CLIENT_FLIGHT);
+        harness.begin(Side::Server, true);
+        harness.play(&PROVING_CLIENT_FLIGHT);
+        harness.assert_done(2);
+        let requests: Vec<Vec<u8>> = harness
             .peer()
             .heard
             .iter()
@@ -382,24 +382,24 @@ fn the_second_handshake_offers_and_takes_what_the_first_did() {
 fn a_certificate_is_shown_exactly_when_it_is_asked_for() {
     for transport in BOTH {
         let ends = Ends::new().mutual();
-        let mut scene = Scene::client(transport, ends.client.build().unwrap().into(), {
+        let mut harness = Harness::client(transport, ends.client.build().unwrap().into(), {
             ScriptedPeer::server(ends.pki.server(&rcgen::PKCS_ED25519))
         });
         // Another certificate would be another server, so all rounds are of one association.
         let rounds = [false, true, false, true, true, false];
         for (asks, epoch) in rounds.into_iter().zip(1..) {
-            let before = scene.heard();
+            let before = harness.heard();
             if epoch > 1 {
-                scene.begin(Side::Client, true);
+                harness.begin(Side::Client, true);
             }
-            scene.play(if asks {
+            harness.play(if asks {
                 &ASKING_SERVER_FLIGHT
             } else {
                 &SERVER_FLIGHT
             });
-            scene.play(&FINALE);
-            scene.assert_done(epoch);
-            let heard = scene.messages_heard_since(before);
+            harness.play(&FINALE);
+            harness.assert_done(epoch);
+            let heard = harness.messages_heard_since(before);
             assert_eq!(heard.contains(&CERTIFICATE), asks, "{transport:?} {epoch}");
         }
     }
@@ -409,12 +409,12 @@ fn a_certificate_is_shown_exactly_when_it_is_asked_for() {
 #[test]
 fn no_cookie_is_demanded_in_a_renegotiation_and_any_is_taken() {
     for cookie in [&b""[..], b"a cookie that nobody gave", &[0; 255]] {
-        let mut scene = connected(Side::Server, Transport::Dtls);
-        let before = scene.heard();
-        scene.peer().offer.cookie = cookie.to_vec();
-        scene.begin(Side::Server, false);
-        scene.finish(Side::Server, 2);
-        let heard = scene.messages_heard_since(before);
+        let mut harness = connected(Side::Server, Transport::Dtls);
+        let before = harness.heard();
+        harness.peer().offer.cookie = cookie.to_vec();
+        harness.begin(Side::Server, false);
+        harness.finish(Side::Server, 2);
+        let heard = harness.messages_heard_since(before);
         assert!(!heard.contains(&HELLO_VERIFY_REQUEST));
     }
 }
@@ -428,9 +428,9 @@ fn a_server_that_becomes_somebody_else_is_refused_unless_the_policy_allows_it() 
             let other = ScriptedPeer::server(ends.pki.server(&rcgen::PKCS_ED25519));
             let chain = { other }.body(Line::Certificate);
             let policy = RekeyPolicy::default().identity_change(change);
-            let mut scene = connected_with(Side::Client, transport, ends, policy);
-            scene.begin(Side::Client, true);
-            scene.play_altered(&SERVER_FLIGHT, |line, body| {
+            let mut harness = connected_with(Side::Client, transport, ends, policy);
+            harness.begin(Side::Client, true);
+            harness.play_altered(&SERVER_FLIGHT, |line, body| {
                 if line == Line::Certificate {
                     body.clone_from(&chain);
                 }
@@ -442,7 +442,7 @@ fn a_server_that_becomes_somebody_else_is_refused_unless_the_policy_allows_it() 
                 }
                 IdentityChange::Allow => Error::PeerMisbehaved(PeerMisbehaved::BadSignature),
             };
-            assert_eq!(scene.error(), Some(expected), "{transport:?}");
+            assert_eq!(harness.error(), Some(expected), "{transport:?}");
         }
     }
 }
@@ -460,23 +460,23 @@ fn a_client_that_becomes_somebody_else_is_refused() {
             let other = ScriptedPeer::client(SERVER, Some(ends.pki.client(&rcgen::PKCS_ED25519)));
             let chain = { other }.body(Line::Certificate);
             let server = ends.server.client_authentication(optional);
-            let mut scene = Scene::server(transport, server.build().unwrap().into(), peer);
-            scene.visit(&PROVING_CLIENT_FLIGHT);
-            scene.begin(Side::Server, true);
+            let mut harness = Harness::server(transport, server.build().unwrap().into(), peer);
+            harness.visit(&PROVING_CLIENT_FLIGHT);
+            harness.begin(Side::Server, true);
             if shows {
-                scene.play_altered(&PROVING_CLIENT_FLIGHT, |line, body| {
+                harness.play_altered(&PROVING_CLIENT_FLIGHT, |line, body| {
                     if line == Line::Certificate {
                         body.clone_from(&chain);
                     }
                 });
                 // A thief of a certificate fails by the signature, before it is asked who it was.
                 let expected = Error::PeerMisbehaved(PeerMisbehaved::BadSignature);
-                assert_eq!(scene.error(), Some(expected));
+                assert_eq!(harness.error(), Some(expected));
             } else {
-                scene.play_altered(&[Line::Certificate], |_, body| *body = vec![0, 0, 0]);
-                scene.play(&CLIENT_FLIGHT);
+                harness.play_altered(&[Line::Certificate], |_, body| *body = vec![0, 0, 0]);
+                harness.play(&CLIENT_FLIGHT);
                 let expected = Error::InvalidCertificate(CertificateError::IdentityChanged);
-                assert_eq!(scene.error(), Some(expected));
+                assert_eq!(harness.error(), Some(expected));
             }
         }
     }
@@ -492,14 +492,14 @@ fn a_client_that_was_nobody_may_become_somebody() {
             sealgram::config::ClientAuthentication::Optional(std::sync::Arc::new(verifier));
         let peer = ScriptedPeer::client(SERVER, Some(ends.pki.client(&rcgen::PKCS_ED25519)));
         let server = ends.server.client_authentication(optional);
-        let mut scene = Scene::server(transport, server.build().unwrap().into(), peer);
-        scene.play_hello();
-        scene.play_altered(&[Line::Certificate], |_, body| *body = vec![0, 0, 0]);
-        scene.play(&CLIENT_FLIGHT);
-        scene.assert_done(1);
-        scene.begin(Side::Server, true);
-        scene.play(&PROVING_CLIENT_FLIGHT);
-        scene.assert_done(2);
+        let mut harness = Harness::server(transport, server.build().unwrap().into(), peer);
+        harness.play_hello();
+        harness.play_altered(&[Line::Certificate], |_, body| *body = vec![0, 0, 0]);
+        harness.play(&CLIENT_FLIGHT);
+        harness.assert_done(1);
+        harness.begin(Side::Server, true);
+        harness.play(&PROVING_CLIENT_FLIGHT);
+        harness.assert_done(2);
     }
 }
 
@@ -523,36 +523,36 @@ fn extended_master_secret_does_not_appear_in_a_renegotiation() {
                 choice.remove_extension(EXTENDED_MASTER_SECRET);
             }
         };
-        let mut scene = Scene::of(side, transport, &ends.build(), peer);
+        let mut harness = Harness::of(side, transport, &ends.build(), peer);
         if side == Side::Client {
-            drop_from_hello(Line::ServerHello, &mut scene.peer().choice);
+            drop_from_hello(Line::ServerHello, &mut harness.peer().choice);
         }
-        scene.connect(side);
+        harness.connect(side);
         for (epoch, extended) in [(2, false), (3, true)] {
             if side == Side::Server && extended {
-                let offer = &mut scene.peer().offer;
+                let offer = &mut harness.peer().offer;
                 offer.set_extension(EXTENDED_MASTER_SECRET, &[]);
-                scene.peer().renegotiate();
+                harness.peer().renegotiate();
                 if called {
-                    scene.renegotiate(false).unwrap();
+                    harness.renegotiate(false).unwrap();
                 }
-                scene.play(&[Line::ClientHello]);
+                harness.play(&[Line::ClientHello]);
             } else {
-                scene.begin(side, called);
+                harness.begin(side, called);
             }
             if extended {
                 if side == Side::Client {
-                    scene.play(&SERVER_FLIGHT);
+                    harness.play(&SERVER_FLIGHT);
                 }
                 let appeared = PeerMisbehaved::ExtendedMasterSecretAppeared;
-                assert_eq!(scene.error(), Some(appeared.into()));
-                assert_eq!(scene.peer().alerts_heard(), [(FATAL, HANDSHAKE_FAILURE)]);
+                assert_eq!(harness.error(), Some(appeared.into()));
+                assert_eq!(harness.peer().alerts_heard(), [(FATAL, HANDSHAKE_FAILURE)]);
                 continue;
             }
             if side == Side::Client {
-                drop_from_hello(Line::ServerHello, &mut scene.peer().choice);
+                drop_from_hello(Line::ServerHello, &mut harness.peer().choice);
             }
-            scene.finish(side, epoch);
+            harness.finish(side, epoch);
         }
     });
 }
@@ -561,12 +561,12 @@ fn extended_master_secret_does_not_appear_in_a_renegotiation() {
 #[test]
 fn a_changed_server_name_is_answered_with_illegal_parameter() {
     for transport in BOTH {
-        let mut scene = connected(Side::Server, transport);
-        scene.peer().renegotiate();
-        scene.peer().offer.remove_extension(SERVER_NAME);
-        scene.play(&[Line::ClientHello]);
-        assert_eq!(scene.peer().alerts_heard(), [(FATAL, ILLEGAL_PARAMETER)]);
-        let heard = scene.peer().messages_heard();
+        let mut harness = connected(Side::Server, transport);
+        harness.peer().renegotiate();
+        harness.peer().offer.remove_extension(SERVER_NAME);
+        harness.play(&[Line::ClientHello]);
+        assert_eq!(harness.peer().alerts_heard(), [(FATAL, ILLEGAL_PARAMETER)]);
+        let heard = harness.peer().messages_heard();
         assert_eq!(heard.iter().filter(|typ| **typ == SERVER_HELLO).count(), 1);
     }
 }

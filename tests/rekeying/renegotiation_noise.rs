@@ -108,18 +108,18 @@ fn forged_records_of_the_next_epoch_do_not_hinder_a_finished() {
     for side in SIDES {
         let lines = flight(side);
         for played in 0..lines.len() {
-            let mut scene = connected(side, Transport::Dtls);
-            scene.begin(side, true);
-            scene.play(&lines[..played]);
+            let mut harness = connected(side, Transport::Dtls);
+            harness.begin(side, true);
+            harness.play(&lines[..played]);
             let mut noise = Noise::new(7);
             for sequence in 0..100 {
                 let mut payload = [0; 64];
                 noise.fill(&mut payload);
-                scene.deliver(&record(22, 0xfefd, 2, sequence, &payload));
+                harness.deliver(&record(22, 0xfefd, 2, sequence, &payload));
             }
-            assert!(scene.is_alive());
-            scene.play(&lines[played..]);
-            scene.assert_done(2);
+            assert!(harness.is_alive());
+            harness.play(&lines[played..]);
+            harness.assert_done(2);
         }
     }
 }
@@ -165,16 +165,16 @@ fn data_that_flows_keeps_to_the_old_epoch_until_change_cipher_spec() {
     let policy = RekeyPolicy::default().data_during_renegotiation(DataDuringRenegotiation::Flow);
     for transport in BOTH {
         for side in SIDES {
-            let mut scene = connected_with(side, transport, Ends::new(), policy.clone());
-            scene.begin(side, true);
-            let before = scene.heard();
+            let mut harness = connected_with(side, transport, Ends::new(), policy.clone());
+            harness.begin(side, true);
+            let before = harness.heard();
             let lines = flight(side);
             for line in &lines {
-                scene.send(b"x").unwrap();
-                scene.play(&[*line]);
+                harness.send(b"x").unwrap();
+                harness.play(&[*line]);
             }
-            scene.send(b"x").unwrap();
-            let data: Vec<u64> = scene.peer().heard[before..]
+            harness.send(b"x").unwrap();
+            let data: Vec<u64> = harness.peer().heard[before..]
                 .iter()
                 .filter_map(|heard| match heard {
                     Heard::Data { epoch, .. } => Some(u64::from(*epoch)),
@@ -188,7 +188,7 @@ fn data_that_flows_keeps_to_the_old_epoch_until_change_cipher_spec() {
             };
             let expected = [vec![1; old], vec![2; lines.len() + 1 - old]].concat();
             assert_eq!(data, expected, "{transport:?} {side}");
-            scene.assert_done(2);
+            harness.assert_done(2);
         }
     }
 }
@@ -196,9 +196,9 @@ fn data_that_flows_keeps_to_the_old_epoch_until_change_cipher_spec() {
 /// `Hold`: an empty piece of data is one like any other, and as bounded.
 #[test]
 fn empty_data_that_is_held_is_bounded() {
-    let mut scene = connected(Side::Client, Transport::Dtls);
-    scene.begin(Side::Client, true);
-    let refused = (0..1_000_000).find(|_| scene.send(b"").is_err());
+    let mut harness = connected(Side::Client, Transport::Dtls);
+    harness.begin(Side::Client, true);
+    let refused = (0..1_000_000).find(|_| harness.send(b"").is_err());
     assert!(refused.is_some(), "a million empty pieces wait");
 }
 
@@ -206,35 +206,35 @@ fn empty_data_that_is_held_is_bounded() {
 #[test]
 fn an_answer_that_comes_late_on_a_stream_is_taken() {
     for called in [true, false] {
-        let mut scene = connected(Side::Client, Transport::Tls);
-        scene.begin(Side::Client, called);
-        let before = scene.heard();
-        scene.send(b"held").unwrap();
-        scene.wait(PATIENCE);
-        assert_eq!(scene.data_heard_since(before), b"held");
-        assert_eq!(scene.renegotiate(false), Err(RenegotiateError::Pending));
-        assert!(scene.timer().is_none());
-        scene.wait(PATIENCE);
-        scene.finish(Side::Client, 2);
+        let mut harness = connected(Side::Client, Transport::Tls);
+        harness.begin(Side::Client, called);
+        let before = harness.heard();
+        harness.send(b"held").unwrap();
+        harness.wait(PATIENCE);
+        assert_eq!(harness.data_heard_since(before), b"held");
+        assert_eq!(harness.renegotiate(false), Err(RenegotiateError::Pending));
+        assert!(harness.timer().is_none());
+        harness.wait(PATIENCE);
+        harness.finish(Side::Client, 2);
     }
-    let mut scene = connected(Side::Server, Transport::Tls);
-    scene.peer().renegotiate();
-    scene.renegotiate(false).unwrap();
-    scene.wait(PATIENCE);
-    assert!(scene.is_pending() && scene.exchange_in(1));
-    scene.play(&[Line::ClientHello]);
-    scene.finish(Side::Server, 2);
+    let mut harness = connected(Side::Server, Transport::Tls);
+    harness.peer().renegotiate();
+    harness.renegotiate(false).unwrap();
+    harness.wait(PATIENCE);
+    assert!(harness.is_pending() && harness.exchange_in(1));
+    harness.play(&[Line::ClientHello]);
+    harness.finish(Side::Server, 2);
 }
 
 /// A server on a stream that stops behind its first message is not waited for without end.
 #[test]
 fn a_late_answer_on_a_stream_has_a_deadline_again() {
-    let mut scene = connected(Side::Client, Transport::Tls);
-    scene.begin(Side::Client, true);
-    scene.wait(PATIENCE);
-    scene.play(&[Line::ServerHello]);
-    scene.wait(PATIENCE);
-    assert!(!scene.is_alive(), "it waits for a Certificate for ever");
+    let mut harness = connected(Side::Client, Transport::Tls);
+    harness.begin(Side::Client, true);
+    harness.wait(PATIENCE);
+    harness.play(&[Line::ServerHello]);
+    harness.wait(PATIENCE);
+    assert!(!harness.is_alive(), "it waits for a Certificate for ever");
 }
 
 /// A path that shrinks while data is held: what is too long for it is lost, as datagrams are, and stops nothing else.
@@ -293,13 +293,13 @@ fn held_data_that_no_longer_fits_does_not_hold_up_the_rest() {
 fn held_data_counts_towards_the_limits_of_the_new_keys() {
     for transport in BOTH {
         let policy = RekeyPolicy::default().bytes(Some(1000)).unwrap();
-        let mut scene = connected_with(Side::Client, transport, Ends::new(), policy);
-        scene.begin(Side::Client, true);
-        (0..2).for_each(|_| scene.send(&[1; 600]).unwrap());
-        scene.play(&flight(Side::Client));
+        let mut harness = connected_with(Side::Client, transport, Ends::new(), policy);
+        harness.begin(Side::Client, true);
+        (0..2).for_each(|_| harness.send(&[1; 600]).unwrap());
+        harness.play(&flight(Side::Client));
         // 1,200 bytes have left under the new keys: their time is over.
-        scene.listen();
-        assert_eq!(scene.epoch(), 2);
-        assert!(scene.is_pending(), "{transport:?}");
+        harness.listen();
+        assert_eq!(harness.epoch(), 2);
+        assert!(harness.is_pending(), "{transport:?}");
     }
 }

@@ -8,7 +8,7 @@
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{SERVER_FLIGHT, WARNING};
-use crate::common::harness::{CLIENT_HELLO, HELLO_REQUEST, NO_RENEGOTIATION, Scene};
+use crate::common::harness::{CLIENT_HELLO, HELLO_REQUEST, Harness, NO_RENEGOTIATION};
 use crate::common::renegotiating::connected_with;
 use crate::common::transport::{BOTH, SIDES, Transport};
 use sealgram::config::RekeyPolicy;
@@ -33,15 +33,17 @@ enum Peer {
 }
 
 /// Answers a wish of our end as this peer does.
-fn answer(scene: &mut Scene, side: Side, peer: Peer) {
+fn answer(harness: &mut Harness, side: Side, peer: Peer) {
     match (peer, side) {
         (Peer::Ignores, _) => {}
         (Peer::Refuses, _) => {
-            let alert = scene.peer().record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
-            scene.deliver(&alert);
+            let alert = harness
+                .peer()
+                .record(ALERT, 1, &[WARNING, NO_RENEGOTIATION]);
+            harness.deliver(&alert);
         }
-        (Peer::Dies, Side::Client) => scene.play(&SERVER_FLIGHT[..2]),
-        (Peer::Dies, Side::Server) => scene.play(&[Line::ClientHello]),
+        (Peer::Dies, Side::Client) => harness.play(&SERVER_FLIGHT[..2]),
+        (Peer::Dies, Side::Server) => harness.play(&[Line::ClientHello]),
     }
 }
 
@@ -49,8 +51,8 @@ fn answer(scene: &mut Scene, side: Side, peer: Peer) {
 /// many pieces were sent and heard.
 fn watch(side: Side, transport: Transport, peer: Peer) -> (Duration, usize, usize, usize) {
     let policy = RekeyPolicy::default().bytes(Some(5_000)).unwrap();
-    let mut scene = connected_with(side, transport, Ends::new(), policy);
-    scene.peer().renegotiate();
+    let mut harness = connected_with(side, transport, Ends::new(), policy);
+    harness.peer().renegotiate();
     let wish = match side {
         Side::Client => CLIENT_HELLO,
         Side::Server => HELLO_REQUEST,
@@ -59,11 +61,11 @@ fn watch(side: Side, transport: Transport, peer: Peer) -> (Duration, usize, usiz
     let (mut sent, mut heard) = (0, 0);
     let mut passed = Duration::ZERO;
     while passed < WATCHED {
-        let before = scene.heard();
-        scene.wait(STEP);
-        sent += usize::from(scene.send(&[7; 500]).is_ok());
-        scene.listen();
-        let news = scene.peer().heard[before..].to_vec();
+        let before = harness.heard();
+        harness.wait(STEP);
+        sent += usize::from(harness.send(&[7; 500]).is_ok());
+        harness.listen();
+        let news = harness.peer().heard[before..].to_vec();
         let data = |it: &&Heard| matches!(it, Heard::Data { .. });
         let pieces = news.iter().filter(data).count();
         heard += pieces;
@@ -75,21 +77,21 @@ fn watch(side: Side, transport: Transport, peer: Peer) -> (Duration, usize, usiz
         longest = longest.max(quiet);
         let wished = |it: &&Heard| matches!(it, Heard::Message { typ, .. } if *typ == wish);
         if news.iter().any(|it| wished(&it)) {
-            answer(&mut scene, side, peer);
+            answer(&mut harness, side, peer);
             // The next attempt is heard as one of its own.
             if transport == Transport::Dtls {
-                scene.peer().renegotiate();
+                harness.peer().renegotiate();
             }
         }
         passed += STEP;
     }
-    assert!(scene.is_alive(), "{:?}", scene.error());
+    assert!(harness.is_alive(), "{:?}", harness.error());
     let reason = match peer {
         Peer::Refuses => RenegotiationRefusal::NoRenegotiation,
         Peer::Ignores | Peer::Dies => RenegotiationRefusal::Unanswered,
     };
-    let attempts = scene.refusals(reason);
-    assert!(attempts > 0, "{:?}", scene.events());
+    let attempts = harness.refusals(reason);
+    assert!(attempts > 0, "{:?}", harness.events());
     (longest, attempts, sent, heard)
 }
 
@@ -121,22 +123,22 @@ fn data_behind_a_hello_request_waits_a_moment_or_not_at_all() {
     for transport in BOTH {
         for holds in [true, false] {
             let policy = RekeyPolicy::default().hold_behind_hello_request(holds);
-            let mut scene = connected_with(Side::Server, transport, Ends::new(), policy);
-            scene.peer().renegotiate();
-            scene.renegotiate(false).unwrap();
-            let before = scene.heard();
-            scene.send(b"behind the request").unwrap();
-            scene.wait(Duration::from_secs(3));
-            assert_eq!(scene.data_heard_since(before).is_empty(), holds);
-            scene.wait(Duration::from_secs(2));
-            assert_eq!(scene.data_heard_since(before), b"behind the request");
+            let mut harness = connected_with(Side::Server, transport, Ends::new(), policy);
+            harness.peer().renegotiate();
+            harness.renegotiate(false).unwrap();
+            let before = harness.heard();
+            harness.send(b"behind the request").unwrap();
+            harness.wait(Duration::from_secs(3));
+            assert_eq!(harness.data_heard_since(before).is_empty(), holds);
+            harness.wait(Duration::from_secs(2));
+            assert_eq!(harness.data_heard_since(before), b"behind the request");
             // The client answers late, and data waits for the end of that handshake.
-            scene.play(&[Line::ClientHello]);
-            let before = scene.heard();
-            scene.send(b"held").unwrap();
-            assert!(scene.data_heard_since(before).is_empty());
-            scene.finish(Side::Server, 2);
-            assert!(scene.data_heard_since(before).starts_with(b"held"));
+            harness.play(&[Line::ClientHello]);
+            let before = harness.heard();
+            harness.send(b"held").unwrap();
+            assert!(harness.data_heard_since(before).is_empty());
+            harness.finish(Side::Server, 2);
+            assert!(harness.data_heard_since(before).starts_with(b"held"));
         }
     }
 }
@@ -145,14 +147,14 @@ fn data_behind_a_hello_request_waits_a_moment_or_not_at_all() {
 #[test]
 fn data_behind_a_hello_request_leaves_before_a_goodbye() {
     let policy = RekeyPolicy::default();
-    let mut scene = connected_with(Side::Server, Transport::Dtls, Ends::new(), policy);
-    scene.peer().renegotiate();
-    scene.renegotiate(false).unwrap();
-    let before = scene.heard();
-    scene.send(b"the last words").unwrap();
-    let stage = scene.datagrams();
-    let (now, id) = (stage.now, stage.id().unwrap());
-    stage.endpoint.close(now, id);
-    scene.listen();
-    assert_eq!(scene.data_heard_since(before), b"the last words");
+    let mut harness = connected_with(Side::Server, Transport::Dtls, Ends::new(), policy);
+    harness.peer().renegotiate();
+    harness.renegotiate(false).unwrap();
+    let before = harness.heard();
+    harness.send(b"the last words").unwrap();
+    let datagrams = harness.datagrams();
+    let (now, id) = (datagrams.now, datagrams.id().unwrap());
+    datagrams.endpoint.close(now, id);
+    harness.listen();
+    assert_eq!(harness.data_heard_since(before), b"the last words");
 }

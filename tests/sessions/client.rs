@@ -7,7 +7,7 @@ use crate::common::datagram_harness::{
     EXTENDED_MASTER_SECRET, FINALE, RENEGOTIATION_INFO, SERVER_FLIGHT, scripted_server,
 };
 use crate::common::harness::{
-    CERTIFICATE, PATIENCE, RENEWING_FLIGHT, RESUMING_FLIGHT, SESSION_TICKET, Scene, TICKET_FINALE,
+    CERTIFICATE, Harness, PATIENCE, RENEWING_FLIGHT, RESUMING_FLIGHT, SESSION_TICKET, TICKET_FINALE,
 };
 use crate::common::renegotiating::SetClock;
 use crate::common::transport::{BOTH, Transport};
@@ -58,49 +58,49 @@ impl House {
         peer
     }
 
-    fn scene(&self, transport: Transport, peer: ScriptedPeer) -> Scene {
-        Scene::client(transport, self.client.clone(), peer)
+    fn harness(&self, transport: Transport, peer: ScriptedPeer) -> Harness {
+        Harness::client(transport, self.client.clone(), peer)
     }
 
     /// A first, full handshake, and the session that it made, as the server keeps it.
     fn visit(&self, transport: Transport, tickets: bool) -> ScriptedSession {
-        let mut scene = self.scene(transport, self.server(tickets));
-        serve(&mut scene, tickets);
-        let session = scene.peer().session();
+        let mut harness = self.harness(transport, self.server(tickets));
+        serve(&mut harness, tickets);
+        let session = harness.peer().session();
         assert_eq!(self.store.len(), 1);
         session
     }
 
     /// A second connection to a server that resumes `session` if it is asked to.
-    fn again(&self, transport: Transport, tickets: bool, session: &ScriptedSession) -> Scene {
+    fn again(&self, transport: Transport, tickets: bool, session: &ScriptedSession) -> Harness {
         let mut peer = self.server(tickets);
         peer.resume(session);
-        self.scene(transport, peer)
+        self.harness(transport, peer)
     }
 }
 
 /// A full handshake.
-fn serve(scene: &mut Scene, tickets: bool) {
+fn serve(harness: &mut Harness, tickets: bool) {
     let finale: &[Line] = if tickets { &TICKET_FINALE } else { &FINALE };
-    scene.serve([&SERVER_FLIGHT, finale]);
-    assert_eq!(scene.kind(), Some(HandshakeKind::Full));
+    harness.serve([&SERVER_FLIGHT, finale]);
+    assert_eq!(harness.kind(), Some(HandshakeKind::Full));
 }
 
 /// An abbreviated handshake.
-fn resume(scene: &mut Scene, renews: bool) {
+fn resume(harness: &mut Harness, renews: bool) {
     let flight: &[Line] = if renews {
         &RENEWING_FLIGHT
     } else {
         &RESUMING_FLIGHT
     };
-    scene.play(flight);
-    scene.assert_done(1);
-    assert_eq!(scene.kind(), Some(HandshakeKind::Resumed));
+    harness.play(flight);
+    harness.assert_done(1);
+    assert_eq!(harness.kind(), Some(HandshakeKind::Resumed));
 }
 
 /// Whether the hello that the peer has heard offers something.
-fn offers(scene: &mut Scene) -> bool {
-    let offer = &scene.peer().offer;
+fn offers(harness: &mut Harness) -> bool {
+    let offer = &harness.peer().offer;
     !offer.session_id.is_empty()
         || offer
             .extension(SESSION_TICKET)
@@ -122,14 +122,14 @@ fn a_session_is_offered_and_resumed_more_than_once() {
         let house = House::new();
         let session = house.visit(transport, tickets);
         for renews in [false, tickets, tickets, false] {
-            let mut scene = house.again(transport, tickets, &session);
-            assert!(offers(&mut scene));
-            scene.peer().promises_ticket = renews;
+            let mut harness = house.again(transport, tickets, &session);
+            assert!(offers(&mut harness));
+            harness.peer().promises_ticket = renews;
             if !renews {
-                scene.peer().choice.remove_extension(SESSION_TICKET);
+                harness.peer().choice.remove_extension(SESSION_TICKET);
             }
-            resume(&mut scene, renews);
-            assert!(scene.has_peer_identity(), "F3");
+            resume(&mut harness, renews);
+            assert!(harness.has_peer_identity(), "F3");
         }
     });
 }
@@ -145,12 +145,12 @@ fn a_server_that_has_forgotten_gets_a_full_handshake() {
         if !tickets {
             peer.choice.session_id = vec![8; 32];
         }
-        let mut scene = house.scene(transport, peer);
-        assert!(offers(&mut scene));
-        serve(&mut scene, tickets);
-        let session = scene.peer().session();
-        let mut scene = house.again(transport, tickets, &session);
-        let offer = scene.peer().offer.clone();
+        let mut harness = house.harness(transport, peer);
+        assert!(offers(&mut harness));
+        serve(&mut harness, tickets);
+        let session = harness.peer().session();
+        let mut harness = house.again(transport, tickets, &session);
+        let offer = harness.peer().offer.clone();
         if tickets {
             assert_eq!(
                 offer.extension(SESSION_TICKET),
@@ -159,7 +159,7 @@ fn a_server_that_has_forgotten_gets_a_full_handshake() {
         } else {
             assert_eq!(offer.session_id, vec![8; 32]);
         }
-        resume(&mut scene, tickets);
+        resume(&mut harness, tickets);
     });
 }
 
@@ -176,13 +176,13 @@ fn equal_session_ids_of_two_servers_are_two_sessions() {
             let client = Arc::new(trusting.sessions(Some(store.clone())).build().unwrap());
             let names = ["one.test", "two.test"].map(|name| ServerName::try_from(name).unwrap());
             let visit = |name: &ServerName<'static>, peer| {
-                Scene::client_of(transport, client.clone(), name.clone(), peer)
+                Harness::client_of(transport, client.clone(), name.clone(), peer)
             };
             let sessions = names.clone().map(|name| {
-                let mut scene = visit(&name, house.server(tickets));
-                assert!(!offers(&mut scene));
-                serve(&mut scene, tickets);
-                scene.peer().session()
+                let mut harness = visit(&name, house.server(tickets));
+                assert!(!offers(&mut harness));
+                serve(&mut harness, tickets);
+                harness.peer().session()
             });
             assert_eq!(sessions[0].id, sessions[1].id);
             assert_ne!(sessions[0].master, sessions[1].master);
@@ -190,8 +190,8 @@ fn equal_session_ids_of_two_servers_are_two_sessions() {
             for (name, session) in names.iter().zip(&sessions) {
                 let mut peer = house.server(tickets);
                 peer.resume(session);
-                let mut scene = visit(name, peer);
-                resume(&mut scene, tickets);
+                let mut harness = visit(name, peer);
+                resume(&mut harness, tickets);
             }
         }
     }
@@ -207,19 +207,19 @@ fn sessions_of_another_transport_or_configuration_are_not_offered() {
             Transport::Dtls => Transport::Tls,
             Transport::Tls => Transport::Dtls,
         };
-        assert!(!offers(&mut house.scene(other, house.server(tickets))));
+        assert!(!offers(&mut house.harness(other, house.server(tickets))));
         let builder = house
             .ends
             .client
             .clone()
             .sessions(Some(house.store.clone()));
         let sibling = Arc::new(builder.build().unwrap());
-        assert!(!offers(&mut Scene::client(
+        assert!(!offers(&mut Harness::client(
             transport,
             sibling,
             house.server(tickets)
         )));
-        assert!(offers(&mut house.scene(transport, house.server(tickets))));
+        assert!(offers(&mut house.harness(transport, house.server(tickets))));
     });
 }
 
@@ -240,12 +240,12 @@ fn the_lifetime_of_a_ticket_ends_after_a_day_whatever_the_server_says() {
             let house = House::new();
             let mut peer = house.server(true);
             peer.ticket_lifetime = hint;
-            let mut scene = house.scene(transport, peer);
-            serve(&mut scene, true);
+            let mut harness = house.harness(transport, peer);
+            serve(&mut harness, true);
             house.clock.shift(seconds);
-            let mut scene = house.scene(transport, house.server(true));
+            let mut harness = house.harness(transport, house.server(true));
             assert_eq!(
-                offers(&mut scene),
+                offers(&mut harness),
                 offered,
                 "{transport:?} {hint} {seconds}"
             );
@@ -261,15 +261,15 @@ fn a_clock_that_jumps_keeps_the_session_back() {
             let house = House::new();
             house.visit(transport, tickets);
             house.clock.shift(seconds);
-            let mut scene = house.scene(transport, house.server(tickets));
+            let mut harness = house.harness(transport, house.server(tickets));
             assert_eq!(
-                offers(&mut scene),
+                offers(&mut harness),
                 offered,
                 "{transport:?} {tickets} {seconds}"
             );
             if !offered {
-                serve(&mut scene, tickets);
-                assert!(offers(&mut house.scene(transport, house.server(tickets))));
+                serve(&mut harness, tickets);
+                assert!(offers(&mut house.harness(transport, house.server(tickets))));
             }
         }
     });
@@ -283,10 +283,10 @@ fn answered(
 ) -> (Option<Error>, bool) {
     let house = House::new();
     let session = house.visit(transport, tickets);
-    let mut scene = house.again(transport, tickets, &session);
-    alter(&mut scene.peer().choice);
-    scene.play(&[Line::ServerHello]);
-    (scene.error(), !house.store.is_empty())
+    let mut harness = house.again(transport, tickets, &session);
+    alter(&mut harness.peer().choice);
+    harness.play(&[Line::ServerHello]);
+    (harness.error(), !house.store.is_empty())
 }
 
 /// F6, F11, RFC 5246 §7.4.1.3, RFC 7627 §5.3, RFC 5746 §3.4: each mismatch ends the attempt, and the session.
@@ -337,11 +337,14 @@ fn a_session_with_extended_master_secret_is_not_resumed_without_it() {
     everywhere(|transport, tickets| {
         let house = House::with(ExtendedMasterSecret::Prefer);
         let session = house.visit(transport, tickets);
-        let mut scene = house.again(transport, tickets, &session);
-        scene.peer().choice.remove_extension(EXTENDED_MASTER_SECRET);
-        scene.play(&[Line::ServerHello]);
+        let mut harness = house.again(transport, tickets, &session);
+        harness
+            .peer()
+            .choice
+            .remove_extension(EXTENDED_MASTER_SECRET);
+        harness.play(&[Line::ServerHello]);
         let expected = Error::PeerMisbehaved(PeerMisbehaved::ExtendedMasterSecretDropped);
-        assert_eq!(scene.error(), Some(expected));
+        assert_eq!(harness.error(), Some(expected));
         assert!(house.store.is_empty());
     });
 }
@@ -351,10 +354,13 @@ fn a_session_with_extended_master_secret_is_not_resumed_without_it() {
 fn a_session_without_extended_master_secret_is_not_kept() {
     everywhere(|transport, tickets| {
         let house = House::with(ExtendedMasterSecret::Prefer);
-        let mut scene = house.scene(transport, house.server(tickets));
-        scene.peer().choice.remove_extension(EXTENDED_MASTER_SECRET);
-        serve(&mut scene, tickets);
-        assert!(house.store.is_empty() && scene.session().is_none());
+        let mut harness = house.harness(transport, house.server(tickets));
+        harness
+            .peer()
+            .choice
+            .remove_extension(EXTENDED_MASTER_SECRET);
+        serve(&mut harness, tickets);
+        assert!(house.store.is_empty() && harness.session().is_none());
     });
 }
 
@@ -363,10 +369,10 @@ fn a_session_without_extended_master_secret_is_not_kept() {
 fn a_session_with_a_wrong_master_secret_fails_clearly_and_is_forgotten() {
     everywhere(|transport, tickets| {
         let house = House::new();
-        let mut scene = house.scene(transport, house.server(tickets));
-        serve(&mut scene, tickets);
-        let session = scene.peer().session();
-        let mut bytes = scene.session().unwrap().to_bytes().to_vec();
+        let mut harness = house.harness(transport, house.server(tickets));
+        serve(&mut harness, tickets);
+        let session = harness.peer().session();
+        let mut bytes = harness.session().unwrap().to_bytes().to_vec();
         let secret = bytes
             .windows(48)
             .position(|window| window == session.master)
@@ -375,14 +381,14 @@ fn a_session_with_a_wrong_master_secret_fails_clearly_and_is_forgotten() {
         let wrong = Session::from_bytes(&bytes).unwrap();
         house.client.import_session(&server_name(), wrong).unwrap();
 
-        let mut scene = house.again(transport, tickets, &session);
-        scene.play(if tickets {
+        let mut harness = house.again(transport, tickets, &session);
+        harness.play(if tickets {
             &RENEWING_FLIGHT
         } else {
             &RESUMING_FLIGHT
         });
-        scene.wait(PATIENCE);
-        let error = scene.error().unwrap();
+        harness.wait(PATIENCE);
+        let error = harness.error().unwrap();
         match transport {
             Transport::Dtls => assert!(
                 matches!(error, Error::TimedOut { resuming: true, .. }),
@@ -393,9 +399,9 @@ fn a_session_with_a_wrong_master_secret_fails_clearly_and_is_forgotten() {
             }
         }
         assert!(house.store.is_empty());
-        let mut scene = house.scene(transport, house.server(tickets));
-        assert!(!offers(&mut scene));
-        serve(&mut scene, tickets);
+        let mut harness = house.harness(transport, house.server(tickets));
+        assert!(!offers(&mut harness));
+        serve(&mut harness, tickets);
     });
 }
 
@@ -404,10 +410,10 @@ fn a_session_with_a_wrong_master_secret_fails_clearly_and_is_forgotten() {
 fn an_imported_session_is_resumed() {
     everywhere(|transport, tickets| {
         let (first, second) = (House::new(), House::new());
-        let mut scene = first.scene(transport, first.server(tickets));
-        serve(&mut scene, tickets);
-        let session = scene.peer().session();
-        let bytes = scene.session().unwrap().to_bytes();
+        let mut harness = first.harness(transport, first.server(tickets));
+        serve(&mut harness, tickets);
+        let session = harness.peer().session();
+        let bytes = harness.session().unwrap().to_bytes();
         let imported = Session::from_bytes(&bytes).unwrap();
         assert!(
             !imported.is_expired(UnixTime::since_unix_epoch(Duration::from_secs(
@@ -418,8 +424,8 @@ fn an_imported_session_is_resumed() {
             .client
             .import_session(&server_name(), imported)
             .unwrap();
-        let mut scene = second.again(transport, tickets, &session);
-        resume(&mut scene, tickets);
+        let mut harness = second.again(transport, tickets, &session);
+        resume(&mut harness, tickets);
     });
 }
 
@@ -430,10 +436,10 @@ fn an_empty_ticket_is_no_session() {
         let house = House::new();
         let mut peer = house.server(true);
         peer.ticket.clear();
-        let mut scene = house.scene(transport, peer);
-        serve(&mut scene, true);
-        assert!(house.store.is_empty() && scene.session().is_none());
-        assert!(!offers(&mut house.scene(transport, house.server(true))));
+        let mut harness = house.harness(transport, peer);
+        serve(&mut harness, true);
+        assert!(house.store.is_empty() && harness.session().is_none());
+        assert!(!offers(&mut house.harness(transport, house.server(true))));
     }
 }
 
@@ -444,16 +450,16 @@ fn an_empty_ticket_in_a_resumption_leaves_the_old_one() {
         let house = House::new();
         let session = house.visit(transport, true);
         for _ in 0..2 {
-            let mut scene = house.again(transport, true, &session);
-            let ticket = scene
+            let mut harness = house.again(transport, true, &session);
+            let ticket = harness
                 .peer()
                 .offer
                 .extension(SESSION_TICKET)
                 .unwrap()
                 .to_vec();
             assert_eq!(ticket, session.ticket);
-            scene.peer().ticket.clear();
-            resume(&mut scene, true);
+            harness.peer().ticket.clear();
+            resume(&mut harness, true);
         }
     }
 }
@@ -465,26 +471,26 @@ fn a_ticket_that_is_missing_or_not_promised_ends_the_attempt() {
         for resuming in [false, true] {
             for (promised, sent) in [(true, 0), (false, 1), (true, 2)] {
                 let house = House::new();
-                let mut scene = if resuming {
+                let mut harness = if resuming {
                     let session = house.visit(transport, true);
                     house.again(transport, true, &session)
                 } else {
-                    house.scene(transport, house.server(true))
+                    house.harness(transport, house.server(true))
                 };
                 if !promised {
-                    scene.peer().choice.remove_extension(SESSION_TICKET);
+                    harness.peer().choice.remove_extension(SESSION_TICKET);
                 }
                 let opening: &[Line] = if resuming {
                     &SERVER_FLIGHT[..1]
                 } else {
                     &SERVER_FLIGHT
                 };
-                scene.play(opening);
-                scene.play(&vec![Line::NewSessionTicket; sent]);
-                scene.play(&FINALE);
-                scene.wait(PATIENCE);
+                harness.play(opening);
+                harness.play(&vec![Line::NewSessionTicket; sent]);
+                harness.play(&FINALE);
+                harness.wait(PATIENCE);
                 let context = format!("{transport:?} {resuming} {promised} {sent}");
-                let error = scene.error().unwrap_or_else(|| panic!("{context}"));
+                let error = harness.error().unwrap_or_else(|| panic!("{context}"));
                 if transport == Transport::Dtls {
                     assert!(
                         matches!(error, Error::TimedOut { .. }),
@@ -515,19 +521,19 @@ fn a_ticket_that_does_not_decode_ends_the_attempt() {
         for renegotiating in [false, true] {
             for alter in alter {
                 let house = House::new();
-                let mut scene = house.scene(transport, house.server(true));
+                let mut harness = house.harness(transport, house.server(true));
                 if renegotiating {
-                    serve(&mut scene, true);
-                    scene.begin(sealgram::Side::Client, true);
+                    serve(&mut harness, true);
+                    harness.begin(sealgram::Side::Client, true);
                 }
-                scene.play(&SERVER_FLIGHT);
-                scene.play_altered(&TICKET_FINALE, |line, body| {
+                harness.play(&SERVER_FLIGHT);
+                harness.play_altered(&TICKET_FINALE, |line, body| {
                     if line == Line::NewSessionTicket {
                         alter(body);
                     }
                 });
-                scene.wait(PATIENCE);
-                let error = scene.error().unwrap();
+                harness.wait(PATIENCE);
+                let error = harness.error().unwrap();
                 if transport == Transport::Dtls && !renegotiating {
                     assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
                 } else {
@@ -551,15 +557,15 @@ fn a_ticket_may_be_as_long_as_a_message() {
         let house = House::new();
         let mut peer = house.server(true);
         peer.ticket = vec![0x74; length];
-        let mut scene = house.scene(transport, peer);
-        scene.play(&SERVER_FLIGHT);
+        let mut harness = house.harness(transport, peer);
+        harness.play(&SERVER_FLIGHT);
         for line in TICKET_FINALE {
-            let body = scene.peer().body(line);
+            let body = harness.peer().body(line);
             if line != Line::NewSessionTicket {
-                scene.play(&[line]);
+                harness.play(&[line]);
                 continue;
             }
-            let spoken = scene.peer().say(line.typ(), body);
+            let spoken = harness.peer().say(line.typ(), body);
             let pieces = match transport {
                 Transport::Dtls => spoken.fragments(1200),
                 Transport::Tls => spoken
@@ -569,18 +575,18 @@ fn a_ticket_may_be_as_long_as_a_message() {
                     .collect(),
             };
             for piece in pieces {
-                let record = scene.peer().record(22, 0, &piece);
-                scene.deliver(&record);
+                let record = harness.peer().record(22, 0, &piece);
+                harness.deliver(&record);
             }
         }
         if !fits {
-            scene.wait(PATIENCE);
-            assert!(scene.error().is_some(), "{transport:?} {length}");
+            harness.wait(PATIENCE);
+            assert!(harness.error().is_some(), "{transport:?} {length}");
             assert!(house.store.is_empty());
             continue;
         }
-        scene.assert_done(1);
-        let mut again = house.scene(transport, house.server(true));
+        harness.assert_done(1);
+        let mut again = house.harness(transport, house.server(true));
         let offered = again
             .peer()
             .offer
@@ -597,11 +603,11 @@ fn a_server_that_echoes_a_session_and_shows_a_certificate_is_not_believed() {
     everywhere(|transport, tickets| {
         let house = House::new();
         let session = house.visit(transport, tickets);
-        let mut scene = house.again(transport, tickets, &session);
-        scene.play(&SERVER_FLIGHT);
-        scene.play(&FINALE);
-        scene.wait(PATIENCE);
-        assert!(scene.error().is_some());
+        let mut harness = house.again(transport, tickets, &session);
+        harness.play(&SERVER_FLIGHT);
+        harness.play(&FINALE);
+        harness.wait(PATIENCE);
+        assert!(harness.error().is_some());
         assert!(house.store.is_empty());
     });
 }
@@ -611,37 +617,37 @@ fn a_server_that_echoes_a_session_and_shows_a_certificate_is_not_believed() {
 fn abbreviated_renegotiations_follow_each_other_resumed_or_not() {
     everywhere(|transport, tickets| {
         let house = House::new();
-        let mut scene = house.scene(transport, house.server(tickets));
-        serve(&mut scene, tickets);
+        let mut harness = house.harness(transport, house.server(tickets));
+        serve(&mut harness, tickets);
         for epoch in 2..9 {
-            let session = scene.peer().session();
+            let session = harness.peer().session();
             let resumes = epoch % 3 != 0;
-            let before = scene.heard();
-            scene.peer().renegotiate();
+            let before = harness.heard();
+            harness.peer().renegotiate();
             if resumes {
-                scene.peer().resume(&session);
+                harness.peer().resume(&session);
             }
-            scene.renegotiate(true).unwrap();
-            assert!(offers(&mut scene), "{transport:?} {tickets} {epoch}");
-            assert_eq!(scene.messages_heard_since(before), [1]);
+            harness.renegotiate(true).unwrap();
+            assert!(offers(&mut harness), "{transport:?} {tickets} {epoch}");
+            assert_eq!(harness.messages_heard_since(before), [1]);
             if resumes {
-                scene.play(if tickets {
+                harness.play(if tickets {
                     &RENEWING_FLIGHT
                 } else {
                     &RESUMING_FLIGHT
                 });
             } else {
-                scene.play(&SERVER_FLIGHT);
-                scene.play(if tickets { &TICKET_FINALE } else { &FINALE });
+                harness.play(&SERVER_FLIGHT);
+                harness.play(if tickets { &TICKET_FINALE } else { &FINALE });
             }
-            scene.assert_done(epoch);
+            harness.assert_done(epoch);
             let expected = if resumes {
                 HandshakeKind::Resumed
             } else {
                 HandshakeKind::Full
             };
-            assert_eq!(scene.kind(), Some(expected));
-            assert!(!scene.messages_heard_since(before).contains(&CERTIFICATE));
+            assert_eq!(harness.kind(), Some(expected));
+            assert!(!harness.messages_heard_since(before).contains(&CERTIFICATE));
         }
     });
 }
@@ -651,14 +657,14 @@ fn abbreviated_renegotiations_follow_each_other_resumed_or_not() {
 fn a_hello_request_is_answered_with_the_session_over_a_stream_alone() {
     everywhere(|transport, tickets| {
         let house = House::new();
-        let mut scene = house.scene(transport, house.server(tickets));
-        serve(&mut scene, tickets);
-        scene.peer().renegotiate();
-        scene.play(&[Line::HelloRequest]);
-        assert_eq!(offers(&mut scene), transport == Transport::Tls);
-        scene.play(&SERVER_FLIGHT);
-        scene.play(if tickets { &TICKET_FINALE } else { &FINALE });
-        scene.assert_done(2);
+        let mut harness = house.harness(transport, house.server(tickets));
+        serve(&mut harness, tickets);
+        harness.peer().renegotiate();
+        harness.play(&[Line::HelloRequest]);
+        assert_eq!(offers(&mut harness), transport == Transport::Tls);
+        harness.play(&SERVER_FLIGHT);
+        harness.play(if tickets { &TICKET_FINALE } else { &FINALE });
+        harness.assert_done(2);
     });
 }
 
@@ -670,12 +676,12 @@ fn a_short_session_id_is_offered_as_it_was_given() {
             let house = House::new();
             let mut peer = house.server(false);
             peer.choice.session_id = vec![3; length];
-            let mut scene = house.scene(transport, peer);
-            serve(&mut scene, false);
-            let session = scene.peer().session();
-            let mut scene = house.again(transport, false, &session);
-            assert_eq!(scene.peer().offer.session_id, vec![3; length]);
-            resume(&mut scene, false);
+            let mut harness = house.harness(transport, peer);
+            serve(&mut harness, false);
+            let session = harness.peer().session();
+            let mut harness = house.again(transport, false, &session);
+            assert_eq!(harness.peer().offer.session_id, vec![3; length]);
+            resume(&mut harness, false);
         }
     }
 }

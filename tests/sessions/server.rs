@@ -20,8 +20,8 @@ use crate::common::datagram_harness::{
     RENEGOTIATION_INFO, scripted_client,
 };
 use crate::common::harness::{
-    ALPN, CERTIFICATE, CERTIFICATE_REQUEST, HANDSHAKE_FAILURE, NEW_SESSION_TICKET, PATIENCE,
-    SERVER_NAME, SESSION_TICKET, Scene,
+    ALPN, CERTIFICATE, CERTIFICATE_REQUEST, HANDSHAKE_FAILURE, Harness, NEW_SESSION_TICKET,
+    PATIENCE, SERVER_NAME, SESSION_TICKET,
 };
 use crate::common::renegotiating::{Moody, SetClock, allowing};
 use crate::common::transport::{BOTH, Transport};
@@ -55,9 +55,9 @@ fn session_of(
     peer: ScriptedPeer,
     flight: &[Line],
 ) -> ScriptedSession {
-    let mut scene = Scene::server(transport, server.clone(), peer);
-    scene.visit(flight);
-    let session = scene.peer().session();
+    let mut harness = Harness::server(transport, server.clone(), peer);
+    harness.visit(flight);
+    let session = harness.peer().session();
     assert!(!session.id.is_empty() || !session.ticket.is_empty());
     session
 }
@@ -72,30 +72,30 @@ enum Outcome {
 }
 
 /// Offers a session, and completes whatever handshake comes of it.
-fn offer(scene: &mut Scene, session: &ScriptedSession, flight: &[Line]) -> Outcome {
-    scene.peer().resume(session);
-    offer_as_it_is(scene, flight)
+fn offer(harness: &mut Harness, session: &ScriptedSession, flight: &[Line]) -> Outcome {
+    harness.peer().resume(session);
+    offer_as_it_is(harness, flight)
 }
 
-fn offer_as_it_is(scene: &mut Scene, flight: &[Line]) -> Outcome {
-    scene.play_hello();
-    if let Some(error) = scene.error() {
+fn offer_as_it_is(harness: &mut Harness, flight: &[Line]) -> Outcome {
+    harness.play_hello();
+    if let Some(error) = harness.error() {
         return Outcome::Failed(error);
     }
-    let resumed = scene.peer().is_resuming();
-    scene.play(if resumed { &FINALE } else { flight });
-    if let Some(error) = scene.error() {
+    let resumed = harness.peer().is_resuming();
+    harness.play(if resumed { &FINALE } else { flight });
+    if let Some(error) = harness.error() {
         return Outcome::Failed(error);
     }
-    scene.assert_done(1);
-    let certificates = scene.peer().messages_heard().contains(&CERTIFICATE);
+    harness.assert_done(1);
+    let certificates = harness.peer().messages_heard().contains(&CERTIFICATE);
     assert_eq!(certificates, !resumed);
     let (outcome, kind) = if resumed {
         (Outcome::Resumed, HandshakeKind::Resumed)
     } else {
         (Outcome::Full, HandshakeKind::Full)
     };
-    assert_eq!(scene.kind(), Some(kind));
+    assert_eq!(harness.kind(), Some(kind));
     outcome
 }
 
@@ -121,13 +121,16 @@ fn a_session_is_resumed_more_than_once() {
         let server = server();
         let mut session = session_of(transport, &server, client(tickets), &CLIENT_FLIGHT);
         for round in 0..3 {
-            let mut scene = Scene::server(transport, server.clone(), client(tickets));
-            let outcome = offer(&mut scene, &session, &CLIENT_FLIGHT);
+            let mut harness = Harness::server(transport, server.clone(), client(tickets));
+            let outcome = offer(&mut harness, &session, &CLIENT_FLIGHT);
             assert_eq!(outcome, Outcome::Resumed, "{transport:?} {tickets} {round}");
-            let renewed = scene.peer().messages_heard().contains(&NEW_SESSION_TICKET);
+            let renewed = harness
+                .peer()
+                .messages_heard()
+                .contains(&NEW_SESSION_TICKET);
             assert_eq!(renewed, tickets);
             if tickets {
-                session.ticket = scene.peer().ticket.clone();
+                session.ticket = harness.peer().ticket.clone();
             }
         }
     });
@@ -137,29 +140,29 @@ fn a_session_is_resumed_more_than_once() {
 #[test]
 fn resumptions_and_renegotiations_follow_each_other() {
     everywhere(|transport, tickets| {
-        let mut scene = Scene::server(transport, server(), client(tickets));
-        scene.visit(&CLIENT_FLIGHT);
+        let mut harness = Harness::server(transport, server(), client(tickets));
+        harness.visit(&CLIENT_FLIGHT);
         for epoch in 2..9 {
-            let session = scene.peer().session();
-            scene.peer().renegotiate();
+            let session = harness.peer().session();
+            harness.peer().renegotiate();
             let abbreviated = epoch % 3 != 0;
             if abbreviated {
-                scene.peer().resume(&session);
+                harness.peer().resume(&session);
             }
             let asked = epoch % 2 == 0;
             if asked {
-                scene.renegotiate(false).unwrap();
+                harness.renegotiate(false).unwrap();
             }
-            scene.play(&[Line::ClientHello]);
+            harness.play(&[Line::ClientHello]);
             // Over datagrams nothing is resumed behind a HelloRequest.
             let resumes = abbreviated && !(asked && transport == Transport::Dtls);
             assert_eq!(
-                scene.peer().is_resuming(),
+                harness.peer().is_resuming(),
                 resumes,
                 "{transport:?} {tickets} {epoch}"
             );
-            scene.play(if resumes { &FINALE } else { &CLIENT_FLIGHT });
-            scene.assert_done(epoch);
+            harness.play(if resumes { &FINALE } else { &CLIENT_FLIGHT });
+            harness.assert_done(epoch);
         }
     });
 }
@@ -189,8 +192,8 @@ fn what_is_no_session_leads_to_a_full_handshake() {
                 ticket: vec![0x77; ticket],
                 ..random.clone()
             };
-            let mut scene = Scene::server(transport, server.clone(), client(true));
-            let outcome = offer(&mut scene, &session, &CLIENT_FLIGHT);
+            let mut harness = Harness::server(transport, server.clone(), client(true));
+            let outcome = offer(&mut harness, &session, &CLIENT_FLIGHT);
             assert_eq!(outcome, Outcome::Full, "{transport:?} {id} {ticket}");
         }
     }
@@ -208,8 +211,8 @@ fn an_altered_ticket_leads_to_a_full_handshake() {
             altered.ticket[at] ^= 0x10;
             // RFC 5077 §3.4: the ID is only an echo, even if it names a session.
             altered.id = by_id.id.clone();
-            let mut scene = Scene::server(transport, server.clone(), client(true));
-            let outcome = offer(&mut scene, &altered, &CLIENT_FLIGHT);
+            let mut harness = Harness::server(transport, server.clone(), client(true));
+            let outcome = offer(&mut harness, &altered, &CLIENT_FLIGHT);
             assert_eq!(outcome, Outcome::Full, "{transport:?} {at}");
         }
     }
@@ -220,8 +223,8 @@ fn an_altered_ticket_leads_to_a_full_handshake() {
 fn a_session_of_another_server_is_not_known() {
     everywhere(|transport, tickets| {
         let session = session_of(transport, &server(), client(tickets), &CLIENT_FLIGHT);
-        let mut scene = Scene::server(transport, server(), client(tickets));
-        assert_eq!(offer(&mut scene, &session, &CLIENT_FLIGHT), Outcome::Full);
+        let mut harness = Harness::server(transport, server(), client(tickets));
+        assert_eq!(offer(&mut harness, &session, &CLIENT_FLIGHT), Outcome::Full);
     });
 }
 
@@ -258,16 +261,16 @@ fn a_session_that_does_not_fit_the_hello_leads_to_a_full_handshake() {
         first.offer.suites = vec![0xc02c];
         let session = session_of(transport, &server, first, &CLIENT_FLIGHT);
         assert_eq!(session.suite, 0xc02c);
-        let mut scene = Scene::server(transport, server.clone(), client());
+        let mut harness = Harness::server(transport, server.clone(), client());
         assert_eq!(
-            offer(&mut scene, &session, &CLIENT_FLIGHT),
+            offer(&mut harness, &session, &CLIENT_FLIGHT),
             Outcome::Resumed
         );
         for (name, alter) in alter {
             let mut peer = client();
             alter(&mut peer);
-            let mut scene = Scene::server(transport, server.clone(), peer);
-            let outcome = offer(&mut scene, &session, &CLIENT_FLIGHT);
+            let mut harness = Harness::server(transport, server.clone(), peer);
+            let outcome = offer(&mut harness, &session, &CLIENT_FLIGHT);
             assert_eq!(outcome, Outcome::Full, "{transport:?} {tickets} {name}");
         }
     });
@@ -308,13 +311,18 @@ fn a_server_that_now_wants_a_certificate_does_not_resume_without_one() {
             .client_authentication(ClientAuthentication::Required(Arc::new(verifier)));
         let strict = Arc::new(strict.build().unwrap());
         let prover = ScriptedPeer::client(SERVER, Some(ends.pki.client(&rcgen::PKCS_ED25519)));
-        let mut scene = Scene::server(transport, strict, taking(prover, tickets));
+        let mut harness = Harness::server(transport, strict, taking(prover, tickets));
         assert_eq!(
-            offer(&mut scene, &session, &PROVING_CLIENT_FLIGHT),
+            offer(&mut harness, &session, &PROVING_CLIENT_FLIGHT),
             Outcome::Full
         );
-        assert!(scene.peer().messages_heard().contains(&CERTIFICATE_REQUEST));
-        assert!(scene.has_peer_identity());
+        assert!(
+            harness
+                .peer()
+                .messages_heard()
+                .contains(&CERTIFICATE_REQUEST)
+        );
+        assert!(harness.has_peer_identity());
     });
 }
 
@@ -331,9 +339,9 @@ fn a_server_that_asks_nobody_does_not_resume_with_an_identity() {
         let open = shared
             .of(&ends)
             .client_authentication(ClientAuthentication::None);
-        let mut scene = Scene::server(transport, open.build().unwrap().into(), client(tickets));
-        assert_eq!(offer(&mut scene, &session, &CLIENT_FLIGHT), Outcome::Full);
-        assert!(!scene.has_peer_identity());
+        let mut harness = Harness::server(transport, open.build().unwrap().into(), client(tickets));
+        assert_eq!(offer(&mut harness, &session, &CLIENT_FLIGHT), Outcome::Full);
+        assert!(!harness.has_peer_identity());
     });
 }
 
@@ -348,8 +356,9 @@ fn a_session_with_a_suite_that_is_no_longer_allowed_is_not_resumed() {
         let session = session_of(transport, &before, first, &CLIENT_FLIGHT);
         let suites = [sealgram::CipherSuite(0xc02b)];
         let after = shared.of(&ends).cipher_suites(&suites).unwrap();
-        let mut scene = Scene::server(transport, after.build().unwrap().into(), client(tickets));
-        assert_eq!(offer(&mut scene, &session, &CLIENT_FLIGHT), Outcome::Full);
+        let mut harness =
+            Harness::server(transport, after.build().unwrap().into(), client(tickets));
+        assert_eq!(offer(&mut harness, &session, &CLIENT_FLIGHT), Outcome::Full);
     });
 }
 
@@ -370,24 +379,24 @@ fn the_identity_of_a_session_is_kept_and_judged_again() {
         let session = session_of(transport, &server, prover(), &PROVING_CLIENT_FLIGHT);
         assert_eq!(moody.asked.load(Ordering::Relaxed), 1);
 
-        let mut scene = Scene::server(transport, server.clone(), prover());
+        let mut harness = Harness::server(transport, server.clone(), prover());
         assert_eq!(
-            offer(&mut scene, &session, &PROVING_CLIENT_FLIGHT),
+            offer(&mut harness, &session, &PROVING_CLIENT_FLIGHT),
             Outcome::Resumed
         );
-        assert!(scene.has_peer_identity());
+        assert!(harness.has_peer_identity());
         assert_eq!(moody.asked.load(Ordering::Relaxed), 2);
 
         // The certificate has expired: a full handshake, in which the client may show another one.
         moody.refuses.store(true, Ordering::Relaxed);
-        let mut scene = Scene::server(transport, server, prover());
-        scene.peer().resume(&session);
-        scene.play_hello();
-        assert!(!scene.peer().is_resuming());
+        let mut harness = Harness::server(transport, server, prover());
+        harness.peer().resume(&session);
+        harness.play_hello();
+        assert!(!harness.peer().is_resuming());
         moody.refuses.store(false, Ordering::Relaxed);
-        scene.play(&PROVING_CLIENT_FLIGHT);
-        scene.assert_done(1);
-        assert_eq!(scene.kind(), Some(HandshakeKind::Full));
+        harness.play(&PROVING_CLIENT_FLIGHT);
+        harness.assert_done(1);
+        assert_eq!(harness.kind(), Some(HandshakeKind::Full));
     });
 }
 
@@ -403,13 +412,13 @@ fn a_resumption_without_extended_master_secret_is_aborted() {
         let session = session_of(transport, &server, client(tickets), &CLIENT_FLIGHT);
         let mut peer = client(tickets);
         peer.offer.remove_extension(EXTENDED_MASTER_SECRET);
-        let mut scene = Scene::server(transport, server.clone(), peer);
+        let mut harness = Harness::server(transport, server.clone(), peer);
         let expected = Error::PeerMisbehaved(PeerMisbehaved::ExtendedMasterSecretDropped);
         assert_eq!(
-            offer(&mut scene, &session, &CLIENT_FLIGHT),
+            offer(&mut harness, &session, &CLIENT_FLIGHT),
             Outcome::Failed(expected)
         );
-        assert_eq!(scene.peer().alerts_heard(), [(FATAL, HANDSHAKE_FAILURE)]);
+        assert_eq!(harness.peer().alerts_heard(), [(FATAL, HANDSHAKE_FAILURE)]);
     });
 }
 
@@ -423,11 +432,16 @@ fn a_handshake_without_extended_master_secret_leaves_no_session() {
             .extended_master_secret(ExtendedMasterSecret::Prefer);
         let mut peer = client(tickets);
         peer.offer.remove_extension(EXTENDED_MASTER_SECRET);
-        let mut scene = Scene::server(transport, ends.build().server, peer);
-        scene.visit(&CLIENT_FLIGHT);
-        let session = scene.peer().session();
+        let mut harness = Harness::server(transport, ends.build().server, peer);
+        harness.visit(&CLIENT_FLIGHT);
+        let session = harness.peer().session();
         assert!(session.id.is_empty() && session.ticket.is_empty());
-        assert!(!scene.peer().messages_heard().contains(&NEW_SESSION_TICKET));
+        assert!(
+            !harness
+                .peer()
+                .messages_heard()
+                .contains(&NEW_SESSION_TICKET)
+        );
     });
 }
 
@@ -441,9 +455,9 @@ fn a_session_of_the_other_transport_is_not_resumed() {
         ] {
             let server = server();
             let session = session_of(first, &server, client(tickets), &CLIENT_FLIGHT);
-            let mut scene = Scene::server(second, server, client(tickets));
+            let mut harness = Harness::server(second, server, client(tickets));
             assert_eq!(
-                offer(&mut scene, &session, &CLIENT_FLIGHT),
+                offer(&mut harness, &session, &CLIENT_FLIGHT),
                 Outcome::Full,
                 "{second:?}"
             );
@@ -460,10 +474,10 @@ fn a_resumption_needs_renegotiation_info_too() {
         let attempt = |alter: &dyn Fn(&mut ScriptedPeer)| {
             let mut peer = client(tickets);
             alter(&mut peer);
-            let mut scene = Scene::server(transport, server.clone(), peer);
-            let outcome = offer(&mut scene, &session, &CLIENT_FLIGHT);
+            let mut harness = Harness::server(transport, server.clone(), peer);
+            let outcome = offer(&mut harness, &session, &CLIENT_FLIGHT);
             if outcome == Outcome::Resumed {
-                let info = scene.peer().choice.extension(RENEGOTIATION_INFO);
+                let info = harness.peer().choice.extension(RENEGOTIATION_INFO);
                 assert_eq!(info, Some(&[0][..]));
             }
             outcome
@@ -501,13 +515,13 @@ fn a_clock_that_jumps_costs_a_full_handshake_and_no_more() {
             let server = ends.build().server;
             let session = session_of(transport, &server, client(tickets), &CLIENT_FLIGHT);
             clock.shift(seconds);
-            let mut scene = Scene::server(transport, server.clone(), client(tickets));
-            let outcome = offer(&mut scene, &session, &CLIENT_FLIGHT);
+            let mut harness = Harness::server(transport, server.clone(), client(tickets));
+            let outcome = offer(&mut harness, &session, &CLIENT_FLIGHT);
             assert_eq!(outcome, expected, "{transport:?} {tickets} {seconds}");
             // Whatever the clock says, sessions are made and resumed by it.
-            let session = scene.peer().session();
-            let mut scene = Scene::server(transport, server, client(tickets));
-            let outcome = offer(&mut scene, &session, &CLIENT_FLIGHT);
+            let session = harness.peer().session();
+            let mut harness = Harness::server(transport, server, client(tickets));
+            let outcome = offer(&mut harness, &session, &CLIENT_FLIGHT);
             assert_eq!(
                 outcome,
                 Outcome::Resumed,
@@ -528,8 +542,8 @@ fn a_session_that_is_resumed_again_and_again_still_ends() {
         let mut session = session_of(transport, &server, client(tickets), &CLIENT_FLIGHT);
         for round in 1..=8 {
             clock.shift(1000);
-            let mut scene = Scene::server(transport, server.clone(), client(tickets));
-            let outcome = offer(&mut scene, &session, &CLIENT_FLIGHT);
+            let mut harness = Harness::server(transport, server.clone(), client(tickets));
+            let outcome = offer(&mut harness, &session, &CLIENT_FLIGHT);
             let expected = if round <= 7 {
                 Outcome::Resumed
             } else {
@@ -537,7 +551,7 @@ fn a_session_that_is_resumed_again_and_again_still_ends() {
             };
             assert_eq!(outcome, expected, "{transport:?} {tickets} {round}");
             if tickets {
-                session.ticket = scene.peer().ticket.clone();
+                session.ticket = harness.peer().ticket.clone();
             }
         }
     });
@@ -551,22 +565,22 @@ fn a_client_with_another_secret_gets_nowhere_and_harms_nobody() {
         let session = session_of(transport, &server, client(tickets), &CLIENT_FLIGHT);
         let mut wrong = session.clone();
         wrong.master[47] ^= 1;
-        let mut scene = Scene::server(transport, server.clone(), client(tickets));
-        scene.peer().resume(&wrong);
-        scene.play_hello();
-        assert!(scene.peer().is_resuming());
-        scene.play(&FINALE);
-        scene.wait(PATIENCE);
-        let error = scene.error().unwrap();
+        let mut harness = Harness::server(transport, server.clone(), client(tickets));
+        harness.peer().resume(&wrong);
+        harness.play_hello();
+        assert!(harness.peer().is_resuming());
+        harness.play(&FINALE);
+        harness.wait(PATIENCE);
+        let error = harness.error().unwrap();
         match transport {
             Transport::Dtls => assert!(matches!(error, Error::TimedOut { .. }), "{error:?}"),
             Transport::Tls => {
                 assert_eq!(error, Error::PeerMisbehaved(PeerMisbehaved::BadRecordMac));
             }
         }
-        let mut scene = Scene::server(transport, server, client(tickets));
+        let mut harness = Harness::server(transport, server, client(tickets));
         assert_eq!(
-            offer(&mut scene, &session, &CLIENT_FLIGHT),
+            offer(&mut harness, &session, &CLIENT_FLIGHT),
             Outcome::Resumed
         );
     });
@@ -578,16 +592,16 @@ fn a_wrong_finished_ends_a_resumption() {
     everywhere(|transport, tickets| {
         let server = server();
         let session = session_of(transport, &server, client(tickets), &CLIENT_FLIGHT);
-        let mut scene = Scene::server(transport, server, client(tickets));
-        scene.peer().resume(&session);
-        scene.play_hello();
-        scene.play_altered(&FINALE, |line, body| {
+        let mut harness = Harness::server(transport, server, client(tickets));
+        harness.peer().resume(&session);
+        harness.play_hello();
+        harness.play_altered(&FINALE, |line, body| {
             if line == Line::Finished {
                 body[0] ^= 1;
             }
         });
         let expected = Error::PeerMisbehaved(PeerMisbehaved::BadFinished);
-        assert_eq!(scene.error(), Some(expected));
+        assert_eq!(harness.error(), Some(expected));
     });
 }
 
@@ -602,13 +616,13 @@ fn a_client_that_goes_on_as_if_nothing_was_resumed_is_not_believed() {
             Line::Certificate,
             Line::ClientHello,
         ] {
-            let mut scene = Scene::server(transport, server.clone(), client(tickets));
-            scene.peer().resume(&session);
-            scene.play_hello();
-            scene.play(&[line]);
-            scene.play(&FINALE);
-            scene.wait(PATIENCE);
-            assert!(scene.error().is_some(), "{transport:?} {line:?}");
+            let mut harness = Harness::server(transport, server.clone(), client(tickets));
+            harness.peer().resume(&session);
+            harness.play_hello();
+            harness.play(&[line]);
+            harness.play(&FINALE);
+            harness.wait(PATIENCE);
+            assert!(harness.error().is_some(), "{transport:?} {line:?}");
         }
     });
 }
@@ -619,18 +633,18 @@ fn data_that_overtakes_the_finished_of_a_resumption_waits_for_it() {
     for tickets in [false, true] {
         let server = server();
         let session = session_of(Transport::Dtls, &server, client(tickets), &CLIENT_FLIGHT);
-        let mut scene = Scene::server(Transport::Dtls, server, client(tickets));
-        scene.peer().resume(&session);
-        scene.play_hello();
-        let finale = scene.peer().speak(&FINALE);
-        let early = scene.peer().data(b"early");
-        scene.deliver(&early);
-        assert!(scene.receive().is_empty() && scene.is_handshaking());
+        let mut harness = Harness::server(Transport::Dtls, server, client(tickets));
+        harness.peer().resume(&session);
+        harness.play_hello();
+        let finale = harness.peer().speak(&FINALE);
+        let early = harness.peer().data(b"early");
+        harness.deliver(&early);
+        assert!(harness.receive().is_empty() && harness.is_handshaking());
         for record in finale {
-            scene.deliver(&record);
+            harness.deliver(&record);
         }
-        assert_eq!(scene.receive(), b"early");
-        scene.assert_done(1);
+        assert_eq!(harness.receive(), b"early");
+        harness.assert_done(1);
     }
 }
 
@@ -647,14 +661,14 @@ fn the_session_of_another_client_is_not_resumed_in_a_renegotiation() {
         let (first, second) = (prover(), prover());
         let server: Arc<ServerConfig> = Arc::new(ends.server.clone().build().unwrap());
         let other = session_of(transport, &server, first, &PROVING_CLIENT_FLIGHT);
-        let mut scene = Scene::server(transport, server, second);
-        scene.visit(&PROVING_CLIENT_FLIGHT);
-        scene.peer().renegotiate();
-        scene.peer().resume(&other);
-        scene.play(&[Line::ClientHello]);
-        assert!(!scene.peer().is_resuming());
-        scene.play(&PROVING_CLIENT_FLIGHT);
-        scene.assert_done(2);
+        let mut harness = Harness::server(transport, server, second);
+        harness.visit(&PROVING_CLIENT_FLIGHT);
+        harness.peer().renegotiate();
+        harness.peer().resume(&other);
+        harness.play(&[Line::ClientHello]);
+        assert!(!harness.peer().is_resuming());
+        harness.play(&PROVING_CLIENT_FLIGHT);
+        harness.assert_done(2);
     });
 }
 
@@ -665,22 +679,22 @@ fn a_server_without_resumption_in_renegotiations_asks_for_the_certificate_again(
         let mut ends = Ends::new().mutual();
         ends.server = ends.server.rekey(RekeyPolicy::default().resume(false));
         let peer = ScriptedPeer::client(SERVER, Some(ends.pki.client(&rcgen::PKCS_ED25519)));
-        let mut scene = Scene::server(transport, ends.build().server, taking(peer, tickets));
-        scene.visit(&PROVING_CLIENT_FLIGHT);
-        let session = scene.peer().session();
-        let before = scene.heard();
-        scene.peer().renegotiate();
-        scene.renegotiate(true).unwrap();
-        scene.peer().resume(&session);
-        scene.play(&[Line::ClientHello]);
-        assert!(!scene.peer().is_resuming());
-        scene.play(&PROVING_CLIENT_FLIGHT);
-        scene.assert_done(2);
+        let mut harness = Harness::server(transport, ends.build().server, taking(peer, tickets));
+        harness.visit(&PROVING_CLIENT_FLIGHT);
+        let session = harness.peer().session();
+        let before = harness.heard();
+        harness.peer().renegotiate();
+        harness.renegotiate(true).unwrap();
+        harness.peer().resume(&session);
+        harness.play(&[Line::ClientHello]);
+        assert!(!harness.peer().is_resuming());
+        harness.play(&PROVING_CLIENT_FLIGHT);
+        harness.assert_done(2);
         assert!(
-            scene
+            harness
                 .messages_heard_since(before)
                 .contains(&CERTIFICATE_REQUEST)
         );
-        assert_eq!(scene.peer().epoch(), 1);
+        assert_eq!(harness.peer().epoch(), 1);
     });
 }
