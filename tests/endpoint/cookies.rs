@@ -2,7 +2,7 @@
 //!
 //! | row | where, or why not |
 //! | --- | --- |
-//! | C4, suites | a cookie binds address, version, random and session ID only, so that a first fragment proves it (design §5) |
+//! | C4, suites | a cookie binds address, version, random and session ID only, so that a first fragment proves it |
 //! | the rest of C | `tests/endpoint/floods.rs` |
 
 use crate::common::configs::Ends;

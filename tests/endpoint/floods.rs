@@ -332,7 +332,7 @@ fn a_black_hole_ends_in_a_timeout() {
     assert!(harness.endpoint.is_empty());
 }
 
-/// Done when 4: a well-formed forgery may cost one attempt, which is counted and says why; the next one succeeds.
+/// A well-formed forgery may cost one attempt, which is counted and says why; the next one succeeds.
 #[test]
 fn a_forged_key_exchange_costs_one_attempt_only() {
     let mut harness = our_server();
@@ -363,7 +363,7 @@ fn a_forged_key_exchange_costs_one_attempt_only() {
     assert!(harness.exchange(100));
 }
 
-/// Done when 4, for our client: every well-formed forgery ends the attempt at once or not at all, and leaves room.
+/// For our client: every well-formed forgery ends the attempt at once or not at all, and leaves room.
 #[test]
 fn a_forged_server_message_costs_one_attempt_only() {
     let ends = Ends::new();

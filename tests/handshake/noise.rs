@@ -270,7 +270,7 @@ fn with_forgery(
     completed
 }
 
-/// Done when 4, for our client: a forged message of any type, at any moment, costs that attempt at most.
+/// For our client: a forged message of any type, at any moment, costs that attempt at most.
 #[test]
 fn a_forged_server_message_at_any_moment_costs_one_attempt_at_most() {
     let script = [&[Line::HelloVerifyRequest][..], &SERVER_FLIGHT, &FINALE].concat();
@@ -322,7 +322,7 @@ fn a_forged_server_message_at_any_moment_costs_one_attempt_at_most() {
     assert!(completed > 10 && failed > 3, "{completed} {failed}");
 }
 
-/// Done when 4, for our server.
+/// The same for our server.
 #[test]
 fn a_forged_client_message_at_any_moment_costs_one_attempt_at_most() {
     let script = PROVING_CLIENT_FLIGHT;

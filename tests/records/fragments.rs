@@ -305,7 +305,7 @@ fn hello_requests_during_a_handshake_are_ignored() {
     }
 }
 
-/// A10 (Californium #722), design §5 *Unproven hellos*: a hello whose first fragment reaches its cookie is served,
+/// A10 (Californium #722): a hello whose first fragment reaches its cookie is served,
 /// in whatever pieces the rest comes; a smaller first fragment is not, and costs nothing.
 #[test]
 fn a_fragmented_client_hello_is_served_if_its_first_piece_reaches_the_cookie() {
@@ -496,7 +496,7 @@ fn forged_fragments_at_a_server_do_not_lock_the_honest_flight_out() {
     }
 }
 
-/// Done when 4, B6: our client has read keys and waits for Finished. From here on plaintext must not matter at all.
+/// B6: our client has read keys and waits for Finished. From here on plaintext must not matter at all.
 #[test]
 fn plaintext_fragments_do_not_matter_to_a_client_that_expects_finished() {
     for seq in 5..=8 {

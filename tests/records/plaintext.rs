@@ -65,7 +65,7 @@ fn plaintext_lies() -> Vec<Vec<u8>> {
     lies
 }
 
-/// B6 (wolfSSL 5.5.0, Botan #5811, probe P7), RFC 6347 §4.1.2.7: once keys exist, plaintext means nothing.
+/// B6 (wolfSSL 5.5.0, Botan #5811), RFC 6347 §4.1.2.7: once keys exist, plaintext means nothing.
 #[test]
 fn plaintext_alerts_and_messages_do_not_end_an_established_association() {
     let (mut pair, ..) = connected();

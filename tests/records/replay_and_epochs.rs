@@ -34,7 +34,7 @@ fn records_shorter_than_nonce_and_tag_are_noise() {
     });
     let (mut pair, ..) = connected();
     let before = picture(&pair);
-    // Probe P8, byte by byte.
+    // The datagram that ended associations of OpenSSL, byte by byte.
     let probe = [&[23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 1, 0, 0, 8][..], &[0; 8]].concat();
     for _ in 0..1000 {
         inject(&mut pair, &probe);
