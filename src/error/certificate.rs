@@ -15,17 +15,17 @@ pub enum CertificateError {
     Empty,
     /// The certificate does not parse.
     BadEncoding,
-    /// A certificate whose form matters is of X.509 version 1 or 2 (RFC 5280 §4.1.2.1).
+    /// The certificate is X.509 version 1 or 2, and its extensions matter here (RFC 5280 §4.1.2.1).
     UnsupportedVersion,
-    /// A critical extension is not known here (RFC 5280 §4.2).
+    /// It has a critical extension that this library does not know (RFC 5280 §4.2).
     UnknownCriticalExtension,
     /// The certificate is expired, or the local clock is ahead.
     Expired,
     /// The certificate is not valid yet, or the local clock is behind.
     NotValidYet,
-    /// The chain ends at no trusted root.
+    /// The chain does not lead to a trusted root.
     UnknownIssuer,
-    /// The certificate is not made out to the name that was asked for.
+    /// The certificate was not issued for the name that was asked for.
     NotValidForName {
         /// The name that was asked for.
         expected: String,
@@ -36,17 +36,18 @@ pub enum CertificateError {
     WrongUsage,
     /// Its keyUsage does not allow signatures (RFC 5280 §4.2.1.3, RFC 8446 §4.4.2.2).
     NotForSigning,
-    /// It is the certificate of an authority (RFC 5280 §4.2.1.9), shown as that of an end.
+    /// It is the certificate of an authority (RFC 5280 §4.2.1.9), shown as an end-entity
+    /// certificate.
     CaUsedAsEndEntity,
-    /// An issuer in the chain is no authority.
+    /// An issuer in the chain is not an authority.
     IssuerIsNoCa,
-    /// The chain is longer than an issuer in it allows, or than is looked at here.
+    /// The chain is longer than an issuer in it allows, or than this library follows.
     PathTooLong,
-    /// A name in it is none that an issuer may give (RFC 5280 §4.2.1.10).
+    /// It has a name that an issuer in the chain may not certify (RFC 5280 §4.2.1.10).
     NameConstraint,
     /// A signature in the chain does not verify.
     BadSignature,
-    /// A signature in the chain is of an algorithm that is not accepted.
+    /// A signature in the chain uses an algorithm that is not accepted.
     UnsupportedSignature(String),
     /// A key in the chain cannot be used.
     UnsupportedKey(UnsupportedKey),
@@ -54,13 +55,14 @@ pub enum CertificateError {
     FingerprintMismatch,
     /// The key type does not fit the cipher suite.
     WrongKeyType,
-    /// At version 1.2 the curve of the key is not among the groups that were offered (RFC 8422 §5.3).
+    /// At version 1.2 the curve of the key is not among the groups that were offered
+    /// (RFC 8422 §5.3).
     WrongCurve,
     /// In a renegotiation the peer showed another certificate than before, or none.
     IdentityChanged,
     /// The verifier gave another reason.
     Other(String),
-    /// The verifier refuses, and the peer is told so by this alert.
+    /// The verifier refused the certificate, and the peer is told so with this alert.
     Refused(AlertDescription),
 }
 
@@ -95,17 +97,17 @@ impl CertificateError {
     }
 }
 
-/// One sentence behind "the peer's certificate is refused: ".
+/// The rest of the sentence "the peer's certificate was refused: ".
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing | Self::Empty => "none was sent; its owner must configure one",
-            Self::BadEncoding => "it does not parse; its owner must issue it anew",
+            Self::BadEncoding => "it does not parse; its owner must reissue it",
             Self::UnsupportedVersion => {
-                "it is of X.509 version 1; issue it anew with extensions, or pin its fingerprint"
+                "it is X.509 version 1; reissue it as version 3, or pin its fingerprint"
             }
             Self::UnknownCriticalExtension => {
-                "it has a critical extension that is not known here; issue it without, or pin its fingerprint"
+                "it has a critical extension that is not supported; issue it without, or pin its fingerprint"
             }
             Self::IdentityChanged => {
                 "it is not the one that the association began with, and this end does not allow the peer to change it"
@@ -118,7 +120,7 @@ impl fmt::Display for CertificateError {
             Self::NotValidForName { expected } => {
                 return write!(
                     f,
-                    "it is not valid for {expected}; ask for a name that it holds, or issue it for this one"
+                    "it is not valid for {expected}; ask for a name that it has, or issue it for this one"
                 );
             }
             Self::Revoked => "it was revoked; its owner must get another one",
@@ -133,11 +135,11 @@ impl fmt::Display for CertificateError {
                  let the authority issue another one, or pin its fingerprint"
             }
             Self::IssuerIsNoCa => {
-                "a certificate in its chain was issued by one that is no authority; issue that one with CA:TRUE"
+                "a certificate in its chain was issued by one that is not an authority; issue that one with CA:TRUE"
             }
             Self::PathTooLong => "its chain is longer than an issuer in it allows; send fewer intermediates",
             Self::NameConstraint => {
-                "it holds a name that an issuer of its chain may not give; ask another authority"
+                "it has a name that an issuer in its chain may not certify; use another authority"
             }
             Self::BadSignature => {
                 "a signature in its chain does not verify: the issuer that is known by that name has another key; trust the \
@@ -146,7 +148,7 @@ impl fmt::Display for CertificateError {
             Self::UnsupportedSignature(algorithm) => {
                 return write!(
                     f,
-                    "its chain is signed with {algorithm}, which is not accepted; issue it with SHA-256 or SHA-384 (P-521 not at all)"
+                    "its chain is signed with {algorithm}, which is not accepted; issue it with SHA-256 or SHA-384 (and not with P-521)"
                 );
             }
             Self::UnsupportedKey(why) => return write!(f, "its chain has {why}"),
@@ -167,7 +169,7 @@ impl fmt::Display for CertificateError {
 
 impl std::error::Error for CertificateError {}
 
-/// A text that is no fingerprint.
+/// A text that is not a fingerprint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FingerprintParseError;
 
@@ -182,7 +184,7 @@ impl fmt::Display for FingerprintParseError {
 
 impl std::error::Error for FingerprintParseError {}
 
-/// A certificate in a file that cannot be read; the others of the file can.
+/// A certificate in a file that cannot be read; the others in the file can.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct UnreadableCertificate {

@@ -1,4 +1,4 @@
-//! Commands that are refused. Nothing has changed, and the association goes on.
+//! Errors of commands that are refused. Nothing has changed, and the association goes on.
 
 use super::Error;
 use std::fmt;
@@ -12,11 +12,12 @@ pub enum ApiMisuse {
     HandshakeNotComplete,
     /// The exporter's label or length is out of range (RFC 5705 §4).
     BadExporterArguments,
-    /// The session lacks extended_master_secret, so exported keys would not be bound to it (RFC 7627 §5.4).
+    /// The session lacks extended_master_secret, so exported keys would not be bound to it
+    /// (RFC 7627 §5.4).
     ExporterNeedsExtendedMasterSecret,
-    /// A renegotiation runs, and the policy is to wait for its end.
+    /// A renegotiation is under way, and the policy is to wait for its end.
     Renegotiating,
-    /// The version in force has no such thing.
+    /// The version in force has no such feature.
     NotSupportedByVersion,
 }
 
@@ -30,8 +31,8 @@ impl fmt::Display for ApiMisuse {
             Self::ExporterNeedsExtendedMasterSecret => {
                 "the exporter needs extended_master_secret, which the peer lacks"
             }
-            Self::Renegotiating => "a renegotiation runs; export behind its end",
-            Self::NotSupportedByVersion => "this version has no such thing",
+            Self::Renegotiating => "a renegotiation is under way; export after it",
+            Self::NotSupportedByVersion => "this version has no such feature",
         })
     }
 }
@@ -47,10 +48,10 @@ pub enum SendError {
     },
     /// The first handshake is not done; wait for `HandshakeComplete`.
     NotConnected,
-    /// Too much is queued already; drain `poll_transmit` first.
+    /// Too much is queued; drain `poll_transmit` first.
     Backlog,
-    /// A renegotiation runs and no more data can wait for its end; see
-    /// [`RekeyPolicy::data_during_renegotiation`](crate::config::RekeyPolicy::data_during_renegotiation).
+    /// A renegotiation is under way and no more data can wait for its end; see
+    /// [`data_during_renegotiation`](crate::config::RekeyPolicy::data_during_renegotiation).
     Renegotiating,
     /// This end, or the peer, has closed the association.
     Closed,
@@ -65,7 +66,7 @@ impl fmt::Display for SendError {
             Self::NotConnected => f.write_str("the handshake is not complete"),
             Self::Backlog => f.write_str("too much is queued; send again when some of it has left"),
             Self::Renegotiating => {
-                f.write_str("a renegotiation runs and the queue is full; wait for its end")
+                f.write_str("a renegotiation is under way and the queue is full; wait for its end")
             }
             Self::Closed => f.write_str("the association is closed"),
             Self::KeyExhausted => f.write_str("the keys are exhausted; connect again"),
@@ -81,15 +82,15 @@ impl std::error::Error for SendError {}
 pub enum RenegotiateError {
     /// The first handshake is not done.
     HandshakeNotComplete,
-    /// A renegotiation, or this server's request for one, is under way already.
+    /// A renegotiation, or this server's request for one, is already under way.
     Pending,
     /// The version in force has no renegotiation.
     NotSupportedByVersion,
     /// No epoch is left: connect again.
     EpochsExhausted,
-    /// Only a server asks for the certificate of its peer.
+    /// Only a server asks for its peer's certificate.
     NotAServer,
-    /// The peer does not bind a renegotiation to what it renegotiates (RFC 5746), so there can be none.
+    /// The peer does not bind a renegotiation to the association (RFC 5746), so there can be none.
     Insecure,
     /// This end, or the peer, has closed the association.
     Closed,
@@ -99,7 +100,7 @@ impl fmt::Display for RenegotiateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::HandshakeNotComplete => "the first handshake is not complete",
-            Self::Pending => "a renegotiation is under way already",
+            Self::Pending => "a renegotiation is already under way",
             Self::NotSupportedByVersion => {
                 "this version has no renegotiation; a key update replaces its keys, and a client's certificate is asked for in \
                  the first handshake alone"
@@ -120,8 +121,8 @@ impl std::error::Error for RenegotiateError {}
 pub enum KeyUpdateError {
     /// The handshake is not done.
     HandshakeNotComplete,
-    /// A key update of this end is under way, or the peer has not followed the last request. It may never do so; an update
-    /// that asks for nothing is possible all the same (RFC 9846 §4.7.3).
+    /// A key update of this end is under way, or the peer has not followed the last request. It may
+    /// never do so; an update that asks for nothing is still possible (RFC 9846 §4.7.3).
     Pending,
     /// The version in force has no key update.
     NotSupportedByVersion,
@@ -153,7 +154,7 @@ impl std::error::Error for KeyUpdateError {}
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// An association with this remote address exists already on this socket.
+    /// An association with this remote address already exists on this socket.
     AddressInUse(SocketAddr),
     /// The endpoint's limit on associations is reached.
     TooManyAssociations,
@@ -167,7 +168,7 @@ impl fmt::Display for ConnectError {
             Self::AddressInUse(remote) => {
                 write!(
                     f,
-                    "an association with {remote} exists already; use a second socket"
+                    "an association with {remote} already exists; use a second socket"
                 )
             }
             Self::TooManyAssociations => f.write_str("the limit on associations is reached"),

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-/// Why a configuration cannot be built. Found when it is built, so that no handshake stalls on it later.
+/// Why a configuration cannot be built. Found when it is built, so that no handshake stalls on it
+/// later.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The private key is not of a supported kind.
+    /// The private key is not of a supported type.
     UnsupportedKey(UnsupportedKey),
     /// The certificate chain is empty.
     EmptyChain,
@@ -14,9 +15,9 @@ pub enum ConfigError {
     KeyMismatch,
     /// The certificate does not parse.
     BadCertificate,
-    /// No enabled cipher suite can be served with the configured keys.
+    /// No enabled cipher suite works with the configured keys.
     NoUsableCipherSuite,
-    /// No cipher suite or group is left, or one that is unknown here was asked for.
+    /// No cipher suite or group is left, or one that is not supported was asked for.
     UnsupportedParameter(String),
     /// No trusted root was given.
     NoRoots,
@@ -45,7 +46,7 @@ impl fmt::Display for ConfigError {
             }
             Self::UnsupportedParameter(what) => write!(f, "{what} is not supported"),
             Self::NoRoots => f.write_str("no trusted root was given"),
-            // A number that nobody would write is no limit to a reader.
+            // An upper limit that no configuration comes near is of no interest to the reader.
             Self::OutOfRange {
                 what,
                 min,
@@ -61,7 +62,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Why a key is none of those that are used here.
+/// Why a key cannot be used here.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum UnsupportedKey {
@@ -74,13 +75,13 @@ pub enum UnsupportedKey {
     RsaExponent,
     /// A key for another algorithm or on another curve.
     Algorithm(String),
-    /// An EC key without its public half (RFC 5915 §3), where there is no certificate that has it.
+    /// An EC key without its public half (RFC 5915 §3), and no certificate to take it from.
     WithoutPublicHalf,
-    /// What does not parse as a key.
+    /// Bytes that do not parse as a key.
     Encoding,
 }
 
-/// The key with its article, behind "it is" or "there is".
+/// The key with its article, to follow "it is" or "there is".
 impl fmt::Display for UnsupportedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,8 +1,8 @@
 //! Errors, sorted by who is to blame.
 //!
-//! Every [`Error`] that an input of a connection returns is fatal to that one association. Noise on the
-//! network is never an error: it is counted (see [`Stats`](crate::Stats)). Refused commands have small types
-//! of their own ([`SendError`], [`ConnectError`]) because they are not fatal.
+//! Every [`Error`] that an input of a connection returns is fatal to that one association. Noise on
+//! the network is never an error: it is counted (see [`Stats`](crate::Stats)). Refused commands
+//! have small types of their own ([`SendError`], [`ConnectError`]) because they are not fatal.
 
 mod certificate;
 mod command;
@@ -31,38 +31,41 @@ pub enum Error {
     PeerIncompatible(PeerIncompatible),
     /// The peer's certificate was refused.
     InvalidCertificate(CertificateError),
-    /// The peer ended the association by a fatal alert.
+    /// The peer ended the association with a fatal alert.
     AlertReceived {
         /// What the peer said.
         alert: Alert,
-        /// Whether the alert came under keys. `false` before keys exist: anybody on the path could have sent it.
+        /// Whether the alert came under keys. `false` before keys exist: anybody on the path could
+        /// have sent it.
         authenticated: bool,
     },
     /// The peer went silent during a handshake.
     TimedOut {
         /// How long the handshake had lasted.
         after: Duration,
-        /// How often the current flight was sent again.
+        /// How many times the current flight was sent again.
         retransmissions: u32,
-        /// A fatal alert that came meanwhile without protection, so it was not believed; it may be the reason.
+        /// A fatal alert that arrived unprotected in the meantime, so it was not believed; it may
+        /// be the reason.
         unauthenticated_alert: Option<Alert>,
-        /// Whether the server had begun to resume a session: then the two ends may hold different secrets for it. This
-        /// end has forgotten it.
+        /// Whether the server had begun to resume a session: the two ends may then hold different
+        /// secrets for it. This end has forgotten the session.
         resuming: bool,
-        /// What came meanwhile without protection and may be the reason.
+        /// What arrived unprotected in the meantime and may be the reason.
         suspicion: Option<Suspicion>,
     },
-    /// The handshake is complete, but the peer has not acknowledged what it must have: a client's last flight of version 1.3
-    /// (RFC 9147 §5.8.1), or a ticket where the policy says so. It may be gone.
+    /// The handshake is complete, but the peer has not acknowledged something that it must have: a
+    /// client's last flight of version 1.3 (RFC 9147 §5.8.1), or a ticket where the policy says so.
+    /// It may be gone.
     Unacknowledged {
-        /// How long that was waited for.
+        /// How long this end waited for the acknowledgement.
         after: Duration,
-        /// How often the flight was sent again.
+        /// How many times the flight was sent again.
         retransmissions: u32,
     },
     /// The stream ended in the middle of a handshake.
     StreamEnded,
-    /// Nothing came from the peer for the idle timeout.
+    /// Nothing came from the peer within the idle timeout.
     IdleTimeout,
     /// The keys may protect no more records (RFC 9325 §4.4) and cannot be replaced.
     KeyExhausted,
@@ -76,9 +79,9 @@ pub enum Error {
     SigningFailed,
     /// The application has ended the association with this alert.
     Aborted(AlertDescription),
-    /// The application has answered a hello with something that the client did not offer.
+    /// The application answered a hello with something that the client did not offer.
     UnusableAnswer,
-    /// Whoever was asked for this, at this end, has dropped the question without an answer.
+    /// The application was asked for this and dropped the question without an answer.
     Unanswered(&'static str),
     /// The endpoint dropped the association to stay within its limits.
     Evicted,
@@ -91,7 +94,7 @@ impl Error {
     pub fn alert(&self) -> Option<AlertDescription> {
         use AlertDescription as A;
         Some(match self {
-            // RFC 8446 §4.2.11, §6.2: what decodes, but is inconsistent with other fields.
+            // RFC 8446 §4.2.11, §6.2: a field that decodes, but is inconsistent with others.
             Self::InvalidMessage(InvalidMessage::Inconsistent(_)) => A::ILLEGAL_PARAMETER,
             Self::InvalidMessage(InvalidMessage::WrongVerifyDataLength) => A::DECRYPT_ERROR,
             Self::InvalidMessage(_) => A::DECODE_ERROR,
@@ -103,14 +106,16 @@ impl Error {
             | Self::SigningFailed
             | Self::UnusableAnswer
             | Self::Unanswered(_) => A::INTERNAL_ERROR,
-            // RFC 9147 §4.5.2, §4.5.3: the keys of the other direction are as good as ever, and so the peer can be told.
+            // RFC 9147 §4.5.2, §4.5.3: the keys of the other direction are still good, so the peer
+            // can be told.
             Self::TooManyForgeries => A::BAD_RECORD_MAC,
-            // A peer that is there after all learns that nobody listens any more.
+            // If the peer is there after all, it learns that this end has gone.
             Self::KeyExhausted
             | Self::Evicted
             | Self::IdleTimeout
             | Self::Unacknowledged { .. } => A::CLOSE_NOTIFY,
-            // RFC 8446 §6.2: at 1.3 errors are fatal by name, and whoever sends one as a warning has not understood that.
+            // RFC 8446 §6.2: at 1.3 an error alert is fatal whatever its level, so it is never sent
+            // as a warning.
             Self::AlertReceived { alert, .. } if !alert.is_fatal() => A::DECODE_ERROR,
             Self::AlertReceived { .. }
             | Self::TimedOut { .. }
@@ -171,8 +176,8 @@ impl fmt::Display for Error {
                 )?;
                 if *resuming {
                     f.write_str(
-                        "; the server had resumed a session of which it may hold another secret; it is forgotten, so \
-                         connect again",
+                        "; the server had begun to resume a session, for which it may hold another secret; this end \
+                         has forgotten the session, so connect again",
                     )?;
                 }
                 Ok(())
@@ -182,31 +187,31 @@ impl fmt::Display for Error {
                 retransmissions,
             } => write!(
                 f,
-                "the handshake was complete, but within {} s and {retransmissions} retransmissions the peer has not acknowledged \
-                 this end's part of it; the peer, or the path to it, is gone",
+                "the handshake was complete, but within {} s and {retransmissions} retransmissions the peer did not acknowledge \
+                 this end's part of it; the peer, or the path to it, may be gone",
                 after.as_secs()
             ),
             Self::StreamEnded => f.write_str(
                 "the peer ended the stream in the middle of a handshake; its own log may say why",
             ),
-            Self::IdleTimeout => f.write_str("nothing came from the peer for the idle timeout"),
+            Self::IdleTimeout => f.write_str("nothing came from the peer within the idle timeout"),
             Self::KeyExhausted => {
                 f.write_str("the keys have protected as many records as is safe; connect again")
             }
             Self::TooManyForgeries => f.write_str(
-                "too many records failed to authenticate under one key, which nothing has replaced in time; somebody injects \
+                "too many records failed to authenticate under one key, which was not replaced in time; somebody is injecting \
                  datagrams, so filter them, and connect again",
             ),
             Self::InvalidConfiguration(fact) => write!(f, "the configuration cannot work: {fact}"),
             Self::RandomFailed => f.write_str("the system's random number generator failed"),
             Self::SigningFailed => f.write_str("the local private key failed to sign"),
-            Self::Aborted(alert) => write!(f, "this end has ended the association with {alert}"),
+            Self::Aborted(alert) => write!(f, "this end ended the association with {alert}"),
             Self::UnusableAnswer => f.write_str(
-                "this application chose a protocol that the client did not offer; it is to choose one of the client's list",
+                "this application chose a protocol that the client did not offer; choose one of the client's list",
             ),
             Self::Unanswered(what) => write!(
                 f,
-                "whoever was asked for {what} at this end has dropped the question without an answer"
+                "this application was asked for {what} and dropped the question without an answer"
             ),
             Self::Evicted => {
                 f.write_str("the endpoint dropped the association to stay within its limits")
@@ -240,8 +245,8 @@ fn fmt_timed_out(
             return Ok(());
         }
         return f.write_str(
-            "; check the peer's address, that it speaks a version that this end allows, and, over UDP, that a firewall or a \
-             smaller MTU does not eat the datagrams",
+            "; check the peer's address, that it speaks a version that this end allows, and, over UDP, that neither a firewall nor a \
+             smaller MTU drops the datagrams",
         );
     };
     write!(
@@ -251,14 +256,15 @@ fn fmt_timed_out(
     remedy(alert.description).map_or(Ok(()), |text| write!(f, "; {text}"))
 }
 
-/// What came without protection during a handshake that nobody answered: anybody may have sent it, so it has ended nothing,
-/// but it is the most likely reason.
+/// What arrived unprotected during a handshake that timed out: anybody may have sent it, so it did
+/// not end the handshake, but it is the most likely reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Suspicion {
-    /// A ClientHello, where a client waits for a server's answer: both ends connect, and neither accepts.
+    /// A ClientHello, while a client waits for a server's answer: both ends connect, and neither
+    /// accepts.
     BothConnect,
-    /// More of a handshake message than `max_message` of the policy allows.
+    /// A handshake message longer than `max_message` of the policy allows.
     MessageTooLong,
 }
 
@@ -266,10 +272,10 @@ impl fmt::Display for Suspicion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BothConnect => {
-                "a ClientHello came from there instead of an answer, so both ends are clients; let one of them accept"
+                "the peer sent a ClientHello instead of an answer, so both ends are clients; make one of them the server"
             }
             Self::MessageTooLong => {
-                "a handshake message came, most likely a certificate chain, that is longer than this end takes; raise \
+                "a handshake message, most likely a certificate chain, is longer than this end accepts; raise \
                  max_message of the policy, or let the peer send fewer certificates"
             }
         })
@@ -282,7 +288,7 @@ fn remedy(description: AlertDescription) -> Option<&'static str> {
     Some(match description {
         A::HANDSHAKE_FAILURE => {
             "compare the cipher suites, groups and certificate key types of both ends, and whether the peer \
-             demands a client certificate"
+             requires a client certificate"
         }
         A::BAD_CERTIFICATE | A::UNSUPPORTED_CERTIFICATE | A::CERTIFICATE_UNKNOWN => {
             "the peer refused this end's certificate; check its chain, key type and extended key usage"
@@ -291,16 +297,16 @@ fn remedy(description: AlertDescription) -> Option<&'static str> {
         A::UNKNOWN_CA => "give the peer the root that signed this end's certificate",
         A::CERTIFICATE_REQUIRED => "configure a client certificate",
         A::PROTOCOL_VERSION => {
-            "compare the versions that both ends allow; a server that refuses every hello which offers 1.3 beside 1.2, as \
-             LibreSSL does over datagrams, is reached by offering 1.2 alone"
+            "compare the versions that both ends allow; a server that refuses every hello that offers 1.3 besides 1.2, as \
+             LibreSSL does over datagrams, can be reached by offering only 1.2"
         }
         A::UNRECOGNIZED_NAME => "the peer does not serve the server name that was asked for",
         A::NO_APPLICATION_PROTOCOL => "compare the ALPN lists of both ends",
         A::DECRYPT_ERROR => {
-            "a signature or Finished did not verify at the peer; the issuer of this end's certificate that it trusts may be an \
-             old one of the same name, or somebody alters datagrams"
+            "a signature or Finished did not verify at the peer; it may trust an old issuer with the same name as that of this end's \
+             certificate, or somebody is altering datagrams"
         }
-        A::INSUFFICIENT_SECURITY => "the peer demands stronger parameters",
+        A::INSUFFICIENT_SECURITY => "the peer requires stronger parameters",
         A::NO_RENEGOTIATION => "the peer does not renegotiate",
         _ => return None,
     })
@@ -342,7 +348,7 @@ impl From<ConfigError> for Error {
 pub struct Failure {
     /// What happened.
     pub error: Error,
-    /// The state it happened in, named for the message that was expected.
+    /// The state it happened in, named after the message that was expected.
     pub state: &'static str,
     /// Which end this is.
     pub side: Side,
@@ -375,7 +381,8 @@ impl std::error::Error for Failure {}
 mod tests {
     use super::*;
 
-    /// LibreSSL over datagrams refuses a hello for offering 1.3, which its reader cannot guess.
+    /// LibreSSL over datagrams refuses a hello because it offers 1.3, which the reader of the error
+    /// cannot guess.
     #[test]
     fn a_refused_version_names_the_versions_to_offer() {
         let text = Error::AlertReceived {
@@ -383,7 +390,7 @@ mod tests {
             authenticated: false,
         }
         .to_string();
-        for word in ["LibreSSL", "offering 1.2 alone"] {
+        for word in ["LibreSSL", "offering only 1.2"] {
             assert!(text.contains(word), "{text}");
         }
     }

@@ -1,4 +1,4 @@
-//! What a peer can be blamed for, and what two honest ends can lack in common.
+//! What a peer can be blamed for, and what two honest ends may fail to have in common.
 
 use crate::protocol::{
     AlertDescription, HandshakeType, NamedGroup, ProtocolVersion, SignatureScheme, SrtpProfile,
@@ -11,17 +11,17 @@ use std::fmt;
 pub enum InvalidMessage {
     /// The message ends before the named field is complete.
     MissingData(&'static str),
-    /// The named structure is followed by bytes that belong to nothing.
+    /// The named structure is followed by stray bytes.
     TrailingData(&'static str),
-    /// The named field has a value that can never stand there.
+    /// The named field has a value that is never legal.
     IllegalValue(&'static str),
-    /// The named thing contradicts the rest of the message.
+    /// The named field contradicts the rest of the message.
     Inconsistent(&'static str),
     /// The named list must not be empty.
     EmptyList(&'static str),
     /// An extension occurs twice.
     DuplicateExtension(u16),
-    /// A Finished of another length than its verify_data has (RFC 5246 §7.4.9): it cannot verify.
+    /// A Finished whose length is not that of verify_data (RFC 5246 §7.4.9): it cannot verify.
     WrongVerifyDataLength,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for InvalidMessage {
             Self::Inconsistent(what) => write!(f, "{what} contradicts the rest"),
             Self::EmptyList(what) => write!(f, "{what} is empty"),
             Self::DuplicateExtension(number) => write!(f, "extension {number} occurs twice"),
-            Self::WrongVerifyDataLength => f.write_str("Finished has a wrong length"),
+            Self::WrongVerifyDataLength => f.write_str("Finished has the wrong length"),
         }
     }
 }
@@ -43,7 +43,7 @@ impl fmt::Display for InvalidMessage {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum PeerMisbehaved {
-    /// A handshake message under keys that has no place in this state.
+    /// A protected handshake message that is not allowed in this state.
     UnexpectedMessage {
         /// The type of the message (RFC 5246 §7.4).
         got: u8,
@@ -60,7 +60,7 @@ pub enum PeerMisbehaved {
     SelectedUnofferedGroup(NamedGroup),
     /// The server chose an application protocol that was not offered.
     SelectedUnofferedApplicationProtocol,
-    /// The server chose a profile of SRTP that was not offered (RFC 5764 §4.1.1).
+    /// The server chose an SRTP profile that was not offered (RFC 5764 §4.1.1).
     SelectedUnofferedSrtpProfile(SrtpProfile),
     /// A signature uses a scheme that was not offered, or that does not fit the suite.
     SignedWithUnofferedScheme(SignatureScheme),
@@ -72,60 +72,70 @@ pub enum PeerMisbehaved {
     InvalidKeyShare,
     /// The renegotiation_info of an initial handshake is not empty (RFC 5746 §3.4, §3.6).
     NonEmptyRenegotiationInfo,
-    /// The renegotiation_info of a renegotiation is missing, or is not bound to this association (RFC 5746 §3.5, §3.7).
+    /// The renegotiation_info of a renegotiation is missing, or is not bound to this association
+    /// (RFC 5746 §3.5, §3.7).
     WrongRenegotiationInfo,
-    /// extended_master_secret was in force and is missing now, in a renegotiation or a resumption (RFC 7627 §5.3).
+    /// extended_master_secret was in force before, and is missing in this renegotiation or
+    /// resumption (RFC 7627 §5.3).
     ExtendedMasterSecretDropped,
-    /// extended_master_secret was not in force and is there now, in a renegotiation: whoever speaks is not who spoke before.
+    /// extended_master_secret was not in force before, and appears in a renegotiation: the peer is
+    /// not the one of the first handshake.
     ExtendedMasterSecretAppeared,
-    /// The server granted extended_master_secret to a session that was made without it (RFC 7627 §5.3).
+    /// The server granted extended_master_secret to a session that was made without it
+    /// (RFC 7627 §5.3).
     ResumedWithOtherMasterSecret,
-    /// The server resumed a session with another cipher suite than it was made with (RFC 5246 §7.4.1.3).
+    /// The server resumed a session with a cipher suite other than the session's
+    /// (RFC 5246 §7.4.1.3).
     ResumedWithOtherCipherSuite,
-    /// In a renegotiation the client asked for another server name (RFC 5746 §5).
+    /// The client asked for another server name in a renegotiation (RFC 5746 §5).
     ServerNameChanged,
-    /// The server asked for a cookie too often (RFC 6347 §4.2.1 allows more than once, so it is bounded).
+    /// The server asked for a cookie too often (RFC 6347 §4.2.1 lets it ask more than once, so
+    /// there is a limit).
     TooManyHelloVerifyRequests,
-    /// The numbers of handshake messages are used up, because the peer began at a high one.
+    /// The handshake message numbers are used up, because the peer began with a high one.
     MessageSequenceExhausted,
-    /// The peer sent more warning alerts than can be meant honestly.
+    /// The peer sent more warning alerts than an honest peer would.
     TooManyWarnings,
-    /// A record of a stream does not authenticate: somebody alters it, or the two ends have different keys.
+    /// A stream record does not authenticate: it was altered on the way, or the two ends have
+    /// different keys.
     BadRecordMac,
-    /// A record of a stream is longer than RFC 5246 §6.2.1 allows.
+    /// A stream record is longer than RFC 5246 §6.2.1 allows.
     RecordOverflow,
-    /// A record of a stream has another version than the connection, or is none of TLS at all.
+    /// A stream record has another version than the connection, or is not TLS at all.
     WrongRecordVersion,
-    /// A record of a stream has a type that does not exist.
+    /// A stream record has a type that does not exist.
     UnknownContentType,
-    /// Application data before there were keys for it, inside a handshake message, or before Finished.
+    /// Application data came before there were keys for it, inside a handshake message, or before
+    /// Finished.
     UnexpectedData,
-    /// ChangeCipherSpec where no new keys were agreed, or with the wrong contents.
+    /// ChangeCipherSpec came where no new keys were agreed, or with the wrong contents.
     UnexpectedChangeCipherSpec,
-    /// An empty handshake record, or a flood of empty data records.
+    /// The peer sent an empty handshake record, or a flood of empty data records.
     EmptyRecord,
     /// A handshake message is longer than the policy allows.
     MessageTooLong,
-    /// An extension that this version demands is not there (RFC 8446 §9.2).
+    /// An extension that this version requires is missing (RFC 8446 §9.2).
     MissingExtension(u16),
     /// The server asked for a second ClientHello twice (RFC 8446 §4.1.4).
     SecondRetryRequest,
-    /// The server asked for a second ClientHello that would be the same as the first (RFC 8446 §4.1.4).
+    /// The server asked for a second ClientHello that would be the same as the first
+    /// (RFC 8446 §4.1.4).
     PointlessRetryRequest,
-    /// The server speaks 1.3 as this end does, and yet they were brought to 1.2: somebody alters the hellos
+    /// Both ends speak 1.3, but the server was made to choose 1.2: somebody alters the hellos
     /// (RFC 8446 §4.1.3).
     Downgraded,
-    /// The server has not repeated the session ID, or has repeated it over datagrams (RFC 8446 §4.1.3, RFC 9147 §5).
+    /// The server has not repeated the session ID, or has repeated it over datagrams
+    /// (RFC 8446 §4.1.3, RFC 9147 §5).
     WrongSessionId,
     /// The server chose a pre-shared key that was not offered (RFC 8446 §4.2.11).
     SelectedUnofferedPsk,
-    /// The client does not have the key of the ticket that it shows (RFC 8446 §4.2.11).
+    /// The client does not have the key of the ticket that it offers (RFC 8446 §4.2.11).
     BadBinder,
-    /// The second ClientHello is not the first with what was asked for (RFC 8446 §4.1.2).
+    /// The second ClientHello is not the first one with the requested changes (RFC 8446 §4.1.2).
     ChangedHello,
-    /// A certificate, or a request for one, has a context that nobody gave it (RFC 8446 §4.4.2).
+    /// A Certificate or CertificateRequest has a context that it must not have (RFC 8446 §4.4.2).
     WrongCertificateContext,
-    /// A handshake message goes on behind the change of keys (RFC 8446 §5.1).
+    /// A handshake message continues across a change of keys (RFC 8446 §5.1).
     MessageAcrossKeys,
     /// The peer changes its keys again and again without need.
     TooManyKeyUpdates,
@@ -135,11 +145,12 @@ pub enum PeerMisbehaved {
     AckOfUnsentRecord,
     /// A record of 1.3 without a content type (RFC 8446 §5.4).
     NoContentType,
-    /// The client sends more data before the answer to its hello than a server that takes none has to pass over.
+    /// The client sends more early data than a server that refuses it must skip.
     TooMuchEarlyData,
     /// An alert that is neither a warning nor fatal (RFC 5246 §7.2).
     UnknownAlertLevel,
-    /// A server extension that the negotiated version or suite forbids, or that is missing its companion.
+    /// A server extension that the negotiated version or suite forbids, or that requires another
+    /// one which is missing.
     IllegalExtension(u16),
 }
 
@@ -239,13 +250,13 @@ impl fmt::Display for PeerMisbehaved {
                 f.write_str("renegotiation_info of the initial handshake is not empty")
             }
             Self::WrongRenegotiationInfo => f.write_str(
-                "renegotiation_info is missing or belongs to another association; somebody may splice two",
+                "renegotiation_info is missing or belongs to another association; somebody may be splicing two",
             ),
             Self::ExtendedMasterSecretDropped => {
-                f.write_str("extended_master_secret was in force and is missing now")
+                f.write_str("extended_master_secret was in force before and is missing now")
             }
             Self::ExtendedMasterSecretAppeared => {
-                f.write_str("extended_master_secret was not in force and has appeared")
+                f.write_str("extended_master_secret was not in force before and appears now")
             }
             Self::ResumedWithOtherMasterSecret => f.write_str(
                 "it granted extended_master_secret to a session that was made without",
@@ -260,11 +271,11 @@ impl fmt::Display for PeerMisbehaved {
             Self::MessageSequenceExhausted => {
                 f.write_str("its handshake began at a message_seq that is too high")
             }
-            Self::TooManyWarnings => f.write_str("it floods warning alerts"),
+            Self::TooManyWarnings => f.write_str("it sends a flood of warning alerts"),
             Self::BadRecordMac => f.write_str("a record does not authenticate"),
             Self::RecordOverflow => f.write_str("a record is too long"),
             Self::WrongRecordVersion => {
-                f.write_str("a record has another version, or this is no TLS at all")
+                f.write_str("a record has another version, or this is not TLS at all")
             }
             Self::UnknownContentType => f.write_str("a record has a type that does not exist"),
             Self::UnexpectedData => f.write_str("application data came inside a handshake"),
@@ -282,23 +293,23 @@ impl fmt::Display for PeerMisbehaved {
                 f.write_str("it asked for a second ClientHello that would equal the first")
             }
             Self::Downgraded => f.write_str(
-                "it speaks 1.3 but was brought to choose 1.2; somebody on the path alters the hellos",
+                "it speaks 1.3 but was made to choose 1.2; somebody on the path is altering the hellos",
             ),
             Self::WrongSessionId => f.write_str("its ServerHello has the wrong session ID"),
             Self::SelectedUnofferedPsk => {
                 f.write_str("it chose a pre-shared key that was not offered")
             }
-            Self::BadBinder => f.write_str("it does not have the key of the ticket that it shows"),
+            Self::BadBinder => f.write_str("it does not have the key of the ticket that it offers"),
             Self::ChangedHello => {
-                f.write_str("its second ClientHello is not the first with what was asked for")
+                f.write_str("its second ClientHello is not the first one with the requested changes")
             }
             Self::WrongCertificateContext => {
-                f.write_str("its Certificate or CertificateRequest has a context of its own making")
+                f.write_str("its Certificate or CertificateRequest has a context that it must not have")
             }
             Self::MessageAcrossKeys => {
-                f.write_str("a handshake message goes on behind the change of keys")
+                f.write_str("a handshake message continues across a change of keys")
             }
-            Self::TooManyKeyUpdates => f.write_str("it floods key updates"),
+            Self::TooManyKeyUpdates => f.write_str("it sends a flood of key updates"),
             Self::IllegalKeyUpdate => {
                 f.write_str("a KeyUpdate asks for something that does not exist")
             }
@@ -306,23 +317,23 @@ impl fmt::Display for PeerMisbehaved {
                 f.write_str("it acknowledges a record that does not exist yet")
             }
             Self::NoContentType => f.write_str("a record has no content type"),
-            Self::TooMuchEarlyData => f.write_str("it sends too much data that nobody asked for"),
+            Self::TooMuchEarlyData => f.write_str("it sends too much early data"),
             Self::UnknownAlertLevel => f.write_str("an alert is neither a warning nor fatal"),
         }
     }
 }
 
-/// What two honest ends lack in common.
+/// What two honest ends do not have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum PeerIncompatible {
     /// No version that both ends allow.
     NoCommonVersion,
-    /// No cipher suite that both ends allow and a local key can serve.
+    /// No cipher suite that both ends allow and that works with a local key.
     NoCommonCipherSuite,
     /// No group that both ends allow.
     NoCommonGroup,
-    /// No signature algorithm that the local key can make and the peer takes.
+    /// No signature algorithm that the local key supports and the peer accepts.
     NoCommonSignatureScheme,
     /// No application protocol in common (RFC 7301 §3.2).
     NoCommonApplicationProtocol,
@@ -330,16 +341,17 @@ pub enum PeerIncompatible {
     ExtendedMasterSecretRequired,
     /// The peer lacks renegotiation_info, which RFC 9325 §3.5 requires.
     SecureRenegotiationRequired,
-    /// The client sent no certificate where the policy demands one, at version 1.2.
+    /// The client sent no certificate, but the policy requires one (version 1.2).
     ClientCertificateRequired,
-    /// The client sent no certificate where the policy demands one, at version 1.3 (RFC 8446 §4.4.2.4).
+    /// The client sent no certificate, but the policy requires one (version 1.3,
+    /// RFC 8446 §4.4.2.4).
     ClientCertificateMissing,
-    /// The client does not take uncompressed points.
+    /// The client does not accept uncompressed points.
     UncompressedPointsRequired,
-    /// The client says that it has come down to this version, and need not have (RFC 7507 §3): somebody may have broken its first
-    /// attempts.
+    /// The client says that it fell back to this version, but both ends support a later one
+    /// (RFC 7507 §3): somebody may have broken its first attempts.
     InappropriateFallback,
-    /// The client takes no certificates of the kind that this end has (RFC 7250 §4.2).
+    /// The client does not accept the type of certificate that this end has (RFC 7250 §4.2).
     NoCommonCertificateType,
     /// The server asks for a certificate that none of the client's credentials fits.
     NoFittingCredential,
@@ -387,10 +399,10 @@ impl fmt::Display for PeerIncompatible {
                 "the peer lacks renegotiation_info (RFC 5746), which this end requires; update the peer, or serve it without renegotiation"
             }
             Self::ClientCertificateRequired | Self::ClientCertificateMissing => "the client sent no certificate, but one is required",
-            Self::NoFittingCredential => "none of this client's credentials has a key, a signature algorithm and an issuer that the server takes",
-            Self::NoCommonCertificateType => "the client takes no X.509 certificates, and there are no others here",
-            Self::InappropriateFallback => "the client came down to a version that it need not have; something on the path may break its first attempts",
-            Self::UncompressedPointsRequired => "the peer does not take uncompressed points",
+            Self::NoFittingCredential => "none of this client's credentials has a key, a signature algorithm and an issuer that the server accepts",
+            Self::NoCommonCertificateType => "the client does not accept X.509 certificates, and this end has no others",
+            Self::InappropriateFallback => "the client fell back to this version although both ends support a later one; something on the path may break its first attempts",
+            Self::UncompressedPointsRequired => "the peer does not accept uncompressed points",
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Batched datagram I/O: one system call for many datagrams where the kernel can do that (UDP_SEGMENT, UDP_GRO).
+//! Batched datagram I/O: one system call for many datagrams where the kernel supports it
+//! (UDP_SEGMENT, UDP_GRO).
 
 use crate::connection::Transmit;
 use crate::protocol::{Ecn, Path};
@@ -10,25 +11,28 @@ use std::net::{IpAddr, SocketAddr};
 /// The most that one receive call returns: the kernel gathers at most 64 KiB.
 const MAX_RECEIVE: usize = 1 << 16;
 
-/// How much is allocated at a time. Received data keep alive the allocation that they lie in.
+/// How much is allocated at a time, in bytes. Received data keep alive the allocation that they lie
+/// in.
 const ARENA: usize = 2 * MAX_RECEIVE;
 
 /// Receives and sends on one socket.
 pub(super) struct Batch {
     state: UdpSocketState,
-    /// The socket is one of IPv6: to it, IPv4 is a part of that.
+    /// The socket is an IPv6 one, and knows IPv4 addresses in their mapped form only.
     is_ipv6: bool,
-    /// Initialised memory for datagrams to come; what was received is split off its front.
+    /// Initialised memory for datagrams to come; what is received is split off the front.
     arena: BytesMut,
 }
 
 impl Batch {
     /// Sets the socket up: packet information, GRO, no fragmentation.
     ///
-    /// On Linux that is `IP_PMTUDISC_PROBE`: the system neither cuts datagrams nor asks what ICMP messages have taught it about
-    /// a path, because anybody can forge those (RFC 6347 §4.1.1.1). So `EMSGSIZE` speaks of the interface that a datagram
-    /// leaves by. With `IP_PMTUDISC_DO` a stranger's ICMP message could shrink what an association sends; with
-    /// `IP_PMTUDISC_DONT` datagrams would be cut, whose pieces are lost together.
+    /// On Linux that is `IP_PMTUDISC_PROBE`: the system does not fragment datagrams, and ignores
+    /// what ICMP messages have told it about a path, because anybody can forge those
+    /// (RFC 6347 §4.1.1.1). So `EMSGSIZE` is about the interface that a datagram leaves by. With
+    /// `IP_PMTUDISC_DO` a stranger's ICMP message could shrink the datagrams of an association;
+    /// with `IP_PMTUDISC_DONT` datagrams would be fragmented, and one lost fragment loses the
+    /// datagram.
     pub(super) fn new(socket: UdpSockRef<'_>, local: SocketAddr) -> io::Result<Self> {
         Ok(Self {
             state: UdpSocketState::new(socket)?,
@@ -37,13 +41,13 @@ impl Batch {
         })
     }
 
-    /// Forgets what sending has taught about the socket.
+    /// Forgets what was learned about the socket by sending.
     pub(super) fn renew(&mut self, socket: UdpSockRef<'_>) -> io::Result<()> {
         self.state = UdpSocketState::new(socket)?;
         Ok(())
     }
 
-    /// An address as the socket must be given it.
+    /// An address in the form that the socket requires.
     fn of_socket(&self, ip: IpAddr) -> IpAddr {
         match ip {
             IpAddr::V4(v4) if self.is_ipv6 => v4.to_ipv6_mapped().into(),
@@ -56,7 +60,7 @@ impl Batch {
         self.state.max_gso_segments()
     }
 
-    /// Receives what one call gives and hands each datagram to `take`.
+    /// Receives what one call returns and hands each datagram to `take`.
     pub(super) fn receive(
         &mut self,
         socket: UdpSockRef<'_>,
@@ -79,7 +83,7 @@ impl Batch {
                 path = path.with_local(local);
             }
             let mut rest = self.arena.split_to(meta.len);
-            // An empty datagram is no end of anything; it is simply nothing.
+            // An empty datagram is not the end of anything; it is ignored.
             while !rest.is_empty() {
                 take(path, rest.split_to(meta.stride.clamp(1, rest.len())));
             }

@@ -1,9 +1,12 @@
-//! The one place that reads the monotonic clock.
+//! The only place that reads the monotonic clock.
 
 use std::time::Instant;
 
 /// The present.
-#[expect(clippy::disallowed_methods, reason = "net/ is where time comes in")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "net/ is the only floor that reads the clock"
+)]
 pub(super) fn now() -> Instant {
     Instant::now()
 }

@@ -1,36 +1,38 @@
-//! What has left the endpoint and not yet the host: one batch of sealed datagrams on its way into the socket.
+//! What has left the endpoint but not the host: one batch of sealed datagrams on its way into the
+//! socket.
 
 use crate::connection::Transmit;
 use std::io::{self, ErrorKind};
 
-/// Datagrams of equal size for one peer that are given to the socket, at once if it can take them so, else singly.
+/// Datagrams of equal size for one peer that are given to the socket: in one call if the system can
+/// do that, else singly.
 #[derive(Default)]
 pub(super) struct Departure {
     transmit: Option<Transmit>,
     bytes: Vec<u8>,
-    /// How many bytes of the batch the socket has.
+    /// How many bytes of the batch have been given to the socket.
     sent: usize,
-    /// This batch was refused as a whole, and its datagrams leave singly.
+    /// This batch was refused as a whole, so its datagrams are sent singly.
     singly: bool,
-    /// Why, unless a single datagram has left or was refused since.
+    /// The error with which it was refused, until a single datagram has been sent or refused.
     suspicion: Option<io::Error>,
-    /// The first datagram of the rest was refused as too large once.
+    /// The next datagram was refused as too large once.
     doubted: bool,
-    /// The system does not cut batches for this socket.
+    /// The system cannot split batches for this socket.
     refuses_batches: bool,
 }
 
 /// What became of a batch.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// The socket has it.
+    /// All of it was given to the socket.
     Sent,
     /// The socket is full; the rest waits.
     Blocked,
-    /// Datagrams of this many bytes are too large for the way out, as the system says. The rest of the batch, nearly always
-    /// datagrams of the same size, is lost with it.
+    /// The system says that datagrams of this many bytes are too large for the interface. The rest
+    /// of the batch, nearly always datagrams of the same size, is dropped with it.
     TooLarge(Transmit, usize, io::Error),
-    /// The rest is lost.
+    /// The rest is dropped.
     Lost(Transmit, io::Error),
 }
 
@@ -40,7 +42,7 @@ impl Departure {
         self.transmit.is_none()
     }
 
-    /// How many datagrams one batch may have, of `max` that the system can cut.
+    /// How many datagrams one batch may have, if the system can split batches of `max`.
     pub(super) const fn max_segments(&self, max: usize) -> usize {
         if self.refuses_batches { 1 } else { max }
     }
@@ -51,7 +53,7 @@ impl Departure {
         &mut self.bytes
     }
 
-    /// The batch in the buffer is to leave.
+    /// Starts to send the batch that is in the buffer.
     pub(super) fn begin(&mut self, transmit: Transmit) {
         self.transmit = Some(transmit);
         self.sent = 0;
@@ -60,7 +62,8 @@ impl Departure {
         self.doubted = false;
     }
 
-    /// Gives to the socket what it takes. `send` sends one batch or one datagram, whole or not at all.
+    /// Gives the socket as much as it accepts. `send` sends one batch or one datagram, whole or not
+    /// at all.
     pub(super) fn advance(
         &mut self,
         mut send: impl FnMut(&Transmit, &[u8]) -> io::Result<()>,
@@ -87,7 +90,7 @@ impl Departure {
                     self.doubted = false;
                     if let Some(error) = self.suspicion.take() {
                         self.refuses_batches = true;
-                        tracing::warn!(%error, "the system refuses batches: datagrams leave singly");
+                        tracing::warn!(%error, "the system refuses batches; datagrams are sent singly");
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Blocked,
@@ -96,9 +99,9 @@ impl Departure {
                     self.singly = true;
                     self.suspicion = Some(error).filter(refuses_batch);
                 }
-                // On a connected socket the system also reports this way what ICMP messages about earlier datagrams say,
-                // once for each. Those can be forged (RFC 6347 §4.1.1.1); that the way out is too narrow for this datagram
-                // is said again.
+                // On a connected socket the system also reports ICMP messages about earlier
+                // datagrams this way, each once. Those can be forged (RFC 6347 §4.1.1.1). If the
+                // interface is too narrow for this datagram, the system says so again.
                 Err(error) if is_too_large(&error) && !self.doubted => self.doubted = true,
                 Err(error) => {
                     self.transmit = None;
@@ -113,13 +116,13 @@ impl Departure {
     }
 }
 
-/// Whether this may mean that the system cannot cut a batch: EIO, where a device or a tunnel cannot compute the checksums,
-/// and EINVAL, which also stands for segments that are too large.
+/// Whether this may mean that the system cannot split a batch: EIO if a device or a tunnel cannot
+/// compute the checksums, and EINVAL, which can also mean that the segments are too large.
 fn refuses_batch(error: &io::Error) -> bool {
     error.raw_os_error() == Some(EIO) || error.kind() == ErrorKind::InvalidInput
 }
 
-/// Whether a datagram is larger than its way out allows: EMSGSIZE.
+/// Whether a datagram is larger than its interface allows: EMSGSIZE.
 pub(super) fn is_too_large(error: &io::Error) -> bool {
     error.raw_os_error() == Some(EMSGSIZE)
 }
@@ -156,7 +159,7 @@ mod tests {
         departure
     }
 
-    /// A socket that takes single datagrams only, and what it got.
+    /// A socket that accepts single datagrams only, and what it was given.
     fn without_batches(
         number: i32,
         got: &mut Vec<Vec<u8>>,
@@ -209,7 +212,8 @@ mod tests {
         assert_eq!(got, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
     }
 
-    /// Linux says EINVAL to a batch whose segments are too large: the batch is not at fault.
+    /// Linux returns EINVAL for a batch whose segments are too large, although batches as such
+    /// work.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_batch_of_datagrams_that_are_too_large_says_nothing_about_batches() {
@@ -227,7 +231,8 @@ mod tests {
         }
     }
 
-    /// RFC 6347 §4.1.1.1: what one forged ICMP message makes a connected socket say costs nothing.
+    /// RFC 6347 §4.1.1.1: what a connected socket reports because of one forged ICMP message has no
+    /// effect.
     #[test]
     fn one_report_about_an_earlier_datagram_is_not_believed() {
         let mut departure = departure(1);
@@ -240,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_error_loses_the_batch_and_is_told() {
+    fn any_other_error_drops_the_batch_and_is_reported() {
         let mut departure = departure(3);
         let step = departure.advance(|_, _| Err(errno(111)));
         assert!(matches!(step, Step::Lost(..)), "{step:?}");

@@ -1,16 +1,17 @@
-//! Memory for what a stream delivers: records are opened where they were received.
+//! Memory for what a stream delivers: records are opened in place.
 
 use bytes::BytesMut;
 use std::io::{self, Read};
 
-/// Bytes that were received and not taken yet, with room for more behind them.
+/// Bytes that were received and not taken yet, with room for more after them.
 ///
 /// ```text
 ///   one allocation:  | handed up, as slices │ filled │ free, zeroed |
 /// ```
 ///
-/// The two handles are neighbours, so that a record that came in pieces is contiguous without being copied. When
-/// the room is used up and nothing that was handed up is alive any more, the allocation is used again.
+/// The two handles are adjacent, so that a record that came in pieces is contiguous without being
+/// copied. When the room is used up and nothing that was handed up is still alive, the allocation
+/// is used again.
 pub(super) struct Intake {
     filled: BytesMut,
     free: BytesMut,
@@ -20,7 +21,7 @@ pub(super) struct Intake {
 /// How much an idle connection holds. Handshakes and short messages fit.
 const MIN_SIZE: usize = 4 << 10;
 
-/// How much is read at once at most, and the size of an allocation: three records of the largest size.
+/// The most that is read at once, and the size of an allocation: three records of the largest size.
 const MAX_SIZE: usize = 1 << 16;
 
 impl Intake {
@@ -32,18 +33,19 @@ impl Intake {
         }
     }
 
-    /// What was received. Whoever takes from it leaves what is incomplete.
+    /// What was received. The caller takes complete records from it and leaves the rest.
     pub(super) const fn filled(&mut self) -> &mut BytesMut {
         &mut self.filled
     }
 
-    /// Whether the next reading will need another allocation, if something that was handed up is still alive; and how large
-    /// one is.
+    /// The size of the allocation that the next read will need, if something that was handed up is
+    /// still alive; `None` if there is room.
     pub(super) fn runs_out(&self) -> Option<usize> {
         (self.free.len() < self.size / 4).then_some(self.size)
     }
 
-    /// Reads once, as much as there is room for. How many bytes that were; 0 is the end.
+    /// Reads once, as much as there is room for. Returns the number of bytes; 0 is the end of the
+    /// stream.
     ///
     /// # Errors
     ///
@@ -54,7 +56,7 @@ impl Intake {
         }
         let length = source.read(&mut self.free)?;
         if length == self.free.len() {
-            // More is waiting than was expected: the peer sends in bulk.
+            // More is waiting than expected: the peer sends in bulk.
             self.size = (4 * self.size).min(MAX_SIZE);
         }
         let received = self.free.split_to(length);
@@ -64,7 +66,8 @@ impl Intake {
 
     fn make_room(&mut self) {
         let kept = self.filled.len();
-        // With a single handle, the allocation is moved or replaced together with what it holds.
+        // While there is a single handle, the allocation is moved or replaced together with its
+        // contents.
         self.filled.unsplit(std::mem::take(&mut self.free));
         self.filled.truncate(kept);
         let length = self.size.max(kept + MIN_SIZE);
@@ -78,7 +81,8 @@ impl Intake {
 mod tests {
     use super::*;
 
-    /// Reads `total` bytes in calls of at most `piece`, takes them in records of `record`, and keeps none of those.
+    /// Reads `total` bytes in calls of at most `piece`, takes them in records of `record` bytes,
+    /// and keeps none of them.
     fn pass(intake: &mut Intake, total: usize, piece: usize, record: usize) {
         let bytes: Vec<u8> = (0..total).map(|i| (i / 3) as u8).collect();
         let mut left = &bytes[..];

@@ -1,40 +1,40 @@
-//! The wait behind the last alert of a stream.
+//! The wait after the last alert of a stream.
 //!
 //! RFC 1122 §4.2.2.13: a host that closes a connection with unread data in it may reset it, and the
 //! peer's system then drops what the peer has not read yet. So this end writes the alert and ends
-//! its own direction, reads and drops what still comes, and closes when the peer has ended too; for
-//! a bounded time and a bounded amount, because nobody has to.
+//! its own direction, reads and drops what still comes, and closes when the peer has ended its
+//! direction too. Time and amount are bounded, because the peer may never do so.
 //!
 //! ```text
 //!              begin            flushed                       the peer has ended, or
 //!   ─► Idle ──────────► Flushing ──────────► Waiting ──────── the time, or the amount ─► Over
-//!                          └─────── the time, or the amount, each by itself ──────────────▲
+//!                          └─────── the time, or the amount, each alone ──────────────────▲
 //! ```
 
 use std::time::{Duration, Instant};
 
-/// How long the alert may take into the socket, and then how long the peer is waited for: a round
-/// trip of a bad network, and the time to read an alert.
+/// How long the alert may take to get into the socket, and then how long this end waits for the
+/// peer: a round trip of a bad network, and the time to read an alert.
 const TIME: Duration = Duration::from_secs(2);
 
-/// How much of what the peer still sends is read in each of the two, in bytes.
+/// How much of what the peer still sends is read in each of the two waits, in bytes.
 const AMOUNT: usize = 1 << 20;
 
-/// Whether, and how much longer, the peer is waited for.
+/// Whether this end waits for the peer, and how much longer.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) enum Linger {
     /// There is no alert to wait for.
     #[default]
     Idle,
-    /// An alert is sealed; it, or what was said before it, is not in the socket yet.
+    /// An alert is sealed, but it, or what was written before it, is not yet in the socket.
     Flushing(Bound),
-    /// This end has said everything, and ended its direction.
+    /// This end has sent everything, and ended its direction.
     Waiting(Bound),
-    /// It was long enough.
+    /// The wait is over.
     Over,
 }
 
-/// What is left of the patience.
+/// What is left of the time and the amount.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
     until: Instant,
@@ -59,8 +59,8 @@ impl Linger {
         }
     }
 
-    /// Looks how far it is: whether this end has said everything, and whether the peer has ended
-    /// too.
+    /// Updates the state: `output_ended` is whether this end has sent everything, `input_ended`
+    /// whether the peer has ended its direction.
     pub(super) fn look(&mut self, now: Instant, output_ended: bool, input_ended: bool) {
         if let Self::Flushing(_) = self
             && output_ended
@@ -77,19 +77,19 @@ impl Linger {
         }
     }
 
-    /// So much came and was dropped.
+    /// Counts bytes that came and were dropped.
     pub(super) fn dropped(&mut self, length: usize) {
         if let Self::Flushing(bound) | Self::Waiting(bound) = self {
             bound.left = bound.left.saturating_sub(length);
         }
     }
 
-    /// Whether the peer is waited for.
+    /// Whether this end still waits for the peer.
     pub(super) const fn is_waiting(&self) -> bool {
         matches!(self, Self::Flushing(_) | Self::Waiting(_))
     }
 
-    /// When it is long enough.
+    /// When the wait ends at the latest.
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Flushing(bound) | Self::Waiting(bound) => Some(bound.until),
@@ -134,7 +134,7 @@ mod tests {
         linger.dropped(AMOUNT);
         linger.look(now, false, false);
         assert!(!linger.is_waiting());
-        // What came before everything was said does not count behind it.
+        // What came before everything was sent does not count after it.
         let mut linger = Linger::default();
         linger.begin(now);
         linger.dropped(AMOUNT - 1);

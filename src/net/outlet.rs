@@ -1,4 +1,4 @@
-//! The way out of a stream: what was sealed, and waits for the socket.
+//! The sending side of a stream: sealed records that wait for the socket.
 
 use super::clock;
 use crate::connection::TlsConnection;
@@ -10,22 +10,21 @@ use std::net::Shutdown;
 #[derive(Default)]
 pub(super) struct Outlet {
     sealed: Vec<u8>,
-    /// How many bytes of them are in the socket.
+    /// How many bytes of them have been given to the socket.
     sent: usize,
-    /// The socket has no room; an event will come when it has.
+    /// The socket has no room; an event will come when it has some.
     blocked: bool,
     /// This end has ended its direction of the TCP stream.
     ended: bool,
 }
 
 impl Outlet {
-    /// Gives to the socket what `connection` has sealed, until nothing waits or the socket is full.
-    /// Behind the last thing that the connection says, this end's direction of the TCP stream is
-    /// ended.
+    /// Gives the socket what `connection` has sealed, until nothing waits or the socket is full.
+    /// After the last record of the connection, this end's direction of the TCP stream is ended.
     ///
     /// # Errors
     ///
-    /// The socket's own.
+    /// Those of the socket.
     pub(super) fn send(
         &mut self,
         connection: &mut TlsConnection,
@@ -66,7 +65,7 @@ impl Outlet {
         if connection.is_write_closed() {
             self.ended = true;
             return match socket.shutdown(Shutdown::Write) {
-                // The peer was faster and has reset the stream; all was said.
+                // The peer has already reset the stream, but everything was sent.
                 Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
                 outcome => outcome,
             };
@@ -74,8 +73,8 @@ impl Outlet {
         Ok(())
     }
 
-    /// The socket takes nothing more.
-    pub(super) fn lose(&mut self) {
+    /// Notes that the socket accepts nothing more.
+    pub(super) fn abandon(&mut self) {
         *self = Self {
             ended: true,
             ..Self::default()
@@ -87,7 +86,7 @@ impl Outlet {
         !self.ended && (self.sent < self.sealed.len() || connection.has_transmit())
     }
 
-    /// Whether sending would do something now: the socket has room, and records wait, or this end's
+    /// Whether there is something to do now: the socket has room, and records wait or this end's
     /// direction is to be ended.
     pub(super) fn is_due(&self, connection: &TlsConnection) -> bool {
         let unended = connection.is_write_closed() && !self.ended;

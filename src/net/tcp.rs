@@ -24,16 +24,17 @@ use std::time::{Duration, Instant};
 ///
 /// It is registered like the stream itself (it is a [`Source`]), once, with
 /// `Interest::READABLE | Interest::WRITABLE`: a handshake writes and reads whatever the application
-/// does. mio tells about readiness only when it begins, so
+/// does. mio reports readiness only when it begins, so
 ///
 /// * call [`TlsStream::turn`] when an event for it comes, and when [`TlsStream::poll_timeout`] has
 ///   passed;
-/// * then [`Read`] until [`ErrorKind::WouldBlock`]: what was left would wait for bytes that come
-///   later;
-/// * behind a [`Write`] that was refused with `WouldBlock`, write again after the next event.
+/// * then [`Read`] until [`ErrorKind::WouldBlock`]: what is left unread would wait until more bytes
+///   come;
+/// * after a [`Write`] that was refused with `WouldBlock`, write again after the next event.
 ///
-/// `write` seals, [`TlsStream::turn`] and [`Write::flush`] give to the socket what was sealed. Two
-/// send queues' worth is held at most: one that fills, one that the socket takes.
+/// `write` seals; [`TlsStream::turn`] and [`Write::flush`] give the socket what was sealed. At most
+/// two send queues' worth is held: one that is being filled, and one that is on its way into the
+/// socket.
 ///
 /// ```no_run
 /// # fn talk(mut tls: sealgram::net::TlsStream) -> std::io::Result<()> {
@@ -70,34 +71,34 @@ use std::time::{Duration, Instant};
 ///
 /// | kind | meaning |
 /// |---|---|
-/// | `Ok(0)` from `read` | the peer has said that nothing follows (close_notify), or this end was closed |
-/// | `WouldBlock` | nothing is here; the first handshake is not done; the send queue is full |
-/// | `UnexpectedEof` from `read` | the stream ended without a close_notify: anybody may have cut it off |
-/// | `Other` with a [`Failure`](crate::Failure) in it | TLS has failed, and the peer was told |
+/// | `Ok(0)` from `read` | the peer has sent close_notify, or this end was closed |
+/// | `WouldBlock` | nothing to read; the first handshake is not done; the send queue is full |
+/// | `UnexpectedEof` from `read` | the stream ended without close_notify: it may be cut off |
+/// | `Other` with a [`Failure`](crate::Failure) inside | TLS has failed, and the peer was told |
 /// | `BrokenPipe` from `write` | this end or the peer has closed the connection |
-/// | others | the socket's own, for example `ConnectionRefused` and `ConnectionReset` |
+/// | others | those of the socket, for example `ConnectionRefused` and `ConnectionReset` |
 ///
-/// Data that came before an end is read before the end is told. Every error but `WouldBlock` is
-/// final and is told again; drop the stream then.
+/// Data that came before the end is read before the end is reported. Every error but `WouldBlock`
+/// is final and is returned again by every call; drop the stream then.
 ///
 /// # The last alert
 ///
 /// A socket that is closed with unread bytes in it resets the stream, and what was sent last is
-/// lost with it. So a failure of which the peer is told by an alert is told here only when
+/// lost. So a failure that the peer is told by an alert is returned here only when
 ///
-/// * the alert, and what was written before it, is in the socket, and this end's direction is ended
-///   behind it; if the socket does not take it within two seconds, it is given up;
+/// * the alert, and what was written before it, is in the socket, and this end's direction has been
+///   ended after it; if the socket does not accept it within two seconds, it is given up;
 /// * and then the peer has ended its direction too, or another two seconds have passed.
 ///
-/// What the peer sends meanwhile is read and dropped; a mebibyte (2^20 bytes) of it in one of the
-/// two parts ends the wait as well. Until then `turn` succeeds, `read` and `write` are refused with
-/// `WouldBlock`, and [`TlsStream::poll_timeout`] names the end. A TCP connection that is not
-/// established, or broken, is not waited for.
+/// What the peer sends in the meantime is read and dropped; a mebibyte (2^20 bytes) in either of
+/// the two parts ends the wait as well. Until then `turn` succeeds, `read` and `write` return
+/// `WouldBlock`, and [`TlsStream::poll_timeout`] gives the time that is left. There is no such wait
+/// for a TCP connection that is broken or was never established.
 pub struct TlsStream {
     socket: TcpStream,
     connection: TlsConnection,
     intake: Intake,
-    /// The rest of a record that a reader has taken a part of.
+    /// The rest of a record that a reader has taken only part of.
     reading: Bytes,
     outlet: Outlet,
     /// The last turn ended before the socket was empty.
@@ -109,36 +110,36 @@ pub struct TlsStream {
     /// The peer has said that it sends no more data.
     peer_closed: bool,
     truncated: bool,
-    /// What the socket died of.
+    /// The error with which the socket failed.
     broken: Option<io::Error>,
     events: VecDeque<Event>,
-    /// The wait behind the last alert.
+    /// The wait after the last alert.
     linger: Linger,
-    /// How many records had passed when it was looked at last, and when one had.
+    /// The number of records at the last check for idleness, and the time when it had last changed.
     records: u64,
     last_active: Instant,
 }
 
-/// How many receive calls one turn makes at most. Data stop at the full receive queue anyway; this
-/// is for a peer that sends much else.
+/// The most receive calls that one turn makes. Data stop at the full receive queue anyway; this
+/// limit is for a peer that sends many other records.
 const RECEIVE_BUDGET: usize = 64;
 
 impl TlsStream {
     /// Starts a TCP connection to `remote`, and over it a TLS connection with a server that must
-    /// prove to be `server`. The handshake's deadline
-    /// ([`StreamPolicy`](crate::config::StreamPolicy)) holds for both.
+    /// prove that it is `server`. The handshake's deadline
+    /// ([`StreamPolicy`](crate::config::StreamPolicy)) covers both.
     ///
     /// # Errors
     ///
-    /// If no socket can be had, if the system refuses at once, or if it has no randomness. A server
-    /// that cannot be reached is told by [`TlsStream::turn`].
+    /// If no socket can be created, if the system refuses at once, or if it has no randomness.
+    /// [`TlsStream::turn`] reports a server that cannot be reached.
     pub fn connect(
         config: Arc<ClientConfig>,
         server: ServerName<'static>,
         remote: SocketAddr,
     ) -> io::Result<Self> {
         let socket = TcpStream::connect(remote)?;
-        // Flights and records are written whole: holding back the last segment of one gains
+        // Flights and records are written whole, so holding back the last segment of one gains
         // nothing.
         socket.set_nodelay(true)?;
         let mut stream = Self::client(socket, config, server)?;
@@ -147,8 +148,8 @@ impl TlsStream {
     }
 
     /// Starts a TLS connection as the client, over a TCP stream that is connected, or about to be.
-    /// Bytes that the stream has carried before, for example of a proxy or a STARTTLS command, must
-    /// have been read.
+    /// Bytes that the stream carried before, for example of a proxy or of a STARTTLS command, must
+    /// have been read already.
     ///
     /// # Errors
     ///
@@ -167,11 +168,11 @@ impl TlsStream {
     ///
     /// # Errors
     ///
-    /// None today; a configuration that cannot serve anybody is found when it is built.
+    /// None today; a configuration that cannot work is refused when it is built.
     pub fn server(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
         let connection = TlsConnection::accept(config, clock::now()).map_err(io::Error::other)?;
         let mut stream = Self::new(socket, connection);
-        // A client that has gone already has no address any more; that shows in the first turn.
+        // A client that has already gone has no address any more; the first turn reports that.
         stream.connected = true;
         if let Ok(remote) = stream.socket.peer_addr() {
             stream.connection.set_peer(remote);
@@ -200,15 +201,15 @@ impl TlsStream {
     }
 
     /// Does everything that can be done now without the application: notices that the TCP
-    /// connection stands, receives until the socket is empty, the receive queue is full or a budget
-    /// is used up, takes an answer that has come, fires timers, sends what waits. Call it when the
-    /// stream is ready, when the poll timed out, after commands, and when a [`Reply`](crate::Reply)
-    /// was answered, which a `mio::Waker` can tell.
+    /// connection is established; receives until the socket is empty, the receive queue is full or
+    /// a budget is used up; takes an answer that has come; fires timers; sends what waits. Call it
+    /// when the stream is ready, when the poll timed out, after commands, and when a
+    /// [`Reply`](crate::Reply) was answered, which a `mio::Waker` can tell.
     ///
     /// # Errors
     ///
-    /// Why the connection is over, if that is by a failure; see [`TlsStream`]. Data that came
-    /// before can be read.
+    /// Why the connection is over, if it has failed; see [`TlsStream`]. Data that came before the
+    /// failure can still be read.
     pub fn turn(&mut self) -> io::Result<()> {
         self.work();
         self.fault().map_or(Ok(()), Err)
@@ -219,9 +220,10 @@ impl TlsStream {
         self.events.pop_front()
     }
 
-    /// How long to wait for readiness at most before the next [`TlsStream::turn`]; `None` for ever.
-    /// Zero while something is left to be sent, received or told, so nothing is slept over whatever
-    /// the order of calls. Data that waits to be read is not among it: a reader may take its time.
+    /// The longest time to wait for readiness before the next [`TlsStream::turn`]; `None` for no
+    /// limit. Zero while something is left to be sent, received or reported, so that nothing is
+    /// missed, whatever the order of calls. Data that waits to be read does not count: a reader may
+    /// take its time.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let unsent = self.connected && self.outlet.is_due(&self.connection);
         if self.unfinished || unsent || !self.events.is_empty() {
@@ -241,14 +243,14 @@ impl TlsStream {
         .map(|deadline| deadline.saturating_duration_since(clock::now()))
     }
 
-    /// When a connection that nobody uses ends.
+    /// When a connection that is not in use ends.
     fn idle_deadline(&self) -> Option<Instant> {
         let limit = self.connection.idle_timeout()?;
         self.last_active.checked_add(limit)
     }
 
-    /// Looks whether anything has passed since the last look, and ends a connection on which
-    /// nothing does.
+    /// Checks whether any record has passed since the last check, and ends a connection that has
+    /// been idle for too long.
     fn watch_idleness(&mut self) {
         let (now, stats) = (clock::now(), self.connection.stats());
         let records = stats.records_received() + stats.records_sent();
@@ -260,15 +262,15 @@ impl TlsStream {
         }
     }
 
-    /// Says that no more data follows, with the next [`TlsStream::turn`] or [`Write::flush`],
-    /// behind what was written before. What comes from then on is thrown away; what has come can
-    /// still be read.
+    /// Says that no more data follows, with the next [`TlsStream::turn`] or [`Write::flush`], after
+    /// what was written before. What comes from then on is dropped; what has already come can still
+    /// be read.
     pub fn close(&mut self) {
         self.connection.close(clock::now());
     }
 
-    /// Schedules a renegotiation; the next [`TlsStream::turn`] begins it. Meanwhile the stream is
-    /// to be read as always: a full receive queue holds back the peer's part of the handshake too.
+    /// Schedules a renegotiation; the next [`TlsStream::turn`] begins it. Go on reading in the
+    /// meantime: a full receive queue holds back the peer's handshake messages too.
     ///
     /// # Errors
     ///
@@ -315,9 +317,9 @@ impl TlsStream {
         self.outlet.wants_write(&self.connection)
     }
 
-    /// Whether both ends have ended the TCP stream, or it is broken. To wait for that behind
-    /// [`TlsStream::close`] makes sure that nothing that is on its way can be destroyed; not for
-    /// ever, because the peer may.
+    /// Whether both ends have ended the TCP stream, or it is broken. Waiting for that after
+    /// [`TlsStream::close`] makes sure that nothing on its way is lost. Bound the wait, because the
+    /// peer may never end its direction.
     pub const fn is_ended(&self) -> bool {
         self.input_ended && self.outlet.is_ended() || self.broken.is_some()
     }
@@ -327,13 +329,13 @@ impl TlsStream {
         &self.connection
     }
 
-    /// The TCP stream itself, for its options. What is read from it or written to it is missing in
-    /// the TLS connection.
+    /// The TCP stream itself, for its options. Do not read from it or write to it: the bytes would
+    /// be missing from the TLS connection.
     pub const fn socket(&self) -> &TcpStream {
         &self.socket
     }
 
-    /// What a turn does, without its verdict.
+    /// What a turn does, except for reporting a failure.
     fn work(&mut self) {
         if self.broken.is_some() {
             return;
@@ -359,7 +361,7 @@ impl TlsStream {
         self.collect();
     }
 
-    /// Whether the TCP connection stands, as mio wants it asked.
+    /// Whether the TCP connection is established, asked in the way that mio documents.
     fn is_connected(&mut self) -> bool {
         if self.connected {
             return true;
@@ -380,8 +382,8 @@ impl TlsStream {
     }
 
     /// Receives until the socket is empty or nothing more is wanted. After a failure or the end of
-    /// the connection what comes is thrown away: a socket that is closed with bytes in it resets
-    /// the stream, and the alert that tells the peer about the failure could be lost with it.
+    /// the connection, what comes is dropped: a socket that is closed with unread bytes in it
+    /// resets the stream, and the alert that tells the peer about the failure could be lost.
     fn receive(&mut self) {
         self.unfinished = false;
         for _ in 0..RECEIVE_BUDGET {
@@ -403,14 +405,14 @@ impl TlsStream {
                 Ok(length) => self.linger.dropped(length),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return self.lose(error),
+                Err(error) => return self.fail(error),
             }
         }
         self.unfinished = true;
     }
 
-    /// What the application has left unread must not keep an allocation alive of which it is a
-    /// small part.
+    /// Copies what the application has left unread, if it is a small part of the allocation that it
+    /// would keep alive.
     fn free_intake(&mut self) {
         let Some(size) = self.intake.runs_out() else {
             return;
@@ -426,19 +428,19 @@ impl TlsStream {
         if let Err(error) = self.outlet.send(&mut self.connection, &mut self.socket) {
             // What the peer said before it went away is a better reason.
             self.receive();
-            self.lose(error);
+            self.fail(error);
         }
     }
 
-    /// The socket is of no use any more. That is a failure unless everything was said in one
-    /// direction.
-    fn lose(&mut self, error: io::Error) {
+    /// The socket cannot be used any more. That is a failure unless one direction was ended
+    /// properly.
+    fn fail(&mut self, error: io::Error) {
         self.collect();
-        let all_was_said =
+        let was_ended =
             self.peer_closed || self.outlet.is_ended() || self.connection.failure().is_some();
         self.input_ended = true;
-        self.outlet.lose();
-        if !all_was_said && self.broken.is_none() {
+        self.outlet.abandon();
+        if !was_ended && self.broken.is_none() {
             self.broken = Some(error);
         }
     }
@@ -466,7 +468,7 @@ impl TlsStream {
         })
     }
 
-    /// Copies received data. How many bytes that were.
+    /// Copies received data and returns the number of bytes.
     fn take_data(&mut self, out: &mut [u8]) -> usize {
         let mut taken = 0;
         while taken < out.len() {
@@ -489,7 +491,7 @@ impl TlsStream {
         taken
     }
 
-    /// What a reader is told who has read everything.
+    /// What a reader is told after it has read everything.
     fn end_of_data(&self) -> io::Result<usize> {
         if let Some(fault) = self.fault() {
             Err(fault)
@@ -505,8 +507,8 @@ impl TlsStream {
     }
 }
 
-/// Gives plaintext. Receives from the socket when nothing is here, so that `WouldBlock` means that
-/// an event will come.
+/// Reads plaintext. Receives from the socket if nothing is here, so that after `WouldBlock` an
+/// event will come.
 impl Read for TlsStream {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if out.is_empty() {
@@ -525,7 +527,7 @@ impl Read for TlsStream {
     }
 }
 
-/// Seals plaintext, as much as the send queue has room for.
+/// Seals as much plaintext as the send queue has room for.
 impl Write for TlsStream {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         if let Some(fault) = self.fault() {
@@ -549,9 +551,9 @@ impl Write for TlsStream {
         })
     }
 
-    /// Gives to the socket what was sealed. `WouldBlock` if it has no room for all of it: the next
-    /// event or turn goes on. Data that wait for the end of a renegotiation are not sealed yet, and
-    /// not waited for. After a failure of TLS this still sends its alert.
+    /// Gives the socket what was sealed. `WouldBlock` if it has no room for all of it; the next
+    /// turn sends the rest. Data that wait for the end of a renegotiation are not sealed yet, and
+    /// this does not wait for them. After a failure of TLS this still sends its alert.
     fn flush(&mut self) -> io::Result<()> {
         if self.broken.is_none() && self.is_connected() {
             self.send();

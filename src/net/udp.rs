@@ -23,9 +23,10 @@ use std::time::Duration;
 
 /// Many DTLS associations on one UDP socket, for a mio event loop.
 ///
-/// Register it, wait for readiness no longer than [`UdpEndpoint::poll_timeout`], call [`UdpEndpoint::turn`] when
-/// the wait ends for whatever reason, then drain [`UdpEndpoint::poll_event`]. A wait that a signal ends
-/// (`ErrorKind::Interrupted`) is such a reason, not a fault. See `examples/dtls_echo_server.rs`.
+/// Register it, wait for readiness no longer than [`UdpEndpoint::poll_timeout`], call
+/// [`UdpEndpoint::turn`] when the wait ends for whatever reason, then drain
+/// [`UdpEndpoint::poll_event`]. A wait that was interrupted by a signal (`ErrorKind::Interrupted`)
+/// is such a reason and not an error. See `examples/dtls_echo_server.rs`.
 pub struct UdpEndpoint {
     socket: UdpSocket,
     batch: Batch,
@@ -47,28 +48,30 @@ struct Registration {
     interest: Interest,
 }
 
-/// Something that befell the endpoint.
+/// Something that happened at the endpoint.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum UdpEvent {
-    /// An association has something to tell.
+    /// An event of an association.
     Association(AssociationId, EndpointEvent),
-    /// The network reports that datagrams do not arrive, for example `ECONNREFUSED`. Anybody can forge such a
-    /// report, so nothing has changed (RFC 6347 §4.2.8): timers go on, and the association may still come up.
+    /// The network reports that datagrams do not arrive, for example `ECONNREFUSED`. Anybody can
+    /// forge such a report, so nothing has changed (RFC 6347 §4.2.8): timers go on, and the
+    /// handshake may still complete.
     Unreachable {
-        /// The peer, where the system tells.
+        /// The peer, if the system reports it.
         remote: Option<SocketAddr>,
-        /// What the system said.
+        /// The error that the system reported.
         error: io::Error,
     },
 }
 
-/// How many receive calls one turn makes. The rest waits for the next turn, so that timers and other sources
-/// of the event loop have theirs.
+/// The most receive calls that one turn makes. The rest waits for the next turn, so that timers and
+/// other sources of the event loop get their turn.
 const RECEIVE_BUDGET: usize = 64;
 
 impl UdpEndpoint {
-    /// Binds a socket. With a server configuration it accepts; with or without one it can connect to many servers.
+    /// Binds a socket. With a server configuration it accepts associations; with or without one it
+    /// can connect to many servers.
     ///
     /// # Errors
     ///
@@ -81,12 +84,12 @@ impl UdpEndpoint {
         Self::from_socket(std::net::UdpSocket::bind(local)?, policy, server)
     }
 
-    /// Binds a socket that talks to `remote` alone, for a client of one server: the system drops what comes from
-    /// elsewhere and reports unreachable peers ([`UdpEvent::Unreachable`]).
+    /// Binds a socket that talks to `remote` alone, for a client of one server: the system drops
+    /// what comes from elsewhere and reports unreachable peers ([`UdpEvent::Unreachable`]).
     ///
     /// # Errors
     ///
-    /// If no socket can be had or the system has no randomness.
+    /// If no socket can be created or the system has no randomness.
     pub fn connected_to(remote: SocketAddr, policy: EndpointPolicy) -> io::Result<Self> {
         let any: SocketAddr = if remote.is_ipv4() {
             ([0, 0, 0, 0], 0).into()
@@ -96,7 +99,7 @@ impl UdpEndpoint {
         let socket = std::net::UdpSocket::bind(any)?;
         socket.connect(remote)?;
         let mut endpoint = Self::from_socket(socket, policy, None)?;
-        // The system has chosen one if `remote` is the unspecified address.
+        // If `remote` is the unspecified address, the system has chosen one.
         endpoint.remote = Some(canonical(endpoint.socket.peer_addr().unwrap_or(remote)));
         Ok(endpoint)
     }
@@ -128,7 +131,8 @@ impl UdpEndpoint {
         })
     }
 
-    /// Registers the socket for reading. Interest in writing is added only while datagrams wait for room.
+    /// Registers the socket for reading. Interest in writing is added only while datagrams wait for
+    /// room.
     ///
     /// # Errors
     ///
@@ -145,15 +149,17 @@ impl UdpEndpoint {
         Ok(())
     }
 
-    /// Does everything that can be done now: receives until the socket is empty, a budget is used up or an
-    /// association has much to be fetched; takes answers that have come; fires timers; sends what waits. Call it when the socket is ready,
-    /// when the poll timed out, after commands, and when a [`Reply`](crate::Reply) was answered, which a `mio::Waker` can tell.
+    /// Does everything that can be done now: receives until the socket is empty, a budget is used
+    /// up, or the data of an association is waiting to be fetched; takes answers that have come;
+    /// fires timers; sends what waits. Call it when the socket is ready, when the poll timed out,
+    /// after commands, and when a [`Reply`](crate::Reply) was answered, which a `mio::Waker` can
+    /// tell.
     ///
     /// # Errors
     ///
-    /// Only if the socket itself is unusable. What single datagrams meet with is an event.
+    /// Only if the socket itself is unusable. Errors about single datagrams are events.
     pub fn turn(&mut self) -> io::Result<()> {
-        // The application has had its chance since the last turn.
+        // The application has had the chance to fetch its data since the last turn.
         self.endpoint.detach_unread();
         self.receive()?;
         let now = clock::now();
@@ -169,7 +175,8 @@ impl UdpEndpoint {
             let endpoint = &mut self.endpoint;
             let take = |path, datagram| endpoint.handle_datagram(now, path, datagram);
             match self.batch.receive(UdpSockRef::from(&self.socket), take) {
-                // What the application has not fetched yet waits better in the socket than in a full queue.
+                // While the application has not fetched its data, more is better left in the socket
+                // than put into a full queue.
                 Ok(()) if self.endpoint.take_congested() => break,
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -201,7 +208,7 @@ impl UdpEndpoint {
                 Step::Sent => {}
                 Step::Blocked => return self.want(Interest::READABLE | Interest::WRITABLE),
                 Step::TooLarge(transmit, bytes, error) => {
-                    // A batch may have been refused first, for which batches are not to blame.
+                    // A batch may have been refused first, but batches were not the reason.
                     self.batch.renew(UdpSockRef::from(&self.socket))?;
                     let (now, path) = (clock::now(), transmit.path);
                     if !self.endpoint.handle_too_large(now, path, bytes) {
@@ -229,7 +236,7 @@ impl UdpEndpoint {
     }
 
     fn unreachable(&mut self, remote: Option<SocketAddr>, error: io::Error) {
-        // One report at a time is enough to act upon; a flood of them must not fill the memory.
+        // A few reports are enough to act upon, and a flood of them must not fill the memory.
         if self.reports.len() < MAX_REPORTS {
             self.reports
                 .push_back(UdpEvent::Unreachable { remote, error });
@@ -244,8 +251,9 @@ impl UdpEndpoint {
         })
     }
 
-    /// How long to wait for readiness at most before the next [`UdpEndpoint::turn`]; `None` for ever. Zero while
-    /// something is left to be sent, received or told, so nothing is slept over whatever the order of calls.
+    /// The longest time to wait for readiness before the next [`UdpEndpoint::turn`]; `None` for no
+    /// limit. Zero while something is left to be sent, received or reported, so that nothing is
+    /// missed, whatever the order of calls.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let unsent = self.departure.is_empty() && self.endpoint.has_transmit();
         if self.unfinished || unsent || !self.reports.is_empty() || self.endpoint.has_event() {
@@ -256,10 +264,11 @@ impl UdpEndpoint {
             .map(|deadline| deadline.saturating_duration_since(clock::now()))
     }
 
-    /// Starts an association with the server at `remote`, which must prove to be `server`. Call
-    /// [`UdpEndpoint::turn`] afterwards.
+    /// Starts an association with the server at `remote`, which must prove that it is `server`.
+    /// Call [`UdpEndpoint::turn`] afterwards.
     ///
-    /// A socket of IPv6 that is not limited to that reaches servers of IPv4 too, and `0.0.0.0` and `::` are this host.
+    /// An IPv6 socket that is not restricted to IPv6 reaches IPv4 servers too. `0.0.0.0` and `::`
+    /// stand for this host.
     ///
     /// # Errors
     ///
@@ -276,8 +285,9 @@ impl UdpEndpoint {
             .connect(clock::now(), config, server, Path::new(remote))
     }
 
-    /// Changes the largest datagram that is sent to the peer of `id`, in bytes of UDP payload. One that the system refuses as
-    /// too large is found by itself: [`Event::MaxPayloadChanged`](crate::Event::MaxPayloadChanged).
+    /// Changes the largest datagram that is sent to the peer of `id`, in bytes of UDP payload. A
+    /// size that the system refuses as too large is lowered automatically:
+    /// [`Event::MaxPayloadChanged`](crate::Event::MaxPayloadChanged).
     ///
     /// # Errors
     ///
@@ -379,10 +389,11 @@ impl std::fmt::Debug for UdpEndpoint {
     }
 }
 
-/// How many reports of the network wait at most.
+/// The most reports of the network that wait to be polled.
 const MAX_REPORTS: usize = 1024;
 
-/// How large the system's buffers should be: a burst of some thousand datagrams. The system may give less.
+/// The requested size of the system's buffers: a burst of some thousand datagrams. The system may
+/// grant less.
 const SOCKET_BUFFER: usize = 4 << 20;
 
 fn enlarge_buffers(socket: &std::net::UdpSocket) {
@@ -392,13 +403,14 @@ fn enlarge_buffers(socket: &std::net::UdpSocket) {
         socket.set_send_buffer_size(SOCKET_BUFFER),
     ] {
         if let Err(error) = result {
-            tracing::debug!(%error, "the socket's buffers stay as they are");
+            tracing::debug!(%error, "the socket's buffers could not be enlarged");
         }
     }
 }
 
-/// Whether a receive call was wrong in itself. Every other error speaks about an earlier datagram: on a connected
-/// socket the system reports ICMP messages this way, and anybody can forge those (RFC 6347 §4.1.1.1, §4.2.8).
+/// Whether the receive call itself was at fault. Every other error is about an earlier datagram: on
+/// a connected socket the system reports ICMP messages this way, and anybody can forge those
+/// (RFC 6347 §4.1.1.1, §4.2.8).
 fn is_misuse(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidInput
 }
@@ -407,7 +419,8 @@ fn is_misuse(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// I8, I10: fragmentation needed, protocol unreachable, parameter problem, prohibited, refused, no route.
+    /// I8, I10: fragmentation needed, protocol unreachable, parameter problem, prohibited, refused,
+    /// no route.
     #[test]
     fn what_icmp_reports_does_not_end_the_endpoint() {
         for (name, number) in [

@@ -1,15 +1,16 @@
-//! The one form of an address in which addresses are compared.
+//! The canonical form in which addresses are compared.
 //!
-//! The same node has several spellings: on a socket of IPv6 a peer of IPv4 is `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2), a
-//! system names the interface of a link-local address where the application did not (RFC 4007 §6), and a flow label
-//! belongs to a datagram, not to a node (RFC 6437 §2). Every [`Path`](super::Path) is made from the canonical form, so
-//! whatever is looked up or shown by the address of a path is right by construction; only a socket needs another form,
-//! and makes it where it sends.
+//! One node can be written in several ways: an IPv6 socket shows an IPv4 peer as `::ffff:a.b.c.d`
+//! (RFC 4291 §2.5.5.2), the system names the interface of a link-local address although the
+//! application did not (RFC 4007 §6), and a flow label belongs to a datagram, not to a node
+//! (RFC 6437 §2). Every [`Path`](super::Path) is made from the canonical form, so a lookup by the
+//! address of a path is right by construction. Only a socket needs another form, and makes it when
+//! it sends.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// The same address in its canonical form: IPv4 as IPv4, no flow label, a scope only where the address means nothing
-/// without one.
+/// The same address in its canonical form: IPv4 as IPv4, no flow label, and a scope only if the
+/// address has no meaning without one.
 pub(crate) const fn canonical(address: SocketAddr) -> SocketAddr {
     let SocketAddr::V6(v6) = address else {
         return address;
@@ -45,8 +46,9 @@ pub(crate) const fn lacks_scope(address: SocketAddr) -> bool {
     }
 }
 
-/// Where a datagram for `address` arrives, and answers come from: what is sent to the unspecified address stays on this
-/// host, and goes to the sender's own address if it has a particular one, else to the loopback, as Linux has it.
+/// Where a datagram for `address` arrives, and where answers come from. As on Linux, what is sent
+/// to the unspecified address stays on this host: it goes to the sender's own address if that is a
+/// specific one, and to the loopback address otherwise.
 pub(crate) fn destination(address: SocketAddr, local: Option<IpAddr>) -> SocketAddr {
     let address = canonical(address);
     if !address.ip().is_unspecified() {
@@ -79,7 +81,7 @@ mod tests {
             ("[2001:db8::1%4]:5", "[2001:db8::1]:5"),
             ("[fe80::1%4]:5", "[fe80::1%4]:5"),
             ("[fe80::1]:5", "[fe80::1]:5"),
-            // RFC 4291 §2.5.5.1: an IPv4-compatible address is none of IPv4.
+            // RFC 4291 §2.5.5.1: an IPv4-compatible address is not an IPv4 address.
             ("[::192.0.2.1]:5", "[::192.0.2.1]:5"),
         ] {
             assert_eq!(canonical(parse(spelt)), parse(form), "{spelt}");

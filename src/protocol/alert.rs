@@ -3,7 +3,7 @@
 use super::numbers::wire_number;
 use std::fmt;
 
-/// What an alert says: how bad, and what about.
+/// What an alert says: how bad it is, and what it is about.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Alert {
     /// Whether the association ends.
@@ -35,7 +35,8 @@ impl Alert {
         }
     }
 
-    /// Whether it is one of the two that are no errors at version 1.3, whatever level they claim (RFC 8446 §6).
+    /// Whether it is one of the two alerts that are not errors at version 1.3, whatever level they
+    /// claim (RFC 8446 §6).
     pub(crate) fn is_farewell(self) -> bool {
         [
             AlertDescription::CLOSE_NOTIFY,
@@ -75,7 +76,7 @@ wire_number! {
     pub struct AlertDescription(u8) {
         /// The sender sends no more data.
         CLOSE_NOTIFY = 0, "close_notify";
-        /// A message that has no place here.
+        /// A message that is not allowed at this point.
         UNEXPECTED_MESSAGE = 10, "unexpected_message";
         /// A record that does not authenticate.
         BAD_RECORD_MAC = 20, "bad_record_mac";
@@ -87,17 +88,17 @@ wire_number! {
         HANDSHAKE_FAILURE = 40, "handshake_failure";
         /// A certificate that cannot be used.
         BAD_CERTIFICATE = 42, "bad_certificate";
-        /// A certificate of a kind that is not supported.
+        /// A certificate of a type that is not supported.
         UNSUPPORTED_CERTIFICATE = 43, "unsupported_certificate";
         /// A certificate that was revoked.
         CERTIFICATE_REVOKED = 44, "certificate_revoked";
-        /// A certificate outside its validity.
+        /// A certificate outside its validity period.
         CERTIFICATE_EXPIRED = 45, "certificate_expired";
         /// Some other fault of a certificate.
         CERTIFICATE_UNKNOWN = 46, "certificate_unknown";
         /// A field with a value that is not allowed.
         ILLEGAL_PARAMETER = 47, "illegal_parameter";
-        /// A certificate chain that ends at no trusted root.
+        /// A certificate chain that does not lead to a trusted root.
         UNKNOWN_CA = 48, "unknown_ca";
         /// A valid certificate without the right to do this.
         ACCESS_DENIED = 49, "access_denied";
@@ -109,21 +110,21 @@ wire_number! {
         PROTOCOL_VERSION = 70, "protocol_version";
         /// Parameters that are too weak.
         INSUFFICIENT_SECURITY = 71, "insufficient_security";
-        /// A fault of this end alone.
+        /// A fault of the sender that has nothing to do with its peer.
         INTERNAL_ERROR = 80, "internal_error";
-        /// A client that has tried again with a lower version than it had to (RFC 7507).
+        /// A client that fell back to a lower version than it needed to (RFC 7507).
         INAPPROPRIATE_FALLBACK = 86, "inappropriate_fallback";
         /// The user gave up.
         USER_CANCELED = 90, "user_canceled";
         /// A renegotiation is refused.
         NO_RENEGOTIATION = 100, "no_renegotiation";
-        /// An extension that had to be there.
+        /// A mandatory extension is missing.
         MISSING_EXTENSION = 109, "missing_extension";
         /// A ServerHello extension that was not offered.
         UNSUPPORTED_EXTENSION = 110, "unsupported_extension";
-        /// A server name that nobody here answers to.
+        /// A server name that the server does not have.
         UNRECOGNIZED_NAME = 112, "unrecognized_name";
-        /// A client certificate was demanded and none came.
+        /// A client certificate was required and none came.
         CERTIFICATE_REQUIRED = 116, "certificate_required";
         /// No common application protocol.
         NO_APPLICATION_PROTOCOL = 120, "no_application_protocol";

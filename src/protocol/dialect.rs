@@ -1,7 +1,7 @@
 //! What differs between TLS and DTLS inside the handshake, as data.
 //!
-//! The handshake engine reads the fields of a [`Dialect`] and never asks which transport it is on. A
-//! difference that cannot be written as a field here belongs below the seam, in `record/`.
+//! The handshake engine reads the fields of a [`Dialect`] and never asks which transport it is on.
+//! A difference that cannot be written as a field here belongs in `record/`.
 
 use super::version::ProtocolVersion;
 
@@ -12,38 +12,39 @@ pub(crate) struct Dialect {
     pub(crate) name: &'static str,
     /// Version 1.2 on the wire (RFC 5246 §6.2.1; RFC 6347 §4.1).
     pub(crate) version_12: ProtocolVersion,
-    /// Whether a ClientHello of this version can be answered with 1.2: DTLS counts downwards, TLS upwards
-    /// (RFC 6347 §4.1, RFC 5246 §E.1).
+    /// Whether a ClientHello of this version can be answered with 1.2: DTLS counts downwards, TLS
+    /// upwards (RFC 6347 §4.1, RFC 5246 §E.1).
     pub(crate) reaches_12: fn(ProtocolVersion) -> bool,
-    /// Whether a hello of this version ends the handshake, whatever its extensions say: SSL 3.0 and what came before it
-    /// (RFC 8446 §D.5, RFC 7568 §3). Over datagrams there was none.
+    /// Whether a hello of this version ends the handshake, whatever its extensions say: SSL 3.0 and
+    /// its predecessors (RFC 8446 §D.5, RFC 7568 §3). They never ran over datagrams.
     pub(crate) is_ssl: fn(ProtocolVersion) -> bool,
     /// Version 1.3 on the wire (RFC 8446 §4.2.1; RFC 9147 §5.3).
     pub(crate) version_13: ProtocolVersion,
-    /// What stands before every label of the key schedule of 1.3 (RFC 8446 §7.1; RFC 9147 §5.9).
+    /// The prefix of every label in the key schedule of 1.3 (RFC 8446 §7.1; RFC 9147 §5.9).
     pub(crate) label_prefix: &'static [u8],
-    /// Whether records of 1.3 hide their numbers, and so need a key for that (RFC 9147 §4.2.3).
+    /// Whether records of 1.3 encrypt their numbers, and so need a key for that (RFC 9147 §4.2.3).
     pub(crate) hides_record_numbers: bool,
-    /// Whether a 1.3 handshake looks like a resumption of 1.2, with a session ID that is echoed and ChangeCipherSpec,
-    /// for the sake of middleboxes (RFC 8446 §D.4); never over datagrams (RFC 9147 §5).
+    /// Whether a 1.3 handshake looks like a resumption of 1.2, with a session ID that is echoed and
+    /// ChangeCipherSpec, because of middleboxes (RFC 8446 §D.4); never over datagrams
+    /// (RFC 9147 §5).
     pub(crate) middlebox_compatibility: bool,
-    /// How a message enters the transcript at 1.2: TLS hashes its four-byte header (RFC 5246 §7.4.9), DTLS the
-    /// twelve-byte one of the unfragmented message (RFC 6347 §4.2.6).
+    /// How a message enters the transcript at 1.2: TLS hashes its four-byte header
+    /// (RFC 5246 §7.4.9), DTLS the twelve-byte one of the unfragmented message (RFC 6347 §4.2.6).
     pub(crate) transcript_header_12: HeaderForm,
     /// Whether ClientHello has a cookie field and HelloVerifyRequest exists (RFC 6347 §4.2.1).
     pub(crate) hello_cookie: bool,
-    /// Whether what arrives is acknowledged (RFC 9147 §7), because it may not.
+    /// Whether messages are acknowledged (RFC 9147 §7), because they may be lost.
     pub(crate) acknowledges: bool,
-    /// Whether what is sent can overtake what was sent before it, a switch of keys included (RFC 6347 §3.2.2).
+    /// Whether records can overtake each other, even across a change of keys (RFC 6347 §3.2.2).
     pub(crate) overtakes: bool,
     /// Whether a handshake can make keys for SRTP (RFC 5764 §3).
     pub(crate) srtp: bool,
-    /// Whether a client that answers a HelloRequest offers the session in force. A DTLS client does a full handshake,
-    /// for historical reasons (manual page SSL_renegotiate(3)).
+    /// Whether a client that answers a HelloRequest offers the session in force. A DTLS client does
+    /// a full handshake, for historical reasons (manual page SSL_renegotiate(3)).
     pub(crate) resumes_on_hello_request: bool,
 }
 
-/// The form of a handshake message's header.
+/// The form of the header of a handshake message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum HeaderForm {
     /// Type, length (RFC 5246 §7.4).

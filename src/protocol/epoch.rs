@@ -4,9 +4,10 @@ use std::fmt;
 
 /// One generation of keys, in both directions and on both transports.
 ///
-/// At 1.2 epoch 0 is plaintext and every handshake adds one, up to 65,535. At 1.3 epoch 0 is plaintext, 2 protects the
-/// handshake, 3 is the first of data, and every key update of a direction adds one (RFC 9147 §6.1); a stream counts in the
-/// same way. The limit belongs to the version, not to the type.
+/// At 1.2 epoch 0 is plaintext and every handshake adds one, up to 65,535. At 1.3 epoch 0 is
+/// plaintext, 2 protects the handshake, 3 is the first for application data, and every key update
+/// of a direction adds one (RFC 9147 §6.1); a stream counts in the same way. The limit belongs to
+/// the version, not to the type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Epoch(u64);
 
@@ -17,7 +18,7 @@ impl Epoch {
     /// The last epoch of version 1.2: the field is 16 bits wide (RFC 6347 §4.1).
     pub(crate) const LIMIT_12: Self = Self(0xffff);
 
-    /// The epoch of the handshake messages behind the ServerHello at 1.3 (RFC 9147 §6.1).
+    /// The epoch of the handshake messages after the ServerHello at 1.3 (RFC 9147 §6.1).
     pub(crate) const HANDSHAKE_13: Self = Self(2);
 
     /// The first epoch of application data at 1.3 (RFC 9147 §6.1).
@@ -36,7 +37,8 @@ impl Epoch {
         self.0
     }
 
-    /// The epoch after this one, unless `limit` has been reached: epochs never wrap (RFC 6347 §4.1).
+    /// The epoch after this one, unless `limit` has been reached: epochs never wrap
+    /// (RFC 6347 §4.1).
     pub(crate) const fn next(self, limit: Self) -> Option<Self> {
         if self.0 < limit.0 {
             Some(Self(self.0 + 1))
@@ -45,7 +47,7 @@ impl Epoch {
         }
     }
 
-    /// The two bits of the number that stand in a record header of 1.3 (RFC 9147 §4).
+    /// The two bits of the number that a record header of 1.3 carries (RFC 9147 §4).
     pub(crate) const fn low_bits(self) -> u8 {
         (self.0 & 3) as u8
     }
@@ -62,12 +64,12 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// Names one record for ever: no two different records carry the same number (RFC 6347 §4.1).
+/// Names one record, for good: no two different records ever carry the same number (RFC 6347 §4.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct RecordNumber {
     /// The generation of keys.
     pub(crate) epoch: Epoch,
-    /// The place within the epoch, from 0.
+    /// The position within the epoch, from 0.
     pub(crate) sequence: u64,
 }
 
@@ -75,14 +77,15 @@ impl RecordNumber {
     /// The last sequence number of a datagram record: the field is 48 bits wide (RFC 6347 §4.1).
     pub(crate) const LIMIT_48: u64 = (1 << 48) - 1;
 
-    /// The eight bytes `epoch ‖ sequence` of a DTLS 1.2 record: explicit nonce and additional data use them
-    /// (RFC 6347 §4.1.2.1, RFC 9325 §7.2.1).
+    /// The eight bytes `epoch ‖ sequence` of a DTLS 1.2 record: explicit nonce and additional data
+    /// use them (RFC 6347 §4.1.2.1, RFC 9325 §7.2.1).
     pub(crate) const fn to_bytes_12(self) -> [u8; 8] {
         ((self.epoch.0 << 48) | (self.sequence & Self::LIMIT_48)).to_be_bytes()
     }
 }
 
-/// The sequence number of a handshake message, counted by both transports and written by DTLS (RFC 6347 §4.2.2).
+/// The sequence number of a handshake message, counted by both transports and written by DTLS
+/// (RFC 6347 §4.2.2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct MessageSeq(pub(crate) u16);
 
@@ -98,7 +101,7 @@ impl MessageSeq {
         }
     }
 
-    /// How far `self` lies behind `first`: `None` if it comes before it.
+    /// How far `self` lies after `first`; `None` if it lies before.
     pub(crate) const fn distance_from(self, first: Self) -> Option<u16> {
         self.0.checked_sub(first.0)
     }

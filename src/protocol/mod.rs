@@ -1,7 +1,7 @@
 //! Vocabulary that every floor speaks: protocol numbers, versions, epochs, sides and dialects.
 //!
-//! Nothing here has behaviour beyond arithmetic that refuses to wrap. Read [`dialect`] first: it lists
-//! everything in which TLS and DTLS differ inside the handshake.
+//! Nothing here has behaviour beyond arithmetic that refuses to wrap. Read [`dialect`] first: it
+//! lists everything in which TLS and DTLS differ inside the handshake.
 
 pub(crate) mod address;
 pub(crate) mod alert;

@@ -9,7 +9,7 @@ macro_rules! wire_number {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis struct $name(pub $repr);
 
-        #[allow(dead_code, reason = "a registry is listed whole, whatever part of it is in use")]
+        #[allow(dead_code, reason = "a registry is listed in full, whatever part of it is used")]
         impl $name {
             $($(#[$item])* $vis const $konst: Self = Self($value);)*
 
@@ -115,7 +115,7 @@ wire_number! {
         TLS_CHACHA20_POLY1305_SHA256 = 0x1303, "TLS_CHACHA20_POLY1305_SHA256";
         /// Not a suite: a signal that the client understands RFC 5746 (§3.3).
         TLS_EMPTY_RENEGOTIATION_INFO_SCSV = 0x00ff, "TLS_EMPTY_RENEGOTIATION_INFO_SCSV";
-        /// Not a suite but a signal: a client tries again with a lower version (RFC 7507 §2).
+        /// Not a suite: a signal that the client tries again with a lower version (RFC 7507 §2).
         TLS_FALLBACK_SCSV = 0x5600, "TLS_FALLBACK_SCSV";
     }
 }
@@ -133,9 +133,11 @@ wire_number! {
 }
 
 wire_number! {
-    /// A signature algorithm with its hash (RFC 5246 §7.4.1.4.1, values as named in RFC 8446 §4.2.3).
+    /// A signature algorithm with its hash (RFC 5246 §7.4.1.4.1, values as named in
+    /// RFC 8446 §4.2.3).
     ///
-    /// At version 1.2 the ECDSA values name a hash only; the curve is the certificate's.
+    /// At version 1.2 the ECDSA values name a hash only; the curve is that of the certificate's
+    /// key.
     pub struct SignatureScheme(u16) {
         /// RSASSA-PKCS1-v1_5 with SHA-256.
         RSA_PKCS1_SHA256 = 0x0401, "rsa_pkcs1_sha256";
@@ -199,14 +201,15 @@ wire_number! {
 }
 
 impl ExtensionType {
-    /// One of the sixteen that nobody will ever know (RFC 8701 §2).
+    /// One of the sixteen reserved values that no implementation will ever know (RFC 8701 §2).
     pub(crate) fn grease(salt: u8) -> Self {
         Self(u16::from(salt >> 4) * 0x1010 + 0x0a0a)
     }
 }
 
 wire_number! {
-    /// How SRTP protects media whose keys come from a DTLS handshake (RFC 5764 §4.1.2, RFC 7714 §14.2).
+    /// How SRTP protects media whose keys come from a DTLS handshake (RFC 5764 §4.1.2,
+    /// RFC 7714 §14.2).
     pub struct SrtpProfile(u16) {
         /// AES in counter mode with tags of 80 bits: 60 bytes of keying material.
         SRTP_AES128_CM_HMAC_SHA1_80 = 1, "SRTP_AES128_CM_HMAC_SHA1_80";
@@ -220,7 +223,7 @@ wire_number! {
 }
 
 wire_number! {
-    /// What kind of thing holds a peer's key (RFC 7250 §3).
+    /// The form in which a peer's public key is sent (RFC 7250 §3).
     pub(crate) struct CertificateType(u8) {
         /// A certificate of RFC 5280.
         X509 = 0, "X.509";
@@ -254,7 +257,7 @@ wire_number! {
 }
 
 wire_number! {
-    /// How the curve of a ServerKeyExchange is described (RFC 8422 §5.4).
+    /// How a ServerKeyExchange names its curve (RFC 8422 §5.4).
     pub(crate) struct CurveType(u8) {
         /// By its number in the registry of groups.
         NAMED_CURVE = 3, "named_curve";
@@ -262,7 +265,7 @@ wire_number! {
 }
 
 wire_number! {
-    /// How a point is written (RFC 8422 §5.1.2).
+    /// How a point is encoded (RFC 8422 §5.1.2).
     pub(crate) struct PointFormat(u8) {
         /// The only form that RFC 8422 leaves.
         UNCOMPRESSED = 0, "uncompressed";

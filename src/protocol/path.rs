@@ -1,21 +1,24 @@
-//! Where a datagram came from and where one goes to.
+//! Where a datagram comes from, and where one goes.
 
 use super::address::{self, canonical};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-/// The two ends of the way a datagram takes, and its ECN mark.
+/// The two addresses of a datagram, and its ECN mark.
 ///
-/// Opaque and `Copy`: the endpoint fills it in, a caller without an endpoint builds it with [`Path::new`].
-/// The local address matters on a host with several: an answer leaves from where the question arrived.
+/// Opaque and `Copy`: the endpoint fills it in; a caller without an endpoint builds it with
+/// [`Path::new`]. The local address matters on a host with several: an answer leaves from the
+/// address at which the question arrived.
 ///
-/// Addresses are kept in one form, whatever socket they come from, so that one peer has one path: an IPv4-mapped address
-/// (`::ffff:192.0.2.1`, RFC 4291 §2.5.5.2) is the IPv4 address, and a scope stays only with a link-local address (RFC 4007).
-/// A socket of IPv6 needs the mapped form again to send to IPv4: `Ipv4Addr::to_ipv6_mapped`.
+/// Addresses are kept in one form, whatever socket they come from, so that one peer has one path:
+/// an IPv4-mapped address (`::ffff:192.0.2.1`, RFC 4291 §2.5.5.2) is the IPv4 address, and a scope
+/// stays only with a link-local address (RFC 4007). An IPv6 socket needs the mapped form again to
+/// send to IPv4: `Ipv4Addr::to_ipv6_mapped`.
 ///
-/// Five aligned words without unused values, because every received record carries one: with the standard
-/// library's addresses, which are longer and of odd size, moving it about cost as much as the replay window, and with
-/// enums inside the compiler keeps its tags there and moves everything around them piece by piece.
+/// Every received record carries one, so it is five aligned words, any bit pattern of which is
+/// valid. With the standard library's addresses, which are longer and of odd size, moving it cost
+/// as much as the replay window; and around an enum the compiler would use spare values for tags
+/// and move the rest piece by piece.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Path {
     remote: [u64; 2],
@@ -28,7 +31,7 @@ pub struct Path {
     ecn: u8,
 }
 
-/// An address of IPv6, or one of IPv4 in its mapped form, its scope and its port.
+/// An IPv6 address, or an IPv4 one in its mapped form, with its scope and its port.
 const REMOTE_LEN: usize = 16 + 4 + 2;
 
 /// The remote address is an IPv6 one.
@@ -50,13 +53,14 @@ pub enum Ecn {
 }
 
 impl Path {
-    /// No path: `0.0.0.0:0`. What comes over a byte stream has it, because only the stream knows its ends.
+    /// No path: `0.0.0.0:0`. Data from a byte stream has it, because only the stream knows its
+    /// addresses.
     pub const UNSPECIFIED: Self =
         Self::new(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)));
 
-    /// The path to `remote`, from whichever local address the system picks.
+    /// The path to `remote`, from the local address that the system picks.
     ///
-    /// The flow label of an IPv6 address is not kept: it belongs to a datagram, not to a way.
+    /// The flow label of an IPv6 address is not kept: it belongs to a datagram, not to a path.
     pub const fn new(remote: SocketAddr) -> Self {
         let remote = canonical(remote);
         let scope_id = match remote {
@@ -95,7 +99,8 @@ impl Path {
         self
     }
 
-    /// The same path where datagrams for its remote address really arrive, if that is the unspecified one.
+    /// The same path with the address at which its datagrams really arrive, if its remote address
+    /// is the unspecified one.
     pub(crate) fn to_destination(mut self) -> Self {
         let remote = address::destination(self.remote(), self.local());
         self.remote = pack(remote.ip());
@@ -120,13 +125,13 @@ impl Path {
         }
     }
 
-    /// The local address, where it is known.
+    /// The local address, if it is known.
     pub fn local(&self) -> Option<IpAddr> {
         let known = self.kind & LOCAL_KNOWN != 0;
         known.then(|| unpack(self.local, self.kind & LOCAL_V6 != 0))
     }
 
-    /// The ECN mark of the datagram that came this way, if the system told it.
+    /// The ECN mark of the datagram that came by this path, if the system reported it.
     pub const fn ecn(&self) -> Option<Ecn> {
         match self.ecn {
             1 => Some(Ecn::Ect1),

@@ -1,4 +1,4 @@
-//! Which end of an association this is.
+//! The two ends of an association.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Protocol versions as they stand on the wire.
+//! Protocol versions as they appear on the wire.
 
 use super::numbers::wire_number;
 use std::fmt;
@@ -6,8 +6,8 @@ use std::fmt;
 wire_number! {
     /// A protocol version, in its wire form.
     ///
-    /// DTLS counts downwards (one's complement of 1.0, 1.2, 1.3), so versions are compared for equality only;
-    /// which of them a transport speaks is a matter of its dialect.
+    /// DTLS counts downwards (one's complement of 1.0, 1.2, 1.3), so versions are compared for
+    /// equality only. Which of them a transport speaks is up to its dialect.
     pub struct ProtocolVersion(u16) {
         /// SSL 3.0: never spoken (RFC 7568).
         SSL30 = 0x0300, "SSLv3";

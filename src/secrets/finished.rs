@@ -3,10 +3,10 @@
 use crate::error::{Error, InvalidMessage, PeerMisbehaved};
 use subtle::ConstantTimeEq as _;
 
-/// Proof that a Finished was compared with what it must be.
+/// Proof that a Finished was compared with its expected value.
 pub(crate) struct FinishedVerified(());
 
-/// A Finished is not what it must be.
+/// A Finished does not have its expected value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FinishedMismatch {
     /// It is longer or shorter.
@@ -16,13 +16,12 @@ pub(crate) enum FinishedMismatch {
 }
 
 impl FinishedMismatch {
-    /// What the peer is told at version 1.3: what has the wrong length does not decode (RFC 8446
-    /// §4.4.4, §6.2).
+    /// What the peer is told at version 1.3: a Finished of the wrong length does not decode
+    /// (RFC 8446 §4.4.4, §6.2).
     ///
     /// At 1.2 both are a Finished that does not verify: verify_data_length belongs to the suite,
     /// not to the encoding (RFC 5246 §7.4.9: recipients must verify that the contents are correct),
-    /// and decrypt_error is the alert of who was "unable to … validate a Finished message"
-    /// (§7.2.2).
+    /// and decrypt_error is the alert for a Finished that could not be validated (§7.2.2).
     pub(crate) fn error_13(self) -> Error {
         match self {
             Self::Length => InvalidMessage::IllegalValue("length of Finished").into(),
@@ -32,7 +31,7 @@ impl FinishedMismatch {
 }
 
 impl FinishedVerified {
-    /// Compares the body of a Finished with what it must be, in constant time.
+    /// Compares the body of a Finished with its expected value, in constant time.
     ///
     /// # Errors
     ///

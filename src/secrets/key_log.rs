@@ -8,13 +8,14 @@ use std::sync::Mutex;
 
 /// Receives the secrets of each session, so that a tool such as Wireshark can decrypt a capture.
 ///
-/// Whoever reads the log reads the traffic: never install one in production.
+/// Anybody who can read the log can read the traffic: never install one in production.
 pub trait KeyLog: Send + Sync + fmt::Debug {
     /// One secret: a label such as `CLIENT_RANDOM`, the client's random, and the secret itself.
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]);
 }
 
-/// Appends to the file that the environment variable `SSLKEYLOGFILE` names; does nothing if it is not set.
+/// Appends to the file that the environment variable `SSLKEYLOGFILE` names; does nothing if it is
+/// not set.
 ///
 /// A file that cannot be written is reported once by `tracing` and then ignored.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl KeyLogFile {
 
 impl KeyLog for KeyLogFile {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
-        // A thread that panicked while it held the lock leaves a usable file behind.
+        // A thread that panicked while it held the lock leaves the file usable.
         let mut file = self
             .file
             .lock()
@@ -58,7 +59,7 @@ impl KeyLog for KeyLogFile {
         let Some(open) = file.as_mut() else { return };
         let line = format!("{label} {} {}\n", Hex(client_random), Hex(secret));
         if let Err(error) = open.write_all(line.as_bytes()) {
-            tracing::warn!(%error, "the key log cannot be written and is given up");
+            tracing::warn!(%error, "the key log cannot be written; no more is written to it");
             *file = None;
         }
     }

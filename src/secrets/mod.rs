@@ -1,4 +1,5 @@
-//! From the shared secret of a key exchange to the keys of records: transcript, schedule, traffic keys.
+//! From the shared secret of a key exchange to the keys of records: transcript, key schedule,
+//! traffic keys.
 //!
 //! Secrets are our own zeroized bytes, without `Debug`, compared in constant time.
 

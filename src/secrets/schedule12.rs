@@ -40,7 +40,7 @@ pub(crate) enum SessionBinding {
 }
 
 impl SessionBinding {
-    /// The binding that was negotiated, after `transcript`.
+    /// The binding that was negotiated, for the messages of `transcript`.
     pub(crate) fn of(extended: bool, transcript: &Transcript) -> Self {
         if extended {
             Self::Extended(transcript.hash())
@@ -53,7 +53,8 @@ impl SessionBinding {
 /// The length of a master secret, in bytes (RFC 5246 §8.1).
 pub(crate) const MASTER_SECRET_LEN: usize = 48;
 
-/// The contents of both Finished messages of a handshake: the next one is bound to them (RFC 5746 §3.1).
+/// The contents of both Finished messages of a handshake: the next handshake is bound to them
+/// (RFC 5746 §3.1).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FinishedPair {
     /// What the client sent.
@@ -70,7 +71,7 @@ pub(crate) struct MasterSecret {
 }
 
 impl MasterSecret {
-    /// Derives the master secret and tells the key log.
+    /// Derives the master secret and reports it to the key log.
     pub(crate) fn agree(
         hash: HashAlgorithm,
         shared_secret: &[u8],
@@ -88,7 +89,7 @@ impl MasterSecret {
         secret
     }
 
-    /// The secret of an earlier session, for use with other randoms.
+    /// The secret of an earlier session, for use with new randoms.
     pub(crate) fn resumed(&self, randoms: &Randoms, key_log: Option<&dyn KeyLog>) -> Self {
         self.log(randoms, key_log);
         self.clone()
@@ -135,7 +136,8 @@ impl MasterSecret {
 
     /// The keys of both directions: what the client writes with, then what the server writes with.
     ///
-    /// The key block of an AEAD suite has no MAC keys (RFC 5246 §6.3): client key, server key, client IV, server IV.
+    /// The key block of an AEAD suite has no MAC keys (RFC 5246 §6.3): client key, server key,
+    /// client IV, server IV.
     pub(crate) fn protections(&self, suite: &Suite, randoms: &Randoms) -> [RecordProtection; 2] {
         let key = suite.aead.key_len();
         let iv = suite.aead.fixed_iv_len_12();
@@ -155,7 +157,7 @@ impl MasterSecret {
             .map(|(key, iv)| RecordProtection::v12(TrafficKeys::new(suite.aead, key, iv)))
     }
 
-    /// What the Finished of `sender` holds after a transcript with this hash.
+    /// The verify_data of the Finished that `sender` sends after a transcript with this hash.
     pub(crate) fn verify_data(&self, sender: Side, transcript_hash: &[u8]) -> VerifyData {
         let label: &[u8] = match sender {
             Side::Client => b"client finished",
@@ -166,7 +168,7 @@ impl MasterSecret {
         out
     }
 
-    /// Compares the body of a Finished with what it must be, in constant time.
+    /// Compares the body of a Finished with its expected value, in constant time.
     ///
     /// # Errors
     ///
@@ -180,7 +182,8 @@ impl MasterSecret {
         FinishedVerified::compare(&self.verify_data(sender, transcript_hash), body)
     }
 
-    /// Exports keying material (RFC 5705 §4). An absent context and an empty one give different keys.
+    /// Exports keying material (RFC 5705 §4). An absent context and an empty one give different
+    /// keys.
     pub(crate) fn export(
         &self,
         randoms: &Randoms,

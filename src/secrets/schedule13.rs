@@ -5,12 +5,14 @@
 //!                               ▼
 //!   shared secret ──► handshake secret ──┬── "c hs traffic", "s hs traffic" ──► epoch 2, Finished
 //!                                        ▼
-//!   0 ─────────────► master secret ──────┬── "c ap traffic", "s ap traffic" ──► epoch 3 ── "traffic upd" ──► 4 …
+//!   0 ─────────────► master secret ──────┬── "c ap traffic", "s ap traffic" ──► epoch 3
+//!                                        │     └── "traffic upd" ──► epoch 4 …
 //!                                        ├── "exp master" ──► exported keys
 //!                                        └── "res master" ──► the PSK of each ticket
 //! ```
 //!
-//! Each stage is a type that consumes the one before it, so that no secret of an earlier stage outlives its use.
+//! Each stage is a type that consumes the one before it, so that no secret of an earlier stage
+//! outlives its use.
 
 use super::finished::{FinishedMismatch, FinishedVerified};
 use super::key_log::KeyLog;
@@ -23,7 +25,7 @@ use crate::protocol::{Dialect, Side};
 use crate::wire::client_hello::RANDOM_LEN;
 use zeroize::Zeroizing;
 
-/// The longest digest of a suite, in bytes.
+/// The length of the longest digest that a suite uses, in bytes.
 const MAX_SECRET_LEN: usize = 48;
 
 /// How a connection derives: the prefix of its labels and the hash of its suite.
@@ -58,7 +60,7 @@ impl Secret {
 }
 
 impl Derivation {
-    /// Derivation in the dialect of a transport with the hash of a suite.
+    /// Derivation with the label prefix of a transport and the hash of a suite.
     pub(crate) const fn new(dialect: &Dialect, hash: HashAlgorithm) -> Self {
         Self {
             prefix: dialect.label_prefix,
@@ -109,10 +111,10 @@ impl Derivation {
     }
 }
 
-/// Tells the key log of a connection its secrets.
+/// Reports the secrets of a connection to the key log.
 #[derive(Clone, Copy)]
 pub(crate) struct SecretLog<'a> {
-    /// Where they go; nowhere by default.
+    /// Where they go; by default nowhere.
     pub(crate) log: Option<&'a dyn KeyLog>,
     /// The name of the connection in the log.
     pub(crate) client_random: &'a [u8; RANDOM_LEN],
@@ -133,7 +135,7 @@ pub(crate) struct EarlySecret {
 }
 
 impl EarlySecret {
-    /// From the key that both ends have already, if there is one.
+    /// From the key that both ends already have, if there is one.
     pub(crate) fn new(derivation: Derivation, psk: Option<&Secret>) -> Self {
         let zeros = derivation.zeros();
         let input = psk.map_or(zeros, Secret::as_bytes);
@@ -143,7 +145,8 @@ impl EarlySecret {
         }
     }
 
-    /// The binder of a PSK that came from a ticket, over a transcript that ends before the binders (RFC 8446 §4.2.11.2).
+    /// The binder of a PSK that came from a ticket, over a transcript that ends before the binders
+    /// (RFC 8446 §4.2.11.2).
     pub(crate) fn binder(&self, transcript_hash: &[u8]) -> Tag {
         let empty = self.derivation.hash.digest(b"");
         let key = self
@@ -156,7 +159,7 @@ impl EarlySecret {
     ///
     /// # Errors
     ///
-    /// [`FinishedMismatch`]: whoever sent it does not have the key.
+    /// [`FinishedMismatch`]: the sender does not have the key.
     pub(crate) fn verify_binder(
         &self,
         transcript_hash: &[u8],
@@ -181,7 +184,8 @@ pub(crate) struct HandshakeSecret {
 }
 
 impl HandshakeSecret {
-    /// What `side` protects its handshake messages with; the transcript ends with the ServerHello.
+    /// The secret that protects the handshake messages of `side`; the transcript ends with the
+    /// ServerHello.
     pub(crate) fn traffic(
         &self,
         side: Side,
@@ -219,7 +223,8 @@ pub(crate) struct MainSecret {
 }
 
 impl MainSecret {
-    /// What `side` protects its first data with; the transcript ends with the server's Finished.
+    /// The secret that protects the first data of `side`; the transcript ends with the server's
+    /// Finished.
     pub(crate) fn traffic(
         &self,
         side: Side,
@@ -240,7 +245,7 @@ impl MainSecret {
         )
     }
 
-    /// What keys are exported from; the transcript ends with the server's Finished.
+    /// The secret from which keys are exported; the transcript ends with the server's Finished.
     pub(crate) fn exporter(&self, transcript_hash: &[u8], log: SecretLog<'_>) -> ExporterSecret {
         let secret = self
             .derivation
@@ -252,7 +257,8 @@ impl MainSecret {
         }
     }
 
-    /// What the keys of tickets come from; the transcript ends with the client's Finished.
+    /// The secret from which the keys of tickets are derived; the transcript ends with the client's
+    /// Finished.
     pub(crate) fn resumption(&self, transcript_hash: &[u8]) -> ResumptionSecret {
         ResumptionSecret {
             derivation: self.derivation,
@@ -263,7 +269,7 @@ impl MainSecret {
     }
 }
 
-/// What one direction of one epoch is protected with.
+/// The secret that protects one direction of one epoch.
 pub(crate) struct TrafficSecret {
     derivation: Derivation,
     secret: Secret,
@@ -302,12 +308,12 @@ impl TrafficSecret {
         RecordProtection::v13(keys, number_key)
     }
 
-    /// What the Finished of this direction holds (RFC 8446 §4.4.4).
+    /// The verify_data of the Finished in this direction (RFC 8446 §4.4.4).
     pub(crate) fn verify_data(&self, transcript_hash: &[u8]) -> Tag {
         finished_tag(self.derivation, &self.secret, transcript_hash)
     }
 
-    /// Compares the body of a Finished with what it must be, in constant time.
+    /// Compares the body of a Finished with its expected value, in constant time.
     ///
     /// # Errors
     ///
@@ -341,7 +347,7 @@ pub(crate) struct ExporterSecret {
     secret: Secret,
 }
 
-/// More is asked of the exporter than it can give.
+/// More keying material was requested than the exporter can give.
 pub(crate) struct TooMuch;
 
 impl ExporterSecret {
@@ -396,8 +402,8 @@ mod tests {
     use super::*;
     use crate::protocol::dialect::{DTLS, TLS};
 
-    /// RFC 9147 §5.9: the prefix is "dtls13" with nothing behind it, where TLS has "tls13 " with a space. The structure is
-    /// written out here as RFC 8446 §7.1 has it.
+    /// RFC 9147 §5.9: the prefix is "dtls13" without a space, whereas TLS has "tls13 " with one.
+    /// The structure is written out here as RFC 8446 §7.1 defines it.
     #[test]
     fn r9147_33_labels_have_the_prefix_of_their_protocol() {
         for (dialect, label) in [(&TLS, &b"tls13 key"[..]), (&DTLS, b"dtls13key")] {

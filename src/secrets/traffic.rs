@@ -3,7 +3,8 @@
 use crate::crypto::aead::{AeadAlgorithm, NONCE_LEN};
 use zeroize::Zeroizing;
 
-/// Key and nonce base of one direction. Ours to keep, because expanded keys cannot be read back.
+/// Key and nonce base of one direction. They are kept as bytes because expanded keys cannot be read
+/// back.
 #[derive(Clone)]
 pub(crate) struct TrafficKeys {
     /// What they are for.
@@ -13,7 +14,8 @@ pub(crate) struct TrafficKeys {
 }
 
 impl TrafficKeys {
-    /// Keys from slices of the key block, as long as the algorithm says; a shorter IV is padded with zeros at its end.
+    /// Keys from slices of the key block, with the lengths of the algorithm; a shorter IV is padded
+    /// with zeros at its end.
     pub(crate) fn new(aead: AeadAlgorithm, key: &[u8], iv: &[u8]) -> Self {
         let mut keys = Self {
             aead,
@@ -30,7 +32,7 @@ impl TrafficKeys {
         &self.key[..self.aead.key_len()]
     }
 
-    /// The fixed part of the nonce, or what a nonce is exclusive-ored with.
+    /// The fixed part of the nonce, or the mask with which the nonce is made (exclusive or).
     pub(crate) fn iv(&self) -> &[u8; NONCE_LEN] {
         &self.iv
     }
@@ -51,15 +53,15 @@ pub(crate) struct RecordProtection {
 pub(crate) enum RecordForm {
     /// Version 1.2: type and number are visible.
     V12,
-    /// Version 1.3: the type is inside.
+    /// Version 1.3: the type is encrypted.
     V13 {
-        /// Over datagrams, what hides the record numbers (RFC 9147 §4.2.3).
+        /// Over datagrams, the key that encrypts record numbers (RFC 9147 §4.2.3).
         number_key: Option<Zeroizing<[u8; 32]>>,
     },
 }
 
 impl RecordProtection {
-    /// Protection by `keys`, with records of the form of version 1.2.
+    /// Protection by `keys`, with records as in version 1.2.
     pub(crate) const fn v12(keys: TrafficKeys) -> Self {
         Self {
             keys,
@@ -67,7 +69,7 @@ impl RecordProtection {
         }
     }
 
-    /// Protection by `keys`, with records of the form of version 1.3.
+    /// Protection by `keys`, with records as in version 1.3.
     pub(crate) const fn v13(keys: TrafficKeys, number_key: Option<Zeroizing<[u8; 32]>>) -> Self {
         Self {
             keys,

@@ -1,4 +1,5 @@
-//! The running record of a handshake's messages (RFC 5246 §7.4.9, RFC 6347 §4.2.6, RFC 8446 §4.4.1).
+//! The running record of a handshake's messages (RFC 5246 §7.4.9, RFC 6347 §4.2.6,
+//! RFC 8446 §4.4.1).
 
 use crate::crypto::hash::{Digest, HashAlgorithm, HashContext};
 use crate::protocol::dialect::HeaderForm;
@@ -7,9 +8,10 @@ use crate::wire::handshake::{FragmentHeader, StreamHeader};
 
 /// Every handshake message so far, each with the header that the version hashes in this dialect.
 ///
-/// Messages are kept as they are until the version is known, because it decides the form of their headers: at 1.3 both
-/// transports hash the short one (RFC 9147 §5.2). At 1.2 the bytes are kept until [`Transcript::forget_messages`], because a
-/// CertificateVerify signs them with a hash of its own choice.
+/// Messages are kept as they are until the version is known, because it decides the form of their
+/// headers: at 1.3 both transports hash the short one (RFC 9147 §5.2). At 1.2 the bytes are kept
+/// until [`Transcript::forget_messages`], because a CertificateVerify signs them with a hash that
+/// its signer chooses.
 pub(crate) struct Transcript {
     header_12: HeaderForm,
     state: State,
@@ -17,12 +19,12 @@ pub(crate) struct Transcript {
 
 #[expect(
     clippy::large_enum_variant,
-    reason = "a transcript is short-lived, and hashes most of the time"
+    reason = "a transcript is short-lived and spends most of its life hashing"
 )]
 enum State {
     /// The version is not known.
     Undecided(Vec<(HandshakeType, MessageSeq, Vec<u8>)>),
-    /// The messages are hashed as they come.
+    /// Messages are hashed as they come.
     Hashing {
         header: HeaderForm,
         messages: Option<Vec<u8>>,
@@ -39,8 +41,8 @@ impl Transcript {
         }
     }
 
-    /// A transcript of version 1.3 whose first ClientHello had this hash, and was answered with a HelloRetryRequest that
-    /// comes next (RFC 8446 §4.4.1).
+    /// A transcript of version 1.3 after a first ClientHello with this hash; the HelloRetryRequest
+    /// that answers it is added next (RFC 8446 §4.4.1).
     pub(crate) fn after_retry(dialect: &Dialect, algorithm: HashAlgorithm, first: &[u8]) -> Self {
         let mut transcript = Self::new(dialect);
         transcript.start_hash_13(algorithm);
@@ -92,8 +94,8 @@ impl Transcript {
         }
     }
 
-    /// The hash of everything so far and of the beginning of a message that will be `length` bytes long: what the binders
-    /// of a ClientHello cover (RFC 8446 §4.2.11.2).
+    /// The hash of everything so far and of the beginning of a message that will be `length` bytes
+    /// long: what the binders of a ClientHello cover (RFC 8446 §4.2.11.2).
     pub(crate) fn hash_with_partial(
         &self,
         algorithm: HashAlgorithm,
@@ -115,8 +117,8 @@ impl Transcript {
         hash.snapshot()
     }
 
-    /// Puts another message in the place of the first one, before the bytes of the messages were forgotten; `algorithm` is that of
-    /// the hash.
+    /// Replaces the first message by another one; possible until the bytes of the messages are
+    /// dropped. `algorithm` is that of the hash.
     pub(crate) fn replace_first(
         &mut self,
         algorithm: HashAlgorithm,
@@ -132,7 +134,8 @@ impl Transcript {
         else {
             return;
         };
-        // Behind the type stands the length of the body, in three bytes, whatever the form of the header.
+        // In both forms of the header the type is followed by the length of the body, in three
+        // bytes.
         let length = match messages[..] {
             [_, a, b, c, ..] => u32::from_be_bytes([0, a, b, c]),
             _ => return,
@@ -152,7 +155,7 @@ impl Transcript {
         }
     }
 
-    /// The bytes of the messages so far; empty once they were forgotten.
+    /// The bytes of the messages so far; empty once they have been dropped.
     pub(crate) fn messages(&self) -> &[u8] {
         match &self.state {
             State::Hashing {
@@ -167,7 +170,8 @@ impl Transcript {
     ///
     /// # Panics
     ///
-    /// If hashing was not started; every state behind the ServerHello comes after that call.
+    /// If hashing was not started. It is started at the ServerHello, before any state asks for a
+    /// hash.
     pub(crate) fn hash(&self) -> Digest {
         match &self.state {
             State::Hashing { hash, .. } => hash.snapshot(),
@@ -201,7 +205,8 @@ mod tests {
         assert_eq!(transcript.messages(), [1, 0, 0, 2, b'a', b'b']);
     }
 
-    /// RFC 9147 §5.2: at 1.3 the numbers of message and fragment are left out over datagrams as well.
+    /// RFC 9147 §5.2: at 1.3 the numbers of message and fragment are left out over datagrams as
+    /// well.
     #[test]
     fn r9147_23_both_transports_hash_the_short_header() {
         for dialect in [&TLS, &DTLS] {
@@ -221,7 +226,8 @@ mod tests {
         transcript.add(HandshakeType::CLIENT_HELLO, MessageSeq(1), b"ab");
         transcript.start_hash(HashAlgorithm::Sha256);
         transcript.add(HandshakeType::SERVER_HELLO, MessageSeq(1), b"c");
-        // RFC 6347 §4.2.6: the header is that of the unfragmented message, offset 0 and full length.
+        // RFC 6347 §4.2.6: the header is that of the unfragmented message, offset 0 and full
+        // length.
         let expected = [
             &[1, 0, 0, 2, 0, 1, 0, 0, 0, 0, 0, 2][..],
             b"ab",

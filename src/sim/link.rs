@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How bad a link is.
+/// The quality of a link.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Conditions {
-    /// The part of the datagrams that is lost, 0 to 1.
+    /// The share of datagrams that are lost, 0 to 1.
     pub loss: f64,
-    /// The part that arrives twice, 0 to 1.
+    /// The share that arrives twice, 0 to 1.
     pub duplicate: f64,
     /// How many datagrams that were sent later may arrive earlier.
     pub reorder: u32,
-    /// The part in which one bit is flipped, 0 to 1.
+    /// The share in which one bit is flipped, 0 to 1.
     pub corrupt: f64,
     /// Longer datagrams are lost; `None` for no limit.
     pub mtu: Option<usize>,
@@ -46,11 +46,12 @@ pub enum Fate {
     Drop,
     /// It arrives twice.
     Duplicate,
-    /// It arrives behind the next one.
+    /// It arrives after the next one.
     Swap,
 }
 
-/// Decides over datagrams by their place in the order of sending, from 0, and their contents.
+/// Decides the fate of a datagram by its position in the order of sending, from 0, and its
+/// contents.
 type Script = Box<dyn FnMut(u64, &[u8]) -> Fate>;
 
 /// One direction of a network.
@@ -63,7 +64,8 @@ pub struct Link {
     held: bool,
 }
 
-/// How far apart two datagrams are that are sent in the same moment: the unit of reordering.
+/// The distance in time between two datagrams that are sent at the same moment: the unit of
+/// reordering.
 const SPACING: Duration = Duration::from_micros(100);
 
 impl Link {
@@ -79,7 +81,7 @@ impl Link {
         }
     }
 
-    /// Holds back everything that is under way and everything to come, or lets it arrive.
+    /// Holds back everything that is under way or will be sent, or lets it arrive.
     pub fn hold(&mut self, held: bool) {
         self.held = held;
     }

@@ -1,8 +1,9 @@
 //! A deterministic network and peers for it. No stability promise.
 //!
-//! Nothing here sleeps and nothing reads a clock: time is a number that jumps to the next thing that happens. A
-//! run is decided by its seed, as far as `ring` lets it be: key shares and ECDSA signatures draw their own
-//! randomness, so only runs with Ed25519 and X25519, whose messages have fixed sizes, repeat exactly.
+//! Nothing here sleeps and nothing reads a clock: time is a number that jumps to the next event. A
+//! run is determined by its seed, as far as `ring` permits: key shares and ECDSA signatures draw
+//! their own randomness, so only runs with Ed25519 and X25519, whose messages have fixed sizes,
+//! repeat exactly.
 
 mod link;
 mod pair;

@@ -1,4 +1,4 @@
-//! A client and a server, each a whole endpoint, with a link in each direction.
+//! A client and a server, each a complete endpoint, with a link in each direction.
 
 use super::link::{Conditions, Link};
 use crate::config::{ClientConfig, ServerConfig};
@@ -37,11 +37,11 @@ pub struct Pair {
     pub client: Endpoint,
     /// The endpoint that accepts.
     pub server: Endpoint,
-    /// The way to the server.
+    /// The link to the server.
     pub to_server: Link,
-    /// The way to the client.
+    /// The link to the client.
     pub to_client: Link,
-    /// Both systems refuse to send longer datagrams, as EMSGSIZE says; `None` for no limit.
+    /// The hosts refuse to send longer datagrams, as with EMSGSIZE; `None` for no limit.
     pub interface_mtu: Option<usize>,
     /// The present.
     pub now: Instant,
@@ -51,9 +51,9 @@ pub struct Pair {
     pub client_address: SocketAddr,
     /// Where the server is.
     pub server_address: SocketAddr,
-    /// What the client endpoint told.
+    /// The events of the client endpoint.
     pub client_events: Vec<(AssociationId, EndpointEvent)>,
-    /// What the server endpoint told.
+    /// The events of the server endpoint.
     pub server_events: Vec<(AssociationId, EndpointEvent)>,
     /// Every datagram that was sent, if [`Pair::record`] was called.
     pub seen: Option<Vec<Seen>>,
@@ -123,7 +123,7 @@ impl Pair {
             .connect(self.now, config, server, Path::new(self.server_address))
     }
 
-    /// Puts on the links what both endpoints have to send.
+    /// Puts what both endpoints have to send on the links.
     pub fn transmit(&mut self) {
         let mut out = Vec::new();
         for direction in [Direction::ToServer, Direction::ToClient] {
@@ -166,7 +166,7 @@ impl Pair {
         .min()
     }
 
-    /// Sends what waits, jumps to the next moment and lets it happen. `false` if nothing will ever happen again.
+    /// Sends what waits, and jumps to the next event. `false` if nothing will ever happen again.
     pub fn step(&mut self) -> bool {
         self.transmit();
         let Some(next) = self.next_moment() else {
@@ -221,7 +221,7 @@ impl Pair {
             .extend(std::iter::from_fn(|| self.server.poll_event()));
     }
 
-    /// Steps until `done`, for at most `limit` of virtual time. Whether it was done.
+    /// Steps until `done`, for at most `limit` of virtual time. Returns whether it was done.
     pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
         let end = self.now + limit;
         while !done(self) {
@@ -232,7 +232,8 @@ impl Pair {
         true
     }
 
-    /// Steps until both ends have completed a handshake, for at most `limit`. Whether they have.
+    /// Steps until both ends have completed a handshake, for at most `limit`. Returns whether they
+    /// have.
     pub fn run_until_connected(&mut self, limit: Duration) -> bool {
         self.run_until(limit, |pair| pair.is_connected())
     }
@@ -277,7 +278,8 @@ impl Pair {
         self.server.connection(self.server_id()?)
     }
 
-    /// Sends `count` messages each way, one at a time, over links that lose nothing. Whether all arrived unaltered.
+    /// Sends `count` messages each way, one at a time, over links that lose nothing. Returns
+    /// whether all arrived unaltered.
     pub fn exchange(&mut self, count: u32) -> bool {
         let (Some(client), Some(server)) = (self.client_id(), self.server_id()) else {
             return false;

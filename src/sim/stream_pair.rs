@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 pub struct StreamEnd {
     /// The connection.
     pub connection: TlsConnection,
-    /// What it told.
+    /// Its events.
     pub events: Vec<Event>,
     /// The data that it received.
     pub received: Vec<u8>,
     /// The error that ended it.
     pub error: Option<Error>,
-    /// What arrived and was not taken yet.
+    /// What has arrived and was not taken yet.
     pub input: BytesMut,
     /// What is under way to this end.
     arriving: Vec<u8>,
@@ -68,7 +68,7 @@ impl StreamEnd {
     }
 }
 
-/// Two connections whose bytes arrive at once, in pieces of a size of the test's choice.
+/// Two connections whose bytes arrive at once, in pieces of a size that the test chooses.
 #[derive(Debug)]
 pub struct StreamPair {
     /// The end that connects.
@@ -101,7 +101,7 @@ impl StreamPair {
         })
     }
 
-    /// Puts what an end has to send on its way.
+    /// Sends what an end has to send.
     pub fn transmit(&mut self, side: Side) {
         let (from, to) = match side {
             Side::Client => (&mut self.client, &mut self.server),
@@ -111,7 +111,7 @@ impl StreamPair {
         to.arriving.extend_from_slice(&bytes);
     }
 
-    /// Holds back everything that is under way to an end and everything to come, or lets it arrive.
+    /// Holds back everything that is under way to an end or will be sent to it, or lets it arrive.
     pub fn hold(&mut self, side: Side, held: bool) {
         match side {
             Side::Client => self.client.held = held,
@@ -140,7 +140,7 @@ impl StreamPair {
         }
     }
 
-    /// Lets time pass; both ends look at their timers when one of them is due.
+    /// Lets time pass; both ends handle their timers when one of them is due.
     pub fn run_for(&mut self, duration: Duration) {
         let end = self.now + duration;
         loop {

@@ -25,8 +25,8 @@ pub(crate) fn decode(body: &[u8]) -> Result<Vec<CertificateDer<'static>>, Invali
     Ok(chain)
 }
 
-/// Longer chains than this do not occur, and what is not on the way to a root is not looked at; this bounds the memory that a
-/// message of many tiny certificates takes.
+/// The most certificates in a chain. Longer chains do not occur, and the limit bounds the memory
+/// that a message of many tiny certificates takes.
 const MAX_CHAIN_LEN: usize = 100;
 
 /// Appends a body that holds `chain`.
@@ -40,8 +40,8 @@ pub(crate) fn encode(chain: &[CertificateDer<'_>], out: &mut Vec<u8>) {
 
 /// Reads a Certificate of version 1.3: its context and its chain (RFC 8446 §4.4.2).
 ///
-/// Extensions of the entries answer what was asked for in the hello or in CertificateRequest. Nothing is, so there may
-/// be none.
+/// Extensions of the entries answer requests in the hello or in CertificateRequest. This library
+/// requests nothing, so there may be none.
 pub(crate) fn decode_13(body: &[u8]) -> Result<Certificate13, InvalidMessage> {
     let mut reader = Reader::new(body);
     let context = reader.vec8("certificate_request_context")?.to_vec();
@@ -75,11 +75,11 @@ pub(crate) fn decode_13(body: &[u8]) -> Result<Certificate13, InvalidMessage> {
 /// A Certificate of version 1.3.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Certificate13 {
-    /// Empty in a handshake, but for the answer to a request with a context.
+    /// The context: empty during a handshake, otherwise that of the request which is answered.
     pub(crate) context: Vec<u8>,
     /// The sender's own certificate first; empty if it has none.
     pub(crate) chain: Vec<CertificateDer<'static>>,
-    /// An extension of an entry, which nobody has asked for.
+    /// An extension of an entry, which was not requested.
     pub(crate) unsolicited: Option<ExtensionType>,
 }
 

@@ -6,7 +6,7 @@ use super::extension::{Known, decode_block, put_extension};
 use crate::error::InvalidMessage;
 use crate::protocol::{ClientCertificateType, ExtensionType, SignatureScheme};
 
-/// What a server wants of a client's certificate.
+/// What a server requires of a client's certificate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct CertificateRequest {
     /// The kinds of keys; at 1.3 there is no such list.

@@ -14,15 +14,16 @@ pub(crate) const MAX_SESSION_ID_LEN: usize = 32;
 /// A client's offer. One writer serves every version and both transports.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ClientHello {
-    /// The highest version offered, as far as this field can say.
+    /// The version in the legacy field: the highest one offered, but never above 1.2.
     pub(crate) version: ProtocolVersion,
     /// The client's random.
     pub(crate) random: [u8; RANDOM_LEN],
-    /// The session that the client would resume; empty for none.
+    /// The session that the client offers to resume; empty for none.
     pub(crate) session_id: Vec<u8>,
-    /// What the server asked to be repeated; empty at first, and always where the dialect has no cookies.
+    /// What the server asked to be repeated; empty at first, and always where the dialect has no
+    /// cookies.
     pub(crate) cookie: Vec<u8>,
-    /// The suites, the preferred ones first.
+    /// The suites, in order of preference.
     pub(crate) cipher_suites: Vec<CipherSuite>,
     /// The compression methods.
     pub(crate) compression_methods: Vec<CompressionMethod>,
@@ -76,7 +77,8 @@ impl ClientHello {
     }
 }
 
-/// The beginning of a ClientHello up to its cookie: what proves an address, readable from a first fragment.
+/// The beginning of a ClientHello up to its cookie: what proves an address, readable from a first
+/// fragment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct HelloPrefix<'a> {
     /// The version field.
@@ -90,7 +92,7 @@ pub(crate) struct HelloPrefix<'a> {
 }
 
 impl<'a> HelloPrefix<'a> {
-    /// Reads the prefix; the reader stands behind it afterwards.
+    /// Reads the prefix and leaves the reader after it.
     pub(crate) fn decode(
         dialect: &Dialect,
         reader: &mut Reader<'a>,
@@ -150,7 +152,8 @@ mod tests {
         assert_eq!(ClientHello::decode(&DTLS, &body), Ok(hello.clone()));
         for cut in 0..body.len() {
             if let Ok(short) = ClientHello::decode(&DTLS, &body[..cut]) {
-                // Cutting exactly before the extension block leaves a legal hello without extensions.
+                // Cutting exactly before the extension block leaves a legal hello without
+                // extensions.
                 assert_eq!(short.extensions, ClientExtensions::default());
             }
         }

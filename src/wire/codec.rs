@@ -2,7 +2,8 @@
 
 use crate::error::InvalidMessage;
 
-/// Reads values from a slice; every accessor names the field it reads, for the error.
+/// Reads values from a slice. Every accessor takes the name of the field that it reads, for the
+/// error.
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -114,7 +115,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// The end: bytes that are left over are an error.
+    /// Checks that nothing is left over.
     pub(crate) const fn finish(self, what: &'static str) -> Result<(), InvalidMessage> {
         if self.rest.is_empty() {
             Ok(())
@@ -144,8 +145,9 @@ fn numbers<T>(
 
 /// Writes values to the end of a buffer.
 ///
-/// Lengths of vectors are filled in when the closure that writes the contents returns, so they cannot be wrong.
-/// Contents come from local configuration or from decoded messages, both bounded well below the length fields.
+/// Lengths of vectors are filled in when the closure that writes the contents returns, so they
+/// cannot be wrong. Contents come from local configuration or from decoded messages, both bounded
+/// well below the length fields.
 pub(crate) trait Writer {
     /// Appends bytes.
     fn put(&mut self, bytes: &[u8]);
@@ -159,7 +161,7 @@ pub(crate) trait Writer {
     }
     /// Appends a 24-bit number; the top byte of `value` is not written.
     fn put_u24(&mut self, value: u32);
-    /// Appends what `contents` writes, behind its length in `width` bytes.
+    /// Appends what `contents` writes, preceded by its length in `width` bytes.
     fn put_vec(&mut self, width: usize, contents: impl FnOnce(&mut Vec<u8>));
 }
 

@@ -46,13 +46,13 @@ impl StreamHeader {
 /// A whole handshake message from the peer, in order, with the epoch whose keys protected it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct InboundMessage {
-    /// The epoch it came in; all of its fragments came in the same one.
+    /// The epoch it came in; all of its fragments came in that epoch.
     pub(crate) epoch: Epoch,
     /// Its number within the handshake.
     pub(crate) seq: MessageSeq,
     /// What it is.
     pub(crate) typ: HandshakeType,
-    /// Everything behind the header.
+    /// Everything after the header.
     pub(crate) body: Vec<u8>,
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct FragmentHeader {
 }
 
 impl FragmentHeader {
-    /// Whether its message ends with these bytes of the fragment.
+    /// Whether these bytes of the fragment are the end of its message.
     pub(crate) fn ends_with(&self, data: &[u8]) -> bool {
         let end = usize::try_from(self.offset).map(|offset| offset + data.len());
         end == usize::try_from(self.length)

@@ -4,7 +4,7 @@ use super::codec::{Reader, Writer};
 use crate::error::InvalidMessage;
 use crate::protocol::ProtocolVersion;
 
-/// A server's demand that the client prove its address by repeating a cookie.
+/// A server's request that the client prove its address by repeating a cookie.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct HelloVerifyRequest {
     /// What the client must repeat; at most 255 bytes.
@@ -12,7 +12,8 @@ pub(crate) struct HelloVerifyRequest {
 }
 
 impl HelloVerifyRequest {
-    /// Decodes a body. The version field says nothing about what follows and is not looked at (§4.2.1).
+    /// Decodes a body. The version field says nothing about what follows and is not looked at
+    /// (§4.2.1).
     pub(crate) fn decode(body: &[u8]) -> Result<Self, InvalidMessage> {
         let mut reader = Reader::new(body);
         reader.u16("server_version")?;
@@ -32,7 +33,7 @@ impl HelloVerifyRequest {
 mod tests {
     use super::*;
 
-    /// D18: both version bytes that servers write are taken.
+    /// D18: both versions that servers write are accepted.
     #[test]
     fn the_version_is_not_compared() {
         for version in [[0xfe, 0xff], [0xfe, 0xfd]] {

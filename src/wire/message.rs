@@ -17,7 +17,7 @@ use pki_types::CertificateDer;
 /// The length of a Finished's contents, in bytes (RFC 5246 §7.4.9).
 pub(crate) const VERIFY_DATA_LEN: usize = 12;
 
-/// Which of the two forms a message has whose form depends on the version. Hellos have one form.
+/// The form of messages that differ between versions. Hellos have one form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Grammar {
     /// Version 1.2.
@@ -66,7 +66,7 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// If it does not decode, or the type is none that has a body here.
+    /// If it does not decode, or the type is not one that is read here.
     pub(crate) fn decode(
         dialect: &Dialect,
         grammar: Grammar,
@@ -279,7 +279,8 @@ mod tests {
         }
     }
 
-    /// A12: every byte of every message, each of its 255 other values: an error or another message, never a panic.
+    /// A12: every byte of every message, each of its 255 other values: an error or another message,
+    /// never a panic.
     #[test]
     fn one_byte_mutations_never_panic() {
         for (typ, body) in bodies() {

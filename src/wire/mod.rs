@@ -1,5 +1,5 @@
-//! Bytes to values and back. Decoding has no state, allocates in proportion to its input and never panics;
-//! a decoded value needs no further checks of form.
+//! Bytes to values and back. Decoding has no state, allocates in proportion to its input and never
+//! panics; a decoded value needs no further checks of form.
 
 pub(crate) mod ack;
 pub(crate) mod alert;

@@ -45,7 +45,7 @@ pub(crate) struct NewSessionTicket13 {
     pub(crate) nonce: Vec<u8>,
     /// What the client presents later.
     pub(crate) ticket: Vec<u8>,
-    /// An extension that nobody knows (RFC 8701 §4.1).
+    /// An extension that no client knows (RFC 8701 §4.1).
     pub(crate) grease: Option<ExtensionType>,
 }
 
@@ -92,7 +92,7 @@ impl NewSessionTicket13 {
 mod tests {
     use super::*;
 
-    /// F5 (OpenSSL CVE-2015-1791): lengths that leave the message, in both directions.
+    /// F5 (OpenSSL CVE-2015-1791): lengths that are too long or too short for the message.
     #[test]
     fn a_ticket_round_trips_and_a_cut_one_is_refused() {
         let message = NewSessionTicket {

@@ -3,15 +3,15 @@
 //! ```text
 //!   7 6 5 4 3 2 1 0
 //!  +-+-+-+-+-+-+-+-+
-//!  |0 0 1 C S L E E|   C: connection ID, S: 16-bit number, L: length, EE: the low bits of the epoch
-//!  +-+-+-+-+-+-+-+-+
+//!  |0 0 1 C S L E E|   C: connection ID, S: 16-bit number, L: length,
+//!  +-+-+-+-+-+-+-+-+   EE: the low bits of the epoch
 //!  | 8 or 16 bits of the number, masked (RFC 9147 §4.2.3)
 //!  | length (16), if L is set; else the record reaches to the end of its datagram
 //! ```
 
 use crate::protocol::RecordNumber;
 
-/// The length of the header that is sent, in bytes: number and length, both in full.
+/// The length, in bytes, of the header that is sent: with 16 bits of the number and with a length.
 pub(crate) const SENT_HEADER_LEN: usize = 5;
 
 /// The bits that every unified header begins with.
@@ -27,7 +27,7 @@ const EPOCH: u8 = 0b0000_0011;
 pub(crate) struct UnifiedHeader {
     /// The two low bits of the epoch.
     pub(crate) epoch_bits: u8,
-    /// How many bytes of the number there are: 1 or 2, behind the first byte.
+    /// How many bytes of the number follow the first byte: 1 or 2.
     pub(crate) number_len: usize,
     /// The length of the header.
     pub(crate) header_len: usize,
@@ -35,7 +35,8 @@ pub(crate) struct UnifiedHeader {
     pub(crate) length: usize,
 }
 
-/// Whether a datagram, or the rest of one, begins with a protected record of version 1.3 (RFC 9147 §4.1).
+/// Whether a datagram, or the rest of one, begins with a protected record of version 1.3
+/// (RFC 9147 §4.1).
 #[inline]
 pub(crate) fn is_unified(bytes: &[u8]) -> bool {
     bytes
@@ -44,8 +45,8 @@ pub(crate) fn is_unified(bytes: &[u8]) -> bool {
 }
 
 impl UnifiedHeader {
-    /// Decodes the header at the start of `bytes`, the rest of a datagram. `None` if it makes no sense, or has a connection
-    /// ID: none is ever agreed on.
+    /// Decodes the header at the start of `bytes`, the rest of a datagram. `None` if it makes no
+    /// sense, or has a connection ID: none is ever negotiated.
     #[inline]
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let first = *bytes.first()?;
@@ -69,7 +70,7 @@ impl UnifiedHeader {
     }
 }
 
-/// The header of an outgoing record, its number not masked yet.
+/// The header of an outgoing record, with its number not yet masked.
 #[inline]
 pub(crate) const fn encode(number: RecordNumber, length: u16) -> [u8; SENT_HEADER_LEN] {
     let first = FIXED | LONG_NUMBER | LENGTH | number.epoch.low_bits();

@@ -1,4 +1,5 @@
-//! ServerHello (RFC 5246 §7.4.1.3, RFC 8446 §4.1.3) and HelloRetryRequest (RFC 8446 §4.1.4), which has its form.
+//! ServerHello (RFC 5246 §7.4.1.3, RFC 8446 §4.1.3) and HelloRetryRequest (RFC 8446 §4.1.4), which
+//! has the same form.
 
 use super::client_hello::{MAX_SESSION_ID_LEN, RANDOM_LEN};
 use super::codec::{Reader, Writer};
@@ -6,7 +7,8 @@ use super::extension::{ServerExtensions, ServerShare};
 use crate::error::InvalidMessage;
 use crate::protocol::{CipherSuite, CompressionMethod, Dialect, NamedGroup, ProtocolVersion};
 
-/// The random that makes a ServerHello a HelloRetryRequest: the SHA-256 of that name (RFC 8446 §4.1.3).
+/// The random that makes a ServerHello a HelloRetryRequest: the SHA-256 of that name
+/// (RFC 8446 §4.1.3).
 pub(crate) const RETRY_RANDOM: [u8; RANDOM_LEN] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
@@ -18,11 +20,11 @@ pub(crate) const DOWNGRADE_TO_12: [u8; 8] = *b"DOWNGRD\x01";
 /// A server's choice.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ServerHello {
-    /// The version chosen, as far as this field can say.
+    /// The version in the legacy field: never above 1.2.
     pub(crate) version: ProtocolVersion,
     /// The server's random.
     pub(crate) random: [u8; RANDOM_LEN],
-    /// The name of the session; the client's own one if that session is resumed.
+    /// The ID of the session; at 1.2 the one that the client offered if that session is resumed.
     pub(crate) session_id: Vec<u8>,
     /// The suite chosen.
     pub(crate) cipher_suite: CipherSuite,
@@ -47,7 +49,7 @@ impl ServerHello {
         let retry = random == RETRY_RANDOM;
         let extensions =
             ServerExtensions::decode(&mut reader, retry).map_err(|error| match error {
-                // RFC 8446 §6.2: it is well-formed, and incorrect.
+                // RFC 8446 §6.2: well-formed, but incorrect.
                 InvalidMessage::DuplicateExtension(_) if retry => {
                     InvalidMessage::Inconsistent("the list of extensions")
                 }
@@ -70,7 +72,8 @@ impl ServerHello {
         self.random == RETRY_RANDOM
     }
 
-    /// A HelloRetryRequest. The endpoint and the engine must make the same one of the same choice, to the byte.
+    /// A HelloRetryRequest. The endpoint and the handshake must make the same bytes from the same
+    /// choice.
     pub(crate) fn retry_request(
         dialect: &Dialect,
         session_id: Vec<u8>,

@@ -1,4 +1,5 @@
-//! Signatures inside messages: the digitally-signed struct and CertificateVerify (RFC 5246 §4.7, §7.4.8).
+//! Signatures inside messages: the digitally-signed struct and CertificateVerify (RFC 5246 §4.7,
+//! §7.4.8).
 
 use super::codec::{Reader, Writer};
 use crate::error::InvalidMessage;

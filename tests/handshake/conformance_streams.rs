@@ -465,7 +465,7 @@ fn a_record_that_says_outside_what_it_is_is_no_record_of_1_3() {
     let (mut ours, mut peer) = client_13();
     let hello = peer.speak(&[Line::ServerHello]);
     ours.deliver(start(), &hello);
-    let record = peer.record_undressed(HANDSHAKE, &[8, 0, 0, 2, 0, 0]);
+    let record = peer.record_with_visible_type(HANDSHAKE, &[8, 0, 0, 2, 0, 0]);
     assert_eq!(record[..3], [HANDSHAKE, 3, 3]);
     ours.deliver(start(), &record);
     let expected = Error::PeerMisbehaved(PeerMisbehaved::UnknownContentType);

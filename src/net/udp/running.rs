@@ -1,5 +1,4 @@
-//! What is changed about the endpoint while it runs: its place in the event loop, and whom it
-//! serves.
+//! Changes to an endpoint that is running: its registration with an event loop, and whom it serves.
 
 use super::{Registration, UdpEndpoint};
 use crate::config::ServerConfig;
@@ -13,8 +12,8 @@ use std::io;
 use std::sync::Arc;
 
 impl UdpEndpoint {
-    /// Takes the socket out of the event loop it was registered with, if it was. It may be
-    /// registered again, with that loop or another.
+    /// Removes the socket from the event loop that it is registered with, if any. It may be
+    /// registered again, with the same loop or another one.
     ///
     /// # Errors
     ///
@@ -26,38 +25,38 @@ impl UdpEndpoint {
         }
     }
 
-    /// The socket, to look at its options or set them (with `socket2::SockRef`, for example).
-    /// Whoever reads from it takes datagrams away from the associations, and whoever makes it
-    /// blocking stops the event loop.
+    /// The socket, to read or set its options (with `socket2::SockRef`, for example). Do not read
+    /// from it, which would take datagrams away from the associations, and do not make it blocking,
+    /// which would stop the event loop.
     pub const fn socket(&self) -> &UdpSocket {
         &self.socket
     }
 
-    /// Serves newcomers under `config` from now on; see
+    /// Serves new clients under `config` from now on; see
     /// [`Endpoint::serve`](crate::Endpoint::serve).
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Endpoint::serve`](crate::Endpoint::serve).
     pub fn serve(&mut self, config: Arc<ServerConfig>) -> Result<(), Error> {
         self.endpoint.serve(clock::now(), config)
     }
 
-    /// Serves no newcomers any more; see
+    /// Stops serving new clients; see
     /// [`Endpoint::stop_accepting`](crate::Endpoint::stop_accepting).
     pub fn stop_accepting(&mut self) {
         self.endpoint.stop_accepting();
     }
 
     /// Closes every association with the next [`UdpEndpoint::turn`]; see
-    /// [`Endpoint::close_all`](crate::Endpoint::close_all). A service that ends calls
-    /// [`UdpEndpoint::stop_accepting`] and this, and goes on with its loop until
+    /// [`Endpoint::close_all`](crate::Endpoint::close_all). A service that shuts down calls
+    /// [`UdpEndpoint::stop_accepting`] and this, and continues its loop until
     /// [`Endpoint::is_empty`](crate::Endpoint::is_empty).
     pub fn close_all(&mut self) {
         self.endpoint.close_all(clock::now());
     }
 
-    /// An association to be changed, unless it is over; see
+    /// Access to an association for commands, unless it is over; see
     /// [`Endpoint::association`](crate::Endpoint::association). Call [`UdpEndpoint::turn`]
     /// afterwards.
     pub fn association(&mut self, id: AssociationId) -> Option<AssociationMut<'_>> {
@@ -66,8 +65,8 @@ impl UdpEndpoint {
 }
 
 /// For `registry.register(&mut endpoint, …)`, and for event loops that take any source. The
-/// interest that is asked for does not count: the endpoint always wants to read, and to write only
-/// while datagrams wait for room.
+/// requested interest is ignored: the endpoint always wants to read, and to write only while
+/// datagrams wait for room.
 impl Source for UdpEndpoint {
     fn register(&mut self, registry: &Registry, token: Token, _: Interest) -> io::Result<()> {
         Self::register(self, registry, token)

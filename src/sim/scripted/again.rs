@@ -8,7 +8,7 @@ use crate::secrets::schedule12::{MASTER_SECRET_LEN, MasterSecret};
 /// What a scripted peer keeps of a handshake to resume it, honestly or not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ScriptedSession {
-    /// The name that the server gave to it; empty for none.
+    /// The session ID that the server gave it; empty for none.
     pub id: Vec<u8>,
     /// The ticket that the server issued; empty for none.
     pub ticket: Vec<u8>,
@@ -19,9 +19,10 @@ pub struct ScriptedSession {
 }
 
 impl ScriptedPeer {
-    /// Makes ready for a renegotiation: messages count from 0 again (RFC 6347 §4.2.2), randoms are fresh, no session is
-    /// offered, and renegotiation_info will hold what both ends said in the last handshake that was completed
-    /// (RFC 5746 §3.5, §3.7). An attempt that came to nothing is forgotten.
+    /// Prepares for a renegotiation: messages are numbered from 0 again (RFC 6347 §4.2.2), randoms
+    /// are fresh, no session is offered, and renegotiation_info will hold the verify_data of the
+    /// last handshake that was completed (RFC 5746 §3.5, §3.7). An attempt that failed is
+    /// forgotten.
     pub fn renegotiate(&mut self) {
         if self.verified.take().is_some() {
             self.epoch += 1;
@@ -34,7 +35,7 @@ impl ScriptedPeer {
         self.master = None;
         self.keyed = false;
         self.resuming = None;
-        self.ears.begin_again();
+        self.inbound.begin_again();
         match self.side {
             Side::Client => self.renew_offer(),
             Side::Server => {
@@ -61,7 +62,8 @@ impl ScriptedPeer {
         }
     }
 
-    /// What the renegotiation_info of a server says now: both halves, or nothing in a first handshake.
+    /// The contents of a server's renegotiation_info: the verify_data of both ends, or nothing in a
+    /// first handshake.
     pub fn server_info(&self) -> Vec<u8> {
         self.bound.concat()
     }
@@ -77,8 +79,9 @@ impl ScriptedPeer {
         }
     }
 
-    /// Resumes this session. A client offers it, by ticket if there is one; a server echoes whatever ID it is asked for
-    /// and answers with the session's suite. The secret is used if the ID is echoed.
+    /// Resumes this session. A client offers it, by ticket if there is one; a server echoes
+    /// whatever ID the client offers and answers with the session's suite. The secret is used if
+    /// the ID is echoed.
     pub fn resume(&mut self, session: &ScriptedSession) {
         self.resuming = Some(session.clone());
         if self.side == Side::Server {
@@ -97,7 +100,7 @@ impl ScriptedPeer {
         self.offer.set_extension(ticket, &session.ticket);
     }
 
-    /// Whether the ServerHello that was said or heard resumes a session.
+    /// Whether the ServerHello that was sent or received resumes a session.
     pub fn is_resuming(&self) -> bool {
         let echoed =
             !self.choice.session_id.is_empty() && self.choice.session_id == self.offer.session_id;
@@ -116,7 +119,7 @@ impl ScriptedPeer {
         }
     }
 
-    /// A server that resumes echoes the ID of the hello that it has heard.
+    /// A server that resumes echoes the session ID of the client's hello.
     pub(super) fn echo_session(&mut self) {
         if self.resuming.is_some() && !self.offer.session_id.is_empty() {
             self.choice.session_id = self.offer.session_id.clone();

@@ -18,7 +18,7 @@ pub struct ClientOffer {
     pub random: [u8; 32],
     /// The session ID.
     pub session_id: Vec<u8>,
-    /// The cookie; filled in by a HelloVerifyRequest that is heard.
+    /// The cookie; filled in from a HelloVerifyRequest that is received.
     pub cookie: Vec<u8>,
     /// The suites.
     pub suites: Vec<u16>,
@@ -48,7 +48,8 @@ pub struct ServerChoice {
 }
 
 impl ClientOffer {
-    /// Everything that exists here, for a server called `name`; no name for an empty one.
+    /// Everything that this library supports, for a server called `name`; without a name if that is
+    /// empty.
     pub(in crate::sim) fn honest(name: &str, random: [u8; 32]) -> Self {
         let list16 = |numbers: &[u16]| {
             let mut body = Vec::new();
@@ -108,7 +109,7 @@ impl ClientOffer {
         self.extensions.retain(|(known, _)| *known != typ);
     }
 
-    /// Gives the first extension of this type another body, or adds one behind the others.
+    /// Gives the first extension of this type another body, or adds one after the others.
     pub fn set_extension(&mut self, typ: u16, body: &[u8]) {
         set(&mut self.extensions, typ, body);
     }
@@ -172,8 +173,9 @@ impl ServerChoice {
         }
     }
 
-    /// Grants those extensions of `offer` that an honest server here grants, unless the script has set some already.
-    /// `info` is what renegotiation_info says; `ticket` is whether a NewSessionTicket will come.
+    /// Grants those extensions of `offer` that an honest server would grant, unless the script has
+    /// already set some. `info` is the contents of renegotiation_info; `ticket` is whether a
+    /// NewSessionTicket will come.
     pub(super) fn answer(&mut self, offer: &ClientOffer, info: &[u8], ticket: bool) {
         if !self.extensions.is_empty() {
             return;
@@ -214,7 +216,7 @@ impl ServerChoice {
         self.extensions.retain(|(known, _)| *known != typ);
     }
 
-    /// Gives the first extension of this type another body, or adds one behind the others.
+    /// Gives the first extension of this type another body, or adds one after the others.
     pub fn set_extension(&mut self, typ: u16, body: &[u8]) {
         set(&mut self.extensions, typ, body);
     }

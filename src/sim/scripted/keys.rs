@@ -7,7 +7,7 @@ use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
 use crate::wire::record_tls;
 use std::collections::BTreeMap;
 
-/// How records and messages travel.
+/// The form of records and messages.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) enum Wire {
     /// With epochs, numbers and fragments.
@@ -17,7 +17,7 @@ pub(super) enum Wire {
     Stream,
 }
 
-/// Every key that there ever was, by epoch: this peer forgets nothing.
+/// Every key since the beginning, by epoch: this peer drops none.
 #[derive(Default)]
 pub(super) struct Keys {
     /// The form of the records.
@@ -98,7 +98,8 @@ impl Keys {
         out
     }
 
-    /// Opens a record, header and fragment; `None` if it does not authenticate or its epoch has no keys.
+    /// Opens a record, header and fragment; `None` if it does not authenticate or its epoch has no
+    /// keys.
     pub(super) fn open(&self, header: &RecordHeader, record: &[u8]) -> Option<Vec<u8>> {
         let mut fragment = record.get(HEADER_LEN..)?.to_vec();
         if header.number.epoch == Epoch::PLAINTEXT {
@@ -113,7 +114,7 @@ impl Keys {
         fragment.get(range).map(<[u8]>::to_vec)
     }
 
-    /// Opens the record of a stream that has this place in `epoch`, as [`Keys::open`].
+    /// Opens the stream record with this sequence number in `epoch`, as [`Keys::open`].
     pub(super) fn open_in_stream(
         &self,
         header: &record_tls::RecordHeader,

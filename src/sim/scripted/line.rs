@@ -1,4 +1,4 @@
-//! What an honest peer says: the bodies of all messages.
+//! What an honest peer sends: the bodies of all messages.
 
 use super::{SCHEMES, ScriptedPeer};
 use crate::crypto::kx;
@@ -19,15 +19,15 @@ pub enum Line {
     ServerHello,
     /// The credential's chain, or an empty one without a credential.
     Certificate,
-    /// A fresh share in [`ScriptedPeer::group`], signed by the credential's key.
+    /// A fresh share in [`ScriptedPeer::group`], signed with the credential's key.
     ServerKeyExchange,
-    /// For certificates with ECDSA or RSA keys of any authority.
+    /// For certificates with ECDSA or RSA keys, from any authority.
     CertificateRequest,
     /// RFC 5246 §7.4.5.
     ServerHelloDone,
     /// A fresh share in the server's group.
     ClientKeyExchange,
-    /// A signature of the credential's key over everything so far.
+    /// A signature with the credential's key over everything so far.
     CertificateVerify,
     /// [`ScriptedPeer::ticket`], good for [`ScriptedPeer::ticket_lifetime`] (RFC 5077 §3.3).
     NewSessionTicket,
@@ -38,7 +38,8 @@ pub enum Line {
 }
 
 impl Line {
-    /// The type of the message; ChangeCipherSpec has none and gives that of no message.
+    /// The type of the message. ChangeCipherSpec is not a message and gives a type that no message
+    /// has.
     pub const fn typ(self) -> u8 {
         match self {
             Self::HelloRequest => HandshakeType::HELLO_REQUEST.0,
@@ -59,7 +60,8 @@ impl Line {
 }
 
 impl ScriptedPeer {
-    /// What an honest peer would put into this message now. Shares and secrets are drawn on the way.
+    /// What an honest peer would put into this message now. Shares and secrets are drawn on the
+    /// way.
     pub fn body(&mut self, line: Line) -> Vec<u8> {
         match line {
             Line::ClientHello => self.offer.encode(),
@@ -132,7 +134,7 @@ impl ScriptedPeer {
         body
     }
 
-    /// Takes the other side's share from its key exchange message.
+    /// Reads the other side's share from its key exchange message.
     pub(super) fn learn_share(&mut self, body: &[u8]) {
         match self.side {
             Side::Client => {

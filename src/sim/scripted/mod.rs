@@ -1,40 +1,46 @@
-//! A peer of version 1.2 that does what a test tells it to, line by line; over datagrams, or over a stream.
+//! A peer of version 1.2 that does what a test tells it to, line by line; over datagrams, or over a
+//! stream.
 //!
-//! It has keys and knows the protocol, but no state machine: nothing stops it from leaving out a message, saying
-//! it twice, saying something else or sending it in the wrong epoch. Its logic shares nothing with the handshake
-//! states and record layer that it tests, only codecs, key schedule and record protection.
+//! It has keys and knows the protocol, but no state machine: nothing stops it from leaving out a
+//! message, sending it twice, sending something else or using the wrong epoch. Its logic shares
+//! nothing with the handshake states and record layer that it tests, only codecs, key schedule and
+//! record protection.
 //!
-//! A test reads as a sequence chart. Bytes go to and from the end under test by the test's own hands:
+//! A test reads like a sequence chart. The test itself carries the bytes to and from the end under
+//! test:
 //!
 //! ```text
 //!   our client                 scripted server
 //!   ClientHello        ──►     hear(datagram)
 //!                      ◄──     speak(&[HelloVerifyRequest])
 //!   ClientHello        ──►     hear(datagram)
-//!                      ◄──     speak(&[ServerHello, Certificate, ServerKeyExchange, ServerHelloDone])
+//!                      ◄──     speak(&[ServerHello, Certificate, ServerKeyExchange,
+//!                                      ServerHelloDone])
 //!   ClientKeyExchange … ──►    hear(datagram)
 //!                      ◄──     speak(&[ChangeCipherSpec, Finished])
 //! ```
 //!
-//! [`ScriptedPeer::speak`] says what an honest peer would say under these names, in this order;
-//! [`ScriptedPeer::speak_altered`] lets the test change each body first. Below that, [`ScriptedPeer::say`] numbers
-//! a message with any body, [`Spoken`] cuts it into any fragments, and [`ScriptedPeer::record`] and
-//! [`ScriptedPeer::record_at`] make records of any type, epoch, version and number.
+//! [`ScriptedPeer::speak`] sends what an honest peer would send under these names, in this order;
+//! [`ScriptedPeer::speak_altered`] lets the test change each body first. Below that,
+//! [`ScriptedPeer::say`] numbers a message with any body, [`Spoken`] cuts it into any fragments,
+//! and [`ScriptedPeer::record`] and [`ScriptedPeer::record_at`] make records of any type, epoch,
+//! version and number.
 //!
-//! [`ScriptedPeer::renegotiate`] makes ready for another handshake on the same keys, [`ScriptedPeer::resume`] for one
-//! with the secret of an earlier one. [`ScriptedPeer::over_stream`] makes a peer that speaks TLS; its records and
-//! messages have no numbers, so those that a script chooses are left out.
+//! [`ScriptedPeer::renegotiate`] prepares for another handshake under the same keys,
+//! [`ScriptedPeer::resume`] for one with the secret of an earlier one.
+//! [`ScriptedPeer::over_stream`] makes a peer that speaks TLS; its records and messages have no
+//! numbers, so those that a script chooses are left out.
 
 mod again;
-mod ears;
 mod hello;
+mod inbound;
 mod keys;
 mod line;
 mod spoken;
 
 pub use again::ScriptedSession;
-pub use ears::Heard;
 pub use hello::{ClientOffer, ServerChoice};
+pub use inbound::Heard;
 pub use line::Line;
 pub use spoken::Spoken;
 
@@ -46,7 +52,7 @@ use crate::protocol::{
     CipherSuite, ContentType, HandshakeType, NamedGroup, ProtocolVersion, Side, SignatureScheme,
 };
 use crate::secrets::schedule12::{MasterSecret, Randoms};
-use ears::Ears;
+use inbound::Inbound;
 use keys::{Keys, Wire};
 
 /// The type of a ChangeCipherSpec record.
@@ -63,44 +69,45 @@ pub const DTLS12: u16 = ProtocolVersion::DTLS12.0;
 /// TLS 1.2, as records carry it.
 pub const TLS12: u16 = ProtocolVersion::TLS12.0;
 
-/// A peer that has keys but no scruples.
+/// A peer that has keys but obeys no rules.
 ///
-/// Everything that it will say honestly stands in its public fields and can be changed before it is said.
+/// Everything that it would send honestly is in its public fields and can be changed before it is
+/// sent.
 pub struct ScriptedPeer {
-    /// What a ClientHello says. A server keeps here what it heard last.
+    /// The contents of a ClientHello. A server keeps the last one that it received here.
     pub offer: ClientOffer,
-    /// What a ServerHello says. A client keeps here what it heard.
+    /// The contents of a ServerHello. A client keeps the one that it received here.
     pub choice: ServerChoice,
     /// The cookie of a HelloVerifyRequest.
     pub cookie: Vec<u8>,
     /// The version field of a HelloVerifyRequest.
     pub verify_version: u16,
-    /// The group of a ServerKeyExchange. A client keeps here what it heard.
+    /// The group of a ServerKeyExchange. A client keeps the one that it received here.
     pub group: u16,
     /// Whether a server grants the ticket extension to a client that asks for it.
     pub promises_ticket: bool,
-    /// The ticket of a NewSessionTicket. A client keeps here what it heard last.
+    /// The ticket of a NewSessionTicket. A client keeps the last one that it received here.
     pub ticket: Vec<u8>,
-    /// How long it is good for, in seconds. A client keeps here what it heard last.
+    /// The lifetime of the ticket, in seconds. A client keeps the last one that it received here.
     pub ticket_lifetime: u32,
-    /// Everything that was heard, in order.
+    /// Everything that was received, in order.
     pub heard: Vec<Heard>,
     side: Side,
     credential: Option<Credential>,
-    /// The epoch in which the handshake's messages travel; its Finished is in the one after it.
+    /// The epoch of the handshake's messages; its Finished is in the next one.
     epoch: u16,
     next_seq: u16,
     transcript: Vec<u8>,
     exchange: Option<Exchange>,
-    /// The server's share, as a client heard it.
+    /// The server's share that a client received.
     share: Vec<u8>,
     secret: Vec<u8>,
     master: Option<MasterSecret>,
-    /// Whether `master` comes from a key exchange; a script may demand keys before there was one.
+    /// Whether `master` comes from a key exchange; a script may require keys before there was one.
     keyed: bool,
-    /// Whether the other side's Finished was what it must be; `None` before it was heard.
+    /// Whether the other side's Finished was right; `None` before it was received.
     verified: Option<bool>,
-    /// What the Finished messages of this handshake held: the client's, the server's.
+    /// The verify_data of this handshake: the client's, the server's.
     finished: [Vec<u8>; 2],
     /// The same of the handshake that is renegotiated; empty in a first one.
     bound: [Vec<u8>; 2],
@@ -109,12 +116,12 @@ pub struct ScriptedPeer {
     /// The epoch that the peer's last ChangeCipherSpec led to.
     writing: u16,
     keys: Keys,
-    ears: Ears,
+    inbound: Inbound,
 }
 
 impl ScriptedPeer {
-    /// A client that offers what an honest one would to a server called `name`. It shows `credential` when its
-    /// script says Certificate.
+    /// A client that offers what an honest one would to a server called `name`. It shows
+    /// `credential` when its script says Certificate.
     pub fn client(name: &str, credential: Option<Credential>) -> Self {
         Self::new(
             Side::Client,
@@ -160,7 +167,7 @@ impl ScriptedPeer {
             wire: Wire::Datagram,
             writing: 0,
             keys: Keys::default(),
-            ears: Ears::default(),
+            inbound: Inbound::default(),
         }
     }
 
@@ -179,13 +186,14 @@ impl ScriptedPeer {
         self.wire == Wire::Stream
     }
 
-    /// Says these lines, each in a record of its own.
+    /// Sends these lines, each in a record of its own.
     pub fn speak(&mut self, lines: &[Line]) -> Vec<Vec<u8>> {
         self.speak_altered(lines, |_, _| {})
     }
 
-    /// Says these lines, each in a record of its own, after `alter` had its way with each body. What was altered
-    /// is what goes into the transcript, so that only `alter` is at fault and not Finished as well.
+    /// Sends these lines, each in a record of its own, after `alter` has changed each body. The
+    /// transcript has the altered bodies, so that the change is the only fault, and Finished still
+    /// verifies.
     pub fn speak_altered(
         &mut self,
         lines: &[Line],
@@ -231,12 +239,12 @@ impl ScriptedPeer {
         self.next_seq
     }
 
-    /// Goes on numbering from here.
+    /// Continues the numbering with this number.
     pub fn set_next_seq(&mut self, seq: u16) {
         self.next_seq = seq;
     }
 
-    /// The epoch in which the handshake's messages travel.
+    /// The epoch of the handshake's messages.
     pub fn epoch(&self) -> u16 {
         self.epoch
     }
@@ -269,12 +277,13 @@ impl ScriptedPeer {
             .record(content_type, version, epoch, sequence, payload)
     }
 
-    /// Goes on numbering the records of `epoch` from here.
+    /// Continues the numbering of the records of `epoch` with this number.
     pub fn set_next_sequence(&mut self, epoch: u16, sequence: u64) {
         self.keys.set_next_sequence(epoch, sequence);
     }
 
-    /// Data under the newest keys; over a stream, under those that the peer writes with.
+    /// Application data under the newest keys; over a stream, under the keys that the peer writes
+    /// with.
     pub fn data(&mut self, data: &[u8]) -> Vec<u8> {
         self.record(APPLICATION_DATA, self.talking(), data)
     }
@@ -291,12 +300,12 @@ impl ScriptedPeer {
         }
     }
 
-    /// Whether the other side's Finished was heard, and was right.
+    /// Whether the other side's Finished was received, and was right.
     pub fn has_verified(&self) -> bool {
         self.verified == Some(true)
     }
 
-    /// The types of the messages that were heard, repetitions left out.
+    /// The types of the messages that were received, without repetitions.
     pub fn messages_heard(&self) -> Vec<u8> {
         let typ = |heard: &Heard| match heard {
             Heard::Message { typ, .. } => Some(*typ),
@@ -305,7 +314,7 @@ impl ScriptedPeer {
         self.heard.iter().filter_map(typ).collect()
     }
 
-    /// The alerts that were heard: level and description.
+    /// The alerts that were received: level and description.
     pub fn alerts_heard(&self) -> Vec<(u8, u8)> {
         let alert = |heard: &Heard| match heard {
             Heard::Alert {
@@ -316,11 +325,13 @@ impl ScriptedPeer {
         self.heard.iter().filter_map(alert).collect()
     }
 
-    /// Adds a message, said or heard, to the transcript and draws the consequences for the keys.
+    /// Adds a message, sent or received, to the transcript and derives the keys that follow from
+    /// it.
     fn enter(&mut self, typ: u8, seq: u16, body: &[u8]) {
         let typ = HandshakeType(typ);
         match typ {
-            // RFC 5246 §7.4.1.1, RFC 6347 §4.2.6: neither is in the transcript, and the first hello is not either.
+            // RFC 5246 §7.4.1.1, RFC 6347 §4.2.6: neither is in the transcript, nor is the first
+            // hello.
             HandshakeType::HELLO_REQUEST | HandshakeType::HELLO_VERIFY_REQUEST => return,
             HandshakeType::CLIENT_HELLO => self.transcript.clear(),
             _ => {}
@@ -340,7 +351,8 @@ impl ScriptedPeer {
         }
     }
 
-    /// Derives the keys of the next epoch from whatever secret there is; an empty one if there is none.
+    /// Derives the keys of the next epoch from whatever secret there is; an empty one if there is
+    /// none.
     fn derive(&mut self) {
         let master = self.agree();
         let [client, server] = master.protections(self.suite(), &self.randoms());
@@ -352,7 +364,7 @@ impl ScriptedPeer {
         self.master = Some(master);
     }
 
-    /// What the Finished of `sender` holds now.
+    /// The verify_data of a Finished that `sender` would send now.
     fn verify_data(&mut self, sender: Side) -> Vec<u8> {
         if self.master.is_none() {
             self.derive();
@@ -375,12 +387,13 @@ impl ScriptedPeer {
         }
     }
 
-    /// The suite that was chosen; for one that does not exist here, the first of the table.
+    /// The suite that was chosen; if it is not supported here, the first of the table.
     fn suite(&self) -> &'static Suite {
         suite::find(CipherSuite(self.choice.suite)).unwrap_or_else(suite::first_12)
     }
 
-    /// A signature of the credential's key over `message`: scheme and signature, both empty without a key.
+    /// A signature with the credential's key over `message`: scheme and signature, both empty
+    /// without a key.
     pub fn sign(&self, message: &[u8]) -> (u16, Vec<u8>) {
         let Some(Credential::Certificate(certified)) = &self.credential else {
             return (0, Vec::new());

@@ -9,13 +9,13 @@ pub struct Spoken {
     pub typ: u8,
     /// Its number within the handshake.
     pub seq: u16,
-    /// Everything behind the header.
+    /// Everything after the header.
     pub body: Vec<u8>,
 }
 
 impl Spoken {
-    /// Any header (RFC 6347 §4.2.2) with any bytes behind it, consistent or not. Lengths are in bytes, the top byte
-    /// of each is not sent.
+    /// Any header (RFC 6347 §4.2.2) followed by any bytes, consistent or not. Lengths are in bytes;
+    /// the top byte of each is not sent.
     pub fn raw(
         typ: u8,
         length: u32,

@@ -1,4 +1,4 @@
-//! What an honest peer of version 1.3 says: the bodies of all messages.
+//! What an honest peer of version 1.3 sends: the bodies of all messages.
 
 use super::super::scripted::{ClientOffer, ServerChoice};
 use super::{KEY_SHARE, ScriptedPeer};
@@ -22,17 +22,17 @@ pub enum Line {
     ServerHello,
     /// [`ScriptedPeer::granted`].
     EncryptedExtensions,
-    /// For every scheme that exists here, of any authority.
+    /// For every scheme that is supported here, from any authority.
     CertificateRequest,
     /// The credential's chain, or an empty one without a credential.
     Certificate,
-    /// A signature of the credential's key over everything so far.
+    /// A signature with the credential's key over everything so far.
     CertificateVerify,
-    /// Over everything so far.
+    /// verify_data over everything so far.
     Finished,
     /// A ticket that [`ScriptedPeer::ticket`] gives for another connection.
     NewSessionTicket,
-    /// Which asks for nothing. The peer's own keys stay as they are.
+    /// A KeyUpdate that asks for nothing. The scripted peer's own keys stay as they are.
     KeyUpdate,
 }
 
@@ -53,7 +53,8 @@ impl Line {
 }
 
 impl ScriptedPeer {
-    /// What an honest peer would put into this message now. Shares and secrets are drawn on the way.
+    /// What an honest peer would put into this message now. Shares and secrets are drawn on the
+    /// way.
     pub fn body(&mut self, line: Line) -> Vec<u8> {
         match line {
             Line::ClientHello => self.offer.encode(),
@@ -179,7 +180,7 @@ fn put_share(group: NamedGroup, share: &[u8], out: &mut Vec<u8>) {
     out.put_vec(2, |out| out.put(share));
 }
 
-/// Everything that exists here, with a share of X25519.
+/// Everything that is supported here, with a share of X25519.
 pub(super) fn honest_offer(name: &str) -> (Option<Exchange>, ClientOffer) {
     let mut offer = ClientOffer::honest(name, random()).in_stream();
     offer.suites = vec![CipherSuite::TLS_AES_128_GCM_SHA256.0];

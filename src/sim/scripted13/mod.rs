@@ -1,18 +1,19 @@
 //! A peer of version 1.3 over a stream that does what a test tells it to, line by line.
 //!
-//! Like the [peer of version 1.2](super::scripted) it has keys but no state machine, and shares with what it tests only codecs,
-//! key schedule and record protection. The states of the engine are the same over datagrams, so a stream, which has no numbers
-//! to get right, is enough to lead them astray.
+//! Like the [peer of version 1.2](super::scripted) it has keys but no state machine, and shares
+//! with what it tests only codecs, key schedule and record protection. The states of the engine are
+//! the same over datagrams, so a stream, which has no numbers to get right, is enough to test them.
 //!
 //! ```text
 //!   our client                 scripted server
 //!   ClientHello        ──►     hear(bytes)
-//!                      ◄──     speak(&[ServerHello, EncryptedExtensions, Certificate, CertificateVerify, Finished])
+//!                      ◄──     speak(&[ServerHello, EncryptedExtensions, Certificate,
+//!                                      CertificateVerify, Finished])
 //!   Finished           ──►     hear(bytes)
 //! ```
 //!
-//! It writes with the keys of the handshake from its hello on, and with those of data from its Finished on; a script that
-//! leaves out Finished can say [`ScriptedPeer::pretend_finished`].
+//! It writes with the keys of the handshake from its hello on, and with those of data from its
+//! Finished on; a script that leaves out Finished can call [`ScriptedPeer::pretend_finished`].
 
 mod line;
 
@@ -35,10 +36,10 @@ use crate::wire::codec::Writer as _;
 use crate::wire::handshake::{STREAM_HEADER_LEN, StreamHeader};
 use crate::wire::record_tls::{HEADER_LEN, RecordHeader};
 
-/// One thing that was heard, always from a record that could be opened.
+/// One thing that was received, always from a record that could be opened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Heard {
-    /// A message: its type and everything behind its header.
+    /// A message: its type and everything after its header.
     Message(u8, Vec<u8>),
     /// A ChangeCipherSpec.
     ChangeCipherSpec,
@@ -60,22 +61,22 @@ impl std::fmt::Debug for ScriptedTicket {
     }
 }
 
-/// A peer of version 1.3 that has keys but no scruples.
+/// A peer of version 1.3 that has keys but obeys no rules.
 pub struct ScriptedPeer {
-    /// What a ClientHello says. A server keeps here what it heard last.
+    /// The contents of a ClientHello. A server keeps the last one that it received here.
     pub offer: ClientOffer,
-    /// What a ServerHello says. A client keeps here what it heard.
+    /// The contents of a ServerHello. A client keeps the one that it received here.
     pub choice: ServerChoice,
     /// The extensions of EncryptedExtensions, by type.
     pub granted: Vec<(u16, Vec<u8>)>,
     /// The scheme that a CertificateVerify names, if it is not the one that was used.
     pub named_scheme: Option<u16>,
-    /// Everything that was heard, in order.
+    /// Everything that was received, in order.
     pub heard: Vec<Heard>,
     side: Side,
     credential: Option<Credential>,
     exchange: Option<Exchange>,
-    /// What the exchange gave, until keys are made of it.
+    /// The secret of the key exchange, until keys are derived from it.
     shared: Vec<u8>,
     transcript: Vec<u8>,
     secrets: Secrets,
@@ -85,17 +86,17 @@ pub struct ScriptedPeer {
     messages: Vec<u8>,
 }
 
-/// What was derived so far.
+/// The secrets that were derived so far.
 #[derive(Default)]
 struct Secrets {
     /// The key of the ticket that is resumed.
     psk: Option<Secret>,
-    /// What protects the handshake: the client's, the server's.
+    /// The secrets that protect the handshake: the client's, the server's.
     handshake: Option<[TrafficSecret; 2]>,
     main: Option<MainSecret>,
-    /// What protects data.
+    /// The secrets that protect data.
     data: Option<[TrafficSecret; 2]>,
-    /// The key of the ticket that was said last.
+    /// The key of the ticket that was sent last.
     ticket: Option<Secret>,
 }
 
@@ -124,8 +125,8 @@ impl<T> Direction<T> {
 }
 
 impl ScriptedPeer {
-    /// A client that offers what an honest one would to a server called `name`. It shows `credential` when its
-    /// script says Certificate.
+    /// A client that offers what an honest one would to a server called `name`. It shows
+    /// `credential` when its script says Certificate.
     pub fn client(name: &str, credential: Option<Credential>) -> Self {
         let (exchange, offer) = line::honest_offer(name);
         Self {
@@ -140,7 +141,7 @@ impl ScriptedPeer {
         Self::new(Side::Server, offer, Some(credential))
     }
 
-    /// The same, which takes the ticket that the client offers first for one that `ticket` was given with.
+    /// The same, but it treats the first ticket that the client offers as `ticket`.
     #[must_use]
     pub fn resuming(mut self, ticket: &ScriptedTicket) -> Self {
         self.secrets.psk = Some(ticket.key.clone());
@@ -167,13 +168,13 @@ impl ScriptedPeer {
         }
     }
 
-    /// Says these lines, each in a record of its own.
+    /// Sends these lines, each in a record of its own.
     pub fn speak(&mut self, lines: &[Line]) -> Vec<u8> {
         self.speak_altered(lines, |_, _| {})
     }
 
-    /// Says these lines after `alter` had its way with each body. What was altered is what goes into the transcript, so that only
-    /// `alter` is at fault and not Finished as well.
+    /// Sends these lines after `alter` has changed each body. The transcript has the altered
+    /// bodies, so that the change is the only fault, and Finished still verifies.
     pub fn speak_altered(
         &mut self,
         lines: &[Line],
@@ -193,7 +194,7 @@ impl ScriptedPeer {
         records
     }
 
-    /// Derives as if its Finished had been said here.
+    /// Derives keys as if its Finished had been sent now.
     pub fn pretend_finished(&mut self) {
         self.finish(self.side);
     }
@@ -224,8 +225,8 @@ impl ScriptedPeer {
         out
     }
 
-    /// A protected record that says outside what it is.
-    pub fn record_undressed(&mut self, content_type: u8, payload: &[u8]) -> Vec<u8> {
+    /// A protected record whose visible type is its real one.
+    pub fn record_with_visible_type(&mut self, content_type: u8, payload: &[u8]) -> Vec<u8> {
         let content_type = ContentType(content_type);
         let mut out = Vec::new();
         if let Some(sealer) = &self.write.keys {
@@ -241,13 +242,13 @@ impl ScriptedPeer {
         self.record(ContentType::APPLICATION_DATA.0, data)
     }
 
-    /// The ticket that was said last.
+    /// The ticket that was sent last.
     pub fn ticket(&self) -> Option<ScriptedTicket> {
         let key = self.secrets.ticket.clone()?;
         Some(ScriptedTicket { key })
     }
 
-    /// The types of the messages that were heard.
+    /// The types of the messages that were received.
     pub fn messages_heard(&self) -> Vec<u8> {
         let typ = |heard: &Heard| match heard {
             Heard::Message(typ, _) => Some(*typ),
@@ -256,7 +257,7 @@ impl ScriptedPeer {
         self.heard.iter().filter_map(typ).collect()
     }
 
-    /// The descriptions of the alerts that were heard.
+    /// The descriptions of the alerts that were received.
     pub fn alerts_heard(&self) -> Vec<u8> {
         let alert = |heard: &Heard| match heard {
             Heard::Alert(_, description) => Some(*description),
@@ -265,7 +266,8 @@ impl ScriptedPeer {
         self.heard.iter().filter_map(alert).collect()
     }
 
-    /// Listens to a piece of the stream: hellos are remembered, keys derived when they can be. What cannot be opened is dropped.
+    /// Receives a piece of the stream: hellos are remembered, and keys are derived as soon as
+    /// possible. What cannot be opened is dropped.
     pub fn hear(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
         while let Some(header) = RecordHeader::decode(&self.input) {
@@ -282,7 +284,7 @@ impl ScriptedPeer {
 
     fn open(&mut self, header: &RecordHeader, record: &[u8]) -> Option<(ContentType, Vec<u8>)> {
         let mut fragment = record.get(HEADER_LEN..)?.to_vec();
-        // RFC 8446 §5: never protected, and in no sequence.
+        // RFC 8446 §5: never protected, and without a sequence number.
         let protected = header.content_type != ContentType::CHANGE_CIPHER_SPEC;
         let Some(opener) = self.read.keys.as_ref().filter(|_| protected) else {
             return Some((header.content_type, fragment));
@@ -341,7 +343,7 @@ impl ScriptedPeer {
         }
     }
 
-    /// Adds a message to the transcript and draws the consequences for the keys.
+    /// Adds a message to the transcript and derives the keys that follow from it.
     fn enter(&mut self, typ: HandshakeType, message: &[u8], sender: Side) {
         if typ == HandshakeType::NEW_SESSION_TICKET {
             return;
@@ -352,7 +354,7 @@ impl ScriptedPeer {
         }
     }
 
-    /// What the key exchange gives; an empty secret without one.
+    /// The secret of the key exchange; an empty one if there was none.
     fn agree(&mut self) -> Vec<u8> {
         if let Some(exchange) = self.exchange.take() {
             // group (2), length (2), share
@@ -363,7 +365,7 @@ impl ScriptedPeer {
         std::mem::take(&mut self.shared)
     }
 
-    /// A hello is here, so the handshake has keys (RFC 8446 §7.1).
+    /// Derives the keys of the handshake: a ServerHello is there (RFC 8446 §7.1).
     fn derive_handshake(&mut self) {
         let shared = self.agree();
         let derivation = Derivation::new(&TLS, self.suite().hash);
@@ -377,7 +379,8 @@ impl ScriptedPeer {
         self.secrets.main = Some(secret.finish());
     }
 
-    /// `sender` has said Finished: with the server's there are keys for data, and from its own on each end writes with them.
+    /// `sender` has sent Finished: after the server's there are keys for data, and each end writes
+    /// with them after its own.
     fn finish(&mut self, sender: Side) {
         let hash = self.transcript_hash();
         if let Some(main) = self
@@ -424,7 +427,7 @@ impl ScriptedPeer {
         self.suite().hash.digest(&self.transcript).as_ref().to_vec()
     }
 
-    /// The suite that was chosen; for one that is not of 1.3, the first that is.
+    /// The suite that was chosen; if it is not of 1.3, the first that is.
     fn suite(&self) -> &'static Suite {
         suite::find(CipherSuite(self.choice.suite))
             .filter(|suite| suite.is_13())

@@ -11,10 +11,11 @@ use crate::wire::extension::key_share::{KeyShare, decode_shares, put_shares};
 use crate::wire::extension::psk::OfferedPsks;
 use crate::wire::extension::srtp::{decode_offer, put_profiles};
 
-/// What a client offers beside suites, one field an extension. Unknown extensions are skipped.
+/// What a client offers besides suites: one field for each extension. Unknown extensions are
+/// skipped.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct ClientExtensions {
-    /// The name of the server that is wanted (RFC 6066 §3): a DNS name, without a final dot.
+    /// The name of the requested server (RFC 6066 §3): a DNS name without a final dot.
     pub(crate) server_name: Option<String>,
     /// RFC 8422 §5.1.1.
     pub(crate) supported_groups: Option<Vec<NamedGroup>>,
@@ -28,7 +29,8 @@ pub(crate) struct ClientExtensions {
     pub(crate) alpn: Option<Vec<Vec<u8>>>,
     /// RFC 7627 §5.1.
     pub(crate) extended_master_secret: bool,
-    /// RFC 5077 §3.2: the ticket of the session that the client would resume; empty to ask for one.
+    /// RFC 5077 §3.2: the ticket of the session that the client offers to resume; empty to ask for
+    /// one.
     pub(crate) session_ticket: Option<Vec<u8>>,
     /// RFC 5746 §3.2: empty in an initial handshake.
     pub(crate) renegotiation_info: Option<Vec<u8>>,
@@ -40,11 +42,13 @@ pub(crate) struct ClientExtensions {
     pub(crate) key_shares: Option<Vec<KeyShare>>,
     /// RFC 8446 §4.2.9.
     pub(crate) psk_modes: Option<Vec<PskKeyExchangeMode>>,
-    /// RFC 8446 §4.2.10: data follows that was sealed before any answer.
+    /// RFC 8446 §4.2.10: early data follows.
     pub(crate) early_data: bool,
-    /// RFC 8446 §4.2.4: the DER names of the authorities that the client trusts; empty if it does not say. This end never does.
+    /// RFC 8446 §4.2.4: the DER names of the authorities that the client trusts; empty if it does
+    /// not say. This end never does.
     pub(crate) authorities: Vec<Vec<u8>>,
-    /// RFC 7250 §4.1: the kinds of certificate that the client takes from a server; X.509 if it does not say.
+    /// RFC 7250 §4.1: the types of certificate that the client accepts from a server; X.509 if
+    /// absent.
     pub(crate) server_certificate_types: Option<Vec<CertificateType>>,
     /// RFC 8446 §4.2.11; always the last one.
     pub(crate) pre_shared_keys: Option<OfferedPsks>,
@@ -54,7 +58,8 @@ impl ClientExtensions {
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, InvalidMessage> {
         let mut found = Self::default();
         decode_block(reader, |typ, body| {
-            // RFC 8446 §4.2.11: nothing stands behind it, because its binders cover everything before them.
+            // RFC 8446 §4.2.11: it is the last extension, because its binders cover everything
+            // before them.
             if found.pre_shared_keys.is_some() {
                 return Err(InvalidMessage::Inconsistent("the place of pre_shared_key"));
             }
@@ -141,7 +146,7 @@ impl ClientExtensions {
                     });
                 });
             }
-            // Early, because wolfSSL looks for it in the first fragment.
+            // Among the first, because wolfSSL looks for it in the first fragment.
             if let Some(cookie) = &self.cookie {
                 put_extension(out, ExtensionType::COOKIE, |out| {
                     out.put_vec(2, |out| out.put(cookie));
@@ -206,8 +211,9 @@ impl ClientExtensions {
     }
 }
 
-/// Reads a ServerNameList: one name a type (RFC 6066 §3). Names of other types are skipped; a host name that is
-/// no DNS name, such as an address in digits, is treated as absent, as servers commonly do.
+/// Reads a ServerNameList: at most one name of each type (RFC 6066 §3). Names of other types are
+/// skipped; a host name that is not a DNS name, such as a numeric address, is treated as absent, as
+/// servers commonly do.
 fn decode_server_name(body: &mut Reader<'_>) -> Result<Option<String>, InvalidMessage> {
     let mut list = Reader::new(body.vec16("server_name_list")?);
     if list.is_empty() {

@@ -6,7 +6,7 @@ use crate::protocol::{ExtensionType, SrtpProfile};
 use crate::wire::codec::{Reader, Writer};
 use crate::wire::extension::srtp::{decode_choice, put_profiles};
 
-/// What a server grants that the key exchange does not need.
+/// What a server grants and the key exchange does not need.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct EncryptedExtensions {
     /// The server used the name that the client asked for (RFC 6066 §3).
@@ -15,7 +15,7 @@ pub(crate) struct EncryptedExtensions {
     pub(crate) srtp: Option<SrtpProfile>,
     /// The protocol that the server chose (RFC 7301 §3.1).
     pub(crate) alpn: Option<Vec<u8>>,
-    /// Those that belong into other messages, or are not known here. A client refuses them.
+    /// Extensions that belong in other messages, or are unknown. A client refuses them.
     pub(crate) unknown: Vec<ExtensionType>,
 }
 

@@ -7,7 +7,7 @@ use crate::wire::codec::{Reader, Writer};
 /// One side's half of an exchange.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct KeyShare {
-    /// The group that it is in.
+    /// Its group.
     pub(crate) group: NamedGroup,
     /// The public share.
     pub(crate) share: Vec<u8>,
@@ -38,7 +38,7 @@ pub(super) fn decode_shares(body: &mut Reader<'_>) -> Result<Vec<KeyShare>, Inva
     let mut shares: Vec<KeyShare> = Vec::new();
     while !list.is_empty() {
         let share = KeyShare::decode(&mut list)?;
-        // RFC 8446 §4.2.8: one share a group.
+        // RFC 8446 §4.2.8: one share for each group.
         if shares.iter().any(|known| known.group == share.group) {
             return Err(InvalidMessage::IllegalValue("client_shares"));
         }

@@ -1,4 +1,5 @@
-//! Hello extensions: one slot for each known one, so that presence and duplicates are questions of type.
+//! Hello extensions: one field for each known one, so that the types tell which are present and
+//! none occurs twice.
 
 mod client;
 mod encrypted;
@@ -20,8 +21,8 @@ use std::collections::BTreeSet;
 
 /// Calls `each` with every extension of a hello; duplicates are an error (RFC 5246 §7.4.1.4).
 ///
-/// An absent block, as opposed to an empty one, is legal (RFC 5246 §7.4.1.2). There is no limit to their number but the
-/// 65,535 bytes of their block.
+/// An absent block, as opposed to an empty one, is legal (RFC 5246 §7.4.1.2). The number of
+/// extensions is limited only by the 65,535 bytes of their block.
 pub(crate) fn decode_block(
     reader: &mut Reader<'_>,
     mut each: impl FnMut(ExtensionType, &mut Reader<'_>) -> Result<Known, InvalidMessage>,
@@ -44,10 +45,11 @@ pub(crate) fn decode_block(
     Ok(())
 }
 
-/// As many extensions as honest hellos have.
+/// How many extensions an honest hello has at most, in practice.
 const FEW: usize = 24;
 
-/// The extensions so far, in the order in which they came while they are few; a peer that sends thousands pays O(log n) for each.
+/// The types of the extensions so far. The first few are a plain list; if a peer sends thousands,
+/// the check for duplicates costs O(log n) for each.
 #[derive(Default)]
 struct Seen {
     few: [u16; FEW],
@@ -56,7 +58,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Adds an extension; whether it is the first of its type.
+    /// Adds an extension. Returns whether it is the first of its type.
     fn insert(&mut self, typ: u16) -> bool {
         if self.few[..self.count].contains(&typ) {
             return false;
@@ -70,7 +72,7 @@ impl Seen {
     }
 }
 
-/// Whether an extension was understood, so that bytes left over are an error.
+/// Whether an extension was understood; if so, bytes left over in it are an error.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Known {
     Yes,

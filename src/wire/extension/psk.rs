@@ -6,9 +6,9 @@ use crate::wire::codec::{Reader, Writer};
 /// The keys, each with the proof that the client has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct OfferedPsks {
-    /// What the server knows the keys by.
+    /// The names under which the server knows the keys.
     pub(crate) identities: Vec<PskIdentity>,
-    /// One for each identity.
+    /// The proofs, one for each identity.
     pub(crate) binders: Vec<Vec<u8>>,
 }
 
@@ -39,13 +39,14 @@ impl OfferedPsks {
         let mut list = Reader::new(body.vec16("binders")?);
         let mut binders = Vec::new();
         while !list.is_empty() {
-            // One of a wrong length is no binder of the key, and means nothing where version 1.3 is not chosen.
+            // A binder of the wrong length does not verify; that matters only if version 1.3 is
+            // chosen.
             binders.push(list.vec8("binder")?.to_vec());
         }
         if binders.is_empty() {
             return Err(InvalidMessage::EmptyList("binders"));
         }
-        // F7: one binder an identity.
+        // F7: one binder for each identity.
         if identities.is_empty() || identities.len() != binders.len() {
             return Err(InvalidMessage::Inconsistent("the number of binders"));
         }
@@ -69,7 +70,8 @@ impl OfferedPsks {
         });
     }
 
-    /// How long the list of binders is, with its length: what the binders do not cover (RFC 8446 §4.2.11.2).
+    /// The length of the list of binders with its length field: the part that the binders do not
+    /// cover (RFC 8446 §4.2.11.2).
     pub(crate) fn binders_len(&self) -> usize {
         2 + self
             .binders

@@ -16,12 +16,12 @@ pub(crate) enum ServerShare {
     Wanted(NamedGroup),
 }
 
-/// What a server grants, one field an extension.
+/// What a server grants: one field for each extension.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct ServerExtensions {
     /// The server used the name that the client asked for (RFC 6066 §3).
     pub(crate) server_name: bool,
-    /// At 1.2 a server has no business to send it, and some do all the same (RFC 8446 §4.2.7). What it says is not read.
+    /// A server of 1.2 must not send it, but some do (RFC 8446 §4.2.7). Its contents are not read.
     pub(crate) supported_groups: bool,
     /// RFC 8422 §5.2.
     pub(crate) point_formats: Option<Vec<PointFormat>>,
@@ -43,7 +43,7 @@ pub(crate) struct ServerExtensions {
     pub(crate) selected_identity: Option<u16>,
     /// RFC 8446 §4.2.2: in a HelloRetryRequest, what the client repeats.
     pub(crate) cookie: Option<Vec<u8>>,
-    /// Extensions that are not known here. A client refuses them, because it cannot have offered them.
+    /// Unknown extensions. A client refuses them, because it cannot have offered them.
     pub(crate) unknown: Vec<ExtensionType>,
 }
 

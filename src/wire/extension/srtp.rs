@@ -4,15 +4,15 @@ use crate::error::InvalidMessage;
 use crate::protocol::SrtpProfile;
 use crate::wire::codec::{Reader, Writer};
 
-/// Reads a client's profiles. The identifier of a master key behind them is none of ours, and may be refused by silence (RFC 5764
-/// §4.1.3).
+/// Reads a client's profiles. The master key identifier after them is not supported here; a server
+/// refuses it by not echoing it (RFC 5764 §4.1.3).
 pub(super) fn decode_offer(body: &mut Reader<'_>) -> Result<Vec<SrtpProfile>, InvalidMessage> {
     let profiles = body.list16("SRTPProtectionProfiles", SrtpProfile)?;
     body.vec8("srtp_mki")?;
     Ok(profiles)
 }
 
-/// Reads a server's choice: one profile, and no identifier of a master key, because none was offered.
+/// Reads a server's choice: one profile, and no master key identifier, because none was offered.
 pub(super) fn decode_choice(body: &mut Reader<'_>) -> Result<SrtpProfile, InvalidMessage> {
     let profiles = body.list16("SRTPProtectionProfiles", SrtpProfile)?;
     let [profile] = profiles[..] else {

@@ -1,4 +1,4 @@
-//! What a scripted peer hears, put together from records and fragments.
+//! What a scripted peer receives, put together from records and fragments.
 
 use super::keys::Wire;
 use super::{ClientOffer, ScriptedPeer, ServerChoice};
@@ -9,7 +9,7 @@ use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
 use crate::wire::record_tls;
 use std::collections::BTreeMap;
 
-/// One thing that was heard.
+/// One thing that was received.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Heard {
     /// A whole message, the next one in order.
@@ -20,10 +20,10 @@ pub enum Heard {
         seq: u16,
         /// Its type.
         typ: u8,
-        /// Everything behind its header.
+        /// Everything after its header.
         body: Vec<u8>,
     },
-    /// A fragment of a message that was heard already.
+    /// A fragment of a message that was already complete.
     Repeated {
         /// Its epoch.
         epoch: u16,
@@ -62,20 +62,20 @@ pub enum Heard {
     },
 }
 
-/// Messages under construction.
+/// Messages that are not complete yet.
 #[derive(Default)]
-pub(super) struct Ears {
+pub(super) struct Inbound {
     expected: u16,
     partial: BTreeMap<u16, Partial>,
-    stream: StreamEars,
+    stream: StreamInbound,
 }
 
-/// What was heard of a stream so far.
+/// What was received of a stream so far.
 #[derive(Default)]
-struct StreamEars {
-    /// Less than a record.
+struct StreamInbound {
+    /// The beginning of a record.
     input: Vec<u8>,
-    /// Less than a message.
+    /// The beginning of a message.
     messages: Vec<u8>,
     /// The epoch that the other side's last ChangeCipherSpec led to.
     epoch: u16,
@@ -89,13 +89,14 @@ struct Partial {
     bytes: Vec<Option<u8>>,
 }
 
-impl Ears {
+impl Inbound {
     pub(super) fn begin_again(&mut self) {
         self.expected = 0;
         self.partial.clear();
     }
 
-    /// Adds a fragment. A honest sender never contradicts itself, so the first announcement stands.
+    /// Adds a fragment. An honest sender never contradicts itself, so the first length and type
+    /// stand.
     fn add(&mut self, epoch: u16, header: &FragmentHeader, data: &[u8]) {
         let length = usize::try_from(header.length).unwrap_or_default();
         let partial = self.partial.entry(header.seq.0).or_insert_with(|| Partial {
@@ -126,8 +127,9 @@ impl Ears {
 }
 
 impl ScriptedPeer {
-    /// Listens to a datagram, or to a piece of a stream: hellos, shares and cookies are remembered, keys derived when they can be. Returns what
-    /// was new in it; [`ScriptedPeer::heard`] keeps everything.
+    /// Receives a datagram, or a piece of a stream: hellos, shares and cookies are remembered, and
+    /// keys are derived as soon as possible. Returns what was new; [`ScriptedPeer::heard`] keeps
+    /// everything.
     pub fn hear(&mut self, datagram: &[u8]) -> Vec<Heard> {
         let before = self.heard.len();
         if self.wire == Wire::Stream {
@@ -137,10 +139,10 @@ impl ScriptedPeer {
         let mut rest = datagram;
         while let Some(header) = RecordHeader::decode(rest) {
             let length = HEADER_LEN + usize::from(header.length);
-            let Some((record, behind)) = rest.split_at_checked(length) else {
+            let Some((record, after)) = rest.split_at_checked(length) else {
                 break;
             };
-            rest = behind;
+            rest = after;
             self.hear_record(&header, record);
         }
         self.heard[before..].to_vec()
@@ -179,16 +181,16 @@ impl ScriptedPeer {
     }
 
     fn hear_stream(&mut self, bytes: &[u8]) {
-        self.ears.stream.input.extend_from_slice(bytes);
-        while let Some(header) = record_tls::RecordHeader::decode(&self.ears.stream.input) {
+        self.inbound.stream.input.extend_from_slice(bytes);
+        while let Some(header) = record_tls::RecordHeader::decode(&self.inbound.stream.input) {
             let length = record_tls::HEADER_LEN + usize::from(header.length);
-            if self.ears.stream.input.len() < length {
+            if self.inbound.stream.input.len() < length {
                 return;
             }
-            let record: Vec<u8> = self.ears.stream.input.drain(..length).collect();
-            let StreamEars {
+            let record: Vec<u8> = self.inbound.stream.input.drain(..length).collect();
+            let StreamInbound {
                 epoch, sequence, ..
-            } = self.ears.stream;
+            } = self.inbound.stream;
             let opened = self.keys.open_in_stream(&header, epoch, sequence, &record);
             let Some(contents) = opened else {
                 self.heard.push(Heard::Sealed {
@@ -197,26 +199,26 @@ impl ScriptedPeer {
                 });
                 continue;
             };
-            self.ears.stream.sequence += 1;
+            self.inbound.stream.sequence += 1;
             self.hear_contents(header.content_type, epoch, contents);
             if header.content_type == ContentType::CHANGE_CIPHER_SPEC {
-                self.ears.stream.epoch += 1;
-                self.ears.stream.sequence = 0;
+                self.inbound.stream.epoch += 1;
+                self.inbound.stream.sequence = 0;
             }
         }
     }
 
     fn hear_messages(&mut self, epoch: u16, contents: &[u8]) {
-        self.ears.stream.messages.extend_from_slice(contents);
-        while let Some(header) = StreamHeader::decode(&self.ears.stream.messages) {
+        self.inbound.stream.messages.extend_from_slice(contents);
+        while let Some(header) = StreamHeader::decode(&self.inbound.stream.messages) {
             let length = usize::try_from(header.length).unwrap_or(usize::MAX);
             let Some(end) = STREAM_HEADER_LEN
                 .checked_add(length)
-                .filter(|&end| end <= self.ears.stream.messages.len())
+                .filter(|&end| end <= self.inbound.stream.messages.len())
             else {
                 return;
             };
-            let message: Vec<u8> = self.ears.stream.messages.drain(..end).collect();
+            let message: Vec<u8> = self.inbound.stream.messages.drain(..end).collect();
             let body = message[STREAM_HEADER_LEN..].to_vec();
             self.learn(header.typ, 0, &body);
             self.heard.push(Heard::Message {
@@ -235,7 +237,7 @@ impl ScriptedPeer {
             let Ok(data) = reader.bytes(length, "fragment") else {
                 return;
             };
-            if header.seq.0 < self.ears.expected {
+            if header.seq.0 < self.inbound.expected {
                 self.heard.push(Heard::Repeated {
                     epoch,
                     seq: header.seq.0,
@@ -243,8 +245,8 @@ impl ScriptedPeer {
                 });
                 continue;
             }
-            self.ears.add(epoch, &header, data);
-            while let Some(heard) = self.ears.pop() {
+            self.inbound.add(epoch, &header, data);
+            while let Some(heard) = self.inbound.pop() {
                 if let Heard::Message { seq, typ, body, .. } = &heard {
                     self.learn(HandshakeType(*typ), *seq, body);
                 }
