@@ -1,11 +1,13 @@
-//! DTLS first, TLS beside it, one handshake engine under both: a sans-IO core, and a mio endpoint for many peers on one
-//! UDP socket.
+//! DTLS first, TLS beside it, one handshake engine under both: a sans-IO core, and a mio endpoint
+//! for many peers on one UDP socket.
 //!
-//! sealgram secures UDP services: CoAP, RADIUS, syslog, VPN data channels, games. It speaks DTLS 1.3 (RFC 9147) and 1.2
-//! (RFC 6347), TLS 1.3 (RFC 8446) and 1.2 (RFC 5246) in both roles, in safe Rust over `ring`, with ECDHE, AEAD suites, certificates checked by `rustls-webpki`,
-//! resumption, renegotiation, key update, cookies before any state, and bounded memory whatever strangers send.
+//! sealgram secures UDP services: CoAP, RADIUS, syslog, VPN data channels, games. It speaks DTLS
+//! 1.3 (RFC 9147) and 1.2 (RFC 6347), TLS 1.3 (RFC 8446) and 1.2 (RFC 5246) in both roles, in safe
+//! Rust over `ring`, with ECDHE, AEAD suites, certificates checked by `rustls-webpki`, resumption,
+//! renegotiation, key update, cookies before any state, and memory that stays bounded whatever
+//! strangers send.
 //!
-//! Associations that live long replace their keys: [`docs::rekeying`] is the chapter about that.
+//! Long-lived associations replace their keys: see the chapter [`docs::rekeying`].
 //!
 //! # A UDP service in one loop
 //!
@@ -15,12 +17,13 @@
 //! # }
 //! ```
 //!
-//! `mio`, `bytes` and `rustls-pki-types`, whose types the API takes and gives, are re-exported: as
+//! `mio`, `bytes` and `rustls-pki-types`, whose types appear in the API, are re-exported as
 //! `net::mio`, [`bytes`] and [`pki_types`].
 //!
-//! Without mio, the same [`Endpoint`] takes datagrams and the time and gives datagrams, events and a deadline;
-//! for one peer alone, [`DtlsConnection`] does so without an endpoint, and [`TlsConnection`] over a byte stream. On a mio
-//! TCP stream that is [`net::TlsStream`], which reads and writes like any other.
+//! Without mio, the same [`Endpoint`] takes datagrams and the time, and returns datagrams, events
+//! and a deadline. For a single peer, [`DtlsConnection`] does so without an endpoint, and
+//! [`TlsConnection`] over a byte stream. On a mio TCP stream there is [`net::TlsStream`], which
+//! reads and writes like any other stream.
 //!
 //! # The floors
 //!
@@ -37,29 +40,35 @@
 //!  protocol   numbers, epochs, dialects, alerts; errors by blame
 //! ```
 //!
-//! A file imports from its own folder and from lower floors only; `tests/house/floors.rs` checks it. To read the
-//! library, start with `protocol/dialect.rs`, `record/mod.rs` and `handshake/mod.rs`.
+//! A file imports from its own folder and from lower floors only; `tests/house/floors.rs` checks that. To
+//! read the library, start with `protocol/dialect.rs`, `record/mod.rs` and `handshake/mod.rs`.
 //!
 //! # Security
 //!
-//! * Once keys exist, nothing that does not authenticate changes anything but a counter: not a timer, not the
-//!   replay window, not an address, and never the life of the association ([`Stats`], [`Discard`]).
-//! * A server keeps nothing about a client that has not proved its address, but the parts of fragmented hellos, in a small
-//!   pool for two seconds; and it sends at most three times what came.
-//! * Every buffer that a peer can fill has a limit ([`config::DatagramPolicy`], [`endpoint::EndpointPolicy`]).
-//! * Without keys nothing can be proved: somebody on the path can end a handshake by a well-formed forgery, and by
-//!   a fatal alert, which [`config::PlaintextAlerts`] can forbid. Only that attempt is lost.
-//! * renegotiation_info is required: a renegotiation is bound to the handshake before it, the peer stays who it was, and a
-//!   server's clients may not begin one unless the policy says so ([`config::RekeyPolicy`]).
-//! * extended_master_secret is used where the peer has it. Without it nothing is resumed and nothing exported
-//!   ([`config::ExtendedMasterSecret`]).
+//! * Once keys exist, nothing that does not authenticate changes anything but a counter: not a
+//!   timer, not the replay window, not an address, and never the life of the association
+//!   ([`Stats`], [`Discard`]).
+//! * A server keeps nothing about a client that has not proved its address, except for the parts of
+//!   fragmented hellos, in a small pool and for two seconds; and it sends at most three times what
+//!   came from there.
+//! * Every buffer that a peer can fill has a limit ([`config::DatagramPolicy`],
+//!   [`endpoint::EndpointPolicy`]).
+//! * Before there are keys nothing can be proved: somebody on the path can end a handshake with a
+//!   well-formed forgery, or with a fatal alert unless [`config::PlaintextAlerts`] says that it is
+//!   ignored. Only that attempt is lost.
+//! * renegotiation_info is required: a renegotiation is bound to the handshake before it, the
+//!   peer's identity cannot change, and clients may not begin one unless the server's policy allows
+//!   it ([`config::RekeyPolicy`]).
+//! * extended_master_secret is used if the peer supports it. Without it nothing is resumed and
+//!   nothing exported ([`config::ExtendedMasterSecret`]).
 //! * A session is resumed only where a full handshake would have agreed on the same.
-//! * Keys end where RFC 9325 §4.4 ends them. What is promised and what is not stands in `SECURITY.md`.
+//! * No key is used beyond the limits of RFC 9325 §4.4. `SECURITY.md` says what is promised and
+//!   what is not.
 //!
 //! # Features
 //!
-//! `net` (default): [`net::UdpEndpoint`] and [`net::TlsStream`] over mio. `sim`: the deterministic network of the tests,
-//! unstable.
+//! `net` (default): [`net::UdpEndpoint`] and [`net::TlsStream`] over mio. `sim`: the deterministic
+//! network of the tests; its API is not stable.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -112,12 +121,13 @@ pub use crate::secrets::key_log::{KeyLog, KeyLogFile};
 pub use crate::session::{Session, Session12, Session13};
 pub use crate::wire::key_update::KeyUpdate;
 
-/// The buffers that datagrams are given in, and data comes out of.
+/// The buffers of datagrams and of data.
 pub use bytes;
-/// The types of certificates, names and times that the API takes.
+/// The types of certificates, names and times in the API.
 pub use pki_types;
 
-/// The present, for unit tests. Otherwise only `net/` reads this clock, and `config::SystemClock` the date.
+/// The present, for unit tests. Everywhere else only `net/` reads this clock, and only
+/// `config::SystemClock` the date.
 #[cfg(test)]
 #[expect(
     clippy::disallowed_methods,
