@@ -7,15 +7,15 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 pub(crate) fn host(text: &str) -> Result<&str, Problem> {
     let (host, port) = text
         .rsplit_once(':')
-        .ok_or_else(|| Problem::usage(format!("{text} lacks a port; write it as HOST:PORT")))?;
+        .ok_or_else(|| Problem::usage(format!("{text} has no port; write it as HOST:PORT")))?;
     if host.is_empty() {
         return Err(Problem::usage(format!(
-            "{text} lacks a host; for every address of this machine it is 0.0.0.0:{port} or [::]:{port}"
+            "{text} has no host; for every address of this machine write 0.0.0.0:{port} or [::]:{port}"
         )));
     }
     if port.parse::<u16>().is_err() {
         return Err(Problem::usage(format!(
-            "{text} has no port behind its last colon; write it as HOST:PORT, with a port from 0 to 65535"
+            "{text} has no port after its last colon; write it as HOST:PORT, with a port from 0 to 65535"
         )));
     }
     let bare = host
@@ -44,7 +44,7 @@ pub(crate) fn resolve(text: &str) -> Result<Vec<SocketAddr>, Problem> {
     }
 }
 
-/// What `attempt` makes of the first address that it can use; else its last complaint.
+/// The result of `attempt` for the first address that it can use; otherwise its last error.
 pub(crate) fn first_of<T>(
     addresses: &[SocketAddr],
     mut attempt: impl FnMut(SocketAddr) -> Result<T, Problem>,
@@ -59,7 +59,8 @@ pub(crate) fn first_of<T>(
     Err(refusal)
 }
 
-/// RFC 4007 §11.2: a zone has a meaning on this host alone, so no certificate and no server name holds one.
+/// RFC 4007 §11.2: a zone has a meaning on this host only, so neither a certificate nor a server
+/// name has one.
 pub(crate) fn without_zone(name: &str) -> &str {
     match name.split_once('%') {
         Some((address, _)) if address.parse::<std::net::Ipv6Addr>().is_ok() => address,

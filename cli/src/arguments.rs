@@ -8,14 +8,15 @@ use std::path::PathBuf;
 /// DTLS and TLS, 1.2 and 1.3, from the command line.
 ///
 /// Data goes to standard output; events go to standard error, one key=value line each. Counters are
-/// told at the end and, on Unix, when SIGUSR1 comes; SIGINT and SIGTERM say goodbye to every peer.
+/// reported at the end and, on Unix, on SIGUSR1; SIGINT and SIGTERM close the association with
+/// every peer.
 #[derive(Debug, Parser)]
 #[command(name = "sealgram", version, max_term_width = 100)]
 pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Show what the library does on standard error; twice for every record.
+    /// Show on standard error what the library does; give it twice for every record.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
@@ -25,24 +26,26 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Serve many clients, on one UDP socket or over TCP.
     Server(ServerArguments),
-    /// Connect to a server: a line of standard input is a datagram (or a piece of the stream), what comes back goes to
-    /// standard output. A line that is only `R` renegotiates, and `r` does so by resuming the session; at version 1.3
-    /// `k` replaces the keys that this end sends with, and `K` asks the server for the same.
+    /// Connect to a server: a line of standard input is a datagram (or a piece of the stream), what
+    /// comes back goes to standard output. A line that is only `R` renegotiates, and `r` does so
+    /// with the session that is in force; at version 1.3 `k` replaces the keys that this end sends
+    /// with, and `K` asks the server for the same.
     Client(ClientArguments),
-    /// Show and check everything at once: a server, a client and a lossy link between them, on this machine.
+    /// Show and check everything at once: a server, a client and a lossy link between them, all on
+    /// this machine.
     Demo(DemoArguments),
 }
 
 /// `sealgram server`.
 #[derive(Debug, Args)]
 pub(crate) struct ServerArguments {
-    /// The address or name and the port to listen on; port 0 lets the system choose. Of a name that
-    /// has several addresses the first is taken that this machine has.
+    /// The address or name and the port to listen on; port 0 lets the system choose. If a name has
+    /// several addresses, the first one that belongs to this machine is used.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: String,
     #[command(flatten)]
     pub(crate) credential: CredentialArguments,
-    /// Make an ECDSA certificate for localhost, 127.0.0.1, ::1 and what stands in --listen.
+    /// Make an ECDSA certificate for localhost, 127.0.0.1, ::1 and the host of --listen.
     #[arg(long, conflicts_with = "cert")]
     pub(crate) self_signed: bool,
     /// Write the self-signed certificate to this file as PEM, for the client's --ca.
@@ -53,18 +56,21 @@ pub(crate) struct ServerArguments {
         conflicts_with = "cert"
     )]
     pub(crate) cert_out: Option<PathBuf>,
-    /// The roots that clients' certificates must end at, as PEM.
+    /// The roots of clients' certificates, as PEM.
     #[arg(long, value_name = "FILE")]
     pub(crate) client_ca: Option<PathBuf>,
-    /// Whether clients must show a certificate [default: required with --client-ca, else none].
+    /// Whether clients must show a certificate [default: required with --client-ca, otherwise
+    /// none].
     #[arg(long, value_name = "POLICY")]
     pub(crate) client_auth: Option<ClientAuth>,
     /// Send everything back to its sender; this is the default.
     #[arg(long, conflicts_with = "stdio")]
     pub(crate) echo: bool,
-    /// Received data goes to standard output; each line of standard input goes to every client. A line that is only
-    /// `R` or `r` asks every client to renegotiate instead, and `C` to show a certificate in that, as --client-ca wants it, also
-    /// where --client-auth is none before; at version 1.3 `k` updates the keys, and `K` asks for the same.
+    /// Received data goes to standard output; each line of standard input goes to every client. A
+    /// line that is only `R` or `r` asks every client to renegotiate instead, and `C` asks every
+    /// client to show a certificate in doing so, which --client-ca must accept, even if
+    /// --client-auth is none at first; at version 1.3 `k` updates the keys, and `K` asks for the
+    /// same.
     #[arg(long)]
     pub(crate) stdio: bool,
     /// Let clients renegotiate of their own accord, each with at least this many seconds between
@@ -84,11 +90,11 @@ pub(crate) struct ServerArguments {
 /// Whether clients must show a certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum ClientAuth {
-    /// None is asked for.
+    /// None is requested.
     None,
-    /// One is asked for; a client without one is served.
+    /// One is requested; a client without one is served.
     Optional,
-    /// A client without an accepted one is refused.
+    /// A client without an acceptable one is refused.
     Required,
 }
 
@@ -106,9 +112,9 @@ pub(crate) enum Version {
 /// What becomes of data that is sent during a renegotiation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum DataMeanwhile {
-    /// It waits for the new keys; OpenSSL and LibreSSL die of data there.
+    /// It waits for the new keys; OpenSSL and LibreSSL fail if data comes then.
     Hold,
-    /// It flows on under the old keys, for peers that take it.
+    /// It flows on under the old keys, for peers that accept it.
     Flow,
 }
 
@@ -118,32 +124,34 @@ pub(crate) struct ClientArguments {
     /// The server: a name or an IP address, and a port.
     #[arg(value_name = "HOST:PORT")]
     pub(crate) server: String,
-    /// The name that the server's certificate must hold [default: the host].
+    /// The name that the server's certificate must have [default: the host].
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The roots that the server's certificate must end at, or that certificate itself, as PEM
-    /// [default: the roots that this system trusts].
+    /// The roots of the server's certificate, or that certificate itself, as PEM [default: the
+    /// roots that this system trusts].
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     pub(crate) ca: Option<PathBuf>,
     /// Accept the server whose certificate has this SHA-256 fingerprint, whatever its name, dates
-    /// and issuer; several are possible.
+    /// and issuer; may be given several times.
     #[arg(long, value_name = "HEX", conflicts_with_all = ["ca", "insecure"], value_parser = parse_fingerprint)]
     pub(crate) fingerprint: Vec<Fingerprint>,
-    /// Write the session to this file, as secret as a private key, whenever a handshake is complete.
+    /// Write the session to this file whenever a handshake is complete; keep it as secret as a
+    /// private key.
     #[arg(long, value_name = "FILE")]
     pub(crate) session_out: Option<PathBuf>,
     /// Offer the session in this file to the server.
     #[arg(long, value_name = "FILE")]
     pub(crate) session_in: Option<PathBuf>,
-    /// Accept any certificate: whoever can alter the traffic can read everything. For tests only.
+    /// Accept any certificate: anybody who can alter the traffic can read everything. For tests
+    /// only.
     #[arg(long)]
     pub(crate) insecure: bool,
     /// Refuse renegotiations that the server asks for.
     #[arg(long)]
     pub(crate) refuse_hello_requests: bool,
-    /// Leave the cookie of renegotiations empty, for a DTLS server of Mbed TLS that is not known by
-    /// the form of its cookie: one whose clock is wrong. By default the cookie is repeated where it
-    /// has not that form, as servers of OpenSSL need it.
+    /// Leave the cookie of renegotiations empty, for a DTLS server of Mbed TLS that is not
+    /// recognised by the form of its cookie because its clock is wrong. By default a cookie of any
+    /// other form is repeated, as servers of OpenSSL require.
     #[arg(long, conflicts_with = "tls")]
     pub(crate) empty_renegotiation_cookie: bool,
     #[command(flatten)]
@@ -152,7 +160,7 @@ pub(crate) struct ClientArguments {
     pub(crate) common: CommonArguments,
 }
 
-/// What this end proves its identity with.
+/// The credential with which this end proves its identity.
 #[derive(Debug, Args)]
 pub(crate) struct CredentialArguments {
     /// This end's certificate, then its issuers, as PEM.
@@ -163,7 +171,7 @@ pub(crate) struct CredentialArguments {
     pub(crate) key: Option<PathBuf>,
 }
 
-/// What servers and clients set alike.
+/// Options of both servers and clients.
 #[derive(Debug, Args)]
 pub(crate) struct CommonArguments {
     /// Speak TLS over TCP instead of DTLS over UDP.
@@ -175,59 +183,63 @@ pub(crate) struct CommonArguments {
     /// The largest datagram to send, in bytes of UDP payload [default: 1400].
     #[arg(long, value_name = "BYTES", conflicts_with = "tls", value_parser = whole::<u64>("bytes", 128..=65_507))]
     pub(crate) mtu: Option<u64>,
-    /// The cipher suites to allow by their IANA names, the preferred ones first; a version without any is not spoken
-    /// [default: all].
+    /// The cipher suites to allow, by their IANA names and in order of preference; a version for
+    /// which none is given is not spoken [default: all].
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]
     pub(crate) suites: Vec<CipherSuite>,
-    /// The key exchange groups to allow: X25519, P-256, P-384, the preferred ones first [default: all].
+    /// The key exchange groups to allow, in order of preference: X25519, P-256, P-384 [default:
+    /// all].
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_group)]
     pub(crate) groups: Vec<NamedGroup>,
-    /// The application protocols to offer, the preferred ones first [default: none].
+    /// The application protocols (ALPN) to offer, in order of preference [default: none].
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub(crate) alpn: Vec<String>,
-    /// The protection profiles of SRTP to agree on (use_srtp, RFC 5764), by their IANA names, the
-    /// preferred ones first [default: none].
+    /// The SRTP protection profiles to offer (use_srtp, RFC 5764), by their IANA names and in order
+    /// of preference [default: none].
     #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "tls", value_parser = parse_profile)]
     pub(crate) srtp: Vec<SrtpProfile>,
-    /// After how many seconds a handshake is given up [default: 120; a server with --tls: 10 for the
-    /// first handshake].
+    /// After how many seconds a handshake is given up [default: 120; a server with --tls: 10 for
+    /// the first handshake].
     #[arg(long, value_name = "SECONDS", value_parser = whole::<u64>("seconds", 1..=86_400))]
     pub(crate) timeout: Option<u64>,
     /// After how many seconds without traffic an association or a connection ends [default: 900].
     #[arg(long, value_name = "SECONDS", value_parser = whole::<u64>("seconds", 1..=31_536_000))]
     pub(crate) idle_timeout: Option<u64>,
-    /// The longest handshake message to take, in bytes; a long certificate chain may need more
+    /// The longest handshake message to accept, in bytes; a long certificate chain may need more
     /// [default: 32768, with --tls 65536].
     #[arg(long, value_name = "BYTES", value_parser = whole::<u64>("bytes", 4096..=131_072))]
     pub(crate) max_message: Option<u64>,
-    /// Replace the keys after this many bytes of data, received and sent together; at least 512 [default: never].
+    /// Replace the keys after this many bytes of data, received and sent together; at least 512
+    /// [default: never].
     #[arg(long, value_name = "BYTES", value_parser = whole::<u64>("bytes", 512..=u64::MAX))]
     pub(crate) rekey_bytes: Option<u64>,
-    /// Replace the keys after this many seconds, at least 60, when data is sent or received [default: never].
+    /// Replace the keys after this many seconds, at least 60, when data is sent or received
+    /// [default: never].
     #[arg(long, value_name = "SECONDS", value_parser = whole::<u64>("seconds", 60..=u64::MAX))]
     pub(crate) rekey_interval: Option<u64>,
     /// What becomes of data that is sent while keys are replaced by a renegotiation.
     #[arg(long, value_name = "WAY", default_value = "hold")]
     pub(crate) data_during_renegotiation: DataMeanwhile,
-    /// Renegotiate by full handshakes only, so that certificates are shown again.
+    /// Renegotiate with full handshakes only, so that certificates are shown again.
     #[arg(long)]
     pub(crate) full_renegotiation: bool,
-    /// Let the peer show another certificate in a renegotiation than before.
+    /// Let the peer show another certificate in a renegotiation.
     #[arg(long)]
     pub(crate) allow_identity_change: bool,
     /// Refuse peers of version 1.2 that lack extended_master_secret (RFC 7627). By default they are
-    /// served; their sessions are not resumed.
+    /// served, but their sessions are not resumed.
     #[arg(long)]
     pub(crate) require_extended_master_secret: bool,
-    /// Serve peers of version 1.2 that lack renegotiation_info (RFC 5746) too; nothing is
-    /// renegotiated with them.
+    /// Also serve peers of version 1.2 that lack renegotiation_info (RFC 5746); they are never
+    /// renegotiated with.
     #[arg(long)]
     pub(crate) allow_insecure_renegotiation_peers: bool,
     /// Do not believe fatal alerts that come before there are keys, which anybody can forge over
-    /// UDP; a refusal shows as a timeout then.
+    /// UDP; a refusal then shows as a timeout.
     #[arg(long, conflicts_with = "tls")]
     pub(crate) ignore_plaintext_alerts: bool,
-    /// Neither issue nor take session tickets; sessions are resumed by session ID then, and at version 1.3 not at all.
+    /// Neither issue nor use session tickets; sessions are then resumed by session ID, and at
+    /// version 1.3 not at all.
     #[arg(long)]
     pub(crate) no_tickets: bool,
     /// Append the secrets of each session to the file that SSLKEYLOGFILE names. For debugging only.
@@ -241,7 +253,7 @@ pub(crate) struct DemoArguments {
     /// How many datagrams go each way.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = whole::<u32>("datagrams", 1..=1_000_000))]
     pub(crate) datagrams: u32,
-    /// How much of the handshake the link loses, in percent of its datagrams.
+    /// How many of the handshake's datagrams the link loses, in percent.
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = whole::<u8>("percent", 0..=50))]
     pub(crate) loss: u8,
     /// Show no progress bar.
@@ -283,7 +295,7 @@ fn parse_fingerprint(text: &str) -> Result<Fingerprint, String> {
     })
 }
 
-/// Parses a whole number of some unit; its range is told in words.
+/// Parses a whole number of some unit; errors state its range in words.
 fn whole<T: TryFrom<u64>>(
     unit: &'static str,
     range: RangeInclusive<u64>,
@@ -304,7 +316,7 @@ fn whole<T: TryFrom<u64>>(
     }
 }
 
-/// A number with its thousands set apart.
+/// A number with separated thousands.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();

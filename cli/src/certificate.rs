@@ -11,11 +11,11 @@ use std::time::Duration;
 pub(crate) struct SelfSigned {
     /// The certificate and its key, as the library takes them.
     pub(crate) certified: CertifiedKey,
-    /// The certificate as PEM: whoever trusts it as a root accepts the holder of the key.
+    /// The certificate as PEM: a peer that trusts it as a root accepts the holder of the key.
     pub(crate) pem: String,
 }
 
-/// How long a certificate is valid. It serves tests, so it need not outlive them by much.
+/// How long a certificate is valid. It is for tests, so it need not outlive them by much.
 const VALIDITY: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How far the peer's clock may be behind.

@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<(), Problem> {
     let name = ServerName::try_from(name)
         .map_err(|_| {
             Problem::usage(format!(
-                "{name} is no DNS name and no IP address; see --name"
+                "{name} is neither a DNS name nor an IP address; see --name"
             ))
         })?
         .to_owned();
@@ -62,7 +62,7 @@ fn unreachable_from_here(remote: SocketAddr, error: &dyn fmt::Display) -> Proble
     Problem::failure(format!("{remote} cannot be reached from here: {error}"))
 }
 
-/// Carries lines over a connection that was just started.
+/// Carries lines over a connection that has just been started.
 fn talk<E: Endpoint>(
     arguments: &ClientArguments,
     endpoint: E,
@@ -70,7 +70,7 @@ fn talk<E: Endpoint>(
     remote: SocketAddr,
 ) -> Result<(), Problem> {
     let mut event_loop = EventLoop::new(endpoint)?;
-    event_loop.heed_signals()?;
+    event_loop.handle_signals()?;
     let input = Input::stdin(event_loop.waker()?)?;
     Line::new("connecting").field("peer", remote).print();
     let mut client = Client::<E> {
@@ -95,25 +95,25 @@ fn talk<E: Endpoint>(
     }
 }
 
-/// A client at work.
+/// A running client.
 struct Client<E: Endpoint> {
     id: E::Id,
     remote: SocketAddr,
     input: Input,
-    /// A line that the full queue did not take.
+    /// A line for which the queue had no room.
     waiting: Option<Vec<u8>>,
     phase: Phase,
     shows_certificate: bool,
     session_out: Option<PathBuf>,
     lines_refused: u64,
-    /// The counters as they stood when the connection was there last.
+    /// The counters as they were when the connection was last there.
     stats: Option<Stats>,
 }
 
 /// How far the client is.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// There are no keys yet; lines wait in the pipe.
+    /// The handshake is not complete; lines wait in the pipe.
     Handshaking,
     /// Lines are sent.
     Open,
@@ -124,16 +124,16 @@ enum Phase {
         /// When data came last, or the input ended.
         heard: Instant,
     },
-    /// The goodbye is being sent.
+    /// The close_notify is being sent.
     Closing,
     /// The connection is over.
     Over,
 }
 
-/// For how long a silence after the end of the input means that nothing more comes.
+/// How long a silence after the end of the input means that nothing more comes.
 const SILENCE: Duration = Duration::from_millis(300);
 
-/// How long after the end of the input the client stays at most, whatever comes.
+/// The longest time that the client stays after the end of the input, whatever comes.
 const LINGER: Duration = Duration::from_secs(2);
 
 impl<E: Endpoint> Service<E> for Client<E> {
@@ -277,7 +277,8 @@ impl<E: Endpoint> Client<E> {
             }
             None => match endpoint.send(self.id, &line) {
                 Ok(()) => Step::Again,
-                // The queue was just offered to the socket, so the socket is full; it tells when it has room.
+                // The queue has just been offered to the socket, so the socket is full; an event
+                // comes when it has room.
                 Err(SendError::Backlog | SendError::Renegotiating) => {
                     self.waiting = Some(line);
                     Step::Wait(None)
@@ -290,7 +291,7 @@ impl<E: Endpoint> Client<E> {
                         .print();
                     Step::Again
                 }
-                // Why it is over is an event of its own.
+                // Why it is over is reported by another event.
                 Err(_) => Step::Wait(None),
             },
         }

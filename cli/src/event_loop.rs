@@ -4,7 +4,7 @@ use crate::endpoint::{Endpoint, FIRST_TOKEN, Happening};
 use crate::input::Command;
 use crate::problem::Problem;
 use crate::report::Line;
-use crate::signals::{Signals, Wish};
+use crate::signals::{Request, Signals};
 use mio::{Events, Poll, Token, Waker};
 use std::io;
 use std::time::Instant;
@@ -19,31 +19,33 @@ pub(crate) struct EventLoop<E> {
 
 /// What runs on an endpoint.
 pub(crate) trait Service<E: Endpoint> {
-    /// Looks at the endpoint before it tells what happened, because what is over is gone when that
-    /// was told.
+    /// Looks at the endpoint before its events are polled, because a connection that is over is
+    /// gone once its end was reported.
     fn observe(&mut self, _: &E) {}
 
-    /// Says goodbye to every peer; [`Service::advance`] is done when that was sent.
+    /// Closes the connection with every peer; [`Service::advance`] ends the loop when that was
+    /// sent.
     fn stop(&mut self, _: &mut E) {}
 
-    /// Tells the counters, while it runs.
+    /// Reports the counters while the service runs.
     fn tell_counters(&self, _: &E) {}
 
-    /// Takes what happened at the endpoint.
+    /// Handles something that happened at the endpoint.
     fn handle(&mut self, endpoint: &mut E, event: Happening<E::Id>) -> Result<(), Problem>;
 
-    /// Does what the service wants by itself, and says what it waits for. Called when no event is left.
+    /// Does what the service has to do on its own, and says what it waits for. Called when no event
+    /// is left.
     fn advance(&mut self, endpoint: &mut E) -> Result<Step, Problem>;
 }
 
-/// What a service wants next.
+/// What the loop does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
-    /// To be asked again at once: commands were given, and there may be more.
+    /// Calls the service again at once: it gave commands, and may give more.
     Again,
-    /// To be asked when something happens, or at this moment.
+    /// Waits until something happens, or until this moment.
     Wait(Option<Instant>),
-    /// To end the loop.
+    /// Ends the loop.
     Done,
 }
 
@@ -51,7 +53,7 @@ const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
 const _: () = assert!(WAKER.0 < FIRST_TOKEN && SIGNALS.0 < FIRST_TOKEN);
 
-/// How many readiness events are taken at once; the rest comes with the next wait.
+/// The most readiness events that are taken at once; the rest comes with the next wait.
 const EVENTS: usize = 64;
 
 impl<E: Endpoint> EventLoop<E> {
@@ -66,15 +68,15 @@ impl<E: Endpoint> EventLoop<E> {
         })
     }
 
-    /// What another thread ends the loop's wait with.
+    /// A waker with which another thread ends the loop's wait.
     pub(crate) fn waker(&self) -> Result<Waker, Problem> {
         Waker::new(self.poll.registry(), WAKER).map_err(broken)
     }
 
-    /// Takes the program's signals from now on.
-    pub(crate) fn heed_signals(&mut self) -> Result<(), Problem> {
+    /// Handles the program's signals from now on.
+    pub(crate) fn handle_signals(&mut self) -> Result<(), Problem> {
         let signals = Signals::new(self.poll.registry(), SIGNALS)
-            .map_err(|error| Problem::failure(format!("signals cannot be taken: {error}")))?;
+            .map_err(|error| Problem::failure(format!("signals cannot be handled: {error}")))?;
         self.signals = Some(signals);
         Ok(())
     }
@@ -86,21 +88,21 @@ impl<E: Endpoint> EventLoop<E> {
 
     /// Runs `service` until it is done.
     ///
-    /// A turn carries out the commands that came before it, and may bring events, whose handling gives new
-    /// commands. So only a round in which nothing at all happened may wait.
+    /// A turn carries out the commands that came before it, and may cause events, whose handling
+    /// gives new commands. So only a round in which nothing at all happened may wait.
     pub(crate) fn run(&mut self, service: &mut impl Service<E>) -> Result<(), Problem> {
         let mut ready = Events::with_capacity(EVENTS);
         loop {
             self.endpoint.turn().map_err(broken)?;
             let mut quiet = true;
-            for wish in self.signals.iter_mut().flat_map(Signals::wishes) {
+            for request in self.signals.iter_mut().flat_map(Signals::requests) {
                 quiet = false;
-                match wish {
-                    Wish::Stop => {
+                match request {
+                    Request::Stop => {
                         Line::new("stopping").print();
                         service.stop(&mut self.endpoint);
                     }
-                    Wish::Counters => service.tell_counters(&self.endpoint),
+                    Request::Counters => service.tell_counters(&self.endpoint),
                 }
             }
             service.observe(&self.endpoint);
@@ -134,7 +136,7 @@ impl<E: Endpoint> EventLoop<E> {
     }
 }
 
-/// Carries out a command for one association; a refused one is told, and changes nothing.
+/// Carries out a command for one association; a refused one is reported, and changes nothing.
 pub(crate) fn command<E: Endpoint>(endpoint: &mut E, id: E::Id, command: Command) {
     if let Err(error) = endpoint.command(id, command) {
         Line::new("refused").field("reason", error).print();

@@ -10,22 +10,24 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 
-/// The lines of standard input. A thread reads them, because a terminal or a pipe cannot be polled everywhere.
+/// The lines of standard input. A thread reads them, because a terminal or a pipe cannot be polled
+/// everywhere.
 #[derive(Debug)]
 pub(crate) struct Input {
     lines: Receiver<Vec<u8>>,
-    /// Kept alive beyond the thread: a waker that is dropped takes back a wake-up that was not seen yet.
+    /// Kept alive beyond the thread: dropping a waker discards a wake-up that has not been seen
+    /// yet.
     _waker: Arc<Waker>,
 }
 
-/// What standard input holds.
+/// What was read from standard input.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Next {
     /// A line, with its end if it has one.
     Line(Vec<u8>),
-    /// Nothing yet; the waker tells when there is more.
+    /// Nothing yet; the waker wakes the loop when there is more.
     Nothing,
-    /// Nothing any more.
+    /// The end of the input.
     End,
 }
 
@@ -68,10 +70,11 @@ impl fmt::Display for Refused {
     }
 }
 
-/// How many lines wait. When they are not taken, the reading stops, and the writer of a pipe has to wait.
+/// The most lines that wait. When they are not taken, the thread stops reading, and the writer of a
+/// pipe has to wait.
 const QUEUE: usize = 256;
 
-/// Where a line is cut that does not end, in bytes. More would fit into no datagram.
+/// The length, in bytes, at which a line that does not end is cut. No datagram could hold more.
 const MAX_LINE: u64 = 1 << 16;
 
 impl Input {
@@ -90,7 +93,7 @@ impl Input {
         })
     }
 
-    /// The command that a line is, if it is one.
+    /// The command that a line stands for, if it is one.
     pub(crate) fn command(line: &[u8]) -> Option<Command> {
         match line.trim_ascii_end() {
             b"R" => Some(Command::Renegotiate),
@@ -128,7 +131,7 @@ fn read(sender: SyncSender<Vec<u8>>, waker: &Waker) {
             }
         }
     }
-    // The end must be visible before the loop is told to look.
+    // The end must be visible before the loop is woken.
     drop(sender);
     let _loop_is_over = waker.wake();
 }

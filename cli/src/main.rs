@@ -1,7 +1,8 @@
 //! The `sealgram` program: a server and a client for DTLS and TLS, and a demonstration.
 //!
-//! Data goes to standard output, events go to standard error, one `key=value` line each. The exit code is 0 if
-//! all went well, 1 after a failure of the protocol or the network, and 2 if the command line is at fault.
+//! Data goes to standard output, events go to standard error, one `key=value` line each. The exit
+//! code is 0 if all went well, 1 after a failure of the protocol or the network, and 2 if the
+//! command line is at fault.
 
 #![forbid(unsafe_code)]
 
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Shows the library's own account on standard error, between the event lines.
+/// Shows the library's own log on standard error, between the event lines.
 fn show_tracing(verbose: u8) {
     let level = match verbose {
         0 => return,

@@ -3,7 +3,7 @@
 use crate::problem::Problem;
 use std::io::{self, Write as _};
 
-/// Writes `data` as it is, at once.
+/// Writes `data` unchanged, at once.
 pub(crate) fn write(data: &[u8]) -> Result<(), Problem> {
     let mut stdout = io::stdout().lock();
     stdout

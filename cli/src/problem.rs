@@ -36,7 +36,7 @@ impl Problem {
         }
     }
 
-    /// A command line that cannot be followed.
+    /// A command line that is wrong.
     pub(crate) fn usage(reason: impl fmt::Display) -> Self {
         Self {
             blame: Blame::CommandLine,
@@ -93,8 +93,8 @@ impl From<&Failure> for Problem {
     }
 }
 
-/// The option that has to do with an error. The library does not know by which name this program
-/// reaches a setting.
+/// The option that is related to an error. The library does not know under which name this program
+/// offers a setting.
 fn option(error: &Error, side: Side) -> Option<&'static str> {
     Some(match error {
         Error::PeerIncompatible(fact) => match fact {
@@ -136,7 +136,7 @@ fn option(error: &Error, side: Side) -> Option<&'static str> {
     })
 }
 
-/// Configurations are made of what the command line says.
+/// Configurations come from the command line.
 impl From<ConfigError> for Problem {
     fn from(error: ConfigError) -> Self {
         Self::usage(error)
@@ -147,8 +147,8 @@ impl From<ConfigError> for Problem {
 mod tests {
     use super::*;
 
-    /// Each text of the library that leaves a choice to its reader is followed by the option that
-    /// makes it.
+    /// Each text of the library that gives its reader a choice is followed by the option for that
+    /// choice.
     #[test]
     fn a_failure_names_the_option_that_has_to_do_with_it() {
         let cases: [(Error, &str); 4] = [

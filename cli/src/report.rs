@@ -1,4 +1,4 @@
-//! Event lines: what the program says on standard error.
+//! Event lines: what the program reports on standard error.
 
 use sealgram::{Connection, HandshakeKind, Initiator, Records, RenegotiationRefusal, Stats};
 use std::fmt::{self, Write as _};
@@ -15,8 +15,8 @@ impl Line {
         Self(format!("event={event}"))
     }
 
-    /// Adds a field. Quotes and control characters in the value are replaced, so that one line stays one line
-    /// whatever the peer has put into it.
+    /// Adds a field. Quotes and control characters in the value are replaced, so that an event
+    /// stays one line, whatever the peer has put into it.
     pub(crate) fn field(mut self, key: &str, value: impl fmt::Display) -> Self {
         let value: String = value
             .to_string()
@@ -36,7 +36,8 @@ impl Line {
         self
     }
 
-    /// Writes the line to standard error, in one piece. A reader that has gone away is no reason to stop.
+    /// Writes the line to standard error, in one piece. It is no reason to stop if nobody reads it
+    /// any more.
     pub(crate) fn print(mut self) {
         self.0.push('\n');
         let _gone = io::stderr().lock().write_all(self.0.as_bytes());
@@ -83,7 +84,7 @@ pub(crate) fn handshake_complete<R: Records>(
     line
 }
 
-/// What was done for one peer.
+/// The counters of one connection.
 pub(crate) fn counters(peer: SocketAddr, stats: &Stats) -> Line {
     let initiators = [Initiator::Local, Initiator::Automatic, Initiator::Peer];
     let renegotiations = initiators.map(|initiator| stats.renegotiations_by(initiator));
@@ -114,7 +115,7 @@ pub(crate) fn counters(peer: SocketAddr, stats: &Stats) -> Line {
     line
 }
 
-/// Why a renegotiation came to nothing.
+/// Why a renegotiation was refused.
 pub(crate) fn renegotiation_refused(peer: SocketAddr, reason: RenegotiationRefusal) -> Line {
     Line::new("renegotiation_refused")
         .field("reason", reason.name())
@@ -128,7 +129,7 @@ pub(crate) fn keys_updated(peer: SocketAddr, own: bool) -> Line {
         .field("peer", peer)
 }
 
-/// What the network says about datagrams that do not arrive.
+/// A report of the network about datagrams that do not arrive.
 pub(crate) fn unreachable(remote: Option<SocketAddr>, error: &io::Error) -> Line {
     let line = Line::new("unreachable").field("reason", error);
     match remote {

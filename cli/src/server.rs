@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Serves until a signal says that it is enough.
+/// Serves until a signal ends it.
 pub(crate) fn run(arguments: &ServerArguments) -> Result<(), Problem> {
     let config = Arc::new(settings::server(arguments)?);
     let addresses = address::resolve(&arguments.listen)?;
@@ -50,7 +50,7 @@ fn serve<E: Endpoint>(
     let address =
         address.map_err(|error| Problem::failure(format!("the socket has no address: {error}")))?;
     let mut event_loop = EventLoop::new(endpoint)?;
-    event_loop.heed_signals()?;
+    event_loop.handle_signals()?;
     Line::new("listening").field("addr", address).print();
     if let Some(pause) = settings::client_renegotiation_pause(arguments) {
         Line::new("client_renegotiation")
@@ -72,17 +72,17 @@ fn serve<E: Endpoint>(
     outcome
 }
 
-/// How long goodbyes may take.
+/// How long closing may take.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// A server at work.
+/// A running server.
 struct Server<E: Endpoint> {
     work: Work,
-    /// Whose certificate the line `C` asks for.
+    /// Which clients' certificates the line `C` asks for.
     later: Option<ClientAuthentication>,
     /// The established connections.
     peers: BTreeMap<E::Id, SocketAddr>,
-    /// Goodbyes are being said, until then at the latest.
+    /// The server is closing, until this moment at the latest.
     stopping: Option<Instant>,
 }
 
@@ -126,7 +126,7 @@ impl<E: Endpoint> Service<E> for Server<E> {
         Ok(())
     }
 
-    /// Lines wait in the pipe while nobody is there to get them, or somebody cannot take more.
+    /// Lines wait in the pipe while there is no client, or while one of them has no room.
     fn advance(&mut self, endpoint: &mut E) -> Result<Step, Problem> {
         if let Some(until) = self.stopping {
             return Ok(match endpoint.is_empty() || until <= Instant::now() {
@@ -166,8 +166,7 @@ impl<E: Endpoint> Service<E> for Server<E> {
 impl<E: Endpoint> Server<E> {
     fn ask_for_certificates(&self, endpoint: &mut E) {
         let Some(policy) = &self.later else {
-            let reason =
-                "C needs --client-ca FILE with the roots that clients' certificates end at";
+            let reason = "C needs --client-ca FILE with the roots of clients' certificates";
             Line::new("refused").field("reason", reason).print();
             return;
         };
@@ -227,7 +226,7 @@ impl<E: Endpoint> Server<E> {
             return Ok(());
         };
         match self.work {
-            // What cannot be sent back yet is better left with its sender.
+            // While nothing can be sent back, data is better left with its sender.
             Work::Echo => {
                 while endpoint.has_room(id)
                     && let Some(data) = endpoint.recv(id)
@@ -245,10 +244,10 @@ impl<E: Endpoint> Server<E> {
     }
 }
 
-/// Sends data if it can be sent; what cannot is lost, and that is told.
+/// Sends data if there is room; otherwise it is lost, and that is reported.
 fn send<E: Endpoint>(endpoint: &mut E, id: E::Id, peer: SocketAddr, data: &[u8]) {
     match endpoint.send(id, data) {
-        // A connection that is over tells so by an event of its own.
+        // Another event reports a connection that is over.
         Ok(()) | Err(SendError::Closed) => {}
         Err(error) => Line::new("lost")
             .field("reason", error)

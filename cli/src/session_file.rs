@@ -23,7 +23,7 @@ pub(crate) fn read(
         .map_err(|error| unusable(&error))
 }
 
-/// Writes the session, for this user alone.
+/// Writes the session, readable for this user only.
 pub(crate) fn write(file: &Path, session: &Session) -> Result<(), Problem> {
     let written = create(file).and_then(|mut out| out.write_all(&session.to_bytes()));
     written.map_err(|error| {

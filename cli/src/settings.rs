@@ -22,7 +22,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The builders of both sides have the same setters, but no trait that says so.
+/// The builders of both sides have the same setters, but no common trait.
 macro_rules! with_common {
     ($builder:expr, $common:expr, $rekey:expr) => {{
         let common: &CommonArguments = $common;
@@ -75,7 +75,7 @@ pub(crate) fn server(arguments: &ServerArguments) -> Result<ServerConfig, Proble
     Ok(with_common!(builder, &arguments.common, rekey).build()?)
 }
 
-/// How long a client has to wait between two handshakes, if it may renegotiate at all.
+/// How long a client has to wait between two handshakes, if it may renegotiate.
 pub(crate) fn client_renegotiation_pause(arguments: &ServerArguments) -> Option<Duration> {
     let given = arguments.allow_client_renegotiation?;
     Some(given.map_or(
@@ -105,8 +105,7 @@ pub(crate) fn client_endpoint(common: &CommonArguments) -> EndpointPolicy {
     }
 }
 
-/// The ranges of the command line fit everywhere; what does not fit here is beyond the library's
-/// limits anyway.
+/// A number that does not fit here is beyond the library's limits anyway.
 fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -120,14 +119,14 @@ pub(crate) fn client(arguments: &ClientArguments) -> Result<ClientConfig, Proble
     let builder = builder.tickets(!arguments.common.no_tickets);
     let mut rekey =
         rekey_policy(&arguments.common)?.follow_hello_requests(!arguments.refuse_hello_requests);
-    // Without a word the library tells the servers apart by their cookie.
+    // Without the option the library tells servers apart by the form of their cookies.
     if arguments.empty_renegotiation_cookie {
         rekey = rekey.repeat_cookie(false);
     }
     Ok(with_common!(builder, &arguments.common, rekey).build()?)
 }
 
-/// Whom a client trusts.
+/// The verifier of a client.
 fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem> {
     if let Some(file) = &arguments.ca {
         return Ok(ClientConfig::with_roots(roots(file)?)?);
@@ -137,17 +136,17 @@ fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem>
         return Ok(ClientConfig::with_verifier(Arc::new(pinned)));
     }
     if arguments.insecure {
-        let reason = "any certificate is accepted, so anybody may be at the other end";
+        let reason = "any certificate is accepted, so the peer may be anybody";
         Line::new("warning").field("reason", reason).print();
         return Ok(ClientConfig::dangerous().accept_any_certificate());
     }
     let mut roots = Roots::new();
     let found = rustls_native_certs::load_native_certs();
-    // One root in a form that nobody can read is no reason to do without the others.
+    // One root that cannot be read is no reason to do without the others.
     let usable = found.certs.iter().filter(|root| roots.add(root).is_ok());
     if usable.count() == 0 {
         return Err(Problem::usage(
-            "this system has no trusted roots, so say whom to trust: --ca FILE with the server's root (or its own \
+            "this system has no trusted roots, so name what to trust: --ca FILE with the server's root (or its own \
              certificate, which `sealgram server --self-signed --cert-out FILE` writes), --fingerprint HEX, or --insecure \
              for tests",
         ));
@@ -155,7 +154,8 @@ fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem>
     Ok(ClientConfig::with_roots(roots)?)
 }
 
-/// Where the secrets go. Whoever asks for them and gets none would look for the fault elsewhere.
+/// The key log. If it cannot be written that is an error: a user who finds it empty would look for
+/// the fault elsewhere.
 fn key_log() -> Result<KeyLogFile, Problem> {
     let Some(file) = std::env::var_os("SSLKEYLOGFILE").filter(|file| !file.is_empty()) else {
         return Err(Problem::usage(
@@ -255,14 +255,14 @@ fn server_credential(arguments: &ServerArguments) -> Result<Credential, Problem>
     Ok(Credential::Certificate(made.certified))
 }
 
-/// What a client on this machine, or one that was told the address, would ask for.
+/// The names that a client on this machine, or one that was told the address, would ask for.
 fn local_names(listen: &str) -> Vec<String> {
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(String::from).into();
     let unspecified = |host: &str| {
         let address = host.parse::<IpAddr>();
         address.is_ok_and(|address| address.is_unspecified())
     };
-    // A zone names an interface of this machine, and no certificate can hold one.
+    // A zone names an interface of this machine, and no certificate can have one.
     let listen = listen.split('%').next().unwrap_or(listen);
     if !unspecified(listen) && !names.iter().any(|name| name == listen) {
         names.push(listen.to_owned());
@@ -286,7 +286,7 @@ fn certified_key(arguments: &CredentialArguments) -> Result<Option<CertifiedKey>
     }
 }
 
-/// Whose certificate the line `C` asks for: of whomever --client-ca trusts.
+/// Which clients' certificates the line `C` asks for: those that --client-ca trusts.
 pub(crate) fn later_client_authentication(
     arguments: &ServerArguments,
 ) -> Result<Option<ClientAuthentication>, Problem> {
@@ -307,7 +307,7 @@ fn client_authentication(arguments: &ServerArguments) -> Result<ClientAuthentica
         return match policy {
             ClientAuth::None => Ok(ClientAuthentication::None),
             _ => Err(Problem::usage(
-                "--client-auth needs --client-ca FILE with the roots that clients' certificates end at",
+                "--client-auth needs --client-ca FILE with the roots of clients' certificates",
             )),
         };
     };
@@ -353,7 +353,8 @@ mod tests {
         }
     }
 
-    /// What a peer may need, each by a name that says what it is for: the option, and what it sets.
+    /// Settings that a certain peer may need, under names that say what they are for: the option,
+    /// and what it sets.
     #[test]
     fn the_program_reaches_the_policies_that_peers_need() {
         let common = [
@@ -397,7 +398,7 @@ mod tests {
             assert!(!server.contains(set), "{option}");
             assert!(server_of(&[option]).contains(set), "{option}");
         }
-        // A peer without it is LibreSSL, or Erlang: they are served unless somebody says otherwise.
+        // LibreSSL and Erlang do not have it: they are served unless the user says otherwise.
         for config in [client, server] {
             assert!(
                 config.contains("extended_master_secret: Prefer"),
@@ -406,7 +407,7 @@ mod tests {
         }
     }
 
-    /// What holds for a socket of datagrams, the endpoint's limits, is the stream's own over TCP.
+    /// Over UDP these are limits of the endpoint, over TCP they belong to the stream.
     #[test]
     fn the_idle_timeout_is_one_of_streams_too() {
         let policy = |options: &[&str]| {

@@ -1,11 +1,11 @@
-//! What the system, or whoever sits at the terminal, says to the program.
+//! Signals from the system, or from the user at the terminal.
 
-/// What is wanted.
+/// What a signal asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Wish {
-    /// To say goodbye to every peer and end (SIGINT, SIGTERM).
+pub(crate) enum Request {
+    /// Close the connection with every peer and end (SIGINT, SIGTERM).
     Stop,
-    /// To tell the counters (SIGUSR1).
+    /// Report the counters (SIGUSR1).
     Counters,
 }
 
@@ -14,7 +14,7 @@ pub(crate) use unix::Signals;
 
 #[cfg(unix)]
 mod unix {
-    use super::Wish;
+    use super::Request;
     use mio::{Interest, Registry, Token};
     use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
     use signal_hook::flag;
@@ -27,9 +27,9 @@ mod unix {
     pub(crate) struct Signals(Source);
 
     impl Signals {
-        /// Takes them from now on, in the event loop of `registry`.
+        /// Handles them from now on, in the event loop of `registry`.
         pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
-            // Somebody who asks twice does not want to wait for goodbyes.
+            // A user who asks twice does not want to wait until everything is closed.
             for signal in [SIGINT, SIGTERM] {
                 let asked = Arc::new(AtomicBool::new(false));
                 flag::register_conditional_shutdown(signal, SIGNALLED + signal, asked.clone())?;
@@ -41,12 +41,12 @@ mod unix {
         }
 
         /// What came since the last call.
-        pub(crate) fn wishes(&mut self) -> Vec<Wish> {
-            let wish = |signal| match signal {
-                SIGUSR1 => Wish::Counters,
-                _ => Wish::Stop,
+        pub(crate) fn requests(&mut self) -> Vec<Request> {
+            let request = |signal| match signal {
+                SIGUSR1 => Request::Counters,
+                _ => Request::Stop,
             };
-            self.0.pending().map(wish).collect()
+            self.0.pending().map(request).collect()
         }
     }
 
@@ -56,11 +56,12 @@ mod unix {
         }
     }
 
-    /// What shells add to a signal's number for the exit code of what it has ended.
+    /// What shells add to the number of a signal to make the exit code of a process that it has
+    /// ended.
     const SIGNALLED: i32 = 128;
 }
 
-/// Elsewhere there are no such signals.
+/// Other systems have no such signals.
 #[cfg(not(unix))]
 #[derive(Debug)]
 pub(crate) struct Signals;
@@ -71,7 +72,7 @@ impl Signals {
         Ok(Self)
     }
 
-    pub(crate) fn wishes(&mut self) -> Vec<Wish> {
+    pub(crate) fn requests(&mut self) -> Vec<Request> {
         Vec::new()
     }
 }

@@ -1,4 +1,5 @@
-//! A server of TLS with no place for one more: who has to go, who waits, and what the log says.
+//! A TLS server without room for one more: which connection goes, which waits, and what the log
+//! says.
 
 #![cfg(unix)]
 
@@ -10,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-/// A server that may have so many descriptors, its certificate's file, and its address.
+/// A server with a limit on its descriptors, its certificate's file, and its address.
 fn server(directory: &Directory, descriptors: u32) -> (Program, String, String) {
     let certificate = directory.file("server.pem");
     let mut all = vec!["server", "--tls", "--listen", "127.0.0.1:0"];
@@ -24,7 +25,7 @@ fn client(address: &str, certificate: &str) -> Program {
     Program::start(&["client", "--tls", address, "--ca", certificate])
 }
 
-/// Echoes a line, and says how long that took from the start of the client on.
+/// Echoes a line, and returns how long that took from the start of the client.
 fn echo(address: &str, certificate: &str) -> (Program, Duration) {
     let began = Instant::now();
     let mut client = client(address, certificate);
@@ -35,8 +36,8 @@ fn echo(address: &str, certificate: &str) -> (Program, Duration) {
 
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// Runs this test in a process of its own that may have many descriptors. Whether this is that
-/// process.
+/// Runs this test in a process of its own that may have many descriptors. Returns whether this is
+/// that process.
 fn has_descriptors(test: &str) -> bool {
     const MARK: &str = "SEALGRAM_TEST_HAS_DESCRIPTORS";
     if env::var_os(MARK).is_some() {
@@ -52,11 +53,11 @@ fn has_descriptors(test: &str) -> bool {
     false
 }
 
-/// More silent strangers than a server holds connections: the oldest of them goes for whoever
-/// comes, and who is established stays.
+/// More silent strangers than a server holds connections: the oldest of them goes for the next one,
+/// and established clients stay.
 #[test]
-fn more_than_a_thousand_silent_connects_keep_nobody_waiting() {
-    if !has_descriptors("more_than_a_thousand_silent_connects_keep_nobody_waiting") {
+fn more_than_a_thousand_silent_clients_do_not_keep_others_waiting() {
+    if !has_descriptors("more_than_a_thousand_silent_clients_do_not_keep_others_waiting") {
         return;
     }
     let directory = Directory::new("silent-crowd");
@@ -67,7 +68,7 @@ fn more_than_a_thousand_silent_connects_keep_nobody_waiting() {
         .collect();
     let (mut good, waited) = echo(&address, &certificate);
     assert!(waited < AT_ONCE, "{waited:?}");
-    assert!(server.event("error").contains("to make room for newcomers"));
+    assert!(server.event("error").contains("to make room for new ones"));
     first.write("still here\n");
     assert_eq!(first.line(), "still here");
     for client in [&mut first, &mut good] {
@@ -78,8 +79,8 @@ fn more_than_a_thousand_silent_connects_keep_nobody_waiting() {
     drop(crowd);
 }
 
-/// A system that has no descriptor left refuses newcomers whatever a program does; somebody silent
-/// goes.
+/// A system that has no descriptor left refuses new connections whatever the program does; a silent
+/// one goes.
 #[test]
 fn a_server_without_descriptors_gives_up_who_says_nothing() {
     let directory = Directory::new("no-descriptors-silent");
@@ -97,10 +98,10 @@ fn a_server_without_descriptors_gives_up_who_says_nothing() {
     assert!(!said.contains("cannot be accepted"), "{said}");
 }
 
-/// Where everybody is served, newcomers wait: that is told once, takes no time of the processor,
-/// and ends when somebody leaves.
+/// If every client is being served, new ones wait: that is reported once, takes no processor time,
+/// and ends when a client leaves.
 #[test]
-fn a_server_full_of_served_clients_tells_so_once_and_rests() {
+fn a_server_full_of_served_clients_says_so_once_and_rests() {
     let directory = Directory::new("no-descriptors-served");
     let (mut server, certificate, address) = server(&directory, 32);
     let mut served = Vec::new();
@@ -134,7 +135,7 @@ fn a_server_full_of_served_clients_tells_so_once_and_rests() {
     assert!((1..=2).contains(&told), "{said}");
 }
 
-/// The time of the processor that a process has used, in hundredths of a second.
+/// The processor time that a process has used, in hundredths of a second.
 fn processor_time(id: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
     let behind_name = stat.rsplit(')').next().unwrap();

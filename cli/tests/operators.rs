@@ -1,4 +1,4 @@
-//! What whoever runs the program asks of it: whom to trust, signals, counters, words.
+//! What an operator needs: whom to trust, signals, counters, clear messages.
 
 #![cfg(unix)]
 
@@ -39,7 +39,7 @@ fn a_server_is_known_by_its_fingerprint() {
     let pairs: Vec<_> = right.as_bytes().chunks(2).collect();
     let colons = String::from_utf8(pairs.join(&b':')).unwrap().to_uppercase();
     for fingerprint in [&right, &colons] {
-        // The certificate holds no such name, which does not matter then.
+        // The certificate has no such name, which does not matter with a fingerprint.
         let pinned = ["--fingerprint", fingerprint, "--name", "elsewhere.example"];
         succeeds(Program::start(
             &[&["client", &address][..], &pinned].concat(),
@@ -54,20 +54,20 @@ fn a_server_is_known_by_its_fingerprint() {
     assert!(said.contains("64 hexadecimal digits"), "{said}");
 }
 
-/// rustls-native-certs takes the file that OpenSSL's variable names for what the system trusts.
+/// rustls-native-certs reads the system's roots from the file that OpenSSL's variable names.
 #[test]
-fn a_client_that_is_told_nothing_trusts_the_systems_roots() {
+fn a_client_without_options_trusts_the_systems_roots() {
     let directory = Directory::new("system-roots");
     let (_server, certificate, address) = server(&directory, &[]);
     let trusted = [("SSL_CERT_FILE", certificate.as_str())];
     succeeds(Program::start_in(&trusted, &["client", &address]));
     let nothing = directory.write("empty.pem", "");
     let nowhere = directory.file("no-such-directory");
-    let nobody = [
+    let no_roots = [
         ("SSL_CERT_FILE", nothing.as_str()),
         ("SSL_CERT_DIR", nowhere.as_str()),
     ];
-    let (code, said) = Program::start_in(&nobody, &["client", &address]).end();
+    let (code, said) = Program::start_in(&no_roots, &["client", &address]).end();
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("--ca FILE"), "{said}");
 }
@@ -110,7 +110,7 @@ fn a_server_listens_at_a_name() {
 }
 
 #[test]
-fn a_signal_to_a_server_says_goodbye_to_every_client_and_is_a_good_end() {
+fn a_signal_to_a_server_closes_every_association_and_is_a_success() {
     for (signal, transport) in [("TERM", &[][..]), ("INT", &[]), ("TERM", &["--tls"])] {
         let directory = Directory::new(&format!("stop-{signal}-{}", transport.len()));
         let (mut server, certificate, address) = server(&directory, transport);
@@ -127,7 +127,7 @@ fn a_signal_to_a_server_says_goodbye_to_every_client_and_is_a_good_end() {
             client.event("peer_closed");
             let (code, said) = client.end();
             assert_eq!(code, Some(0), "{said}");
-            // Counters are told at the end of each program.
+            // Counters are reported at the end of each program.
             assert!(said.contains("event=peer_counters"), "{said}");
         }
         let counted = server.event("endpoint_counters");
@@ -138,7 +138,7 @@ fn a_signal_to_a_server_says_goodbye_to_every_client_and_is_a_good_end() {
 }
 
 #[test]
-fn a_signal_to_a_client_says_goodbye_to_its_server_and_is_a_good_end() {
+fn a_signal_to_a_client_closes_its_association_and_is_a_success() {
     for transport in [&[][..], &["--tls"]] {
         let directory = Directory::new(&format!("stop-client-{}", transport.len()));
         let (mut server, certificate, address) = server(&directory, transport);
@@ -151,9 +151,9 @@ fn a_signal_to_a_client_says_goodbye_to_its_server_and_is_a_good_end() {
         assert_eq!(code, Some(0), "{said}");
         server.event("peer_closed");
     }
-    // Also while nobody answers.
-    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap().to_string();
+    // Also while the server does not answer.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
     let mut client = Program::start(&["client", &address, "--insecure"]);
     client.event("connecting");
     client.signal("TERM");
@@ -161,10 +161,10 @@ fn a_signal_to_a_client_says_goodbye_to_its_server_and_is_a_good_end() {
     assert_eq!(code, Some(0), "{said}");
 }
 
-/// Over TCP a goodbye is answered, and nobody answers here: once is to wait a moment, twice is to
-/// go.
+/// Over TCP close_notify is answered, but not here: after one signal the client waits a moment,
+/// after a second it ends.
 #[test]
-fn a_second_signal_does_not_wait_for_goodbyes() {
+fn a_second_signal_ends_it_at_once() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
     for (signals, code) in [(1, 0), (2, 130)] {
@@ -202,7 +202,7 @@ fn a_signal_asks_for_counters_and_nothing_else() {
 }
 
 #[test]
-fn a_key_log_without_a_file_is_told() {
+fn a_key_log_without_a_file_is_reported() {
     let client = ["client", "127.0.0.1:1", "--insecure", "--key-log"];
     let (code, said) = Program::start(&client).end();
     assert_eq!(code, Some(2), "{said}");
@@ -222,7 +222,7 @@ fn a_key_log_without_a_file_is_told() {
 }
 
 #[test]
-fn ranges_are_told_in_words() {
+fn ranges_are_stated_in_words() {
     for (option, number, words) in [
         ("--timeout", "86401", "seconds, from 1 to 86,400"),
         ("--mtu", "100", "bytes, from 128 to 65,507"),

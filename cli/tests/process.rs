@@ -32,20 +32,20 @@ fn a_servers_first_line_tells_the_port_that_the_system_chose() {
 }
 
 #[test]
-fn lines_come_back_from_an_echo_server_and_both_ends_say_goodbye() {
+fn lines_come_back_from_an_echo_server_and_both_ends_close() {
     let suite = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
-    echo_and_goodbye(
+    echo_and_close(
         "1.2",
         &[("version", "DTLSv1.2"), ("suite", suite), ("epoch", "1")],
     );
     let suite = "TLS_AES_128_GCM_SHA256";
-    echo_and_goodbye(
+    echo_and_close(
         "1.3",
         &[("version", "DTLSv1.3"), ("suite", suite), ("epoch", "3")],
     );
 }
 
-fn echo_and_goodbye(version: &str, expected: &[(&str, &str)]) {
+fn echo_and_close(version: &str, expected: &[(&str, &str)]) {
     let directory = Directory::new(&format!("echo-{version}"));
     let (mut server, certificate, address) = server(&directory, &["--alpn", "b,c"]);
     let client = ["client", &address, "--ca", &certificate, "--alpn", "a,b"];
@@ -78,7 +78,7 @@ fn echo_and_goodbye(version: &str, expected: &[(&str, &str)]) {
 fn a_stdio_server_talks_to_every_client() {
     let directory = Directory::new("stdio");
     let (mut server, certificate, address) = server(&directory, &["--stdio"]);
-    // Lines wait until somebody is there to get them.
+    // Lines wait until there is a client.
     server.write("for the first\n");
     let mut first = Program::start(&["client", &address, "--ca", &certificate]);
     assert_eq!(first.line(), "for the first");
@@ -113,7 +113,7 @@ fn chosen_suites_and_groups_are_used_or_fail_with_a_remedy() {
     let (code, said) = strange.end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("handshake_failure"), "{said}");
-    // The server tells the other side of it, and goes on.
+    // The server reports it too, and goes on.
     assert!(server.event("error").contains("group"));
     fits.close_stdin();
     assert_eq!(fits.end().0, Some(0));
@@ -163,11 +163,12 @@ fn a_required_client_certificate_is_checked() {
     let (mut server, certificate, address) = server(&directory, &["--client-ca", &chain]);
     let client = ["client", &address, "--ca", &certificate];
 
-    // The refusal comes without protection when keys exist already, so the client believes it only in the end.
+    // The refusal comes unprotected although there are keys already, so the client does not believe
+    // it and times out.
     let nameless = ["--timeout", "2", "--versions", "1.2"];
     let (code, said) = Program::start(&[&client[..], &nameless].concat()).end();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("demands a client certificate"), "{said}");
+    assert!(said.contains("requires a client certificate"), "{said}");
     assert!(server.event("error").contains("client sent no certificate"));
 
     // At 1.3 the client is done before the server has looked, and the refusal is protected.
@@ -191,7 +192,7 @@ fn a_required_client_certificate_is_checked() {
 }
 
 #[test]
-fn a_line_that_is_too_long_is_told_and_the_others_go_through() {
+fn a_line_that_is_too_long_is_reported_and_the_others_go_through() {
     let directory = Directory::new("long");
     let (_server, certificate, address) = server(&directory, &[]);
     let mut client = Program::start(&["client", &address, "--ca", &certificate, "--mtu", "600"]);
@@ -208,8 +209,8 @@ fn a_line_that_is_too_long_is_told_and_the_others_go_through() {
 }
 
 #[test]
-fn nobody_at_the_address_is_told_at_once_and_ends_the_handshake_in_time() {
-    // A port that was free a moment ago, and that nobody else is given so soon.
+fn an_unreachable_address_is_reported_at_once_and_ends_the_handshake_in_time() {
+    // A port that was free a moment ago, and that is not given to another process so soon.
     let free = std::net::UdpSocket::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -34,20 +34,20 @@ fn client(address: &str, certificate: &str, arguments: &[&str]) -> Program {
 }
 
 #[test]
-fn lines_come_back_from_an_echo_server_and_both_ends_say_goodbye() {
+fn lines_come_back_from_an_echo_server_and_both_ends_close() {
     let suite = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
-    echo_and_goodbye(
+    echo_and_close(
         "1.2",
         &[("version", "TLSv1.2"), ("suite", suite), ("epoch", "1")],
     );
     let suite = "TLS_AES_128_GCM_SHA256";
-    echo_and_goodbye(
+    echo_and_close(
         "1.3",
         &[("version", "TLSv1.3"), ("suite", suite), ("epoch", "3")],
     );
 }
 
-fn echo_and_goodbye(version: &str, expected: &[(&str, &str)]) {
+fn echo_and_close(version: &str, expected: &[(&str, &str)]) {
     let directory = Directory::new(&format!("tls-echo-{version}"));
     let (mut server, certificate, address) = server(&directory, &["--alpn", "b,c"]);
     let arguments = ["--alpn", "a,b", "--versions", version];
@@ -80,7 +80,7 @@ fn echo_and_goodbye(version: &str, expected: &[(&str, &str)]) {
 fn a_stdio_server_talks_to_every_client() {
     let directory = Directory::new("tls-stdio");
     let (mut server, certificate, address) = server(&directory, &["--stdio"]);
-    // Lines wait until somebody is there to get them.
+    // Lines wait until there is a client.
     server.write("for the first\n");
     let mut first = client(&address, &certificate, &[]);
     assert_eq!(first.line(), "for the first");
@@ -99,8 +99,8 @@ fn a_stdio_server_talks_to_every_client() {
     assert_eq!(server.line(), "from the first");
 }
 
-/// More than all queues hold, written while the echo already comes back: whoever stopped reading
-/// would stop it all.
+/// More than all queues hold, written while the echo already comes back: if either end stopped
+/// reading, everything would stop.
 #[test]
 fn megabytes_of_lines_come_back_in_order() {
     const LINES: usize = 60_000;
@@ -124,7 +124,7 @@ fn many_clients_are_served_at_once() {
     let mut clients: Vec<_> = (0..12)
         .map(|_| client(&address, &certificate, &[]))
         .collect();
-    // Somebody who says nothing keeps nobody waiting.
+    // A silent client keeps no other waiting.
     let _silent = TcpStream::connect(&address).unwrap();
     for round in 0..3 {
         for (number, client) in clients.iter_mut().enumerate() {
@@ -237,10 +237,10 @@ fn a_required_client_certificate_is_checked() {
     let key = directory.write("client.key", &made.signing_key.serialize_pem());
     let (mut server, certificate, address) = server(&directory, &["--client-ca", &chain]);
 
-    // Nobody can forge an alert into a stream without ending it, so the refusal is believed at
+    // Nobody can insert an alert into a stream without breaking it, so the refusal is believed at
     // once.
     for (version, remedy) in [
-        ("1.2", "demands a client certificate"),
+        ("1.2", "requires a client certificate"),
         ("1.3", "configure a client certificate"),
     ] {
         let nameless = ["--versions", version];
@@ -264,7 +264,7 @@ fn a_required_client_certificate_is_checked() {
 }
 
 #[test]
-fn nobody_at_the_address_ends_the_client_at_once() {
+fn an_unreachable_address_ends_the_client_at_once() {
     let free = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -277,7 +277,7 @@ fn nobody_at_the_address_ends_the_client_at_once() {
     assert!(said.ends_with(&format!("peer={address}")), "{said}");
 }
 
-/// A peer that is silent, one that speaks no TLS, and one that hangs up: each ends by itself, and
+/// A peer that is silent, one that does not speak TLS, and one that hangs up: each ends alone, and
 /// the server goes on.
 #[test]
 fn strangers_do_not_disturb_a_server() {
@@ -303,7 +303,7 @@ fn strangers_do_not_disturb_a_server() {
     assert_eq!(client.line(), "still there");
 }
 
-/// RFC 5246 §7.2.1: an end without close_notify is told from one with it.
+/// RFC 5246 §7.2.1: an end without close_notify is told apart from one with it.
 #[test]
 fn a_client_that_is_killed_is_no_client_that_has_left() {
     let directory = Directory::new("tls-killed");
@@ -330,8 +330,8 @@ fn datagram_sizes_and_streams_exclude_each_other() {
     assert!(said.contains("--tls"), "{said}");
 }
 
-/// RFC 5246 §7.2.1, RFC 8446 §6.1: who has said goodbye need not wait for the peer's, and many
-/// peers send none.
+/// RFC 5246 §7.2.1, RFC 8446 §6.1: an end that has sent close_notify need not wait for the peer's,
+/// and many peers send none.
 #[test]
 fn a_client_that_closed_first_succeeds_whatever_the_server_says_then() {
     for version in ["1.2", "1.3"] {
@@ -344,7 +344,7 @@ fn a_client_that_closed_first_succeeds_whatever_the_server_says_then() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let config = Arc::new(config.build().unwrap());
-        let server = thread::spawn(move || serve_without_a_goodbye(&listener, config));
+        let server = thread::spawn(move || serve_without_close_notify(&listener, config));
         let named = ["--name", "localhost", "--versions", version];
         let mut client = client(&address, &chain, &named);
         client.event("handshake_complete");
@@ -356,14 +356,14 @@ fn a_client_that_closed_first_succeeds_whatever_the_server_says_then() {
     }
 }
 
-/// Shakes hands with one client, hears its goodbye, and ends the TCP connection.
-fn serve_without_a_goodbye(listener: &TcpListener, config: Arc<ServerConfig>) {
+/// Completes a handshake with one client, receives its close_notify, and ends the TCP connection.
+fn serve_without_close_notify(listener: &TcpListener, config: Arc<ServerConfig>) {
     let (mut socket, _) = listener.accept().unwrap();
     let mut tls = TlsConnection::accept(config, Instant::now()).unwrap();
     let (mut buffer, mut input, mut out) = ([0; 4096], BytesMut::new(), Vec::new());
     while !tls.is_read_closed() {
         let length = socket.read(&mut buffer).unwrap();
-        assert!(length > 0, "the client says goodbye");
+        assert!(length > 0, "the client closes");
         input.extend_from_slice(&buffer[..length]);
         tls.handle_bytes(Instant::now(), &mut input).unwrap();
         if !tls.is_read_closed() {
@@ -374,9 +374,9 @@ fn serve_without_a_goodbye(listener: &TcpListener, config: Arc<ServerConfig>) {
     }
 }
 
-/// Who is served and says nothing any more has an end too.
+/// A client that is served and then silent is dropped too.
 #[test]
-fn a_connection_that_nobody_uses_ends_when_the_program_is_told_so() {
+fn an_idle_connection_ends_after_the_configured_time() {
     let directory = Directory::new("tls-idle");
     let (mut server, certificate, address) = server(&directory, &["--idle-timeout", "1"]);
     let mut client = client(&address, &certificate, &[]);
@@ -392,7 +392,7 @@ fn a_connection_that_nobody_uses_ends_when_the_program_is_told_so() {
     assert_eq!(client.end().0, Some(0));
 }
 
-/// The help says what holds for streams.
+/// The help says what applies to streams.
 #[test]
 fn the_help_names_the_deadline_of_streams() {
     let mut help = Program::start(&["server", "--help"]);

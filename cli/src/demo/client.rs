@@ -25,7 +25,7 @@ pub(super) struct Client {
     sent: u32,
     /// Which of them have come back.
     returned: Vec<bool>,
-    /// The client has called for new keys.
+    /// The client has asked for new keys.
     called: bool,
     report: ClientReport,
 }
@@ -33,7 +33,7 @@ pub(super) struct Client {
 /// What the client saw.
 #[derive(Clone, Default, Debug)]
 pub(super) struct ClientReport {
-    /// What the handshake agreed on, once it was done.
+    /// What the handshake agreed on, if it was completed.
     pub(super) agreed: Option<Agreed>,
     /// How long the handshake took.
     pub(super) handshake_time: Duration,
@@ -47,11 +47,11 @@ pub(super) struct ClientReport {
     pub(super) received: u64,
     /// The sum of their lengths.
     pub(super) bytes: u64,
-    /// How many came back altered, twice, or though they had not been sent.
+    /// How many came back altered, twice, or without having been sent.
     pub(super) mismatches: u64,
-    /// How long all datagrams took, there and back.
+    /// How long all datagrams took, both ways.
     pub(super) data_time: Duration,
-    /// How often the keys were replaced meanwhile.
+    /// How often the keys were replaced in the meantime.
     pub(super) rekeyed: Rekeyed,
 }
 
@@ -70,18 +70,18 @@ pub(super) struct Agreed {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Handshake,
-    /// Datagrams go there and back since this moment.
+    /// Datagrams have been going both ways since this moment.
     Data(Instant),
     Closing,
     Over,
 }
 
-/// How many datagrams are on their way at once. An association keeps as many that come under keys which a lost flight
-/// still has to bring, so that none is lost.
+/// How many datagrams are on their way at once. As many as an association keeps while they wait for
+/// the keys of a flight that was lost, so that none is lost.
 const WINDOW: u64 = 8;
 
 impl Client {
-    /// A client of the association `id`, which has just been started.
+    /// A client for the association `id`, which has just been started.
     pub(super) fn new(id: AssociationId, total: u32, bar: ProgressBar, deadline: Instant) -> Self {
         bar.set_message("handshake, lossy link");
         bar.tick();
@@ -168,16 +168,16 @@ impl Client {
         self.report.handshake_time = now.saturating_duration_since(self.started);
         self.report.max_payload = connection.max_payload();
         self.returned = vec![false; usize::try_from(self.total).unwrap_or_default()];
-        self.bar.set_message("datagrams there and back");
+        self.bar.set_message("datagrams both ways");
         self.phase = Phase::Data(now);
     }
 
-    /// Calls once, behind the part of the datagrams that is planned for it.
+    /// Asks for new keys once, after the planned number of datagrams.
     fn call_for_keys(&mut self, endpoint: &mut UdpEndpoint) {
         let due = rekeying::is_planned(self.total)
             && self.report.received >= rekeying::by_client(self.total);
         if due && !self.called {
-            // While another one is under way the call is refused, and made again later.
+            // While another one is under way, the call is refused, and made again later.
             self.called = endpoint.renegotiate_abbreviated(self.id).is_ok()
                 || endpoint.key_update(self.id, KeyUpdate::Requested).is_ok();
         }
@@ -238,7 +238,7 @@ impl Client {
     }
 }
 
-/// What was agreed; `None` if anything of it is missing.
+/// What was agreed on; `None` if part of it is missing.
 fn agreed(connection: &DtlsConnection) -> Option<Agreed> {
     Some(Agreed {
         version: connection.version()?,

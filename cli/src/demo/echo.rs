@@ -1,4 +1,4 @@
-//! The server of the demonstration: sends back what it gets, and checks it as well.
+//! The server of the demonstration: sends back what it receives, and checks it.
 
 use super::payload;
 use super::rekeying;
@@ -14,7 +14,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Instant;
 
-/// An echo service in a thread of its own. It ends when its first client has said goodbye.
+/// An echo service in a thread of its own. It ends when its first client has closed its
+/// association.
 #[derive(Debug)]
 pub(super) struct EchoService {
     address: SocketAddr,
@@ -24,7 +25,7 @@ pub(super) struct EchoService {
 /// What the server saw.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct EchoReport {
-    /// How many clients were told to prove that they receive at their address.
+    /// How many clients were asked to prove their address.
     pub(super) cookies: u64,
     /// How many flights of the handshake were sent again.
     pub(super) flights_retransmitted: u64,
@@ -32,12 +33,12 @@ pub(super) struct EchoReport {
     pub(super) received: u64,
     /// The sum of their lengths.
     pub(super) bytes: u64,
-    /// How many did not hold what they had to.
+    /// How many did not have the right contents.
     pub(super) mismatches: u64,
 }
 
 impl EchoService {
-    /// Starts the service on a port of the system's choice.
+    /// Starts the service on a port that the system chooses.
     pub(super) fn start(config: Arc<ServerConfig>, datagrams: u32) -> Result<Self, Problem> {
         let failed = |error| Problem::failure(format!("no socket for the server: {error}"));
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -48,7 +49,7 @@ impl EchoService {
         thread::Builder::new()
             .name("echo service".into())
             .spawn(move || {
-                // Nobody waits for the outcome if the client has failed first.
+                // Nothing waits for the outcome if the client has failed first.
                 let _unread = sender.send(serve(endpoint, datagrams));
             })
             .map_err(failed)?;
@@ -81,7 +82,7 @@ fn serve(endpoint: UdpEndpoint, datagrams: u32) -> Result<EchoReport, Problem> {
     Ok(echo.report)
 }
 
-/// The service at work.
+/// The running service.
 #[derive(Default)]
 struct Echo {
     /// How many datagrams will come.
@@ -140,7 +141,7 @@ impl Echo {
         let due = rekeying::is_planned(self.datagrams)
             && self.report.received >= rekeying::by_server(self.datagrams);
         if due && !self.asked {
-            // While another one is under way the call is refused, and made again later.
+            // While another one is under way, the call is refused, and made again later.
             self.asked = endpoint.renegotiate(id).is_ok()
                 || endpoint.key_update(id, KeyUpdate::Requested).is_ok();
         }

@@ -1,4 +1,4 @@
-//! `sealgram demo`: everything at once, on loopback sockets, once a version.
+//! `sealgram demo`: everything at once, on loopback sockets, once for each version.
 //!
 //! ```text
 //!   client ◄──── socket ────► relay ◄──── socket ────► echo service
@@ -37,14 +37,14 @@ const TIME_LIMIT: Duration = Duration::from_secs(180);
 /// What fits into a datagram of 1,400 bytes with the first suite of the list.
 const EXPECTED_PAYLOAD: usize = 1363;
 
-/// The name that the certificate is made out to, and that the client asks for.
+/// The name in the certificate, which the client asks for.
 const NAME: &str = "localhost";
 
-/// Runs the demonstration and prints what came of it.
+/// Runs the demonstration and prints its result.
 ///
 /// # Errors
 ///
-/// The first thing that was not as it has to be.
+/// The first check that failed.
 pub(crate) fn run(arguments: &DemoArguments) -> Result<(), Problem> {
     run_version(arguments, Versions::V1_2, ProtocolVersion::DTLS12)?;
     run_version(arguments, Versions::V1_3, ProtocolVersion::DTLS13)
@@ -93,8 +93,8 @@ fn run_version(
     summary.verdict()
 }
 
-/// RFC 6347 §4.2.4.1 starts at one second and doubles; here it stops at two, so that a very lossy link
-/// still lets the demonstration end in time.
+/// RFC 6347 §4.2.4.1 starts at one second and doubles; here it stops at two, so that the
+/// demonstration ends in time even over a very lossy link.
 fn datagram_policy() -> Result<DatagramPolicy, Problem> {
     let policy = DatagramPolicy::default();
     Ok(policy.timeouts(Duration::from_secs(1), Duration::from_secs(2))?)
@@ -127,7 +127,7 @@ fn client_config(
     Ok(Arc::new(config))
 }
 
-/// A bar on standard error, if that is a terminal.
+/// A progress bar on standard error, if that is a terminal.
 fn progress(arguments: &DemoArguments) -> ProgressBar {
     if arguments.quiet {
         return ProgressBar::hidden();

@@ -1,12 +1,14 @@
-//! What the datagrams of the demonstration hold: their number, and bytes that follow from it.
+//! The contents of the demonstration's datagrams: their number, and bytes that are derived from it.
 
-/// How long the number at the front of a datagram is, in bytes; the shortest datagram holds nothing else.
+/// The length of the number at the front of a datagram, in bytes; the shortest datagram has nothing
+/// else.
 pub(super) const NUMBER_LEN: usize = size_of::<u32>();
 
-/// How far the length moves from one datagram to the next. A prime, so that all lengths get their turn.
+/// The difference in length between a datagram and the next. A prime, so that every length occurs.
 const STRIDE: usize = 7919;
 
-/// The datagram with this number, no longer than `max_payload` bytes. The first is as long as possible.
+/// The datagram with this number, no longer than `max_payload` bytes. The first is as long as
+/// possible.
 pub(super) fn datagram(number: u32, max_payload: usize) -> Vec<u8> {
     let lengths = max_payload.saturating_sub(NUMBER_LEN) + 1;
     let step = usize::try_from(number)
@@ -22,12 +24,12 @@ pub(super) fn datagram(number: u32, max_payload: usize) -> Vec<u8> {
         .collect()
 }
 
-/// How long datagrams are on average: their lengths are spread evenly.
+/// The average length of datagrams: their lengths are spread evenly.
 pub(super) const fn average_len(max_payload: usize) -> usize {
     (NUMBER_LEN + max_payload) / 2
 }
 
-/// The number of a datagram that holds, to its last byte, what belongs to that number.
+/// The number of a datagram, if every byte is what belongs to that number.
 pub(super) fn number_if_genuine(data: &[u8]) -> Option<u32> {
     let (number, rest) = data.split_first_chunk::<NUMBER_LEN>()?;
     let number = u32::from_be_bytes(*number);
@@ -48,7 +50,7 @@ fn filling(number: u32) -> impl Iterator<Item = u8> {
 pub(super) struct XorShift(u64);
 
 impl XorShift {
-    /// Each seed has its own sequence.
+    /// Each seed gives a sequence of its own.
     pub(super) const fn new(seed: u64) -> Self {
         // Zero would stay zero for ever.
         Self((seed ^ 0x9e37_79b9_7f4a_7c15) | 1)
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn datagrams_fit_and_are_told_from_altered_ones() {
+    fn datagrams_fit_and_differ_from_altered_ones() {
         let mut lengths = std::collections::BTreeSet::new();
         for number in 0..3000 {
             let mut data = datagram(number, 1363);

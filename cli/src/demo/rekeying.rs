@@ -1,5 +1,6 @@
-//! When the demonstration replaces its keys, by renegotiation at 1.2 and by key update at 1.3: once by the client, once by the server, and once by itself, while datagrams
-//! are on their way in both directions.
+//! When the demonstration replaces its keys, by renegotiation at 1.2 and by key update at 1.3: once
+//! by the client, once by the server, and once automatically, while datagrams are on their way in
+//! both directions.
 
 use super::payload;
 use sealgram::{DtlsConnection, Initiator, ProtocolVersion};
@@ -12,18 +13,18 @@ pub(super) const fn is_planned(datagrams: u32) -> bool {
     datagrams >= ENOUGH
 }
 
-/// Behind how many datagrams the client calls for new keys.
+/// After how many datagrams the client asks for new keys.
 pub(super) const fn by_client(datagrams: u32) -> u64 {
     datagrams as u64 / 4
 }
 
-/// Behind how many datagrams the server asks for them.
+/// After how many datagrams the server asks for them.
 pub(super) const fn by_server(datagrams: u32) -> u64 {
     datagrams as u64 / 2
 }
 
-/// After how many bytes, both ways together, the client's policy wants them: more than lie between the two calls, less than
-/// what is left behind the second.
+/// After how many bytes, both ways together, the client's policy asks for them: more than between
+/// the two calls, fewer than after the second.
 pub(super) fn automatic_bytes(datagrams: u32, max_payload: usize) -> Option<u64> {
     let average = payload::average_len(max_payload) as u64;
     is_planned(datagrams).then_some(u64::from(datagrams) * 2 * average * 3 / 8)
@@ -40,13 +41,14 @@ pub(super) struct Rekeyed {
 }
 
 impl Rekeyed {
-    /// What the client's connection has counted. A key update does not say who wanted it first, so what was `called` by this
-    /// end is taken off.
+    /// What the client's connection has counted. A key update does not say who asked for it first,
+    /// so those that this end `called` for are subtracted.
     pub(super) fn of(connection: &DtlsConnection, called: bool) -> Self {
         if connection.version() == Some(ProtocolVersion::DTLS13) {
             let stats = connection.stats();
             let answered = u64::from(called);
-            // The server follows a request with keys of its own; what it sent beyond that it began itself.
+            // The server follows each request with keys of its own; further updates it began
+            // itself.
             let (sent, received) = (stats.key_updates_sent(), stats.key_updates_received());
             return Self {
                 by_client: answered,
@@ -64,7 +66,8 @@ impl Rekeyed {
         }
     }
 
-    /// Whether each of the three ways was gone, and nothing else has moved the epoch from the `first` one.
+    /// Whether each of the three has happened, and nothing else has advanced the epoch from the
+    /// `first` one.
     pub(super) const fn is_complete(self, first: u64) -> bool {
         let Self {
             by_client,

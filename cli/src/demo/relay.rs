@@ -1,4 +1,4 @@
-//! The link of the demonstration: a UDP relay that loses a part of the handshake, and never data.
+//! The link of the demonstration: a UDP relay that loses part of the handshake, and never data.
 
 use super::payload::XorShift;
 use crate::problem::Problem;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-/// A relay between one client and one server, at work until the process ends.
+/// A relay between one client and one server, which runs until the process ends.
 #[derive(Debug)]
 pub(super) struct Relay {
     address: SocketAddr,
@@ -19,16 +19,16 @@ pub(super) struct Relay {
 /// What the two directions share.
 #[derive(Debug)]
 struct Link {
-    /// Where the client sends to.
+    /// The socket that the client sends to.
     front: UdpSocket,
-    /// What the server answers to.
+    /// The socket that the server answers to.
     back: UdpSocket,
     client: OnceLock<SocketAddr>,
     handshake_datagrams: AtomicU64,
     dropped: AtomicU64,
 }
 
-/// What passed the link.
+/// What passed through the link.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LinkReport {
     /// Datagrams of the handshake that were sent into the link.
@@ -89,7 +89,7 @@ impl Link {
         let mut buffer = vec![0; usize::from(u16::MAX)];
         loop {
             match self.carry_one(direction, &mut loss, &mut buffer) {
-                // The other end is not there yet, or not any more: what it would have got is lost.
+                // The other end is not there yet, or not there any more: the datagram is lost.
                 Err(error) if error.kind() != io::ErrorKind::ConnectionRefused => {
                     Line::new("error")
                         .field("reason", format!("the relay is broken: {error}"))
@@ -118,7 +118,7 @@ impl Link {
         let datagram = &buffer[..length];
         if loss.concerns(datagram) {
             self.handshake_datagrams.fetch_add(1, Ordering::Relaxed);
-            if loss.strikes() {
+            if loss.loses() {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
@@ -137,18 +137,21 @@ impl Link {
 struct Loss {
     percent: u64,
     numbers: XorShift,
-    /// The place, from 0, of a datagram that is lost in any case, so that there is a loss to recover from.
+    /// The position, from 0, of a datagram that is lost in any case, so that there is a loss to
+    /// recover from.
     certain: Option<u64>,
     place: u64,
     in_a_row: u8,
-    /// At version 1.3, data has begun: later epochs may end in the same bits as that of the handshake.
+    /// At version 1.3, data has begun: the low bits of later epochs may be the same as those of the
+    /// handshake's.
     handshake_over: bool,
 }
 
-/// More losses in a row are bad luck that shows nothing.
+/// More losses in a row would be bad luck that shows nothing.
 const MAX_IN_A_ROW: u8 = 2;
 
-/// The server's second datagram to the client: the first with its certificate, behind the HelloVerifyRequest.
+/// The server's second datagram to the client: the first with its certificate, after the
+/// HelloVerifyRequest.
 const CERTAIN_LOSS: u64 = 1;
 
 impl Loss {
@@ -164,7 +167,7 @@ impl Loss {
         }
     }
 
-    /// Whether a datagram is of a handshake, and so may be lost.
+    /// Whether a datagram belongs to a handshake, and so may be lost.
     fn concerns(&mut self, datagram: &[u8]) -> bool {
         match datagram.first() {
             Some(first) if first & UNIFIED_MASK == UNIFIED => {
@@ -176,7 +179,7 @@ impl Loss {
     }
 
     /// Whether the next datagram is lost.
-    fn strikes(&mut self) -> bool {
+    fn loses(&mut self) -> bool {
         let unlucky = self.numbers.next() % 100 < self.percent;
         let lost = self.certain == Some(self.place) || unlucky && self.in_a_row < MAX_IN_A_ROW;
         self.place += 1;
@@ -185,21 +188,22 @@ impl Loss {
     }
 }
 
-/// Whether a datagram is of a handshake: it has handshake or change_cipher_spec records and no data.
+/// Whether a datagram belongs to a handshake: it has handshake or change_cipher_spec records and no
+/// data.
 ///
-/// The content type stands in the clear in front of every DTLS 1.2 record (RFC 6347 §4.1). At 1.3 protected records follow
-/// the ServerHello in the same datagram.
+/// The content type is in the clear at the front of every DTLS 1.2 record (RFC 6347 §4.1). At 1.3
+/// protected records follow the ServerHello in the same datagram.
 fn is_handshake(datagram: &[u8]) -> bool {
     let mut handshake = false;
     let mut rest = datagram;
-    while let Some((header, behind)) = rest.split_first_chunk::<HEADER_LEN>() {
+    while let Some((header, after)) = rest.split_first_chunk::<HEADER_LEN>() {
         match header[0] {
             CHANGE_CIPHER_SPEC | HANDSHAKE => handshake = true,
             first if handshake && first & UNIFIED_MASK == UNIFIED => return true,
             _ => return false,
         }
         let length = u16::from_be_bytes([header[HEADER_LEN - 2], header[HEADER_LEN - 1]]);
-        rest = behind.get(usize::from(length)..).unwrap_or_default();
+        rest = after.get(usize::from(length)..).unwrap_or_default();
     }
     handshake
 }
@@ -211,7 +215,7 @@ const HEADER_LEN: usize = 13;
 const UNIFIED: u8 = 0b0010_0000;
 const UNIFIED_MASK: u8 = 0b1110_0000;
 
-/// The low bits of its epoch, and what they are in the handshake.
+/// The low bits of its epoch, and their value in the handshake.
 const EPOCH_BITS: u8 = 0b0000_0011;
 const HANDSHAKE_EPOCH: u8 = 2;
 
@@ -256,12 +260,12 @@ mod tests {
     #[test]
     fn a_lossy_link_loses_something_and_a_perfect_one_nothing() {
         let mut perfect = Loss::new(Direction::ToClient, 0);
-        assert!((0..100).all(|_| !perfect.strikes()));
+        assert!((0..100).all(|_| !perfect.loses()));
         let mut lossy = Loss::new(Direction::ToClient, 1);
-        let lost: Vec<_> = (0..4).map(|_| lossy.strikes()).collect();
+        let lost: Vec<_> = (0..4).map(|_| lossy.loses()).collect();
         assert!(lost[usize::try_from(CERTAIN_LOSS).unwrap()]);
         let mut bad = Loss::new(Direction::ToServer, 50);
-        let lost = (0..1000).filter(|_| bad.strikes()).count();
+        let lost = (0..1000).filter(|_| bad.loses()).count();
         assert!((350..=550).contains(&lost), "{lost}");
     }
 }

@@ -1,4 +1,4 @@
-//! What came of the demonstration, and whether it is what had to come.
+//! The result of the demonstration, and whether it is right.
 
 use super::client::{Agreed, ClientReport};
 use super::echo::EchoReport;
@@ -8,18 +8,18 @@ use crate::problem::Problem;
 use sealgram::{Fingerprint, ProtocolVersion};
 use std::fmt;
 
-/// Everything that was seen, from all sides.
+/// Everything that was observed, at both ends and on the link.
 #[derive(Debug)]
 pub(super) struct Summary {
-    /// The version that had to be agreed on.
+    /// The version that the ends should agree on.
     pub(super) version: ProtocolVersion,
     /// How lossy the link was asked to be, in percent.
     pub(super) loss: u8,
-    /// How many datagrams had to go each way.
+    /// How many datagrams should go each way.
     pub(super) datagrams: u64,
-    /// Whether the keys had to be replaced in each of the three ways.
+    /// Whether the keys should be replaced in each of the three ways.
     pub(super) rekeying: bool,
-    /// Of the certificate that was made for the server.
+    /// The fingerprint of the certificate that was made for the server.
     pub(super) certificate: Fingerprint,
     pub(super) client: ClientReport,
     pub(super) server: EchoReport,
@@ -36,11 +36,11 @@ impl Summary {
         if self.is_13() { 3 } else { 1 }
     }
 
-    /// Success, if all was as it has to be.
+    /// Success, if everything was right.
     ///
     /// # Errors
     ///
-    /// The first thing that was not.
+    /// The first check that failed.
     pub(super) fn verdict(&self) -> Result<(), Problem> {
         match self.claims().into_iter().find(|(_, holds)| !holds) {
             Some((claim, _)) => Err(Problem::failure(format!("it is not true that {claim}"))),
@@ -48,7 +48,7 @@ impl Summary {
         }
     }
 
-    /// What has to be true, with whether it is.
+    /// What should be true, with whether it is.
     fn claims(&self) -> Vec<(&'static str, bool)> {
         let Self {
             client,
@@ -60,13 +60,13 @@ impl Summary {
         let is = |test: &dyn Fn(Agreed) -> bool| agreed.is_some_and(test);
         let retransmitted = client.flights_retransmitted + server.flights_retransmitted;
         vec![
-            ("the handshake told what it agreed on", agreed.is_some()),
+            ("the handshake reported what it agreed on", agreed.is_some()),
             (
-                "the version is spoken that was asked for",
+                "the requested version is spoken",
                 is(&|agreed| agreed.version == self.version),
             ),
             (
-                "data is protected by the first keys for it",
+                "data is protected by the first keys for data",
                 is(&|agreed| agreed.epoch.number() == self.first_epoch()),
             ),
             (
@@ -74,11 +74,11 @@ impl Summary {
                 is(&|agreed| agreed.certificate == self.certificate),
             ),
             (
-                "the client proved its address by a cookie",
+                "the client proved its address with a cookie",
                 server.cookies > 0,
             ),
             (
-                "the link lost a part of the handshake",
+                "the link lost part of the handshake",
                 self.loss == 0 || link.dropped > 0,
             ),
             (
@@ -86,7 +86,7 @@ impl Summary {
                 link.dropped == 0 || retransmitted > 0,
             ),
             (
-                "the keys were replaced by the client, by the server, and by themselves",
+                "the keys were replaced by the client, by the server, and automatically",
                 !self.rekeying || client.rekeyed.is_complete(self.first_epoch()),
             ),
             ("every datagram was sent", client.sent == self.datagrams),
@@ -99,11 +99,11 @@ impl Summary {
                 client.received == self.datagrams,
             ),
             (
-                "the server got what the client had sent",
+                "the server received what the client had sent",
                 server.mismatches == 0,
             ),
             (
-                "the client got back what it had sent",
+                "the client received what it had sent",
                 client.mismatches == 0,
             ),
             (
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
     use sealgram::pki_types::CertificateDer;
 
-    /// What is seen when no handshake came about.
+    /// What is observed if no handshake was completed.
     fn nothing() -> Summary {
         Summary {
             version: ProtocolVersion::DTLS13,
@@ -218,7 +218,7 @@ mod tests {
         let reason = nothing().verdict().unwrap_err().to_string();
         assert_eq!(
             reason,
-            "it is not true that the handshake told what it agreed on"
+            "it is not true that the handshake reported what it agreed on"
         );
     }
 }

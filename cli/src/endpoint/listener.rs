@@ -1,4 +1,4 @@
-//! Where clients come in, and what is done when there is no place for one more.
+//! Accepting clients, and what happens when there is no room for one more.
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
@@ -13,27 +13,28 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Listener {
     socket: TcpListener,
-    /// What its clients are served with.
+    /// The configuration that its clients are served with.
     pub(super) config: Arc<ServerConfig>,
-    /// Somebody may be waiting to be accepted.
+    /// A client may be waiting to be accepted.
     ready: bool,
-    /// Nobody can be accepted before.
+    /// No client is accepted before this moment.
     pause: Option<Instant>,
-    /// That nobody can be accepted was told, and nothing has changed since.
-    told: bool,
+    /// It was reported that no client can be accepted, and nothing has changed since.
+    reported: bool,
 }
 
-/// What came of accepting.
+/// The result of accepting.
 #[derive(Debug)]
 pub(super) enum Accepted {
-    Somebody(TcpStream, SocketAddr),
-    /// Nobody waits any more; the next one makes the socket ready.
-    Nobody,
-    /// The system has no descriptor left, or no memory, whether somebody waits or not.
+    Client(TcpStream, SocketAddr),
+    /// No client waits any more; the next one makes the socket ready.
+    NoneWaiting,
+    /// The system has no descriptor left, or no memory, whether a client waits or not.
     NoRoom(io::Error),
 }
 
-/// When accepting is tried again after it has failed. Nothing tells when the system has room again.
+/// How long after a failure accepting is tried again. Nothing reports when the system has room
+/// again.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 impl Listener {
@@ -43,7 +44,7 @@ impl Listener {
             config,
             ready: true,
             pause: None,
-            told: false,
+            reported: false,
         })
     }
 
@@ -55,23 +56,23 @@ impl Listener {
         self.socket.register(registry, token, Interest::READABLE)
     }
 
-    /// Somebody has come.
+    /// A client has come.
     pub(super) const fn wake(&mut self) {
         self.ready = true;
     }
 
-    /// Somebody has gone, so there is room.
+    /// A client has gone, so there is room.
     pub(super) const fn resume(&mut self) {
         self.ready = true;
         self.pause = None;
     }
 
-    /// Whether it is worth while to accept.
+    /// Whether accepting may succeed now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.timeout(now) == Some(Duration::ZERO)
     }
 
-    /// When it is worth while to accept.
+    /// How long until accepting may succeed.
     pub(super) fn timeout(&self, now: Instant) -> Option<Duration> {
         let pause = self.pause.map(|until| until.saturating_duration_since(now));
         self.ready.then(|| pause.unwrap_or_default())
@@ -80,10 +81,10 @@ impl Listener {
     pub(super) fn accept(&mut self) -> Accepted {
         loop {
             match self.socket.accept() {
-                Ok((socket, remote)) => return Accepted::Somebody(socket, remote),
+                Ok((socket, remote)) => return Accepted::Client(socket, remote),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.ready = false;
-                    return Accepted::Nobody;
+                    return Accepted::NoneWaiting;
                 }
                 Err(error) if is_about_one_peer(&error) => {}
                 Err(error) => return Accepted::NoRoom(error),
@@ -91,25 +92,25 @@ impl Listener {
         }
     }
 
-    /// Accepts nobody for a moment.
+    /// Accepts no client for a moment.
     pub(super) fn pause(&mut self, now: Instant) {
         self.pause = Some(now + PAUSE);
     }
 
-    /// Whether that nobody can be accepted was not told since [`Listener::recover`]. It is told
-    /// then.
+    /// Whether it is news that no client can be accepted: it was not reported since
+    /// [`Listener::recover`]. It counts as reported from now on.
     pub(super) const fn is_news(&mut self) -> bool {
-        !std::mem::replace(&mut self.told, true)
+        !std::mem::replace(&mut self.reported, true)
     }
 
-    /// Everybody who waited was accepted.
+    /// Every client that waited was accepted.
     pub(super) const fn recover(&mut self) {
         self.pause = None;
-        self.told = false;
+        self.reported = false;
     }
 }
 
-/// Whether a connection cannot be had because of who is at its other end.
+/// Whether a connection could not be accepted because of its peer.
 pub(super) fn is_about_one_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! Peers on one TCP stream each.
+//! Peers on a TCP stream each.
 
 use super::listener::{self, Accepted, Listener};
 use super::{Endpoint, FIRST_TOKEN, Happening};
@@ -20,16 +20,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Many TLS connections, accepted or made.
+/// Many TLS connections, accepted or initiated.
 #[derive(Debug)]
 pub(crate) struct TcpEndpoint {
     listener: Option<Listener>,
     registry: Option<Registry>,
     peers: BTreeMap<StreamId, Peer>,
-    /// What the next connection is named.
+    /// The ID of the next connection.
     next: StreamId,
     events: VecDeque<Happening<StreamId>>,
-    /// Where data are read to.
+    /// The buffer that data are read into.
     buffer: Vec<u8>,
     /// How many connections were accepted.
     accepted: u64,
@@ -37,25 +37,25 @@ pub(crate) struct TcpEndpoint {
     failed: u64,
 }
 
-/// Names a connection; never used twice.
+/// The ID of a connection; never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct StreamId(usize);
 
-/// A connection with what waits for it.
+/// A connection, and the data that waits for it.
 #[derive(Debug)]
 struct Peer {
     stream: TlsStream,
     remote: SocketAddr,
-    /// When it was accepted, or the connection begun.
+    /// When it was accepted or begun.
     since: Instant,
-    /// What was sent and found no room in the connection's queue.
+    /// Data that was sent, but found no room in the connection's queue.
     unsent: Vec<u8>,
-    /// A turn would do something.
+    /// A turn has something to do.
     due: bool,
-    /// Its end was told, or is about to be.
+    /// Its end was reported, or is about to be.
     over: bool,
-    /// A goodbye was asked for; until when its answer is waited for.
-    goodbye: Option<Instant>,
+    /// Closing was requested; until when the peer's answer is waited for.
+    closing: Option<Instant>,
 }
 
 const LISTENER: Token = Token(FIRST_TOKEN);
@@ -63,18 +63,18 @@ const LISTENER: Token = Token(FIRST_TOKEN);
 /// The token of the first connection.
 const FIRST_STREAM: usize = FIRST_TOKEN + 1;
 
-/// How many connections are held at once. For one more, somebody who is of less use has to go; if
-/// there is nobody, it waits in the system's queue.
+/// The most connections at a time. For one more, the least useful one has to go; if all are in use,
+/// the new one waits in the system's queue.
 const MAX_PEERS: usize = 1024;
 
-/// How many newcomers one turn takes at most, so that they cannot keep those who are here waiting.
+/// The most new clients that one turn accepts, so that they do not keep the present ones waiting.
 const NEWCOMERS: usize = 64;
 
 /// How much is read at once.
 const BUFFER: usize = 1 << 16;
 
-/// How long a peer that shows no sign of life is waited for behind the goodbye. To leave earlier
-/// could destroy what is still on its way to it.
+/// How long to wait, after closing, for a peer that shows no sign of life. To end earlier could
+/// lose what is still on its way to it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl TcpEndpoint {
@@ -108,7 +108,7 @@ impl TcpEndpoint {
         }
     }
 
-    /// Starts a connection with the server at `remote`, which must prove to be `server`.
+    /// Starts a connection with the server at `remote`, which must prove that it is `server`.
     pub(crate) fn connect(
         &mut self,
         config: Arc<ClientConfig>,
@@ -131,15 +131,15 @@ impl TcpEndpoint {
             unsent: Vec::new(),
             due: true,
             over: false,
-            goodbye: None,
+            closing: None,
         };
         self.peers.insert(id, peer);
         Ok(id)
     }
 
-    /// Takes those who wait.
+    /// Accepts the clients that wait.
     fn accept(&mut self, now: Instant) {
-        // A system without descriptors refuses whether somebody waits or not.
+        // A system without descriptors refuses whether a client waits or not.
         let mut refused = false;
         for _ in 0..NEWCOMERS {
             let full = self.peers.len() >= MAX_PEERS;
@@ -155,13 +155,13 @@ impl TcpEndpoint {
             }
             let config = listener.config.clone();
             let added = match listener.accept() {
-                Accepted::Somebody(socket, remote) => {
+                Accepted::Client(socket, remote) => {
                     if let Some(id) = leaving {
-                        self.shed(id);
+                        self.drop_for_new_client(id);
                     }
                     self.add_accepted(socket, remote, config)
                 }
-                Accepted::Nobody => {
+                Accepted::NoneWaiting => {
                     if !refused {
                         listener.recover();
                     }
@@ -182,17 +182,18 @@ impl TcpEndpoint {
         }
     }
 
-    /// Frees a descriptor: somebody who has connected and says nothing goes for whoever comes next.
-    /// Whether there was somebody; otherwise newcomers wait.
+    /// Frees a descriptor: drops a connection that has sent nothing yet, to make room for the next
+    /// client. Returns whether there was one; otherwise new clients wait.
     fn make_room(&mut self, now: Instant, error: &io::Error) -> bool {
         let silent = self.expendable(Standing::Silent);
-        // What was accepted last took the last descriptor, and may be about to speak.
+        // The connection that was accepted last took the last descriptor, and may be about to send
+        // something.
         let old = |id: &StreamId| {
             let since = self.peers.get(id).map_or(now, |peer| peer.since);
             now.saturating_duration_since(since) > listener::PAUSE
         };
         if let Some(id) = silent.filter(old) {
-            self.shed(id);
+            self.drop_for_new_client(id);
             return true;
         }
         let unclear = silent.is_some() || self.peers.values().any(|peer| peer.due);
@@ -200,7 +201,7 @@ impl TcpEndpoint {
             listener.pause(now);
             if !unclear && listener.is_news() {
                 let reason = format!(
-                    "a connection cannot be accepted: {error}; newcomers wait until others have left"
+                    "a connection cannot be accepted: {error}; new clients wait until others have left"
                 );
                 Line::new("error").field("reason", reason).print();
             }
@@ -208,8 +209,9 @@ impl TcpEndpoint {
         false
     }
 
-    /// Who goes first for a newcomer, among those that are at most so useful; the oldest of its
-    /// kind. Somebody whose turn is still to come may have said something that was not read yet.
+    /// Which connection goes first for a new client, among those of at most this standing: the
+    /// oldest of the lowest. One whose turn is still to come is spared, because it may have sent
+    /// something that has not been read yet.
     fn expendable(&self, most: Standing) -> Option<StreamId> {
         let looked_at = self.peers.iter().filter(|(_, peer)| !peer.due);
         looked_at
@@ -219,18 +221,18 @@ impl TcpEndpoint {
             .map(|(_, id)| id)
     }
 
-    /// Closes a connection for a newcomer.
-    fn shed(&mut self, id: StreamId) {
+    /// Closes a connection to make room for a new client.
+    fn drop_for_new_client(&mut self, id: StreamId) {
         let Some(peer) = self.peers.remove(&id).filter(|peer| !peer.over) else {
             return;
         };
-        self.events.push_back(if peer.goodbye.is_some() {
+        self.events.push_back(if peer.closing.is_some() {
             Happening::Closed(id)
         } else {
             let problem = match peer.stream.connection().failure() {
                 Some(failure) => Problem::from(failure),
                 None => Problem::failure(
-                    "the client was turned away to make room for newcomers: it has not completed its handshake",
+                    "the client was dropped to make room for new ones: it has not completed its handshake",
                 ),
             };
             Happening::Failed(id, problem.at(peer.remote))
@@ -250,7 +252,7 @@ impl TcpEndpoint {
         Ok(())
     }
 
-    /// Forgets a connection whose end was told.
+    /// Removes a connection whose end was reported.
     fn remove(&mut self, id: StreamId) {
         self.peers.remove(&id);
         if let Some(listener) = &mut self.listener {
@@ -261,23 +263,23 @@ impl TcpEndpoint {
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// How much it would hurt to lose a peer.
+/// How bad it would be to lose a connection, the least bad first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Standing {
-    /// Everything was said to it; it is only waited for.
+    /// Everything was sent, and the connection closed; only the peer's end is awaited.
     Over,
-    /// It has connected, and nothing came from it.
+    /// The peer has connected, and nothing has come from it.
     Silent,
-    /// It is in the middle of its handshake.
+    /// The peer is in the middle of its handshake.
     Handshaking,
-    /// It is served.
+    /// The peer is served.
     Established,
 }
 
 impl Peer {
     fn standing(&self) -> Standing {
         let connection = self.stream.connection();
-        if self.over || connection.failure().is_some() || self.has_said_goodbye() {
+        if self.over || connection.failure().is_some() || self.has_sent_close() {
             Standing::Over
         } else if !connection.is_handshaking() {
             Standing::Established
@@ -288,20 +290,20 @@ impl Peer {
         }
     }
 
-    /// Whether this end's goodbye is out, behind everything else.
-    fn has_said_goodbye(&self) -> bool {
+    /// Whether this end's close_notify has been sent, after everything else.
+    fn has_sent_close(&self) -> bool {
         let connection = self.stream.connection();
-        self.goodbye.is_some() && connection.is_write_closed() && !self.stream.wants_write()
+        self.closing.is_some() && connection.is_write_closed() && !self.stream.wants_write()
     }
 
-    /// Whether a turn would do something.
+    /// Whether a turn has something to do.
     fn is_due(&self, now: Instant) -> bool {
         !self.over && (self.due || self.timeout(now) == Some(Duration::ZERO))
     }
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
         let patience = self
-            .goodbye
+            .closing
             .map(|until| until.saturating_duration_since(now));
         [patience, self.stream.poll_timeout()]
             .into_iter()
@@ -309,9 +311,9 @@ impl Peer {
             .min()
     }
 
-    /// Does everything that can be done now, and tells what happened.
+    /// Does everything that can be done now, and reports what happened.
     fn turn(&mut self, now: Instant, mut tell: impl FnMut(Kind)) {
-        if let Some(until) = &mut self.goodbye
+        if let Some(until) = &mut self.closing
             && self.due
         {
             *until = now + PATIENCE;
@@ -320,13 +322,13 @@ impl Peer {
         let outcome = self.advance();
         while let Some(event) = self.stream.poll_event() {
             match event {
-                // RFC 5246 §7.2.1, RFC 8446 §6.1: who has said goodbye need not wait for the
-                // peer's.
-                Event::Truncated if self.has_said_goodbye() => {}
+                // RFC 5246 §7.2.1, RFC 8446 §6.1: an end that has sent close_notify need not wait
+                // for the peer's.
+                Event::Truncated if self.has_sent_close() => {}
                 Event::Truncated => {
                     self.over = true;
-                    let reason = "the stream has ended without the peer's goodbye (close_notify): \
-                                  what came may have been cut short";
+                    let reason = "the stream has ended without the peer's close_notify: what came \
+                                  may have been cut short";
                     tell(Kind::Failed(Problem::failure(reason).at(self.remote)));
                 }
                 event => tell(Kind::Event(event)),
@@ -340,34 +342,35 @@ impl Peer {
             Ok(true) => tell(Kind::Event(Event::Readable)),
             _ => {}
         }
-        let waited = self.goodbye.is_some_and(|until| until <= now);
-        let gone = self.goodbye.is_some() && self.stream.is_ended();
+        let waited = self.closing.is_some_and(|until| until <= now);
+        let gone = self.closing.is_some() && self.stream.is_ended();
         if !self.over && (waited || gone) {
             self.over = true;
             tell(Kind::Closed);
         }
     }
 
-    /// Moves data and the goodbye along. Whether there is room again for what waits elsewhere.
+    /// Moves data and the close_notify along. Returns whether there is room again for data that
+    /// waits elsewhere.
     fn advance(&mut self) -> io::Result<bool> {
         self.stream.turn()?;
         let waited = !self.unsent.is_empty();
         self.seal()?;
-        if self.goodbye.is_some() && self.unsent.is_empty() {
+        if self.closing.is_some() && self.unsent.is_empty() {
             self.stream.close();
         }
         self.stream.turn()?;
         Ok(waited && self.unsent.is_empty())
     }
 
-    /// Moves what waits into the connection's queue.
+    /// Moves waiting data into the connection's queue.
     fn seal(&mut self) -> io::Result<()> {
         let mut sealed = 0;
         while sealed < self.unsent.len() {
             match self.stream.write(&self.unsent[sealed..]) {
                 Ok(length) => sealed += length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // The peer takes nothing more, which is an event of its own.
+                // The peer accepts nothing more, which another event reports.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => sealed = self.unsent.len(),
                 Err(error) => return Err(error),
             }
@@ -383,10 +386,10 @@ impl Peer {
             None if !self.stream.connection().is_handshaking() => {
                 Problem::failure(format!("the connection is lost: {error}"))
             }
-            // It has reached this end, so its address and its port are no question.
+            // The peer has reached this end, so its address and port are right.
             None if self.stream.connection().side() == Side::Server => Problem::failure(format!(
-                "the client has gone in the middle of its handshake: {error}; its own log may say why, and a port scan or \
-                 a health check looks the same"
+                "the client has gone in the middle of its handshake: {error}; its own log may say why, or it was a port \
+                 scan or a health check"
             )),
             None => Problem::failure(format!(
                 "the peer cannot be reached: {error}; check its address, and that it listens there"
@@ -396,7 +399,7 @@ impl Peer {
     }
 }
 
-/// What a connection tells.
+/// What happened to a connection.
 enum Kind {
     Event(Event),
     Failed(Problem),
@@ -458,7 +461,7 @@ impl Endpoint for TcpEndpoint {
         if !self.events.is_empty() {
             return Some(Duration::ZERO);
         }
-        let newcomers = self.listener.as_ref().and_then(|it| it.timeout(now));
+        let accepting = self.listener.as_ref().and_then(|it| it.timeout(now));
         let may_come = |_: &Duration| {
             self.peers.len() < MAX_PEERS || self.expendable(Standing::Handshaking).is_some()
         };
@@ -467,7 +470,7 @@ impl Endpoint for TcpEndpoint {
             true => Some(Duration::ZERO),
             false => peer.timeout(now),
         });
-        peers.chain(newcomers.filter(may_come)).min()
+        peers.chain(accepting.filter(may_come)).min()
     }
 
     fn connection(&self, id: StreamId) -> Option<&TlsConnection> {
@@ -490,7 +493,7 @@ impl Endpoint for TcpEndpoint {
         if connection.is_handshaking() {
             return Err(SendError::NotConnected);
         }
-        if peer.goodbye.is_some() || connection.is_write_closed() {
+        if peer.closing.is_some() || connection.is_write_closed() {
             return Err(SendError::Closed);
         }
         if !peer.unsent.is_empty() {
@@ -498,7 +501,7 @@ impl Endpoint for TcpEndpoint {
         }
         peer.unsent.extend_from_slice(data);
         peer.due = true;
-        // What this meets with shows in the next turn as well.
+        // The next turn reports the same error.
         let _told_later = peer.seal();
         Ok(())
     }
@@ -538,9 +541,9 @@ impl Endpoint for TcpEndpoint {
 
     fn close(&mut self, id: StreamId) {
         if let Some(peer) = self.peers.get_mut(&id)
-            && peer.goodbye.is_none()
+            && peer.closing.is_none()
         {
-            peer.goodbye = Some(Instant::now() + PATIENCE);
+            peer.closing = Some(Instant::now() + PATIENCE);
             peer.due = true;
         }
     }

@@ -22,7 +22,7 @@ impl Endpoint for UdpEndpoint {
         Self::register(self, registry, Token(FIRST_TOKEN))
     }
 
-    /// There is one socket, and every turn looks at it.
+    /// There is one socket, which every turn checks.
     fn ready(&mut self, _: Token) {}
 
     fn turn(&mut self) -> io::Result<()> {
@@ -57,15 +57,16 @@ impl Endpoint for UdpEndpoint {
         Some(self.endpoint().connection(id)?.path().remote())
     }
 
-    /// What a full queue does not take is lost, as in a full network.
+    /// Data that a full queue has no room for is lost, as in a congested network.
     fn has_room(&self, _: AssociationId) -> bool {
         true
     }
 
-    /// Sends one datagram. If the queue is full, the socket is first given what waits.
+    /// Sends one datagram. If the queue is full, the waiting datagrams are given to the socket
+    /// first.
     fn send(&mut self, id: AssociationId, data: &[u8]) -> Result<(), SendError> {
         match Self::send(self, id, data) {
-            // An unusable socket shows in the loop's next turn.
+            // The loop's next turn reports an unusable socket.
             Err(SendError::Backlog) if Self::turn(self).is_ok() => Self::send(self, id, data),
             result => result,
         }

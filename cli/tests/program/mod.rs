@@ -1,4 +1,4 @@
-//! The program as a child process: with an end that comes in any case, and output that can be waited for.
+//! The program as a child process that ends in any case, and whose output can be waited for.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-/// How long anything may take, on a machine that is busy with other tests.
+/// How long any step may take, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running program. Dropping it ends it.
@@ -18,7 +18,7 @@ pub(crate) struct Program {
     stdin: Option<ChildStdin>,
     stdout: Receiver<String>,
     stderr: Receiver<String>,
-    /// The lines of standard error that were looked at.
+    /// The lines of standard error that were read.
     said: Vec<String>,
 }
 
@@ -145,7 +145,8 @@ impl Program {
     }
 
     fn rest(&mut self) -> Vec<String> {
-        // A program that is over has closed its output; of one that is not, the next moment's output is enough.
+        // A program that is over has closed its output; otherwise the output of the next moment is
+        // enough.
         while let Ok(line) = self.stderr.recv_timeout(Duration::from_millis(500)) {
             self.said.push(line);
         }
