@@ -1,8 +1,10 @@
 //! Full handshakes, both sides together, beside the sum of their cryptographic operations.
 //!
-//! The floor is what no implementation can do without: at each end a key pair and an agreement, the server's
-//! signature, and the client's two verifications, of the key exchange and of the leaf's certificate. At 1.3 rustls with ring is
-//! beside it, over a stream. The ratio is printed before the criterion groups, as the median of each of five runs of 25 interleaved rounds.
+//! The floor is what every implementation must do: at each end a key pair and an agreement, the
+//! server's signature, and the client's two verifications, of the key exchange and of the leaf's
+//! certificate. At 1.3 there is rustls with ring for comparison, over a stream. The ratio is
+//! printed before the criterion groups, as the median of each of five runs of 25 interleaved
+//! rounds.
 
 mod support;
 
@@ -71,7 +73,7 @@ fn ratio(name: &str, floor: &Floor, mut handshake: impl FnMut()) {
     });
 }
 
-/// How long a handshake of ours takes over a stream, to one of rustls.
+/// The time of one of our handshakes over a stream, in proportion to one of rustls.
 fn beside_rustls() {
     let configs = Configs::with_group(Versions::V1_3, NamedGroup::X25519);
     let rustls = Rustls::new_13();

@@ -1,9 +1,10 @@
 //! Records: what a `DtlsConnection` costs beside the bare `ring` operations for the same bytes.
 //!
-//! The floor does what no record layer can do without: header and explicit nonce, one copy of the payload into
-//! the datagram, nonce and additional data, seal, tag; and for opening a copy of the datagram into a buffer that
-//! may be destroyed, and the opening in place. Both run interleaved in one process; the ratio is printed before
-//! the criterion groups, as the median of each of five runs of 25 rounds.
+//! The floor does what every record layer must do: header and explicit nonce, one copy of the
+//! payload into the datagram, nonce and additional data, seal, tag; and for opening, a copy of the
+//! datagram into a buffer that may be overwritten, and opening in place. Both run interleaved in
+//! one process; the ratio is printed before the criterion groups, as the median of each of five
+//! runs of 25 rounds.
 
 mod support;
 
@@ -17,8 +18,8 @@ use support::{Configs, time};
 
 const SIZES: [usize; 3] = [64, 256, 1200];
 
-/// The bare operations of DTLS 1.3: the header is five bytes, the type is inside, and the number is masked both ways
-/// (RFC 9147 §4, §4.2.3).
+/// The bare operations of DTLS 1.3: the header is five bytes, the type is encrypted, and the number
+/// is masked both ways (RFC 9147 §4, §4.2.3).
 struct Floor13 {
     key: aead::LessSafeKey,
     mask: aead::quic::HeaderProtectionKey,
@@ -158,8 +159,8 @@ impl Floor {
     }
 }
 
-/// The caller's receive buffer, in bytes. Small enough to stay in the first-level cache, as the floor's does: the
-/// cost of touching fresh memory is the caller's choice, not the record layer's.
+/// The caller's receive buffer, in bytes. Small enough to stay in the first-level cache, like the
+/// floor's: the cost of touching fresh memory is the caller's, not the record layer's.
 const ARENA: usize = 1 << 14;
 
 /// Two connected associations, and the buffers that a caller keeps.
@@ -206,9 +207,10 @@ impl Ends {
 /// How many pairs of associations take turns.
 const PLACES: usize = 25;
 
-/// Prints how many times as long as `bare`, the operations of a floor on a payload, a record through both connections takes.
+/// Prints the time of a record through both connections as a multiple of `bare`, the operations of
+/// a floor on the same payload.
 fn ratio(name: &str, configs: &Configs, payload: &[u8], mut bare: impl FnMut(&[u8])) {
-    // Where the buffers happen to lie makes some per cent of difference: each round has other ones.
+    // The place of the buffers in memory makes a difference of some per cent, so rounds take turns.
     let mut places: Vec<_> = (1..=PLACES)
         .map(|place| (Ends::new(configs), Vec::<u8>::with_capacity(place * 80)))
         .collect();
@@ -281,8 +283,8 @@ enum Part {
     Both,
 }
 
-/// Times one part over fresh associations, whose keys would otherwise be used up. A record can be opened once
-/// only, so for opening alone they are sealed, untimed, a batch ahead.
+/// Times one part over fresh associations, whose keys would otherwise be used up. A record can be
+/// opened only once, so to time opening alone, batches of them are sealed in advance, untimed.
 fn timed(configs: &Configs, iterations: u64, payload: &[u8], part: Part) -> Duration {
     const BATCH: u64 = 64;
     let mut ends = Ends::new(configs);

@@ -1,5 +1,6 @@
-//! Resumed handshakes of version 1.2, both sides together, without cookies, beside those of rustls with ring in the same
-//! run. The ratio of times is printed before the criterion groups: the median of five runs of 25 interleaved rounds.
+//! Resumed handshakes of version 1.2, both sides together, without cookies, beside those of rustls
+//! with ring in the same run. The ratio of times is printed before the criterion groups: the median
+//! of five runs of 25 interleaved rounds.
 
 mod support;
 
@@ -14,7 +15,7 @@ const CALLS: u32 = 200;
 fn resumption(criterion: &mut Criterion) {
     for (name, tickets) in [("session ID", false), ("ticket", true)] {
         let (ours, theirs) = (Configs::resuming(tickets), Rustls::new(tickets));
-        // Each configuration has a session from now on.
+        // From now on each configuration has a session.
         ours.connections();
         ours.streams();
         theirs.connections();

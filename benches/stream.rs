@@ -1,5 +1,6 @@
-//! TLS records of 16 KiB at 1.2 and 1.3, AES-128-GCM: from the sender's buffer to the receiver's, beside rustls with ring in the same
-//! run. The ratio of throughputs is printed before the criterion groups: the median of five runs of 25 interleaved rounds.
+//! TLS records of 16 KiB at 1.2 and 1.3, AES-128-GCM: from the sender's buffer to the receiver's,
+//! beside rustls with ring in the same run. The ratio of throughputs is printed before the
+//! criterion groups: the median of five runs of 25 interleaved rounds.
 
 mod support;
 
@@ -107,7 +108,7 @@ fn stream(criterion: &mut Criterion) {
 fn compare(criterion: &mut Criterion, version: &str, ours: CipherSuite, rustls: &Rustls) {
     let both = || (Ours::new(ours), Theirs::new(rustls));
     let data = vec![7; RECORD];
-    // Nobody receives what these send, so others measure the whole way.
+    // Nothing receives what these send, so other ends measure both directions.
     let (mut ours, mut theirs) = both();
     let suite = theirs.client.negotiated_cipher_suite().unwrap().suite();
     println!("rustls uses {suite:?}");

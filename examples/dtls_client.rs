@@ -1,10 +1,10 @@
-//! Says hello to a DTLS server, waits for the answers, and takes its leave. See `dtls_echo_server.rs`.
+//! Sends greetings to a DTLS server, waits for the answers, and closes. See `dtls_echo_server.rs`.
 //!
 //! ```sh
 //! cargo run --example dtls_client -- 127.0.0.1:4433 /tmp/server.pem
 //! ```
 //!
-//! `unwrap` keeps the example short: it stands only where this machine, not the peer, is at fault.
+//! `unwrap` keeps the example short: it is used only where this machine, not the peer, is at fault.
 
 use sealgram::endpoint::EndpointPolicy;
 use sealgram::net::mio::{Events, Poll, Token};
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{env, io};
 
-/// What is said, each in a datagram of its own.
+/// What is sent, each in a datagram of its own.
 const GREETINGS: [&str; 3] = ["hello", "is anybody there?", "goodbye"];
 
 fn main() -> io::Result<()> {
@@ -28,7 +28,7 @@ fn main() -> io::Result<()> {
         .map_or(env::temp_dir().join("sealgram.pem"), PathBuf::from);
 
     let remote: SocketAddr = server.parse().unwrap();
-    // A server's self-signed certificate may stand among the roots; its name is checked all the same.
+    // A server's self-signed certificate may be among the roots; its name is still checked.
     let roots = Roots::from_pem_file(&certificate).unwrap();
     let config = ClientConfig::with_roots(roots).unwrap().build().unwrap();
     let name = ServerName::IpAddress(remote.ip().into());
@@ -41,8 +41,9 @@ fn main() -> io::Result<()> {
     let mut answers = 0;
     let mut ready = Events::with_capacity(16);
     loop {
-        // Receives, fires timers, sends. It also carries out the commands given since the last turn, so there
-        // is a turn after events were handled, and the wait comes only when a turn has brought none.
+        // Receives, fires timers, sends. It also carries out the commands given since the last
+        // turn, so there is a turn after events were handled, and the loop waits only when a turn
+        // has brought none.
         endpoint.turn()?;
         let mut quiet = true;
         while let Some(event) = endpoint.poll_event() {
@@ -75,7 +76,7 @@ fn handle(
                     endpoint.send(id, greeting.as_bytes()).unwrap();
                 }
             }
-            // Given once until the queue was empty, so the queue must be emptied here.
+            // This event comes once until the queue has been emptied, so it must be emptied here.
             Event::Readable => {
                 while let Some(received) = endpoint.recv(id) {
                     println!("{}", String::from_utf8_lossy(&received.data));
@@ -92,7 +93,7 @@ fn handle(
         UdpEvent::Association(_, EndpointEvent::Failed(failure)) => {
             return ControlFlow::Break(Err(io::Error::other(failure)));
         }
-        // The goodbye has been sent.
+        // close_notify has been sent.
         UdpEvent::Association(_, EndpointEvent::Closed) => return ControlFlow::Break(Ok(())),
         // Anybody can forge such a report, so it is only shown; the handshake's deadline decides.
         UdpEvent::Unreachable { error, .. } => eprintln!("{error}"),

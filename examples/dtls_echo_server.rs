@@ -5,7 +5,7 @@
 //! cargo run --example dtls_client -- 127.0.0.1:4433 /tmp/server.pem
 //! ```
 //!
-//! `unwrap` keeps the example short: it stands only where this machine, not a peer, is at fault.
+//! `unwrap` keeps the example short: it is used only where this machine, not a peer, is at fault.
 
 use sealgram::endpoint::EndpointPolicy;
 use sealgram::net::mio::{Events, Poll, Token};
@@ -38,8 +38,9 @@ fn main() -> io::Result<()> {
 
     let mut ready = Events::with_capacity(16);
     loop {
-        // Receives, fires timers, sends. It also carries out the commands given since the last turn, so there
-        // is a turn after events were handled, and the wait comes only when a turn has brought none.
+        // Receives, fires timers, sends. It also carries out the commands given since the last
+        // turn, so there is a turn after events were handled, and the loop waits only when a turn
+        // has brought none.
         endpoint.turn()?;
         let mut quiet = true;
         while let Some(event) = endpoint.poll_event() {
@@ -60,7 +61,7 @@ fn handle(endpoint: &mut UdpEndpoint, event: UdpEvent) {
     match event {
         UdpEvent::Association(id, EndpointEvent::Association(event)) => match event {
             Event::HandshakeComplete { .. } => {
-                // The endpoint's own getters tell everything about an association.
+                // The endpoint's getters give access to everything about an association.
                 if let Some(connection) = endpoint.endpoint().connection(id) {
                     let suite = connection.cipher_suite().unwrap();
                     println!("{id}: {} is here, {suite}", connection.path().remote());
@@ -68,7 +69,7 @@ fn handle(endpoint: &mut UdpEndpoint, event: UdpEvent) {
             }
             Event::Readable => echo(endpoint, id),
             Event::PeerClosed => {
-                // What came before the goodbye can still be read, but not answered.
+                // What came before the peer closed can still be read, but not answered.
                 while endpoint.recv(id).is_some() {}
                 endpoint.close(id);
             }
@@ -82,7 +83,7 @@ fn handle(endpoint: &mut UdpEndpoint, event: UdpEvent) {
     }
 }
 
-/// `Readable` is given once until the queue was empty, so the queue must be emptied here.
+/// `Readable` comes once until the queue has been emptied, so it must be emptied here.
 fn echo(endpoint: &mut UdpEndpoint, id: AssociationId) {
     while let Some(received) = endpoint.recv(id) {
         if let Err(error) = endpoint.send(id, &received.data) {
@@ -91,8 +92,8 @@ fn echo(endpoint: &mut UdpEndpoint, id: AssociationId) {
     }
 }
 
-/// Makes a certificate for this machine and leaves it where the client finds it. A real server would load one:
-/// `CertifiedKey::from_pem_files`.
+/// Makes a certificate for this machine and writes it where the client finds it. A real server
+/// would load one: `CertifiedKey::from_pem_files`.
 fn self_signed(file: &PathBuf) -> Credential {
     let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
     let made = rcgen::generate_simple_self_signed(names).unwrap();

@@ -1,12 +1,14 @@
-//! A long-lived DTLS 1.3 association that updates its keys after every so many bytes, while data flows both ways.
+//! A long-lived DTLS 1.3 association that updates its keys after a number of bytes, while data
+//! flows both ways.
 //!
 //! ```sh
 //! cargo run --example key_update -- 20000
 //! ```
 //!
-//! Both ends live in this process, on two sockets of the loopback interface. The client's policy says when, and its requests
-//! make the server follow; half-way the server updates its own keys by a call. `unwrap` keeps the example short: it stands only where
-//! this machine, not a peer, is at fault.
+//! Both ends live in this process, on two sockets of the loopback interface. The client's policy
+//! says when, and its requests make the server follow; half-way the server updates its own keys by
+//! a call. `unwrap` keeps the example short: it is used only where this machine, not a peer, is at
+//! fault.
 
 use sealgram::config::{RekeyPolicy, Versions};
 use sealgram::endpoint::EndpointPolicy;
@@ -82,7 +84,8 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A certificate for this machine, a client that trusts it and wants new keys after so many bytes, and a server.
+/// A certificate for this machine, a client that trusts it and asks for new keys after `bytes`, and
+/// a server.
 fn configs(bytes: u64) -> (ClientConfig, ServerConfig) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
@@ -126,7 +129,7 @@ impl Client {
                         Side::Client => "client's",
                         Side::Server => "server's",
                     };
-                    println!("behind {} datagrams: the {whose} keys", self.answered);
+                    println!("after {} datagrams: the {whose} keys", self.answered);
                 }
                 Event::Readable => {
                     while let Some(received) = endpoint.recv(self.id) {

@@ -1,12 +1,13 @@
-//! A long-lived DTLS 1.2 association that replaces its keys after every so many bytes, while data flows both ways.
+//! A long-lived DTLS 1.2 association that replaces its keys after a number of bytes, while data
+//! flows both ways.
 //!
 //! ```sh
 //! cargo run --example renegotiate -- 20000
 //! ```
 //!
-//! Both ends live in this process, on two sockets of the loopback interface. The client's policy says when; the server must
-//! allow it, because a handshake costs a server more than its client. `unwrap` keeps the example short: it stands only where
-//! this machine, not a peer, is at fault.
+//! Both ends live in this process, on two sockets of the loopback interface. The client's policy
+//! says when; the server must allow it, because a handshake costs a server more than its client.
+//! `unwrap` keeps the example short: it is used only where this machine, not a peer, is at fault.
 
 use sealgram::config::{ClientRenegotiation, RekeyPolicy, Versions};
 use sealgram::endpoint::EndpointPolicy;
@@ -73,8 +74,8 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A certificate for this machine, a client that trusts it and wants new keys after so many bytes, and a server that lets
-/// it have them.
+/// A certificate for this machine, a client that trusts it and asks for new keys after `bytes`, and
+/// a server that allows it.
 fn configs(bytes: u64) -> (ClientConfig, ServerConfig) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
@@ -122,7 +123,7 @@ impl Client {
                 } => {
                     let epoch = endpoint.endpoint().connection(self.id).unwrap().epoch();
                     println!(
-                        "epoch {epoch}: {} handshake behind {} datagrams",
+                        "epoch {epoch}: {} handshake after {} datagrams",
                         kind.name(),
                         self.answered
                     );

@@ -1,10 +1,10 @@
-//! Says hello to a TLS server, waits for the answers, and takes its leave. See `tls_echo_server.rs`.
+//! Sends greetings to a TLS server, waits for the answers, and closes. See `tls_echo_server.rs`.
 //!
 //! ```sh
 //! cargo run --example tls_client -- 127.0.0.1:4433 /tmp/server.pem
 //! ```
 //!
-//! `unwrap` keeps the example short: it stands only where this machine, not the peer, is at fault.
+//! `unwrap` keeps the example short: it is used only where this machine, not the peer, is at fault.
 
 use sealgram::net::TlsStream;
 use sealgram::net::mio::{Events, Interest, Poll, Token};
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{env, str};
 
-/// What is said; a stream keeps no bounds, so lines do.
+/// What is sent; a stream has no boundaries, so line breaks separate the greetings.
 const GREETINGS: &str = "hello\nis anybody there?\ngoodbye\n";
 
 fn main() -> io::Result<()> {
@@ -27,14 +27,14 @@ fn main() -> io::Result<()> {
         .map_or(env::temp_dir().join("sealgram.pem"), PathBuf::from);
 
     let remote: SocketAddr = server.parse().unwrap();
-    // A server's self-signed certificate may stand among the roots; its name is checked all the same.
+    // A server's self-signed certificate may be among the roots; its name is still checked.
     let roots = Roots::from_pem_file(&certificate).unwrap();
     let config = ClientConfig::with_roots(roots).unwrap().build().unwrap();
     let name = ServerName::IpAddress(remote.ip().into());
 
     let mut tls = TlsStream::connect(Arc::new(config), name, remote)?;
     let mut poll = Poll::new()?;
-    // Both, and for good: a handshake writes and reads whatever the application does.
+    // Both, all the time: a handshake writes and reads whatever the application does.
     let both = Interest::READABLE | Interest::WRITABLE;
     poll.registry().register(&mut tls, Token(0), both)?;
 
@@ -42,7 +42,8 @@ fn main() -> io::Result<()> {
     let mut answers = Vec::new();
     let mut ready = Events::with_capacity(16);
     loop {
-        // The handshake's deadline is noticed in time only if the wait is no longer than the stream says.
+        // The handshake's deadline is noticed in time only if the wait is no longer than the stream
+        // says.
         match poll.poll(&mut ready, tls.poll_timeout()) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
@@ -59,7 +60,7 @@ fn main() -> io::Result<()> {
         if answers.len() == GREETINGS.len() {
             print!(
                 "{}",
-                str::from_utf8(&answers).unwrap_or("not what was said")
+                str::from_utf8(&answers).unwrap_or("not what was sent")
             );
             tls.close();
             return tls.flush();
@@ -70,7 +71,7 @@ fn main() -> io::Result<()> {
     }
 }
 
-/// Writes as much as is taken. Before the handshake is done, nothing is.
+/// Writes as much as is accepted. Before the handshake is done, nothing is.
 fn say(tls: &mut TlsStream, text: &mut &[u8]) -> io::Result<()> {
     while !text.is_empty() {
         match tls.write(text) {
@@ -82,7 +83,8 @@ fn say(tls: &mut TlsStream, text: &mut &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads until nothing is left, because readiness is told only when it begins. Whether the server has said goodbye.
+/// Reads until nothing is left, because readiness is reported only when it begins. Returns whether
+/// the server has closed.
 fn listen(tls: &mut TlsStream, text: &mut Vec<u8>) -> io::Result<bool> {
     let mut buffer = [0; 4096];
     loop {

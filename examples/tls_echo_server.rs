@@ -5,7 +5,7 @@
 //! cargo run --example tls_client -- 127.0.0.1:4433 /tmp/server.pem
 //! ```
 //!
-//! `unwrap` keeps the example short: it stands only where this machine, not a peer, is at fault.
+//! `unwrap` keeps the example short: it is used only where this machine, not a peer, is at fault.
 
 use sealgram::net::TlsStream;
 use sealgram::net::mio::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{env, fs};
 
-/// A client, and what it is to get back.
+/// A client, and the data that is to be sent back to it.
 struct Client {
     tls: TlsStream,
     echo: Vec<u8>,
@@ -53,8 +53,8 @@ fn main() -> io::Result<()> {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        // Readiness is told only when it begins, so everybody who waits is accepted now. A real server would limit
-        // their number.
+        // Readiness is reported only when it begins, so every client that waits is accepted now. A
+        // real server would limit their number.
         while let Ok((socket, remote)) = listener.accept() {
             accepted += 1;
             match accept(poll.registry(), Token(accepted), socket, &config) {
@@ -62,7 +62,7 @@ fn main() -> io::Result<()> {
                 Err(error) => println!("{remote}: {error}"),
             }
         }
-        // Whoever has nothing to do costs a call; a real server would look at `ready` and at each timeout.
+        // An idle client costs a call; a real server would look at `ready` and at each timeout.
         clients.retain(|Token(number), client| match serve(client) {
             Ok(()) => !client.tls.is_ended(),
             // One client's failure is no reason to stop serving the others.
@@ -86,7 +86,8 @@ fn accept(
     Ok(Client { tls, echo })
 }
 
-/// Reads and writes in turn until neither goes on. What cannot be sent back yet is not read either.
+/// Reads and writes in turn until neither makes progress. While nothing can be sent back, nothing
+/// is read.
 fn serve(client: &mut Client) -> io::Result<()> {
     let mut buffer = [0; 16 << 10];
     client.tls.turn()?;
@@ -96,7 +97,7 @@ fn serve(client: &mut Client) -> io::Result<()> {
             false => client.tls.write(&client.echo),
         };
         match moved {
-            // The client has said goodbye, and that was answered.
+            // The client has closed, and that was answered.
             Ok(0) => break,
             Ok(length) if client.echo.is_empty() => client.echo.extend(&buffer[..length]),
             Ok(length) => drop(client.echo.drain(..length)),
@@ -107,8 +108,8 @@ fn serve(client: &mut Client) -> io::Result<()> {
     client.tls.turn()
 }
 
-/// Makes a certificate for this machine and leaves it where the client finds it. A real server would load one:
-/// `CertifiedKey::from_pem_files`.
+/// Makes a certificate for this machine and writes it where the client finds it. A real server
+/// would load one: `CertifiedKey::from_pem_files`.
 fn self_signed(file: &PathBuf) -> Credential {
     let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
     let made = rcgen::generate_simple_self_signed(names).unwrap();

@@ -51,7 +51,8 @@ impl Configs {
     /// ECDSA P-256 with one authority, this version and this group.
     pub fn with_group(versions: Versions, group: NamedGroup) -> Self {
         let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256).versions(versions);
-        // RFC 8422 §5.3: the client lists the curve of the server's key too. Its share at 1.3 is of the first.
+        // RFC 8422 §5.3: the client lists the curve of the server's key too. Its share at 1.3 is of
+        // the first.
         let mut listed = vec![group, NamedGroup::SECP256R1];
         listed.dedup();
         ends.client = ends.client.groups(&listed).unwrap();
@@ -59,7 +60,7 @@ impl Configs {
         Self(ends.build())
     }
 
-    /// ECDSA P-256 with one authority; the client keeps sessions, and takes tickets or not.
+    /// ECDSA P-256 with one authority; the client keeps sessions, and uses tickets or not.
     pub fn resuming(tickets: bool) -> Self {
         let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256).resuming();
         let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
@@ -99,7 +100,8 @@ impl Configs {
             pass(&mut server, &mut client, now, &mut out);
             pass(&mut client, &mut server, now, &mut out);
         }
-        // What follows a handshake of 1.3: an acknowledgement, tickets, and theirs.
+        // What follows a handshake of 1.3: an acknowledgement, tickets, and the acknowledgement of
+        // those.
         pass(&mut server, &mut client, now, &mut out);
         pass(&mut client, &mut server, now, &mut out);
         while client.poll_event().is_some() || server.poll_event().is_some() {}

@@ -1,4 +1,4 @@
-//! What the application is asked in the middle of a handshake, and what it says as a test wants it.
+//! What the application is asked in the middle of a handshake, and the answers that a test wants.
 
 use crate::Failed;
 use crate::options::Options;
@@ -16,11 +16,11 @@ pub(crate) struct Answers {
     alpn: Option<Vec<u8>>,
     hello: Mutex<Option<ReceivedHello>>,
     request: Mutex<Option<ReceivedRequest>>,
-    /// Signatures that are not given yet.
+    /// Signatures that have not been given yet.
     signatures: Mutex<Vec<Kept>>,
 }
 
-/// A signature that takes its time.
+/// A slow signature.
 #[derive(Debug)]
 struct Kept {
     signature: Vec<u8>,
@@ -28,7 +28,7 @@ struct Kept {
 }
 
 impl Answers {
-    /// What a test wants to be said.
+    /// The answers that a test wants.
     pub(crate) fn new(options: &Options) -> Self {
         let refusal = if options.fail_early_callback {
             Some(AlertDescription::HANDSHAKE_FAILURE)
@@ -46,19 +46,19 @@ impl Answers {
         }
     }
 
-    /// Keeps a signature that takes its time.
+    /// Keeps a slow signature back.
     pub(crate) fn keep(&self, signature: Vec<u8>, reply: Reply<Vec<u8>>) {
         lock(&self.signatures).push(Kept { signature, reply });
     }
 
-    /// Gives the signatures that were kept.
+    /// Gives the signatures that were kept back.
     pub(crate) fn release(&self) {
         for kept in lock(&self.signatures).drain(..) {
             kept.reply.send(kept.signature);
         }
     }
 
-    /// What must have been asked.
+    /// Checks what was asked.
     pub(crate) fn check(&self, options: &Options) -> Result<(), Failed> {
         let hello = lock(&self.hello).clone();
         let request = lock(&self.request).clone();

@@ -1,4 +1,4 @@
-//! The simulated clock: it goes on only when the runner says so.
+//! The simulated clock: it advances only when the runner says so.
 
 use sealgram::config::Clock;
 use sealgram::pki_types::UnixTime;
@@ -12,7 +12,8 @@ pub(crate) struct SimulatedClock {
     elapsed: AtomicU64,
 }
 
-/// The wall clock at the beginning: within the life of the runner's certificates, which nobody checks.
+/// The wall clock at the beginning: within the validity of the runner's certificates, which nothing
+/// checks.
 const BEGINNING: Duration = Duration::from_secs(1_780_000_000);
 
 impl SimulatedClock {

@@ -1,4 +1,4 @@
-//! The end under test over either transport, with what both have in common.
+//! The end under test, over either transport, and what both transports have in common.
 
 use crate::Failed;
 use crate::clock::SimulatedClock;
@@ -16,13 +16,13 @@ pub(crate) enum Role {
     Server(Arc<ServerConfig>),
 }
 
-/// The end, the way to the runner, and what is between them.
+/// The end, the connection to the runner, and what is between them.
 pub(crate) struct End {
     pub(crate) connection: Connection,
     pub(crate) wire: Wire,
     pub(crate) clock: Arc<SimulatedClock>,
-    /// What has come on a stream and was not looked at: like BoringSSL, the shim looks at one record after the other, and only
-    /// when it wants to read, because some tests care.
+    /// What has come on a stream and was not processed: like BoringSSL, the shim processes one
+    /// record at a time, and only when it wants to read, because some tests depend on it.
     waiting: BytesMut,
     /// Bytes of a stream that were not taken yet.
     input: BytesMut,
@@ -30,7 +30,7 @@ pub(crate) struct End {
     stuck: Option<Vec<u8>>,
     /// Whether the runner has closed.
     pub(crate) ended: bool,
-    /// What the connection has told and nobody has asked for yet.
+    /// Events of the connection that were not asked for yet.
     pub(crate) events: Vec<Event>,
 }
 
@@ -113,7 +113,7 @@ impl End {
         Ok(())
     }
 
-    /// The stream takes no more bytes.
+    /// The stream accepts no more bytes.
     pub(crate) fn get_stuck(&mut self) {
         self.stuck = Some(Vec::new());
     }
@@ -122,7 +122,7 @@ impl End {
         self.stuck.is_some()
     }
 
-    /// A stream that is stuck takes one byte of what waits.
+    /// A stream that is stuck accepts one of the waiting bytes.
     pub(crate) fn let_one_byte_through(&mut self) -> Result<(), Failed> {
         let first: Vec<u8> = self
             .stuck
@@ -133,7 +133,7 @@ impl End {
         Ok(self.wire.write(&first)?)
     }
 
-    /// The stream takes everything again.
+    /// The stream accepts everything again.
     pub(crate) fn get_unstuck(&mut self) -> Result<(), Failed> {
         match self.stuck.take() {
             Some(stuck) => Ok(self.wire.write(&stuck)?),
@@ -141,7 +141,8 @@ impl End {
         }
     }
 
-    /// Waits for something from the runner and hands it to the connection. What the connection answers is sent, an alert too.
+    /// Waits for something from the runner and hands it to the connection. What the connection
+    /// answers is sent, alerts included.
     pub(crate) fn turn(&mut self) -> Result<(), Failed> {
         self.flush()?;
         let outcome = match self.connection {
@@ -154,7 +155,7 @@ impl End {
         self.check_failure()
     }
 
-    /// The connection's failure: one that was not the outcome of an input too.
+    /// The connection's failure, also one that was not the result of an input.
     pub(crate) fn check_failure(&self) -> Result<(), Failed> {
         let failure = either!(&self.connection, it => it.failure().cloned());
         failure.map_or(Ok(()), |failure| Err(failure.error.into()))
@@ -181,7 +182,7 @@ impl End {
         Ok(tls.handle_bytes(now, &mut self.input)?)
     }
 
-    /// Looks again at bytes for which there was no room.
+    /// Processes bytes for which there was no room before.
     pub(crate) fn resume_input(&mut self) -> Result<(), Failed> {
         let now = self.clock.now();
         match &mut self.connection {
@@ -229,7 +230,7 @@ impl End {
         Ok(())
     }
 
-    /// Advances the clock without being told, and does what becomes due.
+    /// Advances the clock without a command, and does what becomes due.
     pub(crate) fn let_time_pass(&mut self, duration: Duration) -> Result<(), Failed> {
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.clock.advance(nanoseconds);
@@ -259,20 +260,21 @@ impl End {
         if due == expected {
             return Ok(());
         }
-        let told =
+        let text =
             |due: Option<Duration>| due.map_or("never".to_owned(), |due| format!("in {due:?}"));
-        let (found, expected) = (told(due), told(expected));
+        let (found, expected) = (text(due), text(expected));
         Err(Failed::new(format!(
             "the next timeout is due {found}, not {expected}"
         )))
     }
 }
 
-/// How many bytes of `waiting` belong to the record that `begun` begins, or that it begins itself (RFC 8446 §5.1).
+/// How many bytes of `waiting` belong to the record that `begun` begins, or that it begins itself
+/// (RFC 8446 §5.1).
 fn to_end_of_record(begun: &[u8], waiting: &[u8]) -> usize {
     let byte = |at: usize| {
-        let behind = at.checked_sub(begun.len());
-        let byte = behind.map_or_else(|| begun.get(at), |at| waiting.get(at));
+        let after = at.checked_sub(begun.len());
+        let byte = after.map_or_else(|| begun.get(at), |at| waiting.get(at));
         byte.copied().map(usize::from)
     };
     let (Some(high), Some(low)) = (byte(3), byte(4)) else {
@@ -282,7 +284,7 @@ fn to_end_of_record(begun: &[u8], waiting: &[u8]) -> usize {
     length.saturating_sub(begun.len()).min(waiting.len())
 }
 
-/// The only path that there is.
+/// The only path.
 fn path() -> Path {
     Path::new((Ipv6Addr::LOCALHOST, 1).into())
 }

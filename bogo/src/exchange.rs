@@ -14,13 +14,13 @@ use sealgram::{
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A test on its way.
+/// A test that is running.
 pub(crate) struct Shim {
-    /// What the last connection left to be resumed.
+    /// The session of the last connection, to be resumed.
     session: Option<Session>,
 }
 
-/// How much one read takes.
+/// How much one read returns at most.
 const READ_SIZE_TLS: usize = 512;
 const READ_SIZE_DTLS: usize = 16_384;
 
@@ -84,9 +84,9 @@ pub(crate) struct Exchange<'a> {
     pub(crate) options: &'a Options,
     /// Whether it is not the first of its test.
     pub(crate) resumption: bool,
-    /// What was asked and answered on the way.
+    /// What was asked and answered.
     pub(crate) answers: Arc<Answers>,
-    /// Whether a HelloRequest was followed by hand.
+    /// Whether a HelloRequest was followed by an explicit call.
     renegotiated: bool,
     pub(crate) end: End,
 }
@@ -128,7 +128,8 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// Waits for something from the runner; if a slow key has the word then, time passes first.
+    /// Waits for something from the runner; if a signature of a slow key is awaited then, time
+    /// passes first.
     fn turn(&mut self) -> Result<(), Failed> {
         self.end.turn()?;
         while either!(&self.end.connection, it => it.awaits_answer()) {
@@ -165,7 +166,8 @@ impl Exchange<'_> {
         self.write(&keys)
     }
 
-    /// Sends the secrets in force as data: the length of one, what this end reads with, what it writes with.
+    /// Sends the secrets in force as data: the length of one, what this end reads with, what it
+    /// writes with.
     fn export_traffic_secrets(&mut self) -> Result<(), Failed> {
         let Connection::Tls(tls) = &self.end.connection else {
             return Ok(());
@@ -204,7 +206,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// The next data; `None` behind the last.
+    /// The next data; `None` after the last.
     fn read(&mut self) -> Result<Option<Vec<u8>>, Failed> {
         loop {
             let received = either!(&mut self.end.connection, it => it.recv());
@@ -226,7 +228,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Follows HelloRequests where the library leaves that to its user: always, or once, or while nothing is half written.
+    /// Follows HelloRequests if the library leaves that to its user: always, or once, or while
+    /// nothing is half written.
     fn follow_requests(&mut self) -> Result<(), Failed> {
         let now = self.end.clock.now();
         for event in std::mem::take(&mut self.end.events) {
@@ -281,7 +284,7 @@ impl Exchange<'_> {
         let outcome = either!(&mut self.end.connection,
             it => it.key_update(now, KeyUpdate::NotRequested));
         match outcome {
-            // One that waits for its acknowledgement is as good as another.
+            // An update that waits for its acknowledgement serves as well.
             Ok(()) | Err(KeyUpdateError::Pending) => self.end.flush(),
             Err(error) => Err(Failed::new(format!("{error:?}: {error}"))),
         }
@@ -306,7 +309,7 @@ impl Exchange<'_> {
             }
             self.turn()?;
             if either!(&mut self.end.connection, it => it.recv().is_some()) {
-                return Err(Failed::new("DataOnShutdown: data behind our close_notify"));
+                return Err(Failed::new("DataOnShutdown: data after our close_notify"));
             }
         }
         if self.end.events.contains(&Event::Truncated) {
@@ -317,7 +320,7 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// What a client can resume from here.
+    /// The session that a client can resume from this connection.
     fn session(&self) -> Option<Session> {
         if self.options.server {
             return None;

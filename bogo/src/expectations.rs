@@ -1,4 +1,4 @@
-//! What flags say that must have come of a connection.
+//! The results of a connection that flags require.
 
 use crate::Failed;
 use crate::answers::expect;
@@ -10,7 +10,7 @@ use sealgram::pki_types::pem::PemObject as _;
 use sealgram::{HandshakeKind, PeerIdentity};
 use std::path::Path;
 
-/// What holds once the handshake is done.
+/// Checks after the handshake.
 pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
     let options = exchange.options;
     either!(&exchange.end.connection, it => {
@@ -25,7 +25,7 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
         let resumed = it.handshake_kind() == Some(HandshakeKind::Resumed);
         let miss = options.expect_session_miss;
         if exchange.resumption && resumed == miss {
-            return Err(Failed::new(format!("resumed: {resumed}, which was not wanted")));
+            return Err(Failed::new(format!("resumed: {resumed}, which was not expected")));
         }
         if options.expect_extended_master_secret && !it.extended_master_secret() {
             return Err(Failed::new("there is no extended_master_secret"));
@@ -49,20 +49,20 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
         }
         let srtp = it.srtp_profile();
         if srtp.is_some_and(|profile| !options.srtp_profiles.contains(&profile.0)) {
-            return Err(Failed::new("there is a profile of SRTP that was not wanted"));
+            return Err(Failed::new("there is an SRTP profile that was not expected"));
         }
         if exchange.resumption {
             expect("ticket age skew", options.expect_ticket_age_skew, it.ticket_age_skew())?;
         }
         let retried = it.is_hello_retried();
         if options.expect_hrr && !retried || options.expect_no_hrr && retried {
-            return Err(Failed::new(format!("HelloRetryRequest: {retried}, which was not wanted")));
+            return Err(Failed::new(format!("HelloRetryRequest: {retried}, which was not expected")));
         }
     });
     exchange.answers.check(options)
 }
 
-/// The chain of the credential at this place.
+/// The chain of the credential at this position.
 fn chain_of(options: &Options, place: i32) -> Result<Option<Vec<CertificateDer<'static>>>, Failed> {
     let credential = match usize::try_from(place) {
         Ok(place) => options.credentials.get(place),
@@ -72,12 +72,12 @@ fn chain_of(options: &Options, place: i32) -> Result<Option<Vec<CertificateDer<'
     chain.map(certificates).transpose()
 }
 
-/// What holds when all data was exchanged.
+/// Checks after all data was exchanged.
 pub(crate) fn at_end(exchange: &Exchange<'_>) -> Result<(), Failed> {
     let options = exchange.options;
     let session = either!(&exchange.end.connection, it => it.session().is_some());
     if options.expect_no_session && session {
-        return Err(Failed::new("a session came, which was not wanted"));
+        return Err(Failed::new("a session came, which was not expected"));
     }
     if options.expect_ticket_renewal && exchange.resumption && !session {
         return Err(Failed::new("no new ticket came"));

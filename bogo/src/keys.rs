@@ -1,4 +1,4 @@
-//! Keys that the library does not hold: some take their time, and one signs what `ring` does not.
+//! Keys outside the library: slow ones, and one with a signature that `ring` does not have.
 
 use crate::Failed;
 use crate::answers::Answers;
@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256, Sha384};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A chain with its key, both in PEM. Where `slow`, signatures wait until they are released.
+/// A chain with its key, both in PEM. If `slow`, signatures wait until they are released.
 pub(crate) fn certified(
     chain: &Path,
     key: &Path,

@@ -1,12 +1,15 @@
-//! The shim between BoringSSL's protocol runner and sealgram: one process a test, which the runner tells by flags what to be.
+//! The shim between BoringSSL's protocol runner and sealgram: one process for each test, which the
+//! runner configures by flags.
 //!
-//! The runner is the peer of every connection, honest or not, and listens on TCP. Over that goes a TLS stream as it is, or, for
-//! DTLS, packets with commands for a simulated clock between them ([`wire`]). What the shim does on a connection is the same in
-//! all tests ([`exchange`]); flags ([`options`]) say which configuration it has ([`settings`]) and what must have come of it
+//! The runner is the peer of every connection, honest or not, and listens on TCP. That carries a
+//! TLS stream as it is, or, for DTLS, packets interleaved with commands for a simulated clock
+//! ([`wire`]). What the shim does on a connection is the same in all tests ([`exchange`]); flags
+//! ([`options`]) say which configuration it has ([`settings`]) and what the result must be
 //! ([`expectations`]). It drives the public API of the library and nothing else.
 //!
-//! The exit code is the verdict: 0 for success, 89 for a flag that this shim does not know, 1 otherwise, with the library's error
-//! on standard error, where the runner looks for the name that its configuration gives it.
+//! The exit code is the verdict: 0 for success, 89 for a flag that this shim does not know, 1
+//! otherwise, with the library's error on standard error, where the runner looks for the name that
+//! its configuration gives it.
 
 mod answers;
 mod clock;
@@ -25,14 +28,14 @@ use std::env;
 use std::fmt;
 use std::process::ExitCode;
 
-/// A flag, or the value of one, that stands for something that does not exist here.
+/// A flag, or the value of one, for a feature that this library does not have.
 const UNIMPLEMENTED: u8 = 89;
 
 /// Why a test ends without success.
 pub(crate) enum Failed {
-    /// The test is not for us.
+    /// The test does not apply to this library.
     Unimplemented(String),
-    /// Something went wrong, maybe because the test wants it so.
+    /// Something went wrong, perhaps because the test wants that.
     Error(String),
 }
 
@@ -42,7 +45,7 @@ impl Failed {
     }
 }
 
-/// The error's name first: the runner's configuration maps its own names to these.
+/// Begins with the error's name, because the runner's configuration maps its own names to these.
 impl From<sealgram::Error> for Failed {
     fn from(error: sealgram::Error) -> Self {
         Self::Error(format!("{error:?}: {error}"))

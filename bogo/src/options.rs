@@ -1,4 +1,4 @@
-//! The command line: what a test wants of each of its connections.
+//! The command line: what a test requires of each of its connections.
 
 use crate::Failed;
 use base64::Engine as _;
@@ -6,9 +6,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-/// What the runner wants of this process.
+/// What the runner asks of this process.
 pub(crate) enum Parsed {
-    /// To know whether handshakes can move between processes.
+    /// The question whether handshakes can move between processes.
     IsHandshakerSupported,
     /// A test.
     Test(Box<Plan>),
@@ -19,7 +19,7 @@ pub(crate) struct Plan {
     pub(crate) port: u16,
     pub(crate) shim_id: u64,
     pub(crate) ipv6: bool,
-    /// How many connections follow the first.
+    /// How many connections follow the first one.
     pub(crate) resume_count: usize,
     pub(crate) initial: Options,
     pub(crate) resume: Options,
@@ -35,7 +35,7 @@ pub(crate) struct CredentialOptions {
     pub(crate) must_match_issuer: bool,
 }
 
-/// What a test wants of one connection.
+/// What a test requires of one connection.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Options {
     pub(crate) server: bool,
@@ -101,7 +101,7 @@ pub(crate) struct Options {
     pub(crate) expect_curve: Option<u16>,
     pub(crate) expect_cipher: Option<u16>,
     pub(crate) expect_peer_scheme: Option<u16>,
-    /// The place among `credentials`, or -1 for the one that is used if no other fits.
+    /// The position among `credentials`, or -1 for the one that is used if no other fits.
     pub(crate) expect_credential: Option<i32>,
     pub(crate) expect_extended_master_secret: bool,
     pub(crate) expect_no_peer_cert: bool,
@@ -115,7 +115,7 @@ pub(crate) struct Options {
     pub(crate) expect_client_ca_list: Option<Vec<Vec<u8>>>,
 }
 
-/// What a client makes of a HelloRequest.
+/// What a client does about a HelloRequest.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) enum Renegotiation {
     #[default]
@@ -123,7 +123,7 @@ pub(crate) enum Renegotiation {
     Once,
     Freely,
     Ignore,
-    /// The application begins, when it has heard of it.
+    /// The application begins a renegotiation when it is told of the request.
     Explicit,
 }
 
@@ -154,7 +154,7 @@ impl<'a> Values<'a> {
     fn number<T: std::str::FromStr>(&mut self) -> Result<T, Failed> {
         let text = self.text()?;
         text.parse()
-            .map_err(|_| Failed::new(format!("{text} is no number")))
+            .map_err(|_| Failed::new(format!("{text} is not a number")))
     }
 }
 
@@ -175,7 +175,7 @@ impl Options {
         while let Some(argument) = values.rest.next() {
             let flag = argument.to_string_lossy();
             let Some(flag) = flag.strip_prefix('-') else {
-                return Err(Failed::new(format!("{flag} is no flag")));
+                return Err(Failed::new(format!("{flag} is not a flag")));
             };
             let flag = flag.strip_prefix("on-shim-").unwrap_or(flag);
             let before = values.rest.clone();
@@ -265,14 +265,15 @@ impl Options {
             "fail-early-callback" => self.fail_early_callback = true,
             "fallback-scsv" => self.fallback = true,
             "reverify-on-resume" => self.reverify = true,
-            // What BoringSSL asks first of all, and calls a defence against floods.
+            // A callback that BoringSSL makes before all others, as a defence against floods.
             "install-ddos-callback" => {}
             "fail-ddos-callback" => self.fail_cert_callback = true,
             "fail-cert-callback" => self.fail_cert_callback = true,
             "private-key-delay-ms" => self.private_key_delay_ms = values.number()?,
             "resumption-delay" => self.resumption_delay_s = values.number()?,
             "no-server-name-ack" => self.no_server_name_ack = true,
-            // What a sans-IO library does in any case, what does not exist here anyway, and how BoringSSL is to be driven.
+            // What a sans-IO library does in any case, features that do not exist here, and ways to
+            // drive BoringSSL.
             "async"
             | "implicit-handshake"
             | "no-tls1"
@@ -340,11 +341,12 @@ impl Options {
             "expect-peer-cert-file" => self.expect_peer_cert_file = Some(values.path()?),
             "expect-peer-signature-algorithm" => self.expect_peer_scheme = Some(values.number()?),
             "expect-selected-credential" => self.expect_credential = Some(values.number()?),
-            // Of machines without AES instructions; BoringSSL's reasons and traces.
+            // For machines without AES instructions, and for BoringSSL's reason codes and traces.
             "expect-cipher-no-aes" | "expect-early-data-reason" | "expect-msg-callback" => {
                 drop(values.text()?)
             }
-            // Required of every connection here; BoringSSL's cache, and its memory of the verdict.
+            // What every connection here does anyway, and BoringSSL's session cache and stored
+            // verification results.
             "expect-secure-renegotiation"
             | "expect-verify-result"
             | "expect-session-id"
@@ -355,7 +357,7 @@ impl Options {
     }
 }
 
-/// Bytes in base64, behind a mark that says so.
+/// Bytes in base64, after a prefix that says so.
 fn base64(text: &str) -> Result<Vec<u8>, Failed> {
     let text = text.strip_prefix("base64:").unwrap_or(text);
     base64::engine::general_purpose::STANDARD
@@ -369,7 +371,7 @@ fn srtp_profiles(list: &str) -> Result<Vec<u16>, Failed> {
         .map(|name| match name {
             "SRTP_AES128_CM_SHA1_80" => Ok(1),
             "SRTP_AES128_CM_SHA1_32" => Ok(2),
-            _ => Err(Failed::new(format!("{name} is no profile of SRTP"))),
+            _ => Err(Failed::new(format!("{name} is not an SRTP profile"))),
         })
         .collect()
 }

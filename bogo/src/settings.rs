@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     sessions: Arc<MemoryServerSessions>,
 }
 
-/// Longer than anything that a test lets happen: the runner's clock may jump.
+/// Longer than any test takes, because the runner's clock may jump.
 const LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// BoringSSL's timers and limits, which the runner knows.
@@ -45,13 +45,13 @@ const GROUPS: [NamedGroup; 3] = [
     NamedGroup::SECP384R1,
 ];
 
-/// BoringSSL's limit is the one of the runner's largest message.
+/// BoringSSL's limit, which fits the runner's largest message.
 const LARGEST_MESSAGE: usize = 1 << 17;
 
-/// Without a limit of the path, data may fill a record; headers and tags are behind it.
+/// Without a limit of the path, data may fill a record; header and tag are added to that.
 const LARGEST_RECORD: usize = (1 << 14) + 256;
 
-/// What both sides set: their builders have the same setters, but no trait that says so.
+/// What both sides set: their builders have the same setters, but no common trait.
 macro_rules! with_common {
     ($builder:expr, $shared:expr, $options:expr) => {{
         let builder = $builder
@@ -158,7 +158,7 @@ fn verdict(options: &Options) -> Verdict {
     } else {
         AlertDescription::HANDSHAKE_FAILURE
     };
-    // A client of BoringSSL that does not verify goes on after a refusal.
+    // A BoringSSL client that does not verify goes on after a refusal.
     let counts = options.verify_peer || options.require_client_certificate;
     Verdict {
         refusal: (options.verify_fail && counts).then_some(alert),
@@ -168,7 +168,7 @@ fn verdict(options: &Options) -> Verdict {
 }
 
 fn versions(options: &Options) -> Result<Versions, Failed> {
-    // Of DTLS, newer versions have smaller numbers.
+    // In DTLS, newer versions have smaller numbers.
     let (v12, v13) = if options.dtls {
         (0xfefd_u16, 0xfefc_u16)
     } else {
@@ -227,7 +227,7 @@ fn stream(options: &Options) -> Result<StreamPolicy, Failed> {
 }
 
 fn rekey(options: &Options) -> RekeyPolicy {
-    // Where something is half written, the exchange decides.
+    // If something is half written, the exchange decides.
     let follows =
         options.renegotiation == Renegotiation::Freely && !options.read_with_unfinished_write;
     RekeyPolicy::default()
@@ -252,13 +252,13 @@ fn srtp(options: &Options) -> Vec<SrtpProfile> {
     given.map(SrtpProfile).collect()
 }
 
-/// Those that exist here: the runner expects that a list may be cut to that.
+/// The groups that exist here: the runner allows a list to be reduced to them.
 fn groups(options: &Options) -> Vec<NamedGroup> {
     let given = options.curves.iter().copied().map(NamedGroup);
     given.filter(|group| GROUPS.contains(group)).collect()
 }
 
-/// What the peer may sign with. BoringSSL takes no Ed25519 unless it is told to.
+/// The schemes that the peer may sign with. BoringSSL does not accept Ed25519 unless it is told to.
 fn schemes(options: &Options) -> Vec<SignatureScheme> {
     if options.verify_prefs.is_empty() {
         return vec![
@@ -273,7 +273,7 @@ fn schemes(options: &Options) -> Vec<SignatureScheme> {
         ];
     }
     let given = options.verify_prefs.iter().copied().map(SignatureScheme);
-    // The runner expects that a list may be cut to what exists.
+    // The runner allows a list to be reduced to what exists.
     given
         .filter(|&scheme| scheme != RSA_PKCS1_MD5_SHA1)
         .collect()
@@ -311,13 +311,13 @@ fn credentials(options: &Options, answers: &Arc<Answers>) -> Result<Vec<Credenti
         .collect()
 }
 
-/// The names in a list as ALPN has them on the wire, each behind its length.
+/// The names of a list in ALPN's wire format, each preceded by its length.
 fn wire_list(mut list: &[u8]) -> Result<Vec<&[u8]>, Failed> {
     let mut names = Vec::new();
     while let [length, rest @ ..] = list {
         let (name, rest) = rest
             .split_at_checked((*length).into())
-            .ok_or_else(|| Failed::new("a list of protocols that is cut short"))?;
+            .ok_or_else(|| Failed::new("a list of protocols is cut short"))?;
         names.push(name);
         list = rest;
     }

@@ -1,4 +1,5 @@
-//! Verdicts on certificates as a test wants them: the runner's chains are made to be accepted or refused by flag.
+//! Verdicts on certificates as a test wants them: the runner's chains are made to be accepted or
+//! refused by flag.
 
 use sealgram::pki_types::{CertificateDer, ServerName, UnixTime};
 use sealgram::{AlertDescription, CertificateError, VerifyClient, VerifyServer};
@@ -10,7 +11,7 @@ pub(crate) struct Verdict {
     pub(crate) refusal: Option<AlertDescription>,
     /// The names of authorities that a server tells its clients, in DER.
     pub(crate) authorities: Vec<Vec<u8>>,
-    /// Whether that of a resumed session is looked at again.
+    /// Whether the certificate of a resumed session is verified again.
     pub(crate) again: bool,
 }
 

@@ -12,13 +12,13 @@ pub(crate) struct Wire {
 pub(crate) enum Packet {
     /// A datagram.
     Datagram(Vec<u8>),
-    /// So many nanoseconds have passed.
+    /// This many nanoseconds have passed.
     Elapsed(u64),
-    /// The path carries packets of at most so many bytes now.
+    /// The path now carries packets of at most this many bytes.
     Mtu(usize),
-    /// The next timeout must be so many nanoseconds away; `None` if there must not be one.
+    /// The next timeout must be this many nanoseconds away; `None` if there must not be one.
     ExpectTimeout(Option<u64>),
-    /// The first timeout is so many milliseconds from now on.
+    /// The first timeout is this many milliseconds from now on.
     InitialTimeout(u32),
     /// The runner has closed.
     End,
@@ -58,7 +58,7 @@ impl Wire {
         self.stream.write_all(&packet)
     }
 
-    /// Says that [`Packet::Elapsed`] was read. What comes of it may be sent afterwards only.
+    /// Says that [`Packet::Elapsed`] was read. What it causes may be sent only afterwards.
     pub(crate) fn confirm_elapsed(&mut self) -> io::Result<()> {
         self.stream.write_all(b"t")
     }
@@ -84,7 +84,8 @@ impl Wire {
         })
     }
 
-    /// Says that nothing follows, and waits until the runner has said so too: its last writes must not fail.
+    /// Says that nothing follows, and waits until the runner has said so too: its last writes must
+    /// not fail.
     pub(crate) fn finish(mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
         let _ = io::copy(&mut self.stream, &mut io::sink());

@@ -1,5 +1,6 @@
-//! The shim's side of the runner's protocol, against a runner of a few exchanges: greeting, framing, the simulated clock, and
-//! exit codes. What the runner itself would say of handshakes it alone can say; here the peer is the library.
+//! The shim's side of the runner's protocol, against a runner of a few exchanges: greeting,
+//! framing, the simulated clock, and exit codes. Only the runner can judge handshakes; here the
+//! peer is the library.
 
 #![allow(clippy::disallowed_methods, reason = "the origin of simulated time")]
 
@@ -32,7 +33,7 @@ impl Runner {
         Self { listener, shim }
     }
 
-    /// The next connection of the shim, which says whose it is.
+    /// The next connection of the shim, which says to which test it belongs.
     fn accept(&self) -> TcpStream {
         let (mut stream, _) = self.listener.accept().unwrap();
         let timeout = Some(Duration::from_secs(20));
@@ -65,7 +66,7 @@ fn read_packet(stream: &mut TcpStream) -> Vec<u8> {
     datagram
 }
 
-/// Lets simulated time pass; the shim says that it knows.
+/// Lets simulated time pass, which the shim confirms.
 fn advance(stream: &mut TcpStream, by: Duration) {
     let nanoseconds = u64::try_from(by.as_nanos()).unwrap().to_be_bytes();
     stream
@@ -138,7 +139,8 @@ fn a_wrong_timer_fails_the_test_and_says_which() {
     assert!(told.contains("due in 400ms, not never"), "{told}");
 }
 
-/// A whole test: a handshake, the echo with every bit turned, the end, and a second connection that resumes.
+/// A whole test: a handshake, the echo with every bit turned, the end, and a second connection that
+/// resumes.
 #[test]
 fn a_server_echoes_and_resumes() {
     let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));

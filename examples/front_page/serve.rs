@@ -12,7 +12,7 @@ pub fn serve(address: SocketAddr, config: Arc<ServerConfig>) -> io::Result<()> {
     udp.register(poll.registry(), mio::Token(0))?;
     loop {
         match poll.poll(&mut ready, udp.poll_timeout()) {
-            // A signal has ended the wait early: no fault, and the turn finds what there is.
+            // A signal has ended the wait early, which is not an error.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => result?,
         }
@@ -21,7 +21,7 @@ pub fn serve(address: SocketAddr, config: Arc<ServerConfig>) -> io::Result<()> {
             if let UdpEvent::Association(peer, EndpointEvent::Association(Event::Readable)) = event
             {
                 while let Some(received) = udp.recv(peer) {
-                    // A full send queue is like a full network: the datagram is lost.
+                    // A full send queue is like a congested network: the datagram is lost.
                     let _ = udp.send(peer, &received.data);
                 }
             }

@@ -40,7 +40,7 @@ pub enum Group {
     P384,
 }
 
-/// The kind of a certificate's key.
+/// The type of a certificate's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyType {
     /// ECDSA on P-256.
@@ -198,7 +198,7 @@ impl KeyType {
         Self::Rsa2048,
     ];
 
-    /// The authentication of suites that this key can serve.
+    /// The authentication of the suites that this key fits.
     #[must_use]
     pub fn authentication(self) -> Authentication {
         match self {
@@ -207,8 +207,8 @@ impl KeyType {
         }
     }
 
-    /// The curve of the key where it counts as a supported group: RFC 8422 §5.1 lets a peer refuse
-    /// an ECDSA certificate whose curve was not offered, and OpenSSL does.
+    /// The curve of the key, if it counts as a supported group: RFC 8422 §5.1 lets a peer refuse an
+    /// ECDSA certificate whose curve was not offered, and OpenSSL does.
     #[must_use]
     pub fn curve(self) -> Option<Group> {
         match self {

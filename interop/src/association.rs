@@ -18,9 +18,9 @@ pub struct Association {
     pub server: Endpoint,
     /// What lies between them, if something does.
     pub proxy: Option<Proxy>,
-    /// What the client told of the handshake.
+    /// What the client reported about the handshake.
     pub client_handshake: Handshake,
-    /// What the server told of it, if it ever tells.
+    /// What the server reported about it, if it ever reports that.
     pub server_handshake: Option<Handshake>,
     service: Service,
     to_server: Vec<Vec<u8>>,
@@ -41,7 +41,7 @@ pub enum Route {
 pub enum Delivery {
     /// It is sent once, and each line arrives exactly once and in order.
     Exact,
-    /// It is sent again until it has arrived; lines may arrive more than once, but unharmed.
+    /// It is sent again until it has arrived; lines may arrive more than once, but unaltered.
     Repeated,
 }
 
@@ -52,7 +52,7 @@ enum Lane {
     ToServer,
     /// From the server's input to the client's output.
     ToClient,
-    /// From the client's input over the echoing server to the client's output.
+    /// From the client's input by way of the echoing server to the client's output.
     Echo,
 }
 
@@ -61,7 +61,7 @@ impl Association {
     ///
     /// # Errors
     ///
-    /// When either side fails, or `deadline` passes; the output of both is in the sentence.
+    /// When either side fails, or `deadline` passes; the error has the output of both.
     pub fn establish(
         client: Implementation,
         server: Implementation,
@@ -120,8 +120,8 @@ impl Association {
         Ok(())
     }
 
-    /// Closes the client's input: it must say goodbye and end with status 0, and a server that tells
-    /// of such things must tell that its peer has closed.
+    /// Closes the client's input: the client must close the connection and end with status 0, and a
+    /// server that reports such things must report that its peer has closed.
     ///
     /// # Errors
     ///
@@ -132,7 +132,8 @@ impl Association {
             .map_err(|failure| self.explain(failure))
     }
 
-    /// As [`Self::close`], on a path that may lose the client's goodbye: the server is not asked.
+    /// As [`Self::close`], on a path that may lose the client's close_notify: the server is not
+    /// asked.
     ///
     /// # Errors
     ///
@@ -196,8 +197,8 @@ impl Association {
         }
     }
 
-    /// Waits until the last line of `lane` has arrived. The inner failure is damage, which no
-    /// waiting mends.
+    /// Waits until the last line of `lane` has arrived. The inner failure is altered data, for
+    /// which waiting does not help.
     fn wait_for_line(
         &self,
         lane: Lane,
@@ -309,7 +310,7 @@ fn damaged(received: &[u8]) -> Failure {
     ))
 }
 
-/// A line that no program takes for a command, of a length that differs from its neighbours'.
+/// A line that no program mistakes for a command, of another length than its neighbours.
 fn test_line(lane: Lane, index: usize, delivery: Delivery) -> Vec<u8> {
     let mut line = format!("line {index} {lane:?} ").into_bytes();
     let lengths = match delivery {
@@ -325,15 +326,15 @@ fn test_line(lane: Lane, index: usize, delivery: Delivery) -> Vec<u8> {
     line
 }
 
-/// Lengths of successive lines in bytes, the newline included. The longest fits one datagram under
-/// every peer's default MTU but OpenSSL's, which applies to handshakes alone.
+/// Lengths of successive lines in bytes, the newline included. The longest fits into one datagram
+/// under every peer's default MTU except OpenSSL's, which applies to handshakes only.
 const LINE_LENGTHS: [usize; 5] = [24, 64, 300, 700, 1000];
 
-/// The same for lines of which a part must not be lost: `gnutls-serv` sends an echo in pieces of 254
+/// The same for lines of which no part may be lost: `gnutls-serv` sends an echo in pieces of 254
 /// bytes.
 const SHORT_LINE_LENGTHS: [usize; 5] = [24, 48, 96, 160, 240];
 
-/// How long a line is waited for before it is sent once more.
+/// How long to wait for a line before it is sent once more.
 const REPEAT_AFTER: Duration = Duration::from_millis(400);
 
 #[cfg(test)]

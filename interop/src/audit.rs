@@ -1,4 +1,4 @@
-//! Rules that every record which our program sends must keep, checked on captures.
+//! Rules that every record of our program must obey, checked on captures.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::loss::Direction;
 use crate::proxy::{Captured, Origin};
 use crate::record::{Record, VERSION_1_2, records};
 
-/// How much an audit has seen, so that a test can tell an empty capture from a clean one.
+/// What an audit has seen, so that a test can tell an empty capture from a clean one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Audited {
     /// Records in the clear.
@@ -26,7 +26,7 @@ pub struct Audited {
 ///
 /// # Errors
 ///
-/// When a record breaks a rule; the sentence names its number.
+/// When a record breaks a rule; the error names its number.
 pub fn audit(captured: &[Captured], direction: Direction, aead: Aead) -> Outcome<Audited> {
     let mut seen: HashMap<u64, &[u8]> = HashMap::new();
     let mut audited = Audited {

@@ -26,8 +26,8 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
 }
 
 /// Runs `case` through a proxy with `loss`, which lasts to the end: lines that are lost are sent
-/// again by the test, as an application would. Afterwards the captured records of our program are
-/// audited. The returned text is the proxy's decisions.
+/// again by the test, as an application would do. Afterwards the captured records of our program
+/// are audited. The returned text has the proxy's decisions.
 ///
 /// # Errors
 ///
@@ -66,8 +66,8 @@ pub fn loss_of(case: &Case, percent: u8, seed: u64) -> Loss {
     Loss::new(percent, seed)
 }
 
-/// Joins the case's programs, and checks what each of them says was negotiated. Our own program must
-/// say everything; a foreign one must not contradict.
+/// Connects the programs of the case, and checks what each of them reports as negotiated. Our own
+/// program must report everything; a foreign one must not contradict.
 ///
 /// # Errors
 ///
@@ -112,16 +112,16 @@ fn agree<T: PartialEq + std::fmt::Debug>(
     match told {
         Some(told) if told == wanted => Ok(()),
         Some(told) => Err(Failure::new(format!(
-            "{who} negotiated {what} {told:?} and not {wanted:?}"
+            "{who} negotiated {what} {told:?} instead of {wanted:?}"
         ))),
         None if must_tell => Err(Failure::new(format!(
-            "{who} does not tell in event=handshake_complete which {what} was negotiated"
+            "{who} does not report in event=handshake_complete which {what} was negotiated"
         ))),
         None => Ok(()),
     }
 }
 
-/// The environment variable that shows the output of passing lossy cases too.
+/// The environment variable that makes lossy cases show their output even if they pass.
 pub const VERBOSE: &str = "SEALGRAM_INTEROP_VERBOSE";
 
 /// Lines each way in one case.
@@ -130,5 +130,5 @@ const LINES: usize = 5;
 /// The time for a case without loss. It takes a fraction of a second on an idle machine.
 const CASE_LIMIT: Duration = Duration::from_secs(30);
 
-/// The time for a case with loss, by the design's figure.
+/// The time for a case with loss.
 const LOSSY_CASE_LIMIT: Duration = Duration::from_secs(90);

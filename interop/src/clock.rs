@@ -1,4 +1,4 @@
-//! Deadlines. The only place of this crate that reads the clock.
+//! Deadlines. The only place in this crate that reads the clock.
 
 use std::time::{Duration, Instant};
 

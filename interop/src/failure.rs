@@ -1,4 +1,4 @@
-//! The one error type: a sentence, to which each caller adds what it was doing.
+//! The error type of this crate: a sentence, to which each caller adds what it was doing.
 
 use std::fmt::{self, Display, Formatter};
 

@@ -1,7 +1,8 @@
-//! Stacks that have no fit program of their own: each stands behind a program of `peers/`, all with the same command line.
+//! Stacks that have no suitable program of their own: each is used by a program of `peers/`, all
+//! with the same command line.
 //!
-//! A line of standard input is data, `R` renegotiates, received data goes to standard output, and facts go to standard error:
-//! `ready PORT`, `handshake SUITE`, `closed`.
+//! A line of standard input is data, `R` renegotiates, received data goes to standard output, and
+//! facts go to standard error: `ready PORT`, `handshake SUITE`, `closed`.
 
 use std::env;
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use crate::pki::{Credential, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
 
-/// A stack behind one of these programs.
+/// A stack that one of these programs uses.
 #[derive(Debug, Clone, Copy)]
 pub struct Foreign {
     name: &'static str,
@@ -38,7 +39,8 @@ pub const MBEDTLS_WITHOUT_COOKIES: Foreign =
 /// webrtc-rs, the crate `dtls`.
 pub const WEBRTC: Foreign = Foreign::new("webrtc", "webrtc-peer", &[]);
 
-/// Where a program of `peers/` is: in the directory that `SEALGRAM_PEERS` names, which `interop/run` sets.
+/// Where a program of `peers/` is: in the directory that `SEALGRAM_PEERS` names, which
+/// `interop/run` sets.
 ///
 /// # Errors
 ///
@@ -132,7 +134,7 @@ impl Peer for Foreign {
     }
 }
 
-/// Our end tells what was negotiated; the names that these stacks have for suites are as many as they are.
+/// Our end reports what was negotiated, because each of these stacks has its own names for suites.
 fn handshake(transcript: &Transcript) -> Option<Handshake> {
     fact(transcript, "handshake").map(|_| Handshake {
         suite: None,
@@ -156,7 +158,7 @@ fn add_common(command: &mut Command, settings: &Settings<'_>) {
     }
 }
 
-/// What follows `name` in the first line of standard error that begins so.
+/// What follows `name` in the first line of standard error that begins with it.
 fn fact(transcript: &Transcript, name: &str) -> Option<String> {
     transcript
         .stderr_lines()

@@ -1,8 +1,8 @@
 //! `gnutls-serv` and `gnutls-cli`.
 //!
-//! Habits to know: the server cannot choose a port itself, wants to be told whether it asks for a
-//! client certificate, and tells nothing of a completed handshake. Suites and groups are chosen by
-//! a priority string.
+//! Habits to know: the server cannot choose a port itself, must be told whether to ask for a client
+//! certificate, and does not report a completed handshake. Suites and groups are chosen by a
+//! priority string.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -88,7 +88,7 @@ impl Peer for GnuTls {
         None
     }
 
-    /// What is printed about each handshake behind the first one.
+    /// What is printed about each handshake after the first one.
     fn chatter_beginnings(&self) -> &'static [&'static str] {
         &["*** ", "- ", " - ", "\t", "\n"]
     }
@@ -102,8 +102,8 @@ impl Peer for GnuTls {
     }
 }
 
-/// Reads what `gnutls-serv` says of the port that it was told. It tries IPv6 as well, which is of no
-/// interest, and stays when IPv4 fails.
+/// Reads what `gnutls-serv` says about the port that it was given. It tries IPv6 as well, which
+/// does not matter here, and keeps running when IPv4 fails.
 #[must_use]
 pub fn listening(transcript: &Transcript, port: u16) -> Option<Listening> {
     let attempt = format!("IPv4 0.0.0.0 port {port}...");

@@ -1,11 +1,11 @@
 //! Tests of the `sealgram` program against DTLS and TLS peers that were not written here.
 //!
-//! Nothing in this crate links the library: it starts the *program* beside OpenSSL's and GnuTLS's
-//! programs, lets them shake hands over loopback sockets (directly, or through a proxy that drops,
-//! records and injects datagrams), passes lines both ways and compares them byte for byte.
+//! Nothing in this crate links the library: it starts the *program* and those of OpenSSL and
+//! GnuTLS, lets them complete handshakes over loopback sockets (directly, or through a proxy that
+//! drops, records and injects datagrams), passes lines both ways and compares them byte for byte.
 //!
-//! A reader starts with [`matrix`] (what is tried), [`case`](mod@case) (how one case runs) and
-//! [`peer`] (what a peer must tell about itself); the rest serves those three.
+//! Start reading with [`matrix`] (what is tried), [`case`](mod@case) (how one case runs) and
+//! [`peer`] (what a peer must report); the rest serves those three.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -20,8 +20,8 @@
 //! | [`pki`] | certificates and keys |
 //! | [`port`] | ports for servers that cannot choose one |
 //! | [`proxy`], [`loss`] | the datagram path between two peers |
-//! | [`rekeying`] | renegotiations and resumptions: who begins, and what must come of it |
-//! | [`record`], [`audit`] | reading captured records, and rules that they must keep |
+//! | [`rekeying`] | renegotiations and resumptions: who begins, and what the result must be |
+//! | [`record`], [`audit`] | reading captured records, and rules that they must obey |
 //! | [`version13`] | DTLS 1.3 with the stacks of `interop/peers` |
 //! | [`clock`] | deadlines |
 //! | [`failure`] | the one error type |

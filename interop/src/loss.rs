@@ -1,11 +1,11 @@
 //! Which datagrams the proxy drops.
 //!
 //! A verdict depends on nothing but the seed, the direction and the index of the datagram in that
-//! direction, so that a case with the same traffic has the same losses. Never are more than
-//! [`MAX_DROPS`] of [`WINDOW`] successive datagrams of a direction dropped, and so never more than two
-//! in a row. A message and its answer then get through within five tries, after which GnuTLS gives up:
-//! without the limit one case in a hundred would fail by the peer's own arithmetic. A drop that the
-//! limit forbids is made up for as soon as it allows one, so that the rate stays what it says.
+//! direction, so that a case with the same traffic has the same losses. Of [`WINDOW`] successive
+//! datagrams of a direction, never more than [`MAX_DROPS`] are dropped, and so never more than two
+//! in a row. A message and its answer then get through within five tries, after which GnuTLS gives
+//! up: without the limit one case in a hundred would fail through no fault of ours. A drop that the
+//! limit forbids is made up for as soon as the limit allows one, so that the rate is kept.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -18,14 +18,14 @@ pub enum Direction {
     ToClient,
 }
 
-/// How much is dropped, and which choice of it.
+/// How much is dropped, and the seed that chooses which datagrams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loss {
-    /// Datagrams of a hundred that are dropped on average.
+    /// How many of a hundred datagrams are dropped on average.
     pub percent: u8,
     /// Chooses among all sequences of verdicts.
     pub seed: u64,
-    /// A direction in which nothing is dropped, for the sake of a peer that cannot stand it.
+    /// A direction in which nothing is dropped, for a peer that does not tolerate it.
     pub spared: Option<Direction>,
 }
 
@@ -58,7 +58,7 @@ impl Loss {
         spared: None,
     };
 
-    /// Loses so much in both directions.
+    /// Loses `percent` of the datagrams in both directions.
     #[must_use]
     pub const fn new(percent: u8, seed: u64) -> Self {
         Self {
@@ -136,7 +136,7 @@ pub fn mix(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// The most datagrams that are dropped of [`WINDOW`] successive ones of a direction.
+/// The most datagrams that are dropped out of [`WINDOW`] successive ones of a direction.
 pub const MAX_DROPS: usize = 2;
 
 /// How many successive datagrams of a direction the limit looks at.

@@ -1,7 +1,7 @@
 //! The cases: client × server × cipher × server key × group × client certificate × MTU.
 //!
-//! The suite follows from cipher and key: an RSA key serves `ECDHE_RSA`, every other one
-//! `ECDHE_ECDSA`, so that all six suites and all four key types meet every group.
+//! The suite follows from cipher and key: an RSA key goes with `ECDHE_RSA`, every other one with
+//! `ECDHE_ECDSA`, so that all six suites and all four key types are tried with every group.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -22,9 +22,9 @@ pub struct Case {
     pub server_key: KeyType,
     /// The group that must be negotiated.
     pub group: Group,
-    /// The client's certificate; with one, the server demands it.
+    /// The client's certificate; if there is one, the server requires it.
     pub client_key: Option<KeyType>,
-    /// The MTU of both programs, if it is not their default.
+    /// The MTU of both programs, if not their default.
     pub mtu: Option<u16>,
 }
 
@@ -33,11 +33,11 @@ pub struct Case {
 pub struct Matrix {
     /// The cases that are run.
     pub cases: Vec<Case>,
-    /// The combinations that are not, each with its reason.
+    /// The combinations that are not run, each with its reason.
     pub empty: Vec<(Case, &'static str)>,
 }
 
-/// A rule that empties cells of the matrix.
+/// A rule that leaves cells of the matrix empty.
 struct EmptyCells {
     reason: &'static str,
     applies: fn(&Case) -> bool,
@@ -70,7 +70,7 @@ impl Matrix {
         matrix
     }
 
-    /// Prints each reason once, with the number of cells that it empties.
+    /// Prints each reason once, with the number of cells that it leaves empty.
     pub fn print_empty_cells(&self) {
         for cells in EMPTY_CELLS {
             let count = self
@@ -103,8 +103,8 @@ impl Case {
         }
     }
 
-    /// The groups of both programs: the wanted one, and then the curves of the certificates, because OpenSSL refuses an ECDSA key
-    /// whose curve is not among them.
+    /// The groups of both programs: the wanted one, and then the curves of the certificates,
+    /// because OpenSSL refuses an ECDSA key whose curve is not among them.
     fn groups(&self) -> Vec<Group> {
         let mut groups = vec![self.group];
         let curves = [Some(self.server_key), self.client_key]
@@ -119,7 +119,7 @@ impl Case {
         groups
     }
 
-    /// What both programs are told.
+    /// The settings of both programs.
     #[must_use]
     pub fn settings<'a>(&self, pki: &'a Pki) -> Settings<'a> {
         Settings {
@@ -207,7 +207,7 @@ fn position<T: PartialEq>(axis: &[T], value: &T) -> usize {
         .expect("a case is made of the axes' values")
 }
 
-/// No client certificate asked for, or one of these demanded.
+/// No client certificate, or one of these required.
 pub const CLIENT_KEYS: [Option<KeyType>; 3] =
     [None, Some(KeyType::EcdsaP256), Some(KeyType::Rsa2048)];
 
@@ -215,7 +215,7 @@ pub const CLIENT_KEYS: [Option<KeyType>; 3] =
 pub const MTUS: [Option<u16>; 2] = [None, Some(1400)];
 
 /// Combinations that are not run. Those of an RSA key with an `ECDHE_ECDSA` suite, and of any other
-/// key with an `ECDHE_RSA` suite, are not even combinations: the suite demands the key.
+/// key with an `ECDHE_RSA` suite, are not even combinations: the suite requires the key.
 const EMPTY_CELLS: &[EmptyCells] = &[
     EmptyCells {
         reason: "OpenSSL 3.0's server never chooses an Ed25519 certificate over DTLS 1.2 (\"no shared \

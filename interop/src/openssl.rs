@@ -1,8 +1,9 @@
 //! `openssl s_server` and `openssl s_client`.
 //!
-//! Habits to know: `s_server` always demands a cookie, ends when its standard input ends, and cuts
-//! its flights to datagrams of 228 bytes when no MTU is given. Both read commands from the first
-//! letter of a line (`Q`, `R`, `B`, `k`, `q`, `r`, `P`, `S`, …), so test lines begin with others.
+//! Habits to know: `s_server` always asks for a cookie, ends when its standard input ends, and
+//! splits its flights into datagrams of 228 bytes when no MTU is given. Both take the first letter
+//! of a line as a command (`Q`, `R`, `B`, `k`, `q`, `r`, `P`, `S`, …), so test lines begin with
+//! other letters.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -94,7 +95,7 @@ impl Peer for OpenSsl {
         let cipher = text_after(transcript, "CIPHER is ")?;
         Some(Handshake {
             suite: Suite::from_openssl_name(&cipher),
-            // It prints the groups that both have, and not the one that was used.
+            // It prints the groups that both ends have, and not the one that was used.
             group: None,
             client_certificate: Some(transcript.stdout_after(0, "Client certificate\n").is_some()),
             data_offset,

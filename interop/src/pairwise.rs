@@ -1,4 +1,4 @@
-//! Few cases out of many, such that every pair of values of two different axes occurs.
+//! Chooses few cases out of many, such that every pair of values of two axes occurs.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,9 @@ use crate::matrix::Case;
 /// Two axes, each with one of its values.
 type Pair = (usize, usize, usize, usize);
 
-/// Chooses `count` of `cases`: greedily the one that adds most pairs not yet seen, and, when all
-/// have been seen, the same again among the rest. The choice depends on nothing but the arguments.
+/// Chooses `count` of `cases`: greedily, the one that adds the most pairs not seen yet; and when
+/// all have been seen, the same again among the rest. The choice depends on nothing but the
+/// arguments.
 #[must_use]
 pub fn choose(cases: &[Case], count: usize) -> Vec<Case> {
     let mut rest = cases.to_vec();

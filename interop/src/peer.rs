@@ -1,5 +1,5 @@
-//! What a program must do to take part: start in either role, and tell from its output when it
-//! listens, when its handshake is complete, and what was negotiated.
+//! What a program needs in order to take part: a command for either role, and output that shows
+//! when it listens, when its handshake is complete, and what was negotiated.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -15,7 +15,7 @@ use crate::port::{self, Listening};
 use crate::process::{Process, Transcript};
 use crate::sealgram::Sealgram;
 
-/// The programs that the suite knows.
+/// The programs that these tests know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Implementation {
     /// The program of this workspace.
@@ -64,7 +64,7 @@ pub enum Service {
     Stdio,
 }
 
-/// Everything that both ends of one case are told.
+/// The settings of both ends of a case.
 #[derive(Debug, Clone)]
 pub struct Settings<'a> {
     /// The files.
@@ -75,24 +75,24 @@ pub struct Settings<'a> {
     pub groups: Vec<Group>,
     /// The server's certificate.
     pub server_key: KeyType,
-    /// The client's certificate; if there is one, the server demands it.
+    /// The client's certificate; if there is one, the server requires it.
     pub client_key: Option<KeyType>,
-    /// How long the chains of both certificates are.
+    /// The length of both certificate chains.
     pub chain: Chain,
-    /// Where the server listens, an IPv6 address in brackets. The stacks of [`foreign`] know 127.0.0.1 only, and GnuTLS's
-    /// server listens everywhere.
+    /// Where the server listens, an IPv6 address in brackets. The stacks of [`foreign`] support
+    /// 127.0.0.1 only, and GnuTLS's server listens everywhere.
     pub listen: &'static str,
     /// Where the client connects: a name or an address of the same form.
     pub connect: &'static str,
-    /// The MTU of both peers in bytes, if it is not each program's default.
+    /// The MTU of both peers in bytes, if not each program's default.
     pub mtu: Option<u16>,
     /// Whether our own program is restricted to the suite as well.
     pub pin_our_suite: bool,
-    /// What our own server does with data. Foreign ones do what they can do.
+    /// What our own server does with data. Foreign ones do what they can.
     pub service: Service,
     /// What carries the records.
     pub transport: Transport,
-    /// Whether tickets are issued and taken; without them sessions are resumed by ID.
+    /// Whether tickets are used; without them sessions are resumed by ID.
     pub tickets: bool,
     /// Whether the server lets clients renegotiate.
     pub renegotiation: bool,
@@ -117,7 +117,7 @@ impl Settings<'_> {
     }
 }
 
-/// What a program's output tells about its completed handshake. `None` where it tells nothing.
+/// What a program's output says about its completed handshake. `None` if it says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handshake {
     /// The negotiated suite.
@@ -126,7 +126,7 @@ pub struct Handshake {
     pub group: Option<Group>,
     /// Whether the client showed a certificate.
     pub client_certificate: Option<bool>,
-    /// Where application data begins in the standard output.
+    /// The offset at which application data begins in the standard output.
     pub data_offset: usize,
 }
 
@@ -150,16 +150,16 @@ pub trait Peer: Sync {
     /// When the program is missing.
     fn client_command(&self, settings: &Settings<'_>, server: SocketAddr) -> Outcome<Command>;
 
-    /// Where the server listens, or that `port` is taken, once its output says so.
+    /// The address at which the server listens, or that `port` is taken, once its output says so.
     fn listening(&self, transcript: &Transcript, port: u16) -> Option<Listening>;
 
-    /// What the server's output says of its handshake, once that is complete.
+    /// What the server's output says about its handshake, once that is complete.
     fn server_handshake(&self, transcript: &Transcript) -> Option<Handshake>;
 
-    /// What the client's output says of its handshake, once that is complete.
+    /// What the client's output says about its handshake, once that is complete.
     fn client_handshake(&self, transcript: &Transcript) -> Option<Handshake>;
 
-    /// Whether the server's output shows that the peer has closed. `None` if it never shows.
+    /// Whether the server's output shows that the peer has closed. `None` if it never shows that.
     fn server_saw_close(&self, transcript: &Transcript) -> Option<bool>;
 
     /// Lines that the program mixes with the application data on its standard output.
@@ -167,7 +167,7 @@ pub trait Peer: Sync {
         &[]
     }
 
-    /// Beginnings of such lines; test lines begin otherwise.
+    /// Beginnings of such lines; test lines begin differently.
     fn chatter_beginnings(&self) -> &'static [&'static str] {
         &[]
     }
@@ -175,7 +175,7 @@ pub trait Peer: Sync {
     /// What this program's server does with data under `settings`.
     fn service(&self, settings: &Settings<'_>) -> Service;
 
-    /// Whether the server's output tells of completed handshakes at all.
+    /// Whether the server's output reports completed handshakes at all.
     fn server_reports_handshake(&self) -> bool;
 }
 
@@ -188,7 +188,7 @@ pub struct Endpoint {
 }
 
 impl Implementation {
-    /// The program behind the name.
+    /// The program with this name.
     #[must_use]
     pub fn peer(self) -> &'static dyn Peer {
         match self {
@@ -215,11 +215,11 @@ impl Implementation {
         self.peer().name()
     }
 
-    /// Starts a server and waits until it listens. The address is where it does.
+    /// Starts a server and waits until it listens. Returns its address as well.
     ///
     /// # Errors
     ///
-    /// When it does not start, or says nothing before `deadline`.
+    /// When it does not start, or reports nothing before `deadline`.
     pub fn start_server(
         self,
         settings: &Settings<'_>,
@@ -274,11 +274,11 @@ impl Endpoint {
         )
     }
 
-    /// Waits until this server tells that its peer has closed, if it ever tells such a thing.
+    /// Waits until this server reports that its peer has closed, if it ever reports that.
     ///
     /// # Errors
     ///
-    /// When it could tell and does not before `deadline`.
+    /// When it could report that and does not before `deadline`.
     pub fn wait_for_peer_close(&self, deadline: Deadline) -> Outcome<()> {
         self.process
             .wait_for("its peer's close_notify", deadline, |transcript| {
@@ -314,7 +314,7 @@ impl Endpoint {
         self.peer.service(settings)
     }
 
-    /// Whether this side's output tells of a completed handshake.
+    /// Whether this side's output reports a completed handshake.
     #[must_use]
     pub fn reports_handshake(&self) -> bool {
         match self.role {

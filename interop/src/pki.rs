@@ -1,7 +1,7 @@
-//! Certificates and keys for one test run, as PEM files in a directory that vanishes with it.
+//! Certificates and keys for one test run, as PEM files in a directory that is removed afterwards.
 //!
 //! Two authorities, both ECDSA: one signs servers, the other clients, so that a peer which trusts
-//! the wrong file is found out. Every leaf names `localhost` and `127.0.0.1`.
+//! the wrong file is noticed. Every leaf names `localhost` and `127.0.0.1`.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -27,24 +27,25 @@ pub struct Pki {
 /// A certificate and its private key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// PEM: the leaf, and what stands between it and its authority.
+    /// PEM: the leaf, and the certificates between it and its authority.
     pub certificate: PathBuf,
-    /// PEM: what stands between them alone, for programs that want it in a file of its own.
+    /// PEM: only the certificates in between, for programs that require them in a separate file.
     pub issuers: Option<PathBuf>,
     /// PEM, PKCS#8.
     pub key: PathBuf,
 }
 
-/// What stands between a leaf and its authority.
+/// The certificates between a leaf and its authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Chain {
     /// Nothing.
     #[default]
     Leaf,
-    /// Three intermediate certificates, more than 3 kB with the leaf: several datagrams, and the end of one message shares a
-    /// record with the start of the next.
+    /// Three intermediate certificates, more than 3 kB with the leaf: several datagrams, and the
+    /// end of one message shares a record with the start of the next.
     Long,
-    /// Four, more than 16 kB: more than one record over a stream, and more than a burst of datagrams.
+    /// Four, more than 16 kB: more than one record over a stream, and more than a burst of
+    /// datagrams.
     Huge,
 }
 
@@ -113,7 +114,8 @@ impl Pki {
         self.credential(Side::Client, key_type)
     }
 
-    /// The server's certificate and key of this type, with this chain; a chain that is more than a leaf has a P-256 key.
+    /// The server's certificate and key of this type, with this chain; a chain that is more than a
+    /// leaf has a P-256 key.
     #[must_use]
     pub fn server_with(&self, key_type: KeyType, chain: Chain) -> Credential {
         self.chained(Side::Server, key_type, chain)
@@ -125,7 +127,7 @@ impl Pki {
         self.chained(Side::Client, key_type, chain)
     }
 
-    /// The directory of all files, where a child may also write its own.
+    /// The directory of all files, where a child process may also write its own.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -191,7 +193,8 @@ impl Pki {
 }
 
 impl Chain {
-    /// How many certificates stand between leaf and authority, and how much each is padded, in bytes.
+    /// How many certificates there are between leaf and authority, and how much each is padded, in
+    /// bytes.
     const fn shape(self) -> (usize, usize) {
         match self {
             Self::Leaf => (0, 0),
@@ -217,7 +220,8 @@ fn authority(side: Side) -> Outcome<CertifiedIssuer<'static, KeyPair>> {
     CertifiedIssuer::self_signed(parameters, key).map_err(rcgen_failure)
 }
 
-/// Valid for all of the tests' life. What `rcgen` would choose, the year 4096, Botan takes for no time at all.
+/// Valid for as long as the tests exist. Botan does not accept what `rcgen` would choose, the year
+/// 4096.
 fn valid_parameters() -> CertificateParams {
     let mut parameters = CertificateParams::default();
     parameters.not_before = date_time_ymd(2020, 1, 1);
@@ -231,7 +235,7 @@ fn authority_parameters(name: String, padding: usize) -> CertificateParams {
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     parameters.distinguished_name.push(DnType::CommonName, name);
     if padding > 0 {
-        // Netscape's comment, an IA5String: an extension that all know and none heeds.
+        // Netscape's comment, an IA5String: an extension that every stack knows and ignores.
         let length = u16::try_from(padding).expect("fits two bytes");
         let mut comment = vec![0x16, 0x82];
         comment.extend(length.to_be_bytes());

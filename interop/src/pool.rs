@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
 
-/// What came of a list of cases.
+/// The results of a list of cases.
 #[derive(Debug, Default)]
 pub struct Report {
     passed: usize,
@@ -19,8 +19,8 @@ pub struct Report {
 }
 
 /// Runs every case whose name contains the value of the environment variable [`FILTER`], or every
-/// case if it is unset: `at_once` of them at a time, each once. Prints a line a case as it ends, with
-/// the text that `run` returns.
+/// case if it is unset: `at_once` of them at a time, each once. Prints a line for each case when it
+/// ends, with the text that `run` returns.
 pub fn run_all<C: Display + Sync>(
     cases: &[C],
     at_once: usize,
@@ -103,7 +103,7 @@ impl Report {
         self.passed + self.failed.len()
     }
 
-    /// Prints the sum; if a case failed, all names first and then each with its evidence.
+    /// Prints the totals; if cases failed, first all names and then each with its evidence.
     ///
     /// # Panics
     ///

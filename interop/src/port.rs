@@ -1,8 +1,8 @@
 //! Ports for servers that cannot choose one themselves.
 //!
-//! Between the moment when a port is seen to be free and the moment when the server binds it, anybody
-//! may take it: where the system's range for sockets bound to port 0 begins low, the next proxy may. A
-//! server that comes too late is therefore started again with another port.
+//! Between the moment when a port is seen to be free and the moment when the server binds it,
+//! another process may take it: for example the next proxy, if the system's range for sockets bound
+//! to port 0 begins low. A server that comes too late is therefore started again with another port.
 
 use std::net::UdpSocket;
 use std::process::{self, Command};
@@ -12,21 +12,22 @@ use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::process::{Process, Transcript};
 
-/// What a server's output says of the port that it was given.
+/// What a server's output says about the port that it was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listening {
     /// It listens, on this port.
     On(u16),
-    /// Somebody else has the port.
+    /// Another process has the port.
     Taken,
 }
 
-/// Starts a server by `command` and waits until `listening` finds in its output where it listens. A
-/// server whose port is taken makes room for another one with the next of `ports`.
+/// Starts a server by `command` and waits until `listening` finds in its output where it listens.
+/// If its port is taken, another server is started with the next of `ports`.
 ///
 /// # Errors
 ///
-/// When it does not start, says nothing before `deadline`, or finds each of [`ATTEMPTS`] ports taken.
+/// When it does not start, says nothing before `deadline`, or finds each of [`ATTEMPTS`] ports
+/// taken.
 pub fn start(
     name: &str,
     mut ports: impl FnMut() -> Outcome<u16>,
@@ -55,7 +56,7 @@ pub fn start(
     Err(Failure::new(reason).with_evidence(evidence))
 }
 
-/// A port that was free a moment ago. Each call gives another one.
+/// A port that was free a moment ago. Each call returns another one.
 ///
 /// # Errors
 ///
@@ -77,11 +78,11 @@ pub fn next_free_port() -> Outcome<u16> {
 /// How many ports [`start`] tries.
 pub const ATTEMPTS: usize = 8;
 
-/// The lowest port that [`next_free_port`] gives: all lie below the range that Linux takes for port 0
-/// unless it is told otherwise.
+/// The lowest port that [`next_free_port`] gives: all lie below the range that Linux uses for port
+/// 0 by default.
 const FIRST_PORT: u16 = 20_000;
 
-/// How many ports it goes round.
+/// The number of ports that it cycles through.
 const PORTS: u16 = 12_000;
 
 #[cfg(test)]

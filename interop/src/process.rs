@@ -1,4 +1,5 @@
-//! Child processes whose output is captured while they run, and which die with their handle.
+//! Child processes whose output is captured while they run, and which are killed when their handle
+//! is dropped.
 
 use std::fmt::{self, Display, Formatter};
 use std::io::{Read, Write};
@@ -47,7 +48,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// When the program cannot be started; the sentence names it.
+    /// When the program cannot be started; the error names it.
     pub fn spawn(name: &str, mut command: Command) -> Outcome<Self> {
         let command_line = render(&command);
         let mut child = command
@@ -104,7 +105,8 @@ impl Process {
         self.capture.lock().clone()
     }
 
-    /// Waits until `probe` finds in the output what it looks for, trying again after each new piece.
+    /// Waits until `probe` finds in the output what it looks for, trying again after each new
+    /// piece.
     ///
     /// # Errors
     ///
@@ -136,11 +138,11 @@ impl Process {
         }
     }
 
-    /// Waits until the program ends by itself and all that it has written is in the transcript.
+    /// Waits until the program ends on its own and all its output is in the transcript.
     ///
     /// # Errors
     ///
-    /// When it still runs at `deadline`, or a child of its own still holds its output.
+    /// When it still runs at `deadline`, or a child of its own still has its output open.
     pub fn wait_for_exit(&mut self, deadline: Deadline) -> Outcome<ExitStatus> {
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -175,7 +177,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only when the program has ended already, which is what is wanted.
+        // Both fail only if the program has already ended, which is what is wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -192,7 +194,7 @@ impl Transcript {
         complete_lines(&self.stdout)
     }
 
-    /// The index just behind the first occurrence of `marker` in the standard output at or after
+    /// The index just after the first occurrence of `marker` in the standard output at or after
     /// `from`.
     #[must_use]
     pub fn stdout_after(&self, from: usize, marker: &str) -> Option<usize> {
@@ -281,7 +283,7 @@ fn render(command: &Command) -> String {
     words.join(" ")
 }
 
-/// How often a program is asked whether it has ended.
+/// The interval at which a program is asked whether it has ended.
 const EXIT_POLL: Duration = Duration::from_millis(10);
 
 /// How much of each stream a failure report shows, counted from its end.
@@ -307,7 +309,7 @@ mod tests {
         assert!(process.wait_for_exit(deadline).expect("cat ends").success());
     }
 
-    /// The threads that read the output may be later than the end of the program.
+    /// The threads that read the output may finish later than the program.
     #[test]
     fn all_output_is_there_when_the_program_has_ended() {
         let deadline = Deadline::after(Duration::from_secs(60));

@@ -4,8 +4,9 @@
 //!   client  <--->  front socket | proxy | back socket  <--->  server
 //! ```
 //!
-//! It forwards, drops by [`Loss`], records every datagram with its verdict, can hold one direction back for a while, and can
-//! send datagrams of the test's own making to either side, as if the other side had sent them. Order is kept.
+//! It forwards, drops by [`Loss`], records every datagram with its verdict, can hold one direction
+//! back for a while, and can send datagrams of the test's own making to either side, as if the
+//! other side had sent them. Order is kept.
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -30,15 +31,15 @@ pub struct Proxy {
 /// A datagram that came to the proxy, or that the test injected there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Captured {
-    /// The way it went.
+    /// The direction in which it went.
     pub direction: Direction,
-    /// Where it came from.
+    /// The origin of the datagram.
     pub origin: Origin,
-    /// What became of it.
+    /// What happened to it.
     pub verdict: Verdict,
     /// The time since the proxy's start.
     pub at: Duration,
-    /// All of it.
+    /// The whole datagram.
     pub bytes: Vec<u8>,
 }
 
@@ -74,7 +75,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// When no sockets can be had.
+    /// When no sockets can be created.
     pub fn start(server: SocketAddr, loss: Loss) -> Outcome<Self> {
         let front = UdpSocket::bind("127.0.0.1:0")?;
         let back = UdpSocket::bind("127.0.0.1:0")?;
@@ -124,7 +125,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// Keeps what goes in `direction` until [`Proxy::release`].
+    /// Holds what goes in `direction` until [`Proxy::release`].
     pub fn hold(&self, direction: Direction) {
         *lock(&self.shared.held) = Some(Held {
             direction,
@@ -132,19 +133,19 @@ impl Proxy {
         });
     }
 
-    /// Forwards what was held, in its order, and holds nothing any more.
+    /// Forwards what was held, in order, and stops holding.
     pub fn release(&self) {
-        // Under the lock, so that nothing that comes meanwhile overtakes.
+        // Under the lock, so that nothing that comes in the meantime overtakes.
         let mut held = lock(&self.shared.held);
         if let Some(held) = held.take() {
             for datagram in held.datagrams {
-                // The receiver may have ended; the case notices that by other means.
+                // The receiver may have ended; the case notices that in other ways.
                 let _ = self.shared.send(held.direction, &datagram);
             }
         }
     }
 
-    /// Waits until so many datagrams are held.
+    /// Waits until `count` datagrams are held.
     ///
     /// # Errors
     ///
@@ -166,7 +167,7 @@ impl Proxy {
             .count()
     }
 
-    /// Waits until so many datagrams have come for `direction`.
+    /// Waits until `count` datagrams have come for `direction`.
     ///
     /// # Errors
     ///
@@ -204,7 +205,7 @@ impl Proxy {
         lock(&self.shared.captured).clone()
     }
 
-    /// The verdicts so far, one letter a datagram: `.` passed, `X` dropped, `i` injected.
+    /// The verdicts so far, one letter for each datagram: `.` passed, `X` dropped, `i` injected.
     #[must_use]
     pub fn decisions(&self) -> String {
         let mut text = String::new();
@@ -219,7 +220,7 @@ impl Proxy {
         text.trim_end().to_owned()
     }
 
-    /// One line a datagram with its first record's header, for a failure report.
+    /// One line for each datagram with the header of its first record, for a failure report.
     #[must_use]
     pub fn evidence(&self) -> String {
         let mut text = String::from("--- proxy\n");
@@ -275,7 +276,7 @@ impl Shared {
             let verdict = verdicts.next().unwrap_or(Verdict::Pass);
             self.record(direction, Origin::Peer, verdict, datagram);
             if verdict == Verdict::Pass && !self.keep(direction, datagram) {
-                // The receiver may have ended; the case notices that by other means.
+                // The receiver may have ended; the case notices that in other ways.
                 let _ = self.send(direction, datagram);
             }
         }
@@ -294,7 +295,8 @@ impl Shared {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 None
             }
-            // ECONNREFUSED of a peer that has ended, for example: not to be asked at full speed.
+            // ECONNREFUSED from a peer that has ended, for example: pause, instead of asking again
+            // at full speed.
             Err(_) => {
                 thread::sleep(STOP_POLL);
                 None
@@ -342,7 +344,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// How long the proxy's threads may outlive it.
 const STOP_POLL: Duration = Duration::from_millis(50);
 
-/// How often the proxy looks whether what a test waits for has come.
+/// The interval at which the proxy checks whether what a test waits for has come.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// The largest UDP payload.

@@ -63,11 +63,11 @@ impl Record<'_> {
     }
 }
 
-/// Cuts a datagram into its records.
+/// Splits a datagram into its records.
 ///
 /// # Errors
 ///
-/// When bytes are left that are no record.
+/// When bytes are left over that are not a record.
 pub fn records(mut datagram: &[u8]) -> Outcome<Vec<Record<'_>>> {
     let mut records = Vec::new();
     while !datagram.is_empty() {
@@ -90,7 +90,7 @@ pub fn records(mut datagram: &[u8]) -> Outcome<Vec<Record<'_>>> {
     Ok(records)
 }
 
-/// Makes a record that nobody has authenticated.
+/// Makes a record that does not authenticate.
 #[must_use]
 pub fn forge(content_type: u8, epoch: u16, sequence: u64, fragment: &[u8]) -> Vec<u8> {
     let mut record = vec![content_type];

@@ -1,4 +1,4 @@
-//! Renegotiations and resumptions with a foreign peer: who begins, and what must come of it.
+//! Renegotiations and resumptions with a foreign peer: who begins, and what the result must be.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub enum Trigger {
     OpenSslClient,
     /// `r` at `openssl s_server`: a HelloRequest.
     OpenSslServer,
-    /// `gnutls-cli --rehandshake`, behind the first handshake.
+    /// `gnutls-cli --rehandshake`, after the first handshake.
     GnuTlsClient,
     /// A line that makes `gnutls-serv` send a HelloRequest.
     GnuTlsServer,
@@ -50,12 +50,12 @@ pub struct Case {
     pub tickets: bool,
 }
 
-/// What must come of a renegotiation.
+/// The required kind of a renegotiation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Full,
     Resumed,
-    /// The foreign client decides, and its version may.
+    /// The foreign client decides, which may depend on its version.
     Either,
 }
 
@@ -95,8 +95,9 @@ impl Trigger {
         }
     }
 
-    /// Whether lines may be under way while it begins. The programs of GnuTLS end when data meets a handshake of theirs that
-    /// has begun with a HelloRequest; `s_client` forgets lines that it reads in the middle of one.
+    /// Whether lines may be under way while it begins. The programs of GnuTLS end if data comes
+    /// during a handshake that began with a HelloRequest; `s_client` loses lines that it reads in
+    /// the middle of one.
     const fn allows_data(self) -> bool {
         matches!(
             self,
@@ -104,8 +105,8 @@ impl Trigger {
         )
     }
 
-    /// Whether a path may lose what begins it: OpenSSL never repeats a HelloRequest, and the line that makes GnuTLS send one
-    /// is data.
+    /// Whether a path may lose what begins it: OpenSSL never repeats a HelloRequest, and the line
+    /// that makes GnuTLS send one is data.
     #[must_use]
     pub const fn survives_loss(self) -> bool {
         !matches!(self, Self::OpenSslServer | Self::GnuTlsServer)
@@ -113,7 +114,8 @@ impl Trigger {
 }
 
 impl Case {
-    /// Every combination with this peer. Combinations that the peer cannot do are printed with their reason.
+    /// Every combination with this peer. Combinations that the peer cannot do are printed with
+    /// their reason.
     #[must_use]
     pub fn all(foreign: Implementation) -> Vec<Self> {
         let mut cases = Vec::new();
@@ -137,17 +139,18 @@ impl Case {
         cases
     }
 
-    /// Why the peer cannot do it.
+    /// The reason why the peer cannot do it.
     fn empty(&self) -> Option<&'static str> {
         let resumes = self.trigger == Trigger::OurClientAbbreviated
             || self.trigger == Trigger::GnuTlsServer && self.transport == Transport::Tls;
         (self.foreign == Implementation::GnuTls && resumes && self.tickets).then_some(
-            "GnuTLS 3.7.9's server sends a ticket behind a resumed renegotiation's Finished and fails with \"Cannot \
+            "GnuTLS 3.7.9's server sends a ticket after a resumed renegotiation's Finished and fails with \"Cannot \
              perform this action while handshake is in progress\"",
         )
     }
 
-    /// The table of triggers: a DTLS client answers a HelloRequest with a full handshake, a TLS client resumes.
+    /// The table of triggers: a DTLS client answers a HelloRequest with a full handshake, a TLS
+    /// client resumes.
     const fn kind(&self) -> Kind {
         match (self.trigger, self.transport) {
             _ if !self.resumes_at_renegotiation() => Kind::Full,
@@ -160,8 +163,8 @@ impl Case {
         }
     }
 
-    /// Erlang lacks extended_master_secret, and a session without it is never resumed (RFC 7627 §5.4); Mbed TLS resumes nothing
-    /// within an association.
+    /// Erlang lacks extended_master_secret, and a session without it is never resumed
+    /// (RFC 7627 §5.4); Mbed TLS resumes nothing within an association.
     const fn resumes_at_renegotiation(&self) -> bool {
         matches!(
             self.foreign,
@@ -169,8 +172,9 @@ impl Case {
         )
     }
 
-    /// The direction in which nothing may be lost: Erlang's server never repeats its last flight, and Botan's takes a repeated
-    /// ClientHello, whose record may say DTLS 1.0, for another version, and ends.
+    /// The direction in which nothing may be lost: Erlang's server never repeats its last flight,
+    /// and Botan's takes a repeated ClientHello, whose record may say DTLS 1.0, for another
+    /// version, and ends.
     fn spared(&self) -> Option<Direction> {
         let foreign = matches!(self.foreign, Implementation::Erlang | Implementation::Botan);
         (foreign && self.trigger.our_role() == Role::Client).then_some(Direction::ToClient)
@@ -188,7 +192,7 @@ impl Case {
     const fn rounds(&self) -> u64 {
         match (self.trigger, self.foreign) {
             (Trigger::GnuTlsClient, _) => 1,
-            // It refuses a second one that a client begins within some twelve seconds.
+            // It refuses a second one that a client begins within about twelve seconds.
             (Trigger::OurClient | Trigger::OurClientAbbreviated, Implementation::Erlang) => 1,
             _ => 3,
         }
@@ -208,7 +212,7 @@ impl Display for Case {
     }
 }
 
-/// What both programs are told when nothing special is wanted.
+/// The settings of both programs if nothing special is required.
 #[must_use]
 pub fn plain(pki: &Pki, transport: Transport, tickets: bool) -> Settings<'_> {
     Settings {
@@ -313,7 +317,8 @@ fn pull(case: &Case, association: &mut Association) -> Outcome<()> {
     }
 }
 
-/// Waits until our program tells of so many renegotiations, and checks what it tells of the last.
+/// Waits until our program reports `rounds` renegotiations, and checks what it reports about the
+/// last.
 fn completed(
     case: &Case,
     association: &Association,
@@ -352,7 +357,8 @@ fn completed(
     }
 }
 
-/// Connects our client twice to one foreign server: the first leaves a session in a file, the second resumes it.
+/// Connects our client twice to one foreign server: the first leaves a session in a file, the
+/// second resumes it.
 ///
 /// # Errors
 ///
@@ -396,11 +402,11 @@ pub fn resume_as_client(
     Ok(())
 }
 
-/// Lets a foreign client connect to our server and come back with its session.
+/// Lets a foreign client connect to our server, and connect again with its session.
 ///
 /// # Errors
 ///
-/// When a handshake fails, or our server does not tell of a resumption.
+/// When a handshake fails, or our server does not report a resumption.
 pub fn resume_as_server(
     pki: &Pki,
     transport: Transport,
@@ -416,7 +422,7 @@ pub fn resume_as_server(
     let (server, address) = Implementation::Sealgram.start_server(&settings, deadline)?;
     let visits: &[&[&str]] = match foreign {
         Implementation::OpenSsl => &[&["-sess_out", &file], &["-sess_in", &file]],
-        // It connects twice by itself.
+        // It connects twice on its own.
         _ => &[&["--resume", "--waitresumption"]],
     };
     for (visit, arguments) in visits.iter().enumerate() {
@@ -435,7 +441,7 @@ pub fn resume_as_server(
                 let (ours, theirs) = (server.process.evidence(), client.process.evidence());
                 failure.with_evidence(format!("{ours}{theirs}"))
             })?;
-        // A client that has seen its own end of the handshake has written its session.
+        // A client that has completed its handshake has written its session.
         client.wait_for_handshake(deadline)?;
         client.process.close_stdin();
         client.process.wait_for_exit(deadline)?;
@@ -465,12 +471,12 @@ pub fn wait_for_event(
 
 const AEAD: Aead = Aead::Aes128Gcm;
 
-/// Lines each way, during and behind each renegotiation.
+/// Lines each way, during and after each renegotiation.
 const LINES: usize = 3;
 
 const LOSS_PERCENT: u8 = 10;
 
 const CASE_LIMIT: Duration = Duration::from_secs(40);
 
-/// The design's figure.
+/// How long a case may take.
 const LOSSY_CASE_LIMIT: Duration = Duration::from_secs(90);

@@ -27,7 +27,7 @@ impl Sealgram {
     ///
     /// # Errors
     ///
-    /// When there is no such file; the sentence says how to make it.
+    /// When there is no such file; the error says how to make it.
     pub fn program() -> Outcome<PathBuf> {
         let path = env::var_os("SEALGRAM_BIN").map_or_else(
             || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/sealgram"),
@@ -104,7 +104,7 @@ impl Peer for Sealgram {
         Some(find_event(transcript, "peer_closed").is_some())
     }
 
-    /// What `gnutls-serv` answers to the line that makes it ask for a handshake.
+    /// The answer of `gnutls-serv` to the line that makes it request a handshake.
     fn chatter(&self) -> &'static [&'static str] {
         &["Successfully executed command"]
     }
@@ -179,7 +179,7 @@ fn add_credential(command: &mut Command, credential: &Credential) {
 }
 
 fn add_common(command: &mut Command, settings: &Settings<'_>) {
-    // These matrices are about version 1.2, whatever both ends could agree on besides.
+    // These matrices are about version 1.2, even if both ends could agree on a later one.
     command.args(["--versions", "1.2"]);
     let groups: Vec<_> = settings.groups.iter().map(|group| group.name()).collect();
     command.args(["--groups", &groups.join(",")]);

@@ -1,4 +1,4 @@
-//! The foreign peers with each other. It proves the harness (processes, proxy, comparison), and
+//! The foreign peers with each other. This checks the harness (processes, proxy, comparison), and
 //! shows whose fault a failure of another test is.
 
 use sealgram_interop::case::{loss_of, run, run_lossy};
@@ -25,10 +25,10 @@ fn foreign_peers_understand_each_other() {
     run_all(&cases, 8, |case| run(case, &pki)).conclude("foreign peers");
 }
 
-/// Not all of them need to: a client of OpenSSL or GnuTLS that has seen a server's ChangeCipherSpec and
-/// Finished without the NewSessionTicket before them, and then the ticket without the Finished, stays
-/// silent until it gives up. Our server sends no ticket to it, so the tests of our program demand
-/// every case.
+/// Not all of the cases need to pass: a client of OpenSSL or GnuTLS that has seen a server's
+/// ChangeCipherSpec and Finished without the NewSessionTicket before them, and then the ticket
+/// without the Finished, stays silent until it gives up. Our server sends no ticket to it, so the
+/// tests of our program require every case.
 #[test]
 fn most_foreign_peers_survive_the_lossy_proxy() {
     let pki = Pki::generate().expect("certificates");

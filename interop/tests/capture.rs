@@ -1,4 +1,4 @@
-//! Rules about record numbers, message numbers and nonces, read off captured handshakes of our
+//! Rules about record numbers, message numbers and nonces, checked on captured handshakes of our
 //! program with each peer, in both roles.
 
 use std::time::Duration;
@@ -162,8 +162,8 @@ fn of_type(seen: &[Seen], message_type: u8) -> Vec<Seen> {
     found
 }
 
-/// Without loss each message of a side has the number after its predecessor's (fragments share it),
-/// and no record number falls.
+/// Without loss each message of a side has the number after its predecessor's (its fragments share
+/// it), and record numbers never decrease.
 fn assert_rising(seen: &[Seen], direction: Direction, name: &str) {
     let ours: Vec<_> = seen
         .iter()

@@ -1,5 +1,6 @@
-//! Long chains with each peer, in both roles: three intermediate certificates and more than 3 kB, and four with more than 16 kB,
-//! shown by server and client alike. The cases of version 1.3 are in `version13_dtls.rs` and `version13_tls.rs`.
+//! Long chains with each peer, in both roles: three intermediate certificates and more than 3 kB,
+//! and four with more than 16 kB, shown by server and client alike. The cases of version 1.3 are in
+//! `version13_dtls.rs` and `version13_tls.rs`.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -71,7 +72,7 @@ fn cases() -> Vec<Case> {
 fn empty(foreign: Implementation, transport: Transport, chain: Chain) -> Option<&'static str> {
     match (foreign, transport, chain) {
         (Implementation::MbedTls, _, Chain::Huge) => {
-            Some("Mbed TLS takes messages of 16 kB at most (MBEDTLS_SSL_IN_CONTENT_LEN)")
+            Some("Mbed TLS accepts messages of 16 kB at most (MBEDTLS_SSL_IN_CONTENT_LEN)")
         }
         (Implementation::WebRtc, Transport::Tls, _) => Some("webrtc-rs has no TLS"),
         _ => None,
@@ -84,7 +85,7 @@ fn run(case: &Case, pki: &Pki) -> Outcome<String> {
     settings.client_key = Some(KeyType::EcdsaP256);
     let deadline = Deadline::after(LIMIT);
     let (client, server) = (case.client, case.server);
-    // For the sake of its evidence.
+    // Kept for its evidence.
     let route = match case.transport {
         Transport::Dtls => Route::Proxied(Loss::NONE),
         Transport::Tls => Route::Direct,
@@ -94,7 +95,7 @@ fn run(case: &Case, pki: &Pki) -> Outcome<String> {
         Implementation::Sealgram => association.client_handshake,
         _ => association
             .server_handshake
-            .ok_or_else(|| Failure::new("our server tells of its handshakes"))?,
+            .ok_or_else(|| Failure::new("our server reports its handshakes"))?,
     };
     if ours.client_certificate != Some(true) {
         return Err(Failure::new("the client has shown no certificate")

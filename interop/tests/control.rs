@@ -1,7 +1,7 @@
-//! One unauthenticated datagram: it ends an association of OpenSSL 3.0.19, and none of ours.
+//! One unauthenticated datagram: it ends an association of OpenSSL 3.0.19, but none of ours.
 //!
-//! The first test is the positive control of the others: it shows that the injector's datagrams
-//! arrive, and that a library without the defence falls.
+//! The first test is the positive control of the others: it shows that injected datagrams arrive,
+//! and that a library without the defence fails.
 
 use std::time::Duration;
 
@@ -73,15 +73,15 @@ fn no_forged_record_does_anything_to_our_associations() {
                         .expect("the proxy sends");
                     sequence += 1;
                 }
-                // Fewer at a time than a socket's receive buffer holds.
+                // No more at a time than a socket's receive buffer holds.
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
     });
 }
 
-/// Joins our program in both roles with both peers, lets `attack` send to our side, and demands that
-/// five messages each way and an orderly close follow.
+/// Connects our program in both roles with both peers, lets `attack` send to our side, and requires
+/// that five messages each way and an orderly close follow.
 fn for_each_of_our_roles(attack: impl Fn(&Association, Direction)) {
     let pki = Pki::generate().expect("certificates");
     let roles = [
@@ -147,5 +147,5 @@ const MESSAGES: usize = 5;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How long an association that is expected to be dead is given to answer.
+/// How long to wait for an answer of an association that should be dead.
 const VICTIM_LIMIT: Duration = Duration::from_secs(5);

@@ -1,7 +1,9 @@
-//! Both ends begin a renegotiation at the same time: a HelloRequest and a ClientHello cross on the way.
+//! Both ends begin a renegotiation at the same time: a HelloRequest and a ClientHello cross on the
+//! way.
 //!
-//! RFC 5246 §7.4.1.1 lets a client ignore a HelloRequest in the middle of a handshake. OpenSSL's does so without counting its
-//! message_seq, and then waits for a ServerHello with the number 0 for ever, unless the server withdraws what it has asked for.
+//! RFC 5246 §7.4.1.1 lets a client ignore a HelloRequest in the middle of a handshake. OpenSSL's
+//! client does so without counting its message_seq, and then waits for ever for a ServerHello with
+//! the number 0, unless the server withdraws its request.
 
 use std::time::Duration;
 
@@ -26,7 +28,8 @@ fn a_hello_of_ours_crosses_openssls_hello_request() {
     cross(Sealgram, OpenSsl, b"r\n").unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// The proxy holds what goes to the client until both have begun, so that they cross for certain; twice in a row.
+/// The proxy holds what goes to the client until both have begun, so that the messages cross for
+/// certain; twice in a row.
 fn cross(client: Implementation, server: Implementation, request: &[u8]) -> Outcome<()> {
     let pki = Pki::generate()?;
     let settings = plain(&pki, Transport::Dtls, true);
@@ -43,7 +46,7 @@ fn cross(client: Implementation, server: Implementation, request: &[u8]) -> Outc
         association
             .proxy()
             .wait_for_count(Direction::ToServer, sent + 1, deadline)?;
-        // What answers the hello is held as well, behind the HelloRequest.
+        // The answer to the hello is held as well, after the HelloRequest.
         association.proxy().wait_for_held(2, deadline)?;
         association.proxy().release();
         let ours = match client {

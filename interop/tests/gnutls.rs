@@ -22,7 +22,7 @@ fn every_case_of_the_matrix_passes() {
     run_all(&matrix.cases, AT_ONCE, |case| run(case, &pki)).conclude("GnuTLS, full matrix");
 }
 
-/// What happens on a machine where somebody takes the port between the look and the server's start.
+/// What happens if another process takes the port between the check and the server's start.
 #[test]
 fn a_server_that_finds_its_port_taken_is_started_with_another() {
     let pki = Pki::generate().expect("certificates");

@@ -11,7 +11,7 @@ use sealgram_interop::port::{self, Listening};
 use sealgram_interop::process::Process;
 use sealgram_interop::sealgram::{Sealgram, events};
 
-/// How often; a reset that overtakes the alert is a matter of chance.
+/// The number of attempts: whether a reset overtakes the alert is a matter of chance.
 const ROUNDS: usize = 60;
 
 /// More than the server reads before it finds that there is no certificate.
@@ -20,7 +20,7 @@ const POSTED: usize = 90_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// RFC 8446 §4.4.2.4, §6.2; RFC 1122 §4.2.2.13: at 1.3 a client learns of the refusal when its
-/// handshake is complete already, and it may be in the middle of what it posts.
+/// handshake is already complete, and it may be in the middle of sending.
 #[test]
 fn openssl_without_a_certificate_reads_the_alert_while_it_posts() {
     let program = Sealgram::program().expect("the program under test");
@@ -69,7 +69,7 @@ fn post(port: u16) -> String {
     command.args(["s_client", "-tls1_3", "-quiet", "-connect"]);
     command.arg(format!("127.0.0.1:{port}"));
     let mut client = Process::spawn("openssl", command).expect("openssl is installed");
-    // It may be turned away before it has read all of it.
+    // It may be refused before the server has read all of it.
     let _refused = client.write(&vec![b'x'; POSTED]);
     let ended = client.wait_for_exit(Deadline::after(PATIENCE));
     assert!(ended.is_ok(), "{}", client.evidence());

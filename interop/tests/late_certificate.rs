@@ -1,5 +1,6 @@
-//! A server of ours wants its client's certificate on a live association: `C` asks for it by a renegotiation. Over TLS the clients
-//! of OpenSSL and GnuTLS would rather resume, which shows no certificate: that handshake must be a full one.
+//! Our server asks for its client's certificate on a live association: `C` does so by a
+//! renegotiation. Over TLS the clients of OpenSSL and GnuTLS offer to resume, which would show no
+//! certificate, so that handshake must be a full one.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -99,7 +100,7 @@ fn ask(case: &Case, association: &mut Association, deadline: Deadline) -> Outcom
         let renegotiated =
             events(&ours.transcript()).any(|event| event.value("renegotiation") == Some("true"));
         return if renegotiated {
-            Err(Failure::new("a client without a certificate was taken"))
+            Err(Failure::new("a client without a certificate was accepted"))
         } else {
             Ok(())
         };
@@ -118,7 +119,7 @@ fn ask(case: &Case, association: &mut Association, deadline: Deadline) -> Outcom
     association.close(deadline)
 }
 
-/// The client's own certificate, which nobody has asked for yet, as arguments of its program.
+/// The client's certificate, which has not been asked for yet, as arguments of its program.
 fn certificate(foreign: Implementation, pki: &Pki) -> Vec<String> {
     let credential = pki.client(KeyType::EcdsaP256);
     let (certificate, key) = match foreign {

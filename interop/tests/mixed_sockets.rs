@@ -1,5 +1,5 @@
-//! Our program on sockets of both address families, with peers of one: IPv4 in an IPv6 socket, unspecified addresses as
-//! destinations, and names.
+//! Our program on sockets of both address families, with peers of one: IPv4 in an IPv6 socket,
+//! unspecified addresses as destinations, and names.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn cases() -> Vec<Case> {
                 connect,
             }));
             for (listen, connect) in OUR_CLIENT {
-                // OpenSSL's server on an IPv6 address takes no IPv4.
+                // OpenSSL's server on an IPv6 address does not accept IPv4.
                 let ipv6_only = foreign == Implementation::OpenSsl && listen == "[::]";
                 if !ipv6_only || connect == "[::1]" || connect == "[::]" {
                     cases.push(Case {

@@ -1,4 +1,5 @@
-//! Suites, groups, keys and client certificates with the stacks of `peers/`: cases that hold every pair of values, without loss.
+//! Suites, groups, keys and client certificates with the stacks of `peers/`: cases that cover every
+//! pair of values, without loss.
 
 use sealgram_interop::case::run;
 use sealgram_interop::matrix::{Case, Matrix};
@@ -33,7 +34,8 @@ fn agree(foreign: Implementation, title: &str) {
     let pki = Pki::generate().expect("certificates");
     let matrix = Matrix::against(foreign);
     matrix.print_empty_cells();
-    // These programs take no list of suites: ours names the one, which it does with an MTU only.
+    // These programs accept no list of suites, so ours names the suite, which it does only if the
+    // case has an MTU.
     let pinned: Vec<Case> = matrix
         .cases
         .into_iter()

@@ -1,5 +1,6 @@
-//! Renegotiation with each foreign peer: started by each end, full and abbreviated, over both transports, with data before,
-//! during and after it; and over a path that loses a tenth of all datagrams.
+//! Renegotiation with each foreign peer: started by each end, full and abbreviated, over both
+//! transports, with data before, during and after it; and over a path that loses a tenth of all
+//! datagrams.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -114,7 +115,8 @@ fn survive(foreign: Implementation, title: &str) {
     .conclude(title);
 }
 
-/// A session that one process of ours leaves behind is resumed by the next; and foreign clients resume with our server.
+/// A session that one of our processes saves is resumed by the next; and foreign clients resume
+/// with our server.
 #[test]
 fn sessions_are_resumed_in_both_roles() {
     let pki = Pki::generate().expect("certificates");
@@ -132,7 +134,8 @@ fn sessions_are_resumed_in_both_roles() {
     }
 }
 
-/// OpenSSL's server refuses by default, with a warning: our client is told, and its association goes on.
+/// OpenSSL's server refuses by default, with a warning: our client reports it, and its association
+/// goes on.
 #[test]
 fn a_default_openssl_server_refuses_politely_and_we_carry_on() {
     let pki = Pki::generate().expect("certificates");
@@ -146,7 +149,8 @@ fn a_default_openssl_server_refuses_politely_and_we_carry_on() {
         association
             .converse(2, Delivery::Exact, deadline)
             .expect("data before");
-        // Over datagrams OpenSSL counts a hello that it has refused, takes the next one for a repetition, and answers nothing.
+        // Over datagrams OpenSSL counts a hello that it has refused, takes the next one for a
+        // repetition, and does not answer.
         let commands: &[&[u8]] = match transport {
             Transport::Dtls => &[b"R\n"],
             Transport::Tls => &[b"R\n", b"r\n"],
@@ -159,19 +163,20 @@ fn a_default_openssl_server_refuses_politely_and_we_carry_on() {
                 .expect("a command");
             association
                 .converse(3, Delivery::Exact, deadline)
-                .expect("data behind the refusal");
+                .expect("data after the refusal");
         }
         let ours = &association.client.process;
         wait_for_event(ours, "its refusal", deadline, |event| {
             event.name() == "renegotiation_refused"
                 && event.value("reason") == Some("no_renegotiation")
         })
-        .expect("the refusal is told");
+        .expect("the refusal is reported");
         association.close(deadline).expect("a close");
     }
 }
 
-/// Erlang's server refuses a second renegotiation of a client within some twelve seconds, with a warning.
+/// Erlang's server refuses a client's second renegotiation within about twelve seconds, with a
+/// warning.
 #[test]
 fn an_erlang_server_refuses_a_hasty_second_renegotiation_and_we_carry_on() {
     let pki = Pki::generate().expect("certificates");
@@ -191,13 +196,13 @@ fn an_erlang_server_refuses_a_hasty_second_renegotiation_and_we_carry_on() {
             .unwrap_or_else(|failure| panic!("{failure}\n{}", association.evidence()));
             association
                 .converse(3, Delivery::Exact, deadline)
-                .expect("data behind it");
+                .expect("data after it");
         }
         association.close(deadline).expect("a close");
     }
 }
 
-/// Our policy: after so many bytes the keys are replaced, whoever the peer is.
+/// Our policy: after a number of bytes the keys are replaced, whoever the peer is.
 #[test]
 fn keys_are_replaced_after_so_many_bytes() {
     let pki = Pki::generate().expect("certificates");

@@ -1,5 +1,6 @@
-//! A peer that ignores every wish to renegotiate, as webrtc-rs does: data goes on under the old keys after a few seconds, nothing
-//! of it is lost, and the application is told that there was no answer.
+//! A peer that ignores every request to renegotiate, as webrtc-rs does: data continues under the
+//! old keys after a few seconds, none of it is lost, and the application is told that there was no
+//! answer.
 
 use std::fmt::{self, Display, Formatter};
 use std::thread;
@@ -15,24 +16,24 @@ use sealgram_interop::process::Process;
 use sealgram_interop::rekeying::{plain, wait_for_event};
 use sealgram_interop::sealgram::{Sealgram, events};
 
-/// Who wants new keys, and why.
+/// Who asks for new keys, and why.
 #[derive(Debug, Clone, Copy)]
 struct Case {
     ours: Role,
-    wish: Wish,
+    request: Request,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
+enum Request {
     /// `R`.
     Command,
-    /// A policy: after so many bytes.
+    /// A policy: after a number of bytes.
     Policy,
 }
 
 impl Display for Case {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        write!(formatter, "our-{:?}/{:?}", self.ours, self.wish)
+        write!(formatter, "our-{:?}/{:?}", self.ours, self.request)
     }
 }
 
@@ -58,7 +59,7 @@ fn a_peer_that_ignores_renegotiation_stops_data_for_five_seconds_at_most() {
     let pki = Pki::generate().expect("certificates");
     let mut cases = Vec::new();
     for ours in [Role::Client, Role::Server] {
-        cases.extend([Wish::Command, Wish::Policy].map(|wish| Case { ours, wish }));
+        cases.extend([Request::Command, Request::Policy].map(|request| Case { ours, request }));
     }
     run_all(&cases, cases.len(), |case| run(case, &pki)).conclude("webrtc-rs, unanswered");
 }
@@ -96,7 +97,7 @@ impl Lane {
         }
     }
 
-    /// Everything has arrived, and never was there a longer pause than the limit.
+    /// Checks that everything has arrived, and that no pause was longer than the limit.
     fn check(&self, receiver: &Process, deadline: Deadline) -> Outcome<()> {
         receiver.wait_for("all lines", deadline, |transcript| {
             (transcript.stdout == self.sent).then_some(())
@@ -116,7 +117,7 @@ fn run(case: &Case, pki: &Pki) -> Outcome<String> {
         Role::Client => (us, them),
         Role::Server => (them, us),
     };
-    if case.wish == Wish::Policy {
+    if case.request == Request::Policy {
         let arguments = ["--rekey-bytes", "20000"].map(String::from).into();
         match case.ours {
             Role::Client => settings.client_arguments = arguments,
@@ -132,7 +133,8 @@ fn run(case: &Case, pki: &Pki) -> Outcome<String> {
     Ok(gaps)
 }
 
-/// Lines both ways from before the wish until some seconds after the word that nobody answers.
+/// Lines both ways from before the request until some seconds after the event that the peer did not
+/// answer.
 fn stream(case: &Case, association: &mut Association, deadline: Deadline) -> Outcome<String> {
     let (mut up, mut down) = (Lane::new(), Lane::new());
     let mut told: Option<Deadline> = None;
@@ -143,7 +145,7 @@ fn stream(case: &Case, association: &mut Association, deadline: Deadline) -> Out
             Role::Client => &mut association.client.process,
             Role::Server => &mut association.server.process,
         };
-        if number == WISH_AT && case.wish == Wish::Command {
+        if number == REQUEST_AT && case.request == Request::Command {
             ours.write(b"R\n")?;
         }
         let unanswered =
@@ -166,23 +168,23 @@ fn stream(case: &Case, association: &mut Association, deadline: Deadline) -> Out
         Role::Client => &association.client.process,
         Role::Server => &association.server.process,
     };
-    wait_for_event(ours, "that nobody answers", deadline, |event| {
+    wait_for_event(ours, "that the peer does not answer", deadline, |event| {
         event.name() == "renegotiation_refused" && event.value("reason") == Some("unanswered")
     })?;
     let (up, down) = (up.longest_gap.as_millis(), down.longest_gap.as_millis());
     Ok(format!("longest gap {up} ms up, {down} ms down"))
 }
 
-/// The bar.
+/// The longest pause that is allowed.
 const LONGEST_GAP: Duration = Duration::from_secs(5);
 
-/// The line behind which `R` is given.
-const WISH_AT: u32 = 20;
+/// The line after which `R` is given.
+const REQUEST_AT: u32 = 20;
 
-/// How long data is watched once nobody has answered.
+/// How long data is watched after the request was given up.
 const AFTERWARDS: Duration = Duration::from_secs(3);
 
-/// How often it is looked at between two lines, and how long each time.
+/// How often output is checked between two lines, and for how long each time.
 const LOOKS: u32 = 5;
 const LOOK: Duration = Duration::from_millis(10);
 

@@ -1,5 +1,6 @@
-//! DTLS 1.3 with BoringSSL, wolfSSL and dimpl: handshakes in both roles, HelloRetryRequest, client certificates, resumption,
-//! key updates from each side; and over a path that loses a tenth of all datagrams.
+//! DTLS 1.3 with BoringSSL, wolfSSL and dimpl: handshakes in both roles, HelloRetryRequest, client
+//! certificates, resumption, key updates from each side; and over a path that loses a tenth of all
+//! datagrams.
 
 use sealgram_interop::pki::Pki;
 use sealgram_interop::pool::run_all;

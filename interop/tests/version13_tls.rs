@@ -1,5 +1,5 @@
-//! TLS 1.3 with OpenSSL and GnuTLS: handshakes in both roles, HelloRetryRequest, client certificates, resumption, key updates
-//! from each side.
+//! TLS 1.3 with OpenSSL and GnuTLS: handshakes in both roles, HelloRetryRequest, client
+//! certificates, resumption, key updates from each side.
 
 use sealgram_interop::pki::Pki;
 use sealgram_interop::pool::run_all;

@@ -3,11 +3,12 @@
  *   botan-peer server --port P --cert FILE --key FILE [--tls] [--client-ca FILE] [--mtu N] [--bind ADDRESS]
  *   botan-peer client --port P --name NAME --ca FILE [--tls] [--cert FILE --key FILE] [--mtu N] [--bind ADDRESS]
  *
- * A line of standard input is data to send, but `R` renegotiates (a server sends a HelloRequest), `r` does so with the old
- * session, and `Q` closes. Received data goes to standard output as it came. Facts go to standard error, one a line:
- * `ready PORT`, `handshake SUITE`, `alert NAME`, `closed`, `error TEXT`.
+ * A line of standard input is data to send, except that `R` renegotiates (a server sends a
+ * HelloRequest), `r` does so with the old session, and `Q` closes. Received data goes to standard
+ * output as it came. Facts go to standard error, one on each line: `ready PORT`, `handshake SUITE`,
+ * `alert NAME`, `closed`, `error TEXT`.
  *
- * One client is served, then the program ends. Botan has no cookies for a server of its own accord, so there are none. */
+ * One client is served, then the program ends. Botan does not ask for cookies on its own, so there are none. */
 
 #include <botan/auto_rng.h>
 #include <botan/certstor.h>
@@ -37,7 +38,7 @@
 
 namespace {
 
-/* How often timers are looked at, in milliseconds. */
+/* The interval at which timers are checked, in milliseconds. */
 constexpr int TICK = 10;
 
 struct Options {
@@ -91,7 +92,7 @@ public:
     {
         return m_options.server && !m_options.ca.empty();
     }
-    /* The certificates of the tests come without. */
+    /* The certificates of the tests have none. */
     bool require_cert_revocation_info() const override { return false; }
     size_t dtls_default_mtu() const override { return m_options.mtu; }
 
@@ -115,7 +116,7 @@ public:
                     if (m_chain.empty()) {
                         throw;
                     }
-                    // White space behind the last one.
+                    // White space after the last one.
                     break;
                 }
             }
@@ -162,7 +163,7 @@ public:
         while (length > 0) {
             const ssize_t sent = ::send(m_fd, data, length, MSG_NOSIGNAL);
             if (sent < 0) {
-                // A datagram that cannot be sent is a lost one.
+                // A datagram that cannot be sent is lost.
                 return;
             }
             data += sent;
@@ -212,7 +213,7 @@ int join(const Options& options)
     own.sin_family = AF_INET;
     own.sin_port = htons(options.port);
     if (::inet_pton(AF_INET, options.bind.c_str(), &own.sin_addr) != 1) {
-        throw std::runtime_error(options.bind + " is no address");
+        throw std::runtime_error(options.bind + " is not an address");
     }
     auto* const address = reinterpret_cast<sockaddr*>(&own);
     socklen_t length = sizeof own;
@@ -245,7 +246,7 @@ int join(const Options& options)
     return fd;
 }
 
-/* Does what the lines say that have come so far; data waits for the end of the first handshake. */
+/* Carries out the lines that have come so far; data waits for the end of the first handshake. */
 void obey(Botan::TLS::Channel& channel, std::string& input)
 {
     size_t end = 0;

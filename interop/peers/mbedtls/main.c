@@ -3,9 +3,9 @@
  *   mbedtls-peer server --port P --cert FILE --key FILE [--tls] [--no-cookies] [--client-ca FILE] [--mtu N] [--bind ADDRESS]
  *   mbedtls-peer client --port P --name NAME --ca FILE [--tls] [--cert FILE --key FILE] [--mtu N] [--bind ADDRESS]
  *
- * A line of standard input is data to send, but `R` renegotiates (a server sends a HelloRequest) and `Q` closes. Received
- * data goes to standard output as it came. Facts go to standard error, one a line: `ready PORT`, `handshake SUITE`,
- * `closed`, `error CODE TEXT`.
+ * A line of standard input is data to send, except that `R` renegotiates (a server sends a
+ * HelloRequest) and `Q` closes. Received data goes to standard output as it came. Facts go to
+ * standard error, one on each line: `ready PORT`, `handshake SUITE`, `closed`, `error CODE TEXT`.
  *
  * One client is served, then the program ends. Everything happens in one loop around one connected socket that does not
  * block, as the library's own examples do it. */
@@ -33,7 +33,7 @@
 #include <mbedtls/timing.h>
 #include <mbedtls/x509_crt.h>
 
-/* How often timers are looked at, in milliseconds. */
+/* The interval at which timers are checked, in milliseconds. */
 #define TICK 10
 
 /* After how long without an answer a HelloRequest is sent again, in milliseconds: the library does that when reading times
@@ -48,7 +48,7 @@ struct options {
     const char *port, *name, *cert, *key, *ca, *bind;
 };
 
-/* Everything that lives as long as the association. */
+/* Everything that lives as long as the association does. */
 struct peer {
     struct options options;
     mbedtls_entropy_context entropy;
@@ -63,7 +63,7 @@ struct peer {
     struct sockaddr_in client;
 };
 
-/* Lines of standard input that are not used up yet. */
+/* Lines of standard input that were not carried out yet. */
 struct input {
     char bytes[LINE];
     size_t length;
@@ -133,7 +133,7 @@ static struct sockaddr_in address(const struct options *options)
     struct sockaddr_in address = { .sin_family = AF_INET };
     address.sin_port = htons((unsigned short) atoi(options->port));
     if (inet_pton(AF_INET, options->bind, &address.sin_addr) != 1) {
-        fprintf(stderr, "error %s is no address\n", options->bind);
+        fprintf(stderr, "error %s is not an address\n", options->bind);
         exit(2);
     }
     return address;
@@ -161,7 +161,7 @@ static void configure(struct peer *peer)
     mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &peer->random);
     mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
     mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_ENABLED);
-    /* What is under way behind a HelloRequest is delivered, however much it is. */
+    /* What is under way after a HelloRequest is delivered, however much it is. */
     mbedtls_ssl_conf_renegotiation_enforced(config, MBEDTLS_SSL_RENEGOTIATION_NOT_ENFORCED);
     if (options->cert != NULL) {
         must("the certificate", mbedtls_x509_crt_parse_file(&peer->chain, options->cert));
@@ -289,7 +289,7 @@ static void read_input(struct input *input)
     }
 }
 
-/* Does what the first waiting line says. A write that has to wait is tried again with the same line. */
+/* Carries out the first waiting line. A write that has to wait is tried again with the same line. */
 static int obey(struct peer *peer, struct input *input)
 {
     char *end = memchr(input->bytes, '\n', input->length);
@@ -306,7 +306,7 @@ static int obey(struct peer *peer, struct input *input)
         if (!waits(code)) {
             must("renegotiation", code);
         }
-        /* A call that waits has begun: reading goes on with it. */
+        /* A call that has to wait has begun: reading continues it. */
         code = 0;
     } else {
         code = mbedtls_ssl_write(&peer->ssl, (unsigned char *) input->bytes, length);

@@ -1,4 +1,4 @@
-//! The two programs of a case: the lines they exchange, and what ours has to tell.
+//! The two programs of a case: the lines they exchange, and what ours has to report.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::process::Process;
 use crate::proxy::Proxy;
 use crate::sealgram::{Event, events};
 
-/// How long a line is waited for before it is sent again: data that is lost stays lost.
+/// How long to wait for a line before it is sent again: data that is lost stays lost.
 const PATIENCE: Duration = Duration::from_millis(700);
 
 /// The two programs.
@@ -25,7 +25,7 @@ impl Ends {
             .ok_or_else(|| Failure::new("not started"))
     }
 
-    /// A line of their client to our server, and one back; again until it has arrived.
+    /// A line from their client to our server, and one back; repeated until it has arrived.
     pub(super) fn exchange(&mut self, word: &str, deadline: Deadline) -> Outcome<()> {
         let (up, down) = (format!("{word} up"), format!("{word} down"));
         repeat(deadline, || {
@@ -60,7 +60,7 @@ impl Ends {
         }
     }
 
-    /// A line of our client to their server, and one back.
+    /// A line from our client to their server, and one back.
     fn converse(&mut self, word: &str, deadline: Deadline) -> Outcome<()> {
         let (up, down) = (format!("{word} up"), format!("{word} down"));
         self.ours()?.write(format!("{up}\n").as_bytes())?;
@@ -83,7 +83,7 @@ impl Ends {
     }
 }
 
-/// A line of our client that a server sends back; again until it has come.
+/// A line from our client that a server sends back; repeated until it has come.
 fn echo(ours: &mut Process, line: &str, deadline: Deadline) -> Outcome<()> {
     repeat(deadline, || {
         ours.write(format!("{line}\n").as_bytes())?;
@@ -104,7 +104,7 @@ fn repeat(deadline: Deadline, mut step: impl FnMut() -> Outcome<bool>) -> Outcom
     Ok(())
 }
 
-/// Our end says what has to be true of the handshake.
+/// Checks what our end reports about the handshake.
 pub(super) fn check_handshake(
     case: &Case,
     ours: &Process,
@@ -130,13 +130,14 @@ pub(super) fn check_handshake(
     Ok(())
 }
 
-/// Our end tells of new keys in the directions that have to have them.
+/// Checks that our end reports new keys in the directions that must have them.
 pub(super) fn check_update(case: &Case, ours: &Process, deadline: Deadline) -> Outcome<()> {
     let directions: &[&str] = match case.kind {
         Kind::OurUpdate { request: false } => &["sent"],
         Kind::TheirUpdate { request: false } => &["received"],
-        // BoringSSL defers a KeyUpdate while its Finished is not acknowledged, and then forgets that it was to ask for ours: the
-        // field that remembers it has two bits and a sign, so 2 is read back as −2.
+        // BoringSSL defers a KeyUpdate while its Finished is not acknowledged, and then does not
+        // ask for ours as it should: the request is stored in a signed field of two bits, so 2 is
+        // read back as −2.
         Kind::TheirUpdate { request: true }
             if case.stack == Stack::Boring && case.loss.percent > 0 =>
         {
@@ -160,7 +161,7 @@ pub(super) fn expect(event: &Event, key: &str, wanted: &str) -> Outcome<()> {
         Ok(())
     } else {
         Err(Failure::new(format!(
-            "{key} {wanted} was wanted: {event:?}"
+            "{key} {wanted} was expected: {event:?}"
         )))
     }
 }

@@ -1,8 +1,10 @@
-//! Version 1.3: DTLS with the stacks that are had as crates, TLS with OpenSSL and GnuTLS. What is tried, and how one case runs.
+//! Version 1.3: DTLS with the stacks that are available as crates, TLS with OpenSSL and GnuTLS.
+//! What is tried, and how one case runs.
 //!
-//! The programs for DTLS are those of `interop/peers`, one a stack, all with the same command line and the same lines. A
-//! server of ours talks to its clients by lines of its standard input and output; a foreign server sends everything back, but
-//! OpenSSL's, which has lines of its own.
+//! The programs for DTLS are those of `interop/peers`, one for each stack, all with the same
+//! command line and the same lines. Our server exchanges lines of its standard input and output
+//! with its clients; a foreign server sends everything back, except OpenSSL's, which sends lines of
+//! its own.
 
 mod ends;
 mod programs;
@@ -32,7 +34,7 @@ pub enum Stack {
     GnuTls,
 }
 
-/// Which end we are.
+/// The role of our program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Our client, their server.
@@ -44,22 +46,23 @@ pub enum Role {
 /// What is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A handshake, data, a goodbye.
+    /// A handshake, data, and closing.
     Plain,
     /// The client's first hello has no share of the server's only group.
     OtherGroup,
-    /// The server demands a client certificate.
+    /// The server requires a client certificate.
     ClientCertificate,
-    /// As `ClientCertificate`, and both ends show a chain of this length, but where a stack has none.
+    /// As `ClientCertificate`, and both ends show a chain of this length, unless the stack supports
+    /// none.
     Chain(Chain),
-    /// The client comes back with a ticket.
+    /// The client connects again with a ticket.
     Resumed,
     /// We update our keys, with or without a request for theirs.
     OurUpdate {
         /// Whether theirs are asked for.
         request: bool,
     },
-    /// They do.
+    /// They update their keys.
     TheirUpdate {
         /// Whether ours are asked for.
         request: bool,
@@ -69,7 +72,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether the server demands a certificate.
+    /// Whether the server requires a certificate.
     const fn demands_certificate(self) -> bool {
         matches!(self, Self::ClientCertificate | Self::Chain(_))
     }
@@ -143,7 +146,7 @@ const KINDS: [Kind; 11] = [
     Kind::DefaultHello,
 ];
 
-/// Why a stack does not have a case, if that is so.
+/// The reason why a case does not exist for its stack, if it does not.
 #[must_use]
 pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str> {
     match (stack, role, kind) {
@@ -157,7 +160,7 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
             Some("gnutls-serv has no command for it")
         }
         (Stack::GnuTls, Role::Server, Kind::Resumed) => {
-            Some("gnutls-cli comes back before a ticket could have come, without waiting for it")
+            Some("gnutls-cli connects again without waiting for a ticket")
         }
         (_, Role::Client, Kind::DefaultHello)
         | (Stack::Wolf | Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls, _, Kind::DefaultHello) => {
@@ -194,9 +197,9 @@ pub fn all(stack: Stack) -> Vec<Case> {
 pub fn lossy(stack: Stack, seed: u64) -> Vec<Case> {
     all(stack)
         .into_iter()
-        // The proxy stands between two addresses; a client that comes back has a new one.
+        // The proxy connects two addresses; a client that connects again has a new one.
         .filter(|case| !(case.kind == Kind::Resumed && case.role == Role::Server))
-        // dimpl has room for thirty records that wait, and ends with "receive queue full".
+        // dimpl has room for thirty waiting records, and then ends with "receive queue full".
         .filter(|case| !(case.stack == Stack::Dimpl && case.kind == Kind::Chain(Chain::Huge)))
         .map(|case| Case {
             loss: Loss::new(10, seed),
@@ -209,7 +212,7 @@ pub fn lossy(stack: Stack, seed: u64) -> Vec<Case> {
 ///
 /// # Errors
 ///
-/// When anything is not as it has to be; with the output of both programs.
+/// When any check fails; the error has the output of both programs.
 pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
     let deadline = Deadline::after(LIMIT);
     match case.role {
@@ -219,5 +222,5 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
     Ok(String::new())
 }
 
-/// How long a case may take. With losses the handshake alone can take half of it.
+/// How long a case may take. With losses the handshake alone can take half of that.
 const LIMIT: Duration = Duration::from_secs(90);

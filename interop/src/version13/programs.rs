@@ -1,4 +1,4 @@
-//! The programs of a case: their command lines, and what they say of themselves.
+//! The programs of a case: their command lines, and what they report.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,7 +20,7 @@ pub fn program(stack: Stack) -> Outcome<PathBuf> {
     peers::program(stack.program())
 }
 
-/// What the server of a case shows; dimpl has no place for more than a leaf.
+/// What the server of a case shows; dimpl supports a leaf only.
 pub(super) fn server_credential(case: &Case, pki: &Pki) -> Credential {
     let chain = chain_of(case, Role::Client);
     pki.server_with(KeyType::EcdsaP256, chain)
@@ -32,7 +32,7 @@ pub(super) fn client_credential(case: &Case, pki: &Pki) -> Credential {
     pki.client_with(KeyType::EcdsaP256, chain)
 }
 
-/// The length of a chain that the foreign stack shows where we have the role `ours`.
+/// The length of the chain that the foreign stack shows if we have the role `ours`.
 fn chain_of(case: &Case, ours: Role) -> Chain {
     if case.stack == Stack::Dimpl && case.role == ours {
         return Chain::Leaf;
@@ -66,7 +66,7 @@ pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<
     } else {
         command.args(["--name", Pki::NAME]);
         command.arg("--ca").arg(pki.server_authority());
-        // dimpl cannot be without a certificate.
+        // dimpl requires a certificate in both roles.
         if case.kind.demands_certificate() || case.stack == Stack::Dimpl {
             add_credential(&mut command, &client_credential(case, pki));
         }
@@ -170,7 +170,7 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
     command
 }
 
-/// Where a foreign server listens, or that the port it was given is taken.
+/// The address at which a foreign server listens, or that its port is taken.
 pub(super) fn listening(stack: Stack, given: u16, transcript: &Transcript) -> Option<Listening> {
     let name = match stack {
         Stack::GnuTls => return gnutls::listening(transcript, given),
@@ -195,7 +195,7 @@ pub(super) const fn update(request: bool) -> &'static [u8] {
     if request { b"K\n" } else { b"k\n" }
 }
 
-/// What follows `name` in the first line of a foreign program that begins so.
+/// What follows `name` in the first line of a foreign program that begins with it.
 fn fact(transcript: &Transcript, name: &str) -> Option<String> {
     transcript
         .stdout_lines()

@@ -36,14 +36,14 @@ pub(super) fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
         .directory()
         .join(format!("session-{}-{}", port, case.loss.seed));
     let visits: &[(&str, bool)] = match case.kind {
-        // dimpl gives no tickets, so there is nothing to come back with.
+        // dimpl issues no tickets, so there is nothing to resume.
         Kind::Resumed if case.stack == Stack::Dimpl => &[("", false), ("", true)],
         Kind::Resumed => &[("--session-out", false), ("--session-in", true)],
         _ => &[("", false)],
     };
     let mut ends = Ends { ours: None, theirs };
     for &(session, again) in visits {
-        // A client that comes back is a new one to the proxy as well.
+        // A client that connects again is a new one to the proxy as well.
         let proxy = Proxy::start(server, case.loss)?;
         let mut command = Command::new(Sealgram::program()?);
         let address = if case.stack.is_tls() {
@@ -94,7 +94,7 @@ fn visit_as_client(
         }
         _ => {}
     }
-    // dimpl answers a request with what it sends next.
+    // dimpl answers a request together with what it sends next.
     ends.talk(case, "between", deadline)?;
     check_update(case, ends.ours()?, deadline)?;
     ends.talk(case, "after", deadline)?;
@@ -191,7 +191,7 @@ fn serve(case: &Case, ends: &mut Ends, deadline: Deadline) -> Outcome<()> {
     Ok(())
 }
 
-/// The second handshake that our server tells of has taken a ticket, where the stack has any.
+/// Checks that the second handshake of our server used a ticket, if the stack has any.
 fn check_resumed(case: &Case, ends: &mut Ends, deadline: Deadline) -> Outcome<()> {
     let wanted = if case.stack == Stack::Dimpl {
         "full"

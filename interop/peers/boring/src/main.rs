@@ -25,7 +25,7 @@ fn main() {
     });
 }
 
-/// The sessions that a client has got, the newest last.
+/// The sessions that a client has received, the newest last.
 type Sessions = Arc<Mutex<Vec<SslSession>>>;
 
 fn make_context(options: &Options, sessions: &Sessions) -> Result<SslContext, ErrorStack> {

@@ -23,7 +23,7 @@ fn der(path: Option<&Path>) -> Result<Vec<u8>, String> {
         .skip(1)
         .take_while(|line| !line.starts_with("-----END"))
         .collect();
-    decode_base64(&body).ok_or_else(|| format!("{} is no PEM", path.display()))
+    decode_base64(&body).ok_or_else(|| format!("{} is not PEM", path.display()))
 }
 
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
@@ -83,7 +83,7 @@ impl Dimpl {
             peer_cert: false,
             over: false,
         };
-        // It wants to know the time before anything else.
+        // It requires the time before anything else.
         let begun = peer.dtls.handle_timeout(now);
         peer.note(begun);
         Ok(peer)

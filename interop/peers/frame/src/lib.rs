@@ -1,15 +1,16 @@
-//! What all peers of this workspace share: the command line, one UDP socket, the loop, and the lines they print.
+//! What all peers of this workspace share: the command line, one UDP socket, the loop, and the
+//! lines they print.
 //!
 //! ```text
 //! peer server --port P [options]           peer client --port P --name NAME [options]
 //!
 //!   --versions 1.2,1.3      --groups x25519,p256,p384      --cert FILE --key FILE      --ca FILE
-//!   --client-auth           --echo                          --resume N                  --default-hello
+//!   --client-auth           --echo                    --resume N             --default-hello
 //! ```
 //!
-//! A line of standard input is a datagram to send, but `k` (key update), `K` (key update that asks for the peer's) and `Q`
-//! (close and end). Facts go to standard output, one a line: `ready PORT`, `handshake …`, `data TEXT`, `closed`,
-//! `error TEXT`.
+//! A line of standard input is a datagram to send, except for `k` (key update), `K` (key update
+//! that asks for the peer's) and `Q` (close and end). Facts go to standard output, one on each
+//! line: `ready PORT`, `handshake …`, `data TEXT`, `closed`, `error TEXT`.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, ErrorKind, Write as _};
@@ -19,14 +20,14 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What the command line says.
+/// The options of the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Whether this end accepts.
     pub server: bool,
     /// The port on 127.0.0.1.
     pub port: u16,
-    /// The name that the server must prove to be.
+    /// The name that the server must prove.
     pub name: String,
     /// Whether version 1.2 is spoken.
     pub v12: bool,
@@ -42,9 +43,9 @@ pub struct Options {
     pub ca: Option<PathBuf>,
     /// Whether clients must show a certificate.
     pub client_auth: bool,
-    /// Whether every datagram goes back.
+    /// Whether every datagram is sent back.
     pub echo: bool,
-    /// How many more times a client connects, with the session that it got before.
+    /// How many more times a client connects, with the session that it received before.
     pub resume: u32,
     /// Whether the stack's own choice of groups is offered.
     pub default_hello: bool,
@@ -56,7 +57,7 @@ impl Options {
             server: match arguments.next().as_deref() {
                 Some("server") => true,
                 Some("client") => false,
-                _ => return Err("say server or client first".into()),
+                _ => return Err("the first argument must be server or client".into()),
             },
             v13: true,
             name: "localhost".into(),
@@ -89,12 +90,12 @@ impl Options {
     }
 }
 
-/// Something that befell an association.
+/// Something that happened to an association.
 #[derive(Clone, Debug)]
 pub enum Fact {
     /// The handshake is complete; what was agreed, as `name=value` words.
     Handshake(String),
-    /// A datagram of the peer.
+    /// A datagram from the peer.
     Data(Vec<u8>),
     /// The peer has closed.
     Closed,
@@ -106,7 +107,7 @@ pub enum Fact {
 pub trait Association {
     /// Takes a datagram.
     fn take(&mut self, datagram: &[u8]);
-    /// Goes on as far as that is possible, after a datagram, a timeout or nothing at all.
+    /// Proceeds as far as possible, after a datagram, a timeout or nothing at all.
     fn drive(&mut self) -> Vec<Fact>;
     /// What is to be sent.
     fn outgoing(&mut self) -> Vec<Vec<u8>>;
@@ -118,19 +119,19 @@ pub trait Association {
     ///
     /// # Errors
     ///
-    /// What the stack says.
+    /// The error of the stack.
     fn send(&mut self, data: &[u8]) -> Result<(), String>;
     /// Updates the keys, and asks the peer for the same if `request`.
     ///
     /// # Errors
     ///
-    /// What the stack says.
+    /// The error of the stack.
     fn key_update(&mut self, request: bool) -> Result<(), String>;
-    /// Says goodbye.
+    /// Closes the association.
     fn close(&mut self);
 }
 
-/// Runs a peer whose associations `begin` makes, one after the other.
+/// Runs a peer whose associations are made by `begin`, one after the other.
 pub fn run<A: Association>(mut begin: impl FnMut(&Options) -> Result<A, String>) {
     let outcome = Options::parse(std::env::args().skip(1))
         .and_then(|options| Peer::new(options).and_then(|mut peer| peer.run(&mut begin)));
@@ -151,7 +152,7 @@ struct Peer {
     socket: UdpSocket,
     remote: Option<SocketAddr>,
     lines: Receiver<String>,
-    /// Lines that came before there was anybody to send them to.
+    /// Lines that came before there was a peer to send them to.
     early: VecDeque<String>,
     ended: bool,
 }
@@ -162,7 +163,7 @@ enum End {
     Own,
 }
 
-/// The longest that nothing is looked at.
+/// The longest wait before everything is checked again.
 const TICK: Duration = Duration::from_millis(10);
 
 impl Peer {
@@ -253,7 +254,7 @@ impl Peer {
                 }
             }
             if connected && self.obey(&mut association) {
-                // What has just been acknowledged, or is still to be, leaves before the goodbye.
+                // Acknowledgements that are due are sent before the association is closed.
                 association.close();
                 self.flush(&mut association);
                 say("closed");
@@ -306,7 +307,7 @@ impl Peer {
         }
     }
 
-    /// Does what the lines of standard input say; whether that is to end.
+    /// Does what the lines of standard input say; returns whether the peer should end.
     fn obey<A: Association>(&mut self, association: &mut A) -> bool {
         loop {
             match self.lines.try_recv() {

@@ -1,12 +1,14 @@
-//! webrtc-rs as a peer: DTLS 1.2 that ignores every wish to renegotiate.
+//! webrtc-rs as a peer: DTLS 1.2 that ignores every request to renegotiate.
 //!
 //! ```text
 //! webrtc-peer server --port P --cert FILE --key FILE [--client-ca FILE] [--mtu N] [--bind ADDRESS]
-//! webrtc-peer client --port P --name NAME --ca FILE [--cert FILE --key FILE] [--mtu N] [--bind ADDRESS]
+//! webrtc-peer client --port P --name NAME --ca FILE [--cert FILE --key FILE] [--mtu N]
+//!             [--bind ADDRESS]
 //! ```
 //!
-//! A line of standard input is data to send, `Q` closes. Received data goes to standard output as it came. Facts go to
-//! standard error, one a line: `ready PORT`, `handshake`, `closed`, `error TEXT`.
+//! A line of standard input is data to send, `Q` closes. Received data goes to standard output as
+//! it came. Facts go to standard error, one on each line: `ready PORT`, `handshake`, `closed`,
+//! `error TEXT`.
 //!
 //! One client is served, then the program ends.
 
@@ -44,7 +46,7 @@ async fn main() {
         Ok(options) => run(options).await,
         Err(error) => Err(error),
     };
-    // A thread still reads standard input: the runtime would wait for it.
+    // A thread is still reading standard input, and the runtime would wait for it.
     std::process::exit(match outcome {
         Ok(()) => 0,
         Err(error) => {
@@ -127,7 +129,7 @@ async fn run(options: Options) -> Outcome<()> {
                     out.write_all(&data[..length])?;
                     out.flush()?;
                 }
-                // It knows no other word for the peer's goodbye.
+                // It has no other error for the peer's close_notify.
                 Ok(_) | Err(_) => {
                     eprintln!("closed");
                     return Ok(());

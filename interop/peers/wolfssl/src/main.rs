@@ -24,7 +24,7 @@ fn main() {
     });
 }
 
-/// The session that the last association left behind.
+/// The session of the last association.
 type Ticket = Rc<RefCell<*mut ffi::WOLFSSL_SESSION>>;
 
 fn c_path(path: &Path) -> Result<CString, String> {
@@ -134,7 +134,7 @@ struct Wolf {
     done: bool,
     over: bool,
     ticket: Ticket,
-    /// When the stack's timer was looked at last; it only says how long it is.
+    /// When the stack's timer was last read; the stack says only how long it is.
     since: Instant,
 }
 
@@ -145,7 +145,8 @@ impl Wolf {
         ticket: &Ticket,
     ) -> Result<Self, String> {
         let mut queues = Box::<Queues>::default();
-        // SAFETY: plain calls of the library with live objects; the queues are boxed, so they do not move.
+        // SAFETY: plain calls of the library with live objects; the queues are boxed, so they do
+        // not move.
         let ssl = unsafe {
             let ssl = ffi::wolfSSL_new(context);
             if ssl.is_null() {
