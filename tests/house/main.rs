@@ -4,6 +4,7 @@
 mod common;
 
 mod error_words;
+mod failures;
 mod floors;
 mod front_page;
 mod promises;

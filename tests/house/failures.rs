@@ -1,7 +1,6 @@
 //! `docs/failures.md`: every row that the code cites is there, and so is every test that it names.
 
-mod sources;
-
+use crate::common::sources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
