@@ -8,7 +8,6 @@
 
 use super::role::Opening;
 use super::{Connection, Phase};
-use crate::config::PlaintextAlerts;
 use crate::error::Error;
 use crate::protocol::{Alert, AlertDescription};
 use crate::record::Records;
@@ -89,8 +88,8 @@ impl<R: Records> Connection<R> {
     }
 
     fn is_believed(&self, error: &Error) -> bool {
-        let believes = self.records.limits().plaintext_alerts == PlaintextAlerts::Believe;
-        believes || !matches!(error, Error::AlertReceived { .. })
+        let alert = matches!(error, Error::AlertReceived { .. });
+        !alert || self.records.believes_plaintext_alert(true)
     }
 
     /// Begins the first handshake again, without cookie and session; the deadline stands.

@@ -3,9 +3,8 @@
 use super::phase::Phase;
 use super::{Connection, Event};
 use crate::error::{Error, Failure};
-use crate::handshake::Established;
 use crate::protocol::{Alert, AlertDescription, RecordNumber};
-use crate::record::Records;
+use crate::record::{Goodbye, Records};
 use std::time::Instant;
 
 impl<R: Records> Connection<R> {
@@ -22,7 +21,8 @@ impl<R: Records> Connection<R> {
             return;
         }
         // What the peer says to a handshake that is given up here has no place any more.
-        let listens = R::RELIABLE && matches!(self.phase, Phase::Established(_));
+        let established = matches!(self.phase, Phase::Established(_));
+        let listens = established && self.records.goodbye() != Goodbye::Hint;
         if matches!(self.phase, Phase::Renegotiating { .. }) && !self.rekeying.has_no_way_back() {
             self.abandon_renegotiation();
         }
@@ -52,12 +52,6 @@ impl<R: Records> Connection<R> {
         }
     }
 
-    /// Whether one direction goes on when the other has ended (RFC 8446 §6.1). Over datagrams a goodbye is a hint that may
-    /// be lost, so it ends both.
-    pub(super) fn closes_by_halves(&self) -> bool {
-        R::RELIABLE && self.phase.established().is_some_and(Established::is_13)
-    }
-
     /// Whether this end has said that it sends no more data, or has failed.
     pub fn is_write_closed(&self) -> bool {
         self.write_closed || matches!(self.phase, Phase::Closed)
@@ -85,12 +79,13 @@ impl<R: Records> Connection<R> {
         if self.read_closed.is_some() {
             return Ok(());
         }
-        if R::RELIABLE && matches!(self.phase, Phase::Initial(_)) {
+        let hint = self.records.goodbye() == Goodbye::Hint;
+        if !hint && matches!(self.phase, Phase::Initial(_)) {
             return Err(Error::StreamEnded);
         }
         self.read_closed = Some(number);
-        // Between datagrams it may have overtaken the peer's Finished; its time comes when that is here.
-        if R::RELIABLE || self.is_committed(number.epoch) {
+        // What may have overtaken the peer's Finished has its time when that is here.
+        if !hint || self.is_committed(number.epoch) {
             self.confirm_peer_closed();
         }
         Ok(())
@@ -99,12 +94,10 @@ impl<R: Records> Connection<R> {
     /// Tells the application, and answers.
     pub(super) fn confirm_peer_closed(&mut self) {
         self.events.push_back(Event::PeerClosed);
-        if R::RELIABLE && self.write_closed {
-            self.over();
-            return;
-        }
-        if self.closes_by_halves() {
-            return;
+        match self.records.goodbye() {
+            Goodbye::Last | Goodbye::Half if self.write_closed => return self.over(),
+            Goodbye::Half => return,
+            Goodbye::Last | Goodbye::Hint => {}
         }
         if !self.write_closed {
             self.records.send_alert(Alert::CLOSE_NOTIFY);

@@ -2,7 +2,7 @@
 
 use super::phase::Phase;
 use super::{Connection, Event};
-use crate::error::{Error, PeerMisbehaved, SendError};
+use crate::error::{Error, SendError};
 use crate::handshake::Established;
 use crate::handshake::post::Post;
 use crate::protocol::Path;
@@ -124,20 +124,19 @@ impl ReceiveQueue {
 
 impl<R: Records> Connection<R> {
     #[inline]
-    pub(super) fn take_data(&mut self, now: Instant, received: Received) -> Result<(), Error> {
+    pub(super) fn take_data(&mut self, now: Instant, received: Received) {
         // RFC 9147 §5.10, RFC 5246 §7.2.1: data behind a close_notify is ignored, data that it overtook is not.
         if self.read_closed.is_some_and(|closed| {
             (received.epoch, received.sequence) > (closed.epoch, closed.sequence)
         }) {
             self.records.stats_mut().discard(Discard::AfterClose);
-            return Ok(());
+            return;
         }
         self.warnings = 0;
         if !self.is_committed(received.epoch) {
             return self.keep_early(received);
         }
         self.accept_data(now, received);
-        Ok(())
     }
 
     /// Data under keys that are in force, or were.
@@ -174,11 +173,7 @@ impl<R: Records> Connection<R> {
     /// Data that has overtaken the peer's Finished. It may have to wait for long, and must not keep a caller's large
     /// buffer alive meanwhile.
     #[cold]
-    fn keep_early(&mut self, mut received: Received) -> Result<(), Error> {
-        if R::RELIABLE {
-            // RFC 5246 §7.4.9: nothing overtakes Finished on a stream.
-            return Err(PeerMisbehaved::UnexpectedData.into());
-        }
+    fn keep_early(&mut self, mut received: Received) {
         received.data = Bytes::copy_from_slice(&received.data);
         received.pinned = received.data.len();
         let limits = self.records.limits();
@@ -192,7 +187,6 @@ impl<R: Records> Connection<R> {
         if !early.push(received, max, limits.receive_bytes) {
             self.records.stats_mut().discard(Discard::ReceiveQueueFull);
         }
-        Ok(())
     }
 
     /// The peer's Finished was verified: what came before it can be seen.
@@ -313,27 +307,12 @@ impl<R: Records> Connection<R> {
         if let Phase::Closed = self.phase {
             return Err(SendError::Closed);
         }
-        let max = self.records.max_payload();
-        if !R::RELIABLE && data.len() > max {
-            return Err(SendError::TooLarge { max });
-        }
-        let room = self
-            .records
-            .limits()
-            .send_bytes
-            .saturating_sub(self.held_bytes());
-        let taken = if R::RELIABLE {
-            data.len().min(room)
-        } else {
-            data.len()
-        };
-        if room == 0 || taken > room {
-            return Err(if self.holds_data() {
-                SendError::Renegotiating
-            } else {
-                SendError::Backlog
-            });
-        }
+        let limit = self.records.limits().send_bytes;
+        let room = limit.saturating_sub(self.held_bytes());
+        let taken = match self.records.portion(data.len(), room) {
+            Err(SendError::Backlog) if self.holds_data() => Err(SendError::Renegotiating),
+            portion => portion,
+        }?;
         self.held.get_or_insert_default().push(&data[..taken]);
         Ok(taken)
     }

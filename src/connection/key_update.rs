@@ -68,14 +68,20 @@ impl<R: Records> Connection<R> {
         self.perform(now)
     }
 
-    /// The peer has the whole of a flight.
-    #[cold]
-    pub(super) fn flight_delivered(&mut self, now: Instant, id: FlightId) -> Result<(), Error> {
+    /// The peer has the whole of a flight, which may be what the engine waits for.
+    pub(super) fn delivered(&mut self, id: FlightId) -> Result<(), Error> {
         if let Some(post) = self.phase.post() {
             post.delivered(id)?;
-            // Whatever the peer acknowledges, it has had the handshake before that.
+            // Whatever the peer has, it has had the handshake before that.
             self.handshake_deadline = None;
         }
+        Ok(())
+    }
+
+    /// The layer says that the peer has the whole of a flight.
+    #[cold]
+    pub(super) fn flight_delivered(&mut self, now: Instant, id: FlightId) -> Result<(), Error> {
+        self.delivered(id)?;
         self.perform(now)
     }
 

@@ -25,13 +25,14 @@ pub use datagram::Transmit;
 pub use event::{Event, HandshakeKind, RenegotiationRefusal};
 pub use export::{ExportedSecret, TrafficSecrets};
 
-use crate::config::{PlaintextAlerts, RenegotiationRefusals};
+use crate::config::RenegotiationRefusals;
 use crate::error::{Error, Failure, PeerMisbehaved, Suspicion};
+use crate::handshake::post::Post;
 use crate::handshake::{Action, Established, Handled, Handshake, Input, NotTaken};
 use crate::protocol::{
     Alert, AlertDescription, Epoch, HandshakeType, MessageSeq, RecordNumber, Side,
 };
-use crate::record::{Datagram, Discard, GaveUp, Inbound, Records, Stream};
+use crate::record::{Datagram, Discard, GaveUp, Inbound, Records, Sent, Stream};
 use crate::session::{Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use afresh::Doubt;
@@ -258,11 +259,11 @@ impl<R: Records> Connection<R> {
         if client {
             self.start_wanted_step(now)?;
         }
-        while !(R::RELIABLE && (self.is_full() || self.awaits_answer()))
+        while !(self.records.intake_can_stop() && (self.is_full() || self.awaits_answer()))
             && let Some(inbound) = self.records.next_inbound(now)?
         {
             match inbound {
-                Inbound::ApplicationData(data) => self.take_data(now, data)?,
+                Inbound::ApplicationData(data) => self.take_data(now, data),
                 Inbound::Handshake(message) => self.take_message(now, message)?,
                 Inbound::Alert {
                     alert,
@@ -302,7 +303,7 @@ impl<R: Records> Connection<R> {
         // RFC 5246 §7.4.1.1: a client that negotiates already ignores it, unless it wants to fail.
         if client && message.typ == HandshakeType::HELLO_REQUEST {
             let refusals = self.role.parameters().rekey.refusals;
-            if R::RELIABLE && refusals == RenegotiationRefusals::Fail {
+            if !R::DIALECT.overtakes && refusals == RenegotiationRefusals::Fail {
                 let got = message.typ.0;
                 return Err(PeerMisbehaved::UnexpectedMessage { got }.into());
             }
@@ -384,12 +385,8 @@ impl<R: Records> Connection<R> {
                 Action::SkipEarlyData => self.records.skip_early_data(),
                 Action::RetireRead(epoch) => self.records.retire_read(now, epoch),
                 Action::EndFlight { id, end } => {
-                    self.records.end_flight(now, id, end);
-                    // Nothing is lost on a stream, and so every flight is as good as there.
-                    if R::RELIABLE
-                        && let Some(post) = self.phase.post()
-                    {
-                        post.delivered(id)?;
+                    if self.records.end_flight(now, id, end) == Sent::Delivered {
+                        self.delivered(id)?;
                     }
                 }
                 Action::RepeatFlight => self.records.repeat_flight(now),
@@ -412,7 +409,7 @@ impl<R: Records> Connection<R> {
         self.records.established(now, established.epoch());
         // RFC 9147 §5.8.1: until a client's last flight is acknowledged, the server may be gone. That is waited for as long
         // again as for the handshake, which is over.
-        let awaits_ack = !R::RELIABLE && self.role.side() == Side::Client && established.is_13();
+        let awaits_ack = established.post_ref().is_some_and(Post::awaits_confirmation);
         self.start_deadline(now);
         if !awaits_ack {
             self.handshake_deadline = None;
@@ -448,13 +445,10 @@ impl<R: Records> Connection<R> {
         number: RecordNumber,
     ) -> Result<(), Error> {
         let authenticated = number.epoch != Epoch::PLAINTEXT;
-        if !authenticated {
-            let believe = self.records.limits().plaintext_alerts == PlaintextAlerts::Believe;
-            if !believe || !error && !R::RELIABLE {
-                self.records.stats_mut().discard(Discard::PlaintextAlert);
-                self.doubts_refusal(alert);
-                return Ok(());
-            }
+        if !authenticated && !self.records.believes_plaintext_alert(error) {
+            self.records.stats_mut().discard(Discard::PlaintextAlert);
+            self.doubts_refusal(alert);
+            return Ok(());
         }
         if error {
             if !authenticated && self.doubts_refusal(alert) {

@@ -21,11 +21,7 @@ use crate::record::{Initiator, Records};
 use crate::session::Session;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_update::KeyUpdate;
-use std::time::{Duration, Instant};
-
-/// How often a wish to renegotiate is answered with a refusal at most over datagrams, where an unanswered wish is
-/// repeated. More wishes are only counted.
-const REFUSAL_INTERVAL: Duration = Duration::from_secs(1);
+use std::time::Instant;
 
 impl<R: Records> Connection<R> {
     /// Schedules a handshake that replaces the keys, with a new key exchange. The next input or output begins it:
@@ -88,10 +84,9 @@ impl<R: Records> Connection<R> {
             }
             Phase::Established(current) => current,
         };
-        if current.is_13() {
-            return Err(RenegotiateError::NotSupportedByVersion);
-        }
-        if Epochs::after(current.epoch()).is_err() {
+        let current = current.v12();
+        let current = current.ok_or(RenegotiateError::NotSupportedByVersion)?;
+        if Epochs::after(current.epoch).is_err() {
             return Err(RenegotiateError::EpochsExhausted);
         }
         if !self.allows_another() {
@@ -312,7 +307,7 @@ impl<R: Records> Connection<R> {
             // resumed, there would be no way to agree on the numbers (`handshake/server/crossing`).
             resumes: !self.rekeying.wants_full
                 && (!requested || R::DIALECT.resumes_on_hello_request),
-            requested: requested && !R::RELIABLE,
+            requested,
         };
         // RFC 6347 §4.2.2: behind a HelloRequest the ServerHello is the second message.
         let (first, initiator) = if requested {
@@ -347,9 +342,8 @@ impl<R: Records> Connection<R> {
         let counts = self.records.stats_mut().renegotiations(Initiator::Peer);
         counts.started += 1;
         counts.refused += 1;
-        // A stream repeats nothing, so each wish is answered there, but one refusal waits to be sent at most.
         let told = self.rekeying.last_refusal.is_some_and(|last| {
-            R::RELIABLE || now.saturating_duration_since(last) < REFUSAL_INTERVAL
+            now.saturating_duration_since(last) < self.records.refusal_interval()
         });
         if told {
             return Ok(());
@@ -379,19 +373,21 @@ impl<R: Records> Connection<R> {
         epoch: Epoch,
     ) -> Result<bool, Error> {
         let in_force = self.epoch();
-        // Between datagrams an alert may come late, from a handshake that is over (E8), or from a peer that has
-        // switched its own keys and so cannot mean it.
-        if !R::RELIABLE && epoch != in_force {
-            return Ok(false);
-        }
-        // Over a stream this end has followed the peer's ChangeCipherSpec, and reads the old keys no more.
-        let read_on = epoch > in_force;
         let renegotiating = matches!(self.phase, Phase::Renegotiating { .. });
-        if !R::RELIABLE && renegotiating && self.role.side() == Side::Server {
-            // The client has begun: this speaks of an earlier HelloRequest, and its hello has overtaken it. If the handshake
-            // were dropped here, the client would go on alone, past the point where it could go back.
-            return Ok(false);
+        if R::DIALECT.overtakes {
+            // It may come late, from a handshake that is over (E8), or from a peer that has switched
+            // its own keys and so cannot mean it.
+            let stray = epoch != in_force;
+            // The client has begun: this speaks of an earlier HelloRequest, and its hello has
+            // overtaken it. If the handshake were dropped here, the client would go on alone, past
+            // the point where it could go back.
+            let begun = renegotiating && self.role.side() == Side::Server;
+            if stray || begun {
+                return Ok(false);
+            }
         }
+        // This end has followed the peer's ChangeCipherSpec, and reads the old keys no more.
+        let read_on = epoch > in_force;
         if let Phase::Renegotiating { .. } = self.phase
             && (self.rekeying.has_no_way_back() || read_on)
         {

@@ -10,7 +10,7 @@
 use super::phase::Phase;
 use super::{Connection, Event, RenegotiationRefusal};
 use crate::error::Error;
-use crate::record::Records;
+use crate::record::{Records, Silence};
 use std::time::{Duration, Instant};
 
 /// The part of the handshake's deadline after which a peer that has said nothing to a renegotiation is not waited for any more.
@@ -90,15 +90,17 @@ impl<R: Records> Connection<R> {
     pub(super) fn survives_silence(&self) -> bool {
         match &self.phase {
             Phase::Established(_) => self.rekeying.requested,
-            Phase::Renegotiating { handshake, .. } if R::RELIABLE => handshake.is_unanswered(),
-            Phase::Renegotiating { .. } => !self.rekeying.has_no_way_back(),
+            Phase::Renegotiating { handshake, .. } => match self.records.silence() {
+                Silence::Ignored => !self.rekeying.has_no_way_back(),
+                Silence::Late => handshake.is_unanswered(),
+            },
             Phase::Initial(_) | Phase::Closed => false,
         }
     }
 
     /// The peer has not answered.
     pub(super) fn end_unanswered(&mut self, now: Instant) -> Result<(), Error> {
-        if !R::RELIABLE {
+        if self.records.silence() == Silence::Ignored {
             self.end_refused(now, RenegotiationRefusal::Unanswered);
             return Ok(());
         }

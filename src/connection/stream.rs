@@ -6,7 +6,7 @@ use super::{Event, Role, TlsConnection};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::error::{Error, SendError};
 use crate::protocol::Side;
-use crate::record::{Layer as _, Stream};
+use crate::record::{Goodbye, Layer as _, Stream};
 use bytes::BytesMut;
 use pki_types::ServerName;
 use std::net::SocketAddr;
@@ -83,7 +83,7 @@ impl TlsConnection {
             Phase::Closed => Ok(()),
             Phase::Initial(_) => Err(self.fail(Error::StreamEnded)),
             _ if self.read_closed.is_some() => Ok(()),
-            _ if self.write_closed && !self.closes_by_halves() => {
+            _ if self.write_closed && self.records.goodbye() == Goodbye::Last => {
                 self.over();
                 Ok(())
             }

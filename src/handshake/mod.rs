@@ -209,11 +209,6 @@ impl Established {
         }
     }
 
-    /// Whether the version is 1.3.
-    pub(crate) const fn is_13(&self) -> bool {
-        matches!(self.kind, EstablishedKind::V13(_))
-    }
-
     /// What goes on after a handshake of version 1.3.
     pub(crate) fn post(&mut self) -> Option<&mut Post> {
         match &mut self.kind {

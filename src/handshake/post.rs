@@ -188,6 +188,11 @@ impl Post {
         self.scheduled.is_some() && free && !self.waits_for_data
     }
 
+    /// Whether a client does not know yet that the server has its last flight (RFC 9147 §5.8.1).
+    pub(crate) const fn awaits_confirmation(&self) -> bool {
+        self.unconfirmed.is_some()
+    }
+
     /// Data is about to be sent. Whether an answer has waited for that.
     #[inline]
     pub(crate) const fn data_goes(&mut self) -> bool {

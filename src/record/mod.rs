@@ -14,7 +14,6 @@ pub use datagram::Datagram;
 pub use stats::{Discard, Initiator, RenegotiationCounts, Stats};
 pub use stream::Stream;
 
-use crate::config::PlaintextAlerts;
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, SendError};
 use crate::protocol::{
     Alert, AlertLevel, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
@@ -157,14 +156,44 @@ pub(crate) struct Limits {
     pub(crate) send_bytes: usize,
     /// How long the first handshake may take.
     pub(crate) handshake_deadline: Option<Duration>,
-    /// What unprotected fatal alerts are worth.
-    pub(crate) plaintext_alerts: PlaintextAlerts,
     /// Whether what comes before keys exist is waited out where it may be meant for another hello.
     pub(crate) doubts_plaintext: bool,
     /// How long a server that has chosen 1.3 may take to prove that it was the one that was asked.
     pub(crate) proof_timeout: Duration,
     /// How many warnings in a row are tolerated.
     pub(crate) warnings: u8,
+}
+
+/// What a close_notify is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Goodbye {
+    /// Over datagrams a hint, which may be lost and may overtake what was said before it. It ends
+    /// both directions, and what it has overtaken is still taken.
+    Hint,
+    /// Over a stream of version 1.2 the last word of whoever sends it. It is answered by the other
+    /// end's own, and until that comes the peer is listened to (RFC 5246 §7.2.1).
+    Last,
+    /// Over a stream of version 1.3 the end of one direction; the other goes on (RFC 8446 §6.1).
+    Half,
+}
+
+/// What it means that the peer says nothing to a renegotiation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Silence {
+    /// It does not take part: what was sent has been lost or ignored time and again. The attempt is
+    /// given up as long as that is possible.
+    Ignored,
+    /// It takes its time: what was sent has arrived, and the answer may still come.
+    Late,
+}
+
+/// Where a flight is once it was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sent {
+    /// As good as there: nothing is lost on a stream.
+    Delivered,
+    /// On its way. If its end asks for that, [`Inbound::FlightDelivered`] says when it is there.
+    OnItsWay,
 }
 
 /// The retransmission limit is reached.
@@ -175,12 +204,28 @@ pub(crate) trait Layer {
     /// What the handshake must know about this transport.
     const DIALECT: &'static Dialect;
 
-    /// Whether everything arrives, in order and once. Then a full receive queue stops the intake, and what has no
-    /// place is the peer's fault.
-    const RELIABLE: bool;
-
     /// What the policy says to the connection.
     fn limits(&self) -> Limits;
+    /// What a close_notify is.
+    fn goodbye(&self) -> Goodbye;
+    /// What it means that the peer says nothing to a renegotiation.
+    fn silence(&self) -> Silence;
+    /// Whether an alert without protection is believed, which anybody on the way may have sent;
+    /// `error` is whether nothing goes on after it.
+    fn believes_plaintext_alert(&self, error: bool) -> bool;
+    /// Whether what has come can wait where it is, so that a full receive queue stops the intake. A
+    /// datagram that waits is one that is lost.
+    fn intake_can_stop(&self) -> bool;
+    /// How many of `length` bytes of data are taken where there is room for `room`: over datagrams
+    /// all, over a stream as many as fit.
+    ///
+    /// # Errors
+    ///
+    /// `Backlog` if that is none, `TooLarge` for what never fits.
+    fn portion(&self, length: usize, room: usize) -> Result<usize, SendError>;
+    /// For how long one refusal answers the peer's wishes to renegotiate, which are repeated over
+    /// datagrams. Over a stream each is a new one, and the time ends when the refusal has left.
+    fn refusal_interval(&self) -> Duration;
     /// How long a renegotiation may take.
     fn renegotiation_deadline(&self) -> Option<Duration> {
         self.limits().handshake_deadline
@@ -202,7 +247,7 @@ pub(crate) trait Layer {
     /// Starts the retention of `epoch`, which is over.
     fn retire_read(&mut self, now: Instant, epoch: Epoch);
     /// Sends the flight under construction.
-    fn end_flight(&mut self, now: Instant, id: FlightId, end: FlightEnd);
+    fn end_flight(&mut self, now: Instant, id: FlightId, end: FlightEnd) -> Sent;
     /// Sends the flight again that is out.
     fn repeat_flight(&mut self, now: Instant);
     /// A handshake begins on the epoch in force; `expected` is the number of the peer's next message. A client's first

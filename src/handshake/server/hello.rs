@@ -211,7 +211,8 @@ impl ExpectClientHello {
                 session_id: server_hello.session_id,
                 ticket_promised: server_hello.extensions.session_ticket,
                 binding: self.binding,
-                crossing: self.requested.then(|| Crossing::of(hello)),
+                crossing: (self.requested && self.dialect.hello_cookie)
+                    .then(|| Crossing::of(hello)),
                 transcript,
             },
             exchange,

@@ -36,8 +36,10 @@ mod sent;
 mod tests13;
 mod unified;
 
-use super::{Discard, Fault, GaveUp, Inbound, Layer, Limits, Records, Stats};
-use crate::config::{DatagramPolicy, MAX_WARNINGS, PlaintextFaults};
+use super::{
+    Discard, Fault, GaveUp, Goodbye, Inbound, Layer, Limits, Records, Sent, Silence, Stats,
+};
+use crate::config::{DatagramPolicy, MAX_WARNINGS, PlaintextAlerts, PlaintextFaults};
 use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
@@ -61,6 +63,10 @@ pub(crate) use retransmit::Jitter;
 use retransmit::{Fired, Timer};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How often a wish to renegotiate is answered with a refusal at most. More wishes are only counted:
+/// one that is not answered is repeated.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long what an old handshake left behind stays useful: twice the maximum segment lifetime of RFC 793
 /// (RFC 6347 §4.2.4).
@@ -229,7 +235,6 @@ impl Records for Datagram {}
 
 impl Layer for Datagram {
     const DIALECT: &'static Dialect = &DTLS;
-    const RELIABLE: bool = false;
 
     #[inline]
     fn limits(&self) -> Limits {
@@ -239,11 +244,43 @@ impl Layer for Datagram {
             receive_bytes: self.policy.receive_bytes,
             send_bytes: self.policy.send_bytes,
             handshake_deadline: self.policy.handshake_deadline,
-            plaintext_alerts: self.policy.plaintext_alerts,
             doubts_plaintext: self.policy.plaintext_faults == PlaintextFaults::Ignore,
             proof_timeout: self.policy.initial_timeout * PROOF_TIMEOUTS,
             warnings: MAX_WARNINGS,
         }
+    }
+
+    fn goodbye(&self) -> Goodbye {
+        Goodbye::Hint
+    }
+
+    fn silence(&self) -> Silence {
+        Silence::Ignored
+    }
+
+    fn believes_plaintext_alert(&self, error: bool) -> bool {
+        error && self.policy.plaintext_alerts == PlaintextAlerts::Believe
+    }
+
+    #[inline]
+    fn intake_can_stop(&self) -> bool {
+        false
+    }
+
+    fn portion(&self, length: usize, room: usize) -> Result<usize, SendError> {
+        let max = self.max_payload();
+        if length > max {
+            return Err(SendError::TooLarge { max });
+        }
+        match room {
+            0 => Err(SendError::Backlog),
+            room if length > room => Err(SendError::Backlog),
+            _ => Ok(length),
+        }
+    }
+
+    fn refusal_interval(&self) -> Duration {
+        REFUSAL_INTERVAL
     }
 
     fn version_decided(&mut self, version: ProtocolVersion) {
@@ -323,9 +360,9 @@ impl Layer for Datagram {
         }
     }
 
-    fn end_flight(&mut self, now: Instant, id: FlightId, end: FlightEnd) {
+    fn end_flight(&mut self, now: Instant, id: FlightId, end: FlightEnd) -> Sent {
         let Some(mut flight) = self.flight.take() else {
-            return;
+            return Sent::OnItsWay;
         };
         tracing::trace!(?id, ?end, "flight");
         self.transmit(&mut flight);
@@ -352,6 +389,7 @@ impl Layer for Datagram {
             }
             FlightEnd::AwaitAck(fate) => self.await_ack(now, id, *flight, fate),
         }
+        Sent::OnItsWay
     }
 
     fn repeat_flight(&mut self, now: Instant) {

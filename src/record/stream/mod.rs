@@ -16,8 +16,10 @@ mod deframer;
 mod fragmenter;
 mod inbound;
 
-use super::{Discard, Fault, GaveUp, Inbound, Layer, Limits, Records, Stats};
-use crate::config::{PlaintextAlerts, StreamPolicy};
+use super::{
+    Discard, Fault, GaveUp, Goodbye, Inbound, Layer, Limits, Records, Sent, Silence, Stats,
+};
+use crate::config::StreamPolicy;
 use crate::error::SendError;
 use crate::protocol::dialect::TLS;
 use crate::protocol::{
@@ -220,7 +222,6 @@ impl Records for Stream {}
 
 impl Layer for Stream {
     const DIALECT: &'static Dialect = &TLS;
-    const RELIABLE: bool = true;
 
     fn limits(&self) -> Limits {
         Limits {
@@ -229,7 +230,6 @@ impl Layer for Stream {
             receive_bytes: self.policy.receive_bytes,
             send_bytes: self.policy.send_bytes,
             handshake_deadline: self.policy.first_deadline(self.side),
-            plaintext_alerts: PlaintextAlerts::Believe,
             doubts_plaintext: false,
             proof_timeout: Duration::MAX,
             warnings: self.policy.max_warnings,
@@ -238,6 +238,37 @@ impl Layer for Stream {
 
     fn renegotiation_deadline(&self) -> Option<Duration> {
         self.policy.renegotiation_deadline()
+    }
+
+    fn goodbye(&self) -> Goodbye {
+        match self.decided {
+            Some(_) => Goodbye::Last,
+            None => Goodbye::Half,
+        }
+    }
+
+    fn silence(&self) -> Silence {
+        Silence::Late
+    }
+
+    fn believes_plaintext_alert(&self, _: bool) -> bool {
+        true
+    }
+
+    #[inline]
+    fn intake_can_stop(&self) -> bool {
+        true
+    }
+
+    fn portion(&self, length: usize, room: usize) -> Result<usize, SendError> {
+        match room {
+            0 => Err(SendError::Backlog),
+            room => Ok(length.min(room)),
+        }
+    }
+
+    fn refusal_interval(&self) -> Duration {
+        Duration::MAX
     }
 
     fn version_decided(&mut self, version: ProtocolVersion) {
@@ -314,7 +345,7 @@ impl Layer for Stream {
     /// Nothing arrives late on a stream: the ChangeCipherSpec has dropped the old keys.
     fn retire_read(&mut self, _: Instant, _: Epoch) {}
 
-    fn end_flight(&mut self, _: Instant, id: FlightId, end: FlightEnd) {
+    fn end_flight(&mut self, _: Instant, id: FlightId, end: FlightEnd) -> Sent {
         tracing::trace!(?id, ?end, "flight");
         // Whoever waits for this flight has nothing more to say before it, but for a HelloRequest that crosses a hello.
         if end == FlightEnd::AwaitReply && self.deframer.has_more() {
@@ -326,6 +357,7 @@ impl Layer for Stream {
             self.flush();
             self.version = ProtocolVersion::TLS12;
         }
+        Sent::Delivered
     }
 
     fn begin_handshake(&mut self, _: MessageSeq) {}
