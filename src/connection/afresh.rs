@@ -29,13 +29,12 @@ impl<R: Records> Connection<R> {
     /// A message of the handshake was taken: it dispels what was doubted before.
     pub(super) fn taken(&mut self, now: Instant) {
         let limits = self.records.limits();
-        let Phase::Initial(handshake) = &self.phase else {
-            self.doubt = None;
+        let Phase::Initial(first) = &mut self.phase else {
             return;
         };
-        let unproved = limits.doubts_plaintext && handshake.awaits_proof();
+        let unproved = limits.doubts_plaintext && first.handshake.awaits_proof();
         let until = now.checked_add(limits.proof_timeout).filter(|_| unproved);
-        self.doubt = until.map(|until| Box::new(Doubt::Unproved { until }));
+        first.doubt = until.map(|until| Box::new(Doubt::Unproved { until }));
     }
 
     /// Whether a fatal alert in the clear is a doubt: RFC 9147 §5.1 has a server refuse a cookie that it does not know with
@@ -43,40 +42,37 @@ impl<R: Records> Connection<R> {
     /// binder of a session.
     pub(super) fn doubts_refusal(&mut self, alert: Alert) -> bool {
         let meant = alert.description == AlertDescription::ILLEGAL_PARAMETER
-            && self.records.limits().doubts_plaintext
-            && matches!(&self.phase, Phase::Initial(handshake) if handshake.may_doubt());
-        if meant {
-            let error = Error::AlertReceived {
-                alert,
-                authenticated: false,
-            };
-            self.doubt = Some(Box::new(Doubt::Unfit(error)));
-        }
-        meant
-    }
-
-    /// When a ServerHello that nothing has proved is given up.
-    pub(super) fn doubt_deadline(&self) -> Option<Instant> {
-        match self.doubt.as_deref() {
-            Some(Doubt::Unproved { until }) => Some(*until),
-            _ => None,
+            && self.records.limits().doubts_plaintext;
+        match &mut self.phase {
+            Phase::Initial(first) if meant && first.handshake.may_doubt() => {
+                let error = Error::AlertReceived {
+                    alert,
+                    authenticated: false,
+                };
+                first.doubt = Some(Box::new(Doubt::Unfit(error)));
+                true
+            }
+            _ => false,
         }
     }
 
     /// The time for an answer is over, and nothing but what cannot be one has come: the attempt begins again, as long as it
     /// may. Afterwards what is wrong ends it, unless that is a refusal that is not to be believed.
     pub(super) fn resolve_doubt(&mut self, now: Instant) -> Result<(), Error> {
-        let due = match self.doubt.as_deref() {
+        let Phase::Initial(first) = &mut self.phase else {
+            return Ok(());
+        };
+        let due = match first.doubt.as_deref() {
             None => false,
             Some(Doubt::Unfit(_)) => self.records.is_unanswered(now),
             Some(Doubt::Unproved { until }) => *until <= now,
         };
-        let Some(doubt) = self.doubt.take_if(|_| due) else {
+        let Some(doubt) = first.doubt.take_if(|_| due) else {
             return Ok(());
         };
         // A first hello that is refused would be refused again.
         let pointless = matches!(&*doubt, Doubt::Unfit(Error::AlertReceived { .. }))
-            && !matches!(&self.phase, Phase::Initial(handshake) if handshake.shows_cookie());
+            && !first.handshake.shows_cookie();
         match self.begin_afresh(now, !pointless) {
             Ok(true) => Ok(()),
             Ok(false) => match *doubt {
@@ -94,20 +90,19 @@ impl<R: Records> Connection<R> {
 
     /// Begins the first handshake again, without cookie and session; the deadline stands.
     fn begin_afresh(&mut self, now: Instant, wanted: bool) -> Result<bool, Error> {
-        let Phase::Initial(handshake) = &self.phase else {
+        let Phase::Initial(first) = &mut self.phase else {
             return Ok(false);
         };
-        let possible = handshake.is_unanswered() || handshake.awaits_proof();
-        if !wanted || !possible || self.fresh_starts == MAX_FRESH_STARTS {
+        let possible = first.handshake.is_unanswered() || first.handshake.awaits_proof();
+        if !wanted || !possible || first.fresh_starts == MAX_FRESH_STARTS {
             return Ok(false);
         }
-        self.fresh_starts += 1;
+        first.fresh_starts += 1;
         tracing::debug!(
-            times = self.fresh_starts,
+            times = first.fresh_starts,
             "the attempt begins again without a cookie"
         );
-        let handshake = self.role.first_handshake(R::DIALECT, Opening::AFRESH)?;
-        self.phase = Phase::Initial(Box::new(handshake));
+        first.handshake = self.role.first_handshake(R::DIALECT, Opening::AFRESH)?;
         self.records.begin_afresh();
         self.perform(now)?;
         Ok(true)

@@ -21,23 +21,19 @@ impl<R: Records> Connection<R> {
             return;
         }
         // What the peer says to a handshake that is given up here has no place any more.
-        let established = matches!(self.phase, Phase::Established(_));
-        let listens = established && self.records.goodbye() != Goodbye::Hint;
-        if matches!(self.phase, Phase::Renegotiating { .. }) && !self.rekeying.has_no_way_back() {
-            self.abandon_renegotiation();
+        let handshake_runs = self.phase.handshake().is_some();
+        let listens = !handshake_runs && self.records.goodbye() != Goodbye::Hint;
+        if self.phase.has_way_back() {
+            self.go_back();
         }
         // It was taken, so it is sent, also where the queue is full; no more can follow.
         self.records.lift_send_limit();
-        self.rekeying.stop_holding();
         self.release_held(now);
         if let Phase::Closed = self.phase {
             return;
         }
         self.records.send_alert(Alert::CLOSE_NOTIFY);
         self.write_closed = true;
-        // Nobody waits for the answer to a HelloRequest any more.
-        self.rekeying.over();
-        self.handshake_deadline = None;
         if self.read_closed.is_some() || !listens {
             self.over();
         }
@@ -103,20 +99,19 @@ impl<R: Records> Connection<R> {
             self.records.send_alert(Alert::CLOSE_NOTIFY);
             self.write_closed = true;
         }
-        self.rekeying.over();
         self.held = None;
-        self.abandon_renegotiation();
+        self.rekeying.forget_hello();
+        self.go_back();
     }
 
     /// Drops what only a live association needs. Data that waits for the application stays if it was verified.
     pub(super) fn over(&mut self) {
-        // I13: what came before the peer's Finished was verified is never seen.
-        self.early = None;
         self.held = None;
-        self.rekeying.over();
+        // I13: what came before the peer's Finished was verified is dropped with the handshake, and so
+        // never seen.
         self.phase = Phase::Closed;
         self.waiting = None;
-        self.handshake_deadline = None;
+        self.rekeying.forget_hello();
         self.records.shut_down();
     }
 

@@ -183,17 +183,15 @@ impl<R: Records> Connection<R> {
         };
         let max = if limits.keeps_overtaking_data { max } else { 0 };
         let max = max.min(limits.receive_items);
-        let early = self.early.get_or_insert_default();
-        if !early.push(received, max, limits.receive_bytes) {
+        // Without a handshake there is nothing that could verify it.
+        let early = self.phase.early();
+        if !early.is_some_and(|early| early.push(received, max, limits.receive_bytes)) {
             self.records.stats_mut().discard(Discard::ReceiveQueueFull);
         }
     }
 
     /// The peer's Finished was verified: what came before it can be seen.
-    pub(super) fn release_early(&mut self, now: Instant) {
-        let Some(mut early) = self.early.take() else {
-            return;
-        };
+    pub(super) fn release_early(&mut self, now: Instant, mut early: ReceiveQueue) {
         while let Some(received) = early.pop() {
             self.accept_data(now, received);
         }
@@ -256,10 +254,10 @@ impl<R: Records> Connection<R> {
             let _failed = self.start_wanted(now);
         }
         match self.phase {
-            Phase::Established(_) if self.held.is_none() && self.rekeying.holding().is_none() => {}
+            Phase::Established { .. } if self.held.is_none() => {}
             Phase::Initial(_) => return Err(SendError::NotConnected),
             Phase::Closed => return Err(SendError::Closed),
-            Phase::Established(_) | Phase::Renegotiating { .. } => {
+            Phase::Established { .. } | Phase::Requested { .. } | Phase::Renegotiating { .. } => {
                 return self.send_beside_handshake(now, data);
             }
         }
@@ -343,7 +341,7 @@ impl<R: Records> Connection<R> {
                 // The MTU was lowered meanwhile: a datagram that is lost, and nothing waits behind it.
                 Err(SendError::TooLarge { .. }) => held.take(length),
                 Err(error) => {
-                    if matches!(self.phase, Phase::Established(_)) {
+                    if !matches!(self.phase, Phase::Renegotiating { .. }) {
                         self.refuse_data(error);
                     }
                     if !matches!(self.phase, Phase::Closed) {

@@ -250,7 +250,8 @@ impl DtlsConnection {
 
     /// Whether a server's peer has gone on since its hello.
     pub(crate) fn has_advanced(&self) -> bool {
-        let resuming = matches!(&self.phase, Phase::Initial(handshake) if handshake.is_resuming());
+        let resuming =
+            matches!(&self.phase, Phase::Initial(first) if first.handshake.is_resuming());
         self.records.peer_has_advanced(resuming)
     }
 
@@ -284,7 +285,7 @@ impl DtlsConnection {
     /// How many bytes are held on behalf of the peer: messages under reassembly, data that waits for `recv` (by
     /// the memory it keeps alive, and at least by its place in the queue) and sealed datagrams that wait for `poll_transmit`.
     pub fn buffered(&self) -> usize {
-        let early = self.early.as_ref().map_or(0, |early| early.pinned());
-        self.records.buffered() + self.received.pinned() + early + self.held_bytes()
+        let received = self.received.pinned() + self.phase.early_bytes();
+        self.records.buffered() + received + self.held_bytes()
     }
 }

@@ -6,6 +6,8 @@ use super::phase::Phase;
 use super::{Connection, Event};
 use crate::error::{Error, KeyUpdateError};
 use crate::protocol::{FlightId, Side};
+use crate::handshake::Established;
+use crate::handshake::post::Post;
 use crate::record::Records;
 use crate::wire::key_update::KeyUpdate;
 use std::time::Instant;
@@ -29,8 +31,7 @@ impl<R: Records> Connection<R> {
         match &mut self.phase {
             Phase::Initial(_) => Err(KeyUpdateError::HandshakeNotComplete),
             Phase::Closed => Err(KeyUpdateError::Closed),
-            Phase::Renegotiating { .. } => Err(KeyUpdateError::NotSupportedByVersion),
-            Phase::Established(current) => current
+            established => established
                 .post()
                 .ok_or(KeyUpdateError::NotSupportedByVersion)?
                 .schedule(update),
@@ -40,22 +41,15 @@ impl<R: Records> Connection<R> {
     /// The key update that is scheduled, or sent and not yet acknowledged; also one that the peer has asked for. This is
     /// `SSL_get_key_update_type`.
     pub fn key_update_type(&self) -> Option<KeyUpdate> {
-        match &self.phase {
-            Phase::Established(current) => current.post_ref()?.pending_update(),
-            _ => None,
-        }
+        self.phase.established()?.post_ref()?.pending_update()
     }
 
     /// Whether the next output begins something that was scheduled.
     #[inline]
     pub(super) fn has_wish(&self) -> bool {
-        let update = match &self.phase {
-            Phase::Established(current) => {
-                current.post_ref().is_some_and(|post| post.wants_to_begin())
-            }
-            _ => false,
-        };
-        self.rekeying.wanted.is_some() || update && !self.write_closed
+        let post = self.phase.established().and_then(Established::post_ref);
+        let update = post.is_some_and(Post::wants_to_begin);
+        self.phase.wanted().is_some() || update && !self.write_closed
     }
 
     /// Sends the KeyUpdate that is scheduled, if one is.
@@ -73,7 +67,7 @@ impl<R: Records> Connection<R> {
         if let Some(post) = self.phase.post() {
             post.delivered(id)?;
             // Whatever the peer has, it has had the handshake before that.
-            self.handshake_deadline = None;
+            self.phase.confirm();
         }
         Ok(())
     }

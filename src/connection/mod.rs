@@ -1,12 +1,14 @@
 //! One association: a record layer, a handshake while there is one, and the pump between them.
 
 mod afresh;
+mod attempt;
 mod client_certificate;
 mod close;
 mod data;
 mod datagram;
 mod event;
 mod export;
+mod first;
 mod getters;
 mod key_update;
 mod phase;
@@ -17,6 +19,7 @@ mod role;
 mod silence;
 mod span;
 mod stream;
+mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +40,7 @@ use crate::session::{Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use afresh::Doubt;
 use data::{ReceiveQueue, SendQueue};
+use first::First;
 use phase::Phase;
 use questions::Waiting;
 use rekeying::Rekeying;
@@ -44,7 +48,8 @@ use role::Role;
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use wait::Wait;
 
 /// An association over datagrams: DTLS.
 pub type DtlsConnection = Connection<Datagram>;
@@ -73,27 +78,17 @@ pub struct Connection<R: Records> {
     rekeying: Rekeying,
     events: VecDeque<Event>,
     received: ReceiveQueue,
-    /// Data of the next epoch that overtook the peer's Finished: nobody sees it before that was verified.
-    early: Option<Box<ReceiveQueue>>,
     /// Data that waits for the end of a renegotiation.
     held: Option<Box<SendQueue>>,
     /// What the handshake waits for at this end.
     waiting: Option<Box<Waiting>>,
     peer: Option<SocketAddr>,
-    handshake_started: Instant,
-    handshake_deadline: Option<Instant>,
-    /// What came for the hello that is out, but cannot be its answer.
-    doubt: Option<Box<Doubt>>,
-    /// How often the first handshake was begun again.
-    fresh_starts: u8,
     /// Warnings since the last data, against floods (C11).
     warnings: u8,
     write_closed: bool,
     /// The record in which the peer said that no data follows.
     read_closed: Option<RecordNumber>,
     failure: Option<Box<Failure>>,
-    /// A ClientHello came where a client waits for an answer.
-    hellos_cross: bool,
     span: Option<Box<tracing::Span>>,
 }
 
@@ -105,37 +100,23 @@ impl<R: Records> Connection<R> {
         peer: Option<SocketAddr>,
         now: Instant,
     ) -> Self {
-        let mut connection = Self {
+        let wait = Wait::new(now, records.limits().handshake_deadline);
+        Self {
             span: span::of(role.side(), peer),
             records,
             role,
-            phase: Phase::Initial(Box::new(handshake)),
+            phase: Phase::Initial(Box::new(First::new(handshake, wait))),
             rekeying: Rekeying::new(now),
             events: VecDeque::new(),
             received: ReceiveQueue::default(),
-            early: None,
             held: None,
             waiting: None,
             peer,
-            handshake_started: now,
-            handshake_deadline: None,
-            doubt: None,
-            fresh_starts: 0,
             warnings: 0,
             write_closed: false,
             read_closed: None,
             failure: None,
-            hellos_cross: false,
-        };
-        connection.start_deadline(now);
-        connection
-    }
-
-    /// A handshake, or the wait for one, begins.
-    fn start_deadline(&mut self, now: Instant) {
-        self.handshake_started = now;
-        let limit = self.records.limits().handshake_deadline;
-        self.handshake_deadline = limit.and_then(|limit| now.checked_add(limit));
+        }
     }
 
     /// The next event, until there is none.
@@ -151,15 +132,8 @@ impl<R: Records> Connection<R> {
         if let Phase::Closed = self.phase {
             return None;
         }
-        [
-            self.records.poll_timeout(),
-            self.handshake_deadline,
-            self.rekeying.holding(),
-            self.doubt_deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let deadlines = [self.records.poll_timeout(), self.phase.poll_timeout()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Does what is due at `now`: retransmission, deadlines, forgetting. Too early a call does nothing.
@@ -175,9 +149,7 @@ impl<R: Records> Connection<R> {
         let _span = self.enter_span();
         self.handle_answers(now)?;
         self.resolve_doubt(now)?;
-        let late = self
-            .handshake_deadline
-            .is_some_and(|deadline| deadline <= now);
+        let late = self.phase.wait().is_some_and(|wait| wait.is_over(now));
         let gave_up = matches!(self.records.handle_timeout(now), Err(GaveUp));
         if late || gave_up {
             self.give_up(now)?;
@@ -193,21 +165,25 @@ impl<R: Records> Connection<R> {
 
     /// The peer has gone silent.
     fn give_up(&mut self, now: Instant) -> Result<(), Error> {
-        if self.survives_silence() {
-            return self.end_unanswered(now);
+        if self.survives_silence(now) {
+            return Ok(());
         }
-        let after = now.saturating_duration_since(self.handshake_started);
+        let wait = self.phase.wait();
+        let after = wait.map_or(Duration::ZERO, |wait| wait.lasted(now));
         let retransmissions = self.records.retransmissions();
-        if let Phase::Established(_) = self.phase {
+        if let Phase::Established { .. } = self.phase {
             return Err(self.fail(Error::Unacknowledged {
                 after,
                 retransmissions,
             }));
         }
+        let both_connect = matches!(
+            &self.phase,
+            Phase::Initial(first) if first.hellos_cross && first.handshake.is_unanswered()
+        );
         let handshake = self.phase.handshake();
-        let resuming = handshake.as_ref().is_some_and(|it| it.is_resuming());
-        let unanswered = handshake.is_some_and(|it| it.is_unanswered());
-        let suspicion = if self.hellos_cross && unanswered {
+        let resuming = handshake.is_some_and(|handshake| handshake.is_resuming());
+        let suspicion = if both_connect {
             Some(Suspicion::BothConnect)
         } else {
             let too_long = self.records.has_seen_too_long();
@@ -225,10 +201,10 @@ impl<R: Records> Connection<R> {
     /// A ClientHello has come from the server's address. Anybody can send one, so an attempt goes on; what is behind the first
     /// answer has nothing to do with it.
     pub(crate) fn hellos_cross(&mut self) {
-        let initial = matches!(self.phase, Phase::Initial(_));
-        let handshake = self.phase.handshake();
-        let awaits_answer = initial && handshake.is_some_and(|it| it.is_unanswered());
-        if awaits_answer && !std::mem::replace(&mut self.hellos_cross, true) {
+        if let Phase::Initial(first) = &mut self.phase
+            && first.handshake.is_unanswered()
+            && !std::mem::replace(&mut first.hellos_cross, true)
+        {
             let peer = self.peer;
             tracing::warn!(
                 ?peer,
@@ -287,8 +263,8 @@ impl<R: Records> Connection<R> {
 
     #[cold]
     fn take_message(&mut self, now: Instant, message: InboundMessage) -> Result<(), Error> {
-        if let Phase::Established(current) = &mut self.phase {
-            return match current.post() {
+        if let Phase::Established { .. } | Phase::Requested { .. } = self.phase {
+            return match self.phase.post() {
                 Some(post) => {
                     post.handle(&message, self.role.parameters().clock.unix_now())?;
                     self.perform(now)
@@ -341,8 +317,8 @@ impl<R: Records> Connection<R> {
             NotTaken::Undecodable(_) => Discard::UndecodableMessage,
         };
         if !self.records.refuse(epoch, seq, cause) {
-            if let NotTaken::Doubtful(error) = why {
-                self.doubt = Some(Box::new(Doubt::Unfit(error)));
+            if let (NotTaken::Doubtful(error), Phase::Initial(first)) = (why, &mut self.phase) {
+                first.doubt = Some(Box::new(Doubt::Unfit(error)));
             }
             return Ok(());
         }
@@ -369,7 +345,9 @@ impl<R: Records> Connection<R> {
                     self.records.send_message(epoch, seq, typ, body);
                 }
                 Action::SendChangeCipherSpec { epoch } => {
-                    self.rekeying.point_of_no_return();
+                    if let Phase::Renegotiating { attempt, .. } = &mut self.phase {
+                        attempt.point_of_no_return();
+                    }
                     self.records.send_change_cipher_spec(epoch);
                 }
                 Action::InstallWrite { epoch, protection } => {
@@ -407,29 +385,36 @@ impl<R: Records> Connection<R> {
     /// New keys are in force.
     fn commit(&mut self, now: Instant, established: Box<Established>) {
         self.records.established(now, established.epoch());
-        // RFC 9147 §5.8.1: until a client's last flight is acknowledged, the server may be gone. That is waited for as long
-        // again as for the handshake, which is over.
-        let awaits_ack = established.post_ref().is_some_and(Post::awaits_confirmation);
-        self.start_deadline(now);
-        if !awaits_ack {
-            self.handshake_deadline = None;
-        }
-        let renegotiation = matches!(self.phase, Phase::Renegotiating { .. });
+        // RFC 9147 §5.8.1: until a client's last flight is acknowledged, the server may be gone. That
+        // is waited for as long again as for the handshake, which is over.
+        let post = established.post_ref();
+        let awaits_ack = post.is_some_and(Post::awaits_confirmation);
+        let unconfirmed =
+            awaits_ack.then(|| Wait::new(now, self.records.limits().handshake_deadline));
         let kind = HandshakeKind::of(&established);
         let limit = established.suite().aead.confidentiality_limit();
         let policy = &self.role.parameters().rekey;
         self.rekeying.committed(now, policy, limit);
-        if renegotiation {
-            self.rekeying.completed += 1;
-            let initiator = self.rekeying.initiator();
+        let next = Phase::Established {
+            current: established,
+            wanted: None,
+            unconfirmed,
+        };
+        let (initiator, early) = match std::mem::replace(&mut self.phase, next) {
+            Phase::Initial(first) => (None, first.early),
+            Phase::Renegotiating { attempt, .. } => {
+                (Some(attempt.course.initiator), attempt.early)
+            }
+            _ => (None, ReceiveQueue::default()),
+        };
+        if let Some(initiator) = initiator {
             self.records.stats_mut().renegotiations(initiator).completed += 1;
         }
-        self.phase = Phase::Established(established);
         self.events.push_back(Event::HandshakeComplete {
             kind,
-            renegotiation,
+            renegotiation: initiator.is_some(),
         });
-        self.release_early(now);
+        self.release_early(now, early);
         self.release_held(now);
         if self.read_closed.is_some() && !self.write_closed {
             self.confirm_peer_closed();
@@ -529,10 +514,9 @@ impl<R: Records> Connection<R> {
 
     fn state_name(&self) -> &'static str {
         match &self.phase {
-            Phase::Initial(handshake) | Phase::Renegotiating { handshake, .. } => {
-                handshake.state_name()
-            }
-            Phase::Established(_) => "Established",
+            Phase::Initial(first) => first.handshake.state_name(),
+            Phase::Renegotiating { attempt, .. } => attempt.handshake.state_name(),
+            Phase::Established { .. } | Phase::Requested { .. } => "Established",
             Phase::Closed => "Closed",
         }
     }

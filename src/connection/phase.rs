@@ -1,19 +1,50 @@
 //! Where an association is in its life.
+//!
+//! ```text
+//!  Initial ──► Established ◄───────────────────────────────┐
+//!                 │    ▲                                   │
+//!                 │    └─ it comes to nothing ─┬───────┐   │
+//!                 ├──► Requested ──────────────┤       │   │ the new keys
+//!                 │   a server's HelloRequest  │ hello │   │ are in force
+//!                 │                            ▼       │   │
+//!                 └──────────────────────► Renegotiating ──┘
+//! ```
+//!
+//! From everywhere an error or the end of the association leads to `Closed`.
 
+use super::attempt::{Attempt, Course, Undone, Wanted};
+use super::data::ReceiveQueue;
+use super::first::First;
+use super::wait::Wait;
 use crate::handshake::post::Post;
 use crate::handshake::{Action, Established, Handshake};
+use std::time::Instant;
 
-/// A handshake is an object: it exists while it runs and is dropped when it is done.
+/// What an association does, with everything that ends when it does something else.
 pub(super) enum Phase {
     /// The first handshake runs.
-    Initial(Box<Handshake>),
-    /// Keys are in force.
-    Established(Box<Established>),
-    /// Keys are in force, and a handshake runs that replaces them when it is complete. If it comes to nothing, nothing
-    /// has changed.
+    Initial(Box<First>),
+    /// Keys are in force, and nothing is under way that replaces them by another handshake.
+    Established {
+        /// What is in force.
+        current: Box<Established>,
+        /// The renegotiation that the next input or output begins.
+        wanted: Option<Wanted>,
+        /// RFC 9147 §5.8.1: a client of version 1.3 does not know yet that the server has the whole
+        /// of its handshake.
+        unconfirmed: Option<Wait>,
+    },
+    /// A server has asked its client for a handshake, and the client has not answered.
+    Requested {
+        /// How that goes.
+        request: Box<Course>,
+        /// What is in force.
+        current: Box<Established>,
+    },
+    /// A handshake runs that replaces the keys in force when it is complete.
     Renegotiating {
         /// The handshake.
-        handshake: Box<Handshake>,
+        attempt: Box<Attempt>,
         /// What is in force.
         current: Box<Established>,
     },
@@ -22,10 +53,22 @@ pub(super) enum Phase {
 }
 
 impl Phase {
+    /// Keys are in force, and nothing is under way.
+    const fn resting(current: Box<Established>) -> Self {
+        Self::Established {
+            current,
+            wanted: None,
+            unconfirmed: None,
+        }
+    }
+
     /// What is in force.
+    #[inline]
     pub(super) fn established(&self) -> Option<&Established> {
         match self {
-            Self::Established(current) | Self::Renegotiating { current, .. } => Some(current),
+            Self::Established { current, .. }
+            | Self::Requested { current, .. }
+            | Self::Renegotiating { current, .. } => Some(current),
             Self::Initial(_) | Self::Closed => None,
         }
     }
@@ -33,15 +76,17 @@ impl Phase {
     /// The handshake that runs.
     pub(super) fn handshake(&mut self) -> Option<&mut Handshake> {
         match self {
-            Self::Initial(handshake) | Self::Renegotiating { handshake, .. } => Some(handshake),
-            Self::Established(_) | Self::Closed => None,
+            Self::Initial(first) => Some(&mut first.handshake),
+            Self::Renegotiating { attempt, .. } => Some(&mut attempt.handshake),
+            Self::Established { .. } | Self::Requested { .. } | Self::Closed => None,
         }
     }
 
     /// What goes on under the keys of version 1.3.
+    #[inline]
     pub(super) fn post(&mut self) -> Option<&mut Post> {
         match self {
-            Self::Established(current) => current.post(),
+            Self::Established { current, .. } => current.post(),
             _ => None,
         }
     }
@@ -49,11 +94,115 @@ impl Phase {
     /// The next thing that the engine wants done.
     pub(super) fn next_action(&mut self) -> Option<Action> {
         match self {
-            Self::Initial(handshake) | Self::Renegotiating { handshake, .. } => {
-                handshake.poll_action()
-            }
-            Self::Established(current) => current.post()?.poll_action(),
+            Self::Established { current, .. } => current.post()?.poll_action(),
+            running => running.handshake()?.poll_action(),
+        }
+    }
+
+    /// The renegotiation that is scheduled.
+    #[inline]
+    pub(super) const fn wanted(&self) -> Option<Wanted> {
+        match self {
+            Self::Established { wanted, .. } => *wanted,
+            _ => None,
+        }
+    }
+
+    /// Whether a renegotiation is scheduled or under way.
+    pub(super) const fn is_pending(&self) -> bool {
+        self.wanted().is_some()
+            || matches!(self, Self::Requested { .. } | Self::Renegotiating { .. })
+    }
+
+    /// How the renegotiation goes that is under way.
+    #[inline]
+    pub(super) fn course(&mut self) -> Option<&mut Course> {
+        match self {
+            Self::Requested { request, .. } => Some(request),
+            Self::Renegotiating { attempt, .. } => Some(&mut attempt.course),
+            Self::Initial(_) | Self::Established { .. } | Self::Closed => None,
+        }
+    }
+
+    /// Whether the keys in force can go on, whatever else was begun.
+    pub(super) fn has_way_back(&self) -> bool {
+        match self {
+            Self::Established { .. } | Self::Requested { .. } => true,
+            Self::Renegotiating { attempt, .. } => attempt.has_way_back(),
+            Self::Initial(_) | Self::Closed => false,
+        }
+    }
+
+    /// How much memory the data keeps alive that has overtaken the peer's Finished, in bytes.
+    pub(super) fn early_bytes(&self) -> usize {
+        match self {
+            Self::Initial(first) => first.early.pinned(),
+            Self::Renegotiating { attempt, .. } => attempt.early.pinned(),
+            Self::Established { .. } | Self::Requested { .. } | Self::Closed => 0,
+        }
+    }
+
+    /// Where data waits that has overtaken the peer's Finished.
+    pub(super) fn early(&mut self) -> Option<&mut ReceiveQueue> {
+        match self {
+            Self::Initial(first) => Some(&mut first.early),
+            Self::Renegotiating { attempt, .. } => Some(&mut attempt.early),
+            Self::Established { .. } | Self::Requested { .. } | Self::Closed => None,
+        }
+    }
+
+    /// How long the peer is waited for.
+    pub(super) fn wait(&self) -> Option<&Wait> {
+        match self {
+            Self::Initial(first) => Some(&first.wait),
+            Self::Established { unconfirmed, .. } => unconfirmed.as_ref(),
+            Self::Requested { request, .. } => Some(&request.wait),
+            Self::Renegotiating { attempt, .. } => Some(&attempt.course.wait),
             Self::Closed => None,
         }
+    }
+
+    /// When this phase has waited for something long enough.
+    #[inline]
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let also = match self {
+            Self::Initial(first) => first.doubt_deadline(),
+            Self::Requested { request, .. } => request.data_waits_until(),
+            Self::Renegotiating { attempt, .. } => attempt.course.data_waits_until(),
+            Self::Established { .. } | Self::Closed => None,
+        };
+        let wait = self.wait().and_then(Wait::deadline);
+        [wait, also].into_iter().flatten().min()
+    }
+
+    /// Goes on from what is in force to another phase.
+    pub(super) fn advance(&mut self, next: impl FnOnce(Box<Established>) -> Self) {
+        *self = match std::mem::replace(self, Self::Closed) {
+            Self::Established { current, .. }
+            | Self::Requested { current, .. }
+            | Self::Renegotiating { current, .. } => next(current),
+            other => other,
+        };
+    }
+
+    /// The server has the whole of the handshake.
+    pub(super) const fn confirm(&mut self) {
+        if let Self::Established { unconfirmed, .. } = self {
+            *unconfirmed = None;
+        }
+    }
+
+    /// Drops whatever is scheduled or under way. What is in force goes on.
+    pub(super) fn go_back(&mut self) -> Option<Undone> {
+        let undone = match self {
+            Self::Requested { request, .. } => Some(Undone {
+                initiator: request.initiator,
+                hello: None,
+            }),
+            Self::Renegotiating { attempt, .. } => Some(attempt.undone()),
+            Self::Initial(_) | Self::Established { .. } | Self::Closed => None,
+        };
+        self.advance(Self::resting);
+        undone
     }
 }

@@ -1,46 +1,23 @@
-//! What an association remembers about the replacement of its keys.
+//! What an association remembers about the replacement of its keys, beyond the single attempt.
 
 use super::RenegotiationRefusal;
-use crate::config::{DataDuringRenegotiation, RekeyPolicy};
+use crate::config::RekeyPolicy;
 use crate::handshake::client::Unanswered;
-use crate::record::Initiator;
 use std::time::{Duration, Instant};
 
 /// How many attempts in a row may go unanswered, and one more, before a peer is taken for one that does not renegotiate: an hour
 /// of asking with the default pause.
 const MAX_UNANSWERED: u32 = 6;
 
-/// A renegotiation that the next I/O begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Wanted {
-    /// Whether a client offers the session in force.
-    pub(super) abbreviated: bool,
-    pub(super) initiator: Initiator,
-}
-
-/// What is scheduled, what is under way, and what the keys in force have been used for.
+/// What outlives the attempts at a renegotiation: what the keys in force have been used for, how the
+/// peer has taken to earlier attempts, and how long ago that was.
 pub(super) struct Rekeying {
-    pub(super) wanted: Option<Wanted>,
-    /// A server's HelloRequest is out.
-    pub(super) requested: bool,
+    usage: Usage,
     /// The next handshake resumes nothing: this server wants to see a certificate in it.
     pub(super) wants_full: bool,
-    /// Who began what is under way, or what ended last.
-    initiator: Initiator,
-    /// This end has sent ChangeCipherSpec: there is no way back to the old keys.
-    committed_to_new_keys: bool,
-    /// Over a stream, the silence of the peer was told already.
-    silence_told: bool,
-    /// Until when data waits, unless the peer says something; `None` where it flows.
-    hold: Option<Instant>,
-    /// How many renegotiations were completed.
-    pub(super) completed: u64,
-    /// A client's hello that is under way.
-    offered: Option<Box<Unanswered>>,
-    /// A client's hello of this epoch that led to nothing, and whether a copy of it may still be on its way. The server may
-    /// take one all the same, and then only the same hello fits its answer.
+    /// A client's hello of this epoch that led to nothing, and whether a copy of it may still be on
+    /// its way. The server may take one all the same, and then only the same hello fits its answer.
     earlier: Option<(Box<Unanswered>, bool)>,
-    usage: Usage,
     /// When the peer has refused, or not answered, last, since the keys in force came.
     refused: Option<Instant>,
     /// How many attempts in a row the peer has not answered.
@@ -88,17 +65,9 @@ impl Usage {
 impl Rekeying {
     pub(super) const fn new(now: Instant) -> Self {
         Self {
-            wanted: None,
-            requested: false,
-            wants_full: false,
-            initiator: Initiator::Local,
-            committed_to_new_keys: false,
-            silence_told: false,
-            hold: None,
-            completed: 0,
-            offered: None,
-            earlier: None,
             usage: Usage::NONE,
+            wants_full: false,
+            earlier: None,
             refused: None,
             unanswered: 0,
             last_handshake: now,
@@ -106,66 +75,9 @@ impl Rekeying {
         }
     }
 
-    /// Who began what is under way.
-    pub(super) const fn initiator(&self) -> Initiator {
-        self.initiator
-    }
-
-    /// A renegotiation begins.
-    pub(super) fn begin(&mut self, initiator: Initiator) {
-        self.wanted = None;
-        self.initiator = initiator;
-        self.committed_to_new_keys = false;
-        self.silence_told = false;
-        self.hold = None;
-    }
-
-    /// Data waits from now on.
-    pub(super) fn hold(&mut self, now: Instant, policy: &RekeyPolicy) {
-        let holds = policy.data == DataDuringRenegotiation::Hold && !policy.hold.is_zero();
-        self.hold = holds.then(|| now + policy.hold);
-    }
-
-    /// Data flows again.
-    pub(super) const fn stop_holding(&mut self) {
-        self.hold = None;
-    }
-
-    /// Until when data waits, if it does.
-    #[inline]
-    pub(super) const fn holding(&self) -> Option<Instant> {
-        self.hold
-    }
-
     /// A handshake runs. It costs the same whether or not it is completed.
     pub(super) const fn started(&mut self, now: Instant) {
         self.last_handshake = now;
-    }
-
-    /// This end sends ChangeCipherSpec.
-    pub(super) const fn point_of_no_return(&mut self) {
-        self.committed_to_new_keys = true;
-    }
-
-    /// Whether this end has sent ChangeCipherSpec.
-    pub(super) const fn has_no_way_back(&self) -> bool {
-        self.committed_to_new_keys
-    }
-
-    /// The peer's silence was told.
-    pub(super) const fn tell_silence(&mut self) {
-        self.silence_told = true;
-        self.hold = None;
-    }
-
-    /// The peer has said something; whether that was after its silence was told.
-    pub(super) const fn breaks_silence(&mut self) -> bool {
-        std::mem::replace(&mut self.silence_told, false)
-    }
-
-    /// A client's hello is out.
-    pub(super) fn offer(&mut self, hello: Option<Unanswered>) {
-        self.offered = hello.map(Box::new);
     }
 
     /// The hello to repeat instead of a new one. One whose only copy was refused does not stand in for a hello of the other
@@ -177,12 +89,8 @@ impl Rekeying {
 
     /// New keys are in force, each good for `limit` records.
     pub(super) fn committed(&mut self, now: Instant, policy: &RekeyPolicy, limit: u64) {
-        self.wanted = None;
-        self.requested = false;
         self.wants_full = false;
-        self.offered = None;
         self.earlier = None;
-        self.hold = None;
         self.refused = None;
         self.unanswered = 0;
         self.last_handshake = now;
@@ -215,14 +123,17 @@ impl Rekeying {
         self.last_refusal = None;
     }
 
-    /// What was under way, or scheduled, has come to nothing; `sent_again` is whether its hello has left more than once.
-    pub(super) fn refused(&mut self, now: Instant, reason: RenegotiationRefusal, sent_again: bool) {
+    /// An attempt has come to nothing. Its client has said `hello`; `sent_again` is whether that has
+    /// left more than once.
+    pub(super) fn refused(
+        &mut self,
+        now: Instant,
+        reason: RenegotiationRefusal,
+        hello: Option<Box<Unanswered>>,
+        sent_again: bool,
+    ) {
         let lingers = sent_again || reason == RenegotiationRefusal::Unanswered;
-        self.earlier = self.offered.take().map(|hello| (hello, lingers));
-        self.wanted = None;
-        self.requested = false;
-        self.silence_told = false;
-        self.hold = None;
+        self.earlier = hello.map(|hello| (hello, lingers));
         self.refused = Some(now);
         if reason != RenegotiationRefusal::Unanswered {
             self.unanswered = 0;
@@ -237,11 +148,7 @@ impl Rekeying {
     }
 
     /// Nothing is begun any more.
-    pub(super) fn over(&mut self) {
-        self.wanted = None;
-        self.requested = false;
-        self.hold = None;
-        self.offered = None;
+    pub(super) fn forget_hello(&mut self) {
         self.earlier = None;
     }
 
@@ -339,19 +246,19 @@ mod tests {
         let (start, policy) = (test_now(), RekeyPolicy::default());
         let mut rekeying = fresh(800);
         for minutes in [1, 2, 4, 8, 16, 32] {
-            rekeying.refused(start, RenegotiationRefusal::Unanswered, false);
+            rekeying.refused(start, RenegotiationRefusal::Unanswered, None, false);
             let pause = Duration::from_secs(60 * minutes);
             let almost = start + pause - Duration::from_millis(1);
             assert!(rekeying.is_paused(almost, &policy, false), "{minutes}");
             assert!(!rekeying.is_paused(start + pause, &policy, false));
             assert!(!rekeying.is_paused(start + policy.retry_after, &policy, true));
         }
-        rekeying.refused(start, RenegotiationRefusal::Unanswered, false);
+        rekeying.refused(start, RenegotiationRefusal::Unanswered, None, false);
         let year = start + Duration::from_secs(365 * 86_400);
         assert!(rekeying.is_paused(year, &policy, false));
         assert!(!rekeying.is_paused(year, &policy, true));
         // A word of refusal, and a completed handshake, are answers.
-        rekeying.refused(start, RenegotiationRefusal::NoRenegotiation, false);
+        rekeying.refused(start, RenegotiationRefusal::NoRenegotiation, None, false);
         assert!(!rekeying.is_paused(start + policy.retry_after, &policy, false));
         rekeying.committed(start, &policy, 800);
         assert!(!rekeying.is_paused(start, &policy, false));

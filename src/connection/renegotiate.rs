@@ -7,8 +7,8 @@
 //!  the peer: HelloRequest or ClientHello ───────────────────────┴────────┘
 //! ```
 
+use super::attempt::{Attempt, Course, Data, Undone, Wanted};
 use super::phase::Phase;
-use super::rekeying::Wanted;
 use super::{Connection, Event, RenegotiationRefusal, Role};
 use crate::config::{ClientRenegotiation, RenegotiationRefusals};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, RenegotiateError};
@@ -53,15 +53,13 @@ impl<R: Records> Connection<R> {
     /// Whether a renegotiation is scheduled or under way, whoever began it: from the call, or from the peer's message,
     /// until it has completed or come to nothing. This is `SSL_renegotiate_pending`.
     pub fn renegotiate_pending(&self) -> bool {
-        self.rekeying.wanted.is_some()
-            || self.rekeying.requested
-            || matches!(self.phase, Phase::Renegotiating { .. })
+        self.phase.is_pending()
     }
 
     /// How many renegotiations have completed, whoever began them;
     /// [`Stats::renegotiations_by`](crate::Stats::renegotiations_by) tells more. This is `SSL_num_renegotiations`.
     pub fn renegotiations(&self) -> u64 {
-        self.rekeying.completed
+        self.records.stats().renegotiations_completed()
     }
 
     /// Whether another handshake may follow what is in force.
@@ -75,24 +73,26 @@ impl<R: Records> Connection<R> {
         if self.write_closed || self.read_closed.is_some() {
             return Err(RenegotiateError::Closed);
         }
-        let current = match &self.phase {
+        let allowed = self.allows_another();
+        let (current, wanted) = match &mut self.phase {
             Phase::Initial(_) => return Err(RenegotiateError::HandshakeNotComplete),
             Phase::Closed => return Err(RenegotiateError::Closed),
-            Phase::Renegotiating { .. } => return Err(RenegotiateError::Pending),
-            Phase::Established(_) if self.rekeying.requested => {
+            Phase::Requested { .. } | Phase::Renegotiating { .. } => {
                 return Err(RenegotiateError::Pending);
             }
-            Phase::Established(current) => current,
+            Phase::Established {
+                current, wanted, ..
+            } => (current, wanted),
         };
         let current = current.v12();
         let current = current.ok_or(RenegotiateError::NotSupportedByVersion)?;
         if Epochs::after(current.epoch).is_err() {
             return Err(RenegotiateError::EpochsExhausted);
         }
-        if !self.allows_another() {
+        if !allowed {
             return Err(RenegotiateError::Insecure);
         }
-        self.rekeying.wanted = Some(Wanted {
+        *wanted = Some(Wanted {
             abbreviated,
             initiator: Initiator::Local,
         });
@@ -106,12 +106,15 @@ impl<R: Records> Connection<R> {
             post.schedule_automatic();
             return;
         }
-        let idle = matches!(self.phase, Phase::Established(_)) && !self.renegotiate_pending();
         let open = !self.write_closed && self.read_closed.is_none() && self.allows_another();
         let pressing = self.rekeying.is_used_up() || self.is_attacked();
         let policy = &self.role.parameters().rekey;
-        if idle && open && !self.rekeying.is_paused(now, policy, pressing) {
-            self.rekeying.wanted = Some(Wanted {
+        if let Phase::Established { wanted, .. } = &mut self.phase
+            && open
+            && !self.rekeying.is_paused(now, policy, pressing)
+        {
+            // What was called for decides.
+            wanted.get_or_insert(Wanted {
                 abbreviated: false,
                 initiator: Initiator::Automatic,
             });
@@ -148,7 +151,7 @@ impl<R: Records> Connection<R> {
 
     #[inline]
     pub(super) fn start_wanted_step(&mut self, now: Instant) -> Result<(), Error> {
-        if let Some(wanted) = self.rekeying.wanted {
+        if let Some(wanted) = self.phase.wanted() {
             return self.start(now, wanted);
         }
         self.begin_key_update(now)
@@ -156,10 +159,6 @@ impl<R: Records> Connection<R> {
 
     #[cold]
     fn start(&mut self, now: Instant, wanted: Wanted) -> Result<(), Error> {
-        if !matches!(self.phase, Phase::Established(_)) || self.write_closed {
-            self.rekeying.wanted = None;
-            return Ok(());
-        }
         match self.role.side() {
             Side::Client => self.start_client(now, wanted),
             Side::Server => self.request(now, wanted.initiator),
@@ -168,12 +167,8 @@ impl<R: Records> Connection<R> {
 
     /// Sends a ClientHello under the keys in force.
     fn start_client(&mut self, now: Instant, wanted: Wanted) -> Result<(), Error> {
-        let (Phase::Established(current), Role::Client { config, server }) =
-            (&self.phase, &self.role)
-        else {
-            return Ok(());
-        };
-        let Some(current) = current.v12() else {
+        let current = self.phase.established().and_then(Established::v12);
+        let (Some(current), Role::Client { config, server }) = (current, &self.role) else {
             return Ok(());
         };
         let parameters = &config.parameters;
@@ -198,7 +193,6 @@ impl<R: Records> Connection<R> {
             }),
         };
         let handshake = Handshake::client(R::DIALECT, settings)?;
-        self.rekeying.offer(handshake.offered());
         self.enter(now, handshake, wanted.initiator, MessageSeq::FIRST);
         self.perform(now)
     }
@@ -208,8 +202,6 @@ impl<R: Records> Connection<R> {
         let epoch = self.epoch();
         // An epoch that has no successor cannot be cured by a handshake.
         Epochs::after(epoch)?;
-        self.rekeying.begin(initiator);
-        self.rekeying.requested = true;
         self.records.stats_mut().renegotiations(initiator).started += 1;
         // RFC 6347 §4.2.2: the HelloRequest takes the first number of the handshake that it asks for.
         let (seq, typ) = (MessageSeq::FIRST, HandshakeType::HELLO_REQUEST);
@@ -217,10 +209,14 @@ impl<R: Records> Connection<R> {
         self.records
             .end_flight(now, FlightId(0), FlightEnd::Request);
         let policy = &self.role.parameters().rekey;
-        if policy.holds_behind_request {
-            self.rekeying.hold(now, policy);
-        }
-        self.start_attempt(now);
+        let data = match policy.holds_behind_request {
+            true => Data::under(policy, now),
+            false => Data::Flows,
+        };
+        let wait = self.wait_for_attempt(now, true);
+        let request = Box::new(Course::new(initiator, wait, data));
+        let requested = |current| Phase::Requested { request, current };
+        self.phase.advance(requested);
         Ok(())
     }
 
@@ -232,24 +228,17 @@ impl<R: Records> Connection<R> {
         initiator: Initiator,
         expected: MessageSeq,
     ) {
-        match std::mem::replace(&mut self.phase, Phase::Closed) {
-            Phase::Established(current) => {
-                self.phase = Phase::Renegotiating {
-                    handshake: Box::new(handshake),
-                    current,
-                };
-            }
-            other => self.phase = other,
-        }
-        if !self.rekeying.requested {
+        if !matches!(self.phase, Phase::Requested { .. }) {
             self.records.stats_mut().renegotiations(initiator).started += 1;
         }
-        self.rekeying.begin(initiator);
-        self.rekeying.requested = false;
+        let wait = self.wait_for_attempt(now, handshake.is_unanswered());
+        let data = Data::under(&self.role.parameters().rekey, now);
+        let course = Course::new(initiator, wait, data);
+        let attempt = Box::new(Attempt::new(handshake, course));
+        let renegotiating = |current| Phase::Renegotiating { attempt, current };
+        self.phase.advance(renegotiating);
         self.rekeying.started(now);
-        self.rekeying.hold(now, &self.role.parameters().rekey);
         self.records.begin_handshake(expected);
-        self.start_attempt(now);
     }
 
     /// A message of the peer between handshakes: it must be its wish for one.
@@ -286,14 +275,16 @@ impl<R: Records> Connection<R> {
     }
 
     fn take_client_hello(&mut self, now: Instant, message: InboundMessage) -> Result<(), Error> {
-        let requested = self.rekeying.requested;
+        let request = match &self.phase {
+            Phase::Requested { request, .. } => Some(request.initiator),
+            _ => None,
+        };
+        let requested = request.is_some();
         if !requested && !self.may_client_begin(now) {
             return self.refuse_wish(now);
         }
-        let (Phase::Established(current), Role::Server(config)) = (&self.phase, &self.role) else {
-            return Ok(());
-        };
-        let Some(current) = current.v12() else {
+        let current = self.phase.established().and_then(Established::v12);
+        let (Some(current), Role::Server(config)) = (current, &self.role) else {
             return Ok(());
         };
         let settings = server::Settings {
@@ -310,10 +301,9 @@ impl<R: Records> Connection<R> {
             requested,
         };
         // RFC 6347 §4.2.2: behind a HelloRequest the ServerHello is the second message.
-        let (first, initiator) = if requested {
-            (MessageSeq(1), self.rekeying.initiator())
-        } else {
-            (MessageSeq::FIRST, Initiator::Peer)
+        let (first, initiator) = match request {
+            Some(initiator) => (MessageSeq(1), initiator),
+            None => (MessageSeq::FIRST, Initiator::Peer),
         };
         let expected = message
             .seq
@@ -381,36 +371,35 @@ impl<R: Records> Connection<R> {
             // The client has begun: this speaks of an earlier HelloRequest, and its hello has
             // overtaken it. If the handshake were dropped here, the client would go on alone, past
             // the point where it could go back.
-            let begun = renegotiating && self.role.side() == Side::Server;
-            if stray || begun {
+            let overtaken = renegotiating && self.role.side() == Side::Server;
+            if stray || overtaken {
                 return Ok(false);
             }
         }
         // This end has followed the peer's ChangeCipherSpec, and reads the old keys no more.
         let read_on = epoch > in_force;
-        if let Phase::Renegotiating { .. } = self.phase
-            && (self.rekeying.has_no_way_back() || read_on)
-        {
+        if renegotiating && (!self.phase.has_way_back() || read_on) {
             // The keys in force are no longer what this end uses.
             return Err(Error::AlertReceived {
                 alert,
                 authenticated: true,
             });
         }
-        let asked = self.rekeying.requested || matches!(self.phase, Phase::Renegotiating { .. });
-        if asked {
+        let begun = renegotiating || matches!(self.phase, Phase::Requested { .. });
+        if begun {
             self.end_refused(now, RenegotiationRefusal::NoRenegotiation);
         }
-        Ok(asked)
+        Ok(begun)
     }
 
     /// Goes back to what is in force, as if nothing had been begun.
     pub(super) fn end_refused(&mut self, now: Instant, reason: RenegotiationRefusal) {
-        let initiator = self.rekeying.initiator();
-        self.records.stats_mut().renegotiations(initiator).refused += 1;
         let sent_again = self.records.retransmissions() > 0;
-        self.rekeying.refused(now, reason, sent_again);
-        self.abandon_renegotiation();
+        let Some(Undone { initiator, hello }) = self.go_back() else {
+            return;
+        };
+        self.records.stats_mut().renegotiations(initiator).refused += 1;
+        self.rekeying.refused(now, reason, hello, sent_again);
         self.events
             .push_back(Event::RenegotiationRefused { reason });
         // A goodbye under keys that never came into force was the peer's all the same.
@@ -420,15 +409,10 @@ impl<R: Records> Connection<R> {
         self.release_held(now);
     }
 
-    /// Drops the handshake beside what is in force.
-    pub(super) fn abandon_renegotiation(&mut self) {
-        self.handshake_deadline = None;
+    /// Drops what is scheduled or under way, and what the records keep for it.
+    pub(super) fn go_back(&mut self) -> Option<Undone> {
         self.waiting = None;
         self.records.abandon_handshake();
-        self.early = None;
-        match std::mem::replace(&mut self.phase, Phase::Closed) {
-            Phase::Renegotiating { current, .. } => self.phase = Phase::Established(current),
-            other => self.phase = other,
-        }
+        self.phase.go_back()
     }
 }

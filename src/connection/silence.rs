@@ -7,110 +7,85 @@
 //!                sent ChangeCipherSpec: then data waits              whole deadline
 //! ```
 
+use super::attempt::Data;
 use super::phase::Phase;
+use super::wait::Wait;
 use super::{Connection, Event, RenegotiationRefusal};
-use crate::error::Error;
 use crate::record::{Records, Silence};
-use std::time::{Duration, Instant};
-
-/// The part of the handshake's deadline after which a peer that has said nothing to a renegotiation is not waited for any more.
-/// A first handshake has nothing to fall back to, and so waits for all of it.
-const PATIENCE_PART: u32 = 4;
+use std::time::Instant;
 
 impl<R: Records> Connection<R> {
-    /// A renegotiation, or the wait for one, begins.
-    pub(super) fn start_attempt(&mut self, now: Instant) {
-        self.handshake_started = now;
-        self.extend_attempt(now);
-    }
-
-    /// The peer is waited for again, as long as the whole attempt may take.
-    fn extend_attempt(&mut self, now: Instant) {
+    /// The wait for the peer's answer to a request, or to the hello of `handshake`; a server has its
+    /// client's hello already.
+    pub(super) fn wait_for_attempt(&self, now: Instant, silent: bool) -> Wait {
         let limit = self.records.renegotiation_deadline();
-        let after = |from: Instant, limit: Option<Duration>| {
-            limit.and_then(|limit| from.checked_add(limit))
-        };
-        let whole = after(self.handshake_started, limit);
-        // A peer that has said something may have switched its keys in the meantime, and would be lost if it were given up in haste.
-        let silent = match self.is_unanswered() {
-            true => after(now, limit.map(|limit| limit / PATIENCE_PART)),
-            false => None,
-        };
-        self.handshake_deadline = [whole, silent].into_iter().flatten().min();
+        let mut wait = Wait::new(now, limit);
+        wait.extend(now, limit, silent);
+        wait
     }
 
-    /// A message of the peer was taken: whoever is there is in the middle of a handshake, and data in its way may be the end
-    /// of that.
+    /// A message of the peer was taken: it is in the middle of a handshake, and data on its way to it
+    /// may be the end of that.
     pub(super) fn peer_spoke(&mut self, now: Instant) {
-        if let Phase::Renegotiating { .. } = self.phase {
-            if self.rekeying.breaks_silence() {
-                self.handshake_started = now;
-            }
-            self.rekeying.hold(now, &self.role.parameters().rekey);
+        if let Phase::Renegotiating { attempt, .. } = &mut self.phase {
+            attempt.peer_spoke(now, &self.role.parameters().rekey);
         }
     }
 
     /// The handshake has gone on.
     pub(super) fn attempt_went_on(&mut self, now: Instant) {
-        if let Phase::Renegotiating { .. } = self.phase {
-            self.extend_attempt(now);
+        if let Phase::Renegotiating { attempt, .. } = &mut self.phase {
+            let silent = attempt.handshake.is_unanswered();
+            let limit = self.records.renegotiation_deadline();
+            attempt.course.wait.extend(now, limit, silent);
         }
     }
 
     /// Whether data must wait for the end of a renegotiation.
-    pub(super) fn holds_data(&self) -> bool {
-        match &self.phase {
-            Phase::Renegotiating { .. } => {
-                self.rekeying.has_no_way_back() || self.rekeying.holding().is_some()
-            }
-            Phase::Established(_) => self.rekeying.holding().is_some(),
-            Phase::Initial(_) | Phase::Closed => false,
-        }
+    pub(super) fn holds_data(&mut self) -> bool {
+        let course = self.phase.course();
+        course.is_some_and(|course| course.data != Data::Flows)
     }
 
     /// Lets data flow if it has waited long enough.
     pub(super) fn end_hold(&mut self, now: Instant) {
-        if self.rekeying.holding().is_some_and(|until| until <= now) {
-            self.rekeying.stop_holding();
+        if let Some(course) = self.phase.course()
+            && course.data_waits_until().is_some_and(|until| until <= now)
+        {
+            course.data = Data::Flows;
             self.release_held(now);
         }
     }
 
-    /// Whether the peer has said nothing at all.
-    fn is_unanswered(&self) -> bool {
-        match &self.phase {
-            Phase::Established(_) => self.rekeying.requested,
-            Phase::Renegotiating { handshake, .. } => handshake.is_unanswered(),
-            Phase::Initial(_) | Phase::Closed => false,
-        }
-    }
-
-    /// Whether the peer's silence is only the end of a renegotiation: over datagrams until this end has switched keys,
-    /// over a stream, which loses nothing, as long as the peer has not said anything.
-    pub(super) fn survives_silence(&self) -> bool {
-        match &self.phase {
-            Phase::Established(_) => self.rekeying.requested,
-            Phase::Renegotiating { handshake, .. } => match self.records.silence() {
-                Silence::Ignored => !self.rekeying.has_no_way_back(),
-                Silence::Late => handshake.is_unanswered(),
+    /// The peer has not answered a renegotiation in time. Whether the association can bear that: over
+    /// datagrams until this end has switched keys, over a stream, which loses nothing, as long as the
+    /// peer has not said anything.
+    pub(super) fn survives_silence(&mut self, now: Instant) -> bool {
+        let silence = self.records.silence();
+        let survives = match &self.phase {
+            Phase::Requested { .. } => true,
+            Phase::Renegotiating { attempt, .. } => match silence {
+                Silence::Ignored => attempt.has_way_back(),
+                Silence::Late => attempt.handshake.is_unanswered(),
             },
-            Phase::Initial(_) | Phase::Closed => false,
+            Phase::Initial(_) | Phase::Established { .. } | Phase::Closed => false,
+        };
+        match (survives, silence) {
+            (false, _) => {}
+            (true, Silence::Ignored) => self.end_refused(now, RenegotiationRefusal::Unanswered),
+            (true, Silence::Late) => self.tell_silence(now),
         }
+        survives
     }
 
-    /// The peer has not answered.
-    pub(super) fn end_unanswered(&mut self, now: Instant) -> Result<(), Error> {
-        if self.records.silence() == Silence::Ignored {
-            self.end_refused(now, RenegotiationRefusal::Unanswered);
-            return Ok(());
+    /// The answer may still come, so what was begun stays.
+    fn tell_silence(&mut self, now: Instant) {
+        if let Some(course) = self.phase.course() {
+            course.tell_silence();
         }
-        // What was sent on a stream arrives: the handshake stays, because its answer may still come.
-        self.handshake_deadline = None;
-        self.rekeying.tell_silence();
         self.events.push_back(Event::RenegotiationRefused {
             reason: RenegotiationRefusal::Unanswered,
         });
         self.release_held(now);
-        Ok(())
     }
 }

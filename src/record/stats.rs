@@ -162,6 +162,11 @@ impl Stats {
         self.renegotiations[initiator as usize]
     }
 
+    pub(crate) fn renegotiations_completed(&self) -> u64 {
+        let completed = |counts: &RenegotiationCounts| counts.completed;
+        self.renegotiations.iter().map(completed).sum()
+    }
+
     pub(crate) fn renegotiations(&mut self, initiator: Initiator) -> &mut RenegotiationCounts {
         &mut self.renegotiations[initiator as usize]
     }
