@@ -5,9 +5,9 @@
 use super::phase::Phase;
 use super::{Connection, Event};
 use crate::error::{Error, KeyUpdateError};
-use crate::protocol::{FlightId, Side};
 use crate::handshake::Established;
 use crate::handshake::post::Post;
+use crate::protocol::{FlightId, Side};
 use crate::record::Records;
 use crate::wire::key_update::KeyUpdate;
 use std::time::Instant;

@@ -402,9 +402,7 @@ impl<R: Records> Connection<R> {
         };
         let (initiator, early) = match std::mem::replace(&mut self.phase, next) {
             Phase::Initial(first) => (None, first.early),
-            Phase::Renegotiating { attempt, .. } => {
-                (Some(attempt.course.initiator), attempt.early)
-            }
+            Phase::Renegotiating { attempt, .. } => (Some(attempt.course.initiator), attempt.early),
             _ => (None, ReceiveQueue::default()),
         };
         if let Some(initiator) = initiator {

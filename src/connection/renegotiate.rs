@@ -50,8 +50,28 @@ impl<R: Records> Connection<R> {
         self.schedule(now, true)
     }
 
-    /// Whether a renegotiation is scheduled or under way, whoever began it: from the call, or from the peer's message,
-    /// until it has completed or come to nothing. This is `SSL_renegotiate_pending`.
+    /// Whether a renegotiation is scheduled or under way, whoever began it: from the call, the limit or
+    /// the peer's message until it is complete or has come to nothing. This is
+    /// `SSL_renegotiate_pending`.
+    ///
+    /// | what has happened last | pending |
+    /// | --- | --- |
+    /// | the first handshake has begun | no |
+    /// | it is complete | no |
+    /// | a call, before the next input or output | yes |
+    /// | a limit of the policy was reached, before the next input or output | yes |
+    /// | a server has sent its HelloRequest | yes |
+    /// | a client has sent its ClientHello | yes |
+    /// | this end follows the peer's message | yes |
+    /// | this end has refused the peer's message | no |
+    /// | the renegotiation is complete | no |
+    /// | the peer has refused | no |
+    /// | `Unanswered` was told, over datagrams | no |
+    /// | `Unanswered` was told, over a stream: an answer may still come | yes |
+    /// | an end has closed, or the association has failed | no |
+    /// | always at version 1.3 | no |
+    ///
+    /// At version 1.3 [`Connection::key_update_type`] answers the same question.
     pub fn renegotiate_pending(&self) -> bool {
         self.phase.is_pending()
     }

@@ -56,6 +56,7 @@
 //! * *Pending* lasts until the handshake has ended. LibreSSL's page says "scheduled but not yet
 //!   acted on"; OpenSSL 3.0, 4.0 and LibreSSL 4.3 all answer 1 until the end of the handshake, also
 //!   for handshakes that the peer began. After a failed one OpenSSL stays at 1; here it is over.
+//!   [`renegotiate_pending`](crate::Connection::renegotiate_pending) has a table of all cases.
 //! * *A client's certificate that is asked for later* really is asked for: that handshake resumes
 //!   nothing. With OpenSSL and LibreSSL a TLS client resumes its session, and the renegotiation
 //!   succeeds without any certificate.

@@ -12,6 +12,7 @@ mod late_refusals;
 mod lax_policies;
 mod long_life;
 mod peer_profiles;
+mod pending;
 mod refusals;
 mod renegotiation;
 mod renegotiation_content;
