@@ -1,10 +1,12 @@
-//! A client's attempt that begins again from scratch, because what has answered it was meant for another hello.
+//! A client's first handshake that begins again from scratch, because what answered it was meant
+//! for another hello.
 //!
-//! What a server says in the clear bears nothing that binds it to the hello that it answers. Somebody who sends the server a
-//! hello of its own from this client's address makes it ask this client, for a cookie that is good for that other hello, or
-//! refuse that cookie; an earlier attempt from the same port does the same without malice, and its ServerHello may still be
-//! on its way. So nothing of the kind ends an attempt at once. It is a doubt, which the honest answer dispels; if none comes,
-//! the attempt begins again without a cookie, as RFC 9147 §5.1 lets it.
+//! Nothing binds what a server says in the clear to the hello that it answers. An attacker who
+//! sends the server a hello of its own from this client's address makes the server ask this client
+//! for a cookie that is good for that other hello, or refuse such a cookie. An earlier attempt from
+//! the same port does the same without malice, and its ServerHello may still be on its way. So
+//! nothing of that kind ends an attempt at once. It is a doubt, which the honest answer dispels; if
+//! no such answer comes, the attempt begins again without a cookie, as RFC 9147 §5.1 allows.
 
 use super::role::Opening;
 use super::{Connection, Phase};
@@ -13,20 +15,22 @@ use crate::protocol::{Alert, AlertDescription};
 use crate::record::Records;
 use std::time::Instant;
 
-/// How often an attempt begins again. Each time costs a timeout, so whoever wants to keep a client out has to keep sending; a
-/// server that does not know its own cookies is told of soon.
+/// How often an attempt begins again. Each time costs a timeout, so an attacker who wants to keep a
+/// client out has to keep sending, and a server that does not know its own cookies is reported
+/// soon.
 const MAX_FRESH_STARTS: u8 = 4;
 
-/// Why an attempt may have been answered by what was meant for another one.
+/// Why what has answered an attempt may have been meant for another one.
 pub(super) enum Doubt {
-    /// Something came that cannot be the answer, or refuses a hello; what ends the attempt if nothing else comes.
+    /// Something came that cannot be the answer, or refuses a hello; what ends the attempt if
+    /// nothing else comes.
     Unfit(Error),
     /// A ServerHello of version 1.3 was taken, and nothing under its keys has come until then.
     Unproved { until: Instant },
 }
 
 impl<R: Records> Connection<R> {
-    /// A message of the handshake was taken: it dispels what was doubted before.
+    /// A message of the handshake was taken. That dispels earlier doubts.
     pub(super) fn taken(&mut self, now: Instant) {
         let limits = self.records.limits();
         let Phase::Initial(first) = &mut self.phase else {
@@ -37,9 +41,10 @@ impl<R: Records> Connection<R> {
         first.doubt = until.map(|until| Box::new(Doubt::Unproved { until }));
     }
 
-    /// Whether a fatal alert in the clear is a doubt: RFC 9147 §5.1 has a server refuse a cookie that it does not know with
-    /// this one, and it may not be this client's; so do servers that mind what else has changed in the second hello, the
-    /// binder of a session.
+    /// Whether a fatal alert in the clear is a doubt: RFC 9147 §5.1 has a server refuse a cookie
+    /// that it does not know with this one, and that cookie may not be this client's. Some servers
+    /// also refuse a second hello in which anything else has changed, such as the binder of a
+    /// session.
     pub(super) fn doubts_refusal(&mut self, alert: Alert) -> bool {
         let meant = alert.description == AlertDescription::ILLEGAL_PARAMETER
             && self.records.limits().doubts_plaintext;
@@ -56,8 +61,9 @@ impl<R: Records> Connection<R> {
         }
     }
 
-    /// The time for an answer is over, and nothing but what cannot be one has come: the attempt begins again, as long as it
-    /// may. Afterwards what is wrong ends it, unless that is a refusal that is not to be believed.
+    /// The time for an answer is over, and nothing has come that can be one. The attempt begins
+    /// again if it may do so once more; otherwise what is wrong ends it, unless that is a refusal
+    /// that must not be believed.
     pub(super) fn resolve_doubt(&mut self, now: Instant) -> Result<(), Error> {
         let Phase::Initial(first) = &mut self.phase else {
             return Ok(());
@@ -88,7 +94,7 @@ impl<R: Records> Connection<R> {
         !alert || self.records.believes_plaintext_alert(true)
     }
 
-    /// Begins the first handshake again, without cookie and session; the deadline stands.
+    /// Begins the first handshake again, without cookie and session. Its deadline does not change.
     fn begin_afresh(&mut self, now: Instant, wanted: bool) -> Result<bool, Error> {
         let Phase::Initial(first) = &mut self.phase else {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! A server that wants its client's certificate later than in the first handshake.
+//! A server that asks for its client's certificate after the first handshake.
 
 use super::{Connection, Role};
 use crate::config::ClientAuthentication;
@@ -8,26 +8,30 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl<R: Records> Connection<R> {
-    /// Servers of version 1.2: wants the client's certificate from now on, in this association, and schedules a renegotiation in
-    /// which the client is asked for it; the next input or output sends the HelloRequest. That handshake resumes nothing, which
-    /// would show no certificate; later ones may. This is `SSL_set_verify`, then `SSL_renegotiate`.
+    /// Servers of version 1.2: wants the client's certificate from now on, in this association, and
+    /// schedules a renegotiation in which the client is asked for it; the next input or output
+    /// sends the HelloRequest. That handshake resumes nothing, which would show no certificate;
+    /// later ones may. This is `SSL_set_verify`, then `SSL_renegotiate`.
     ///
-    /// [`Event::HandshakeComplete`](crate::Event::HandshakeComplete) tells the end, and then
-    /// [`Connection::peer_identity`] says who the client is: `None` if it has shown nothing and the policy is
-    /// [`ClientAuthentication::Optional`]. A client that need show nothing before may be anybody; one that has shown a
-    /// certificate must show that again, unless [`RekeyPolicy::identity_change`](crate::config::RekeyPolicy::identity_change)
+    /// [`Event::HandshakeComplete`](crate::Event::HandshakeComplete) says when that is done, and
+    /// then [`Connection::peer_identity`] says who the client is: `None` if it has shown nothing
+    /// and the policy is [`ClientAuthentication::Optional`]. A client that did not have to show a
+    /// certificate before may be anybody; one that has shown a certificate must show the same
+    /// again, unless [`RekeyPolicy::identity_change`](crate::config::RekeyPolicy::identity_change)
     /// says otherwise. A client may refuse the renegotiation or ignore it
-    /// ([`Event::RenegotiationRefused`](crate::Event::RenegotiationRefused)), so until the handshake has completed nothing must
-    /// be given to it that needs the certificate. The policy stays for every later handshake of the association, whoever begins
-    /// it, also if this one comes to nothing.
+    /// ([`Event::RenegotiationRefused`](crate::Event::RenegotiationRefused)), so until the
+    /// handshake has completed nothing must be given to it that needs the certificate. The policy
+    /// applies to every later handshake of the association, whichever end begins it, even if this
+    /// one comes to nothing.
     ///
-    /// The association ends, as in a first handshake, if [`ClientAuthentication::Required`] gets no certificate or the verifier
-    /// refuses the one that is shown.
+    /// The association ends, as in a first handshake, if [`ClientAuthentication::Required`] gets no
+    /// certificate or the verifier refuses the one that is shown.
     ///
     /// # Errors
     ///
-    /// None is fatal, and then the policy has not changed: those of [`Connection::renegotiate`], with `NotSupportedByVersion` at
-    /// 1.3, where certificates are asked for in the handshake alone; `NotAServer` at a client.
+    /// None is fatal, and after any of them the policy has not changed: those of
+    /// [`Connection::renegotiate`], with `NotSupportedByVersion` at 1.3, where certificates are
+    /// asked for in the handshake alone; `NotAServer` at a client.
     pub fn request_client_certificate(
         &mut self,
         now: Instant,

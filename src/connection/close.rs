@@ -8,25 +8,28 @@ use crate::record::{Goodbye, Records};
 use std::time::Instant;
 
 impl<R: Records> Connection<R> {
-    /// Says that no more data follows (RFC 5246 §7.2.1). Received data can still be taken; over datagrams the rest of the
-    /// association, a handshake included, is over at once. Over a stream the peer is listened to until it says the same: at 1.3
-    /// it may go on as it likes (RFC 8446 §6.1), at 1.2 this is what was on its way. Drain `poll_transmit` to send the alert.
+    /// Says that no more data follows (RFC 5246 §7.2.1). Received data can still be taken; over
+    /// datagrams the rest of the association, a handshake included, is over at once. Over a stream,
+    /// what the peer sends is taken until it says the same: at 1.3 it may go on for as long as it
+    /// likes (RFC 8446 §6.1), at 1.2 only what was already on its way is left. Drain
+    /// `poll_transmit` to send the alert.
     ///
-    /// Data that waits for the end of a renegotiation leaves before the alert, under the old keys; it is lost if this end
-    /// has switched to the new ones already, which the peer cannot confirm any more.
+    /// Data that waits for the end of a renegotiation leaves before the alert, under the old keys.
+    /// It is lost if this end has already switched to the new ones, which the peer can no longer
+    /// confirm.
     ///
     /// A second call does nothing.
     pub fn close(&mut self, now: Instant) {
         if self.write_closed || matches!(self.phase, Phase::Closed) {
             return;
         }
-        // What the peer says to a handshake that is given up here has no place any more.
+        // What the peer still says to a handshake that this end gives up has no place.
         let handshake_runs = self.phase.handshake().is_some();
         let listens = !handshake_runs && self.records.goodbye() != Goodbye::Hint;
         if self.phase.has_way_back() {
             self.go_back();
         }
-        // It was taken, so it is sent, also where the queue is full; no more can follow.
+        // It was taken, so it is sent even where the queue is full; no more can follow.
         self.records.lift_send_limit();
         self.release_held(now);
         if let Phase::Closed = self.phase {
@@ -39,9 +42,10 @@ impl<R: Records> Connection<R> {
         }
     }
 
-    /// Ends the association at once with a fatal alert of the application's choice (RFC 8446 §6.2), for example
-    /// `access_denied`. Drain `poll_transmit` to send it; [`Connection::failure`] is [`Error::Aborted`] from then on. Received
-    /// data can still be taken. Nothing happens if the association is over already.
+    /// Ends the association at once with a fatal alert of the application's choice (RFC 8446 §6.2),
+    /// for example `access_denied`. Drain `poll_transmit` to send it; [`Connection::failure`] is
+    /// [`Error::Aborted`] from then on. Received data can still be taken. Nothing happens if the
+    /// association is already over.
     pub fn abort(&mut self, _now: Instant, alert: AlertDescription) {
         if !self.is_closed() {
             self.fail(Error::Aborted(alert));
@@ -58,19 +62,20 @@ impl<R: Records> Connection<R> {
         self.read_closed.is_some() || matches!(self.phase, Phase::Closed)
     }
 
-    /// Whether the association is over: it has failed, was closed by this end, or was closed by the peer and that was
-    /// answered. No data can be sent any more. What is queued can be drained, and data that the peer's close_notify
-    /// has overtaken is still taken.
+    /// Whether the association is over: it has failed, was closed by this end, or was closed by the
+    /// peer and that was answered. No data can be sent any more. What is queued can be drained, and
+    /// data that the peer's close_notify has overtaken is still taken.
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed) || self.write_closed && self.read_closed.is_some()
     }
 
-    /// The peer sends nothing more. That is answered and ends both directions (RFC 5246 §7.2.1), unless they close by
-    /// themselves.
+    /// The peer sends nothing more. That is answered and ends both directions (RFC 5246 §7.2.1),
+    /// unless each of them ends by itself.
     ///
     /// # Errors
     ///
-    /// [`Error::StreamEnded`] on a stream whose first handshake is not done: nothing can follow that would end it.
+    /// [`Error::StreamEnded`] on a stream whose first handshake is not done: nothing can follow
+    /// that would end it.
     pub(super) fn peer_closed(&mut self, number: RecordNumber) -> Result<(), Error> {
         if self.read_closed.is_some() {
             return Ok(());
@@ -80,7 +85,7 @@ impl<R: Records> Connection<R> {
             return Err(Error::StreamEnded);
         }
         self.read_closed = Some(number);
-        // What may have overtaken the peer's Finished has its time when that is here.
+        // What may have overtaken the peer's Finished counts once that has come.
         if !hint || self.is_committed(number.epoch) {
             self.confirm_peer_closed();
         }
@@ -104,11 +109,12 @@ impl<R: Records> Connection<R> {
         self.go_back();
     }
 
-    /// Drops what only a live association needs. Data that waits for the application stays if it was verified.
+    /// Drops what only a live association needs. Data that waits for the application is kept if it
+    /// was verified.
     pub(super) fn over(&mut self) {
         self.held = None;
-        // I13: what came before the peer's Finished was verified is dropped with the handshake, and so
-        // never seen.
+        // I13: data that came before the peer's Finished was verified is dropped with the
+        // handshake, so the application never sees it.
         self.phase = Phase::Closed;
         self.waiting = None;
         self.rekeying.forget_hello();

@@ -17,11 +17,12 @@ use std::time::Instant;
 pub(super) struct ReceiveQueue {
     queue: VecDeque<Received>,
     pinned: usize,
-    /// How many of the first lie in memory of their own.
+    /// How many pieces, from the front of the queue, lie in memory of their own.
     detached: usize,
 }
 
-/// What a piece counts for: the memory that it keeps alive, or its place if that is more.
+/// What a piece counts for: the memory that it keeps alive, or its place in the queue if that is
+/// more.
 const fn cost(received: &Received) -> usize {
     if received.pinned > size_of::<Received>() {
         received.pinned
@@ -46,7 +47,8 @@ impl SendQueue {
         self.queue.push_back(data.to_vec());
     }
 
-    /// What a piece of this length counts for: the shortest count for their place, so that empty ones are bounded too.
+    /// What a piece of this length counts for. The shortest ones count for their place in the
+    /// queue, so that empty ones are bounded too.
     fn cost(length: usize) -> usize {
         length.max(size_of::<Vec<u8>>())
     }
@@ -66,11 +68,12 @@ impl SendQueue {
     }
 }
 
-/// How many datagrams are held that came before the peer's Finished was verified. Nobody sees them before that.
+/// How many datagrams are held that came before the peer's Finished was verified. The application
+/// does not see them before that.
 const MAX_BEFORE_FINISHED: usize = 8;
 
-/// The same in a renegotiation: whoever is there is known already, and may have much to say under the new keys while its
-/// Finished is repeated.
+/// The same in a renegotiation: the peer is already known, and may have much to say under the new
+/// keys while its Finished is repeated.
 const MAX_BEFORE_NEXT_FINISHED: usize = 64;
 
 impl ReceiveQueue {
@@ -93,7 +96,8 @@ impl ReceiveQueue {
         Some(received)
     }
 
-    /// Moves what lies in buffers of the caller's to memory of its own, as much as it needs.
+    /// Moves what lies in the caller's buffers to memory of its own, and takes no more than it
+    /// needs.
     fn detach(&mut self) {
         for received in self.queue.iter_mut().skip(self.detached) {
             self.pinned -= cost(received);
@@ -125,7 +129,8 @@ impl ReceiveQueue {
 impl<R: Records> Connection<R> {
     #[inline]
     pub(super) fn take_data(&mut self, now: Instant, received: Received) {
-        // RFC 9147 §5.10, RFC 5246 §7.2.1: data behind a close_notify is ignored, data that it overtook is not.
+        // RFC 9147 §5.10, RFC 5246 §7.2.1: data after a close_notify is ignored, data that it has
+        // overtaken is not.
         if self.read_closed.is_some_and(|closed| {
             (received.epoch, received.sequence) > (closed.epoch, closed.sequence)
         }) {
@@ -170,8 +175,8 @@ impl<R: Records> Connection<R> {
         }
     }
 
-    /// Data that has overtaken the peer's Finished. It may have to wait for long, and must not keep a caller's large
-    /// buffer alive meanwhile.
+    /// Data that has overtaken the peer's Finished. It may have to wait for a long time, and must
+    /// not keep a large buffer of the caller alive meanwhile.
     #[cold]
     fn keep_early(&mut self, mut received: Received) {
         received.data = Bytes::copy_from_slice(&received.data);
@@ -212,10 +217,11 @@ impl<R: Records> Connection<R> {
             .is_half_full(limits.receive_items, limits.receive_bytes)
     }
 
-    /// Moves the data that still waits for [`Connection::recv`] out of the buffers in which it came, so that 20 bytes of data no
-    /// longer keep a large one alive. Whoever receives into large buffers calls it when the application has had its chance
-    /// to fetch data, before more is received; what was fetched by then is never copied. [`Endpoint`](crate::Endpoint) has the
-    /// same for all its associations, and what lies in `net` calls it by itself.
+    /// Moves the data that still waits for [`Connection::recv`] out of the buffers in which it
+    /// came, so that 20 bytes of data no longer keep a large one alive. A caller who receives into
+    /// large buffers calls it once the application has had its chance to fetch data, before more is
+    /// received; data that was fetched by then is never copied. [`Endpoint`](crate::Endpoint) has
+    /// the same for all its associations, and the types of `net` call it by themselves.
     pub fn detach_unread(&mut self) {
         self.received.detach();
     }
@@ -226,16 +232,16 @@ impl<R: Records> Connection<R> {
         self.received.pinned()
     }
 
-    /// The next received datagram, or piece of a stream. `data` is a slice of the buffer that was given to
-    /// `handle_datagram` or `handle_bytes` and keeps it alive. Nothing is given out before the peer's Finished was
-    /// verified (RFC 5246 §7.4.9).
+    /// The next received datagram, or piece of a stream. `data` is a slice of the buffer that was
+    /// given to `handle_datagram` or `handle_bytes` and keeps it alive. Nothing is handed out
+    /// before the peer's Finished was verified (RFC 5246 §7.4.9).
     #[inline]
     pub fn recv(&mut self) -> Option<Received> {
         self.received.pop()
     }
 
-    /// Copies the next received datagram into `out` and pins nothing. Returns its length; if that is more than
-    /// `out` holds, the rest is lost.
+    /// Copies the next received datagram into `out` and pins nothing. Returns its length; if that
+    /// is more than `out` holds, the rest is lost.
     pub fn recv_into(&mut self, out: &mut [u8]) -> Option<(usize, Path)> {
         let received = self.recv()?;
         let length = received.data.len().min(out.len());
@@ -243,7 +249,8 @@ impl<R: Records> Connection<R> {
         Some((received.data.len(), received.path))
     }
 
-    /// Seals data if the phase allows it, or keeps it for the end of a renegotiation; how many bytes were taken.
+    /// Seals data if the phase allows it, or keeps it for the end of a renegotiation; how many
+    /// bytes were taken.
     #[inline]
     pub(super) fn send_data(&mut self, now: Instant, data: &[u8]) -> Result<usize, SendError> {
         if self.write_closed {
@@ -278,7 +285,8 @@ impl<R: Records> Connection<R> {
         }
     }
 
-    /// A limit of the keys that nothing has cured in time ends the association (RFC 9325 §4.4).
+    /// A key that has reached its limit and was not replaced in time ends the association
+    /// (RFC 9325 §4.4).
     #[cold]
     fn refuse_data(&mut self, error: SendError) -> SendError {
         if error == SendError::KeyExhausted {
@@ -338,7 +346,8 @@ impl<R: Records> Connection<R> {
                     held.take(taken);
                     self.count_sent(now, taken);
                 }
-                // The MTU was lowered meanwhile: a datagram that is lost, and nothing waits behind it.
+                // The MTU was lowered meanwhile: this datagram is lost, and must not hold up the
+                // next ones.
                 Err(SendError::TooLarge { .. }) => held.take(length),
                 Err(error) => {
                     if !matches!(self.phase, Phase::Renegotiating { .. }) {

@@ -19,15 +19,16 @@ use std::time::{Duration, Instant};
 pub struct Transmit {
     /// How many bytes were appended.
     pub len: usize,
-    /// The size of each datagram but the last, which may be shorter; `None` for a single datagram.
+    /// The size of each datagram except the last, which may be shorter; `None` for a single
+    /// datagram.
     pub segment_size: Option<usize>,
     /// Where they go.
     pub path: Path,
 }
 
 impl DtlsConnection {
-    /// Starts an association with the server at `path`, which must prove to be `server`. The first ClientHello
-    /// waits in `poll_transmit`.
+    /// Starts an association with the server at `path`, which must prove to be `server`. The first
+    /// ClientHello waits in `poll_transmit`.
     ///
     /// # Errors
     ///
@@ -52,8 +53,9 @@ impl DtlsConnection {
     ///
     /// # Errors
     ///
-    /// [`Error::RandomFailed`]. A hello that cannot be served is none at once: it makes a connection whose [`Connection::failure`](crate::Connection::failure) says why and
-    /// whose `poll_transmit` holds the alert.
+    /// [`Error::RandomFailed`]. A hello that cannot be served is not an error here: it makes a
+    /// connection whose [`Connection::failure`](crate::Connection::failure) says why and whose
+    /// `poll_transmit` holds the alert.
     pub fn accept(
         config: Arc<ServerConfig>,
         hello: ProvenHello,
@@ -84,13 +86,15 @@ impl DtlsConnection {
         Ok(connection)
     }
 
-    /// Waits for the hello of the client at `path`, whose address is known to be its own, as where ICE has chosen the pair
-    /// (RFC 8445): there is no cookie. A server of strangers has an [`Endpoint`](crate::Endpoint), which makes associations
-    /// behind the cookie. The deadline of the handshake runs from now.
+    /// Waits for the hello of the client at `path`, whose address is known to be its own, as where
+    /// ICE has chosen the pair (RFC 8445): there is no cookie. A server of strangers has an
+    /// [`Endpoint`](crate::Endpoint), which makes associations only after a valid cookie. The
+    /// deadline of the handshake runs from now.
     ///
     /// # Errors
     ///
-    /// [`Error::RandomFailed`]; a configuration that cannot serve anybody is found when it is built.
+    /// [`Error::RandomFailed`]; a configuration that cannot serve anybody is found when it is
+    /// built.
     pub fn listen(config: Arc<ServerConfig>, path: Path, now: Instant) -> Result<Self, Error> {
         let policy = config.parameters.datagram.clone();
         let role = Role::Server(config);
@@ -108,8 +112,8 @@ impl DtlsConnection {
 
     /// Takes a datagram from the peer. It is opened in place; received data are slices of it.
     ///
-    /// With one large `BytesMut` from which each datagram is `split` and which is `reserve`d again, nothing is
-    /// allocated per datagram.
+    /// With one large `BytesMut` from which each datagram is `split` and which is `reserve`d again,
+    /// nothing is allocated per datagram.
     ///
     /// # Errors
     ///
@@ -129,9 +133,11 @@ impl DtlsConnection {
         self.pump(now)
     }
 
-    /// Appends at most `max_datagrams` sealed datagrams of equal size (the last may be shorter) to `out`.
+    /// Appends at most `max_datagrams` sealed datagrams of equal size (the last may be shorter) to
+    /// `out`.
     ///
-    /// An empty `out` is swapped for the waiting batch, so that nothing is copied. `None` if nothing waits.
+    /// An empty `out` is swapped for the waiting batch, so that nothing is copied. `None` if
+    /// nothing waits.
     #[inline]
     pub fn poll_transmit(
         &mut self,
@@ -153,20 +159,21 @@ impl DtlsConnection {
 
     /// Sends `data` as one record, whole or not at all. It leaves with the next `poll_transmit`.
     ///
-    /// An empty record is legal and reaches nobody: receivers discard it.
+    /// An empty record is legal but pointless: receivers discard it.
     ///
     /// # Errors
     ///
-    /// `TooLarge` beyond `max_payload`, `NotConnected` before the handshake is done, `Backlog` when the send queue is
-    /// full, `Renegotiating` when nothing more can wait for the end of a renegotiation, `Closed` behind `close`.
-    /// `KeyExhausted` is the end of the association.
+    /// `TooLarge` beyond `max_payload`, `NotConnected` before the handshake is done, `Backlog` when
+    /// the send queue is full, `Renegotiating` when nothing more can wait for the end of a
+    /// renegotiation, `Closed` after `close`. `KeyExhausted` is the end of the association.
     #[inline]
     pub fn send(&mut self, now: Instant, data: &[u8]) -> Result<(), SendError> {
         self.send_data(now, data).map(|_| ())
     }
 
-    /// The most data that `send` takes at once, in bytes; 0 before the handshake is done. It depends on the MTU alone, as it
-    /// was set or has turned out ([`Event::MaxPayloadChanged`]), so a renegotiation that changes the suite does not change it.
+    /// The most data that `send` takes at once, in bytes; 0 before the handshake is done. It
+    /// depends on the MTU alone, as it was set or was found out ([`Event::MaxPayloadChanged`]), so
+    /// a renegotiation that changes the suite does not change it.
     pub fn max_payload(&self) -> usize {
         if self.is_handshaking() {
             0
@@ -175,15 +182,18 @@ impl DtlsConnection {
         }
     }
 
-    /// Takes note that the system has refused a datagram of `bytes` as too large for the way out, as `EMSGSIZE` says. From here
-    /// on datagrams are smaller: [`Event::MaxPayloadChanged`] says by how much, and a handshake flight that was cut to that size
-    /// waits in `poll_transmit` in smaller pieces. A size that this association does not send teaches nothing, and none goes
-    /// below 548 bytes, what is left of the least that every host of IPv4 takes (RFC 791 §3.1).
+    /// Takes note that the system has refused a datagram of `bytes` bytes as too large for the way
+    /// out (`EMSGSIZE`). From then on datagrams are smaller: [`Event::MaxPayloadChanged`] says by
+    /// how much, and a handshake flight that was cut to that size waits in `poll_transmit` in
+    /// smaller pieces. A size that this association does not send is ignored. The size never goes
+    /// below 548 bytes, the payload of the largest datagram that every IPv4 host must accept
+    /// (RFC 791 §3.1).
     ///
-    /// Only for what the host says of its own datagram. What arrives as ICMP, in an error queue or as an error of a *connected*
-    /// socket that is told once, can be forged by anybody (RFC 6347 §4.1.1.1).
+    /// Call it only for what the host says of its own datagram. What arrives as ICMP, in an error
+    /// queue or as a one-time error of a *connected* socket, can be forged by anybody
+    /// (RFC 6347 §4.1.1.1).
     ///
-    /// Whether it was news.
+    /// Returns whether anything has changed.
     pub fn handle_too_large(&mut self, bytes: usize) -> bool {
         if let Phase::Closed = self.phase {
             return false;
@@ -200,8 +210,9 @@ impl DtlsConnection {
         news
     }
 
-    /// Changes the largest datagram that is sent, in bytes of UDP payload, for this association alone; what was learned about
-    /// the path is forgotten. Data that waits for the end of a renegotiation and no longer fits is lost.
+    /// Changes the size of the largest datagram that is sent, in bytes of UDP payload, for this
+    /// association alone. What was learned about the path is forgotten. Data that waits for the end
+    /// of a renegotiation and no longer fits is lost.
     ///
     /// # Errors
     ///
@@ -212,13 +223,15 @@ impl DtlsConnection {
         Ok(())
     }
 
-    /// Changes the first retransmission timeout for this association alone: 10 ms to 60 s and no more than the longest one.
-    /// Whoever learns the round-trip time of a path by other means can set it (RFC 9147 §5.8.2). A timer that runs is
-    /// scaled, and keeps how often it was doubled.
+    /// Changes the first retransmission timeout for this association alone: 10 ms to 60 s, and no
+    /// more than the longest timeout. An application that learns the round-trip time of a path by
+    /// other means can set it (RFC 9147 §5.8.2). A timer that runs is scaled, and keeps how often
+    /// it was doubled.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::OutOfRange`], as [`DatagramPolicy::timeouts`](crate::config::DatagramPolicy::timeouts).
+    /// [`ConfigError::OutOfRange`], as
+    /// [`DatagramPolicy::timeouts`](crate::config::DatagramPolicy::timeouts).
     pub fn set_initial_timeout(&mut self, timeout: Duration) -> Result<(), ConfigError> {
         let policy = self.records.policy();
         policy.clone().timeouts(timeout, policy.max_timeout)?;
@@ -226,9 +239,10 @@ impl DtlsConnection {
         Ok(())
     }
 
-    /// When something is sent next without any input: a flight again that the peer has not answered, or an acknowledgement.
-    /// `None` if nothing waits for the peer. [`Connection::poll_timeout`](crate::Connection::poll_timeout) may be earlier, for
-    /// what this end has to do with itself.
+    /// When something is sent next without any input: again a flight that the peer has not
+    /// answered, or an acknowledgement. `None` if nothing waits for the peer.
+    /// [`Connection::poll_timeout`](crate::Connection::poll_timeout) may be earlier, for work that
+    /// sends nothing.
     pub fn retransmission_deadline(&self) -> Option<Instant> {
         self.records.retransmission_deadline()
     }
@@ -255,7 +269,7 @@ impl DtlsConnection {
         self.records.peer_has_advanced(resuming)
     }
 
-    /// Leaves repetition to the peer from now on.
+    /// Sends nothing again by itself from now on; the peer must repeat its own flight.
     pub(crate) fn stop_retransmitting(&mut self) {
         self.records.stop_retransmitting();
     }
@@ -267,7 +281,8 @@ impl DtlsConnection {
             .is_some_and(|handshake| handshake.is_resuming())
     }
 
-    /// The peer's address was not proved; `received` bytes have come from it. Whether what waits may be sent there.
+    /// The peer's address was not proved, and `received` bytes have come from it. Returns whether
+    /// what waits may be sent there.
     pub(crate) fn limit_amplification(&mut self, received: usize) -> bool {
         self.records.limit_amplification(received)
     }
@@ -282,8 +297,9 @@ impl DtlsConnection {
         self.records.can_read_13(bits)
     }
 
-    /// How many bytes are held on behalf of the peer: messages under reassembly, data that waits for `recv` (by
-    /// the memory it keeps alive, and at least by its place in the queue) and sealed datagrams that wait for `poll_transmit`.
+    /// How many bytes are held on behalf of the peer: messages under reassembly, data that waits
+    /// for `recv` (by the memory it keeps alive, and at least by its place in the queue) and sealed
+    /// datagrams that wait for `poll_transmit`.
     pub fn buffered(&self) -> usize {
         let received = self.received.pinned() + self.phase.early_bytes();
         self.records.buffered() + received + self.held_bytes()

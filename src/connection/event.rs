@@ -1,4 +1,4 @@
-//! What an association has to tell.
+//! What an association reports to the application.
 
 use crate::handshake::Established;
 use crate::protocol::Side;
@@ -7,11 +7,12 @@ use crate::protocol::Side;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// Keys are in force, and the peer has proved what the configuration demands of it. Data can be sent.
+    /// Keys are in force, and the peer has proved what the configuration demands of it. Data can be
+    /// sent.
     HandshakeComplete {
-        /// How it came about.
+        /// How its keys came about.
         kind: HandshakeKind,
-        /// Whether there were keys before.
+        /// Whether it replaced earlier keys.
         renegotiation: bool,
     },
     /// A renegotiation has come to nothing. The association goes on under the keys that it had.
@@ -19,30 +20,33 @@ pub enum Event {
         /// Why.
         reason: RenegotiationRefusal,
     },
-    /// A key update: what `sender` sends is protected with newer keys from now on (RFC 8446 §4.6.3).
+    /// A key update: what `sender` sends is protected with newer keys from now on
+    /// (RFC 8446 §4.6.3).
     KeysUpdated {
         /// Whose keys they are.
         sender: Side,
     },
-    /// A client of version 1.3 has got a ticket: [`Connection::session`](crate::Connection::session) is it, and the store of the
-    /// configuration has it already (RFC 8446 §4.6.1).
+    /// A client of version 1.3 has received a ticket (RFC 8446 §4.6.1).
+    /// [`Connection::session`](crate::Connection::session) returns it, and the store of the
+    /// configuration already has it.
     TicketReceived,
-    /// The system has refused a datagram as too large for the way out, so this association sends smaller ones from now on.
-    /// What was refused is lost, but for handshake messages, which are sent again at once in smaller pieces. Data that no
-    /// longer fits is refused by `send`, and is lost if it was waiting for the end of a renegotiation. May come several times in
-    /// a row, because the system does not say what would fit. [`DtlsConnection::set_mtu`](crate::DtlsConnection::set_mtu) sets
-    /// the size anew.
+    /// The system has refused a datagram as too large for the way out, so this association sends
+    /// smaller ones from now on. What was refused is lost, except for handshake messages, which are
+    /// sent again at once in smaller pieces. Data that no longer fits is refused by `send`, and is
+    /// lost if it was waiting for the end of a renegotiation. It may come several times in a row,
+    /// because the system does not say what would fit.
+    /// [`DtlsConnection::set_mtu`](crate::DtlsConnection::set_mtu) sets the size anew.
     MaxPayloadChanged {
-        /// The most data that `send` takes at once, in bytes, as soon as it takes any.
+        /// The most data that `send` takes at once, in bytes, once the handshake is done.
         max_payload: usize,
     },
-    /// Data waits for `recv`. Given once until the queue was empty again.
+    /// Data waits for `recv`. It is given once, until the queue has been empty again.
     Readable,
-    /// The peer sends no more data. Over a stream of version 1.3 it may still take some (RFC 8446 §6.1), else that is the end
-    /// (RFC 5246 §7.2.1).
+    /// The peer sends no more data. Over a stream of version 1.3 it may still take some
+    /// (RFC 8446 §6.1); otherwise that is the end of the association (RFC 5246 §7.2.1).
     PeerClosed,
-    /// The stream has ended and the peer has not said that it sends no more data: what came may have been cut short by
-    /// anybody on the path (RFC 5246 §7.2.1). The connection is over.
+    /// The stream has ended although the peer has not said that it sends no more data: anybody on
+    /// the path may have cut short what it sent (RFC 5246 §7.2.1). The connection is over.
     Truncated,
 }
 
@@ -52,7 +56,8 @@ pub enum Event {
 pub enum HandshakeKind {
     /// By a key exchange.
     Full,
-    /// From an earlier session: by an abbreviated handshake (RFC 5246 §7.3), or with a pre-shared key (RFC 8446 §2.2).
+    /// From an earlier session: by an abbreviated handshake (RFC 5246 §7.3), or with a pre-shared
+    /// key (RFC 8446 §2.2).
     Resumed,
 }
 
@@ -82,7 +87,8 @@ pub enum RenegotiationRefusal {
     NoRenegotiation,
     /// The peer has not answered. Over a stream an answer may still come and is taken then.
     Unanswered,
-    /// The peer asked, and this end's [`RekeyPolicy`](crate::config::RekeyPolicy) does not allow it.
+    /// The peer asked, and this end's [`RekeyPolicy`](crate::config::RekeyPolicy) does not allow
+    /// it.
     Policy,
 }
 

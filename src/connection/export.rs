@@ -1,4 +1,5 @@
-//! Keys for others than the record layer: what protocols above derive, and what a kernel takes over.
+//! Keys for use outside the record layer: what protocols above derive, and what a kernel takes
+//! over.
 
 use super::phase::Phase;
 use super::{Connection, TlsConnection};
@@ -7,7 +8,8 @@ use crate::handshake::EstablishedKind;
 use crate::record::{Layer as _, Records};
 use std::fmt;
 
-/// What protects one direction of a connection of version 1.3 (RFC 8446 §7.1): record keys are derived from it (§7.3).
+/// What protects one direction of a connection of version 1.3 (RFC 8446 §7.1): record keys are
+/// derived from it (§7.3).
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct ExportedSecret<'a> {
@@ -36,13 +38,15 @@ impl fmt::Debug for ExportedSecret<'_> {
 }
 
 impl TlsConnection {
-    /// The secrets in force at version 1.3, for whoever takes over the records: a kernel, or a network card. They change with every
-    /// key update, of either end. Drain [`TlsConnection::poll_transmit`] before, because what waits there is sealed already, and send
-    /// nothing more through this connection afterwards: a record number must never be used twice.
+    /// The secrets in force at version 1.3, for a kernel or a network card that takes over the
+    /// records. They change with every key update of either end. Drain
+    /// [`TlsConnection::poll_transmit`] first, because what waits there is already sealed, and send
+    /// nothing through this connection afterwards: a record number must never be used twice.
     ///
     /// # Errors
     ///
-    /// The connection goes on. `HandshakeNotComplete` before the handshake is done, `NotSupportedByVersion` at 1.2.
+    /// The connection goes on. `HandshakeNotComplete` before the handshake is done,
+    /// `NotSupportedByVersion` at 1.2.
     pub fn traffic_secrets(&self) -> Result<TrafficSecrets<'_>, ApiMisuse> {
         let established = self.phase.established();
         let established = established.ok_or(ApiMisuse::HandshakeNotComplete)?;
@@ -62,15 +66,17 @@ impl TlsConnection {
 }
 
 impl<R: Records> Connection<R> {
-    /// Fills `out` with keying material for `label` (RFC 5705, RFC 8446 §7.5). At version 1.2 an absent context differs from
-    /// an empty one.
+    /// Fills `out` with keying material for `label` (RFC 5705, RFC 8446 §7.5). At version 1.2 an
+    /// absent context differs from an empty one.
     ///
     /// # Errors
     ///
-    /// The association goes on. `HandshakeNotComplete` before the handshake is done; `BadExporterArguments` if the
-    /// context has more than 65,535 bytes, or at 1.3 if more is asked for than 255 digests or the label has more than 249
-    /// bytes; `ExporterNeedsExtendedMasterSecret` if the peer lacks RFC 7627 (§5.4); `Renegotiating` if
-    /// [`RekeyPolicy::export_during_renegotiation`](crate::config::RekeyPolicy::export_during_renegotiation) forbids it now.
+    /// The association goes on. `HandshakeNotComplete` before the handshake is done;
+    /// `BadExporterArguments` if the context has more than 65,535 bytes, or at 1.3 if more is asked
+    /// for than 255 digests or the label has more than 249 bytes;
+    /// `ExporterNeedsExtendedMasterSecret` if the peer lacks RFC 7627 (§5.4); `Renegotiating` if
+    /// [`RekeyPolicy::export_during_renegotiation`](crate::config::RekeyPolicy::export_during_renegotiation)
+    /// forbids it now.
     pub fn export_keying_material(
         &self,
         out: &mut [u8],

@@ -1,4 +1,4 @@
-//! What an association says of itself.
+//! What an association says about itself.
 
 use super::phase::Phase;
 use super::{Connection, HandshakeKind, Role};
@@ -30,8 +30,8 @@ impl<R: Records> Connection<R> {
             .map(|established| established.suite().id)
     }
 
-    /// The group of the key exchange, once the handshake is done. Where a session of 1.2 was resumed it is that of the session;
-    /// at 1.3 a resumption has an exchange of its own.
+    /// The group of the key exchange, once the handshake is done. Where a session of 1.2 was
+    /// resumed it is that of the session; at 1.3 a resumption has an exchange of its own.
     pub fn key_exchange_group(&self) -> Option<NamedGroup> {
         let group = |established: &Established| established.group;
         self.phase.established().map(group)
@@ -43,8 +43,10 @@ impl<R: Records> Connection<R> {
     }
 
     /// A client's session, to be kept outside and put back with
-    /// [`ClientConfig::import_session`](crate::ClientConfig::import_session); `None` before the handshake is done, or if
-    /// the server does not resume; at 1.3 until a ticket has come ([`Event::TicketReceived`](crate::Event::TicketReceived)). A server's sessions are in its store or in its tickets.
+    /// [`ClientConfig::import_session`](crate::ClientConfig::import_session); `None` before the
+    /// handshake is done, or if the server does not resume; at 1.3 until a ticket has come
+    /// ([`Event::TicketReceived`](crate::Event::TicketReceived)). A server's sessions are in its
+    /// store or in its tickets.
     pub fn session(&self) -> Option<Session> {
         let established = self.phase.established()?;
         if let Role::Server(_) = self.role {
@@ -67,19 +69,22 @@ impl<R: Records> Connection<R> {
             .map_or(Epoch::PLAINTEXT, Established::epoch)
     }
 
-    /// Who the peer has proved to be; `None` before that, and for a client that showed no certificate.
+    /// Who the peer has proved to be; `None` before that, and for a client that showed no
+    /// certificate.
     pub fn peer_identity(&self) -> Option<&PeerIdentity> {
         self.phase.established()?.peer_identity()
     }
 
-    /// What the peer has proved that with: the scheme of its signature over the handshake, or over the one that has made the session
-    /// which was resumed. `None` where [`Connection::peer_identity`] is.
+    /// What the peer has proved that with: the scheme of its signature over the handshake, or over
+    /// the one that has made the session which was resumed. `None` where
+    /// [`Connection::peer_identity`] is.
     pub fn peer_signature_scheme(&self) -> Option<SignatureScheme> {
         self.phase.established()?.peer_scheme()
     }
 
-    /// The certificates that this end has shown in the handshake whose keys are in force, its own first; `None` if it has shown none,
-    /// as where a session was resumed. With several credentials it tells which one was chosen.
+    /// The certificates that this end has shown in the handshake whose keys are in force, its own
+    /// first; `None` if it has shown none, as where a session was resumed. With several credentials
+    /// it tells which one was chosen.
     pub fn local_certificates(&self) -> Option<&[CertificateDer<'static>]> {
         self.phase.established()?.shown.as_deref()
     }
@@ -109,22 +114,24 @@ impl<R: Records> Connection<R> {
             })
     }
 
-    /// Whether the server has asked for a second ClientHello, to prove the client's address or to change the group (RFC 8446
-    /// §4.1.4). `false` at version 1.2, whose HelloVerifyRequest is another thing, and before the handshake is done.
+    /// Whether the server has asked for a second ClientHello, to prove the client's address or to
+    /// change the group (RFC 8446 §4.1.4). `false` at version 1.2, whose HelloVerifyRequest is
+    /// something else, and before the handshake is done.
     pub fn is_hello_retried(&self) -> bool {
         self.phase
             .established()
             .is_some_and(|established| established.retried)
     }
 
-    /// By how many seconds the ticket that was resumed with is older by the client's clock than by this server's, at 1.3 (RFC 8446
-    /// §4.2.11.1); negative if it is younger. The way of the ticket and of the hello are in it. `None` at a client and for any
-    /// other handshake.
+    /// By how many seconds the ticket that was resumed with is older by the client's clock than by
+    /// this server's, at 1.3 (RFC 8446 §4.2.11.1); negative if it is younger. It includes the time
+    /// that the ticket and the hello took to arrive. `None` at a client and for any other
+    /// handshake.
     pub fn ticket_age_skew(&self) -> Option<i32> {
         self.phase.established()?.post_ref()?.ticket_age_skew()
     }
 
-    /// Whether the first handshake is still going on. A renegotiation is told by
+    /// Whether the first handshake is still going on. For a renegotiation see
     /// [`Connection::renegotiate_pending`].
     pub fn is_handshaking(&self) -> bool {
         matches!(self.phase, Phase::Initial(_))
@@ -135,16 +142,18 @@ impl<R: Records> Connection<R> {
         self.records.stats()
     }
 
-    /// Why the association failed, with the state, the peer and the alert, once an input has returned an error.
+    /// Why the association failed, with the state, the peer and the alert; `None` before an input
+    /// has returned an error.
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_deref()
     }
 
-    /// A fatal alert that came without protection although keys exist, so it was not believed and changed nothing.
+    /// A fatal alert that came without protection although keys exist. It was not believed and
+    /// changed nothing.
     ///
-    /// Anybody can forge one. But at version 1.2 a server's refusal of a client's certificate can come in no other
-    /// form: where a handshake hangs, this may say why. If it times out,
-    /// [`Error::TimedOut`](crate::Error::TimedOut) holds it too.
+    /// Anybody can forge one. But at version 1.2 a server's refusal of a client's certificate can
+    /// come in no other form, so this may say why a handshake hangs. If the handshake times out,
+    /// [`Error::TimedOut`](crate::Error::TimedOut) has it too.
     pub fn unauthenticated_alert(&self) -> Option<Alert> {
         self.records.disbelieved_alert()
     }

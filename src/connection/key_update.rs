@@ -1,6 +1,8 @@
-//! Key updates of version 1.3 (RFC 8446 §4.6.3, RFC 9147 §8): calls, limits, and what comes of them.
+//! Key updates of version 1.3 (RFC 8446 §4.6.3, RFC 9147 §8): calls, limits, and what comes of
+//! them.
 //!
-//! The engine half, which says what is sent and which keys follow, is [`Post`](crate::handshake::post).
+//! The engine half, which says what is sent and which keys follow, is
+//! [`Post`](crate::handshake::post).
 
 use super::phase::Phase;
 use super::{Connection, Event};
@@ -13,17 +15,19 @@ use crate::wire::key_update::KeyUpdate;
 use std::time::Instant;
 
 impl<R: Records> Connection<R> {
-    /// Schedules new keys for what this end sends, and with [`KeyUpdate::Requested`] asks the peer to follow with its own.
-    /// The next input or output sends the KeyUpdate. Over a stream the new keys count at once, over datagrams as soon as
-    /// the peer has acknowledged it (RFC 9147 §8); data flows meanwhile.
+    /// Schedules new keys for what this end sends, and with [`KeyUpdate::Requested`] asks the peer
+    /// to follow with its own. The next input or output sends the KeyUpdate. Over a stream the new
+    /// keys count at once, over datagrams as soon as the peer has acknowledged it (RFC 9147 §8);
+    /// data flows meanwhile.
     ///
-    /// [`Event::KeysUpdated`] tells of each direction. This is `SSL_key_update`.
+    /// [`Event::KeysUpdated`] reports each direction. This is `SSL_key_update`.
     ///
     /// # Errors
     ///
-    /// None is fatal: `HandshakeNotComplete` in the handshake, `NotSupportedByVersion` at 1.2, `Pending` while a key update
-    /// is scheduled or not acknowledged, or the answer to an earlier request is missing and another would ask for it again;
-    /// `EpochsExhausted` where no more can follow; `Closed`.
+    /// None is fatal: `HandshakeNotComplete` in the handshake, `NotSupportedByVersion` at 1.2,
+    /// `Pending` while a key update is scheduled or not acknowledged, and for a second request
+    /// while the peer has not answered the first; `EpochsExhausted` where no more can follow;
+    /// `Closed`.
     pub fn key_update(&mut self, _now: Instant, update: KeyUpdate) -> Result<(), KeyUpdateError> {
         if self.write_closed {
             return Err(KeyUpdateError::Closed);
@@ -38,8 +42,8 @@ impl<R: Records> Connection<R> {
         }
     }
 
-    /// The key update that is scheduled, or sent and not yet acknowledged; also one that the peer has asked for. This is
-    /// `SSL_get_key_update_type`.
+    /// The key update that is scheduled, or sent and not yet acknowledged; also one that the peer
+    /// has asked for. This is `SSL_get_key_update_type`.
     pub fn key_update_type(&self) -> Option<KeyUpdate> {
         self.phase.established()?.post_ref()?.pending_update()
     }
@@ -66,7 +70,7 @@ impl<R: Records> Connection<R> {
     pub(super) fn delivered(&mut self, id: FlightId) -> Result<(), Error> {
         if let Some(post) = self.phase.post() {
             post.delivered(id)?;
-            // Whatever the peer has, it has had the handshake before that.
+            // Whichever flight it was, the peer had the handshake before it.
             self.phase.confirm();
         }
         Ok(())

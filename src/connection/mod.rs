@@ -1,4 +1,11 @@
 //! One association: a record layer, a handshake while there is one, and the pump between them.
+//!
+//! - What it does, and what ends when it does something else: [`phase`] with [`first`], the first
+//!   handshake, and [`attempt`], a renegotiation.
+//! - What begins and ends a renegotiation: [`renegotiate`], and [`silence`] with [`wait`] where the
+//!   peer says nothing. What outlives it: [`rekeying`]. Key updates of version 1.3: [`key_update`].
+//! - A first handshake that begins again: [`afresh`]. What the engine asks: [`questions`].
+//! - Data: [`data`]. The end: [`close`]. Inputs and outputs: [`datagram`] and [`stream`].
 
 mod afresh;
 mod attempt;
@@ -57,20 +64,24 @@ pub type DtlsConnection = Connection<Datagram>;
 /// A connection over a byte stream: TLS.
 pub type TlsConnection = Connection<Stream>;
 
-/// One association with one peer, without I/O: bytes and the time go in; bytes, events and a deadline come out.
+/// One association with one peer, without I/O: bytes and the time go in; bytes, events and a
+/// deadline come out.
 ///
 /// # Contract
 ///
-/// Call inputs (`handle_*`) and commands (`send`, `close`) whenever you like; then drain `poll_transmit`, then
-/// `poll_event`, then ask `poll_timeout` and call `handle_timeout` when that moment has come. After
-/// `handle_timeout(t)`, `poll_timeout() > t`. Where keys, verifiers or answers take their time,
-/// [`Connection::handle_answers`] is the input that says that one may have come.
+/// Call inputs (`handle_*`) and commands (`send`, `close`) whenever you like; then drain
+/// `poll_transmit`, then `poll_event`, then ask `poll_timeout` and call `handle_timeout` when that
+/// moment has come. After `handle_timeout(t)`, `poll_timeout() > t`. Where a key, a verifier or
+/// another source of answers takes its time, call [`Connection::handle_answers`] when an answer may
+/// have come.
 ///
-/// An `Err` from an input is fatal to this association and is given once; drain `poll_transmit` afterwards to
-/// send the alert, and see [`Connection::failure`] for the circumstances. Datagrams that do not authenticate
-/// are counted in [`Connection::stats`], never errors. Time must not go backwards.
+/// An `Err` from an input is fatal to this association and is given once; drain `poll_transmit`
+/// afterwards to send the alert, and see [`Connection::failure`] for the circumstances. Datagrams
+/// that do not authenticate are counted in [`Connection::stats`], never errors. Time must not go
+/// backwards.
 ///
-/// The connection owns all buffers but those that are handed to `handle_datagram` and `poll_transmit`.
+/// The connection owns all buffers except those that are handed to `handle_datagram` and
+/// `poll_transmit`.
 pub struct Connection<R: Records> {
     records: R,
     role: Role,
@@ -124,7 +135,8 @@ impl<R: Records> Connection<R> {
         self.events.pop_front()
     }
 
-    /// When [`Connection::handle_timeout`] wants to be called; `None` if nothing is to be done without input.
+    /// When [`Connection::handle_timeout`] wants to be called; `None` if nothing is to be done
+    /// without input.
     ///
     /// Any input or command may change the answer.
     #[inline]
@@ -136,12 +148,14 @@ impl<R: Records> Connection<R> {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Does what is due at `now`: retransmission, deadlines, forgetting. Too early a call does nothing.
+    /// Does what is due at `now`: retransmission, deadlines, forgetting. Too early a call does
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`], fatal, if the handshake has taken too long or was tried too often, and
-    /// [`Error::Unacknowledged`] if it is complete and the peer does not say that it has this end's last flight.
+    /// Both are fatal: [`Error::TimedOut`] if the handshake has taken too long or its messages were
+    /// repeated too often, and [`Error::Unacknowledged`] if it is complete but the peer does not
+    /// acknowledge this end's last flight.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
         if let Phase::Closed = self.phase {
             return Ok(());
@@ -198,8 +212,8 @@ impl<R: Records> Connection<R> {
         }))
     }
 
-    /// A ClientHello has come from the server's address. Anybody can send one, so an attempt goes on; what is behind the first
-    /// answer has nothing to do with it.
+    /// A ClientHello has come from the server's address. Anybody can send one, so the handshake
+    /// goes on, and after the first answer of the server it means nothing.
     pub(crate) fn hellos_cross(&mut self) {
         if let Phase::Initial(first) = &mut self.phase
             && first.handshake.is_unanswered()
@@ -252,8 +266,8 @@ impl<R: Records> Connection<R> {
         if self.is_attacked() {
             self.escape_forgeries(now);
         }
-        // A server looks first whether its client has begun: a HelloRequest that crosses its hello is one too many, and
-        // OpenSSL and LibreSSL clients wait for ever behind one.
+        // A server first looks whether its client has begun: a HelloRequest that crosses a hello is
+        // one too many, and clients of OpenSSL and LibreSSL wait for ever after one.
         if client {
             self.begin_key_update(now)
         } else {
@@ -276,7 +290,8 @@ impl<R: Records> Connection<R> {
         let Some(handshake) = self.phase.handshake() else {
             return Ok(());
         };
-        // RFC 5246 §7.4.1.1: a client that negotiates already ignores it, unless it wants to fail.
+        // RFC 5246 §7.4.1.1: a client that is already negotiating ignores it, unless its policy is
+        // to fail.
         if client && message.typ == HandshakeType::HELLO_REQUEST {
             let refusals = self.role.parameters().rekey.refusals;
             if !R::DIALECT.overtakes && refusals == RenegotiationRefusals::Fail {
@@ -385,8 +400,8 @@ impl<R: Records> Connection<R> {
     /// New keys are in force.
     fn commit(&mut self, now: Instant, established: Box<Established>) {
         self.records.established(now, established.epoch());
-        // RFC 9147 §5.8.1: until a client's last flight is acknowledged, the server may be gone. That
-        // is waited for as long again as for the handshake, which is over.
+        // RFC 9147 §5.8.1: until a client's last flight is acknowledged, the server may be gone.
+        // The acknowledgement is awaited for as long again as the handshake, which is over.
         let post = established.post_ref();
         let awaits_ack = post.is_some_and(Post::awaits_confirmation);
         let unconfirmed =
@@ -462,7 +477,7 @@ impl<R: Records> Connection<R> {
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
         let _span = self.enter_span();
-        // An alert that reports a fatal alert, or silence, would talk to nobody.
+        // Nobody would hear an alert in answer to a fatal alert, or to silence.
         let alert =
             error
                 .alert()
@@ -489,8 +504,8 @@ impl<R: Records> Connection<R> {
         error
     }
 
-    /// RFC 5246 §7.2.2: a session whose connection has failed is not resumed. A peer that has only gone silent, and a
-    /// decision of this end's own, say nothing about the session.
+    /// RFC 5246 §7.2.2: a session whose connection has failed is not resumed. That the peer has
+    /// gone silent, or that this end has decided to stop, says nothing about the session.
     fn forget_session(&mut self, error: &Error) {
         let spoilt = match error {
             // Both ends may hold different secrets, and only silence shows that (F17).
@@ -528,7 +543,7 @@ impl<R: Records> Connection<R> {
     }
 }
 
-/// Says what an association is, never what it knows.
+/// Says what an association is, and shows no secrets.
 impl<R: Records> fmt::Debug for Connection<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")

@@ -5,12 +5,12 @@ use crate::config::RekeyPolicy;
 use crate::handshake::client::Unanswered;
 use std::time::{Duration, Instant};
 
-/// How many attempts in a row may go unanswered, and one more, before a peer is taken for one that does not renegotiate: an hour
-/// of asking with the default pause.
+/// How many attempts in a row may go unanswered, and one more, before a peer is taken for one that
+/// does not renegotiate: an hour of asking with the default pause.
 const MAX_UNANSWERED: u32 = 6;
 
-/// What outlives the attempts at a renegotiation: what the keys in force have been used for, how the
-/// peer has taken to earlier attempts, and how long ago that was.
+/// What outlives the attempts at a renegotiation: what the keys in force have been used for, how
+/// the peer has taken to earlier attempts, and how long ago that was.
 pub(super) struct Rekeying {
     usage: Usage,
     /// The next handshake resumes nothing: this server wants to see a certificate in it.
@@ -80,8 +80,8 @@ impl Rekeying {
         self.last_handshake = now;
     }
 
-    /// The hello to repeat instead of a new one. One whose only copy was refused does not stand in for a hello of the other
-    /// kind.
+    /// The hello to repeat instead of a new one. One whose only copy was refused does not stand in
+    /// for a hello of the other kind.
     pub(super) fn take_earlier(&mut self, offers_session: bool) -> Option<Box<Unanswered>> {
         let (hello, lingers) = self.earlier.take()?;
         (lingers || hello.offers_session() == offers_session).then_some(hello)
@@ -96,7 +96,8 @@ impl Rekeying {
         self.last_handshake = now;
         self.usage = Usage {
             max_bytes: policy.bytes.unwrap_or(u64::MAX),
-            // An eighth of the key is left for the handshake, for its retransmissions, and for a peer that refuses.
+            // An eighth of the key is left for the handshake, for its retransmissions, and for a
+            // peer that refuses.
             max_records: limit - limit / 8,
             until: policy
                 .interval
@@ -105,7 +106,8 @@ impl Rekeying {
         };
     }
 
-    /// The keys of one direction were replaced by a key update. Bytes and time are counted from this end's own.
+    /// The keys of one direction were replaced by a key update. Bytes and time are counted from
+    /// this end's own.
     pub(super) fn updated(&mut self, now: Instant, policy: &RekeyPolicy, own: bool) {
         if !own {
             self.usage.received = 0;
@@ -123,8 +125,8 @@ impl Rekeying {
         self.last_refusal = None;
     }
 
-    /// An attempt has come to nothing. Its client has said `hello`; `sent_again` is whether that has
-    /// left more than once.
+    /// An attempt has come to nothing. Its client has said `hello`; `sent_again` is whether that
+    /// has left more than once.
     pub(super) fn refused(
         &mut self,
         now: Instant,
@@ -152,7 +154,8 @@ impl Rekeying {
         self.earlier = None;
     }
 
-    /// Counts data of this end, whose key has protected `records` by now. Whether the keys should be replaced.
+    /// Counts data of this end, whose key has protected `records` by now. Whether the keys should
+    /// be replaced.
     #[inline]
     pub(super) fn count_sent(&mut self, now: Instant, bytes: usize, records: u64) -> bool {
         self.usage.sent = records;
@@ -160,8 +163,8 @@ impl Rekeying {
         self.usage.is_due(now)
     }
 
-    /// Counts data of the peer, in the record `sequence` of its key: also what was lost has used the key. Whether the keys
-    /// should be replaced.
+    /// Counts data of the peer, in the record `sequence` of its key: also what was lost has used
+    /// the key. Whether the keys should be replaced.
     #[inline]
     pub(super) fn count_received(&mut self, now: Instant, bytes: usize, sequence: u64) -> bool {
         self.usage.received = self.usage.received.max(sequence);
@@ -174,8 +177,8 @@ impl Rekeying {
         self.usage.is_used_up()
     }
 
-    /// Whether automatic rekeying waits, because the peer has refused, or is silent; `pressing` is whether a limit comes near
-    /// that nothing can waive.
+    /// Whether automatic rekeying waits, because the peer has refused, or is silent; `pressing` is
+    /// whether a limit comes near that nothing can waive.
     pub(super) fn is_paused(&self, now: Instant, policy: &RekeyPolicy, pressing: bool) -> bool {
         let Some(refused) = self.refused else {
             return false;
@@ -239,8 +242,8 @@ mod tests {
         }
     }
 
-    /// Each attempt in a row that a peer does not answer doubles the wait, and in the end it is left alone, until a limit that
-    /// nothing can waive comes near.
+    /// Each attempt in a row that a peer does not answer doubles the wait, and in the end it is
+    /// left alone, until a limit that nothing can waive comes near.
     #[test]
     fn a_peer_that_never_answers_is_asked_ever_more_seldom() {
         let (start, policy) = (test_now(), RekeyPolicy::default());
@@ -257,7 +260,7 @@ mod tests {
         let year = start + Duration::from_secs(365 * 86_400);
         assert!(rekeying.is_paused(year, &policy, false));
         assert!(!rekeying.is_paused(year, &policy, true));
-        // A word of refusal, and a completed handshake, are answers.
+        // A refusal and a completed handshake are answers.
         rekeying.refused(start, RenegotiationRefusal::NoRenegotiation, None, false);
         assert!(!rekeying.is_paused(start + policy.retry_after, &policy, false));
         rekeying.committed(start, &policy, 800);

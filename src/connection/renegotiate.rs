@@ -1,10 +1,11 @@
-//! Renegotiation: calls, wishes of the peer, limits, and what becomes of them (RFC 5246 §7.4.1.1, RFC 5746).
+//! Renegotiation: calls, wishes of the peer, limits, and what becomes of them (RFC 5246 §7.4.1.1,
+//! RFC 5746).
 //!
 //! ```text
-//!  renegotiate() ─┐                    ┌─ client: ClientHello ─► Renegotiating ─┬─► commit
-//!  a limit ───────┴─► wanted ─► I/O ───┤                                        └─► refused: nothing has changed
-//!                                      └─ server: HelloRequest ─┐        ▲
-//!  the peer: HelloRequest or ClientHello ───────────────────────┴────────┘
+//!  renegotiate() ─┐                ┌─ client: ClientHello ─► Renegotiating ─┬─► commit
+//!  a limit ───────┴─► wanted ──────┤                                        └─► nothing has changed
+//!                                  └─ server: HelloRequest ─┐        ▲
+//!  the peer: HelloRequest or ClientHello ───────────────────┴────────┘
 //! ```
 
 use super::attempt::{Attempt, Course, Data, Undone, Wanted};
@@ -24,24 +25,27 @@ use crate::wire::key_update::KeyUpdate;
 use std::time::Instant;
 
 impl<R: Records> Connection<R> {
-    /// Schedules a handshake that replaces the keys, with a new key exchange. The next input or output begins it:
-    /// a client sends a ClientHello that offers no session, a server a HelloRequest, which the client may follow as it
-    /// likes, refuse, or ignore.
+    /// Schedules a handshake that replaces the keys, with a new key exchange. The next input or
+    /// output begins it: a client sends a ClientHello that offers no session, a server a
+    /// HelloRequest, which the client may follow as it likes, refuse, or ignore.
     ///
-    /// [`Event::HandshakeComplete`] or [`Event::RenegotiationRefused`] tells how it ended. Of two calls before the next
-    /// input or output the later one decides, and one handshake results. This is `SSL_renegotiate`.
+    /// [`Event::HandshakeComplete`] or [`Event::RenegotiationRefused`] tells how it ended. Of two
+    /// calls before the next input or output the later one decides, and one handshake results. This
+    /// is `SSL_renegotiate`.
     ///
     /// # Errors
     ///
-    /// None is fatal: `HandshakeNotComplete` in the first handshake, `Pending` while a renegotiation is under way,
-    /// `NotSupportedByVersion` at 1.3, `EpochsExhausted` after 65,535 handshakes, `Insecure` where the peer lacks RFC 5746, `Closed`.
+    /// None of these is fatal: `HandshakeNotComplete` in the first handshake, `Pending` while a
+    /// renegotiation is under way, `NotSupportedByVersion` at 1.3, `EpochsExhausted` after 65,535
+    /// handshakes, `Insecure` where the peer lacks RFC 5746, `Closed`.
     pub fn renegotiate(&mut self, now: Instant) -> Result<(), RenegotiateError> {
         self.schedule(now, false)
     }
 
-    /// As [`Connection::renegotiate`], but a client offers the session in force, so that no key exchange is needed. If
-    /// the session cannot be resumed, or the server does not want to, the handshake is a full one;
-    /// `HandshakeComplete.kind` tells. On a server both calls do the same. This is `SSL_renegotiate_abbreviated`.
+    /// As [`Connection::renegotiate`], but a client offers the session in force, so that no key
+    /// exchange is needed. If the session cannot be resumed, or the server does not want to, the
+    /// handshake is a full one; `HandshakeComplete.kind` tells. On a server both calls do the same.
+    /// This is `SSL_renegotiate_abbreviated`.
     ///
     /// # Errors
     ///
@@ -50,8 +54,8 @@ impl<R: Records> Connection<R> {
         self.schedule(now, true)
     }
 
-    /// Whether a renegotiation is scheduled or under way, whoever began it: from the call, the limit or
-    /// the peer's message until it is complete or has come to nothing. This is
+    /// Whether a renegotiation is scheduled or under way, whoever began it: from the call, the
+    /// limit or the peer's message until it is complete or has come to nothing. This is
     /// `SSL_renegotiate_pending`.
     ///
     /// | what has happened last | pending |
@@ -77,12 +81,13 @@ impl<R: Records> Connection<R> {
     }
 
     /// How many renegotiations have completed, whoever began them;
-    /// [`Stats::renegotiations_by`](crate::Stats::renegotiations_by) tells more. This is `SSL_num_renegotiations`.
+    /// [`Stats::renegotiations_by`](crate::Stats::renegotiations_by) tells more. This is
+    /// `SSL_num_renegotiations`.
     pub fn renegotiations(&self) -> u64 {
         self.records.stats().renegotiations_completed()
     }
 
-    /// Whether another handshake may follow what is in force.
+    /// Whether a renegotiation may follow the handshake that is in force.
     fn allows_another(&self) -> bool {
         let current = self.phase.established().and_then(Established::v12);
         let policy = self.role.parameters().secure_renegotiation;
@@ -148,8 +153,8 @@ impl<R: Records> Connection<R> {
         attacked.is_some() && attacked == self.phase.established().map(Established::read_epoch)
     }
 
-    /// RFC 9147 §4.5.3: new keys are wanted before the peer's has seen as many forgeries as it may. This end's own has not
-    /// suffered, so at 1.3 nothing but the request is of use, and that is made once.
+    /// RFC 9147 §4.5.3: new keys are wanted before the peer's has seen as many forgeries as it may.
+    /// This end's own key has not suffered, so at 1.3 only the request helps, and it is made once.
     #[cold]
     pub(super) fn escape_forgeries(&mut self, now: Instant) {
         match self.phase.post() {
@@ -217,13 +222,15 @@ impl<R: Records> Connection<R> {
         self.perform(now)
     }
 
-    /// Sends a HelloRequest. No handshake exists before the client's answer, and data waits for that if the policy says so.
+    /// Sends a HelloRequest. No handshake exists before the client's answer, and data waits for
+    /// that if the policy says so.
     fn request(&mut self, now: Instant, initiator: Initiator) -> Result<(), Error> {
         let epoch = self.epoch();
         // An epoch that has no successor cannot be cured by a handshake.
         Epochs::after(epoch)?;
         self.records.stats_mut().renegotiations(initiator).started += 1;
-        // RFC 6347 §4.2.2: the HelloRequest takes the first number of the handshake that it asks for.
+        // RFC 6347 §4.2.2: the HelloRequest takes the first number of the handshake that it asks
+        // for.
         let (seq, typ) = (MessageSeq::FIRST, HandshakeType::HELLO_REQUEST);
         self.records.send_message(epoch, seq, typ, Vec::new());
         self.records
@@ -240,7 +247,8 @@ impl<R: Records> Connection<R> {
         Ok(())
     }
 
-    /// A handshake runs beside what is in force; `expected` is the number of the peer's next message.
+    /// A handshake runs beside what is in force; `expected` is the number of the peer's next
+    /// message.
     fn enter(
         &mut self,
         now: Instant,
@@ -314,13 +322,14 @@ impl<R: Records> Connection<R> {
             binding: Binding::to(current, config.parameters.secure_renegotiation),
             retried: None,
             only_resume: false,
-            // A hello that offers its session behind a HelloRequest was sent before that: no DTLS client answers so. If it were
-            // resumed, there would be no way to agree on the numbers (`handshake/server/crossing`).
+            // A hello that offers a session and comes after a HelloRequest was sent before that
+            // arrived: no DTLS client answers in this way. If the session were resumed, the two
+            // ends could not agree on the message numbers (`handshake/server/crossing`).
             resumes: !self.rekeying.wants_full
                 && (!requested || R::DIALECT.resumes_on_hello_request),
             requested,
         };
-        // RFC 6347 §4.2.2: behind a HelloRequest the ServerHello is the second message.
+        // RFC 6347 §4.2.2: after a HelloRequest the ServerHello is the second message.
         let (first, initiator) = match request {
             Some(initiator) => (MessageSeq(1), initiator),
             None => (MessageSeq::FIRST, Initiator::Peer),
@@ -359,7 +368,7 @@ impl<R: Records> Connection<R> {
             return Ok(());
         }
         match self.role.parameters().rekey.refusals {
-            // Nothing is said behind close_notify.
+            // Nothing is said after close_notify.
             RenegotiationRefusals::Warn if !self.write_closed => {
                 self.records.send_alert(Alert::NO_RENEGOTIATION);
             }
@@ -385,8 +394,8 @@ impl<R: Records> Connection<R> {
         let in_force = self.epoch();
         let renegotiating = matches!(self.phase, Phase::Renegotiating { .. });
         if R::DIALECT.overtakes {
-            // It may come late, from a handshake that is over (E8), or from a peer that has switched
-            // its own keys and so cannot mean it.
+            // It may come late, from a handshake that is over (E8), or from a peer that has
+            // switched its own keys and so cannot mean it.
             let stray = epoch != in_force;
             // The client has begun: this speaks of an earlier HelloRequest, and its hello has
             // overtaken it. If the handshake were dropped here, the client would go on alone, past
@@ -422,7 +431,7 @@ impl<R: Records> Connection<R> {
         self.rekeying.refused(now, reason, hello, sent_again);
         self.events
             .push_back(Event::RenegotiationRefused { reason });
-        // A goodbye under keys that never came into force was the peer's all the same.
+        // A close_notify under keys that never came into force was still the peer's.
         if self.read_closed.is_some() && !self.write_closed {
             self.confirm_peer_closed();
         }

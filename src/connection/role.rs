@@ -16,7 +16,7 @@ pub(super) struct Opening {
     pub(super) first_seq: MessageSeq,
     /// The HelloRetryRequest that a server has sent already.
     pub(super) retried: Option<Box<Retried>>,
-    /// The client's address was not proved: only a resumption is worth an answer.
+    /// The client's address was not proved: only a resumption is answered.
     pub(super) only_resume: bool,
     /// A client offers the session that it has.
     pub(super) offers_session: bool,
@@ -31,7 +31,7 @@ impl Opening {
         offers_session: true,
     };
 
-    /// A client's attempt was refused, maybe for the session that it has offered.
+    /// A client's attempt was refused, possibly because of the session that it has offered.
     pub(super) const AFRESH: Self = Self {
         offers_session: false,
         ..Self::FIRST
@@ -120,9 +120,11 @@ impl Role {
         let now = config.parameters.clock.unix_now();
         let session = store.get(&config.session_key(dialect, server), now)?;
         let parameters = &config.parameters;
-        // F4: whoever has the secret of another server's session would be taken for this one.
+        // F4: another server, which knows the secret of its own session, would be taken for this
+        // one.
         let name = client::dns_name(server);
-        // F6: what has changed since the session was made would only lead to a full handshake, or to a wrong one.
+        // F6: if something has changed since the session was made, offering it would only lead to a
+        // full handshake, or to a wrong one.
         let fits = match &session {
             Session::V12(session) => {
                 session.version == dialect.version_12

@@ -1,11 +1,15 @@
-//! What the peer's silence in a renegotiation means: to the data that waits, to the attempt, and to the association.
+//! What the peer's silence in a renegotiation means: to the data that waits, to the attempt, and to
+//! the association.
 //!
 //! ```text
-//!  ClientHello, or HelloRequest ─► data waits ─► hold_data_for: data flows ─► a quarter of the deadline: Unanswered
-//!            ▲                                                   ▲              (over a stream the attempt stays)
-//!            └── each message of the peer, until this end has    └── behind the first message of the peer: the
-//!                sent ChangeCipherSpec: then data waits              whole deadline
+//!  ClientHello, or HelloRequest ─► data waits ─► hold_data_for ─► data flows ─► Unanswered
+//!              ▲
+//!              └── each message of the peer, until this end has sent ChangeCipherSpec:
+//!                  from then on data waits for the new keys
 //! ```
+//!
+//! A peer that has said nothing is given up after a quarter of the deadline, one that has spoken only
+//! after all of it. Over a stream, where an answer may still come, the attempt stays.
 
 use super::attempt::Data;
 use super::phase::Phase;
@@ -15,8 +19,8 @@ use crate::record::{Records, Silence};
 use std::time::Instant;
 
 impl<R: Records> Connection<R> {
-    /// The wait for the peer's answer to a request, or to the hello of `handshake`; a server has its
-    /// client's hello already.
+    /// The wait for the peer's answer to a request, or to the hello of `handshake`; a server has
+    /// its client's hello already.
     pub(super) fn wait_for_attempt(&self, now: Instant, silent: bool) -> Wait {
         let limit = self.records.renegotiation_deadline();
         let mut wait = Wait::new(now, limit);
@@ -24,8 +28,8 @@ impl<R: Records> Connection<R> {
         wait
     }
 
-    /// A message of the peer was taken: it is in the middle of a handshake, and data on its way to it
-    /// may be the end of that.
+    /// A message of the peer was taken: it is in the middle of a handshake, and data on its way to
+    /// it may be the end of that.
     pub(super) fn peer_spoke(&mut self, now: Instant) {
         if let Phase::Renegotiating { attempt, .. } = &mut self.phase {
             attempt.peer_spoke(now, &self.role.parameters().rekey);
@@ -57,9 +61,9 @@ impl<R: Records> Connection<R> {
         }
     }
 
-    /// The peer has not answered a renegotiation in time. Whether the association can bear that: over
-    /// datagrams until this end has switched keys, over a stream, which loses nothing, as long as the
-    /// peer has not said anything.
+    /// The peer has not answered a renegotiation in time. Whether the association can bear that:
+    /// over datagrams until this end has switched keys, over a stream, which loses nothing, as long
+    /// as the peer has not said anything.
     pub(super) fn survives_silence(&mut self, now: Instant) -> bool {
         let silence = self.records.silence();
         let survives = match &self.phase {

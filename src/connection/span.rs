@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use tracing::field::{Empty, display};
 use tracing::span::{EnteredSpan, Span};
 
-/// The span of one association; nothing where nobody listens, which takes no memory.
+/// The span of one association; `None`, which takes no memory, where no subscriber wants it.
 pub(super) fn of(side: Side, peer: Option<SocketAddr>) -> Option<Box<Span>> {
     let span = tracing::debug_span!("association", %side, peer = peer.map(display), id = Empty);
     (!span.is_disabled()).then(|| Box::new(span))

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl TlsConnection {
-    /// Starts a connection with a server that must prove to be `server`. The ClientHello waits in `poll_transmit`.
+    /// Starts a connection with a server that must prove to be `server`. The ClientHello waits in
+    /// `poll_transmit`.
     ///
     /// # Errors
     ///
@@ -53,9 +54,9 @@ impl TlsConnection {
 
     /// Takes whole records out of `bytes`; received data are slices of its buffer.
     ///
-    /// What is left in `bytes` is an incomplete record, or whole ones for which the receive queue has no room, or which wait
-    /// behind an answer of this end's own: append
-    /// what the transport delivers next, fetch data with `recv`, and call again.
+    /// What is left in `bytes` is an incomplete record, or whole ones for which the receive queue
+    /// has no room, or which must wait because the handshake awaits an answer of this end's own.
+    /// Append what the transport delivers next, fetch data with `recv`, and call again.
     ///
     /// # Errors
     ///
@@ -75,9 +76,10 @@ impl TlsConnection {
     ///
     /// # Errors
     ///
-    /// [`Error::StreamEnded`], fatal, in the middle of the first handshake. Later an end without the peer's close_notify
-    /// is [`Event::Truncated`], and the connection is over. Behind this end's own close_notify at version 1.2 it is nothing: the
-    /// peer need not answer that (RFC 5246 §7.2.1).
+    /// [`Error::StreamEnded`], fatal, in the middle of the first handshake. Later an end without
+    /// the peer's close_notify is [`Event::Truncated`], and the connection is over. After this
+    /// end's own close_notify at version 1.2 it means nothing: the peer need not answer that
+    /// (RFC 5246 §7.2.1).
     pub fn handle_eof(&mut self, _now: Instant) -> Result<(), Error> {
         match self.phase {
             Phase::Closed => Ok(()),
@@ -95,8 +97,8 @@ impl TlsConnection {
         }
     }
 
-    /// Appends everything that waits to `out`, which is swapped with it if it is empty, and says how many bytes that
-    /// were; `None` if nothing waits.
+    /// Appends everything that waits to `out`, which is swapped with it if it is empty, and says
+    /// how many bytes that were; `None` if nothing waits.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<usize> {
         let _span = self.enter_span();
         // If it cannot begin, the failure is kept and its alert is sent.
@@ -106,19 +108,19 @@ impl TlsConnection {
         self.records.poll_transmit(out)
     }
 
-    /// Seals as much of `data` as the send queue has room for and says how many bytes that are; at least one, unless
-    /// `data` is empty.
+    /// Seals as much of `data` as the send queue has room for and says how many bytes that are; at
+    /// least one, unless `data` is empty.
     ///
     /// # Errors
     ///
     /// `NotConnected` before the handshake is done, `Backlog` when the send queue is full,
-    /// `Renegotiating` when nothing more can wait for the end of a renegotiation, `Closed` behind `close`. `KeyExhausted`
-    /// is the end of the connection.
+    /// `Renegotiating` when nothing more can wait for the end of a renegotiation, `Closed` after
+    /// `close`. `KeyExhausted` is the end of the connection.
     pub fn send(&mut self, now: Instant, data: &[u8]) -> Result<usize, SendError> {
         self.send_data(now, data)
     }
 
-    /// After how long without a record its policy ends it, once it is established.
+    /// After how long without a record the policy ends an established connection.
     pub(crate) fn idle_timeout(&self) -> Option<Duration> {
         let established = !self.is_handshaking() && !self.is_closed();
         self.records.idle_timeout().filter(|_| established)
@@ -129,8 +131,8 @@ impl TlsConnection {
         self.records.has_transmit() || self.has_wish()
     }
 
-    /// How many bytes are held on behalf of the peer: part of a handshake message, data that waits for `recv` (by the
-    /// memory it keeps alive) and sealed records that wait for `poll_transmit`.
+    /// How many bytes are held on behalf of the peer: part of a handshake message, data that waits
+    /// for `recv` (by the memory it keeps alive) and sealed records that wait for `poll_transmit`.
     pub fn buffered(&self) -> usize {
         self.records.buffered() + self.received.pinned() + self.held_bytes()
     }

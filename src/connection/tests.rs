@@ -1,4 +1,5 @@
-//! Forgeries that come near to what a key may see (RFC 9325 §4.4, RFC 9147 §4.5.3), with counters that are set near the limit.
+//! Forgeries that come near to what a key may see (RFC 9325 §4.4, RFC 9147 §4.5.3), with counters
+//! that are set near the limit.
 
 use super::DtlsConnection;
 use crate::config::ClientRenegotiation::Allow;
@@ -123,7 +124,8 @@ fn everywhere(mut test: impl FnMut(Two, Side, u64)) {
     }
 }
 
-/// RFC 9147 §4.5.3: whichever end suffers, new keys are in force long before the limit, and the count begins anew.
+/// RFC 9147 §4.5.3: whichever end suffers, new keys are in force long before the limit, and the
+/// count begins anew.
 #[test]
 fn forgeries_lead_to_new_keys_from_half_the_limit_on() {
     everywhere(|mut two, side, limit| {
@@ -170,7 +172,8 @@ fn forgeries_do_not_make_a_silent_peer_be_asked_with_each() {
     });
 }
 
-/// RFC 9325 §4.4: at the limit the key must not go on, and the peer is told, as the other direction has not suffered.
+/// RFC 9325 §4.4: at the limit the key must not go on, and the peer is told, as the other direction
+/// has not suffered.
 #[test]
 fn too_many_forgeries_end_the_association_and_the_peer_is_told() {
     everywhere(|mut two, side, limit| {
@@ -198,7 +201,8 @@ fn too_many_forgeries_end_the_association_and_the_peer_is_told() {
     });
 }
 
-/// What is late under an old key is less than the association: at the limit that key alone is dropped.
+/// What is late under an old key is less than the association: at the limit that key alone is
+/// dropped.
 #[test]
 fn too_many_forgeries_under_an_old_key_end_that_key_alone() {
     let mut two = Two::connected(Versions::V1_2);

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// The part of the deadline after which a peer that has said nothing to a renegotiation is not waited
-/// for any more. A first handshake has nothing to fall back to, and so waits for all of it.
+/// The part of the deadline after which a peer that has said nothing to a renegotiation is not
+/// waited for any more. A first handshake has nothing to fall back to, and so waits for all of it.
 const PATIENCE_PART: u32 = 4;
 
 /// A wait for the peer.
@@ -24,8 +24,8 @@ impl Wait {
         }
     }
 
-    /// The wait of a renegotiation, which goes on for as long as the peer takes part, but not beyond
-    /// `limit`; `silent` is whether the peer has said nothing so far.
+    /// The wait of a renegotiation, which goes on for as long as the peer takes part, but not
+    /// beyond `limit`; `silent` is whether the peer has said nothing so far.
     pub(super) fn extend(&mut self, now: Instant, limit: Option<Duration>, silent: bool) {
         let whole = limit.and_then(|limit| self.since.checked_add(limit));
         // A peer that has said something may have switched its keys in the meantime, and would be

@@ -1,9 +1,10 @@
 //! Record layers: what turns handshake messages and data into what travels, and back.
 //!
-//! [`Datagram`] is DTLS, [`Stream`] is TLS. `Connection<R>` drives a layer through the crate-private half of [`Records`]; a layer
-//! knows no handshake state. The handshake engine tells it, through the connection, which keys belong to which
-//! epoch, which messages form a flight and what ends it; everything else (fragments, order, retransmission,
-//! replay, sizes) stays below this seam.
+//! [`Datagram`] is DTLS, [`Stream`] is TLS. `Connection<R>` drives a layer through the
+//! crate-private half of [`Records`]; a layer knows no handshake state. The handshake engine tells
+//! it, through the connection, which keys belong to which epoch, which messages form a flight and
+//! what ends it; everything else (fragments, order, retransmission, replay, sizes) stays below this
+//! seam.
 
 pub(crate) mod datagram;
 pub(crate) mod protection;
@@ -53,7 +54,8 @@ pub(crate) enum Inbound {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Received {
-    /// The data: a slice of the buffer that was given to `handle_datagram` or `handle_bytes`, which it keeps alive.
+    /// The data: a slice of the buffer that was given to `handle_datagram` or `handle_bytes`, which
+    /// it keeps alive.
     pub data: Bytes,
     /// The epoch whose keys protected it.
     pub epoch: Epoch,
@@ -65,7 +67,8 @@ pub struct Received {
     pub(crate) pinned: usize,
 }
 
-/// What ends a connection from below the seam. Small, because every record's way up could end in it.
+/// What ends a connection from below the seam. Small, because every record's way up could end in
+/// it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fault {
     /// A key has seen as many forgeries as it may (RFC 9325 §4.4).
@@ -80,7 +83,8 @@ pub(crate) enum Fault {
     UnknownContentType,
     /// Data in a stream without keys, or inside a handshake message.
     UnexpectedData,
-    /// A handshake message that goes on over a change of keys, or data behind it under the old ones (RFC 8446 §5.1).
+    /// A handshake message that goes on over a change of keys, or data after it under the old ones
+    /// (RFC 8446 §5.1).
     MessageAcrossKeys,
     /// An authentic record of version 1.3 that is nothing but padding (RFC 8446 §5.4).
     NoContentType,
@@ -132,7 +136,8 @@ impl From<Fault> for Error {
     }
 }
 
-/// The alert in a record, and whether it is an error: at 1.2 its level says so, at 1.3 its description (RFC 8446 §6).
+/// The alert in a record, and whether it is an error: at 1.2 its level says so, at 1.3 its
+/// description (RFC 8446 §6).
 fn read_alert(contents: &[u8], is_13: bool) -> Result<(Alert, bool), Fault> {
     let alert = alert::decode(contents).ok_or(Fault::MalformedAlert)?;
     match alert.level {
@@ -250,17 +255,21 @@ pub(crate) trait Layer {
     fn end_flight(&mut self, now: Instant, id: FlightId, end: FlightEnd) -> Sent;
     /// Sends the flight again that is out.
     fn repeat_flight(&mut self, now: Instant);
-    /// A handshake begins on the epoch in force; `expected` is the number of the peer's next message. A client's first
-    /// answer may have the number after it, behind a HelloRequest that never arrived.
+    /// A handshake begins on the epoch in force; `expected` is the number of the peer's next
+    /// message. The first answer to a client may have the number after it, because a HelloRequest
+    /// came before it and was lost.
     fn begin_handshake(&mut self, expected: MessageSeq);
     /// What has come ahead of its turn cannot answer what is said now.
     fn forget_ahead(&mut self);
-    /// Nothing of the handshake has come that counts, and it is begun again: what was sent and what waits is forgotten, but
-    /// no record number is used twice. Only where a server asks for cookies.
+    /// The handshake begins again, because nothing has come that counts: what was sent and what
+    /// waits is forgotten, but no record number is used twice. Only where a server asks for
+    /// cookies.
     fn begin_afresh(&mut self);
-    /// Whether the flight that is out has waited for its answer as long as it does before it is sent again.
+    /// Whether the flight that is out has waited for its answer as long as it does before it is
+    /// sent again.
     fn is_unanswered(&self, now: Instant) -> bool;
-    /// This end takes its time: until it has made up its mind messages of the peer wait, and what was sent before is not sent again.
+    /// This end awaits an answer of its own: until that has come, messages of the peer wait, and
+    /// what was sent before is not sent again.
     fn hold_messages(&mut self, now: Instant, hold: bool);
     /// The handshake, or the request for one, comes to nothing: the epoch in force goes on.
     fn abandon_handshake(&mut self);
@@ -272,14 +281,16 @@ pub(crate) trait Layer {
     ///
     /// A [`Fault`], which ends the connection.
     fn next_inbound(&mut self, now: Instant) -> Result<Option<Inbound>, Fault>;
-    /// The handshake did not take the message that was handed up last. Whether that ends the connection.
+    /// The handshake did not take the message that was handed up last. Whether that ends the
+    /// connection.
     fn refuse(&mut self, epoch: Epoch, seq: MessageSeq, why: Discard) -> bool;
-    /// Seals data and says how many bytes of it: over datagrams all or none, over a stream as many as fit. Nothing is
-    /// queued on error.
+    /// Seals data and says how many bytes of it: over datagrams all or none, over a stream as many
+    /// as fit. Nothing is queued on error.
     fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError>;
     /// How many records the key has protected that is written with.
     fn written(&self) -> u64;
-    /// The newest epoch whose key has seen half of the forgeries that it may (RFC 9147 §4.5.3); a stream has no second one.
+    /// The newest epoch whose key has seen half of the forgeries that it may (RFC 9147 §4.5.3); a
+    /// stream has no second one.
     fn attacked(&self) -> Option<Epoch>;
     /// From here on data is sealed however much waits already.
     fn lift_send_limit(&mut self);

@@ -6,8 +6,8 @@ use crate::wire::handshake::{InboundMessage, STREAM_HEADER_LEN, StreamHeader};
 
 /// The bytes of messages that are not complete yet.
 ///
-/// Memory grows with what has arrived, never with what a length field announces, and a message that announces more
-/// than is allowed is refused with its header.
+/// Memory grows with what has arrived, never with what a length field announces, and a message that
+/// announces more than is allowed is refused with its header.
 pub(super) struct Deframer {
     buffer: Vec<u8>,
     max_message: usize,
@@ -73,7 +73,7 @@ impl Deframer {
     }
 }
 
-/// Streams count messages by their order alone.
+/// Messages of a stream have no numbers, only an order.
 const fn message(epoch: Epoch, typ: HandshakeType, body: Vec<u8>) -> InboundMessage {
     InboundMessage {
         epoch,

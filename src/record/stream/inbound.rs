@@ -1,4 +1,4 @@
-//! The way of a stream upwards: records, keys, messages.
+//! From bytes to messages and data: the inbound half of a stream.
 
 use super::Stream;
 use crate::protocol::{ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
@@ -9,7 +9,8 @@ use crate::wire::record_tls::{
 };
 use bytes::{Buf as _, BytesMut};
 
-/// How many empty data records in a row are tolerated: legal as padding against CBC attacks, which do not exist here.
+/// How many empty data records in a row are tolerated: legal as padding against CBC attacks, which
+/// do not exist here.
 const MAX_EMPTY_RECORDS: u8 = 32;
 
 /// The next thing that came: a message that is complete, then whatever is in the next record.
@@ -106,7 +107,7 @@ impl Stream {
             && self.read.opener.is_none()
             && header.content_type == ContentType::APPLICATION_DATA
         {
-            // Behind a HelloRetryRequest, until there is another hello.
+            // After a HelloRetryRequest, until there is another hello.
             return self.skip(record.len());
         }
         let (contents, content_type) = match &self.read.opener {
@@ -121,8 +122,9 @@ impl Stream {
                     return self.skip(record.len());
                 }
                 let (range, content_type) = opened?;
-                // RFC 8446 §5.2: under the keys of 1.3 a record says outside that it is data. What says otherwise, and does not
-                // authenticate either, is first of all forged.
+                // RFC 8446 §5.2: under the keys of 1.3 the outer type of every record is that of
+                // data. A record of another type that does not authenticate either counts as
+                // forged.
                 if opener.is_13() && !dressed {
                     return Err(Fault::UnknownContentType);
                 }
@@ -136,11 +138,11 @@ impl Stream {
         if contents.len() > MAX_PLAINTEXT_LEN {
             return Err(Fault::RecordOverflow);
         }
-        // A ChangeCipherSpec for middleboxes may stand before early data.
+        // A ChangeCipherSpec for middleboxes may come before early data.
         if self.read.opener.is_some() || content_type == ContentType::HANDSHAKE {
             self.skippable = None;
         }
-        // RFC 5246 §6.1: sequence numbers never wrap; nobody lives that long.
+        // RFC 5246 §6.1: sequence numbers never wrap; no connection lives that long.
         self.read.sequence = sequence.wrapping_add(1);
         self.stats.records_received += 1;
         record.truncate(contents.end);
@@ -175,8 +177,9 @@ impl Stream {
         }
     }
 
-    /// RFC 8446 §4.2.10: early data that is not taken is passed over, up to a limit on the data, of which each record has at least
-    /// a byte. `length` is that of a whole record; padding cannot be told from data.
+    /// RFC 8446 §4.2.10: early data that is not taken is passed over, up to a limit on the bytes of
+    /// data; each record counts for at least one. `length` is that of a whole record; padding
+    /// cannot be told from data.
     #[cold]
     fn skip(&mut self, length: usize) -> Result<Option<Inbound>, Fault> {
         let data = length.saturating_sub(HEADER_LEN + EXPANSION_13).max(1);
@@ -194,8 +197,9 @@ impl Stream {
         pinned: usize,
     ) -> Result<Option<Inbound>, Fault> {
         let epoch = self.read.epoch;
-        // RFC 5246 §6.2.1: data may come between messages of a handshake, never inside one, nor between the change of keys and
-        // Finished. RFC 8446 §2: nor under the keys of the handshake, not even without a byte in it.
+        // RFC 5246 §6.2.1: data may come between messages of a handshake, never inside one, nor
+        // between the change of keys and Finished. RFC 8446 §2: nor under the keys of the
+        // handshake, not even without a byte in it.
         let is_13 = self.read.opener.as_deref().is_some_and(Opener::is_13);
         let shaking_hands = epoch == Epoch::PLAINTEXT || is_13 && epoch < Epoch::APPLICATION_13;
         if shaking_hands || self.unfinished || !self.deframer.is_empty() {
@@ -220,8 +224,9 @@ impl Stream {
         })))
     }
 
-    /// Whether a record of this type may come without protection although there are keys of version 1.3: a ChangeCipherSpec, and
-    /// the alert of a client that cannot go on behind the ServerHello and has no keys to say so.
+    /// Whether a record of this type may come without protection although there are keys of version
+    /// 1.3: a ChangeCipherSpec, and the alert of a client that cannot go on after the ServerHello
+    /// and has no keys to say so.
     fn may_be_plaintext(&self, content_type: ContentType) -> bool {
         match content_type {
             ContentType::CHANGE_CIPHER_SPEC => true,
@@ -230,7 +235,7 @@ impl Stream {
         }
     }
 
-    /// What comes without protection, and may.
+    /// A record that may come without protection, and does.
     #[cold]
     fn unprotected(
         &mut self,
@@ -252,13 +257,15 @@ impl Stream {
         }))
     }
 
-    /// RFC 5246 §7.1: switches to the keys that were armed. D1: without them, or inside a message, it is a fault.
+    /// RFC 5246 §7.1: switches to the keys that were armed. D1: without them, or inside a message,
+    /// it is a fault.
     fn change_cipher_spec(&mut self, contents: &[u8]) -> Result<Option<Inbound>, Fault> {
         if contents != [1] || !self.deframer.is_empty() {
             return Err(Fault::UnexpectedChangeCipherSpec);
         }
         if self.drops_change_cipher_spec {
-            // RFC 8446 §5: it looks like 1.2 to middleboxes, and means nothing. One is honest, a flood is not.
+            // RFC 8446 §5: it makes the handshake look like 1.2 to middleboxes and means nothing.
+            // An honest peer sends one, not a flood.
             self.stats.discard(Discard::ChangeCipherSpec);
             self.empty_records += 1;
             return if self.empty_records > MAX_EMPTY_RECORDS {

@@ -9,8 +9,8 @@
 //!   SendMessage … EndFlight ─► fragmenter ─► outgoing ─► poll_transmit
 //! ```
 //!
-//! What a datagram layer counts and drops is fatal here: on a stream every record is the next one of the peer, so a
-//! bad one means that the peer, or somebody between, is at fault.
+//! What a datagram layer counts and drops is fatal here: on a stream every record is the next one
+//! of the peer, so a bad one means that the peer, or an attacker on the path, is at fault.
 
 mod deframer;
 mod fragmenter;
@@ -35,7 +35,7 @@ use deframer::Deframer;
 use fragmenter::Fragmenter;
 use std::time::{Duration, Instant};
 
-/// How much early data is skipped, in bytes of data: what servers allow that take it, most of them this much.
+/// How much early data is skipped, in bytes. Most servers that accept early data allow this much.
 const MAX_SKIPPED: usize = 1 << 14;
 
 /// The stream record layer of one connection.
@@ -44,12 +44,14 @@ pub struct Stream {
     side: Side,
     /// The version in the header of outgoing records.
     version: ProtocolVersion,
-    /// The version in the header of every incoming record, if it is to be looked at: at 1.3 it says nothing.
+    /// The version that the header of every incoming record must have; `None` at 1.3, where it
+    /// means nothing, and before the version is decided.
     decided: Option<ProtocolVersion>,
-    /// At 1.3, between the hellos and the peer's Finished, a ChangeCipherSpec is there for middleboxes alone.
+    /// At 1.3, between the hellos and the peer's Finished, a ChangeCipherSpec is there for
+    /// middleboxes alone.
     drops_change_cipher_spec: bool,
-    /// Something of the peer's handshake was here where nothing can be: before a change of keys, behind Finished, or behind
-    /// what was just answered.
+    /// Part of a message of the peer has come where there must be none: before a change of keys,
+    /// after Finished, or after the message that this end has just answered.
     message_ahead: bool,
     /// How many more bytes of early data are skipped; `None` once something could be read.
     skippable: Option<usize>,
@@ -171,12 +173,14 @@ impl Stream {
         self.input = std::mem::take(bytes);
     }
 
-    /// What was not looked at: an incomplete record, or everything behind a full receive queue.
+    /// What was not looked at: an incomplete record, or everything for which the receive queue has
+    /// no room.
     pub(crate) fn take_input(&mut self) -> BytesMut {
         std::mem::take(&mut self.input)
     }
 
-    /// Appends everything that waits to `out`; an empty `out` is swapped for it. How many bytes that were.
+    /// Appends everything that waits to `out`; an empty `out` is swapped for it. How many bytes
+    /// that were.
     pub(crate) fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<usize> {
         self.flush();
         let length = self.outgoing.len();
@@ -272,7 +276,7 @@ impl Layer for Stream {
     }
 
     fn version_decided(&mut self, version: ProtocolVersion) {
-        // RFC 8446 §5.1: the version of a record is that of 1.2 for ever, and nobody looks at it.
+        // RFC 8446 §5.1: at 1.3 records keep the version of 1.2, and receivers ignore it.
         self.version = ProtocolVersion::TLS12;
         let is_12 = version == ProtocolVersion::TLS12;
         self.decided = is_12.then_some(version);
@@ -347,12 +351,13 @@ impl Layer for Stream {
 
     fn end_flight(&mut self, _: Instant, id: FlightId, end: FlightEnd) -> Sent {
         tracing::trace!(?id, ?end, "flight");
-        // Whoever waits for this flight has nothing more to say before it, but for a HelloRequest that crosses a hello.
+        // A peer that waits for this flight has nothing to say before it, except for a HelloRequest
+        // that crosses a hello.
         if end == FlightEnd::AwaitReply && self.deframer.has_more() {
             self.message_ahead = true;
             self.fragmenter.clear();
         }
-        // Tickets share a record: what ends such a flight is whatever leaves next.
+        // Tickets share a record: such a flight leaves with whatever is sent next.
         if !matches!(end, FlightEnd::AwaitAck(_)) {
             self.flush();
             self.version = ProtocolVersion::TLS12;
@@ -450,7 +455,7 @@ impl Layer for Stream {
         self.policy.max_fragment
     }
 
-    /// A stream repeats nothing and forgets nothing late.
+    /// A stream has no timers: nothing is repeated, and no old keys are kept.
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }
