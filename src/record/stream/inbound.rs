@@ -147,20 +147,36 @@ impl Stream {
         self.stats.records_received += 1;
         record.truncate(contents.end);
         record.advance(contents.start);
+        // RFC 8446 §5: protected, under the keys of 1.3, ChangeCipherSpec is a fault.
+        let plain = header.content_type == content_type;
         match content_type {
             ContentType::APPLICATION_DATA => self.data(sequence, record, pinned),
+            ContentType::CHANGE_CIPHER_SPEC if plain => self.change_cipher_spec(&record),
+            _ => self.control(sequence, content_type, &record),
+        }
+    }
+
+    /// What is in a record of handshake messages or alerts.
+    #[cold]
+    fn control(
+        &mut self,
+        sequence: u64,
+        content_type: ContentType,
+        contents: &[u8],
+    ) -> Result<Option<Inbound>, Fault> {
+        match content_type {
             // RFC 5246 §6.2.1, RFC 8446 §5.4: only records of data may be empty.
-            ContentType::HANDSHAKE | ContentType::ALERT if record.is_empty() => {
+            ContentType::HANDSHAKE | ContentType::ALERT if contents.is_empty() => {
                 Err(Fault::EmptyRecord)
             }
             ContentType::HANDSHAKE => {
                 self.empty_records = 0;
-                self.deframer.push(&record);
+                self.deframer.push(contents);
                 Ok(None)
             }
             ContentType::ALERT => {
                 let is_13 = self.read.opener.as_deref().is_some_and(Opener::is_13);
-                let (alert, error) = read_alert(&record, is_13)?;
+                let (alert, error) = read_alert(contents, is_13)?;
                 let epoch = self.read.epoch;
                 let number = RecordNumber { epoch, sequence };
                 Ok(Some(Inbound::Alert {
@@ -168,10 +184,6 @@ impl Stream {
                     error,
                     number,
                 }))
-            }
-            // RFC 8446 §5: under the keys of 1.3 it is a fault.
-            ContentType::CHANGE_CIPHER_SPEC if header.content_type == content_type => {
-                self.change_cipher_spec(&record)
             }
             _ => Err(Fault::UnknownContentType),
         }
