@@ -40,8 +40,8 @@
 //!  protocol   numbers, epochs, dialects, alerts; errors by blame
 //! ```
 //!
-//! A file imports from its own folder and from lower floors only; `tests/house/floors.rs` checks that. To
-//! read the library, start with `protocol/dialect.rs`, `record/mod.rs` and `handshake/mod.rs`.
+//! A file imports from its own folder and from lower floors only; `tests/house/floors/` checks that.
+//! To read the library, start with `protocol/dialect.rs`, `record/mod.rs` and `handshake/mod.rs`.
 //!
 //! # Security
 //!
