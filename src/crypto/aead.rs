@@ -16,15 +16,22 @@ pub(crate) enum AeadAlgorithm {
 /// The length of every nonce, in bytes.
 pub(crate) const NONCE_LEN: usize = 12;
 
-/// The length of every tag, in bytes.
-pub(crate) const TAG_LEN: usize = 16;
-
 impl AeadAlgorithm {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Aes128Gcm, Self::Aes256Gcm, Self::ChaCha20Poly1305];
+
     /// The length of a key, in bytes.
     pub(crate) const fn key_len(self) -> usize {
         match self {
             Self::Aes128Gcm => 16,
             Self::Aes256Gcm | Self::ChaCha20Poly1305 => 32,
+        }
+    }
+
+    /// The length of a tag, in bytes.
+    pub(crate) const fn tag_len(self) -> usize {
+        match self {
+            Self::Aes128Gcm | Self::Aes256Gcm | Self::ChaCha20Poly1305 => 16,
         }
     }
 
@@ -77,6 +84,16 @@ pub(crate) struct AeadKey {
     key: aead::LessSafeKey,
 }
 
+/// What authenticates a ciphertext: [`AeadAlgorithm::tag_len`] bytes.
+pub(crate) struct Tag(aead::Tag);
+
+impl AsRef<[u8]> for Tag {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+}
+
 /// The bytes did not authenticate. Nothing else is known, on purpose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct OpenFailed;
@@ -101,12 +118,7 @@ impl AeadKey {
     ///
     /// If `data` is longer than the algorithm allows, 64 GiB at least: records and tickets are below 2^16 bytes.
     #[inline]
-    pub(crate) fn seal(
-        &self,
-        nonce: [u8; NONCE_LEN],
-        aad: &[u8],
-        data: &mut [u8],
-    ) -> [u8; TAG_LEN] {
+    pub(crate) fn seal(&self, nonce: [u8; NONCE_LEN], aad: &[u8], data: &mut [u8]) -> Tag {
         let tag = self
             .key
             .seal_in_place_separate_tag(
@@ -115,12 +127,10 @@ impl AeadKey {
                 data,
             )
             .expect("a record is far shorter than the limit of the algorithm");
-        let mut bytes = [0; TAG_LEN];
-        bytes.copy_from_slice(tag.as_ref());
-        bytes
+        Tag(tag)
     }
 
-    /// Decrypts `data`, ciphertext with its tag, in place; the plaintext is everything but the last [`TAG_LEN`] bytes.
+    /// Decrypts `data`, ciphertext with its tag, in place; the plaintext is everything but the tag.
     ///
     /// # Errors
     ///
@@ -157,7 +167,8 @@ mod tests {
             let key = AeadKey::new(algorithm, &vec![7; algorithm.key_len()]);
             let mut data = b"hello".to_vec();
             let tag = key.seal([1; NONCE_LEN], b"aad", &mut data);
-            data.extend_from_slice(&tag);
+            assert_eq!(tag.as_ref().len(), algorithm.tag_len());
+            data.extend_from_slice(tag.as_ref());
             let mut forged = data.clone();
             forged[0] ^= 1;
             assert_eq!(

@@ -12,7 +12,7 @@
 //!  additional data: the header, over datagrams with the number unmasked        RFC 8446 §5.2, RFC 9147 §4
 //! ```
 
-use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN, TAG_LEN};
+use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN};
 use crate::crypto::mask::{MaskKey, SAMPLE_LEN};
 use crate::protocol::{ContentType, ProtocolVersion, RecordNumber};
 use crate::secrets::traffic::{RecordForm, RecordProtection};
@@ -74,6 +74,11 @@ impl Keys {
         self.algorithm.explicit_nonce_len_12()
     }
 
+    /// How many bytes of a fragment are its tag.
+    const fn tag_len(&self) -> usize {
+        self.algorithm.tag_len()
+    }
+
     /// The nonce of the record whose eight bytes `number` are its explicit nonce or, without one, its number.
     #[inline]
     fn nonce(&self, number: [u8; 8]) -> [u8; NONCE_LEN] {
@@ -86,11 +91,34 @@ impl Keys {
     }
 }
 
-/// The most that any suite makes a fragment longer than what it protects: an explicit nonce and a tag.
-pub(crate) const MAX_EXPANSION: usize = 8 + TAG_LEN;
+/// How many bytes of a fragment of version 1.3 are the type of its contents.
+const TYPE_LEN: usize = 1;
 
-/// How many bytes a fragment of version 1.3 is longer than its contents: their type and a tag. Nothing is padded.
-pub(crate) const EXPANSION_13: usize = 1 + TAG_LEN;
+/// How many bytes longer than its contents a fragment of version 1.2 is at most, in any suite: an
+/// explicit nonce and a tag.
+pub(crate) const MAX_EXPANSION_12: usize = {
+    let (mut most, mut rest) = (0, AeadAlgorithm::ALL.as_slice());
+    while let [aead, others @ ..] = rest {
+        let expansion = aead.explicit_nonce_len_12() + aead.tag_len();
+        most = if expansion > most { expansion } else { most };
+        rest = others;
+    }
+    most
+};
+
+/// The same of a fragment of version 1.3: the type of its contents and a tag. This end pads nothing,
+/// so those two alone must make a ciphertext that the mask of a record number can be made from
+/// (RFC 9147 §4.2.3).
+pub(crate) const MAX_EXPANSION_13: usize = {
+    let (mut most, mut rest) = (0, AeadAlgorithm::ALL.as_slice());
+    while let [aead, others @ ..] = rest {
+        let expansion = TYPE_LEN + aead.tag_len();
+        assert!(expansion >= SAMPLE_LEN, "short records need padding");
+        most = if expansion > most { expansion } else { most };
+        rest = others;
+    }
+    most
+};
 
 /// The length of the additional data of a 1.2 record, in bytes.
 const AAD_LEN: usize = 13;
@@ -127,8 +155,8 @@ impl Sealer {
     /// How many bytes a fragment is longer than what it protects.
     pub(crate) const fn expansion(&self) -> usize {
         match self.keys.form {
-            Form::V12 => self.keys.explicit_nonce_len() + TAG_LEN,
-            Form::V13 { .. } => EXPANSION_13,
+            Form::V12 => self.keys.explicit_nonce_len() + self.keys.tag_len(),
+            Form::V13 { .. } => TYPE_LEN + self.keys.tag_len(),
         }
     }
 
@@ -137,7 +165,7 @@ impl Sealer {
     pub(crate) const fn datagram_overhead(&self) -> usize {
         match self.keys.form {
             Form::V12 => record_dtls::HEADER_LEN + self.expansion(),
-            Form::V13 { .. } => record_dtls13::SENT_HEADER_LEN + EXPANSION_13,
+            Form::V13 { .. } => record_dtls13::SENT_HEADER_LEN + self.expansion(),
         }
     }
 
@@ -190,14 +218,14 @@ impl Sealer {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) {
-        out.reserve(header.len() + EXPANSION_13 + payload.len());
+        out.reserve(header.len() + self.expansion() + payload.len());
         out.extend_from_slice(header);
         let start = out.len();
         out.extend_from_slice(payload);
         out.push(content_type.0);
         let nonce = self.keys.nonce(sequence.to_be_bytes());
         let tag = self.keys.key.seal(nonce, header, &mut out[start..]);
-        out.extend_from_slice(&tag);
+        out.extend_from_slice(tag.as_ref());
     }
 
     #[inline]
@@ -304,7 +332,7 @@ impl Sealer {
             .keys
             .key
             .seal(self.keys.nonce(number), &aad, &mut out[start..]);
-        out.extend_from_slice(&tag);
+        out.extend_from_slice(tag.as_ref());
     }
 }
 
@@ -447,7 +475,7 @@ impl Opener {
     ) -> Result<(Range<usize>, ContentType), NotOpened> {
         let length = fragment
             .len()
-            .checked_sub(TAG_LEN)
+            .checked_sub(self.keys.tag_len())
             .ok_or(NotOpened::TooShort)?;
         let nonce = self.keys.nonce(sequence.to_be_bytes());
         self.keys
@@ -477,7 +505,7 @@ impl Opener {
         // A7: a fragment that is shorter than nonce and tag is noise like any other.
         let length = fragment
             .len()
-            .checked_sub(explicit + TAG_LEN)
+            .checked_sub(explicit + self.keys.tag_len())
             .ok_or(NotOpened::TooShort)?;
         let plaintext_len = u16::try_from(length).map_err(|_| NotOpened::TooShort)?;
         let (nonce, ciphertext) = fragment.split_at_mut(explicit);

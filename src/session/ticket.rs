@@ -7,7 +7,7 @@
 //! A key seals for one lifetime and opens for one more; then it is dropped, and with it every ticket that it sealed.
 
 use super::{Session, lock};
-use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN, TAG_LEN};
+use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN};
 use crate::crypto::random::{SecureRandom, SystemRandom};
 use crate::error::{ConfigError, Error};
 use pki_types::UnixTime;
@@ -18,6 +18,9 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 const NAME_LEN: usize = 16;
+
+/// What seals them.
+const AEAD: AeadAlgorithm = AeadAlgorithm::Aes256Gcm;
 
 /// Longer tickets are not issued: a ClientHello that carries one should still be taken by everybody.
 const MAX_TICKET_LEN: usize = 1 << 13;
@@ -49,14 +52,13 @@ struct TicketKey {
 
 impl TicketKey {
     fn new(random: &dyn SecureRandom, now: UnixTime) -> Result<Self, Error> {
-        let algorithm = AeadAlgorithm::Aes256Gcm;
         let mut name = [0; NAME_LEN];
-        let mut key = Zeroizing::new([0; 32]);
+        let mut key = Zeroizing::new([0; AEAD.key_len()]);
         random.fill(&mut name)?;
         random.fill(&mut *key)?;
         Ok(Self {
             name,
-            key: AeadKey::new(algorithm, &*key),
+            key: AeadKey::new(AEAD, &*key),
             made: now.as_secs(),
             sealed: 0,
         })
@@ -112,13 +114,14 @@ impl Tickets {
         self.rotate(&mut keys, now).ok()?;
         let key = keys.front_mut()?;
         key.sealed += 1;
-        let mut ticket = Vec::with_capacity(NAME_LEN + NONCE_LEN + state.len() + TAG_LEN);
+        let length = NAME_LEN + NONCE_LEN + state.len() + AEAD.tag_len();
+        let mut ticket = Vec::with_capacity(length);
         ticket.extend_from_slice(&key.name);
         ticket.extend_from_slice(&nonce);
         ticket.extend_from_slice(&state);
         let sealed = &mut ticket[NAME_LEN + NONCE_LEN..];
         let tag = key.key.seal(nonce, &key.name, sealed);
-        ticket.extend_from_slice(&tag);
+        ticket.extend_from_slice(tag.as_ref());
         Some(ticket)
     }
 
@@ -126,7 +129,7 @@ impl Tickets {
     pub(crate) fn open(&self, ticket: &[u8], now: UnixTime) -> Option<Session> {
         let (name, rest) = ticket.split_first_chunk::<NAME_LEN>()?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
-        let length = sealed.len().checked_sub(TAG_LEN)?;
+        let length = sealed.len().checked_sub(AEAD.tag_len())?;
         let mut state = Zeroizing::new(sealed.to_vec());
         let mut keys = lock(&self.keys);
         self.forget(&mut keys, now);

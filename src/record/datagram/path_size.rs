@@ -2,7 +2,7 @@
 
 use super::{Datagram, Progress, SMALLER_MTUS};
 use crate::config::MIN_HANDSHAKE_MTU;
-use crate::record::protection::{EXPANSION_13, MAX_EXPANSION};
+use crate::record::protection::{MAX_EXPANSION_12, MAX_EXPANSION_13};
 use crate::wire::record_dtls::HEADER_LEN;
 use crate::wire::record_dtls13::SENT_HEADER_LEN;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
@@ -129,9 +129,9 @@ impl Datagram {
 #[inline]
 pub(super) fn max_payload(mtu: usize, is_13: bool) -> usize {
     let overhead = if is_13 {
-        SENT_HEADER_LEN + EXPANSION_13
+        SENT_HEADER_LEN + MAX_EXPANSION_13
     } else {
-        HEADER_LEN + MAX_EXPANSION
+        HEADER_LEN + MAX_EXPANSION_12
     };
     mtu.saturating_sub(overhead).min(MAX_PLAINTEXT_LEN)
 }

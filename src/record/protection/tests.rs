@@ -67,7 +67,7 @@ fn padding_that_makes_a_record_too_long_is_a_fault() {
         let header = record_tls::RecordHeader {
             content_type: ContentType::APPLICATION_DATA,
             version: ProtocolVersion::TLS12,
-            length: u16::try_from(length + TAG_LEN).unwrap(),
+            length: u16::try_from(length + aead.tag_len()).unwrap(),
         };
         let mut inner = vec![0; length - 1];
         inner[..5].copy_from_slice(b"data\x17");

@@ -2,7 +2,7 @@
 
 use super::Stream;
 use crate::protocol::{ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
-use crate::record::protection::{EXPANSION_13, NotOpened, Opener};
+use crate::record::protection::{MAX_EXPANSION_13, NotOpened, Opener};
 use crate::record::{Discard, Fault, Inbound, Received, read_alert};
 use crate::wire::record_tls::{
     HEADER_LEN, MAX_FRAGMENT_LEN, MAX_FRAGMENT_LEN_13, MAX_PLAINTEXT_LEN, RecordHeader,
@@ -194,7 +194,7 @@ impl Stream {
     /// cannot be told from data.
     #[cold]
     fn skip(&mut self, length: usize) -> Result<Option<Inbound>, Fault> {
-        let data = length.saturating_sub(HEADER_LEN + EXPANSION_13).max(1);
+        let data = length.saturating_sub(HEADER_LEN + MAX_EXPANSION_13).max(1);
         let left = self.skippable.and_then(|left| left.checked_sub(data));
         self.skippable = Some(left.ok_or(Fault::TooMuchEarlyData)?);
         self.stats.discard(Discard::EarlyData);

@@ -69,7 +69,7 @@ fn craft(
     }
     let key = AeadKey::new(AeadAlgorithm::Aes128Gcm, &key);
     let tag = key.seal(nonce, &header, &mut inner);
-    inner.extend_from_slice(&tag);
+    inner.extend_from_slice(tag.as_ref());
     let mask = MaskKey::new(AeadAlgorithm::Aes128Gcm, &number_key[..16]);
     let mask = mask.mask(inner.first_chunk().unwrap());
     for (byte, mask) in header[1..=number_len].iter_mut().zip(mask) {
