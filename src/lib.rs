@@ -67,8 +67,10 @@
 //!
 //! # Features
 //!
-//! `net` (default): [`net::UdpEndpoint`] and [`net::TlsStream`] over mio. `sim`: the deterministic
-//! network of the tests; its API is not stable.
+//! * `net` (default): [`net::UdpEndpoint`] and [`net::TlsStream`] over mio.
+//! * `ring` (default): the provider of cryptography. There is no other yet, so whoever turns the
+//!   defaults off turns this one on again.
+//! * `sim`: the deterministic network of the tests; its API is not stable.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

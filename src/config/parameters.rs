@@ -4,9 +4,9 @@ use super::clock::{Clock, SystemClock};
 use super::policy::{DatagramPolicy, ExtendedMasterSecret, SecureRenegotiation, StreamPolicy};
 use super::rekey::RekeyPolicy;
 use super::versions::Versions;
-use crate::crypto::kx::SUPPORTED_GROUPS;
+use crate::crypto::kx::supported_groups;
 use crate::crypto::random::{SecureRandom, SystemRandom};
-use crate::crypto::suite::{self, SUITES, Suite};
+use crate::crypto::suite::{self, Suite};
 use crate::crypto::verify::{algorithm_13, supported_schemes};
 use crate::error::ConfigError;
 use crate::protocol::{CipherSuite, NamedGroup, SignatureScheme, SrtpProfile};
@@ -43,8 +43,8 @@ impl Default for Parameters {
     fn default() -> Self {
         Self {
             versions: Versions::default(),
-            suites: SUITES.iter().collect(),
-            groups: SUPPORTED_GROUPS.to_vec(),
+            suites: suite::supported().collect(),
+            groups: supported_groups().collect(),
             schemes: supported_schemes().collect(),
             alpn: Vec::new(),
             srtp: Vec::new(),
@@ -121,7 +121,8 @@ impl Parameters {
 
     /// Replaces the groups.
     pub(crate) fn set_groups(&mut self, groups: &[NamedGroup]) -> Result<(), ConfigError> {
-        self.groups = supported_list("groups", groups, SUPPORTED_GROUPS)?;
+        let supported: Vec<_> = supported_groups().collect();
+        self.groups = supported_list("groups", groups, &supported)?;
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! As much of DER as it takes to find something in a certificate that others have parsed (X.690).
+//! As much of DER (X.690) as it takes to find something in a certificate that has been parsed
+//! elsewhere, or in a private key.
 
 pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const BIT_STRING: u8 = 0x03;
@@ -17,13 +18,13 @@ pub(crate) fn find(tag: u8, mut elements: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The contents of the first element, which must have this tag, and what is behind it.
+/// The contents of the first element, which must have this tag, and what follows it.
 pub(crate) fn inside(tag: u8, elements: &[u8]) -> Option<(&[u8], &[u8])> {
     let (found, contents, rest) = element(elements)?;
     (found == tag).then_some((contents, rest))
 }
 
-/// The first element as a whole, which must have this tag, and what is behind it.
+/// The first element as a whole, which must have this tag, and what follows it.
 pub(crate) fn whole(tag: u8, elements: &[u8]) -> Option<(&[u8], &[u8])> {
     let (_, rest) = inside(tag, elements)?;
     Some(elements.split_at(elements.len() - rest.len()))

@@ -1,70 +1,68 @@
 //! Ephemeral key exchange, in the shape of a key encapsulation: start, respond, complete.
 //!
-//! Elliptic curves fit that shape, and so do post-quantum groups, whose answer differs from the question.
-//! `ring` draws the private keys from the system by itself.
+//! ```text
+//!  one end                                          the other
+//!  start(group) ──────── share, the question ──────►
+//!               ◄─────── share, the answer ──────── respond(group, question) = answer, secret
+//!  complete(answer) = secret
+//! ```
+//!
+//! On a curve the answer has nothing to do with the question. With a group such as X25519MLKEM768
+//! it is made from it and has another length, so a share is only ever made as a question or as the
+//! answer to one. At version 1.3 the client asks (RFC 8446 §4.2.8), at 1.2 the
+//! server does (RFC 8422 §2).
 
+pub(crate) use super::algorithm::SharedSecret;
+use super::provider::kx::{CURVES, PrivateKey};
 use crate::error::{Error, PeerMisbehaved};
 use crate::protocol::NamedGroup;
-use ring::agreement;
-use zeroize::Zeroizing;
 
-/// A shared secret, of whatever length the group gives.
-pub(crate) type SharedSecret = Zeroizing<Vec<u8>>;
-
-/// The groups that work here, in the order in which a client prefers them by default.
-pub(crate) const SUPPORTED_GROUPS: &[NamedGroup] = &[
+/// The groups in the order in which a client prefers them by default.
+const PREFERENCE: [NamedGroup; 3] = [
     NamedGroup::X25519,
     NamedGroup::SECP256R1,
     NamedGroup::SECP384R1,
 ];
 
-/// Our half of an exchange whose other half has not come yet.
-pub(crate) struct Exchange {
-    private: agreement::EphemeralPrivateKey,
+/// The groups that work here: those that the provider has. The preferred ones come first.
+pub(crate) fn supported_groups() -> impl Iterator<Item = NamedGroup> {
+    let has = |group: &NamedGroup| CURVES.contains(group);
+    PREFERENCE.into_iter().filter(has)
 }
 
-fn algorithm(group: NamedGroup) -> Option<&'static agreement::Algorithm> {
-    match group {
-        NamedGroup::X25519 => Some(&agreement::X25519),
-        NamedGroup::SECP256R1 => Some(&agreement::ECDH_P256),
-        NamedGroup::SECP384R1 => Some(&agreement::ECDH_P384),
-        _ => None,
-    }
+/// The half of an exchange that asked and has no answer yet.
+pub(crate) enum Exchange {
+    /// Diffie-Hellman on an elliptic curve.
+    Curve(PrivateKey),
 }
 
-/// Draws a key pair and returns our half with the public share.
+/// Asks: draws a key pair and returns our half with the public share.
 ///
 /// # Errors
 ///
 /// [`Error::RandomFailed`] if the system gives no randomness or the group is not supported.
 pub(crate) fn start(group: NamedGroup) -> Result<(Exchange, Vec<u8>), Error> {
-    let algorithm = algorithm(group).ok_or(Error::RandomFailed)?;
-    let rng = ring::rand::SystemRandom::new();
-    let private = agreement::EphemeralPrivateKey::generate(algorithm, &rng)
-        .map_err(|_| Error::RandomFailed)?;
-    let share = private
-        .compute_public_key()
-        .map_err(|_| Error::RandomFailed)?;
-    Ok((Exchange { private }, share.as_ref().to_vec()))
+    let private = PrivateKey::generate(group).ok_or(Error::RandomFailed)?;
+    let share = private.share().ok_or(Error::RandomFailed)?;
+    Ok((Exchange::Curve(private), share))
 }
 
 impl Exchange {
-    /// The secret shared with the holder of `peer_share`.
+    /// The secret shared with whoever gave the answer `peer_share`.
     ///
     /// # Errors
     ///
-    /// `InvalidKeyShare` if it is no public key of the group, or one whose result would be predictable
-    /// (RFC 8422 §5.11).
+    /// `InvalidKeyShare` if it is no public key of the group, or one whose result would be
+    /// predictable (RFC 8422 §5.11).
     pub(crate) fn complete(self, peer_share: &[u8]) -> Result<SharedSecret, Error> {
-        let peer = agreement::UnparsedPublicKey::new(self.private.algorithm(), peer_share);
-        agreement::agree_ephemeral(self.private, &peer, |secret| {
-            Zeroizing::new(secret.to_vec())
-        })
-        .map_err(|_| PeerMisbehaved::InvalidKeyShare.into())
+        let secret = match self {
+            Self::Curve(private) => private.agree(peer_share),
+        };
+        secret.ok_or_else(|| PeerMisbehaved::InvalidKeyShare.into())
     }
 }
 
-/// Answers the peer's share: our share and the secret.
+/// Answers the question `peer_share`: our share and the secret.
 ///
 /// # Errors
 ///
@@ -73,6 +71,7 @@ pub(crate) fn respond(
     group: NamedGroup,
     peer_share: &[u8],
 ) -> Result<(Vec<u8>, SharedSecret), Error> {
+    // On a curve an answer is made like a question.
     let (exchange, share) = start(group)?;
     Ok((share, exchange.complete(peer_share)?))
 }
@@ -83,7 +82,7 @@ mod tests {
 
     #[test]
     fn both_halves_agree_in_every_group() {
-        for &group in SUPPORTED_GROUPS {
+        for group in supported_groups() {
             let (exchange, question) = start(group).unwrap();
             let (answer, theirs) = respond(group, &question).unwrap();
             assert_eq!(exchange.complete(&answer).unwrap(), theirs);

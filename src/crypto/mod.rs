@@ -1,9 +1,38 @@
-//! The only place that uses `ring`.
+//! Cryptography, and the seam behind which a provider of it lies.
 //!
-//! Above this floor keys, secrets and digests are types of this module, so that another provider can be put
-//! here by a cargo feature. Nothing in this folder knows a protocol message.
+//! Above this folder keys, secrets and digests are types of this folder, and the tables of suites,
+//! groups and schemes say what can be used. Nothing in this folder knows a protocol message.
+//!
+//! A provider is a folder in here, chosen by a feature of the crate; the one `use` below is all
+//! that names it. What it gives, module by module, in types of its own:
+//!
+//! ```text
+//!  aead    ALGORITHMS · Key { new, seal, open } · Tag
+//!  hash    ALGORITHMS · digest · Context { new, update, snapshot } · Digest
+//!  hkdf    Prk { extract, from_secret, expand }
+//!  hmac    Key { new, sign } · Tag
+//!  kx      CURVES · PrivateKey { generate, share, agree }
+//!  mask    Key { new, mask }                     hides the record numbers of DTLS 1.3
+//!  random  fill
+//!  sign    Key { parse, complete, … } · takes_rsa · MIN_EXPONENT_BITS
+//!  verify  CERTIFICATES · SCHEMES_12 · SCHEMES_13      what rustls-webpki verifies signatures with
+//! ```
+//!
+//! What a provider does not have is absent from its tables, and so from those above them: it is
+//! neither offered nor accepted, and a configuration that names it is refused.
+
+#[cfg(not(feature = "ring"))]
+compile_error!(
+    "sealgram has no cryptography of its own: turn on the feature `ring`, which is on by default"
+);
+
+#[cfg(feature = "ring")]
+mod ring;
+#[cfg(feature = "ring")]
+use self::ring as provider;
 
 pub(crate) mod aead;
+pub(crate) mod algorithm;
 pub(crate) mod der;
 pub(crate) mod hash;
 pub(crate) mod hkdf;
@@ -12,6 +41,7 @@ pub(crate) mod kx;
 pub(crate) mod mask;
 pub(crate) mod names;
 pub(crate) mod prf;
+mod private_key;
 pub(crate) mod random;
 pub(crate) mod sign;
 pub(crate) mod suite;

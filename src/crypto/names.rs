@@ -84,7 +84,8 @@ const NAMES: &[(&[u8], &str)] = &[
     (&[0x2b, 0x65, 0x71], "Ed448"),
 ];
 
-/// What an AlgorithmIdentifier, without its outer header, is called: the algorithm and, if that is one, the curve.
+/// What an AlgorithmIdentifier, without its outer header, is called: the algorithm and, if that is
+/// one, the curve.
 pub(crate) fn algorithm(identifier: &[u8]) -> String {
     let Some((oid, parameters)) = inside(OBJECT_IDENTIFIER, identifier) else {
         return "an unknown algorithm".to_owned();

@@ -1,13 +1,13 @@
 //! Randomness, as a value that a configuration holds.
 
+use super::provider::random;
 use crate::error::Error;
-use ring::rand::SecureRandom as _;
 use std::fmt;
 
 /// A source of unpredictable bytes: hello randoms, session IDs and cookie keys come from here.
 ///
-/// Key shares and ECDSA signatures do not: `ring` takes their randomness from the system by itself, so a
-/// seeded source makes a run repeatable only with X25519-free traces in mind.
+/// Key shares, ECDSA and RSA-PSS signatures do not: `ring` draws theirs from the system by itself,
+/// so a seeded source does not make the bytes of a handshake repeatable.
 pub trait SecureRandom: Send + Sync + fmt::Debug {
     /// Fills `out`.
     ///
@@ -23,8 +23,6 @@ pub struct SystemRandom;
 
 impl SecureRandom for SystemRandom {
     fn fill(&self, out: &mut [u8]) -> Result<(), Error> {
-        ring::rand::SystemRandom::new()
-            .fill(out)
-            .map_err(|_| Error::RandomFailed)
+        random::fill(out).ok_or(Error::RandomFailed)
     }
 }

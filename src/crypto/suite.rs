@@ -12,7 +12,8 @@ pub(crate) struct Suite {
     pub(crate) id: CipherSuite,
     /// How the secret is agreed.
     pub(crate) key_exchange: KeyExchange,
-    /// Whose signature authenticates the exchange; `None` where that is agreed apart from the suite.
+    /// Whose signature authenticates the exchange; `None` where that is agreed apart from the
+    /// suite.
     pub(crate) authentication: Option<KeyKind>,
     /// What protects the records.
     pub(crate) aead: AeadAlgorithm,
@@ -34,10 +35,30 @@ impl Suite {
     pub(crate) const fn is_13(&self) -> bool {
         matches!(self.key_exchange, KeyExchange::Negotiated)
     }
+
+    /// Whether the provider has all of its parts.
+    fn is_supported(&self) -> bool {
+        self.aead.is_supported() && self.hash.is_supported()
+    }
 }
 
-/// The suites that work here, the preferred ones first (RFC 9325 §4.2). No CBC, no RC4, no static RSA, ever.
-pub(crate) static SUITES: [Suite; 9] = [
+/// The suites that work here: those of the table whose parts the provider has. The preferred ones
+/// come first.
+pub(crate) fn supported() -> impl Iterator<Item = &'static Suite> {
+    SUITES.iter().filter(|suite| suite.is_supported())
+}
+
+/// The suite with this code point, if it works here.
+pub(crate) fn find(id: CipherSuite) -> Option<&'static Suite> {
+    let mut suites = SUITES.iter();
+    suites
+        .find(|suite| suite.id == id)
+        .filter(|suite| suite.is_supported())
+}
+
+/// Every suite that can be used, the preferred ones first (RFC 9325 §4.2). No CBC, no RC4, no
+/// static RSA, ever.
+static SUITES: [Suite; 9] = [
     suite_13(
         CipherSuite::TLS_AES_128_GCM_SHA256,
         AeadAlgorithm::Aes128Gcm,
@@ -119,7 +140,7 @@ const fn suite_13(id: CipherSuite, aead: AeadAlgorithm, hash: HashAlgorithm) -> 
 /// The suites of version 1.2, the strongest first. For peers in tests, which speak nothing else.
 #[cfg(any(test, feature = "sim"))]
 pub(crate) fn suites_12() -> impl Iterator<Item = &'static Suite> {
-    SUITES.iter().filter(|suite| !suite.is_13())
+    supported().filter(|suite| !suite.is_13())
 }
 
 /// The first of them.
@@ -129,19 +150,21 @@ pub(crate) fn first_12() -> &'static Suite {
     suites.next().expect("the table has suites of version 1.2")
 }
 
-/// The suite with this code point, if it works here.
-pub(crate) fn find(id: CipherSuite) -> Option<&'static Suite> {
-    SUITES.iter().find(|suite| suite.id == id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// H3, H5: nothing with CBC, RC4, static RSA or finite-field DH can be negotiated, because it is not there.
+    /// A table of the provider that lacks a part of a suite takes the suite away without a word.
+    #[test]
+    fn every_suite_works() {
+        assert_eq!(supported().count(), SUITES.len());
+    }
+
+    /// H3, H5: nothing with CBC, RC4, static RSA or finite-field DH can be negotiated, because it
+    /// is not there.
     #[test]
     fn every_suite_is_ephemeral_with_an_aead() {
-        for suite in &SUITES {
+        for suite in supported() {
             let name = suite.id.to_string();
             assert!(suite.is_13() || name.starts_with("TLS_ECDHE_"), "{name}");
             assert!(

@@ -391,8 +391,7 @@ fn test_session() -> Session12 {
 /// A session of version 1.3 for unit tests.
 #[cfg(test)]
 pub(crate) fn test_session_13() -> Session13 {
-    let suite = crate::crypto::suite::SUITES
-        .iter()
+    let suite = crate::crypto::suite::supported()
         .find(|suite| suite.is_13())
         .unwrap();
     let session = test_session();

@@ -39,7 +39,7 @@ const SCRIPTED: (&str, [&str; 2]) = ("session", ["record", "protection"]);
 
 /// What of other crates belongs to some places alone: a part of a path, wherever it stands in it.
 const FOREIGN: &[(&str, &[&str])] = &[
-    ("ring", &["crypto/"]),
+    ("ring", &["crypto/ring/"]),
     ("mio", &["net/"]),
     ("socket2", &["net/"]),
     ("quinn_udp", &["net/"]),

@@ -136,8 +136,12 @@ const WORDS: &str = r##"
 ring
     secrets/traffic.rs: fn planted() { ring::digest::digest(); }
     → names ring
-ring, imported
-    wire/codec.rs: use ring::hmac;
+ring beside its folder
+    crypto/prf.rs: use ring::hmac;
+    → names ring
+ring, given on by its folder
+    crypto/ring/mod.rs: pub(crate) type Raw = ring::hmac::Key;
+    crypto/prf.rs: use super::provider::Raw;
     → names ring
 ring under another name
     wire/codec.rs: use ring as provider;
@@ -146,7 +150,7 @@ ring under another name, as it was done before 2018
     wire/codec.rs: extern crate ring as provider;
     → names ring
 ring from outside, beside a module of that name
-    wire/mod.rs: mod ring {} use ::ring::digest;
+    crypto/mod.rs: use ::ring::digest;
     → names ring
 ring beside a function of that name
     wire/codec.rs: fn ring() {} use ring::hkdf;
