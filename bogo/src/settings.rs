@@ -7,10 +7,8 @@ use crate::keys;
 use crate::options::{CredentialOptions, Options, Renegotiation};
 use crate::verifier::Verdict;
 use sealgram::config::{
-    Acknowledgements, ClientAuthentication, DatagramPolicy, ExtendedMasterSecret, GroupChoice,
-    IdentityChange, MemoryServerSessions, PlaintextFaults, Preference, RekeyPolicy,
-    RenegotiationRefusals, SecureRenegotiation, StreamPolicy, Tickets, UnfittingCredentials,
-    Versions,
+    ClientAuthentication, Conformance, DatagramPolicy, MemoryServerSessions, Preference,
+    RekeyPolicy, RenegotiationRefusals, SecureRenegotiation, StreamPolicy, Tickets, Versions,
 };
 use sealgram::pki_types::ServerName;
 use sealgram::{
@@ -59,11 +57,11 @@ macro_rules! with_common {
             .datagram(datagram($options)?)
             .stream(stream($options)?)
             .rekey(rekey($options))
-            .extended_master_secret(ExtendedMasterSecret::PreferAndResume)
+            .conformance(conformance($options))
             .secure_renegotiation(if $options.no_legacy_server {
                 SecureRenegotiation::Require
             } else {
-                SecureRenegotiation::PreferAndRenegotiate
+                SecureRenegotiation::Prefer
             })
             .srtp_profiles(&srtp($options))?
             .signature_schemes(&schemes($options))?
@@ -92,9 +90,6 @@ impl Shared {
         answers: Arc<Answers>,
     ) -> Result<ClientConfig, Failed> {
         let builder = ClientConfig::with_verifier(Arc::new(verdict(options)))
-            .unfitting_credentials(UnfittingCredentials::Fail)
-            .take_unoffered_alpn(options.allow_unknown_alpn)
-            .falling_back(options.fallback)
             .answers(answers.clone())
             .tickets(!options.no_ticket);
         let mut builder = with_common!(builder, self, options);
@@ -120,11 +115,7 @@ impl Shared {
         let builder = ServerConfig::with_credential(first)
             .tickets((!options.no_ticket).then(|| self.tickets.clone()))
             .session_cache(Some(self.sessions.clone()))
-            .acknowledge_server_name(!options.no_server_name_ack)
             .suite_preference(Preference::Client)
-            .group_choice(GroupChoice::Preferred)
-            .require_supported_groups(true)
-            .grease(true)
             .answers(answers)
             .client_authentication(if options.require_client_certificate {
                 ClientAuthentication::Required(verifier)
@@ -200,15 +191,7 @@ fn datagram(options: &Options) -> Result<DatagramPolicy, Failed> {
     let mut policy = DatagramPolicy::default()
         .timeouts(initial, MAX_TIMEOUT)?
         .max_retransmissions(Some(RETRANSMISSIONS))
-        .plaintext_faults(PlaintextFaults::Fail)
-        .repeat_last_flight_after(Some(Duration::ZERO))
-        .timer_slack(TIMER_SLACK)
         .timer_jitter(0)?
-        .acknowledgements(Acknowledgements::Patient)
-        .keep_overtaking_data(false)
-        .acknowledge_plaintext(true)
-        .need_tickets_acknowledged(true)
-        .last_epoch(LAST_EPOCH)?
         .handshake_deadline(None);
     policy = policy.mtu(options.mtu.unwrap_or(LARGEST_RECORD))?;
     policy = policy.max_message(options.max_cert_list.unwrap_or(LARGEST_MESSAGE))?;
@@ -216,10 +199,7 @@ fn datagram(options: &Options) -> Result<DatagramPolicy, Failed> {
 }
 
 fn stream(options: &Options) -> Result<StreamPolicy, Failed> {
-    let mut policy = StreamPolicy::default()
-        .handshake_deadline(None)
-        .max_warnings(WARNINGS)
-        .check_record_version(true);
+    let mut policy = StreamPolicy::default().handshake_deadline(None);
     if let Some(size) = options.max_send_fragment {
         policy = policy.max_fragment(size)?;
     }
@@ -232,19 +212,45 @@ fn rekey(options: &Options) -> RekeyPolicy {
         options.renegotiation == Renegotiation::Freely && !options.read_with_unfinished_write;
     RekeyPolicy::default()
         .follow_hello_requests(follows)
-        .keep_application_protocol(true)
-        .export_during_renegotiation(false)
-        .refusals(match options.renegotiation {
+        .resume(false)
+}
+
+/// What BoringSSL does otherwise than the library, and no setting for users says.
+fn conformance(options: &Options) -> Conformance {
+    Conformance {
+        fail_by_plaintext_faults: true,
+        repeat_last_flight_after: Some(Duration::ZERO),
+        timer_slack: TIMER_SLACK,
+        acknowledge_patiently: true,
+        acknowledge_plaintext: true,
+        need_tickets_acknowledged: true,
+        last_epoch: LAST_EPOCH,
+        drop_overtaking_data: true,
+        max_warnings: WARNINGS,
+        check_record_version: true,
+        count_early_records_whole: true,
+        compare_finished_of_any_length: true,
+        refusals: match options.renegotiation {
             _ if options.read_with_unfinished_write => RenegotiationRefusals::Ignore,
             // The exchange follows them itself.
             Renegotiation::Ignore | Renegotiation::Explicit | Renegotiation::Once => {
                 RenegotiationRefusals::Ignore
             }
             _ => RenegotiationRefusals::Fail,
-        })
-        .resume(false)
-        .answer_key_updates_with_data(true)
-        .identity_change(IdentityChange::Refuse)
+        },
+        answer_key_updates_with_data: true,
+        keep_application_protocol: true,
+        refuse_export_during_renegotiation: true,
+        resume_without_extended_master_secret: true,
+        renegotiate_unbound: !options.no_legacy_server,
+        need_fitting_credential: true,
+        take_unoffered_alpn: options.allow_unknown_alpn,
+        fall_back: options.fallback,
+        hide_server_name: options.no_server_name_ack,
+        ask_for_preferred_group: true,
+        require_supported_groups: true,
+        grease_tickets: true,
+    }
 }
 
 fn srtp(options: &Options) -> Vec<SrtpProfile> {

@@ -1,4 +1,5 @@
-//! What an application decides in the middle of a handshake: how a hello is answered, and a request for a certificate.
+//! What an application decides in the middle of a handshake: how a hello is answered, and a request
+//! for a certificate.
 
 use crate::identity::{CertifiedKey, Credential, Reply};
 use crate::protocol::{AlertDescription, CipherSuite, NamedGroup, SignatureScheme};
@@ -12,7 +13,8 @@ use std::fmt;
 pub struct ReceivedHello {
     /// The DNS name that the client wants (RFC 6066 §3).
     pub server_name: Option<String>,
-    /// The application protocols, the preferred ones first (RFC 7301); empty if the client does not say.
+    /// The application protocols, the preferred ones first (RFC 7301); empty if the client does not
+    /// say.
     pub alpn: Vec<Vec<u8>>,
     /// The cipher suites, the preferred ones first.
     pub cipher_suites: Vec<CipherSuite>,
@@ -20,7 +22,8 @@ pub struct ReceivedHello {
     pub groups: Vec<NamedGroup>,
     /// What the server may sign with, the preferred schemes first (RFC 8446 §4.2.3).
     pub signature_schemes: Vec<SignatureScheme>,
-    /// The authorities that the client trusts, each a Name in DER (RFC 8446 §4.2.4); empty if it does not say.
+    /// The authorities that the client trusts, each a Name in DER (RFC 8446 §4.2.4); empty if it
+    /// does not say.
     pub authorities: Vec<Vec<u8>>,
 }
 
@@ -38,7 +41,8 @@ impl ReceivedHello {
     }
 }
 
-/// Decides for each client what a server shows and speaks, for example by the name that it asks for.
+/// Decides for each client what a server shows and speaks, for example by the name that it asks
+/// for.
 ///
 /// Called once in a handshake, in the middle of it: what takes long is answered later.
 pub trait AnswerHello: Send + Sync + fmt::Debug {
@@ -50,11 +54,12 @@ pub trait AnswerHello: Send + Sync + fmt::Debug {
     /// [`Error::Aborted`](crate::Error::Aborted).
     fn answer(&self, hello: &ReceivedHello) -> Result<HelloAnswer, AlertDescription>;
 
-    /// The same for an application that has to ask somebody else, and answers later; by default it answers at once, as
-    /// [`AnswerHello::answer`] does.
+    /// The same for an application that has to ask elsewhere, and answers later; by default it
+    /// answers at once, as [`AnswerHello::answer`] does.
     ///
-    /// An endpoint that spares resumptions the cookie ([`ResumptionCookies`](crate::endpoint::ResumptionCookies)) asks before the
-    /// address is proved. What is not answered at once then is dropped, and asked again behind the cookie.
+    /// An endpoint that spares resumptions the cookie
+    /// ([`ResumptionCookies`](crate::endpoint::ResumptionCookies)) asks before the address is
+    /// proved. What is not answered at once then is dropped, and asked again after the cookie.
     fn answer_later(
         &self,
         hello: Box<ReceivedHello>,
@@ -72,7 +77,8 @@ pub struct HelloAnswer {
 }
 
 impl HelloAnswer {
-    /// Shows this credential, or the first that fits of those that were given so far, instead of the configuration's.
+    /// Shows this credential, or the first that fits of those that were given so far, instead of
+    /// the configuration's.
     #[must_use]
     pub fn and_credential(mut self, credential: Credential) -> Self {
         let Credential::Certificate(certified) = credential;
@@ -88,11 +94,13 @@ impl HelloAnswer {
     }
 }
 
-/// What a server has asked of a client (RFC 5246 §7.4.4, RFC 8446 §4.3.2). At 1.2 it is not authenticated yet.
+/// What a server has asked of a client (RFC 5246 §7.4.4, RFC 8446 §4.3.2). At 1.2 it is not
+/// authenticated yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ReceivedRequest {
-    /// The kinds of certificates, as numbers of RFC 5246 §7.4.4: 1 for RSA, 64 for ECDSA and EdDSA; empty at 1.3.
+    /// The kinds of certificates, as numbers of RFC 5246 §7.4.4: 1 for RSA, 64 for ECDSA and EdDSA;
+    /// empty at 1.3.
     pub certificate_types: Vec<u8>,
     /// What the client may sign with, the preferred schemes first.
     pub signature_schemes: Vec<SignatureScheme>,
@@ -118,11 +126,12 @@ pub trait AnswerRequest: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// The handshake ends with this fatal alert, and with [`Error::Aborted`](crate::Error::Aborted).
+    /// The handshake ends with this fatal alert, and with
+    /// [`Error::Aborted`](crate::Error::Aborted).
     fn answer(&self, request: &ReceivedRequest) -> Result<RequestAnswer, AlertDescription>;
 
-    /// The same for an application that has to ask somebody else, and answers later; by default it answers at once, as
-    /// [`AnswerRequest::answer`] does.
+    /// The same for an application that has to ask elsewhere, and answers later; by default it
+    /// answers at once, as [`AnswerRequest::answer`] does.
     fn answer_later(
         &self,
         request: Box<ReceivedRequest>,

@@ -1,4 +1,4 @@
-//! What a client wants.
+//! The configuration of a client.
 
 use super::answers::AnswerRequest;
 use super::parameters::{Parameters, shared_setters};
@@ -14,44 +14,33 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A client's configuration, shared by all of its associations.
 ///
-/// Defaults: every suite and group that exists here, extended_master_secret preferred, no client certificate,
-/// no ALPN, sessions kept in memory and resumed, [`DatagramPolicy::default`](super::DatagramPolicy).
+/// Defaults: every suite and group that exists here, extended_master_secret preferred, no client
+/// certificate, no ALPN, sessions kept in memory and resumed,
+/// [`DatagramPolicy::default`](super::DatagramPolicy).
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     pub(crate) parameters: Parameters,
     pub(crate) verifier: Arc<dyn VerifyServer>,
     pub(crate) credentials: Vec<CertifiedKey>,
-    pub(crate) unfitting_credentials: UnfittingCredentials,
     pub(crate) sessions: Option<Arc<dyn ClientSessionStore>>,
     pub(crate) tickets: bool,
-    pub(crate) takes_unoffered_alpn: bool,
     pub(crate) answers: Option<Arc<dyn AnswerRequest>>,
-    pub(crate) falls_back: bool,
     /// Tells this configuration from every other one of the process.
     pub(crate) number: u64,
 }
 
-/// What a client does that has credentials of which none fits what the server asks for.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum UnfittingCredentials {
-    /// It shows none: whether that will do is for the server to say (RFC 5246 §7.4.6, RFC 8446 §4.4.2).
-    #[default]
-    ShowNone,
-    /// The handshake fails, with an error that says so at this end.
-    Fail,
-}
-
-/// How many sessions a client keeps if it is not told otherwise.
+/// How many sessions a client keeps by default.
 const SESSIONS: usize = 256;
 
 impl ClientConfig {
-    /// Whether to go on without any of the credentials that were `given`, although the server has asked for one.
+    /// Whether to go on without any of the credentials that were `given`, although the server has
+    /// asked for one.
     ///
     /// # Errors
     ///
-    /// `NoFittingCredential` where the policy is to fail.
+    /// `NoFittingCredential` where [`Conformance`](super::conformance::Conformance) wants that.
     pub(crate) fn check_showing_none(&self, given: &[CertifiedKey]) -> Result<(), Error> {
-        let fails = self.unfitting_credentials == UnfittingCredentials::Fail;
+        let fails = self.parameters.conformance.need_fitting_credential;
         if fails && !given.is_empty() {
             return Err(PeerIncompatible::NoFittingCredential.into());
         }
@@ -68,10 +57,11 @@ impl ClientConfig {
     }
 
     /// Puts a session where the next connection with `server` finds it: one that was exported
-    /// ([`Connection::session`](crate::Connection::session), [`Session::to_bytes`]) under an equal configuration.
+    /// ([`Connection::session`](crate::Connection::session), [`Session::to_bytes`]) under an equal
+    /// configuration.
     ///
-    /// Whether the server still knows it shows with that connection; if it does not, the handshake is a full one.
-    /// A session of a server with another name is not offered.
+    /// Whether the server still knows it shows with that connection; if it does not, the handshake
+    /// is a full one. A session of a server with another name is not offered.
     ///
     /// # Errors
     ///
@@ -108,12 +98,9 @@ impl ClientConfig {
             parameters: Parameters::default(),
             verifier,
             credentials: Vec::new(),
-            unfitting_credentials: UnfittingCredentials::default(),
             sessions: Some(Arc::new(MemoryClientSessions::new(SESSIONS))),
             tickets: true,
-            takes_unoffered_alpn: false,
             answers: None,
-            falls_back: false,
         }
     }
 
@@ -124,12 +111,13 @@ impl ClientConfig {
     }
 }
 
-/// Makes configurations that nobody should use outside a test.
+/// Makes configurations that are for tests alone.
 #[derive(Debug)]
 pub struct DangerousClientConfig(());
 
 impl DangerousClientConfig {
-    /// A client that takes any certificate of any server. Whoever can alter datagrams can read everything.
+    /// A client that takes any certificate of any server. Whoever can alter datagrams can read
+    /// everything.
     pub fn accept_any_certificate(self) -> ClientConfigBuilder {
         ClientConfig::with_verifier(Arc::new(AcceptAnyServer))
     }
@@ -141,12 +129,9 @@ pub struct ClientConfigBuilder {
     parameters: Parameters,
     verifier: Arc<dyn VerifyServer>,
     credentials: Vec<CertifiedKey>,
-    unfitting_credentials: UnfittingCredentials,
     sessions: Option<Arc<dyn ClientSessionStore>>,
     tickets: bool,
-    takes_unoffered_alpn: bool,
     answers: Option<Arc<dyn AnswerRequest>>,
-    falls_back: bool,
 }
 
 impl ClientConfigBuilder {
@@ -159,48 +144,27 @@ impl ClientConfigBuilder {
         self.and_credential(credential)
     }
 
-    /// What to do where no credential fits what the server asks for; none is shown by default.
-    #[must_use]
-    pub fn unfitting_credentials(mut self, policy: UnfittingCredentials) -> Self {
-        self.unfitting_credentials = policy;
-        self
-    }
-
-    /// Where sessions are kept to be resumed: a [`MemoryClientSessions`] for 256 servers by default; `None` for nowhere,
-    /// then every handshake is a full one.
+    /// Where sessions are kept to be resumed: a [`MemoryClientSessions`] for 256 servers by
+    /// default; `None` for nowhere, then every handshake is a full one.
     #[must_use]
     pub fn sessions(mut self, store: Option<Arc<dyn ClientSessionStore>>) -> Self {
         self.sessions = store;
         self
     }
 
-    /// Whether the client takes tickets (RFC 5077), as it does by default; without them it resumes by session ID alone.
+    /// Whether the client takes tickets (RFC 5077), as it does by default; without them it resumes
+    /// by session ID alone.
     #[must_use]
     pub fn tickets(mut self, tickets: bool) -> Self {
         self.tickets = tickets;
         self
     }
 
-    /// Whether the server may choose an application protocol that was not offered. By default that ends the handshake, as RFC 9325
-    /// §3.8 wants it; an application that turns this on must look at [`Connection::alpn`](crate::Connection::alpn).
-    #[must_use]
-    pub fn take_unoffered_alpn(mut self, take: bool) -> Self {
-        self.takes_unoffered_alpn = take;
-        self
-    }
-
-    /// Who decides for each server that asks what the client shows; the credentials alone by default.
+    /// Who decides for each server that asks what the client shows; the credentials alone by
+    /// default.
     #[must_use]
     pub fn answers(mut self, answers: Arc<dyn AnswerRequest>) -> Self {
         self.answers = Some(answers);
-        self
-    }
-
-    /// Says that this is a second attempt, with a lower version than the client could speak, because a first one has failed. A server
-    /// that could have spoken more refuses it (RFC 7507 §4): then somebody on the path has broken the first one.
-    #[must_use]
-    pub fn falling_back(mut self, falls_back: bool) -> Self {
-        self.falls_back = falls_back;
         self
     }
 
@@ -210,29 +174,22 @@ impl ClientConfigBuilder {
     ///
     /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite belongs to an allowed version.
     pub fn build(self) -> Result<ClientConfig, ConfigError> {
-        self.parameters.check()?;
         let Self {
             parameters,
             verifier,
             credentials,
-            unfitting_credentials,
             sessions,
             tickets,
-            takes_unoffered_alpn,
             answers,
-            falls_back,
         } = self;
         static BUILT: AtomicU64 = AtomicU64::new(0);
         Ok(ClientConfig {
-            parameters,
+            parameters: parameters.checked()?,
             verifier,
             credentials,
-            unfitting_credentials,
             sessions,
             tickets,
-            takes_unoffered_alpn,
             answers,
-            falls_back,
             number: BUILT.fetch_add(1, Ordering::Relaxed),
         })
     }

@@ -3,6 +3,7 @@
 mod answers;
 mod client;
 pub(crate) mod clock;
+mod conformance;
 mod parameters;
 mod policy;
 mod proven;
@@ -13,8 +14,17 @@ mod versions;
 pub use answers::{
     AnswerHello, AnswerRequest, HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer,
 };
-pub use client::{ClientConfig, ClientConfigBuilder, DangerousClientConfig, UnfittingCredentials};
+pub use client::{ClientConfig, ClientConfigBuilder, DangerousClientConfig};
 pub use clock::{Clock, SystemClock};
+
+#[cfg(all(test, not(feature = "conformance")))]
+pub(crate) use conformance::Conformance;
+pub(crate) use conformance::InForce;
+#[cfg(not(feature = "conformance"))]
+pub(crate) use conformance::RenegotiationRefusals;
+#[doc(hidden)]
+#[cfg(feature = "conformance")]
+pub use conformance::{Conformance, RenegotiationRefusals};
 
 pub use crate::session::{
     ClientSessionStore, MemoryClientSessions, MemoryServerSessions, ServerSessionStore, SessionKey,
@@ -22,20 +32,14 @@ pub use crate::session::{
 };
 pub(crate) use parameters::Parameters;
 pub use policy::{
-    Acknowledgements, DatagramPolicy, ExtendedMasterSecret, PlaintextAlerts, PlaintextFaults,
-    SecureRenegotiation, StreamPolicy,
+    DatagramPolicy, ExtendedMasterSecret, PlaintextAlerts, SecureRenegotiation, StreamPolicy,
 };
 pub(crate) use policy::{MAX_WARNINGS, MIN_HANDSHAKE_MTU};
 pub use proven::ProvenHello;
 pub(crate) use proven::{FirstHello, Issued, Retried};
-pub use rekey::{
-    ClientRenegotiation, DataDuringRenegotiation, IdentityChange, RekeyPolicy,
-    RenegotiationRefusals,
-};
+pub use rekey::{ClientRenegotiation, DataDuringRenegotiation, IdentityChange, RekeyPolicy};
 pub use versions::Versions;
 
 #[cfg(test)]
 pub(crate) use server::test_server;
-pub use server::{
-    ClientAuthentication, GroupChoice, Preference, ServerConfig, ServerConfigBuilder,
-};
+pub use server::{ClientAuthentication, Preference, ServerConfig, ServerConfigBuilder};

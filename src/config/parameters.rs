@@ -1,6 +1,7 @@
-//! What clients and servers configure alike.
+//! The settings that clients and servers share.
 
 use super::clock::{Clock, SystemClock};
+use super::conformance::InForce;
 use super::policy::{DatagramPolicy, ExtendedMasterSecret, SecureRenegotiation, StreamPolicy};
 use super::rekey::RekeyPolicy;
 use super::versions::Versions;
@@ -37,6 +38,7 @@ pub(crate) struct Parameters {
     pub(crate) random: Arc<dyn SecureRandom>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) key_log: Option<Arc<dyn KeyLog>>,
+    pub(crate) conformance: InForce,
 }
 
 impl Default for Parameters {
@@ -56,6 +58,7 @@ impl Default for Parameters {
             random: Arc::new(SystemRandom),
             clock: Arc::new(SystemClock),
             key_log: None,
+            conformance: InForce::default(),
         }
     }
 }
@@ -85,21 +88,30 @@ impl Parameters {
         self.suites_13().next().is_some()
     }
 
-    /// Whether a session of version 1.2 may be resumed, as far as the policy is concerned (RFC 7627 §5.3).
+    /// Whether a session of version 1.2 may be resumed, as far as the policy is concerned (RFC 7627
+    /// §5.3).
     pub(crate) fn resumes(&self, session: &Session12) -> bool {
-        let unbound = self.extended_master_secret == ExtendedMasterSecret::PreferAndResume;
-        session.has_name() && (session.extended_master_secret || unbound)
+        session.has_name() && (session.extended_master_secret || self.resumes_unbound())
     }
 
-    /// Finds what could not serve anybody.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    /// Whether a session is resumed that nothing binds to its handshake.
+    pub(crate) fn resumes_unbound(&self) -> bool {
+        self.conformance.resume_without_extended_master_secret
+            && self.extended_master_secret != ExtendedMasterSecret::Require
+    }
+
+    /// Refuses a configuration that no handshake could complete with, and tells the policies what a
+    /// judge wants of them.
+    pub(crate) fn checked(mut self) -> Result<Self, ConfigError> {
+        Arc::make_mut(&mut self.datagram).conformance = self.conformance.clone();
+        self.stream.conformance = self.conformance.clone();
         match (self.speaks_12(), self.speaks_13()) {
             (false, false) => Err(ConfigError::NoUsableCipherSuite),
             (false, true) if self.schemes_13().next().is_none() => {
                 let text = "signature schemes of which none signs at version 1.3";
                 Err(ConfigError::UnsupportedParameter(text.into()))
             }
-            _ => Ok(()),
+            _ => Ok(self),
         }
     }
 
@@ -126,8 +138,8 @@ impl Parameters {
         Ok(())
     }
 
-    /// What a peer that is asked for a certificate at version 1.3 is told. What cannot sign there may stand in the list (RFC 8446
-    /// §4.2.3), which must not be empty.
+    /// What a peer that is asked for a certificate at version 1.3 is told. What cannot sign there
+    /// may stand in the list (RFC 8446 §4.2.3), which must not be empty.
     pub(crate) fn requested_schemes_13(&self) -> Vec<SignatureScheme> {
         let schemes: Vec<_> = self.schemes_13().collect();
         if schemes.is_empty() {
@@ -175,7 +187,7 @@ impl Parameters {
     }
 }
 
-/// A list of what is supported here, with at least one member.
+/// A list with at least one member, each of which is supported here.
 fn supported_list<T: Copy + PartialEq + fmt::Display>(
     what: &str,
     given: &[T],
@@ -201,11 +213,13 @@ macro_rules! shared_setters {
             self
         }
 
-        /// The cipher suites to allow, the preferred ones first. A version without a suite in the list is not spoken.
+        /// The cipher suites to allow, the preferred ones first. A version without a suite in the
+        /// list is not spoken.
         ///
         /// # Errors
         ///
-        /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not exist here.
+        /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not
+        /// exist here.
         pub fn cipher_suites(
             mut self,
             suites: &[$crate::protocol::CipherSuite],
@@ -218,7 +232,8 @@ macro_rules! shared_setters {
         ///
         /// # Errors
         ///
-        /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not exist here.
+        /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not
+        /// exist here.
         pub fn groups(
             mut self,
             groups: &[$crate::protocol::NamedGroup],
@@ -227,13 +242,16 @@ macro_rules! shared_setters {
             Ok(self)
         }
 
-        /// The schemes that the peer may sign the handshake with, the preferred ones first (RFC 8446 §4.2.3). What signs the
-        /// certificates of its chain is for the verifier to judge. RSA with PKCS#1 padding signs at 1.2 alone: a list of nothing else
-        /// belongs to [`Versions::V1_2`](crate::config::Versions::V1_2), because handshakes of 1.3 would fail with it.
+        /// The schemes that the peer may sign the handshake with, the preferred ones first (RFC
+        /// 8446 §4.2.3). What signs the certificates of its chain is for the verifier to judge. RSA
+        /// with PKCS#1 padding signs at 1.2 alone: a list of nothing else belongs to
+        /// [`Versions::V1_2`](crate::config::Versions::V1_2), because handshakes of 1.3 would fail
+        /// with it.
         ///
         /// # Errors
         ///
-        /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not exist here.
+        /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not
+        /// exist here.
         pub fn signature_schemes(
             mut self,
             schemes: &[$crate::protocol::SignatureScheme],
@@ -252,12 +270,14 @@ macro_rules! shared_setters {
             Ok(self)
         }
 
-        /// The profiles of SRTP (RFC 5764), the preferred ones first; none by default. They mean something over datagrams alone.
+        /// The profiles of SRTP (RFC 5764), the preferred ones first; none by default. They mean
+        /// something over datagrams alone.
         ///
-        /// [`Connection::srtp_profile`](crate::Connection::srtp_profile) tells which was agreed; without a common one the handshake
-        /// goes on all the same. The keys are what
-        /// [`export_keying_material`](crate::Connection::export_keying_material) gives for the label `EXTRACTOR-dtls_srtp` without a
-        /// context: the client's, the server's, the client's salt, the server's salt (§4.2).
+        /// [`Connection::srtp_profile`](crate::Connection::srtp_profile) tells which was agreed;
+        /// without a common one the handshake goes on all the same. The keys are what
+        /// [`export_keying_material`](crate::Connection::export_keying_material) gives for the
+        /// label `EXTRACTOR-dtls_srtp` without a context: the client's, the server's, the client's
+        /// salt, the server's salt (§4.2).
         ///
         /// # Errors
         ///
@@ -280,7 +300,8 @@ macro_rules! shared_setters {
             self
         }
 
-        /// Whether the peer must bind renegotiations to what they renegotiate (RFC 5746); required by default.
+        /// Whether the peer must bind renegotiations to what they renegotiate (RFC 5746); required
+        /// by default.
         #[must_use]
         pub fn secure_renegotiation(mut self, policy: $crate::config::SecureRenegotiation) -> Self {
             self.parameters.secure_renegotiation = policy;
@@ -294,8 +315,8 @@ macro_rules! shared_setters {
             self
         }
 
-        /// Adds a credential, for example an RSA certificate beside an ECDSA one, or one of another authority. The first that fits
-        /// what the peer takes is used.
+        /// Adds a credential, for example an RSA certificate beside an ECDSA one, or one of another
+        /// authority. The first that fits what the peer takes is used.
         #[must_use]
         pub fn and_credential(mut self, credential: $crate::identity::Credential) -> Self {
             let $crate::identity::Credential::Certificate(certified) = credential;
@@ -331,6 +352,15 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn clock(mut self, clock: std::sync::Arc<dyn $crate::config::Clock>) -> Self {
             self.parameters.clock = clock;
+            self
+        }
+
+        /// What a judge of conformance wants otherwise; nothing by default.
+        #[doc(hidden)]
+        #[cfg(feature = "conformance")]
+        #[must_use]
+        pub fn conformance(mut self, conformance: $crate::config::Conformance) -> Self {
+            self.parameters.conformance = conformance.into();
             self
         }
 

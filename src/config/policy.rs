@@ -1,78 +1,54 @@
 //! Policies: choices that both ends of an association make for themselves.
 
+use super::conformance::InForce;
 use crate::error::ConfigError;
-use crate::protocol::{Epoch, Side};
+use crate::protocol::Side;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use std::time::Duration;
 
 /// Whether a peer must bind its session to the handshake (RFC 7627).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum ExtendedMasterSecret {
-    /// It is used where the peer has it. Sessions without it are not resumed, and exporters stay closed on them (§5.4). A
-    /// renegotiation is full and bound by RFC 5746, and a peer that had it does not lose it. LibreSSL, Erlang and Botan 2 have none.
+    /// It is used where the peer has it. Sessions without it are not resumed, and exporters stay
+    /// closed on them (§5.4). A renegotiation is full and bound by RFC 5746, and a peer that had it
+    /// does not lose it. LibreSSL, Erlang and Botan 2 have none.
     #[default]
     Prefer,
     /// A peer without it is refused (RFC 7627 §5.2 lets either side do so).
     Require,
-    /// As `Prefer`, but sessions without it are resumed as well. Somebody between the two ends can then make both believe that they
-    /// share a session with each other, so nothing is renegotiated under such a one (§5.3, §5.4).
-    PreferAndResume,
 }
 
 /// Whether a peer of version 1.2 must bind renegotiations to what they renegotiate (RFC 5746).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum SecureRenegotiation {
-    /// A peer without it is refused, as RFC 9325 §3.5 wants it: the peer may renegotiate with somebody else in between.
+    /// A peer without it is refused, as RFC 9325 §3.5 wants it: another party may be between the
+    /// two ends of a renegotiation.
     #[default]
     Require,
-    /// A peer without it is served, for the sake of old ones. With such a peer nothing is ever renegotiated.
+    /// A peer without it is served, for the sake of old ones. With such a peer nothing is ever
+    /// renegotiated.
     Prefer,
-    /// As `Prefer`, but such a peer is renegotiated with. Whoever is between the two ends can then put its own data in front of the
-    /// client's, or be another server than before: RFC 5746 §4.2 and §4.4 advise against it.
-    PreferAndRenegotiate,
 }
 
-/// What a fatal alert is worth that comes before keys exist, when anybody on the path could have sent it.
+/// Whether a fatal alert is believed that comes before keys exist, when anybody on the path could
+/// have sent it.
 ///
-/// Once this end has read keys an unprotected alert is never believed, whatever is set here. That includes a server's
-/// refusal of a client's certificate at version 1.2: see
+/// Once this end has read keys an unprotected alert is never believed, whatever is set here. That
+/// includes a server's refusal of a client's certificate at version 1.2: see
 /// [`Connection::unauthenticated_alert`](crate::Connection::unauthenticated_alert).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum PlaintextAlerts {
-    /// The attempt ends with `AlertReceived { authenticated: false }`: a refusal is seen at once, and so is a forgery.
+    /// The attempt ends with `AlertReceived { authenticated: false }`: a refusal is seen at once,
+    /// and so is a forgery.
     #[default]
     Believe,
     /// It is counted and otherwise ignored: a refusal shows as a timeout.
     Ignore,
 }
 
-/// What a handshake message is worth that comes before keys exist and does not decode, or has no place.
+/// How an association behaves over datagrams: timers, sizes and queues.
 ///
-/// A few of those a network makes by itself, and anybody on the path, or beside it, can make as many as it likes.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum PlaintextFaults {
-    /// It is counted and otherwise ignored: the honest message may still come. A peer with a fault shows as a timeout.
-    #[default]
-    Ignore,
-    /// The attempt ends with an alert: a faulty peer is seen at once, and so is a forgery.
-    Fail,
-}
-
-/// When handshake records of version 1.3 are acknowledged that nothing else answers (RFC 9147 §7.1).
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Acknowledgements {
-    /// At once where something is missing in the middle of a flight, and behind the handshake.
-    #[default]
-    Prompt,
-    /// After a quarter of the retransmission timeout, so that one acknowledgement names more records, those of earlier ones
-    /// too; and what an acknowledgement has left out is sent again by the timer. The last flight of a handshake is
-    /// acknowledged at once nevertheless.
-    Patient,
-}
-
-/// How an association behaves over datagrams.
-///
-/// Every field has a setter that checks its range; the defaults are those of RFC 6347 where it has one.
+/// Each setter checks its range; the defaults are those of RFC 6347 where it has one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DatagramPolicy {
     pub(crate) mtu: usize,
@@ -81,19 +57,12 @@ pub struct DatagramPolicy {
     pub(crate) max_retransmissions: Option<u32>,
     pub(crate) handshake_deadline: Option<Duration>,
     pub(crate) plaintext_alerts: PlaintextAlerts,
-    pub(crate) plaintext_faults: PlaintextFaults,
-    pub(crate) repeat_after: Option<Duration>,
-    pub(crate) timer_slack: Duration,
     pub(crate) timer_jitter: u8,
-    pub(crate) acknowledgements: Acknowledgements,
-    pub(crate) keeps_overtaking_data: bool,
-    pub(crate) acknowledges_plaintext: bool,
-    pub(crate) needs_tickets_acknowledged: bool,
-    pub(crate) last_epoch: Epoch,
     pub(crate) receive_datagrams: usize,
     pub(crate) receive_bytes: usize,
     pub(crate) send_bytes: usize,
     pub(crate) max_message: usize,
+    pub(crate) conformance: InForce,
 }
 
 impl Default for DatagramPolicy {
@@ -105,33 +74,29 @@ impl Default for DatagramPolicy {
             max_retransmissions: None,
             handshake_deadline: Some(Duration::from_secs(120)),
             plaintext_alerts: PlaintextAlerts::Believe,
-            plaintext_faults: PlaintextFaults::Ignore,
-            repeat_after: None,
-            timer_slack: Duration::ZERO,
             timer_jitter: 25,
-            acknowledgements: Acknowledgements::Prompt,
-            keeps_overtaking_data: true,
-            acknowledges_plaintext: false,
-            needs_tickets_acknowledged: false,
-            last_epoch: Epoch::LIMIT_13,
             receive_datagrams: 256,
             receive_bytes: 1 << 20,
             send_bytes: 1 << 18,
             max_message: 1 << 15,
+            conformance: InForce::default(),
         }
     }
 }
 
-/// The smallest datagram that a handshake is cut to: 576 bytes of IPv4 less 28 of headers (RFC 791, RFC 768).
+/// The smallest datagram that a handshake is cut to: 576 bytes of IPv4 less 28 of headers (RFC 791,
+/// RFC 768).
 pub(crate) const MIN_HANDSHAKE_MTU: usize = 548;
 
-/// The smallest MTU that can be set: room for a record that carries at least a few bytes of a handshake message.
+/// The smallest MTU that can be set: room for a record that carries at least a few bytes of a
+/// handshake message.
 const MIN_MTU: usize = 128;
 
 /// The largest UDP payload over IPv4.
 const MAX_MTU: usize = 65_507;
 
-/// How many warning alerts in a row are tolerated if nobody says otherwise; over datagrams a refused renegotiation is one, and a
+/// How many warning alerts in a row, without data between them, are tolerated. Honest peers send
+/// one or two in the life of a connection; over datagrams a refused renegotiation is one, and a
 /// peer that asks again is refused again.
 pub(crate) const MAX_WARNINGS: u8 = 32;
 
@@ -147,9 +112,10 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 impl DatagramPolicy {
     /// The largest datagram to send, in bytes of UDP payload: 128 to 65,507, 1,400 by default.
     ///
-    /// Handshake flights are cut to it, and to less after two tries without an answer (RFC 6347 §4.1.1.1). Where the system
-    /// refuses a datagram of this size, smaller ones are sent at once, of data as well
-    /// ([`Event::MaxPayloadChanged`](crate::Event::MaxPayloadChanged)). What an association has learned, it keeps.
+    /// Handshake flights are cut to it, and to less after two tries without an answer (RFC 6347
+    /// §4.1.1.1). Where the system refuses a datagram of this size, smaller ones are sent at once,
+    /// of data as well ([`Event::MaxPayloadChanged`](crate::Event::MaxPayloadChanged)). What an
+    /// association has learned, it keeps.
     ///
     /// # Errors
     ///
@@ -159,8 +125,8 @@ impl DatagramPolicy {
         Ok(self)
     }
 
-    /// The first retransmission timeout, 10 ms to 60 s, 1 s by default, and the value at which doubling stops,
-    /// at most an hour, 60 s by default (RFC 6347 §4.2.4.1).
+    /// The first retransmission timeout, 10 ms to 60 s, 1 s by default, and the value at which
+    /// doubling stops, at most an hour, 60 s by default (RFC 6347 §4.2.4.1).
     ///
     /// # Errors
     ///
@@ -180,40 +146,35 @@ impl DatagramPolicy {
         Ok(self)
     }
 
-    /// How often a flight is sent again before the handshake fails, or, behind one of version 1.3, a ticket is given up; `None`,
-    /// the default, leaves a handshake to the deadline and sends a ticket again for about a minute.
+    /// How often a flight is sent again before the handshake fails, or, after one of version 1.3, a
+    /// ticket is given up; `None`, the default, leaves a handshake to the deadline and sends a
+    /// ticket again for about a minute.
     #[must_use]
     pub fn max_retransmissions(mut self, count: Option<u32>) -> Self {
         self.max_retransmissions = count;
         self
     }
 
-    /// How long a whole handshake may take, 120 s by default; `None` for ever. A client of version 1.3 waits as long again for
-    /// the server to acknowledge its last flight, which is repeated meanwhile; the handshake is complete by then.
+    /// How long a whole handshake may take, 120 s by default; `None` for ever. A client of version
+    /// 1.3 waits as long again for the server to acknowledge its last flight, which is repeated
+    /// meanwhile; the handshake is complete by then.
     #[must_use]
     pub fn handshake_deadline(mut self, deadline: Option<Duration>) -> Self {
         self.handshake_deadline = deadline;
         self
     }
 
-    /// What unprotected fatal alerts are worth.
+    /// Whether unprotected fatal alerts are believed, as they are by default.
     #[must_use]
     pub fn plaintext_alerts(mut self, policy: PlaintextAlerts) -> Self {
         self.plaintext_alerts = policy;
         self
     }
 
-    /// A retransmission timer with less than this left counts as expired; nothing by default. Event loops whose timers are coarse,
-    /// or wake up early, save a wakeup that way.
-    #[must_use]
-    pub fn timer_slack(mut self, slack: Duration) -> Self {
-        self.timer_slack = slack;
-        self
-    }
-
-    /// By how much of itself a retransmission timeout is longer at most, in percent: 0 to 100, 25 by default. How much it is
-    /// each time is drawn anew, from a seed that the configuration's `random` gives, so that clients that have begun or
-    /// were turned away together do not come back together.
+    /// By how much of itself a retransmission timeout is longer at most, in percent: 0 to 100, 25
+    /// by default. How much it is each time is drawn anew, from a seed that the configuration's
+    /// `random` gives, so that clients that have begun or were turned away together do not come
+    /// back together.
     ///
     /// # Errors
     ///
@@ -224,77 +185,19 @@ impl DatagramPolicy {
         Ok(self)
     }
 
-    /// How long after the last flight of a handshake of version 1.2 a repeated one of the peer is answered by the same again,
-    /// at the earliest. `None`, the default, is a quarter of the first timeout: more often only duplicates ask, and each
-    /// would be answered by a whole flight.
-    #[must_use]
-    pub fn repeat_last_flight_after(mut self, pause: Option<Duration>) -> Self {
-        self.repeat_after = pause;
-        self
-    }
-
+    /// How long after the last flight of a handshake of version 1.2 a repeated one of the peer is
+    /// answered by the same again, at the earliest: more often only duplicates ask, and each would
+    /// be answered by a whole flight.
     pub(crate) fn repeat_after(&self) -> Duration {
-        self.repeat_after.unwrap_or(self.initial_timeout / 4)
+        let chosen = self.conformance.repeat_last_flight_after;
+        chosen.unwrap_or(self.initial_timeout / 4)
     }
 
-    /// What unprotected messages are worth that do not decode or have no place.
-    #[must_use]
-    pub fn plaintext_faults(mut self, policy: PlaintextFaults) -> Self {
-        self.plaintext_faults = policy;
-        self
-    }
-
-    /// When handshake records of version 1.3 are acknowledged that nothing else answers.
-    #[must_use]
-    pub fn acknowledgements(mut self, policy: Acknowledgements) -> Self {
-        self.acknowledgements = policy;
-        self
-    }
-
-    /// Whether the first flights of version 1.3, which nothing protects, are acknowledged, and acknowledgements of them believed (RFC
-    /// 9147 §7). Not by default: anybody can make one, and what it speaks of would not be sent again.
-    #[must_use]
-    pub fn acknowledge_plaintext(mut self, acknowledge: bool) -> Self {
-        self.acknowledges_plaintext = acknowledge;
-        self
-    }
-
-    /// Whether a client that never acknowledges a ticket of version 1.3 is given up, with
-    /// [`Error::Unacknowledged`](crate::Error), like one that does not answer in a handshake. By default the ticket is given up, and the association goes on.
-    #[must_use]
-    pub fn need_tickets_acknowledged(mut self, need: bool) -> Self {
-        self.needs_tickets_acknowledged = need;
-        self
-    }
-
-    /// The last epoch of an association of version 1.3: 3 to 2^48 − 1, which is the default (RFC 9147 §8). A key update that would go
-    /// beyond it is refused at this end and a fault of the peer. There are peers that count epochs in 16 bits.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::OutOfRange`].
-    pub fn last_epoch(mut self, epoch: u64) -> Result<Self, ConfigError> {
-        let (min, max) = (Epoch::APPLICATION_13.number(), Epoch::LIMIT_13.number());
-        if !(min..=max).contains(&epoch) {
-            let what = "last epoch";
-            return Err(ConfigError::OutOfRange { what, min, max });
-        }
-        self.last_epoch = Epoch::new(epoch);
-        Ok(self)
-    }
-
-    /// Whether data that overtakes the peer's Finished is kept until that was verified, as it is by default, or dropped like any
-    /// other datagram that a network may lose.
-    #[must_use]
-    pub fn keep_overtaking_data(mut self, keep: bool) -> Self {
-        self.keeps_overtaking_data = keep;
-        self
-    }
-
-    /// How much received data waits for `recv`: in datagrams (1 to 65,536, 256 by default) and in bytes of whole
-    /// datagrams (at least 65,536, 1 MiB by default), where the shortest counts for its place in the queue. The newest is
-    /// dropped, and counted. Data is a slice of the buffer that was given to `handle_datagram`, which may be a large one that
-    /// serves many: what is not fetched before the next turn moves to memory of its own (`detach_unread`), and what was
+    /// How much received data waits for `recv`: in datagrams (1 to 65,536, 256 by default) and in
+    /// bytes of whole datagrams (at least 65,536, 1 MiB by default), where the shortest counts for
+    /// its place in the queue. The newest is dropped, and counted. Data is a slice of the buffer
+    /// that was given to `handle_datagram`, which may be a large one that serves many: what is not
+    /// fetched before the next turn moves to memory of its own (`detach_unread`), and what was
     /// fetched and is to be kept is better copied (`recv_into`).
     ///
     /// # Errors
@@ -306,8 +209,8 @@ impl DatagramPolicy {
         Ok(self)
     }
 
-    /// How many bytes of sealed records wait for `poll_transmit`: 65,536 to 2^30, 256 KiB by default. More is
-    /// refused with `SendError::Backlog`.
+    /// How many bytes of sealed records wait for `poll_transmit`: 65,536 to 2^30, 256 KiB by
+    /// default. More is refused with `SendError::Backlog`.
     ///
     /// # Errors
     ///
@@ -317,9 +220,10 @@ impl DatagramPolicy {
         Ok(self)
     }
 
-    /// The longest handshake message that is taken, in bytes: 4,096 to 131,072, 32 KiB by default. A certificate
-    /// chain must fit. Twice this much is buffered at most while messages are put together. A longer one ends the attempt with
-    /// an alert; one that came without protection as soon as more than this has come of it, and only where
+    /// The longest handshake message that is taken, in bytes: 4,096 to 131,072, 32 KiB by default.
+    /// A certificate chain must fit. Twice this much is buffered at most while messages are put
+    /// together. A longer one ends the attempt with an alert; one that came without protection as
+    /// soon as more than this has come of it, and only where
     /// [`plaintext_alerts`](Self::plaintext_alerts) would believe an alert as well.
     ///
     /// # Errors
@@ -331,9 +235,9 @@ impl DatagramPolicy {
     }
 }
 
-/// How a connection behaves over a byte stream.
+/// How a connection behaves over a byte stream: deadlines, sizes and queues.
 ///
-/// Every field has a setter that checks its range.
+/// Each setter checks its range.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StreamPolicy {
     /// What was set; until then the side decides.
@@ -343,14 +247,13 @@ pub struct StreamPolicy {
     pub(crate) send_bytes: usize,
     pub(crate) max_message: usize,
     pub(crate) max_fragment: usize,
-    pub(crate) max_warnings: u8,
-    pub(crate) checks_record_version: bool,
+    pub(crate) conformance: InForce,
 }
 
-/// How long a handshake may take where nobody waits in line.
+/// How long a handshake may take where nothing else waits for its descriptor.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// How long a server of streams waits for a stranger.
+/// How long a server of streams waits for a client that it does not know yet.
 const SERVER_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Default for StreamPolicy {
@@ -362,8 +265,7 @@ impl Default for StreamPolicy {
             send_bytes: 1 << 18,
             max_message: 1 << 16,
             max_fragment: MAX_PLAINTEXT_LEN,
-            max_warnings: MAX_WARNINGS,
-            checks_record_version: false,
+            conformance: InForce::default(),
         }
     }
 }
@@ -371,9 +273,9 @@ impl Default for StreamPolicy {
 impl StreamPolicy {
     /// How long a whole handshake may take, the first one and each renegotiation; `None` for ever.
     ///
-    /// Until it is set, it depends: the first handshake of a server may take 10 s, because that is how
-    /// long somebody who connects and says nothing holds a descriptor; that of a client 120 s, because
-    /// the way to the server is part of it with
+    /// Until it is set, it depends: the first handshake of a server may take 10 s, because a client
+    /// that connects and says nothing holds a descriptor for so long; that of a client 120 s,
+    /// because connecting the socket is part of it with
     /// [`TlsStream::connect`](crate::net::TlsStream::connect), and systems try for about as long; a
     /// renegotiation 120 s on either side.
     #[must_use]
@@ -395,16 +297,18 @@ impl StreamPolicy {
         self.handshake_deadline.unwrap_or(Some(DEADLINE))
     }
 
-    /// After how long without a record in either direction an established [`TlsStream`](crate::net::TlsStream) ends, with
-    /// [`Error::IdleTimeout`](crate::Error::IdleTimeout) and a goodbye to the peer: 15 minutes by default, `None` for never.
+    /// After how long without a record in either direction an established
+    /// [`TlsStream`](crate::net::TlsStream) ends, with
+    /// [`Error::IdleTimeout`](crate::Error::IdleTimeout) and a goodbye to the peer: 15 minutes by
+    /// default, `None` for never.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// How many bytes of received records wait for `recv`: 32,768 to 2^30, 256 KiB by default. More stays with the
-    /// caller, so that the transport slows the peer down.
+    /// How many bytes of received records wait for `recv`: 32,768 to 2^30, 256 KiB by default. More
+    /// stays with the caller, so that the transport slows the peer down.
     ///
     /// # Errors
     ///
@@ -414,8 +318,8 @@ impl StreamPolicy {
         Ok(self)
     }
 
-    /// How many bytes of sealed records wait for `poll_transmit`: 32,768 to 2^30, 256 KiB by default. Then `send`
-    /// takes less, or returns `SendError::Backlog`.
+    /// How many bytes of sealed records wait for `poll_transmit`: 32,768 to 2^30, 256 KiB by
+    /// default. Then `send` takes less, or returns `SendError::Backlog`.
     ///
     /// # Errors
     ///
@@ -425,8 +329,8 @@ impl StreamPolicy {
         Ok(self)
     }
 
-    /// The longest handshake message that is taken, in bytes: 4,096 to 2^20, 64 KiB by default. A certificate chain
-    /// must fit.
+    /// The longest handshake message that is taken, in bytes: 4,096 to 2^20, 64 KiB by default. A
+    /// certificate chain must fit.
     ///
     /// # Errors
     ///
@@ -436,8 +340,9 @@ impl StreamPolicy {
         Ok(self)
     }
 
-    /// The longest record that is sent, in bytes of what it carries: 512 to 16,384, which is the default (RFC 5246 §6.2.1). A
-    /// record can be opened when all of it has arrived, so short ones are seen earlier, and cost more.
+    /// The longest record that is sent, in bytes of what it carries: 512 to 16,384, which is the
+    /// default (RFC 5246 §6.2.1). A record can be opened when all of it has arrived, so short ones
+    /// are seen earlier, and cost more.
     ///
     /// # Errors
     ///
@@ -445,22 +350,6 @@ impl StreamPolicy {
     pub fn max_fragment(mut self, bytes: usize) -> Result<Self, ConfigError> {
         self.max_fragment = in_range("longest record", bytes, 512, MAX_PLAINTEXT_LEN)?;
         Ok(self)
-    }
-
-    /// How many warning alerts in a row, without data between them, are tolerated: 32 by default. Honest peers send one or two in
-    /// the life of a connection.
-    #[must_use]
-    pub fn max_warnings(mut self, count: u8) -> Self {
-        self.max_warnings = count;
-        self
-    }
-
-    /// Whether protected records of version 1.3 must bear the version 1.2 outside, as honest ones do. Not by default: RFC 8446 §5.1 wants
-    /// the field ignored, and it protects nothing.
-    #[must_use]
-    pub fn check_record_version(mut self, check: bool) -> Self {
-        self.checks_record_version = check;
-        self
     }
 }
 

@@ -31,14 +31,16 @@ pub struct ProvenHello {
     pub(crate) only_resume: bool,
 }
 
-/// The moment at which a cookie was issued, by the clock of whoever issues them: later ones are greater, and none is equal.
+/// The moment at which a cookie was issued, by the clock of its issuer: later ones are greater, and
+/// none is equal.
 ///
-/// It is what tells a client that has started again from somebody who replays a hello: the one has asked for a cookie
-/// after the attempt that is known, the other shows an older one.
+/// It tells a client that has started again from a replayed hello: the client has asked for a
+/// cookie after the known attempt began, the replay shows an older one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Issued(pub(crate) u64);
 
-/// What a HelloRetryRequest said that nobody has kept: the client's cookie brings it back (RFC 8446 §4.2.2).
+/// What a HelloRetryRequest said. The server has not kept it: the client's cookie brings it back
+/// (RFC 8446 §4.2.2).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Retried {
     /// The hash of the first ClientHello, by the hash function of the suite (RFC 8446 §4.4.1).
@@ -54,8 +56,9 @@ pub(crate) struct Retried {
 impl ProvenHello {
     /// Takes a datagram that begins with a ClientHello as proven, whatever cookie it has.
     ///
-    /// Only for callers that know by other means that the sender receives at its address: otherwise anybody can make
-    /// the server send a whole flight to a victim, and hold state for it. `None` if the datagram begins otherwise.
+    /// Only for callers that know by other means that the sender receives at its address: otherwise
+    /// anybody can make the server send a whole flight to a victim, and hold state for it. `None`
+    /// if the datagram begins otherwise.
     pub fn without_cookie(path: Path, datagram: BytesMut) -> Option<Self> {
         let FirstHello {
             record,
@@ -88,7 +91,8 @@ impl ProvenHello {
         self
     }
 
-    /// The hello of a client whose address was not proved, to be served only if it resumes a session.
+    /// The hello of a client whose address was not proved, to be served only if it resumes a
+    /// session.
     pub(crate) fn for_resumption(path: Path, datagram: BytesMut) -> Option<Self> {
         let mut hello = Self::without_cookie(path, datagram)?;
         hello.only_resume = true;
@@ -108,10 +112,12 @@ pub(crate) struct FirstHello<'a> {
     pub(crate) prefix: HelloPrefix<'a>,
 }
 
-/// The highest message_seq of a hello that is served. Each HelloVerifyRequest adds one, and clients give up soon.
+/// The highest message_seq of a hello that is served. Each HelloVerifyRequest adds one, and clients
+/// give up soon.
 const MAX_MESSAGE_SEQ: u16 = 64;
 
-/// The highest record sequence of a hello that is served: the answers continue from it (RFC 6347 §4.2.1).
+/// The highest record sequence of a hello that is served: the answers continue from it (RFC 6347
+/// §4.2.1).
 const MAX_RECORD_SEQUENCE: u64 = RecordNumber::LIMIT_48 / 2;
 
 impl FirstHello<'_> {

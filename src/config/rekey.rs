@@ -15,18 +15,29 @@ const MAX_HOLD: Duration = Duration::from_secs(3600);
 /// What happens to data that the application sends while keys are being replaced at version 1.2.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum DataDuringRenegotiation {
-    /// It waits, bounded by the send queue and by [`RekeyPolicy::hold_data_for`], and leaves in the new epoch. OpenSSL and
-    /// LibreSSL die of data that arrives behind the ServerHello of a renegotiation.
+    /// It waits, bounded by the send queue and by [`RekeyPolicy::hold_data_for`], and leaves in the
+    /// new epoch. OpenSSL and LibreSSL die of data that arrives after the ServerHello of a
+    /// renegotiation.
+    ///
+    /// At a server it waits from the HelloRequest on: clients of Botan 2 die of data after that and
+    /// others stop there, and a policy that replaces keys by itself must not be what ends an
+    /// association. The price is that a client that ignores the request costs a gap each time it is
+    /// asked, ever more seldom.
     #[default]
     Hold,
-    /// It leaves in the old epoch until this end's ChangeCipherSpec. For peers that are known to take it.
+    /// As `Hold`, but a server's data waits from the client's hello on, not from the HelloRequest
+    /// on. For clients that are known to take it there, as OpenSSL, GnuTLS and Mbed TLS do.
+    HoldFromHello,
+    /// It leaves in the old epoch until this end's ChangeCipherSpec. For peers that are known to
+    /// take it.
     Flow,
 }
 
 /// Whether a server lets its clients renegotiate of their own accord.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum ClientRenegotiation {
-    /// They are told no_renegotiation (RFC 5246 §7.2.2): a handshake costs the server more than the client.
+    /// They are told no_renegotiation (RFC 5246 §7.2.2): a handshake costs the server more than the
+    /// client.
     #[default]
     Refuse,
     /// They may, but not more often than this.
@@ -37,7 +48,7 @@ pub enum ClientRenegotiation {
 }
 
 impl ClientRenegotiation {
-    /// The least time between two handshakes of [`ClientRenegotiation::allow`]. Whoever
+    /// The least time between two handshakes of [`ClientRenegotiation::allow`]. A client that
     /// renegotiates for new keys does so once in minutes; without a limit one client can keep a
     /// core of the server busy.
     pub const DEFAULT_MIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -50,59 +61,42 @@ impl ClientRenegotiation {
     }
 }
 
-/// Whether the peer may become somebody else in a renegotiation (RFC 5746 §5).
+/// Whether the peer's identity may change in a renegotiation (RFC 5746 §5).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum IdentityChange {
-    /// It shows the certificate that it showed before, under the same server name. A client that showed none may show
-    /// one now.
+    /// It may not: the peer shows the certificate that it showed before, under the same server
+    /// name. A client that showed none may show one now.
     #[default]
     Refuse,
-    /// It may; look at `peer_identity` with every `HandshakeComplete`.
+    /// It may change; look at `peer_identity` with every `HandshakeComplete`.
     Allow,
-}
-
-/// What a peer gets that wants to renegotiate and may not.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum RenegotiationRefusals {
-    /// The warning no_renegotiation (RFC 5246 §7.2.2). The association goes on, if the peer wants that.
-    #[default]
-    Warn,
-    /// Nothing: it may wait for ever.
-    Ignore,
-    /// The fatal alert no_renegotiation: the association is over. Over a stream, a HelloRequest in the middle of a handshake ends
-    /// it as well, which RFC 5246 §7.4.1.1 would have ignored.
-    Fail,
 }
 
 /// When the keys of a long-lived association are replaced, and what both ends may do meanwhile.
 ///
-/// At version 1.2 keys are replaced by renegotiation. The limits of the AEAD algorithms (RFC 9325 §4.4) always count:
-/// keys are replaced before they are reached, and the association ends rather than go beyond them. So do those on records that
-/// do not authenticate (RFC 9147 §4.5.3: 2^28 for GCM at 1.2, else 2^36), from half of them on.
+/// At version 1.2 keys are replaced by renegotiation. The limits of the AEAD algorithms (RFC 9325
+/// §4.4) always count: keys are replaced before they are reached, and the association ends rather
+/// than go beyond them. So do those on records that do not authenticate (RFC 9147 §4.5.3: 2^28 for
+/// GCM at 1.2, else 2^36), from half of them on.
 ///
-/// What it costs: a renegotiation is a key exchange, a signature and two round trips, in which data waits by default; a peer
-/// that ignores it costs a gap of some seconds each time, and BoringSSL answers it with a fatal alert, so that a limit here
-/// is then the certain end of the association. [`docs::rekeying`](crate::docs::rekeying) has the table of who can be rekeyed
-/// with. A key update of 1.3 costs two small records and holds nothing up: where the peer can be chosen or upgraded, prefer
-/// that version for associations that are to be rekeyed.
+/// What it costs: a renegotiation is a key exchange, a signature and two round trips, in which data
+/// waits by default; a peer that ignores it costs a gap of some seconds each time, and BoringSSL
+/// answers it with a fatal alert, so that a limit here is then the certain end of the association.
+/// [`docs::rekeying`](crate::docs::rekeying) has the table of who can be rekeyed with. A key update
+/// of 1.3 costs two small records and holds nothing up: where the peer can be chosen or upgraded,
+/// prefer that version for associations that are to be rekeyed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RekeyPolicy {
     pub(crate) bytes: Option<u64>,
     pub(crate) interval: Option<Duration>,
-    pub(crate) retry_after: Duration,
     pub(crate) data: DataDuringRenegotiation,
     pub(crate) hold: Duration,
-    pub(crate) holds_behind_request: bool,
     pub(crate) client_renegotiation: ClientRenegotiation,
     pub(crate) follow_hello_requests: bool,
-    pub(crate) refusals: RenegotiationRefusals,
     pub(crate) identity_change: IdentityChange,
     pub(crate) resume: bool,
     /// `None` to tell servers apart by the form of their cookie.
     pub(crate) repeat_cookie: Option<bool>,
-    pub(crate) answers_with_data: bool,
-    pub(crate) keeps_alpn: bool,
-    pub(crate) exports_meanwhile: bool,
 }
 
 impl Default for RekeyPolicy {
@@ -110,33 +104,20 @@ impl Default for RekeyPolicy {
         Self {
             bytes: None,
             interval: None,
-            retry_after: Duration::from_secs(60),
             data: DataDuringRenegotiation::default(),
             hold: Duration::from_millis(4500),
-            holds_behind_request: true,
             client_renegotiation: ClientRenegotiation::default(),
             follow_hello_requests: true,
-            refusals: RenegotiationRefusals::default(),
             identity_change: IdentityChange::default(),
             resume: true,
             repeat_cookie: None,
-            answers_with_data: false,
-            keeps_alpn: false,
-            exports_meanwhile: true,
         }
     }
 }
 
 impl RekeyPolicy {
-    /// Whether the peer's request for a key update is answered only when there is data to be sent, so that one answer serves several
-    /// requests (RFC 8446 §4.6.3). By default it is answered at once, and a peer sees the new keys although this end is silent.
-    #[must_use]
-    pub fn answer_key_updates_with_data(mut self, wait: bool) -> Self {
-        self.answers_with_data = wait;
-        self
-    }
-
-    /// After how many bytes of data, received and sent together, keys are replaced; `None`, the default, for never.
+    /// After how many bytes of data, received and sent together, keys are replaced; `None`, the
+    /// default, for never.
     ///
     /// # Errors
     ///
@@ -153,8 +134,8 @@ impl RekeyPolicy {
         Ok(self)
     }
 
-    /// After how long keys are replaced; `None`, the default, for never. It is looked at when data is sent or received,
-    /// so an idle association stays idle.
+    /// After how long keys are replaced; `None`, the default, for never. It is looked at when data
+    /// is sent or received, so an idle association stays idle.
     ///
     /// # Errors
     ///
@@ -171,17 +152,6 @@ impl RekeyPolicy {
         Ok(self)
     }
 
-    /// How long automatic rekeying waits after the peer has refused or has not answered; 60 s by default.
-    ///
-    /// Each further attempt in a row without an answer doubles the wait, and after six of them a peer is taken for one that
-    /// does not renegotiate: it is left alone for the life of the association, until a limit of the AEAD algorithm comes
-    /// near, which nothing can waive. A handshake that completes begins the count anew.
-    #[must_use]
-    pub fn retry_after(mut self, pause: Duration) -> Self {
-        self.retry_after = pause;
-        self
-    }
-
     /// What happens to data that is sent meanwhile; it waits by default.
     #[must_use]
     pub fn data_during_renegotiation(mut self, policy: DataDuringRenegotiation) -> Self {
@@ -189,10 +159,11 @@ impl RekeyPolicy {
         self
     }
 
-    /// How long data waits at most while the peer says nothing to a renegotiation: up to an hour, 4.5 s by default, which is
-    /// three tries and the answer to the last. Then it flows on under the old keys, and a message of the peer
-    /// makes it wait again. Whoever would rather have a gap than risk an OpenSSL peer on a bad path sets more. Behind this
-    /// end's own ChangeCipherSpec data waits for the end of the handshake whatever is set here.
+    /// How long data waits at most while the peer says nothing to a renegotiation: up to an hour,
+    /// 4.5 s by default, which is three tries and the answer to the last. Then it flows on under
+    /// the old keys, and a message of the peer makes it wait again. Set more to have a longer gap
+    /// rather than risk an OpenSSL peer on a bad path. After this end's own ChangeCipherSpec data
+    /// waits for the end of the handshake whatever is set here.
     ///
     /// # Errors
     ///
@@ -209,80 +180,49 @@ impl RekeyPolicy {
         Ok(self)
     }
 
-    /// Servers: whether data waits behind this end's HelloRequest already, as it does by default, for as long as
-    /// [`RekeyPolicy::hold_data_for`] says; it means nothing under [`DataDuringRenegotiation::Flow`]. Clients of Botan 2 die of
-    /// data behind a HelloRequest and others stop there, and a policy that replaces keys by itself must not be what ends an
-    /// association. The price is that a client that ignores the request costs a gap each time it is asked, ever more seldom.
-    /// `false` is for clients that are known to take data there, as OpenSSL, GnuTLS and Mbed TLS do.
-    #[must_use]
-    pub fn hold_behind_hello_request(mut self, hold: bool) -> Self {
-        self.holds_behind_request = hold;
-        self
-    }
-
-    /// Servers: whether clients may renegotiate of their own accord; not by default. The answer to a HelloRequest is
-    /// always welcome.
+    /// Servers: whether clients may renegotiate of their own accord; not by default. The answer to
+    /// a HelloRequest is always welcome.
     #[must_use]
     pub fn client_renegotiation(mut self, policy: ClientRenegotiation) -> Self {
         self.client_renegotiation = policy;
         self
     }
 
-    /// Clients: whether a HelloRequest is followed, as it is by default, or answered with no_renegotiation.
+    /// Clients: whether a HelloRequest is followed, as it is by default, or answered with
+    /// no_renegotiation.
     #[must_use]
     pub fn follow_hello_requests(mut self, follow: bool) -> Self {
         self.follow_hello_requests = follow;
         self
     }
 
-    /// What a peer gets that wants to renegotiate and may not: a warning by default.
-    #[must_use]
-    pub fn refusals(mut self, refusals: RenegotiationRefusals) -> Self {
-        self.refusals = refusals;
-        self
-    }
-
-    /// Whether the peer may become somebody else; not by default.
+    /// Whether the peer's identity may change; not by default.
     #[must_use]
     pub fn identity_change(mut self, policy: IdentityChange) -> Self {
         self.identity_change = policy;
         self
     }
 
-    /// Servers: whether a renegotiation may resume a session, as it may by default. One that is to show a client's certificate
-    /// resumes none whatever is set here
-    /// ([`Connection::request_client_certificate`](crate::Connection::request_client_certificate)). A TLS client, which answers
-    /// a HelloRequest by offering its session, does not if this is `false`.
+    /// Servers: whether a renegotiation may resume a session, as it may by default. One that is to
+    /// show a client's certificate resumes none whatever is set here
+    /// ([`Connection::request_client_certificate`](crate::Connection::request_client_certificate)).
+    /// A TLS client, which answers a HelloRequest by offering its session, does not if this is
+    /// `false`.
     #[must_use]
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
         self
     }
 
-    /// Whether the application protocol of the first handshake stays for good. Not by default: RFC 7301 §3.1 has it agreed anew in
-    /// each handshake. An application that has built its parser by then keeps it: a client offers no protocols when it renegotiates,
-    /// and a server that answers them nevertheless is refused; a server answers none.
-    #[must_use]
-    pub fn keep_application_protocol(mut self, keep: bool) -> Self {
-        self.keeps_alpn = keep;
-        self
-    }
-
-    /// Whether keying material is exported while a renegotiation runs, as it is by default: that of the handshake in force. But the
-    /// peer may have gone on to the next one already, and an application that would rather wait than find out sets this to `false`.
-    #[must_use]
-    pub fn export_during_renegotiation(mut self, export: bool) -> Self {
-        self.exports_meanwhile = export;
-        self
-    }
-
-    /// DTLS clients: whether the cookie of the first handshake is repeated in a renegotiation. OpenSSL needs it; a server of Mbed
-    /// TLS takes it for a fault and dies without a word.
+    /// DTLS clients: whether the cookie of the first handshake is repeated in a renegotiation.
+    /// OpenSSL needs it; a server of Mbed TLS takes it for a fault and dies without a word.
     ///
-    /// By default it is repeated, unless it has the form that Mbed TLS gives its cookies: 32 bytes, or 24 of older versions, that
-    /// begin with the date, give or take a day, or, where it has no clock, with a small counter. Of the cookies of others, which
-    /// are random, one in twenty thousand of that length looks like that. Say `false` for a server of Mbed TLS whose clock is
-    /// wrong or that makes its cookies otherwise, and `true` where a server of OpenSSL begins its own with the date.
+    /// By default it is repeated, unless it has the form that Mbed TLS gives its cookies: 32 bytes,
+    /// or 24 of older versions, that begin with the date, give or take a day, or, where it has no
+    /// clock, with a small counter. Of the cookies of others, which are random, one in twenty
+    /// thousand of that length looks like that. Say `false` for a server of Mbed TLS whose clock is
+    /// wrong or that makes its cookies otherwise, and `true` where a server of OpenSSL begins its
+    /// own with the date.
     #[must_use]
     pub fn repeat_cookie(mut self, repeat: bool) -> Self {
         self.repeat_cookie = Some(repeat);
@@ -294,7 +234,8 @@ impl RekeyPolicy {
 mod tests {
     use super::*;
 
-    /// LibreSSL ignores the one and turns the other into five seconds; here both are refused, with the range.
+    /// LibreSSL ignores the one and turns the other into five seconds; here both are refused, with
+    /// the range.
     #[test]
     fn limits_that_are_too_small_are_refused() {
         let policy = RekeyPolicy::default();

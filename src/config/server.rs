@@ -1,4 +1,4 @@
-//! What a server offers.
+//! The configuration of a server.
 
 use super::answers::AnswerHello;
 use super::parameters::{Parameters, shared_setters};
@@ -41,48 +41,34 @@ pub enum Preference {
     Client,
 }
 
-/// What a server does with a client of version 1.3 that has sent a share of a group that it takes, but takes one that the server
-/// prefers as well.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum GroupChoice {
-    /// The share is used: another one costs a round trip.
-    #[default]
-    Shared,
-    /// The server asks for a share of the group that it prefers (RFC 8446 §4.1.4).
-    Preferred,
-}
-
 /// A server's configuration, shared by all of its associations.
 ///
-/// Defaults: every suite that one of the keys can serve, every group that exists here, extended_master_secret
-/// preferred, no client certificates, no ALPN, sessions resumed by ticket or ID for two hours, client-initiated
-/// renegotiation refused, [`DatagramPolicy::default`](super::DatagramPolicy).
+/// Defaults: every suite that one of the keys can serve, every group that exists here,
+/// extended_master_secret preferred, no client certificates, no ALPN, sessions resumed by ticket or
+/// ID for two hours, client-initiated renegotiation refused,
+/// [`DatagramPolicy::default`](super::DatagramPolicy).
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     pub(crate) parameters: Parameters,
     pub(crate) credentials: Vec<CertifiedKey>,
     pub(crate) client_authentication: ClientAuthentication,
     pub(crate) sessions: ServerSessions,
-    pub(crate) acknowledges_server_name: bool,
     pub(crate) suite_preference: Preference,
-    pub(crate) group_choice: GroupChoice,
-    pub(crate) needs_groups: bool,
-    pub(crate) grease: bool,
     pub(crate) answers: Option<Arc<dyn AnswerHello>>,
 }
 
-/// How many sessions a server keeps if it is not told otherwise. With tickets few are needed.
+/// How many sessions a server keeps by default. With tickets few are needed.
 const SESSIONS: usize = 10_000;
 
-/// How long a session may be resumed if nobody says otherwise.
+/// How long a session may be resumed by default.
 const SESSION_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// How many tickets follow a handshake of 1.3 if nobody says otherwise: a client uses each once, and may open a second
-/// connection before the first has brought new ones.
-const TICKETS_A_HANDSHAKE: u8 = 2;
+/// How many tickets follow a handshake of 1.3 by default: a client uses each once, and may open a
+/// second connection before the first has brought new ones.
+const TICKETS_PER_HANDSHAKE: u8 = 2;
 
 /// The most tickets that follow a handshake.
-const MAX_TICKETS_A_HANDSHAKE: u8 = 8;
+const MAX_TICKETS_PER_HANDSHAKE: u8 = 8;
 
 impl ServerConfig {
     /// Those of its suites that a client offers, the ones to choose first in front.
@@ -108,12 +94,8 @@ impl ServerConfig {
             tickets: TicketPolicy::Own,
             cache: Some(Arc::new(MemoryServerSessions::new(SESSIONS))),
             session_lifetime: SESSION_LIFETIME,
-            tickets_a_handshake: TICKETS_A_HANDSHAKE,
-            acknowledges_server_name: true,
+            tickets_per_handshake: TICKETS_PER_HANDSHAKE,
             suite_preference: Preference::default(),
-            group_choice: GroupChoice::default(),
-            needs_groups: false,
-            grease: false,
             answers: None,
         }
     }
@@ -137,12 +119,8 @@ pub struct ServerConfigBuilder {
     tickets: TicketPolicy,
     cache: Option<Arc<dyn ServerSessionStore>>,
     session_lifetime: Duration,
-    tickets_a_handshake: u8,
-    acknowledges_server_name: bool,
+    tickets_per_handshake: u8,
     suite_preference: Preference,
-    group_choice: GroupChoice,
-    needs_groups: bool,
-    grease: bool,
     answers: Option<Arc<dyn AnswerHello>>,
 }
 
@@ -156,16 +134,16 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// What seals tickets (RFC 5077) for clients that take them: keys of this configuration alone by default, others to
-    /// share them, `None` for no tickets.
+    /// What seals tickets (RFC 5077) for clients that take them: keys of this configuration alone
+    /// by default, others to share them, `None` for no tickets.
     #[must_use]
     pub fn tickets(mut self, tickets: Option<Arc<Tickets>>) -> Self {
         self.tickets = TicketPolicy::Given(tickets);
         self
     }
 
-    /// Where sessions of clients without tickets are kept, by session ID: a [`MemoryServerSessions`] for 10,000 sessions
-    /// by default; `None` for nowhere.
+    /// Where sessions of clients without tickets are kept, by session ID: a
+    /// [`MemoryServerSessions`] for 10,000 sessions by default; `None` for nowhere.
     #[must_use]
     pub fn session_cache(mut self, cache: Option<Arc<dyn ServerSessionStore>>) -> Self {
         self.cache = cache;
@@ -188,24 +166,16 @@ impl ServerConfigBuilder {
     /// # Errors
     ///
     /// [`ConfigError::OutOfRange`].
-    pub fn tickets_a_handshake(mut self, count: u8) -> Result<Self, ConfigError> {
-        if count > MAX_TICKETS_A_HANDSHAKE {
+    pub fn tickets_per_handshake(mut self, count: u8) -> Result<Self, ConfigError> {
+        if count > MAX_TICKETS_PER_HANDSHAKE {
             return Err(ConfigError::OutOfRange {
                 what: "tickets after a handshake",
                 min: 0,
-                max: MAX_TICKETS_A_HANDSHAKE.into(),
+                max: MAX_TICKETS_PER_HANDSHAKE.into(),
             });
         }
-        self.tickets_a_handshake = count;
+        self.tickets_per_handshake = count;
         Ok(self)
-    }
-
-    /// Whether the server tells a client that it has used the name that the client asked for (RFC 6066 §3), as it does by default.
-    /// A server for which all names are one has used none.
-    #[must_use]
-    pub fn acknowledge_server_name(mut self, acknowledge: bool) -> Self {
-        self.acknowledges_server_name = acknowledge;
-        self
     }
 
     /// Whose order of cipher suites counts; the server's by default.
@@ -215,31 +185,8 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// Whether a client of version 1.3 is asked for a share of the group that the server prefers; not if another will do, by
+    /// Who decides for each client what the server shows and speaks; the configuration alone by
     /// default.
-    #[must_use]
-    pub fn group_choice(mut self, choice: GroupChoice) -> Self {
-        self.group_choice = choice;
-        self
-    }
-
-    /// Whether a client of version 1.2 that does not list its groups is refused. Not by default: RFC 8422 §4 lets the server choose
-    /// then, and P-256 is what such a client most likely knows.
-    #[must_use]
-    pub fn require_supported_groups(mut self, require: bool) -> Self {
-        self.needs_groups = require;
-        self
-    }
-
-    /// Whether tickets of version 1.3 hold an extension that nobody knows, so that clients which cannot bear one are noticed (RFC
-    /// 8701 §4.1); not by default.
-    #[must_use]
-    pub fn grease(mut self, grease: bool) -> Self {
-        self.grease = grease;
-        self
-    }
-
-    /// Who decides for each client what the server shows and speaks; the configuration alone by default.
     #[must_use]
     pub fn answers(mut self, answers: Arc<dyn AnswerHello>) -> Self {
         self.answers = Some(answers);
@@ -259,12 +206,8 @@ impl ServerConfigBuilder {
             tickets,
             cache,
             session_lifetime,
-            tickets_a_handshake,
-            acknowledges_server_name,
+            tickets_per_handshake,
             suite_preference,
-            group_choice,
-            needs_groups,
-            grease,
             answers,
         } = self;
         parameters.suites.retain(|suite| {
@@ -276,7 +219,7 @@ impl ServerConfigBuilder {
                         .is_none_or(|kind| kind == certified.key().kind())
                 })
         });
-        parameters.check()?;
+        let parameters = parameters.checked()?;
         let tickets = match tickets {
             TicketPolicy::Own => {
                 let random = parameters.random.clone();
@@ -288,17 +231,13 @@ impl ServerConfigBuilder {
             parameters,
             credentials,
             client_authentication,
-            acknowledges_server_name,
             suite_preference,
-            group_choice,
-            needs_groups,
-            grease,
             answers,
             sessions: ServerSessions {
                 tickets,
                 cache,
                 lifetime: session_lifetime,
-                tickets_a_handshake,
+                tickets_per_handshake,
             },
         })
     }

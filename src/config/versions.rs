@@ -4,8 +4,9 @@ use std::fmt;
 
 /// The versions that an end speaks, of DTLS over datagrams and of TLS over streams.
 ///
-/// With both, one ClientHello offers both and the server takes 1.3 if it can (RFC 8446 §4.2.1). An association whose
-/// version matters should ask [`Connection::version`](crate::Connection::version): renegotiation exists at 1.2 only, key
+/// With both, one ClientHello offers both and the server takes 1.3 if it can (RFC 8446 §4.2.1). An
+/// association whose version matters should ask
+/// [`Connection::version`](crate::Connection::version): renegotiation exists at 1.2 only, key
 /// update at 1.3 only.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Versions {

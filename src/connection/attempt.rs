@@ -34,7 +34,7 @@ pub(super) enum Data {
 impl Data {
     /// What the policy makes of data from now on.
     pub(super) fn under(policy: &RekeyPolicy, now: Instant) -> Self {
-        let waits = policy.data == DataDuringRenegotiation::Hold && !policy.hold.is_zero();
+        let waits = policy.data != DataDuringRenegotiation::Flow && !policy.hold.is_zero();
         match now.checked_add(policy.hold).filter(|_| waits) {
             Some(until) => Self::Waits { until },
             None => Self::Flows,

@@ -84,7 +84,13 @@ impl<R: Records> Connection<R> {
         context: Option<&[u8]>,
     ) -> Result<(), ApiMisuse> {
         let renegotiating = matches!(self.phase, Phase::Renegotiating { .. });
-        if renegotiating && !self.role.parameters().rekey.exports_meanwhile {
+        if renegotiating
+            && self
+                .role
+                .parameters()
+                .conformance
+                .refuse_export_during_renegotiation
+        {
             return Err(ApiMisuse::Renegotiating);
         }
         let established = self

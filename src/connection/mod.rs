@@ -293,7 +293,7 @@ impl<R: Records> Connection<R> {
         // RFC 5246 §7.4.1.1: a client that is already negotiating ignores it, unless its policy is
         // to fail.
         if client && message.typ == HandshakeType::HELLO_REQUEST {
-            let refusals = self.role.parameters().rekey.refusals;
+            let refusals = self.role.parameters().conformance.refusals;
             if !R::DIALECT.overtakes && refusals == RenegotiationRefusals::Fail {
                 let got = message.typ.0;
                 return Err(PeerMisbehaved::UnexpectedMessage { got }.into());

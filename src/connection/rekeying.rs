@@ -5,8 +5,12 @@ use crate::config::RekeyPolicy;
 use crate::handshake::client::Unanswered;
 use std::time::{Duration, Instant};
 
+/// How long automatic rekeying waits after the peer has refused or has not answered. Each further
+/// attempt in a row without an answer doubles the wait.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+
 /// How many attempts in a row may go unanswered, and one more, before a peer is taken for one that
-/// does not renegotiate: an hour of asking with the default pause.
+/// does not renegotiate: an hour of asking. A handshake that completes begins the count anew.
 const MAX_UNANSWERED: u32 = 6;
 
 /// What outlives the attempts at a renegotiation: what the keys in force have been used for, how
@@ -179,15 +183,15 @@ impl Rekeying {
 
     /// Whether automatic rekeying waits, because the peer has refused, or is silent; `pressing` is
     /// whether a limit comes near that nothing can waive.
-    pub(super) fn is_paused(&self, now: Instant, policy: &RekeyPolicy, pressing: bool) -> bool {
+    pub(super) fn is_paused(&self, now: Instant, pressing: bool) -> bool {
         let Some(refused) = self.refused else {
             return false;
         };
         let pause = match self.unanswered {
-            0 | 1 => Some(policy.retry_after),
-            _ if pressing => Some(policy.retry_after),
+            0 | 1 => Some(RETRY_AFTER),
+            _ if pressing => Some(RETRY_AFTER),
             many if many > MAX_UNANSWERED => None,
-            many => policy.retry_after.checked_mul(1 << (many - 1)),
+            many => RETRY_AFTER.checked_mul(1 << (many - 1)),
         };
         pause.is_none_or(|pause| now.saturating_duration_since(refused) < pause)
     }
@@ -252,19 +256,19 @@ mod tests {
             rekeying.refused(start, RenegotiationRefusal::Unanswered, None, false);
             let pause = Duration::from_secs(60 * minutes);
             let almost = start + pause - Duration::from_millis(1);
-            assert!(rekeying.is_paused(almost, &policy, false), "{minutes}");
-            assert!(!rekeying.is_paused(start + pause, &policy, false));
-            assert!(!rekeying.is_paused(start + policy.retry_after, &policy, true));
+            assert!(rekeying.is_paused(almost, false), "{minutes}");
+            assert!(!rekeying.is_paused(start + pause, false));
+            assert!(!rekeying.is_paused(start + RETRY_AFTER, true));
         }
         rekeying.refused(start, RenegotiationRefusal::Unanswered, None, false);
         let year = start + Duration::from_secs(365 * 86_400);
-        assert!(rekeying.is_paused(year, &policy, false));
-        assert!(!rekeying.is_paused(year, &policy, true));
+        assert!(rekeying.is_paused(year, false));
+        assert!(!rekeying.is_paused(year, true));
         // A refusal and a completed handshake are answers.
         rekeying.refused(start, RenegotiationRefusal::NoRenegotiation, None, false);
-        assert!(!rekeying.is_paused(start + policy.retry_after, &policy, false));
+        assert!(!rekeying.is_paused(start + RETRY_AFTER, false));
         rekeying.committed(start, &policy, 800);
-        assert!(!rekeying.is_paused(start, &policy, false));
+        assert!(!rekeying.is_paused(start, false));
     }
 
     /// New keys have protected nothing yet.

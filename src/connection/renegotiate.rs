@@ -11,7 +11,7 @@
 use super::attempt::{Attempt, Course, Data, Undone, Wanted};
 use super::phase::Phase;
 use super::{Connection, Event, RenegotiationRefusal, Role};
-use crate::config::{ClientRenegotiation, RenegotiationRefusals};
+use crate::config::{ClientRenegotiation, DataDuringRenegotiation, RenegotiationRefusals};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, RenegotiateError};
 use crate::handshake::renegotiation::Binding;
 use crate::handshake::{Epochs, Established, Handshake, client, server};
@@ -90,8 +90,8 @@ impl<R: Records> Connection<R> {
     /// Whether a renegotiation may follow the handshake that is in force.
     fn allows_another(&self) -> bool {
         let current = self.phase.established().and_then(Established::v12);
-        let policy = self.role.parameters().secure_renegotiation;
-        current.is_some_and(|current| current.continuity.allows_another(policy))
+        let conformance = &self.role.parameters().conformance;
+        current.is_some_and(|current| current.continuity.allows_another(conformance))
     }
 
     fn schedule(&mut self, _now: Instant, abbreviated: bool) -> Result<(), RenegotiateError> {
@@ -133,10 +133,9 @@ impl<R: Records> Connection<R> {
         }
         let open = !self.write_closed && self.read_closed.is_none() && self.allows_another();
         let pressing = self.rekeying.is_used_up() || self.is_attacked();
-        let policy = &self.role.parameters().rekey;
         if let Phase::Established { wanted, .. } = &mut self.phase
             && open
-            && !self.rekeying.is_paused(now, policy, pressing)
+            && !self.rekeying.is_paused(now, pressing)
         {
             // What was called for decides.
             wanted.get_or_insert(Wanted {
@@ -197,7 +196,7 @@ impl<R: Records> Connection<R> {
             return Ok(());
         };
         let parameters = &config.parameters;
-        let Some(binding) = Binding::to(current, parameters.secure_renegotiation) else {
+        let Some(binding) = Binding::to(current, &parameters.conformance) else {
             return Ok(());
         };
         let started = config.parameters.clock.unix_now();
@@ -236,9 +235,9 @@ impl<R: Records> Connection<R> {
         self.records
             .end_flight(now, FlightId(0), FlightEnd::Request);
         let policy = &self.role.parameters().rekey;
-        let data = match policy.holds_behind_request {
-            true => Data::under(policy, now),
-            false => Data::Flows,
+        let data = match policy.data {
+            DataDuringRenegotiation::Hold => Data::under(policy, now),
+            DataDuringRenegotiation::HoldFromHello | DataDuringRenegotiation::Flow => Data::Flows,
         };
         let wait = self.wait_for_attempt(now, true);
         let request = Box::new(Course::new(initiator, wait, data));
@@ -319,7 +318,7 @@ impl<R: Records> Connection<R> {
             config: config.clone(),
             current: current.epoch,
             started: config.parameters.clock.unix_now(),
-            binding: Binding::to(current, config.parameters.secure_renegotiation),
+            binding: Binding::to(current, &config.parameters.conformance),
             retried: None,
             only_resume: false,
             // A hello that offers a session and comes after a HelloRequest was sent before that
@@ -367,7 +366,7 @@ impl<R: Records> Connection<R> {
         if told {
             return Ok(());
         }
-        match self.role.parameters().rekey.refusals {
+        match self.role.parameters().conformance.refusals {
             // Nothing is said after close_notify.
             RenegotiationRefusals::Warn if !self.write_closed => {
                 self.records.send_alert(Alert::NO_RENEGOTIATION);

@@ -142,8 +142,7 @@
 //! * *The peer says no_renegotiation before this end has switched keys:*
 //!   [`RenegotiationRefused`]`(NoRenegotiation)`; the old keys stay in force.
 //! * *This end's policy refuses a renegotiation that the peer asks for:* the peer is told, and
-//!   `RenegotiationRefused(Policy)`; the old keys stay in force, unless [`RekeyPolicy::refusals`]
-//!   says otherwise.
+//!   `RenegotiationRefused(Policy)`; the old keys stay in force.
 //! * *Silence before this end has switched keys, over datagrams:* data flows again after 4.5 s.
 //!   After 30 s, or 120 s if the peer had begun to answer, `RenegotiationRefused(Unanswered)`; the
 //!   old keys stay in force, and another attempt repeats the identical ClientHello.
@@ -155,9 +154,8 @@
 //! * *Epoch 65,535 is in force, so no other can follow:* [`EpochsExhausted`], and the association
 //!   ends when the keys are used up.
 //!
-//! After a refusal automatic rekeying waits ([`RekeyPolicy::retry_after`]). After each further
-//! attempt in a row without an answer it waits twice as long, and a peer that has ignored seven is
-//! left alone until a limit of the algorithm comes near. A key that has protected as many records
+//! After a refusal automatic rekeying waits for a minute. After each further attempt in a row without
+//! an answer it waits twice as long, and a peer that has ignored seven is left alone until a limit of the algorithm comes near. A key that has protected as many records
 //! as it may, and was not replaced, ends the association with [`KeyExhausted`]. One that has seen
 //! half as many forgeries as it may (RFC 9147 §4.5.3) should be replaced as well; at the limit the
 //! association ends with [`TooManyForgeries`], and the peer gets the alert bad_record_mac.
@@ -193,7 +191,7 @@
 //!   (`allow_client_initiated_renegotiation`), otherwise no_renegotiation; always a full handshake,
 //!   because it has no extended_master_secret. Our server asks: the same
 //!   (`allow_server_initiated_renegotiation`); its client fails when data comes after the request,
-//!   so keep [`hold_behind_hello_request`]. Limits: safe.
+//!   so keep `Hold`. Limits: safe.
 //! * **Erlang/OTP 25.** Our client begins: works, always as a full handshake, with a new cookie
 //!   each time; a second one within some 12 s is refused. Our server asks: works. Limits: safe at
 //!   intervals of a minute and more.
@@ -236,11 +234,8 @@
 //! [`RekeyPolicy::bytes`]: crate::config::RekeyPolicy::bytes
 //! [`RekeyPolicy::interval`]: crate::config::RekeyPolicy::interval
 //! [`RekeyPolicy::hold_data_for`]: crate::config::RekeyPolicy::hold_data_for
-//! [`hold_behind_hello_request`]: crate::config::RekeyPolicy::hold_behind_hello_request
 //! [`RekeyPolicy::repeat_cookie`]: crate::config::RekeyPolicy::repeat_cookie
 //! [`RekeyPolicy::resume`]: crate::config::RekeyPolicy::resume
-//! [`RekeyPolicy::refusals`]: crate::config::RekeyPolicy::refusals
-//! [`RekeyPolicy::retry_after`]: crate::config::RekeyPolicy::retry_after
 //! [`RekeyPolicy::identity_change`]: crate::config::RekeyPolicy::identity_change
 //! [`RekeyPolicy::client_renegotiation`]: crate::config::RekeyPolicy::client_renegotiation
 //! [`RekeyPolicy::follow_hello_requests`]: crate::config::RekeyPolicy::follow_hello_requests

@@ -81,11 +81,11 @@ impl Manners {
     pub(super) fn of(dialect: &Dialect, parameters: &Parameters) -> Self {
         Self {
             last_epoch: if dialect.acknowledges {
-                parameters.datagram.last_epoch
+                parameters.conformance.last_epoch()
             } else {
                 Epoch::LIMIT_13
             },
-            answers_with_data: parameters.rekey.answers_with_data,
+            answers_with_data: parameters.conformance.answer_key_updates_with_data,
         }
     }
 }
@@ -368,7 +368,7 @@ impl Post {
         let Some(tickets) = &sessions.tickets else {
             return Ok(());
         };
-        for number in 0..sessions.tickets_a_handshake {
+        for number in 0..sessions.tickets_per_handshake {
             let nonce = vec![number];
             let mut fresh = [0; 5];
             random(&mut fresh)?;

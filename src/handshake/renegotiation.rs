@@ -3,7 +3,7 @@
 //! A [`Binding`] is taken from the association in force when a renegotiation begins. A handshake without one is an
 //! initial one: its renegotiation_info is empty, and no identity is expected.
 
-use crate::config::{IdentityChange, Parameters, RekeyPolicy, SecureRenegotiation};
+use crate::config::{IdentityChange, InForce, Parameters, RekeyPolicy, SecureRenegotiation};
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::Established12;
 use crate::identity::PeerIdentity;
@@ -51,10 +51,10 @@ impl Continuity {
     }
 
     /// Whether there may be a next handshake.
-    pub(crate) fn allows_another(&self, policy: SecureRenegotiation) -> bool {
+    pub(crate) fn allows_another(&self, conformance: &InForce) -> bool {
         match self {
             Self::Bound(_) => true,
-            Self::Unbound(_) => policy == SecureRenegotiation::PreferAndRenegotiate,
+            Self::Unbound(_) => conformance.renegotiate_unbound,
             Self::Ended => false,
         }
     }
@@ -70,10 +70,10 @@ pub(crate) struct Binding {
 
 impl Binding {
     /// The binding to the association in force, if there may be another handshake.
-    pub(crate) fn to(established: &Established12, policy: SecureRenegotiation) -> Option<Self> {
+    pub(crate) fn to(established: &Established12, conformance: &InForce) -> Option<Self> {
         let continuity = established.continuity;
         let (verify_data, mutual) = match continuity {
-            _ if !continuity.allows_another(policy) => return None,
+            _ if !continuity.allows_another(conformance) => return None,
             Continuity::Bound(verify_data) => (verify_data, true),
             Continuity::Unbound(verify_data) => (verify_data, false),
             Continuity::Ended => return None,
@@ -86,8 +86,10 @@ impl Binding {
     }
 
     /// The application protocol, if that of the first handshake is kept.
-    pub(crate) fn kept_alpn(&self, policy: &RekeyPolicy) -> Option<&Option<Vec<u8>>> {
-        policy.keeps_alpn.then_some(&self.session.alpn)
+    pub(crate) fn kept_alpn(&self, conformance: &InForce) -> Option<&Option<Vec<u8>>> {
+        conformance
+            .keep_application_protocol
+            .then_some(&self.session.alpn)
     }
 
     /// Whether somebody with `identity` is who the peer was before. A client that was nobody may become somebody.

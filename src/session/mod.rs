@@ -309,7 +309,7 @@ pub(crate) struct ServerSessions {
     pub(crate) cache: Option<Arc<dyn ServerSessionStore>>,
     pub(crate) lifetime: Duration,
     /// How many tickets a handshake of version 1.3 is followed by.
-    pub(crate) tickets_a_handshake: u8,
+    pub(crate) tickets_per_handshake: u8,
 }
 
 impl ServerSessions {

@@ -11,6 +11,7 @@ pub mod crowd;
 pub mod datagram_harness;
 pub mod handshakes;
 pub mod harness;
+pub mod judged;
 pub mod mutator;
 pub mod renegotiating;
 pub mod sources;

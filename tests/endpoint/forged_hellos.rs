@@ -3,6 +3,7 @@
 
 use crate::common::configs::{Configs, Ends, server_name};
 use crate::common::crowd::{Crowd, hellos, home, sendable, server_path};
+use crate::common::judged::{CHOICES, judged};
 use bytes::BytesMut;
 use sealgram::DtlsConnection;
 use sealgram::config::{DatagramPolicy, PlaintextAlerts, Versions};
@@ -225,13 +226,16 @@ fn a_host_that_starts_again_behind_a_lost_piece_is_served() {
 /// An event loop may call a little early, by as much as `timer_slack` says: a doubt is resolved all the same.
 #[test]
 fn a_doubt_is_resolved_also_by_a_loop_that_calls_early() {
-    let slack = Duration::from_millis(10);
-    let early = Duration::from_millis(5);
-    let policy = DatagramPolicy::default().timer_slack(slack);
-    let configs = Ends::new()
-        .versions(Versions::V1_3)
-        .datagram(&policy)
-        .build();
+    for &coarse in CHOICES {
+        a_doubt_is_resolved(if coarse { 5 } else { 0 });
+    }
+}
+
+/// By a loop that calls this many milliseconds early, with a slack of twice as many.
+fn a_doubt_is_resolved(early: u64) {
+    let early = Duration::from_millis(early);
+    let ends = Ends::new().versions(Versions::V1_3);
+    let configs = judged!(ends, timer_slack: early * 2).build();
     let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
     // A stranger's hello is answered; the client takes that answer for its own.
     crowd.begin(home(), &configs.client, 0);

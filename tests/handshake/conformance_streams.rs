@@ -5,6 +5,7 @@ use crate::common::configs::{Ends, Pki, SERVER, server_name, start};
 use crate::common::datagram_harness::{
     DatagramHarness, FINALE, SERVER_FLIGHT, scripted_client, scripted_server,
 };
+use crate::common::judged::{CHOICES, judged};
 use sealgram::config::{Tickets, Versions};
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{ALERT, APPLICATION_DATA, HANDSHAKE, Line as Line12};
@@ -388,6 +389,32 @@ fn a_long_chain_is_taken_as_long_as_its_message_is() {
     });
     harness.play(&FINALE);
     assert!(harness.is_complete(), "{:?}", harness.error());
+}
+
+/// A judge may count the headers and tags of early data as well.
+#[test]
+fn early_data_is_counted_with_its_records_where_a_judge_wants_that() {
+    let too_much = Error::from(PeerMisbehaved::TooMuchEarlyData);
+    let limit = 1 << 14;
+    let lengths = [(limit - 5, false), (limit - 4, true)];
+    let all = CHOICES
+        .iter()
+        .flat_map(|&it| lengths.map(|length| (it, length)));
+    for (whole, (length, beyond)) in all {
+        let ends = Ends::new().versions(Versions::V1_3);
+        let server = judged!(ends.server, count_early_records_whole: whole);
+        let server = Arc::new(server.build().unwrap());
+        let now = start();
+        let mut ours = StreamEnd::new(TlsConnection::accept(server, now).unwrap());
+        let mut peer = ScriptedPeer::client(SERVER, None);
+        peer.offer.set_extension(EARLY_DATA, &[]);
+        ours.deliver(now, &peer.speak(&[Line::ClientHello]));
+        let [high, low] = u16::try_from(length).unwrap().to_be_bytes();
+        ours.deliver(now, &[23, 3, 3, high, low]);
+        ours.deliver(now, &vec![0xa5; length]);
+        let expected = (whole && beyond).then(|| too_much.clone());
+        assert_eq!(ours.error, expected, "{length}");
+    }
 }
 
 /// RFC 8446 §4.2.10: a server that takes no early data passes over as much of it as servers allow that do, in whatever records it

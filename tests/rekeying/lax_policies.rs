@@ -1,12 +1,18 @@
 //! What a policy can allow although an RFC advises against it, for peers that cannot be replaced, and what stays forbidden even then;
 //! and what a policy can keep through renegotiations.
 
+#![cfg_attr(
+    not(feature = "conformance"),
+    allow(unused_imports, reason = "some tests need the feature")
+)]
+
 use crate::common::configs::{Ends, server_name, start};
 use crate::common::datagram_harness::{
     CLIENT_FLIGHT, EXTENDED_MASTER_SECRET, FINALE, RENEGOTIATION_INFO, SERVER_FLIGHT,
     scripted_client, scripted_server,
 };
 use crate::common::harness::{ALPN, Harness, RESUMING_FLIGHT, SESSION_TICKET};
+use crate::common::judged::{CHOICES, judged};
 use crate::common::renegotiating::{allowing, everywhere};
 use crate::common::transport::{BOTH, SIDES, Transport};
 use sealgram::config::{ExtendedMasterSecret, RekeyPolicy, SecureRenegotiation};
@@ -17,9 +23,10 @@ use sealgram::{
 };
 
 /// Opposite a peer that knows nothing of RFC 5746 and that this policy serves.
+#[cfg(feature = "conformance")]
 fn unbound(side: Side, transport: Transport) -> Harness {
-    let policy = SecureRenegotiation::PreferAndRenegotiate;
-    let mut ends = Ends::new();
+    let policy = SecureRenegotiation::Prefer;
+    let mut ends = judged!(Ends::new(), renegotiate_unbound: true);
     ends.client = ends.client.secure_renegotiation(policy);
     ends.server = ends.server.secure_renegotiation(policy);
     ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
@@ -37,6 +44,7 @@ fn unbound(side: Side, transport: Transport) -> Harness {
 }
 
 /// The next handshake begins, with or without renegotiation_info of the peer.
+#[cfg(feature = "conformance")]
 fn begin(harness: &mut Harness, side: Side, called: bool, binds: bool) {
     if side == Side::Client {
         harness.begin(side, called);
@@ -56,6 +64,7 @@ fn begin(harness: &mut Harness, side: Side, called: bool, binds: bool) {
 }
 
 /// RFC 5746 §4.2: a client says what it remembers all the same, so that a server that was put in the place of the old one notices.
+#[cfg(feature = "conformance")]
 #[test]
 fn a_peer_that_does_not_bind_is_renegotiated_with_where_the_policy_says_so() {
     everywhere(|side, transport, called| {
@@ -76,6 +85,7 @@ fn a_peer_that_does_not_bind_is_renegotiated_with_where_the_policy_says_so() {
 }
 
 /// RFC 5746 §4.2, §4.4: who has not bound before and does so now is somebody else.
+#[cfg(feature = "conformance")]
 #[test]
 fn a_peer_that_begins_to_bind_in_a_renegotiation_is_refused() {
     everywhere(|side, transport, called| {
@@ -89,21 +99,16 @@ fn a_peer_that_begins_to_bind_in_a_renegotiation_is_refused() {
     });
 }
 
-const POLICIES: [(ExtendedMasterSecret, bool); 2] = [
-    (ExtendedMasterSecret::Prefer, false),
-    (ExtendedMasterSecret::PreferAndResume, true),
-];
-
 /// RFC 7627 §5.3, §5.4: a session without extended_master_secret is resumed where the policy says so, and nothing is renegotiated
 /// then. A hello that has the extension gets a full handshake.
 #[test]
 fn a_server_resumes_unbound_sessions_where_the_policy_says_so() {
-    for (policy, resumes) in POLICIES {
+    for &resumes in CHOICES {
         for (transport, tickets, bound) in BOTH.iter().flat_map(|&transport| {
             [(false, false), (true, false), (true, true)].map(|(a, b)| (transport, a, b))
         }) {
             let mut ends = Ends::new();
-            ends.server = ends.server.extended_master_secret(policy);
+            ends.server = judged!(ends.server, resume_without_extended_master_secret: resumes);
             let server = ends.build().server;
             let client = |bound: bool| {
                 let mut peer = scripted_client();
@@ -141,10 +146,10 @@ fn a_server_resumes_unbound_sessions_where_the_policy_says_so() {
 /// RFC 7627 §5.3: the same for a client, which ends a handshake whose server grants the extension to such a session.
 #[test]
 fn a_client_resumes_unbound_sessions_where_the_policy_says_so() {
-    for (policy, resumes) in POLICIES {
+    for &resumes in CHOICES {
         for (transport, bound) in BOTH.iter().flat_map(|&it| [(it, false), (it, true)]) {
             let mut ends = Ends::new().resuming();
-            ends.client = ends.client.extended_master_secret(policy);
+            ends.client = judged!(ends.client, resume_without_extended_master_secret: resumes);
             let server = || {
                 let mut peer = scripted_server(&ends);
                 peer.choice.session_id = vec![7; 32];
@@ -186,15 +191,14 @@ fn a_client_resumes_unbound_sessions_where_the_policy_says_so() {
 }
 
 /// RFC 7301 §3.1 has the protocol agreed anew; an application that keeps it neither asks nor answers again, and takes no answer.
+#[cfg(feature = "conformance")]
 #[test]
 fn an_application_protocol_is_kept_where_the_policy_says_so() {
-    let policy = RekeyPolicy::default().keep_application_protocol(true);
     everywhere(|side, transport, called| {
-        let mut ends = Ends::new();
+        let mut ends = judged!(Ends::new(), keep_application_protocol: true);
         ends.client = ends.client.alpn(&[b"a", b"b"]).unwrap();
-        ends.client = ends.client.rekey(policy.clone());
         ends.server = ends.server.alpn(&[b"a", b"b"]).unwrap();
-        ends.server = ends.server.rekey(allowing(policy.clone()));
+        ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
         let mut peer = match side {
             Side::Client => scripted_server(&ends),
             Side::Server => scripted_client(),
@@ -227,13 +231,12 @@ fn an_application_protocol_is_kept_where_the_policy_says_so() {
     });
 }
 
-/// RFC 5705 §4 exports from the session in force; while another one is on its way, an application may want to wait.
+/// RFC 5705 §4 exports from the session in force; while another one is on its way, a judge wants it to wait.
 #[test]
 fn keys_are_not_exported_during_a_renegotiation_where_the_policy_says_so() {
-    for export in [true, false] {
-        let policy = RekeyPolicy::default().export_during_renegotiation(export);
+    for &refuses in CHOICES {
         let mut ends = Ends::new();
-        ends.client = ends.client.rekey(policy);
+        ends.client = judged!(ends.client, refuse_export_during_renegotiation: refuses);
         ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
         let configs = ends.build();
         let mut pair =
@@ -251,10 +254,10 @@ fn keys_are_not_exported_during_a_renegotiation_where_the_policy_says_so() {
         let hello = pair.client.transmit(now);
         assert!(!hello.is_empty());
         let meanwhile = exported(&pair);
-        let expected = if export {
-            Ok(before)
-        } else {
+        let expected = if refuses {
             Err(ApiMisuse::Renegotiating)
+        } else {
+            Ok(before)
         };
         assert_eq!(meanwhile, expected);
         pair.server.deliver(now, &hello);

@@ -26,7 +26,7 @@ use crate::common::harness::{
 use crate::common::renegotiating::{SetClock, allowing, connected, connected_with};
 use crate::common::transport::{BOTH, Transport};
 use bytes::BytesMut;
-use sealgram::config::{Clock as _, RekeyPolicy};
+use sealgram::config::{Clock as _, DataDuringRenegotiation, RekeyPolicy};
 use sealgram::sim::scripted::{ALERT, HANDSHAKE, Heard, Line, ScriptedPeer};
 use sealgram::{Error, HandshakeKind, Path, PeerMisbehaved, RenegotiationRefusal, SendError, Side};
 use std::time::Duration;
@@ -219,7 +219,8 @@ fn no_data_reaches_openssl_in_the_middle_of_a_renegotiation() {
 #[test]
 fn data_flows_while_a_hello_request_is_out() {
     for transport in BOTH {
-        let policy = RekeyPolicy::default().hold_behind_hello_request(false);
+        let policy = RekeyPolicy::default();
+        let policy = policy.data_during_renegotiation(DataDuringRenegotiation::HoldFromHello);
         let mut harness = connected_with(Side::Server, transport, Ends::new(), policy);
         harness.peer().renegotiate();
         harness.renegotiate(false).unwrap();

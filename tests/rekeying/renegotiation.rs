@@ -301,7 +301,9 @@ fn data_can_flow_under_the_old_keys() {
 /// While only a HelloRequest is out, data flows in both directions where the policy says that the client takes it.
 #[test]
 fn data_flows_while_only_a_hello_request_is_out() {
-    let policy = allowing(RekeyPolicy::default().hold_behind_hello_request(false));
+    let policy = RekeyPolicy::default();
+    let policy = policy.data_during_renegotiation(DataDuringRenegotiation::HoldFromHello);
+    let policy = allowing(policy);
     let configs = with(RekeyPolicy::default(), policy);
     for transport in BOTH {
         let mut duo = Duo::connected(transport, &configs);

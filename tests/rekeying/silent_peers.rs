@@ -11,7 +11,7 @@ use crate::common::datagram_harness::{SERVER_FLIGHT, WARNING};
 use crate::common::harness::{CLIENT_HELLO, HELLO_REQUEST, Harness, NO_RENEGOTIATION};
 use crate::common::renegotiating::connected_with;
 use crate::common::transport::{BOTH, SIDES, Transport};
-use sealgram::config::RekeyPolicy;
+use sealgram::config::{DataDuringRenegotiation, RekeyPolicy};
 use sealgram::sim::scripted::{ALERT, Heard, Line};
 use sealgram::{RenegotiationRefusal, Side};
 use std::time::Duration;
@@ -122,7 +122,10 @@ fn no_peer_that_does_not_renegotiate_silences_the_application() {
 fn data_behind_a_hello_request_waits_a_moment_or_not_at_all() {
     for transport in BOTH {
         for holds in [true, false] {
-            let policy = RekeyPolicy::default().hold_behind_hello_request(holds);
+            let policy = RekeyPolicy::default().data_during_renegotiation(match holds {
+                true => DataDuringRenegotiation::Hold,
+                false => DataDuringRenegotiation::HoldFromHello,
+            });
             let mut harness = connected_with(Side::Server, transport, Ends::new(), policy);
             harness.peer().renegotiate();
             harness.renegotiate(false).unwrap();

@@ -531,6 +531,34 @@ fn a_clock_that_jumps_costs_a_full_handshake_and_no_more() {
     });
 }
 
+/// A session may be resumed for as long as the server's configuration says.
+#[test]
+fn a_session_is_resumed_within_its_lifetime() {
+    everywhere(|transport, tickets| {
+        for (seconds, expected) in [(599, Outcome::Resumed), (600, Outcome::Full)] {
+            let clock = SetClock::new();
+            let mut ends = Ends::new();
+            ends.server = ends.server.clock(clock.clone());
+            ends.server = ends
+                .server
+                .session_lifetime(Duration::from_secs(600))
+                .unwrap();
+            let server = ends.build().server;
+            let session = session_of(transport, &server, client(tickets), &CLIENT_FLIGHT);
+            clock.shift(seconds);
+            let mut harness = Harness::server(transport, server, client(tickets));
+            let outcome = offer(&mut harness, &session, &CLIENT_FLIGHT);
+            assert_eq!(outcome, expected, "{transport:?} {tickets} {seconds}");
+        }
+    });
+    for wrong in [59, 86_401] {
+        let builder = Ends::new()
+            .server
+            .session_lifetime(Duration::from_secs(wrong));
+        assert!(builder.is_err(), "{wrong}");
+    }
+}
+
 /// A resumption does not make a session younger, however often its ticket is renewed (RFC 5246 §F.1.4).
 #[test]
 fn a_session_that_is_resumed_again_and_again_still_ends() {

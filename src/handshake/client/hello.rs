@@ -99,7 +99,7 @@ pub(crate) fn start(
         None => {
             let mut hello = client_hello(dialect, &config, &server_name)?;
             hello.cookie = cookie;
-            if binding.is_some() && config.parameters.rekey.keeps_alpn {
+            if binding.is_some() && config.parameters.conformance.keep_application_protocol {
                 hello.extensions.alpn = None;
             }
             hello.extensions.renegotiation_info =
@@ -107,7 +107,7 @@ pub(crate) fn start(
             if let Some(session) = &session {
                 offer(&mut hello, session, &config)?;
             }
-            if config.falls_back && binding.is_none() {
+            if config.parameters.conformance.fall_back && binding.is_none() {
                 hello.cipher_suites.push(CipherSuite::TLS_FALLBACK_SCSV);
             }
             // RFC 8446 §4.1.2: what is renegotiated is the version in force, and nothing else is offered.
@@ -389,9 +389,10 @@ impl ExpectServerHello {
             ..
         } = *self;
         let policy = &config.parameters.rekey;
+        let conformance = &config.parameters.conformance;
         let kept_alpn = binding
             .as_ref()
-            .and_then(|it| it.kept_alpn(policy).cloned());
+            .and_then(|it| it.kept_alpn(conformance).cloned());
         let cookie = cookie::to_repeat(policy, offer.cookie, started);
         let context = v12::Context {
             version: dialect.version_12,
@@ -524,7 +525,7 @@ impl ExpectServerHello {
                 .as_ref()
                 .ok_or(PeerMisbehaved::UnsolicitedExtension(ExtensionType::ALPN.0))?;
             // RFC 9325 §3.8: a protocol that was not offered ends the handshake.
-            if !list.contains(chosen) && !self.config.takes_unoffered_alpn {
+            if !list.contains(chosen) && !self.config.parameters.conformance.take_unoffered_alpn {
                 return Err(PeerMisbehaved::SelectedUnofferedApplicationProtocol.into());
             }
         }

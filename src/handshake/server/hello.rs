@@ -306,7 +306,7 @@ impl ExpectClientHello {
         let groups = &self.config.parameters.groups;
         let group = match &hello.extensions.supported_groups {
             Some(offered) => groups.iter().find(|group| offered.contains(group)),
-            None if self.config.needs_groups => None,
+            None if self.config.parameters.conformance.require_supported_groups => None,
             // RFC 8422 §4: a client that does not say takes any; one that old most likely knows P-256.
             None => groups
                 .iter()
@@ -408,8 +408,7 @@ impl ExpectClientHello {
 
     /// Whether a session that this hello makes can be resumed (RFC 7627 §5.3).
     fn may_resume_later(&self, hello: &ClientHello) -> bool {
-        let policy = self.config.parameters.extended_master_secret;
-        hello.extensions.extended_master_secret || policy == ExtendedMasterSecret::PreferAndResume
+        hello.extensions.extended_master_secret || self.config.parameters.resumes_unbound()
     }
 
     /// What a ServerHello says about the application protocol that is in force from now on.
@@ -420,7 +419,7 @@ impl ExpectClientHello {
     /// The application protocol of the handshakes before, if it is kept.
     fn kept_alpn(&self) -> Option<&Option<Vec<u8>>> {
         let binding = self.binding.as_ref()?;
-        binding.kept_alpn(&self.config.parameters.rekey)
+        binding.kept_alpn(&self.config.parameters.conformance)
     }
 
     /// What binds this handshake to the one before it, for a client that binds as well (RFC 5746 §3.6).
@@ -456,7 +455,8 @@ impl ExpectClientHello {
             cipher_suite: choice.suite.id,
             compression_method: CompressionMethod::NULL,
             extensions: ServerExtensions {
-                server_name: offered.server_name.is_some() && self.config.acknowledges_server_name,
+                server_name: offered.server_name.is_some()
+                    && !self.config.parameters.conformance.hide_server_name,
                 point_formats: offered
                     .point_formats
                     .as_ref()

@@ -3,7 +3,7 @@
 use super::State;
 use super::hello::ExpectClientHello;
 use super::v12::new_session_ticket;
-use crate::config::{ClientAuthentication, ExtendedMasterSecret};
+use crate::config::ClientAuthentication;
 use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Continuity};
 use crate::handshake::{
@@ -85,8 +85,7 @@ fn fits(
     if session.version != settings.dialect.version_12 {
         return Ok(false);
     }
-    let unbound = config.parameters.extended_master_secret == ExtendedMasterSecret::PreferAndResume
-        && settings.binding.is_none();
+    let unbound = config.parameters.resumes_unbound() && settings.binding.is_none();
     match (
         session.extended_master_secret,
         offered.extended_master_secret,

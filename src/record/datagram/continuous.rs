@@ -14,7 +14,7 @@ use super::awaiting::{Awaiting, AwaitingFlights};
 use super::fragments::NotEntered;
 use super::reassembly::Reassembly;
 use super::{Datagram, Progress, TWICE_MSL};
-use crate::config::{Acknowledgements, DatagramPolicy};
+use crate::config::DatagramPolicy;
 use crate::protocol::{ContentType, Epoch, FlightId, RecordNumber, Side, Unacknowledged};
 use crate::record::datagram::flight::Flight;
 use crate::record::datagram::retransmit::Timer;
@@ -104,7 +104,7 @@ impl Datagram {
 
     /// The hellos have settled on version 1.3.
     pub(super) fn continue_with_13(&mut self) {
-        if self.side == Side::Client && self.policy.acknowledgements == Acknowledgements::Prompt {
+        if self.side == Side::Client && !self.policy.conformance.acknowledge_patiently {
             // RFC 9147 §7.1: the first message of the answer acknowledges the ClientHello; with patience, what comes behind it.
             self.drop_flight();
         }
@@ -171,12 +171,13 @@ impl Datagram {
         }
         continuous.slots.insert(epoch, header, data)?;
         if !done {
-            let believed = epoch > Epoch::PLAINTEXT || self.policy.acknowledges_plaintext;
+            let believed =
+                epoch > Epoch::PLAINTEXT || self.policy.conformance.acknowledge_plaintext;
             if believed && (side == Side::Server || epoch > Epoch::PLAINTEXT) {
                 // RFC 9147 §7.1: any part of the answer acknowledges the whole flight.
                 self.drop_flight();
             }
-            if !in_order && self.policy.acknowledgements == Acknowledgements::Prompt {
+            if !in_order && !self.policy.conformance.acknowledge_patiently {
                 self.acks.tell_disruption();
             }
         }
@@ -198,7 +199,7 @@ impl Datagram {
             if believed {
                 self.acks.enter(number);
                 self.acks.tell_after(now, self.timer.patience(&self.policy));
-                if self.policy.acknowledgements == Acknowledgements::Prompt {
+                if !self.policy.conformance.acknowledge_patiently {
                     // RFC 9147 §5.8.3: its sender may wait for that.
                     self.acks.tell_progress();
                 }
@@ -208,11 +209,10 @@ impl Datagram {
         {
             // The server's flight needs none: the client's own last one, which is repeated by its timer, answers it.
             self.acks.enter(number);
-            match self.policy.acknowledgements {
-                Acknowledgements::Prompt => self.acks.tell_at_once(),
-                Acknowledgements::Patient => {
-                    self.acks.tell_after(now, self.timer.patience(&self.policy))
-                }
+            if self.policy.conformance.acknowledge_patiently {
+                self.acks.tell_after(now, self.timer.patience(&self.policy));
+            } else {
+                self.acks.tell_at_once();
             }
         }
     }
@@ -225,7 +225,7 @@ impl Datagram {
             return;
         };
         // RFC 9147 §7: in the highest epoch; not without protection, unless the policy thinks that the peer would believe it.
-        let believed = write.is_protected() || self.policy.acknowledges_plaintext;
+        let believed = write.is_protected() || self.policy.conformance.acknowledge_plaintext;
         if !believed || write.remaining() <= 1 {
             self.acks.tell(0);
             return;
@@ -238,7 +238,7 @@ impl Datagram {
             self.stats.records_sent += 1;
         }
         // With patience, what was told is told again, because an acknowledgement may be lost.
-        if done && self.policy.acknowledgements == Acknowledgements::Prompt {
+        if done && !self.policy.conformance.acknowledge_patiently {
             self.acks.clear();
         }
     }
@@ -271,8 +271,7 @@ impl Datagram {
             };
         }
         // RFC 9147 §7.2: what is missing is sent again, now or by the timer; at once not to an address that is not proved.
-        let prompt =
-            self.policy.acknowledgements == Acknowledgements::Prompt && self.unproven.is_none();
+        let prompt = !self.policy.conformance.acknowledge_patiently && self.unproven.is_none();
         if numbers.is_empty() {
             if prompt {
                 self.answer_empty_ack(now);
@@ -283,7 +282,7 @@ impl Datagram {
             && let Some(mut flight) = self.flight.take()
         {
             let news = flight.acknowledge(&numbers);
-            if epoch > Epoch::PLAINTEXT && !self.policy.acknowledges_plaintext {
+            if epoch > Epoch::PLAINTEXT && !self.policy.conformance.acknowledge_plaintext {
                 // Who has keys has what they are made of, and need not say so.
                 flight.acknowledge_plaintext();
             }
@@ -347,7 +346,7 @@ impl Datagram {
     ) {
         let timer = Timer::start(now, &self.policy, &mut self.jitter);
         let fate = match fate {
-            Unacknowledged::Forgets if self.policy.needs_tickets_acknowledged => {
+            Unacknowledged::Forgets if self.policy.conformance.need_tickets_acknowledged => {
                 Unacknowledged::Fails
             }
             fate => fate,

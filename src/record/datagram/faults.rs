@@ -1,7 +1,7 @@
 //! Whose fault something is that comes in the clear: anybody's, unless the policy takes it for the peer's.
 
 use super::{Datagram, Progress};
-use crate::config::{PlaintextAlerts, PlaintextFaults};
+use crate::config::PlaintextAlerts;
 use crate::protocol::Epoch;
 use crate::record::{Discard, Fault};
 use crate::wire::handshake::FragmentHeader;
@@ -11,7 +11,7 @@ impl Datagram {
     /// until the first handshake is done.
     pub(super) fn fails_by_plaintext(&self, epoch: Epoch) -> bool {
         epoch == Epoch::PLAINTEXT
-            && self.policy.plaintext_faults == PlaintextFaults::Fail
+            && self.policy.conformance.fail_by_plaintext_faults
             && match &self.progress {
                 Progress::Handshaking { current, .. } => *current == Epoch::PLAINTEXT,
                 Progress::Continuous(continuous) => !continuous.done,
@@ -25,7 +25,7 @@ impl Datagram {
             Progress::Continuous(continuous) => !continuous.done,
             _ => false,
         };
-        self.policy.acknowledges_plaintext && shaking_hands
+        self.policy.conformance.acknowledge_plaintext && shaking_hands
     }
 
     /// Whether a message that is too long ends the attempt although it came in the clear: not because of a length that somebody

@@ -39,7 +39,7 @@ mod unified;
 use super::{
     Discard, Fault, GaveUp, Goodbye, Inbound, Layer, Limits, Records, Sent, Silence, Stats,
 };
-use crate::config::{DatagramPolicy, MAX_WARNINGS, PlaintextAlerts, PlaintextFaults};
+use crate::config::{DatagramPolicy, MAX_WARNINGS, PlaintextAlerts};
 use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
@@ -240,11 +240,11 @@ impl Layer for Datagram {
     fn limits(&self) -> Limits {
         Limits {
             receive_items: self.policy.receive_datagrams,
-            keeps_overtaking_data: self.policy.keeps_overtaking_data,
+            keeps_overtaking_data: !self.policy.conformance.drop_overtaking_data,
             receive_bytes: self.policy.receive_bytes,
             send_bytes: self.policy.send_bytes,
             handshake_deadline: self.policy.handshake_deadline,
-            doubts_plaintext: self.policy.plaintext_faults == PlaintextFaults::Ignore,
+            doubts_plaintext: !self.policy.conformance.fail_by_plaintext_faults,
             proof_timeout: self.policy.initial_timeout * PROOF_TIMEOUTS,
             warnings: MAX_WARNINGS,
         }
@@ -331,7 +331,7 @@ impl Layer for Datagram {
             Progress::Handshaking { slots, .. } => slots.clear(),
             Progress::Continuous(continuous) => {
                 continuous.slots.forget_plaintext();
-                if !self.policy.acknowledges_plaintext {
+                if !self.policy.conformance.acknowledge_plaintext {
                     // A number that the peer has never used would be a fault to it (RFC 9147 §7.2), and a stranger may
                     // have used it. That this end has keys says that the peer's hello has arrived.
                     self.acks.forget_plaintext();
@@ -434,7 +434,7 @@ impl Layer for Datagram {
     }
 
     fn is_unanswered(&self, now: Instant) -> bool {
-        let soon = now + self.policy.timer_slack;
+        let soon = now + self.policy.conformance.timer_slack;
         let deadline = self.timer.deadline();
         deadline.is_some_and(|deadline| deadline <= soon)
     }

@@ -144,7 +144,7 @@ impl Timer {
         else {
             return Fired::NotYet;
         };
-        if now + policy.timer_slack < *deadline {
+        if now + policy.conformance.timer_slack < *deadline {
             return Fired::NotYet;
         }
         if policy

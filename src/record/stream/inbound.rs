@@ -73,7 +73,7 @@ impl Stream {
             return Err(Fault::UnknownContentType);
         }
         // RFC 5246 §E.1: any minor version before the ServerHello.
-        let strict = self.policy.checks_record_version && self.read.opener.is_some();
+        let strict = self.policy.conformance.check_record_version && self.read.opener.is_some();
         let version_fits = match self.decided {
             None if strict => header.version == ProtocolVersion::TLS12,
             Some(version) => header.version == version,
@@ -194,8 +194,12 @@ impl Stream {
     /// cannot be told from data.
     #[cold]
     fn skip(&mut self, length: usize) -> Result<Option<Inbound>, Fault> {
-        let data = length.saturating_sub(HEADER_LEN + MAX_EXPANSION_13).max(1);
-        let left = self.skippable.and_then(|left| left.checked_sub(data));
+        let counted = if self.policy.conformance.count_early_records_whole {
+            length
+        } else {
+            length.saturating_sub(HEADER_LEN + MAX_EXPANSION_13).max(1)
+        };
+        let left = self.skippable.and_then(|left| left.checked_sub(counted));
         self.skippable = Some(left.ok_or(Fault::TooMuchEarlyData)?);
         self.stats.discard(Discard::EarlyData);
         Ok(None)

@@ -236,7 +236,7 @@ impl Layer for Stream {
             handshake_deadline: self.policy.first_deadline(self.side),
             doubts_plaintext: false,
             proof_timeout: Duration::MAX,
-            warnings: self.policy.max_warnings,
+            warnings: self.policy.conformance.max_warnings,
         }
     }
 

@@ -15,7 +15,6 @@ use crate::protocol::{
     Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme,
     SrtpProfile, Unacknowledged,
 };
-use crate::secrets::finished::FinishedMismatch;
 use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule13::{ExporterSecret, MainSecret, TrafficSecret};
 use crate::secrets::transcript::Transcript;
@@ -47,10 +46,11 @@ impl ExpectFinished {
             asked,
             proof,
         } = self;
+        let conformance = &context.config.parameters.conformance;
         let finished = context
             .server
             .verify_finished(context.transcript.hash().as_ref(), verify_data)
-            .map_err(FinishedMismatch::error_13)?;
+            .map_err(|it| it.error_13(conformance.compare_finished_of_any_length))?;
         context.add(inbound);
         let hash = context.transcript.hash();
         let main = context.secret.finish();

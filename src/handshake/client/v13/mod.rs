@@ -347,7 +347,9 @@ impl ExpectEncryptedExtensions {
                 return Err(PeerMisbehaved::UnsolicitedExtension(number).into());
             }
             // RFC 9325 §3.8: a protocol that was not offered ends the handshake.
-            if !parameters.alpn.contains(chosen) && !context.config.takes_unoffered_alpn {
+            if !parameters.alpn.contains(chosen)
+                && !context.config.parameters.conformance.take_unoffered_alpn
+            {
                 return Err(PeerMisbehaved::SelectedUnofferedApplicationProtocol.into());
             }
         }

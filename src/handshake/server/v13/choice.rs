@@ -2,7 +2,7 @@
 
 use super::flight::{self, Chosen};
 use super::{State, Step};
-use crate::config::{ClientAuthentication, GroupChoice, Retried, ServerConfig};
+use crate::config::{ClientAuthentication, Retried, ServerConfig};
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::server::hello::ExpectClientHello;
@@ -123,7 +123,7 @@ enum Choice {
     Ask(NamedGroup),
 }
 
-/// The server's preference among the groups that the client has sent shares of; else, or if the policy says so, among all that it
+/// The server's preference among the groups that the client has sent shares of; else, or where a judge wants that, among all that it
 /// supports.
 fn choose_share(config: &ServerConfig, hello: &ClientHello) -> Result<Choice, Error> {
     let offered = &hello.extensions;
@@ -133,9 +133,10 @@ fn choose_share(config: &ServerConfig, hello: &ClientHello) -> Result<Choice, Er
     let share_of = |group: &NamedGroup| shares.iter().find(|share| share.group == *group);
     let preferred = ours.iter().find(|group| supported.contains(group));
     let preferred = preferred.ok_or(PeerIncompatible::NoCommonGroup)?;
-    let share = match config.group_choice {
-        GroupChoice::Shared => ours.iter().find_map(share_of),
-        GroupChoice::Preferred => share_of(preferred),
+    let share = if config.parameters.conformance.ask_for_preferred_group {
+        share_of(preferred)
+    } else {
+        ours.iter().find_map(share_of)
     };
     Ok(share.map_or(Choice::Ask(*preferred), |share| {
         Choice::Share(share.clone())

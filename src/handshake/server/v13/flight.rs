@@ -234,7 +234,7 @@ fn begin(
         // RFC 6066 §3: not where a session is resumed.
         server_name: context.server_name.is_some()
             && context.psk.is_none()
-            && context.config.acknowledges_server_name,
+            && !context.config.parameters.conformance.hide_server_name,
         srtp: context.srtp,
         alpn: context.alpn.clone(),
         unknown: Vec::new(),

@@ -11,7 +11,6 @@ use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
 use crate::identity::proof::{ChainVerified, SignatureVerified};
 use crate::identity::{PeerIdentity, verify_13};
 use crate::protocol::{Dialect, Epoch, NamedGroup, ReadSwitch, Side, SignatureScheme, SrtpProfile};
-use crate::secrets::finished::FinishedMismatch;
 use crate::secrets::schedule13::{ExporterSecret, MainSecret, SecretLog, TrafficSecret};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
@@ -237,10 +236,11 @@ impl ExpectFinished {
             mut awaiting,
             client,
         } = self;
+        let conformance = &awaiting.config.parameters.conformance;
         let finished = awaiting
             .client
             .verify_finished(awaiting.transcript.hash().as_ref(), verify_data)
-            .map_err(FinishedMismatch::error_13)?;
+            .map_err(|it| it.error_13(conformance.compare_finished_of_any_length))?;
         awaiting.add(inbound);
         outbox.push(Action::InstallRead {
             epoch: Epoch::APPLICATION_13,
@@ -278,7 +278,7 @@ impl ExpectFinished {
             let sessions = &awaiting.config.sessions;
             post.issue_tickets(
                 sessions,
-                awaiting.config.grease,
+                awaiting.config.parameters.conformance.grease_tickets,
                 &resumption,
                 &fill,
                 awaiting.started,

@@ -1,7 +1,7 @@
 //! What no honest peer says, with and without keys, and acknowledgements in the clear.
 
 use super::*;
-use crate::config::PlaintextFaults;
+use crate::config::Conformance;
 
 /// A fragment of a Certificate: `seq`, whole length, offset, and as many bytes.
 fn fragment(seq: u16, length: u8, offset: u8, bytes: u8) -> Vec<u8> {
@@ -17,9 +17,12 @@ fn plain(typ: u8, sequence: u8, contents: &[u8]) -> Vec<u8> {
     [&header[..], contents].concat()
 }
 
-fn client_with(adjust: impl Fn(DatagramPolicy) -> DatagramPolicy) -> Datagram {
+fn client_with(wanted: Conformance) -> Datagram {
     let path = Path::new(([192, 0, 2, 1], 4433).into());
-    let policy = Arc::new(adjust(DatagramPolicy::default()));
+    let policy = Arc::new(DatagramPolicy {
+        conformance: wanted.into(),
+        ..DatagramPolicy::default()
+    });
     Datagram::new(
         Side::Client,
         &policy,
@@ -52,14 +55,17 @@ fn a_message_behind_the_handshake_in_its_epoch_is_a_fault() {
 /// §5: something new in the clear, when there are keys, is anybody's; the policy says what that means until the handshake is done.
 #[test]
 fn a_new_message_in_the_clear_is_noise_unless_the_policy_says_otherwise() {
-    for policy in [PlaintextFaults::Ignore, PlaintextFaults::Fail] {
-        let mut client = client_with(|it| it.plaintext_faults(policy));
+    for fails in [false, true] {
+        let mut client = client_with(Conformance {
+            fail_by_plaintext_faults: fails,
+            ..Conformance::default()
+        });
         client.version_decided(ProtocolVersion::DTLS13);
         client.install_read(TWO, protection(TWO), ReadSwitch::Now);
         let now = crate::test_now();
         for (typ, contents) in [(22, fragment(3, 9, 0, 9)), (DATA, b"data".to_vec())] {
             let outcome = feed(&mut client, now, &plain(typ, 3, &contents));
-            assert_eq!(outcome.is_err(), policy == PlaintextFaults::Fail, "{typ}");
+            assert_eq!(outcome.is_err(), fails, "{typ}");
         }
         client.install_read(THREE, protection(THREE), ReadSwitch::Now);
         client.established(now, THREE);
@@ -97,7 +103,10 @@ fn a_record_with_an_empty_fragment_is_acknowledged() {
 fn acknowledgements_in_the_clear_are_exchanged_where_the_policy_says_so() {
     for exchange in [false, true] {
         let now = crate::test_now();
-        let mut client = client_with(|it| it.acknowledge_plaintext(exchange));
+        let mut client = client_with(Conformance {
+            acknowledge_plaintext: exchange,
+            ..Conformance::default()
+        });
         client.version_decided(ProtocolVersion::DTLS13);
         flight(
             &mut client,
@@ -133,8 +142,12 @@ fn acknowledgements_in_the_clear_are_exchanged_where_the_policy_says_so() {
 /// §7: no record is acknowledged with less protection than it had.
 #[test]
 fn an_acknowledgement_with_less_protection_is_not_believed() {
-    for faults in [PlaintextFaults::Ignore, PlaintextFaults::Fail] {
-        let mut client = client_with(|it| it.acknowledge_plaintext(true).plaintext_faults(faults));
+    for fails in [false, true] {
+        let mut client = client_with(Conformance {
+            acknowledge_plaintext: true,
+            fail_by_plaintext_faults: fails,
+            ..Conformance::default()
+        });
         let now = crate::test_now();
         client.version_decided(ProtocolVersion::DTLS13);
         client.install_write(TWO, protection(TWO));
@@ -146,7 +159,7 @@ fn an_acknowledgement_with_less_protection_is_not_believed() {
         };
         let outcome = feed(&mut client, now, &plain(26, 0, &ack::encode(&[number])));
         let told = matches!(outcome, Err(Fault::AckOfUnsentRecord));
-        assert_eq!(told, faults == PlaintextFaults::Fail);
+        assert_eq!(told, fails);
         assert!(client.retransmission_deadline().is_some());
     }
 }
