@@ -7,7 +7,7 @@ mod tests;
 
 use bytes::BytesMut;
 use rustls::pki_types::PrivateKeyDer;
-use sealgram::config::{ProvenHello, Versions};
+use sealgram::config::{Algorithms, ProvenHello, Versions};
 use sealgram::{CipherSuite, DtlsConnection, NamedGroup, Path, TlsConnection};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,7 +44,9 @@ impl Configs {
     /// ECDSA P-256 with one authority, and this suite, which decides the version.
     pub fn with_suite(suite: CipherSuite) -> Self {
         let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256).versions(Versions::ALL);
-        ends.client = ends.client.cipher_suites(&[suite]).unwrap();
+        ends.client = ends
+            .client
+            .algorithms(Algorithms::default().cipher_suites(&[suite]).unwrap());
         Self(ends.build())
     }
 
@@ -55,8 +57,12 @@ impl Configs {
         // the first.
         let mut listed = vec![group, NamedGroup::SECP256R1];
         listed.dedup();
-        ends.client = ends.client.groups(&listed).unwrap();
-        ends.server = ends.server.groups(&[group]).unwrap();
+        ends.client = ends
+            .client
+            .algorithms(Algorithms::default().groups(&listed).unwrap());
+        ends.server = ends
+            .server
+            .algorithms(Algorithms::default().groups(&[group]).unwrap());
         Self(ends.build())
     }
 
@@ -67,8 +73,7 @@ impl Configs {
         ends.client = ends
             .client
             .tickets(tickets)
-            .cipher_suites(&[suite])
-            .unwrap();
+            .algorithms(Algorithms::default().cipher_suites(&[suite]).unwrap());
         Self(ends.build())
     }
 

@@ -7,8 +7,9 @@ use crate::keys;
 use crate::options::{CredentialOptions, Options, Renegotiation};
 use crate::verifier::Verdict;
 use sealgram::config::{
-    ClientAuthentication, Conformance, DatagramPolicy, MemoryServerSessions, Preference,
-    RekeyPolicy, RenegotiationRefusals, SecureRenegotiation, StreamPolicy, Tickets, Versions,
+    Algorithms, ClientAuthentication, Conformance, DatagramPolicy, MemoryServerSessions,
+    Preference, RekeyPolicy, RenegotiationRefusals, SecureRenegotiation, StreamPolicy, Tickets,
+    Versions,
 };
 use sealgram::pki_types::ServerName;
 use sealgram::{
@@ -52,7 +53,7 @@ const LARGEST_RECORD: usize = (1 << 14) + 256;
 /// What both sides set: their builders have the same setters, but no common trait.
 macro_rules! with_common {
     ($builder:expr, $shared:expr, $options:expr) => {{
-        let builder = $builder
+        $builder
             .versions(versions($options)?)
             .datagram(datagram($options)?)
             .stream(stream($options)?)
@@ -64,14 +65,8 @@ macro_rules! with_common {
                 SecureRenegotiation::Prefer
             })
             .srtp_profiles(&srtp($options))?
-            .signature_schemes(&schemes($options))?
-            .clock($shared.clock.clone());
-        let groups = groups($options);
-        if groups.is_empty() {
-            builder
-        } else {
-            builder.groups(&groups)?
-        }
+            .algorithms(algorithms($options)?)
+            .clock($shared.clock.clone())
     }};
 }
 
@@ -256,6 +251,16 @@ fn conformance(options: &Options) -> Conformance {
 fn srtp(options: &Options) -> Vec<SrtpProfile> {
     let given = options.srtp_profiles.iter().copied();
     given.map(SrtpProfile).collect()
+}
+
+fn algorithms(options: &Options) -> Result<Algorithms, Failed> {
+    let algorithms = Algorithms::default().signature_schemes(&schemes(options))?;
+    let groups = groups(options);
+    Ok(if groups.is_empty() {
+        algorithms
+    } else {
+        algorithms.groups(&groups)?
+    })
 }
 
 /// The groups that exist here: the runner allows a list to be reduced to them.

@@ -9,9 +9,9 @@ use crate::certificate::SelfSigned;
 use crate::problem::Problem;
 use crate::report::Line;
 use sealgram::config::{
-    ClientAuthentication, ClientConfigBuilder, ClientRenegotiation, DataDuringRenegotiation,
-    DatagramPolicy, ExtendedMasterSecret, IdentityChange, PlaintextAlerts, RekeyPolicy,
-    SecureRenegotiation, StreamPolicy, Versions,
+    Algorithms, ClientAuthentication, ClientConfigBuilder, ClientRenegotiation,
+    DataDuringRenegotiation, DatagramPolicy, ExtendedMasterSecret, IdentityChange, PlaintextAlerts,
+    RekeyPolicy, SecureRenegotiation, StreamPolicy, Versions,
 };
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::{
@@ -27,6 +27,7 @@ macro_rules! with_common {
     ($builder:expr, $common:expr, $rekey:expr) => {{
         let common: &CommonArguments = $common;
         let mut builder = $builder
+            .algorithms(algorithms(common)?)
             .datagram(datagram_policy(common)?)
             .stream(stream_policy(common)?)
             .rekey($rekey)
@@ -39,12 +40,6 @@ macro_rules! with_common {
         }
         if let Some(versions) = versions(&common.versions) {
             builder = builder.versions(versions);
-        }
-        if !common.suites.is_empty() {
-            builder = builder.cipher_suites(&common.suites)?;
-        }
-        if !common.groups.is_empty() {
-            builder = builder.groups(&common.groups)?;
         }
         if !common.alpn.is_empty() {
             let names: Vec<&[u8]> = common.alpn.iter().map(String::as_bytes).collect();
@@ -182,6 +177,17 @@ fn versions(named: &[Version]) -> Option<Versions> {
         (false, true) => Some(Versions::V1_3),
         (true, true) => Some(Versions::ALL),
     }
+}
+
+fn algorithms(common: &CommonArguments) -> Result<Algorithms, ConfigError> {
+    let mut algorithms = Algorithms::default();
+    if !common.suites.is_empty() {
+        algorithms = algorithms.cipher_suites(&common.suites)?;
+    }
+    if !common.groups.is_empty() {
+        algorithms = algorithms.groups(&common.groups)?;
+    }
+    Ok(algorithms)
 }
 
 fn rekey_policy(common: &CommonArguments) -> Result<RekeyPolicy, ConfigError> {

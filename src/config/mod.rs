@@ -1,5 +1,6 @@
 //! Configurations: plain data, checked when it is built, shared by many associations.
 
+mod algorithms;
 mod answers;
 mod client;
 pub(crate) mod clock;
@@ -11,6 +12,7 @@ mod rekey;
 mod server;
 mod versions;
 
+pub use algorithms::Algorithms;
 pub use answers::{
     AnswerHello, AnswerRequest, HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer,
 };

@@ -1,31 +1,25 @@
 //! The settings that clients and servers share.
 
+use super::algorithms::Algorithms;
 use super::clock::{Clock, SystemClock};
 use super::conformance::InForce;
 use super::policy::{DatagramPolicy, ExtendedMasterSecret, SecureRenegotiation, StreamPolicy};
 use super::rekey::RekeyPolicy;
 use super::versions::Versions;
-use crate::crypto::kx::supported_groups;
 use crate::crypto::random::{SecureRandom, SystemRandom};
-use crate::crypto::suite::{self, Suite};
-use crate::crypto::verify::{algorithm_13, supported_schemes};
+use crate::crypto::suite::Suite;
+use crate::crypto::verify::algorithm_13;
 use crate::error::ConfigError;
-use crate::protocol::{CipherSuite, NamedGroup, SignatureScheme, SrtpProfile};
+use crate::protocol::{SignatureScheme, SrtpProfile};
 use crate::secrets::key_log::KeyLog;
 use crate::session::Session12;
-use std::fmt;
 use std::sync::Arc;
 
 /// Settings that do not depend on the side.
 #[derive(Clone, Debug)]
 pub(crate) struct Parameters {
     pub(crate) versions: Versions,
-    /// The suites, the preferred ones first; never empty.
-    pub(crate) suites: Vec<&'static Suite>,
-    /// The groups, the preferred ones first; never empty.
-    pub(crate) groups: Vec<NamedGroup>,
-    /// The schemes that the peer may sign with, the preferred ones first; never empty.
-    pub(crate) schemes: Vec<SignatureScheme>,
+    pub(crate) algorithms: Algorithms,
     /// The application protocols, the preferred ones first; empty for none.
     pub(crate) alpn: Vec<Vec<u8>>,
     /// The profiles of SRTP, the preferred ones first; empty for none.
@@ -45,9 +39,7 @@ impl Default for Parameters {
     fn default() -> Self {
         Self {
             versions: Versions::default(),
-            suites: suite::supported().collect(),
-            groups: supported_groups().collect(),
-            schemes: supported_schemes().collect(),
+            algorithms: Algorithms::default(),
             alpn: Vec::new(),
             srtp: Vec::new(),
             extended_master_secret: ExtendedMasterSecret::default(),
@@ -67,14 +59,14 @@ impl Parameters {
     /// The suites of version 1.2, if that is spoken.
     pub(crate) fn suites_12(&self) -> impl Iterator<Item = &'static Suite> + '_ {
         let spoken = self.versions.v12;
-        let suites = self.suites.iter().copied();
+        let suites = self.algorithms.suites.iter().copied();
         suites.filter(move |suite| spoken && !suite.is_13())
     }
 
     /// The suites of version 1.3, if that is spoken.
     pub(crate) fn suites_13(&self) -> impl Iterator<Item = &'static Suite> + '_ {
         let spoken = self.versions.v13;
-        let suites = self.suites.iter().copied();
+        let suites = self.algorithms.suites.iter().copied();
         suites.filter(move |suite| spoken && suite.is_13())
     }
 
@@ -115,35 +107,12 @@ impl Parameters {
         }
     }
 
-    /// Replaces the suites.
-    pub(crate) fn set_suites(&mut self, ids: &[CipherSuite]) -> Result<(), ConfigError> {
-        self.suites = ids
-            .iter()
-            .map(|&id| {
-                suite::find(id).ok_or_else(|| ConfigError::UnsupportedParameter(id.to_string()))
-            })
-            .collect::<Result<_, _>>()?;
-        if self.suites.is_empty() {
-            return Err(ConfigError::UnsupportedParameter(
-                "an empty list of cipher suites".into(),
-            ));
-        }
-        Ok(())
-    }
-
-    /// Replaces the groups.
-    pub(crate) fn set_groups(&mut self, groups: &[NamedGroup]) -> Result<(), ConfigError> {
-        let supported: Vec<_> = supported_groups().collect();
-        self.groups = supported_list("groups", groups, &supported)?;
-        Ok(())
-    }
-
     /// What a peer that is asked for a certificate at version 1.3 is told. What cannot sign there
     /// may stand in the list (RFC 8446 §4.2.3), which must not be empty.
     pub(crate) fn requested_schemes_13(&self) -> Vec<SignatureScheme> {
         let schemes: Vec<_> = self.schemes_13().collect();
         if schemes.is_empty() {
-            self.schemes.clone()
+            self.algorithms.schemes.clone()
         } else {
             schemes
         }
@@ -151,15 +120,8 @@ impl Parameters {
 
     /// The schemes that may sign a handshake of version 1.3.
     fn schemes_13(&self) -> impl Iterator<Item = SignatureScheme> + '_ {
-        let schemes = self.schemes.iter().copied();
+        let schemes = self.algorithms.schemes.iter().copied();
         schemes.filter(|&scheme| algorithm_13(scheme).is_some())
-    }
-
-    /// Replaces the signature schemes.
-    pub(crate) fn set_schemes(&mut self, schemes: &[SignatureScheme]) -> Result<(), ConfigError> {
-        let supported: Vec<_> = supported_schemes().collect();
-        self.schemes = supported_list("signature schemes", schemes, &supported)?;
-        Ok(())
     }
 
     /// Replaces the profiles of SRTP.
@@ -187,22 +149,6 @@ impl Parameters {
     }
 }
 
-/// A list with at least one member, each of which is supported here.
-fn supported_list<T: Copy + PartialEq + fmt::Display>(
-    what: &str,
-    given: &[T],
-    supported: &[T],
-) -> Result<Vec<T>, ConfigError> {
-    if let Some(unknown) = given.iter().find(|it| !supported.contains(it)) {
-        return Err(ConfigError::UnsupportedParameter(unknown.to_string()));
-    }
-    if given.is_empty() {
-        let text = format!("an empty list of {what}");
-        return Err(ConfigError::UnsupportedParameter(text));
-    }
-    Ok(given.to_vec())
-}
-
 /// Writes the setters that both builders share, so that their docs and checks cannot drift apart.
 macro_rules! shared_setters {
     () => {
@@ -213,51 +159,11 @@ macro_rules! shared_setters {
             self
         }
 
-        /// The cipher suites to allow, the preferred ones first. A version without a suite in the
-        /// list is not spoken.
-        ///
-        /// # Errors
-        ///
-        /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not
-        /// exist here.
-        pub fn cipher_suites(
-            mut self,
-            suites: &[$crate::protocol::CipherSuite],
-        ) -> Result<Self, $crate::error::ConfigError> {
-            self.parameters.set_suites(suites)?;
-            Ok(self)
-        }
-
-        /// The key exchange groups to allow, the preferred ones first.
-        ///
-        /// # Errors
-        ///
-        /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not
-        /// exist here.
-        pub fn groups(
-            mut self,
-            groups: &[$crate::protocol::NamedGroup],
-        ) -> Result<Self, $crate::error::ConfigError> {
-            self.parameters.set_groups(groups)?;
-            Ok(self)
-        }
-
-        /// The schemes that the peer may sign the handshake with, the preferred ones first (RFC
-        /// 8446 §4.2.3). What signs the certificates of its chain is for the verifier to judge. RSA
-        /// with PKCS#1 padding signs at 1.2 alone: a list of nothing else belongs to
-        /// [`Versions::V1_2`](crate::config::Versions::V1_2), because handshakes of 1.3 would fail
-        /// with it.
-        ///
-        /// # Errors
-        ///
-        /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not
-        /// exist here.
-        pub fn signature_schemes(
-            mut self,
-            schemes: &[$crate::protocol::SignatureScheme],
-        ) -> Result<Self, $crate::error::ConfigError> {
-            self.parameters.set_schemes(schemes)?;
-            Ok(self)
+        /// The cipher suites, groups and signature schemes; all that exist here by default.
+        #[must_use]
+        pub fn algorithms(mut self, algorithms: $crate::config::Algorithms) -> Self {
+            self.parameters.algorithms = algorithms;
+            self
         }
 
         /// The application protocols (RFC 7301), the preferred ones first; none by default.

@@ -210,7 +210,7 @@ impl ServerConfigBuilder {
             suite_preference,
             answers,
         } = self;
-        parameters.suites.retain(|suite| {
+        parameters.algorithms.suites.retain(|suite| {
             // What an answer brings is not known yet.
             answers.is_some()
                 || credentials.iter().any(|certified| {

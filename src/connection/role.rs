@@ -132,7 +132,7 @@ impl Role {
                     && parameters.resumes(session)
                     && (config.tickets || session.ticket.is_empty())
                     && session.is_fresh(now)
-                    && parameters.suites.contains(&session.suite)
+                    && parameters.algorithms.suites.contains(&session.suite)
                     && session.server_name == name
             }
             Session::V13(session) => {
@@ -140,7 +140,7 @@ impl Role {
                     && parameters.speaks_13()
                     && config.tickets
                     && session.is_fresh(now)
-                    && parameters.suites.contains(&session.agreed.suite)
+                    && parameters.algorithms.suites.contains(&session.agreed.suite)
                     && session.agreed.server_name == name
             }
         };

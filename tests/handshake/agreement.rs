@@ -1,7 +1,7 @@
 //! Handshakes over perfect links: every suite, group and kind of key, and what both ends then agree upon.
 
 use crate::common::configs::{Configs, Ends, Pki};
-use sealgram::config::{ClientAuthentication, ExtendedMasterSecret, Versions};
+use sealgram::config::{Algorithms, ClientAuthentication, ExtendedMasterSecret, Versions};
 use sealgram::{
     CertificateError, CipherSuite, ClientConfig, ConfigError, Credential, EndpointEvent, Error,
     Event, Fingerprint, HandshakeKind, KeyLog, NamedGroup, PeerIdentity, PeerIncompatible,
@@ -62,8 +62,13 @@ fn every_suite_group_and_kind_of_key_works() {
         let mut served = 0;
         for suite in SUITES {
             let server = ServerConfig::with_credential(credential.clone()).versions(Versions::V1_2);
-            let server = server.cipher_suites(&[suite]).unwrap();
-            if server.clone().build().is_err() {
+            let algorithms = Algorithms::default().cipher_suites(&[suite]).unwrap();
+            if server
+                .clone()
+                .algorithms(algorithms.clone())
+                .build()
+                .is_err()
+            {
                 continue;
             }
             served += 1;
@@ -72,7 +77,8 @@ fn every_suite_group_and_kind_of_key_works() {
                 let client = ClientConfig::with_roots(pki.roots())
                     .unwrap()
                     .versions(Versions::V1_2);
-                let server = server.clone().groups(&[group]).unwrap();
+                let algorithms = algorithms.clone().groups(&[group]).unwrap();
+                let server = server.clone().algorithms(algorithms);
                 let configs = Configs {
                     client: Arc::new(client.build().unwrap()),
                     server: Arc::new(server.build().unwrap()),
@@ -96,8 +102,11 @@ fn a_server_without_a_suite_for_its_key_is_refused_when_it_is_configured() {
     let pki = Pki::new(&rcgen::PKCS_ED25519);
     let built = ServerConfig::with_credential(pki.server(&rcgen::PKCS_ED25519))
         .versions(Versions::V1_2)
-        .cipher_suites(&[CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256])
-        .unwrap()
+        .algorithms(
+            Algorithms::default()
+                .cipher_suites(&[CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256])
+                .unwrap(),
+        )
         .build();
     assert_eq!(built.unwrap_err(), ConfigError::NoUsableCipherSuite);
 }
@@ -272,20 +281,20 @@ fn application_protocols_are_agreed_or_the_handshake_fails() {
 fn ends_without_a_common_group_or_suite_say_so() {
     let ends = Ends::new();
     let client = |groups: &[NamedGroup], suites: &[CipherSuite]| {
-        let builder = ends
-            .client
-            .clone()
-            .groups(groups)
-            .unwrap()
-            .cipher_suites(suites)
-            .unwrap();
+        let builder = ends.client.clone().algorithms(
+            Algorithms::default()
+                .groups(groups)
+                .unwrap()
+                .cipher_suites(suites)
+                .unwrap(),
+        );
         Arc::new(builder.build().unwrap())
     };
-    let server = ends
-        .server
-        .clone()
-        .groups(&[NamedGroup::SECP384R1])
-        .unwrap();
+    let server = ends.server.clone().algorithms(
+        Algorithms::default()
+            .groups(&[NamedGroup::SECP384R1])
+            .unwrap(),
+    );
     let server = Arc::new(server.build().unwrap());
     for (client, expected) in [
         (

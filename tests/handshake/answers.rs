@@ -3,8 +3,8 @@
 
 use crate::common::configs::{Configs, Ends, SERVER, server_name, start};
 use sealgram::config::{
-    AnswerHello, AnswerRequest, ClientAuthentication, HelloAnswer, ReceivedHello, ReceivedRequest,
-    RequestAnswer, Versions,
+    Algorithms, AnswerHello, AnswerRequest, ClientAuthentication, HelloAnswer, ReceivedHello,
+    ReceivedRequest, RequestAnswer, Versions,
 };
 use sealgram::pki_types::{CertificateDer, ServerName, UnixTime};
 use sealgram::sim::StreamPair;
@@ -140,10 +140,11 @@ fn the_answer_chooses_among_the_offered_protocols() {
 #[test]
 fn a_hello_is_answered_once_though_it_is_repeated() {
     let mut ends = Ends::new().versions(Versions::V1_3);
-    ends.server = ends
-        .server
-        .groups(&[sealgram::NamedGroup::SECP384R1])
-        .unwrap();
+    ends.server = ends.server.algorithms(
+        Algorithms::default()
+            .groups(&[sealgram::NamedGroup::SECP384R1])
+            .unwrap(),
+    );
     ends.client = ends.client.alpn(&[b"a", b"b"]).unwrap();
     let says = Arc::new(Says {
         hello: Some(Ok(HelloAnswer::default().alpn(Some(b"b")))),

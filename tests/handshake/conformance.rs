@@ -10,7 +10,7 @@ use crate::common::configs::{Configs, Ends, Pki, SERVER, server_name, start};
 use crate::common::datagram_harness::{DatagramHarness, scripted_client, scripted_server};
 use crate::common::judged::{CHOICES, REFUSALS, judged};
 use rcgen::KeyUsagePurpose;
-use sealgram::config::{ClientAuthentication, Versions};
+use sealgram::config::{Algorithms, ClientAuthentication, Versions};
 use sealgram::sim::scripted::{APPLICATION_DATA, HANDSHAKE, Line, ScriptedPeer as ScriptedPeer12};
 use sealgram::sim::scripted13::{self, ScriptedPeer};
 use sealgram::sim::{Pair, StreamEnd};
@@ -97,8 +97,11 @@ fn an_ecdsa_key_whose_curve_the_client_does_not_list_is_not_used() {
         let client = ClientConfig::with_roots(pki.roots())
             .unwrap()
             .versions(Versions::V1_2)
-            .groups(&[NamedGroup::X25519, NamedGroup::SECP256R1])
-            .unwrap();
+            .algorithms(
+                Algorithms::default()
+                    .groups(&[NamedGroup::X25519, NamedGroup::SECP256R1])
+                    .unwrap(),
+            );
         let configs = Configs {
             client: Arc::new(client.build().unwrap()),
             server: Arc::new(server),
@@ -317,7 +320,7 @@ fn signature_schemes_are_what_both_ends_say() {
     let pki = Pki::new(&rcgen::PKCS_ECDSA_P256_SHA256);
     let connects = |server: &Credential, schemes: &[SignatureScheme]| {
         let client = ClientConfig::with_roots(pki.roots()).unwrap();
-        let client = client.signature_schemes(schemes).unwrap();
+        let client = client.algorithms(Algorithms::default().signature_schemes(schemes).unwrap());
         let server = ServerConfig::with_credential(server.clone());
         let configs = Configs {
             client: Arc::new(client.build().unwrap()),
@@ -342,9 +345,11 @@ fn signature_schemes_are_what_both_ends_say() {
     assert!(certified.sign_with(&[p256]).is_err());
     // RFC 8446 §4.2.3: PKCS#1 signs no handshake of 1.3, so a client that takes nothing else does not speak that version.
     let client = ClientConfig::with_roots(pki.roots()).unwrap();
-    let client = client
-        .signature_schemes(&[SignatureScheme::RSA_PKCS1_SHA256])
-        .unwrap();
+    let client = client.algorithms(
+        Algorithms::default()
+            .signature_schemes(&[SignatureScheme::RSA_PKCS1_SHA256])
+            .unwrap(),
+    );
     assert!(client.clone().versions(Versions::V1_3).build().is_err());
     let server = ServerConfig::with_credential(crate::common::configs::rsa_server(&pki));
     let server = Arc::new(server.build().unwrap());

@@ -6,7 +6,7 @@ use crate::common::datagram_harness::{
     DatagramHarness, FINALE, SERVER_FLIGHT, scripted_client, scripted_server,
 };
 use crate::common::judged::{CHOICES, judged};
-use sealgram::config::{Tickets, Versions};
+use sealgram::config::{Algorithms, Tickets, Versions};
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{ALERT, APPLICATION_DATA, HANDSHAKE, Line as Line12};
 use sealgram::sim::scripted13::{Heard, Line, ScriptedPeer};
@@ -271,9 +271,11 @@ fn the_key_of_a_server_of_1_2_fits_the_offer() {
     let told = |curve: &'static rcgen::SignatureAlgorithm, suite: u16| {
         let pki = Pki::new(&rcgen::PKCS_ECDSA_P256_SHA256);
         let client = ClientConfig::with_roots(pki.roots()).unwrap();
-        let client = client
-            .groups(&[NamedGroup::X25519, NamedGroup::SECP256R1])
-            .unwrap();
+        let client = client.algorithms(
+            Algorithms::default()
+                .groups(&[NamedGroup::X25519, NamedGroup::SECP256R1])
+                .unwrap(),
+        );
         let peer = sealgram::sim::scripted::ScriptedPeer::server(pki.server(curve));
         let mut harness = DatagramHarness::client(Arc::new(client.build().unwrap()), peer);
         harness.exchange_cookies();
@@ -441,7 +443,11 @@ fn early_data_is_passed_over() {
     ] {
         for (group, retried) in [(NamedGroup::X25519, false), (NamedGroup::SECP384R1, true)] {
             let ends = Ends::new().versions(Versions::V1_3);
-            let server = ends.server.groups(&[group]).unwrap().build().unwrap();
+            let server = ends
+                .server
+                .algorithms(Algorithms::default().groups(&[group]).unwrap())
+                .build()
+                .unwrap();
             let now = start();
             let mut ours = StreamEnd::new(TlsConnection::accept(Arc::new(server), now).unwrap());
             let mut peer = ScriptedPeer::client(SERVER, None);
@@ -534,7 +540,13 @@ fn a_second_hello_does_not_drop_a_ticket_that_fits() {
     let ends = Ends::new().versions(Versions::V1_3);
     let tickets = Arc::new(Tickets::new(Duration::from_secs(3600)).unwrap());
     let shared = ends.server.tickets(Some(tickets));
-    let server = Arc::new(shared.clone().groups(&[group]).unwrap().build().unwrap());
+    let server = Arc::new(
+        shared
+            .clone()
+            .algorithms(Algorithms::default().groups(&[group]).unwrap())
+            .build()
+            .unwrap(),
+    );
     let told = |identity: &[u8]| {
         let now = start();
         let mut peer = ScriptedPeer::client(SERVER, None);

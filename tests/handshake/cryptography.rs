@@ -10,7 +10,7 @@ use crate::common::datagram_harness::{
     CLIENT_FLIGHT, DatagramHarness, FATAL, FINALE, SERVER_FLIGHT, SUPPORTED_GROUPS, header,
     our_client, our_demanding_server, our_server, records,
 };
-use sealgram::config::DatagramPolicy;
+use sealgram::config::{Algorithms, DatagramPolicy};
 use sealgram::pki_types::PrivateKeyDer;
 use sealgram::sim::scripted::{HANDSHAKE, Heard, Line, ScriptedPeer};
 use sealgram::sim::{Conditions, Direction, Pair};
@@ -60,7 +60,9 @@ fn explicit_nonces_are_record_numbers() {
     ];
     for suite in suites {
         let ends = Ends::new();
-        let server = ends.server.cipher_suites(&[suite]).unwrap();
+        let server = ends
+            .server
+            .algorithms(Algorithms::default().cipher_suites(&[suite]).unwrap());
         let config = Arc::new(server.build().unwrap());
         let mut pair = Pair::new(config, crate::common::configs::start(), 1).unwrap();
         let client = Arc::new(ends.client.build().unwrap());

@@ -1,7 +1,7 @@
 //! DTLS 1.3 (RFC 9147): handshakes of every kind, tickets, key updates.
 
 use crate::common::configs::{Configs, Ends};
-use sealgram::config::Versions;
+use sealgram::config::{Algorithms, Versions};
 use sealgram::sim::Pair;
 use sealgram::{
     Discard, DtlsConnection, EndpointEvent, Error, Event, HandshakeKind, KeyUpdate, NamedGroup,
@@ -70,7 +70,11 @@ fn both_ends_agree_on_everything() {
 #[test]
 fn a_share_of_another_group_is_asked_for() {
     let mut ends = ends();
-    ends.server = ends.server.groups(&[NamedGroup::SECP384R1]).unwrap();
+    ends.server = ends.server.algorithms(
+        Algorithms::default()
+            .groups(&[NamedGroup::SECP384R1])
+            .unwrap(),
+    );
     let pair = ends.build().connected(1);
     for end in both(&pair) {
         assert_eq!(end.key_exchange_group(), Some(NamedGroup::SECP384R1));

@@ -6,6 +6,7 @@ use crate::common::datagram_harness::{
     CLIENT_FLIGHT, DatagramHarness, EXTENDED_MASTER_SECRET, FATAL, FINALE, RENEGOTIATION_INFO,
     SERVER_FLIGHT, SUPPORTED_GROUPS, our_client, our_server, scripted_server,
 };
+use sealgram::config::Algorithms;
 use sealgram::sim::scripted::{ClientOffer, HANDSHAKE, Line, ScriptedPeer, ServerChoice, Spoken};
 use sealgram::{
     AlertDescription, Discard, Error, Failure, NamedGroup, Path, PeerIncompatible, PeerMisbehaved,
@@ -436,7 +437,9 @@ fn a_server_that_chooses_what_was_not_offered_is_refused() {
 fn a_server_that_chooses_another_group_is_refused() {
     let ends = Ends::new();
     let peer = scripted_server(&ends);
-    let client = ends.client.groups(&[NamedGroup::X25519]).unwrap();
+    let client = ends
+        .client
+        .algorithms(Algorithms::default().groups(&[NamedGroup::X25519]).unwrap());
     let mut harness = DatagramHarness::client(Arc::new(client.build().unwrap()), peer);
     harness.peer.group = NamedGroup::SECP256R1.0;
     harness.play(&SERVER_FLIGHT);

@@ -2,7 +2,7 @@
 //! §4.2; RFC 9147 §5.3). Both hellos are unprotected, so anybody can do this; over a stream it ends the attempt.
 
 use crate::common::configs::{Ends, server_name, start};
-use sealgram::config::Versions;
+use sealgram::config::{Algorithms, Versions};
 use sealgram::sim::StreamPair;
 use sealgram::{AlertDescription, Error, NamedGroup};
 
@@ -278,7 +278,11 @@ fn a_client_hello_must_have_its_extensions() {
 
 fn retrying() -> Ends {
     let mut ends = ends();
-    ends.server = ends.server.groups(&[NamedGroup::SECP384R1]).unwrap();
+    ends.server = ends.server.algorithms(
+        Algorithms::default()
+            .groups(&[NamedGroup::SECP384R1])
+            .unwrap(),
+    );
     ends
 }
 

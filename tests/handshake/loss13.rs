@@ -20,7 +20,7 @@ use crate::common::configs::{Configs, Ends};
 use crate::common::handshakes::{
     Place, SIDES, assert_quiet, connection, decide_by, exported, places, with_each, with_each_pair,
 };
-use sealgram::config::{DatagramPolicy, Versions};
+use sealgram::config::{Algorithms, DatagramPolicy, Versions};
 use sealgram::sim::{Fate, Pair, Seen};
 use sealgram::{Discard, HandshakeKind, KeyUpdate, NamedGroup, Side};
 use std::time::Duration;
@@ -88,7 +88,11 @@ impl Scenario {
         let mut ends = ends.versions(Versions::V1_3).datagram(&policy);
         match self.kind {
             Kind::OtherGroup => {
-                ends.server = ends.server.groups(&[NamedGroup::SECP384R1]).unwrap();
+                ends.server = ends.server.algorithms(
+                    Algorithms::default()
+                        .groups(&[NamedGroup::SECP384R1])
+                        .unwrap(),
+                );
             }
             Kind::ClientCertificate => ends = ends.mutual(),
             Kind::LongChains => ends = ends.mutual_with_chain(long),

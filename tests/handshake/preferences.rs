@@ -7,7 +7,8 @@ use crate::common::datagram_harness::{
 };
 use crate::common::judged::{CHOICES, judged};
 use sealgram::config::{
-    ClientAuthentication, Preference, RekeyPolicy, SecureRenegotiation, StreamPolicy, Versions,
+    Algorithms, ClientAuthentication, Preference, RekeyPolicy, SecureRenegotiation, StreamPolicy,
+    Versions,
 };
 use sealgram::sim::scripted::{ALERT, Line as Line12, ScriptedPeer as ScriptedPeer12};
 use sealgram::sim::scripted13::{Heard, Line, ScriptedPeer};
@@ -44,8 +45,12 @@ fn the_order_of_the_configured_side_decides_the_suite() {
     ] {
         for (preference, expected) in [(Preference::Server, aes), (Preference::Client, chacha)] {
             let mut ends = Ends::new().versions(versions);
-            ends.client = ends.client.cipher_suites(&[chacha, aes]).unwrap();
-            ends.server = ends.server.cipher_suites(&[aes, chacha]).unwrap();
+            ends.client = ends
+                .client
+                .algorithms(Algorithms::default().cipher_suites(&[chacha, aes]).unwrap());
+            ends.server = ends
+                .server
+                .algorithms(Algorithms::default().cipher_suites(&[aes, chacha]).unwrap());
             ends.server = ends.server.suite_preference(preference);
             let configs = ends.build();
             let chosen = pair(&configs).client.connection.cipher_suite();
@@ -64,8 +69,12 @@ fn a_preferred_group_is_asked_for_where_the_policy_says_so() {
     for &asks in CHOICES {
         let expected = if asks { p384 } else { x25519 };
         let mut ends = Ends::new().versions(Versions::V1_3);
-        ends.client = ends.client.groups(&[x25519, p384]).unwrap();
-        ends.server = ends.server.groups(&[p384, x25519]).unwrap();
+        ends.client = ends
+            .client
+            .algorithms(Algorithms::default().groups(&[x25519, p384]).unwrap());
+        ends.server = ends
+            .server
+            .algorithms(Algorithms::default().groups(&[p384, x25519]).unwrap());
         ends.server = judged!(ends.server, ask_for_preferred_group: asks);
         let configs = ends.build();
         let streams = pair(&configs);
@@ -85,7 +94,9 @@ fn a_ticket_of_another_suite_is_no_fault_and_no_use() {
     let mut ends = Ends::new().versions(Versions::V1_3).resuming();
     ends.server = ends.server.suite_preference(Preference::Client);
     let pki_roots = ends.pki.roots();
-    ends.client = ends.client.cipher_suites(&[AES]).unwrap();
+    ends.client = ends
+        .client
+        .algorithms(Algorithms::default().cipher_suites(&[AES]).unwrap());
     let configs = ends.build();
     let session = pair(&configs).client.connection.session().unwrap();
     for (suites, kind) in [
@@ -94,7 +105,10 @@ fn a_ticket_of_another_suite_is_no_fault_and_no_use() {
     ] {
         let client = ClientConfig::with_roots(pki_roots.clone()).unwrap();
         let client = client.versions(Versions::V1_3);
-        let client = client.cipher_suites(suites).unwrap().build().unwrap();
+        let client = client
+            .algorithms(Algorithms::default().cipher_suites(suites).unwrap())
+            .build()
+            .unwrap();
         let name = server_name();
         client.import_session(&name, session.clone()).unwrap();
         let configs = Configs {
@@ -163,7 +177,11 @@ fn the_skew_of_a_tickets_age_is_told_where_it_was_used() {
 #[test]
 fn a_resumed_session_of_1_2_tells_the_group_of_its_exchange() {
     let mut ends = Ends::new().resuming();
-    ends.client = ends.client.groups(&[NamedGroup::SECP384R1]).unwrap();
+    ends.client = ends.client.algorithms(
+        Algorithms::default()
+            .groups(&[NamedGroup::SECP384R1])
+            .unwrap(),
+    );
     let configs = ends.build();
     for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
         let pair = pair(&configs);

@@ -4,7 +4,8 @@ use crate::common::configs::{Configs, Ends, server_name};
 use crate::counting::{bytes, calls};
 use bytes::BytesMut;
 use sealgram::config::{
-    ClientRenegotiation, ClientSessionStore, ProvenHello, RekeyPolicy, SessionKey, Versions,
+    Algorithms, ClientRenegotiation, ClientSessionStore, ProvenHello, RekeyPolicy, SessionKey,
+    Versions,
 };
 use sealgram::pki_types::UnixTime;
 use sealgram::{CipherSuite, DtlsConnection, HandshakeKind, Path, ProtocolVersion, Session};
@@ -128,7 +129,9 @@ fn records_allocate_nothing_in_steady_state() {
         CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
     ] {
         let mut ends = ends().versions(Versions::ALL);
-        ends.client = ends.client.cipher_suites(&[suite]).unwrap();
+        ends.client = ends
+            .client
+            .algorithms(Algorithms::default().cipher_suites(&[suite]).unwrap());
         let mut out = Vec::new();
         let mut link = Link::new(&ends.build(), &mut out);
         let mut arena = BytesMut::with_capacity(1 << 18);

@@ -3,7 +3,7 @@
 
 use crate::common::configs::{Ends, server_name, start};
 use bytes::BytesMut;
-use sealgram::config::{DatagramPolicy, ProvenHello};
+use sealgram::config::{Algorithms, DatagramPolicy, ProvenHello};
 use sealgram::{
     CipherSuite, DtlsConnection, Error, Event, Initiator, Path, RenegotiationRefusal, SendError,
 };
@@ -18,7 +18,10 @@ fn connected() -> (DtlsConnection, DtlsConnection, Instant) {
     let mut ends = Ends::new();
     let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
     let roomy = DatagramPolicy::default().send_queue(1 << 20).unwrap();
-    ends.client = ends.client.cipher_suites(&[suite]).unwrap().datagram(roomy);
+    ends.client = ends
+        .client
+        .algorithms(Algorithms::default().cipher_suites(&[suite]).unwrap())
+        .datagram(roomy);
     let configs = ends.build();
     let (to_server, to_client) = (path(2), path(1));
     let mut client =

@@ -22,7 +22,8 @@
 use crate::common::configs::{Configs, Ends};
 use crate::common::transport::{BOTH, Duo, SIDES, Transport, complete, refused};
 use sealgram::config::{
-    ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, RekeyPolicy, StreamPolicy,
+    Algorithms, ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, RekeyPolicy,
+    StreamPolicy,
 };
 use sealgram::{
     Event, HandshakeKind, Initiator, RenegotiateError, RenegotiationRefusal, SendError, Side,
@@ -557,7 +558,9 @@ fn the_longest_datagram_is_as_long_while_keys_are_replaced() {
         Suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
     ] {
         let mut ends = Ends::new().resuming();
-        ends.client = ends.client.cipher_suites(&[suite]).unwrap();
+        ends.client = ends
+            .client
+            .algorithms(Algorithms::default().cipher_suites(&[suite]).unwrap());
         ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
         let mut duo = Duo::connected(Transport::Dtls, &ends.build());
         let max = duo.max_payload(Side::Client);

@@ -26,7 +26,8 @@ use crate::common::harness::{
 use crate::common::renegotiating::{Moody, SetClock, allowing};
 use crate::common::transport::{BOTH, Transport};
 use sealgram::config::{
-    ClientAuthentication, ExtendedMasterSecret, MemoryServerSessions, RekeyPolicy, Tickets,
+    Algorithms, ClientAuthentication, ExtendedMasterSecret, MemoryServerSessions, RekeyPolicy,
+    Tickets,
 };
 use sealgram::sim::scripted::{Line, ScriptedPeer, ScriptedSession};
 use sealgram::{
@@ -355,7 +356,9 @@ fn a_session_with_a_suite_that_is_no_longer_allowed_is_not_resumed() {
         first.offer.suites = vec![0xc02c];
         let session = session_of(transport, &before, first, &CLIENT_FLIGHT);
         let suites = [sealgram::CipherSuite(0xc02b)];
-        let after = shared.of(&ends).cipher_suites(&suites).unwrap();
+        let after = shared
+            .of(&ends)
+            .algorithms(Algorithms::default().cipher_suites(&suites).unwrap());
         let mut harness =
             Harness::server(transport, after.build().unwrap().into(), client(tickets));
         assert_eq!(offer(&mut harness, &session, &CLIENT_FLIGHT), Outcome::Full);

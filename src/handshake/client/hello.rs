@@ -152,9 +152,9 @@ fn client_hello(
         compression_methods: vec![CompressionMethod::NULL],
         extensions: ClientExtensions {
             server_name: dns_name(server_name),
-            supported_groups: Some(parameters.groups.clone()),
+            supported_groups: Some(parameters.algorithms.groups.clone()),
             point_formats: Some(vec![PointFormat::UNCOMPRESSED]),
-            signature_algorithms: Some(config.parameters.schemes.clone()),
+            signature_algorithms: Some(config.parameters.algorithms.schemes.clone()),
             srtp: (dialect.srtp && !parameters.srtp.is_empty()).then(|| parameters.srtp.clone()),
             alpn: (!parameters.alpn.is_empty()).then(|| parameters.alpn.clone()),
             extended_master_secret: true,
@@ -195,6 +195,7 @@ fn offer_13(
         extensions.psk_modes = Some(vec![PskKeyExchangeMode::PSK_DHE_KE]);
     }
     let group = *parameters
+        .algorithms
         .groups
         .first()
         .ok_or(PeerIncompatible::NoCommonGroup)?;

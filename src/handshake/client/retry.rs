@@ -75,7 +75,7 @@ pub(super) fn check(
         };
     };
     // RFC 8446 §4.2.8: one that was offered, and that the server has no share of yet.
-    if !state.config.parameters.groups.contains(&group) {
+    if !state.config.parameters.algorithms.groups.contains(&group) {
         return Err(PeerMisbehaved::SelectedUnofferedGroup(group).into());
     }
     let known = state.exchange.as_ref().map(|(known, _)| *known);

@@ -303,7 +303,7 @@ impl ExpectClientHello {
 
     fn choose(&self, hello: &ClientHello) -> Result<Choice, Error> {
         let (suite, certified, scheme) = self.choose_suite(hello)?;
-        let groups = &self.config.parameters.groups;
+        let groups = &self.config.parameters.algorithms.groups;
         let group = match &hello.extensions.supported_groups {
             Some(offered) => groups.iter().find(|group| offered.contains(group)),
             None if self.config.parameters.conformance.require_supported_groups => None,

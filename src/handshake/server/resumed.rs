@@ -95,7 +95,7 @@ fn fits(
         (false, false) if unbound => {}
         (false, _) => return Ok(false),
     }
-    let suites = &config.parameters.suites;
+    let suites = &config.parameters.algorithms.suites;
     let suite = suites.contains(&session.suite)
         && !session.suite.is_13()
         && hello.cipher_suites.contains(&session.suite.id);

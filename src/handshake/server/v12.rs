@@ -114,7 +114,7 @@ impl ExpectSignature {
                     ClientCertificateType::ECDSA_SIGN,
                     ClientCertificateType::RSA_SIGN,
                 ],
-                signature_algorithms: context.config.parameters.schemes.clone(),
+                signature_algorithms: context.config.parameters.algorithms.schemes.clone(),
                 authorities: bounded(verifier.authorities()),
             };
             let mut body = Vec::new();
@@ -365,7 +365,7 @@ impl ExpectCertificateVerify {
         let signature = verify_12(
             leaf,
             None,
-            &context.config.parameters.schemes,
+            &context.config.parameters.algorithms.schemes,
             context.transcript.messages(),
             signed,
         )?;

@@ -90,7 +90,7 @@ impl ExpectCertificate {
     ) -> Result<State, Error> {
         // RFC 5246 §7.4.2: a server that is asked for a certificate must have one.
         let leaf = chain.first().ok_or(CertificateError::Missing)?;
-        let groups = &self.context.config.parameters.groups;
+        let groups = &self.context.config.parameters.algorithms.groups;
         check_key_12(leaf, self.context.suite.authentication, groups)?;
         let chain: Arc<[CertificateDer<'static>]> = chain.into();
         let identity = PeerIdentity::Certificate(chain.clone());
@@ -128,6 +128,7 @@ impl ExpectServerKeyExchange {
             .context
             .config
             .parameters
+            .algorithms
             .groups
             .contains(&params.group)
         {
@@ -140,7 +141,7 @@ impl ExpectServerKeyExchange {
         let signature = verify_12(
             leaf,
             kind,
-            &self.context.config.parameters.schemes,
+            &self.context.config.parameters.algorithms.schemes,
             &message,
             &signed,
         )?;

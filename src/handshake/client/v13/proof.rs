@@ -135,7 +135,7 @@ impl ExpectCertificateVerify {
         let message = signed_message(Side::Server, hash.as_ref());
         let signature = verify_13(
             leaf,
-            &self.context.config.parameters.schemes,
+            &self.context.config.parameters.algorithms.schemes,
             &message,
             signed,
         )?;

@@ -129,7 +129,7 @@ fn choose_share(config: &ServerConfig, hello: &ClientHello) -> Result<Choice, Er
     let offered = &hello.extensions;
     let shares = offered.key_shares.as_deref().unwrap_or_default();
     let supported = offered.supported_groups.as_deref().unwrap_or_default();
-    let ours = &config.parameters.groups;
+    let ours = &config.parameters.algorithms.groups;
     let share_of = |group: &NamedGroup| shares.iter().find(|share| share.group == *group);
     let preferred = ours.iter().find(|group| supported.contains(group));
     let preferred = preferred.ok_or(PeerIncompatible::NoCommonGroup)?;

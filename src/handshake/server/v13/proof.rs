@@ -184,7 +184,12 @@ impl ExpectCertificateVerify {
         } = self;
         let leaf = chain.first().ok_or(CertificateError::Missing)?;
         let message = signed_message(Side::Client, awaiting.transcript.hash().as_ref());
-        let signature = verify_13(leaf, &awaiting.config.parameters.schemes, &message, signed)?;
+        let signature = verify_13(
+            leaf,
+            &awaiting.config.parameters.algorithms.schemes,
+            &message,
+            signed,
+        )?;
         awaiting.add(inbound);
         let proved = Proved {
             chain,
