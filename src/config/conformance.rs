@@ -15,6 +15,11 @@ use crate::protocol::Epoch;
 use std::ops::Deref;
 use std::time::Duration;
 
+/// How many warning alerts in a row, without data between them, are tolerated. Honest peers send
+/// one or two in the life of a connection; over datagrams a refused renegotiation is one, and a
+/// peer that asks again is refused again.
+pub(crate) const MAX_WARNINGS: u8 = 32;
+
 /// What a peer gets that wants to renegotiate and may not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RenegotiationRefusals {
@@ -124,7 +129,7 @@ impl Conformance {
         need_tickets_acknowledged: false,
         last_epoch: Epoch::LIMIT_13.number(),
         drop_overtaking_data: false,
-        max_warnings: super::policy::MAX_WARNINGS,
+        max_warnings: MAX_WARNINGS,
         check_record_version: false,
         count_early_records_whole: false,
         compare_finished_of_any_length: false,

@@ -32,11 +32,12 @@ pub use crate::session::{
     ClientSessionStore, MemoryClientSessions, MemoryServerSessions, ServerSessionStore, SessionKey,
     Tickets,
 };
+pub(crate) use conformance::MAX_WARNINGS;
 pub(crate) use parameters::Parameters;
+pub(crate) use policy::MIN_HANDSHAKE_MTU;
 pub use policy::{
     DatagramPolicy, ExtendedMasterSecret, PlaintextAlerts, SecureRenegotiation, StreamPolicy,
 };
-pub(crate) use policy::{MAX_WARNINGS, MIN_HANDSHAKE_MTU};
 pub use proven::ProvenHello;
 pub(crate) use proven::{FirstHello, Issued, Retried};
 pub use rekey::{ClientRenegotiation, DataDuringRenegotiation, IdentityChange, RekeyPolicy};

@@ -95,11 +95,6 @@ const MIN_MTU: usize = 128;
 /// The largest UDP payload over IPv4.
 const MAX_MTU: usize = 65_507;
 
-/// How many warning alerts in a row, without data between them, are tolerated. Honest peers send
-/// one or two in the life of a connection; over datagrams a refused renegotiation is one, and a
-/// peer that asks again is refused again.
-pub(crate) const MAX_WARNINGS: u8 = 32;
-
 /// Retransmitting more often than this is a flood.
 const MIN_TIMEOUT: Duration = Duration::from_millis(10);
 
