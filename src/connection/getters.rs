@@ -9,7 +9,7 @@ use crate::protocol::{
     Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side, SignatureScheme, SrtpProfile,
 };
 use crate::record::{Records, Stats};
-use crate::session::Session;
+use crate::session::{Agreed, Session};
 use pki_types::CertificateDer;
 
 impl<R: Records> Connection<R> {
@@ -18,16 +18,18 @@ impl<R: Records> Connection<R> {
         self.role.side()
     }
 
+    fn agreed(&self) -> Option<&Agreed> {
+        self.phase.established().map(Established::agreed)
+    }
+
     /// The version in force, once the handshake is done.
     pub fn version(&self) -> Option<ProtocolVersion> {
-        self.phase.established().map(Established::version)
+        self.agreed().map(|agreed| agreed.version)
     }
 
     /// The cipher suite in force, once the handshake is done.
     pub fn cipher_suite(&self) -> Option<CipherSuite> {
-        self.phase
-            .established()
-            .map(|established| established.suite().id)
+        self.agreed().map(|agreed| agreed.suite.id)
     }
 
     /// The group of the key exchange, once the handshake is done. Where a session of 1.2 was
@@ -72,14 +74,14 @@ impl<R: Records> Connection<R> {
     /// Who the peer has proved to be; `None` before that, and for a client that showed no
     /// certificate.
     pub fn peer_identity(&self) -> Option<&PeerIdentity> {
-        self.phase.established()?.peer_identity()
+        self.agreed()?.peer_identity.as_ref()
     }
 
     /// What the peer has proved that with: the scheme of its signature over the handshake, or over
     /// the one that has made the session which was resumed. `None` where
     /// [`Connection::peer_identity`] is.
     pub fn peer_signature_scheme(&self) -> Option<SignatureScheme> {
-        self.phase.established()?.peer_scheme()
+        self.agreed()?.peer_scheme
     }
 
     /// The certificates that this end has shown in the handshake whose keys are in force, its own
@@ -91,7 +93,7 @@ impl<R: Records> Connection<R> {
 
     /// The application protocol that was agreed (RFC 7301).
     pub fn alpn(&self) -> Option<&[u8]> {
-        self.phase.established()?.alpn()
+        self.agreed()?.alpn.as_deref()
     }
 
     /// The profile of SRTP that was agreed (RFC 5764): never over a stream.
@@ -101,7 +103,7 @@ impl<R: Records> Connection<R> {
 
     /// The DNS name that the client asked for.
     pub fn server_name(&self) -> Option<&str> {
-        self.phase.established()?.server_name()
+        self.agreed()?.server_name.as_deref()
     }
 
     /// Whether the session is bound to its handshake (RFC 7627); at version 1.3 every one is.

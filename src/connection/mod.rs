@@ -407,7 +407,7 @@ impl<R: Records> Connection<R> {
         let unconfirmed =
             awaits_ack.then(|| Wait::new(now, self.records.limits().handshake_deadline));
         let kind = HandshakeKind::of(&established);
-        let limit = established.suite().aead.confidentiality_limit();
+        let limit = established.agreed().suite.aead.confidentiality_limit();
         let policy = &self.role.parameters().rekey;
         self.rekeying.committed(now, policy, limit);
         let next = Phase::Established {

@@ -125,26 +125,20 @@ impl Role {
         let name = client::dns_name(server);
         // F6: if something has changed since the session was made, offering it would only lead to a
         // full handshake, or to a wrong one.
-        let fits = match &session {
+        let agreed = session.agreed();
+        let fits = [dialect.version_12, dialect.version_13].contains(&agreed.version)
+            && !session.is_expired(now)
+            && parameters.algorithms.suites.contains(&agreed.suite)
+            && agreed.server_name == name;
+        let allowed = match &session {
             Session::V12(session) => {
-                session.version == dialect.version_12
-                    && parameters.speaks_12()
+                parameters.speaks_12()
                     && parameters.resumes(session)
                     && (config.tickets || session.ticket.is_empty())
-                    && session.is_fresh(now)
-                    && parameters.algorithms.suites.contains(&session.suite)
-                    && session.server_name == name
             }
-            Session::V13(session) => {
-                session.agreed.version == dialect.version_13
-                    && parameters.speaks_13()
-                    && config.tickets
-                    && session.is_fresh(now)
-                    && parameters.algorithms.suites.contains(&session.agreed.suite)
-                    && session.agreed.server_name == name
-            }
+            Session::V13(_) => parameters.speaks_13() && config.tickets,
         };
-        fits.then_some(session)
+        (fits && allowed).then_some(session)
     }
 
     /// Keeps a session.

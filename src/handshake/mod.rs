@@ -27,10 +27,9 @@ pub(crate) mod server;
 pub(crate) use outbox::Outbox;
 
 use crate::config::{HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer};
-use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, InvalidMessage};
+use crate::identity::HandshakeKey;
 use crate::identity::proof::ChainVerified;
-use crate::identity::{HandshakeKey, PeerIdentity};
 use crate::protocol::{
     AlertDescription, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, NamedGroup,
     ProtocolVersion, ReadSwitch, Side, SignatureScheme, SrtpProfile,
@@ -38,7 +37,7 @@ use crate::protocol::{
 use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::traffic::RecordProtection;
-use crate::session::{Session, Session12, Session13};
+use crate::session::{Agreed, Session, Session12, Session13};
 use crate::wire::client_hello::RANDOM_LEN;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::{Grammar, Message};
@@ -225,51 +224,11 @@ impl Established {
         }
     }
 
-    /// The version in force.
-    pub(crate) fn version(&self) -> ProtocolVersion {
+    /// What was agreed.
+    pub(crate) fn agreed(&self) -> &Agreed {
         match &self.kind {
-            EstablishedKind::V12(established) => established.session.version,
-            EstablishedKind::V13(post) => post.agreed().version,
-        }
-    }
-
-    /// The cipher suite in force.
-    pub(crate) fn suite(&self) -> &'static Suite {
-        match &self.kind {
-            EstablishedKind::V12(established) => established.session.suite,
-            EstablishedKind::V13(post) => post.agreed().suite,
-        }
-    }
-
-    /// The application protocol.
-    pub(crate) fn alpn(&self) -> Option<&[u8]> {
-        match &self.kind {
-            EstablishedKind::V12(established) => established.session.alpn.as_deref(),
-            EstablishedKind::V13(post) => post.agreed().alpn.as_deref(),
-        }
-    }
-
-    /// The DNS name that the client asked for.
-    pub(crate) fn server_name(&self) -> Option<&str> {
-        match &self.kind {
-            EstablishedKind::V12(established) => established.session.server_name.as_deref(),
-            EstablishedKind::V13(post) => post.agreed().server_name.as_deref(),
-        }
-    }
-
-    /// Who the peer is.
-    pub(crate) fn peer_identity(&self) -> Option<&PeerIdentity> {
-        match &self.kind {
-            EstablishedKind::V12(established) => established.session.peer_identity.as_ref(),
-            EstablishedKind::V13(post) => post.agreed().peer_identity.as_ref(),
-        }
-    }
-
-    /// What the peer has proved with who it is.
-    pub(crate) fn peer_scheme(&self) -> Option<SignatureScheme> {
-        match &self.kind {
-            EstablishedKind::V12(established) => established.session.peer_scheme,
-            EstablishedKind::V13(post) => post.agreed().peer_scheme,
+            EstablishedKind::V12(established) => &established.session.agreed,
+            EstablishedKind::V13(post) => post.agreed(),
         }
     }
 

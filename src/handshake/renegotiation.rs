@@ -89,12 +89,12 @@ impl Binding {
     pub(crate) fn kept_alpn(&self, conformance: &InForce) -> Option<&Option<Vec<u8>>> {
         conformance
             .keep_application_protocol
-            .then_some(&self.session.alpn)
+            .then_some(&self.session.agreed.alpn)
     }
 
     /// Whether somebody with `identity` is who the peer was before. A client that was nobody may become somebody.
     pub(crate) fn continues(&self, policy: &RekeyPolicy, identity: Option<&PeerIdentity>) -> bool {
-        let before = self.session.peer_identity.as_ref();
+        let before = self.session.agreed.peer_identity.as_ref();
         policy.identity_change == IdentityChange::Allow
             || before.is_none()
             || before.map(leaf) == identity.map(leaf)
@@ -219,7 +219,7 @@ fn check_session(
 ) -> Result<(), Error> {
     check_binding_secret(binding, extended)?;
     // RFC 5746 §5: a different name is a different server.
-    let same_name = binding.session.server_name.as_deref() == server_name;
+    let same_name = binding.session.agreed.server_name.as_deref() == server_name;
     if policy.identity_change == IdentityChange::Refuse && !same_name {
         return Err(PeerMisbehaved::ServerNameChanged.into());
     }

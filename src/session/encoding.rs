@@ -30,49 +30,56 @@ const FORM_13: u8 = 5;
 
 const EXTENDED_MASTER_SECRET: u8 = 1;
 const HAS_SERVER_NAME: u8 = 2;
-const HAS_IDENTITY: u8 = 4;
+/// The peer's identity is the certificates at the end; one of another kind has a flag of its own.
+const HAS_CERTIFICATES: u8 = 4;
 
 /// What the fields of a fixed length and the lengths of the others take at most, in bytes.
 const FIXED_LEN: usize = 114;
 
-/// What both forms end with.
-struct Tail<'a> {
+/// What both forms say.
+struct Common<'a> {
+    agreed: &'a Agreed,
     ticket: &'a [u8],
-    alpn: Option<&'a [u8]>,
-    server_name: Option<&'a str>,
-    peer_identity: Option<&'a PeerIdentity>,
-    peer_scheme: Option<SignatureScheme>,
 }
 
-impl Tail<'_> {
+impl Common<'_> {
     fn chain(&self) -> &[CertificateDer<'static>] {
-        match self.peer_identity {
+        match &self.agreed.peer_identity {
             Some(PeerIdentity::Certificate(chain)) => chain,
             None => &[],
         }
     }
 
-    /// Writes the flags, with those of the form, and what belongs to them.
-    fn encode_flags(&self, of_form: u8, out: &mut Vec<u8>) {
-        let name = u8::from(self.server_name.is_some()) * HAS_SERVER_NAME;
-        let identity = u8::from(self.peer_identity.is_some()) * HAS_IDENTITY;
+    /// The beginning, with the flags of the form, in a buffer that need not grow: no copy of the
+    /// secret must be left behind.
+    fn begin(&self, form: u8, of_form: u8) -> Zeroizing<Vec<u8>> {
+        let agreed = self.agreed;
+        let certificates: usize = self.chain().iter().map(|one| one.len() + 3).sum();
+        let alpn = agreed.alpn.as_ref().map_or(0, Vec::len);
+        let names = alpn + agreed.server_name.as_ref().map_or(0, String::len);
+        let capacity = FIXED_LEN + MAX_SESSION_ID_LEN + self.ticket.len() + names + certificates;
+        let mut out = Zeroizing::new(Vec::with_capacity(capacity));
+        out.put_u8(form);
+        out.put(&agreed.version.to_bytes());
+        out.put_u16(agreed.suite.id.0);
+        let name = u8::from(agreed.server_name.is_some()) * HAS_SERVER_NAME;
+        let identity = match agreed.peer_identity {
+            Some(PeerIdentity::Certificate(_)) => HAS_CERTIFICATES,
+            None => 0,
+        };
         out.put_u8(of_form | name | identity);
         // Nothing is signed with 0.
-        out.put_u16(self.peer_scheme.map_or(0, |scheme| scheme.0));
+        out.put_u16(agreed.peer_scheme.map_or(0, |scheme| scheme.0));
+        out.put_u64(agreed.created);
+        out
     }
 
-    /// An empty buffer that need not grow: no copy of the secret must be left behind.
-    fn buffer(&self) -> Zeroizing<Vec<u8>> {
-        let certificates: usize = self.chain().iter().map(|one| one.len() + 3).sum();
-        let names = self.alpn.map_or(0, <[u8]>::len) + self.server_name.map_or(0, str::len);
-        let capacity = FIXED_LEN + MAX_SESSION_ID_LEN + self.ticket.len() + names + certificates;
-        Zeroizing::new(Vec::with_capacity(capacity))
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn end(&self, out: &mut Vec<u8>) {
         out.put_vec(2, |out| out.put(self.ticket));
-        out.put_vec(1, |out| out.put(self.alpn.unwrap_or_default()));
-        let name = self.server_name.unwrap_or_default();
+        out.put_vec(1, |out| {
+            out.put(self.agreed.alpn.as_deref().unwrap_or_default())
+        });
+        let name = self.agreed.server_name.as_deref().unwrap_or_default();
         out.put_vec(2, |out| out.put(name.as_bytes()));
         certificate::encode(self.chain(), out);
     }
@@ -80,52 +87,35 @@ impl Tail<'_> {
 
 /// Writes a session of 1.2.
 pub(super) fn encode_12(session: &Session12) -> Zeroizing<Vec<u8>> {
-    let tail = Tail {
+    let common = Common {
+        agreed: &session.agreed,
         ticket: &session.ticket,
-        alpn: session.alpn.as_deref(),
-        server_name: session.server_name.as_deref(),
-        peer_identity: session.peer_identity.as_ref(),
-        peer_scheme: session.peer_scheme,
     };
-    let mut out = tail.buffer();
-    let capacity = out.capacity();
     let bound = u8::from(session.extended_master_secret) * EXTENDED_MASTER_SECRET;
-    out.put_u8(FORM_12);
-    out.put(&session.version.to_bytes());
-    out.put_u16(session.suite.id.0);
-    tail.encode_flags(bound, &mut out);
-    out.put_u64(session.created);
+    let mut out = common.begin(FORM_12, bound);
+    let capacity = out.capacity();
     out.put(&session.lifetime.to_be_bytes());
     out.put_u16(session.group.0);
     out.put(session.master_secret.as_bytes());
     out.put_vec(1, |out| out.put(&session.id));
-    tail.encode(&mut out);
+    common.end(&mut out);
     debug_assert_eq!(out.capacity(), capacity);
     out
 }
 
 /// Writes a session of 1.3.
 pub(super) fn encode_13(session: &Session13) -> Zeroizing<Vec<u8>> {
-    let agreed = &session.agreed;
-    let tail = Tail {
+    let common = Common {
+        agreed: &session.agreed,
         ticket: &session.ticket,
-        alpn: agreed.alpn.as_deref(),
-        server_name: agreed.server_name.as_deref(),
-        peer_identity: agreed.peer_identity.as_ref(),
-        peer_scheme: agreed.peer_scheme,
     };
-    let mut out = tail.buffer();
+    let mut out = common.begin(FORM_13, 0);
     let capacity = out.capacity();
-    out.put_u8(FORM_13);
-    out.put(&agreed.version.to_bytes());
-    out.put_u16(agreed.suite.id.0);
-    tail.encode_flags(0, &mut out);
-    out.put_u64(agreed.created);
     out.put_u64(session.issued);
     out.put(&session.lifetime.to_be_bytes());
     out.put(&session.age_add.to_be_bytes());
     out.put_vec(1, |out| out.put(session.psk.as_bytes()));
-    tail.encode(&mut out);
+    common.end(&mut out);
     debug_assert_eq!(out.capacity(), capacity);
     out
 }
@@ -140,122 +130,95 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Session, InvalidMessage> {
     }
 }
 
-/// What both forms begin with.
-struct Head {
-    version: ProtocolVersion,
-    suite: &'static Suite,
+/// Reads what both forms begin with: the flags, and what was agreed as far as it stands there.
+fn decode_beginning(
+    reader: &mut Reader<'_>,
+    versions: [ProtocolVersion; 2],
+) -> Result<(u8, Agreed), InvalidMessage> {
+    let version = ProtocolVersion(reader.u16("session version")?);
+    let suite = suite::find(CipherSuite(reader.u16("session suite")?));
+    // Both of one version, or the records would take a form that the suite does not have.
+    let fits = |suite: &&Suite| suite.is_13() == versions.contains(&ProtocolVersion::TLS13);
+    let suite = suite
+        .filter(fits)
+        .ok_or(InvalidMessage::IllegalValue("session suite"))?;
+    if !versions.contains(&version) {
+        return Err(InvalidMessage::IllegalValue("session version"));
+    }
+    let flags = reader.u8("session flags")?;
+    let agreed = Agreed {
+        version,
+        suite,
+        alpn: None,
+        server_name: None,
+        peer_identity: None,
+        peer_scheme: match reader.u16("session scheme")? {
+            0 => None,
+            scheme => Some(SignatureScheme(scheme)),
+        },
+        created: reader.u64("session birth")?,
+    };
+    Ok((flags, agreed))
+}
+
+/// Reads what both forms end with, adds it to what was agreed, and gives the ticket.
+fn decode_end(
+    reader: &mut Reader<'_>,
     flags: u8,
-    peer_scheme: Option<SignatureScheme>,
-    created: u64,
-}
-
-impl Head {
-    fn decode(
-        reader: &mut Reader<'_>,
-        versions: [ProtocolVersion; 2],
-    ) -> Result<Self, InvalidMessage> {
-        let version = ProtocolVersion(reader.u16("session version")?);
-        let suite = suite::find(CipherSuite(reader.u16("session suite")?));
-        // Both of one version, or the records would take a form that the suite does not have.
-        let fits = |suite: &&Suite| suite.is_13() == versions.contains(&ProtocolVersion::TLS13);
-        let suite = suite
-            .filter(fits)
-            .ok_or(InvalidMessage::IllegalValue("session suite"))?;
-        if !versions.contains(&version) {
-            return Err(InvalidMessage::IllegalValue("session version"));
-        }
-        Ok(Self {
-            version,
-            suite,
-            flags: reader.u8("session flags")?,
-            peer_scheme: match reader.u16("session scheme")? {
-                0 => None,
-                scheme => Some(SignatureScheme(scheme)),
-            },
-            created: reader.u64("session birth")?,
-        })
-    }
-}
-
-/// What both forms end with, read.
-struct Rest {
-    ticket: Vec<u8>,
-    alpn: Option<Vec<u8>>,
-    server_name: Option<String>,
-    peer_identity: Option<PeerIdentity>,
-}
-
-impl Rest {
-    fn decode(reader: &mut Reader<'_>, flags: u8) -> Result<Self, InvalidMessage> {
-        let ticket = reader.vec16("ticket")?.to_vec();
-        let alpn = reader.vec8("protocol name")?;
-        let name = std::str::from_utf8(reader.vec16("server name")?)
-            .map_err(|_| InvalidMessage::IllegalValue("server name"))?;
-        let chain = certificate::decode(reader.rest())?;
-        let identity = flags & HAS_IDENTITY != 0;
-        Ok(Self {
-            ticket,
-            alpn: (!alpn.is_empty()).then(|| alpn.to_vec()),
-            server_name: (flags & HAS_SERVER_NAME != 0).then(|| name.to_owned()),
-            peer_identity: identity.then(|| PeerIdentity::Certificate(chain.into())),
-        })
-    }
+    agreed: &mut Agreed,
+) -> Result<Vec<u8>, InvalidMessage> {
+    let ticket = reader.vec16("ticket")?.to_vec();
+    let alpn = reader.vec8("protocol name")?;
+    let name = std::str::from_utf8(reader.vec16("server name")?)
+        .map_err(|_| InvalidMessage::IllegalValue("server name"))?;
+    let chain = certificate::decode(reader.rest())?;
+    agreed.alpn = (!alpn.is_empty()).then(|| alpn.to_vec());
+    agreed.server_name = (flags & HAS_SERVER_NAME != 0).then(|| name.to_owned());
+    let certified = flags & HAS_CERTIFICATES != 0;
+    agreed.peer_identity = certified.then(|| PeerIdentity::Certificate(chain.into()));
+    Ok(ticket)
 }
 
 fn decode_12(mut reader: Reader<'_>) -> Result<Session12, InvalidMessage> {
     let versions = [ProtocolVersion::TLS12, ProtocolVersion::DTLS12];
-    let head = Head::decode(&mut reader, versions)?;
+    let (flags, mut agreed) = decode_beginning(&mut reader, versions)?;
     let lifetime = u32::from_be_bytes(reader.array("session lifetime")?);
     let group = NamedGroup(reader.u16("session group")?);
-    let master_secret = MasterSecret::from_bytes(head.suite.hash, reader.array("master secret")?);
+    let master_secret = MasterSecret::from_bytes(agreed.suite.hash, reader.array("master secret")?);
     let id = reader.vec8("session_id")?;
     if id.len() > MAX_SESSION_ID_LEN {
         return Err(InvalidMessage::IllegalValue("session_id"));
     }
-    let rest = Rest::decode(&mut reader, head.flags)?;
+    let ticket = decode_end(&mut reader, flags, &mut agreed)?;
     Ok(Session12 {
-        version: head.version,
-        suite: head.suite,
+        agreed,
         group,
         master_secret,
-        extended_master_secret: head.flags & EXTENDED_MASTER_SECRET != 0,
-        alpn: rest.alpn,
-        server_name: rest.server_name,
-        peer_identity: rest.peer_identity,
-        peer_scheme: head.peer_scheme,
-        created: head.created,
+        extended_master_secret: flags & EXTENDED_MASTER_SECRET != 0,
         lifetime: lifetime.min(MAX_LIFETIME),
         id: id.to_vec(),
-        ticket: rest.ticket,
+        ticket,
     })
 }
 
 fn decode_13(mut reader: Reader<'_>) -> Result<Session13, InvalidMessage> {
     let versions = [ProtocolVersion::TLS13, ProtocolVersion::DTLS13];
-    let head = Head::decode(&mut reader, versions)?;
+    let (flags, mut agreed) = decode_beginning(&mut reader, versions)?;
     let issued = reader.u64("ticket birth")?;
     let lifetime = u32::from_be_bytes(reader.array("ticket lifetime")?);
     let age_add = u32::from_be_bytes(reader.array("ticket_age_add")?);
     let psk = reader.vec8("psk")?;
     let psk = Secret::from_bytes(psk)
-        .filter(|_| psk.len() == head.suite.hash.len())
+        .filter(|_| psk.len() == agreed.suite.hash.len())
         .ok_or(InvalidMessage::IllegalValue("psk"))?;
-    let rest = Rest::decode(&mut reader, head.flags)?;
+    let ticket = decode_end(&mut reader, flags, &mut agreed)?;
     Ok(Session13 {
-        agreed: Arc::new(Agreed {
-            version: head.version,
-            suite: head.suite,
-            alpn: rest.alpn,
-            server_name: rest.server_name,
-            peer_identity: rest.peer_identity,
-            peer_scheme: head.peer_scheme,
-            created: head.created,
-        }),
+        agreed: Arc::new(agreed),
         psk,
         issued,
         lifetime: lifetime.min(MAX_LIFETIME),
         age_add,
-        ticket: rest.ticket,
+        ticket,
     })
 }
 
@@ -300,18 +263,14 @@ mod tests {
     #[test]
     fn the_longest_session_fits_into_the_first_allocation() {
         let mut session = test_session();
-        session.alpn = Some(vec![b'p'; 255]);
-        session.server_name = Some("n".repeat(255));
+        session.agreed.alpn = Some(vec![b'p'; 255]);
+        session.agreed.server_name = Some("n".repeat(255));
         assert!(encode_12(&session).len() > 600);
         let mut session = test_session_13();
         session.agreed = Arc::new(Agreed {
-            version: session.agreed.version,
-            suite: session.agreed.suite,
             alpn: Some(vec![b'p'; 255]),
             server_name: Some("n".repeat(255)),
-            peer_identity: None,
-            peer_scheme: None,
-            created: 0,
+            ..(*session.agreed).clone()
         });
         assert!(encode_13(&session).len() > 550);
     }

@@ -69,28 +69,27 @@ impl Session {
         encoding::decode(bytes)
     }
 
+    /// What the handshake that made the session has agreed on.
+    pub(crate) fn agreed(&self) -> &Agreed {
+        match self {
+            Self::V12(session) => &session.agreed,
+            Self::V13(session) => &session.agreed,
+        }
+    }
+
     /// The version that the session belongs to.
     pub fn version(&self) -> ProtocolVersion {
-        match self {
-            Self::V12(session) => session.version,
-            Self::V13(session) => session.agreed.version,
-        }
+        self.agreed().version
     }
 
     /// The cipher suite of the session, which every resumption keeps (RFC 5246 §7.4.1.3).
     pub fn cipher_suite(&self) -> CipherSuite {
-        match self {
-            Self::V12(session) => session.suite.id,
-            Self::V13(session) => session.agreed.suite.id,
-        }
+        self.agreed().suite.id
     }
 
     /// Who the peer was when the session was made.
     pub fn peer_identity(&self) -> Option<&PeerIdentity> {
-        match self {
-            Self::V12(session) => session.peer_identity.as_ref(),
-            Self::V13(session) => session.agreed.peer_identity.as_ref(),
-        }
+        self.agreed().peer_identity.as_ref()
     }
 
     /// Whether the session is over at `now`.
@@ -118,24 +117,39 @@ impl fmt::Debug for Session {
     }
 }
 
-/// A session of version 1.2, in force or stored.
-pub struct Session12 {
+/// What a handshake has agreed on and found out, at either version.
+#[derive(Clone)]
+pub(crate) struct Agreed {
     pub(crate) version: ProtocolVersion,
     pub(crate) suite: &'static Suite,
+    pub(crate) alpn: Option<Vec<u8>>,
+    /// The DNS name that the client asked for.
+    pub(crate) server_name: Option<String>,
+    /// Who the peer of this end is.
+    pub(crate) peer_identity: Option<PeerIdentity>,
+    /// What the peer has proved that with.
+    pub(crate) peer_scheme: Option<SignatureScheme>,
+    /// When the peer last proved who it is, in seconds of Unix time. A resumption does not make
+    /// that younger.
+    pub(crate) created: u64,
+}
+
+impl Agreed {
+    /// What `created` is: the time of the handshake, or that of the session whose ticket it has
+    /// taken.
+    pub(crate) fn created(psk: Option<&Session13>, started: UnixTime) -> u64 {
+        psk.map_or(started.as_secs(), |psk| psk.agreed.created)
+    }
+}
+
+/// A session of version 1.2, in force or stored.
+pub struct Session12 {
+    pub(crate) agreed: Agreed,
     /// The group of the key exchange.
     pub(crate) group: NamedGroup,
     pub(crate) master_secret: MasterSecret,
     /// Whether the master secret is bound to the handshake (RFC 7627). Without it a session is not resumed, unless the policy is lax.
     pub(crate) extended_master_secret: bool,
-    pub(crate) alpn: Option<Vec<u8>>,
-    /// The DNS name that the client asked for.
-    pub(crate) server_name: Option<String>,
-    /// Who the peer of the end that holds the session is.
-    pub(crate) peer_identity: Option<PeerIdentity>,
-    /// What the peer has proved that with.
-    pub(crate) peer_scheme: Option<SignatureScheme>,
-    /// When the key exchange was, in seconds of Unix time. A resumption does not make a session younger.
-    pub(crate) created: u64,
     /// How long the session may be resumed, in seconds.
     pub(crate) lifetime: u32,
     /// The name under which the server keeps the session; empty for none.
@@ -148,13 +162,13 @@ impl Session12 {
     /// Whether the session's time has come and is not over.
     pub(crate) fn is_fresh(&self, now: UnixTime) -> bool {
         let now = now.as_secs();
-        now + CLOCK_TOLERANCE >= self.created
-            && now.saturating_sub(self.created) < u64::from(self.lifetime)
+        let created = self.agreed.created;
+        now + CLOCK_TOLERANCE >= created && now.saturating_sub(created) < u64::from(self.lifetime)
     }
 
     /// How much longer the session may be resumed, in seconds.
     pub(crate) fn remaining(&self, now: UnixTime) -> u32 {
-        let age = now.as_secs().saturating_sub(self.created);
+        let age = now.as_secs().saturating_sub(self.agreed.created);
         self.lifetime
             .saturating_sub(u32::try_from(age).unwrap_or(u32::MAX))
     }
@@ -168,35 +182,13 @@ impl Session12 {
 impl fmt::Debug for Session12 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session12")
-            .field("version", &self.version)
-            .field("suite", &self.suite.id)
-            .field("server_name", &self.server_name)
-            .field("peer_identity", &self.peer_identity)
-            .field("created", &self.created)
+            .field("version", &self.agreed.version)
+            .field("suite", &self.agreed.suite.id)
+            .field("server_name", &self.agreed.server_name)
+            .field("peer_identity", &self.agreed.peer_identity)
+            .field("created", &self.agreed.created)
             .field("lifetime", &self.lifetime)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a handshake of version 1.3 has agreed on and found out.
-pub(crate) struct Agreed {
-    pub(crate) version: ProtocolVersion,
-    pub(crate) suite: &'static Suite,
-    pub(crate) alpn: Option<Vec<u8>>,
-    /// The DNS name that the client asked for.
-    pub(crate) server_name: Option<String>,
-    /// Who the peer of this end is.
-    pub(crate) peer_identity: Option<PeerIdentity>,
-    /// What the peer has proved that with.
-    pub(crate) peer_scheme: Option<SignatureScheme>,
-    /// When the peer has last proved who it is, in seconds of Unix time. A resumption does not make that younger.
-    pub(crate) created: u64,
-}
-
-impl Agreed {
-    /// What `created` is: the time of the handshake, or that of the session whose ticket it has taken.
-    pub(crate) fn created(psk: Option<&Session13>, started: UnixTime) -> u64 {
-        psk.map_or(started.as_secs(), |psk| psk.agreed.created)
     }
 }
 
@@ -372,16 +364,18 @@ fn test_session() -> Session12 {
     let suite = crate::crypto::suite::first_12();
     let chain = vec![vec![1, 2, 3].into(), vec![4, 5].into()];
     Session12 {
-        version: ProtocolVersion::DTLS12,
-        suite,
+        agreed: Agreed {
+            version: ProtocolVersion::DTLS12,
+            suite,
+            alpn: Some(b"coap".to_vec()),
+            server_name: Some("server.test".to_owned()),
+            peer_identity: Some(PeerIdentity::Certificate(chain.into())),
+            peer_scheme: Some(SignatureScheme::ED25519),
+            created: 1000,
+        },
         group: NamedGroup::X25519,
         master_secret: MasterSecret::from_bytes(suite.hash, [9; 48]),
         extended_master_secret: true,
-        alpn: Some(b"coap".to_vec()),
-        server_name: Some("server.test".to_owned()),
-        peer_identity: Some(PeerIdentity::Certificate(chain.into())),
-        peer_scheme: Some(SignatureScheme::ED25519),
-        created: 1000,
         lifetime: 3600,
         id: vec![7; 32],
         ticket: b"a ticket".to_vec(),
@@ -399,11 +393,7 @@ pub(crate) fn test_session_13() -> Session13 {
         agreed: Arc::new(Agreed {
             version: ProtocolVersion::DTLS13,
             suite,
-            alpn: session.alpn,
-            server_name: session.server_name,
-            peer_identity: session.peer_identity,
-            peer_scheme: session.peer_scheme,
-            created: session.created,
+            ..session.agreed
         }),
         psk: Secret::from_bytes(&vec![8; suite.hash.len()]).unwrap(),
         issued: 1001,

@@ -193,7 +193,7 @@ mod tests {
 
     fn session(created: u64) -> Session {
         let mut session = test_session();
-        session.created = created;
+        session.agreed.created = created;
         Session::V12(Arc::new(session))
     }
 

@@ -437,7 +437,7 @@ impl ExpectServerHello {
             return Ok(None);
         }
         // RFC 5246 §7.4.1.3: the suite is the session's.
-        if hello.cipher_suite != session.suite.id {
+        if hello.cipher_suite != session.agreed.suite.id {
             return Err(PeerMisbehaved::ResumedWithOtherCipherSuite.into());
         }
         // RFC 7627 §5.3: so is the kind of master secret.

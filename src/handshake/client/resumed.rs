@@ -13,7 +13,7 @@ use crate::protocol::{FlightEnd, ReadSwitch, Side};
 use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, VerifyData};
 use crate::secrets::traffic::RecordProtection;
-use crate::session::{Session, Session12};
+use crate::session::{Agreed, Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::new_session_ticket::NewSessionTicket;
 use std::sync::Arc;
@@ -74,19 +74,16 @@ impl Resumption {
             .context
             .started
             .as_secs()
-            .saturating_sub(session.created);
+            .saturating_sub(session.agreed.created);
         let age = u32::try_from(age).unwrap_or(u32::MAX);
         Session12 {
-            version: session.version,
-            suite: session.suite,
+            agreed: Agreed {
+                alpn: self.context.alpn.clone(),
+                ..session.agreed.clone()
+            },
             group: session.group,
             master_secret: self.master_secret.clone(),
             extended_master_secret: session.extended_master_secret,
-            alpn: self.context.alpn.clone(),
-            server_name: session.server_name.clone(),
-            peer_identity: session.peer_identity.clone(),
-            peer_scheme: session.peer_scheme,
-            created: session.created,
             lifetime: match renewed {
                 Some(_) => lifetime(renewed).saturating_add(age).min(lifetime(None)),
                 None => session.lifetime,
@@ -156,7 +153,7 @@ impl ExpectResumedFinished {
         };
         let context = &finished.resumption.context;
         let verifies = context.config.verifier.verifies_resumed();
-        let identity = finished.resumption.session.peer_identity.as_ref();
+        let identity = finished.resumption.session.agreed.peer_identity.as_ref();
         match identity.filter(|_| verifies) {
             Some(PeerIdentity::Certificate(chain)) => {
                 outbox.push(Action::Ask(Question::VerifyServer {

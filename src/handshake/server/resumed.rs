@@ -57,7 +57,7 @@ impl ExpectSession {
             .client_authentication
             .verifier()
             .filter(|verifier| verifier.verifies_resumed());
-        match (&resumption.session.peer_identity, verified) {
+        match (&resumption.session.agreed.peer_identity, verified) {
             (Some(PeerIdentity::Certificate(chain)), Some(_)) => {
                 let chain = chain.clone();
                 outbox.push(Action::Ask(Question::VerifyClient { chain }));
@@ -82,7 +82,7 @@ fn fits(
 ) -> Result<bool, Error> {
     let offered = &hello.extensions;
     let config = &settings.config;
-    if session.version != settings.dialect.version_12 {
+    if session.agreed.version != settings.dialect.version_12 {
         return Ok(false);
     }
     let unbound = config.parameters.resumes_unbound() && settings.binding.is_none();
@@ -96,21 +96,24 @@ fn fits(
         (false, _) => return Ok(false),
     }
     let suites = &config.parameters.algorithms.suites;
-    let suite = suites.contains(&session.suite)
-        && !session.suite.is_13()
-        && hello.cipher_suites.contains(&session.suite.id);
+    let suite = suites.contains(&session.agreed.suite)
+        && !session.agreed.suite.is_13()
+        && hello.cipher_suites.contains(&session.agreed.suite.id);
     let alpn = settings.choose_alpn(offered.alpn.as_deref());
     let identity = match config.client_authentication {
-        ClientAuthentication::None => session.peer_identity.is_none(),
+        ClientAuthentication::None => session.agreed.peer_identity.is_none(),
         ClientAuthentication::Optional(_) => true,
-        ClientAuthentication::Required(_) => session.peer_identity.is_some(),
+        ClientAuthentication::Required(_) => session.agreed.peer_identity.is_some(),
     };
     let continues = settings.binding.as_ref().is_none_or(|binding| {
-        binding.continues(&config.parameters.rekey, session.peer_identity.as_ref())
+        binding.continues(
+            &config.parameters.rekey,
+            session.agreed.peer_identity.as_ref(),
+        )
     });
     Ok(suite
-        && session.server_name == offered.server_name
-        && alpn.as_ref() == Ok(&session.alpn)
+        && session.agreed.server_name == offered.server_name
+        && alpn.as_ref() == Ok(&session.agreed.alpn)
         && identity
         && continues)
 }
@@ -158,7 +161,7 @@ impl Resumption {
             mut transcript,
             session,
         } = self;
-        transcript.start_hash(session.suite.hash);
+        transcript.start_hash(session.agreed.suite.hash);
         transcript.forget_messages();
         let Epochs { current, next } = settings.epochs;
         outbox.push(Action::VersionDecided(settings.dialect.version_12));
@@ -181,7 +184,7 @@ impl Resumption {
         };
         let key_log = settings.config.parameters.key_log.as_deref();
         let master_secret = session.master_secret.resumed(&randoms, key_log);
-        let [client, server] = master_secret.protections(session.suite, &randoms);
+        let [client, server] = master_secret.protections(session.agreed.suite, &randoms);
         let verify_data = master_secret.verify_data(Side::Server, transcript.hash().as_ref());
         outbox.switch_and_finish(settings.epochs, server, &verify_data, &mut transcript)?;
         outbox.push(Action::InstallRead {
@@ -217,14 +220,14 @@ impl Resumption {
             random,
             // RFC 5246 §7.4.1.3, RFC 5077 §3.4: the echo says that the session is resumed.
             session_id: hello.session_id.clone(),
-            cipher_suite: session.suite.id,
+            cipher_suite: session.agreed.suite.id,
             compression_method: CompressionMethod::NULL,
             extensions: ServerExtensions {
                 // RFC 6066 §3: not in a ServerHello that resumes.
                 server_name: false,
                 point_formats: None,
                 srtp: settings.choose_srtp(hello),
-                alpn: settings.granted_alpn(&session.alpn),
+                alpn: settings.granted_alpn(&session.agreed.alpn),
                 extended_master_secret: session.extended_master_secret,
                 session_ticket: settings.promises_ticket(hello),
                 // F11: RFC 5746 §3.6, also in a resumption.

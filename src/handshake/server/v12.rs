@@ -19,7 +19,7 @@ use crate::protocol::{
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
-use crate::session::{ServerSessions, Session, Session12};
+use crate::session::{Agreed, ServerSessions, Session, Session12};
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::client_hello::ClientHello;
 use crate::wire::handshake::InboundMessage;
@@ -467,16 +467,18 @@ impl ExpectFinished {
             .map_err(|_| PeerMisbehaved::BadFinished)?;
         context.add(inbound);
         let session = Arc::new(Session12 {
-            version: context.version,
-            suite: context.suite,
+            agreed: Agreed {
+                version: context.version,
+                suite: context.suite,
+                alpn: context.alpn,
+                server_name: context.server_name,
+                peer_identity: identity,
+                peer_scheme: scheme,
+                created: context.started.as_secs(),
+            },
             group: context.group,
             master_secret,
             extended_master_secret: context.extended_master_secret,
-            alpn: context.alpn,
-            server_name: context.server_name,
-            peer_identity: identity,
-            peer_scheme: scheme,
-            created: context.started.as_secs(),
             lifetime: context.config.sessions.lifetime(),
             id: context.session_id,
             ticket: Vec::new(),

@@ -13,7 +13,7 @@ use crate::identity::{HandshakeKey, PeerIdentity};
 use crate::protocol::{FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme};
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, VerifyData};
 use crate::secrets::traffic::RecordProtection;
-use crate::session::{MAX_LIFETIME, Session, Session12};
+use crate::session::{Agreed, MAX_LIFETIME, Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::new_session_ticket::NewSessionTicket;
 use crate::wire::signed::DigitallySigned;
@@ -205,16 +205,18 @@ impl ExpectFinished {
             )
             .map_err(|_| PeerMisbehaved::BadFinished)?;
         let session = Arc::new(Session12 {
-            version: context.version,
-            suite: context.suite,
+            agreed: Agreed {
+                version: context.version,
+                suite: context.suite,
+                alpn: context.alpn,
+                server_name: dns_name(&context.server_name),
+                peer_identity: Some(PeerIdentity::Certificate(chain)),
+                peer_scheme: Some(signature.scheme()),
+                created: context.started.as_secs(),
+            },
             group,
             master_secret,
             extended_master_secret: context.extended_master_secret,
-            alpn: context.alpn,
-            server_name: dns_name(&context.server_name),
-            peer_identity: Some(PeerIdentity::Certificate(chain)),
-            peer_scheme: Some(signature.scheme()),
-            created: context.started.as_secs(),
             lifetime: lifetime(ticket.as_ref()),
             id: context.session_id,
             ticket: ticket.map(|message| message.ticket).unwrap_or_default(),
