@@ -109,7 +109,7 @@ pub use crate::error::{
     Suspicion, UnreadableCertificate, UnsupportedKey,
 };
 pub use crate::identity::{
-    CertifiedKey, Credential, Fingerprint, PeerIdentity, PinnedFingerprint, Reply, Roots,
+    CertifiedKey, Credential, Fingerprint, Identity, PinnedFingerprint, Reply, Roots,
     SignHandshake, VerifyClient, VerifyServer, WebPkiClientVerifier, WebPkiServerVerifier,
 };
 pub use crate::protocol::{

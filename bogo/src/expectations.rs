@@ -7,7 +7,7 @@ use crate::exchange::Exchange;
 use crate::options::Options;
 use sealgram::pki_types::CertificateDer;
 use sealgram::pki_types::pem::PemObject as _;
-use sealgram::{HandshakeKind, PeerIdentity};
+use sealgram::{HandshakeKind, Identity};
 use std::path::Path;
 
 /// Checks after the handshake.
@@ -35,7 +35,7 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
         }
         if let Some(file) = &options.expect_peer_cert_file {
             let expected = certificates(file)?;
-            let Some(PeerIdentity::Certificate(chain)) = it.peer_identity() else {
+            let Some(chain) = it.peer_identity().map(Identity::certificates) else {
                 return Err(Failed::new("there is no peer certificate"));
             };
             expect("peer certificates", Some(&expected[..]), Some(&chain[..]))?;
@@ -43,7 +43,7 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
         let scheme = it.peer_signature_scheme().map(|scheme| scheme.0);
         expect("scheme of the peer", options.expect_peer_scheme, scheme)?;
         if let Some(place) = options.expect_credential.filter(|_| !resumed)
-            && chain_of(options, place)?.as_deref() != it.local_certificates()
+            && chain_of(options, place)?.as_deref() != it.local_identity().map(Identity::certificates)
         {
             return Err(Failed::new(format!("credential {place} was not shown")));
         }

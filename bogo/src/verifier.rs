@@ -1,8 +1,8 @@
 //! Verdicts on certificates as a test wants them: the runner's chains are made to be accepted or
 //! refused by flag.
 
-use sealgram::pki_types::{CertificateDer, ServerName, UnixTime};
-use sealgram::{AlertDescription, CertificateError, VerifyClient, VerifyServer};
+use sealgram::pki_types::{ServerName, UnixTime};
+use sealgram::{AlertDescription, CertificateError, Identity, VerifyClient, VerifyServer};
 
 /// Gives every chain the same verdict.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Verdict {
 impl VerifyServer for Verdict {
     fn verify(
         &self,
-        _: &[CertificateDer<'_>],
+        _: &Identity,
         _: &ServerName<'_>,
         _: UnixTime,
     ) -> Result<(), CertificateError> {
@@ -40,7 +40,7 @@ impl VerifyServer for Verdict {
 }
 
 impl VerifyClient for Verdict {
-    fn verify(&self, _: &[CertificateDer<'_>], _: UnixTime) -> Result<(), CertificateError> {
+    fn verify(&self, _: &Identity, _: UnixTime) -> Result<(), CertificateError> {
         self.give()
     }
 

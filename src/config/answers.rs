@@ -1,7 +1,7 @@
 //! What an application decides in the middle of a handshake: how a hello is answered, and a request
 //! for a certificate.
 
-use crate::identity::{CertifiedKey, Credential, Reply};
+use crate::identity::{Credential, Reply};
 use crate::protocol::{AlertDescription, CipherSuite, NamedGroup, SignatureScheme};
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::client_hello::ClientHello;
@@ -72,7 +72,7 @@ pub trait AnswerHello: Send + Sync + fmt::Debug {
 /// What a server does in one handshake otherwise than its configuration says; nothing by default.
 #[derive(Clone, Default, Debug)]
 pub struct HelloAnswer {
-    pub(crate) credentials: Option<Vec<CertifiedKey>>,
+    pub(crate) credentials: Option<Vec<Credential>>,
     pub(crate) alpn: Option<Option<Vec<u8>>>,
 }
 
@@ -81,8 +81,7 @@ impl HelloAnswer {
     /// the configuration's.
     #[must_use]
     pub fn and_credential(mut self, credential: Credential) -> Self {
-        let Credential::Certificate(certified) = credential;
-        self.credentials.get_or_insert_default().push(certified);
+        self.credentials.get_or_insert_default().push(credential);
         self
     }
 

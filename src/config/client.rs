@@ -3,9 +3,7 @@
 use super::answers::AnswerRequest;
 use super::parameters::{Parameters, shared_setters};
 use crate::error::{ConfigError, Error, PeerIncompatible};
-use crate::identity::{
-    AcceptAnyServer, CertifiedKey, Credential, Roots, VerifyServer, WebPkiServerVerifier,
-};
+use crate::identity::{AcceptAnyServer, Credential, Roots, VerifyServer, WebPkiServerVerifier};
 use crate::protocol::{Dialect, dialect};
 use crate::session::{ClientSessionStore, MemoryClientSessions, Session, SessionKey};
 use pki_types::ServerName;
@@ -21,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct ClientConfig {
     pub(crate) parameters: Parameters,
     pub(crate) verifier: Arc<dyn VerifyServer>,
-    pub(crate) credentials: Vec<CertifiedKey>,
+    pub(crate) credentials: Vec<Credential>,
     pub(crate) sessions: Option<Arc<dyn ClientSessionStore>>,
     pub(crate) tickets: bool,
     pub(crate) answers: Option<Arc<dyn AnswerRequest>>,
@@ -39,7 +37,7 @@ impl ClientConfig {
     /// # Errors
     ///
     /// `NoFittingCredential` where [`Conformance`](super::conformance::Conformance) wants that.
-    pub(crate) fn check_showing_none(&self, given: &[CertifiedKey]) -> Result<(), Error> {
+    pub(crate) fn check_showing_none(&self, given: &[Credential]) -> Result<(), Error> {
         let fails = self.parameters.conformance.need_fitting_credential;
         if fails && !given.is_empty() {
             return Err(PeerIncompatible::NoFittingCredential.into());
@@ -128,7 +126,7 @@ impl DangerousClientConfig {
 pub struct ClientConfigBuilder {
     parameters: Parameters,
     verifier: Arc<dyn VerifyServer>,
-    credentials: Vec<CertifiedKey>,
+    credentials: Vec<Credential>,
     sessions: Option<Arc<dyn ClientSessionStore>>,
     tickets: bool,
     answers: Option<Arc<dyn AnswerRequest>>,

@@ -225,8 +225,7 @@ macro_rules! shared_setters {
         /// authority. The first that fits what the peer takes is used.
         #[must_use]
         pub fn and_credential(mut self, credential: $crate::identity::Credential) -> Self {
-            let $crate::identity::Credential::Certificate(certified) = credential;
-            self.credentials.push(certified);
+            self.credentials.push(credential);
             self
         }
 

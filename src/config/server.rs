@@ -4,7 +4,7 @@ use super::answers::AnswerHello;
 use super::parameters::{Parameters, shared_setters};
 use crate::crypto::suite::Suite;
 use crate::error::ConfigError;
-use crate::identity::{CertifiedKey, Credential, VerifyClient};
+use crate::identity::{Credential, VerifyClient};
 use crate::protocol::CipherSuite;
 use crate::session::{self, MemoryServerSessions, ServerSessionStore, ServerSessions, Tickets};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub enum Preference {
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     pub(crate) parameters: Parameters,
-    pub(crate) credentials: Vec<CertifiedKey>,
+    pub(crate) credentials: Vec<Credential>,
     pub(crate) client_authentication: ClientAuthentication,
     pub(crate) sessions: ServerSessions,
     pub(crate) suite_preference: Preference,
@@ -86,10 +86,16 @@ impl ServerConfig {
 
     /// A server that proves its identity with `credential`.
     pub fn with_credential(credential: Credential) -> ServerConfigBuilder {
-        let Credential::Certificate(certified) = credential;
+        Self::without_credential().and_credential(credential)
+    }
+
+    /// A server that has nothing of its own to show. What it shows comes from
+    /// [`ServerConfigBuilder::answers`], for each client; a client for which none comes is refused,
+    /// with [`Error::NoCredential`](crate::Error::NoCredential).
+    pub fn without_credential() -> ServerConfigBuilder {
         ServerConfigBuilder {
             parameters: Parameters::default(),
-            credentials: vec![certified],
+            credentials: Vec::new(),
             client_authentication: ClientAuthentication::default(),
             tickets: TicketPolicy::Own,
             cache: Some(Arc::new(MemoryServerSessions::new(SESSIONS))),
@@ -114,7 +120,7 @@ enum TicketPolicy {
 #[derive(Clone, Debug)]
 pub struct ServerConfigBuilder {
     parameters: Parameters,
-    credentials: Vec<CertifiedKey>,
+    credentials: Vec<Credential>,
     client_authentication: ClientAuthentication,
     tickets: TicketPolicy,
     cache: Option<Arc<dyn ServerSessionStore>>,
@@ -197,6 +203,7 @@ impl ServerConfigBuilder {
     ///
     /// # Errors
     ///
+    /// [`ConfigError::NoCredential`] if there is no credential and nobody to ask for one.
     /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite fits the type of any key.
     pub fn build(self) -> Result<ServerConfig, ConfigError> {
         let Self {
@@ -210,13 +217,16 @@ impl ServerConfigBuilder {
             suite_preference,
             answers,
         } = self;
+        if credentials.is_empty() && answers.is_none() {
+            return Err(ConfigError::NoCredential);
+        }
         parameters.algorithms.suites.retain(|suite| {
             // What an answer brings is not known yet.
             answers.is_some()
-                || credentials.iter().any(|certified| {
+                || credentials.iter().any(|credential| {
                     suite
                         .authentication
-                        .is_none_or(|kind| kind == certified.key().kind())
+                        .is_none_or(|kind| kind == credential.key().kind())
                 })
         });
         let parameters = parameters.checked()?;

@@ -4,13 +4,12 @@ use super::phase::Phase;
 use super::{Connection, HandshakeKind, Role};
 use crate::error::Failure;
 use crate::handshake::{Established, EstablishedKind};
-use crate::identity::PeerIdentity;
+use crate::identity::Identity;
 use crate::protocol::{
     Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side, SignatureScheme, SrtpProfile,
 };
 use crate::record::{Records, Stats};
 use crate::session::{Agreed, Session};
-use pki_types::CertificateDer;
 
 impl<R: Records> Connection<R> {
     /// Which end this is.
@@ -73,7 +72,7 @@ impl<R: Records> Connection<R> {
 
     /// Who the peer has proved to be; `None` before that, and for a client that showed no
     /// certificate.
-    pub fn peer_identity(&self) -> Option<&PeerIdentity> {
+    pub fn peer_identity(&self) -> Option<&Identity> {
         self.agreed()?.peer_identity.as_ref()
     }
 
@@ -84,11 +83,10 @@ impl<R: Records> Connection<R> {
         self.agreed()?.peer_scheme
     }
 
-    /// The certificates that this end has shown in the handshake whose keys are in force, its own
-    /// first; `None` if it has shown none, as where a session was resumed. With several credentials
-    /// it tells which one was chosen.
-    pub fn local_certificates(&self) -> Option<&[CertificateDer<'static>]> {
-        self.phase.established()?.shown.as_deref()
+    /// What this end has claimed to be in the handshake whose keys are in force; `None` if nothing,
+    /// as where a session was resumed. With several credentials it tells which one was chosen.
+    pub fn local_identity(&self) -> Option<&Identity> {
+        self.phase.established()?.shown.as_ref()
     }
 
     /// The application protocol that was agreed (RFC 7301).

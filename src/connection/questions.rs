@@ -4,7 +4,7 @@ use super::{Connection, Role};
 use crate::config::{HelloAnswer, RequestAnswer};
 use crate::error::{CertificateError, Error};
 use crate::handshake::{Answer, Input, Question};
-use crate::identity::proof::ChainVerified;
+use crate::identity::proof::ClaimVerified;
 use crate::identity::{Abandoned, Awaited, Signing};
 use crate::protocol::AlertDescription;
 use crate::record::Records;
@@ -39,7 +39,7 @@ impl Waiting {
                 .map_err(unanswered("a signature")),
             Self::Verdict(awaited) => awaited
                 .take()?
-                .map(|verdict| Answer::PeerVerified(ChainVerified::by(|| verdict)))
+                .map(|verdict| Answer::PeerVerified(ClaimVerified::by(|| verdict)))
                 .map_err(unanswered("the verdict on a certificate")),
             Self::Hello(awaited) => awaited
                 .take()?
@@ -75,20 +75,20 @@ impl Role {
                 },
                 _,
             ) => return key.sign(scheme, &message).into(),
-            (Question::VerifyServer { chain, name }, Self::Client { config, .. }) => {
+            (Question::VerifyServer { claim, name }, Self::Client { config, .. }) => {
                 let verdict = Awaited::of(|reply| {
                     let verifier = &config.verifier;
-                    verifier.verify_later(chain, name, now(), reply);
+                    verifier.verify_later(claim, name, now(), reply);
                 });
                 return Asked::Later(Waiting::Verdict(verdict));
             }
-            (Question::VerifyClient { chain }, Self::Server(config)) => {
+            (Question::VerifyClient { claim }, Self::Server(config)) => {
                 let Some(verifier) = config.client_authentication.verifier() else {
                     let reason = "no client certificate was asked for";
                     let reason = CertificateError::Other(reason.into());
                     return Asked::Now(Answer::PeerVerified(Err(reason)));
                 };
-                let verdict = Awaited::of(|reply| verifier.verify_later(chain, now(), reply));
+                let verdict = Awaited::of(|reply| verifier.verify_later(claim, now(), reply));
                 return Asked::Later(Waiting::Verdict(verdict));
             }
             (Question::Hello(hello), Self::Server(config)) => match &config.answers {

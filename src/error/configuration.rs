@@ -15,6 +15,8 @@ pub enum ConfigError {
     KeyMismatch,
     /// The certificate does not parse.
     BadCertificate,
+    /// A server has nothing to prove its identity with, and nobody to ask for it.
+    NoCredential,
     /// No enabled cipher suite works with the configured keys.
     NoUsableCipherSuite,
     /// No cipher suite or group is left, or one that is not supported was asked for.
@@ -41,6 +43,9 @@ impl fmt::Display for ConfigError {
             Self::EmptyChain => f.write_str("the certificate chain is empty"),
             Self::KeyMismatch => f.write_str("the private key does not belong to the certificate"),
             Self::BadCertificate => f.write_str("the certificate does not parse; issue it anew"),
+            Self::NoCredential => f.write_str(
+                "the server has no credential; give it one, or an application that answers hellos with one",
+            ),
             Self::NoUsableCipherSuite => {
                 f.write_str("no enabled cipher suite fits the type of the configured keys")
             }

@@ -81,6 +81,8 @@ pub enum Error {
     Aborted(AlertDescription),
     /// The application answered a hello with something that the client did not offer.
     UnusableAnswer,
+    /// This server has no credential of its own, and the application has named none for the client.
+    NoCredential,
     /// The application was asked for this and dropped the question without an answer.
     Unanswered(&'static str),
     /// The endpoint dropped the association to stay within its limits.
@@ -102,6 +104,7 @@ impl Error {
             Self::PeerIncompatible(fact) => fact.alert(),
             Self::InvalidCertificate(fact) => fact.alert(),
             Self::Aborted(alert) => *alert,
+            Self::NoCredential => A::HANDSHAKE_FAILURE,
             Self::RandomFailed
             | Self::SigningFailed
             | Self::UnusableAnswer
@@ -208,6 +211,9 @@ impl fmt::Display for Error {
             Self::Aborted(alert) => write!(f, "this end ended the association with {alert}"),
             Self::UnusableAnswer => f.write_str(
                 "this application chose a protocol that the client did not offer; choose one of the client's list",
+            ),
+            Self::NoCredential => f.write_str(
+                "this server has no credential for the client; configure one, or name one in the answer to its hello",
             ),
             Self::Unanswered(what) => write!(
                 f,

@@ -3,7 +3,7 @@
 use crate::config::{ClientConfig, RequestAnswer};
 use crate::crypto::verify::algorithm_13;
 use crate::error::Error;
-use crate::identity::{CertifiedKey, Credential};
+use crate::identity::Credential;
 use crate::protocol::{AlertDescription, Side, SignatureScheme};
 use crate::wire::certificate_request::CertificateRequest;
 
@@ -22,12 +22,12 @@ pub(super) fn signed_message(signer: Side, transcript_hash: &[u8]) -> Vec<u8> {
 
 /// The scheme of the key's own that the peer takes, if it may sign a handshake of 1.3.
 pub(super) fn choose_scheme(
-    certified: &CertifiedKey,
+    credential: &Credential,
     offered: &[SignatureScheme],
 ) -> Option<SignatureScheme> {
-    let schemes = certified.schemes().iter().copied();
+    let schemes = credential.schemes().iter().copied();
     schemes
-        .filter(|&scheme| algorithm_13(scheme).is_some() && certified.key().suits_curve(scheme))
+        .filter(|&scheme| algorithm_13(scheme).is_some() && credential.key().suits_curve(scheme))
         .find(|scheme| offered.contains(scheme))
 }
 
@@ -35,25 +35,25 @@ pub(super) fn choose_scheme(
 pub(super) fn with_answer<T>(
     config: &ClientConfig,
     answer: Result<RequestAnswer, AlertDescription>,
-    choose: impl FnOnce(&[CertifiedKey]) -> Result<T, Error>,
+    choose: impl FnOnce(&[Credential]) -> Result<T, Error>,
 ) -> Result<T, Error> {
     match answer.map_err(Error::Aborted)? {
         RequestAnswer::AsConfigured => choose(&config.credentials),
         RequestAnswer::Nothing => choose(&[]),
-        RequestAnswer::Credential(Credential::Certificate(certified)) => choose(&[certified]),
+        RequestAnswer::Credential(credential) => choose(&[credential]),
     }
 }
 
 /// What a client shows to a server that asks for a certificate; `None` for an empty chain (RFC 8446 §4.4.2).
 pub(super) fn answer_request(
-    credentials: &[CertifiedKey],
+    credentials: &[Credential],
     request: &CertificateRequest,
-) -> Option<(CertifiedKey, SignatureScheme)> {
+) -> Option<(Credential, SignatureScheme)> {
     credentials
         .iter()
-        .filter(|certified| certified.suits_authorities(&request.authorities))
-        .find_map(|certified| {
-            let scheme = choose_scheme(certified, &request.signature_algorithms)?;
-            Some((certified.clone(), scheme))
+        .filter(|credential| credential.suits_authorities(&request.authorities))
+        .find_map(|credential| {
+            let scheme = choose_scheme(credential, &request.signature_algorithms)?;
+            Some((credential.clone(), scheme))
         })
 }

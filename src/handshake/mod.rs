@@ -28,8 +28,8 @@ pub(crate) use outbox::Outbox;
 
 use crate::config::{HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer};
 use crate::error::{CertificateError, Error, InvalidMessage};
-use crate::identity::HandshakeKey;
-use crate::identity::proof::ChainVerified;
+use crate::identity::proof::ClaimVerified;
+use crate::identity::{HandshakeKey, Identity};
 use crate::protocol::{
     AlertDescription, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, NamedGroup,
     ProtocolVersion, ReadSwitch, Side, SignatureScheme, SrtpProfile,
@@ -41,7 +41,7 @@ use crate::session::{Agreed, Session, Session12, Session13};
 use crate::wire::client_hello::RANDOM_LEN;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::{Grammar, Message};
-use pki_types::{CertificateDer, ServerName};
+use pki_types::ServerName;
 use post::Post;
 use renegotiation::Continuity;
 use std::sync::Arc;
@@ -102,13 +102,11 @@ pub(crate) enum Input {
 pub(crate) enum Question {
     /// May this server be trusted under this name?
     VerifyServer {
-        chain: Arc<[CertificateDer<'static>]>,
+        claim: Identity,
         name: ServerName<'static>,
     },
     /// May this client be served?
-    VerifyClient {
-        chain: Arc<[CertificateDer<'static>]>,
-    },
+    VerifyClient { claim: Identity },
     /// The session that a ClientHello asks for.
     FindSession { id: Vec<u8>, ticket: Vec<u8> },
     /// The first of these tickets that can be opened.
@@ -128,7 +126,7 @@ pub(crate) enum Question {
 /// What was answered.
 pub(crate) enum Answer {
     /// To `VerifyServer` and `VerifyClient`.
-    PeerVerified(Result<ChainVerified, CertificateError>),
+    PeerVerified(Result<ClaimVerified, CertificateError>),
     /// To `FindSession`.
     Session(Option<Session>),
     /// To `FindTicket`: the place of the ticket and what was in it.
@@ -172,8 +170,8 @@ pub(crate) struct Established {
     pub(crate) retried: bool,
     /// What protects the media of this association (RFC 5764).
     pub(crate) srtp: Option<SrtpProfile>,
-    /// The certificates that this end has shown, if it has.
-    pub(crate) shown: Option<Arc<[CertificateDer<'static>]>>,
+    /// What this end has claimed to be, if anything.
+    pub(crate) shown: Option<Identity>,
     /// What belongs to the version.
     pub(crate) kind: EstablishedKind,
     /// No association without a verified Finished.

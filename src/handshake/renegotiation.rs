@@ -6,7 +6,7 @@
 use crate::config::{IdentityChange, InForce, Parameters, RekeyPolicy, SecureRenegotiation};
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::Established12;
-use crate::identity::PeerIdentity;
+use crate::identity::Identity;
 use crate::protocol::CipherSuite;
 use crate::secrets::schedule12::FinishedPair;
 use crate::session::Session12;
@@ -93,18 +93,11 @@ impl Binding {
     }
 
     /// Whether somebody with `identity` is who the peer was before. A client that was nobody may become somebody.
-    pub(crate) fn continues(&self, policy: &RekeyPolicy, identity: Option<&PeerIdentity>) -> bool {
+    pub(crate) fn continues(&self, policy: &RekeyPolicy, identity: Option<&Identity>) -> bool {
         let before = self.session.agreed.peer_identity.as_ref();
         policy.identity_change == IdentityChange::Allow
-            || before.is_none()
-            || before.map(leaf) == identity.map(leaf)
+            || before.is_none_or(|before| identity.is_some_and(|now| before.is_same_end(now)))
     }
-}
-
-/// The certificate that decides who somebody is; the rest of the chain only says why to believe it.
-fn leaf(identity: &PeerIdentity) -> Option<&[u8]> {
-    let PeerIdentity::Certificate(chain) = identity;
-    chain.first().map(|leaf| &**leaf)
 }
 
 /// What a client writes into renegotiation_info (RFC 5746 §3.4, §3.5): also where the server does not bind, so that one that does, and
@@ -230,7 +223,7 @@ fn check_session(
 pub(crate) fn check_identity(
     binding: Option<&Binding>,
     policy: &RekeyPolicy,
-    identity: Option<&PeerIdentity>,
+    identity: Option<&Identity>,
 ) -> Result<(), Error> {
     match binding {
         Some(binding) if !binding.continues(policy, identity) => {

@@ -1,6 +1,7 @@
 //! Certificates known by their fingerprint.
 
-use super::{VerifyClient, VerifyServer, sha256};
+use super::{Identity, VerifyClient, VerifyServer};
+use crate::crypto::hash::HashAlgorithm;
 use crate::error::{CertificateError, FingerprintParseError};
 use pki_types::{CertificateDer, ServerName, UnixTime};
 use std::fmt;
@@ -14,7 +15,9 @@ pub struct Fingerprint([u8; 32]);
 impl Fingerprint {
     /// The fingerprint of a certificate.
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
-        Self(sha256(certificate))
+        let mut out = [0; 32];
+        out.copy_from_slice(HashAlgorithm::Sha256.digest(certificate).as_ref());
+        Self(out)
     }
 
     /// The digest's bytes.
@@ -97,8 +100,8 @@ impl PinnedFingerprint {
         }
     }
 
-    fn check(&self, chain: &[CertificateDer<'_>]) -> Result<(), CertificateError> {
-        let seen = Fingerprint::of(chain.first().ok_or(CertificateError::Missing)?);
+    fn check(&self, claimed: &Identity) -> Result<(), CertificateError> {
+        let seen = claimed.fingerprint().ok_or(CertificateError::Missing)?;
         let pinned = self.pins.iter().any(|pin| bool::from(pin.0.ct_eq(&seen.0)));
         if pinned {
             Ok(())
@@ -111,17 +114,17 @@ impl PinnedFingerprint {
 impl VerifyServer for PinnedFingerprint {
     fn verify(
         &self,
-        chain: &[CertificateDer<'_>],
+        claimed: &Identity,
         _: &ServerName<'_>,
         _: UnixTime,
     ) -> Result<(), CertificateError> {
-        self.check(chain)
+        self.check(claimed)
     }
 }
 
 impl VerifyClient for PinnedFingerprint {
-    fn verify(&self, chain: &[CertificateDer<'_>], _: UnixTime) -> Result<(), CertificateError> {
-        self.check(chain)
+    fn verify(&self, claimed: &Identity, _: UnixTime) -> Result<(), CertificateError> {
+        self.check(claimed)
     }
 }
 
@@ -165,14 +168,16 @@ mod tests {
 
     #[test]
     fn only_the_pinned_certificate_is_accepted() {
+        let claim = |chain: Vec<CertificateDer<'static>>| Identity::Certificate(chain.into());
         let pinned = CertificateDer::from(vec![1]);
         let verifier = PinnedFingerprint::new([Fingerprint::of(&pinned)]);
-        assert_eq!(verifier.check(&[pinned]), Ok(()));
+        assert_eq!(verifier.check(&claim(vec![pinned])), Ok(()));
         let other = CertificateDer::from(vec![2]);
         assert_eq!(
-            verifier.check(&[other]),
+            verifier.check(&claim(vec![other])),
             Err(CertificateError::FingerprintMismatch)
         );
-        assert_eq!(verifier.check(&[]), Err(CertificateError::Missing));
+        let nobody = verifier.check(&claim(Vec::new()));
+        assert_eq!(nobody, Err(CertificateError::Missing));
     }
 }

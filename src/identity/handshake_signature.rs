@@ -1,19 +1,18 @@
 //! Signatures that the peer makes during a handshake.
 
-use super::key_usage::allows_signatures;
+use super::Identity;
 use super::proof::SignatureVerified;
 use super::public_key::{PublicKey, RSA_BITS};
 use crate::crypto::sign::KeyKind;
 use crate::crypto::verify::{algorithm_13, algorithms_12, is_rsa};
 use crate::error::{CertificateError, Error, PeerMisbehaved, UnsupportedKey};
-use crate::protocol::SignatureScheme;
+use crate::protocol::{NamedGroup, SignatureScheme};
 use crate::wire::signed::DigitallySigned;
-use pki_types::CertificateDer;
 
-/// The certificate's key, if it may sign handshakes.
-fn signer<'a>(leaf: &'a CertificateDer<'_>) -> Result<PublicKey<'a>, Error> {
-    let key = PublicKey::of(leaf)?;
-    if !allows_signatures(leaf) {
+/// The key of what the peer claims to be, if it may sign handshakes.
+fn signer(claimed: &Identity) -> Result<PublicKey<'_>, Error> {
+    let key = claimed.public_key()?;
+    if !claimed.may_sign() {
         return Err(CertificateError::NotForSigning.into());
     }
     match key.rsa_bits() {
@@ -25,13 +24,38 @@ fn signer<'a>(leaf: &'a CertificateDer<'_>) -> Result<PublicKey<'a>, Error> {
     }
 }
 
-/// Checks a signature of version 1.3 over `message` by the key of `leaf`, with a scheme of those that were `offered`.
+/// Checks that the key of what the peer claims to be is of the `kind` that a suite of version 1.2
+/// demands (RFC 5246 §7.4.2), and, if it is an ECDSA key, on a curve of those that were offered as
+/// `groups` (RFC 8422 §5.3). What is not known here is left to the signature.
+///
+/// # Errors
+///
+/// `BadEncoding`, `WrongKeyType`, `WrongCurve`.
+pub(crate) fn check_key_12(
+    claimed: &Identity,
+    kind: Option<KeyKind>,
+    groups: &[NamedGroup],
+) -> Result<(), Error> {
+    let Ok((found, curve)) = claimed.public_key()?.kind() else {
+        return Ok(());
+    };
+    if kind.is_some_and(|kind| kind != found) {
+        return Err(CertificateError::WrongKeyType.into());
+    }
+    if curve.is_some_and(|curve| !groups.contains(&curve)) {
+        return Err(CertificateError::WrongCurve.into());
+    }
+    Ok(())
+}
+
+/// Checks a signature of version 1.3 over `message` by the key of what the peer claims to be, with a
+/// scheme of those that were `offered`.
 ///
 /// # Errors
 ///
 /// As [`verify_12`]; the scheme also has to fit the curve of the key.
 pub(crate) fn verify_13(
-    leaf: &CertificateDer<'_>,
+    claimed: &Identity,
     offered: &[SignatureScheme],
     message: &[u8],
     signed: &DigitallySigned,
@@ -40,7 +64,7 @@ pub(crate) fn verify_13(
     let algorithm = algorithm_13(signed.scheme)
         .filter(|_| offered.contains(&signed.scheme))
         .ok_or(PeerMisbehaved::SignedWithUnofferedScheme(signed.scheme))?;
-    let key = signer(leaf)?;
+    let key = signer(claimed)?;
     SignatureVerified::by(signed.scheme, || {
         if key.verifies(algorithm, message, &signed.signature) {
             Ok(())
@@ -50,15 +74,15 @@ pub(crate) fn verify_13(
     })
 }
 
-/// Checks a signature of version 1.2 over `message` by the key of `leaf`.
+/// Checks a signature of version 1.2 over `message` by the key of what the peer claims to be.
 ///
 /// # Errors
 ///
-/// `SignedWithUnofferedScheme` if the scheme is not one that we offer or does not fit `kind`, the kind of key
-/// that the cipher suite demands; `BadSignature` if it does not verify; `BadEncoding` for a broken certificate,
-/// `NotForSigning` for one whose key must not sign.
+/// `SignedWithUnofferedScheme` if the scheme is not one of those that were `offered` or does not fit
+/// `kind`, the kind of key that the cipher suite demands; `BadSignature` if it does not verify;
+/// `BadEncoding` for a broken certificate, `NotForSigning` for one whose key must not sign.
 pub(crate) fn verify_12(
-    leaf: &CertificateDer<'_>,
+    claimed: &Identity,
     kind: Option<KeyKind>,
     offered: &[SignatureScheme],
     message: &[u8],
@@ -69,7 +93,7 @@ pub(crate) fn verify_12(
     if algorithms.is_empty() || !fits || !offered.contains(&signed.scheme) {
         return Err(PeerMisbehaved::SignedWithUnofferedScheme(signed.scheme).into());
     }
-    let key = signer(leaf)?;
+    let key = signer(claimed)?;
     SignatureVerified::by(signed.scheme, || {
         let mut meant = algorithms.iter();
         if meant.any(|&algorithm| key.verifies(algorithm, message, &signed.signature)) {

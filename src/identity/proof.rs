@@ -3,13 +3,14 @@
 
 use crate::protocol::SignatureScheme;
 
-/// The peer's certificate chain was accepted by the configured verifier.
-pub(crate) struct ChainVerified(());
+/// What the peer claims to be was accepted by the configured verifier.
+pub(crate) struct ClaimVerified(());
 
-/// The peer's signature over the handshake, made with this scheme, verifies with the key of its certificate.
+/// The peer's signature over the handshake, made with this scheme, verifies with the key of what it claims to
+/// be.
 pub(crate) struct SignatureVerified(SignatureScheme);
 
-impl ChainVerified {
+impl ClaimVerified {
     /// Runs `verify` and turns its success into the proof.
     pub(crate) fn by<E>(verify: impl FnOnce() -> Result<(), E>) -> Result<Self, E> {
         verify().map(|()| Self(()))

@@ -8,7 +8,7 @@ use crate::crypto::der::{
 };
 use crate::crypto::names;
 use crate::crypto::sign::KeyKind;
-use crate::error::{CertificateError, Error, UnsupportedKey};
+use crate::error::{CertificateError, UnsupportedKey};
 use crate::protocol::NamedGroup;
 use pki_types::{CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use webpki::RawPublicKeyEntity;
@@ -140,32 +140,10 @@ impl<'a> PublicKey<'a> {
     }
 }
 
-/// Checks that the key of `leaf` is of the `kind` that a suite of version 1.2 demands (RFC 5246 §7.4.2), and, if it is an ECDSA
-/// key, on a curve of those that were offered as `groups` (RFC 8422 §5.3). What is not known here is left to the signature.
-///
-/// # Errors
-///
-/// `BadEncoding`, `WrongKeyType`, `WrongCurve`.
-pub(crate) fn check_key_12(
-    leaf: &CertificateDer<'_>,
-    kind: Option<KeyKind>,
-    groups: &[NamedGroup],
-) -> Result<(), Error> {
-    let Ok((found, curve)) = PublicKey::of(leaf)?.kind() else {
-        return Ok(());
-    };
-    if kind.is_some_and(|kind| kind != found) {
-        return Err(CertificateError::WrongKeyType.into());
-    }
-    if curve.is_some_and(|curve| !groups.contains(&curve)) {
-        return Err(CertificateError::WrongCurve.into());
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::{Identity, check_key_12};
     use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm};
 
     fn certificate(algorithm: &'static SignatureAlgorithm) -> CertificateDer<'static> {
@@ -188,9 +166,10 @@ mod tests {
             let parsed = webpki::EndEntityCert::try_from(&leaf).unwrap();
             assert_eq!(key.info, &*parsed.subject_public_key_info());
             assert_eq!(issuer(&leaf), Some(parsed.issuer()));
-            let outcome = check_key_12(&leaf, Some(KeyKind::Rsa), &all);
+            let claim = Identity::Certificate(vec![leaf].into());
+            let outcome = check_key_12(&claim, Some(KeyKind::Rsa), &all);
             assert_eq!(outcome, Err(CertificateError::WrongKeyType.into()));
-            let outcome = check_key_12(&leaf, Some(KeyKind::Ecdsa), &all);
+            let outcome = check_key_12(&claim, Some(KeyKind::Ecdsa), &all);
             let fits = curve.is_none_or(|curve| all.contains(&curve));
             let expected = if fits {
                 Ok(())

@@ -1,7 +1,7 @@
 //! Chains that end at a trusted root, checked by `rustls-webpki`.
 
 use super::chain::{translate, verify_chain};
-use super::{VerifyClient, VerifyServer, files};
+use super::{Identity, VerifyClient, VerifyServer, files};
 use crate::error::{CertificateError, ConfigError, UnreadableCertificate};
 use pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use std::fmt;
@@ -116,10 +116,11 @@ impl WebPkiServerVerifier {
 impl VerifyServer for WebPkiServerVerifier {
     fn verify(
         &self,
-        chain: &[CertificateDer<'_>],
+        claimed: &Identity,
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), CertificateError> {
+        let chain = claimed.certificates();
         let leaf = verify_chain(&self.anchors, chain, now, KeyUsage::server_auth())?;
         leaf.verify_is_valid_for_subject_name(name)
             .map_err(|error| match translate(error) {
@@ -156,7 +157,8 @@ impl WebPkiClientVerifier {
 }
 
 impl VerifyClient for WebPkiClientVerifier {
-    fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), CertificateError> {
+    fn verify(&self, claimed: &Identity, now: UnixTime) -> Result<(), CertificateError> {
+        let chain = claimed.certificates();
         verify_chain(&self.anchors, chain, now, KeyUsage::client_auth()).map(|_| ())
     }
 

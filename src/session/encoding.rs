@@ -11,7 +11,7 @@
 use super::{Agreed, MAX_LIFETIME, Session, Session12, Session13};
 use crate::crypto::suite::{self, Suite};
 use crate::error::InvalidMessage;
-use crate::identity::PeerIdentity;
+use crate::identity::Identity;
 use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
@@ -45,7 +45,7 @@ struct Common<'a> {
 impl Common<'_> {
     fn chain(&self) -> &[CertificateDer<'static>] {
         match &self.agreed.peer_identity {
-            Some(PeerIdentity::Certificate(chain)) => chain,
+            Some(Identity::Certificate(chain)) => chain,
             None => &[],
         }
     }
@@ -64,7 +64,7 @@ impl Common<'_> {
         out.put_u16(agreed.suite.id.0);
         let name = u8::from(agreed.server_name.is_some()) * HAS_SERVER_NAME;
         let identity = match agreed.peer_identity {
-            Some(PeerIdentity::Certificate(_)) => HAS_CERTIFICATES,
+            Some(Identity::Certificate(_)) => HAS_CERTIFICATES,
             None => 0,
         };
         out.put_u8(of_form | name | identity);
@@ -174,8 +174,10 @@ fn decode_end(
     let chain = certificate::decode(reader.rest())?;
     agreed.alpn = (!alpn.is_empty()).then(|| alpn.to_vec());
     agreed.server_name = (flags & HAS_SERVER_NAME != 0).then(|| name.to_owned());
-    let certified = flags & HAS_CERTIFICATES != 0;
-    agreed.peer_identity = certified.then(|| PeerIdentity::Certificate(chain.into()));
+    if flags & HAS_CERTIFICATES != 0 {
+        let claim = Identity::of_chain(chain);
+        agreed.peer_identity = Some(claim.ok_or(InvalidMessage::EmptyList("certificates"))?);
+    }
     Ok(ticket)
 }
 

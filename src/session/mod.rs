@@ -19,7 +19,7 @@ pub use ticket::Tickets;
 
 use crate::crypto::suite::Suite;
 use crate::error::{ConfigError, InvalidMessage};
-use crate::identity::PeerIdentity;
+use crate::identity::Identity;
 use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// Who the peer was when the session was made.
-    pub fn peer_identity(&self) -> Option<&PeerIdentity> {
+    pub fn peer_identity(&self) -> Option<&Identity> {
         self.agreed().peer_identity.as_ref()
     }
 
@@ -126,7 +126,7 @@ pub(crate) struct Agreed {
     /// The DNS name that the client asked for.
     pub(crate) server_name: Option<String>,
     /// Who the peer of this end is.
-    pub(crate) peer_identity: Option<PeerIdentity>,
+    pub(crate) peer_identity: Option<Identity>,
     /// What the peer has proved that with.
     pub(crate) peer_scheme: Option<SignatureScheme>,
     /// When the peer last proved who it is, in seconds of Unix time. A resumption does not make
@@ -369,7 +369,7 @@ fn test_session() -> Session12 {
             suite,
             alpn: Some(b"coap".to_vec()),
             server_name: Some("server.test".to_owned()),
-            peer_identity: Some(PeerIdentity::Certificate(chain.into())),
+            peer_identity: Some(Identity::Certificate(chain.into())),
             peer_scheme: Some(SignatureScheme::ED25519),
             created: 1000,
         },

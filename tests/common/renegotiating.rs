@@ -7,9 +7,9 @@ use crate::common::datagram_harness::{
 };
 use crate::common::transport::{BOTH, SIDES, Transport};
 use sealgram::config::{ClientRenegotiation, Clock, RekeyPolicy};
-use sealgram::pki_types::{CertificateDer, UnixTime};
+use sealgram::pki_types::UnixTime;
 use sealgram::sim::scripted::Line;
-use sealgram::{CertificateError, Side, VerifyClient, WebPkiClientVerifier};
+use sealgram::{CertificateError, Identity, Side, VerifyClient, WebPkiClientVerifier};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -104,11 +104,11 @@ impl Moody {
 }
 
 impl VerifyClient for Moody {
-    fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), CertificateError> {
+    fn verify(&self, claimed: &Identity, now: UnixTime) -> Result<(), CertificateError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if self.refuses.load(Ordering::Relaxed) {
             return Err(CertificateError::Expired);
         }
-        self.inner.verify(chain, now)
+        self.inner.verify(claimed, now)
     }
 }

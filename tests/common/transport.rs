@@ -5,7 +5,7 @@ use sealgram::config::ClientAuthentication;
 use sealgram::sim::{Pair, StreamEnd, StreamPair};
 use sealgram::{
     AssociationId, DtlsConnection, Endpoint, EndpointEvent, Epoch, Error, Event, HandshakeKind,
-    KeyUpdate, KeyUpdateError, PeerIdentity, RenegotiateError, RenegotiationRefusal, SendError,
+    Identity, KeyUpdate, KeyUpdateError, RenegotiateError, RenegotiationRefusal, SendError,
     Session, Side, Stats,
 };
 use std::time::Duration;
@@ -379,7 +379,7 @@ impl Duo {
         ask!(self, side, |end| end.session())
     }
 
-    pub fn identity(&self, side: Side) -> Option<PeerIdentity> {
+    pub fn identity(&self, side: Side) -> Option<Identity> {
         ask!(self, side, |end| end.peer_identity().cloned())
     }
 

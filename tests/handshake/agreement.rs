@@ -4,7 +4,7 @@ use crate::common::configs::{Configs, Ends, Pki};
 use sealgram::config::{Algorithms, ClientAuthentication, ExtendedMasterSecret, Versions};
 use sealgram::{
     CertificateError, CipherSuite, ClientConfig, ConfigError, Credential, EndpointEvent, Error,
-    Event, Fingerprint, HandshakeKind, KeyLog, NamedGroup, PeerIdentity, PeerIncompatible,
+    Event, Fingerprint, HandshakeKind, Identity, KeyLog, NamedGroup, PeerIncompatible,
     PinnedFingerprint, ProtocolVersion, ServerConfig, WebPkiClientVerifier,
 };
 use std::sync::{Arc, Mutex};
@@ -126,7 +126,7 @@ fn a_client_certificate_shows_who_the_client_is() {
         let mut pair = ends.build().connected(1);
         let identity = pair.server_connection().unwrap().peer_identity().cloned();
         assert_eq!(
-            identity.as_ref().and_then(PeerIdentity::fingerprint),
+            identity.as_ref().and_then(Identity::fingerprint),
             Some(expected),
             "{name}"
         );

@@ -6,11 +6,11 @@ use sealgram::config::{
     Algorithms, AnswerHello, AnswerRequest, ClientAuthentication, HelloAnswer, ReceivedHello,
     ReceivedRequest, RequestAnswer, Versions,
 };
-use sealgram::pki_types::{CertificateDer, ServerName, UnixTime};
+use sealgram::pki_types::{ServerName, UnixTime};
 use sealgram::sim::StreamPair;
 use sealgram::{
-    AlertDescription, Credential, Error, PeerIdentity, SignatureScheme, TlsConnection,
-    WebPkiClientVerifier,
+    AlertDescription, ConfigError, Credential, Error, Identity, ServerConfig, SignatureScheme,
+    TlsConnection, WebPkiClientVerifier,
 };
 use std::sync::{Arc, Mutex};
 
@@ -47,10 +47,11 @@ fn streams(configs: &Configs, name: ServerName<'static>) -> StreamPair {
 }
 
 fn leaf(connection: &TlsConnection) -> Option<Vec<u8>> {
-    let PeerIdentity::Certificate(chain) = connection.peer_identity()? else {
-        return None;
-    };
-    chain.first().map(|leaf| leaf.to_vec())
+    connection
+        .peer_identity()?
+        .certificates()
+        .first()
+        .map(|leaf| leaf.to_vec())
 }
 
 fn first(credential: &Credential) -> Vec<u8> {
@@ -98,6 +99,38 @@ fn each_name_gets_its_certificate_and_strangers_are_turned_away() {
             Some(Error::AlertReceived { alert, .. })
                 if alert.description == AlertDescription::UNRECOGNIZED_NAME
         ));
+    }
+}
+
+/// A server may have nothing of its own to show. Then the answer brings it, or the client is refused
+/// in clear words at both ends.
+#[test]
+fn a_server_without_a_credential_shows_what_the_answer_brings() {
+    let nobody = ServerConfig::without_credential().build();
+    assert_eq!(nobody.unwrap_err(), ConfigError::NoCredential);
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        for (brings, expected) in [(true, None), (false, Some(Error::NoCredential))] {
+            let mut ends = Ends::new().versions(versions);
+            let credential = ends.pki.server(&rcgen::PKCS_ED25519);
+            let nothing = HelloAnswer::default();
+            let says = Says {
+                hello: Some(Ok(match brings {
+                    true => nothing.and_credential(credential),
+                    false => nothing,
+                })),
+                ..Says::default()
+            };
+            let server = ServerConfig::without_credential().versions(versions);
+            ends.server = server.answers(Arc::new(says));
+            let pair = streams(&ends.build(), server_name());
+            assert_eq!(pair.server.error, expected);
+            let told = match &pair.client.error {
+                Some(Error::AlertReceived { alert, .. }) => Some(alert.description),
+                _ => None,
+            };
+            let refused = expected.map(|_| AlertDescription::HANDSHAKE_FAILURE);
+            assert_eq!(told, refused);
+        }
     }
 }
 
@@ -221,7 +254,7 @@ struct Verdict {
 impl sealgram::VerifyServer for Verdict {
     fn verify(
         &self,
-        _: &[CertificateDer<'_>],
+        _: &Identity,
         _: &ServerName<'_>,
         _: UnixTime,
     ) -> Result<(), sealgram::CertificateError> {

@@ -10,8 +10,8 @@ use sealgram::pki_types::{
 use sealgram::sim::Pair;
 use sealgram::{
     CertificateError, CertifiedKey, ClientConfig, ConfigError, Credential, EndpointEvent, Error,
-    Fingerprint, PinnedFingerprint, Roots, ServerConfig, SigningKey, UnsupportedKey, VerifyServer,
-    WebPkiServerVerifier,
+    Fingerprint, Identity, PinnedFingerprint, Roots, ServerConfig, SigningKey, UnsupportedKey,
+    VerifyServer, WebPkiServerVerifier,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,9 +77,9 @@ fn judge(chain: &str, roots: &str, name: &'static str) -> Result<(), Certificate
     let mut trusted = Roots::new();
     trusted.add(read(roots).last().unwrap()).unwrap();
     let verifier = WebPkiServerVerifier::new(trusted).unwrap();
-    let chain = &read(chain)[..1];
+    let claimed = Identity::Certificate(read(chain)[..1].into());
     let name = ServerName::try_from(name).unwrap();
-    verifier.verify(chain, &name, UnixTime::now())
+    verifier.verify(&claimed, &name, UnixTime::now())
 }
 
 /// Each reason is a sentence about the certificate, with what its owner or the reader can do.

@@ -8,12 +8,12 @@ use sealgram::config::{
     Versions,
 };
 use sealgram::endpoint::{EndpointPolicy, ResumptionCookies};
-use sealgram::pki_types::{CertificateDer, ServerName, UnixTime};
+use sealgram::pki_types::{ServerName, UnixTime};
 use sealgram::sim::{Conditions, Pair, StreamPair};
 use sealgram::{
     AlertDescription, CertificateError, CertifiedKey, ClientConfig, ConfigError, Credential,
-    DtlsConnection, EndpointEvent, Error, HandshakeKind, Path, Reply, ServerConfig, SignHandshake,
-    SignatureScheme, SigningKey, VerifyClient, VerifyServer, WebPkiClientVerifier,
+    DtlsConnection, EndpointEvent, Error, HandshakeKind, Identity, Path, Reply, ServerConfig,
+    SignHandshake, SignatureScheme, SigningKey, VerifyClient, VerifyServer, WebPkiClientVerifier,
     WebPkiServerVerifier,
 };
 use std::fmt;
@@ -107,7 +107,7 @@ struct At<T> {
 impl VerifyServer for At<WebPkiServerVerifier> {
     fn verify(
         &self,
-        _: &[CertificateDer<'_>],
+        _: &Identity,
         _: &ServerName<'_>,
         _: UnixTime,
     ) -> Result<(), CertificateError> {
@@ -116,32 +116,32 @@ impl VerifyServer for At<WebPkiServerVerifier> {
 
     fn verify_later(
         &self,
-        chain: Arc<[CertificateDer<'static>]>,
+        claimed: Identity,
         name: ServerName<'static>,
         now: UnixTime,
         verdict: Reply<Result<(), CertificateError>>,
     ) {
         let inner = self.inner.clone();
         self.desk.put(Matter::Server, verdict, move || {
-            inner.verify(&chain, &name, now)
+            inner.verify(&claimed, &name, now)
         });
     }
 }
 
 impl VerifyClient for At<WebPkiClientVerifier> {
-    fn verify(&self, _: &[CertificateDer<'_>], _: UnixTime) -> Result<(), CertificateError> {
+    fn verify(&self, _: &Identity, _: UnixTime) -> Result<(), CertificateError> {
         unreachable!("asked of the desk")
     }
 
     fn verify_later(
         &self,
-        chain: Arc<[CertificateDer<'static>]>,
+        claimed: Identity,
         now: UnixTime,
         verdict: Reply<Result<(), CertificateError>>,
     ) {
         let inner = self.inner.clone();
         self.desk
-            .put(Matter::Client, verdict, move || inner.verify(&chain, now));
+            .put(Matter::Client, verdict, move || inner.verify(&claimed, now));
     }
 }
 

@@ -14,9 +14,9 @@ use sealgram::sim::scripted::{ALERT, Line as Line12, ScriptedPeer as ScriptedPee
 use sealgram::sim::scripted13::{Heard, Line, ScriptedPeer};
 use sealgram::sim::{StreamEnd, StreamPair};
 use sealgram::{
-    AlertDescription, CipherSuite, ClientConfig, Error, Event, HandshakeKind, NamedGroup,
-    PeerIdentity, PeerIncompatible, PeerMisbehaved, RenegotiateError, ServerConfig,
-    SignatureScheme, TlsConnection, WebPkiClientVerifier,
+    AlertDescription, CipherSuite, ClientConfig, Error, Event, HandshakeKind, Identity, NamedGroup,
+    PeerIncompatible, PeerMisbehaved, RenegotiateError, ServerConfig, SignatureScheme,
+    TlsConnection, WebPkiClientVerifier,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,11 +146,11 @@ fn both_ends_tell_what_was_shown_and_what_it_was_proved_with() {
                 let ed25519 = SignatureScheme::ED25519;
                 assert_eq!(server.peer_signature_scheme(), Some(ed25519));
                 for (ours, peer) in [(client, server), (server, client)] {
-                    let Some(PeerIdentity::Certificate(chain)) = peer.peer_identity() else {
+                    let Some(chain) = peer.peer_identity().map(Identity::certificates) else {
                         panic!("the peer is somebody");
                     };
                     let shown = (kind == HandshakeKind::Full).then_some(&chain[..]);
-                    assert_eq!(ours.local_certificates(), shown);
+                    assert_eq!(ours.local_identity().map(Identity::certificates), shown);
                 }
             }
         }

@@ -7,8 +7,7 @@ use crate::handshake::renegotiation::Continuity;
 use crate::handshake::{
     Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
 };
-use crate::identity::PeerIdentity;
-use crate::identity::proof::ChainVerified;
+use crate::identity::proof::ClaimVerified;
 use crate::protocol::{FlightEnd, ReadSwitch, Side};
 use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, VerifyData};
@@ -155,9 +154,9 @@ impl ExpectResumedFinished {
         let verifies = context.config.verifier.verifies_resumed();
         let identity = finished.resumption.session.agreed.peer_identity.as_ref();
         match identity.filter(|_| verifies) {
-            Some(PeerIdentity::Certificate(chain)) => {
+            Some(claim) => {
                 outbox.push(Action::Ask(Question::VerifyServer {
-                    chain: chain.clone(),
+                    claim: claim.clone(),
                     name: context.server_name.clone(),
                 }));
                 Ok(State::ExpectResumedVerified(Box::new(
@@ -175,7 +174,7 @@ pub(crate) struct ExpectResumedVerified(Finished);
 impl ExpectResumedVerified {
     pub(super) fn handle(
         self: Box<Self>,
-        verdict: Result<ChainVerified, CertificateError>,
+        verdict: Result<ClaimVerified, CertificateError>,
         outbox: &mut Outbox,
     ) -> Result<State, Error> {
         let _verified = verdict?;

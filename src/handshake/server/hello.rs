@@ -8,14 +8,13 @@ use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{Action, Epochs, Outbox, Question};
-use crate::identity::CertifiedKey;
+use crate::identity::{Credential, encode_certificate_12};
 use crate::protocol::{
     AlertDescription, CertificateType, CipherSuite, CompressionMethod, Dialect, Epoch,
     HandshakeType, NamedGroup, PointFormat, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::Transcript;
-use crate::wire::certificate;
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
 use crate::wire::extension::ServerExtensions;
 use crate::wire::handshake::InboundMessage;
@@ -89,7 +88,7 @@ pub(crate) struct ExpectClientHello {
 /// What the server has picked from a client's offer.
 struct Choice {
     suite: &'static Suite,
-    certified: CertifiedKey,
+    credential: Credential,
     scheme: SignatureScheme,
     group: NamedGroup,
     alpn: Option<Vec<u8>>,
@@ -120,7 +119,7 @@ impl ExpectClientHello {
     }
 
     /// What the server proves its identity with, in this handshake.
-    pub(super) fn credentials(&self) -> &[CertifiedKey] {
+    pub(super) fn credentials(&self) -> &[Credential] {
         let answered = self.answer.credentials.as_deref();
         answered.unwrap_or(&self.config.credentials)
     }
@@ -174,7 +173,8 @@ impl ExpectClientHello {
         server_hello.encode(&mut body);
         outbox.send(current, HandshakeType::SERVER_HELLO, body, &mut transcript)?;
         let mut body = Vec::new();
-        certificate::encode(choice.certified.chain(), &mut body);
+        let claim = choice.credential.claim();
+        encode_certificate_12(Some(&claim), &mut body);
         outbox.send(current, HandshakeType::CERTIFICATE, body, &mut transcript)?;
 
         let (exchange, share) = kx::start(choice.group)?;
@@ -187,7 +187,7 @@ impl ExpectClientHello {
             server: server_hello.random,
         };
         let message = params.signed_message(&randoms.client, &randoms.server);
-        let key = choice.certified.key().clone();
+        let key = choice.credential.key().clone();
         outbox.push(Action::Ask(Question::Sign {
             key,
             scheme: choice.scheme,
@@ -207,7 +207,7 @@ impl ExpectClientHello {
                 srtp: server_hello.extensions.srtp,
                 alpn: choice.alpn,
                 server_name: hello.extensions.server_name.clone(),
-                shown: choice.certified.shared_chain(),
+                shown: claim,
                 session_id: server_hello.session_id,
                 ticket_promised: server_hello.extensions.session_ticket,
                 binding: self.binding,
@@ -251,7 +251,8 @@ impl ExpectClientHello {
         Ok(false)
     }
 
-    /// A signature is not made for somebody whose address was not proved, or who takes no X.509 certificates.
+    /// A signature is not made for somebody whose address was not proved, or who takes no X.509
+    /// certificates, nor without a credential.
     pub(super) fn check_full_allowed(&self, hello: &ClientHello) -> Result<(), Error> {
         if self.only_resume {
             return Err(Error::Evicted);
@@ -259,6 +260,9 @@ impl ExpectClientHello {
         let types = hello.extensions.server_certificate_types.as_ref();
         if types.is_some_and(|types| !types.contains(&CertificateType::X509)) {
             return Err(PeerIncompatible::NoCommonCertificateType.into());
+        }
+        if self.credentials().is_empty() {
+            return Err(Error::NoCredential);
         }
         Ok(())
     }
@@ -302,7 +306,7 @@ impl ExpectClientHello {
     }
 
     fn choose(&self, hello: &ClientHello) -> Result<Choice, Error> {
-        let (suite, certified, scheme) = self.choose_suite(hello)?;
+        let (suite, credential, scheme) = self.choose_suite(hello)?;
         let groups = &self.config.parameters.algorithms.groups;
         let group = match &hello.extensions.supported_groups {
             Some(offered) => groups.iter().find(|group| offered.contains(group)),
@@ -317,7 +321,7 @@ impl ExpectClientHello {
         let alpn = self.choose_alpn(hello.extensions.alpn.as_deref())?;
         Ok(Choice {
             suite,
-            certified: certified.clone(),
+            credential: credential.clone(),
             scheme,
             group,
             alpn,
@@ -328,7 +332,7 @@ impl ExpectClientHello {
     fn choose_suite(
         &self,
         hello: &ClientHello,
-    ) -> Result<(&'static Suite, &CertifiedKey, SignatureScheme), Error> {
+    ) -> Result<(&'static Suite, &Credential, SignatureScheme), Error> {
         // RFC 5246 §7.4.1.4.1: without the extension only SHA-1 is promised, which is not made here.
         let schemes = hello
             .extensions
@@ -345,19 +349,19 @@ impl ExpectClientHello {
             let fitting = self
                 .credentials()
                 .iter()
-                .filter(|certified| suite.authentication == Some(certified.key().kind()))
-                .filter(|certified| certified.suits_authorities(authorities));
-            for certified in fitting {
-                if !suits_groups(certified, hello) {
+                .filter(|credential| suite.authentication == Some(credential.key().kind()))
+                .filter(|credential| credential.suits_authorities(authorities));
+            for credential in fitting {
+                if !suits_groups(credential, hello) {
                     lacking = PeerIncompatible::NoCommonGroup;
                     continue;
                 }
-                let scheme = certified
+                let scheme = credential
                     .schemes()
                     .iter()
                     .find(|scheme| schemes.contains(scheme));
                 if let Some(&scheme) = scheme {
-                    return Ok((suite, certified, scheme));
+                    return Ok((suite, credential, scheme));
                 }
             }
         }
@@ -498,9 +502,9 @@ impl ExpectHelloAnswer {
 }
 
 /// RFC 8422 §5.3: at 1.2 the curve of an ECDSA key is one of the groups that the client lists.
-fn suits_groups(certified: &CertifiedKey, hello: &ClientHello) -> bool {
+fn suits_groups(credential: &Credential, hello: &ClientHello) -> bool {
     let groups = hello.extensions.supported_groups.as_ref();
-    match (certified.key().curve(), groups) {
+    match (credential.key().curve(), groups) {
         (Some(curve), Some(groups)) => groups.contains(&curve),
         _ => true,
     }

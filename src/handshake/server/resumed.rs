@@ -9,8 +9,7 @@ use crate::handshake::renegotiation::{self, Continuity};
 use crate::handshake::{
     Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
 };
-use crate::identity::PeerIdentity;
-use crate::identity::proof::ChainVerified;
+use crate::identity::proof::ClaimVerified;
 use crate::protocol::{CompressionMethod, FlightEnd, HandshakeType, ReadSwitch, Side, SrtpProfile};
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, VerifyData};
 use crate::secrets::transcript::Transcript;
@@ -58,9 +57,9 @@ impl ExpectSession {
             .verifier()
             .filter(|verifier| verifier.verifies_resumed());
         match (&resumption.session.agreed.peer_identity, verified) {
-            (Some(PeerIdentity::Certificate(chain)), Some(_)) => {
-                let chain = chain.clone();
-                outbox.push(Action::Ask(Question::VerifyClient { chain }));
+            (Some(claim), Some(_)) => {
+                let claim = claim.clone();
+                outbox.push(Action::Ask(Question::VerifyClient { claim }));
                 Ok(State::ExpectSessionVerified(Box::new(
                     ExpectSessionVerified(resumption),
                 )))
@@ -124,7 +123,7 @@ pub(crate) struct ExpectSessionVerified(Resumption);
 impl ExpectSessionVerified {
     pub(super) fn handle(
         self: Box<Self>,
-        verdict: Result<ChainVerified, CertificateError>,
+        verdict: Result<ClaimVerified, CertificateError>,
         outbox: &mut Outbox,
     ) -> Result<State, Error> {
         match verdict {

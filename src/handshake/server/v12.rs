@@ -5,13 +5,13 @@ use super::crossing::Crossing;
 use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::kx::Exchange;
 use crate::crypto::suite::Suite;
-use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
+use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding, Continuity};
 use crate::handshake::{
     Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
 };
-use crate::identity::proof::{ChainVerified, SignatureVerified};
-use crate::identity::{PeerIdentity, verify_12};
+use crate::identity::proof::{ClaimVerified, SignatureVerified};
+use crate::identity::{Identity, verify_12};
 use crate::protocol::{
     ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion, ReadSwitch, Side,
     SignatureScheme, SrtpProfile,
@@ -46,7 +46,7 @@ pub(crate) struct Context {
     pub(super) srtp: Option<SrtpProfile>,
     pub(super) server_name: Option<String>,
     /// The certificates that the server has shown.
-    pub(super) shown: Arc<[CertificateDer<'static>]>,
+    pub(super) shown: Identity,
     /// The name that the session gets; empty for none.
     pub(super) session_id: Vec<u8>,
     /// Whether a NewSessionTicket comes before Finished (RFC 5077 §3.2).
@@ -199,7 +199,7 @@ impl ExpectCertificate {
             mut context,
             exchange,
         } = *self;
-        if chain.is_empty() {
+        let Some(claim) = Identity::of_chain(chain) else {
             // RFC 5246 §7.4.6: the server decides whether a client without certificate is served.
             if let ClientAuthentication::Required(_) = context.config.client_authentication {
                 return Err(PeerIncompatible::ClientCertificateRequired.into());
@@ -212,16 +212,15 @@ impl ExpectCertificate {
                 client,
             };
             return Ok(State::ExpectClientKeyExchange(Box::new(next)));
-        }
-        let chain: Arc<[CertificateDer<'static>]> = chain.into();
+        };
         outbox.push(Action::Ask(Question::VerifyClient {
-            chain: chain.clone(),
+            claim: claim.clone(),
         }));
         Ok(State::ExpectClientVerified(Box::new(
             ExpectClientVerified {
                 context,
                 exchange,
-                chain,
+                claim,
             },
         )))
     }
@@ -231,17 +230,17 @@ impl ExpectCertificate {
 pub(crate) struct ExpectClientVerified {
     context: Context,
     exchange: Exchange,
-    chain: Arc<[CertificateDer<'static>]>,
+    claim: Identity,
 }
 
 impl ExpectClientVerified {
-    pub(super) fn handle(self: Box<Self>, verified: ChainVerified) -> State {
+    pub(super) fn handle(self: Box<Self>, verified: ClaimVerified) -> State {
         let Self {
             context,
             exchange,
-            chain,
+            claim,
         } = *self;
-        let client = Client::Claims { chain, verified };
+        let client = Client::Claims { claim, verified };
         State::ExpectClientKeyExchange(Box::new(ExpectClientKeyExchange {
             context,
             exchange,
@@ -254,10 +253,10 @@ impl ExpectClientVerified {
 enum Client {
     /// Nothing, and nothing more will come.
     Anonymous,
-    /// This trusted chain; the proof that the client holds its key is CertificateVerify.
+    /// To be this, which is trusted; the proof that the client holds its key is CertificateVerify.
     Claims {
-        chain: Arc<[CertificateDer<'static>]>,
-        verified: ChainVerified,
+        claim: Identity,
+        verified: ClaimVerified,
     },
 }
 
@@ -312,13 +311,13 @@ impl ExpectClientKeyExchange {
                 context.transcript.forget_messages();
                 arm(context, secrets, Peer::Anonymous, outbox)?
             }
-            Client::Claims { chain, verified } => {
+            Client::Claims { claim, verified } => {
                 let [read, _] = &secrets.protections;
                 outbox.listen_for_alerts(context.version, context.epochs.next, read);
                 let next = ExpectCertificateVerify {
                     context,
                     secrets,
-                    chain,
+                    claim,
                     verified,
                 };
                 State::ExpectCertificateVerify(Box::new(next))
@@ -339,8 +338,8 @@ struct Secrets {
 pub(crate) struct ExpectCertificateVerify {
     context: Context,
     secrets: Secrets,
-    chain: Arc<[CertificateDer<'static>]>,
-    verified: ChainVerified,
+    claim: Identity,
+    verified: ClaimVerified,
 }
 
 impl ExpectCertificateVerify {
@@ -357,13 +356,12 @@ impl ExpectCertificateVerify {
         let Self {
             mut context,
             secrets,
-            chain,
+            claim,
             verified,
         } = *self;
-        let leaf = chain.first().ok_or(CertificateError::Missing)?;
         // RFC 5246 §7.4.8: over all messages before this one; the key's type need not be the suite's.
         let signature = verify_12(
-            leaf,
+            &claim,
             None,
             &context.config.parameters.algorithms.schemes,
             context.transcript.messages(),
@@ -372,7 +370,7 @@ impl ExpectCertificateVerify {
         context.add(inbound);
         context.transcript.forget_messages();
         let peer = Peer::Proved {
-            chain,
+            claim,
             _verified: verified,
             signature,
         };
@@ -384,20 +382,20 @@ impl ExpectCertificateVerify {
 enum Peer {
     Anonymous,
     Proved {
-        chain: Arc<[CertificateDer<'static>]>,
-        _verified: ChainVerified,
+        claim: Identity,
+        _verified: ClaimVerified,
         signature: SignatureVerified,
     },
 }
 
 impl Peer {
     /// Who the client is, and what it has proved that with.
-    fn identity(self) -> Option<(PeerIdentity, SignatureScheme)> {
+    fn identity(self) -> Option<(Identity, SignatureScheme)> {
         match self {
             Self::Anonymous => None,
             Self::Proved {
-                chain, signature, ..
-            } => Some((PeerIdentity::Certificate(chain), signature.scheme())),
+                claim, signature, ..
+            } => Some((claim, signature.scheme())),
         }
     }
 }
@@ -434,7 +432,7 @@ fn arm(
 pub(crate) struct ExpectFinished {
     context: Context,
     master_secret: MasterSecret,
-    identity: Option<PeerIdentity>,
+    identity: Option<Identity>,
     scheme: Option<SignatureScheme>,
     write: RecordProtection,
 }

@@ -2,7 +2,7 @@
 
 use super::{SCHEMES, ScriptedPeer};
 use crate::crypto::kx;
-use crate::identity::Credential;
+use crate::identity::{Credential, encode_certificate_12};
 use crate::protocol::{ClientCertificateType, CurveType, HandshakeType, NamedGroup, Side};
 use crate::wire::codec::Writer as _;
 
@@ -90,16 +90,9 @@ impl ScriptedPeer {
     }
 
     fn certificate(&self) -> Vec<u8> {
-        let chain = match &self.credential {
-            Some(Credential::Certificate(certified)) => certified.chain(),
-            None => &[],
-        };
+        let claim = self.credential.as_ref().map(Credential::claim);
         let mut body = Vec::new();
-        body.put_vec(3, |out| {
-            for certificate in chain {
-                out.put_vec(3, |out| out.put(certificate));
-            }
-        });
+        encode_certificate_12(claim.as_ref(), &mut body);
         body
     }
 

@@ -395,11 +395,11 @@ impl ScriptedPeer {
     /// A signature with the credential's key over `message`: scheme and signature, both empty
     /// without a key.
     pub fn sign(&self, message: &[u8]) -> (u16, Vec<u8>) {
-        let Some(Credential::Certificate(certified)) = &self.credential else {
+        let Some(credential) = &self.credential else {
             return (0, Vec::new());
         };
-        let scheme = certified.key().schemes()[0];
-        let key = certified.key().held();
+        let scheme = credential.key().schemes()[0];
+        let key = credential.key().held();
         let signature = key.and_then(|key| key.sign(scheme, message).ok());
         let signature = signature.unwrap_or_default();
         (scheme.0, signature)

@@ -3,12 +3,11 @@
 use super::super::scripted::{ClientOffer, ServerChoice};
 use super::{KEY_SHARE, ScriptedPeer};
 use crate::crypto::kx::{self, Exchange};
-use crate::identity::Credential;
+use crate::identity::{Credential, encode_certificate_13};
 use crate::protocol::{
     CipherSuite, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion, Side, SignatureScheme,
 };
 use crate::sim::scripted::{SCHEMES, random};
-use crate::wire::certificate;
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::codec::{Reader, Writer as _};
 use crate::wire::new_session_ticket::NewSessionTicket13;
@@ -80,12 +79,9 @@ impl ScriptedPeer {
                 body
             }
             Line::Certificate => {
-                let chain = match &self.credential {
-                    Some(Credential::Certificate(certified)) => certified.chain(),
-                    None => &[],
-                };
+                let claim = self.credential.as_ref().map(Credential::claim);
                 let mut body = Vec::new();
-                certificate::encode_13(&[], chain, &mut body);
+                encode_certificate_13(claim.as_ref(), &mut body);
                 body
             }
             Line::CertificateVerify => self.certificate_verify(),
@@ -131,7 +127,7 @@ impl ScriptedPeer {
     /// RFC 8446 §4.4.3: spaces, the context, a zero, and the hash of everything so far.
     fn certificate_verify(&self) -> Vec<u8> {
         let (mut scheme, mut signature) = (SignatureScheme(0), Vec::new());
-        if let Some(Credential::Certificate(certified)) = &self.credential {
+        if let Some(credential) = &self.credential {
             let message = [
                 [b' '; 64].as_slice(),
                 b"TLS 1.3, ",
@@ -140,8 +136,8 @@ impl ScriptedPeer {
                 &self.transcript_hash(),
             ]
             .concat();
-            scheme = certified.key().schemes()[0];
-            let key = certified.key().held();
+            scheme = credential.key().schemes()[0];
+            let key = credential.key().held();
             let made = key.and_then(|key| key.sign(scheme, &message).ok());
             signature = made.unwrap_or_default();
         }

@@ -8,8 +8,8 @@ use crate::handshake::renegotiation::Continuity;
 use crate::handshake::{
     Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
 };
-use crate::identity::proof::{ChainVerified, SignatureVerified};
-use crate::identity::{HandshakeKey, PeerIdentity};
+use crate::identity::proof::{ClaimVerified, SignatureVerified};
+use crate::identity::{HandshakeKey, Identity};
 use crate::protocol::{FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme};
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, VerifyData};
 use crate::secrets::traffic::RecordProtection;
@@ -17,7 +17,6 @@ use crate::session::{Agreed, MAX_LIFETIME, Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::new_session_ticket::NewSessionTicket;
 use crate::wire::signed::DigitallySigned;
-use pki_types::CertificateDer;
 use std::sync::Arc;
 
 /// The master secret is known; CertificateVerify, if any, and Finished are still to be sent.
@@ -26,14 +25,14 @@ pub(super) struct Ready {
     pub(super) group: NamedGroup,
     pub(super) server: Proven,
     /// What this end shows.
-    pub(super) shown: Option<Arc<[CertificateDer<'static>]>>,
+    pub(super) shown: Option<Identity>,
     pub(super) master_secret: MasterSecret,
 }
 
 /// A server whose certificate was accepted and that has its key.
 pub(super) struct Proven {
-    pub(super) chain: Arc<[CertificateDer<'static>]>,
-    pub(super) verified: ChainVerified,
+    pub(super) claim: Identity,
+    pub(super) verified: ClaimVerified,
     pub(super) signature: SignatureVerified,
 }
 
@@ -127,7 +126,7 @@ struct Finish {
     context: Context,
     group: NamedGroup,
     server: Proven,
-    shown: Option<Arc<[CertificateDer<'static>]>>,
+    shown: Option<Identity>,
     master_secret: MasterSecret,
     /// What the client's Finished held.
     verify_data: VerifyData,
@@ -193,7 +192,7 @@ impl ExpectFinished {
             ticket,
         } = self.0;
         let Proven {
-            chain,
+            claim,
             verified: _verified,
             signature,
         } = server;
@@ -210,7 +209,7 @@ impl ExpectFinished {
                 suite: context.suite,
                 alpn: context.alpn,
                 server_name: dns_name(&context.server_name),
-                peer_identity: Some(PeerIdentity::Certificate(chain)),
+                peer_identity: Some(claim),
                 peer_scheme: Some(signature.scheme()),
                 created: context.started.as_secs(),
             },

@@ -14,15 +14,14 @@ use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::auth;
 use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::{Action, Epochs, Outbox, Question};
-use crate::identity::proof::{ChainVerified, SignatureVerified};
-use crate::identity::{CertifiedKey, PeerIdentity, check_key_12, verify_12};
+use crate::identity::proof::{ClaimVerified, SignatureVerified};
+use crate::identity::{Credential, Identity, check_key_12, encode_certificate_12, verify_12};
 use crate::protocol::{
     AlertDescription, ClientCertificateType, HandshakeType, ProtocolVersion, SignatureScheme,
     SrtpProfile,
 };
 use crate::secrets::schedule12::{MasterSecret, Randoms, SessionBinding};
 use crate::secrets::transcript::Transcript;
-use crate::wire::certificate;
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_exchange::{EcdhParams, ServerKeyExchange, encode_client_share};
@@ -89,19 +88,17 @@ impl ExpectCertificate {
         inbound: &InboundMessage,
     ) -> Result<State, Error> {
         // RFC 5246 §7.4.2: a server that is asked for a certificate must have one.
-        let leaf = chain.first().ok_or(CertificateError::Missing)?;
+        let claim = Identity::of_chain(chain).ok_or(CertificateError::Missing)?;
         let groups = &self.context.config.parameters.algorithms.groups;
-        check_key_12(leaf, self.context.suite.authentication, groups)?;
-        let chain: Arc<[CertificateDer<'static>]> = chain.into();
-        let identity = PeerIdentity::Certificate(chain.clone());
+        check_key_12(&claim, self.context.suite.authentication, groups)?;
         let context = &mut self.context;
         let policy = &context.config.parameters.rekey;
-        renegotiation::check_identity(context.binding.as_ref(), policy, Some(&identity))?;
+        renegotiation::check_identity(context.binding.as_ref(), policy, Some(&claim))?;
         context.add(inbound);
         Ok(State::ExpectServerKeyExchange(Box::new(
             ExpectServerKeyExchange {
                 context: self.context,
-                chain,
+                claim,
             },
         )))
     }
@@ -110,7 +107,7 @@ impl ExpectCertificate {
 /// The certificate is here, unverified; its key must have signed the key exchange.
 pub(crate) struct ExpectServerKeyExchange {
     context: Context,
-    chain: Arc<[CertificateDer<'static>]>,
+    claim: Identity,
 }
 
 impl ExpectServerKeyExchange {
@@ -134,21 +131,20 @@ impl ExpectServerKeyExchange {
         {
             return Err(PeerMisbehaved::SelectedUnofferedGroup(params.group).into());
         }
-        let leaf = self.chain.first().ok_or(CertificateError::Missing)?;
         let message =
             params.signed_message(&self.context.randoms.client, &self.context.randoms.server);
         let kind = self.context.suite.authentication;
         let signature = verify_12(
-            leaf,
+            &self.claim,
             kind,
             &self.context.config.parameters.algorithms.schemes,
             &message,
             &signed,
         )?;
         self.context.add(inbound);
-        let Self { context, chain } = *self;
+        let Self { context, claim } = *self;
         let server = Server {
-            chain,
+            claim,
             params,
             signature,
         };
@@ -160,7 +156,7 @@ impl ExpectServerKeyExchange {
 
 /// What the server has shown of itself.
 struct Server {
-    chain: Arc<[CertificateDer<'static>]>,
+    claim: Identity,
     params: EcdhParams,
     signature: SignatureVerified,
 }
@@ -255,28 +251,28 @@ enum ClientAnswer {
     NoCertificate,
     /// This chain, signed for with this scheme.
     Certificate {
-        certified: CertifiedKey,
+        credential: Credential,
         scheme: SignatureScheme,
     },
 }
 
 impl ClientAnswer {
-    fn choose(credentials: &[CertifiedKey], request: &CertificateRequest) -> Self {
-        let fitting = credentials.iter().find_map(|certified| {
-            let typ = match certified.key().kind() {
+    fn choose(credentials: &[Credential], request: &CertificateRequest) -> Self {
+        let fitting = credentials.iter().find_map(|credential| {
+            let typ = match credential.key().kind() {
                 KeyKind::Ecdsa => ClientCertificateType::ECDSA_SIGN,
                 KeyKind::Rsa => ClientCertificateType::RSA_SIGN,
             };
             let welcome = request.certificate_types.contains(&typ)
-                && certified.suits_authorities(&request.authorities);
+                && credential.suits_authorities(&request.authorities);
             let offered = &request.signature_algorithms;
-            let mut schemes = certified.schemes().iter();
+            let mut schemes = credential.schemes().iter();
             let scheme = schemes.find(|scheme| offered.contains(scheme))?;
-            welcome.then_some((certified, *scheme))
+            welcome.then_some((credential, *scheme))
         });
         match fitting {
-            Some((certified, scheme)) => Self::Certificate {
-                certified: certified.clone(),
+            Some((credential, scheme)) => Self::Certificate {
+                credential: credential.clone(),
                 scheme,
             },
             None => Self::NoCertificate,
@@ -308,7 +304,7 @@ impl ExpectServerHelloDone {
             asked,
         } = *self;
         outbox.push(Action::Ask(Question::VerifyServer {
-            chain: server.chain.clone(),
+            claim: server.claim.clone(),
             name: context.server_name.clone(),
         }));
         State::ExpectServerVerified(Box::new(ExpectServerVerified {
@@ -329,7 +325,7 @@ pub(crate) struct ExpectServerVerified {
 impl ExpectServerVerified {
     pub(super) fn handle(
         self: Box<Self>,
-        verified: ChainVerified,
+        verified: ClaimVerified,
         outbox: &mut Outbox,
     ) -> Result<State, Error> {
         let Self {
@@ -338,14 +334,15 @@ impl ExpectServerVerified {
             asked,
         } = *self;
         let current = context.epochs.current;
+        let mut shown = None;
         // RFC 5246 §7.4.6: a client that is asked answers with a Certificate, even an empty one.
         if let Asked::For(answer) = &asked {
-            let chain = match answer {
-                ClientAnswer::NoCertificate => &[],
-                ClientAnswer::Certificate { certified, .. } => certified.chain(),
+            shown = match answer {
+                ClientAnswer::NoCertificate => None,
+                ClientAnswer::Certificate { credential, .. } => Some(credential.claim()),
             };
             let mut body = Vec::new();
-            certificate::encode(chain, &mut body);
+            encode_certificate_12(shown.as_ref(), &mut body);
             outbox.send(
                 current,
                 HandshakeType::CERTIFICATE,
@@ -365,17 +362,11 @@ impl ExpectServerVerified {
 
         let master_secret = context.master_secret(&secret);
         let group = server.params.group;
-        let shown = match &asked {
-            Asked::For(ClientAnswer::Certificate { certified, .. }) => {
-                Some(certified.shared_chain())
-            }
-            Asked::For(ClientAnswer::NoCertificate) | Asked::Nothing => None,
-        };
         let ready = Ready {
             context,
             group,
             server: Proven {
-                chain: server.chain,
+                claim: server.claim,
                 verified,
                 signature: server.signature,
             },
@@ -383,8 +374,8 @@ impl ExpectServerVerified {
             master_secret,
         };
         match asked {
-            Asked::For(ClientAnswer::Certificate { certified, scheme }) => {
-                Ok(ready.ask_for_signature(certified.key(), scheme, outbox))
+            Asked::For(ClientAnswer::Certificate { credential, scheme }) => {
+                Ok(ready.ask_for_signature(credential.key(), scheme, outbox))
             }
             Asked::For(ClientAnswer::NoCertificate) | Asked::Nothing => ready.finish(outbox),
         }

@@ -9,8 +9,8 @@ use crate::handshake::auth::signed_message;
 use crate::handshake::client::{State as ClientState, dns_name};
 use crate::handshake::post::{Handover, Manners, Post};
 use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
-use crate::identity::PeerIdentity;
-use crate::identity::proof::ChainVerified;
+use crate::identity::proof::ClaimVerified;
+use crate::identity::{Identity, encode_certificate_13};
 use crate::protocol::{
     Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme,
     SrtpProfile, Unacknowledged,
@@ -19,16 +19,15 @@ use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule13::{ExporterSecret, MainSecret, TrafficSecret};
 use crate::secrets::transcript::Transcript;
 use crate::session::{Agreed, Session13};
-use crate::wire::certificate;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::signed::DigitallySigned;
-use pki_types::{CertificateDer, ServerName, UnixTime};
+use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
 
 /// Only the server's Finished is missing.
 pub(crate) struct ExpectFinished {
     pub(super) context: Context,
-    pub(super) identity: Option<PeerIdentity>,
+    pub(super) identity: Option<Identity>,
     pub(super) asked: Asked,
     pub(super) proof: Proof,
 }
@@ -89,9 +88,9 @@ impl ExpectFinished {
         };
         let resumed = ready.identity.as_ref().filter(|_| ready.psk.is_some());
         match resumed.filter(|_| ready.config.verifier.verifies_resumed()) {
-            Some(PeerIdentity::Certificate(chain)) => {
+            Some(claim) => {
                 outbox.push(Action::Ask(Question::VerifyServer {
-                    chain: chain.clone(),
+                    claim: claim.clone(),
                     name: ready.server_name.clone(),
                 }));
                 let state = ExpectResumedVerified { ready, asked };
@@ -111,7 +110,7 @@ pub(crate) struct ExpectResumedVerified {
 impl ExpectResumedVerified {
     pub(super) fn handle(
         self,
-        verdict: Result<ChainVerified, CertificateError>,
+        verdict: Result<ClaimVerified, CertificateError>,
         outbox: &mut Outbox,
     ) -> Step {
         let _verified = verdict?;
@@ -133,11 +132,11 @@ struct Ready {
     alpn: Option<Vec<u8>>,
     transcript: Transcript,
     client: TrafficSecret,
-    identity: Option<PeerIdentity>,
+    identity: Option<Identity>,
     /// What the server has proved that with.
     scheme: Option<SignatureScheme>,
     /// What this end has shown.
-    shown: Option<Arc<[CertificateDer<'static>]>>,
+    shown: Option<Identity>,
     main: MainSecret,
     read: TrafficSecret,
     write: TrafficSecret,
@@ -153,21 +152,20 @@ impl Ready {
             protection: self.read.protection(self.dialect, self.suite.aead),
             when: ReadSwitch::Now,
         });
-        let chain = match &asked {
+        self.shown = match &asked {
             Asked::Nothing => return self.finish(outbox),
-            Asked::NoCertificate => &[],
-            Asked::Certificate(certified, _) => certified.chain(),
+            Asked::NoCertificate => None,
+            Asked::Certificate(credential, _) => Some(credential.claim()),
         };
         let mut body = Vec::new();
-        certificate::encode_13(&[], chain, &mut body);
+        encode_certificate_13(self.shown.as_ref(), &mut body);
         self.send(HandshakeType::CERTIFICATE, body, outbox)?;
-        let Asked::Certificate(certified, scheme) = asked else {
+        let Asked::Certificate(credential, scheme) = asked else {
             return self.finish(outbox);
         };
-        self.shown = Some(certified.shared_chain());
         let message = signed_message(Side::Client, self.transcript.hash().as_ref());
         outbox.push(Action::Ask(Question::Sign {
-            key: certified.key().clone(),
+            key: credential.key().clone(),
             scheme,
             message,
         }));

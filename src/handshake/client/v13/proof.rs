@@ -7,21 +7,19 @@ use crate::error::{CertificateError, PeerMisbehaved};
 use crate::handshake::auth::{answer_request, signed_message, with_answer};
 use crate::handshake::client::State as ClientState;
 use crate::handshake::{Action, Outbox, Question};
-use crate::identity::proof::{ChainVerified, SignatureVerified};
-use crate::identity::{CertifiedKey, PeerIdentity, verify_13};
+use crate::identity::proof::{ClaimVerified, SignatureVerified};
+use crate::identity::{Credential, Identity, verify_13};
 use crate::protocol::{AlertDescription, Side, SignatureScheme};
 use crate::wire::certificate::Certificate13;
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::signed::DigitallySigned;
-use pki_types::CertificateDer;
-use std::sync::Arc;
 
 /// Why the server is believed to be who it is.
 pub(super) enum Proof {
     /// Its certificate was accepted, and it has its key.
     Certificate {
-        _chain: ChainVerified,
+        _claim: ClaimVerified,
         signature: SignatureVerified,
     },
     /// It was proved when the ticket was made.
@@ -33,7 +31,7 @@ pub(super) enum Asked {
     Nothing,
     /// An empty chain: there is none that fits (RFC 8446 §4.4.2).
     NoCertificate,
-    Certificate(CertifiedKey, SignatureScheme),
+    Certificate(Credential, SignatureScheme),
 }
 
 /// The server's certificate comes next, or its request for the client's.
@@ -76,9 +74,7 @@ impl ExpectCertificate {
             return Err(PeerMisbehaved::WrongCertificateContext.into());
         }
         // RFC 8446 §4.4.2.4: a server always has one.
-        if shown.chain.is_empty() {
-            return Err(CertificateError::Empty.into());
-        }
+        let claim = Identity::of_chain(shown.chain).ok_or(CertificateError::Empty)?;
         if let Some(typ) = shown.unsolicited {
             return Err(PeerMisbehaved::UnsolicitedExtension(typ.0).into());
         }
@@ -86,7 +82,7 @@ impl ExpectCertificate {
         Ok(State::ExpectCertificateVerify(ExpectCertificateVerify {
             context,
             asked: request.unwrap_or(Asked::Nothing),
-            chain: shown.chain.into(),
+            claim,
         })
         .boxed())
     }
@@ -104,7 +100,7 @@ impl ExpectRequestAnswer {
         let config = &context.config;
         let asked = with_answer(config, answer, |credentials| {
             Ok(match answer_request(credentials, &request) {
-                Some((certified, scheme)) => Asked::Certificate(certified, scheme),
+                Some((credential, scheme)) => Asked::Certificate(credential, scheme),
                 None => {
                     config.check_showing_none(credentials)?;
                     Asked::NoCertificate
@@ -120,7 +116,7 @@ impl ExpectRequestAnswer {
 pub(crate) struct ExpectCertificateVerify {
     pub(super) context: Context,
     pub(super) asked: Asked,
-    pub(super) chain: Arc<[CertificateDer<'static>]>,
+    pub(super) claim: Identity,
 }
 
 impl ExpectCertificateVerify {
@@ -130,24 +126,23 @@ impl ExpectCertificateVerify {
         inbound: &InboundMessage,
         outbox: &mut Outbox,
     ) -> Step {
-        let leaf = self.chain.first().ok_or(CertificateError::Missing)?;
         let hash = self.context.transcript.hash();
         let message = signed_message(Side::Server, hash.as_ref());
         let signature = verify_13(
-            leaf,
+            &self.claim,
             &self.context.config.parameters.algorithms.schemes,
             &message,
             signed,
         )?;
         self.context.add(inbound);
         outbox.push(Action::Ask(Question::VerifyServer {
-            chain: self.chain.clone(),
+            claim: self.claim.clone(),
             name: self.context.server_name.clone(),
         }));
         Ok(State::ExpectServerVerified(ExpectServerVerified {
             context: self.context,
             asked: self.asked,
-            chain: self.chain,
+            claim: self.claim,
             signature,
         })
         .boxed())
@@ -158,18 +153,18 @@ impl ExpectCertificateVerify {
 pub(crate) struct ExpectServerVerified {
     pub(super) context: Context,
     pub(super) asked: Asked,
-    pub(super) chain: Arc<[CertificateDer<'static>]>,
+    pub(super) claim: Identity,
     pub(super) signature: SignatureVerified,
 }
 
 impl ExpectServerVerified {
-    pub(super) fn handle(self, verified: ChainVerified) -> ClientState {
+    pub(super) fn handle(self, verified: ClaimVerified) -> ClientState {
         State::ExpectFinished(ExpectFinished {
             context: self.context,
-            identity: Some(PeerIdentity::Certificate(self.chain)),
+            identity: Some(self.claim),
             asked: self.asked,
             proof: Proof::Certificate {
-                _chain: verified,
+                _claim: verified,
                 signature: self.signature,
             },
         })

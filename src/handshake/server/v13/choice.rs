@@ -7,8 +7,7 @@ use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::server::hello::ExpectClientHello;
 use crate::handshake::{Action, Outbox, Question};
-use crate::identity::PeerIdentity;
-use crate::identity::proof::ChainVerified;
+use crate::identity::proof::ClaimVerified;
 use crate::protocol::{
     CompressionMethod, ExtensionType, FlightEnd, HandshakeType, NamedGroup, PskKeyExchangeMode,
 };
@@ -384,9 +383,9 @@ impl ExpectTicket {
             .verifier()
             .filter(|verifier| verifier.verifies_resumed());
         match (&accepted.psk.agreed.peer_identity, verifier) {
-            (Some(PeerIdentity::Certificate(chain)), Some(_)) => {
-                let chain = chain.clone();
-                outbox.push(Action::Ask(Question::VerifyClient { chain }));
+            (Some(claim), Some(_)) => {
+                let claim = claim.clone();
+                outbox.push(Action::Ask(Question::VerifyClient { claim }));
                 Ok(State::ExpectTicketVerified(accepted).boxed())
             }
             _ => accepted.resume(outbox),
@@ -447,7 +446,7 @@ pub(crate) struct ExpectTicketVerified {
 impl ExpectTicketVerified {
     pub(super) fn handle(
         self,
-        verdict: Result<ChainVerified, CertificateError>,
+        verdict: Result<ClaimVerified, CertificateError>,
         outbox: &mut Outbox,
     ) -> Step {
         match verdict {

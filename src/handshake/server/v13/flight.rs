@@ -10,7 +10,7 @@ use crate::handshake::auth::{choose_scheme, signed_message};
 use crate::handshake::server::hello::ExpectClientHello;
 use crate::handshake::server::v12::bounded;
 use crate::handshake::{Action, Outbox, Question};
-use crate::identity::CertifiedKey;
+use crate::identity::{Credential, Identity, encode_certificate_13};
 use crate::protocol::{
     CompressionMethod, Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, PskKeyExchangeMode,
     ReadSwitch, Side, SignatureScheme, SrtpProfile,
@@ -20,13 +20,12 @@ use crate::secrets::schedule13::{
 };
 use crate::secrets::transcript::Transcript;
 use crate::session::Session13;
-use crate::wire::certificate;
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
 use crate::wire::extension::{EncryptedExtensions, KeyShare, ServerExtensions, ServerShare};
 use crate::wire::server_hello::ServerHello;
 use crate::wire::signed::DigitallySigned;
-use pki_types::{CertificateDer, UnixTime};
+use pki_types::UnixTime;
 use std::sync::Arc;
 
 /// What was picked from the client's offer.
@@ -66,7 +65,7 @@ pub(super) struct Context {
     pub(super) takes_tickets: bool,
     pub(super) psk: Option<Arc<Session13>>,
     /// The certificates that the server has shown, if it has.
-    pub(super) shown: Option<Arc<[CertificateDer<'static>]>>,
+    pub(super) shown: Option<Identity>,
     /// By how much the client's ticket is older to it than to this server, in seconds.
     pub(super) age_skew: Option<i32>,
     pub(super) transcript: Transcript,
@@ -89,7 +88,7 @@ impl Context {
 /// A handshake in which the server shows its certificate.
 pub(super) fn full(chosen: Chosen, hello: &ClientHello, outbox: &mut Outbox) -> Step {
     chosen.settings.check_full_allowed(hello)?;
-    let (certified, scheme) = choose_credential(chosen.settings.credentials(), hello)?;
+    let (credential, scheme) = choose_credential(chosen.settings.credentials(), hello)?;
     let mut context = begin(chosen, hello, None, outbox)?;
     if let Some(verifier) = context.config.client_authentication.verifier() {
         let request = CertificateRequest {
@@ -102,12 +101,13 @@ pub(super) fn full(chosen: Chosen, hello: &ClientHello, outbox: &mut Outbox) -> 
         context.send(HandshakeType::CERTIFICATE_REQUEST, body, outbox)?;
     }
     let mut body = Vec::new();
-    certificate::encode_13(&[], certified.chain(), &mut body);
+    let claim = credential.claim();
+    encode_certificate_13(Some(&claim), &mut body);
     context.send(HandshakeType::CERTIFICATE, body, outbox)?;
-    context.shown = Some(certified.shared_chain());
+    context.shown = Some(claim);
     let message = signed_message(Side::Server, context.transcript.hash().as_ref());
     outbox.push(Action::Ask(Question::Sign {
-        key: certified.key().clone(),
+        key: credential.key().clone(),
         scheme,
         message,
     }));
@@ -128,15 +128,15 @@ pub(super) fn resumed(
 
 /// The first credential that can sign for this client.
 fn choose_credential(
-    credentials: &[CertifiedKey],
+    credentials: &[Credential],
     hello: &ClientHello,
-) -> Result<(CertifiedKey, SignatureScheme), Error> {
+) -> Result<(Credential, SignatureScheme), Error> {
     let offered = hello.extensions.signature_algorithms.as_deref();
     let offered = offered.unwrap_or_default();
     credentials
         .iter()
-        .filter(|certified| certified.suits_authorities(&hello.extensions.authorities))
-        .find_map(|certified| Some((certified.clone(), choose_scheme(certified, offered)?)))
+        .filter(|credential| credential.suits_authorities(&hello.extensions.authorities))
+        .find_map(|credential| Some((credential.clone(), choose_scheme(credential, offered)?)))
         .ok_or_else(|| PeerIncompatible::NoCommonSignatureScheme.into())
 }
 

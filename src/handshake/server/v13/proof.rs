@@ -4,12 +4,12 @@ use super::flight::Context;
 use super::{State, Step};
 use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::suite::Suite;
-use crate::error::{CertificateError, PeerIncompatible, PeerMisbehaved};
+use crate::error::{PeerIncompatible, PeerMisbehaved};
 use crate::handshake::auth::signed_message;
 use crate::handshake::post::{Handover, Manners, Post};
 use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
-use crate::identity::proof::{ChainVerified, SignatureVerified};
-use crate::identity::{PeerIdentity, verify_13};
+use crate::identity::proof::{ClaimVerified, SignatureVerified};
+use crate::identity::{Identity, verify_13};
 use crate::protocol::{Dialect, Epoch, NamedGroup, ReadSwitch, Side, SignatureScheme, SrtpProfile};
 use crate::secrets::schedule13::{ExporterSecret, MainSecret, SecretLog, TrafficSecret};
 use crate::secrets::traffic::RecordProtection;
@@ -18,7 +18,7 @@ use crate::session::{Agreed, Session13};
 use crate::wire::certificate::Certificate13;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::signed::DigitallySigned;
-use pki_types::{CertificateDer, UnixTime};
+use pki_types::UnixTime;
 use std::sync::Arc;
 
 /// The server is done; the client's part is missing.
@@ -34,7 +34,7 @@ pub(super) struct Awaiting {
     srtp: Option<SrtpProfile>,
     takes_tickets: bool,
     psk: Option<Arc<Session13>>,
-    shown: Option<Arc<[CertificateDer<'static>]>>,
+    shown: Option<Identity>,
     age_skew: Option<i32>,
     transcript: Transcript,
     client: TrafficSecret,
@@ -107,7 +107,7 @@ impl Awaiting {
 /// Who the client is, and what it has proved that with; nobody, if nothing is known.
 #[derive(Default)]
 pub(super) struct Client {
-    identity: Option<PeerIdentity>,
+    identity: Option<Identity>,
     scheme: Option<SignatureScheme>,
 }
 
@@ -131,7 +131,7 @@ impl ExpectCertificate {
             return Err(PeerMisbehaved::UnsolicitedExtension(typ.0).into());
         }
         awaiting.add(inbound);
-        if shown.chain.is_empty() {
+        let Some(claim) = Identity::of_chain(shown.chain) else {
             let required = matches!(
                 awaiting.config.client_authentication,
                 ClientAuthentication::Required(_)
@@ -142,26 +142,25 @@ impl ExpectCertificate {
             return Ok(
                 State::ExpectFinished(ExpectFinished::new(awaiting, Client::default())).boxed(),
             );
-        }
-        let chain: Arc<[CertificateDer<'static>]> = shown.chain.into();
+        };
         outbox.push(Action::Ask(Question::VerifyClient {
-            chain: chain.clone(),
+            claim: claim.clone(),
         }));
-        Ok(State::ExpectClientVerified(ExpectClientVerified { awaiting, chain }).boxed())
+        Ok(State::ExpectClientVerified(ExpectClientVerified { awaiting, claim }).boxed())
     }
 }
 
 /// The verifier of the configuration has the word.
 pub(crate) struct ExpectClientVerified {
     awaiting: Awaiting,
-    chain: Arc<[CertificateDer<'static>]>,
+    claim: Identity,
 }
 
 impl ExpectClientVerified {
-    pub(super) fn handle(self, verified: ChainVerified) -> crate::handshake::server::State {
+    pub(super) fn handle(self, verified: ClaimVerified) -> crate::handshake::server::State {
         State::ExpectCertificateVerify(ExpectCertificateVerify {
             awaiting: self.awaiting,
-            chain: self.chain,
+            claim: self.claim,
             verified,
         })
         .boxed()
@@ -171,28 +170,27 @@ impl ExpectClientVerified {
 /// The client must show that it has the key of its certificate.
 pub(crate) struct ExpectCertificateVerify {
     awaiting: Awaiting,
-    chain: Arc<[CertificateDer<'static>]>,
-    verified: ChainVerified,
+    claim: Identity,
+    verified: ClaimVerified,
 }
 
 impl ExpectCertificateVerify {
     pub(super) fn handle(self, signed: &DigitallySigned, inbound: &InboundMessage) -> Step {
         let Self {
             mut awaiting,
-            chain,
+            claim,
             verified,
         } = self;
-        let leaf = chain.first().ok_or(CertificateError::Missing)?;
         let message = signed_message(Side::Client, awaiting.transcript.hash().as_ref());
         let signature = verify_13(
-            leaf,
+            &claim,
             &awaiting.config.parameters.algorithms.schemes,
             &message,
             signed,
         )?;
         awaiting.add(inbound);
         let proved = Proved {
-            chain,
+            claim,
             _verified: verified,
             signature,
         };
@@ -202,15 +200,15 @@ impl ExpectCertificateVerify {
 
 /// A client whose certificate was accepted and that has its key.
 struct Proved {
-    chain: Arc<[CertificateDer<'static>]>,
-    _verified: ChainVerified,
+    claim: Identity,
+    _verified: ClaimVerified,
     signature: SignatureVerified,
 }
 
 impl Proved {
     fn client(self) -> Client {
         Client {
-            identity: Some(PeerIdentity::Certificate(self.chain)),
+            identity: Some(self.claim),
             scheme: Some(self.signature.scheme()),
         }
     }

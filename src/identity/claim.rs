@@ -1,0 +1,99 @@
+//! What an end claims to be.
+
+use super::Fingerprint;
+use super::key_usage::allows_signatures;
+use super::public_key::PublicKey;
+use crate::error::CertificateError;
+use crate::wire::certificate;
+use pki_types::CertificateDer;
+use std::fmt;
+use std::sync::Arc;
+
+/// Who an end of an association says it is.
+///
+/// Where it comes from tells what it is worth. To a verifier it is what the peer *claims*; what
+/// [`Connection::peer_identity`](crate::Connection::peer_identity) and
+/// [`Session::peer_identity`](crate::Session::peer_identity) give was accepted by the verifier, and
+/// the peer has *proved* that it holds the key.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Identity {
+    /// The holder of the key of this chain's first certificate, which is there. Each issuer follows
+    /// what it has signed, if the end has sent it.
+    Certificate(Arc<[CertificateDer<'static>]>),
+}
+
+impl Identity {
+    /// What a Certificate message with this chain claims: nothing, if the chain is empty.
+    pub(crate) fn of_chain(chain: Vec<CertificateDer<'static>>) -> Option<Self> {
+        (!chain.is_empty()).then(|| Self::Certificate(chain.into()))
+    }
+
+    /// The certificates, the end's own first; none if the identity is of another kind.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        match self {
+            Self::Certificate(chain) => chain,
+        }
+    }
+
+    /// The SHA-256 fingerprint of the end's own certificate; `None` if it has none.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.certificates()
+            .first()
+            .map(|leaf| Fingerprint::of(leaf))
+    }
+
+    /// Whether both are the same end. Its own certificate decides that; the rest of the chain only
+    /// says why to believe it.
+    pub(crate) fn is_same_end(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Certificate(one), Self::Certificate(other)) => one.first() == other.first(),
+        }
+    }
+
+    /// The key that must have signed the handshake.
+    ///
+    /// # Errors
+    ///
+    /// `Missing` if there is none, `BadEncoding` if it cannot be found where it must be.
+    pub(super) fn public_key(&self) -> Result<PublicKey<'_>, CertificateError> {
+        match self {
+            Self::Certificate(chain) => {
+                PublicKey::of(chain.first().ok_or(CertificateError::Missing)?)
+            }
+        }
+    }
+
+    /// Whether the key may sign a handshake.
+    pub(super) fn may_sign(&self) -> bool {
+        match self {
+            Self::Certificate(chain) => chain.first().is_some_and(allows_signatures),
+        }
+    }
+}
+
+/// Appends the body of a Certificate message of version 1.2 that shows this, or nothing (RFC 5246
+/// §7.4.2, §7.4.6).
+pub(crate) fn encode_certificate_12(shown: Option<&Identity>, out: &mut Vec<u8>) {
+    match shown {
+        Some(Identity::Certificate(chain)) => certificate::encode(chain, out),
+        None => certificate::encode(&[], out),
+    }
+}
+
+/// The same of version 1.3, without a context (RFC 8446 §4.4.2).
+pub(crate) fn encode_certificate_13(shown: Option<&Identity>, out: &mut Vec<u8>) {
+    match shown {
+        Some(Identity::Certificate(chain)) => certificate::encode_13(&[], chain, out),
+        None => certificate::encode_13(&[], &[], out),
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.fingerprint() {
+            Some(fingerprint) => write!(f, "Identity::Certificate({fingerprint})"),
+            None => f.write_str("Identity::Certificate(empty)"),
+        }
+    }
+}

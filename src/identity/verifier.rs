@@ -1,0 +1,96 @@
+//! Who decides whether a peer is believed.
+
+use super::{Identity, Reply};
+use crate::error::CertificateError;
+use pki_types::{ServerName, UnixTime};
+use std::fmt;
+
+/// Decides whether a server is the one that is wanted.
+///
+/// Called once a handshake. That the server holds the key of what it claims is checked apart from
+/// this, so a verifier cannot forget it. A claim of a kind that the verifier does not know is to be
+/// refused, with [`CertificateError::Refused`] and the alert `unsupported_certificate`.
+pub trait VerifyServer: Send + Sync + fmt::Debug {
+    /// Accepts what the server claims to be for `name` at the wall-clock time `now`, or says why
+    /// not.
+    ///
+    /// # Errors
+    ///
+    /// The reason; the handshake fails with the alert that belongs to it.
+    fn verify(
+        &self,
+        claimed: &Identity,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), CertificateError>;
+
+    /// The same for a verifier that has to ask somebody else, and says later whether it accepts; by
+    /// default it says so at once, as [`VerifyServer::verify`] does.
+    fn verify_later(
+        &self,
+        claimed: Identity,
+        name: ServerName<'static>,
+        now: UnixTime,
+        verdict: Reply<Result<(), CertificateError>>,
+    ) {
+        verdict.send(self.verify(&claimed, &name, now));
+    }
+
+    /// Whether a server whose session is resumed is verified again, as it was when the session was
+    /// made. Not by default: it has the secret of that handshake, and sessions are short-lived.
+    fn verifies_resumed(&self) -> bool {
+        false
+    }
+}
+
+/// Decides whether a client may be served.
+///
+/// As with [`VerifyServer`], the proof of the key is checked apart from this, and a claim of an
+/// unknown kind is to be refused.
+pub trait VerifyClient: Send + Sync + fmt::Debug {
+    /// Accepts what the client claims to be at the wall-clock time `now`, or says why not.
+    ///
+    /// # Errors
+    ///
+    /// The reason; the handshake fails with the alert that belongs to it.
+    fn verify(&self, claimed: &Identity, now: UnixTime) -> Result<(), CertificateError>;
+
+    /// The same for a verifier that has to ask somebody else, and says later whether it accepts; by
+    /// default it says so at once, as [`VerifyClient::verify`] does.
+    fn verify_later(
+        &self,
+        claimed: Identity,
+        now: UnixTime,
+        verdict: Reply<Result<(), CertificateError>>,
+    ) {
+        verdict.send(self.verify(&claimed, now));
+    }
+
+    /// Whether the client of a session that is resumed is verified again, as it is by default: its
+    /// certificate may have expired, or been revoked, since the session was made.
+    fn verifies_resumed(&self) -> bool {
+        true
+    }
+
+    /// The DER names of trusted authorities, as a hint to clients that hold several certificates
+    /// (RFC 5246 §7.4.4).
+    fn authorities(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+}
+
+/// Accepts every server: no protection against an active attacker. Only `dangerous()` hands it out.
+#[derive(Debug)]
+pub(crate) struct AcceptAnyServer;
+
+impl VerifyServer for AcceptAnyServer {
+    fn verify(
+        &self,
+        _: &Identity,
+        _: &ServerName<'_>,
+        _: UnixTime,
+    ) -> Result<(), CertificateError> {
+        tracing::warn!("a server certificate was accepted without any check");
+        Ok(())
+    }
+}
