@@ -242,7 +242,7 @@ impl<R: Records> Connection<R> {
         if let Phase::Initial(_) = self.phase {
             self.perform(now)?;
         }
-        if self.waiting.is_some() {
+        if self.awaits_answer() {
             self.take_answer(now)?;
         }
         let client = self.role.side() == Side::Client;

@@ -1,172 +1,217 @@
 //! What the engine asks, who answers, and the wait for those that cannot answer at once.
 
-use super::{Connection, Role};
-use crate::config::{HelloAnswer, RequestAnswer};
+use super::Connection;
+use crate::config::{ClientConfig, HelloAnswer, RequestAnswer, ServerConfig};
 use crate::error::{CertificateError, Error};
-use crate::handshake::{Answer, Input, Question};
+use crate::handshake::{
+    Answer, ClientAnswer, ClientQuestion, Input, Question, ServerAnswer, ServerQuestion, Unsigned,
+};
 use crate::identity::proof::ClaimVerified;
-use crate::identity::{Abandoned, Awaited, Signing};
-use crate::protocol::AlertDescription;
+use crate::identity::{Abandoned, Awaited, Reply, Signing};
 use crate::record::Records;
 use std::time::Instant;
 
 /// An answer, or the wait for one.
-pub(super) enum Asked {
-    Now(Answer),
-    Later(Waiting),
+enum Asked {
+    Now(Result<Answer, Error>),
+    Later(Box<dyn Await>),
 }
 
 /// The wait for an answer.
-pub(super) enum Waiting {
-    Signature(Awaited<Vec<u8>>),
-    Verdict(Awaited<Result<(), CertificateError>>),
-    Hello(Awaited<Result<HelloAnswer, AlertDescription>>),
-    Request(Awaited<Result<RequestAnswer, AlertDescription>>),
+pub(super) trait Await: Send + Sync {
+    /// The answer, once it is there; `None` while it may still come.
+    fn take(&self) -> Option<Result<Answer, Error>>;
 }
 
-impl Waiting {
-    /// The answer, once it is there.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unanswered`] if it will never be.
+/// What comes, and what it is to the engine.
+struct Pending<T, F> {
+    awaited: Awaited<T>,
+    answer: F,
+}
+
+impl<T: Send, F> Await for Pending<T, F>
+where
+    F: Fn(Result<T, Abandoned>) -> Result<Answer, Error> + Send + Sync,
+{
     fn take(&self) -> Option<Result<Answer, Error>> {
-        let unanswered = |what: &'static str| move |Abandoned| Error::Unanswered(what);
-        Some(match self {
-            Self::Signature(awaited) => awaited
-                .take()?
-                .map(|signature| Answer::Signed(Ok(signature)))
-                .map_err(unanswered("a signature")),
-            Self::Verdict(awaited) => awaited
-                .take()?
-                .map(|verdict| Answer::PeerVerified(ClaimVerified::by(|| verdict)))
-                .map_err(unanswered("the verdict on a certificate")),
-            Self::Hello(awaited) => awaited
-                .take()?
-                .map(Answer::Hello)
-                .map_err(unanswered("the answer to a hello")),
-            Self::Request(awaited) => awaited
-                .take()?
-                .map(Answer::Request)
-                .map_err(unanswered("the answer to a request for a certificate")),
-        })
+        self.awaited.take().map(&self.answer)
     }
 }
 
-impl From<Signing> for Asked {
-    fn from(signing: Signing) -> Self {
-        match signing {
-            Signing::Done(outcome) => Self::Now(Answer::Signed(outcome)),
-            Signing::Awaited(awaited) => Self::Later(Waiting::Signature(awaited)),
+impl Asked {
+    /// Asks somebody who may answer later.
+    fn of<T: Send + 'static>(
+        ask: impl FnOnce(Reply<T>),
+        answer: impl Fn(Result<T, Abandoned>) -> Result<Answer, Error> + Send + Sync + 'static,
+    ) -> Self {
+        Self::pending(Awaited::of(ask), answer)
+    }
+
+    fn pending<T: Send + 'static>(
+        awaited: Awaited<T>,
+        answer: impl Fn(Result<T, Abandoned>) -> Result<Answer, Error> + Send + Sync + 'static,
+    ) -> Self {
+        let pending = Pending { awaited, answer };
+        match pending.take() {
+            Some(answer) => Self::Now(answer),
+            None => Self::Later(Box::new(pending)),
+        }
+    }
+
+    /// Asks a key for a signature, which is `answer` to the engine.
+    fn signature(unsigned: &Unsigned, answer: fn(Result<Vec<u8>, Error>) -> Answer) -> Self {
+        match unsigned.key.sign(unsigned.scheme, &unsigned.message) {
+            Signing::Done(outcome) => Self::Now(Ok(answer(outcome))),
+            Signing::Awaited(awaited) => Self::pending(awaited, move |made| {
+                answered(made, "a signature").map(|made| answer(Ok(made)))
+            }),
         }
     }
 }
 
-impl Role {
-    /// Asks whoever the configuration names.
-    fn ask(&self, question: Question) -> Asked {
-        let now = || self.parameters().clock.unix_now();
-        let answer = match (question, self) {
-            (
-                Question::Sign {
-                    key,
-                    scheme,
-                    message,
+/// What was answered.
+///
+/// # Errors
+///
+/// [`Error::Unanswered`] if nothing was.
+fn answered<T>(outcome: Result<T, Abandoned>, what: &'static str) -> Result<T, Error> {
+    outcome.map_err(|Abandoned| Error::Unanswered(what))
+}
+
+/// A verdict as a proof.
+fn verdict(
+    outcome: Result<Result<(), CertificateError>, Abandoned>,
+) -> Result<Result<ClaimVerified, CertificateError>, Error> {
+    let verdict = answered(outcome, "the verdict on a certificate")?;
+    Ok(ClaimVerified::by(|| verdict))
+}
+
+/// Asks whoever a client's configuration names.
+fn ask_client(config: &ClientConfig, question: ClientQuestion) -> Asked {
+    let done = |answer| Asked::Now(Ok(Answer::Client(answer)));
+    match question {
+        ClientQuestion::VerifyServer { claim, name } => {
+            let now = config.parameters.clock.unix_now();
+            let verifier = &config.verifier;
+            Asked::of(
+                |reply| verifier.verify_later(claim, name, now, reply),
+                |outcome| {
+                    verdict(outcome)
+                        .map(ClientAnswer::ServerVerified)
+                        .map(Answer::Client)
                 },
-                _,
-            ) => return key.sign(scheme, &message).into(),
-            (Question::VerifyServer { claim, name }, Self::Client { config, .. }) => {
-                let verdict = Awaited::of(|reply| {
-                    let verifier = &config.verifier;
-                    verifier.verify_later(claim, name, now(), reply);
-                });
-                return Asked::Later(Waiting::Verdict(verdict));
-            }
-            (Question::VerifyClient { claim }, Self::Server(config)) => {
-                let Some(verifier) = config.client_authentication.verifier() else {
-                    let reason = "no client certificate was asked for";
-                    let reason = CertificateError::Other(reason.into());
-                    return Asked::Now(Answer::PeerVerified(Err(reason)));
-                };
-                let verdict = Awaited::of(|reply| verifier.verify_later(claim, now(), reply));
-                return Asked::Later(Waiting::Verdict(verdict));
-            }
-            (Question::Hello(hello), Self::Server(config)) => match &config.answers {
-                Some(answers) => {
-                    let answer = Awaited::of(|reply| answers.answer_later(hello, reply));
-                    return Asked::Later(Waiting::Hello(answer));
-                }
-                None => Answer::Hello(Ok(HelloAnswer::default())),
-            },
-            (Question::Request(request), Self::Client { config, .. }) => match &config.answers {
-                Some(answers) => {
-                    let answer = Awaited::of(|reply| answers.answer_later(request, reply));
-                    return Asked::Later(Waiting::Request(answer));
-                }
-                None => Answer::Request(Ok(RequestAnswer::AsConfigured)),
-            },
-            (Question::FindSession { id, ticket }, Self::Server(config)) => {
-                Answer::Session(config.sessions.find(&id, &ticket, now()))
-            }
-            (Question::FindTicket { tickets }, Self::Server(config)) => {
-                Answer::Ticket(config.sessions.find_13(&tickets, now()))
-            }
-            // Each side asks what concerns it; anything else is refused.
-            (Question::VerifyServer { .. } | Question::VerifyClient { .. }, _) => {
-                Answer::PeerVerified(Err(CertificateError::WrongUsage))
-            }
-            (Question::FindSession { .. }, Self::Client { .. }) => Answer::Session(None),
-            (Question::FindTicket { .. }, Self::Client { .. }) => Answer::Ticket(None),
-            (Question::Hello(_), Self::Client { .. }) => Answer::Hello(Ok(HelloAnswer::default())),
-            (Question::Request(_), Self::Server(_)) => Answer::Request(Ok(RequestAnswer::Nothing)),
-        };
-        Asked::Now(answer)
+            )
+        }
+        ClientQuestion::Request(request) => match &config.answers {
+            Some(answers) => Asked::of(
+                |reply| answers.answer_later(request, reply),
+                |outcome| {
+                    let answer = answered(outcome, "the answer to a request for a certificate")?;
+                    Ok(Answer::Client(ClientAnswer::Request(answer)))
+                },
+            ),
+            None => done(ClientAnswer::Request(Ok(RequestAnswer::AsConfigured))),
+        },
+        ClientQuestion::Sign(unsigned) => {
+            Asked::signature(&unsigned, |made| Answer::Client(ClientAnswer::Signed(made)))
+        }
     }
 }
+
+/// Asks whoever a server's configuration names.
+fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
+    let now = || config.parameters.clock.unix_now();
+    let done = |answer| Asked::Now(Ok(Answer::Server(answer)));
+    match question {
+        ServerQuestion::Hello(hello) => match &config.answers {
+            Some(answers) => Asked::of(
+                |reply| answers.answer_later(hello, reply),
+                |outcome| {
+                    let answer = answered(outcome, "the answer to a hello")?;
+                    Ok(Answer::Server(ServerAnswer::Hello(answer)))
+                },
+            ),
+            None => done(ServerAnswer::Hello(Ok(HelloAnswer::default()))),
+        },
+        ServerQuestion::FindSession { id, ticket } => {
+            let found = config.sessions.find(&id, &ticket, now());
+            done(ServerAnswer::Session(found))
+        }
+        ServerQuestion::FindTicket { tickets } => done(ServerAnswer::Ticket(
+            config.sessions.find_13(&tickets, now()),
+        )),
+        ServerQuestion::VerifyClient { claim } => match config.client_authentication.verifier() {
+            Some(verifier) => Asked::of(
+                |reply| verifier.verify_later(claim, now(), reply),
+                |outcome| {
+                    verdict(outcome)
+                        .map(ServerAnswer::ClientVerified)
+                        .map(Answer::Server)
+                },
+            ),
+            None => {
+                let reason = "no client certificate was asked for";
+                let reason = CertificateError::Other(reason.into());
+                done(ServerAnswer::ClientVerified(Err(reason)))
+            }
+        },
+        ServerQuestion::Sign(unsigned) => {
+            Asked::signature(&unsigned, |made| Answer::Server(ServerAnswer::Signed(made)))
+        }
+    }
+}
+
+/// What an association waits for at its own end.
+pub(super) type Waiting = Box<dyn Await>;
 
 impl<R: Records> Connection<R> {
     /// Goes on with the handshake if it waits for an answer that has come meanwhile: from a
-    /// [`SignHandshake`](crate::SignHandshake), a verifier, or whoever decides about hellos, each through its
-    /// [`Reply`](crate::Reply). Any other input looks too. What was left in the buffer of `handle_bytes` is given to it again.
+    /// [`SignHandshake`](crate::SignHandshake), a verifier, or whoever decides about
+    /// hellos, each through its [`Reply`](crate::Reply). Any other input looks too. What was left in
+    /// the buffer of `handle_bytes` is given to it again.
     ///
     /// # Errors
     ///
-    /// Fatal, and given once: what the answer leads to, and [`Error::Unanswered`] if there will be none.
+    /// Fatal, and given once: what the answer leads to, and [`Error::Unanswered`] if there will be
+    /// none.
     pub fn handle_answers(&mut self, now: Instant) -> Result<(), Error> {
-        match self.waiting {
-            Some(_) => self.pump(now),
-            None => Ok(()),
+        if self.awaits_answer() {
+            return self.pump(now);
         }
+        Ok(())
     }
 
-    /// Whether the handshake waits for an answer of this end's own. Meanwhile messages of the peer wait, within bounds, and on a
-    /// stream everything does; the deadline of the handshake runs.
+    /// Whether the handshake waits for an answer of this end's own. Meanwhile messages of the peer
+    /// wait, within bounds, and on a stream everything does; the deadline of the handshake runs.
+    #[inline]
     pub fn awaits_answer(&self) -> bool {
         self.waiting.is_some()
     }
 
     /// Asks a question of the engine, and answers it if that can be done.
     pub(super) fn ask(&mut self, now: Instant, question: Question) -> Result<(), Error> {
-        match self.role.ask(question) {
-            Asked::Now(answer) => self.give(answer),
-            Asked::Later(waiting) => match waiting.take() {
-                Some(answer) => self.give(answer?),
-                None => {
-                    self.records.hold_messages(now, true);
-                    self.waiting = Some(Box::new(waiting));
-                    Ok(())
-                }
-            },
+        let asked = match question {
+            Question::Client(config, question) => ask_client(&config, question),
+            Question::Server(config, question) => ask_server(&config, question),
+        };
+        match asked {
+            Asked::Now(answer) => self.give(answer?),
+            Asked::Later(answer) => {
+                self.records.hold_messages(now, true);
+                self.waiting = Some(Box::new(answer));
+                Ok(())
+            }
         }
     }
 
     /// Goes on if the answer that is waited for has come.
     #[cold]
     pub(super) fn take_answer(&mut self, now: Instant) -> Result<(), Error> {
-        let Some(answer) = self.waiting.as_ref().and_then(|waiting| waiting.take()) else {
+        let Some(answer) = self.waiting.as_ref().and_then(|awaited| awaited.take()) else {
             return Ok(());
         };
-        self.stop_waiting(now);
+        self.forget_question();
+        self.records.hold_messages(now, false);
         self.give(answer?)?;
         self.perform(now)?;
         self.attempt_went_on(now);
@@ -174,10 +219,8 @@ impl<R: Records> Connection<R> {
     }
 
     /// Nobody waits for the answer any more.
-    pub(super) fn stop_waiting(&mut self, now: Instant) {
-        if self.waiting.take().is_some() {
-            self.records.hold_messages(now, false);
-        }
+    pub(super) fn forget_question(&mut self) {
+        self.waiting = None;
     }
 
     fn give(&mut self, answer: Answer) -> Result<(), Error> {

@@ -85,6 +85,8 @@ pub enum Error {
     NoCredential,
     /// The application was asked for this and dropped the question without an answer.
     Unanswered(&'static str),
+    /// An answer came that this state of the handshake has not asked for: a fault of this library.
+    UnexpectedAnswer(&'static str),
     /// The endpoint dropped the association to stay within its limits.
     Evicted,
     /// The peer started again from the same address and its new association has replaced this one.
@@ -108,6 +110,7 @@ impl Error {
             Self::RandomFailed
             | Self::SigningFailed
             | Self::UnusableAnswer
+            | Self::UnexpectedAnswer(_)
             | Self::Unanswered(_) => A::INTERNAL_ERROR,
             // RFC 9147 §4.5.2, §4.5.3: the keys of the other direction are still good, so the peer
             // can be told.
@@ -218,6 +221,10 @@ impl fmt::Display for Error {
             Self::Unanswered(what) => write!(
                 f,
                 "this application was asked for {what} and dropped the question without an answer"
+            ),
+            Self::UnexpectedAnswer(state) => write!(
+                f,
+                "an answer came that {state} had not asked for; that is a fault of sealgram, so please report it"
             ),
             Self::Evicted => {
                 f.write_str("the endpoint dropped the association to stay within its limits")

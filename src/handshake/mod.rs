@@ -21,27 +21,28 @@ mod auth;
 pub(crate) mod client;
 mod outbox;
 pub(crate) mod post;
+mod question;
 pub(crate) mod renegotiation;
 pub(crate) mod server;
 
 pub(crate) use outbox::Outbox;
+pub(crate) use question::{
+    Answer, ClientAnswer, ClientQuestion, Question, ServerAnswer, ServerQuestion, Unsigned,
+};
 
-use crate::config::{HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer};
-use crate::error::{CertificateError, Error, InvalidMessage};
-use crate::identity::proof::ClaimVerified;
-use crate::identity::{HandshakeKey, Identity};
+use crate::error::{Error, InvalidMessage};
+use crate::identity::Identity;
 use crate::protocol::{
-    AlertDescription, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, NamedGroup,
-    ProtocolVersion, ReadSwitch, Side, SignatureScheme, SrtpProfile,
+    Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, NamedGroup, ProtocolVersion,
+    ReadSwitch, Side, SrtpProfile,
 };
 use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::traffic::RecordProtection;
-use crate::session::{Agreed, Session, Session12, Session13};
+use crate::session::{Agreed, Session, Session12};
 use crate::wire::client_hello::RANDOM_LEN;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::{Grammar, Message};
-use pki_types::ServerName;
 use post::Post;
 use renegotiation::Continuity;
 use std::sync::Arc;
@@ -96,47 +97,6 @@ pub(crate) enum Input {
     Handshake(InboundMessage),
     /// The answer to the pending question.
     Answer(Answer),
-}
-
-/// Something that only the configuration's traits can say. The answer may come at once or later.
-pub(crate) enum Question {
-    /// May this server be trusted under this name?
-    VerifyServer {
-        claim: Identity,
-        name: ServerName<'static>,
-    },
-    /// May this client be served?
-    VerifyClient { claim: Identity },
-    /// The session that a ClientHello asks for.
-    FindSession { id: Vec<u8>, ticket: Vec<u8> },
-    /// The first of these tickets that can be opened.
-    FindTicket { tickets: Vec<Vec<u8>> },
-    /// How is this hello to be answered?
-    Hello(Box<ReceivedHello>),
-    /// What is shown to this server?
-    Request(Box<ReceivedRequest>),
-    /// A signature over `message`.
-    Sign {
-        key: Arc<HandshakeKey>,
-        scheme: SignatureScheme,
-        message: Vec<u8>,
-    },
-}
-
-/// What was answered.
-pub(crate) enum Answer {
-    /// To `VerifyServer` and `VerifyClient`.
-    PeerVerified(Result<ClaimVerified, CertificateError>),
-    /// To `FindSession`.
-    Session(Option<Session>),
-    /// To `FindTicket`: the place of the ticket and what was in it.
-    Ticket(Option<(usize, Arc<Session13>)>),
-    /// To `Hello`.
-    Hello(Result<HelloAnswer, AlertDescription>),
-    /// To `Request`.
-    Request(Result<RequestAnswer, AlertDescription>),
-    /// To `Sign`.
-    Signed(Result<Vec<u8>, Error>),
 }
 
 /// What became of an input.
@@ -324,10 +284,15 @@ impl Handshake {
         match input {
             Input::Handshake(message) => self.handle_message(&message),
             Input::Answer(answer) => {
-                self.state = match std::mem::replace(&mut self.state, State::Over) {
-                    State::Client(state) => State::Client(state.answer(answer, &mut self.outbox)?),
-                    State::Server(state) => State::Server(state.answer(answer, &mut self.outbox)?),
-                    State::Over => State::Over,
+                let outbox = &mut self.outbox;
+                self.state = match (std::mem::replace(&mut self.state, State::Over), answer) {
+                    (State::Client(state), Answer::Client(answer)) => {
+                        State::Client(state.answer(answer, outbox)?)
+                    }
+                    (State::Server(state), Answer::Server(answer)) => {
+                        State::Server(state.answer(answer, outbox)?)
+                    }
+                    _ => return Err(Error::UnexpectedAnswer(self.entered)),
                 };
                 Ok(Handled::Taken)
             }

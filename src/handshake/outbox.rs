@@ -1,6 +1,7 @@
 //! The ordered list of what a handshake wants done.
 
-use super::{Action, Epochs};
+use super::{Action, ClientQuestion, Epochs, Question, ServerQuestion};
+use crate::config::{ClientConfig, ServerConfig};
 use crate::error::{Error, PeerMisbehaved};
 use crate::protocol::dialect::speaking;
 use crate::protocol::{
@@ -10,6 +11,7 @@ use crate::secrets::schedule12::VerifyData;
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Collects actions and numbers outgoing messages and flights.
 pub(crate) struct Outbox {
@@ -119,6 +121,16 @@ impl Outbox {
                 when: ReadSwitch::OnlyAlerts,
             });
         }
+    }
+
+    /// Asks whoever the client's configuration names.
+    pub(crate) fn ask_client(&mut self, config: &Arc<ClientConfig>, question: ClientQuestion) {
+        self.push(Action::Ask(Question::Client(config.clone(), question)));
+    }
+
+    /// Asks whoever the server's configuration names.
+    pub(crate) fn ask_server(&mut self, config: &Arc<ServerConfig>, question: ServerQuestion) {
+        self.push(Action::Ask(Question::Server(config.clone(), question)));
     }
 
     /// Adds any other action.

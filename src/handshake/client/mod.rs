@@ -44,7 +44,7 @@ mod v13;
 
 pub(crate) use hello::{Renegotiating, Settings, Unanswered, dns_name, start};
 
-use super::{Answer, Outbox};
+use super::{ClientAnswer, Outbox};
 use crate::error::{Error, PeerMisbehaved};
 use crate::protocol::{Epoch, HandshakeType};
 use crate::wire::client_hello::RANDOM_LEN;
@@ -169,20 +169,22 @@ impl State {
     }
 
     /// Goes on with an answer.
-    pub(super) fn answer(self, answer: Answer, outbox: &mut Outbox) -> Result<Self, Error> {
+    pub(super) fn answer(self, answer: ClientAnswer, outbox: &mut Outbox) -> Result<Self, Error> {
         match (self, answer) {
-            (Self::ExpectRequestAnswer(state), Answer::Request(answer)) => state.handle(answer),
-            (Self::ExpectResumedVerified(state), Answer::PeerVerified(verdict)) => {
+            (Self::ExpectRequestAnswer(state), ClientAnswer::Request(answer)) => {
+                state.handle(answer)
+            }
+            (Self::ExpectResumedVerified(state), ClientAnswer::ServerVerified(verdict)) => {
                 state.handle(verdict, outbox)
             }
-            (Self::ExpectServerVerified(state), Answer::PeerVerified(verdict)) => {
+            (Self::ExpectServerVerified(state), ClientAnswer::ServerVerified(verdict)) => {
                 state.handle(verdict?, outbox)
             }
-            (Self::ExpectSignature(state), Answer::Signed(signature)) => {
+            (Self::ExpectSignature(state), ClientAnswer::Signed(signature)) => {
                 state.handle(signature?, outbox)
             }
             (Self::V13(state), answer) => state.answer(answer, outbox),
-            (state, _) => Ok(state),
+            (state, _) => Err(Error::UnexpectedAnswer(state.name())),
         }
     }
 

@@ -5,7 +5,7 @@ use super::v12::{Context, lifetime};
 use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::renegotiation::Continuity;
 use crate::handshake::{
-    Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
+    Action, ClientQuestion, Epochs, Established, Established12, EstablishedKind, Outbox,
 };
 use crate::identity::proof::ClaimVerified;
 use crate::protocol::{FlightEnd, ReadSwitch, Side};
@@ -155,10 +155,13 @@ impl ExpectResumedFinished {
         let identity = finished.resumption.session.agreed.peer_identity.as_ref();
         match identity.filter(|_| verifies) {
             Some(claim) => {
-                outbox.push(Action::Ask(Question::VerifyServer {
-                    claim: claim.clone(),
-                    name: context.server_name.clone(),
-                }));
+                outbox.ask_client(
+                    &context.config,
+                    ClientQuestion::VerifyServer {
+                        claim: claim.clone(),
+                        name: context.server_name.clone(),
+                    },
+                );
                 Ok(State::ExpectResumedVerified(Box::new(
                     ExpectResumedVerified(finished),
                 )))

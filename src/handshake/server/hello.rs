@@ -7,7 +7,7 @@ use crate::crypto::kx;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding};
-use crate::handshake::{Action, Epochs, Outbox, Question};
+use crate::handshake::{Action, Epochs, Outbox, ServerQuestion, Unsigned};
 use crate::identity::{Credential, encode_certificate_12};
 use crate::protocol::{
     AlertDescription, CertificateType, CipherSuite, CompressionMethod, Dialect, Epoch,
@@ -110,7 +110,7 @@ impl ExpectClientHello {
             return self.proceed(hello, inbound, outbox);
         }
         let received = Box::new(ReceivedHello::of(&hello));
-        outbox.push(Action::Ask(Question::Hello(received)));
+        outbox.ask_server(&self.config, ServerQuestion::Hello(received));
         Ok(State::ExpectHelloAnswer(Box::new(ExpectHelloAnswer {
             settings: self,
             hello,
@@ -145,10 +145,13 @@ impl ExpectClientHello {
         if !resumes || hello.session_id.is_empty() && ticket.is_empty() {
             return self.full(&hello, transcript, outbox);
         }
-        outbox.push(Action::Ask(Question::FindSession {
-            id: hello.session_id.clone(),
-            ticket,
-        }));
+        outbox.ask_server(
+            &self.config,
+            ServerQuestion::FindSession {
+                id: hello.session_id.clone(),
+                ticket,
+            },
+        );
         Ok(State::ExpectSession(Box::new(resumed::ExpectSession {
             settings: self,
             hello,
@@ -188,11 +191,14 @@ impl ExpectClientHello {
         };
         let message = params.signed_message(&randoms.client, &randoms.server);
         let key = choice.credential.key().clone();
-        outbox.push(Action::Ask(Question::Sign {
-            key,
-            scheme: choice.scheme,
-            message,
-        }));
+        outbox.ask_server(
+            &self.config,
+            ServerQuestion::Sign(Unsigned {
+                key,
+                scheme: choice.scheme,
+                message,
+            }),
+        );
         Ok(State::ExpectSignature(Box::new(v12::ExpectSignature {
             context: v12::Context {
                 version: self.dialect.version_12,

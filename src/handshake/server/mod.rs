@@ -49,7 +49,7 @@ mod v13;
 pub(crate) use hello::{Settings, start};
 pub(crate) use v13::choose;
 
-use super::{Answer, Outbox};
+use super::{Outbox, ServerAnswer};
 use crate::error::{Error, PeerMisbehaved};
 use crate::protocol::{Epoch, HandshakeType};
 use crate::wire::handshake::InboundMessage;
@@ -153,21 +153,25 @@ impl State {
     }
 
     /// Goes on with an answer.
-    pub(super) fn answer(self, answer: Answer, outbox: &mut Outbox) -> Result<Self, Error> {
+    pub(super) fn answer(self, answer: ServerAnswer, outbox: &mut Outbox) -> Result<Self, Error> {
         match (self, answer) {
-            (Self::ExpectSignature(state), Answer::Signed(signature)) => {
+            (Self::ExpectSignature(state), ServerAnswer::Signed(signature)) => {
                 state.handle(signature?, outbox)
             }
-            (Self::ExpectHelloAnswer(state), Answer::Hello(answer)) => state.handle(answer, outbox),
-            (Self::ExpectSession(state), Answer::Session(found)) => state.handle(found, outbox),
-            (Self::ExpectSessionVerified(state), Answer::PeerVerified(verdict)) => {
+            (Self::ExpectHelloAnswer(state), ServerAnswer::Hello(answer)) => {
+                state.handle(answer, outbox)
+            }
+            (Self::ExpectSession(state), ServerAnswer::Session(found)) => {
+                state.handle(found, outbox)
+            }
+            (Self::ExpectSessionVerified(state), ServerAnswer::ClientVerified(verdict)) => {
                 state.handle(verdict, outbox)
             }
-            (Self::ExpectClientVerified(state), Answer::PeerVerified(verdict)) => {
+            (Self::ExpectClientVerified(state), ServerAnswer::ClientVerified(verdict)) => {
                 Ok(state.handle(verdict?))
             }
             (Self::V13(state), answer) => state.answer(answer, outbox),
-            (state, _) => Ok(state),
+            (state, _) => Err(Error::UnexpectedAnswer(state.name())),
         }
     }
 

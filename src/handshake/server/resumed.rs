@@ -7,7 +7,7 @@ use crate::config::ClientAuthentication;
 use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Continuity};
 use crate::handshake::{
-    Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
+    Action, Epochs, Established, Established12, EstablishedKind, Outbox, ServerQuestion,
 };
 use crate::identity::proof::ClaimVerified;
 use crate::protocol::{CompressionMethod, FlightEnd, HandshakeType, ReadSwitch, Side, SrtpProfile};
@@ -59,7 +59,10 @@ impl ExpectSession {
         match (&resumption.session.agreed.peer_identity, verified) {
             (Some(claim), Some(_)) => {
                 let claim = claim.clone();
-                outbox.push(Action::Ask(Question::VerifyClient { claim }));
+                outbox.ask_server(
+                    &resumption.settings.config,
+                    ServerQuestion::VerifyClient { claim },
+                );
                 Ok(State::ExpectSessionVerified(Box::new(
                     ExpectSessionVerified(resumption),
                 )))

@@ -8,7 +8,7 @@ use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding, Continuity};
 use crate::handshake::{
-    Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
+    Action, Epochs, Established, Established12, EstablishedKind, Outbox, ServerQuestion,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{Identity, verify_12};
@@ -213,9 +213,12 @@ impl ExpectCertificate {
             };
             return Ok(State::ExpectClientKeyExchange(Box::new(next)));
         };
-        outbox.push(Action::Ask(Question::VerifyClient {
-            claim: claim.clone(),
-        }));
+        outbox.ask_server(
+            &context.config,
+            ServerQuestion::VerifyClient {
+                claim: claim.clone(),
+            },
+        );
         Ok(State::ExpectClientVerified(Box::new(
             ExpectClientVerified {
                 context,

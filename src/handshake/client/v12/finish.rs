@@ -6,7 +6,7 @@ use crate::handshake::client::State;
 use crate::handshake::client::hello::dns_name;
 use crate::handshake::renegotiation::Continuity;
 use crate::handshake::{
-    Action, Epochs, Established, Established12, EstablishedKind, Outbox, Question,
+    Action, ClientQuestion, Epochs, Established, Established12, EstablishedKind, Outbox, Unsigned,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{HandshakeKey, Identity};
@@ -45,11 +45,14 @@ impl Ready {
     ) -> State {
         // RFC 5246 §7.4.8: the signature covers all messages so far.
         let message = self.context.transcript.messages().to_vec();
-        outbox.push(Action::Ask(Question::Sign {
-            key: key.clone(),
-            scheme,
-            message,
-        }));
+        outbox.ask_client(
+            &self.context.config,
+            ClientQuestion::Sign(Unsigned {
+                key: key.clone(),
+                scheme,
+                message,
+            }),
+        );
         State::ExpectSignature(Box::new(ExpectSignature {
             ready: self,
             scheme,

@@ -13,7 +13,7 @@ use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::auth;
 use crate::handshake::renegotiation::{self, Binding};
-use crate::handshake::{Action, Epochs, Outbox, Question};
+use crate::handshake::{ClientQuestion, Epochs, Outbox};
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{Credential, Identity, check_key_12, encode_certificate_12, verify_12};
 use crate::protocol::{
@@ -189,7 +189,7 @@ impl ExpectCertificateRequest {
             return asked.handle(Ok(RequestAnswer::AsConfigured));
         }
         let received = Box::new(ReceivedRequest::of(&asked.request));
-        outbox.push(Action::Ask(Question::Request(received)));
+        outbox.ask_client(&asked.context.config, ClientQuestion::Request(received));
         Ok(State::ExpectRequestAnswer(Box::new(asked)))
     }
 
@@ -303,10 +303,13 @@ impl ExpectServerHelloDone {
             server,
             asked,
         } = *self;
-        outbox.push(Action::Ask(Question::VerifyServer {
-            claim: server.claim.clone(),
-            name: context.server_name.clone(),
-        }));
+        outbox.ask_client(
+            &context.config,
+            ClientQuestion::VerifyServer {
+                claim: server.claim.clone(),
+                name: context.server_name.clone(),
+            },
+        );
         State::ExpectServerVerified(Box::new(ExpectServerVerified {
             context,
             server,

@@ -8,7 +8,7 @@ use crate::error::{CertificateError, Error};
 use crate::handshake::auth::signed_message;
 use crate::handshake::client::{State as ClientState, dns_name};
 use crate::handshake::post::{Handover, Manners, Post};
-use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
+use crate::handshake::{Action, ClientQuestion, Established, EstablishedKind, Outbox, Unsigned};
 use crate::identity::proof::ClaimVerified;
 use crate::identity::{Identity, encode_certificate_13};
 use crate::protocol::{
@@ -89,10 +89,13 @@ impl ExpectFinished {
         let resumed = ready.identity.as_ref().filter(|_| ready.psk.is_some());
         match resumed.filter(|_| ready.config.verifier.verifies_resumed()) {
             Some(claim) => {
-                outbox.push(Action::Ask(Question::VerifyServer {
-                    claim: claim.clone(),
-                    name: ready.server_name.clone(),
-                }));
+                outbox.ask_client(
+                    &ready.config,
+                    ClientQuestion::VerifyServer {
+                        claim: claim.clone(),
+                        name: ready.server_name.clone(),
+                    },
+                );
                 let state = ExpectResumedVerified { ready, asked };
                 Ok(State::ExpectResumedVerified(state).boxed())
             }
@@ -164,11 +167,14 @@ impl Ready {
             return self.finish(outbox);
         };
         let message = signed_message(Side::Client, self.transcript.hash().as_ref());
-        outbox.push(Action::Ask(Question::Sign {
-            key: credential.key().clone(),
-            scheme,
-            message,
-        }));
+        outbox.ask_client(
+            &self.config,
+            ClientQuestion::Sign(Unsigned {
+                key: credential.key().clone(),
+                scheme,
+                message,
+            }),
+        );
         Ok(State::ExpectSignature(ExpectSignature {
             ready: self,
             scheme,

@@ -25,7 +25,7 @@ use super::retry::misplaced;
 use crate::config::ClientConfig;
 use crate::crypto::suite::{self, Suite};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved};
-use crate::handshake::{Action, Answer, Outbox};
+use crate::handshake::{Action, ClientAnswer, Outbox};
 use crate::protocol::{
     CipherSuite, CompressionMethod, Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup,
     ReadSwitch, Side, SrtpProfile,
@@ -116,19 +116,21 @@ impl State {
         }
     }
 
-    pub(super) fn answer(self, answer: Answer, outbox: &mut Outbox) -> Step {
+    pub(super) fn answer(self, answer: ClientAnswer, outbox: &mut Outbox) -> Step {
         match (self, answer) {
-            (Self::ExpectRequestAnswer(state), Answer::Request(answer)) => state.handle(answer),
-            (Self::ExpectResumedVerified(state), Answer::PeerVerified(verdict)) => {
+            (Self::ExpectRequestAnswer(state), ClientAnswer::Request(answer)) => {
+                state.handle(answer)
+            }
+            (Self::ExpectResumedVerified(state), ClientAnswer::ServerVerified(verdict)) => {
                 state.handle(verdict, outbox)
             }
-            (Self::ExpectServerVerified(state), Answer::PeerVerified(verdict)) => {
+            (Self::ExpectServerVerified(state), ClientAnswer::ServerVerified(verdict)) => {
                 Ok(state.handle(verdict?))
             }
-            (Self::ExpectSignature(state), Answer::Signed(signature)) => {
+            (Self::ExpectSignature(state), ClientAnswer::Signed(signature)) => {
                 state.handle(signature?, outbox)
             }
-            (state, _) => Ok(state.boxed()),
+            (state, _) => Err(Error::UnexpectedAnswer(state.name())),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::config::{ReceivedRequest, RequestAnswer};
 use crate::error::{CertificateError, PeerMisbehaved};
 use crate::handshake::auth::{answer_request, signed_message, with_answer};
 use crate::handshake::client::State as ClientState;
-use crate::handshake::{Action, Outbox, Question};
+use crate::handshake::{ClientQuestion, Outbox};
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{Credential, Identity, verify_13};
 use crate::protocol::{AlertDescription, Side, SignatureScheme};
@@ -61,7 +61,7 @@ impl ExpectCertificate {
             return asked.handle(Ok(RequestAnswer::AsConfigured));
         }
         let received = Box::new(ReceivedRequest::of(&asked.request));
-        outbox.push(Action::Ask(Question::Request(received)));
+        outbox.ask_client(&asked.context.config, ClientQuestion::Request(received));
         Ok(State::ExpectRequestAnswer(asked).boxed())
     }
 
@@ -135,10 +135,13 @@ impl ExpectCertificateVerify {
             signed,
         )?;
         self.context.add(inbound);
-        outbox.push(Action::Ask(Question::VerifyServer {
-            claim: self.claim.clone(),
-            name: self.context.server_name.clone(),
-        }));
+        outbox.ask_client(
+            &self.context.config,
+            ClientQuestion::VerifyServer {
+                claim: self.claim.clone(),
+                name: self.context.server_name.clone(),
+            },
+        );
         Ok(State::ExpectServerVerified(ExpectServerVerified {
             context: self.context,
             asked: self.asked,

@@ -6,7 +6,7 @@ use crate::config::{ClientAuthentication, Retried, ServerConfig};
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::server::hello::ExpectClientHello;
-use crate::handshake::{Action, Outbox, Question};
+use crate::handshake::{Action, Outbox, ServerQuestion};
 use crate::identity::proof::ClaimVerified;
 use crate::protocol::{
     CompressionMethod, ExtensionType, FlightEnd, HandshakeType, NamedGroup, PskKeyExchangeMode,
@@ -212,7 +212,7 @@ impl ExpectSecondHello {
         let before = self.first.extensions.pre_shared_keys;
         match before.filter(|_| hello.extensions.pre_shared_keys.is_none()) {
             Some(dropped) => {
-                outbox.push(ask_for_tickets(&dropped));
+                outbox.ask_server(&chosen.settings.config, find_ticket(&dropped));
                 let inbound = inbound.clone();
                 let state = ExpectTicket {
                     chosen,
@@ -245,11 +245,11 @@ impl ExpectDroppedTicket {
     }
 }
 
-fn ask_for_tickets(offered: &OfferedPsks) -> Action {
+fn find_ticket(offered: &OfferedPsks) -> ServerQuestion {
     let tickets = offered.identities.iter().map(|one| one.identity.clone());
-    Action::Ask(Question::FindTicket {
+    ServerQuestion::FindTicket {
         tickets: tickets.collect(),
-    })
+    }
 }
 
 /// Whether `second` is `first` but for what a HelloRetryRequest changes (RFC 8446 §4.1.2; D14).
@@ -331,7 +331,7 @@ fn look_for_ticket(
             .add(inbound.typ, inbound.seq, &inbound.body);
         return flight::full(chosen, &hello, outbox);
     };
-    outbox.push(ask_for_tickets(psks));
+    outbox.ask_server(&chosen.settings.config, find_ticket(psks));
     Ok(State::ExpectTicket(ExpectTicket {
         chosen,
         hello,
@@ -385,7 +385,10 @@ impl ExpectTicket {
         match (&accepted.psk.agreed.peer_identity, verifier) {
             (Some(claim), Some(_)) => {
                 let claim = claim.clone();
-                outbox.push(Action::Ask(Question::VerifyClient { claim }));
+                outbox.ask_server(
+                    &accepted.chosen.settings.config,
+                    ServerQuestion::VerifyClient { claim },
+                );
                 Ok(State::ExpectTicketVerified(accepted).boxed())
             }
             _ => accepted.resume(outbox),

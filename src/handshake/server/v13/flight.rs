@@ -9,7 +9,7 @@ use crate::error::{Error, PeerIncompatible};
 use crate::handshake::auth::{choose_scheme, signed_message};
 use crate::handshake::server::hello::ExpectClientHello;
 use crate::handshake::server::v12::bounded;
-use crate::handshake::{Action, Outbox, Question};
+use crate::handshake::{Action, Outbox, ServerQuestion, Unsigned};
 use crate::identity::{Credential, Identity, encode_certificate_13};
 use crate::protocol::{
     CompressionMethod, Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, PskKeyExchangeMode,
@@ -106,11 +106,14 @@ pub(super) fn full(chosen: Chosen, hello: &ClientHello, outbox: &mut Outbox) -> 
     context.send(HandshakeType::CERTIFICATE, body, outbox)?;
     context.shown = Some(claim);
     let message = signed_message(Side::Server, context.transcript.hash().as_ref());
-    outbox.push(Action::Ask(Question::Sign {
-        key: credential.key().clone(),
-        scheme,
-        message,
-    }));
+    outbox.ask_server(
+        &context.config,
+        ServerQuestion::Sign(Unsigned {
+            key: credential.key().clone(),
+            scheme,
+            message,
+        }),
+    );
     Ok(State::ExpectSignature(ExpectSignature { context, scheme }).boxed())
 }
 

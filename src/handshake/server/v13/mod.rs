@@ -31,7 +31,7 @@ pub(crate) use choice::choose;
 pub(super) use choice::start;
 
 use crate::error::{Error, PeerMisbehaved};
-use crate::handshake::{Answer, Outbox};
+use crate::handshake::{Outbox, ServerAnswer};
 use crate::protocol::{Epoch, HandshakeType};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::Message;
@@ -100,22 +100,22 @@ impl State {
         }
     }
 
-    pub(super) fn answer(self, answer: Answer, outbox: &mut Outbox) -> Step {
+    pub(super) fn answer(self, answer: ServerAnswer, outbox: &mut Outbox) -> Step {
         match (self, answer) {
-            (Self::ExpectDroppedTicket(state), Answer::Ticket(found)) => {
+            (Self::ExpectDroppedTicket(state), ServerAnswer::Ticket(found)) => {
                 state.handle(found, outbox)
             }
-            (Self::ExpectTicket(state), Answer::Ticket(found)) => state.handle(found, outbox),
-            (Self::ExpectTicketVerified(state), Answer::PeerVerified(verdict)) => {
+            (Self::ExpectTicket(state), ServerAnswer::Ticket(found)) => state.handle(found, outbox),
+            (Self::ExpectTicketVerified(state), ServerAnswer::ClientVerified(verdict)) => {
                 state.handle(verdict, outbox)
             }
-            (Self::ExpectSignature(state), Answer::Signed(signature)) => {
+            (Self::ExpectSignature(state), ServerAnswer::Signed(signature)) => {
                 state.handle(signature?, outbox)
             }
-            (Self::ExpectClientVerified(state), Answer::PeerVerified(verdict)) => {
+            (Self::ExpectClientVerified(state), ServerAnswer::ClientVerified(verdict)) => {
                 Ok(state.handle(verdict?))
             }
-            (state, _) => Ok(state.boxed()),
+            (state, _) => Err(Error::UnexpectedAnswer(state.name())),
         }
     }
 

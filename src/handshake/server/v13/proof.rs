@@ -7,7 +7,7 @@ use crate::crypto::suite::Suite;
 use crate::error::{PeerIncompatible, PeerMisbehaved};
 use crate::handshake::auth::signed_message;
 use crate::handshake::post::{Handover, Manners, Post};
-use crate::handshake::{Action, Established, EstablishedKind, Outbox, Question};
+use crate::handshake::{Action, Established, EstablishedKind, Outbox, ServerQuestion};
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{Identity, verify_13};
 use crate::protocol::{Dialect, Epoch, NamedGroup, ReadSwitch, Side, SignatureScheme, SrtpProfile};
@@ -143,9 +143,12 @@ impl ExpectCertificate {
                 State::ExpectFinished(ExpectFinished::new(awaiting, Client::default())).boxed(),
             );
         };
-        outbox.push(Action::Ask(Question::VerifyClient {
-            claim: claim.clone(),
-        }));
+        outbox.ask_server(
+            &awaiting.config,
+            ServerQuestion::VerifyClient {
+                claim: claim.clone(),
+            },
+        );
         Ok(State::ExpectClientVerified(ExpectClientVerified { awaiting, claim }).boxed())
     }
 }
