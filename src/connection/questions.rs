@@ -134,8 +134,17 @@ fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
             None => done(ServerAnswer::Hello(Ok(HelloAnswer::default()))),
         },
         ServerQuestion::FindSession { id, ticket } => {
-            let found = config.sessions.find(&id, &ticket, now());
-            done(ServerAnswer::Session(found))
+            let clock = config.parameters.clock.clone();
+            Asked::of(
+                |reply| config.sessions.find_later(&id, &ticket, now(), reply),
+                // A store that fails costs a full handshake, not the client, and so does one whose
+                // session has expired meanwhile.
+                move |found| {
+                    let found = found.unwrap_or(None);
+                    let fresh = found.filter(|session| !session.is_expired(clock.unix_now()));
+                    Ok(Answer::Server(ServerAnswer::Session(fresh)))
+                },
+            )
         }
         ServerQuestion::FindTicket { tickets } => done(ServerAnswer::Ticket(
             config.sessions.find_13(&tickets, now()),
@@ -166,7 +175,7 @@ pub(super) type Waiting = Box<dyn Await>;
 
 impl<R: Records> Connection<R> {
     /// Goes on with the handshake if it waits for an answer that has come meanwhile: from a
-    /// [`SignHandshake`](crate::SignHandshake), a verifier, or whoever decides about
+    /// [`SignHandshake`](crate::SignHandshake), a verifier, a session store, or whoever decides about
     /// hellos, each through its [`Reply`](crate::Reply). Any other input looks too. What was left in
     /// the buffer of `handle_bytes` is given to it again.
     ///

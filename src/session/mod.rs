@@ -19,7 +19,7 @@ pub use ticket::Tickets;
 
 use crate::crypto::suite::Suite;
 use crate::error::{ConfigError, InvalidMessage};
-use crate::identity::Identity;
+use crate::identity::{Identity, Reply};
 use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
@@ -281,12 +281,24 @@ pub trait ClientSessionStore: Send + Sync + fmt::Debug {
     fn remove(&self, key: &SessionKey);
 }
 
-/// Where a server keeps sessions, by session ID. Called in the middle of handshakes: it should not take long.
+/// Where a server keeps sessions, by session ID. Called in the middle of handshakes, so it must not
+/// block: what takes long is done later, and a look-up may be answered later.
 pub trait ServerSessionStore: Send + Sync + fmt::Debug {
     /// Keeps a session under an ID of 32 random bytes.
     fn put(&self, id: &[u8], session: Session, now: UnixTime);
-    /// The session with this ID, which may be anything of 1 to 32 bytes that a stranger has thought of.
+    /// The session with this ID, which may be anything of 1 to 32 bytes that a stranger has thought
+    /// of. A store that has to ask somebody else gives what it knows at once, for example nothing.
     fn get(&self, id: &[u8], now: UnixTime) -> Option<Session>;
+    /// The same for a store that has to ask somebody else, and answers later; by default it answers
+    /// at once, as [`ServerSessionStore::get`] does. What is not found, or comes too late to be
+    /// resumed, costs a full handshake, and so does a `found` that is dropped.
+    ///
+    /// Only clients whose address is proved are looked up in this way. An endpoint that spares
+    /// resumptions the cookie ([`ResumptionCookies`](crate::endpoint::ResumptionCookies)) asks
+    /// [`ServerSessionStore::get`] about the others.
+    fn get_later(&self, id: &[u8], now: UnixTime, found: Reply<Option<Session>>) {
+        found.send(self.get(id, now));
+    }
     /// Forgets the session: a connection under it has failed (RFC 5246 §7.2.2).
     fn remove(&self, id: &[u8]);
 }
@@ -305,7 +317,8 @@ pub(crate) struct ServerSessions {
 }
 
 impl ServerSessions {
-    /// The session that a ClientHello asks for. A ticket goes before an ID, which is then only an echo (RFC 5077 §3.4).
+    /// The session that a ClientHello asks for, if it is known at once. A ticket goes before an ID,
+    /// which is then only an echo (RFC 5077 §3.4).
     pub(crate) fn find(&self, id: &[u8], ticket: &[u8], now: UnixTime) -> Option<Session> {
         let session = if ticket.is_empty() {
             let cache = self.cache.as_ref().filter(|_| !id.is_empty())?;
@@ -314,6 +327,20 @@ impl ServerSessions {
             self.tickets.as_ref()?.open(ticket, now)?
         };
         (!session.is_expired(now)).then_some(session)
+    }
+
+    /// The same, from a store that may answer later. It may have expired.
+    pub(crate) fn find_later(
+        &self,
+        id: &[u8],
+        ticket: &[u8],
+        now: UnixTime,
+        found: Reply<Option<Session>>,
+    ) {
+        match &self.cache {
+            Some(cache) if ticket.is_empty() && !id.is_empty() => cache.get_later(id, now, found),
+            _ => found.send(self.find(id, ticket, now)),
+        }
     }
 
     /// The first of the tickets of version 1.3 that can be opened and is not too old. Few are tried: each costs a decryption.

@@ -125,6 +125,27 @@ impl Duo {
         }
     }
 
+    /// Lets an end look for answers of its own, and at what waited for them.
+    pub fn handle_answers(&mut self, side: Side) {
+        match self {
+            Self::Dtls(pair) => {
+                let now = pair.now;
+                match side {
+                    Side::Client => pair.client.handle_answers(now),
+                    Side::Server => pair.server.handle_answers(now),
+                };
+            }
+            Self::Tls(pair) => {
+                let now = pair.now;
+                let end = stream(pair, side);
+                if let Err(error) = end.connection.handle_answers(now) {
+                    end.error = Some(error);
+                }
+                end.deliver(now, &[]);
+            }
+        }
+    }
+
     /// Lets an end begin what was scheduled; what it sends is under way.
     pub fn start(&mut self, side: Side) {
         match self {

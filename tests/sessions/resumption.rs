@@ -2,11 +2,13 @@
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use crate::common::transport::{BOTH, Duo, SIDES, Transport, complete};
-use sealgram::config::{MemoryServerSessions, Tickets};
+use sealgram::config::{Clock, MemoryServerSessions, ServerSessionStore, Tickets, Versions};
 use sealgram::endpoint::{EndpointPolicy, ResumptionCookies};
+use sealgram::pki_types::UnixTime;
 use sealgram::sim::{Direction, Pair};
-use sealgram::{HandshakeKind, Session, Side};
-use std::sync::Arc;
+use sealgram::{Error, HandshakeKind, Reply, Session, Side};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How a client names the session.
@@ -262,4 +264,196 @@ fn a_session_is_not_offered_under_another_name() {
     let (named, other) = (hello(server_name()), hello(other));
     // Neither hello has a ticket or a session ID in it; only the names differ, by a byte.
     assert!(named.abs_diff(other) < 4, "{named} and {other} bytes");
+}
+
+/// A store that knows nothing at once, and answers when it is told to.
+#[derive(Debug)]
+struct SlowStore {
+    inner: MemoryServerSessions,
+    asked: Mutex<Vec<(Vec<u8>, UnixTime, Reply<Option<Session>>)>>,
+}
+
+impl SlowStore {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            inner: MemoryServerSessions::new(10),
+            asked: Mutex::default(),
+        })
+    }
+
+    /// Answers what was asked, with what was true then. How much that was.
+    fn answer(&self) -> usize {
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap());
+        let count = asked.len();
+        for (id, now, found) in asked {
+            found.send(self.inner.get(&id, now));
+        }
+        count
+    }
+}
+
+impl ServerSessionStore for SlowStore {
+    fn put(&self, id: &[u8], session: Session, now: UnixTime) {
+        self.inner.put(id, session, now);
+    }
+
+    fn get(&self, _: &[u8], _: UnixTime) -> Option<Session> {
+        None
+    }
+
+    fn get_later(&self, id: &[u8], now: UnixTime, found: Reply<Option<Session>>) {
+        self.asked.lock().unwrap().push((id.to_vec(), now, found));
+    }
+
+    fn remove(&self, id: &[u8]) {
+        self.inner.remove(id);
+    }
+}
+
+/// Ends that have connected once, with a server whose store is slow.
+fn with_slow_store(transport: Transport, ends: Ends) -> (Configs, Arc<SlowStore>) {
+    let store = SlowStore::new();
+    let mut ends = ends;
+    ends.server = ends.server.session_cache(Some(store.clone()));
+    let configs = ends.build();
+    let first = Duo::connected(transport, &configs);
+    assert_eq!(kind(&first), HandshakeKind::Full);
+    assert_eq!(store.answer(), 0, "the client has named nothing");
+    (configs, store)
+}
+
+/// The handshake waits for the store, and resumes what it finds. Whoever looks again sees nothing new.
+#[test]
+fn a_session_may_be_found_later() {
+    for transport in BOTH {
+        let (configs, store) = with_slow_store(transport, ends(By::Id));
+        let mut duo = Duo::connecting(transport, &configs);
+        duo.settle();
+        assert!(duo.events(Side::Server).is_empty());
+        assert_eq!(store.answer(), 1, "{transport:?}");
+        duo.handle_answers(Side::Server);
+        duo.settle();
+        assert_eq!(kind(&duo), HandshakeKind::Resumed, "{transport:?}");
+        let seen = SIDES.map(|side| duo.events(side));
+        duo.handle_answers(Side::Server);
+        duo.settle();
+        assert_eq!(SIDES.map(|side| duo.events(side)), seen);
+        assert_eq!(store.answer(), 0, "one question a handshake");
+        duo.assert_agreed(1);
+    }
+}
+
+/// A store that fails has lost a session, not a client.
+#[test]
+fn a_look_up_that_is_dropped_is_a_full_handshake() {
+    for transport in BOTH {
+        let (configs, store) = with_slow_store(transport, ends(By::Id));
+        let mut duo = Duo::connecting(transport, &configs);
+        duo.settle();
+        store.asked.lock().unwrap().clear();
+        duo.handle_answers(Side::Server);
+        duo.settle();
+        assert_eq!(kind(&duo), HandshakeKind::Full, "{transport:?}");
+        duo.assert_agreed(1);
+    }
+}
+
+/// The deadline of the handshake runs on, and an answer after it is lost.
+#[test]
+fn a_look_up_that_is_never_answered_ends_at_the_deadline() {
+    for transport in BOTH {
+        let (configs, store) = with_slow_store(transport, ends(By::Id));
+        let mut duo = Duo::connecting(transport, &configs);
+        let deadline = match transport {
+            Transport::Dtls => 120,
+            Transport::Tls => 10,
+        };
+        duo.run_for(Duration::from_secs(deadline - 1));
+        assert_eq!(duo.error(Side::Server), None);
+        duo.run_for(Duration::from_secs(2));
+        let late = |error| matches!(error, Some(Error::TimedOut { .. }));
+        assert!(late(duo.error(Side::Server)), "{transport:?}");
+        assert_eq!(store.answer(), 1);
+        duo.handle_answers(Side::Server);
+        duo.settle();
+        assert!(late(duo.error(Side::Server)));
+        assert!(duo.handshakes(Side::Server).is_empty());
+    }
+}
+
+/// A server's clock, in seconds of Unix time.
+#[derive(Debug)]
+struct SetClock(AtomicU64);
+
+impl Clock for SetClock {
+    fn unix_now(&self) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+/// What was in time when it was asked for can be too old when it comes.
+#[test]
+fn a_session_that_expires_while_it_is_looked_up_is_not_resumed() {
+    for transport in BOTH {
+        for (found_at, expected) in [(59, HandshakeKind::Resumed), (60, HandshakeKind::Full)] {
+            let began = UnixTime::now().as_secs();
+            let clock = Arc::new(SetClock(began.into()));
+            let mut ends = ends(By::Id);
+            let minute = Duration::from_secs(60);
+            ends.server = ends.server.session_lifetime(minute).unwrap();
+            ends.server = ends.server.clock(clock.clone());
+            let (configs, store) = with_slow_store(transport, ends);
+            clock.0.store(began + 50, Ordering::Relaxed);
+            let mut duo = Duo::connecting(transport, &configs);
+            duo.settle();
+            clock.0.store(began + found_at, Ordering::Relaxed);
+            assert_eq!(store.answer(), 1);
+            duo.handle_answers(Side::Server);
+            duo.settle();
+            assert_eq!(kind(&duo), expected, "{transport:?} {found_at}");
+        }
+    }
+}
+
+/// Tickets of either version are opened by keys that are here: no store is asked, however slow.
+#[test]
+fn tickets_do_not_wait_for_a_store() {
+    for transport in BOTH {
+        for versions in [Versions::V1_2, Versions::V1_3] {
+            for (tickets, expected) in
+                [(true, HandshakeKind::Resumed), (false, HandshakeKind::Full)]
+            {
+                let mut ends = ends(By::Ticket).versions(versions);
+                if !tickets {
+                    ends.server = ends.server.tickets(None);
+                }
+                // Without tickets a server of 1.2 gives a session ID instead, which is looked up.
+                if !tickets && versions == Versions::V1_2 {
+                    continue;
+                }
+                let (configs, store) = with_slow_store(transport, ends);
+                let duo = Duo::connected(transport, &configs);
+                assert_eq!(kind(&duo), expected, "{transport:?} {versions:?}");
+                assert_eq!(store.answer(), 0);
+            }
+        }
+    }
+}
+
+/// Whoever spares resumptions the cookie looks at what is known at once: strangers do not make a
+/// server ask elsewhere.
+#[test]
+fn a_store_that_answers_later_is_asked_after_the_cookie() {
+    let (configs, store) = with_slow_store(Transport::Dtls, ends(By::Id));
+    let policy = EndpointPolicy::default().resumption_cookies(ResumptionCookies::Spare);
+    let mut pair = Pair::with_policy(configs.server.clone(), policy, start(), 1).unwrap();
+    pair.connect(configs.client.clone(), server_name()).unwrap();
+    pair.run_for(Duration::from_millis(400));
+    assert_eq!(pair.server.stats().cookies_spared, 0);
+    assert_eq!(pair.server.stats().hello_verify_requests, 1);
+    assert_eq!(store.answer(), 1, "once, for an address that is proved");
+    pair.server.handle_answers(pair.now);
+    pair.run_for(Duration::from_millis(400));
+    let server = pair.server_connection().unwrap();
+    assert_eq!(server.handshake_kind(), Some(HandshakeKind::Resumed));
 }
