@@ -9,6 +9,7 @@ use crate::handshake::{
 use crate::identity::proof::ClaimVerified;
 use crate::identity::{Abandoned, Awaited, Reply, Signing};
 use crate::record::Records;
+use std::task::Waker;
 use std::time::Instant;
 
 /// An answer, or the wait for one.
@@ -18,9 +19,12 @@ enum Asked {
 }
 
 /// The wait for an answer.
-pub(super) trait Await: Send + Sync {
+trait Await: Send + Sync {
     /// The answer, once it is there; `None` while it may still come.
     fn take(&self) -> Option<Result<Answer, Error>>;
+
+    /// Has `waker` woken when the answer comes.
+    fn wake(&self, waker: &Waker);
 }
 
 /// What comes, and what it is to the engine.
@@ -35,6 +39,10 @@ where
 {
     fn take(&self) -> Option<Result<Answer, Error>> {
         self.awaited.take().map(&self.answer)
+    }
+
+    fn wake(&self, waker: &Waker) {
+        self.awaited.wake(waker);
     }
 }
 
@@ -170,8 +178,12 @@ fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
     }
 }
 
-/// What an association waits for at its own end.
-pub(super) type Waiting = Box<dyn Await>;
+/// What an association waits for at its own end, and who is woken when it comes.
+#[derive(Default)]
+pub(super) struct Waiting {
+    answer: Option<Box<dyn Await>>,
+    waker: Option<Waker>,
+}
 
 impl<R: Records> Connection<R> {
     /// Goes on with the handshake if it waits for an answer that has come meanwhile: from a
@@ -194,7 +206,31 @@ impl<R: Records> Connection<R> {
     /// wait, within bounds, and on a stream everything does; the deadline of the handshake runs.
     #[inline]
     pub fn awaits_answer(&self) -> bool {
-        self.waiting.is_some()
+        let waiting = self.waiting.as_ref();
+        waiting.is_some_and(|waiting| waiting.answer.is_some())
+    }
+
+    /// Has `waker` woken whenever an answer comes that this association waits for, from now on: then
+    /// [`Connection::handle_answers`] goes on. It replaces the one before. An association of an
+    /// [`Endpoint`](crate::Endpoint) wakes that instead
+    /// ([`Endpoint::set_waker`](crate::Endpoint::set_waker)).
+    pub fn set_waker(&mut self, waker: Waker) {
+        let waiting = self.waiting.get_or_insert_default();
+        if let Some(answer) = &waiting.answer {
+            answer.wake(&waker);
+        }
+        waiting.waker = Some(waker);
+    }
+
+    /// Has a waker while an answer is awaited, and keeps none afterwards: an idle association is
+    /// small.
+    pub(crate) fn wake_while_waiting(&mut self, waker: impl FnOnce() -> Waker) {
+        match &self.waiting {
+            None => {}
+            Some(waiting) if waiting.answer.is_none() => self.waiting = None,
+            Some(waiting) if waiting.waker.is_none() => self.set_waker(waker()),
+            Some(_) => {}
+        }
     }
 
     /// Asks a question of the engine, and answers it if that can be done.
@@ -207,7 +243,11 @@ impl<R: Records> Connection<R> {
             Asked::Now(answer) => self.give(answer?),
             Asked::Later(answer) => {
                 self.records.hold_messages(now, true);
-                self.waiting = Some(Box::new(answer));
+                let waiting = self.waiting.get_or_insert_default();
+                if let Some(waker) = &waiting.waker {
+                    answer.wake(waker);
+                }
+                waiting.answer = Some(answer);
                 Ok(())
             }
         }
@@ -216,7 +256,11 @@ impl<R: Records> Connection<R> {
     /// Goes on if the answer that is waited for has come.
     #[cold]
     pub(super) fn take_answer(&mut self, now: Instant) -> Result<(), Error> {
-        let Some(answer) = self.waiting.as_ref().and_then(|awaited| awaited.take()) else {
+        let awaited = self
+            .waiting
+            .as_ref()
+            .and_then(|waiting| waiting.answer.as_ref());
+        let Some(answer) = awaited.and_then(|awaited| awaited.take()) else {
             return Ok(());
         };
         self.forget_question();
@@ -227,9 +271,12 @@ impl<R: Records> Connection<R> {
         Ok(())
     }
 
-    /// Nobody waits for the answer any more.
+    /// Nobody waits for the answer any more; whoever was to be woken still is by the next one.
     pub(super) fn forget_question(&mut self) {
-        self.waiting = None;
+        self.waiting.take_if(|waiting| {
+            waiting.answer = None;
+            waiting.waker.is_none()
+        });
     }
 
     fn give(&mut self, answer: Answer) -> Result<(), Error> {

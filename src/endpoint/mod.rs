@@ -9,6 +9,7 @@
 //!                             └─ protected ─► successor on a copy if it has the keys, else current in place
 //! ```
 
+mod answered;
 mod association;
 mod attempts;
 mod cookie;
@@ -35,13 +36,15 @@ use crate::error::{ConnectError, Error, KeyUpdateError, RenegotiateError, SendEr
 use crate::protocol::{AlertDescription, Path};
 use crate::record::Received;
 use crate::wire::key_update::KeyUpdate;
+use answered::Answered;
 use association::{Association, Table};
 use attempts::Attempts;
 use half_open::HalfOpen;
 use pki_types::ServerName;
 use routing::Routes;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 use timers::Timers;
 
@@ -62,8 +65,8 @@ pub struct Endpoint {
     timers: Timers,
     /// Associations that may have something to send.
     senders: VecDeque<AssociationId>,
-    /// Associations whose handshakes wait for answers of this end's own.
-    waiting: BTreeSet<AssociationId>,
+    /// Associations for which answers of this end's own have come.
+    answered: Arc<Answered>,
     /// Answers to strangers.
     replies: VecDeque<(Path, Vec<u8>)>,
     events: VecDeque<(AssociationId, EndpointEvent)>,
@@ -105,7 +108,7 @@ impl Endpoint {
             routes: Routes::default(),
             timers: Timers::default(),
             senders: VecDeque::new(),
-            waiting: BTreeSet::new(),
+            answered: Arc::default(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
             half_open: HalfOpen::default(),
@@ -117,16 +120,27 @@ impl Endpoint {
         })
     }
 
-    /// Lets every association go on whose handshake waits for an answer of this end's own, if that has come: from a key that is held
-    /// elsewhere, a verifier, or whoever decides about hellos; see [`Reply`](crate::Reply). What the answers lead to are events.
-    pub fn handle_answers(&mut self, now: Instant) {
-        for id in std::mem::take(&mut self.waiting) {
+    /// Has `waker` woken whenever an answer comes that an association of this endpoint waits for,
+    /// from now on: then [`Endpoint::handle_answers`] goes on. It replaces the one before.
+    pub fn set_waker(&mut self, waker: Waker) {
+        self.answered.set_waker(waker);
+    }
+
+    /// Lets every association go on for which an answer of this end's own has come: from a key that
+    /// is held elsewhere, a verifier, a session store, or whoever decides about hellos; see
+    /// [`Reply`](crate::Reply). What the answers lead to are events. Returns how many associations
+    /// were looked at; those that still wait are not.
+    pub fn handle_answers(&mut self, now: Instant) -> usize {
+        let mut looked_at = 0;
+        for id in self.answered.take() {
             if let Some(association) = self.table.get_mut(id) {
                 // What it says is found in the association when it is settled.
                 let _failed = association.connection.handle_answers(now);
                 self.settle(now, id);
+                looked_at += 1;
             }
         }
+        looked_at
     }
 
     /// Starts an association with the server at `path`.
@@ -214,8 +228,9 @@ impl Endpoint {
             .min()
     }
 
-    /// Does what is due at `now`, for every association. Afterwards `poll_timeout() > now`.
+    /// Does what is due at `now`, for every association, and takes answers that have come. Afterwards `poll_timeout() > now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.handle_answers(now);
         self.attempts.forget(now);
         while let Some(id) = self.timers.pop_due(now) {
             let idle_timeout = self.policy.idle_timeout;
@@ -466,11 +481,7 @@ impl Endpoint {
             association.wants_to_send = true;
             self.senders.push_back(id);
         }
-        if connection.awaits_answer() {
-            self.waiting.insert(id);
-        } else if !self.waiting.is_empty() {
-            self.waiting.remove(&id);
-        }
+        connection.wake_while_waiting(|| self.answered.waker_of(id));
         if association.half_open && !connection.is_handshaking() {
             association.half_open = false;
             self.half_open.leave();
@@ -540,7 +551,6 @@ impl Endpoint {
         {
             self.attempts.died(association.remote, origin);
         }
-        self.waiting.remove(&id);
         self.routes.leave(association.remote, id);
         self.buffered -= association.buffered;
         if association.half_open {

@@ -1,32 +1,65 @@
-//! Answers that may come later: of keys, verifiers and applications that have to ask somebody else first.
+//! Answers that may come later: of keys, verifiers, stores and applications that have to ask
+//! somebody else first.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 /// Where an answer goes that a handshake waits for.
 ///
-/// It can be given at once, or handed to another thread and given there: the handshake goes on when the connection looks again, with
-/// [`Connection::handle_answers`](crate::Connection::handle_answers) or with any other input. Whoever answers on another thread
-/// wakes the one that has the connection, for example with a `mio::Waker`. An answer to a handshake that is over by then is lost, and
-/// if a `Reply` is dropped, the handshake ends with [`Error::Unanswered`](crate::Error::Unanswered).
+/// It can be given at once, or handed to another thread and given there. Either wakes whoever waits,
+/// so that the loop that owns the connection turns:
+///
+/// * [`UdpEndpoint::set_waker`](crate::net::UdpEndpoint::set_waker) and
+///   [`TlsStream::set_waker`](crate::net::TlsStream::set_waker) take the `mio::Waker` of the poll;
+/// * [`Endpoint::set_waker`](crate::Endpoint::set_waker) and
+///   [`Connection::set_waker`](crate::Connection::set_waker) take a [`Waker`], as async runtimes have
+///   it.
+///
+/// The handshake goes on with the next turn, or with
+/// [`Endpoint::handle_answers`](crate::Endpoint::handle_answers) and
+/// [`Connection::handle_answers`](crate::Connection::handle_answers). An answer to a handshake that
+/// is over by then is lost.
+///
+/// A `Reply` that is dropped is an answer too: a session is then not found, and any other question
+/// ends the handshake with [`Error::Unanswered`](crate::Error::Unanswered). One that is neither
+/// answered nor dropped holds the handshake up until its deadline. It cannot be answered twice:
+///
+/// ```compile_fail,E0382
+/// fn answer(reply: sealgram::Reply<u8>) {
+///     reply.send(1);
+///     reply.send(2);
+/// }
+/// ```
 #[must_use = "a handshake waits for the answer"]
 pub struct Reply<T> {
     slot: Arc<Mutex<Slot<T>>>,
 }
 
 impl<T> Reply<T> {
-    /// Gives the answer.
+    /// Gives the answer, and wakes whoever waits for it.
     pub fn send(self, answer: T) {
-        *lock(&self.slot) = Slot::Answered(answer);
+        self.settle(Slot::Answered(answer));
+    }
+
+    /// Ends the wait, if it is not over already.
+    fn settle(&self, outcome: Slot<T>) {
+        let mut slot = lock(&self.slot);
+        let Slot::Empty(waker) = &mut *slot else {
+            return;
+        };
+        let waker = waker.take();
+        *slot = outcome;
+        drop(slot);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        let mut slot = lock(&self.slot);
-        if let Slot::Empty = *slot {
-            *slot = Slot::Abandoned;
-        }
+        self.settle(Slot::Abandoned);
     }
 }
 
@@ -41,12 +74,13 @@ pub(crate) struct Awaited<T> {
     slot: Arc<Mutex<Slot<T>>>,
 }
 
-/// Nobody answers any more.
+/// The question was dropped, or was answered before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Abandoned;
 
 enum Slot<T> {
-    Empty,
+    /// Nothing has come; who is woken when something does.
+    Empty(Option<Waker>),
     Answered(T),
     Abandoned,
 }
@@ -54,7 +88,7 @@ enum Slot<T> {
 impl<T> Awaited<T> {
     /// Asks, and has the other end of what was given to `ask`.
     pub(crate) fn of(ask: impl FnOnce(Reply<T>)) -> Self {
-        let slot = Arc::new(Mutex::new(Slot::Empty));
+        let slot = Arc::new(Mutex::new(Slot::Empty(None)));
         ask(Reply { slot: slot.clone() });
         Self { slot }
     }
@@ -62,17 +96,35 @@ impl<T> Awaited<T> {
     /// The answer, if it has come, once; `None` while it may still come.
     pub(crate) fn take(&self) -> Option<Result<T, Abandoned>> {
         let mut slot = lock(&self.slot);
-        if let Slot::Empty = *slot {
+        if let Slot::Empty(_) = *slot {
             return None;
         }
         match std::mem::replace(&mut *slot, Slot::Abandoned) {
             Slot::Answered(answer) => Some(Ok(answer)),
-            Slot::Abandoned | Slot::Empty => Some(Err(Abandoned)),
+            Slot::Abandoned | Slot::Empty(_) => Some(Err(Abandoned)),
+        }
+    }
+
+    /// Has `waker`, and nobody else, woken when the answer comes; at once if it has come.
+    pub(crate) fn wake(&self, waker: &Waker) {
+        if let Slot::Empty(woken) = &mut *lock(&self.slot) {
+            *woken = Some(waker.clone());
+            return;
+        }
+        waker.wake_by_ref();
+    }
+}
+
+/// Nobody waits any more, so nobody is to be woken.
+impl<T> Drop for Awaited<T> {
+    fn drop(&mut self) {
+        if let Slot::Empty(woken) = &mut *lock(&self.slot) {
+            *woken = None;
         }
     }
 }
 
-/// Whoever panicked with the lock has left a whole slot behind.
+/// Whoever panicked with the lock has left a whole slot.
 fn lock<T>(slot: &Mutex<Slot<T>>) -> MutexGuard<'_, Slot<T>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -80,15 +132,75 @@ fn lock<T>(slot: &Mutex<Slot<T>>) -> MutexGuard<'_, Slot<T>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Count {
+        fn taken(&self) -> u32 {
+            self.0.swap(0, Ordering::Relaxed)
+        }
+    }
+
+    fn question() -> (Reply<u8>, Awaited<u8>) {
+        let mut kept = None;
+        let awaited = Awaited::of(|reply| kept = Some(reply));
+        (kept.unwrap(), awaited)
+    }
 
     #[test]
     fn an_answer_is_had_once_and_a_dropped_question_is_noticed() {
-        let mut kept = None;
-        let awaited = Awaited::of(|reply| kept = Some(reply));
+        let (reply, awaited) = question();
         assert_eq!(awaited.take(), None);
-        kept.unwrap().send(7);
+        reply.send(7);
         assert_eq!(awaited.take(), Some(Ok(7)));
+        assert_eq!(awaited.take(), Some(Err(Abandoned)));
         let awaited = Awaited::<u8>::of(drop);
         assert_eq!(awaited.take(), Some(Err(Abandoned)));
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_once_by_an_answer_and_by_none() {
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        for answered in [true, false] {
+            let (reply, awaited) = question();
+            awaited.wake(&waker);
+            assert_eq!(count.taken(), 0);
+            if answered {
+                reply.send(7);
+            } else {
+                drop(reply);
+            }
+            assert_eq!(count.taken(), 1);
+            assert_eq!(awaited.take().unwrap().is_ok(), answered);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_came_before_the_waker_wakes_it_at_once() {
+        let count = Arc::new(Count::default());
+        let (reply, awaited) = question();
+        reply.send(7);
+        awaited.wake(&Waker::from(count.clone()));
+        assert_eq!(count.taken(), 1);
+    }
+
+    #[test]
+    fn nobody_is_woken_who_waits_no_longer() {
+        let count = Arc::new(Count::default());
+        let (reply, awaited) = question();
+        awaited.wake(&Waker::from(count.clone()));
+        drop(awaited);
+        reply.send(7);
+        assert_eq!(count.taken(), 0);
     }
 }

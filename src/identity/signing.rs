@@ -9,39 +9,32 @@ use crate::protocol::{NamedGroup, SignatureScheme};
 use std::fmt;
 use std::sync::Arc;
 
-/// A private key that signs handshakes and is held elsewhere: in a token, in an HSM, behind a service, or by threads that take the
-/// work from an event loop.
+/// A private key that signs handshakes and is held elsewhere: in a token, in an HSM, by a service, or
+/// by threads that take the work from an event loop.
 ///
 /// ```
-/// # #[cfg(feature = "net")] {
 /// use sealgram::{Reply, SignHandshake, SignatureScheme, SigningKey};
 /// use std::{sync::Arc, thread};
 ///
 /// /// RSA takes a millisecond, in which an event loop can do a thousand other things.
 /// #[derive(Debug)]
-/// struct OnAThread {
-///     key: Arc<SigningKey>,
-///     waker: Arc<mio::Waker>,
-/// }
+/// struct OnAThread(Arc<SigningKey>);
 ///
 /// impl SignHandshake for OnAThread {
 ///     fn schemes(&self) -> &[SignatureScheme] {
-///         self.key.schemes()
+///         self.0.schemes()
 ///     }
 ///
 ///     fn sign(&self, scheme: SignatureScheme, message: &[u8], signature: Reply<Vec<u8>>) {
-///         let (key, waker, message) = (self.key.clone(), self.waker.clone(), message.to_vec());
+///         let (key, message) = (self.0.clone(), message.to_vec());
 ///         thread::spawn(move || {
-///             match key.sign(scheme, &message) {
-///                 Ok(made) => signature.send(made),
-///                 Err(_) => drop(signature),
+///             // The answer wakes the event loop; without one the reply is dropped, which does too.
+///             if let Ok(made) = key.sign(scheme, &message) {
+///                 signature.send(made);
 ///             }
-///             // The loop turns, and the handshake goes on.
-///             let _ = waker.wake();
 ///         });
 ///     }
 /// }
-/// # }
 /// ```
 pub trait SignHandshake: Send + Sync + fmt::Debug {
     /// The schemes that the key can make, the preferred one first. At version 1.2 an ECDSA scheme names a hash alone, and serves keys

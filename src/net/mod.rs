@@ -10,6 +10,7 @@ mod linger;
 mod outlet;
 mod tcp;
 mod udp;
+mod waker;
 
 /// The event loop that both are made for.
 pub use mio;

@@ -1,5 +1,7 @@
 //! A TLS connection on a `mio::net::TcpStream`.
 
+mod waking;
+
 use super::clock;
 use super::intake::Intake;
 use super::linger::Linger;
@@ -204,7 +206,7 @@ impl TlsStream {
     /// connection is established; receives until the socket is empty, the receive queue is full or
     /// a budget is used up; takes an answer that has come; fires timers; sends what waits. Call it
     /// when the stream is ready, when the poll timed out, after commands, and when a
-    /// [`Reply`](crate::Reply) was answered, which a `mio::Waker` can tell.
+    /// [`Reply`](crate::Reply) was answered ([`TlsStream::set_waker`]).
     ///
     /// # Errors
     ///

@@ -152,8 +152,8 @@ impl UdpEndpoint {
     /// Does everything that can be done now: receives until the socket is empty, a budget is used
     /// up, or the data of an association is waiting to be fetched; takes answers that have come;
     /// fires timers; sends what waits. Call it when the socket is ready, when the poll timed out,
-    /// after commands, and when a [`Reply`](crate::Reply) was answered, which a `mio::Waker` can
-    /// tell.
+    /// after commands, and when a [`Reply`](crate::Reply) was answered
+    /// ([`UdpEndpoint::set_waker`]).
     ///
     /// # Errors
     ///
@@ -163,7 +163,6 @@ impl UdpEndpoint {
         self.endpoint.detach_unread();
         self.receive()?;
         let now = clock::now();
-        self.endpoint.handle_answers(now);
         self.endpoint.handle_timeout(now);
         self.flush()
     }

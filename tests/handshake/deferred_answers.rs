@@ -7,17 +7,19 @@ use sealgram::config::{
     HelloAnswer, MemoryClientSessions, ReceivedHello, ReceivedRequest, RekeyPolicy, RequestAnswer,
     Versions,
 };
-use sealgram::endpoint::{EndpointPolicy, ResumptionCookies};
+use sealgram::endpoint::{EndpointPolicy, Eviction, ResumptionCookies};
 use sealgram::pki_types::{ServerName, UnixTime};
 use sealgram::sim::{Conditions, Pair, StreamPair};
 use sealgram::{
     AlertDescription, CertificateError, CertifiedKey, ClientConfig, ConfigError, Credential,
-    DtlsConnection, EndpointEvent, Error, HandshakeKind, Identity, Path, Reply, ServerConfig,
-    SignHandshake, SignatureScheme, SigningKey, VerifyClient, VerifyServer, WebPkiClientVerifier,
-    WebPkiServerVerifier,
+    DtlsConnection, Endpoint, EndpointEvent, Error, HandshakeKind, Identity, Path, Reply,
+    ServerConfig, SignHandshake, SignatureScheme, SigningKey, VerifyClient, VerifyServer,
+    WebPkiClientVerifier, WebPkiServerVerifier,
 };
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 /// What is asked of a desk.
@@ -686,5 +688,138 @@ fn a_signer_of_another_kind_is_refused() {
         let outcome = CertifiedKey::with_signer(vec![leaf], Arc::new(signer));
         let refused = matches!(outcome, Err(ConfigError::UnsupportedParameter(_)));
         assert_eq!(refused, !fits);
+    }
+}
+
+/// How often somebody was woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Wakes {
+    /// Since the last time.
+    fn take(&self) -> usize {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Lets a client talk to an endpoint until neither has anything to say.
+fn talk(client: &mut DtlsConnection, path: Path, server: &mut Endpoint) {
+    let now = start();
+    let mut out = Vec::new();
+    let mut quiet = false;
+    while !quiet {
+        quiet = true;
+        while client.poll_transmit(now, 1, &mut out).is_some() {
+            server.handle_datagram(now, path, BytesMut::from(&out[..]));
+            out.clear();
+        }
+        while let Some(sent) = server.poll_transmit(now, 1, &mut out) {
+            assert_eq!(sent.path.remote(), path.remote());
+            let datagram = BytesMut::from(&out[..]);
+            client.handle_datagram(now, path, datagram).unwrap();
+            out.clear();
+            quiet = false;
+        }
+    }
+}
+
+/// Of a thousand that wait, one answer touches one, wakes the endpoint once, and has one flight sent.
+#[test]
+fn one_answer_of_a_thousand_touches_one_association() {
+    const COUNT: u16 = 1000;
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        let slow = Slow::new(versions);
+        let Configs { client, server } = slow.configs;
+        let policy = EndpointPolicy::default()
+            .max_half_open(2000, Eviction::RefuseNewcomer)
+            .unwrap();
+        let mut endpoint = Endpoint::new(policy, Some(server), start()).unwrap();
+        let wakes = Arc::new(Wakes::default());
+        endpoint.set_waker(Waker::from(wakes.clone()));
+        let mut clients = Vec::new();
+        for number in 0..COUNT {
+            let [high, low] = number.to_be_bytes();
+            let path = Path::new(([10, 0, high, low], 4433).into());
+            let client = DtlsConnection::connect(client.clone(), server_name(), path, start());
+            let mut client = client.unwrap();
+            talk(&mut client, path, &mut endpoint);
+            clients.push((client, path));
+        }
+        let mut waiting = slow.server.take();
+        assert_eq!(waiting.len(), usize::from(COUNT));
+        assert_eq!(endpoint.half_open(), usize::from(COUNT));
+        assert_eq!((wakes.take(), endpoint.handle_answers(start())), (0, 0));
+        let (matter, give) = waiting.remove(500);
+        assert_eq!(matter, Matter::Hello);
+        give(true);
+        assert_eq!((wakes.take(), endpoint.handle_answers(start())), (1, 1));
+        // The next question of the same association is to its key.
+        assert_eq!(slow.server.answer(), 1);
+        assert_eq!((wakes.take(), endpoint.handle_answers(start())), (1, 1));
+        let (client, path) = &mut clients[500];
+        talk(client, *path, &mut endpoint);
+        assert!(!endpoint.has_transmit());
+        waiting.into_iter().for_each(|(_, give)| give(true));
+        let others = usize::from(COUNT) - 1;
+        assert_eq!(
+            (wakes.take(), endpoint.handle_answers(start())),
+            (others, others)
+        );
+        assert_eq!(endpoint.handle_answers(start()), 0);
+    }
+}
+
+/// Whoever comes to wait after an answer is woken at once, and an answer to nobody wakes nobody.
+#[test]
+fn a_waker_that_comes_late_and_an_answer_that_comes_too_late() {
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        let slow = Slow::new(versions);
+        let mut pair = slow.configs.pair(1);
+        pair.run_for(Duration::from_millis(100));
+        assert_eq!(slow.server.answer(), 1);
+        let wakes = Arc::new(Wakes::default());
+        pair.server.set_waker(Waker::from(wakes.clone()));
+        assert_eq!(wakes.take(), 1);
+        assert_eq!(pair.server.handle_answers(pair.now), 1);
+        let id = pair.server.associations().next().unwrap();
+        pair.server.close(pair.now, id);
+        pair.run_for(Duration::from_millis(100));
+        assert_eq!(slow.server.answer(), 1);
+        assert_eq!((wakes.take(), pair.server.handle_answers(pair.now)), (0, 0));
+    }
+}
+
+/// A connection without an endpoint wakes for each of its questions, whenever its waker was set.
+#[test]
+fn a_connection_alone_is_woken_for_every_answer() {
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        let slow = Slow::new(versions);
+        let mut pair = slow.streams();
+        let [client, server] = [Arc::new(Wakes::default()), Arc::new(Wakes::default())];
+        let waker = Waker::from(server.clone());
+        pair.server.connection.set_waker(waker);
+        pair.run();
+        assert_eq!(slow.server.answer(), 1);
+        assert_eq!(server.take(), 1);
+        go_on(&mut pair);
+        while slow.client.asked.lock().unwrap().is_empty() {
+            pair.run();
+            slow.server.answer();
+            go_on(&mut pair);
+        }
+        let waker = Waker::from(client.clone());
+        pair.client.connection.set_waker(waker);
+        slow.run_streams(&mut pair);
+        // The key, and the verdict on the client.
+        assert_eq!(server.take(), 2);
+        // The request, the verdict on the server, and the key.
+        assert_eq!(client.take(), 3);
+        assert!(pair.server.connection.peer_identity().is_some());
     }
 }

@@ -5,6 +5,7 @@ use crate::config::ServerConfig;
 use crate::endpoint::{AssociationId, AssociationMut};
 use crate::error::Error;
 use crate::net::clock;
+use crate::net::waker::wakes_poll;
 use mio::event::Source;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
@@ -12,6 +13,15 @@ use std::io;
 use std::sync::Arc;
 
 impl UdpEndpoint {
+    /// Has the poll of `waker` woken whenever an answer comes that an association waits for, as those
+    /// of keys that are held elsewhere do, so that a loop may sleep until then. The next
+    /// [`UdpEndpoint::turn`] touches the associations whose answers have come, and no others. A poll
+    /// has one `mio::Waker`, which any number of endpoints and streams share; the woken loop gives
+    /// each of them its turn.
+    pub fn set_waker(&mut self, waker: Arc<mio::Waker>) {
+        self.endpoint.set_waker(wakes_poll(waker));
+    }
+
     /// Removes the socket from the event loop that it is registered with, if any. It may be
     /// registered again, with the same loop or another one.
     ///

@@ -1,0 +1,67 @@
+//! Associations for which an answer of this end's own has come, and who is woken by that.
+//!
+//! ```text
+//!  Reply::send, on any thread ─► the association's waker ─► its name enters the list ─► the endpoint's waker
+//!                                                                     │
+//!  Endpoint::handle_answers, on the thread of the endpoint ◄──────────┘   touches those alone
+//! ```
+
+use super::AssociationId;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+
+/// The list. Each question that is answered enters its association once.
+#[derive(Default)]
+pub(super) struct Answered(Mutex<List>);
+
+#[derive(Default)]
+struct List {
+    ids: Vec<AssociationId>,
+    waker: Option<Waker>,
+}
+
+impl Answered {
+    /// Has `waker` woken whenever a name is entered; at once if there is one already.
+    pub(super) fn set_waker(&self, waker: Waker) {
+        let mut list = self.lock();
+        list.waker = Some(waker.clone());
+        let wake = !list.ids.is_empty();
+        drop(list);
+        if wake {
+            waker.wake();
+        }
+    }
+
+    /// What enters `id`.
+    pub(super) fn waker_of(self: &Arc<Self>, id: AssociationId) -> Waker {
+        let answered = self.clone();
+        Waker::from(Arc::new(Entry { id, answered }))
+    }
+
+    /// Everything that was entered since the last time.
+    pub(super) fn take(&self) -> Vec<AssociationId> {
+        std::mem::take(&mut self.lock().ids)
+    }
+
+    /// Whoever panicked with the lock has left a whole list.
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Entry {
+    id: AssociationId,
+    answered: Arc<Answered>,
+}
+
+impl Wake for Entry {
+    fn wake(self: Arc<Self>) {
+        let mut list = self.answered.lock();
+        list.ids.push(self.id);
+        let waker = list.waker.clone();
+        drop(list);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
