@@ -38,7 +38,7 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
             let Some(chain) = it.peer_identity().map(Identity::certificates) else {
                 return Err(Failed::new("there is no peer certificate"));
             };
-            expect("peer certificates", Some(&expected[..]), Some(&chain[..]))?;
+            expect("peer certificates", Some(&expected[..]), Some(chain))?;
         }
         let scheme = it.peer_signature_scheme().map(|scheme| scheme.0);
         expect("scheme of the peer", options.expect_peer_scheme, scheme)?;

@@ -1,5 +1,5 @@
-//! What an application decides in the middle of a handshake: how a hello is answered, and a request
-//! for a certificate.
+//! What an application decides in the middle of a handshake: the answers to a hello and to a
+//! request for a certificate.
 
 use crate::identity::{Credential, Reply};
 use crate::protocol::{AlertDescription, CipherSuite, NamedGroup, SignatureScheme};
@@ -54,12 +54,12 @@ pub trait AnswerHello: Send + Sync + fmt::Debug {
     /// [`Error::Aborted`](crate::Error::Aborted).
     fn answer(&self, hello: &ReceivedHello) -> Result<HelloAnswer, AlertDescription>;
 
-    /// The same for an application that has to ask elsewhere, and answers later; by default it
+    /// The same for an application that has to ask another system, and answers later; by default it
     /// answers at once, as [`AnswerHello::answer`] does.
     ///
-    /// An endpoint that spares resumptions the cookie
-    /// ([`ResumptionCookies`](crate::endpoint::ResumptionCookies)) asks before the address is
-    /// proved. What is not answered at once then is dropped, and asked again after the cookie.
+    /// Only clients whose address is proved are asked about. With an application to ask, an
+    /// endpoint spares no resumption the cookie
+    /// ([`ResumptionCookies`](crate::endpoint::ResumptionCookies)).
     fn answer_later(
         &self,
         hello: Box<ReceivedHello>,
@@ -69,7 +69,7 @@ pub trait AnswerHello: Send + Sync + fmt::Debug {
     }
 }
 
-/// What a server does in one handshake otherwise than its configuration says; nothing by default.
+/// Where a server deviates from its configuration in one handshake; nowhere by default.
 #[derive(Clone, Default, Debug)]
 pub struct HelloAnswer {
     pub(crate) credentials: Option<Vec<Credential>>,
@@ -129,7 +129,7 @@ pub trait AnswerRequest: Send + Sync + fmt::Debug {
     /// [`Error::Aborted`](crate::Error::Aborted).
     fn answer(&self, request: &ReceivedRequest) -> Result<RequestAnswer, AlertDescription>;
 
-    /// The same for an application that has to ask elsewhere, and answers later; by default it
+    /// The same for an application that has to ask another system, and answers later; by default it
     /// answers at once, as [`AnswerRequest::answer`] does.
     fn answer_later(
         &self,

@@ -1,4 +1,4 @@
-//! What the engine asks, who answers, and the wait for those that cannot answer at once.
+//! What the engine asks, who answers, and the wait for answers that come later.
 
 use super::Connection;
 use crate::config::{ClientConfig, HelloAnswer, RequestAnswer, ServerConfig};
@@ -47,7 +47,7 @@ where
 }
 
 impl Asked {
-    /// Asks somebody who may answer later.
+    /// Asks for an answer that may come later.
     fn of<T: Send + 'static>(
         ask: impl FnOnce(Reply<T>),
         answer: impl Fn(Result<T, Abandoned>) -> Result<Answer, Error> + Send + Sync + 'static,
@@ -94,7 +94,7 @@ fn verdict(
     Ok(ClaimVerified::by(|| verdict))
 }
 
-/// Asks whoever a client's configuration names.
+/// Asks what a client's configuration names.
 fn ask_client(config: &ClientConfig, question: ClientQuestion) -> Asked {
     let done = |answer| Asked::Now(Ok(Answer::Client(answer)));
     match question {
@@ -126,7 +126,7 @@ fn ask_client(config: &ClientConfig, question: ClientQuestion) -> Asked {
     }
 }
 
-/// Asks whoever a server's configuration names.
+/// Asks what a server's configuration names.
 fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
     let now = || config.parameters.clock.unix_now();
     let done = |answer| Asked::Now(Ok(Answer::Server(answer)));
@@ -145,8 +145,8 @@ fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
             let clock = config.parameters.clock.clone();
             Asked::of(
                 |reply| config.sessions.find_later(&id, &ticket, now(), reply),
-                // A store that fails costs a full handshake, not the client, and so does one whose
-                // session has expired meanwhile.
+                // A store that fails costs a full handshake, not the connection, and so does a
+                // session that has expired meanwhile.
                 move |found| {
                     let found = found.unwrap_or(None);
                     let fresh = found.filter(|session| !session.is_expired(clock.unix_now()));
@@ -178,7 +178,7 @@ fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
     }
 }
 
-/// What an association waits for at its own end, and who is woken when it comes.
+/// The answer of this end's own that an association waits for, and what is woken when it comes.
 #[derive(Default)]
 pub(super) struct Waiting {
     answer: Option<Box<dyn Await>>,
@@ -187,9 +187,9 @@ pub(super) struct Waiting {
 
 impl<R: Records> Connection<R> {
     /// Goes on with the handshake if it waits for an answer that has come meanwhile: from a
-    /// [`SignHandshake`](crate::SignHandshake), a verifier, a session store, or whoever decides about
-    /// hellos, each through its [`Reply`](crate::Reply). Any other input looks too. What was left in
-    /// the buffer of `handle_bytes` is given to it again.
+    /// [`SignHandshake`](crate::SignHandshake), a verifier, a session store, or the application
+    /// that decides about hellos, each through its [`Reply`](crate::Reply). Any other input looks
+    /// too. What was left in the buffer of `handle_bytes` is given to it again.
     ///
     /// # Errors
     ///
@@ -210,9 +210,9 @@ impl<R: Records> Connection<R> {
         waiting.is_some_and(|waiting| waiting.answer.is_some())
     }
 
-    /// Has `waker` woken whenever an answer comes that this association waits for, from now on: then
-    /// [`Connection::handle_answers`] goes on. It replaces the one before. An association of an
-    /// [`Endpoint`](crate::Endpoint) wakes that instead
+    /// Has `waker` woken whenever an answer comes that this association waits for, from now on:
+    /// then [`Connection::handle_answers`] goes on. It replaces the one before. An association of
+    /// an [`Endpoint`](crate::Endpoint) wakes that instead
     /// ([`Endpoint::set_waker`](crate::Endpoint::set_waker)).
     pub fn set_waker(&mut self, waker: Waker) {
         let waiting = self.waiting.get_or_insert_default();
@@ -271,7 +271,7 @@ impl<R: Records> Connection<R> {
         Ok(())
     }
 
-    /// Nobody waits for the answer any more; whoever was to be woken still is by the next one.
+    /// The answer is not awaited any more; the waker stays for the next one.
     pub(super) fn forget_question(&mut self) {
         self.waiting.take_if(|waiting| {
             waiting.answer = None;

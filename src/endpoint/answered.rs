@@ -1,9 +1,9 @@
-//! Associations for which an answer of this end's own has come, and who is woken by that.
+//! Associations for which an answer of this end's own has come, and what that wakes.
 //!
 //! ```text
-//!  Reply::send, on any thread ─► the association's waker ─► its name enters the list ─► the endpoint's waker
-//!                                                                     │
-//!  Endpoint::handle_answers, on the thread of the endpoint ◄──────────┘   touches those alone
+//!  Reply::send, on any thread ─► the association's waker ─► the list ─► the endpoint's waker
+//!                                                              │
+//!  Endpoint::handle_answers ◄──────────────────────────────────┘   looks at those alone
 //! ```
 
 use super::AssociationId;
@@ -43,7 +43,7 @@ impl Answered {
         std::mem::take(&mut self.lock().ids)
     }
 
-    /// Whoever panicked with the lock has left a whole list.
+    /// A thread that panicked while it held the lock has left the list consistent.
     fn lock(&self) -> MutexGuard<'_, List> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

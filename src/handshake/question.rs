@@ -1,4 +1,4 @@
-//! What the engine asks this end's own: keys, verifiers, stores and the application.
+//! What the engine asks at this end: keys, verifiers, stores and the application.
 //!
 //! A state that cannot go on alone pushes a question of its side, with the configuration that says
 //! who answers, and the next state waits for the answer of the same name. `connection/` asks, and
@@ -16,7 +16,7 @@ use crate::session::{Session, Session13};
 use pki_types::ServerName;
 use std::sync::Arc;
 
-/// A question of either side, with whoever is to answer it.
+/// A question of either side, with the configuration that says who answers.
 pub(crate) enum Question {
     Client(Arc<ClientConfig>, ClientQuestion),
     Server(Arc<ServerConfig>, ServerQuestion),

@@ -1,4 +1,5 @@
-//! Whether a chain leads to a trusted root, by `rustls-webpki`, and in our words what is wrong where it does not.
+//! Whether a chain leads to a trusted root, as `rustls-webpki` judges it, and what is wrong if it
+//! does not.
 
 use super::public_key::{PublicKey, RSA_BITS, issuer};
 use crate::crypto::names::algorithm as name;
@@ -31,7 +32,7 @@ pub(super) fn verify_chain<'a>(
     );
     match verified.map(drop).map_err(translate) {
         Ok(()) => Ok(leaf),
-        // A key of a length that is not accepted verifies nothing either.
+        // A key whose length is not accepted verifies nothing, and that is the better reason.
         Err(CertificateError::BadSignature) => Err(unfit_issuer(anchors, chain).map_or(
             CertificateError::BadSignature,
             CertificateError::UnsupportedKey,
@@ -60,7 +61,7 @@ fn unfit_issuer(
         .map(|bits| UnsupportedKey::RsaLength { bits })
 }
 
-/// What `rustls-webpki` says, in our words.
+/// The error of `rustls-webpki` as one of this library.
 pub(super) fn translate(error: webpki::Error) -> CertificateError {
     use CertificateError as C;
     use webpki::Error as E;

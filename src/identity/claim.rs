@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 /// Who an end of an association says it is.
 ///
-/// Where it comes from tells what it is worth. To a verifier it is what the peer *claims*; what
+/// A verifier is given what the peer *claims* to be. What
 /// [`Connection::peer_identity`](crate::Connection::peer_identity) and
-/// [`Session::peer_identity`](crate::Session::peer_identity) give was accepted by the verifier, and
-/// the peer has *proved* that it holds the key.
+/// [`Session::peer_identity`](crate::Session::peer_identity) return was accepted by the verifier,
+/// and the peer has *proved* that it holds the key.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Identity {

@@ -68,8 +68,8 @@ impl CertifiedKey {
     /// # Errors
     ///
     /// If the chain is empty, if there is no key in its first certificate, if the private key is of
-    /// a kind that is not supported (ECDSA P-256 or P-384, Ed25519, RSA of 2048 to 4096 bits), or if
-    /// it belongs to another certificate. The form of the certificates is for the peer to judge.
+    /// a kind that is not supported (ECDSA P-256 or P-384, Ed25519, RSA of 2048 to 4096 bits), or
+    /// if it belongs to another certificate. The form of the certificates is for the peer to judge.
     pub fn new(
         chain: Vec<CertificateDer<'static>>,
         key: &PrivateKeyDer<'_>,
@@ -90,8 +90,8 @@ impl CertifiedKey {
     ///
     /// # Errors
     ///
-    /// If the chain is empty, if there is no key in its first certificate, if that is of a kind that
-    /// is not supported, or if the signer has no scheme or one of another kind.
+    /// If the chain is empty, if there is no key in its first certificate, if that is of a kind
+    /// that is not supported, or if the signer has no scheme or one of another kind.
     pub fn with_signer(
         chain: Vec<CertificateDer<'static>>,
         signer: Arc<dyn SignHandshake>,
@@ -109,12 +109,13 @@ impl CertifiedKey {
         }
     }
 
-    /// Reads chain and key from files, which hold PEM, or the DER of one certificate and of one key.
+    /// Reads chain and key from files, which hold PEM, or the DER of one certificate and of one
+    /// key.
     ///
     /// # Errors
     ///
-    /// As [`CertifiedKey::new`], and if a file cannot be read, holds nothing of the right kind, or a
-    /// key that is encrypted.
+    /// As [`CertifiedKey::new`], and if a file cannot be read, holds nothing of the right kind, or
+    /// a key that is encrypted.
     pub fn from_pem_files(chain: &Path, key: &Path) -> Result<Self, ConfigError> {
         Self::new(files::chain(chain)?, &files::private_key(key)?)
     }

@@ -1,4 +1,5 @@
-//! Certificates and keys in files, as tools and editors write them: PEM (RFC 7468) with what stands around it, or bare DER.
+//! Certificates and keys in files, as tools and editors write them: PEM (RFC 7468) with any text
+//! around it, or bare DER.
 
 use crate::crypto::der::{SEQUENCE, whole};
 use crate::error::{ConfigError, UnreadableCertificate};
@@ -10,11 +11,11 @@ use zeroize::Zeroizing;
 /// What some editors put in front of a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The labels under which a certificate stands. The second is OpenSSL's old one; behind the certificate of the third there is what
-/// OpenSSL's `x509 -addtrust` knows of it.
+/// The labels under which a certificate stands. The second is OpenSSL's old one. In a block of the
+/// third, the certificate is followed by the trust settings of OpenSSL's `x509 -addtrust`.
 const CERTIFICATE_LABELS: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
 
-/// The first octet of DER that holds a certificate or a key, and of no PEM.
+/// The first octet of a certificate or key in DER. No PEM begins with it.
 const DER_START: u8 = SEQUENCE;
 
 /// One block of PEM, from its first line to its last one.
@@ -24,14 +25,14 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// The block under another label, which its lines then bear.
+    /// The block with another label in its first and last line.
     fn relabelled(&self, label: &str) -> Zeroizing<String> {
         let own = format!("{}-----", self.label);
         Zeroizing::new(self.text.replace(&own, &format!("{label}-----")))
     }
 }
 
-/// The blocks of a text. One that does not end reaches to the next one, or to the end.
+/// The blocks of a text. One without a last line ends where the next one begins, or with the text.
 fn blocks(text: &str) -> Vec<Block<'_>> {
     const BEGIN: &str = "-----BEGIN ";
     let mut found = Vec::new();
@@ -64,11 +65,11 @@ fn as_text(bytes: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Every certificate of a file, in order, and those that are none.
+/// Every certificate of a file, in order, and an error for each that cannot be read.
 ///
 /// # Errors
 ///
-/// `Pem` if the file cannot be read or holds no block of a certificate.
+/// `Pem` if the file cannot be read or has no certificate in it.
 pub(super) fn certificates(
     path: &Path,
 ) -> Result<Vec<Result<CertificateDer<'static>, UnreadableCertificate>>, ConfigError> {
@@ -96,7 +97,7 @@ pub(super) fn certificates(
             // Only the first element is the certificate.
             match whole(SEQUENCE, &der) {
                 Some((certificate, _)) => Ok(CertificateDer::from(certificate.to_vec())),
-                None => Err(unreadable("it is no DER".to_owned())),
+                None => Err(unreadable("it is not DER".to_owned())),
             }
         })
         .collect();
@@ -113,7 +114,7 @@ pub(super) fn certificates(
     Ok(read)
 }
 
-/// Every certificate of a file that must hold nothing else than good ones.
+/// Every certificate of a file, all of which must be readable.
 ///
 /// # Errors
 ///
@@ -128,14 +129,16 @@ pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigE
 ///
 /// # Errors
 ///
-/// `Pem`, which says what stands there instead, and how an encrypted key is decrypted.
+/// `Pem`, which says what the file holds instead, and how to decrypt an encrypted key.
 pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
     let file = path.display();
     let bytes = read(path)?;
     let failed = |what: String| ConfigError::Pem(format!("no private key in {file}: {what}"));
     if bytes.first() == Some(&DER_START) {
         return PrivateKeyDer::try_from(bytes.to_vec()).map_err(|_| {
-            failed("its DER is none, or is encrypted: `openssl pkey -inform DER` reads and decrypts it".to_owned())
+            let why = "its DER is not a private key, or is encrypted: \
+                       `openssl pkey -inform DER` reads and decrypts it";
+            failed(why.to_owned())
         });
     }
     let text = as_text(&bytes);
@@ -153,7 +156,8 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, ConfigE
     // RFC 7468 §11, and the header lines of RFC 1421 §4.6.1.1 that OpenSSL writes in its old form.
     if block.label.starts_with("ENCRYPTED") || block.text.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(ConfigError::Pem(format!(
-            "the private key in {file} is encrypted; decrypt it first: openssl pkey -in {file} -out plain.key"
+            "the private key in {file} is encrypted; decrypt it first: \
+             openssl pkey -in {file} -out plain.key"
         )));
     }
     PrivateKeyDer::from_pem_slice(block.text.as_bytes())
@@ -166,7 +170,8 @@ mod tests {
 
     #[test]
     fn blocks_are_found_whatever_stands_between_them() {
-        let text = "Bag Attributes\r\n-----BEGIN A-----\r\nAAAA\r\n-----END A-----\r\nsubject=x\n-----BEGIN B C-----\nAA";
+        let text = "Bag Attributes\r\n-----BEGIN A-----\r\nAAAA\r\n-----END A-----\r\nsubject=x\n\
+                    -----BEGIN B C-----\nAA";
         let found: Vec<_> = blocks(text)
             .iter()
             .map(|it| (it.label, it.text.len()))

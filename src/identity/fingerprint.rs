@@ -32,8 +32,9 @@ impl From<[u8; 32]> for Fingerprint {
     }
 }
 
-/// Parses 64 hexadecimal digits, with or without colons between the bytes, as `openssl x509 -fingerprint -sha256` prints them
-/// or an SDP offer has them behind `a=fingerprint:` (RFC 8122 §5): the name of the hash function may stand before the digits.
+/// Parses 64 hexadecimal digits, with or without colons between the bytes, as
+/// `openssl x509 -fingerprint -sha256` prints them or an SDP offer has them after `a=fingerprint:`
+/// (RFC 8122 §5). The name of the hash function may come before the digits.
 impl FromStr for Fingerprint {
     type Err = FingerprintParseError;
 
@@ -86,7 +87,8 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Accepts exactly the certificates with one of these fingerprints, whatever their names, dates and issuers.
+/// Accepts exactly the certificates with one of these fingerprints, whatever their names, dates and
+/// issuers.
 #[derive(Clone, Debug)]
 pub struct PinnedFingerprint {
     pins: Vec<Fingerprint>,

@@ -16,7 +16,7 @@ fn signer(claimed: &Identity) -> Result<PublicKey<'_>, Error> {
         return Err(CertificateError::NotForSigning.into());
     }
     match key.rsa_bits() {
-        // What is signed with it would only seem to be forged.
+        // Without this, the error would be that the signature is forged.
         Some(bits) if !RSA_BITS.contains(&bits) => {
             Err(CertificateError::UnsupportedKey(UnsupportedKey::RsaLength { bits }).into())
         }
@@ -26,7 +26,7 @@ fn signer(claimed: &Identity) -> Result<PublicKey<'_>, Error> {
 
 /// Checks that the key of what the peer claims to be is of the `kind` that a suite of version 1.2
 /// demands (RFC 5246 §7.4.2), and, if it is an ECDSA key, on a curve of those that were offered as
-/// `groups` (RFC 8422 §5.3). What is not known here is left to the signature.
+/// `groups` (RFC 8422 §5.3). A key of an unknown kind is left to the signature check.
 ///
 /// # Errors
 ///
@@ -48,8 +48,8 @@ pub(crate) fn check_key_12(
     Ok(())
 }
 
-/// Checks a signature of version 1.3 over `message` by the key of what the peer claims to be, with a
-/// scheme of those that were `offered`.
+/// Checks a signature of version 1.3 over `message` by the key of what the peer claims to be, with
+/// a scheme of those that were `offered`.
 ///
 /// # Errors
 ///
@@ -78,8 +78,8 @@ pub(crate) fn verify_13(
 ///
 /// # Errors
 ///
-/// `SignedWithUnofferedScheme` if the scheme is not one of those that were `offered` or does not fit
-/// `kind`, the kind of key that the cipher suite demands; `BadSignature` if it does not verify;
+/// `SignedWithUnofferedScheme` if the scheme is not one of those that were `offered` or does not
+/// fit `kind`, the kind of key that the cipher suite demands; `BadSignature` if it does not verify;
 /// `BadEncoding` for a broken certificate, `NotForSigning` for one whose key must not sign.
 pub(crate) fn verify_12(
     claimed: &Identity,

@@ -1,4 +1,5 @@
-//! What a certificate allows its key to do: the extension keyUsage (RFC 5280 §4.2.1.3), which `rustls-webpki` does not look at.
+//! What a certificate allows its key to do: the extension keyUsage (RFC 5280 §4.2.1.3), which
+//! `rustls-webpki` does not check.
 
 use crate::crypto::der::{BIT_STRING, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, find, inside};
 use pki_types::CertificateDer;
@@ -12,8 +13,9 @@ const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
 /// The first bit of the first octet.
 const DIGITAL_SIGNATURE: u8 = 0x80;
 
-/// Whether the key may sign a handshake: digitalSignature is set, or the certificate does not say (RFC 8446 §4.4.2.2, RFC 5246
-/// §7.4.2). The certificate was parsed by others; what this does not understand says nothing.
+/// Whether the key may sign a handshake: digitalSignature is set, or the certificate does not say
+/// (RFC 8446 §4.4.2.2, RFC 5246 §7.4.2). The certificate is parsed elsewhere, so what cannot be
+/// read here counts as absent.
 pub(super) fn allows_signatures(certificate: &CertificateDer<'_>) -> bool {
     key_usage(certificate).is_none_or(|usage| usage & DIGITAL_SIGNATURE != 0)
 }
@@ -28,7 +30,7 @@ fn key_usage(certificate: &[u8]) -> Option<u8> {
         let (extension, behind) = inside(SEQUENCE, rest)?;
         rest = behind;
         if inside(OBJECT_IDENTIFIER, extension)?.0 == KEY_USAGE {
-            // Behind the identifier there may be the mark of a critical extension.
+            // The identifier may be followed by the flag of a critical extension.
             let (bits, _) = inside(BIT_STRING, find(OCTET_STRING, extension)?)?;
             // The number of unused bits, then the bits; none at all if none is set.
             return Some(bits.get(1).copied().unwrap_or_default());

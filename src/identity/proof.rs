@@ -1,13 +1,13 @@
-//! Proofs that a check was made. Each can be built in one place only, so a state that holds one cannot have
-//! skipped the check.
+//! Proofs that a check was made. Each can be built in one place only, so a state that holds one has
+//! made the check.
 
 use crate::protocol::SignatureScheme;
 
 /// What the peer claims to be was accepted by the configured verifier.
 pub(crate) struct ClaimVerified(());
 
-/// The peer's signature over the handshake, made with this scheme, verifies with the key of what it claims to
-/// be.
+/// The peer's signature over the handshake, made with this scheme, verifies with the key of what it
+/// claims to be.
 pub(crate) struct SignatureVerified(SignatureScheme);
 
 impl ClaimVerified {

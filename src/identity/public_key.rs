@@ -1,7 +1,8 @@
-//! The public key of a peer or of this end, wherever it comes from: today out of a certificate (RFC 5280 §4.1).
+//! The public key of a peer or of this end, wherever it comes from. Today that is a certificate
+//! (RFC 5280 §4.1).
 //!
-//! A certificate need not be of any particular form for that. Whether its form, its dates and its issuer matter is for a verifier
-//! to say; where a fingerprint is pinned they do not.
+//! Little is demanded of a certificate for that. A verifier decides whether its form, dates and
+//! issuer matter; a pinned fingerprint ignores them.
 
 use crate::crypto::der::{
     BIT_STRING, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, bit_length, inside, whole,
@@ -63,7 +64,7 @@ impl<'a> PublicKey<'a> {
     ///
     /// # Errors
     ///
-    /// `BadEncoding` if there is none where one must be.
+    /// `BadEncoding` if it is not where it must be.
     pub(crate) fn of(certificate: &'a CertificateDer<'_>) -> Result<Self, CertificateError> {
         let (_, info) = parts(certificate).ok_or(CertificateError::BadEncoding)?;
         Ok(Self { info })
@@ -101,7 +102,7 @@ impl<'a> PublicKey<'a> {
         names::algorithm(algorithm)
     }
 
-    /// The key itself, the contents of the BIT STRING behind its algorithm.
+    /// The key itself, the contents of the BIT STRING after its algorithm.
     pub(super) fn bits(&self) -> Option<&'a [u8]> {
         let (info, _) = inside(SEQUENCE, self.info)?;
         let (_, rest) = inside(SEQUENCE, info)?;

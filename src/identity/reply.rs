@@ -1,5 +1,5 @@
-//! Answers that may come later: of keys, verifiers, stores and applications that have to ask
-//! somebody else first.
+//! Answers that may come later: from keys, verifiers, stores and applications that have to ask
+//! another system first.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,14 +7,14 @@ use std::task::Waker;
 
 /// Where an answer goes that a handshake waits for.
 ///
-/// It can be given at once, or handed to another thread and given there. Either wakes whoever waits,
-/// so that the loop that owns the connection turns:
+/// It can be given at once, or handed to another thread and given there. Either way it wakes the
+/// loop that owns the connection:
 ///
 /// * [`UdpEndpoint::set_waker`](crate::net::UdpEndpoint::set_waker) and
 ///   [`TlsStream::set_waker`](crate::net::TlsStream::set_waker) take the `mio::Waker` of the poll;
 /// * [`Endpoint::set_waker`](crate::Endpoint::set_waker) and
-///   [`Connection::set_waker`](crate::Connection::set_waker) take a [`Waker`], as async runtimes have
-///   it.
+///   [`Connection::set_waker`](crate::Connection::set_waker) take a [`Waker`], which async runtimes
+///   provide.
 ///
 /// The handshake goes on with the next turn, or with
 /// [`Endpoint::handle_answers`](crate::Endpoint::handle_answers) and
@@ -37,7 +37,7 @@ pub struct Reply<T> {
 }
 
 impl<T> Reply<T> {
-    /// Gives the answer, and wakes whoever waits for it.
+    /// Gives the answer, and wakes the loop that waits for it.
     pub fn send(self, answer: T) {
         self.settle(Slot::Answered(answer));
     }
@@ -79,7 +79,7 @@ pub(crate) struct Awaited<T> {
 pub(crate) struct Abandoned;
 
 enum Slot<T> {
-    /// Nothing has come; who is woken when something does.
+    /// No answer yet, and what is woken when it comes.
     Empty(Option<Waker>),
     Answered(T),
     Abandoned,
@@ -105,7 +105,7 @@ impl<T> Awaited<T> {
         }
     }
 
-    /// Has `waker`, and nobody else, woken when the answer comes; at once if it has come.
+    /// Has `waker` woken when the answer comes, instead of any earlier one; at once if it has come.
     pub(crate) fn wake(&self, waker: &Waker) {
         if let Slot::Empty(woken) = &mut *lock(&self.slot) {
             *woken = Some(waker.clone());
@@ -115,7 +115,7 @@ impl<T> Awaited<T> {
     }
 }
 
-/// Nobody waits any more, so nobody is to be woken.
+/// Nothing waits any more, so nothing is woken.
 impl<T> Drop for Awaited<T> {
     fn drop(&mut self) {
         if let Slot::Empty(woken) = &mut *lock(&self.slot) {
@@ -124,7 +124,7 @@ impl<T> Drop for Awaited<T> {
     }
 }
 
-/// Whoever panicked with the lock has left a whole slot.
+/// A thread that panicked while it held the lock has left the slot consistent.
 fn lock<T>(slot: &Mutex<Slot<T>>) -> MutexGuard<'_, Slot<T>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Private keys: held here, or by somebody else.
+//! Private keys: held here, or elsewhere.
 
 use super::public_key::PublicKey;
 use super::reply::{Awaited, Reply};
@@ -9,8 +9,8 @@ use crate::protocol::{NamedGroup, SignatureScheme};
 use std::fmt;
 use std::sync::Arc;
 
-/// A private key that signs handshakes and is held elsewhere: in a token, in an HSM, by a service, or
-/// by threads that take the work from an event loop.
+/// A private key that signs handshakes and is held elsewhere: in a token, in an HSM, by a service,
+/// or by threads that take the work from an event loop.
 ///
 /// ```
 /// use sealgram::{Reply, SignHandshake, SignatureScheme, SigningKey};
@@ -28,7 +28,7 @@ use std::sync::Arc;
 ///     fn sign(&self, scheme: SignatureScheme, message: &[u8], signature: Reply<Vec<u8>>) {
 ///         let (key, message) = (self.0.clone(), message.to_vec());
 ///         thread::spawn(move || {
-///             // The answer wakes the event loop; without one the reply is dropped, which does too.
+///             // Either wakes the event loop: the answer, or a reply that is dropped.
 ///             if let Ok(made) = key.sign(scheme, &message) {
 ///                 signature.send(made);
 ///             }
@@ -37,12 +37,14 @@ use std::sync::Arc;
 /// }
 /// ```
 pub trait SignHandshake: Send + Sync + fmt::Debug {
-    /// The schemes that the key can make, the preferred one first. At version 1.2 an ECDSA scheme names a hash alone, and serves keys
-    /// on any curve (RFC 5246 §7.4.1.4.1); at 1.3 only those of its own curve are used.
+    /// The schemes that the key can make, the preferred one first. At version 1.2 an ECDSA scheme
+    /// names a hash alone, and serves keys on any curve (RFC 5246 §7.4.1.4.1); at 1.3 only those of
+    /// its own curve are used.
     fn schemes(&self) -> &[SignatureScheme];
 
-    /// Signs `message`, which is not hashed yet, with `scheme`, one of [`SignHandshake::schemes`], and gives the signature in the
-    /// form that RFC 8446 §4.2.3 has for it, now or later. Whoever cannot sign drops `signature`.
+    /// Signs `message`, which is not hashed yet, with `scheme`, one of [`SignHandshake::schemes`],
+    /// and answers with the signature in the form of RFC 8446 §4.2.3, now or later. A signer that
+    /// fails drops `signature`.
     fn sign(&self, scheme: SignatureScheme, message: &[u8], signature: Reply<Vec<u8>>);
 }
 
@@ -81,8 +83,8 @@ impl HandshakeKey {
     ///
     /// # Errors
     ///
-    /// `UnsupportedKey` if the certificate's key is none of ECDSA P-256 and P-384, Ed25519 and RSA, `UnsupportedParameter` if the
-    /// signer has no scheme, or one of another kind of key.
+    /// `UnsupportedKey` if the certificate's key is none of ECDSA P-256 and P-384, Ed25519 and RSA,
+    /// `UnsupportedParameter` if the signer has no scheme, or one of another kind of key.
     pub(super) fn elsewhere(
         public: &PublicKey<'_>,
         signer: Arc<dyn SignHandshake>,
@@ -126,7 +128,8 @@ impl HandshakeKey {
         }
     }
 
-    /// Whether a scheme of this key's may sign a handshake of version 1.3, where it names the curve as well (RFC 8446 §4.2.3).
+    /// Whether a scheme of this key's may sign a handshake of version 1.3, where it names the curve
+    /// as well (RFC 8446 §4.2.3).
     pub(crate) fn suits_curve(&self, scheme: SignatureScheme) -> bool {
         match scheme {
             SignatureScheme::ECDSA_SECP256R1_SHA256 => self.curve() == Some(NamedGroup::SECP256R1),

@@ -1,4 +1,4 @@
-//! Who decides whether a peer is believed.
+//! The traits that decide whether a peer is trusted.
 
 use super::{Identity, Reply};
 use crate::error::CertificateError;

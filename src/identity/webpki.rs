@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use webpki::KeyUsage;
 
-/// The certificates in which trust ends.
+/// The certificates that are trusted.
 #[derive(Clone, Default)]
 pub struct Roots {
     anchors: Vec<TrustAnchor<'static>>,
@@ -25,7 +25,7 @@ impl Roots {
         }
     }
 
-    /// Adds one certificate. A self-signed certificate of a server may be added as well.
+    /// Adds one certificate: that of an authority, or the self-signed one of a server.
     ///
     /// # Errors
     ///
@@ -37,8 +37,9 @@ impl Roots {
         Ok(())
     }
 
-    /// Reads every certificate of a file, which holds PEM, or the DER of one. Where one of several cannot be used the others are,
-    /// as bundles of the system need it; [`Roots::unreadable`] has it.
+    /// Reads every certificate of a file, which holds PEM, or the DER of one. If one of several
+    /// cannot be used, the others are, because system bundles hold such certificates;
+    /// [`Roots::unreadable`] lists it.
     ///
     /// # Errors
     ///
@@ -95,7 +96,8 @@ impl fmt::Debug for Roots {
     }
 }
 
-/// Accepts servers whose chain ends at a root and whose certificate holds the name that was asked for.
+/// Accepts servers whose chain ends at a root and whose certificate holds the name that was asked
+/// for.
 pub struct WebPkiServerVerifier {
     anchors: Arc<[TrustAnchor<'static>]>,
 }
@@ -163,7 +165,8 @@ impl VerifyClient for WebPkiClientVerifier {
     }
 
     fn authorities(&self) -> Vec<Vec<u8>> {
-        // An anchor's subject lacks the outer SEQUENCE header of a DistinguishedName (RFC 5280 §4.1.2.4).
+        // An anchor's subject lacks the outer SEQUENCE header of a DistinguishedName
+        // (RFC 5280 §4.1.2.4).
         self.anchors
             .iter()
             .map(|anchor| der_sequence(&anchor.subject))

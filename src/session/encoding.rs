@@ -1,10 +1,12 @@
 //! Sessions as bytes: in tickets, in stores outside the process, in exported files.
 //!
 //! ```text
-//!  form (4) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ scheme (2) ‖ created (8) ‖ lifetime (4) ‖ group (2) ‖ master secret (48)
-//!           ‖ id<0..32> ‖ ticket<0..2^16-1> ‖ alpn<0..255> ‖ server name<0..2^16-1> ‖ certificates<0..2^24-1>
+//!  form (4) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ scheme (2) ‖ created (8) ‖ lifetime (4)
+//!           ‖ group (2) ‖ master secret (48) ‖ id<0..32>
+//!           ‖ ticket<0..2^16-1> ‖ alpn<0..255> ‖ server name<0..2^16-1> ‖ certificates<0..2^24-1>
 //!
-//!  form (5) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ scheme (2) ‖ created (8) ‖ issued (8) ‖ lifetime (4) ‖ age_add (4) ‖ psk<32..48>
+//!  form (5) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ scheme (2) ‖ created (8) ‖ issued (8)
+//!           ‖ lifetime (4) ‖ age_add (4) ‖ psk<32..48>
 //!           ‖ ticket<0..2^16-1> ‖ alpn<0..255> ‖ server name<0..2^16-1> ‖ certificates<0..2^24-1>
 //! ```
 
@@ -33,7 +35,7 @@ const HAS_SERVER_NAME: u8 = 2;
 /// The peer's identity is the certificates at the end; one of another kind has a flag of its own.
 const HAS_CERTIFICATES: u8 = 4;
 
-/// What the fields of a fixed length and the lengths of the others take at most, in bytes.
+/// The most that the fields of fixed length and the lengths of the others take, in bytes.
 const FIXED_LEN: usize = 114;
 
 /// What both forms say.
@@ -51,7 +53,7 @@ impl Common<'_> {
     }
 
     /// The beginning, with the flags of the form, in a buffer that need not grow: no copy of the
-    /// secret must be left behind.
+    /// secret may remain.
     fn begin(&self, form: u8, of_form: u8) -> Zeroizing<Vec<u8>> {
         let agreed = self.agreed;
         let certificates: usize = self.chain().iter().map(|one| one.len() + 3).sum();
@@ -130,14 +132,15 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Session, InvalidMessage> {
     }
 }
 
-/// Reads what both forms begin with: the flags, and what was agreed as far as it stands there.
+/// Reads what both forms begin with: the flags, and the first part of what was agreed.
 fn decode_beginning(
     reader: &mut Reader<'_>,
     versions: [ProtocolVersion; 2],
 ) -> Result<(u8, Agreed), InvalidMessage> {
     let version = ProtocolVersion(reader.u16("session version")?);
     let suite = suite::find(CipherSuite(reader.u16("session suite")?));
-    // Both of one version, or the records would take a form that the suite does not have.
+    // Suite and version belong together; otherwise records would take a form that the suite does
+    // not have.
     let fits = |suite: &&Suite| suite.is_13() == versions.contains(&ProtocolVersion::TLS13);
     let suite = suite
         .filter(fits)
@@ -260,8 +263,8 @@ mod tests {
         assert_eq!(read.psk.as_bytes(), before.psk.as_bytes());
     }
 
-    /// The secret is never in a buffer that is moved: a name and a protocol of the greatest length. The assertion is in the
-    /// encoders.
+    /// The secret is never in a buffer that is reallocated, even with a name and a protocol of the
+    /// greatest length. The assertion is in the encoders.
     #[test]
     fn the_longest_session_fits_into_the_first_allocation() {
         let mut session = test_session();

@@ -1,4 +1,4 @@
-//! Stores in memory: bounded, and without what has expired.
+//! Stores in memory, which are bounded and forget expired sessions.
 
 use super::{ClientSessionStore, ServerSessionStore, Session, SessionKey, lock};
 use pki_types::UnixTime;
@@ -67,7 +67,7 @@ struct OfServer {
     reusable: Option<Session>,
     /// The newest last.
     single_use: VecDeque<Session>,
-    /// When the last one came: the server heard of longest ago goes first.
+    /// When the last one came: the server whose last session is oldest goes first.
     last: u64,
 }
 
@@ -102,7 +102,7 @@ impl OfServer {
     }
 }
 
-/// Servers with the order in which they were heard of.
+/// Servers, in the order of their last sessions.
 #[derive(Default)]
 struct ClientSessions {
     servers: HashMap<SessionKey, OfServer>,
@@ -147,15 +147,16 @@ impl ClientSessions {
     }
 }
 
-/// A client's sessions in memory, by server, protocol and configuration: of each a session of 1.2 and the last four tickets
-/// of 1.3.
+/// A client's sessions in memory, by server, protocol and configuration: for each key a session of
+/// 1.2 and the last four tickets of 1.3.
 pub struct MemoryClientSessions {
     sessions: Mutex<ClientSessions>,
     capacity: usize,
 }
 
 impl MemoryClientSessions {
-    /// Keeps sessions with at most `capacity` servers, at least one; the one heard of longest ago goes first.
+    /// Keeps sessions with at most `capacity` servers, at least one; the one whose last session is
+    /// oldest goes first.
     pub fn new(capacity: usize) -> Self {
         Self {
             sessions: Mutex::default(),
@@ -163,7 +164,7 @@ impl MemoryClientSessions {
         }
     }
 
-    /// With how many servers there are sessions.
+    /// How many servers there are sessions with.
     pub fn len(&self) -> usize {
         lock(&self.sessions).servers.len()
     }

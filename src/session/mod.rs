@@ -1,14 +1,17 @@
-//! Sessions: what a handshake leaves behind so that a later one needs no key exchange (RFC 5246 §7.3, RFC 5077).
+//! Sessions: what a handshake leaves behind so that a later one needs no key exchange
+//! (RFC 5246 §7.3, RFC 5077).
 //!
 //! ```text
-//!  client:  Established ─► ClientSessionStore, by server, protocol and configuration ─► the next ClientHello
-//!  server:  Established ─► ServerSessionStore, by session ID ──┐
-//!           Established ─► Tickets::seal ─► the client         ├─► found for a ClientHello ─► checked ─► resumed
-//!                          the client ─► Tickets::open ────────┘
+//!  client:  Established ─► ClientSessionStore ─► the next ClientHello
+//!
+//!  server:  Established ─► ServerSessionStore, by session ID ─┐
+//!           Established ─► Tickets::seal ─► the client        ├─► found ─► checked ─► resumed
+//!                          the client ─► Tickets::open ───────┘
 //! ```
 //!
-//! A session is bound to protocol, version, cipher suite, extended_master_secret, server name, application protocol and
-//! the peer's identity. The engine compares them all; a session that does not fit is a full handshake, never an error.
+//! A session is bound to protocol, version, cipher suite, extended_master_secret, server name,
+//! application protocol and the peer's identity. The engine compares them all; a session that does
+//! not fit is a full handshake, never an error.
 
 mod encoding;
 mod memory;
@@ -32,12 +35,13 @@ use zeroize::Zeroizing;
 /// The longest life of a session, in seconds (RFC 5246 §F.1.4 suggests a day).
 pub(crate) const MAX_LIFETIME: u32 = 24 * 60 * 60;
 
-/// How far a session's birth may lie in the future: two clocks of one fleet, or one that was set back a little.
+/// How far in the future the creation of a session may lie, in seconds: the clocks of a fleet
+/// differ, and a clock may be set back a little.
 const CLOCK_TOLERANCE: u64 = 60;
 
-/// A session that can be resumed. Cheap to clone.
+/// A session that can be resumed. It is cheap to clone.
 ///
-/// It holds the secret that protects everything said under it, and everything resumed from it.
+/// It holds the secret that protects the data of its connection and of every resumption.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Session {
@@ -50,8 +54,8 @@ pub enum Session {
 impl Session {
     /// The session as bytes, with its secret: keep them as you would keep a private key.
     ///
-    /// The form begins with its own version number; [`Session::from_bytes`] of a later release reads it, or says that it
-    /// does not.
+    /// The form begins with its own version number; [`Session::from_bytes`] of a later release
+    /// reads it, or returns an error.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         match self {
             Self::V12(session) => encoding::encode_12(session),
@@ -59,12 +63,12 @@ impl Session {
         }
     }
 
-    /// Reads what [`Session::to_bytes`] has written.
+    /// Reads what [`Session::to_bytes`] wrote.
     ///
     /// # Errors
     ///
-    /// [`InvalidMessage`] if the bytes are something else, of an unknown form, or name a cipher suite that does not
-    /// exist here.
+    /// [`InvalidMessage`] if the bytes are something else, of an unknown form, or name a cipher
+    /// suite that does not exist here.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidMessage> {
         encoding::decode(bytes)
     }
@@ -92,7 +96,7 @@ impl Session {
         self.agreed().peer_identity.as_ref()
     }
 
-    /// Whether the session is over at `now`.
+    /// Whether the session has expired at `now`, or was created later than that.
     pub fn is_expired(&self, now: UnixTime) -> bool {
         match self {
             Self::V12(session) => !session.is_fresh(now),
@@ -100,14 +104,14 @@ impl Session {
         }
     }
 
-    /// Whether a client may offer the session once only, so that nobody sees that two connections are the same client's
-    /// (RFC 8446 §C.4): at 1.3.
+    /// Whether a client may offer the session only once, as at 1.3, so that an observer cannot tell
+    /// that two connections are the same client's (RFC 8446 §C.4).
     pub fn is_single_use(&self) -> bool {
         matches!(self, Self::V13(_))
     }
 }
 
-/// Says what the session is, never what it knows.
+/// Shows what the session is, never its secret.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -148,7 +152,8 @@ pub struct Session12 {
     /// The group of the key exchange.
     pub(crate) group: NamedGroup,
     pub(crate) master_secret: MasterSecret,
-    /// Whether the master secret is bound to the handshake (RFC 7627). Without it a session is not resumed, unless the policy is lax.
+    /// Whether the master secret is bound to the handshake (RFC 7627). Without it a session is not
+    /// resumed, unless the policy allows that.
     pub(crate) extended_master_secret: bool,
     /// How long the session may be resumed, in seconds.
     pub(crate) lifetime: u32,
@@ -159,7 +164,7 @@ pub struct Session12 {
 }
 
 impl Session12 {
-    /// Whether the session's time has come and is not over.
+    /// Whether the session is valid now: not created in the future, and not expired.
     pub(crate) fn is_fresh(&self, now: UnixTime) -> bool {
         let now = now.as_secs();
         let created = self.agreed.created;
@@ -207,7 +212,8 @@ pub struct Session13 {
 }
 
 impl Session13 {
-    /// Whether the ticket's time has come and is not over, and who the peer is was proved not too long ago.
+    /// Whether the ticket is valid now: not issued in the future, not expired, and the peer's proof
+    /// of who it is not too old.
     pub(crate) fn is_fresh(&self, now: UnixTime) -> bool {
         let now = now.as_secs();
         now + CLOCK_TOLERANCE >= self.issued
@@ -215,7 +221,7 @@ impl Session13 {
             && now.saturating_sub(self.agreed.created) < u64::from(MAX_LIFETIME)
     }
 
-    /// By how much the age that a client tells is longer than the one that its issuer knows, in seconds.
+    /// How much older the ticket is by the client's account than by its issuer's, in seconds.
     pub(crate) fn age_skew(&self, obfuscated: u32, now: UnixTime) -> i32 {
         let told = i64::from(obfuscated.wrapping_sub(self.age_add) / 1000);
         let known = now.as_secs().saturating_sub(self.issued);
@@ -223,7 +229,8 @@ impl Session13 {
         i32::try_from(skew).unwrap_or(if skew < 0 { i32::MIN } else { i32::MAX })
     }
 
-    /// The ticket's age as a client tells it: in milliseconds, hidden from everybody but the issuer (RFC 8446 §4.2.11.1).
+    /// The ticket's age as a client tells it: in milliseconds, hidden from everybody but the issuer
+    /// (RFC 8446 §4.2.11.1).
     pub(crate) fn obfuscated_age(&self, now: UnixTime) -> u32 {
         let seconds = now.as_secs().saturating_sub(self.issued);
         let age = seconds.wrapping_mul(1000) as u32;
@@ -263,19 +270,20 @@ impl SessionKey {
         &self.server
     }
 
-    /// A number that no other configuration of this process has: sessions that were made under one verifier and one
-    /// credential are not offered under others.
+    /// A number that no other configuration of this process has, so that sessions made under one
+    /// verifier and one credential are not offered under others.
     pub fn configuration(&self) -> u64 {
         self.configuration
     }
 }
 
-/// Where a client keeps sessions. Called in the middle of handshakes: it should not take long.
+/// Where a client keeps sessions. Called in the middle of handshakes, so it must not block.
 pub trait ClientSessionStore: Send + Sync + fmt::Debug {
-    /// Keeps a session, instead of one that was kept under the same key. Of sessions that are
+    /// Keeps a session, and forgets an earlier one of the same key. Of sessions that are
     /// [used once](Session::is_single_use) several may be kept.
     fn put(&self, key: &SessionKey, session: Session, now: UnixTime);
-    /// A session to offer, if there is one. One that is [used once](Session::is_single_use) is not given again.
+    /// A session to offer, if there is one. One that is [used once](Session::is_single_use) is not
+    /// given again.
     fn get(&self, key: &SessionKey, now: UnixTime) -> Option<Session>;
     /// Forgets every session of the key: a connection under one has failed (RFC 5246 §7.2.2).
     fn remove(&self, key: &SessionKey);
@@ -286,12 +294,12 @@ pub trait ClientSessionStore: Send + Sync + fmt::Debug {
 pub trait ServerSessionStore: Send + Sync + fmt::Debug {
     /// Keeps a session under an ID of 32 random bytes.
     fn put(&self, id: &[u8], session: Session, now: UnixTime);
-    /// The session with this ID, which may be anything of 1 to 32 bytes that a stranger has thought
-    /// of. A store that has to ask somebody else gives what it knows at once, for example nothing.
+    /// The session with this ID, which may be any 1 to 32 bytes that a stranger makes up. A store
+    /// that has to ask another system returns what it knows at once, for example nothing.
     fn get(&self, id: &[u8], now: UnixTime) -> Option<Session>;
-    /// The same for a store that has to ask somebody else, and answers later; by default it answers
-    /// at once, as [`ServerSessionStore::get`] does. What is not found, or comes too late to be
-    /// resumed, costs a full handshake, and so does a `found` that is dropped.
+    /// The same for a store that has to ask another system, and answers later; by default it
+    /// answers at once, as [`ServerSessionStore::get`] does. A session that is not found, or that
+    /// expires meanwhile, costs a full handshake, and so does a `found` that is dropped.
     ///
     /// Only clients whose address is proved are looked up in this way. An endpoint that spares
     /// resumptions the cookie ([`ResumptionCookies`](crate::endpoint::ResumptionCookies)) asks
@@ -343,7 +351,8 @@ impl ServerSessions {
         }
     }
 
-    /// The first of the tickets of version 1.3 that can be opened and is not too old. Few are tried: each costs a decryption.
+    /// The first of the tickets of version 1.3 that can be opened and is not too old. Only a few
+    /// are tried, because each costs a decryption.
     pub(crate) fn find_13(
         &self,
         tickets: &[Vec<u8>],
@@ -381,7 +390,7 @@ pub(crate) fn check_lifetime(lifetime: Duration) -> Result<(), ConfigError> {
     })
 }
 
-/// A thread that panicked while it held the lock has left its data whole.
+/// A thread that panicked while it held the lock has left the data consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,8 @@
 //!  key name (16) ‖ nonce (12) ‖ AES-256-GCM(session) ‖ tag (16)          additional data: key name
 //! ```
 //!
-//! A key seals for one lifetime and opens for one more; then it is dropped, and with it every ticket that it sealed.
+//! A key seals for one lifetime and opens for one more; then it is dropped, and with it every
+//! ticket that it sealed.
 
 use super::{Session, lock};
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN};
@@ -22,20 +23,22 @@ const NAME_LEN: usize = 16;
 /// What seals them.
 const AEAD: AeadAlgorithm = AeadAlgorithm::Aes256Gcm;
 
-/// Longer tickets are not issued: a ClientHello that carries one should still be taken by everybody.
+/// Longer tickets are not issued, because some servers and networks refuse a ClientHello of that
+/// size.
 const MAX_TICKET_LEN: usize = 1 << 13;
 
-/// How many tickets one key seals: a random nonce of 96 bits may repeat with probability 2^-32 then (RFC 5116 §3.2,
-/// NIST SP 800-38D §8.3).
+/// How many tickets one key seals: a random nonce of 96 bits may repeat with probability 2^-32 then
+/// (RFC 5116 §3.2, NIST SP 800-38D §8.3).
 const MAX_SEALED: u64 = 1 << 32;
 
-/// How many keys are kept at most. An honest clock needs three; one that keeps going back would make a key each time.
+/// How many keys are kept at most. An honest clock needs three; one that keeps going back would
+/// make a key each time.
 const MAX_KEYS: usize = 16;
 
 /// Seals and opens tickets, with keys that it makes, changes and forgets by itself.
 ///
-/// Several configurations of one process can share it. Keys are never written anywhere, so a restart invalidates every
-/// ticket, which costs a full handshake each.
+/// Several configurations of one process can share it. Keys are never written anywhere, so a
+/// restart invalidates every ticket, which costs a full handshake each.
 pub struct Tickets {
     keys: Mutex<VecDeque<TicketKey>>,
     lifetime: Duration,

@@ -266,11 +266,14 @@ fn a_session_is_not_offered_under_another_name() {
     assert!(named.abs_diff(other) < 4, "{named} and {other} bytes");
 }
 
+/// A look-up that waits for its answer, with the time at which it was made.
+type LookUp = (Vec<u8>, UnixTime, Reply<Option<Session>>);
+
 /// A store that knows nothing at once, and answers when it is told to.
 #[derive(Debug)]
 struct SlowStore {
     inner: MemoryServerSessions,
-    asked: Mutex<Vec<(Vec<u8>, UnixTime, Reply<Option<Session>>)>>,
+    asked: Mutex<Vec<LookUp>>,
 }
 
 impl SlowStore {
