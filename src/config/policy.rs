@@ -180,14 +180,6 @@ impl DatagramPolicy {
         Ok(self)
     }
 
-    /// How long after the last flight of a handshake of version 1.2 a repeated one of the peer is
-    /// answered by the same again, at the earliest: more often only duplicates ask, and each would
-    /// be answered by a whole flight.
-    pub(crate) fn repeat_after(&self) -> Duration {
-        let chosen = self.conformance.repeat_last_flight_after;
-        chosen.unwrap_or(self.initial_timeout / 4)
-    }
-
     /// How much received data waits for `recv`: in datagrams (1 to 65,536, 256 by default) and in
     /// bytes of whole datagrams (at least 65,536, 1 MiB by default), where the shortest counts for
     /// its place in the queue. The newest is dropped, and counted. Data is a slice of the buffer

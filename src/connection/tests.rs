@@ -130,7 +130,7 @@ fn everywhere(mut test: impl FnMut(Two, Side, u64)) {
 fn forgeries_lead_to_new_keys_from_half_the_limit_on() {
     everywhere(|mut two, side, limit| {
         let before = read_epoch(two.end(side));
-        two.end(side).records.suffer(limit / 2 - 1);
+        two.end(side).records.suffer(None, limit / 2 - 1);
         two.forge(side).unwrap();
         two.settle();
         assert_eq!(read_epoch(two.end(side)), before, "too early");
@@ -158,7 +158,7 @@ fn forgeries_lead_to_new_keys_from_half_the_limit_on() {
 #[test]
 fn forgeries_do_not_make_a_silent_peer_be_asked_with_each() {
     everywhere(|mut two, side, limit| {
-        two.end(side).records.suffer(limit / 2);
+        two.end(side).records.suffer(None, limit / 2);
         let forged = two.forged(side);
         let mut datagrams = 0;
         for _ in 0..200 {
@@ -177,7 +177,7 @@ fn forgeries_do_not_make_a_silent_peer_be_asked_with_each() {
 #[test]
 fn too_many_forgeries_end_the_association_and_the_peer_is_told() {
     everywhere(|mut two, side, limit| {
-        two.end(side).records.suffer(limit - 1);
+        two.end(side).records.suffer(None, limit - 1);
         assert!(two.forge(side).is_ok());
         assert_eq!(two.forge(side), Err(Error::TooManyForgeries));
         let now = two.now;
@@ -217,7 +217,7 @@ fn too_many_forgeries_under_an_old_key_end_that_key_alone() {
     two.settle();
     let old = Epoch::new(1);
     assert_eq!(two.client.epoch(), Epoch::new(2));
-    two.client.records.suffer_in(old, 1 << 28);
+    two.client.records.suffer(Some(old), 1 << 28);
     let now = two.now;
     let end = &mut two.client;
     end.handle_datagram(now, PATH, BytesMut::from(&forged[..]))

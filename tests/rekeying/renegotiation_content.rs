@@ -9,7 +9,7 @@
 //! | E9 | `a_certificate_is_shown_exactly_when_it_is_asked_for` |
 //! | E10, E11, E14, E22 | `tests/rekeying/refusals.rs` |
 //! | E12 | `the_second_handshake_offers_and_takes_what_the_first_did` |
-//! | E13 | `record/datagram/epochs.rs`: no test can send 2^48 records; the automatic one counts records in 64 bits |
+//! | E13 | `record/datagram/records/epochs.rs`: no test can send 2^48 records; the automatic one counts records in 64 bits |
 //! | E17 | `tests/rekeying/peer_profiles.rs`: a peer that sends HelloVerifyRequest; `no_cookie_is_demanded_…` here |
 //! | E18 | `tests/sessions/server.rs`, `tests/rekeying/peer_profiles.rs`; with real peers in `interop/` |
 //! | E24 | connection IDs do not exist yet |

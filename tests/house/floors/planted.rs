@@ -28,7 +28,7 @@ through the folders above
     wire/codec.rs: use super::super::endpoint::Endpoint;
     → imports endpoint
 through this module and those above
-    record/datagram/replay.rs: use self::super::super::super::net::UdpEndpoint;
+    record/datagram/records/replay.rs: use self::super::super::super::super::net::UdpEndpoint;
     → imports net
 through a name that the root gives on
     wire/codec.rs: use crate::Endpoint;

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// §5.8.1, end state: a repeated last flight of the client is acknowledged, for as long as its keys are kept (G8).
+/// §5.8.1, end state: a repeated last flight of the client is acknowledged, for as long as its keys
+/// are kept (G8).
 #[test]
 fn r9147_28_a_repeated_last_flight_is_acknowledged_again() {
     let mut two = Two::shaking_hands();
@@ -54,7 +55,8 @@ fn r9147_36_records_without_keys_are_dropped() {
     }
 }
 
-/// §7.1: a gap is told at once, a part of a flight after a quarter of the timer, and the next flight says it all.
+/// §7.1: a gap is told at once, a part of a flight after a quarter of the timer, and the next
+/// flight says it all.
 #[test]
 fn r9147_38_gaps_and_partial_flights_are_acknowledged() {
     let mut two = Two::shaking_hands();
@@ -92,7 +94,8 @@ fn r9147_38_gaps_and_partial_flights_are_acknowledged() {
     );
 }
 
-/// §7.1: nothing but handshake records is acknowledged, and unprotected acknowledgements count for nothing (G4, G5).
+/// §7.1: nothing but handshake records is acknowledged, and unprotected acknowledgements count for
+/// nothing (G4, G5).
 #[test]
 fn r9147_39_only_handshake_records_are_acknowledged() {
     let mut two = Two::connected();
@@ -175,7 +178,8 @@ fn r9147_44_old_keys_stay_until_new_ones_were_used() {
     }
 }
 
-/// §4.1: types that have no place under keys are dropped; data has none in the epoch of the handshake (r9147_29).
+/// §4.1: types that have no place under keys are dropped; data has none in the epoch of the
+/// handshake (r9147_29).
 #[test]
 fn r9147_29_no_data_is_taken_in_the_epoch_of_the_handshake() {
     for typ in [20, DATA] {
@@ -227,7 +231,8 @@ fn alerts_are_fatal_whatever_their_level() {
     assert!(two.client.disbelieved_alert().is_some_and(Alert::is_fatal));
 }
 
-/// §7.1: nothing is acknowledged by a list of nothing; what cannot be opened yet is the peer's to repeat.
+/// §7.1: nothing is acknowledged by a list of nothing; what cannot be opened yet is the peer's to
+/// repeat.
 #[test]
 fn r9147_40_no_empty_acknowledgement_is_sent() {
     let mut two = Two::shaking_hands();
@@ -265,8 +270,8 @@ fn r9147_12_flights_get_smaller_when_nobody_answers() {
     assert_eq!(sizes, [1400, 1400, 1200, 1200, 548, 548]);
 }
 
-/// §7.1, §7.2: an acknowledgement of nothing says that something is missing. All of the flight is sent again at once, and not for every
-/// copy of it.
+/// §7.1, §7.2: an acknowledgement of nothing says that something is missing. All of the flight is
+/// sent again at once, and not for every copy of it.
 #[test]
 fn an_empty_acknowledgement_brings_the_flight_again_at_once() {
     for end in [
@@ -307,19 +312,14 @@ fn an_empty_acknowledgement_without_protection_is_only_counted() {
     assert_eq!(two.server.stats().discarded(Discard::PlaintextAck), 1);
 }
 
-/// W1 (wolfSSL PR#11177), §7.1: what there was no room for is not acknowledged, and what was acknowledged is never dropped: nobody
-/// would send it again.
+/// W1 (wolfSSL PR#11177), §7.1: what there was no room for is not acknowledged, and what was
+/// acknowledged is never dropped: nobody would send it again.
 #[test]
 fn what_was_dropped_is_never_acknowledged() {
     for lost in 0..12 {
-        let mut two = Two::shaking_hands();
         let policy = DatagramPolicy::default().max_message(4096).unwrap();
-        two.client.policy = Arc::new(policy.clone());
-        let Progress::Continuous(continuous) = &mut two.client.progress else {
-            panic!("version 1.3 is in force");
-        };
-        continuous.slots = Reassembly::new(MessageSeq::FIRST, WINDOW, policy.max_message);
-        // Six messages as long as they may be, and one behind the window.
+        let mut two = Two::with(&policy);
+        // Six messages as long as they may be, and more after the window.
         let lengths: Vec<_> = (0..8).map(|seq| (seq, 4096)).collect();
         flight(
             &mut two.server,

@@ -33,9 +33,10 @@ fn client_with(wanted: Conformance) -> Datagram {
     )
 }
 
-/// §5.8.1: behind the last flight of a handshake there is nothing in its epoch, but the flight again.
+/// §5.8.1: after the last flight of a handshake nothing comes in its epoch but the same flight
+/// again.
 #[test]
-fn a_message_behind_the_handshake_in_its_epoch_is_a_fault() {
+fn a_message_after_the_handshake_in_its_epoch_is_a_fault() {
     for (seq, fault) in [(0, false), (1, true), (2, true)] {
         let mut two = Two::shaking_hands();
         let end = FlightEnd::AwaitAck(Unacknowledged::Fails);
@@ -52,7 +53,8 @@ fn a_message_behind_the_handshake_in_its_epoch_is_a_fault() {
     }
 }
 
-/// §5: something new in the clear, when there are keys, is anybody's; the policy says what that means until the handshake is done.
+/// §5: something new in the clear, when there are keys, is anybody's; the policy says what that
+/// means until the handshake is done.
 #[test]
 fn a_new_message_in_the_clear_is_noise_unless_the_policy_says_otherwise() {
     for fails in [false, true] {
@@ -75,7 +77,8 @@ fn a_new_message_in_the_clear_is_noise_unless_the_policy_says_otherwise() {
     }
 }
 
-/// §7: a record is acknowledged when nothing of it was dropped, and an empty fragment has nothing to drop.
+/// §7: a record is acknowledged when nothing of it was dropped, and an empty fragment has nothing
+/// to drop.
 #[test]
 fn a_record_with_an_empty_fragment_is_acknowledged() {
     let mut two = Two::shaking_hands();
@@ -98,7 +101,8 @@ fn a_record_with_an_empty_fragment_is_acknowledged() {
     assert_eq!(sent(&mut two.server), [expected]);
 }
 
-/// §7: the first flights have no protection, and so have their acknowledgements; they are exchanged where the policy says so.
+/// §7: the first flights have no protection, and so have their acknowledgements; they are exchanged
+/// where the policy says so.
 #[test]
 fn acknowledgements_in_the_clear_are_exchanged_where_the_policy_says_so() {
     for exchange in [false, true] {
@@ -164,7 +168,8 @@ fn an_acknowledgement_with_less_protection_is_not_believed() {
     }
 }
 
-/// §7.1: a quarter of the retransmission timer as it is now, and what is owed leaves before what is sent again.
+/// §7.1: a quarter of the retransmission timer as it is now, and what is owed leaves before what is
+/// sent again.
 #[test]
 fn an_acknowledgement_waits_a_quarter_of_the_running_timer_and_goes_first() {
     let mut two = Two::shaking_hands();

@@ -1,20 +1,15 @@
-//! Flights: whole messages that are cut only while a datagram is being filled (RFC 6347 §4.2.3, §4.2.4).
+//! Flights: whole messages that are cut only while a datagram is being filled (RFC 6347 §4.2.3,
+//! §4.2.4).
 //!
-//! First transmission, retransmission, a smaller MTU and what acknowledgements have left (RFC 9147 §7.2) are the same packer.
+//! The same packer serves the first transmission, retransmissions, a smaller MTU, and what is left
+//! after acknowledgements (RFC 9147 §7.2).
 
+use super::Means;
 use super::covered::Covered;
-use super::epochs::WriteEpochs;
-use super::outgoing::Outgoing;
-use super::sent::{MAX_BURST, Part, Sent, SentRecords};
-use crate::protocol::{
-    ContentType, Epoch, HandshakeType, MessageSeq, ProtocolVersion, RecordNumber,
-};
-use crate::wire::codec::Writer as _;
-use crate::wire::handshake::{DATAGRAM_HEADER_LEN, FragmentHeader};
+use super::packer::{Message, Packer, Place};
+use super::sent::{MAX_BURST, SentRecords};
+use crate::protocol::{Epoch, HandshakeType, MessageSeq, RecordNumber};
 use crate::wire::hello_verify_request::HelloVerifyRequest;
-use crate::wire::record_dtls::HEADER_LEN;
-use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// The messages that one side sends before it waits.
@@ -31,7 +26,8 @@ pub(super) struct Flight {
     missed: Option<Instant>,
 }
 
-/// One part of a flight, with the epoch that it belongs to for ever: a retransmission never changes keys (E6).
+/// One part of a flight, with the epoch that it belongs to for ever: a retransmission never changes
+/// keys (E6).
 enum Item {
     Message {
         epoch: Epoch,
@@ -46,25 +42,6 @@ enum Item {
     },
 }
 
-/// A place in a flight: a message, and how far into it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
-struct Place {
-    item: usize,
-    offset: usize,
-}
-
-/// What a flight is sent with.
-pub(super) struct Means<'a> {
-    /// The largest datagram.
-    pub(super) mtu: usize,
-    /// The version in the headers of plaintext records.
-    pub(super) version: ProtocolVersion,
-    pub(super) epochs: &'a mut WriteEpochs,
-    pub(super) outgoing: &'a mut Outgoing,
-    /// Whether the peer acknowledges records. Then each one is noted, and they leave in bursts.
-    pub(super) tracked: bool,
-}
-
 impl Item {
     const fn epoch(&self) -> Epoch {
         match self {
@@ -73,20 +50,9 @@ impl Item {
     }
 }
 
-/// What a client is to repeat that began before a HelloRequest came. It proves nothing, as the keys do that.
+/// The cookie that a client repeats which began before a HelloRequest came. It proves nothing: the
+/// keys do that.
 const CROSSING_COOKIE: &[u8; 16] = b"a hello, crossed";
-
-/// The shortest fragment that is worth its header, unless the message is shorter.
-const MIN_FRAGMENT: usize = 2;
-
-/// What has left.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Sealed {
-    /// How many records.
-    pub(super) records: u64,
-    /// Whether something in them had left before.
-    pub(super) repeats: bool,
-}
 
 impl Flight {
     pub(super) fn push_message(
@@ -109,7 +75,8 @@ impl Flight {
         self.items.push(Item::ChangeCipherSpec { epoch });
     }
 
-    /// What is here has just been sent: the next transmission begins behind it, those after that with it.
+    /// What is here has just been sent: the next transmission begins after it, later ones begin
+    /// with it.
     pub(super) fn has_left(&mut self) {
         self.rest = Some(Place {
             item: self.items.len(),
@@ -117,8 +84,9 @@ impl Flight {
         });
     }
 
-    /// Puts a HelloVerifyRequest in the place of the HelloRequest that is at the front, if one is: to a client that has counted the
-    /// latter it is an old message, and one that has not takes it, and says its hello with the next number.
+    /// Replaces the HelloRequest at the front, if there is one, by a HelloVerifyRequest: to a
+    /// client that has counted the HelloRequest it is an old message; a client that has not takes
+    /// it, and sends its hello again with the next number.
     pub(super) fn withdraw_request(&mut self) {
         let Some(Item::Message { typ, body, .. }) = self.items.first_mut() else {
             return;
@@ -135,28 +103,32 @@ impl Flight {
         self.items.iter().any(|item| item.epoch() == epoch)
     }
 
-    /// Seals what was not acknowledged into datagrams, each record with a new number; where the last burst has ended first,
-    /// if it has ended early. For the first time, and when nothing was heard for too long.
-    pub(super) fn transmit(&mut self, means: Means<'_>) -> Sealed {
+    /// Seals what was not acknowledged into datagrams, each record with a new number; where the
+    /// last burst has ended first, if it has ended early. For the first time, and when nothing was
+    /// heard for too long. If the peer acknowledges records, each one is noted, and they leave in
+    /// bursts.
+    pub(super) fn transmit(&mut self, means: &mut Means<'_>, acknowledged: bool) {
         self.sent.lose_all();
         let from = self.rest.take().unwrap_or_default();
-        let limit = if means.tracked { MAX_BURST } else { usize::MAX };
-        let mut packer = Packer::new(means, limit);
-        // What has less protection than the rest brings the keys for it: without that nobody could acknowledge anything.
+        let limit = if acknowledged { MAX_BURST } else { usize::MAX };
+        let mut packer = Packer::new(means, acknowledged, limit);
+        // What has less protection than the rest brings the keys for it: without that the peer
+        // could acknowledge nothing.
         let epoch_of = |place: Place| self.items.get(place.item).map(Item::epoch);
         let first = |item: &Item| Some(item.epoch()) >= epoch_of(from);
         let keys = self.items.iter().position(first).unwrap_or_default();
         self.transmit_from(Place::default(), keys.min(from.item), &mut packer);
-        let begun = packer.begun;
+        let begun = packer.begun();
         self.transmit_from(from, self.items.len(), &mut packer);
-        if packer.begun == begun && from != Place::default() {
+        if packer.begun() == begun && from != Place::default() {
             self.transmit_from(Place::default(), from.item + 1, &mut packer);
         }
-        self.end(packer)
+        self.end(packer);
     }
 
-    /// Datagrams of more than `limit` bytes do not leave. Whether the flight was cut into such; then it is sent from its
-    /// beginning next, because nobody knows what of it has left.
+    /// Datagrams of more than `limit` bytes do not leave. Whether the flight was cut into such
+    /// datagrams; then its next transmission starts at its beginning, because nobody knows how much
+    /// of it has left.
     pub(super) fn start_over_within(&mut self, limit: usize) -> bool {
         let cut = self.largest > limit;
         if cut {
@@ -167,22 +139,23 @@ impl Flight {
         cut
     }
 
-    /// Seals what was lost, and then what has not left yet, as far as there is room beside what is on its way. For
-    /// when the peer has said what has arrived (RFC 9147 §7.2).
-    pub(super) fn go_on(&mut self, means: Means<'_>) -> Sealed {
+    /// Seals what was lost, and then what has not left yet, as far as there is room beside what is
+    /// on its way. For when the peer has said what has arrived (RFC 9147 §7.2).
+    pub(super) fn go_on(&mut self, means: &mut Means<'_>) {
         let rest = self.rest.take();
         // RFC 9147 §5.8.3: never more than ten records at a time, however much may be on its way.
-        let mut packer = Packer::new(means, self.sent.room().min(MAX_BURST));
-        packer.frontier = rest;
+        let mut packer = Packer::new(means, true, self.sent.room().min(MAX_BURST));
+        packer.left_before(rest);
         self.transmit_from(Place::default(), self.items.len(), &mut packer);
         if self.rest.is_some() {
             self.rest = self.rest.max(rest);
         }
-        self.end(packer)
+        let repeats = self.end(packer);
+        means.stats.flights_retransmitted += u64::from(repeats);
     }
 
-    /// The peer has said that it misses something, and not what it has. Whether that is worth sending everything again: not
-    /// more often than `pause` allows.
+    /// The peer has said that it misses something, and not what it has. Whether everything should
+    /// be sent again, which is so at most once in a `pause`.
     pub(super) fn is_missed(&mut self, now: Instant, pause: Duration) -> bool {
         let recently = |at| now.saturating_duration_since(at) < pause;
         if self.missed.is_some_and(recently) {
@@ -193,18 +166,16 @@ impl Flight {
         true
     }
 
-    fn end(&mut self, mut packer: Packer<'_>) -> Sealed {
-        packer.flush();
-        self.largest = self.largest.max(packer.largest);
-        self.sent.extend(packer.sent);
-        Sealed {
-            records: packer.begun as u64,
-            repeats: packer.repeats,
-        }
+    /// Whether something has left again.
+    fn end(&mut self, packer: Packer<'_, '_>) -> bool {
+        let packed = packer.finish();
+        self.largest = self.largest.max(packed.largest);
+        self.sent.extend(packed.sent);
+        packed.repeats
     }
 
     /// Fills datagrams with what is missing between a place and the item `end`.
-    fn transmit_from(&mut self, from: Place, end: usize, packer: &mut Packer<'_>) {
+    fn transmit_from(&mut self, from: Place, end: usize, packer: &mut Packer<'_, '_>) {
         let mut on_their_way: Vec<Covered> = Vec::new();
         for (item, range) in self.sent.on_their_way() {
             if on_their_way.len() <= *item {
@@ -296,175 +267,16 @@ impl Flight {
     }
 }
 
-/// One message of a flight.
-struct Message<'a> {
-    epoch: Epoch,
-    seq: MessageSeq,
-    typ: HandshakeType,
-    body: &'a [u8],
-}
-
-/// A handshake record under construction.
-struct Open {
-    epoch: Epoch,
-    contents: Vec<u8>,
-    parts: Vec<Part>,
-}
-
-/// Fills datagrams with records.
-struct Packer<'a> {
-    means: Means<'a>,
-    datagram: Vec<u8>,
-    /// Empty if there is none.
-    open: Open,
-    /// How many records were begun.
-    begun: usize,
-    /// How many may be.
-    limit: usize,
-    /// What lies before this has left before; everything has where it is `None`.
-    frontier: Option<Place>,
-    /// Something has left again.
-    repeats: bool,
-    sent: Vec<Sent>,
-    /// The longest datagram so far.
-    largest: usize,
-}
-
-impl<'a> Packer<'a> {
-    const fn new(means: Means<'a>, limit: usize) -> Self {
-        Self {
-            means,
-            datagram: Vec::new(),
-            open: Open {
-                epoch: Epoch::PLAINTEXT,
-                contents: Vec::new(),
-                parts: Vec::new(),
-            },
-            begun: 0,
-            limit,
-            frontier: None,
-            repeats: false,
-            sent: Vec::new(),
-            largest: 0,
-        }
-    }
-
-    /// Appends as much of `range` of a message as fits into the datagram, or into a new one. How far it has come; `None` if
-    /// no more records leave for now.
-    ///
-    /// At version 1.3 messages share a record, which saves its header and tag; peers of 1.2 get a record for each.
-    fn fragment(
-        &mut self,
-        item: usize,
-        message: &Message<'_>,
-        range: Range<usize>,
-    ) -> Option<usize> {
-        let epoch = message.epoch;
-        if !self.means.tracked || self.open.epoch != epoch {
-            self.close();
-        }
-        if self.room(epoch) < DATAGRAM_HEADER_LEN + range.len().min(MIN_FRAGMENT) {
-            self.flush();
-        }
-        if self.open.contents.is_empty() {
-            if self.begun >= self.limit {
-                return None;
-            }
-            self.begun += 1;
-            self.open.epoch = epoch;
-        }
-        let place = Place {
-            item,
-            offset: range.start,
-        };
-        self.repeats |= self.frontier.is_none_or(|frontier| place < frontier);
-        let room = self.room(epoch).saturating_sub(DATAGRAM_HEADER_LEN).max(1);
-        let end = range.start + room.min(range.len());
-        let piece = &message.body[range.start..end];
-        let number_of = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        let contents = &mut self.open.contents;
-        FragmentHeader {
-            typ: message.typ,
-            length: number_of(message.body.len()),
-            seq: message.seq,
-            offset: number_of(range.start),
-            fragment_length: number_of(piece.len()),
-        }
-        .encode(contents);
-        contents.put(piece);
-        self.open.parts.push((item, range.start..end));
-        Some(end)
-    }
-
-    fn change_cipher_spec(&mut self, epoch: Epoch) {
-        self.close();
-        if self.room(epoch) < 1 {
-            self.flush();
-        }
-        self.begun += 1;
-        self.record(epoch, ContentType::CHANGE_CIPHER_SPEC, &[1]);
-    }
-
-    /// Seals the record under construction into the datagram.
-    fn close(&mut self) {
-        if self.open.contents.is_empty() {
-            return;
-        }
-        let contents = std::mem::take(&mut self.open.contents);
-        let number = self.record(self.open.epoch, ContentType::HANDSHAKE, &contents);
-        let parts = std::mem::take(&mut self.open.parts);
-        if let Some(number) = number.filter(|_| self.means.tracked) {
-            self.sent.push(Sent::new(number, parts));
-        }
-        self.open.contents = contents;
-        self.open.contents.clear();
-    }
-
-    /// How many more bytes of contents a record of `epoch` can have in the datagram under construction.
-    fn room(&mut self, epoch: Epoch) -> usize {
-        let overhead = self
-            .means
-            .epochs
-            .find(epoch)
-            .map_or(HEADER_LEN, |write| write.overhead());
-        // RFC 5246 §6.2.1: whatever a datagram could hold, a record holds 2^14 bytes.
-        self.means
-            .mtu
-            .saturating_sub(self.datagram.len() + overhead)
-            .min(MAX_PLAINTEXT_LEN)
-            .saturating_sub(self.open.contents.len())
-    }
-
-    /// Seals one record into the datagram. An epoch that can no longer be written sends nothing.
-    fn record(
-        &mut self,
-        epoch: Epoch,
-        content_type: ContentType,
-        payload: &[u8],
-    ) -> Option<RecordNumber> {
-        let version = self.means.version;
-        let write = self.means.epochs.find(epoch)?;
-        write.append(content_type, version, payload, &mut self.datagram)
-    }
-
-    /// Ends the datagram.
-    fn flush(&mut self) {
-        self.close();
-        if !self.datagram.is_empty() {
-            self.largest = self.largest.max(self.datagram.len());
-            self.means
-                .outgoing
-                .begin(self.datagram.len())
-                .extend_from_slice(&self.datagram);
-            self.datagram.clear();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::super::outgoing::Outgoing;
+    use super::super::super::records::Records;
     use super::*;
-    use crate::wire::record_dtls::RecordHeader;
+    use crate::protocol::Path;
+    use crate::record::Stats;
+    use crate::wire::handshake::DATAGRAM_HEADER_LEN;
+    use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
+    use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 
     fn datagrams(mtu: usize, bodies: &[usize]) -> Vec<Vec<u8>> {
         let mut flight = Flight::default();
@@ -473,14 +285,13 @@ mod tests {
             let seq = MessageSeq(seq as u16);
             flight.push_message(Epoch::PLAINTEXT, seq, HandshakeType::CERTIFICATE, body);
         }
-        let mut outgoing = Outgoing::default();
-        flight.transmit(Means {
-            mtu,
-            version: ProtocolVersion::DTLS12,
-            epochs: &mut WriteEpochs::plaintext(0),
+        let mut outgoing = Outgoing::new(Path::UNSPECIFIED, mtu, usize::MAX);
+        let mut means = Means {
+            records: &mut Records::new(0),
             outgoing: &mut outgoing,
-            tracked: false,
-        });
+            stats: &mut Stats::default(),
+        };
+        flight.transmit(&mut means, false);
         std::iter::from_fn(|| {
             let mut out = Vec::new();
             outgoing.take(1, &mut out).map(|_| out)
@@ -521,7 +332,7 @@ mod tests {
     #[test]
     fn small_messages_share_a_datagram() {
         assert_eq!(datagrams(1400, &[90, 300, 0]).len(), 1);
-        // One byte of room behind the headers of a fragment is left: not worth them.
+        // After the headers of a fragment there would be room for one byte: not worth it.
         let sent = datagrams(200, &[200 - 25 - 26, 100]);
         assert_eq!(sent.iter().map(Vec::len).collect::<Vec<_>>(), [174, 125]);
     }
@@ -541,36 +352,36 @@ mod tests {
         }
     }
 
-    fn burst(flight: &mut Flight, epochs: &mut WriteEpochs) -> (u64, usize) {
-        let mut outgoing = Outgoing::default();
-        let sealed = flight.transmit(Means {
-            mtu: 125,
-            version: ProtocolVersion::DTLS12,
-            epochs,
+    fn burst(flight: &mut Flight, records: &mut Records) -> (u64, usize) {
+        let mut outgoing = Outgoing::new(Path::UNSPECIFIED, 125, usize::MAX);
+        let mut stats = Stats::default();
+        let mut means = Means {
+            records,
             outgoing: &mut outgoing,
-            tracked: true,
-        });
-        (sealed.records, outgoing.queued())
+            stats: &mut stats,
+        };
+        flight.transmit(&mut means, true);
+        (stats.records_sent(), outgoing.queued())
     }
 
     /// RFC 9147 §5.8.3, §7.2: ten records at a time, and only what is missing is sent again.
     #[test]
     fn r9147_31_a_burst_has_ten_records_and_repeats_only_what_is_missing() {
-        let mut epochs = WriteEpochs::plaintext(0);
+        let mut records = Records::new(0);
         let mut flight = Flight::default();
         // A hundred bytes a record: fifteen records.
         let typ = HandshakeType::CERTIFICATE;
         flight.push_message(Epoch::PLAINTEXT, MessageSeq(1), typ, vec![7; 1500]);
-        assert_eq!(burst(&mut flight, &mut epochs), (10, 1250));
+        assert_eq!(burst(&mut flight, &mut records), (10, 1250));
         // The rest goes on where the burst has ended, also if nothing was acknowledged.
-        assert_eq!(burst(&mut flight, &mut epochs), (5, 625));
+        assert_eq!(burst(&mut flight, &mut records), (5, 625));
         let seen: Vec<_> = (0..15)
             .filter(|it| ![3, 4, 12].contains(it))
             .map(number)
             .collect();
         assert!(flight.acknowledge(&seen));
         assert!(!flight.acknowledge(&seen) && !flight.is_delivered());
-        assert_eq!(burst(&mut flight, &mut epochs), (3, 375));
+        assert_eq!(burst(&mut flight, &mut records), (3, 375));
         // A record is acknowledged under whichever of its numbers.
         assert!(flight.acknowledge(&[number(3), number(16), number(17)]));
         assert!(flight.is_delivered());
@@ -579,7 +390,7 @@ mod tests {
     /// RFC 9147 §5.2: an empty message has a record too, and that is acknowledged.
     #[test]
     fn an_empty_message_is_delivered_when_its_record_is() {
-        let mut epochs = WriteEpochs::plaintext(0);
+        let mut records = Records::new(0);
         let mut flight = Flight::default();
         flight.push_message(
             Epoch::PLAINTEXT,
@@ -587,7 +398,7 @@ mod tests {
             HandshakeType::FINISHED,
             Vec::new(),
         );
-        assert_eq!(burst(&mut flight, &mut epochs).0, 1);
+        assert_eq!(burst(&mut flight, &mut records).0, 1);
         assert!(!flight.is_delivered());
         assert!(flight.acknowledge(&[number(0)]) && flight.is_delivered());
     }

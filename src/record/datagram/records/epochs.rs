@@ -21,7 +21,8 @@ pub(super) struct ReadEpoch {
 
 /// How an epoch is read.
 pub(super) enum Reading {
-    /// Without protection: nothing in it proves anything, so there is no window that a stranger could move.
+    /// Without protection: nothing in it proves anything, and a stranger could move a window, so
+    /// there is none.
     Plaintext,
     /// With keys.
     Protected(Box<Protected>),
@@ -77,7 +78,8 @@ impl ReadEpochs {
             .find(|known| known.epoch == epoch)
     }
 
-    /// The newest protected epoch whose number ends in these two bits, and whether it is the only one (RFC 9147 §4.2.2).
+    /// The newest protected epoch whose number ends in these two bits, and whether it is the only
+    /// one (RFC 9147 §4.2.2).
     #[inline]
     pub(super) fn newest_ending_in(&self, bits: u8) -> Option<(Epoch, bool)> {
         let mut ending = self
@@ -148,43 +150,66 @@ impl ReadEpochs {
 }
 
 /// One epoch that can be written: its keys and its next sequence number belong together for ever.
-pub(super) struct WriteEpoch {
-    pub(super) epoch: Epoch,
-    /// `None` for plaintext.
-    sealer: Option<Box<Sealer>>,
+pub(in super::super) struct WriteEpoch {
+    epoch: Epoch,
+    protection: Writing,
     next_sequence: u64,
     limit: u64,
 }
 
+/// How an epoch is written.
+enum Writing {
+    /// Without protection; the version is what headers say.
+    Plaintext(ProtocolVersion),
+    /// With keys.
+    Protected(Box<Sealer>),
+}
+
+/// What the headers of protected records say, of whichever version (RFC 9147 §4).
+const SEALED_VERSION: ProtocolVersion = ProtocolVersion::DTLS12;
+
 impl WriteEpoch {
-    /// How many bytes a record is longer than its contents.
+    const fn plaintext(next_sequence: u64) -> Self {
+        Self {
+            epoch: Epoch::PLAINTEXT,
+            // RFC 6347 §4.1: what OpenSSL and others put there before the version is known; peers
+            // take both.
+            protection: Writing::Plaintext(ProtocolVersion::DTLS10),
+            next_sequence,
+            limit: RecordNumber::LIMIT_48,
+        }
+    }
+
+    /// How many bytes longer than its contents a record is.
     #[inline]
-    pub(super) fn overhead(&self) -> usize {
-        self.sealer
-            .as_deref()
-            .map_or(HEADER_LEN, Sealer::datagram_overhead)
+    pub(in super::super) fn overhead(&self) -> usize {
+        match &self.protection {
+            Writing::Plaintext(_) => HEADER_LEN,
+            Writing::Protected(sealer) => sealer.datagram_overhead(),
+        }
     }
 
     /// Whether records are protected.
     #[inline]
-    pub(super) const fn is_protected(&self) -> bool {
-        self.sealer.is_some()
+    pub(in super::super) const fn is_protected(&self) -> bool {
+        matches!(self.protection, Writing::Protected(_))
     }
 
-    /// Appends one record to `out` with the next number, which is returned; nothing when the sequence or the key is used up
-    /// (RFC 6347 §4.1, RFC 9325 §4.4).
+    /// Appends one record to `out` with the next number, which is returned; nothing when the
+    /// sequence or the key is used up (RFC 6347 §4.1, RFC 9325 §4.4).
     #[inline]
-    pub(super) fn append(
+    pub(in super::super) fn append(
         &mut self,
         content_type: ContentType,
-        version: ProtocolVersion,
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Option<RecordNumber> {
         let number = self.next_number()?;
-        match &self.sealer {
-            Some(sealer) => sealer.seal_datagram(number, content_type, version, payload, out),
-            None => {
+        match &self.protection {
+            Writing::Protected(sealer) => {
+                sealer.seal_datagram(number, content_type, SEALED_VERSION, payload, out);
+            }
+            &Writing::Plaintext(version) => {
                 let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
                 let header = RecordHeader {
                     content_type,
@@ -214,56 +239,68 @@ impl WriteEpoch {
     }
 
     /// How many more records can be written.
-    pub(super) const fn remaining(&self) -> u64 {
+    #[inline]
+    pub(in super::super) const fn remaining(&self) -> u64 {
         self.limit - self.next_sequence
     }
 }
 
 /// The epochs that can be written, in rising order; the last one is current.
-pub(super) struct WriteEpochs {
+pub(in super::super) struct WriteEpochs {
     epochs: Vec<WriteEpoch>,
+    /// The next number of the plaintext epoch, once that is dropped.
+    next_plaintext: u64,
 }
 
 impl WriteEpochs {
     /// Only plaintext, from `first_sequence` on.
     pub(super) fn plaintext(first_sequence: u64) -> Self {
-        let first = WriteEpoch {
-            epoch: Epoch::PLAINTEXT,
-            sealer: None,
-            next_sequence: first_sequence,
-            limit: RecordNumber::LIMIT_48,
-        };
         Self {
-            epochs: vec![first],
+            epochs: vec![WriteEpoch::plaintext(first_sequence)],
+            next_plaintext: first_sequence,
+        }
+    }
+
+    /// Only plaintext, with numbers that were not used yet.
+    pub(super) fn begin_afresh(&mut self) {
+        let plaintext = self.find(Epoch::PLAINTEXT).map(|it| it.next_sequence);
+        *self = Self::plaintext(plaintext.unwrap_or(self.next_plaintext));
+    }
+
+    /// The hellos are through. RFC 9147 §4: plaintext records of 1.3 look like those of 1.2.
+    pub(super) fn settle(&mut self) {
+        if let Some(plaintext) = self.find(Epoch::PLAINTEXT) {
+            plaintext.protection = Writing::Plaintext(ProtocolVersion::DTLS12);
         }
     }
 
     /// The epoch in which new records go out.
     #[inline]
-    pub(super) fn current(&mut self) -> Option<&mut WriteEpoch> {
+    pub(in super::super) fn current(&mut self) -> Option<&mut WriteEpoch> {
         self.epochs.last_mut()
     }
 
-    /// How many records the epoch has sent in which new ones go out.
+    /// How many records the current epoch has sent.
     #[inline]
-    pub(super) fn written(&self) -> u64 {
+    pub(in super::super) fn written(&self) -> u64 {
         self.epochs.last().map_or(0, |known| known.next_sequence)
     }
 
     /// The number of the epoch in which new records go out.
-    pub(super) fn current_epoch(&self) -> Epoch {
+    pub(in super::super) fn current_epoch(&self) -> Epoch {
         self.epochs
             .last()
             .map_or(Epoch::PLAINTEXT, |known| known.epoch)
     }
 
     /// The epoch, if it can still be written.
-    pub(super) fn find(&mut self, epoch: Epoch) -> Option<&mut WriteEpoch> {
+    pub(in super::super) fn find(&mut self, epoch: Epoch) -> Option<&mut WriteEpoch> {
         self.epochs.iter_mut().find(|known| known.epoch == epoch)
     }
 
-    /// Whether a record with this number can have been sent. Of epochs that are over nobody knows any more.
-    pub(super) fn may_have_sent(&self, number: RecordNumber) -> bool {
+    /// Whether a record with this number can have been sent. Of epochs that are over this is no
+    /// longer known, and taken for true.
+    pub(in super::super) fn may_have_sent(&self, number: RecordNumber) -> bool {
         match self.epochs.iter().find(|it| it.epoch == number.epoch) {
             Some(known) => number.sequence < known.next_sequence,
             None => number.epoch < self.current_epoch(),
@@ -271,20 +308,23 @@ impl WriteEpochs {
     }
 
     /// Adds the next epoch and makes it current.
-    pub(super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
+    pub(in super::super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
         let sealer = Sealer::new(protection);
         let limit = sealer.limit().min(RecordNumber::LIMIT_48);
         self.epochs.push(WriteEpoch {
             epoch,
-            sealer: Some(Box::new(sealer)),
+            protection: Writing::Protected(Box::new(sealer)),
             next_sequence: 0,
             limit,
         });
     }
 
     /// Drops every epoch but the current one and those that `needed` names.
-    pub(super) fn retain(&mut self, needed: impl Fn(Epoch) -> bool) {
+    pub(in super::super) fn retain(&mut self, needed: impl Fn(Epoch) -> bool) {
         let current = self.current_epoch();
+        if let Some(plaintext) = self.find(Epoch::PLAINTEXT) {
+            self.next_plaintext = plaintext.next_sequence;
+        }
         self.epochs
             .retain(|known| known.epoch == current || needed(known.epoch));
         self.epochs.shrink_to_fit();
@@ -339,5 +379,18 @@ mod tests {
         epochs.retain(|_| false);
         assert!(epochs.find(Epoch::PLAINTEXT).is_none());
         assert_eq!(epochs.current_epoch(), Epoch::new(1));
+    }
+
+    #[test]
+    fn beginning_afresh_uses_no_number_twice() {
+        for dropped in [false, true] {
+            let mut epochs = WriteEpochs::plaintext(5);
+            let used = epochs.current().unwrap().next_number().unwrap();
+            epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm));
+            epochs.retain(|epoch| !dropped && epoch == Epoch::PLAINTEXT);
+            epochs.begin_afresh();
+            let next = epochs.current().unwrap().next_number().unwrap();
+            assert_eq!((used.sequence, next.sequence), (5, 6));
+        }
     }
 }

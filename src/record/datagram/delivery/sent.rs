@@ -1,23 +1,25 @@
 //! Which records of a flight are on their way (RFC 9147 §5.8.3, §7.2).
 //!
 //! ```text
-//!  sealed ──► on its way ─┬─ named by an acknowledgement ───────────────► arrived: room for one more, and for another
-//!                         ├─ one that left later is named, and it is not ► lost
-//!                         └─ the timer fires ────────────────────────────► lost
+//!  sealed ──► on its way ─┬─ named by an acknowledgement ───────► arrived: room for two more
+//!                         ├─ one that left later is named ───────► lost
+//!                         └─ the timer fires ────────────────────► lost
 //! ```
 
 use crate::protocol::{Epoch, RecordNumber};
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// How many records are on their way at a time before the peer has said anything, and after a loss (RFC 9147 §5.8.3).
+/// How many records are on their way at a time before the peer has said anything, and after a loss
+/// (RFC 9147 §5.8.3).
 pub(super) const MAX_BURST: usize = 10;
 
-/// How many more there can be when acknowledgements come in: together 64, what one system call sends and what the receive
-/// buffer of a socket holds everywhere.
+/// How many more there can be when acknowledgements come in: together 64, which one system call can
+/// send and the receive buffer of a socket holds everywhere.
 const MAX_GROWTH: usize = 54;
 
-/// How many records of a flight are remembered. One that is acknowledged later is sent again in vain.
+/// How many records of a flight are remembered. What an older one carried is sent again even if it
+/// is acknowledged.
 const MAX_SENT: usize = 256;
 
 /// A part of a message: which one of its flight, and which bytes of it.
@@ -27,7 +29,7 @@ pub(super) type Part = (usize, Range<usize>);
 pub(super) struct Sent {
     pub(super) number: RecordNumber,
     pub(super) parts: Vec<Part>,
-    /// Neither did the peer name it, nor one that left later.
+    /// The peer has named neither this one nor any that left later.
     on_its_way: bool,
 }
 
@@ -122,7 +124,8 @@ mod tests {
             .collect()
     }
 
-    /// RFC 9147 §5.8.3: more leaves when something has arrived, and after a loss no more than at the beginning.
+    /// RFC 9147 §5.8.3: more leaves when something has arrived, and after a loss no more than at
+    /// the beginning.
     #[test]
     fn acknowledgements_make_room_and_losses_take_it_away() {
         let mut records = SentRecords::default();

@@ -1,11 +1,12 @@
 //! The replay window of one epoch (RFC 6347 §4.1.2.6).
 
-/// How many record numbers behind the highest one are told apart. RFC 6347 recommends 64; paths with several queues, and
-/// segmentation offload, reorder more than that.
+/// How many record numbers below the highest one are told apart. RFC 6347 recommends 64; paths with
+/// several queues, and segmentation offload, reorder more than that.
 const WIDTH: u64 = 256;
 const WORDS: usize = 4;
 
-/// Which record numbers were seen. Asked before a record is opened, moved only after it has authenticated.
+/// Which record numbers were seen. Asked before a record is opened, moved only after it has
+/// authenticated.
 #[derive(Default, Debug)]
 pub(crate) struct ReplayWindow {
     /// One more than the highest number seen; 0 if there was none.
@@ -15,7 +16,7 @@ pub(crate) struct ReplayWindow {
 }
 
 impl ReplayWindow {
-    /// Whether `sequence` is neither seen nor behind the window.
+    /// Whether `sequence` is neither seen nor below the window.
     #[inline]
     pub(crate) fn admits(&self, sequence: u64) -> bool {
         if sequence >= self.next {
@@ -49,7 +50,8 @@ impl ReplayWindow {
         }
     }
 
-    /// Moves everything one number away from the highest: nearly every record is the one after the last.
+    /// Moves everything one number away from the highest: nearly every record is the one after the
+    /// last.
     #[inline]
     fn shift_by_one(&mut self) {
         let [a, b, c, d] = self.seen;
@@ -69,24 +71,25 @@ impl ReplayWindow {
             let from = word.checked_sub(words);
             let below = from.and_then(|from| from.checked_sub(1)).map_or(0, at);
             let moved = from.map_or(0, at) << bits;
-            // A shift by 64 would be one too far: with no bits to move nothing comes from the word below.
+            // A shift by 64 would be one too far: with no bits to move nothing comes from the word
+            // below.
             self.seen[word] = moved | below.checked_shr(64 - bits as u32).unwrap_or(0);
         }
     }
 }
 
-/// The word and the bit for a number so far behind the highest one.
+/// The word and the bit for a number so far below the highest one.
 #[inline]
-fn place(behind: u64) -> (usize, u64) {
-    let word = usize::try_from(behind / 64).unwrap_or(WORDS);
-    (word, 1 << (behind % 64))
+fn place(below: u64) -> (usize, u64) {
+    let word = usize::try_from(below / 64).unwrap_or(WORDS);
+    (word, 1 << (below % 64))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// B4: each number is admitted once, down to 255 behind the highest.
+    /// B4: each number is admitted once, down to 255 below the highest.
     #[test]
     fn replays_at_every_distance_are_refused() {
         for distance in [
@@ -105,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn late_records_are_admitted_once_inside_the_window_and_never_behind_it() {
+    fn late_records_are_admitted_once_inside_the_window_and_never_below_it() {
         let mut window = ReplayWindow::default();
         window.record(1000);
         assert!(window.admits(745) && !window.admits(744));
@@ -115,7 +118,8 @@ mod tests {
         assert!(!window.admits(999));
     }
 
-    /// Against the plain meaning of a window, for steps forwards and backwards of every length up to its width and beyond.
+    /// Against the plain meaning of a window, for steps forwards and backwards of every length up
+    /// to its width and beyond.
     #[test]
     fn the_window_is_the_set_of_the_newest_numbers() {
         let mut window = ReplayWindow::default();

@@ -29,8 +29,8 @@ pub(crate) enum NotAdded {
     TooManyGaps,
 }
 
-/// How many chunks a message may be in at a time: every second byte of a hello in the worst order, and few enough
-/// that looking through them costs nothing.
+/// How many chunks a message may be in at a time: enough for a hello in the worst order, and few
+/// enough that a search through them costs nothing.
 const MAX_CHUNKS: usize = 256;
 
 /// What a chunk costs beside its bytes.
@@ -79,7 +79,8 @@ impl Ranges {
     /// [`NotAdded`]; everything is as it was.
     pub(crate) fn insert(&mut self, start: usize, data: &[u8]) -> Result<(), NotAdded> {
         let end = start + data.len();
-        // The first chunk that touches or follows the new range, and the first that lies wholly behind it.
+        // The first chunk that touches or follows the new range, and the first that begins after
+        // its end.
         let first = self.chunks.partition_point(|chunk| chunk.end() < start);
         let last = self.chunks.partition_point(|chunk| chunk.start <= end);
         if self.chunks[first..last]
@@ -149,16 +150,17 @@ mod tests {
         #[test]
         fn any_covering_set_of_ranges_gives_back_the_message(
             message in proptest::collection::vec(any::<u8>(), 1..200),
-            cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..80),
+            cuts in proptest::collection::vec(any::<[prop::sample::Index; 2]>(), 0..80),
         ) {
             let mut ranges = Ranges::default();
-            for (a, b) in cuts {
+            for [a, b] in cuts {
                 let (a, b) = (a.index(message.len()), b.index(message.len()));
                 let (a, b) = (a.min(b), a.max(b) + 1);
                 prop_assert_eq!(ranges.insert(a, &message[a..b]), Ok(()));
             }
             let chunks = &ranges.chunks;
-            prop_assert_eq!(ranges.bytes, chunks.iter().map(|chunk| chunk.bytes.len()).sum::<usize>());
+            let bytes: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+            prop_assert_eq!(ranges.bytes, bytes);
             prop_assert!(chunks.windows(2).all(|pair| pair[0].end() < pair[1].start));
             ranges.insert(0, &message).unwrap();
             prop_assert!(ranges.covers(message.len()));

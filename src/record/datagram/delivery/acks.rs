@@ -1,23 +1,25 @@
 //! What this end owes its peer: acknowledgements of handshake records (RFC 9147 §7.1).
 //!
 //! ```text
-//!  a record of the handshake arrives ──► entered ──┬─ out of order, for the first time in a flight ──► told at once
-//!                                                  ├─ as many more as half a burst ──────────────────► told at once
-//!                                                  ├─ the rest of the flight is missing ─────────────► told after a while
-//!                                                  ├─ nothing answers it: final flight, ticket, … ───► told at once
-//!                                                  └─ this end's next flight ────────────────────────► says it all
+//!  a handshake record arrives
+//!   └─► entered ─┬─ the first one out of order in a flight ──► told at once
+//!                ├─ as many more as half a burst ────────────► told at once
+//!                ├─ the rest of the flight is missing ───────► told after a while
+//!                ├─ no flight answers it (tickets, …) ───────► told at once
+//!                └─ this end's next flight leaves ───────────► need not be told
 //! ```
 
 use crate::protocol::{Epoch, RecordNumber};
 use crate::wire::ack::NUMBER_LEN;
 use std::time::{Duration, Instant};
 
-/// How many records are remembered: more than a flight of 60 kB has in datagrams of 1,200 bytes. Of more the oldest are
-/// forgotten, and sent again in vain.
+/// How many records are remembered: more than a flight of 60 kB has in datagrams of 1,200 bytes. If
+/// there are more, the oldest are forgotten, and the peer sends them again in vain.
 const MAX_NUMBERS: usize = 64;
 
-/// How many records the peer is told of while the rest of its flight is missing: half of what it sends before it hears
-/// anything (RFC 9147 §5.8.3), so that it goes on although the last ones of a burst were lost.
+/// How many records the peer is told of while the rest of its flight is missing: half of what it
+/// sends before it hears anything (RFC 9147 §5.8.3), so that it goes on even if the last records of
+/// a burst are lost.
 const MAX_UNTOLD: usize = 5;
 
 /// The handshake records that have come and that the peer has not been told of.
@@ -26,12 +28,21 @@ pub(super) struct Acks {
     numbers: Vec<RecordNumber>,
     /// How many were entered since the peer was told last.
     untold: usize,
-    /// When the peer is told, if nothing else happens.
-    due: Option<Instant>,
-    /// The peer is told as soon as the datagram is through.
-    urgent: bool,
-    /// A disruption of this flight was told already: what arrives behind it is not worth a message each.
+    due: Due,
+    /// A gap in this flight was told already: what arrives after it is not worth a message each.
     disrupted: bool,
+}
+
+/// When the peer is told, if no flight of this end says it all before.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+enum Due {
+    /// That is not planned.
+    #[default]
+    Never,
+    /// At this moment.
+    At(Instant),
+    /// As soon as the datagram is through.
+    AtOnce,
 }
 
 impl Acks {
@@ -55,57 +66,69 @@ impl Acks {
 
     /// Tells the peer after `patience`, unless that is planned already.
     pub(super) fn tell_after(&mut self, now: Instant, patience: Duration) {
-        self.due.get_or_insert(now + patience);
+        if self.due == Due::Never {
+            self.due = Due::At(now + patience);
+        }
     }
 
-    /// Goes on with another patience.
+    /// Changes the patience, and what is planned with it.
     pub(super) fn rescale(&mut self, before: Duration, after: Duration) {
-        if let Some(due) = &mut self.due {
+        if let Due::At(due) = &mut self.due {
             *due = *due - before + after;
         }
     }
 
-    /// So much has come of a flight that its sender may wait for a word before it goes on.
+    /// So much of a flight may have come that its sender waits for an acknowledgement before it
+    /// goes on.
     pub(super) const fn tell_progress(&mut self) {
-        self.urgent |= self.untold >= MAX_UNTOLD;
+        if self.untold >= MAX_UNTOLD {
+            self.tell_at_once();
+        }
     }
 
     /// Something is missing in the middle of a flight.
     pub(super) const fn tell_disruption(&mut self) {
-        self.urgent |= !self.disrupted;
+        if !self.disrupted {
+            self.tell_at_once();
+        }
         self.disrupted = true;
     }
 
     /// Tells the peer as soon as the datagram is through.
     pub(super) const fn tell_at_once(&mut self) {
-        self.urgent = true;
+        self.due = Due::AtOnce;
     }
 
     /// When the peer is told.
     pub(super) const fn deadline(&self) -> Option<Instant> {
-        self.due
+        match self.due {
+            Due::At(due) => Some(due),
+            _ => None,
+        }
     }
 
     /// Whether the peer is told now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.due.is_some_and(|due| due <= now)
+        self.deadline().is_some_and(|due| due <= now)
     }
 
     /// Whether the peer is told when the datagram is through.
+    #[inline]
     pub(super) const fn is_urgent(&self) -> bool {
-        self.urgent
+        matches!(self.due, Due::AtOnce)
     }
 
-    /// The numbers to tell, in rising order and at most as many as `room` bytes hold, the newest if not all fit.
+    /// The numbers to tell, in rising order and at most as many as `room` bytes hold, the newest if
+    /// not all fit.
     pub(super) fn tell(&mut self, room: usize) -> &[RecordNumber] {
-        self.due = None;
-        self.urgent = false;
+        self.due = Due::Never;
         self.untold = 0;
         let count = (room / NUMBER_LEN).min(self.numbers.len());
         &self.numbers[self.numbers.len() - count..]
     }
 
-    /// Forgets everything: the next flight of this end says it, or the peer has been told for good.
+    /// Forgets everything: this end's next flight acknowledges it, or the peer has been told for
+    /// good.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -1,20 +1,21 @@
-//! Flights of version 1.3 that nothing but an acknowledgement ends (RFC 9147 §5.8.4, §7): a client's last one, tickets, key
-//! updates. Each has a timer of its own.
+//! Flights of version 1.3 that nothing but an acknowledgement ends (RFC 9147 §5.8.4, §7): a
+//! client's last one, tickets, key updates. Each has a timer of its own.
 
+use super::Means;
 use super::flight::Flight;
-use super::retransmit::{Fired, Jitter, Timer};
-use crate::config::DatagramPolicy;
+use super::timer::{Fired, Pace, Timer};
 use crate::protocol::{Epoch, FlightId, RecordNumber, Unacknowledged};
 use std::time::{Duration, Instant};
 
-/// How often a flight that the peer can do without is sent again, if the policy does not say: for about a minute.
+/// How often a flight that the peer can do without is sent again if the policy sets no limit: for
+/// about a minute.
 const MAX_VAIN_TRIES: u32 = 5;
 
 /// One flight on its way.
-pub(super) struct Awaiting {
+struct Awaiting {
     id: FlightId,
-    pub(super) flight: Flight,
-    pub(super) timer: Timer,
+    flight: Flight,
+    timer: Timer,
     fate: Unacknowledged,
 }
 
@@ -31,8 +32,16 @@ pub(super) struct Expired {
     pub(super) gave_up: bool,
     /// The flights to send again.
     pub(super) due: Vec<FlightId>,
-    /// The how-manieth time a flight is sent again that cannot be done without; 0 if none is.
+    /// How often a flight that cannot be done without is sent again with this time; 0 if none is
+    /// sent again.
     pub(super) attempt: u32,
+}
+
+impl Awaiting {
+    fn repeat(&mut self, means: &mut Means<'_>) {
+        self.flight.transmit(means, true);
+        means.stats.flights_retransmitted += 1;
+    }
 }
 
 impl AwaitingFlights {
@@ -59,10 +68,7 @@ impl AwaitingFlights {
 
     /// When the first timer fires.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.flights
-            .iter()
-            .filter_map(|it| it.timer.deadline())
-            .min()
+        self.flights.iter().map(|it| it.timer.deadline()).min()
     }
 
     /// How often the flight was sent again that was most often.
@@ -71,8 +77,8 @@ impl AwaitingFlights {
         counts.max().unwrap_or_default()
     }
 
-    /// Notes what the peer has. The flights that it has as a whole leave; of the others, those it has a new part of are
-    /// named in `advanced`.
+    /// Notes what the peer has. The flights that it has as a whole are returned and no longer kept;
+    /// those of which it has a new part are named in `advanced`.
     pub(super) fn acknowledge(
         &mut self,
         numbers: &[RecordNumber],
@@ -95,26 +101,21 @@ impl AwaitingFlights {
         delivered
     }
 
-    /// Goes on under a policy with another first timeout.
-    pub(super) fn rescale(&mut self, policy: &DatagramPolicy) {
+    /// Goes on with another first timeout.
+    pub(super) fn rescale(&mut self, pace: &Pace) {
         for awaiting in &mut self.flights {
-            awaiting.timer.rescale(policy);
+            awaiting.timer.rescale(pace);
         }
     }
 
     /// Looks which timers are due, and starts them again.
-    pub(super) fn fire(
-        &mut self,
-        now: Instant,
-        policy: &DatagramPolicy,
-        jitter: &mut Jitter,
-    ) -> Expired {
+    pub(super) fn fire(&mut self, now: Instant, pace: &mut Pace) -> Expired {
+        let tries = pace.policy().max_retransmissions.unwrap_or(MAX_VAIN_TRIES);
         let mut expired = Expired::default();
         self.flights
-            .retain_mut(|it| match it.timer.fire(now, policy, jitter) {
+            .retain_mut(|it| match it.timer.fire(now, pace) {
                 Fired::NotYet => true,
                 Fired::Retransmit { attempt } => {
-                    let tries = policy.max_retransmissions.unwrap_or(MAX_VAIN_TRIES);
                     let vain = it.fate == Unacknowledged::Forgets && attempt > tries;
                     if it.fate == Unacknowledged::Fails {
                         expired.attempt = attempt;
@@ -131,7 +132,7 @@ impl AwaitingFlights {
                     }
                     Unacknowledged::Forgets => false,
                     Unacknowledged::Persists => {
-                        it.timer = Timer::start(now, policy, jitter);
+                        it.timer = Timer::start(now, pace);
                         expired.due.push(it.id);
                         true
                     }
@@ -140,19 +141,36 @@ impl AwaitingFlights {
         expired
     }
 
-    /// The flights that were cut into datagrams larger than `limit`; they begin anew.
-    pub(super) fn start_over_within(&mut self, limit: usize) -> Vec<FlightId> {
-        let cut = self.flights.iter_mut();
-        cut.filter_map(|it| it.flight.start_over_within(limit).then_some(it.id))
-            .collect()
+    /// Sends again those flights that were cut into datagrams of more than `limit` bytes.
+    pub(super) fn start_over_within(&mut self, limit: usize, means: &mut Means<'_>) {
+        for it in &mut self.flights {
+            if it.flight.start_over_within(limit) {
+                it.repeat(means);
+            }
+        }
     }
 
-    /// The flights with these names.
-    pub(super) fn named(&mut self, ids: &[FlightId]) -> impl Iterator<Item = &mut Awaiting> {
+    /// Sends the flights with these names again.
+    pub(super) fn repeat(&mut self, ids: &[FlightId], means: &mut Means<'_>) {
+        for it in self.named(ids) {
+            it.repeat(means);
+        }
+    }
+
+    /// Sends what the peer has just shown to miss of the flights with these names.
+    pub(super) fn go_on(&mut self, now: Instant, ids: &[FlightId], means: &mut Means<'_>) {
+        for it in self.named(ids) {
+            it.timer.rewind(now);
+            it.flight.go_on(means);
+        }
+    }
+
+    fn named(&mut self, ids: &[FlightId]) -> impl Iterator<Item = &mut Awaiting> {
         self.flights.iter_mut().filter(|it| ids.contains(&it.id))
     }
 
-    /// The peer has said that it misses something: which flights are worth sending again, each not more often than `pause` allows.
+    /// The peer has said that it misses something: which flights are worth sending again, each not
+    /// more often than `pause` allows.
     pub(super) fn missed(&mut self, now: Instant, pause: Duration) -> Vec<FlightId> {
         let missed = |it: &mut Awaiting| it.flight.is_missed(now, pause).then_some(it.id);
         self.flights.iter_mut().filter_map(missed).collect()

@@ -51,7 +51,8 @@ impl Covered {
         self.ranges.first() == Some(&(0..length))
     }
 
-    /// What of a message of `length` bytes is not covered; an empty range if that is an empty message.
+    /// What of a message of `length` bytes is not covered; an empty range if that is an empty
+    /// message.
     pub(super) fn gaps(&self, length: usize) -> impl Iterator<Item = Range<usize>> + '_ {
         let starts = [0].into_iter().chain(self.ranges.iter().map(|it| it.end));
         let ends = self.ranges.iter().map(|it| it.start).chain([length]);

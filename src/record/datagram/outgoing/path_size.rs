@@ -1,18 +1,15 @@
-//! How large a datagram may be on the way to the peer: a fact about the path, which outlives handshakes.
+//! How large a datagram may be on the way to the peer: a fact about the path, which outlives
+//! handshakes.
 
-use super::{Datagram, Progress, SMALLER_MTUS};
 use crate::config::MIN_HANDSHAKE_MTU;
-use crate::record::protection::{MAX_EXPANSION_12, MAX_EXPANSION_13};
-use crate::wire::record_dtls::HEADER_LEN;
-use crate::wire::record_dtls13::SENT_HEADER_LEN;
-use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 
 /// What is known about the size of datagrams, in bytes of UDP payload.
 ///
-/// Two sources teach it. *The system* refuses a datagram of this end's own: that is certain, and holds for data as well.
-/// *Silence* behind flights of one size may have many reasons: flights become smaller, and what they have become counts
-/// for later ones only when the peer has answered; data keeps its size, because the application was told how much fits.
-/// Nothing grows again by itself: the application, which may know more, can set the size anew.
+/// It is learned from two sources. *The system* refuses a datagram of this end's own: that is
+/// certain, and holds for data as well. *Silence* after flights of one size may have many reasons:
+/// flights become smaller, and later ones keep the smaller size only if the peer has answered; data
+/// keeps its size, because the application was told how much fits. Nothing grows again by itself:
+/// the application, which may know more, can set the size anew.
 pub(super) struct PathSize {
     /// The largest datagram: as it was set, or less since the system has refused one.
     limit: usize,
@@ -22,11 +19,16 @@ pub(super) struct PathSize {
     tried: usize,
 }
 
-/// Links of Ethernet's size and less have MTUs that are multiples of this, nearly all of them, and IPv6 has a header that
-/// is longer than IPv4's by as much: so one ladder of payloads serves both.
+/// The steps to which handshake flights shrink when nobody answers: IPv6's minimum less tunnels,
+/// and IPv4's minimum.
+const SMALLER_MTUS: [usize; 2] = [1200, MIN_HANDSHAKE_MTU];
+
+/// Nearly all links of Ethernet's size and less have MTUs that are multiples of this, and the
+/// header of IPv6 is longer than that of IPv4 by as much: so one ladder of sizes serves both.
 const STEP: usize = 20;
 
-/// The payload of a datagram of IPv4 over an Ethernet: 1,500 bytes less 28 of headers. A rung of the ladder.
+/// The payload of a datagram of IPv4 over an Ethernet: 1,500 bytes less 28 of headers. A rung of
+/// the ladder.
 const ETHERNET: usize = 1472;
 
 impl PathSize {
@@ -67,7 +69,7 @@ impl PathSize {
     }
 
     /// The system has refused a datagram of `bytes`. Whether that says anything new.
-    fn refused(&mut self, bytes: usize) -> bool {
+    pub(super) fn refused(&mut self, bytes: usize) -> bool {
         let smaller = below(bytes).max(MIN_HANDSHAKE_MTU);
         if bytes > self.limit || smaller >= self.limit {
             return false;
@@ -79,9 +81,10 @@ impl PathSize {
     }
 }
 
-/// The next size to be tried below `bytes`: the next rung, or an eighth less where links have no usual sizes. The system
-/// says only that a size is too large, and asking it what the path carries would mean to believe what anybody on the
-/// network has told it in ICMP messages (RFC 6347 §4.1.1.1).
+/// The next size to be tried below `bytes`: the next rung, or an eighth less where links have no
+/// usual sizes. The system says only that a size is too large; to ask it what the path carries
+/// would mean believing what anybody on the network has told it in ICMP messages (RFC 6347
+/// §4.1.1.1).
 const fn below(bytes: usize) -> usize {
     if bytes > ETHERNET + ETHERNET / 7 {
         return bytes - bytes / 8;
@@ -91,49 +94,6 @@ const fn below(bytes: usize) -> usize {
     }
     let above = (ETHERNET - bytes) % STEP;
     bytes.saturating_sub(STEP - above)
-}
-
-impl Datagram {
-    /// A datagram of `bytes` was refused by the system, as too large for the way out. What waits and is too large as well
-    /// is dropped, and flights that were cut to that size are cut again and sent: they have never left, so no timer is
-    /// touched. Whether less data fits into a datagram than before.
-    pub(crate) fn handle_too_large(&mut self, bytes: usize) -> bool {
-        if !self.size.refused(bytes) {
-            return false;
-        }
-        let limit = self.size.limit();
-        tracing::debug!(bytes, limit, "a datagram is too large for the way out");
-        self.outgoing.drop_larger(limit);
-        if let Some(mut flight) = self.flight.take() {
-            if self.flight_complete && flight.start_over_within(limit) {
-                self.transmit(&mut flight);
-            }
-            self.flight = Some(flight);
-        }
-        if let Some(mut retained) = self.retained.take() {
-            if retained.flight.start_over_within(limit) {
-                self.transmit(&mut retained.flight);
-            }
-            self.retained = Some(retained);
-        }
-        if let Progress::Continuous(continuous) = &mut self.progress {
-            let again = continuous.start_over_within(limit);
-            self.send_awaiting_again(&again);
-        }
-        true
-    }
-}
-
-/// The most data that fits into a datagram, whatever the suite: a renegotiation may change that, and data that waits for
-/// the new keys must still fit.
-#[inline]
-pub(super) fn max_payload(mtu: usize, is_13: bool) -> usize {
-    let overhead = if is_13 {
-        SENT_HEADER_LEN + MAX_EXPANSION_13
-    } else {
-        HEADER_LEN + MAX_EXPANSION_12
-    };
-    mtu.saturating_sub(overhead).min(MAX_PLAINTEXT_LEN)
 }
 
 #[cfg(test)]

@@ -7,16 +7,17 @@ use crate::record::Discard;
 use crate::wire::handshake::{FragmentHeader, InboundMessage};
 use std::collections::VecDeque;
 
-/// How many messages, counted from the expected one, are put together at a time. A flight has at most seven.
+/// How many messages, counted from the expected one, are put together at a time. A flight has at
+/// most seven.
 pub(crate) const WINDOW: u16 = 7;
 
 /// The messages of one handshake as they arrive.
 ///
-/// Memory grows with what has arrived, never with what a length field announces, and ends at twice the longest
-/// message that is allowed. There is always room for the message that is expected next.
+/// Memory grows with what has arrived, never with what a length field announces, and ends at twice
+/// the longest message that is allowed. There is always room for the message that is expected next.
 #[derive(Debug)]
 pub(crate) struct Reassembly {
-    /// `None` behind the last number there is.
+    /// `None` after the last number there is.
     expected: Option<MessageSeq>,
     slots: VecDeque<Option<Slot>>,
     window: u16,
@@ -44,7 +45,7 @@ struct Slot {
     disputed: bool,
 }
 
-/// In how many pieces a message that is too long is followed: as those that are taken.
+/// In how many pieces a message that is too long is followed: as many as of one that is taken.
 const MAX_PIECES: usize = 256;
 
 impl Slot {
@@ -54,7 +55,8 @@ impl Slot {
 }
 
 impl Reassembly {
-    /// Expects the message `first` and puts together `window` messages at a time, each at most `max_message` bytes.
+    /// Expects the message `first` and puts together `window` messages at a time, each at most
+    /// `max_message` bytes.
     pub(crate) const fn new(first: MessageSeq, window: u16, max_message: usize) -> Self {
         Self {
             expected: Some(first),
@@ -95,7 +97,8 @@ impl Reassembly {
         let index = usize::from(distance);
         self.settle_dispute(index, epoch, header, data.len())?;
         if !self.has_room(index, Ranges::cost_of(data.len())) {
-            // Who filled the slot of the expected message, if not the sender of this fragment?
+            // The slot of the expected message may have been filled by somebody else than the
+            // sender of this fragment.
             self.dispute(index);
             return Err(Discard::ReassemblyFull);
         }
@@ -127,8 +130,9 @@ impl Reassembly {
         slot.ranges.insert(start, data).map_err(|_| why)
     }
 
-    /// Compares what a fragment announces with what its slot has. The first announcement stands (A1, A2), unless
-    /// the other is a whole message or is protected; then the slot is emptied for it.
+    /// Compares what a fragment announces with what its slot has. The first announcement stands
+    /// (A1, A2), unless the other is a whole message or is protected; then the slot is emptied for
+    /// it.
     fn settle_dispute(
         &mut self,
         index: usize,
@@ -157,9 +161,13 @@ impl Reassembly {
         Ok(())
     }
 
-    /// Notes a fragment of the expected message, or of one soon behind it, that is too long. Whether more of it has come
-    /// than would be taken. The latest one that is announced counts.
+    /// Notes a fragment of the expected message, or of one soon after it, that is too long. Whether
+    /// more of a message has come than would be taken: of the one that was announced last, or of
+    /// one before it.
     pub(crate) fn note_too_long(&mut self, header: &FragmentHeader) -> bool {
+        if self.has_seen_too_long() {
+            return true;
+        }
         let same = |it: &&mut Box<TooLong>| {
             (it.seq, it.typ, it.length) == (header.seq, header.typ, header.length)
         };
@@ -173,12 +181,18 @@ impl Reassembly {
         }
         let offset = usize::try_from(header.offset).unwrap_or(usize::MAX);
         let length = usize::try_from(header.fragment_length).unwrap_or_default();
-        self.too_long.as_mut().is_some_and(|it| {
-            if it.here.pieces() < MAX_PIECES {
-                it.here.add(offset..offset.saturating_add(length));
-            }
-            it.here.total() > self.max_message
-        })
+        if let Some(it) = &mut self.too_long
+            && it.here.pieces() < MAX_PIECES
+        {
+            it.here.add(offset..offset.saturating_add(length));
+        }
+        self.has_seen_too_long()
+    }
+
+    /// Whether more has come of a message than would be taken.
+    pub(crate) fn has_seen_too_long(&self) -> bool {
+        let too_long = self.too_long.as_ref();
+        too_long.is_some_and(|it| it.here.total() > self.max_message)
     }
 
     fn dispute(&mut self, index: usize) {
@@ -187,8 +201,9 @@ impl Reassembly {
         }
     }
 
-    /// Whether `cost` more bytes fit. Messages behind the expected one leave it the room that it may need: what is kept
-    /// may have been acknowledged (RFC 9147 §7.1), and then nobody sends it again, so it is never dropped for another one.
+    /// Whether `cost` more bytes fit. Messages after the expected one leave it the room that it may
+    /// need: what is kept may have been acknowledged (RFC 9147 §7.1), and then nobody sends it
+    /// again, so it is never dropped for another one.
     fn has_room(&self, index: usize, cost: usize) -> bool {
         let cost_of = |slot: &Option<Slot>| slot.as_ref().map_or(0, |slot| slot.ranges.cost());
         let later: usize = self.slots.iter().skip(1).map(cost_of).sum();
@@ -215,7 +230,7 @@ impl Reassembly {
             .sum()
     }
 
-    /// The number of the message that is expected; `None` behind the last there is.
+    /// The number of the message that is expected; `None` after the last there is.
     pub(crate) const fn expected(&self) -> Option<MessageSeq> {
         self.expected
     }
@@ -252,15 +267,16 @@ impl Reassembly {
         self.slots = VecDeque::new();
     }
 
-    /// Takes back the message that was popped last: it was not the right one, and the right one may still come.
+    /// Takes back the message that was popped last: it was not the right one, and the right one may
+    /// still come.
     pub(crate) fn expect_again(&mut self, seq: MessageSeq) {
         self.expected = Some(seq);
         self.slots.push_front(None);
         self.slots.truncate(usize::from(self.window));
     }
 
-    /// Whether this fragment is the next piece of the first message that is not whole, or of one before it: several of a record
-    /// are entered before the first is taken.
+    /// Whether this fragment is the next piece of the first message that is not whole, or belongs
+    /// to one before it: all fragments of a record are entered before the first message is taken.
     pub(crate) fn is_next(&self, header: &FragmentHeader) -> bool {
         let whole = |slot: &&Option<Slot>| slot.as_ref().is_some_and(Slot::is_complete);
         let index = self.slots.iter().take_while(whole).count();
@@ -295,7 +311,8 @@ impl Reassembly {
         }
     }
 
-    /// Forgets incomplete unprotected messages that were contradicted, so that a retransmission starts afresh.
+    /// Forgets incomplete unprotected messages that were contradicted, so that a retransmission
+    /// starts afresh.
     pub(crate) fn forget_disputed(&mut self) {
         for slot in &mut self.slots {
             if slot
@@ -308,8 +325,9 @@ impl Reassembly {
     }
 }
 
-/// Whether a fragment in `epoch` says more than one in `before` that it contradicts: what is protected beats what is not,
-/// and a peer that contradicts itself under keys has begun anew.
+/// Whether a fragment in `epoch` prevails over one in `before` that it contradicts: what is
+/// protected prevails over what is not, and a peer that contradicts itself under keys has begun
+/// anew.
 fn is_newer(epoch: Epoch, before: Epoch) -> bool {
     epoch > before || epoch == before && epoch != Epoch::PLAINTEXT
 }
@@ -479,7 +497,7 @@ mod tests {
 
     /// A16: the last number there is does not wrap.
     #[test]
-    fn behind_the_last_message_number_nothing_is_expected() {
+    fn after_the_last_message_number_nothing_is_expected() {
         let mut reassembly = Reassembly::new(MessageSeq(u16::MAX), WINDOW, MAX);
         add(&mut reassembly, fragment(u16::MAX, 0, 0, b"")).unwrap();
         assert!(reassembly.pop().is_some());

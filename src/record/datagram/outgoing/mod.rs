@@ -1,0 +1,351 @@
+//! What leaves: sealed datagrams in batches, how large they may be, and how much may be sent at
+//! all.
+//!
+//! Everything that depends on the path to the peer is here and nowhere else. A check that the peer
+//! can be reached at a new address (RFC 9853) would concern this object alone: another path beside
+//! the one in use, with a size and a limit of its own.
+
+mod path_size;
+
+use crate::protocol::Path;
+use path_size::PathSize;
+use std::collections::VecDeque;
+
+/// What is sealed and waits for the caller, and what is known about the way it takes.
+pub(super) struct Outgoing {
+    /// In the order in which they were sealed, gathered so that one system call can send a batch.
+    batches: VecDeque<Batch>,
+    /// An empty buffer that keeps its allocation.
+    spare: Vec<u8>,
+    /// How many bytes wait.
+    queued: usize,
+    size: PathSize,
+    /// How many bytes may wait before data is refused.
+    capacity: usize,
+    /// What may be sent to an address that is not proved; `None` for one that is.
+    unproven: Option<Unproven>,
+    path: Path,
+}
+
+/// Datagrams of one size, but for the last, which may be shorter.
+struct Batch {
+    bytes: Vec<u8>,
+    segment: usize,
+    count: usize,
+}
+
+impl Batch {
+    fn admits(&self, length: usize) -> bool {
+        self.count < MAX_SEGMENTS
+            && length <= self.segment
+            && self.bytes.len() == self.count * self.segment
+            && self.bytes.len() + length <= MAX_BATCH
+    }
+}
+
+/// A peer that has not shown that it receives at its address.
+struct Unproven {
+    /// How many bytes may still be sent to it.
+    budget: usize,
+    /// How many bytes the flight takes that is out.
+    flight: usize,
+}
+
+/// The most datagrams in one batch: Linux cuts at most 64 segments from one send (UDP_SEGMENT).
+const MAX_SEGMENTS: usize = 64;
+
+/// The most bytes in one batch: what one send can carry over IPv4.
+const MAX_BATCH: usize = 65_507;
+
+/// How many times what came from an unproven address is sent to it at most.
+const AMPLIFICATION: usize = 3;
+
+/// How many tries of one size go unanswered before the next smaller size is tried
+/// (RFC 6347 §4.1.1.1).
+const TRIES_A_SIZE: u32 = 2;
+
+impl Outgoing {
+    /// Nothing waits, and nothing is known about `path` but what was set: datagrams of at most
+    /// `mtu` bytes, of which `capacity` bytes may wait.
+    pub(super) fn new(path: Path, mtu: usize, capacity: usize) -> Self {
+        Self {
+            batches: VecDeque::new(),
+            spare: Vec::new(),
+            queued: 0,
+            size: PathSize::new(mtu),
+            capacity,
+            unproven: None,
+            path,
+        }
+    }
+
+    /// The way that everything takes.
+    pub(super) const fn path(&self) -> Path {
+        self.path
+    }
+
+    // What waits.
+
+    /// The buffer to whose end exactly `length` bytes, one datagram, are about to be appended.
+    #[inline]
+    pub(super) fn begin(&mut self, length: usize) -> &mut Vec<u8> {
+        self.queued += length;
+        if !self
+            .batches
+            .back()
+            .is_some_and(|batch| batch.admits(length))
+        {
+            let bytes = std::mem::take(&mut self.spare);
+            self.batches.push_back(Batch {
+                bytes,
+                segment: length,
+                count: 0,
+            });
+        }
+        let last = self.batches.len() - 1;
+        let batch = &mut self.batches[last];
+        batch.count += 1;
+        &mut batch.bytes
+    }
+
+    /// Whether there is room for so many bytes of data.
+    #[inline]
+    pub(super) const fn has_room(&self, length: usize) -> bool {
+        self.queued + length <= self.capacity
+    }
+
+    /// Appends the first batch to `out`, at most `max_datagrams` (at least one) of it: how many
+    /// bytes, and the size of each datagram but the last if there are several. An empty `out` is
+    /// swapped for the batch, so nothing is copied; its allocation is used for the next one.
+    pub(super) fn take(
+        &mut self,
+        max_datagrams: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<(usize, Option<usize>)> {
+        let batch = self.batches.front_mut()?;
+        let max = max_datagrams.max(1);
+        let (len, count, segment) = if batch.count <= max {
+            (batch.bytes.len(), batch.count, batch.segment)
+        } else {
+            (max * batch.segment, max, batch.segment)
+        };
+        if count < batch.count {
+            out.extend_from_slice(&batch.bytes[..len]);
+            batch.bytes.drain(..len);
+            batch.count -= count;
+        } else if let Some(mut batch) = self.batches.pop_front() {
+            if out.is_empty() {
+                std::mem::swap(out, &mut batch.bytes);
+            } else {
+                out.extend_from_slice(&batch.bytes);
+            }
+            if self.spare.capacity() == 0 {
+                self.spare = batch.bytes;
+                self.spare.clear();
+            }
+        }
+        self.queued -= len;
+        Some((len, (count > 1).then_some(segment)))
+    }
+
+    /// How many bytes wait.
+    pub(super) const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Whether nothing waits.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Gives back allocations that an idle association does not need.
+    pub(super) fn release(&mut self) {
+        if self.batches.is_empty() {
+            self.batches = VecDeque::new();
+            self.spare = Vec::new();
+        }
+    }
+
+    /// The association ends: what is still to be said is taken however much waits already.
+    pub(super) const fn close(&mut self) {
+        self.capacity = usize::MAX;
+    }
+
+    // How large a datagram may be.
+
+    /// The largest datagram.
+    #[inline]
+    pub(super) const fn largest(&self) -> usize {
+        self.size.limit()
+    }
+
+    /// The largest datagram of a handshake flight.
+    pub(super) const fn largest_of_flight(&self) -> usize {
+        self.size.of_flight()
+    }
+
+    /// The application has set the largest datagram; what was learned is forgotten.
+    pub(super) const fn set_largest(&mut self, mtu: usize) {
+        self.size = PathSize::new(mtu);
+    }
+
+    /// The system has refused a datagram of `bytes`. Whether that says anything new; then what
+    /// waits and is too large as well is dropped.
+    pub(super) fn refused(&mut self, bytes: usize) -> bool {
+        if !self.size.refused(bytes) {
+            return false;
+        }
+        let limit = self.size.limit();
+        tracing::debug!(bytes, limit, "a datagram is too large for the way out");
+        self.drop_larger(limit);
+        true
+    }
+
+    /// Drops the datagrams that are longer than `limit` bytes.
+    fn drop_larger(&mut self, limit: usize) {
+        let queued = &mut self.queued;
+        self.batches.retain_mut(|batch| {
+            if batch.segment <= limit {
+                return true;
+            }
+            let before = batch.bytes.len();
+            // Only the last may be shorter than the others.
+            let full = (batch.count - 1) * batch.segment;
+            batch.bytes.drain(..full);
+            batch.count = 1;
+            batch.segment = batch.bytes.len();
+            let fits = batch.segment <= limit;
+            *queued -= if fits { full } else { before };
+            fits
+        });
+    }
+
+    /// A flight goes unanswered and is about to be sent again, for the `attempt`th time.
+    pub(super) fn silence(&mut self, attempt: u32) {
+        if attempt.is_multiple_of(TRIES_A_SIZE) {
+            self.size.silence();
+        }
+    }
+
+    /// The peer has answered a flight.
+    pub(super) const fn answered(&mut self) {
+        self.size.answered();
+    }
+
+    /// The handshake has come to nothing.
+    pub(super) const fn given_up(&mut self) {
+        self.size.given_up();
+    }
+
+    // How much may be sent to an address that is not proved.
+
+    /// The peer's address is not proved: until something under keys comes from it, no more is sent
+    /// there than three times what came, of which `received` bytes have come already. Whether what
+    /// waits is within that.
+    pub(super) fn limit_amplification(&mut self, received: usize) -> bool {
+        let flight = self.queued;
+        let budget = (AMPLIFICATION * received).checked_sub(flight);
+        self.unproven = Some(Unproven {
+            budget: budget.unwrap_or_default(),
+            flight,
+        });
+        budget.is_some()
+    }
+
+    /// So many bytes have come from the peer's address.
+    #[inline]
+    pub(super) const fn received(&mut self, bytes: usize) {
+        if let Some(unproven) = &mut self.unproven {
+            unproven.budget += AMPLIFICATION * bytes;
+        }
+    }
+
+    /// Whoever has the keys has seen what was sent to it.
+    #[inline]
+    pub(super) const fn peer_is_proved(&mut self) {
+        self.unproven = None;
+    }
+
+    /// Whether the peer's address is proved.
+    pub(super) const fn is_proved(&self) -> bool {
+        self.unproven.is_none()
+    }
+
+    /// Whether the flight that is out may be sent once more, which is then taken for done.
+    pub(super) fn affords_flight(&mut self) -> bool {
+        let Some(unproven) = &mut self.unproven else {
+            return true;
+        };
+        let budget = unproven.budget.checked_sub(unproven.flight);
+        unproven.budget = budget.unwrap_or(unproven.budget);
+        budget.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unlimited() -> Outgoing {
+        Outgoing::new(Path::UNSPECIFIED, 1200, usize::MAX)
+    }
+
+    fn push(outgoing: &mut Outgoing, datagram: &[u8]) {
+        outgoing.begin(datagram.len()).extend_from_slice(datagram);
+    }
+
+    #[test]
+    fn equal_datagrams_leave_as_one_batch_that_a_shorter_one_ends() {
+        let mut outgoing = unlimited();
+        for datagram in [&b"aaa"[..], b"bbb", b"c", b"ddd"] {
+            push(&mut outgoing, datagram);
+        }
+        let mut out = Vec::new();
+        assert_eq!(outgoing.take(64, &mut out), Some((7, Some(3))));
+        assert_eq!(out, b"aaabbbc");
+        out.clear();
+        assert_eq!(outgoing.take(64, &mut out), Some((3, None)));
+        assert_eq!((out.as_slice(), outgoing.queued()), (&b"ddd"[..], 0));
+        assert_eq!(outgoing.take(64, &mut out), None);
+    }
+
+    #[test]
+    fn a_caller_that_wants_one_datagram_gets_one() {
+        let mut outgoing = unlimited();
+        for datagram in [b"aa", b"bb", b"cc"] {
+            push(&mut outgoing, datagram);
+        }
+        for expected in [b"aa", b"bb", b"cc"] {
+            let mut out = Vec::new();
+            assert_eq!(outgoing.take(1, &mut out), Some((2, None)));
+            assert_eq!(out, expected);
+        }
+        assert!(outgoing.is_empty());
+    }
+
+    #[test]
+    fn datagrams_that_have_become_too_large_are_dropped_and_no_others() {
+        let mut outgoing = unlimited();
+        for datagram in [&b"aaaa"[..], b"bbbb", b"c", b"dddd", b"eee", b"ff"] {
+            push(&mut outgoing, datagram);
+        }
+        outgoing.drop_larger(3);
+        assert_eq!(outgoing.queued(), 6);
+        let mut out = Vec::new();
+        while outgoing.take(1, &mut out).is_some() {}
+        assert_eq!(out, b"ceeeff");
+        assert_eq!(outgoing.queued(), 0);
+    }
+
+    #[test]
+    fn a_batch_ends_at_sixty_four_datagrams() {
+        let mut outgoing = unlimited();
+        for _ in 0..MAX_SEGMENTS + 1 {
+            push(&mut outgoing, b"x");
+        }
+        let mut out = Vec::new();
+        assert_eq!(outgoing.take(100, &mut out).unwrap().0, MAX_SEGMENTS);
+        assert_eq!(outgoing.take(100, &mut out).unwrap().0, 1);
+    }
+}

@@ -1,0 +1,266 @@
+//! The records of one association: which epochs can be read and written, with which keys, and which
+//! records have come already.
+//!
+//! ```text
+//!   receive ─► header ─► epoch ─► replay? ─► open ─► window ─► Record
+//!                          └─ no keys yet: early, until they are here
+//!
+//!   contents ─► seal, with the next number of its epoch ─► a datagram
+//! ```
+//!
+//! Nothing changes before a record has authenticated, except in the plaintext epoch, where nothing
+//! can. This object knows what a record looks like, and neither the version nor what is said in it.
+//! A connection ID (RFC 9146, RFC 9147 §9) would concern it alone: one more part of a header that
+//! is checked when a record is cut off and written when one is sealed. Exporting a live association
+//! is what is here, as numbers: the keys and windows of each epoch.
+
+mod early;
+mod epochs;
+mod forgeries;
+mod opening;
+mod preview;
+mod replay;
+mod unified;
+
+pub(super) use opening::{NotOpened, Record};
+
+use crate::protocol::{Epoch, Path};
+use crate::record::protection::{MAX_EXPANSION_12, MAX_EXPANSION_13};
+use crate::secrets::traffic::RecordProtection;
+use crate::wire::record_dtls::HEADER_LEN;
+use crate::wire::record_dtls13::SENT_HEADER_LEN;
+use bytes::BytesMut;
+use early::EarlyRecords;
+use epochs::{ReadEpochs, WriteEpochs};
+use preview::Preview;
+
+/// Epochs, keys, windows, and the datagram that is being taken apart.
+pub(super) struct Records {
+    read: ReadEpochs,
+    write: WriteEpochs,
+    form: Form,
+    /// What is left of the datagram that came last, with the way it came and its whole length.
+    input: BytesMut,
+    input_path: Path,
+    input_len: usize,
+    /// While keys are being agreed on.
+    early: Option<Box<EarlyRecords>>,
+    /// The epoch that the peer writes in, as far as is known.
+    in_force: Epoch,
+    /// The keys of the next epoch, while only a fatal alert is read under them.
+    preview: Option<Box<Preview>>,
+    /// The epoch whose key has seen half of the forgeries that it may.
+    attacked: Option<Epoch>,
+}
+
+/// What protected records look like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Form {
+    /// The hellos have not settled it yet.
+    Unsettled,
+    /// With type and number in the header (RFC 6347 §4.1).
+    Full,
+    /// With a unified header, the type inside and the number hidden (RFC 9147 §4).
+    Unified,
+}
+
+/// The keys of the epoch after this one are being agreed on.
+fn early_after(epoch: Epoch) -> Option<Box<EarlyRecords>> {
+    let awaited = epoch.next(Epoch::LIMIT_12)?;
+    Some(Box::new(EarlyRecords::of(awaited)))
+}
+
+impl Records {
+    /// Only plaintext, which is written from `first_sequence` on.
+    pub(super) fn new(first_sequence: u64) -> Self {
+        Self {
+            read: ReadEpochs::plaintext(),
+            write: WriteEpochs::plaintext(first_sequence),
+            form: Form::Unsettled,
+            input: BytesMut::new(),
+            input_path: Path::UNSPECIFIED,
+            input_len: 0,
+            early: early_after(Epoch::PLAINTEXT),
+            in_force: Epoch::PLAINTEXT,
+            preview: None,
+            attacked: None,
+        }
+    }
+
+    /// Begins again as if nothing had been agreed on; no number is used twice.
+    pub(super) fn begin_afresh(&mut self) {
+        self.read = ReadEpochs::plaintext();
+        self.write.begin_afresh();
+        self.form = Form::Unsettled;
+        self.early = early_after(Epoch::PLAINTEXT);
+        self.preview = None;
+        self.in_force = Epoch::PLAINTEXT;
+    }
+
+    /// From here on protected records have this form.
+    pub(super) fn settle(&mut self, form: Form) {
+        if self.form == Form::Unsettled && form == Form::Unified {
+            self.await_epoch(Epoch::HANDSHAKE_13);
+        }
+        self.form = form;
+        self.write.settle();
+    }
+
+    // Epochs come and go.
+
+    /// Keys of the next epoch are being agreed on.
+    pub(super) fn await_next(&mut self) {
+        self.early = early_after(self.in_force);
+    }
+
+    const fn await_epoch(&mut self, epoch: Epoch) {
+        if let Some(early) = &mut self.early {
+            early.awaited = epoch;
+        }
+    }
+
+    /// Makes `epoch` readable.
+    pub(super) fn install_read(&mut self, epoch: Epoch, protection: &RecordProtection) {
+        self.preview = None;
+        self.read.install(epoch, protection);
+        if self.form == Form::Unified {
+            self.in_force = epoch;
+            if epoch == Epoch::HANDSHAKE_13 {
+                self.await_epoch(Epoch::APPLICATION_13);
+            }
+        }
+    }
+
+    /// Reads fatal alerts, and nothing else, in `epoch`, whose time has not come.
+    pub(super) fn install_preview(&mut self, epoch: Epoch, protection: RecordProtection) {
+        let waiting = self.early.as_ref().map_or(0, |it| it.len());
+        self.preview = Some(Preview::new(epoch, protection, waiting));
+    }
+
+    /// `epoch` is over; it can still be read for a while.
+    pub(super) fn retire(&mut self, epoch: Epoch) {
+        match self.form {
+            // RFC 9147 §4.2.1, §5.8.1, §8: that of the handshake as well.
+            Form::Unified => self
+                .read
+                .retain(|known| known >= epoch || known == Epoch::HANDSHAKE_13),
+            // What is older than the epoch that ends now has had its time. B6: once keys exist,
+            // nothing that is unprotected means anything.
+            _ => self
+                .read
+                .retain(|known| known >= epoch && known > Epoch::PLAINTEXT),
+        }
+    }
+
+    /// What came late has come by now (E21).
+    pub(super) fn end_retention(&mut self) {
+        let in_force = self.in_force;
+        if self.form == Form::Unified && !self.read.newest_was_read() {
+            // RFC 9147 §8: the peer goes on under the epoch before the newest until it knows that
+            // its KeyUpdate has arrived.
+            self.read
+                .retain(|known| known == in_force || in_force.follows(known));
+        } else {
+            self.read.retain(|known| known >= in_force);
+        }
+    }
+
+    /// A handshake is done, and `epoch` in force.
+    pub(super) fn established(&mut self, epoch: Epoch) {
+        if self.form != Form::Unified {
+            self.in_force = epoch;
+        }
+        // After the Finished that has just been taken from there, data of the same epoch may wait.
+        self.early.take_if(|it| !it.keep_only(epoch));
+    }
+
+    /// The handshake comes to nothing: the epoch in force goes on.
+    pub(super) fn abandon(&mut self) {
+        let in_force = self.in_force;
+        self.read.retain(|known| known <= in_force);
+        self.forget_waiting();
+    }
+
+    /// Nothing is read any more.
+    pub(super) fn shut_down(&mut self) {
+        self.input = BytesMut::new();
+        self.forget_waiting();
+    }
+
+    fn forget_waiting(&mut self) {
+        self.early = None;
+        self.preview = None;
+    }
+
+    // What can be read.
+
+    /// The epoch that the peer writes in, as far as is known.
+    pub(super) const fn in_force(&self) -> Epoch {
+        self.in_force
+    }
+
+    /// Whether there are keys to read anything.
+    pub(super) fn has_read_keys(&self) -> bool {
+        self.read.any_protected()
+    }
+
+    /// Whether something under keys has authenticated.
+    pub(super) fn has_authenticated(&self) -> bool {
+        self.read.any_was_read()
+    }
+
+    /// Whether there are keys for the epoch after the one in force.
+    pub(super) fn is_armed(&self) -> bool {
+        self.read.newest().is_some_and(|it| it > self.in_force)
+    }
+
+    /// Whether `epoch` can be read.
+    pub(super) fn can_read(&self, epoch: Epoch) -> bool {
+        self.read.contains(epoch)
+    }
+
+    /// Whether an epoch can be read whose records have unified headers with these bits.
+    pub(super) fn can_read_unified(&self, bits: u8) -> bool {
+        self.form == Form::Unified && self.read.newest_ending_in(bits).is_some()
+    }
+
+    /// Whether the records of `epoch` have unified headers.
+    pub(super) fn is_unified(&self, epoch: Epoch) -> bool {
+        self.form == Form::Unified && epoch != Epoch::PLAINTEXT
+    }
+
+    /// The epoch whose key has seen half of the forgeries that it may (RFC 9147 §4.5.3).
+    #[inline]
+    pub(super) const fn attacked(&self) -> Option<Epoch> {
+        self.attacked
+    }
+
+    /// How many bytes wait for their keys.
+    pub(super) fn buffered(&self) -> usize {
+        self.early.as_ref().map_or(0, |it| it.cost())
+    }
+
+    // What is written.
+
+    /// The epochs that can be written.
+    #[inline]
+    pub(super) const fn writing(&mut self) -> &mut WriteEpochs {
+        &mut self.write
+    }
+
+    /// How many records the current one of them has sent.
+    #[inline]
+    pub(super) fn written(&self) -> u64 {
+        self.write.written()
+    }
+
+    /// The most that a record is longer than its data, whatever the suite: a renegotiation may
+    /// change that, and data that waits for the new keys must still fit.
+    #[inline]
+    pub(super) const fn max_overhead(&self) -> usize {
+        match self.form {
+            Form::Unified => SENT_HEADER_LEN + MAX_EXPANSION_13,
+            _ => HEADER_LEN + MAX_EXPANSION_12,
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! From a datagram to the contents of its records.
+
+use super::early::EarlyRecord;
+use super::epochs::{Protected, Reading};
+use super::{Form, Records};
+use crate::protocol::{ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
+use crate::record::{Discard, Fault};
+use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
+use crate::wire::record_dtls13::{UnifiedHeader, is_unified};
+use crate::wire::record_tls::{MAX_FRAGMENT_LEN, MAX_PLAINTEXT_LEN};
+use bytes::{Buf as _, BytesMut};
+use std::ops::Range;
+
+/// A record that was opened.
+pub(in super::super) struct Record {
+    pub(in super::super) number: RecordNumber,
+    pub(in super::super) content_type: ContentType,
+    pub(in super::super) contents: BytesMut,
+    /// The way it came.
+    pub(in super::super) path: Path,
+    /// How many bytes of the caller's buffer it pins.
+    pub(in super::super) pinned: usize,
+}
+
+/// Why a record was not opened.
+pub(in super::super) enum NotOpened {
+    /// It is noise.
+    Discard(Discard),
+    /// Its keys are not here, and it waits for them.
+    NoKeys,
+    /// The association cannot go on.
+    Fault(Fault),
+}
+
+impl From<Discard> for NotOpened {
+    fn from(cause: Discard) -> Self {
+        Self::Discard(cause)
+    }
+}
+
+impl From<Fault> for NotOpened {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Where in a record its contents are, and what they are.
+pub(super) struct Opened {
+    pub(super) number: RecordNumber,
+    pub(super) content_type: ContentType,
+    pub(super) contents: Range<usize>,
+}
+
+/// The header of a record, of whichever form.
+pub(super) enum Header {
+    /// With type and number, or without protection.
+    Full(RecordHeader),
+    /// Protected, with both hidden.
+    Unified(UnifiedHeader),
+}
+
+impl Header {
+    /// Decodes the header at the start of `bytes`, the rest of a datagram, and says how long the
+    /// whole record is. `None` if it makes no sense, or reaches beyond the datagram.
+    #[inline]
+    fn decode(bytes: &[u8], form: Form) -> Option<(Self, usize)> {
+        if form != Form::Full && is_unified(bytes) {
+            let header = UnifiedHeader::decode(bytes)?;
+            return Some((Self::Unified(header), header.header_len + header.length));
+        }
+        let header = RecordHeader::decode(bytes)?;
+        let length = HEADER_LEN + usize::from(header.length);
+        (length <= bytes.len()).then_some((Self::Full(header), length))
+    }
+}
+
+impl Records {
+    /// Takes a datagram; what is in it comes out of [`Records::next`].
+    #[inline]
+    pub(in super::super) fn receive(&mut self, path: Path, datagram: BytesMut) {
+        self.input_len = datagram.len();
+        self.input = datagram;
+        self.input_path = path;
+    }
+
+    /// The next record: one that had to wait for its keys, or what is left of the datagram.
+    ///
+    /// # Errors
+    ///
+    /// Why the next one is not opened; nothing but a fault says that there is none after it.
+    #[inline]
+    pub(in super::super) fn next(&mut self) -> Result<Option<Record>, NotOpened> {
+        let (header, bytes, path, pinned) = match self.take_early() {
+            Some(EarlyRecord { bytes, path, .. }) => {
+                let length = bytes.len();
+                let (header, _) = Header::decode(&bytes, self.form).ok_or(Discard::BadRecord)?;
+                (header, bytes, path, length)
+            }
+            None => match self.split_record()? {
+                Some((header, bytes)) => (header, bytes, self.input_path, self.input_len),
+                None => return Ok(None),
+            },
+        };
+        self.open(&header, bytes, path, pinned).map(Some)
+    }
+
+    /// A record that waited for its keys, when they are here.
+    #[inline]
+    fn take_early(&mut self) -> Option<EarlyRecord> {
+        match self.early {
+            Some(_) => self.take_kept(),
+            None => None,
+        }
+    }
+
+    #[cold]
+    fn take_kept(&mut self) -> Option<EarlyRecord> {
+        let early = self.early.as_mut()?;
+        let preview = self.preview.as_mut();
+        if preview.is_some_and(|it| it.looks_at_another()) {
+            return early.take_first();
+        }
+        let newest = self.read.newest()?;
+        let record = early.take(newest);
+        if early.awaited == newest && record.is_none() {
+            self.early = None;
+        }
+        record
+    }
+
+    /// Cuts the next record from the datagram. After a header that makes no sense nothing in the
+    /// datagram can be trusted to be a header (RFC 6347 §4.1.1).
+    #[inline]
+    fn split_record(&mut self) -> Result<Option<(Header, BytesMut)>, Discard> {
+        if self.input.is_empty() {
+            return Ok(None);
+        }
+        match Header::decode(&self.input, self.form) {
+            Some((header, length)) if length == self.input.len() => {
+                Ok(Some((header, std::mem::take(&mut self.input))))
+            }
+            Some((header, length)) => Ok(Some((header, self.input.split_to(length)))),
+            None => {
+                self.input = BytesMut::new();
+                Err(Discard::BadRecord)
+            }
+        }
+    }
+
+    /// Opens a record in place. `bytes` is header and fragment.
+    #[inline]
+    fn open(
+        &mut self,
+        header: &Header,
+        mut bytes: BytesMut,
+        path: Path,
+        pinned: usize,
+    ) -> Result<Record, NotOpened> {
+        let opened = match header {
+            Header::Full(header) => self.open_full(header, &mut bytes),
+            Header::Unified(header) => self.open_unified(header, &mut bytes),
+        };
+        let Opened {
+            number,
+            content_type,
+            contents,
+        } = match opened {
+            Err(NotOpened::NoKeys) => self.without_keys(header, &mut bytes, path)?,
+            opened => opened?,
+        };
+        bytes.truncate(contents.end);
+        bytes.advance(contents.start);
+        Ok(Record {
+            number,
+            content_type,
+            contents: bytes,
+            path,
+            pinned,
+        })
+    }
+
+    /// Checks and opens a record with a full header in place.
+    #[inline]
+    fn open_full(&mut self, header: &RecordHeader, record: &mut [u8]) -> Result<Opened, NotOpened> {
+        let epoch = header.number.epoch;
+        check_header(header)?;
+        match self.read.find(epoch).map(|it| &mut it.protection) {
+            Some(Reading::Protected(protected)) => match protected.open_full(header, record) {
+                Err(NotOpened::Discard(Discard::Unauthenticated)) => {
+                    Err(self.weigh_forgeries(epoch))
+                }
+                outcome => outcome,
+            },
+            Some(Reading::Plaintext) if record.len() - HEADER_LEN > MAX_PLAINTEXT_LEN => {
+                Err(Discard::OverlongRecord.into())
+            }
+            Some(Reading::Plaintext) => Ok(Opened {
+                number: header.number,
+                content_type: header.content_type,
+                contents: HEADER_LEN..record.len(),
+            }),
+            None => Err(NotOpened::NoKeys),
+        }
+    }
+
+    /// A record without keys: a fatal alert may be read all the same, and one of the epoch whose
+    /// keys are being agreed on is kept.
+    #[cold]
+    fn without_keys(
+        &mut self,
+        header: &Header,
+        record: &mut BytesMut,
+        path: Path,
+    ) -> Result<Opened, NotOpened> {
+        if let Some(alert) = self.preview(header, record) {
+            return Ok(alert);
+        }
+        let awaited = self.early.as_ref().map(|it| it.awaited);
+        let (is_old, epoch) = match (header, self.form) {
+            (Header::Full(it), form) => {
+                let epoch = it.number.epoch;
+                let is_awaited = awaited == Some(epoch) && form != Form::Unified;
+                let is_old = self.read.newest().is_some_and(|newest| epoch <= newest);
+                (is_old, is_awaited.then_some(epoch))
+            }
+            // RFC 9147 §8: a key update is acknowledged before its keys are used, so that after the
+            // handshake no epoch is awaited.
+            (Header::Unified(it), form) => {
+                let awaited = match form {
+                    Form::Unified => awaited,
+                    _ => awaited.and(Some(Epoch::HANDSHAKE_13)),
+                };
+                let epoch = awaited.filter(|awaited| awaited.low_bits() == it.epoch_bits);
+                (awaited.is_none(), epoch)
+            }
+        };
+        if is_old {
+            return Err(Discard::OldEpoch.into());
+        }
+        let place = epoch.zip(self.early.as_mut());
+        let kept = place.is_some_and(|(epoch, early)| early.keep(epoch, record, path));
+        Err(match kept {
+            true => NotOpened::NoKeys,
+            false => Discard::FutureEpoch.into(),
+        })
+    }
+}
+
+impl Protected {
+    /// Opens a record with a full header in place.
+    #[inline]
+    pub(super) fn open_full(
+        &mut self,
+        header: &RecordHeader,
+        record: &mut [u8],
+    ) -> Result<Opened, NotOpened> {
+        let number = header.number;
+        if self.opener.is_13() {
+            return Err(Discard::BadVersion.into());
+        }
+        // RFC 6347 §4.1.2.6: asked before, moved after authentication.
+        if !self.window.admits(number.sequence) {
+            return Err(Discard::Replay.into());
+        }
+        let fragment = record.get_mut(HEADER_LEN..).unwrap_or_default();
+        let range = match self.opener.open_12(header, fragment) {
+            Ok(range) => range,
+            Err(why) => return Err(self.not_opened(why)),
+        };
+        self.window.record(number.sequence);
+        if range.len() > MAX_PLAINTEXT_LEN {
+            return Err(Fault::RecordOverflow.into());
+        }
+        Ok(Opened {
+            number,
+            content_type: header.content_type,
+            contents: HEADER_LEN + range.start..HEADER_LEN + range.end,
+        })
+    }
+}
+
+/// Whether records of this type exist, of whichever version.
+fn is_known(content_type: ContentType) -> bool {
+    matches!(
+        content_type,
+        ContentType::APPLICATION_DATA
+            | ContentType::HANDSHAKE
+            | ContentType::ALERT
+            | ContentType::CHANGE_CIPHER_SPEC
+            | ContentType::ACK
+    )
+}
+
+/// What can be told from a header alone.
+#[inline]
+fn check_header(header: &RecordHeader) -> Result<(), NotOpened> {
+    if !is_known(header.content_type) {
+        return Err(Discard::UnknownContentType.into());
+    }
+    // RFC 6347 §4.1: 1.2 everywhere; 1.0 is what several peers write before the ServerHello.
+    let version_fits = header.version == ProtocolVersion::DTLS12
+        || header.version == ProtocolVersion::DTLS10 && header.number.epoch == Epoch::PLAINTEXT;
+    if !version_fits {
+        return Err(Discard::BadVersion.into());
+    }
+    if usize::from(header.length) > MAX_FRAGMENT_LEN {
+        return Err(Discard::OverlongRecord.into());
+    }
+    Ok(())
+}
