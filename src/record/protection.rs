@@ -1,15 +1,18 @@
 //! Sealing and opening records.
 //!
 //! ```text
-//!  header (13 or 5) ‖ explicit nonce (8, GCM only) ‖ ciphertext ‖ tag (16)     version 1.2, RFC 5288 §3
+//!  version 1.2 (RFC 5288 §3)
+//!  header (13 or 5) ‖ explicit nonce (8, GCM only) ‖ ciphertext ‖ tag (16)
 //!  nonce, GCM:      fixed IV (4) ‖ explicit nonce (8)
-//!  nonce, ChaCha20: fixed IV (12) ⊕ (0⁴ ‖ number)                              RFC 7905 §2
-//!  additional data: number ‖ type ‖ version ‖ plaintext length                RFC 5246 §6.2.3.3
-//!  number:          epoch ‖ sequence over datagrams (RFC 6347 §4.1.2.1), the sequence over a stream
+//!  nonce, ChaCha20: fixed IV (12) ⊕ (0⁴ ‖ number)                        RFC 7905 §2
+//!  additional data: number ‖ type ‖ version ‖ plaintext length           RFC 5246 §6.2.3.3
+//!  number:          over datagrams, epoch ‖ sequence                     RFC 6347 §4.1.2.1
+//!                   over a stream, the sequence                          RFC 5246 §6.1
 //!
-//!  header (5) ‖ ciphertext of contents, type and zeros ‖ tag (16)              version 1.3, RFC 8446 §5.2
-//!  nonce:           IV (12) ⊕ (0⁴ ‖ sequence)                                  RFC 8446 §5.3
-//!  additional data: the header, over datagrams with the number unmasked        RFC 8446 §5.2, RFC 9147 §4
+//!  version 1.3 (RFC 8446 §5.2)
+//!  header (5) ‖ ciphertext of contents, type and zeros ‖ tag (16)
+//!  nonce:           IV (12) ⊕ (0⁴ ‖ sequence)                            RFC 8446 §5.3
+//!  additional data: the header, over datagrams with the number unmasked  RFC 9147 §4
 //! ```
 
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN};
@@ -20,7 +23,7 @@ use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use crate::wire::{record_dtls, record_dtls13, record_tls};
 use std::ops::Range;
 
-/// The record cannot be opened. Anybody can cause that, but for the last two.
+/// Why a record cannot be opened. Anybody can cause the first two; the others only the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum NotOpened {
     /// It has no room for nonce and tag.
@@ -33,11 +36,12 @@ pub(crate) enum NotOpened {
     Overlong,
 }
 
-/// How the records of an epoch look, with what that takes.
+/// What the records of an epoch look like, with what that form needs beside the key.
 enum Form {
     V12,
     V13 {
-        /// Over datagrams, what hides the numbers; large, and of no use elsewhere.
+        /// Over datagrams, what hides the record numbers. Boxed, because it is large and streams
+        /// have none.
         mask: Option<Box<MaskKey>>,
     },
 }
@@ -79,7 +83,8 @@ impl Keys {
         self.algorithm.tag_len()
     }
 
-    /// The nonce of the record whose eight bytes `number` are its explicit nonce or, without one, its number.
+    /// The nonce of the record whose eight bytes `number` are its explicit nonce or, without one,
+    /// its number.
     #[inline]
     fn nonce(&self, number: [u8; 8]) -> [u8; NONCE_LEN] {
         let mut nonce = self.iv;
@@ -106,9 +111,9 @@ pub(crate) const MAX_EXPANSION_12: usize = {
     most
 };
 
-/// The same of a fragment of version 1.3: the type of its contents and a tag. This end pads nothing,
-/// so those two alone must make a ciphertext that the mask of a record number can be made from
-/// (RFC 9147 §4.2.3).
+/// The same of a fragment of version 1.3: the type of its contents and a tag. This end pads
+/// nothing, so those two alone must make a ciphertext that the mask of a record number can be made
+/// from (RFC 9147 §4.2.3).
 pub(crate) const MAX_EXPANSION_13: usize = {
     let (mut most, mut rest) = (0, AeadAlgorithm::ALL.as_slice());
     while let [aead, others @ ..] = rest {
@@ -152,7 +157,7 @@ impl Sealer {
         }
     }
 
-    /// How many bytes a fragment is longer than what it protects.
+    /// How many bytes longer than its contents a fragment is.
     pub(crate) const fn expansion(&self) -> usize {
         match self.keys.form {
             Form::V12 => self.keys.explicit_nonce_len() + self.keys.tag_len(),
@@ -160,7 +165,7 @@ impl Sealer {
         }
     }
 
-    /// How many bytes a datagram record is longer than its contents.
+    /// How many bytes longer than its contents a datagram record is.
     #[inline]
     pub(crate) const fn datagram_overhead(&self) -> usize {
         match self.keys.form {
@@ -174,7 +179,8 @@ impl Sealer {
         self.keys.algorithm.confidentiality_limit()
     }
 
-    /// Appends one datagram record to `out`. `payload` is at most 2^14 bytes long; `number` was never used before.
+    /// Appends one datagram record to `out`. `payload` is at most 2^14 bytes long; `number` was
+    /// never used before.
     #[inline]
     pub(crate) fn seal_datagram(
         &self,
@@ -190,7 +196,8 @@ impl Sealer {
         }
     }
 
-    /// RFC 9147 §4, §4.2.3: the mask comes from the ciphertext, which a tag alone makes long enough.
+    /// RFC 9147 §4, §4.2.3: the mask is made from the ciphertext, which is long enough even if it
+    /// is only a tag.
     #[inline]
     fn seal_13(
         &self,
@@ -243,7 +250,8 @@ impl Sealer {
             number,
             length: self.fragment_len(payload),
         };
-        // RFC 9325 §7.2.1: the explicit nonce is epoch ‖ sequence, so it cannot repeat under one key.
+        // RFC 9325 §7.2.1: the explicit nonce is epoch ‖ sequence, so it cannot repeat under one
+        // key.
         let number = number.to_bytes_12();
         self.append(
             &header.encode(),
@@ -255,7 +263,8 @@ impl Sealer {
         );
     }
 
-    /// Appends a record of version 1.3 that says `outside` what it is; honest ones say that they are data.
+    /// Appends a record of version 1.3 whose visible type is `outside`, which is data unless a test
+    /// wants otherwise.
     pub(crate) fn seal_stream_13(
         &self,
         sequence: u64,
@@ -272,7 +281,8 @@ impl Sealer {
         self.append_13(&header.encode(), sequence, content_type, payload, out);
     }
 
-    /// Appends one stream record to `out`. `payload` is at most 2^14 bytes long; `sequence` was never used before.
+    /// Appends one stream record to `out`. `payload` is at most 2^14 bytes long; `sequence` was
+    /// never used before.
     #[inline]
     pub(crate) fn seal_stream(
         &self,
@@ -376,7 +386,8 @@ impl Opener {
         }
     }
 
-    /// Opens `fragment`, what follows the header of a datagram record, in place; returns where in it the plaintext is.
+    /// Opens `fragment`, which is what follows the header of a datagram record, in place; returns
+    /// where in it the contents are.
     ///
     /// # Errors
     ///
@@ -391,8 +402,8 @@ impl Opener {
         self.open(number, header.content_type, header.version, fragment)
     }
 
-    /// Opens `fragment`, what follows the header of the stream record `sequence`, in place; returns where in it the
-    /// contents are, and what they are.
+    /// Opens `fragment`, which is what follows the header of the stream record `sequence`, in
+    /// place; returns where in it the contents are, and of which type.
     ///
     /// # Errors
     ///
@@ -418,8 +429,8 @@ impl Opener {
         matches!(self.keys.form, Form::V13 { .. })
     }
 
-    /// Removes the mask from the number of a 1.3 datagram record, whose header is `number_len` bytes of it long behind the
-    /// first byte; a second call puts it on again. The low bits of the number.
+    /// Removes the mask from the number of a 1.3 datagram record, and returns those low bits of the
+    /// number that the header has. A second call puts the mask on again.
     ///
     /// # Errors
     ///
@@ -446,8 +457,8 @@ impl Opener {
             .fold(0, |number, &byte| number << 8 | u64::from(byte)))
     }
 
-    /// Opens a whole 1.3 datagram record in place, its number unmasked and known to be `sequence`; returns where in it the
-    /// contents are, and what they are.
+    /// Opens a whole 1.3 datagram record in place, whose number is unmasked and known to be
+    /// `sequence`; returns where in it the contents are, and of which type.
     ///
     /// # Errors
     ///
@@ -465,7 +476,7 @@ impl Opener {
         Ok((contents, content_type))
     }
 
-    /// Opens a 1.3 fragment and finds its type behind the contents (RFC 8446 §5.2, §5.4).
+    /// Opens a 1.3 fragment and finds its type, which follows the contents (RFC 8446 §5.2, §5.4).
     #[inline]
     fn open_inner(
         &self,
@@ -502,7 +513,8 @@ impl Opener {
         fragment: &mut [u8],
     ) -> Result<Range<usize>, NotOpened> {
         let explicit = self.keys.explicit_nonce_len();
-        // A7: a fragment that is shorter than nonce and tag is noise like any other.
+        // A7: a fragment that is shorter than nonce and tag is noise, like any other that does not
+        // open.
         let length = fragment
             .len()
             .checked_sub(explicit + self.keys.tag_len())

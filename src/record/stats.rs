@@ -27,17 +27,20 @@ macro_rules! discards {
 discards! {
     /// Too short for a record header, or longer than its datagram.
     BadRecord = "bad_record",
-    /// A version that no record has here.
+    /// A version that no record can have at this point.
     BadVersion = "bad_version",
     /// A content type that does not exist (RFC 6347 §4.1.2.7).
     UnknownContentType = "unknown_content_type",
-    /// A record without protection with more than 2^14 bytes of contents, or one whose header announces more than any has.
+    /// An unprotected record with more than 2^14 bytes of contents, or one whose header announces
+    /// more than any record may have.
     OverlongRecord = "overlong_record",
     /// An epoch that is over.
     OldEpoch = "old_epoch",
-    /// An epoch whose keys do not exist yet, beyond what is kept for a moment.
+    /// An epoch whose keys do not exist yet, where the record is not one of the few that are kept
+    /// until they do.
     FutureEpoch = "future_epoch",
-    /// A record number that was seen already or lies behind the window (RFC 6347 §4.1.2.6).
+    /// A record number that was seen already, or is too old for the replay window (RFC 6347
+    /// §4.1.2.6).
     Replay = "replay",
     /// A record that does not authenticate.
     Unauthenticated = "unauthenticated",
@@ -47,7 +50,8 @@ discards! {
     PlaintextAlert = "plaintext_alert",
     /// An alert without protection that is not two bytes or has no level.
     MalformedAlert = "malformed_alert",
-    /// A handshake fragment whose header makes no sense, or an empty one of a message that is not empty.
+    /// A handshake fragment whose header makes no sense, or an empty fragment of a message that is
+    /// not empty.
     BadFragment = "bad_fragment",
     /// A fragment that contradicts earlier ones of its message in type, length, epoch or bytes.
     ConflictingFragment = "conflicting_fragment",
@@ -65,15 +69,16 @@ discards! {
     UndecodableMessage = "undecodable_message",
     /// An acknowledgement without protection, or at version 1.2.
     PlaintextAck = "plaintext_ack",
-    /// Data of a client of version 1.3 that was sealed before any answer, which is not taken.
+    /// Early data of a client of version 1.3 (RFC 8446 §2.3), which is not accepted.
     EarlyData = "early_data",
-    /// ChangeCipherSpec: over datagrams the epoch says everything, so it is only counted.
+    /// ChangeCipherSpec: over datagrams the epoch of each record says the same, so it is only
+    /// counted.
     ChangeCipherSpec = "change_cipher_spec",
     /// An empty application record.
     EmptyData = "empty_data",
     /// Data for which the receive queue has no room.
     ReceiveQueueFull = "receive_queue_full",
-    /// Data behind the peer's close_notify.
+    /// Data after the peer's close_notify.
     AfterClose = "after_close",
     /// Anything for an association that is over.
     Closed = "closed",
@@ -100,16 +105,18 @@ impl Initiator {
     const ALL: [Self; 3] = [Self::Local, Self::Automatic, Self::Peer];
 }
 
-/// How many renegotiations of one kind there were. While the association lives and none is under way, `started` is
-/// `completed` and `refused` together; the end of an association cuts one off without counting it. A wish of the peer that this end refuses counts as often as it comes.
+/// How many renegotiations of one kind there were. While the association lives and none is under
+/// way, `started` is the sum of `completed` and `refused`; one that is cut off by the end of the
+/// association is neither. A request of the peer that this end refuses counts as often as it
+/// arrives.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct RenegotiationCounts {
-    /// Whose first message was sent or, if the peer began, came.
+    /// How many were begun: the first message was sent or, if the peer began, was received.
     pub started: u64,
-    /// That ended with new keys.
+    /// How many ended with new keys.
     pub completed: u64,
-    /// That came to nothing: refused by either end, or unanswered.
+    /// How many came to nothing: refused by either end, or unanswered.
     pub refused: u64,
 }
 
@@ -126,7 +133,8 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// How much was dropped for this cause: records, fragments or messages, whichever the cause is about.
+    /// How much was dropped for this cause: records, fragments or messages, whichever the cause is
+    /// about.
     pub fn discarded(&self, cause: Discard) -> u64 {
         self.discarded
             .get(cause as usize)
@@ -147,7 +155,7 @@ impl Stats {
         self.records_sent
     }
 
-    /// How many records were taken.
+    /// How many records were received and opened.
     pub fn records_received(&self) -> u64 {
         self.records_received
     }
@@ -171,12 +179,12 @@ impl Stats {
         &mut self.renegotiations[initiator as usize]
     }
 
-    /// How often what this end sends got newer keys by a key update (RFC 8446 §4.6.3).
+    /// How often a key update has changed the keys that this end writes with (RFC 8446 §4.6.3).
     pub fn key_updates_sent(&self) -> u64 {
         self.key_updates_sent
     }
 
-    /// How often what the peer sends got newer keys by a key update.
+    /// How often a key update has changed the keys that the peer writes with.
     pub fn key_updates_received(&self) -> u64 {
         self.key_updates_received
     }

@@ -56,7 +56,8 @@ fn records_of_every_algorithm_open_again_and_only_unaltered() {
     }
 }
 
-/// RFC 8446 §5.4: contents, type and padding together are at most 2^14 + 1 bytes. No sealer makes more, so the parts do.
+/// RFC 8446 §5.4: contents, type and padding together are at most 2^14 + 1 bytes. No sealer makes
+/// more, so the parts do.
 #[test]
 fn padding_that_makes_a_record_too_long_is_a_fault() {
     let aead = AeadAlgorithm::Aes128Gcm;
