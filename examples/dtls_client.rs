@@ -7,10 +7,10 @@
 //! `unwrap` keeps the example short: it is used only where this machine, not the peer, is at fault.
 
 use sealgram::endpoint::EndpointPolicy;
+use sealgram::net::UdpEndpoint;
 use sealgram::net::mio::{Events, Poll, Token};
-use sealgram::net::{UdpEndpoint, UdpEvent};
 use sealgram::pki_types::ServerName;
-use sealgram::{AssociationId, ClientConfig, EndpointEvent, Event, Roots};
+use sealgram::{AssociationId, ClientConfig, Event, Roots};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ fn main() -> io::Result<()> {
     let mut endpoint = UdpEndpoint::connected_to(remote, EndpointPolicy::default())?;
     let mut poll = Poll::new()?;
     endpoint.register(poll.registry(), Token(0))?;
-    let id = endpoint.connect(Arc::new(config), name, remote).unwrap();
+    endpoint.connect(Arc::new(config), name, remote).unwrap();
 
     let mut answers = 0;
     let mut ready = Events::with_capacity(16);
@@ -46,7 +46,11 @@ fn main() -> io::Result<()> {
         // has brought none.
         endpoint.turn()?;
         let mut quiet = true;
-        while let Some(event) = endpoint.poll_event() {
+        // Anybody can forge such a report, so it is only shown; the handshake's deadline decides.
+        while let Some(report) = endpoint.poll_unreachable() {
+            eprintln!("{}", report.error);
+        }
+        while let Some((id, event)) = endpoint.poll_event() {
             quiet = false;
             if let ControlFlow::Break(end) = handle(&mut endpoint, id, event, &mut answers) {
                 return end;
@@ -65,38 +69,36 @@ fn main() -> io::Result<()> {
 fn handle(
     endpoint: &mut UdpEndpoint,
     id: AssociationId,
-    event: UdpEvent,
+    event: Event,
     answers: &mut usize,
 ) -> ControlFlow<io::Result<()>> {
+    // Its last event has been polled: there is nothing to be done with it any more.
+    let Some(mut server) = endpoint.association(id) else {
+        return ControlFlow::Break(match event {
+            Event::Failed(failure) => Err(io::Error::other(failure.to_string())),
+            // The goodbye has been sent.
+            _ => Ok(()),
+        });
+    };
     match event {
-        UdpEvent::Association(_, EndpointEvent::Association(event)) => match event {
-            // Before this, `send` refuses.
-            Event::HandshakeComplete { .. } => {
-                for greeting in GREETINGS {
-                    endpoint.send(id, greeting.as_bytes()).unwrap();
-                }
+        // Before this, `send` refuses.
+        Event::HandshakeComplete { .. } => {
+            for greeting in GREETINGS {
+                server.send(greeting.as_bytes()).unwrap();
             }
-            // This event comes once until the queue has been emptied, so it must be emptied here.
-            Event::Readable => {
-                while let Some(received) = endpoint.recv(id) {
-                    println!("{}", String::from_utf8_lossy(&received.data));
-                    *answers += 1;
-                }
-                // A real client would not wait for ever: over UDP an answer may be lost.
-                if *answers == GREETINGS.len() {
-                    endpoint.close(id);
-                }
-            }
-            Event::PeerClosed => endpoint.close(id),
-            _ => {}
-        },
-        UdpEvent::Association(_, EndpointEvent::Failed(failure)) => {
-            return ControlFlow::Break(Err(io::Error::other(failure)));
         }
-        // close_notify has been sent.
-        UdpEvent::Association(_, EndpointEvent::Closed) => return ControlFlow::Break(Ok(())),
-        // Anybody can forge such a report, so it is only shown; the handshake's deadline decides.
-        UdpEvent::Unreachable { error, .. } => eprintln!("{error}"),
+        // Given once until the queue was empty, so the queue must be emptied here.
+        Event::Readable => {
+            while let Some(received) = server.recv() {
+                println!("{}", String::from_utf8_lossy(&received.data));
+                *answers += 1;
+            }
+            // A real client would not wait for ever: over UDP an answer may be lost.
+            if *answers == GREETINGS.len() {
+                server.close();
+            }
+        }
+        Event::PeerClosed => server.close(),
         _ => {}
     }
     ControlFlow::Continue(())

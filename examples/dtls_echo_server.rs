@@ -8,10 +8,10 @@
 //! `unwrap` keeps the example short: it is used only where this machine, not a peer, is at fault.
 
 use sealgram::endpoint::EndpointPolicy;
+use sealgram::net::UdpEndpoint;
 use sealgram::net::mio::{Events, Poll, Token};
-use sealgram::net::{UdpEndpoint, UdpEvent};
 use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use sealgram::{AssociationId, CertifiedKey, Credential, EndpointEvent, Event, ServerConfig};
+use sealgram::{AssociationId, CertifiedKey, Credential, Event, ServerConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::{env, fs, io};
@@ -43,9 +43,12 @@ fn main() -> io::Result<()> {
         // has brought none.
         endpoint.turn()?;
         let mut quiet = true;
-        while let Some(event) = endpoint.poll_event() {
+        while let Some((id, event)) = endpoint.poll_event() {
             quiet = false;
-            handle(&mut endpoint, event);
+            handle(&mut endpoint, id, event);
+        }
+        while let Some(report) = endpoint.poll_unreachable() {
+            println!("{:?}: {}", report.remote, report.error);
         }
         if quiet {
             // Retransmissions are due in time only if the wait is no longer than the endpoint says.
@@ -57,36 +60,37 @@ fn main() -> io::Result<()> {
     }
 }
 
-fn handle(endpoint: &mut UdpEndpoint, event: UdpEvent) {
+fn handle(endpoint: &mut UdpEndpoint, id: AssociationId, event: Event) {
     match event {
-        UdpEvent::Association(id, EndpointEvent::Association(event)) => match event {
-            Event::HandshakeComplete { .. } => {
-                // The endpoint's getters give access to everything about an association.
-                if let Some(connection) = endpoint.endpoint().connection(id) {
-                    let suite = connection.cipher_suite().unwrap();
-                    println!("{id}: {} is here, {suite}", connection.path().remote());
-                }
+        Event::HandshakeComplete { .. } => {
+            // The endpoint's own getters tell everything about an association.
+            if let Some(connection) = endpoint.endpoint().connection(id) {
+                let suite = connection.cipher_suite().unwrap();
+                println!("{id}: {} is here, {suite}", connection.path().remote());
             }
-            Event::Readable => echo(endpoint, id),
-            Event::PeerClosed => {
-                // What came before the peer closed can still be read, but not answered.
-                while endpoint.recv(id).is_some() {}
-                endpoint.close(id);
+        }
+        Event::Readable => echo(endpoint, id),
+        Event::PeerClosed => {
+            if let Some(mut peer) = endpoint.association(id) {
+                // What came before the goodbye can still be read, but not answered.
+                while peer.recv().is_some() {}
+                peer.close();
             }
-            _ => {}
-        },
+        }
         // One peer's failure is no reason to stop serving the others.
-        UdpEvent::Association(id, EndpointEvent::Failed(failure)) => println!("{id}: {failure}"),
-        UdpEvent::Association(id, EndpointEvent::Closed) => println!("{id}: closed"),
-        UdpEvent::Unreachable { remote, error } => println!("{remote:?}: {error}"),
+        Event::Failed(failure) => println!("{id}: {failure}"),
+        Event::Closed => println!("{id}: closed"),
         _ => {}
     }
 }
 
 /// `Readable` comes once until the queue has been emptied, so it must be emptied here.
 fn echo(endpoint: &mut UdpEndpoint, id: AssociationId) {
-    while let Some(received) = endpoint.recv(id) {
-        if let Err(error) = endpoint.send(id, &received.data) {
+    let Some(mut peer) = endpoint.association(id) else {
+        return;
+    };
+    while let Some(received) = peer.recv() {
+        if let Err(error) = peer.send(&received.data) {
             println!("{id}: a datagram is lost: {error}");
         }
     }

@@ -11,12 +11,11 @@
 
 use sealgram::config::{ClientRenegotiation, RekeyPolicy, Versions};
 use sealgram::endpoint::EndpointPolicy;
+use sealgram::net::UdpEndpoint;
 use sealgram::net::mio::{Events, Poll, Token};
-use sealgram::net::{UdpEndpoint, UdpEvent};
 use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use sealgram::{
-    AssociationId, CertifiedKey, ClientConfig, Credential, EndpointEvent, Event, Roots,
-    ServerConfig,
+    AssociationId, CertifiedKey, ClientConfig, Credential, Event, Received, Roots, ServerConfig,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,11 +50,11 @@ fn main() -> io::Result<()> {
     let mut ready = Events::with_capacity(16);
     while client.answered < DATAGRAMS {
         server.turn()?;
-        while let Some(event) = server.poll_event() {
-            serve(&mut server, event);
+        while let Some((id, event)) = server.poll_event() {
+            serve(&mut server, id, event);
         }
         client_endpoint.turn()?;
-        while let Some(event) = client_endpoint.poll_event() {
+        while let Some((_, event)) = client_endpoint.poll_event() {
             client.handle(&mut client_endpoint, event)?;
         }
         let timeouts = [server.poll_timeout(), client_endpoint.poll_timeout()];
@@ -97,11 +96,13 @@ fn configs(bytes: u64) -> (ClientConfig, ServerConfig) {
 }
 
 /// Sends everything back.
-fn serve(server: &mut UdpEndpoint, event: UdpEvent) {
-    if let UdpEvent::Association(id, EndpointEvent::Association(Event::Readable)) = event {
-        while let Some(received) = server.recv(id) {
+fn serve(server: &mut UdpEndpoint, id: AssociationId, event: Event) {
+    if event == Event::Readable
+        && let Some(mut peer) = server.association(id)
+    {
+        while let Some(received) = peer.recv() {
             // What is sent while the keys are replaced waits for the new ones.
-            server.send(id, &received.data).unwrap();
+            peer.send(&received.data).unwrap();
         }
     }
 }
@@ -114,36 +115,31 @@ struct Client {
 }
 
 impl Client {
-    fn handle(&mut self, endpoint: &mut UdpEndpoint, event: UdpEvent) -> io::Result<()> {
+    fn handle(&mut self, endpoint: &mut UdpEndpoint, event: Event) -> io::Result<()> {
         match event {
-            UdpEvent::Association(_, EndpointEvent::Association(event)) => match event {
-                Event::HandshakeComplete {
-                    kind,
-                    renegotiation,
-                } => {
-                    let epoch = endpoint.endpoint().connection(self.id).unwrap().epoch();
-                    println!(
-                        "epoch {epoch}: {} handshake after {} datagrams",
-                        kind.name(),
-                        self.answered
-                    );
-                    if !renegotiation {
-                        self.ask(endpoint);
-                    }
+            Event::HandshakeComplete {
+                kind,
+                renegotiation,
+            } => {
+                let epoch = endpoint.endpoint().connection(self.id).unwrap().epoch();
+                println!(
+                    "epoch {epoch}: {} handshake behind {} datagrams",
+                    kind.name(),
+                    self.answered
+                );
+                if !renegotiation {
+                    self.ask(endpoint);
                 }
-                Event::RenegotiationRefused { reason } => println!("refused: {}", reason.name()),
-                Event::Readable => {
-                    while let Some(received) = endpoint.recv(self.id) {
-                        assert_eq!(received.data, payload(self.answered));
-                        self.answered += 1;
-                        self.ask(endpoint);
-                    }
-                }
-                _ => {}
-            },
-            UdpEvent::Association(_, EndpointEvent::Failed(failure)) => {
-                return Err(io::Error::other(failure.to_string()));
             }
+            Event::RenegotiationRefused { reason } => println!("refused: {}", reason.name()),
+            Event::Readable => {
+                while let Some(received) = receive(endpoint, self.id) {
+                    assert_eq!(received.data, payload(self.answered));
+                    self.answered += 1;
+                    self.ask(endpoint);
+                }
+            }
+            Event::Failed(failure) => return Err(io::Error::other(failure.to_string())),
             _ => {}
         }
         Ok(())
@@ -151,10 +147,18 @@ impl Client {
 
     fn ask(&mut self, endpoint: &mut UdpEndpoint) {
         if self.sent < DATAGRAMS {
-            endpoint.send(self.id, &payload(self.sent)).unwrap();
+            endpoint
+                .association(self.id)
+                .unwrap()
+                .send(&payload(self.sent))
+                .unwrap();
             self.sent += 1;
         }
     }
+}
+
+fn receive(endpoint: &mut UdpEndpoint, id: AssociationId) -> Option<Received> {
+    endpoint.association(id)?.recv()
 }
 
 fn payload(number: u32) -> Vec<u8> {

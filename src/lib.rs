@@ -97,12 +97,12 @@ mod wire;
 
 pub use crate::config::{ClientConfig, ServerConfig};
 pub use crate::connection::{
-    Connection, DtlsConnection, Event, ExportedSecret, HandshakeKind, RenegotiationRefusal,
+    Connection, DtlsConnection, Event, ExportedSecret, HandshakeKind, RenegotiationRefusal, Taken,
     TlsConnection, TrafficSecrets, Transmit,
 };
 pub use crate::crypto::random::{SecureRandom, SystemRandom};
 pub use crate::crypto::sign::SigningKey;
-pub use crate::endpoint::{AssociationId, Endpoint, EndpointEvent};
+pub use crate::endpoint::{AssociationId, Endpoint};
 pub use crate::error::{
     ApiMisuse, CertificateError, ConfigError, ConnectError, Error, Failure, FingerprintParseError,
     InvalidMessage, KeyUpdateError, PeerIncompatible, PeerMisbehaved, RenegotiateError, SendError,
@@ -114,7 +114,7 @@ pub use crate::identity::{
 };
 pub use crate::protocol::{
     Alert, AlertDescription, AlertLevel, CipherSuite, Ecn, Epoch, NamedGroup, Path,
-    ProtocolVersion, Side, SignatureScheme, SrtpProfile,
+    ProtocolVersion, RecordNumber, Side, SignatureScheme, SrtpProfile,
 };
 pub use crate::record::{
     Datagram, Discard, Initiator, Received, Records, RenegotiationCounts, Stats, Stream,

@@ -224,7 +224,9 @@ impl End {
         let now = self.clock.now();
         let datagram = BytesMut::from(datagram);
         match &mut self.connection {
-            Connection::Dtls(dtls) => dtls.handle_datagram(now, path(), datagram)?,
+            Connection::Dtls(dtls) => {
+                dtls.handle_datagram(now, path(), datagram)?;
+            }
             Connection::Tls(_) => {}
         }
         Ok(())

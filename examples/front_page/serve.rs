@@ -1,6 +1,6 @@
 use sealgram::endpoint::EndpointPolicy;
-use sealgram::net::{UdpEndpoint, UdpEvent, mio};
-use sealgram::{EndpointEvent, Event, ServerConfig};
+use sealgram::net::{UdpEndpoint, mio};
+use sealgram::{Event, ServerConfig};
 use std::net::SocketAddr;
 use std::{io, sync::Arc};
 
@@ -17,12 +17,13 @@ pub fn serve(address: SocketAddr, config: Arc<ServerConfig>) -> io::Result<()> {
             result => result?,
         }
         udp.turn()?;
-        while let Some(event) = udp.poll_event() {
-            if let UdpEvent::Association(peer, EndpointEvent::Association(Event::Readable)) = event
+        while let Some((id, event)) = udp.poll_event() {
+            if event == Event::Readable
+                && let Some(mut peer) = udp.association(id)
             {
-                while let Some(received) = udp.recv(peer) {
-                    // A full send queue is like a congested network: the datagram is lost.
-                    let _ = udp.send(peer, &received.data);
+                while let Some(received) = peer.recv() {
+                    // A full send queue is like a full network: the datagram is lost.
+                    let _ = peer.send(&received.data);
                 }
             }
         }

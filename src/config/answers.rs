@@ -2,7 +2,9 @@
 //! request for a certificate.
 
 use crate::identity::{Credential, Reply};
-use crate::protocol::{AlertDescription, CipherSuite, NamedGroup, SignatureScheme};
+use crate::protocol::{
+    AlertDescription, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme,
+};
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::client_hello::ClientHello;
 use std::fmt;
@@ -11,6 +13,8 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ReceivedHello {
+    /// The versions, the preferred ones first.
+    pub versions: Vec<ProtocolVersion>,
     /// The DNS name that the client wants (RFC 6066 §3).
     pub server_name: Option<String>,
     /// The application protocols, the preferred ones first (RFC 7301); empty if the client does not
@@ -30,7 +34,9 @@ pub struct ReceivedHello {
 impl ReceivedHello {
     pub(crate) fn of(hello: &ClientHello) -> Self {
         let offered = &hello.extensions;
+        let versions = offered.supported_versions.clone();
         Self {
+            versions: versions.unwrap_or_else(|| vec![hello.version]),
             server_name: offered.server_name.clone(),
             alpn: offered.alpn.clone().unwrap_or_default(),
             cipher_suites: hello.cipher_suites.clone(),

@@ -5,9 +5,10 @@ use super::role::Opening;
 use super::{DtlsConnection, Event, Role};
 use crate::config::{ClientConfig, ProvenHello, ServerConfig};
 use crate::error::{ConfigError, Error, SendError};
-use crate::protocol::{Epoch, MessageSeq, Path, Side};
+use crate::protocol::{MessageSeq, Path, RecordNumber, Side};
 use crate::record::datagram::Jitter;
 use crate::record::{Datagram, Discard, Layer as _};
+use crate::wire::record_datagram::DatagramHeader;
 use bytes::BytesMut;
 use pki_types::ServerName;
 use std::sync::Arc;
@@ -24,6 +25,24 @@ pub struct Transmit {
     pub segment_size: Option<usize>,
     /// Where they go.
     pub path: Path,
+}
+
+/// What came of a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Taken {
+    /// The newest record of the datagram that was opened under keys; `None` if there was none, and
+    /// anybody may have sent it. Records that waited for their keys since an earlier datagram do
+    /// not count.
+    pub newest: Option<RecordNumber>,
+}
+
+impl Taken {
+    /// Whether the peer, and nobody else, has sent something of the datagram.
+    #[inline]
+    pub const fn is_authenticated(&self) -> bool {
+        self.newest.is_some()
+    }
 }
 
 impl DtlsConnection {
@@ -110,7 +129,8 @@ impl DtlsConnection {
         ))
     }
 
-    /// Takes a datagram from the peer. It is opened in place; received data are slices of it.
+    /// Takes a datagram from the peer, and says what came of it. It is opened in place; received
+    /// data are slices of it.
     ///
     /// With one large `BytesMut` from which each datagram is `split` and which is `reserve`d again,
     /// nothing is allocated per datagram.
@@ -124,13 +144,16 @@ impl DtlsConnection {
         now: Instant,
         path: Path,
         datagram: BytesMut,
-    ) -> Result<(), Error> {
+    ) -> Result<Taken, Error> {
         if let Phase::Closed = self.phase {
             self.records.stats_mut().discard(Discard::Closed);
-            return Ok(());
+            return Ok(Taken::default());
         }
         self.records.receive(path, datagram);
-        self.pump(now)
+        self.pump(now)?;
+        Ok(Taken {
+            newest: self.records.taken(),
+        })
     }
 
     /// Appends at most `max_datagrams` sealed datagrams of equal size (the last may be shorter) to
@@ -287,14 +310,9 @@ impl DtlsConnection {
         self.records.limit_amplification(received)
     }
 
-    /// Whether there are keys to read `epoch`.
-    pub(crate) fn can_read(&self, epoch: Epoch) -> bool {
-        self.records.can_read(epoch)
-    }
-
-    /// Whether there are keys to read an epoch of version 1.3 that ends in these bits.
-    pub(crate) fn can_read_13(&self, bits: u8) -> bool {
-        self.records.can_read_13(bits)
+    /// Whether there are keys to read a record with this header.
+    pub(crate) fn can_read(&self, header: &DatagramHeader) -> bool {
+        self.records.can_read(header)
     }
 
     /// How many bytes are held on behalf of the peer: messages under reassembly, data that waits

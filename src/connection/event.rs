@@ -1,10 +1,17 @@
 //! What an association reports to the application.
 
+use crate::error::Failure;
 use crate::handshake::Established;
 use crate::protocol::Side;
 
 /// Something that the application may want to act on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+///
+/// A server's association shows up at its [`Endpoint`](crate::Endpoint) with its
+/// [`Event::HandshakeComplete`], and its last event is [`Event::Closed`] or [`Event::Failed`]. These
+/// two are given by an endpoint alone; a connection without one says what they say by the error of
+/// an input, [`Connection::failure`](crate::Connection::failure) and
+/// [`Connection::is_closed`](crate::Connection::is_closed).
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event {
     /// Keys are in force, and the peer has proved what the configuration demands of it. Data can be
@@ -48,6 +55,12 @@ pub enum Event {
     /// The stream has ended although the peer has not said that it sends no more data: anybody on
     /// the path may have cut short what it sent (RFC 5246 §7.2.1). The connection is over.
     Truncated,
+    /// The association is over because of an error. This is its last event: its identifier is no
+    /// longer valid.
+    Failed(Box<Failure>),
+    /// The association is over because one end closed it. This is its last event: its identifier is
+    /// no longer valid.
+    Closed,
 }
 
 /// How a handshake came to its keys.

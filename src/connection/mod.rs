@@ -31,7 +31,7 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
-pub use datagram::Transmit;
+pub use datagram::{Taken, Transmit};
 pub use event::{Event, HandshakeKind, RenegotiationRefusal};
 pub use export::{ExportedSecret, TrafficSecrets};
 

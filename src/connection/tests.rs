@@ -98,7 +98,8 @@ impl Two {
         let datagram = self.forged(side);
         let now = self.now;
         let end = self.end(side);
-        end.handle_datagram(now, PATH, BytesMut::from(&datagram[..]))
+        end.handle_datagram(now, PATH, BytesMut::from(&datagram[..]))?;
+        Ok(())
     }
 }
 

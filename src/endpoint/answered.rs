@@ -6,7 +6,7 @@
 //!  Endpoint::handle_answers ◄──────────────────────────────────┘   looks at those alone
 //! ```
 
-use super::AssociationId;
+use super::id::AssociationId;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 

@@ -1,30 +1,11 @@
 //! The table of associations.
 
+use super::id::AssociationId;
+use super::routing::Keys;
 use crate::connection::DtlsConnection;
 use crate::crypto::hash::HashAlgorithm;
-use crate::protocol::Side;
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
-
-/// Names an association of one endpoint for ever: a number is used again, but not with the same generation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AssociationId {
-    index: u32,
-    generation: u32,
-}
-
-impl fmt::Debug for AssociationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}.{}", self.index, self.generation)
-    }
-}
-
-impl fmt::Display for AssociationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
 
 /// Sixteen bytes of the hash of the client's random that created a server association.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,22 +22,22 @@ impl Origin {
 /// One association with what the endpoint remembers about it.
 pub(super) struct Association {
     pub(super) connection: DtlsConnection,
-    pub(super) remote: SocketAddr,
+    /// What its datagrams are found by.
+    pub(super) keys: Keys,
     /// `None` for a client association.
     pub(super) origin: Option<Origin>,
     /// The deadline that stands in the endpoint's timers.
     pub(super) timer: Option<Instant>,
-    /// When something of the peer authenticated last, data was sent, or the association was made.
+    /// When something of the peer authenticated last, data was sent, the first handshake was
+    /// completed, or the association was made.
     pub(super) last_active: Instant,
-    /// How many records had been taken by then.
-    pub(super) records_seen: u64,
     /// What it counts towards the endpoint's limit, in bytes.
     pub(super) buffered: usize,
     /// Whether it stands in the queue of those that have something to send.
     pub(super) wants_to_send: bool,
     /// Whether it stands in the list of those that may have unread data.
     pub(super) has_unread: bool,
-    /// Whether it counts as half-open.
+    /// Whether it counts as half-open; for `half_open` alone to change.
     pub(super) half_open: bool,
     /// Whether its first handshake was completed.
     pub(super) completed: bool,
@@ -65,23 +46,35 @@ pub(super) struct Association {
 impl Association {
     pub(super) fn new(
         connection: DtlsConnection,
-        remote: SocketAddr,
+        keys: Keys,
         origin: Option<Origin>,
         now: Instant,
     ) -> Self {
         Self {
-            half_open: connection.side() == Side::Server,
             connection,
-            remote,
+            keys,
             origin,
             timer: None,
             last_active: now,
-            records_seen: 0,
             buffered: 0,
             wants_to_send: false,
             has_unread: false,
+            half_open: false,
             completed: false,
         }
+    }
+
+    /// Brings `total` up to date with what this association holds.
+    #[inline]
+    pub(super) fn count(&mut self, total: &mut usize) {
+        let buffered = self.connection.buffered();
+        *total = *total + buffered - self.buffered;
+        self.buffered = buffered;
+    }
+
+    /// The peer's address.
+    pub(super) fn remote(&self) -> SocketAddr {
+        self.connection.path().remote()
     }
 }
 

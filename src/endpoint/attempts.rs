@@ -1,26 +1,29 @@
-//! Who has begun a handshake lately: what one address can set off with hellos that show good cookies.
+//! Who has begun a handshake lately: what one address can cause with hellos that show good
+//! cookies.
 //!
-//! A cookie proves that its owner receives at an address, and everybody who reads the path can show it again. So a cookie
-//! begins one handshake, none begins one any more when a later one of its address did, and an address begins few of them
-//! in a row. A client that starts again shows a cookie that was issued after those it has shown before: it is not
-//! slowed down by any of that.
+//! A cookie proves that its owner receives at an address, and everybody who reads the path can show
+//! it again. So a cookie begins one handshake, none begins one any more when a later one of its
+//! address did, and an address begins few of them in a row. A client that starts again shows a
+//! cookie that was issued after those it has shown before: it is not slowed down by any of that.
 
 use super::association::Origin;
-use super::cookie::LIFE;
+use super::cookie_keys::LIFE;
 use crate::config::Issued;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// How many handshakes an address can begin in a row: an honest client that starts again is never the third.
+/// How many handshakes an address can begin in a row: an honest client that starts again is never
+/// the third.
 const IN_A_ROW: u32 = 4;
 
-/// How often an address can begin one in the long run. A client that comes too soon repeats its hello after about as
-/// long.
+/// How often an address can begin one in the long run. A client that comes too soon repeats its
+/// hello after about as long.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How many addresses are remembered at most, a third of a kilobyte each. Beyond that the one that is known for the longest time is forgotten: each
-/// cookie of it that was captured can set off one more handshake.
+/// How many addresses are remembered at most, a third of a kilobyte each. Beyond that the one that
+/// is known for the longest time is forgotten: each cookie of it that was captured can start one
+/// more handshake.
 const MAX_ADDRESSES: usize = 1 << 16;
 
 /// The newest cookie of each address, for as long as an older one could be shown.
@@ -37,7 +40,8 @@ struct Latest {
     issued: Issued,
     /// The random of the hello that showed it.
     origin: Origin,
-    /// The handshake that it has begun came to nothing, and its client has not been heard since its hello: it may not know.
+    /// The handshake that it has begun came to nothing, and its client has not been heard since its
+    /// hello: it may not know.
     died: bool,
     /// When all that was begun in a row is forgiven.
     forgiven: Instant,
@@ -57,8 +61,9 @@ pub(super) enum Verdict {
 }
 
 impl Attempts {
-    /// Whether a hello whose cookie was issued then may begin a handshake. One that has may begin another if that came to
-    /// nothing: an honest client whose attempt was given up here in the middle repeats its hello, and knows no other cookie.
+    /// Whether a hello whose cookie was issued then may begin a handshake. One that has may begin
+    /// another if that came to nothing: an honest client whose attempt was given up here in the
+    /// middle repeats its hello, and knows no other cookie.
     pub(super) fn judge(
         &self,
         now: Instant,
@@ -117,7 +122,8 @@ impl Attempts {
         self.order.push_back((until, remote));
     }
 
-    /// The handshake that a hello of this random has begun came to nothing before its client was heard again.
+    /// The handshake that a hello of this random has begun came to nothing before its client was
+    /// heard again.
     pub(super) fn died(&mut self, remote: SocketAddr, origin: Origin) {
         if let Some(latest) = self.by_address.get_mut(&remote) {
             latest.died |= latest.origin == origin;
@@ -167,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_begins_one_handshake_and_none_behind_a_newer_one() {
+    fn a_cookie_begins_one_handshake_and_none_after_a_newer_one() {
         let (now, mut attempts) = (crate::test_now(), Attempts::default());
         assert_eq!(
             attempts.judge(now, remote(1), Issued(5), origin()),

@@ -1,72 +1,121 @@
 //! Which association a datagram belongs to.
 
-use super::AssociationId;
+use super::id::AssociationId;
+use crate::protocol::Path;
 use crate::protocol::address::{lacks_scope, unscoped};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-/// The associations with one remote address.
+/// What a datagram says about its association without being opened.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Key {
+    /// The address that it comes from, in the form that paths have.
+    Address(SocketAddr),
+}
+
+impl Key {
+    /// The key of what comes this way.
+    #[inline]
+    pub(super) fn of(path: Path) -> Self {
+        Self::Address(path.remote())
+    }
+
+    /// The address without its scope; `None` if there is none to leave out.
+    fn unscoped(self) -> Option<Self> {
+        let Self::Address(address) = self;
+        unscoped(address).map(Self::Address)
+    }
+
+    fn lacks_scope(self) -> bool {
+        let Self::Address(address) = self;
+        lacks_scope(address)
+    }
+}
+
+/// All the keys of one association: at least one, and hardly ever more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Keys {
+    first: Key,
+    more: Option<Box<Self>>,
+}
+
+impl Keys {
+    /// One key.
+    pub(super) const fn one(key: Key) -> Self {
+        Self {
+            first: key,
+            more: None,
+        }
+    }
+
+    /// Each of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Key> + '_ {
+        std::iter::successors(Some(self), |keys| keys.more.as_deref()).map(|keys| keys.first)
+    }
+}
+
+/// The associations with one key.
 ///
-/// A peer that starts again gets a `successor`, which replaces `current` with its verified Finished and not
-/// before: until then nobody knows whether the new hello is from the same peer (RFC 6347 §4.2.8).
+/// A peer that starts again gets a `successor`, which replaces `current` with its verified Finished
+/// and not before: until then nobody knows whether the new hello is from the same peer (RFC 6347
+/// §4.2.8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Route {
     pub(super) current: AssociationId,
     pub(super) successor: Option<AssociationId>,
 }
 
-/// Routes by remote address, in the form that paths have.
+impl Route {
+    /// The associations, the newer one first.
+    pub(super) fn newest_first(self) -> impl Iterator<Item = AssociationId> {
+        self.successor.into_iter().chain([self.current])
+    }
+}
+
+/// Routes by key.
 ///
-/// The application may name a link-local address without its scope, where the socket knows the interface; the system then
-/// names the scope in answers. Such a route takes what no other route of that address takes.
+/// The application may name a link-local address without its scope, where the socket knows the
+/// interface; the system then names the scope in answers. Such a route takes what no other route of
+/// that address takes.
 #[derive(Default, Debug)]
 pub(super) struct Routes {
-    by_address: HashMap<SocketAddr, Route>,
+    by_key: HashMap<Key, Route>,
 }
 
 impl Routes {
     #[inline]
-    pub(super) fn find(&self, remote: SocketAddr) -> Option<Route> {
-        let exact = self.by_address.get(&remote);
-        exact
-            .or_else(|| self.by_address.get(&unscoped(remote)?))
-            .copied()
+    pub(super) fn find(&self, key: Key) -> Option<Route> {
+        let exact = self.by_key.get(&key);
+        exact.or_else(|| self.by_key.get(&key.unscoped()?)).copied()
     }
 
-    /// Whether datagrams of a new association with this address could not be told from those of another.
-    pub(super) fn is_taken(&self, remote: SocketAddr) -> bool {
+    /// Whether datagrams of a new association with this key could not be told from those of
+    /// another.
+    pub(super) fn is_taken(&self, key: Key) -> bool {
         let somewhere = || {
-            let mut known = self.by_address.keys();
-            known.any(|known| unscoped(*known) == Some(remote))
+            let mut known = self.by_key.keys();
+            known.any(|known| known.unscoped() == Some(key))
         };
-        self.find(remote).is_some() || lacks_scope(remote) && somewhere()
+        self.find(key).is_some() || key.lacks_scope() && somewhere()
     }
 
-    /// Enters a new association: as current if the address is free, else as successor. Returns the successor that
-    /// it displaces.
-    pub(super) fn enter(&mut self, remote: SocketAddr, id: AssociationId) -> Option<AssociationId> {
-        match self.by_address.get_mut(&remote) {
-            Some(route) => route.successor.replace(id),
-            None => {
-                self.by_address.insert(
-                    remote,
-                    Route {
-                        current: id,
-                        successor: None,
-                    },
-                );
-                None
-            }
+    /// Enters a new association: as current if the key is free, else as successor. Returns the
+    /// successor that it displaces.
+    pub(super) fn enter(&mut self, key: Key, id: AssociationId) -> Option<AssociationId> {
+        if let Some(route) = self.by_key.get_mut(&key) {
+            return route.successor.replace(id);
         }
+        let route = Route {
+            current: id,
+            successor: None,
+        };
+        self.by_key.insert(key, route);
+        None
     }
 
     /// Makes the successor current, if `id` is one. Returns the association that it replaces.
-    pub(super) fn promote(
-        &mut self,
-        remote: SocketAddr,
-        id: AssociationId,
-    ) -> Option<AssociationId> {
-        let route = self.by_address.get_mut(&remote)?;
+    pub(super) fn promote(&mut self, key: Key, id: AssociationId) -> Option<AssociationId> {
+        let route = self.by_key.get_mut(&key)?;
         if route.successor != Some(id) {
             return None;
         }
@@ -74,20 +123,60 @@ impl Routes {
         Some(std::mem::replace(&mut route.current, id))
     }
 
-    /// Forgets an association; a successor moves up.
-    pub(super) fn leave(&mut self, remote: SocketAddr, id: AssociationId) {
-        let Some(route) = self.by_address.get_mut(&remote) else {
-            return;
-        };
-        if route.successor == Some(id) {
-            route.successor = None;
-        } else if route.current == id {
-            match route.successor.take() {
-                Some(successor) => route.current = successor,
-                None => {
-                    self.by_address.remove(&remote);
+    /// Forgets an association, under all its keys; a successor moves up.
+    pub(super) fn leave(&mut self, keys: &Keys, id: AssociationId) {
+        for key in keys.iter() {
+            let Some(route) = self.by_key.get_mut(&key) else {
+                continue;
+            };
+            if route.successor == Some(id) {
+                route.successor = None;
+            } else if route.current == id {
+                match route.successor.take() {
+                    Some(successor) => route.current = successor,
+                    None => {
+                        self.by_key.remove(&key);
+                    }
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(port: u16) -> Key {
+        Key::Address(([192, 0, 2, 1], port).into())
+    }
+
+    fn id(index: u32) -> AssociationId {
+        AssociationId {
+            index,
+            generation: 0,
+        }
+    }
+
+    #[test]
+    fn an_association_is_found_by_each_of_its_keys_until_it_leaves() {
+        let keys = Keys {
+            first: key(1),
+            more: Some(Box::new(Keys::one(key(2)))),
+        };
+        let mut routes = Routes::default();
+        for key in keys.iter() {
+            assert_eq!(routes.enter(key, id(7)), None);
+        }
+        // One of the addresses has a newcomer, which succeeds there alone.
+        assert_eq!(routes.enter(key(2), id(8)), None);
+        for port in [1, 2] {
+            assert_eq!(routes.find(key(port)).map(|it| it.current), Some(id(7)));
+        }
+        routes.leave(&keys, id(7));
+        assert_eq!(routes.find(key(1)), None);
+        assert_eq!(routes.find(key(2)).map(|it| it.current), Some(id(8)));
+        routes.leave(&Keys::one(key(2)), id(8));
+        assert!(routes.by_key.is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! The deadlines of many associations.
 
-use super::AssociationId;
+use super::id::AssociationId;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -13,8 +13,8 @@ pub(super) struct Timers {
 impl Timers {
     /// Makes sure that `id` is looked at by `wanted`. `registered` is what stands here for it.
     ///
-    /// A deadline that moves away is left where it is and looked at again when it comes, so that traffic, which
-    /// moves the idle deadline with every datagram, costs nothing here.
+    /// A deadline that moves away is left where it is and looked at again when it comes, so that
+    /// traffic, which moves the idle deadline with every datagram, costs nothing here.
     #[inline]
     pub(super) fn ensure(
         &mut self,

@@ -1,8 +1,8 @@
 //! Fragmented ClientHellos of strangers, until they are whole.
 //!
-//! At version 1.3 the cookie is an extension, so nothing can be proved before the whole hello is here, and a hello with a
-//! large key share does not fit into a datagram. What is kept for that is bounded for the whole endpoint: a full pool hurts
-//! nobody but those who send fragmented hellos.
+//! At version 1.3 the cookie is an extension, so nothing can be proved before the whole hello is
+//! here, and a hello with a large key share does not fit into a datagram. What is kept for that is
+//! bounded for the whole endpoint: a full pool hurts nobody but those who send fragmented hellos.
 
 use crate::config::FirstHello;
 use crate::protocol::{
@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 /// How many addresses can be in the middle of a hello.
 const MAX_SLOTS: usize = 256;
 
-/// The longest hello that is put together, in bytes: two key shares of 1,216 bytes and a ticket fit.
+/// The longest hello that is put together, in bytes: two key shares of 1,216 bytes and a ticket
+/// fit.
 const MAX_HELLO: usize = 4096;
 
 /// How long the rest of a hello may take. Its sender repeats the whole of it soon after.
@@ -54,8 +55,8 @@ pub(super) fn is_client_hello(datagram: &[u8]) -> bool {
     fragments(datagram).next().is_some()
 }
 
-/// Whether a hello comes in pieces and is longer than what is put together: its sender is told, because it would wait for
-/// an answer.
+/// Whether a hello comes in pieces and is longer than what is put together: its sender is told,
+/// because it would wait for an answer.
 pub(super) fn is_too_long(first: &FirstHello<'_>) -> bool {
     let too_long = usize::try_from(first.fragment.length).map_or(true, |it| it > MAX_HELLO);
     too_long && !first.is_whole()
@@ -119,8 +120,9 @@ impl Unproven {
         while self.slots.front().is_some_and(|slot| slot.until <= now) {
             self.slots.pop_front();
         }
-        // Only in order, and a beginning begins anew: what somebody else has sent with this address, or its own earlier attempt,
-        // would make a hello that nobody has said, and a cookie for that.
+        // Only in order, and a beginning begins anew: what another has sent with this
+        // address, or its own earlier attempt, would make a hello that nobody has said, and a
+        // cookie for that.
         let known = self
             .slots
             .iter()
@@ -237,7 +239,7 @@ mod tests {
         }
     }
 
-    /// C1: what strangers leave behind is bounded in number, size and time.
+    /// C1: what is kept of strangers is bounded in number, size and time.
     #[test]
     fn the_pool_is_bounded() {
         let (now, body) = (crate::test_now(), body());

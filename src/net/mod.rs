@@ -15,4 +15,4 @@ mod waker;
 /// The event loop that both are made for.
 pub use mio;
 pub use tcp::TlsStream;
-pub use udp::{UdpEndpoint, UdpEvent};
+pub use udp::{UdpEndpoint, Unreachable};

@@ -5,13 +5,12 @@ mod running;
 use super::batch::Batch;
 use super::clock;
 use super::departure::{Departure, Step};
-use crate::config::{ClientAuthentication, ServerConfig};
-use crate::endpoint::{AssociationId, Endpoint, EndpointEvent, EndpointPolicy};
-use crate::error::{ConfigError, ConnectError, KeyUpdateError, RenegotiateError, SendError};
+use crate::config::ServerConfig;
+use crate::connection::Event;
+use crate::endpoint::{AssociationId, AssociationMut, Endpoint, EndpointPolicy, Incoming};
+use crate::error::ConnectError;
 use crate::protocol::address::{canonical, destination};
 use crate::protocol::{AlertDescription, Path};
-use crate::record::Received;
-use crate::wire::key_update::KeyUpdate;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use quinn_udp::UdpSockRef;
@@ -36,8 +35,8 @@ pub struct UdpEndpoint {
     departure: Departure,
     /// The turn ended before the socket was empty.
     unfinished: bool,
-    /// What the network has reported: [`UdpEvent::Unreachable`].
-    reports: VecDeque<UdpEvent>,
+    /// What the network has reported.
+    reports: VecDeque<Unreachable>,
     /// The address that the socket is connected to, if it is.
     remote: Option<SocketAddr>,
 }
@@ -48,21 +47,16 @@ struct Registration {
     interest: Interest,
 }
 
-/// Something that happened at the endpoint.
+/// The network reports that datagrams do not arrive, for example `ECONNREFUSED`. Anybody can forge
+/// such a report, so nothing has changed (RFC 6347 §4.2.8): timers go on, and the association may
+/// still come up.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum UdpEvent {
-    /// An event of an association.
-    Association(AssociationId, EndpointEvent),
-    /// The network reports that datagrams do not arrive, for example `ECONNREFUSED`. Anybody can
-    /// forge such a report, so nothing has changed (RFC 6347 §4.2.8): timers go on, and the
-    /// handshake may still complete.
-    Unreachable {
-        /// The peer, if the system reports it.
-        remote: Option<SocketAddr>,
-        /// The error that the system reported.
-        error: io::Error,
-    },
+pub struct Unreachable {
+    /// The peer, where the system tells.
+    pub remote: Option<SocketAddr>,
+    /// What the system said.
+    pub error: io::Error,
 }
 
 /// The most receive calls that one turn makes. The rest waits for the next turn, so that timers and
@@ -85,7 +79,7 @@ impl UdpEndpoint {
     }
 
     /// Binds a socket that talks to `remote` alone, for a client of one server: the system drops
-    /// what comes from elsewhere and reports unreachable peers ([`UdpEvent::Unreachable`]).
+    /// what comes from elsewhere and reports unreachable peers ([`UdpEndpoint::poll_unreachable`]).
     ///
     /// # Errors
     ///
@@ -237,17 +231,19 @@ impl UdpEndpoint {
     fn unreachable(&mut self, remote: Option<SocketAddr>, error: io::Error) {
         // A few reports are enough to act upon, and a flood of them must not fill the memory.
         if self.reports.len() < MAX_REPORTS {
-            self.reports
-                .push_back(UdpEvent::Unreachable { remote, error });
+            self.reports.push_back(Unreachable { remote, error });
         }
     }
 
-    /// The next event, until there is none.
-    pub fn poll_event(&mut self) -> Option<UdpEvent> {
-        self.reports.pop_front().or_else(|| {
-            let (id, event) = self.endpoint.poll_event()?;
-            Some(UdpEvent::Association(id, event))
-        })
+    /// The next event and whose it is, until there is none.
+    pub fn poll_event(&mut self) -> Option<(AssociationId, Event)> {
+        self.endpoint.poll_event()
+    }
+
+    /// The next report of the network that datagrams do not arrive, until there is none. Whoever
+    /// does not care need not ask: of what is not fetched a limited number is kept.
+    pub fn poll_unreachable(&mut self) -> Option<Unreachable> {
+        self.reports.pop_front()
     }
 
     /// The longest time to wait for readiness before the next [`UdpEndpoint::turn`]; `None` for no
@@ -255,7 +251,7 @@ impl UdpEndpoint {
     /// missed, whatever the order of calls.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let unsent = self.departure.is_empty() && self.endpoint.has_transmit();
-        if self.unfinished || unsent || !self.reports.is_empty() || self.endpoint.has_event() {
+        if self.unfinished || unsent || self.endpoint.has_event() {
             return Some(Duration::ZERO);
         }
         self.endpoint
@@ -284,84 +280,33 @@ impl UdpEndpoint {
             .connect(clock::now(), config, server, Path::new(remote))
     }
 
-    /// Changes the largest datagram that is sent to the peer of `id`, in bytes of UDP payload. A
-    /// size that the system refuses as too large is lowered automatically:
-    /// [`Event::MaxPayloadChanged`](crate::Event::MaxPayloadChanged).
-    ///
-    /// # Errors
-    ///
-    /// As [`Endpoint::set_mtu`].
-    pub fn set_mtu(&mut self, id: AssociationId, bytes: usize) -> Result<(), ConfigError> {
-        self.endpoint.set_mtu(id, bytes)
+    /// The way to one association: all of its commands, and its getters; see
+    /// [`Endpoint::association`](crate::Endpoint::association). Call [`UdpEndpoint::turn`]
+    /// afterwards.
+    pub fn association(&mut self, id: AssociationId) -> Option<AssociationMut<'_>> {
+        self.endpoint.association(id, clock::now())
     }
 
-    /// Sends `data` as one datagram with the next [`UdpEndpoint::turn`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Endpoint::send`].
-    pub fn send(&mut self, id: AssociationId, data: &[u8]) -> Result<(), SendError> {
-        self.endpoint.send(clock::now(), id, data)
+    /// The next client that has proved its address and awaits a decision; see
+    /// [`Endpoint::poll_incoming`](crate::Endpoint::poll_incoming).
+    pub fn poll_incoming(&mut self) -> Option<Incoming> {
+        self.endpoint.poll_incoming()
     }
 
-    /// Schedules a renegotiation with the peer of `id`; the next [`UdpEndpoint::turn`] begins it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Endpoint::renegotiate`].
-    pub fn renegotiate(&mut self, id: AssociationId) -> Result<(), RenegotiateError> {
-        self.endpoint.renegotiate(clock::now(), id)
+    /// Serves a client; see [`Endpoint::accept`](crate::Endpoint::accept). Call
+    /// [`UdpEndpoint::turn`] afterwards, as after the other decisions.
+    pub fn accept(&mut self, incoming: Incoming) -> Option<AssociationId> {
+        self.endpoint.accept(clock::now(), incoming)
     }
 
-    /// Schedules a renegotiation that resumes the session in force, if this end is a client.
-    ///
-    /// # Errors
-    ///
-    /// As [`Endpoint::renegotiate_abbreviated`].
-    pub fn renegotiate_abbreviated(&mut self, id: AssociationId) -> Result<(), RenegotiateError> {
-        self.endpoint.renegotiate_abbreviated(clock::now(), id)
+    /// Refuses a client with a fatal alert; see [`Endpoint::refuse`](crate::Endpoint::refuse).
+    pub fn refuse(&mut self, incoming: Incoming, alert: AlertDescription) {
+        self.endpoint.refuse(incoming, alert);
     }
 
-    /// Asks the client of `id` for its certificate, in a renegotiation.
-    ///
-    /// # Errors
-    ///
-    /// As [`Endpoint::request_client_certificate`].
-    pub fn request_client_certificate(
-        &mut self,
-        id: AssociationId,
-        policy: ClientAuthentication,
-    ) -> Result<(), RenegotiateError> {
-        self.endpoint
-            .request_client_certificate(clock::now(), id, policy)
-    }
-
-    /// Schedules a key update.
-    ///
-    /// # Errors
-    ///
-    /// As [`Endpoint::key_update`].
-    pub fn key_update(
-        &mut self,
-        id: AssociationId,
-        update: KeyUpdate,
-    ) -> Result<(), KeyUpdateError> {
-        self.endpoint.key_update(clock::now(), id, update)
-    }
-
-    /// The next datagram from the peer of `id`.
-    pub fn recv(&mut self, id: AssociationId) -> Option<Received> {
-        self.endpoint.recv(id)
-    }
-
-    /// Closes an association with the next [`UdpEndpoint::turn`].
-    pub fn close(&mut self, id: AssociationId) {
-        self.endpoint.close(clock::now(), id);
-    }
-
-    /// Ends an association at once with a fatal alert: see [`Endpoint::abort`].
-    pub fn abort(&mut self, id: AssociationId, alert: AlertDescription) {
-        self.endpoint.abort(clock::now(), id, alert);
+    /// Sends nothing to a client; see [`Endpoint::ignore`](crate::Endpoint::ignore).
+    pub fn ignore(&mut self, incoming: Incoming) {
+        self.endpoint.ignore(incoming);
     }
 
     /// The endpoint itself, for its getters.

@@ -66,14 +66,20 @@ impl fmt::Display for Epoch {
 
 /// Names one record, for good: no two different records ever carry the same number (RFC 6347 §4.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct RecordNumber {
+pub struct RecordNumber {
     /// The generation of keys.
-    pub(crate) epoch: Epoch,
+    pub epoch: Epoch,
     /// The position within the epoch, from 0.
-    pub(crate) sequence: u64,
+    pub sequence: u64,
 }
 
 impl RecordNumber {
+    /// Below every record that is protected.
+    pub(crate) const NONE: Self = Self {
+        epoch: Epoch::PLAINTEXT,
+        sequence: 0,
+    };
+
     /// The last sequence number of a datagram record: the field is 48 bits wide (RFC 6347 §4.1).
     pub(crate) const LIMIT_48: u64 = (1 << 48) - 1;
 

@@ -15,8 +15,8 @@ pub(crate) mod version;
 
 pub use alert::{Alert, AlertDescription, AlertLevel};
 pub(crate) use dialect::Dialect;
-pub use epoch::Epoch;
-pub(crate) use epoch::{MessageSeq, RecordNumber};
+pub(crate) use epoch::MessageSeq;
+pub use epoch::{Epoch, RecordNumber};
 pub(crate) use flight::{FlightEnd, FlightId, ReadSwitch, Unacknowledged};
 pub(crate) use numbers::{
     CertificateType, ClientCertificateType, CompressionMethod, ContentType, CurveType,

@@ -3,7 +3,7 @@
 use super::link::{Conditions, Link};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{DtlsConnection, Event};
-use crate::endpoint::{AssociationId, Endpoint, EndpointEvent, EndpointPolicy};
+use crate::endpoint::{AssociationId, Endpoint, EndpointPolicy};
 use crate::error::{ConnectError, Error};
 use crate::protocol::Path;
 use bytes::BytesMut;
@@ -51,10 +51,10 @@ pub struct Pair {
     pub client_address: SocketAddr,
     /// Where the server is.
     pub server_address: SocketAddr,
-    /// The events of the client endpoint.
-    pub client_events: Vec<(AssociationId, EndpointEvent)>,
-    /// The events of the server endpoint.
-    pub server_events: Vec<(AssociationId, EndpointEvent)>,
+    /// What the client endpoint told.
+    pub client_events: Vec<(AssociationId, Event)>,
+    /// What the server endpoint told.
+    pub server_events: Vec<(AssociationId, Event)>,
     /// Every datagram that was sent, if [`Pair::record`] was called.
     pub seen: Option<Vec<Seen>>,
 }
@@ -193,8 +193,9 @@ impl Pair {
                 );
             }
         }
-        self.collect_events();
+        // What was the last to be sent may have ended an association.
         self.transmit();
+        self.collect_events();
         true
     }
 
@@ -287,8 +288,12 @@ impl Pair {
         (0..count).all(|number| {
             let question = [b"question".as_slice(), &number.to_be_bytes()].concat();
             let answer = [b"answer".as_slice(), &number.to_be_bytes()].concat();
-            let sent = self.client.send(self.now, client, &question).is_ok()
-                && self.server.send(self.now, server, &answer).is_ok();
+            let send = |endpoint: &mut Endpoint, id, data: &[u8]| {
+                let association = endpoint.association(id, self.now);
+                association.is_some_and(|mut it| it.send(data).is_ok())
+            };
+            let sent = send(&mut self.client, client, &question)
+                && send(&mut self.server, server, &answer);
             let limit = Duration::from_secs(1);
             let mut received = (None, None);
             let end = self.now + limit;
@@ -296,8 +301,9 @@ impl Pair {
                 if !self.step() {
                     break;
                 }
-                received.0 = received.0.or_else(|| self.server.recv(server));
-                received.1 = received.1.or_else(|| self.client.recv(client));
+                let recv = |endpoint: &mut Endpoint, id| endpoint.association(id, self.now)?.recv();
+                received.0 = received.0.or_else(|| recv(&mut self.server, server));
+                received.1 = received.1.or_else(|| recv(&mut self.client, client));
             }
             received.0.is_some_and(|got| got.data == question)
                 && received.1.is_some_and(|got| got.data == answer)
@@ -305,13 +311,8 @@ impl Pair {
     }
 }
 
-fn completed(events: &[(AssociationId, EndpointEvent)]) -> Option<AssociationId> {
-    let complete = |event: &EndpointEvent| {
-        matches!(
-            event,
-            EndpointEvent::Association(Event::HandshakeComplete { .. })
-        )
-    };
+fn completed(events: &[(AssociationId, Event)]) -> Option<AssociationId> {
+    let complete = |event: &Event| matches!(event, Event::HandshakeComplete { .. });
     events
         .iter()
         .rev()

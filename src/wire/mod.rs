@@ -14,6 +14,7 @@ pub(crate) mod key_exchange;
 pub(crate) mod key_update;
 pub(crate) mod message;
 pub(crate) mod new_session_ticket;
+pub(crate) mod record_datagram;
 pub(crate) mod record_dtls;
 pub(crate) mod record_dtls13;
 pub(crate) mod record_tls;

@@ -6,8 +6,8 @@ use sealgram::endpoint::EndpointPolicy;
 use sealgram::pki_types::ServerName;
 use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
 use sealgram::{
-    AssociationId, ClientConfig, Discard, DtlsConnection, Endpoint, EndpointEvent, Error, Event,
-    Failure, Path, ServerConfig,
+    AssociationId, ClientConfig, Discard, DtlsConnection, Endpoint, Error, Event, Failure, Path,
+    ServerConfig,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -65,7 +65,7 @@ pub struct DatagramHarness {
     pub now: Instant,
     /// Where the scripted peer is.
     pub address: SocketAddr,
-    pub events: Vec<(AssociationId, EndpointEvent)>,
+    pub events: Vec<(AssociationId, Event)>,
     /// Every datagram that our end sent.
     pub sent: Vec<Vec<u8>>,
 }
@@ -252,8 +252,13 @@ impl DatagramHarness {
             let answer = [b"answer".as_slice(), &number.to_be_bytes()].concat();
             let record = self.peer.data(&question);
             self.deliver(&record);
-            let asked = self.endpoint.recv(id);
-            let sent = self.endpoint.send(self.now, id, &answer).is_ok();
+            let asked = self.endpoint.association(id, self.now).unwrap().recv();
+            let sent = self
+                .endpoint
+                .association(id, self.now)
+                .unwrap()
+                .send(&answer)
+                .is_ok();
             let before = self.peer.heard.len();
             self.listen();
             let answered =
@@ -265,17 +270,14 @@ impl DatagramHarness {
     }
 }
 
-pub fn is_completion(event: &EndpointEvent) -> bool {
-    matches!(
-        event,
-        EndpointEvent::Association(Event::HandshakeComplete { .. })
-    )
+pub fn is_completion(event: &Event) -> bool {
+    matches!(event, Event::HandshakeComplete { .. })
 }
 
 /// The last failure that an endpoint told of.
-pub fn failure(events: &[(AssociationId, EndpointEvent)]) -> Option<Failure> {
+pub fn failure(events: &[(AssociationId, Event)]) -> Option<Failure> {
     events.iter().rev().find_map(|(_, event)| match event {
-        EndpointEvent::Failed(failure) => Some(failure.clone()),
+        Event::Failed(failure) => Some((**failure).clone()),
         _ => None,
     })
 }

@@ -4,8 +4,7 @@ use crate::common::configs::{Configs, Ends};
 use sealgram::config::{ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, RekeyPolicy};
 use sealgram::sim::{Direction, Fate, Pair, Seen};
 use sealgram::{
-    AssociationId, Discard, DtlsConnection, EndpointEvent, HandshakeKind, RenegotiateError,
-    SendError, Side,
+    AssociationId, Discard, DtlsConnection, Event, HandshakeKind, RenegotiateError, SendError, Side,
 };
 use std::collections::HashMap;
 use std::time::Duration;
@@ -205,9 +204,12 @@ pub fn renegotiate(pair: &mut Pair, side: Side, abbreviated: bool) -> Result<(),
         Side::Server => (&mut pair.server, completed(&pair.server_events)),
     };
     if abbreviated {
-        endpoint.renegotiate_abbreviated(now, id)
+        endpoint
+            .association(id, now)
+            .unwrap()
+            .renegotiate_abbreviated()
     } else {
-        endpoint.renegotiate(now, id)
+        endpoint.association(id, now).unwrap().renegotiate()
     }
 }
 
@@ -218,11 +220,11 @@ pub fn send(pair: &mut Pair, side: Side, data: &[u8]) -> Result<(), SendError> {
         Side::Client => (&mut pair.client, completed(&pair.client_events)),
         Side::Server => (&mut pair.server, completed(&pair.server_events)),
     };
-    endpoint.send(now, id, data)
+    endpoint.association(id, now).unwrap().send(data)
 }
 
 /// The only association of an endpoint.
-pub fn completed(events: &[(AssociationId, EndpointEvent)]) -> AssociationId {
+pub fn completed(events: &[(AssociationId, Event)]) -> AssociationId {
     events.first().expect("the association has completed").0
 }
 

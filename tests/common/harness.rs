@@ -9,8 +9,8 @@ use sealgram::pki_types::ServerName;
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
 use sealgram::{
-    ClientConfig, EndpointEvent, Error, Event, HandshakeKind, RenegotiateError,
-    RenegotiationRefusal, SendError, ServerConfig, Session, Side, Stats, TlsConnection,
+    ClientConfig, Error, Event, HandshakeKind, RenegotiateError, RenegotiationRefusal, SendError,
+    ServerConfig, Session, Side, Stats, TlsConnection,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -367,9 +367,17 @@ impl Harness {
             Self::Dtls(harness) => {
                 let id = harness.id().expect("the association lives");
                 if abbreviated {
-                    harness.endpoint.renegotiate_abbreviated(harness.now, id)
+                    harness
+                        .endpoint
+                        .association(id, harness.now)
+                        .unwrap()
+                        .renegotiate_abbreviated()
                 } else {
-                    harness.endpoint.renegotiate(harness.now, id)
+                    harness
+                        .endpoint
+                        .association(id, harness.now)
+                        .unwrap()
+                        .renegotiate()
                 }
             }
             Self::Tls(harness) if abbreviated => {
@@ -386,7 +394,11 @@ impl Harness {
         let outcome = match self {
             Self::Dtls(harness) => {
                 let id = harness.id().expect("the association lives");
-                harness.endpoint.send(harness.now, id, data)
+                harness
+                    .endpoint
+                    .association(id, harness.now)
+                    .unwrap()
+                    .send(data)
             }
             Self::Tls(harness) => harness.end.connection.send(harness.now, data).map(|_| ()),
         };
@@ -401,9 +413,15 @@ impl Harness {
                 let Some(id) = harness.id() else {
                     return Vec::new();
                 };
-                std::iter::from_fn(|| harness.endpoint.recv(id))
-                    .flat_map(|received| received.data)
-                    .collect()
+                std::iter::from_fn(|| {
+                    harness
+                        .endpoint
+                        .association(id, harness.now)
+                        .unwrap()
+                        .recv()
+                })
+                .flat_map(|received| received.data)
+                .collect()
             }
             Self::Tls(harness) => std::mem::take(&mut harness.end.received),
         }
@@ -416,8 +434,8 @@ impl Harness {
                 .events
                 .iter()
                 .filter_map(|(_, event)| match event {
-                    EndpointEvent::Association(event) => Some(*event),
-                    _ => None,
+                    Event::Failed(_) | Event::Closed => None,
+                    event => Some(event.clone()),
                 })
                 .collect(),
             Self::Tls(harness) => harness.end.events.clone(),

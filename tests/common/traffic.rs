@@ -3,7 +3,7 @@
 use super::handshakes::{APPLICATION_DATA, SIDES, completed, connection, records};
 use sealgram::endpoint::EndpointPolicy;
 use sealgram::sim::{Conditions, Fate, Link, Pair};
-use sealgram::{Discard, Endpoint, EndpointEvent, Event, HandshakeKind, Initiator, Side};
+use sealgram::{Discard, Endpoint, Event, HandshakeKind, Initiator, Side};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -198,20 +198,20 @@ impl Traffic {
         told.extend(std::iter::from_fn(|| self.pair.client.poll_event()));
         told.append(&mut self.pair.server_events);
         told.extend(std::iter::from_fn(|| self.pair.server.poll_event()));
-        let is_end = |event: &EndpointEvent| !matches!(event, EndpointEvent::Association(_));
+        let is_end = |event: &Event| matches!(event, Event::Failed(_) | Event::Closed);
         told.retain(|(_, event)| is_end(event));
         panic!("{}: an association has ended: {told:?}", self.name);
     }
 
     fn fetch(&mut self, side: Side) {
-        let name = &self.name;
+        let (name, now) = (&self.name, self.pair.now);
         let (endpoint, events) = match side {
             Side::Client => (&mut self.pair.client, &self.pair.client_events),
             Side::Server => (&mut self.pair.server, &self.pair.server_events),
         };
         let flow = &mut self.flows[index(side.peer())];
         let wire = flow.wire.borrow();
-        while let Some(received) = endpoint.recv(completed(events)) {
+        while let Some(received) = endpoint.association(completed(events), now).unwrap().recv() {
             let number: [u8; 4] = received.data[..4].try_into().unwrap();
             let number = usize::try_from(u32::from_be_bytes(number)).unwrap();
             let sent = flow.sent.get(number);
@@ -339,15 +339,15 @@ impl Traffic {
         let (mut completed, mut resumed, mut refused) = (0, 0, 0);
         for (_, event) in events {
             match event {
-                EndpointEvent::Association(Event::HandshakeComplete {
+                Event::HandshakeComplete {
                     renegotiation: true,
                     kind,
-                }) => {
+                } => {
                     completed += 1;
                     resumed += u64::from(*kind == HandshakeKind::Resumed);
                 }
-                EndpointEvent::Association(Event::RenegotiationRefused { .. }) => refused += 1,
-                EndpointEvent::Association(Event::HandshakeComplete { .. } | Event::Readable) => {}
+                Event::RenegotiationRefused { .. } => refused += 1,
+                Event::HandshakeComplete { .. } | Event::Readable => {}
                 other => panic!("{name}: {side}: {other:?}"),
             }
         }

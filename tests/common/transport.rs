@@ -4,9 +4,9 @@ use crate::common::configs::{Configs, server_name, start};
 use sealgram::config::ClientAuthentication;
 use sealgram::sim::{Pair, StreamEnd, StreamPair};
 use sealgram::{
-    AssociationId, DtlsConnection, Endpoint, EndpointEvent, Epoch, Error, Event, HandshakeKind,
-    Identity, KeyUpdate, KeyUpdateError, RenegotiateError, RenegotiationRefusal, SendError,
-    Session, Side, Stats,
+    AssociationId, DtlsConnection, Endpoint, Epoch, Error, Event, HandshakeKind, Identity,
+    KeyUpdate, KeyUpdateError, RenegotiateError, RenegotiationRefusal, SendError, Session, Side,
+    Stats,
 };
 use std::time::Duration;
 
@@ -206,9 +206,9 @@ impl Duo {
                     Side::Client => &pair.client_events,
                     Side::Server => &pair.server_events,
                 };
-                let own = |(_, event): &(_, EndpointEvent)| match event {
-                    EndpointEvent::Association(event) => Some(*event),
-                    _ => None,
+                let own = |(_, event): &(_, Event)| match event {
+                    Event::Failed(_) | Event::Closed => None,
+                    event => Some(event.clone()),
                 };
                 events.iter().filter_map(own).collect()
             }
@@ -235,7 +235,7 @@ impl Duo {
                     Side::Server => &pair.server_events,
                 };
                 events.iter().find_map(|(_, event)| match event {
-                    EndpointEvent::Failed(failure) => Some(failure.error.clone()),
+                    Event::Failed(failure) => Some(failure.error.clone()),
                     _ => None,
                 })
             }
@@ -260,9 +260,12 @@ impl Duo {
                 let now = pair.now;
                 let (endpoint, id) = endpoint(pair, side);
                 if abbreviated {
-                    endpoint.renegotiate_abbreviated(now, id)
+                    endpoint
+                        .association(id, now)
+                        .unwrap()
+                        .renegotiate_abbreviated()
                 } else {
-                    endpoint.renegotiate(now, id)
+                    endpoint.association(id, now).unwrap().renegotiate()
                 }
             }
             Self::Tls(pair) => {
@@ -295,7 +298,10 @@ impl Duo {
             Self::Dtls(pair) => {
                 let now = pair.now;
                 let (endpoint, id) = endpoint(pair, side);
-                endpoint.request_client_certificate(now, id, policy)
+                endpoint
+                    .association(id, now)
+                    .unwrap()
+                    .request_client_certificate(policy)
             }
             Self::Tls(pair) => {
                 let now = pair.now;
@@ -310,7 +316,7 @@ impl Duo {
             Self::Dtls(pair) => {
                 let now = pair.now;
                 let (endpoint, id) = endpoint(pair, side);
-                endpoint.key_update(now, id, update)
+                endpoint.association(id, now).unwrap().key_update(update)
             }
             Self::Tls(pair) => {
                 let now = pair.now;
@@ -329,7 +335,7 @@ impl Duo {
             Self::Dtls(pair) => {
                 let now = pair.now;
                 let (endpoint, id) = endpoint(pair, side);
-                endpoint.send(now, id, data)
+                endpoint.association(id, now).unwrap().send(data)
             }
             Self::Tls(pair) => {
                 let now = pair.now;
@@ -345,7 +351,7 @@ impl Duo {
             Self::Dtls(pair) => {
                 let now = pair.now;
                 let (endpoint, id) = endpoint(pair, side);
-                endpoint.close(now, id);
+                endpoint.association(id, now).unwrap().close();
             }
             Self::Tls(pair) => {
                 let now = pair.now;
@@ -358,8 +364,9 @@ impl Duo {
     pub fn receive(&mut self, side: Side) -> Vec<u8> {
         match self {
             Self::Dtls(pair) => {
+                let now = pair.now;
                 let (endpoint, id) = endpoint(pair, side);
-                std::iter::from_fn(|| endpoint.recv(id))
+                std::iter::from_fn(|| endpoint.association(id, now).unwrap().recv())
                     .flat_map(|received| received.data)
                     .collect()
             }

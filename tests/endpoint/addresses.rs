@@ -5,8 +5,8 @@
 use crate::common::configs::{Ends, server_name, start};
 use sealgram::config::Versions;
 use sealgram::endpoint::EndpointPolicy;
-use sealgram::net::{UdpEndpoint, UdpEvent};
-use sealgram::{ConnectError, Endpoint, EndpointEvent, Event, Path};
+use sealgram::net::UdpEndpoint;
+use sealgram::{AssociationId, ConnectError, Endpoint, Event, Path};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -34,21 +34,23 @@ fn connects(listen: &str, bind: &str, host: &str, alone: bool) -> (SocketAddr, S
         while let Some(event) = client.poll_event() {
             let complete = is_complete(&event);
             if complete {
-                client.send(id, b"hello").unwrap();
+                client.association(id).unwrap().send(b"hello").unwrap();
             }
         }
         while let Some(event) = server.poll_event() {
-            if let (true, UdpEvent::Association(id, _)) = (is_complete(&event), &event) {
+            if let (true, (id, _)) = (is_complete(&event), &event) {
                 peer = Some(*id);
             }
         }
         if let Some(peer) = peer.filter(|_| !greeted)
-            && let Some(received) = server.recv(peer)
+            && let Some(mut there) = server.association(peer)
+            && let Some(received) = there.recv()
         {
             greeted = true;
-            server.send(peer, &received.data).unwrap();
+            there.send(&received.data).unwrap();
         }
-        if let Some(received) = client.recv(id) {
+        let received = client.association(id).unwrap().recv();
+        if let Some(received) = received {
             assert_eq!(received.data, "hello");
             let there = client.endpoint().connection(id).unwrap().path().remote();
             let here = server.endpoint().connection(peer.unwrap()).unwrap();
@@ -62,14 +64,8 @@ fn connects(listen: &str, bind: &str, host: &str, alone: bool) -> (SocketAddr, S
     );
 }
 
-fn is_complete(event: &UdpEvent) -> bool {
-    matches!(
-        event,
-        UdpEvent::Association(
-            _,
-            EndpointEvent::Association(Event::HandshakeComplete { .. })
-        )
-    )
+fn is_complete(event: &(AssociationId, Event)) -> bool {
+    matches!(event, (_, Event::HandshakeComplete { .. }))
 }
 
 /// Whether this machine has an IPv6 loopback.

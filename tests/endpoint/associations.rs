@@ -4,7 +4,7 @@ use crate::common::configs::{Ends, server_name, start};
 use sealgram::config::Versions;
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::sim::Pair;
-use sealgram::{ConnectError, Endpoint, EndpointEvent, Error, Event, Path};
+use sealgram::{ConnectError, Endpoint, Error, Event, Path};
 use std::time::Duration;
 
 fn failures(pair: &Pair) -> Vec<Error> {
@@ -12,7 +12,7 @@ fn failures(pair: &Pair) -> Vec<Error> {
         .server_events
         .iter()
         .filter_map(|(_, event)| match event {
-            EndpointEvent::Failed(failure) => Some(failure.error.clone()),
+            Event::Failed(failure) => Some(failure.error.clone()),
             _ => None,
         });
     errors.collect()
@@ -34,8 +34,12 @@ fn an_idle_association_ends_and_leaves_no_timer_behind() {
 fn an_association_whose_data_nobody_fetches_ends_all_the_same() {
     let mut pair = Ends::new().build().connected(1);
     let client = pair.client_id().unwrap();
-    pair.client.send(pair.now, client, b"unread").unwrap();
-    pair.client.close(pair.now, client);
+    pair.client
+        .association(client, pair.now)
+        .unwrap()
+        .send(b"unread")
+        .unwrap();
+    pair.client.association(client, pair.now).unwrap().close();
     pair.run_for(Duration::from_secs(100));
     assert_eq!(pair.server.len(), 1);
     pair.run_for(Duration::from_secs(1000));
@@ -49,14 +53,23 @@ fn an_association_that_was_closed_behind_unread_data_ends_when_the_data_is_fetch
     let mut pair = Ends::new().build().connected(1);
     pair.run_for(Duration::from_secs(10));
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
-    pair.client.send(pair.now, client, b"last").unwrap();
-    pair.client.close(pair.now, client);
+    pair.client
+        .association(client, pair.now)
+        .unwrap()
+        .send(b"last")
+        .unwrap();
+    pair.client.association(client, pair.now).unwrap().close();
     pair.run_for(Duration::from_secs(1));
-    assert_eq!(pair.server.recv(server).unwrap().data, "last");
     assert_eq!(
-        pair.server.poll_event(),
-        Some((server, EndpointEvent::Closed))
+        pair.server
+            .association(server, pair.now)
+            .unwrap()
+            .recv()
+            .unwrap()
+            .data,
+        "last"
     );
+    assert_eq!(pair.server.poll_event(), Some((server, Event::Closed)));
     assert!(pair.server.is_empty());
 }
 
@@ -97,11 +110,23 @@ fn starts_again_and_finishes(versions: Versions) {
     let half_way = pair.run_until(Duration::from_secs(5), |pair| pair.server.half_open() == 1);
     assert!(half_way && pair.server.len() == 2);
     let id = first_client.associations().next().unwrap();
-    first_client.send(pair.now, id, b"still here").unwrap();
+    first_client
+        .association(id, pair.now)
+        .unwrap()
+        .send(b"still here")
+        .unwrap();
     let mut out = Vec::new();
     first_client.poll_transmit(pair.now, 1, &mut out).unwrap();
     pair.deliver_to_server(&out);
-    assert_eq!(pair.server.recv(old).unwrap().data, "still here");
+    assert_eq!(
+        pair.server
+            .association(old, pair.now)
+            .unwrap()
+            .recv()
+            .unwrap()
+            .data,
+        "still here"
+    );
 
     assert!(pair.run_until(Duration::from_secs(5), |pair| pair.client_id().is_some()));
     pair.run_for(Duration::from_secs(1));
@@ -158,7 +183,10 @@ fn a_second_association_to_one_address_is_refused_until_the_first_is_gone() {
         refused,
         Err(ConnectError::AddressInUse(pair.server_address))
     );
-    pair.client.close(pair.now, pair.client_id().unwrap());
+    pair.client
+        .association(pair.client_id().unwrap(), pair.now)
+        .unwrap()
+        .close();
     pair.run_for(Duration::from_secs(1));
     assert!(pair.connect(configs.client.clone(), server_name()).is_ok());
 }
@@ -271,7 +299,11 @@ fn two_associations_with_many_peers_share_one_socket() {
         let id = events.iter().map(|(id, _)| *id).next().unwrap();
         pair.client_address = address;
         pair.client = client;
-        pair.client.send(pair.now, id, b"all at once").unwrap();
+        pair.client
+            .association(id, pair.now)
+            .unwrap()
+            .send(b"all at once")
+            .unwrap();
         pair.run_for(Duration::from_secs(1));
     }
     let received: usize = pair
@@ -281,7 +313,9 @@ fn two_associations_with_many_peers_share_one_socket() {
         .into_iter()
         .filter(|&id| {
             pair.server
-                .recv(id)
+                .association(id, pair.now)
+                .unwrap()
+                .recv()
                 .is_some_and(|got| got.data == "all at once")
         })
         .count();
@@ -362,9 +396,21 @@ fn a_sender_that_hears_nothing_back_stays_up() {
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
     for _ in 0..20 {
         pair.run_for(Duration::from_secs(600));
-        pair.client.send(pair.now, client, b"report").unwrap();
+        pair.client
+            .association(client, pair.now)
+            .unwrap()
+            .send(b"report")
+            .unwrap();
         pair.run_for(Duration::from_secs(1));
-        assert_eq!(pair.server.recv(server).unwrap().data, "report");
+        assert_eq!(
+            pair.server
+                .association(server, pair.now)
+                .unwrap()
+                .recv()
+                .unwrap()
+                .data,
+            "report"
+        );
     }
     assert_eq!((pair.client.len(), pair.server.len()), (1, 1));
 }
@@ -385,7 +431,7 @@ fn an_association_that_ends_in_the_batch_that_completes_it_can_be_looked_at_unti
         drain(&mut pair, &mut batch);
     }
     let client = pair.client_id().unwrap();
-    pair.client.close(pair.now, client);
+    pair.client.association(client, pair.now).unwrap().close();
     drain(&mut pair, &mut batch);
     let path = Path::new(pair.client_address);
     for datagram in &batch {
@@ -399,10 +445,7 @@ fn an_association_that_ends_in_the_batch_that_completes_it_can_be_looked_at_unti
     {}
 
     let (server, first) = pair.server.poll_event().unwrap();
-    let complete = matches!(
-        first,
-        EndpointEvent::Association(Event::HandshakeComplete { .. })
-    );
+    let complete = matches!(first, Event::HandshakeComplete { .. });
     assert!(complete, "{first:?}");
     let connection = pair.server.connection(server).unwrap();
     assert_eq!(
@@ -410,7 +453,7 @@ fn an_association_that_ends_in_the_batch_that_completes_it_can_be_looked_at_unti
         Some(crate::common::configs::SERVER)
     );
     let rest: Vec<_> = std::iter::from_fn(|| pair.server.poll_event()).collect();
-    assert_eq!(rest.last(), Some(&(server, EndpointEvent::Closed)));
+    assert_eq!(rest.last(), Some(&(server, Event::Closed)));
     assert!(pair.server.connection(server).is_none() && pair.server.is_empty());
 }
 

@@ -16,7 +16,7 @@ use crate::common::datagram_harness::{
 use sealgram::config::{DatagramPolicy, RekeyPolicy, Versions};
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::sim::scripted::{ALERT, HANDSHAKE, Heard, Line, ScriptedPeer, Spoken};
-use sealgram::{ClientConfig, EndpointEvent, Error, Initiator, PeerMisbehaved};
+use sealgram::{ClientConfig, Error, Event, Initiator, PeerMisbehaved};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -378,7 +378,7 @@ fn a_forged_server_message_costs_one_attempt_only() {
         Some(Error::InvalidCertificate(_))
     ));
     let failures = |harness: &DatagramHarness| {
-        let failed = |(_, event): &&(_, EndpointEvent)| matches!(event, EndpointEvent::Failed(_));
+        let failed = |(_, event): &&(_, Event)| matches!(event, Event::Failed(_));
         harness.events.iter().filter(failed).count()
     };
     assert_eq!(failures(&harness), 1);

@@ -9,6 +9,7 @@ mod cookies;
 mod floods;
 mod forged_hellos;
 mod full_tables;
+mod incoming;
 mod many_clients;
 mod misuse;
 mod running;

@@ -137,10 +137,8 @@ impl Crowd {
             );
         }
         while let Some((_, event)) = self.server.poll_event() {
-            self.accepted += usize::from(matches!(
-                event,
-                sealgram::EndpointEvent::Association(sealgram::Event::HandshakeComplete { .. })
-            ));
+            self.accepted +=
+                usize::from(matches!(event, sealgram::Event::HandshakeComplete { .. }));
         }
     }
 

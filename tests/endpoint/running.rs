@@ -3,7 +3,7 @@
 
 use crate::common::configs::{Configs, Ends};
 use sealgram::config::{ClientRenegotiation, RekeyPolicy, Versions};
-use sealgram::{AlertDescription, EndpointEvent, Error, ServerConfig};
+use sealgram::{AlertDescription, Error, Event, KeyUpdate, SendError, ServerConfig};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +52,11 @@ fn an_association_keeps_the_certificate_that_it_began_with() {
     let mut pair = ends.build().connected(1);
     pair.server.serve(pair.now, Arc::new(renewed)).unwrap();
     let server = pair.server_id().unwrap();
-    pair.server.renegotiate(pair.now, server).unwrap();
+    pair.server
+        .association(server, pair.now)
+        .unwrap()
+        .renegotiate()
+        .unwrap();
     assert!(pair.run_until(Duration::from_secs(5), |pair| {
         let client = pair.client_connection();
         client.is_some_and(|client| client.renegotiations() == 1)
@@ -107,9 +111,9 @@ fn closing_all_tells_every_peer() {
         pair.server.close_all(pair.now);
         pair.run_for(Duration::from_secs(1));
         assert!(pair.server.is_empty());
-        let closed = |events: &[(sealgram::AssociationId, EndpointEvent)]| {
+        let closed = |events: &[(sealgram::AssociationId, Event)]| {
             let mut events = events.iter().map(|(_, event)| event);
-            events.any(|event| *event == EndpointEvent::Closed)
+            events.any(|event| *event == Event::Closed)
         };
         assert!(closed(&pair.server_events), "{:?}", pair.server_events);
         assert!(closed(&pair.client_events), "{:?}", pair.client_events);
@@ -158,6 +162,60 @@ fn an_association_that_is_aborted_through_its_guard_is_told_to_the_peer() {
     assert!(pair.client.association(id, pair.now).is_none());
     assert!(pair.server_events.iter().any(|(_, event)| matches!(
         event,
-        EndpointEvent::Failed(failure) if matches!(failure.error, Error::AlertReceived { .. })
+        Event::Failed(failure) if matches!(failure.error, Error::AlertReceived { .. })
     )));
+}
+
+/// What is done through the guard is settled when it is dropped, once and for all of it.
+#[test]
+fn everything_that_is_done_to_an_association_takes_effect_when_its_guard_is_dropped() {
+    let mut pair = Ends::new().versions(Versions::V1_3).build().connected(1);
+    let [client, server] = [pair.client_id().unwrap(), pair.server_id().unwrap()];
+    let mut association = pair.client.association(client, pair.now).unwrap();
+    for data in ["one", "two", "three"] {
+        association.send(data.as_bytes()).unwrap();
+    }
+    association.set_mtu(1000).unwrap();
+    association
+        .set_initial_timeout(Duration::from_millis(70))
+        .unwrap();
+    association.key_update(KeyUpdate::NotRequested).unwrap();
+    drop(association);
+    assert!(pair.client.has_transmit());
+    pair.run_for(Duration::from_secs(1));
+    assert!(pair.server.buffered() > 0);
+    let mut association = pair.server.association(server, pair.now).unwrap();
+    assert_eq!(association.id(), server);
+    let mut out = [0; 4];
+    let lengths = std::iter::from_fn(|| association.recv_into(&mut out).map(|it| it.0));
+    assert_eq!(lengths.collect::<Vec<_>>(), [3, 3, 5]);
+    assert_eq!(&out, b"thre");
+    drop(association);
+    assert_eq!(pair.server.buffered(), 0);
+}
+
+/// An association that is over gives out what it has received, until its last event is polled.
+#[test]
+fn what_an_ended_association_has_received_can_be_fetched_until_its_last_event_is_polled() {
+    let mut pair = Ends::new().build().connected(1);
+    let [client, server] = [pair.client_id().unwrap(), pair.server_id().unwrap()];
+    let mut association = pair.client.association(client, pair.now).unwrap();
+    association.send(b"last words").unwrap();
+    drop(association);
+    pair.transmit();
+    while let Some(datagram) = pair.to_server.receive(pair.now + Duration::from_secs(1)) {
+        let path = sealgram::Path::new(pair.client_address);
+        let datagram = datagram.as_slice().into();
+        pair.server.handle_datagram(pair.now, path, datagram);
+    }
+    pair.server
+        .handle_timeout(pair.now + Duration::from_secs(3600));
+    assert!(pair.server.is_empty());
+    let mut association = pair.server.association(server, pair.now).unwrap();
+    assert!(association.is_closed());
+    assert_eq!(association.recv().unwrap().data, "last words");
+    assert_eq!(association.send(b"answer"), Err(SendError::Closed));
+    drop(association);
+    while pair.server.poll_event().is_some() {}
+    assert!(pair.server.association(server, pair.now).is_none());
 }

@@ -5,7 +5,7 @@ use crate::common::configs::{Configs, Ends, server_name, start};
 use bytes::BytesMut;
 use sealgram::config::{DatagramPolicy, PlaintextAlerts, Versions};
 use sealgram::sim::{Direction, Pair};
-use sealgram::{AssociationId, Endpoint, EndpointEvent, Event, Path};
+use sealgram::{AssociationId, Endpoint, Event, Path};
 use std::time::Duration;
 
 /// The longest that an honest client may notice of somebody else's datagrams: its hello is sent again once.
@@ -66,9 +66,9 @@ fn replay(pair: &mut Pair, datagram: &[u8]) {
         .handle_datagram(pair.now, path, BytesMut::from(datagram));
 }
 
-fn failures(events: &[(AssociationId, EndpointEvent)]) -> Vec<String> {
+fn failures(events: &[(AssociationId, Event)]) -> Vec<String> {
     let failed = events.iter().filter_map(|(_, event)| match event {
-        EndpointEvent::Failed(failure) => Some(failure.to_string()),
+        Event::Failed(failure) => Some(failure.to_string()),
         _ => None,
     });
     failed.collect()
@@ -85,7 +85,7 @@ fn a_captured_hello_does_not_displace_an_attempt_that_has_keys() {
             let (mut pair, hellos) = with_captured(&configs, 2);
             if !established {
                 let id = pair.server_id().unwrap();
-                pair.server.close(pair.now, id);
+                pair.server.association(id, pair.now).unwrap().close();
                 pair.run_for(SOON);
                 assert!(pair.server.is_empty());
             }
@@ -172,7 +172,7 @@ fn captured_hellos_in_turn_set_off_one_handshake_each_at_most() {
 
         // When its association is gone, the address is still known for as long as its cookies are good.
         let id = pair.server_id().unwrap();
-        pair.server.close(pair.now, id);
+        pair.server.association(id, pair.now).unwrap().close();
         pair.run_for(SOON);
         assert!(pair.server.is_empty());
         for _ in 0..200 {
@@ -337,10 +337,7 @@ fn an_answer_to_an_earlier_attempt_does_not_end_the_next_one() {
             renegotiation: false,
         };
         let told = pair.client_events.iter().map(|(_, event)| event);
-        assert!(
-            told.eq([&EndpointEvent::Association(completed)]),
-            "{versions:?}"
-        );
+        assert!(told.eq([&completed]), "{versions:?}");
     }
 }
 
@@ -379,13 +376,13 @@ fn an_attempt_that_begins_again_offers_no_session() {
     pair.server =
         Endpoint::new(Default::default(), Some(configs.server.clone()), pair.now).unwrap();
     assert!(pair.run_until_connected(SOON), "{:?}", pair.client_events);
-    let kind = |event: &EndpointEvent| {
+    let kind = |event: &Event| {
         matches!(
             event,
-            EndpointEvent::Association(Event::HandshakeComplete {
+            Event::HandshakeComplete {
                 kind: sealgram::HandshakeKind::Full,
                 ..
-            })
+            }
         )
     };
     assert!(

@@ -6,8 +6,8 @@ use crate::common::configs::{Configs, Ends, server_name, start};
 use mio::{Events, Poll, Token};
 use sealgram::config::Versions;
 use sealgram::endpoint::EndpointPolicy;
-use sealgram::net::{UdpEndpoint, UdpEvent};
-use sealgram::{AssociationId, EndpointEvent, Event};
+use sealgram::net::UdpEndpoint;
+use sealgram::{AssociationId, Event};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ struct Loop {
     poll: Poll,
     client: UdpEndpoint,
     server: UdpEndpoint,
-    events: Vec<(Who, UdpEvent)>,
+    events: Vec<(Who, (AssociationId, Event))>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,7 +63,7 @@ impl Loop {
 
     fn completed(&self, wanted: Who) -> Option<AssociationId> {
         self.events.iter().find_map(|(who, event)| match event {
-            UdpEvent::Association(id, _) if *who == wanted && is_complete(event) => Some(*id),
+            (id, _) if *who == wanted && is_complete(event) => Some(*id),
             _ => None,
         })
     }
@@ -103,17 +103,29 @@ fn now() -> Instant {
 #[test]
 fn datagrams_pass_both_ways_over_real_sockets() {
     let (mut this, client, server) = Loop::connect(&Ends::new().build());
-    this.client.send(client, b"ping").unwrap();
+    this.client
+        .association(client)
+        .unwrap()
+        .send(b"ping")
+        .unwrap();
     let mut got = None;
     this.run_until(|this| {
-        got = got.take().or_else(|| this.server.recv(server));
+        got = got
+            .take()
+            .or_else(|| this.server.association(server).unwrap().recv());
         got.is_some()
     });
     assert_eq!(got.unwrap().data, "ping");
-    this.server.send(server, b"pong").unwrap();
+    this.server
+        .association(server)
+        .unwrap()
+        .send(b"pong")
+        .unwrap();
     let mut got = None;
     this.run_until(|this| {
-        got = got.take().or_else(|| this.client.recv(client));
+        got = got
+            .take()
+            .or_else(|| this.client.association(client).unwrap().recv());
         got.is_some()
     });
     assert_eq!(got.unwrap().data, "pong");
@@ -129,14 +141,18 @@ fn a_burst_is_drained_although_readiness_is_told_once() {
     for burst in 0..10 {
         for number in 0..100_u32 {
             let text = [&[burst][..], &number.to_be_bytes(), &[7; 200]].concat();
-            this.client.send(client, &text).unwrap();
+            this.client
+                .association(client)
+                .unwrap()
+                .send(&text)
+                .unwrap();
             if number % 10 == 0 {
                 noise.send_to(b"\x17\xfe\xfd noise", address).unwrap();
             }
         }
         let goal = received + 100;
         this.run_until(|this| {
-            while this.server.recv(server).is_some() {
+            while this.server.association(server).unwrap().recv().is_some() {
                 received += 1;
             }
             received == goal
@@ -164,10 +180,8 @@ fn an_unreachable_peer_is_an_event_and_the_handshake_goes_on() {
     let end = now() + Duration::from_secs(10);
     while !unreachable {
         client.turn().unwrap();
-        while let Some(event) = client.poll_event() {
-            assert!(matches!(event, UdpEvent::Unreachable { .. }), "{event:?}");
-            unreachable = true;
-        }
+        assert_eq!(client.poll_event(), None);
+        unreachable |= client.poll_unreachable().is_some();
         assert!(now() < end);
         poll.poll(&mut ready, Some(Duration::from_millis(50)))
             .unwrap();
@@ -182,10 +196,7 @@ fn an_unreachable_peer_is_an_event_and_the_handshake_goes_on() {
         client.turn().unwrap();
         server.turn().unwrap();
         while let Some(event) = client.poll_event() {
-            complete |= matches!(
-                event,
-                UdpEvent::Association(_, EndpointEvent::Association(_))
-            );
+            complete |= matches!(event, (_, Event::HandshakeComplete { .. }));
         }
         assert!(now() < end);
         poll.poll(&mut ready, Some(Duration::from_millis(20)))
@@ -200,14 +211,20 @@ fn a_burst_beyond_the_receive_queue_is_not_dropped_while_the_application_keeps_f
     const BURST: u32 = 1500;
     for number in 0..BURST {
         // The send queue holds fewer bytes than this; what it refuses is sent after a turn.
-        while this.client.send(client, &number.to_be_bytes()).is_err() {
+        while this
+            .client
+            .association(client)
+            .unwrap()
+            .send(&number.to_be_bytes())
+            .is_err()
+        {
             this.client.turn().unwrap();
         }
     }
     this.client.turn().unwrap();
     let mut received = 0;
     this.run_until(|this| {
-        while this.server.recv(server).is_some() {
+        while this.server.association(server).unwrap().recv().is_some() {
             received += 1;
         }
         received == BURST
@@ -222,10 +239,16 @@ fn an_empty_datagram_is_nothing() {
     stranger
         .send_to(&[], this.server.local_addr().unwrap())
         .unwrap();
-    this.client.send(client, b"after").unwrap();
+    this.client
+        .association(client)
+        .unwrap()
+        .send(b"after")
+        .unwrap();
     let mut got = None;
     this.run_until(|this| {
-        got = got.take().or_else(|| this.server.recv(server));
+        got = got
+            .take()
+            .or_else(|| this.server.association(server).unwrap().recv());
         got.is_some()
     });
     assert_eq!(got.unwrap().data, "after");
@@ -235,7 +258,11 @@ fn an_empty_datagram_is_nothing() {
 #[test]
 fn nothing_that_is_left_to_be_told_is_slept_over() {
     let (mut this, client, _) = Loop::connect(&Ends::new().build());
-    this.client.send(client, b"wake up").unwrap();
+    this.client
+        .association(client)
+        .unwrap()
+        .send(b"wake up")
+        .unwrap();
     assert_eq!(
         this.client.poll_timeout(),
         Some(Duration::ZERO),
@@ -250,10 +277,7 @@ fn nothing_that_is_left_to_be_told_is_slept_over() {
     }
     assert!(matches!(
         this.server.poll_event(),
-        Some(UdpEvent::Association(
-            _,
-            EndpointEvent::Association(Event::Readable)
-        ))
+        Some((_, Event::Readable))
     ));
 }
 
@@ -276,7 +300,7 @@ fn an_association_that_ends_in_the_turn_that_completes_it_can_be_looked_at_until
         this.server.turn().unwrap();
         assert!(now() < end);
     }
-    this.client.close(client);
+    this.client.association(client).unwrap().close();
     this.client.turn().unwrap();
     let event = loop {
         this.server.turn().unwrap();
@@ -286,18 +310,10 @@ fn an_association_that_ends_in_the_turn_that_completes_it_can_be_looked_at_until
         assert!(now() < end);
     };
     assert!(is_complete(&event), "{event:?}");
-    let UdpEvent::Association(id, _) = event else {
-        panic!("{event:?}");
-    };
+    let (id, _) = event;
     assert!(this.server.endpoint().connection(id).is_some());
 }
 
-fn is_complete(event: &UdpEvent) -> bool {
-    matches!(
-        event,
-        UdpEvent::Association(
-            _,
-            EndpointEvent::Association(Event::HandshakeComplete { .. })
-        )
-    )
+fn is_complete(event: &(AssociationId, Event)) -> bool {
+    matches!(event, (_, Event::HandshakeComplete { .. }))
 }

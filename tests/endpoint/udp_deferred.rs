@@ -7,9 +7,9 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use sealgram::config::Versions;
 use sealgram::endpoint::EndpointPolicy;
-use sealgram::net::{TlsStream, UdpEndpoint, UdpEvent};
+use sealgram::net::{TlsStream, UdpEndpoint};
 use sealgram::{
-    CertifiedKey, ClientConfig, Credential, EndpointEvent, Event, Reply, ServerConfig,
+    AssociationId, CertifiedKey, ClientConfig, Credential, Event, Reply, ServerConfig,
     SignHandshake, SignatureScheme, SigningKey,
 };
 use std::net::{SocketAddr, TcpListener};
@@ -75,14 +75,8 @@ fn localhost() -> SocketAddr {
 /// Far longer than a wake takes.
 const LATE: Duration = Duration::from_secs(10);
 
-fn is_complete(event: &UdpEvent) -> bool {
-    matches!(
-        event,
-        UdpEvent::Association(
-            _,
-            EndpointEvent::Association(Event::HandshakeComplete { .. })
-        )
-    )
+fn is_complete(event: &(AssociationId, Event)) -> bool {
+    matches!(event, (_, Event::HandshakeComplete { .. }))
 }
 
 #[test]

@@ -5,8 +5,8 @@
 use crate::common::configs::{Ends, server_name, start};
 use sealgram::config::Versions;
 use sealgram::endpoint::EndpointPolicy;
-use sealgram::net::{UdpEndpoint, UdpEvent};
-use sealgram::{AssociationId, CertifiedKey, Credential, EndpointEvent, Event, ServerConfig};
+use sealgram::net::UdpEndpoint;
+use sealgram::{AssociationId, CertifiedKey, Credential, Event, ServerConfig};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -57,8 +57,8 @@ fn narrow_loopback() {
 struct Both {
     client: UdpEndpoint,
     server: UdpEndpoint,
-    client_events: Vec<UdpEvent>,
-    server_events: Vec<UdpEvent>,
+    client_events: Vec<(AssociationId, Event)>,
+    server_events: Vec<(AssociationId, Event)>,
 }
 
 impl Both {
@@ -79,21 +79,16 @@ impl Both {
     }
 }
 
-fn complete(events: &[UdpEvent]) -> Option<AssociationId> {
+fn complete(events: &[(AssociationId, Event)]) -> Option<AssociationId> {
     events.iter().find_map(|event| match event {
-        UdpEvent::Association(id, EndpointEvent::Association(Event::HandshakeComplete { .. })) => {
-            Some(*id)
-        }
+        (id, Event::HandshakeComplete { .. }) => Some(*id),
         _ => None,
     })
 }
 
-fn size(events: &[UdpEvent]) -> Option<usize> {
+fn size(events: &[(AssociationId, Event)]) -> Option<usize> {
     events.iter().rev().find_map(|event| match event {
-        UdpEvent::Association(
-            _,
-            EndpointEvent::Association(Event::MaxPayloadChanged { max_payload }),
-        ) => Some(*max_payload),
+        (_, Event::MaxPayloadChanged { max_payload }) => Some(*max_payload),
         _ => None,
     })
 }
@@ -128,8 +123,9 @@ fn narrow(versions: Versions) {
     assert!(took < Duration::from_millis(900), "{took:?}");
     let learned = size(&both.server_events).expect("the server's flight was refused");
     assert!(learned <= 1372, "{learned}");
-    for event in both.client_events.iter().chain(&both.server_events) {
-        assert!(!matches!(event, UdpEvent::Unreachable { .. }), "{event:?}");
+    for endpoint in [&mut both.client, &mut both.server] {
+        let report = endpoint.poll_unreachable();
+        assert!(report.is_none(), "{report:?}");
     }
 
     // The client's flights were short: it learns by its data, which leave as a batch.
@@ -148,11 +144,15 @@ fn narrow(versions: Versions) {
                 .unwrap()
                 .max_payload();
             for _ in 0..8 {
-                it.client.send(client, &vec![7; max]).unwrap();
+                it.client
+                    .association(client)
+                    .unwrap()
+                    .send(&vec![7; max])
+                    .unwrap();
             }
         }
         tries += 1;
-        received = it.server.recv(server);
+        received = it.server.association(server).unwrap().recv();
         received.is_some()
     });
     let learned = size(&both.client_events);

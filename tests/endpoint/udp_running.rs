@@ -4,9 +4,9 @@
 
 use crate::common::configs::{Ends, server_name, start};
 use sealgram::endpoint::EndpointPolicy;
+use sealgram::net::UdpEndpoint;
 use sealgram::net::mio::{Events, Interest, Poll, Token};
-use sealgram::net::{UdpEndpoint, UdpEvent};
-use sealgram::{AssociationId, EndpointEvent, Event, ServerConfig};
+use sealgram::{AssociationId, Event, ServerConfig};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const LOCALHOST: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 /// Turns both until `done`, and tells what happened to each.
 fn run(
     ends: &mut [&mut UdpEndpoint; 2],
-    mut done: impl FnMut(&mut [&mut UdpEndpoint; 2], &[UdpEvent]) -> bool,
+    mut done: impl FnMut(&mut [&mut UdpEndpoint; 2], &[(AssociationId, Event)]) -> bool,
 ) {
     let end = start() + Duration::from_secs(10);
     let mut events = Vec::new();
@@ -32,11 +32,9 @@ fn run(
     }
 }
 
-fn completed(events: &[UdpEvent]) -> Vec<AssociationId> {
+fn completed(events: &[(AssociationId, Event)]) -> Vec<AssociationId> {
     let ids = events.iter().filter_map(|event| match event {
-        UdpEvent::Association(id, EndpointEvent::Association(Event::HandshakeComplete { .. })) => {
-            Some(*id)
-        }
+        (id, Event::HandshakeComplete { .. }) => Some(*id),
         _ => None,
     });
     ids.collect()

@@ -3,9 +3,9 @@
 use crate::common::configs::{Configs, Ends, Pki};
 use sealgram::config::{Algorithms, ClientAuthentication, ExtendedMasterSecret, Versions};
 use sealgram::{
-    CertificateError, CipherSuite, ClientConfig, ConfigError, Credential, EndpointEvent, Error,
-    Event, Fingerprint, HandshakeKind, Identity, KeyLog, NamedGroup, PeerIncompatible,
-    PinnedFingerprint, ProtocolVersion, ServerConfig, WebPkiClientVerifier,
+    CertificateError, CipherSuite, ClientConfig, ConfigError, Credential, Error, Event,
+    Fingerprint, HandshakeKind, Identity, KeyLog, NamedGroup, PeerIncompatible, PinnedFingerprint,
+    ProtocolVersion, ServerConfig, WebPkiClientVerifier,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,10 +28,10 @@ const GROUPS: [NamedGroup; 3] = [
 #[test]
 fn a_full_handshake_completes_and_data_flows_both_ways() {
     let mut pair = Ends::new().build().connected(1);
-    let complete = EndpointEvent::Association(Event::HandshakeComplete {
+    let complete = Event::HandshakeComplete {
         kind: HandshakeKind::Full,
         renegotiation: false,
-    });
+    };
     assert_eq!(pair.client_events[0].1, complete);
     assert_eq!(pair.server_events[0].1, complete);
     for connection in [
@@ -398,20 +398,32 @@ fn the_policy_to_prefer_extended_master_secret_still_uses_it() {
 fn closing_one_end_closes_the_other() {
     let mut pair = Ends::new().build().connected(1);
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
-    pair.client.send(pair.now, client, b"last words").unwrap();
-    pair.client.close(pair.now, client);
+    pair.client
+        .association(client, pair.now)
+        .unwrap()
+        .send(b"last words")
+        .unwrap();
+    pair.client.association(client, pair.now).unwrap().close();
     pair.run_for(Duration::from_secs(1));
-    let closed = EndpointEvent::Association(Event::PeerClosed);
+    let closed = Event::PeerClosed;
     assert!(pair.server_events.iter().any(|(_, event)| *event == closed));
-    assert_eq!(pair.server.recv(server).unwrap().data, "last words");
+    assert_eq!(
+        pair.server
+            .association(server, pair.now)
+            .unwrap()
+            .recv()
+            .unwrap()
+            .data,
+        "last words"
+    );
     pair.run_for(Duration::from_secs(1000));
     assert!(pair.client.is_empty());
     assert!(pair.server.is_empty(), "{:?}", pair.server_events);
 }
 
-fn failure(events: &[(sealgram::AssociationId, EndpointEvent)]) -> Error {
+fn failure(events: &[(sealgram::AssociationId, Event)]) -> Error {
     let mut failures = events.iter().rev().filter_map(|(_, event)| match event {
-        EndpointEvent::Failed(failure) => Some(failure.error.clone()),
+        Event::Failed(failure) => Some(failure.error.clone()),
         _ => None,
     });
     failures.next().expect("an association failed")

@@ -9,7 +9,7 @@ use sealgram::pki_types::{
 };
 use sealgram::sim::Pair;
 use sealgram::{
-    CertificateError, CertifiedKey, ClientConfig, ConfigError, Credential, EndpointEvent, Error,
+    CertificateError, CertifiedKey, ClientConfig, ConfigError, Credential, Error, Event,
     Fingerprint, Identity, PinnedFingerprint, Roots, ServerConfig, SigningKey, UnsupportedKey,
     VerifyServer, WebPkiServerVerifier,
 };
@@ -131,7 +131,7 @@ fn a_refusal_in_a_handshake_has_the_same_words() {
         .client_events
         .iter()
         .find_map(|(_, event)| match event {
-            EndpointEvent::Failed(failure) => Some(failure.clone()),
+            Event::Failed(failure) => Some((**failure).clone()),
             _ => None,
         });
     let failed = failed.unwrap();

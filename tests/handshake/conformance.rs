@@ -431,9 +431,13 @@ fn an_aborted_association_tells_the_peer_why() {
     pair.run_for(Duration::from_secs(1));
     let id = pair.client_id().unwrap();
     pair.client
-        .abort(pair.now, id, AlertDescription::ACCESS_DENIED);
+        .association(id, pair.now)
+        .unwrap()
+        .abort(AlertDescription::ACCESS_DENIED);
     pair.client
-        .abort(pair.now, id, AlertDescription::INTERNAL_ERROR);
+        .association(id, pair.now)
+        .unwrap()
+        .abort(AlertDescription::INTERNAL_ERROR);
     pair.run_for(Duration::from_secs(1));
     let told =
         crate::common::datagram_harness::failure(&pair.server_events).map(|failure| failure.error);

@@ -38,8 +38,16 @@ fn explicit_nonces_are_record_numbers() {
     let mut last = [0; 2];
     let mut out = Vec::new();
     for _ in 0..50_000 {
-        pair.client.send(pair.now, ids.0, b"data").unwrap();
-        pair.server.send(pair.now, ids.1, b"data").unwrap();
+        pair.client
+            .association(ids.0, pair.now)
+            .unwrap()
+            .send(b"data")
+            .unwrap();
+        pair.server
+            .association(ids.1, pair.now)
+            .unwrap()
+            .send(b"data")
+            .unwrap();
         for (endpoint, last) in [&mut pair.client, &mut pair.server]
             .into_iter()
             .zip(&mut last)
@@ -70,7 +78,10 @@ fn explicit_nonces_are_record_numbers() {
         pair.connect(client, crate::common::configs::server_name())
             .unwrap();
         assert!(pair.run_until_connected(Duration::from_secs(5)) && pair.exchange(10));
-        pair.client.close(pair.now, pair.client_id().unwrap());
+        pair.client
+            .association(pair.client_id().unwrap(), pair.now)
+            .unwrap()
+            .close();
         pair.run_for(Duration::from_secs(1));
         let seen = pair.seen.take().unwrap();
         let sealed = seen.iter().flat_map(|seen| records(&seen.datagram));
@@ -102,7 +113,10 @@ fn a_record_number_never_carries_two_records() {
             for (endpoint, id) in [&mut pair.client, &mut pair.server].into_iter().zip(ends) {
                 if let Some(id) = id {
                     // Under loss one end may be ahead of the other.
-                    let _sent = endpoint.send(pair.now, id, &[number; 20]);
+                    let _sent = endpoint
+                        .association(id, pair.now)
+                        .unwrap()
+                        .send(&[number; 20]);
                 }
             }
             pair.run_for(Duration::from_millis(300));
@@ -477,7 +491,11 @@ fn debug_output_shows_no_secret() {
     // Data that waits at both ends, to be sent and to be read.
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
     let data = b"0123 grey owls quack at noon";
-    pair.client.send(pair.now, client, data).unwrap();
+    pair.client
+        .association(client, pair.now)
+        .unwrap()
+        .send(data)
+        .unwrap();
     texts.push(format!("{pair:?} {:?}", pair.client));
     pair.run_for(Duration::from_secs(1));
     texts.push(format!("{pair:#?} {:#?}", pair.server));
@@ -491,8 +509,16 @@ fn debug_output_shows_no_secret() {
             end.cipher_suite()
         ));
     }
-    assert_eq!(pair.server.recv(server).unwrap().data, data[..]);
-    pair.client.close(pair.now, client);
+    assert_eq!(
+        pair.server
+            .association(server, pair.now)
+            .unwrap()
+            .recv()
+            .unwrap()
+            .data,
+        data[..]
+    );
+    pair.client.association(client, pair.now).unwrap().close();
     pair.run_for(Duration::from_secs(1));
     texts.push(format!(
         "{pair:?} {:?} {:?}",

@@ -12,9 +12,9 @@ use sealgram::pki_types::{ServerName, UnixTime};
 use sealgram::sim::{Conditions, Pair, StreamPair};
 use sealgram::{
     AlertDescription, CertificateError, CertifiedKey, ClientConfig, ConfigError, Credential,
-    DtlsConnection, Endpoint, EndpointEvent, Error, HandshakeKind, Identity, Path, Reply,
-    ServerConfig, SignHandshake, SignatureScheme, SigningKey, VerifyClient, VerifyServer,
-    WebPkiClientVerifier, WebPkiServerVerifier,
+    DtlsConnection, Endpoint, Error, Event, HandshakeKind, Identity, Path, Reply, ServerConfig,
+    SignHandshake, SignatureScheme, SigningKey, VerifyClient, VerifyServer, WebPkiClientVerifier,
+    WebPkiServerVerifier,
 };
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -317,7 +317,11 @@ fn every_answer_may_come_later_over_datagrams() {
         assert_eq!(slow.asked(), [OF_A_CLIENT.to_vec(), OF_A_SERVER.to_vec()]);
         if versions == Versions::V1_2 {
             let id = pair.server_id().unwrap();
-            pair.server.renegotiate(pair.now, id).unwrap();
+            pair.server
+                .association(id, pair.now)
+                .unwrap()
+                .renegotiate()
+                .unwrap();
             while pair.client_connection().unwrap().renegotiations() == 0 {
                 pair.run_for(Duration::from_millis(100));
                 slow.answer(&mut pair);
@@ -441,8 +445,8 @@ fn an_answer_that_never_comes_ends_at_the_deadline() {
         assert!(!pair.server.is_empty());
         pair.run_for(Duration::from_secs(2));
         assert!(pair.server.is_empty() && pair.client.is_empty());
-        let ended = |event: &EndpointEvent| {
-            matches!(event, EndpointEvent::Failed(failure)
+        let ended = |event: &Event| {
+            matches!(event, Event::Failed(failure)
                 if matches!(failure.error, Error::TimedOut { .. }))
         };
         assert!(pair.server_events.iter().any(|(_, event)| ended(event)));
@@ -506,15 +510,28 @@ fn data_arrives_while_a_renegotiation_waits() {
     }
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
     slow.asked();
-    pair.server.renegotiate(pair.now, server).unwrap();
+    pair.server
+        .association(server, pair.now)
+        .unwrap()
+        .renegotiate()
+        .unwrap();
     while !slow.asked()[0].contains(&SIGNATURE) {
         slow.answer(&mut pair);
         pair.run_for(Duration::from_millis(1));
     }
     for number in 0..5_u8 {
-        pair.server.send(pair.now, server, &[number]).unwrap();
+        pair.server
+            .association(server, pair.now)
+            .unwrap()
+            .send(&[number])
+            .unwrap();
         pair.run_for(Duration::from_millis(100));
-        let received = pair.client.recv(client).unwrap();
+        let received = pair
+            .client
+            .association(client, pair.now)
+            .unwrap()
+            .recv()
+            .unwrap();
         assert_eq!(received.data[..], [number]);
     }
     while pair.client_connection().unwrap().renegotiations() == 0 {
@@ -579,7 +596,7 @@ fn an_end_that_closes_waits_no_longer() {
         let mut pair = slow.configs.pair(1);
         pair.run_for(Duration::from_millis(100));
         let id = pair.server.associations().next().unwrap();
-        pair.server.close(pair.now, id);
+        pair.server.association(id, pair.now).unwrap().close();
         pair.run_for(Duration::from_millis(100));
         assert_eq!(slow.answer(&mut pair), 1);
         assert!(pair.server.is_empty());
@@ -632,8 +649,7 @@ fn slow_ends_connect_over_bad_links() {
                 steps += 1;
                 assert!(steps < 10_000, "{versions:?} {seed}");
                 let failed = pair.client_events.iter().chain(&pair.server_events);
-                let mut failed =
-                    failed.filter(|(_, event)| matches!(event, EndpointEvent::Failed(_)));
+                let mut failed = failed.filter(|(_, event)| matches!(event, Event::Failed(_)));
                 assert_eq!(failed.next(), None, "{versions:?} {seed}");
             }
             pair.set_conditions(&Conditions::default());
@@ -788,7 +804,7 @@ fn a_waker_that_comes_late_and_an_answer_that_comes_too_late() {
         assert_eq!(wakes.take(), 1);
         assert_eq!(pair.server.handle_answers(pair.now), 1);
         let id = pair.server.associations().next().unwrap();
-        pair.server.close(pair.now, id);
+        pair.server.association(id, pair.now).unwrap().close();
         pair.run_for(Duration::from_millis(100));
         assert_eq!(slow.server.answer(), 1);
         assert_eq!((wakes.take(), pair.server.handle_answers(pair.now)), (0, 0));

@@ -4,8 +4,8 @@ use crate::common::configs::{Configs, Ends};
 use sealgram::config::{Algorithms, Versions};
 use sealgram::sim::Pair;
 use sealgram::{
-    Discard, DtlsConnection, EndpointEvent, Error, Event, HandshakeKind, KeyUpdate, NamedGroup,
-    ProtocolVersion, Side,
+    Discard, DtlsConnection, Error, Event, HandshakeKind, KeyUpdate, NamedGroup, ProtocolVersion,
+    Side,
 };
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ fn ends() -> Ends {
     Ends::new().versions(Versions::V1_3)
 }
 
-fn events(log: &[(sealgram::AssociationId, EndpointEvent)]) -> Vec<Event> {
+fn events(log: &[(sealgram::AssociationId, Event)]) -> Vec<Event> {
     log.iter()
         .filter_map(|(_, event)| match event {
-            EndpointEvent::Association(event) => Some(*event),
-            _ => None,
+            Event::Failed(_) | Event::Closed => None,
+            event => Some(event.clone()),
         })
         .collect()
 }
@@ -112,7 +112,9 @@ fn key_updates_change_one_direction_or_both() {
     let [client_id, server_id] = [pair.client_id().unwrap(), pair.server_id().unwrap()];
     let told = |log: &[_]| events(log)[1..].to_vec();
     pair.client
-        .key_update(pair.now, client_id, KeyUpdate::NotRequested)
+        .association(client_id, pair.now)
+        .unwrap()
+        .key_update(KeyUpdate::NotRequested)
         .unwrap();
     pair.run_for(Duration::from_secs(1));
     let client_updated = Event::KeysUpdated {
@@ -121,10 +123,18 @@ fn key_updates_change_one_direction_or_both() {
     let server_updated = Event::KeysUpdated {
         sender: Side::Server,
     };
-    assert_eq!(told(&pair.client_events), [client_updated]);
-    assert_eq!(told(&pair.server_events), [client_updated]);
+    assert_eq!(
+        told(&pair.client_events),
+        std::slice::from_ref(&client_updated)
+    );
+    assert_eq!(
+        told(&pair.server_events),
+        std::slice::from_ref(&client_updated)
+    );
     pair.server
-        .key_update(pair.now, server_id, KeyUpdate::Requested)
+        .association(server_id, pair.now)
+        .unwrap()
+        .key_update(KeyUpdate::Requested)
         .unwrap();
     pair.run_for(Duration::from_secs(1));
     let [client, server] = both(&pair);
@@ -217,20 +227,29 @@ fn r9147_34_data_counts_by_its_number_beside_a_goodbye() {
     pair.run_for(Duration::from_secs(1));
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
     let sealed = |pair: &mut Pair, data: &[u8]| {
-        pair.client.send(pair.now, client, data).unwrap();
+        pair.client
+            .association(client, pair.now)
+            .unwrap()
+            .send(data)
+            .unwrap();
         let mut out = Vec::new();
         pair.client.poll_transmit(pair.now, 1, &mut out).unwrap();
         out
     };
     let before = sealed(&mut pair, b"before");
-    pair.client.close(pair.now, client);
+    pair.client.association(client, pair.now).unwrap().close();
     let mut goodbye = Vec::new();
     pair.client
         .poll_transmit(pair.now, 1, &mut goodbye)
         .unwrap();
     pair.deliver_to_server(&goodbye);
     pair.deliver_to_server(&before);
-    let received = pair.server.recv(server).expect("it was sent before");
+    let received = pair
+        .server
+        .association(server, pair.now)
+        .unwrap()
+        .recv()
+        .expect("it was sent before");
     assert_eq!(received.data, "before");
 }
 
@@ -253,7 +272,7 @@ fn a_last_flight_that_nobody_acknowledges_fails_at_the_deadline() {
         .client_events
         .iter()
         .find_map(|(_, event)| match event {
-            EndpointEvent::Failed(failure) => Some(failure.error.clone()),
+            Event::Failed(failure) => Some(failure.error.clone()),
             _ => None,
         });
     let Some(Error::Unacknowledged { after, .. }) = failed else {
@@ -273,14 +292,30 @@ fn a_replay_counts_as_one_where_two_epochs_end_alike() {
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
     for _ in 0..3 {
         let update = KeyUpdate::NotRequested;
-        pair.server.key_update(pair.now, server, update).unwrap();
+        pair.server
+            .association(server, pair.now)
+            .unwrap()
+            .key_update(update)
+            .unwrap();
         pair.run_for(Duration::from_secs(1));
     }
     assert_eq!(both(&pair)[1].epoch().number(), 6);
     pair.record();
-    pair.server.send(pair.now, server, b"data").unwrap();
+    pair.server
+        .association(server, pair.now)
+        .unwrap()
+        .send(b"data")
+        .unwrap();
     pair.run_for(Duration::from_millis(100));
-    assert_eq!(pair.client.recv(client).unwrap().data, "data");
+    assert_eq!(
+        pair.client
+            .association(client, pair.now)
+            .unwrap()
+            .recv()
+            .unwrap()
+            .data,
+        "data"
+    );
     let datagram = pair.seen.take().unwrap().pop().unwrap().datagram;
     pair.deliver_to_client(&datagram);
     let discards: Vec<_> = both(&pair)[0].stats().discards().collect();

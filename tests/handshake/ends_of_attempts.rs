@@ -8,7 +8,7 @@ use sealgram::config::{DatagramPolicy, Versions};
 use sealgram::endpoint::EndpointPolicy;
 use sealgram::sim::scripted::Line;
 use sealgram::sim::{Conditions, Fate, Link, Pair};
-use sealgram::{Endpoint, EndpointEvent, Error, Event, Path};
+use sealgram::{Endpoint, Error, Event, Path};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -177,7 +177,10 @@ fn a_fatal_alert_under_the_next_keys_ends_the_wait_for_a_clients_proof() {
         pair.run_for(Duration::from_millis(50));
         let client = pair.client.associations().next().unwrap();
         let alert = sealgram::AlertDescription::ACCESS_DENIED;
-        pair.client.abort(pair.now, client, alert);
+        pair.client
+            .association(client, pair.now)
+            .unwrap()
+            .abort(alert);
         pair.run_for(Duration::from_secs(1));
         let failure = crate::common::datagram_harness::failure(&pair.server_events);
         let heard = matches!(
@@ -294,12 +297,7 @@ fn crowd(versions: Versions, count: usize, seed: u64) -> Duration {
 }
 
 fn completions(endpoint: &mut Endpoint) -> usize {
-    let complete = |event: &EndpointEvent| {
-        matches!(
-            event,
-            EndpointEvent::Association(Event::HandshakeComplete { .. })
-        )
-    };
+    let complete = |event: &Event| matches!(event, Event::HandshakeComplete { .. });
     std::iter::from_fn(|| endpoint.poll_event())
         .filter(|(_, event)| complete(event))
         .count()

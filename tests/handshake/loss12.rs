@@ -7,7 +7,7 @@ use crate::common::handshakes::{
     places, records, with_each, with_each_pair,
 };
 use sealgram::sim::{Direction, Fate, Pair, Seen};
-use sealgram::{EndpointEvent, Event, Received, RenegotiationRefusal, Side};
+use sealgram::{Event, Received, RenegotiationRefusal, Side};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -103,6 +103,7 @@ fn has_committed(scenario: &Scenario, pair: &Pair, side: Side) -> bool {
 }
 
 fn receive(pair: &mut Pair, side: Side) -> Vec<Received> {
+    let now = pair.now;
     let (endpoint, events) = match side {
         Side::Client => (&mut pair.client, &pair.client_events),
         Side::Server => (&mut pair.server, &pair.server_events),
@@ -110,10 +111,13 @@ fn receive(pair: &mut Pair, side: Side) -> Vec<Received> {
     let Some(&(id, _)) = events.first() else {
         // A client's association is only told of when it completes.
         let ids: Vec<_> = endpoint.associations().collect();
-        assert!(ids.iter().all(|&id| endpoint.recv(id).is_none()));
+        assert!(
+            ids.iter()
+                .all(|&id| endpoint.association(id, now).unwrap().recv().is_none())
+        );
         return Vec::new();
     };
-    std::iter::from_fn(|| endpoint.recv(id)).collect()
+    std::iter::from_fn(|| endpoint.association(id, now).unwrap().recv()).collect()
 }
 
 /// E19: the flight that has no timer of its own is sent again whenever the peer repeats its own. Data in the new epoch
@@ -235,7 +239,7 @@ fn a_hello_request_that_nobody_answers_comes_to_nothing() {
     pair.run_for(Duration::from_secs(20));
     let (_, told) = pair.server_events.last().unwrap();
     let reason = RenegotiationRefusal::Unanswered;
-    let expected = EndpointEvent::Association(Event::RenegotiationRefused { reason });
+    let expected = Event::RenegotiationRefused { reason };
     assert_eq!(*told, expected);
     assert_agreed(&mut pair, "unanswered");
     decide(&mut pair, |_, _| Fate::Deliver);

@@ -203,7 +203,11 @@ fn begin(pair: &mut Pair, side: Side, update: KeyUpdate) {
         Side::Client => (&mut pair.client, &pair.client_events),
         Side::Server => (&mut pair.server, &pair.server_events),
     };
-    endpoint.key_update(now, events[0].0, update).unwrap();
+    endpoint
+        .association(events[0].0, now)
+        .unwrap()
+        .key_update(update)
+        .unwrap();
 }
 
 fn undisturbed(scenario: &Scenario) -> Vec<Seen> {

@@ -5,7 +5,7 @@
 use crate::common::configs::{Configs, Ends, server_name, start};
 use sealgram::config::{DatagramPolicy, Versions};
 use sealgram::sim::{Conditions, Pair};
-use sealgram::{Discard, EndpointEvent, Error};
+use sealgram::{Discard, Error, Event};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -140,7 +140,7 @@ fn nearly_everybody_gets_through(version: &str, versions: Versions) {
         }
         late += 1;
         let timed_out = pair.client_events.iter().chain(&pair.server_events).any(|(_, event)| {
-            matches!(event, EndpointEvent::Failed(failure)
+            matches!(event, Event::Failed(failure)
                 if matches!(failure.error, Error::TimedOut { after, .. } if after == Duration::from_secs(120)))
         });
         assert!(

@@ -261,7 +261,11 @@ fn a_failed_verification_is_not_remembered_as_good() {
                 "round {round}"
             );
             let id = harness.id().unwrap();
-            harness.endpoint.close(harness.now, id);
+            harness
+                .endpoint
+                .association(id, harness.now)
+                .unwrap()
+                .close();
             harness.listen();
         }
         assert!(harness.endpoint.is_empty(), "round {round}");

@@ -314,7 +314,11 @@ fn a_forged_server_message_at_any_moment_costs_one_attempt_at_most() {
                 "{gap} {forged:?}"
             );
             let id = harness.id().unwrap();
-            harness.endpoint.close(harness.now, id);
+            harness
+                .endpoint
+                .association(id, harness.now)
+                .unwrap()
+                .close();
             harness.listen();
             still_serves(&mut harness, &mut bystander, home);
         }
@@ -361,7 +365,11 @@ fn a_forged_client_message_at_any_moment_costs_one_attempt_at_most() {
                 "{gap} {forged:?}"
             );
             let id = harness.id().unwrap();
-            harness.endpoint.close(harness.now, id);
+            harness
+                .endpoint
+                .association(id, harness.now)
+                .unwrap()
+                .close();
             harness.listen();
             still_serves(&mut harness, &mut bystander, home);
         }

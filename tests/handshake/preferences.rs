@@ -389,7 +389,11 @@ fn an_old_server_is_served_and_nothing_is_renegotiated_with_it() {
         }
         assert!(harness.exchange(3));
         let id = harness.id().unwrap();
-        let outcome = harness.endpoint.renegotiate(harness.now, id);
+        let outcome = harness
+            .endpoint
+            .association(id, harness.now)
+            .unwrap()
+            .renegotiate();
         assert_eq!(
             outcome.unwrap_err().to_string(),
             RenegotiateError::Insecure.to_string()
@@ -423,7 +427,11 @@ fn an_old_client_is_served_and_nothing_is_renegotiated_with_it() {
         harness.complete();
         assert_eq!(harness.peer.choice.extension(RENEGOTIATION_INFO), None);
         let id = harness.id().unwrap();
-        let outcome = harness.endpoint.renegotiate(harness.now, id);
+        let outcome = harness
+            .endpoint
+            .association(id, harness.now)
+            .unwrap()
+            .renegotiate();
         assert_eq!(
             outcome.unwrap_err().to_string(),
             RenegotiateError::Insecure.to_string()

@@ -100,8 +100,8 @@ fn key_updates_change_one_direction_or_both() {
     let server_updated = Event::KeysUpdated {
         sender: Side::Server,
     };
-    assert_eq!(pair.client.events, [client_updated]);
-    assert_eq!(pair.server.events, [client_updated]);
+    assert_eq!(pair.client.events, std::slice::from_ref(&client_updated));
+    assert_eq!(pair.server.events, std::slice::from_ref(&client_updated));
     pair.server
         .connection
         .key_update(now, KeyUpdate::Requested)
@@ -109,7 +109,7 @@ fn key_updates_change_one_direction_or_both() {
     pair.run();
     assert_eq!(
         pair.client.events,
-        [client_updated, server_updated, client_updated]
+        [client_updated.clone(), server_updated, client_updated]
     );
     assert_eq!(pair.client.connection.epoch().number(), 5);
     assert_eq!(pair.server.connection.epoch().number(), 4);

@@ -24,10 +24,15 @@ fn is_echoed(client: &mut UdpEndpoint, id: sealgram::AssociationId) -> bool {
     while start() < end {
         client.turn().unwrap();
         while client.poll_event().is_some() {}
-        if client.recv(id).is_some() {
+        if client.association(id).unwrap().recv().is_some() {
             return true;
         }
-        sent = sent || client.send(id, b"anybody there?").is_ok();
+        sent = sent
+            || client
+                .association(id)
+                .unwrap()
+                .send(b"anybody there?")
+                .is_ok();
         thread::sleep(Duration::from_millis(1));
     }
     false

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use sealgram::config::Versions;
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::sim::scripted::{APPLICATION_DATA, DTLS12, HANDSHAKE, Line, ScriptedPeer, Spoken};
-use sealgram::{ClientConfig, DtlsConnection, Endpoint, EndpointEvent, Path};
+use sealgram::{ClientConfig, DtlsConnection, Endpoint, Event, Path};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,11 @@ fn attempt(harness: &mut DatagramHarness, port: u16, lines: &[Line]) {
 
 fn close(harness: &mut DatagramHarness) {
     let id = harness.id().unwrap();
-    harness.endpoint.close(harness.now, id);
+    harness
+        .endpoint
+        .association(id, harness.now)
+        .unwrap()
+        .close();
     harness.listen();
     forget(harness);
     assert!(harness.endpoint.is_empty());
@@ -177,7 +181,7 @@ fn refused_clients_leave_no_byte_behind() {
     let refuse = |harness: &mut DatagramHarness| {
         let alert = harness.peer.record(21, 0, &[2, 40]);
         harness.deliver(&alert);
-        let failed = |(_, event): &(_, EndpointEvent)| matches!(event, EndpointEvent::Failed(_));
+        let failed = |(_, event): &(_, Event)| matches!(event, Event::Failed(_));
         assert!(harness.events.iter().any(failed));
         forget(harness);
         harness.peer = ScriptedPeer::server(credential.clone());

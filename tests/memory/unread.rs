@@ -20,7 +20,9 @@ fn unread_datagrams_do_not_keep_the_buffers_alive_that_they_came_in() {
         let mut out = Vec::new();
         for number in 0..UNREAD {
             pair.client
-                .send(pair.now, client, &[number as u8; 20])
+                .association(client, pair.now)
+                .unwrap()
+                .send(&[number as u8; 20])
                 .unwrap();
             out.clear();
             pair.client.poll_transmit(pair.now, 1, &mut out).unwrap();
@@ -36,7 +38,12 @@ fn unread_datagrams_do_not_keep_the_buffers_alive_that_they_came_in() {
         println!("{UNREAD} datagrams of 20 bytes hold {held} bytes, and {counted} are counted");
         assert!(held < 3 * counted, "{held} held, {counted} counted");
         for number in 0..UNREAD {
-            let received = pair.server.recv(server).unwrap();
+            let received = pair
+                .server
+                .association(server, pair.now)
+                .unwrap()
+                .recv()
+                .unwrap();
             assert_eq!(received.data[..], [number as u8; 20]);
         }
         assert_eq!(pair.server.buffered(), 0);
@@ -50,13 +57,22 @@ fn data_that_is_fetched_in_the_same_turn_is_not_copied() {
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
     let path = pair.server_connection().unwrap().path();
     for _ in 0..3 {
-        pair.client.send(pair.now, client, &[7; 500]).unwrap();
+        pair.client
+            .association(client, pair.now)
+            .unwrap()
+            .send(&[7; 500])
+            .unwrap();
         let mut out = Vec::new();
         pair.client.poll_transmit(pair.now, 1, &mut out).unwrap();
         let datagram = BytesMut::from(&out[..]);
         let place = datagram.as_ptr_range();
         pair.server.handle_datagram(pair.now, path, datagram);
-        let received = pair.server.recv(server).unwrap();
+        let received = pair
+            .server
+            .association(server, pair.now)
+            .unwrap()
+            .recv()
+            .unwrap();
         assert!(place.contains(&received.data.as_ptr()));
         pair.server.detach_unread();
         assert!(place.contains(&received.data.as_ptr()));
@@ -67,18 +83,15 @@ fn data_that_is_fetched_in_the_same_turn_is_not_copied() {
 mod sockets {
     use crate::common::configs::{Ends, server_name, start};
     use crate::counting::bytes;
+    use sealgram::Event;
     use sealgram::endpoint::EndpointPolicy;
-    use sealgram::net::{TlsStream, UdpEndpoint, UdpEvent};
-    use sealgram::{EndpointEvent, Event};
+    use sealgram::net::{TlsStream, UdpEndpoint};
     use std::io::{Read as _, Write as _};
     use std::time::Duration;
 
     fn completed(endpoint: &mut UdpEndpoint) -> Option<sealgram::AssociationId> {
         std::iter::from_fn(|| endpoint.poll_event()).find_map(|event| match event {
-            UdpEvent::Association(
-                id,
-                EndpointEvent::Association(Event::HandshakeComplete { .. }),
-            ) => Some(id),
+            (id, Event::HandshakeComplete { .. }) => Some(id),
             _ => None,
         })
     }
@@ -107,7 +120,7 @@ mod sockets {
         let noise = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let before = bytes();
         for _ in 0..100 {
-            client.send(id, &[7; 20]).unwrap();
+            client.association(id).unwrap().send(&[7; 20]).unwrap();
             client.turn().unwrap();
             for _ in 0..60 {
                 noise.send_to(&[0x17; 1400], address).unwrap();
@@ -120,7 +133,7 @@ mod sockets {
         println!("{held} bytes are held, {counted} are counted");
         assert!(held < 600_000, "{held} bytes for {counted}");
         let mut received = 0;
-        while server.recv(peer.unwrap()).is_some() {
+        while server.association(peer.unwrap()).unwrap().recv().is_some() {
             received += 1;
         }
         assert_eq!(received, 100);

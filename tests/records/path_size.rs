@@ -4,7 +4,7 @@ use sealgram::config::{ClientRenegotiation, DatagramPolicy, RekeyPolicy, Version
 
 use crate::common::configs::{Ends, Pki, start};
 use sealgram::sim::{Conditions, Pair};
-use sealgram::{AssociationId, CertifiedKey, Credential, EndpointEvent, Event, SendError};
+use sealgram::{AssociationId, CertifiedKey, Credential, Event, SendError};
 use std::time::Duration;
 
 /// Ends whose handshake messages need more than one datagram, and whose server lets the client renegotiate.
@@ -52,9 +52,17 @@ fn a_renegotiation_does_not_learn_the_size_of_datagrams_again() {
             let begun = pair.now;
             let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
             if by_server {
-                pair.server.renegotiate(pair.now, server).unwrap();
+                pair.server
+                    .association(server, pair.now)
+                    .unwrap()
+                    .renegotiate()
+                    .unwrap();
             } else {
-                pair.client.renegotiate(pair.now, client).unwrap();
+                pair.client
+                    .association(client, pair.now)
+                    .unwrap()
+                    .renegotiate()
+                    .unwrap();
             }
             let done = |pair: &Pair| {
                 [pair.client_connection(), pair.server_connection()]
@@ -79,12 +87,20 @@ fn what_nobody_has_answered_is_not_learned() {
     pair.run_for(Duration::from_secs(2));
     pair.to_server.script(|_, _| sealgram::sim::Fate::Drop);
     let client = pair.client_id().unwrap();
-    pair.client.renegotiate(pair.now, client).unwrap();
+    pair.client
+        .association(client, pair.now)
+        .unwrap()
+        .renegotiate()
+        .unwrap();
     pair.run_for(Duration::from_secs(125));
     assert_eq!(pair.client_connection().unwrap().renegotiations(), 0);
     pair.set_conditions(&Conditions::default());
     pair.record();
-    pair.client.renegotiate(pair.now, client).unwrap();
+    pair.client
+        .association(client, pair.now)
+        .unwrap()
+        .renegotiate()
+        .unwrap();
     pair.run_for(Duration::from_secs(5));
     assert_eq!(pair.client_connection().unwrap().renegotiations(), 1);
     let longest = pair.seen.unwrap().iter().map(|it| it.datagram.len()).max();
@@ -128,9 +144,9 @@ fn long_ends(versions: Versions) -> Ends {
 }
 
 /// What an end was told about the size of its data, in order.
-fn sizes(events: &[(AssociationId, EndpointEvent)]) -> Vec<usize> {
-    let size = |(_, event): &(_, EndpointEvent)| match event {
-        EndpointEvent::Association(Event::MaxPayloadChanged { max_payload }) => Some(*max_payload),
+fn sizes(events: &[(AssociationId, Event)]) -> Vec<usize> {
+    let size = |(_, event): &(_, Event)| match event {
+        Event::MaxPayloadChanged { max_payload } => Some(*max_payload),
         _ => None,
     };
     events.iter().filter_map(size).collect()
@@ -166,10 +182,14 @@ fn data_that_the_system_refuses_teaches_the_application_how_much_fits() {
         for _ in 0..10 {
             let size = pair.client_connection().unwrap().max_payload();
             for _ in 0..3 {
-                pair.client.send(pair.now, client, &vec![7; size]).unwrap();
+                pair.client
+                    .association(client, pair.now)
+                    .unwrap()
+                    .send(&vec![7; size])
+                    .unwrap();
             }
             pair.run_for(Duration::from_millis(100));
-            if let Some(received) = pair.server.recv(server) {
+            if let Some(received) = pair.server.association(server, pair.now).unwrap().recv() {
                 delivered = Some(received.data.len());
                 break;
             }
@@ -178,10 +198,20 @@ fn data_that_the_system_refuses_teaches_the_application_how_much_fits() {
         assert_eq!(delivered, told.last().copied(), "{told:?}");
         assert!(told.is_sorted_by(|one, next| one > next), "{told:?}");
         assert!(told.len() <= 3, "{told:?}");
-        let refused = pair.client.send(pair.now, client, &vec![7; before]);
+        let refused = pair
+            .client
+            .association(client, pair.now)
+            .unwrap()
+            .send(&vec![7; before]);
         let max = pair.client_connection().unwrap().max_payload();
         assert_eq!(refused, Err(SendError::TooLarge { max }));
-        while pair.server.recv(server).is_some() {}
+        while pair
+            .server
+            .association(server, pair.now)
+            .unwrap()
+            .recv()
+            .is_some()
+        {}
         assert!(pair.exchange(3));
     }
 }
@@ -192,13 +222,27 @@ fn the_application_sets_the_size_of_an_association_of_an_endpoint() {
     let mut pair = Ends::new().build().connected(1);
     let client = pair.client_id().unwrap();
     let before = pair.client_connection().unwrap().max_payload();
-    pair.client.set_mtu(client, 600).unwrap();
+    pair.client
+        .association(client, pair.now)
+        .unwrap()
+        .set_mtu(600)
+        .unwrap();
     assert_eq!(
         pair.client_connection().unwrap().max_payload(),
         before - 800
     );
-    assert!(pair.client.set_mtu(client, 10).is_err());
-    pair.client.set_mtu(client, 1400).unwrap();
+    assert!(
+        pair.client
+            .association(client, pair.now)
+            .unwrap()
+            .set_mtu(10)
+            .is_err()
+    );
+    pair.client
+        .association(client, pair.now)
+        .unwrap()
+        .set_mtu(1400)
+        .unwrap();
     assert_eq!(pair.client_connection().unwrap().max_payload(), before);
 }
 
@@ -218,7 +262,11 @@ fn a_renegotiation_begins_with_the_size_that_the_system_allows() {
     assert!(pair.run_until_connected(Duration::from_secs(5)));
     let told = sizes(&pair.server_events).len();
     let client = pair.client_id().unwrap();
-    pair.client.renegotiate(pair.now, client).unwrap();
+    pair.client
+        .association(client, pair.now)
+        .unwrap()
+        .renegotiate()
+        .unwrap();
     pair.run_for(Duration::from_millis(500));
     assert_eq!(pair.client_connection().unwrap().renegotiations(), 1);
     assert_eq!(sizes(&pair.server_events).len(), told);

@@ -10,7 +10,7 @@ use crate::common::targets::{EARLY, at_every_state, connected, inject, picture};
 use sealgram::sim::scripted::{
     ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, DTLS12, HANDSHAKE, Line, Spoken,
 };
-use sealgram::{EndpointEvent, Error, Event};
+use sealgram::{Error, Event};
 use std::time::Duration;
 
 /// B5 (wolfSSL CVE-2020-24585, pion CVE-2019-20786): data without protection.
@@ -29,8 +29,20 @@ fn plaintext_data_never_reaches_the_application() {
         &mut pair,
         &record(APPLICATION_DATA, DTLS12, 0, 77, b"forged"),
     );
-    assert!(pair.client.recv(client).is_none() && pair.server.recv(server).is_none());
-    let readable = EndpointEvent::Association(Event::Readable);
+    assert!(
+        pair.client
+            .association(client, pair.now)
+            .unwrap()
+            .recv()
+            .is_none()
+            && pair
+                .server
+                .association(server, pair.now)
+                .unwrap()
+                .recv()
+                .is_none()
+    );
+    let readable = Event::Readable;
     assert!(
         pair.client_events
             .iter()
@@ -143,14 +155,28 @@ fn data_that_overtakes_finished_is_not_delivered_before_it() {
         for number in 0..100 {
             let record = harness.peer.record(APPLICATION_DATA, 1, &[number]);
             harness.deliver(&record);
-            assert!(harness.endpoint.recv(id).is_none());
+            assert!(
+                harness
+                    .endpoint
+                    .association(id, harness.now)
+                    .unwrap()
+                    .recv()
+                    .is_none()
+            );
         }
         assert!(harness.events.is_empty());
         assert!(harness.connection().unwrap().buffered() <= EARLY);
         harness.play(&FINALE[1..]);
         assert!(is_completion(&harness.events[0].1));
         // At most what was held, in order.
-        let held = std::iter::from_fn(|| harness.endpoint.recv(id)).count();
+        let held = std::iter::from_fn(|| {
+            harness
+                .endpoint
+                .association(id, harness.now)
+                .unwrap()
+                .recv()
+        })
+        .count();
         assert!(held <= 8, "{held}");
         assert!(harness.exchange(100));
     }
@@ -198,7 +224,8 @@ fn data_before_a_failed_finished_is_never_seen() {
             }
         });
         assert!(harness.failure().is_some() && !harness.is_complete());
-        assert!(harness.endpoint.recv(id).is_none());
+        let association = harness.endpoint.association(id, harness.now);
+        assert!(association.is_none_or(|mut it| it.recv().is_none()));
         assert!(harness.endpoint.is_empty());
     }
 }
@@ -245,6 +272,6 @@ fn a_close_notify_under_keys_closes_and_in_plaintext_does_not() {
         harness
             .events
             .iter()
-            .any(|(_, event)| *event == EndpointEvent::Closed)
+            .any(|(_, event)| *event == Event::Closed)
     );
 }

@@ -104,7 +104,13 @@ fn a_replayed_datagram_is_delivered_once_at_every_distance() {
         let record = harness.peer.data(&number.to_be_bytes());
         harness.deliver(&record);
         assert_eq!(
-            harness.endpoint.recv(id).unwrap().data,
+            harness
+                .endpoint
+                .association(id, harness.now)
+                .unwrap()
+                .recv()
+                .unwrap()
+                .data,
             number.to_be_bytes()[..]
         );
         past.push(record);
@@ -112,7 +118,15 @@ fn a_replayed_datagram_is_delivered_once_at_every_distance() {
             if let Some(index) = past.len().checked_sub(1 + distance) {
                 let old = past[index].clone();
                 harness.deliver(&old);
-                assert!(harness.endpoint.recv(id).is_none(), "{number} − {distance}");
+                assert!(
+                    harness
+                        .endpoint
+                        .association(id, harness.now)
+                        .unwrap()
+                        .recv()
+                        .is_none(),
+                    "{number} − {distance}"
+                );
             }
         }
     }
@@ -134,9 +148,15 @@ fn late_records_are_delivered_once_within_the_window() {
         harness.deliver(&newest);
         harness.deliver(&late);
         harness.deliver(&late);
-        let got: Vec<_> = std::iter::from_fn(|| harness.endpoint.recv(id))
-            .map(|r| r.data)
-            .collect();
+        let got: Vec<_> = std::iter::from_fn(|| {
+            harness
+                .endpoint
+                .association(id, harness.now)
+                .unwrap()
+                .recv()
+        })
+        .map(|r| r.data)
+        .collect();
         let expected: &[&[u8]] = if distance < 256 {
             &[b"newest", b"late"]
         } else {
@@ -157,8 +177,20 @@ fn a_network_that_duplicates_everything_delivers_everything_once() {
     assert!(pair.run_until_connected(Duration::from_secs(60)));
     assert!(pair.exchange(100));
     pair.run_for(Duration::from_secs(2));
-    assert!(pair.client.recv(pair.client_id().unwrap()).is_none());
-    assert!(pair.server.recv(pair.server_id().unwrap()).is_none());
+    assert!(
+        pair.client
+            .association(pair.client_id().unwrap(), pair.now)
+            .unwrap()
+            .recv()
+            .is_none()
+    );
+    assert!(
+        pair.server
+            .association(pair.server_id().unwrap(), pair.now)
+            .unwrap()
+            .recv()
+            .is_none()
+    );
 }
 
 /// B9: record numbers at the borders of 16, 32 and 48 bits are taken and told apart.
@@ -175,9 +207,25 @@ fn record_numbers_beyond_every_border_are_taken_once() {
                 .peer
                 .record_at(APPLICATION_DATA, DTLS12, 1, sequence, &data);
             harness.deliver(&record);
-            assert_eq!(harness.endpoint.recv(id).unwrap().data, data[..]);
+            assert_eq!(
+                harness
+                    .endpoint
+                    .association(id, harness.now)
+                    .unwrap()
+                    .recv()
+                    .unwrap()
+                    .data,
+                data[..]
+            );
             harness.deliver(&record);
-            assert!(harness.endpoint.recv(id).is_none());
+            assert!(
+                harness
+                    .endpoint
+                    .association(id, harness.now)
+                    .unwrap()
+                    .recv()
+                    .is_none()
+            );
         }
     }
     assert_eq!(harness.discarded(Discard::Replay), 12);
@@ -185,7 +233,14 @@ fn record_numbers_beyond_every_border_are_taken_once() {
     harness.peer.set_next_sequence(1, 5);
     let wrapped = harness.peer.data(b"wrapped");
     harness.deliver(&wrapped);
-    assert!(harness.endpoint.recv(id).is_none());
+    assert!(
+        harness
+            .endpoint
+            .association(id, harness.now)
+            .unwrap()
+            .recv()
+            .is_none()
+    );
 }
 
 /// B12 (wolfSSL CVE-2023-6937, GHSA-2mjx-qc3c-rqvc): a message that begins under one key and ends under another.
@@ -255,7 +310,14 @@ fn empty_records_and_datagrams_wake_nobody() {
         harness.deliver(&[]);
     }
     assert_eq!(harness.events.len(), events);
-    assert!(harness.endpoint.recv(id).is_none());
+    assert!(
+        harness
+            .endpoint
+            .association(id, harness.now)
+            .unwrap()
+            .recv()
+            .is_none()
+    );
     assert_eq!(harness.discarded(Discard::EmptyData), 1_000_000);
     assert!(harness.exchange(100));
 }
@@ -288,7 +350,15 @@ fn records_of_other_versions_are_noise_in_every_state() {
             .peer
             .record_at(APPLICATION_DATA, version, 1, sequence, b"x");
         harness.deliver(&record);
-        assert!(harness.endpoint.recv(id).is_none(), "{version:#x}");
+        assert!(
+            harness
+                .endpoint
+                .association(id, harness.now)
+                .unwrap()
+                .recv()
+                .is_none(),
+            "{version:#x}"
+        );
     }
     assert!(harness.exchange(100));
 }
@@ -334,7 +404,14 @@ fn the_largest_datagrams_are_taken_apart() {
         count += 1;
     }
     harness.deliver(&datagram);
-    let received = std::iter::from_fn(|| harness.endpoint.recv(id)).count();
+    let received = std::iter::from_fn(|| {
+        harness
+            .endpoint
+            .association(id, harness.now)
+            .unwrap()
+            .recv()
+    })
+    .count();
     let dropped = harness.discarded(Discard::ReceiveQueueFull);
     assert_eq!(received + usize::try_from(dropped).unwrap(), count);
     // Each record pins the whole datagram, so the queue holds a few of them only.
@@ -374,7 +451,16 @@ fn records_that_leave_their_datagram_are_discarded() {
     ] {
         let datagram = [&harness.peer.data(b"good")[..], tail].concat();
         harness.deliver(&datagram);
-        assert_eq!(harness.endpoint.recv(id).unwrap().data, "good");
+        assert_eq!(
+            harness
+                .endpoint
+                .association(id, harness.now)
+                .unwrap()
+                .recv()
+                .unwrap()
+                .data,
+            "good"
+        );
     }
     assert_eq!(harness.discarded(Discard::BadRecord), 3);
 }

@@ -24,7 +24,11 @@ fn a_hello_that_was_refused_late_does_not_end_the_association_when_the_next_one_
             let known = pair.seen.as_ref().unwrap().len();
             // The refusal is late.
             pair.to_client.script(|_, _| Fate::Drop);
-            pair.client.renegotiate(pair.now, client).unwrap();
+            pair.client
+                .association(client, pair.now)
+                .unwrap()
+                .renegotiate()
+                .unwrap();
             pair.run_for(Duration::from_millis(900));
             let seen = pair.seen.as_ref().unwrap()[known..].iter();
             let refusal = seen
@@ -39,16 +43,26 @@ fn a_hello_that_was_refused_late_does_not_end_the_association_when_the_next_one_
             while pair.to_server.sent() == sent {
                 pair.step();
             }
-            pair.server.renegotiate(pair.now, server).unwrap();
+            pair.server
+                .association(server, pair.now)
+                .unwrap()
+                .renegotiate()
+                .unwrap();
             pair.transmit();
             if ends_first {
                 pair.deliver_to_client(&refusal);
             }
             // While the first hello is under way another cannot begin; that is told, and is no matter here.
             let begun = if abbreviated {
-                pair.client.renegotiate_abbreviated(pair.now, client)
+                pair.client
+                    .association(client, pair.now)
+                    .unwrap()
+                    .renegotiate_abbreviated()
             } else {
-                pair.client.renegotiate(pair.now, client)
+                pair.client
+                    .association(client, pair.now)
+                    .unwrap()
+                    .renegotiate()
             };
             pair.run_for(Duration::from_secs(30));
             assert!(

@@ -3,9 +3,9 @@
 use crate::common::configs::Ends;
 use sealgram::config::{ClientRenegotiation, DataDuringRenegotiation, RekeyPolicy, Versions};
 use sealgram::sim::Conditions;
-use sealgram::{AssociationId, Discard, Endpoint, EndpointEvent, SendError};
+use sealgram::{AssociationId, Discard, Endpoint, Event, SendError};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long each association is watched, in virtual time.
 const LIFE: Duration = Duration::from_secs(60);
@@ -34,10 +34,14 @@ struct Talk {
 
 impl Talk {
     /// Sends the next number, unless the end holds as much as it may.
-    fn say(&mut self, pair: (&mut Endpoint, AssociationId), now: std::time::Instant) {
+    fn say(&mut self, pair: (&mut Endpoint, AssociationId), now: Instant) {
         let (endpoint, id) = pair;
         let number = self.sent.to_be_bytes();
-        match endpoint.send(now, id, &[&number[..], &[7; 92]].concat()) {
+        match endpoint
+            .association(id, now)
+            .unwrap()
+            .send(&[&number[..], &[7; 92]].concat())
+        {
             Ok(()) => self.sent += 1,
             Err(SendError::Renegotiating | SendError::Backlog) => {}
             Err(error) => panic!("{error}"),
@@ -45,8 +49,8 @@ impl Talk {
     }
 
     /// Takes what the other end has said: nothing twice, nothing altered, nothing that was never sent.
-    fn hear(&mut self, endpoint: &mut Endpoint, id: AssociationId) {
-        while let Some(received) = endpoint.recv(id) {
+    fn hear(&mut self, endpoint: &mut Endpoint, id: AssociationId, now: Instant) {
+        while let Some(received) = endpoint.association(id, now).unwrap().recv() {
             let (number, rest) = received.data.split_first_chunk().unwrap();
             assert_eq!(rest, [7; 92]);
             let number = u64::from_be_bytes(*number);
@@ -79,8 +83,8 @@ fn talk(
         up.say((&mut pair.client, client), now);
         down.say((&mut pair.server, server), now);
         pair.run_for(TICK);
-        up.hear(&mut pair.server, server);
-        down.hear(&mut pair.client, client);
+        up.hear(&mut pair.server, server, pair.now);
+        down.hear(&mut pair.client, client, pair.now);
     }
     let epochs = [(&pair.client, client), (&pair.server, server)].map(|(endpoint, id)| {
         let connection = endpoint.connection(id).unwrap();
@@ -95,10 +99,9 @@ fn talk(
     // What holds the keys back ends with the loss, and all is well again.
     pair.set_conditions(&Conditions::default());
     pair.run_for(Duration::from_secs(120));
-    up.hear(&mut pair.server, server);
-    down.hear(&mut pair.client, client);
-    let ended =
-        |event: &EndpointEvent| matches!(event, EndpointEvent::Failed(_) | EndpointEvent::Closed);
+    up.hear(&mut pair.server, server, pair.now);
+    down.hear(&mut pair.client, client, pair.now);
+    let ended = |event: &Event| matches!(event, Event::Failed(_) | Event::Closed);
     let mut events = pair.client_events.iter().chain(&pair.server_events);
     assert!(
         !events.any(|(_, event)| ended(event)),

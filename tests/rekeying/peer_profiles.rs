@@ -292,7 +292,12 @@ fn crossed(ends: Ends, peer: ScriptedPeer) -> (Harness, Vec<Vec<u8>>) {
     let hello = harness.peer().speak(&[Line::ClientHello]);
     let datagrams = harness.datagrams();
     let (now, id) = (datagrams.now, datagrams.id().unwrap());
-    datagrams.endpoint.renegotiate(now, id).unwrap();
+    datagrams
+        .endpoint
+        .association(id, datagrams.now)
+        .unwrap()
+        .renegotiate()
+        .unwrap();
     assert_eq!(unheard(datagrams).len(), 1, "the HelloRequest");
     let (path, hello) = (Path::new(datagrams.address), BytesMut::from(&hello[0][..]));
     datagrams.endpoint.handle_datagram(now, path, hello);

@@ -143,7 +143,11 @@ fn nothing_is_scheduled_before_the_first_handshake_or_behind_a_close() {
     }
     let mut early = configs.pair(1);
     let id = early.client.associations().next().unwrap();
-    let error = early.client.renegotiate(early.now, id);
+    let error = early
+        .client
+        .association(id, early.now)
+        .unwrap()
+        .renegotiate();
     assert_eq!(error, Err(RenegotiateError::HandshakeNotComplete));
 
     everywhere(&configs, |mut duo, transport, side| {

@@ -11,7 +11,7 @@ use crate::common::transport::{SIDES, Transport};
 use sealgram::config::{DatagramPolicy, RekeyPolicy};
 use sealgram::sim::scripted::{APPLICATION_DATA, Heard, Line};
 use sealgram::sim::{Conditions, Direction, Fate, Pair, Seen};
-use sealgram::{AssociationId, Discard, EndpointEvent, Error, Event, RenegotiationRefusal, Side};
+use sealgram::{AssociationId, Discard, Error, Event, RenegotiationRefusal, Side};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -47,15 +47,25 @@ const STARTS: [Start; 4] = [
 fn begin(pair: &mut Pair, start: Start) {
     let [client, server] = ids(pair);
     if matches!(start, Start::Client | Start::Both) {
-        pair.client.renegotiate(pair.now, client).unwrap();
+        pair.client
+            .association(client, pair.now)
+            .unwrap()
+            .renegotiate()
+            .unwrap();
     }
     if start == Start::Abbreviated {
         pair.client
-            .renegotiate_abbreviated(pair.now, client)
+            .association(client, pair.now)
+            .unwrap()
+            .renegotiate_abbreviated()
             .unwrap();
     }
     if matches!(start, Start::Server | Start::Both) {
-        pair.server.renegotiate(pair.now, server).unwrap();
+        pair.server
+            .association(server, pair.now)
+            .unwrap()
+            .renegotiate()
+            .unwrap();
     }
 }
 
@@ -249,15 +259,23 @@ fn traffic_during_renegotiations_is_delivered_at_most_once_and_labelled() {
                     .concat()
             };
             // Held or refused: both are legal. What was taken must not come twice.
-            let _refused = pair.client.send(pair.now, client, &payload(0));
-            let _refused = pair.server.send(pair.now, server, &payload(1));
+            let _refused = pair
+                .client
+                .association(client, pair.now)
+                .unwrap()
+                .send(&payload(0));
+            let _refused = pair
+                .server
+                .association(server, pair.now)
+                .unwrap()
+                .send(&payload(1));
             pair.run_for(Duration::from_millis(50));
             for (side, other) in [(1, 0), (0, 1)] {
                 loop {
                     let received = if side == 1 {
-                        pair.server.recv(server)
+                        pair.server.association(server, pair.now).unwrap().recv()
                     } else {
-                        pair.client.recv(client)
+                        pair.client.association(client, pair.now).unwrap().recv()
                     };
                     let Some(received) = received else { break };
                     assert_eq!(received.data.len(), 24);
@@ -284,9 +302,8 @@ fn traffic_during_renegotiations_is_delivered_at_most_once_and_labelled() {
         );
         rounds += 1;
     }
-    let failed = |(_, event): &(AssociationId, EndpointEvent)| {
-        !matches!(event, EndpointEvent::Association(_))
-    };
+    let failed =
+        |(_, event): &(AssociationId, Event)| matches!(event, Event::Failed(_) | Event::Closed);
     assert!(!pair.client_events.iter().any(failed) && !pair.server_events.iter().any(failed));
     // A fifth is lost: most must have come.
     assert!(

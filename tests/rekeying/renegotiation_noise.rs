@@ -58,12 +58,24 @@ fn strangers_change_nothing_at_any_state_of_a_renegotiation() {
             pair.run_for(Duration::from_millis(500));
             let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
             match start {
-                0 => pair.client.renegotiate(pair.now, client).unwrap(),
+                0 => pair
+                    .client
+                    .association(client, pair.now)
+                    .unwrap()
+                    .renegotiate()
+                    .unwrap(),
                 1 => pair
                     .client
-                    .renegotiate_abbreviated(pair.now, client)
+                    .association(client, pair.now)
+                    .unwrap()
+                    .renegotiate_abbreviated()
                     .unwrap(),
-                _ => pair.server.renegotiate(pair.now, server).unwrap(),
+                _ => pair
+                    .server
+                    .association(server, pair.now)
+                    .unwrap()
+                    .renegotiate()
+                    .unwrap(),
             }
             let mut taken = 0;
             while taken < steps && epochs(&pair) != [2; 2] {

@@ -156,8 +156,12 @@ fn data_behind_a_hello_request_leaves_before_a_goodbye() {
     let before = harness.heard();
     harness.send(b"the last words").unwrap();
     let datagrams = harness.datagrams();
-    let (now, id) = (datagrams.now, datagrams.id().unwrap());
-    datagrams.endpoint.close(now, id);
+    let id = datagrams.id().unwrap();
+    datagrams
+        .endpoint
+        .association(id, datagrams.now)
+        .unwrap()
+        .close();
     harness.listen();
     assert_eq!(harness.data_heard_since(before), b"the last words");
 }

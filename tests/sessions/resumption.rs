@@ -193,7 +193,11 @@ fn a_spared_resumption_survives_loss() {
         while !pair.is_connected() && pair.now - pair.start < Duration::from_secs(119) {
             pair.run_for(Duration::from_secs(1));
             if let Some(id) = pair.client_id() {
-                pair.client.send(pair.now, id, b"are you there?").unwrap();
+                pair.client
+                    .association(id, pair.now)
+                    .unwrap()
+                    .send(b"are you there?")
+                    .unwrap();
             }
         }
         assert!(pair.is_connected(), "seed {seed}: {:?}", pair.client_events);

@@ -2,7 +2,7 @@
 
 use super::payload;
 use super::rekeying::{self, Rekeyed};
-use crate::endpoint::Happening;
+use crate::endpoint::{Endpoint, Happening};
 use crate::event_loop::{Service, Step};
 use crate::problem::Problem;
 use indicatif::ProgressBar;
@@ -147,7 +147,7 @@ impl Service<UdpEndpoint> for Client {
                     self.report.flights_retransmitted = connection.stats().flights_retransmitted();
                     self.report.rekeyed = Rekeyed::of(connection, self.called);
                 }
-                endpoint.close(self.id);
+                Endpoint::close(endpoint, self.id);
                 self.phase = Phase::Closing;
                 Ok(Step::Again)
             }
@@ -176,10 +176,13 @@ impl Client {
     fn call_for_keys(&mut self, endpoint: &mut UdpEndpoint) {
         let due = rekeying::is_planned(self.total)
             && self.report.received >= rekeying::by_client(self.total);
-        if due && !self.called {
-            // While another one is under way, the call is refused, and made again later.
-            self.called = endpoint.renegotiate_abbreviated(self.id).is_ok()
-                || endpoint.key_update(self.id, KeyUpdate::Requested).is_ok();
+        if due
+            && !self.called
+            && let Some(mut server) = endpoint.association(self.id)
+        {
+            // While another one is under way the call is refused, and made again later.
+            self.called = server.renegotiate_abbreviated().is_ok()
+                || server.key_update(KeyUpdate::Requested).is_ok();
         }
     }
 
@@ -187,7 +190,7 @@ impl Client {
         let mut step = Step::Wait(Some(self.deadline));
         while self.sent < self.total && self.report.sent - self.report.received < WINDOW {
             let datagram = payload::datagram(self.sent, self.report.max_payload);
-            endpoint.send(self.id, &datagram).map_err(|error| {
+            Endpoint::send(endpoint, self.id, &datagram).map_err(|error| {
                 Problem::failure(format!("datagram {} could not be sent: {error}", self.sent))
             })?;
             self.sent += 1;
@@ -198,10 +201,10 @@ impl Client {
     }
 
     fn compare(&mut self, endpoint: &mut UdpEndpoint) {
-        while let Some(received) = endpoint.recv(self.id) {
+        while let Some(data) = Endpoint::recv(endpoint, self.id) {
             self.report.received += 1;
-            self.report.bytes += received.data.len() as u64;
-            if !self.is_awaited(&received.data) {
+            self.report.bytes += data.len() as u64;
+            if !self.is_awaited(&data) {
                 self.report.mismatches += 1;
             }
             self.bar.inc(1);

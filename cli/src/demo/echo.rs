@@ -126,13 +126,13 @@ impl Echo {
         if let Some(connection) = endpoint.endpoint().connection(id) {
             self.report.flights_retransmitted = connection.stats().flights_retransmitted();
         }
-        while let Some(received) = endpoint.recv(id) {
+        while let Some(data) = Endpoint::recv(endpoint, id) {
             self.report.received += 1;
-            self.report.bytes += received.data.len() as u64;
-            if payload::number_if_genuine(&received.data).is_none() {
+            self.report.bytes += data.len() as u64;
+            if payload::number_if_genuine(&data).is_none() {
                 self.report.mismatches += 1;
             }
-            Endpoint::send(endpoint, id, &received.data).map_err(|error| {
+            Endpoint::send(endpoint, id, &data).map_err(|error| {
                 Problem::failure(format!(
                     "the server could not send a datagram back: {error}"
                 ))
@@ -140,10 +140,13 @@ impl Echo {
         }
         let due = rekeying::is_planned(self.datagrams)
             && self.report.received >= rekeying::by_server(self.datagrams);
-        if due && !self.asked {
-            // While another one is under way, the call is refused, and made again later.
-            self.asked = endpoint.renegotiate(id).is_ok()
-                || endpoint.key_update(id, KeyUpdate::Requested).is_ok();
+        if due
+            && !self.asked
+            && let Some(mut peer) = endpoint.association(id)
+        {
+            // While another one is under way the call is refused, and made again later.
+            self.asked =
+                peer.renegotiate().is_ok() || peer.key_update(KeyUpdate::Requested).is_ok();
         }
         Ok(())
     }

@@ -6,10 +6,8 @@ use crate::problem::Problem;
 use crate::report::Line;
 use mio::{Registry, Token};
 use sealgram::config::ClientAuthentication;
-use sealgram::net::{UdpEndpoint, UdpEvent};
-use sealgram::{
-    AssociationId, Datagram, DtlsConnection, EndpointEvent, RenegotiateError, SendError,
-};
+use sealgram::net::{UdpEndpoint, Unreachable};
+use sealgram::{AssociationId, Datagram, DtlsConnection, Event, RenegotiateError, SendError};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -30,19 +28,15 @@ impl Endpoint for UdpEndpoint {
     }
 
     fn poll_event(&mut self) -> Option<Happening<AssociationId>> {
-        loop {
-            return Some(match Self::poll_event(self)? {
-                UdpEvent::Association(id, EndpointEvent::Association(event)) => {
-                    Happening::Connection(id, event)
-                }
-                UdpEvent::Association(id, EndpointEvent::Failed(failure)) => {
-                    Happening::Failed(id, Problem::from(&failure))
-                }
-                UdpEvent::Association(id, EndpointEvent::Closed) => Happening::Closed(id),
-                UdpEvent::Unreachable { remote, error } => Happening::Unreachable { remote, error },
-                _ => continue,
-            });
+        if let Some(Unreachable { remote, error, .. }) = self.poll_unreachable() {
+            return Some(Happening::Unreachable { remote, error });
         }
+        let (id, event) = Self::poll_event(self)?;
+        Some(match event {
+            Event::Failed(failure) => Happening::Failed(id, Problem::from(&*failure)),
+            Event::Closed => Happening::Closed(id),
+            event => Happening::Connection(id, event),
+        })
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
@@ -65,22 +59,29 @@ impl Endpoint for UdpEndpoint {
     /// Sends one datagram. If the queue is full, the waiting datagrams are given to the socket
     /// first.
     fn send(&mut self, id: AssociationId, data: &[u8]) -> Result<(), SendError> {
-        match Self::send(self, id, data) {
-            // The loop's next turn reports an unusable socket.
-            Err(SendError::Backlog) if Self::turn(self).is_ok() => Self::send(self, id, data),
+        let send = |endpoint: &mut Self| match endpoint.association(id) {
+            Some(mut association) => association.send(data),
+            None => Err(SendError::Closed),
+        };
+        match send(self) {
+            // An unusable socket shows in the loop's next turn.
+            Err(SendError::Backlog) if Self::turn(self).is_ok() => send(self),
             result => result,
         }
     }
 
     fn recv(&mut self, id: AssociationId) -> Option<Vec<u8>> {
-        Self::recv(self, id).map(|received| received.data.into())
+        Some(self.association(id)?.recv()?.data.into())
     }
 
     fn command(&mut self, id: AssociationId, command: Command) -> Result<(), Refused> {
+        let Some(mut association) = self.association(id) else {
+            return Err(RenegotiateError::Closed.into());
+        };
         match command {
-            Command::Renegotiate => self.renegotiate(id)?,
-            Command::RenegotiateAbbreviated => self.renegotiate_abbreviated(id)?,
-            Command::KeyUpdate(update) => self.key_update(id, update)?,
+            Command::Renegotiate => association.renegotiate()?,
+            Command::RenegotiateAbbreviated => association.renegotiate_abbreviated()?,
+            Command::KeyUpdate(update) => association.key_update(update)?,
         }
         Ok(())
     }
@@ -90,11 +91,16 @@ impl Endpoint for UdpEndpoint {
         id: AssociationId,
         policy: ClientAuthentication,
     ) -> Result<(), RenegotiateError> {
-        Self::request_client_certificate(self, id, policy)
+        match self.association(id) {
+            Some(mut association) => association.request_client_certificate(policy),
+            None => Err(RenegotiateError::Closed),
+        }
     }
 
     fn close(&mut self, id: AssociationId) {
-        Self::close(self, id);
+        if let Some(mut association) = self.association(id) {
+            association.close();
+        }
     }
 
     fn close_all(&mut self) {

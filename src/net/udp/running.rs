@@ -2,7 +2,6 @@
 
 use super::{Registration, UdpEndpoint};
 use crate::config::ServerConfig;
-use crate::endpoint::{AssociationId, AssociationMut};
 use crate::error::Error;
 use crate::net::clock;
 use crate::net::waker::wakes_poll;
@@ -64,13 +63,6 @@ impl UdpEndpoint {
     /// [`Endpoint::is_empty`](crate::Endpoint::is_empty).
     pub fn close_all(&mut self) {
         self.endpoint.close_all(clock::now());
-    }
-
-    /// Access to an association for commands, unless it is over; see
-    /// [`Endpoint::association`](crate::Endpoint::association). Call [`UdpEndpoint::turn`]
-    /// afterwards.
-    pub fn association(&mut self, id: AssociationId) -> Option<AssociationMut<'_>> {
-        self.endpoint.association(id, clock::now())
     }
 }
 

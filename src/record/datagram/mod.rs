@@ -37,10 +37,11 @@ use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
     Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
-    ProtocolVersion, ReadSwitch, Side,
+    ProtocolVersion, ReadSwitch, RecordNumber, Side,
 };
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::alert;
+use crate::wire::record_datagram::DatagramHeader;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use bytes::BytesMut;
 use delivery::{Delivery, Means};
@@ -175,14 +176,15 @@ impl Datagram {
         }
     }
 
-    /// Whether there are keys to read `epoch`.
-    pub(crate) fn can_read(&self, epoch: Epoch) -> bool {
-        self.records.can_read(epoch)
+    /// Whether there are keys to read a record with this header.
+    pub(crate) fn can_read(&self, header: &DatagramHeader) -> bool {
+        self.records.can_read(header)
     }
 
-    /// Whether there are keys to read an epoch of version 1.3 that ends in these bits.
-    pub(crate) fn can_read_13(&self, bits: u8) -> bool {
-        self.records.can_read_unified(bits)
+    /// The newest record that was opened under keys of the datagram that came last.
+    #[inline]
+    pub(crate) fn taken(&self) -> Option<RecordNumber> {
+        self.records.taken()
     }
 
     /// How many bytes are held for the peer or on its behalf, beside the association itself.

@@ -24,9 +24,10 @@ mod unified;
 
 pub(super) use opening::{NotOpened, Record};
 
-use crate::protocol::{Epoch, Path};
+use crate::protocol::{Epoch, Path, RecordNumber};
 use crate::record::protection::{MAX_EXPANSION_12, MAX_EXPANSION_13};
 use crate::secrets::traffic::RecordProtection;
+use crate::wire::record_datagram::DatagramHeader;
 use crate::wire::record_dtls::HEADER_LEN;
 use crate::wire::record_dtls13::SENT_HEADER_LEN;
 use bytes::BytesMut;
@@ -43,6 +44,8 @@ pub(super) struct Records {
     input: BytesMut,
     input_path: Path,
     input_len: usize,
+    /// The newest record that was opened of it; of plaintext if none was under keys.
+    taken: RecordNumber,
     /// While keys are being agreed on.
     early: Option<Box<EarlyRecords>>,
     /// The epoch that the peer writes in, as far as is known.
@@ -80,6 +83,7 @@ impl Records {
             input: BytesMut::new(),
             input_path: Path::UNSPECIFIED,
             input_len: 0,
+            taken: RecordNumber::NONE,
             early: early_after(Epoch::PLAINTEXT),
             in_force: Epoch::PLAINTEXT,
             preview: None,
@@ -214,14 +218,15 @@ impl Records {
         self.read.newest().is_some_and(|it| it > self.in_force)
     }
 
-    /// Whether `epoch` can be read.
-    pub(super) fn can_read(&self, epoch: Epoch) -> bool {
-        self.read.contains(epoch)
-    }
-
-    /// Whether an epoch can be read whose records have unified headers with these bits.
-    pub(super) fn can_read_unified(&self, bits: u8) -> bool {
-        self.form == Form::Unified && self.read.newest_ending_in(bits).is_some()
+    /// Whether there are keys to read a record with this header.
+    pub(super) fn can_read(&self, header: &DatagramHeader) -> bool {
+        match header {
+            DatagramHeader::Full(header) => self.read.contains(header.number.epoch),
+            DatagramHeader::Unified(header) => {
+                let epoch = self.read.newest_ending_in(header.epoch_bits);
+                self.form == Form::Unified && epoch.is_some()
+            }
+        }
     }
 
     /// Whether the records of `epoch` have unified headers.

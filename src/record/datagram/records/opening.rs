@@ -5,8 +5,8 @@ use super::epochs::{Protected, Reading};
 use super::{Form, Records};
 use crate::protocol::{ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
 use crate::record::{Discard, Fault};
+use crate::wire::record_datagram::DatagramHeader;
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
-use crate::wire::record_dtls13::{UnifiedHeader, is_unified};
 use crate::wire::record_tls::{MAX_FRAGMENT_LEN, MAX_PLAINTEXT_LEN};
 use bytes::{Buf as _, BytesMut};
 use std::ops::Range;
@@ -51,29 +51,6 @@ pub(super) struct Opened {
     pub(super) contents: Range<usize>,
 }
 
-/// The header of a record, of whichever form.
-pub(super) enum Header {
-    /// With type and number, or without protection.
-    Full(RecordHeader),
-    /// Protected, with both hidden.
-    Unified(UnifiedHeader),
-}
-
-impl Header {
-    /// Decodes the header at the start of `bytes`, the rest of a datagram, and says how long the
-    /// whole record is. `None` if it makes no sense, or reaches beyond the datagram.
-    #[inline]
-    fn decode(bytes: &[u8], form: Form) -> Option<(Self, usize)> {
-        if form != Form::Full && is_unified(bytes) {
-            let header = UnifiedHeader::decode(bytes)?;
-            return Some((Self::Unified(header), header.header_len + header.length));
-        }
-        let header = RecordHeader::decode(bytes)?;
-        let length = HEADER_LEN + usize::from(header.length);
-        (length <= bytes.len()).then_some((Self::Full(header), length))
-    }
-}
-
 impl Records {
     /// Takes a datagram; what is in it comes out of [`Records::next`].
     #[inline]
@@ -81,6 +58,13 @@ impl Records {
         self.input_len = datagram.len();
         self.input = datagram;
         self.input_path = path;
+        self.taken = RecordNumber::NONE;
+    }
+
+    /// The newest record that was opened under keys of the datagram that came last.
+    #[inline]
+    pub(in super::super) fn taken(&self) -> Option<RecordNumber> {
+        (self.taken.epoch != Epoch::PLAINTEXT).then_some(self.taken)
     }
 
     /// The next record: one that had to wait for its keys, or what is left of the datagram.
@@ -90,18 +74,19 @@ impl Records {
     /// Why the next one is not opened; nothing but a fault says that there is none after it.
     #[inline]
     pub(in super::super) fn next(&mut self) -> Result<Option<Record>, NotOpened> {
-        let (header, bytes, path, pinned) = match self.take_early() {
-            Some(EarlyRecord { bytes, path, .. }) => {
-                let length = bytes.len();
-                let (header, _) = Header::decode(&bytes, self.form).ok_or(Discard::BadRecord)?;
-                (header, bytes, path, length)
-            }
-            None => match self.split_record()? {
-                Some((header, bytes)) => (header, bytes, self.input_path, self.input_len),
-                None => return Ok(None),
-            },
+        if let Some(EarlyRecord { bytes, path, .. }) = self.take_early() {
+            let length = bytes.len();
+            let header = DatagramHeader::decode(&bytes, self.form != Form::Full);
+            let (header, _) = header.ok_or(Discard::BadRecord)?;
+            // It has come earlier, and perhaps another way: it is none of this datagram.
+            return self.open(&header, bytes, path, length).map(Some);
+        }
+        let Some((header, bytes)) = self.split_record()? else {
+            return Ok(None);
         };
-        self.open(&header, bytes, path, pinned).map(Some)
+        let record = self.open(&header, bytes, self.input_path, self.input_len)?;
+        self.taken = self.taken.max(record.number);
+        Ok(Some(record))
     }
 
     /// A record that waited for its keys, when they are here.
@@ -131,11 +116,11 @@ impl Records {
     /// Cuts the next record from the datagram. After a header that makes no sense nothing in the
     /// datagram can be trusted to be a header (RFC 6347 §4.1.1).
     #[inline]
-    fn split_record(&mut self) -> Result<Option<(Header, BytesMut)>, Discard> {
+    fn split_record(&mut self) -> Result<Option<(DatagramHeader, BytesMut)>, Discard> {
         if self.input.is_empty() {
             return Ok(None);
         }
-        match Header::decode(&self.input, self.form) {
+        match DatagramHeader::decode(&self.input, self.form != Form::Full) {
             Some((header, length)) if length == self.input.len() => {
                 Ok(Some((header, std::mem::take(&mut self.input))))
             }
@@ -151,14 +136,14 @@ impl Records {
     #[inline]
     fn open(
         &mut self,
-        header: &Header,
+        header: &DatagramHeader,
         mut bytes: BytesMut,
         path: Path,
         pinned: usize,
     ) -> Result<Record, NotOpened> {
         let opened = match header {
-            Header::Full(header) => self.open_full(header, &mut bytes),
-            Header::Unified(header) => self.open_unified(header, &mut bytes),
+            DatagramHeader::Full(header) => self.open_full(header, &mut bytes),
+            DatagramHeader::Unified(header) => self.open_unified(header, &mut bytes),
         };
         let Opened {
             number,
@@ -208,7 +193,7 @@ impl Records {
     #[cold]
     fn without_keys(
         &mut self,
-        header: &Header,
+        header: &DatagramHeader,
         record: &mut BytesMut,
         path: Path,
     ) -> Result<Opened, NotOpened> {
@@ -217,7 +202,7 @@ impl Records {
         }
         let awaited = self.early.as_ref().map(|it| it.awaited);
         let (is_old, epoch) = match (header, self.form) {
-            (Header::Full(it), form) => {
+            (DatagramHeader::Full(it), form) => {
                 let epoch = it.number.epoch;
                 let is_awaited = awaited == Some(epoch) && form != Form::Unified;
                 let is_old = self.read.newest().is_some_and(|newest| epoch <= newest);
@@ -225,7 +210,7 @@ impl Records {
             }
             // RFC 9147 §8: a key update is acknowledged before its keys are used, so that after the
             // handshake no epoch is awaited.
-            (Header::Unified(it), form) => {
+            (DatagramHeader::Unified(it), form) => {
                 let awaited = match form {
                     Form::Unified => awaited,
                     _ => awaited.and(Some(Epoch::HANDSHAKE_13)),

@@ -6,10 +6,11 @@
 
 use super::Records;
 use super::epochs::Protected;
-use super::opening::{Header, Opened};
+use super::opening::Opened;
 use crate::protocol::{ContentType, Epoch};
 use crate::record::read_alert;
 use crate::secrets::traffic::RecordProtection;
+use crate::wire::record_datagram::DatagramHeader;
 use bytes::BytesMut;
 
 /// Keys under which only fatal alerts are read.
@@ -32,12 +33,12 @@ impl Preview {
         })
     }
 
-    fn open(&mut self, header: &Header, record: &mut [u8]) -> Option<Opened> {
+    fn open(&mut self, header: &DatagramHeader, record: &mut [u8]) -> Option<Opened> {
         let may_be_alert = match header {
-            Header::Full(it) => {
+            DatagramHeader::Full(it) => {
                 it.number.epoch == self.epoch && it.content_type == ContentType::ALERT
             }
-            Header::Unified(it) => it.epoch_bits == self.epoch.low_bits(),
+            DatagramHeader::Unified(it) => it.epoch_bits == self.epoch.low_bits(),
         };
         if !may_be_alert {
             return None;
@@ -45,8 +46,8 @@ impl Preview {
         let new = || Protected::new(&self.protection);
         let keys = self.keys.get_or_insert_with(new);
         let opened = match header {
-            Header::Full(it) => keys.open_full(it, record),
-            Header::Unified(it) => keys.open_unified(self.epoch, it, record),
+            DatagramHeader::Full(it) => keys.open_full(it, record),
+            DatagramHeader::Unified(it) => keys.open_unified(self.epoch, it, record),
         };
         opened
             .ok()
@@ -63,11 +64,15 @@ impl Preview {
 
 impl Records {
     /// A record whose epoch cannot be read yet, if it is a fatal alert.
-    pub(super) fn preview(&mut self, header: &Header, record: &mut BytesMut) -> Option<Opened> {
+    pub(super) fn preview(
+        &mut self,
+        header: &DatagramHeader,
+        record: &mut BytesMut,
+    ) -> Option<Opened> {
         let preview = self.preview.as_mut()?;
         let mut copy = BytesMut::from(&record[..]);
         let opened = preview.open(header, &mut copy)?;
-        let is_unified = matches!(header, Header::Unified(_));
+        let is_unified = matches!(header, DatagramHeader::Unified(_));
         let alert = copy.get(opened.contents.clone())?;
         let (_, fatal) = read_alert(alert, is_unified).ok()?;
         fatal.then(|| {

@@ -1,0 +1,541 @@
+//! Everybody who is in: the associations, and what datagrams, timers and limits know of them.
+
+use super::answered::Answered;
+use super::association::{Association, Origin, Table};
+use super::attempts::Attempts;
+use super::half_open::HalfOpen;
+use super::id::AssociationId;
+use super::policy::EndpointPolicy;
+use super::replies::Replies;
+use super::routing::{Key, Keys, Route, Routes};
+use super::stats::EndpointStats;
+use super::timers::Timers;
+use crate::connection::{DtlsConnection, Event, Taken, Transmit};
+use crate::error::Error;
+use crate::protocol::{Path, Side};
+use crate::wire::record_datagram::DatagramHeader;
+use bytes::BytesMut;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// The associations of one endpoint.
+///
+/// Whoever has touched one calls [`Associations::settle`], and everything that is known of it here
+/// is up to date again.
+pub(super) struct Associations {
+    pub(super) policy: EndpointPolicy,
+    pub(super) stats: EndpointStats,
+    pub(super) replies: Replies,
+    /// What addresses have begun lately.
+    pub(super) attempts: Attempts,
+    table: Table,
+    /// Those that are over, until their last event is polled: earlier ones may make the application
+    /// look.
+    ended: BTreeMap<AssociationId, Box<Association>>,
+    routes: Routes,
+    timers: Timers,
+    half_open: HalfOpen,
+    /// Those that may have something to send.
+    senders: VecDeque<AssociationId>,
+    /// Those for which answers of this end's own have come.
+    answered: Arc<Answered>,
+    events: VecDeque<(AssociationId, Event)>,
+    buffered: usize,
+    /// Those with data that came since the last [`Associations::detach_unread`] and that may not
+    /// have been fetched.
+    unread: Vec<AssociationId>,
+    /// Some receive queue is half full.
+    congested: bool,
+}
+
+impl Associations {
+    pub(super) fn new(policy: EndpointPolicy) -> Self {
+        Self {
+            policy,
+            stats: EndpointStats::default(),
+            replies: Replies::default(),
+            attempts: Attempts::default(),
+            table: Table::default(),
+            ended: BTreeMap::new(),
+            routes: Routes::default(),
+            timers: Timers::default(),
+            half_open: HalfOpen::default(),
+            senders: VecDeque::new(),
+            answered: Arc::default(),
+            events: VecDeque::new(),
+            buffered: 0,
+            unread: Vec::new(),
+            congested: false,
+        }
+    }
+
+    /// Enters an association that has just been made; `origin` is that of a server's. `None` if
+    /// there is no number left.
+    pub(super) fn enter(
+        &mut self,
+        now: Instant,
+        connection: DtlsConnection,
+        origin: Option<Origin>,
+    ) -> Option<AssociationId> {
+        let is_server = connection.side() == Side::Server;
+        let key = Key::of(connection.path());
+        let association = Association::new(connection, Keys::one(key), origin, now);
+        let id = self.table.insert(association)?;
+        if is_server {
+            self.half_open.enter(now, id, &mut self.table);
+        }
+        if let Some(displaced) = self.routes.enter(key, id) {
+            self.end_early(now, displaced, Error::Superseded);
+        }
+        self.settle(now, id);
+        Some(id)
+    }
+
+    /// Whether datagrams of a new association could not be told from those of another.
+    pub(super) fn is_taken(&self, key: Key) -> bool {
+        self.routes.is_taken(key)
+    }
+
+    #[inline]
+    pub(super) fn route(&self, key: Key) -> Option<Route> {
+        self.routes.find(key)
+    }
+
+    pub(super) fn get(&self, id: AssociationId) -> Option<&Association> {
+        self.table.get(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: AssociationId) -> Option<&mut Association> {
+        self.table.get_mut(id)
+    }
+
+    /// The same for one that is over as well, until its last event is polled.
+    pub(super) fn find(&self, id: AssociationId) -> Option<&Association> {
+        let ended = || self.ended.get(&id).map(Box::as_ref);
+        self.table.get(id).or_else(ended)
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub(super) fn find_mut(&mut self, id: AssociationId) -> Option<&mut Association> {
+        let Self { table, ended, .. } = self;
+        table
+            .get_mut(id)
+            .or_else(|| ended.get_mut(&id).map(Box::as_mut))
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = AssociationId> + '_ {
+        self.table.ids()
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// How many server associations are in their first handshake.
+    pub(super) const fn half_open(&self) -> usize {
+        self.half_open.count()
+    }
+
+    /// How many bytes are buffered on behalf of all peers.
+    pub(super) const fn buffered(&self) -> usize {
+        self.buffered
+    }
+
+    /// The half-open association that goes first for one of this path, if any does.
+    pub(super) fn evictable(
+        &mut self,
+        now: Instant,
+        timeout: Duration,
+        newcomer: Path,
+    ) -> Option<AssociationId> {
+        self.half_open
+            .evictable(now, timeout, newcomer.remote(), &self.table)
+    }
+
+    /// Gives protected records to whoever they are for: a successor that has the keys is tried on a
+    /// copy, because a failed opening destroys its input; else the current association in place.
+    #[inline]
+    pub(super) fn take_protected(
+        &mut self,
+        now: Instant,
+        path: Path,
+        header: &DatagramHeader,
+        datagram: BytesMut,
+        route: Route,
+    ) {
+        if let Some(successor) = route.successor
+            && let Some(association) = self.table.get(successor)
+            && association.connection.can_read(header)
+            && self.deliver(now, successor, path, BytesMut::from(&datagram[..])) != Delivery::Noise
+        {
+            return;
+        }
+        self.deliver(now, route.current, path, datagram);
+    }
+
+    /// Gives plaintext that begins no hello, the rest of a handshake, to the successor on a copy
+    /// and to the current association in place.
+    ///
+    /// Even an established one has to see it, because protected records can follow in the same
+    /// datagram: a client that missed our Finished repeats its whole flight. A record layer that
+    /// has no use for the plaintext ones counts them.
+    pub(super) fn take_plaintext(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: BytesMut,
+        route: Route,
+    ) {
+        if let Some(successor) = route.successor {
+            self.deliver(now, successor, path, BytesMut::from(&datagram[..]));
+        }
+        self.deliver(now, route.current, path, datagram);
+    }
+
+    /// Gives a datagram to an association.
+    #[inline]
+    pub(super) fn deliver(
+        &mut self,
+        now: Instant,
+        id: AssociationId,
+        path: Path,
+        datagram: BytesMut,
+    ) -> Delivery {
+        let over_limit = self.buffered >= self.policy.max_buffered;
+        let Some(association) = self.table.get_mut(id) else {
+            return Delivery::Noise;
+        };
+        if over_limit && association.buffered > 0 {
+            self.stats.over_limit += 1;
+            return Delivery::Noise;
+        }
+        let outcome = association.connection.handle_datagram(now, path, datagram);
+        let delivery = Delivery::of(&outcome);
+        if delivery == Delivery::Authenticated {
+            association.last_active = now;
+        }
+        self.settle(now, id);
+        delivery
+    }
+
+    /// Has `waker` woken whenever an answer comes.
+    pub(super) fn set_waker(&self, waker: Waker) {
+        self.answered.set_waker(waker);
+    }
+
+    /// Lets those go on whose answers have come; how many were looked at.
+    pub(super) fn handle_answers(&mut self, now: Instant) -> usize {
+        let mut looked_at = 0;
+        for id in self.answered.take() {
+            if let Some(association) = self.table.get_mut(id) {
+                // What it says is found in the association when it is settled.
+                let _failed = association.connection.handle_answers(now);
+                self.settle(now, id);
+                looked_at += 1;
+            }
+        }
+        looked_at
+    }
+
+    /// Takes note that the system has refused a datagram of `bytes` on its way along `path`.
+    pub(super) fn handle_too_large(&mut self, now: Instant, path: Path, bytes: usize) -> bool {
+        let Some(route) = self.routes.find(Key::of(path)) else {
+            return false;
+        };
+        let mut news = false;
+        for id in route.newest_first() {
+            if let Some(association) = self.table.get_mut(id) {
+                news |= association.connection.handle_too_large(bytes);
+                self.settle(now, id);
+            }
+        }
+        news
+    }
+
+    /// The first deadline.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        [self.timers.first(), self.attempts.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Does what is due at `now`.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.handle_answers(now);
+        self.attempts.forget(now);
+        while let Some(id) = self.timers.pop_due(now) {
+            let idle_timeout = self.policy.idle_timeout;
+            let Some(association) = self.table.get_mut(id) else {
+                continue;
+            };
+            association.timer = None;
+            let connection = &mut association.connection;
+            let idle = idle_timeout
+                .and_then(|limit| association.last_active.checked_add(limit))
+                .is_some_and(|deadline| deadline <= now);
+            if idle && !connection.is_handshaking() {
+                // Also for an association that is over and whose data nobody fetches.
+                self.end_early(now, id, Error::IdleTimeout);
+                continue;
+            }
+            if connection
+                .poll_timeout()
+                .is_some_and(|deadline| deadline <= now)
+            {
+                // What it says is found in the association when it is settled.
+                let _failed = connection.handle_timeout(now);
+            }
+            self.settle(now, id);
+        }
+    }
+
+    /// Whether `poll_transmit` may have something to hand out.
+    pub(super) fn has_transmit(&self) -> bool {
+        !self.replies.is_empty() || !self.senders.is_empty()
+    }
+
+    pub(super) fn poll_transmit(
+        &mut self,
+        now: Instant,
+        max_datagrams: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        if let Some(transmit) = self.replies.poll_transmit(out) {
+            return Some(transmit);
+        }
+        while let Some(&id) = self.senders.front() {
+            let Some(association) = self.table.get_mut(id) else {
+                self.senders.pop_front();
+                continue;
+            };
+            if let Some(transmit) = association
+                .connection
+                .poll_transmit(now, max_datagrams, out)
+            {
+                // The others have their turn before this one sends again.
+                self.senders.rotate_left(1);
+                return Some(transmit);
+            }
+            association.wants_to_send = false;
+            self.senders.pop_front();
+            self.settle(now, id);
+        }
+        None
+    }
+
+    /// An association has data to send.
+    #[inline]
+    pub(super) fn enqueue(&mut self, id: AssociationId) {
+        if let Some(association) = self.table.get_mut(id)
+            && !association.wants_to_send
+        {
+            association.wants_to_send = true;
+            self.senders.push_back(id);
+        }
+    }
+
+    pub(super) fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<(AssociationId, Event)> {
+        let (id, event) = self.events.pop_front()?;
+        if matches!(event, Event::Failed(_) | Event::Closed) {
+            self.ended.remove(&id);
+        }
+        Some((id, event))
+    }
+
+    /// Whether some receive queue was found half full since the last call.
+    pub(super) const fn take_congested(&mut self) -> bool {
+        std::mem::replace(&mut self.congested, false)
+    }
+
+    /// Moves the data that was not fetched yet out of the buffers in which it came.
+    pub(super) fn detach_unread(&mut self) {
+        let mut unread = std::mem::take(&mut self.unread);
+        for id in unread.drain(..) {
+            let Some(association) = self.table.get_mut(id) else {
+                // Its data can be fetched until its last event was told.
+                if let Some(ended) = self.ended.get_mut(&id) {
+                    ended.connection.detach_unread();
+                }
+                continue;
+            };
+            association.has_unread = false;
+            if association.connection.unread() > 0 {
+                association.connection.detach_unread();
+                association.count(&mut self.buffered);
+            }
+        }
+        // The list keeps its allocation.
+        self.unread = unread;
+    }
+
+    /// Brings everything that is remembered about an association up to date after it was touched.
+    pub(super) fn settle(&mut self, now: Instant, id: AssociationId) {
+        let Some(association) = self.table.get_mut(id) else {
+            return;
+        };
+        let mut completed = false;
+        while let Some(event) = association.connection.poll_event() {
+            completed |= matches!(event, Event::HandshakeComplete { .. });
+            if matches!(event, Event::MaxPayloadChanged { .. })
+                && self.events.back().is_some_and(|last| tells_size(last, id))
+            {
+                // Only the last size counts.
+                self.events.pop_back();
+            }
+            self.events.push_back((id, event));
+        }
+        if completed && !association.completed {
+            association.completed = true;
+            association.last_active = now;
+        }
+        association.count(&mut self.buffered);
+        let connection = &mut association.connection;
+        self.congested |= connection.is_half_full();
+        if !association.has_unread && connection.unread() > 0 {
+            association.has_unread = true;
+            self.unread.push(id);
+        }
+        if !association.wants_to_send && connection.has_transmit() {
+            association.wants_to_send = true;
+            self.senders.push_back(id);
+        }
+        connection.wake_while_waiting(|| self.answered.waker_of(id));
+        let idle = self
+            .policy
+            .idle_timeout
+            .filter(|_| !connection.is_handshaking());
+        let idle_deadline = idle.and_then(|limit| association.last_active.checked_add(limit));
+        let wanted = [connection.poll_timeout(), idle_deadline]
+            .into_iter()
+            .flatten()
+            .min();
+        self.timers.ensure(id, &mut association.timer, wanted);
+        if !association.connection.is_handshaking() {
+            self.half_open.leave(association);
+        }
+        if completed {
+            self.promote(now, id);
+        }
+        self.reap(id);
+    }
+
+    /// Brings up to date what fetching data changes.
+    #[inline]
+    pub(super) fn settle_received(&mut self, id: AssociationId) {
+        let Some(association) = self.table.get_mut(id) else {
+            return;
+        };
+        association.count(&mut self.buffered);
+        if association.connection.is_read_closed() {
+            // The last data of an association that is over may have been all that kept it.
+            self.reap(id);
+        }
+    }
+
+    /// The association has proved who it is, and takes the place of the one that it succeeds.
+    #[cold]
+    fn promote(&mut self, now: Instant, id: AssociationId) {
+        let Some(keys) = self.table.get(id).map(|it| it.keys.clone()) else {
+            return;
+        };
+        for key in keys.iter() {
+            if let Some(replaced) = self.routes.promote(key, id) {
+                self.end_early(now, replaced, Error::Superseded);
+            }
+        }
+    }
+
+    /// Removes an association that is over and has nothing left to send or to be read.
+    fn reap(&mut self, id: AssociationId) {
+        let Some(association) = self.table.get(id) else {
+            return;
+        };
+        let connection = &association.connection;
+        if !connection.is_closed() || connection.buffered() > 0 {
+            return;
+        }
+        let failure = connection.failure().cloned();
+        if failure.is_some() && !association.completed {
+            self.stats.handshakes_failed += 1;
+        }
+        let last = failure.map_or(Event::Closed, |it| Event::Failed(Box::new(it)));
+        self.end(id, last);
+    }
+
+    /// Ends an association at once, for a reason of this end's own. The peer is told if the error
+    /// has an alert.
+    pub(super) fn end_early(&mut self, now: Instant, id: AssociationId, error: Error) {
+        let Some(association) = self.table.get_mut(id) else {
+            return;
+        };
+        let connection = &mut association.connection;
+        let earlier = connection.failure().cloned();
+        let failure = earlier.unwrap_or_else(|| connection.abandon(error));
+        let mut last = Vec::new();
+        while !self.replies.is_full()
+            && let Some(transmit) = connection.poll_transmit(now, 1, &mut last)
+        {
+            self.replies.push(transmit.path, std::mem::take(&mut last));
+        }
+        self.stats.handshakes_failed += u64::from(!association.completed);
+        self.end(id, Event::Failed(Box::new(failure)));
+    }
+
+    /// Takes an association out of everything that datagrams, timers and limits see.
+    fn end(&mut self, id: AssociationId, last: Event) {
+        let Some(mut association) = self.table.remove(id) else {
+            return;
+        };
+        self.timers.remove(id, association.timer);
+        if let Some(origin) = association.origin
+            && !association.completed
+            && !association.connection.has_advanced()
+        {
+            self.attempts.died(association.remote(), origin);
+        }
+        self.routes.leave(&association.keys, id);
+        self.buffered -= association.buffered;
+        self.half_open.leave(&mut association);
+        // A server's association that never came up was not told of: nobody can ask for it, and
+        // strangers may begin many.
+        if association.completed || association.origin.is_none() {
+            self.ended.insert(id, association);
+        }
+        self.events.push_back((id, last));
+    }
+}
+
+/// What came of a datagram that an association was given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Delivery {
+    /// Something of it was opened under keys.
+    Authenticated,
+    /// It has ended the association.
+    Fatal,
+    /// Anybody may have sent it.
+    Noise,
+}
+
+impl Delivery {
+    #[inline]
+    const fn of(outcome: &Result<Taken, Error>) -> Self {
+        match outcome {
+            Ok(taken) if taken.is_authenticated() => Self::Authenticated,
+            Ok(_) => Self::Noise,
+            Err(_) => Self::Fatal,
+        }
+    }
+}
+
+/// Whether an event says how much data fits into a datagram of `id`.
+fn tells_size(event: &(AssociationId, Event), id: AssociationId) -> bool {
+    matches!(event, (of, Event::MaxPayloadChanged { .. }) if *of == id)
+}
