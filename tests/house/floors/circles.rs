@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const ORDERLY: &[&str] = &[
     "config",
     "crypto",
+    "endpoint",
     "error",
     "net",
     "protocol",
