@@ -1,4 +1,4 @@
-//! What both ends sign at version 1.3 (RFC 8446 §4.4.3).
+//! Requests for certificates, and what both ends sign at version 1.3 (RFC 8446 §4.4.3).
 
 use crate::config::{ClientConfig, RequestAnswer};
 use crate::crypto::verify::algorithm_13;
@@ -57,3 +57,16 @@ pub(super) fn answer_request(
             Some((credential.clone(), scheme))
         })
 }
+
+/// The names of authorities, if a message can hold them. They are only a hint, and none means any.
+pub(super) fn bounded(authorities: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let length: usize = authorities.iter().map(|name| 2 + name.len()).sum();
+    if length <= MAX_AUTHORITIES_LEN {
+        authorities
+    } else {
+        Vec::new()
+    }
+}
+
+/// More would make a flight that hardly survives loss; the field itself ends at 65,535 bytes.
+const MAX_AUTHORITIES_LEN: usize = 1 << 13;

@@ -1,23 +1,26 @@
 //! The client's hello and the server's answer to it, up to the point where the version is known.
 
-use super::{State, cookie, resumed, retry, v12, v13};
+use super::offer::{Offer, check_srtp, dns_name};
+use super::{cookie, resumed, retry, v12, v13};
 use crate::config::{ClientConfig, ExtendedMasterSecret};
 use crate::crypto::kx::{self, Exchange};
 use crate::crypto::suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding};
+use crate::handshake::state::{OutstandingHello, State, Step, Unanswered, unexpected};
 use crate::handshake::{Action, Epochs, Outbox};
 use crate::protocol::{
     CipherSuite, CompressionMethod, Dialect, Epoch, ExtensionType, FlightEnd, HandshakeType,
-    NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode, SrtpProfile,
+    NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode,
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::Transcript;
-use crate::session::{Session, Session12, Session13};
+use crate::session::{Session, Session12};
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
 use crate::wire::extension::{ClientExtensions, KeyShare};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::hello_verify_request::HelloVerifyRequest;
+use crate::wire::message::{Grammar, Message};
 use crate::wire::server_hello::{DOWNGRADE_TO_12, ServerHello};
 use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
@@ -48,29 +51,15 @@ pub(crate) struct Renegotiating {
     pub(crate) unanswered: Option<Box<Unanswered>>,
 }
 
-/// A ClientHello of a renegotiation that has not led to new keys, to be repeated as it was. Whether or not an answer was
-/// seen, the server may be in the middle of a handshake that it began, and would take another hello for an old message.
-pub(crate) struct Unanswered {
-    hello: ClientHello,
-    session: Option<Arc<Session12>>,
-}
-
-impl Unanswered {
-    /// Whether it offers a session.
-    pub(crate) const fn offers_session(&self) -> bool {
-        self.session.is_some()
-    }
-}
-
 /// How often a server may ask for a cookie: once is usual, and a second time after its key has changed.
 const MAX_VERIFY_REQUESTS: u8 = 4;
 
 /// Sends the first ClientHello.
-pub(crate) fn start(
+pub(in crate::handshake) fn start(
     dialect: &'static Dialect,
     settings: Settings,
     outbox: &mut Outbox,
-) -> Result<State, Error> {
+) -> Step {
     let Settings {
         config,
         server_name,
@@ -118,19 +107,21 @@ pub(crate) fn start(
         }
     };
     let state = ExpectServerHello {
-        dialect,
-        config,
-        server_name,
+        offer: Offer {
+            dialect,
+            config,
+            server_name,
+            started,
+            hello,
+            transcript: Transcript::new(dialect),
+            psk,
+            exchange,
+            retried: None,
+        },
         epochs,
-        started,
-        hello,
         session,
         binding,
-        transcript: Transcript::new(dialect),
         verify_requests: 0,
-        psk,
-        exchange,
-        retried: None,
     };
     state.send_hello(outbox)
 }
@@ -204,19 +195,6 @@ fn offer_13(
     Ok((group, exchange))
 }
 
-/// The name for server_name (RFC 6066 §3): a DNS name without a final dot; literal addresses are not sent.
-pub(crate) fn dns_name(server_name: &ServerName<'_>) -> Option<String> {
-    match server_name {
-        ServerName::DnsName(name) => Some(
-            name.as_ref()
-                .strip_suffix('.')
-                .unwrap_or(name.as_ref())
-                .to_ascii_lowercase(),
-        ),
-        _ => None,
-    }
-}
-
 /// Offers a session, by ticket if there is one.
 fn offer(hello: &mut ClientHello, session: &Session12, config: &ClientConfig) -> Result<(), Error> {
     hello.session_id = session.id.clone();
@@ -233,57 +211,77 @@ fn offer(hello: &mut ClientHello, session: &Session12, config: &ClientConfig) ->
 }
 
 /// A ClientHello is out.
-pub(crate) struct ExpectServerHello {
-    pub(super) dialect: &'static Dialect,
-    pub(super) config: Arc<ClientConfig>,
-    pub(super) server_name: ServerName<'static>,
+struct ExpectServerHello {
+    offer: Offer,
     epochs: Epochs,
-    pub(super) started: UnixTime,
-    pub(super) hello: ClientHello,
-    /// The session that the hello offers.
+    /// The session of 1.2 that the hello offers.
     session: Option<Arc<Session12>>,
     binding: Option<Binding>,
-    pub(super) transcript: Transcript,
     verify_requests: u8,
-    /// The ticket of 1.3 that the hello offers.
-    pub(super) psk: Option<Arc<Session13>>,
-    /// The key exchange of 1.3 that the hello has begun.
-    pub(super) exchange: Option<(NamedGroup, Exchange)>,
-    /// The suite of a HelloRetryRequest that this hello answers.
-    pub(super) retried: Option<&'static suite::Suite>,
 }
 
-impl ExpectServerHello {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.epochs
+impl State for ExpectServerHello {
+    fn name(&self) -> &'static str {
+        "ExpectServerHello"
     }
 
-    /// Whether the server may ask for a cookie in the way of 1.2: not where it has asked in that of 1.3.
-    pub(super) const fn knows_cookies(&self) -> bool {
-        self.dialect.hello_cookie && self.retried.is_none()
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        // A server that has asked for a second hello in the way of 1.3 does not ask in that of 1.2.
+        let knows_cookies = self.offer.dialect.hello_cookie && self.offer.retried.is_none();
+        let expected = typ == HandshakeType::SERVER_HELLO
+            || typ == HandshakeType::HELLO_VERIFY_REQUEST && knows_cookies;
+        (expected && epoch == self.epochs.current).then_some(Grammar::V12)
     }
 
-    /// The hello that is out.
-    pub(super) fn offered(&self) -> Unanswered {
+    fn handle(
+        self: Box<Self>,
+        message: Message,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Step {
+        match message {
+            Message::HelloVerifyRequest(request) => self.handle_verify_request(request, outbox),
+            Message::ServerHello(hello) => self.handle_hello(&hello, inbound, outbox),
+            _ => unexpected(inbound),
+        }
+    }
+
+    fn hello(&self) -> Option<&dyn OutstandingHello> {
+        Some(self)
+    }
+}
+
+impl OutstandingHello for ExpectServerHello {
+    fn offered(&self) -> Unanswered {
         Unanswered {
-            hello: self.hello.clone(),
+            hello: self.offer.hello.clone(),
             session: self.session.clone(),
         }
     }
 
-    /// Whether the server has asked for this hello, with a cookie that it may not know as its own any more.
-    pub(super) const fn shows_cookie(&self) -> bool {
-        self.dialect.hello_cookie && self.binding.is_none() && self.follows_request()
+    fn random(&self) -> [u8; RANDOM_LEN] {
+        self.offer.hello.random
     }
 
-    const fn follows_request(&self) -> bool {
-        self.retried.is_some() || self.verify_requests > 0
+    fn shows_cookie(&self) -> bool {
+        let follows_request = self.offer.retried.is_some() || self.verify_requests > 0;
+        self.offer.dialect.hello_cookie && self.binding.is_none() && follows_request
     }
 
+    fn doubt(&self, message: &Message) -> Option<Error> {
+        match message {
+            Message::ServerHello(hello) => self.doubt_hello(hello),
+            Message::HelloVerifyRequest(_) => self.doubt_request(),
+            _ => None,
+        }
+    }
+}
+
+impl ExpectServerHello {
     /// Why an answer can belong to another hello than this one, which is then still to be answered: somebody may have sent
     /// a hello of its own with this client's address, or an earlier attempt from the same port is answered late. Inside
     /// an association nobody else can send anything.
-    pub(super) fn doubt(&self, answer: &ServerHello) -> Option<Error> {
+    fn doubt_hello(&self, answer: &ServerHello) -> Option<Error> {
         if self.binding.is_some() {
             return None;
         }
@@ -295,32 +293,32 @@ impl ExpectServerHello {
         if let Err(error) = self.check_version_13(version) {
             return Some(error);
         }
-        retry::check(self, answer).err().filter(|_| asks)
+        retry::check(&self.offer, answer).err().filter(|_| asks)
     }
 
     /// The same of a HelloVerifyRequest where a cookie is shown already. An honest server asks twice only if its key has changed in
     /// between, and asks again when the hello is said anew.
-    pub(super) fn doubt_request(&self) -> Option<Error> {
+    fn doubt_request(&self) -> Option<Error> {
         let doubtful = self.binding.is_none() && self.verify_requests > 0;
         doubtful.then(|| PeerMisbehaved::TooManyHelloVerifyRequests.into())
     }
 
     /// Sends the hello as it stands, as a flight of its own.
-    pub(super) fn send_hello(mut self, outbox: &mut Outbox) -> Result<State, Error> {
-        if self.retried.is_none() {
+    fn send_hello(mut self, outbox: &mut Outbox) -> Step {
+        if self.offer.retried.is_none() {
             // RFC 6347 §4.2.6: a hello that was answered with HelloVerifyRequest, and that answer, are in no transcript.
-            self.transcript = Transcript::new(self.dialect);
+            self.offer.transcript = Transcript::new(self.offer.dialect);
         }
         let mut body = Vec::with_capacity(512);
-        match self.psk.clone() {
-            Some(psk) => retry::encode_with_binder(&mut self, &psk, &mut body),
-            None => self.hello.encode(self.dialect, &mut body),
+        match self.offer.psk.clone() {
+            Some(psk) => retry::encode_with_binder(&mut self.offer, &psk, &mut body),
+            None => self.offer.hello.encode(self.offer.dialect, &mut body),
         }
         outbox.send(
             self.epochs.current,
             HandshakeType::CLIENT_HELLO,
             body,
-            &mut self.transcript,
+            &mut self.offer.transcript,
         )?;
         // A server whose HelloRequest has crossed the first hello may answer the second before that has come
         // (`handshake/server/crossing`).
@@ -330,20 +328,20 @@ impl ExpectServerHello {
         } else {
             FlightEnd::AwaitReply
         });
-        Ok(State::ExpectServerHello(Box::new(self)))
+        Ok(Box::new(self))
     }
 
     /// Repeats the same hello with the cookie (RFC 6347 §4.2.1), also inside an association (E17).
-    pub(super) fn handle_verify_request(
+    fn handle_verify_request(
         mut self: Box<Self>,
         request: HelloVerifyRequest,
         outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+    ) -> Step {
         self.verify_requests += 1;
         if self.verify_requests > MAX_VERIFY_REQUESTS {
             return Err(PeerMisbehaved::TooManyHelloVerifyRequests.into());
         }
-        self.hello.cookie = request.cookie;
+        self.offer.hello.cookie = request.cookie;
         if self.binding.is_none() {
             outbox.push(Action::ForgetAhead);
         }
@@ -351,22 +349,22 @@ impl ExpectServerHello {
     }
 
     /// Checks the server's choice against the offer.
-    pub(super) fn handle(
+    fn handle_hello(
         mut self: Box<Self>,
         hello: &ServerHello,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
-    ) -> Result<State, Error> {
-        if hello.version != self.dialect.version_12 {
+    ) -> Step {
+        if hello.version != self.offer.dialect.version_12 {
             return Err(PeerMisbehaved::SelectedUnofferedVersion(hello.version).into());
         }
         if let Some(version) = hello.extensions.selected_version {
             self.check_version_13(version)?;
-            return if hello.is_retry_request() {
-                retry::handle(*self, hello, inbound, outbox)
-            } else {
-                v13::start(*self, hello, inbound, outbox)
-            };
+            if hello.is_retry_request() {
+                retry::follow(&mut self.offer, hello, inbound, outbox)?;
+                return self.send_hello(outbox);
+            }
+            return v13::start(self.offer, hello, inbound, outbox);
         }
         self.check_version_12(hello)?;
         let suite = self.check_suite(hello.cipher_suite)?;
@@ -376,17 +374,23 @@ impl ExpectServerHello {
         self.check_extensions(hello)?;
         let resumed = self.resumed(hello)?;
         outbox.push(Action::VersionDecided(hello.version));
-        self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
-        self.transcript.start_hash(suite.hash);
+        self.offer
+            .transcript
+            .add(inbound.typ, inbound.seq, &inbound.body);
+        self.offer.transcript.start_hash(suite.hash);
         let Self {
-            dialect,
-            config,
-            server_name,
+            offer:
+                Offer {
+                    dialect,
+                    config,
+                    server_name,
+                    started,
+                    hello: offer,
+                    transcript,
+                    ..
+                },
             epochs,
-            started,
-            hello: offer,
             binding,
-            transcript,
             ..
         } = *self;
         let policy = &config.parameters.rekey;
@@ -418,13 +422,14 @@ impl ExpectServerHello {
         };
         Ok(match resumed {
             Some(session) => resumed::start(context, session, outbox),
-            None => State::ExpectCertificate(Box::new(v12::ExpectCertificate { context })),
+            None => Box::new(v12::ExpectCertificate { context }),
         })
     }
 
     /// The session, if the server resumes it: then it has echoed the ID of the offer (RFC 5246 §7.3).
     fn resumed(&self, hello: &ServerHello) -> Result<Option<Arc<Session12>>, Error> {
-        let echoed = !hello.session_id.is_empty() && hello.session_id == self.hello.session_id;
+        let echoed =
+            !hello.session_id.is_empty() && hello.session_id == self.offer.hello.session_id;
         let Some(session) = &self.session else {
             // An ID that only looks like a resumption (RFC 8446 §D.4) names no session that a server could know.
             return if echoed {
@@ -454,12 +459,12 @@ impl ExpectServerHello {
     /// RFC 8446 §4.2.1: the extension chooses 1.3 and nothing else, and only where it was offered.
     fn check_version_13(&self, version: ProtocolVersion) -> Result<(), Error> {
         let number = ExtensionType::SUPPORTED_VERSIONS.0;
-        if self.exchange.is_none() {
+        if self.offer.exchange.is_none() {
             // Not offered, so the extension was not either.
             return Err(PeerMisbehaved::UnsolicitedExtension(number).into());
         }
         // RFC 8446 §4.2.1: it holds nothing but what was offered, and never a version before 1.3.
-        if version != self.dialect.version_13 {
+        if version != self.offer.dialect.version_13 {
             return Err(PeerMisbehaved::IllegalExtension(number).into());
         }
         // D11: a server of 1.3 asks for no cookie in the way of 1.2 (RFC 9147 §5.1).
@@ -472,13 +477,13 @@ impl ExpectServerHello {
     /// The server has chosen 1.2.
     fn check_version_12(&self, hello: &ServerHello) -> Result<(), Error> {
         let version = hello.version;
-        let offered = self.binding.is_some() || self.config.parameters.speaks_12();
+        let offered = self.binding.is_some() || self.offer.config.parameters.speaks_12();
         // D13: behind a HelloRetryRequest the version stands.
-        if !offered || self.retried.is_some() || hello.is_retry_request() {
+        if !offered || self.offer.retried.is_some() || hello.is_retry_request() {
             return Err(PeerMisbehaved::SelectedUnofferedVersion(version).into());
         }
         // RFC 8446 §4.1.3 (D12): looked at by a client that has offered 1.3, so never in a renegotiation.
-        let offered_13 = self.hello.extensions.supported_versions.is_some();
+        let offered_13 = self.offer.hello.extensions.supported_versions.is_some();
         if offered_13 && is_downgraded(&hello.random) {
             return Err(PeerMisbehaved::Downgraded.into());
         }
@@ -487,7 +492,7 @@ impl ExpectServerHello {
 
     fn check_suite(&self, id: CipherSuite) -> Result<&'static suite::Suite, Error> {
         // D10: only what was offered may be chosen.
-        let offered = self.hello.cipher_suites.contains(&id);
+        let offered = self.offer.hello.cipher_suites.contains(&id);
         suite::find(id)
             .filter(|suite| offered && !suite.is_13())
             .ok_or_else(|| PeerMisbehaved::SelectedUnofferedCipherSuite.into())
@@ -495,7 +500,7 @@ impl ExpectServerHello {
 
     fn check_extensions(&self, hello: &ServerHello) -> Result<(), Error> {
         let granted = &hello.extensions;
-        let offered = &self.hello.extensions;
+        let offered = &self.offer.hello.extensions;
         // RFC 5246 §7.4.1.4: a server may only answer extensions that were offered.
         if let Some(unknown) = granted.unknown.first() {
             return Err(PeerMisbehaved::UnsolicitedExtension(unknown.0).into());
@@ -526,7 +531,9 @@ impl ExpectServerHello {
                 .as_ref()
                 .ok_or(PeerMisbehaved::UnsolicitedExtension(ExtensionType::ALPN.0))?;
             // RFC 9325 §3.8: a protocol that was not offered ends the handshake.
-            if !list.contains(chosen) && !self.config.parameters.conformance.take_unoffered_alpn {
+            if !list.contains(chosen)
+                && !self.offer.config.parameters.conformance.take_unoffered_alpn
+            {
                 return Err(PeerMisbehaved::SelectedUnofferedApplicationProtocol.into());
             }
         }
@@ -537,30 +544,15 @@ impl ExpectServerHello {
         {
             return Err(PeerMisbehaved::IllegalExtension(ExtensionType::EC_POINT_FORMATS.0).into());
         }
-        let policy = self.config.parameters.secure_renegotiation;
+        let policy = self.offer.config.parameters.secure_renegotiation;
         renegotiation::check_server(self.binding.as_ref(), policy, granted)?;
         // RFC 7627 §5.2: a client may refuse a server without it.
         let required =
-            self.config.parameters.extended_master_secret == ExtendedMasterSecret::Require;
+            self.offer.config.parameters.extended_master_secret == ExtendedMasterSecret::Require;
         if required && !granted.extended_master_secret {
             return Err(PeerIncompatible::ExtendedMasterSecretRequired.into());
         }
         Ok(())
-    }
-}
-
-/// RFC 5764 §4.1.1: the server chooses one of the client's profiles.
-pub(super) fn check_srtp(
-    chosen: Option<SrtpProfile>,
-    offered: Option<&[SrtpProfile]>,
-) -> Result<(), PeerMisbehaved> {
-    match (chosen, offered) {
-        (None, _) => Ok(()),
-        (Some(_), None) => Err(PeerMisbehaved::UnsolicitedExtension(
-            ExtensionType::USE_SRTP.0,
-        )),
-        (Some(chosen), Some(offered)) if offered.contains(&chosen) => Ok(()),
-        (Some(chosen), Some(_)) => Err(PeerMisbehaved::SelectedUnofferedSrtpProfile(chosen)),
     }
 }
 

@@ -1,24 +1,29 @@
 //! A client's states of version 1.2 behind a ServerHello that resumes (RFC 5246 §7.3, RFC 5077 §3.1).
 
-use super::State;
 use super::v12::{Context, lifetime};
-use crate::error::{CertificateError, Error, PeerMisbehaved};
+use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::renegotiation::Continuity;
+use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, ClientQuestion, Epochs, Established, Established12, EstablishedKind, Outbox,
+    Action, Answer, ClientAnswer, ClientQuestion, Epochs, Established, Established12,
+    EstablishedKind, Outbox,
 };
-use crate::identity::proof::ClaimVerified;
-use crate::protocol::{FlightEnd, ReadSwitch, Side};
+use crate::protocol::{Epoch, FlightEnd, HandshakeType, ReadSwitch, Side};
 use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, VerifyData};
 use crate::secrets::traffic::RecordProtection;
 use crate::session::{Agreed, Session, Session12};
 use crate::wire::handshake::InboundMessage;
+use crate::wire::message::{Grammar, Message};
 use crate::wire::new_session_ticket::NewSessionTicket;
 use std::sync::Arc;
 
 /// The server resumes; its Finished is next, or a ticket and its Finished.
-pub(super) fn start(mut context: Context, session: Arc<Session12>, outbox: &mut Outbox) -> State {
+pub(super) fn start(
+    mut context: Context,
+    session: Arc<Session12>,
+    outbox: &mut Outbox,
+) -> Box<dyn State> {
     context.transcript.forget_messages();
     let key_log = context.config.parameters.key_log.as_deref();
     let master_secret = session.master_secret.resumed(&context.randoms, key_log);
@@ -33,10 +38,10 @@ pub(super) fn start(mut context: Context, session: Arc<Session12>, outbox: &mut 
     if resumption.context.ticket_promised {
         let context = &resumption.context;
         outbox.listen_for_alerts(context.version, context.epochs.next, &server);
-        State::ExpectResumedTicket(Box::new(ExpectResumedTicket {
+        Box::new(ExpectResumedTicket {
             resumption,
             read: server,
-        }))
+        })
     } else {
         resumption.arm(server, outbox)
     }
@@ -53,13 +58,13 @@ struct Resumption {
 
 impl Resumption {
     /// Arms the read keys: the server's Finished is next.
-    fn arm(self, read: RecordProtection, outbox: &mut Outbox) -> State {
+    fn arm(self, read: RecordProtection, outbox: &mut Outbox) -> Box<dyn State> {
         outbox.push(Action::InstallRead {
             epoch: self.context.epochs.next,
             protection: read,
             when: ReadSwitch::OnChangeCipherSpec,
         });
-        State::ExpectResumedFinished(Box::new(ExpectResumedFinished(self)))
+        Box::new(ExpectResumedFinished(self))
     }
 
     /// The session as it is from now on: with the new ticket, if there is one, and no younger than it was.
@@ -95,46 +100,67 @@ impl Resumption {
 }
 
 /// A ticket was promised and comes before the server's ChangeCipherSpec (RFC 5077 §3.3).
-pub(crate) struct ExpectResumedTicket {
+struct ExpectResumedTicket {
     resumption: Resumption,
     read: RecordProtection,
 }
 
-impl ExpectResumedTicket {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.resumption.context.epochs
+impl State for ExpectResumedTicket {
+    fn name(&self) -> &'static str {
+        "ExpectResumedTicket"
     }
 
-    pub(super) fn handle(
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == self.resumption.context.epochs.current
+            && typ == HandshakeType::NEW_SESSION_TICKET)
+            .then_some(Grammar::V12)
+    }
+
+    fn handle(
         self: Box<Self>,
-        ticket: NewSessionTicket,
+        message: Message,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
-    ) -> State {
+    ) -> Step {
+        let Message::NewSessionTicket(ticket) = message else {
+            return unexpected(inbound);
+        };
         let Self {
             mut resumption,
             read,
         } = *self;
         resumption.context.add(inbound);
         resumption.ticket = Some(ticket);
-        resumption.arm(read, outbox)
+        Ok(resumption.arm(read, outbox))
+    }
+
+    fn is_resuming(&self) -> bool {
+        true
     }
 }
 
 /// Only the server's Finished is missing; the client's own answers it.
-pub(crate) struct ExpectResumedFinished(Resumption);
+struct ExpectResumedFinished(Resumption);
 
-impl ExpectResumedFinished {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.0.context.epochs
+impl State for ExpectResumedFinished {
+    fn name(&self) -> &'static str {
+        "ExpectResumedFinished"
     }
 
-    pub(super) fn handle(
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == self.0.context.epochs.next && typ == HandshakeType::FINISHED)
+            .then_some(Grammar::V12)
+    }
+
+    fn handle(
         self: Box<Self>,
-        verify_data: VerifyData,
+        message: Message,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+    ) -> Step {
+        let Message::Finished(verify_data) = message else {
+            return unexpected(inbound);
+        };
         let mut resumption = self.0;
         let finished = resumption
             .master_secret
@@ -162,26 +188,35 @@ impl ExpectResumedFinished {
                         name: context.server_name.clone(),
                     },
                 );
-                Ok(State::ExpectResumedVerified(Box::new(
-                    ExpectResumedVerified(finished),
-                )))
+                Ok(Box::new(ExpectResumedVerified(finished)))
             }
             None => finished.reply(outbox),
         }
     }
+
+    fn is_resuming(&self) -> bool {
+        true
+    }
 }
 
 /// The verifier of the configuration has the word: about the server's certificate, again.
-pub(crate) struct ExpectResumedVerified(Finished);
+struct ExpectResumedVerified(Finished);
 
-impl ExpectResumedVerified {
-    pub(super) fn handle(
-        self: Box<Self>,
-        verdict: Result<ClaimVerified, CertificateError>,
-        outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+impl State for ExpectResumedVerified {
+    fn name(&self) -> &'static str {
+        "ExpectResumedVerified"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
+        let Answer::Client(ClientAnswer::ServerVerified(verdict)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
         let _verified = verdict?;
         self.0.reply(outbox)
+    }
+
+    fn is_resuming(&self) -> bool {
+        true
     }
 }
 
@@ -194,7 +229,7 @@ struct Finished {
 }
 
 impl Finished {
-    fn reply(self, outbox: &mut Outbox) -> Result<State, Error> {
+    fn reply(self, outbox: &mut Outbox) -> Step {
         let Self {
             resumption,
             verify_data,
@@ -237,6 +272,6 @@ impl Finished {
             }),
             _finished: finished,
         })));
-        Ok(State::Complete)
+        Ok(Box::new(Complete))
     }
 }

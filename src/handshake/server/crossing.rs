@@ -19,44 +19,41 @@
 //! and after which the numbers agree. The flight itself stays what it was, because the client may have parts of it; only the
 //! hello at the front of the transcript is another one.
 
-use super::v12::Context;
+use crate::crypto::hash::HashAlgorithm;
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::{Action, Outbox};
+use crate::secrets::transcript::Transcript;
 use crate::wire::client_hello::ClientHello;
 use crate::wire::handshake::InboundMessage;
 
 /// The hello that was answered behind a HelloRequest.
-pub(crate) struct Crossing(Box<ClientHello>);
+pub(super) struct Crossing(Box<ClientHello>);
 
 impl Crossing {
     pub(super) fn of(hello: &ClientHello) -> Self {
         Self(Box::new(hello.clone()))
     }
-}
 
-impl Context {
-    /// The client has said its hello again, with a cookie, so it waits for the flight that was sent before.
+    /// The client has said its hello again, with a cookie, so it waits for the flight that was sent
+    /// before. The hello takes the place of the first one in the transcript.
     ///
     /// # Errors
     ///
     /// `ChangedHello` if something else in it is not as it was.
     pub(super) fn cross(
-        &mut self,
+        self,
         hello: &ClientHello,
         inbound: &InboundMessage,
+        (hash, transcript): (HashAlgorithm, &mut Transcript),
         outbox: &mut Outbox,
     ) -> Result<(), Error> {
-        let Some(Crossing(mut first)) = self.crossing.take() else {
-            return Err(PeerMisbehaved::UnexpectedMessage { got: inbound.typ.0 }.into());
-        };
+        let Self(mut first) = self;
         // RFC 6347 §4.2.1: the same parameters as before, and the cookie.
         first.cookie.clone_from(&hello.cookie);
         if *first != *hello {
             return Err(PeerMisbehaved::ChangedHello.into());
         }
-        let (typ, seq, body) = (inbound.typ, inbound.seq, &inbound.body);
-        self.transcript
-            .replace_first(self.suite.hash, typ, seq, body);
+        transcript.replace_first(hash, inbound.typ, inbound.seq, &inbound.body);
         outbox.push(Action::RepeatFlight);
         Ok(())
     }

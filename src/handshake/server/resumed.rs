@@ -1,57 +1,65 @@
 //! A server's states of version 1.2 while it resumes (RFC 5246 §7.3, RFC 5077 §3.1).
 
-use super::State;
-use super::hello::ExpectClientHello;
+use super::full;
+use super::terms::Terms;
 use super::v12::new_session_ticket;
 use crate::config::ClientAuthentication;
-use crate::error::{CertificateError, Error, PeerMisbehaved};
+use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Continuity};
+use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, Epochs, Established, Established12, EstablishedKind, Outbox, ServerQuestion,
+    Action, Answer, Epochs, Established, Established12, EstablishedKind, Outbox, ServerAnswer,
+    ServerQuestion,
 };
-use crate::identity::proof::ClaimVerified;
-use crate::protocol::{CompressionMethod, FlightEnd, HandshakeType, ReadSwitch, Side, SrtpProfile};
+use crate::protocol::{
+    CompressionMethod, Epoch, FlightEnd, HandshakeType, ReadSwitch, Side, SrtpProfile,
+};
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, VerifyData};
 use crate::secrets::transcript::Transcript;
 use crate::session::{Session, Session12};
 use crate::wire::client_hello::ClientHello;
 use crate::wire::extension::ServerExtensions;
+use crate::wire::handshake::InboundMessage;
+use crate::wire::message::{Grammar, Message};
 use crate::wire::server_hello::ServerHello;
 use std::sync::Arc;
 
 /// The store, or the key of a ticket, has the word.
-pub(crate) struct ExpectSession {
-    pub(super) settings: ExpectClientHello,
+pub(super) struct ExpectSession {
+    pub(super) terms: Terms,
     pub(super) hello: Box<ClientHello>,
     pub(super) transcript: Transcript,
 }
 
-impl ExpectSession {
-    pub(super) fn handle(
-        self: Box<Self>,
-        found: Option<Session>,
-        outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+impl State for ExpectSession {
+    fn name(&self) -> &'static str {
+        "ExpectSession"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
+        let Answer::Server(ServerAnswer::Session(found)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
         let Self {
-            settings,
+            terms,
             hello,
             transcript,
         } = *self;
         let Some(Session::V12(session)) = found else {
-            return settings.full(&hello, transcript, outbox);
+            return full::start(terms, &hello, transcript, outbox);
         };
-        if !fits(&settings, &hello, &session)? {
-            return settings.full(&hello, transcript, outbox);
+        if !fits(&terms, &hello, &session)? {
+            return full::start(terms, &hello, transcript, outbox);
         }
         let resumption = Resumption {
-            settings,
+            terms,
             hello,
             transcript,
             session,
         };
         // F3: who the client is was checked when the session was made; its certificate may have expired since.
         let verified = resumption
-            .settings
+            .terms
             .config
             .client_authentication
             .verifier()
@@ -60,12 +68,10 @@ impl ExpectSession {
             (Some(claim), Some(_)) => {
                 let claim = claim.clone();
                 outbox.ask_server(
-                    &resumption.settings.config,
+                    &resumption.terms.config,
                     ServerQuestion::VerifyClient { claim },
                 );
-                Ok(State::ExpectSessionVerified(Box::new(
-                    ExpectSessionVerified(resumption),
-                )))
+                Ok(Box::new(ExpectSessionVerified(resumption)))
             }
             _ => resumption.resume(outbox),
         }
@@ -77,17 +83,13 @@ impl ExpectSession {
 /// # Errors
 ///
 /// A session with extended_master_secret is not resumed without it, and neither is anything else done (RFC 7627 §5.3).
-fn fits(
-    settings: &ExpectClientHello,
-    hello: &ClientHello,
-    session: &Session12,
-) -> Result<bool, Error> {
+fn fits(terms: &Terms, hello: &ClientHello, session: &Session12) -> Result<bool, Error> {
     let offered = &hello.extensions;
-    let config = &settings.config;
-    if session.agreed.version != settings.dialect.version_12 {
+    let config = &terms.config;
+    if session.agreed.version != terms.dialect.version_12 {
         return Ok(false);
     }
-    let unbound = config.parameters.resumes_unbound() && settings.binding.is_none();
+    let unbound = config.parameters.resumes_unbound() && terms.binding.is_none();
     match (
         session.extended_master_secret,
         offered.extended_master_secret,
@@ -101,13 +103,13 @@ fn fits(
     let suite = suites.contains(&session.agreed.suite)
         && !session.agreed.suite.is_13()
         && hello.cipher_suites.contains(&session.agreed.suite.id);
-    let alpn = settings.choose_alpn(offered.alpn.as_deref());
+    let alpn = terms.choose_alpn(offered.alpn.as_deref());
     let identity = match config.client_authentication {
         ClientAuthentication::None => session.agreed.peer_identity.is_none(),
         ClientAuthentication::Optional(_) => true,
         ClientAuthentication::Required(_) => session.agreed.peer_identity.is_some(),
     };
-    let continues = settings.binding.as_ref().is_none_or(|binding| {
+    let continues = terms.binding.as_ref().is_none_or(|binding| {
         binding.continues(
             &config.parameters.rekey,
             session.agreed.peer_identity.as_ref(),
@@ -121,25 +123,28 @@ fn fits(
 }
 
 /// The verifier of the configuration has the word: about the client's certificate, again.
-pub(crate) struct ExpectSessionVerified(Resumption);
+struct ExpectSessionVerified(Resumption);
 
-impl ExpectSessionVerified {
-    pub(super) fn handle(
-        self: Box<Self>,
-        verdict: Result<ClaimVerified, CertificateError>,
-        outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+impl State for ExpectSessionVerified {
+    fn name(&self) -> &'static str {
+        "ExpectSessionVerified"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
+        let Answer::Server(ServerAnswer::ClientVerified(verdict)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
         match verdict {
             Ok(_verified) => self.0.resume(outbox),
             Err(reason) => {
                 tracing::debug!(%reason, "the identity of a session is no longer accepted");
                 let Resumption {
-                    settings,
+                    terms,
                     hello,
                     transcript,
                     ..
                 } = self.0;
-                settings.full(&hello, transcript, outbox)
+                full::start(terms, &hello, transcript, outbox)
             }
         }
     }
@@ -147,7 +152,7 @@ impl ExpectSessionVerified {
 
 /// A session that may be resumed.
 struct Resumption {
-    settings: ExpectClientHello,
+    terms: Terms,
     hello: Box<ClientHello>,
     transcript: Transcript,
     session: Arc<Session12>,
@@ -155,24 +160,24 @@ struct Resumption {
 
 impl Resumption {
     /// Sends the whole of the server's part.
-    fn resume(self, outbox: &mut Outbox) -> Result<State, Error> {
+    fn resume(self, outbox: &mut Outbox) -> Step {
         let server_hello = self.server_hello()?;
         let Self {
-            settings,
+            terms,
             hello,
             mut transcript,
             session,
         } = self;
         transcript.start_hash(session.agreed.suite.hash);
         transcript.forget_messages();
-        let Epochs { current, next } = settings.epochs;
-        outbox.push(Action::VersionDecided(settings.dialect.version_12));
+        let Epochs { current, next } = terms.epochs;
+        outbox.push(Action::VersionDecided(terms.dialect.version_12));
         let mut body = Vec::with_capacity(128);
         server_hello.encode(&mut body);
         outbox.send(current, HandshakeType::SERVER_HELLO, body, &mut transcript)?;
         if server_hello.extensions.session_ticket {
-            let sessions = &settings.config.sessions;
-            let body = new_session_ticket(sessions, &session, settings.started);
+            let sessions = &terms.config.sessions;
+            let body = new_session_ticket(sessions, &session, terms.started);
             outbox.send(
                 current,
                 HandshakeType::NEW_SESSION_TICKET,
@@ -184,41 +189,39 @@ impl Resumption {
             client: hello.random,
             server: server_hello.random,
         };
-        let key_log = settings.config.parameters.key_log.as_deref();
+        let key_log = terms.config.parameters.key_log.as_deref();
         let master_secret = session.master_secret.resumed(&randoms, key_log);
         let [client, server] = master_secret.protections(session.agreed.suite, &randoms);
         let verify_data = master_secret.verify_data(Side::Server, transcript.hash().as_ref());
-        outbox.switch_and_finish(settings.epochs, server, &verify_data, &mut transcript)?;
+        outbox.switch_and_finish(terms.epochs, server, &verify_data, &mut transcript)?;
         outbox.push(Action::InstallRead {
             epoch: next,
             protection: client,
             when: ReadSwitch::OnChangeCipherSpec,
         });
         outbox.end_flight(FlightEnd::AwaitReply);
-        Ok(State::ExpectResumedFinished(Box::new(
-            ExpectResumedFinished {
-                epochs: settings.epochs,
-                secure_renegotiation: renegotiation::is_secure(&hello),
-                srtp: server_hello.extensions.srtp,
-                session,
-                randoms,
-                master_secret,
-                transcript,
-                verify_data,
-            },
-        )))
+        Ok(Box::new(ExpectResumedFinished {
+            epochs: terms.epochs,
+            secure_renegotiation: renegotiation::is_secure(&hello),
+            srtp: server_hello.extensions.srtp,
+            session,
+            randoms,
+            master_secret,
+            transcript,
+            verify_data,
+        }))
     }
 
     fn server_hello(&self) -> Result<ServerHello, Error> {
         let Self {
-            settings,
+            terms,
             hello,
             session,
             ..
         } = self;
-        let random = settings.random_12()?;
+        let random = terms.random_12()?;
         Ok(ServerHello {
-            version: settings.dialect.version_12,
+            version: terms.dialect.version_12,
             random,
             // RFC 5246 §7.4.1.3, RFC 5077 §3.4: the echo says that the session is resumed.
             session_id: hello.session_id.clone(),
@@ -228,12 +231,12 @@ impl Resumption {
                 // RFC 6066 §3: not in a ServerHello that resumes.
                 server_name: false,
                 point_formats: None,
-                srtp: settings.choose_srtp(hello),
-                alpn: settings.granted_alpn(&session.agreed.alpn),
+                srtp: terms.choose_srtp(hello),
+                alpn: terms.granted_alpn(&session.agreed.alpn),
                 extended_master_secret: session.extended_master_secret,
-                session_ticket: settings.promises_ticket(hello),
+                session_ticket: terms.promises_ticket(hello),
                 // F11: RFC 5746 §3.6, also in a resumption.
-                renegotiation_info: settings.renegotiation_info(hello),
+                renegotiation_info: terms.renegotiation_info(hello),
                 ..ServerExtensions::default()
             },
         })
@@ -241,7 +244,7 @@ impl Resumption {
 }
 
 /// Only the client's Finished is missing.
-pub(crate) struct ExpectResumedFinished {
+struct ExpectResumedFinished {
     epochs: Epochs,
     /// Whether the client binds handshakes to each other (RFC 5746).
     secure_renegotiation: bool,
@@ -254,16 +257,24 @@ pub(crate) struct ExpectResumedFinished {
     verify_data: VerifyData,
 }
 
-impl ExpectResumedFinished {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.epochs
+impl State for ExpectResumedFinished {
+    fn name(&self) -> &'static str {
+        "ExpectResumedFinished"
     }
 
-    pub(super) fn handle(
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == self.epochs.next && typ == HandshakeType::FINISHED).then_some(Grammar::V12)
+    }
+
+    fn handle(
         self: Box<Self>,
-        verify_data: VerifyData,
+        message: Message,
+        inbound: &InboundMessage,
         outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+    ) -> Step {
+        let Message::Finished(verify_data) = message else {
+            return unexpected(inbound);
+        };
         let finished = self
             .master_secret
             .verify_finished(Side::Client, self.transcript.hash().as_ref(), &verify_data)
@@ -290,6 +301,10 @@ impl ExpectResumedFinished {
             }),
             _finished: finished,
         })));
-        Ok(State::Complete)
+        Ok(Box::new(Complete))
+    }
+
+    fn is_resuming(&self) -> bool {
+        true
     }
 }

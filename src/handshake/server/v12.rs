@@ -1,20 +1,22 @@
 //! A server's states of version 1.2 behind the ClientHello.
 
-use super::State;
 use super::crossing::Crossing;
 use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::kx::Exchange;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
+use crate::handshake::auth;
 use crate::handshake::renegotiation::{self, Binding, Continuity};
+use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, Epochs, Established, Established12, EstablishedKind, Outbox, ServerQuestion,
+    Action, Answer, Epochs, Established, Established12, EstablishedKind, Outbox, ServerAnswer,
+    ServerQuestion,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{Identity, verify_12};
 use crate::protocol::{
-    ClientCertificateType, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion, ReadSwitch, Side,
-    SignatureScheme, SrtpProfile,
+    ClientCertificateType, Epoch, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion,
+    ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
 use crate::secrets::traffic::RecordProtection;
@@ -24,13 +26,14 @@ use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::client_hello::ClientHello;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_exchange::{EcdhParams, ServerKeyExchange};
+use crate::wire::message::{Grammar, Message};
 use crate::wire::new_session_ticket::NewSessionTicket;
 use crate::wire::signed::DigitallySigned;
-use pki_types::{CertificateDer, UnixTime};
+use pki_types::UnixTime;
 use std::sync::Arc;
 
 /// What every state behind the ClientHello knows.
-pub(crate) struct Context {
+pub(super) struct Context {
     pub(super) version: ProtocolVersion,
     pub(super) config: Arc<ServerConfig>,
     pub(super) epochs: Epochs,
@@ -62,6 +65,26 @@ impl Context {
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
     }
 
+    /// What comes after the server's flight: a message of the type `next`, or the hello again.
+    fn expects(&self, next: HandshakeType, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        let again = typ == HandshakeType::CLIENT_HELLO && self.crossing.is_some();
+        (epoch == self.epochs.current && (typ == next || again)).then_some(Grammar::V12)
+    }
+
+    /// The client has said its hello again.
+    fn cross(
+        &mut self,
+        hello: &ClientHello,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<(), Error> {
+        let crossing = self.crossing.take();
+        let got = inbound.typ.0;
+        let crossing = crossing.ok_or(PeerMisbehaved::UnexpectedMessage { got })?;
+        let transcript = (self.suite.hash, &mut self.transcript);
+        crossing.cross(hello, inbound, transcript, outbox)
+    }
+
     /// The master secret, once ClientKeyExchange is in the transcript.
     fn master_secret(&self, shared_secret: &[u8]) -> MasterSecret {
         let binding = SessionBinding::of(self.extended_master_secret, &self.transcript);
@@ -77,20 +100,24 @@ impl Context {
 }
 
 /// The server's private key has the word.
-pub(crate) struct ExpectSignature {
+pub(super) struct ExpectSignature {
     pub(super) context: Context,
     pub(super) exchange: Exchange,
     pub(super) params: EcdhParams,
     pub(super) scheme: SignatureScheme,
 }
 
-impl ExpectSignature {
+impl State for ExpectSignature {
+    fn name(&self) -> &'static str {
+        "ExpectSignature"
+    }
+
     /// Sends the rest of the server's first flight.
-    pub(super) fn handle(
-        self: Box<Self>,
-        signature: Vec<u8>,
-        outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
+        let Answer::Server(ServerAnswer::Signed(signature)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
+        let signature = signature?;
         let Self {
             mut context,
             exchange,
@@ -115,7 +142,7 @@ impl ExpectSignature {
                     ClientCertificateType::RSA_SIGN,
                 ],
                 signature_algorithms: context.config.parameters.algorithms.schemes.clone(),
-                authorities: bounded(verifier.authorities()),
+                authorities: auth::bounded(verifier.authorities()),
             };
             let mut body = Vec::new();
             request.encode(&mut body);
@@ -136,63 +163,47 @@ impl ExpectSignature {
         )?;
         outbox.end_flight(FlightEnd::AwaitReply);
         Ok(if verifier.is_some() {
-            State::ExpectCertificate(Box::new(ExpectCertificate { context, exchange }))
+            Box::new(ExpectCertificate { context, exchange })
         } else {
             let client = Client::Anonymous;
-            State::ExpectClientKeyExchange(Box::new(ExpectClientKeyExchange {
+            Box::new(ExpectClientKeyExchange {
                 context,
                 exchange,
                 client,
-            }))
+            })
         })
     }
 }
 
-/// The names of authorities, if a message can hold them. They are only a hint, and none means any.
-pub(super) fn bounded(authorities: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    let length: usize = authorities.iter().map(|name| 2 + name.len()).sum();
-    if length <= MAX_AUTHORITIES_LEN {
-        authorities
-    } else {
-        Vec::new()
-    }
-}
-
-/// More would make a flight that hardly survives loss; the field itself ends at 65,535 bytes.
-const MAX_AUTHORITIES_LEN: usize = 1 << 13;
-
 /// The client was asked for a certificate.
-pub(crate) struct ExpectCertificate {
+struct ExpectCertificate {
     context: Context,
     exchange: Exchange,
 }
 
-impl ExpectCertificate {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.context.epochs
+impl State for ExpectCertificate {
+    fn name(&self) -> &'static str {
+        "ExpectCertificate"
     }
 
-    /// Whether the client may say its hello again, and if it does, what becomes of it.
-    pub(super) const fn crossing(&self) -> Option<&Crossing> {
-        self.context.crossing.as_ref()
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        self.context.expects(HandshakeType::CERTIFICATE, typ, epoch)
     }
 
-    pub(super) fn handle_hello(
+    fn handle(
         mut self: Box<Self>,
-        hello: &ClientHello,
+        message: Message,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
-    ) -> Result<State, Error> {
-        self.context.cross(hello, inbound, outbox)?;
-        Ok(State::ExpectCertificate(self))
-    }
-
-    pub(super) fn handle(
-        mut self: Box<Self>,
-        chain: Vec<CertificateDer<'static>>,
-        inbound: &InboundMessage,
-        outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+    ) -> Step {
+        let chain = match message {
+            Message::Certificate(chain) => chain,
+            Message::ClientHello(hello) => {
+                self.context.cross(&hello, inbound, outbox)?;
+                return Ok(self);
+            }
+            _ => return unexpected(inbound),
+        };
         self.context.add(inbound);
         self.context.crossing = None;
         let Self {
@@ -211,7 +222,7 @@ impl ExpectCertificate {
                 exchange,
                 client,
             };
-            return Ok(State::ExpectClientKeyExchange(Box::new(next)));
+            return Ok(Box::new(next));
         };
         outbox.ask_server(
             &context.config,
@@ -219,32 +230,38 @@ impl ExpectCertificate {
                 claim: claim.clone(),
             },
         );
-        Ok(State::ExpectClientVerified(Box::new(
-            ExpectClientVerified {
-                context,
-                exchange,
-                claim,
-            },
-        )))
+        Ok(Box::new(ExpectClientVerified {
+            context,
+            exchange,
+            claim,
+        }))
     }
 }
 
 /// The verifier of the configuration has the word.
-pub(crate) struct ExpectClientVerified {
+struct ExpectClientVerified {
     context: Context,
     exchange: Exchange,
     claim: Identity,
 }
 
-impl ExpectClientVerified {
-    pub(super) fn handle(self: Box<Self>, verified: ClaimVerified) -> State {
+impl State for ExpectClientVerified {
+    fn name(&self) -> &'static str {
+        "ExpectClientVerified"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, _outbox: &mut Outbox) -> Step {
+        let Answer::Server(ServerAnswer::ClientVerified(verdict)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
+        let verified = verdict?;
         let Self {
             context,
             exchange,
             claim,
         } = *self;
         let client = Client::Claims { claim, verified };
-        State::ExpectClientKeyExchange(Box::new(ExpectClientKeyExchange {
+        Ok(Box::new(ExpectClientKeyExchange {
             context,
             exchange,
             client,
@@ -264,44 +281,42 @@ enum Client {
 }
 
 /// The client's share is next.
-pub(crate) struct ExpectClientKeyExchange {
+struct ExpectClientKeyExchange {
     context: Context,
     exchange: Exchange,
     client: Client,
 }
 
-impl ExpectClientKeyExchange {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.context.epochs
+impl State for ExpectClientKeyExchange {
+    fn name(&self) -> &'static str {
+        "ExpectClientKeyExchange"
     }
 
-    /// Whether the client may say its hello again, and if it does, what becomes of it.
-    pub(super) const fn crossing(&self) -> Option<&Crossing> {
-        self.context.crossing.as_ref()
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        self.context
+            .expects(HandshakeType::CLIENT_KEY_EXCHANGE, typ, epoch)
     }
 
-    pub(super) fn handle_hello(
+    fn handle(
         mut self: Box<Self>,
-        hello: &ClientHello,
+        message: Message,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
-    ) -> Result<State, Error> {
-        self.context.cross(hello, inbound, outbox)?;
-        Ok(State::ExpectClientKeyExchange(self))
-    }
-
-    pub(super) fn handle(
-        self: Box<Self>,
-        share: &[u8],
-        inbound: &InboundMessage,
-        outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+    ) -> Step {
+        let share = match message {
+            Message::ClientKeyExchange(share) => share,
+            Message::ClientHello(hello) => {
+                self.context.cross(&hello, inbound, outbox)?;
+                return Ok(self);
+            }
+            _ => return unexpected(inbound),
+        };
         let Self {
             mut context,
             exchange,
             client,
         } = *self;
-        let secret = exchange.complete(share)?;
+        let secret = exchange.complete(&share)?;
         context.add(inbound);
         let master_secret = context.master_secret(&secret);
         let protections = master_secret.protections(context.suite, &context.randoms);
@@ -323,7 +338,7 @@ impl ExpectClientKeyExchange {
                     claim,
                     verified,
                 };
-                State::ExpectCertificateVerify(Box::new(next))
+                Box::new(next)
             }
         })
     }
@@ -338,24 +353,32 @@ struct Secrets {
 
 /// The client must prove that it holds the key of its certificate. Its Finished is not readable before that:
 /// the read keys are armed behind this state only (D3).
-pub(crate) struct ExpectCertificateVerify {
+struct ExpectCertificateVerify {
     context: Context,
     secrets: Secrets,
     claim: Identity,
     verified: ClaimVerified,
 }
 
-impl ExpectCertificateVerify {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.context.epochs
+impl State for ExpectCertificateVerify {
+    fn name(&self) -> &'static str {
+        "ExpectCertificateVerify"
     }
 
-    pub(super) fn handle(
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == self.context.epochs.current && typ == HandshakeType::CERTIFICATE_VERIFY)
+            .then_some(Grammar::V12)
+    }
+
+    fn handle(
         self: Box<Self>,
-        signed: &DigitallySigned,
+        message: Message,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+    ) -> Step {
+        let Message::CertificateVerify(signed) = message else {
+            return unexpected(inbound);
+        };
         let Self {
             mut context,
             secrets,
@@ -368,7 +391,7 @@ impl ExpectCertificateVerify {
             None,
             &context.config.parameters.algorithms.schemes,
             context.transcript.messages(),
-            signed,
+            &signed,
         )?;
         context.add(inbound);
         context.transcript.forget_messages();
@@ -404,12 +427,7 @@ impl Peer {
 }
 
 /// Arms the read keys: only the client's Finished is missing. In a renegotiation the client is who it was (E23).
-fn arm(
-    context: Context,
-    secrets: Secrets,
-    peer: Peer,
-    outbox: &mut Outbox,
-) -> Result<State, Error> {
+fn arm(context: Context, secrets: Secrets, peer: Peer, outbox: &mut Outbox) -> Step {
     let (identity, scheme) = peer.identity().unzip();
     let policy = &context.config.parameters.rekey;
     renegotiation::check_identity(context.binding.as_ref(), policy, identity.as_ref())?;
@@ -422,17 +440,17 @@ fn arm(
         protection: client,
         when: ReadSwitch::OnChangeCipherSpec,
     });
-    Ok(State::ExpectFinished(Box::new(ExpectFinished {
+    Ok(Box::new(ExpectFinished {
         context,
         master_secret,
         identity,
         scheme,
         write: server,
-    })))
+    }))
 }
 
 /// Only the client's Finished is missing.
-pub(crate) struct ExpectFinished {
+struct ExpectFinished {
     context: Context,
     master_secret: MasterSecret,
     identity: Option<Identity>,
@@ -440,25 +458,44 @@ pub(crate) struct ExpectFinished {
     write: RecordProtection,
 }
 
-impl ExpectFinished {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.context.epochs
+impl State for ExpectFinished {
+    fn name(&self) -> &'static str {
+        "ExpectFinished"
     }
 
-    /// Checks the client's Finished, answers with ChangeCipherSpec and Finished, and is done.
-    pub(super) fn handle(
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == self.context.epochs.next && typ == HandshakeType::FINISHED)
+            .then_some(Grammar::V12)
+    }
+
+    fn handle(
         self: Box<Self>,
+        message: Message,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Step {
+        let Message::Finished(verify_data) = message else {
+            return unexpected(inbound);
+        };
+        self.complete(verify_data, inbound, outbox)
+    }
+}
+
+impl ExpectFinished {
+    /// Checks the client's Finished, answers with ChangeCipherSpec and Finished, and is done.
+    fn complete(
+        self,
         verify_data: VerifyData,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+    ) -> Step {
         let Self {
             mut context,
             master_secret,
             identity,
             scheme,
             write,
-        } = *self;
+        } = self;
         let finished = master_secret
             .verify_finished(
                 Side::Client,
@@ -522,7 +559,7 @@ impl ExpectFinished {
             }),
             _finished: finished,
         })));
-        Ok(State::Complete)
+        Ok(Box::new(Complete))
     }
 }
 

@@ -15,6 +15,8 @@ const ORDERLY: &[&str] = &[
     "crypto",
     "endpoint",
     "error",
+    "handshake/client",
+    "handshake/server",
     "net",
     "protocol",
     "record",
@@ -22,10 +24,6 @@ const ORDERLY: &[&str] = &[
     "wire",
     "wire/extension",
 ];
-
-/// Where folders and those below them may name each other: each state of a handshake names the enum
-/// that it is a variant of, because it returns the next one, and the enum names its variants.
-const STATES: &str = "handshake";
 
 /// Who imports from whom, with an example of where.
 #[derive(Default)]
@@ -43,10 +41,7 @@ pub(crate) fn between_folders(tree: &Tree<'_>) -> Vec<String> {
             siblings.insert(from, to, place);
         }
     }
-    let nested = files.circles(|from, to| {
-        let in_states = |file: &str| file.starts_with(STATES);
-        folder_of(from) != folder_of(to) && !(in_states(from) && in_states(to))
-    });
+    let nested = files.circles(|from, to| folder_of(from) != folder_of(to));
     let mut circles = siblings.circles(|_, _| true);
     circles.extend(nested);
     circles

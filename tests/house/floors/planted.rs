@@ -234,6 +234,9 @@ two folders side by side, by files that have nothing to do with each other
     handshake/server/crossing.rs: use crate::handshake::client::cookie::One;
     handshake/client/cookie.rs: use super::super::server::v12::Other;
     → handshake/client imports handshake/server
+what every state is and one of them
+    handshake/state.rs: use super::client::hello::Settings;
+    → handshake/state.rs imports handshake/client/hello.rs
 a folder and the one below it
     wire/codec.rs: use super::extension::KeyShare;
     → wire/codec.rs imports wire/extension

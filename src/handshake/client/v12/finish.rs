@@ -2,19 +2,23 @@
 
 use super::Context;
 use crate::error::{Error, PeerMisbehaved};
-use crate::handshake::client::State;
-use crate::handshake::client::hello::dns_name;
+use crate::handshake::client::offer::dns_name;
 use crate::handshake::renegotiation::Continuity;
+use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, ClientQuestion, Epochs, Established, Established12, EstablishedKind, Outbox, Unsigned,
+    Action, Answer, ClientAnswer, ClientQuestion, Established, Established12, EstablishedKind,
+    Outbox, Unsigned,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{HandshakeKey, Identity};
-use crate::protocol::{FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme};
+use crate::protocol::{
+    Epoch, FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme,
+};
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, VerifyData};
 use crate::secrets::traffic::RecordProtection;
 use crate::session::{Agreed, MAX_LIFETIME, Session, Session12};
 use crate::wire::handshake::InboundMessage;
+use crate::wire::message::{Grammar, Message};
 use crate::wire::new_session_ticket::NewSessionTicket;
 use crate::wire::signed::DigitallySigned;
 use std::sync::Arc;
@@ -42,7 +46,7 @@ impl Ready {
         key: &Arc<HandshakeKey>,
         scheme: SignatureScheme,
         outbox: &mut Outbox,
-    ) -> State {
+    ) -> Box<dyn State> {
         // RFC 5246 §7.4.8: the signature covers all messages so far.
         let message = self.context.transcript.messages().to_vec();
         outbox.ask_client(
@@ -53,14 +57,14 @@ impl Ready {
                 message,
             }),
         );
-        State::ExpectSignature(Box::new(ExpectSignature {
+        Box::new(ExpectSignature {
             ready: self,
             scheme,
-        }))
+        })
     }
 
     /// Switches the write keys and sends Finished.
-    pub(super) fn finish(self, outbox: &mut Outbox) -> Result<State, Error> {
+    pub(super) fn finish(self, outbox: &mut Outbox) -> Step {
         let Self {
             mut context,
             group,
@@ -87,10 +91,10 @@ impl Ready {
         Ok(if finish.context.ticket_promised {
             let context = &finish.context;
             outbox.listen_for_alerts(context.version, epochs.next, &server);
-            State::ExpectTicket(Box::new(ExpectTicket {
+            Box::new(ExpectTicket {
                 finish,
                 read: server,
-            }))
+            })
         } else {
             finish.arm(server, outbox)
         })
@@ -98,17 +102,21 @@ impl Ready {
 }
 
 /// The client's private key has the word.
-pub(crate) struct ExpectSignature {
+struct ExpectSignature {
     ready: Ready,
     scheme: SignatureScheme,
 }
 
-impl ExpectSignature {
-    pub(in crate::handshake::client) fn handle(
-        self: Box<Self>,
-        signature: Vec<u8>,
-        outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+impl State for ExpectSignature {
+    fn name(&self) -> &'static str {
+        "ExpectSignature"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
+        let Answer::Client(ClientAnswer::Signed(signature)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
+        let signature = signature?;
         let Self { mut ready, scheme } = *self;
         let mut body = Vec::new();
         DigitallySigned { scheme, signature }.encode(&mut body);
@@ -138,54 +146,77 @@ struct Finish {
 
 impl Finish {
     /// Arms the read keys: only the server's Finished is missing.
-    fn arm(self, read: RecordProtection, outbox: &mut Outbox) -> State {
+    fn arm(self, read: RecordProtection, outbox: &mut Outbox) -> Box<dyn State> {
         outbox.push(Action::InstallRead {
             epoch: self.context.epochs.next,
             protection: read,
             when: ReadSwitch::OnChangeCipherSpec,
         });
-        State::ExpectFinished(Box::new(ExpectFinished(self)))
+        Box::new(ExpectFinished(self))
     }
 }
 
 /// A ticket was promised and comes before the server's ChangeCipherSpec (RFC 5077 §3.3).
-pub(crate) struct ExpectTicket {
+struct ExpectTicket {
     finish: Finish,
     read: RecordProtection,
 }
 
-impl ExpectTicket {
-    pub(in crate::handshake::client) const fn epochs(&self) -> Epochs {
-        self.finish.context.epochs
+impl State for ExpectTicket {
+    fn name(&self) -> &'static str {
+        "ExpectTicket"
     }
 
-    pub(in crate::handshake::client) fn handle(
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == self.finish.context.epochs.current && typ == HandshakeType::NEW_SESSION_TICKET)
+            .then_some(Grammar::V12)
+    }
+
+    fn handle(
         self: Box<Self>,
-        ticket: NewSessionTicket,
+        message: Message,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
-    ) -> State {
+    ) -> Step {
+        let Message::NewSessionTicket(ticket) = message else {
+            return unexpected(inbound);
+        };
         let Self { mut finish, read } = *self;
         finish.context.add(inbound);
         finish.ticket = Some(ticket);
-        finish.arm(read, outbox)
+        Ok(finish.arm(read, outbox))
     }
 }
 
 /// Only the server's Finished is missing.
-pub(crate) struct ExpectFinished(Finish);
+struct ExpectFinished(Finish);
 
-impl ExpectFinished {
-    pub(in crate::handshake::client) const fn epochs(&self) -> Epochs {
-        self.0.context.epochs
+impl State for ExpectFinished {
+    fn name(&self) -> &'static str {
+        "ExpectFinished"
     }
 
-    pub(in crate::handshake::client) fn handle(
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == self.0.context.epochs.next && typ == HandshakeType::FINISHED)
+            .then_some(Grammar::V12)
+    }
+
+    fn handle(
         self: Box<Self>,
-        verify_data: VerifyData,
+        message: Message,
+        inbound: &InboundMessage,
         outbox: &mut Outbox,
-    ) -> Result<State, Error> {
-        let Finish {
+    ) -> Step {
+        let Message::Finished(verify_data) = message else {
+            return unexpected(inbound);
+        };
+        self.0.complete(verify_data, outbox)
+    }
+}
+
+impl Finish {
+    fn complete(self, verify_data: VerifyData, outbox: &mut Outbox) -> Step {
+        let Self {
             context,
             group,
             server,
@@ -193,7 +224,7 @@ impl ExpectFinished {
             master_secret,
             verify_data: ours,
             ticket,
-        } = self.0;
+        } = self;
         let Proven {
             claim,
             verified: _verified,
@@ -249,7 +280,7 @@ impl ExpectFinished {
             }),
             _finished: finished,
         })));
-        Ok(State::Complete)
+        Ok(Box::new(Complete))
     }
 }
 

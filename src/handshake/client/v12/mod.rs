@@ -3,9 +3,7 @@
 mod finish;
 
 pub(super) use finish::lifetime;
-pub(crate) use finish::{ExpectFinished, ExpectSignature, ExpectTicket};
 
-use super::State;
 use crate::config::{ClientConfig, ReceivedRequest, RequestAnswer};
 use crate::crypto::kx;
 use crate::crypto::sign::KeyKind;
@@ -13,20 +11,22 @@ use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::auth;
 use crate::handshake::renegotiation::{self, Binding};
-use crate::handshake::{ClientQuestion, Epochs, Outbox};
-use crate::identity::proof::{ClaimVerified, SignatureVerified};
+use crate::handshake::state::{State, Step, unexpected};
+use crate::handshake::{Answer, ClientAnswer, ClientQuestion, Epochs, Outbox};
+use crate::identity::proof::SignatureVerified;
 use crate::identity::{Credential, Identity, check_key_12, encode_certificate_12, verify_12};
 use crate::protocol::{
-    AlertDescription, ClientCertificateType, HandshakeType, ProtocolVersion, SignatureScheme,
-    SrtpProfile,
+    AlertDescription, ClientCertificateType, Epoch, HandshakeType, ProtocolVersion,
+    SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::{MasterSecret, Randoms, SessionBinding};
 use crate::secrets::transcript::Transcript;
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_exchange::{EcdhParams, ServerKeyExchange, encode_client_share};
+use crate::wire::message::{Grammar, Message};
 use finish::{Proven, Ready};
-use pki_types::{CertificateDer, ServerName, UnixTime};
+use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
 
 /// What every state behind the ServerHello knows.
@@ -73,20 +73,29 @@ impl Context {
 }
 
 /// The server has chosen; its certificate comes next.
-pub(crate) struct ExpectCertificate {
+pub(in crate::handshake::client) struct ExpectCertificate {
     pub(super) context: Context,
 }
 
-impl ExpectCertificate {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.context.epochs
+impl State for ExpectCertificate {
+    fn name(&self) -> &'static str {
+        "ExpectCertificate"
     }
 
-    pub(super) fn handle(
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == self.context.epochs.current && typ == HandshakeType::CERTIFICATE)
+            .then_some(Grammar::V12)
+    }
+
+    fn handle(
         mut self: Box<Self>,
-        chain: Vec<CertificateDer<'static>>,
+        message: Message,
         inbound: &InboundMessage,
-    ) -> Result<State, Error> {
+        _outbox: &mut Outbox,
+    ) -> Step {
+        let Message::Certificate(chain) = message else {
+            return unexpected(inbound);
+        };
         // RFC 5246 §7.4.2: a server that is asked for a certificate must have one.
         let claim = Identity::of_chain(chain).ok_or(CertificateError::Missing)?;
         let groups = &self.context.config.parameters.algorithms.groups;
@@ -95,31 +104,38 @@ impl ExpectCertificate {
         let policy = &context.config.parameters.rekey;
         renegotiation::check_identity(context.binding.as_ref(), policy, Some(&claim))?;
         context.add(inbound);
-        Ok(State::ExpectServerKeyExchange(Box::new(
-            ExpectServerKeyExchange {
-                context: self.context,
-                claim,
-            },
-        )))
+        Ok(Box::new(ExpectServerKeyExchange {
+            context: self.context,
+            claim,
+        }))
     }
 }
 
 /// The certificate is here, unverified; its key must have signed the key exchange.
-pub(crate) struct ExpectServerKeyExchange {
+struct ExpectServerKeyExchange {
     context: Context,
     claim: Identity,
 }
 
-impl ExpectServerKeyExchange {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.context.epochs
+impl State for ExpectServerKeyExchange {
+    fn name(&self) -> &'static str {
+        "ExpectServerKeyExchange"
     }
 
-    pub(super) fn handle(
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == self.context.epochs.current && typ == HandshakeType::SERVER_KEY_EXCHANGE)
+            .then_some(Grammar::V12)
+    }
+
+    fn handle(
         mut self: Box<Self>,
-        exchange: ServerKeyExchange,
+        message: Message,
         inbound: &InboundMessage,
-    ) -> Result<State, Error> {
+        _outbox: &mut Outbox,
+    ) -> Step {
+        let Message::ServerKeyExchange(exchange) = message else {
+            return unexpected(inbound);
+        };
         let ServerKeyExchange { params, signed } = exchange;
         if !self
             .context
@@ -148,9 +164,7 @@ impl ExpectServerKeyExchange {
             params,
             signature,
         };
-        Ok(State::ExpectCertificateRequest(Box::new(
-            ExpectCertificateRequest { context, server },
-        )))
+        Ok(Box::new(ExpectCertificateRequest { context, server }))
     }
 }
 
@@ -162,22 +176,39 @@ struct Server {
 }
 
 /// The server may ask for a certificate now, or end its flight.
-pub(crate) struct ExpectCertificateRequest {
+struct ExpectCertificateRequest {
     context: Context,
     server: Server,
 }
 
-impl ExpectCertificateRequest {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.context.epochs
+impl State for ExpectCertificateRequest {
+    fn name(&self) -> &'static str {
+        "ExpectCertificateRequest"
     }
 
-    pub(super) fn handle(
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        let expected = [
+            HandshakeType::CERTIFICATE_REQUEST,
+            HandshakeType::SERVER_HELLO_DONE,
+        ];
+        (epoch == self.context.epochs.current && expected.contains(&typ)).then_some(Grammar::V12)
+    }
+
+    fn handle(
         mut self: Box<Self>,
-        request: CertificateRequest,
+        message: Message,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+    ) -> Step {
+        let request = match message {
+            Message::CertificateRequest(request) => request,
+            Message::ServerHelloDone => {
+                let asked = Asked::Nothing;
+                let Self { context, server } = *self;
+                return Ok(verify(context, server, asked, inbound, outbox));
+            }
+            _ => return unexpected(inbound),
+        };
         self.context.add(inbound);
         let Self { context, server } = *self;
         let asked = ExpectRequestAnswer {
@@ -186,67 +217,65 @@ impl ExpectCertificateRequest {
             request,
         };
         if asked.context.config.answers.is_none() {
-            return asked.handle(Ok(RequestAnswer::AsConfigured));
+            return asked.go_on(Ok(RequestAnswer::AsConfigured));
         }
         let received = Box::new(ReceivedRequest::of(&asked.request));
         outbox.ask_client(&asked.context.config, ClientQuestion::Request(received));
-        Ok(State::ExpectRequestAnswer(Box::new(asked)))
-    }
-
-    /// The state in which no certificate was asked for.
-    pub(super) fn without_request(self: Box<Self>) -> Box<ExpectServerHelloDone> {
-        let Self { context, server } = *self;
-        Box::new(ExpectServerHelloDone {
-            context,
-            server,
-            asked: Asked::Nothing,
-        })
+        Ok(Box::new(asked))
     }
 }
 
 /// The application has the word, if it wants it.
-pub(crate) struct ExpectRequestAnswer {
+struct ExpectRequestAnswer {
     context: Context,
     server: Server,
     request: CertificateRequest,
 }
 
+impl State for ExpectRequestAnswer {
+    fn name(&self) -> &'static str {
+        "ExpectRequestAnswer"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, _outbox: &mut Outbox) -> Step {
+        let Answer::Client(ClientAnswer::Request(answer)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
+        self.go_on(answer)
+    }
+}
+
 impl ExpectRequestAnswer {
-    pub(super) fn handle(
-        self,
-        answer: Result<RequestAnswer, AlertDescription>,
-    ) -> Result<State, Error> {
+    fn go_on(self, answer: Result<RequestAnswer, AlertDescription>) -> Step {
         let Self {
             context,
             server,
             request,
         } = self;
         let config = &context.config;
-        let answer = auth::with_answer(config, answer, |credentials| {
-            let answer = ClientAnswer::choose(credentials, &request);
-            if let ClientAnswer::NoCertificate = answer {
+        let shown = auth::with_answer(config, answer, |credentials| {
+            let shown = Shown::choose(credentials, &request);
+            if let Shown::NoCertificate = shown {
                 config.check_showing_none(credentials)?;
             }
-            Ok(answer)
+            Ok(shown)
         })?;
-        Ok(State::ExpectServerHelloDone(Box::new(
-            ExpectServerHelloDone {
-                context,
-                server,
-                asked: Asked::For(answer),
-            },
-        )))
+        Ok(Box::new(ExpectServerHelloDone {
+            context,
+            server,
+            asked: Asked::For(shown),
+        }))
     }
 }
 
 /// Whether the server asked for a certificate, and what it will get.
 enum Asked {
     Nothing,
-    For(ClientAnswer),
+    For(Shown),
 }
 
 /// The client's answer to a CertificateRequest.
-enum ClientAnswer {
+enum Shown {
     /// An empty chain: there is none that fits (RFC 5246 §7.4.6).
     NoCertificate,
     /// This chain, signed for with this scheme.
@@ -256,7 +285,7 @@ enum ClientAnswer {
     },
 }
 
-impl ClientAnswer {
+impl Shown {
     fn choose(credentials: &[Credential], request: &CertificateRequest) -> Self {
         let fitting = credentials.iter().find_map(|credential| {
             let typ = match credential.key().kind() {
@@ -281,56 +310,80 @@ impl ClientAnswer {
 }
 
 /// Only the end of the server's flight is missing.
-pub(crate) struct ExpectServerHelloDone {
+struct ExpectServerHelloDone {
     context: Context,
     server: Server,
     asked: Asked,
 }
 
-impl ExpectServerHelloDone {
-    pub(super) const fn epochs(&self) -> Epochs {
-        self.context.epochs
+impl State for ExpectServerHelloDone {
+    fn name(&self) -> &'static str {
+        "ExpectServerHelloDone"
     }
 
-    pub(super) fn handle(
-        mut self: Box<Self>,
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == self.context.epochs.current && typ == HandshakeType::SERVER_HELLO_DONE)
+            .then_some(Grammar::V12)
+    }
+
+    fn handle(
+        self: Box<Self>,
+        message: Message,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
-    ) -> State {
-        self.context.add(inbound);
+    ) -> Step {
+        let Message::ServerHelloDone = message else {
+            return unexpected(inbound);
+        };
         let Self {
             context,
             server,
             asked,
         } = *self;
-        outbox.ask_client(
-            &context.config,
-            ClientQuestion::VerifyServer {
-                claim: server.claim.clone(),
-                name: context.server_name.clone(),
-            },
-        );
-        State::ExpectServerVerified(Box::new(ExpectServerVerified {
-            context,
-            server,
-            asked,
-        }))
+        Ok(verify(context, server, asked, inbound, outbox))
     }
 }
 
+/// The server's flight is complete: asks whether it is trusted.
+fn verify(
+    mut context: Context,
+    server: Server,
+    asked: Asked,
+    inbound: &InboundMessage,
+    outbox: &mut Outbox,
+) -> Box<dyn State> {
+    context.add(inbound);
+    outbox.ask_client(
+        &context.config,
+        ClientQuestion::VerifyServer {
+            claim: server.claim.clone(),
+            name: context.server_name.clone(),
+        },
+    );
+    Box::new(ExpectServerVerified {
+        context,
+        server,
+        asked,
+    })
+}
+
 /// The verifier of the configuration has the word.
-pub(crate) struct ExpectServerVerified {
+struct ExpectServerVerified {
     context: Context,
     server: Server,
     asked: Asked,
 }
 
-impl ExpectServerVerified {
-    pub(super) fn handle(
-        self: Box<Self>,
-        verified: ClaimVerified,
-        outbox: &mut Outbox,
-    ) -> Result<State, Error> {
+impl State for ExpectServerVerified {
+    fn name(&self) -> &'static str {
+        "ExpectServerVerified"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
+        let Answer::Client(ClientAnswer::ServerVerified(verdict)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
+        let verified = verdict?;
         let Self {
             mut context,
             server,
@@ -341,8 +394,8 @@ impl ExpectServerVerified {
         // RFC 5246 §7.4.6: a client that is asked answers with a Certificate, even an empty one.
         if let Asked::For(answer) = &asked {
             shown = match answer {
-                ClientAnswer::NoCertificate => None,
-                ClientAnswer::Certificate { credential, .. } => Some(credential.claim()),
+                Shown::NoCertificate => None,
+                Shown::Certificate { credential, .. } => Some(credential.claim()),
             };
             let mut body = Vec::new();
             encode_certificate_12(shown.as_ref(), &mut body);
@@ -377,10 +430,10 @@ impl ExpectServerVerified {
             master_secret,
         };
         match asked {
-            Asked::For(ClientAnswer::Certificate { credential, scheme }) => {
+            Asked::For(Shown::Certificate { credential, scheme }) => {
                 Ok(ready.ask_for_signature(credential.key(), scheme, outbox))
             }
-            Asked::For(ClientAnswer::NoCertificate) | Asked::Nothing => ready.finish(outbox),
+            Asked::For(Shown::NoCertificate) | Asked::Nothing => ready.finish(outbox),
         }
     }
 }

@@ -1,15 +1,17 @@
 //! The server's Finished and the client's last flight (RFC 8446 §4.4).
 
 use super::proof::{Asked, Proof};
-use super::{Context, State, Step, log};
+use super::{Context, log};
 use crate::config::ClientConfig;
 use crate::crypto::suite::Suite;
-use crate::error::{CertificateError, Error};
+use crate::error::Error;
 use crate::handshake::auth::signed_message;
-use crate::handshake::client::{State as ClientState, dns_name};
+use crate::handshake::client::offer::dns_name;
 use crate::handshake::post::{Handover, Manners, Post};
-use crate::handshake::{Action, ClientQuestion, Established, EstablishedKind, Outbox, Unsigned};
-use crate::identity::proof::ClaimVerified;
+use crate::handshake::state::{Complete, State, Step, unexpected};
+use crate::handshake::{
+    Action, Answer, ClientAnswer, ClientQuestion, Established, EstablishedKind, Outbox, Unsigned,
+};
 use crate::identity::{Identity, encode_certificate_13};
 use crate::protocol::{
     Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme,
@@ -20,25 +22,66 @@ use crate::secrets::schedule13::{ExporterSecret, MainSecret, TrafficSecret};
 use crate::secrets::transcript::Transcript;
 use crate::session::{Agreed, Session13};
 use crate::wire::handshake::InboundMessage;
+use crate::wire::message::{Grammar, Message};
 use crate::wire::signed::DigitallySigned;
 use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
 
 /// Only the server's Finished is missing.
-pub(crate) struct ExpectFinished {
+pub(super) struct ExpectFinished {
     pub(super) context: Context,
     pub(super) identity: Option<Identity>,
     pub(super) asked: Asked,
     pub(super) proof: Proof,
 }
 
-impl ExpectFinished {
-    pub(super) fn handle(
-        self,
-        verify_data: &[u8],
+impl State for ExpectFinished {
+    fn name(&self) -> &'static str {
+        "ExpectFinished"
+    }
+
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == Epoch::HANDSHAKE_13 && typ == HandshakeType::FINISHED).then_some(Grammar::V13)
+    }
+
+    fn handle(
+        self: Box<Self>,
+        message: Message,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
     ) -> Step {
+        let Message::Finished13(verify_data) = message else {
+            return unexpected(inbound);
+        };
+        let (ready, asked) = self.finished(&verify_data, inbound)?;
+        let resumed = ready.identity.as_ref().filter(|_| ready.psk.is_some());
+        match resumed.filter(|_| ready.config.verifier.verifies_resumed()) {
+            Some(claim) => {
+                outbox.ask_client(
+                    &ready.config,
+                    ClientQuestion::VerifyServer {
+                        claim: claim.clone(),
+                        name: ready.server_name.clone(),
+                    },
+                );
+                Ok(Box::new(ExpectResumedVerified { ready, asked }))
+            }
+            None => ready.reply(asked, outbox),
+        }
+    }
+
+    fn is_resuming(&self) -> bool {
+        self.context.psk.is_some()
+    }
+}
+
+impl ExpectFinished {
+    /// Checks the server's Finished and makes the keys of data.
+    fn finished(
+        self,
+        verify_data: &[u8],
+        inbound: &InboundMessage,
+    ) -> Result<(Ready, Asked), Error> {
         let Self {
             mut context,
             identity,
@@ -86,38 +129,31 @@ impl ExpectFinished {
             exporter,
             finished,
         };
-        let resumed = ready.identity.as_ref().filter(|_| ready.psk.is_some());
-        match resumed.filter(|_| ready.config.verifier.verifies_resumed()) {
-            Some(claim) => {
-                outbox.ask_client(
-                    &ready.config,
-                    ClientQuestion::VerifyServer {
-                        claim: claim.clone(),
-                        name: ready.server_name.clone(),
-                    },
-                );
-                let state = ExpectResumedVerified { ready, asked };
-                Ok(State::ExpectResumedVerified(state).boxed())
-            }
-            None => ready.reply(asked, outbox),
-        }
+        Ok((ready, asked))
     }
 }
 
 /// The verifier of the configuration has the word: about the certificate of a server that resumes, again.
-pub(crate) struct ExpectResumedVerified {
+struct ExpectResumedVerified {
     ready: Ready,
     asked: Asked,
 }
 
-impl ExpectResumedVerified {
-    pub(super) fn handle(
-        self,
-        verdict: Result<ClaimVerified, CertificateError>,
-        outbox: &mut Outbox,
-    ) -> Step {
+impl State for ExpectResumedVerified {
+    fn name(&self) -> &'static str {
+        "ExpectResumedVerified"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
+        let Answer::Client(ClientAnswer::ServerVerified(verdict)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
         let _verified = verdict?;
         self.ready.reply(self.asked, outbox)
+    }
+
+    fn is_resuming(&self) -> bool {
+        true
     }
 }
 
@@ -175,11 +211,10 @@ impl Ready {
                 message,
             }),
         );
-        Ok(State::ExpectSignature(ExpectSignature {
+        Ok(Box::new(ExpectSignature {
             ready: self,
             scheme,
-        })
-        .boxed())
+        }))
     }
 
     fn send(
@@ -233,19 +268,27 @@ impl Ready {
             kind: EstablishedKind::V13(Box::new(post)),
             _finished: self.finished,
         })));
-        Ok(ClientState::Complete)
+        Ok(Box::new(Complete))
     }
 }
 
 /// The client's private key has the word.
-pub(crate) struct ExpectSignature {
+struct ExpectSignature {
     ready: Ready,
-    pub(super) scheme: SignatureScheme,
+    scheme: SignatureScheme,
 }
 
-impl ExpectSignature {
-    pub(super) fn handle(self, signature: Vec<u8>, outbox: &mut Outbox) -> Step {
-        let Self { mut ready, scheme } = self;
+impl State for ExpectSignature {
+    fn name(&self) -> &'static str {
+        "ExpectSignature"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
+        let Answer::Client(ClientAnswer::Signed(signature)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
+        let signature = signature?;
+        let Self { mut ready, scheme } = *self;
         let mut body = Vec::new();
         DigitallySigned { scheme, signature }.encode(&mut body);
         ready.send(HandshakeType::CERTIFICATE_VERIFY, body, outbox)?;

@@ -1,19 +1,19 @@
 //! Who the server is: its certificate, the signature under it, and what it wants of the client (RFC 8446 §4.3.2, §4.4).
 
+use super::Context;
 use super::finish::ExpectFinished;
-use super::{Context, State, Step};
 use crate::config::{ReceivedRequest, RequestAnswer};
-use crate::error::{CertificateError, PeerMisbehaved};
+use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::auth::{answer_request, signed_message, with_answer};
-use crate::handshake::client::State as ClientState;
-use crate::handshake::{ClientQuestion, Outbox};
+use crate::handshake::state::{State, Step, unexpected};
+use crate::handshake::{Answer, ClientAnswer, ClientQuestion, Outbox};
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{Credential, Identity, verify_13};
-use crate::protocol::{AlertDescription, Side, SignatureScheme};
+use crate::protocol::{AlertDescription, Epoch, HandshakeType, Side, SignatureScheme};
 use crate::wire::certificate::Certificate13;
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::handshake::InboundMessage;
-use crate::wire::signed::DigitallySigned;
+use crate::wire::message::{Grammar, Message};
 
 /// Why the server is believed to be who it is.
 pub(super) enum Proof {
@@ -35,13 +35,40 @@ pub(super) enum Asked {
 }
 
 /// The server's certificate comes next, or its request for the client's.
-pub(crate) struct ExpectCertificate {
+pub(super) struct ExpectCertificate {
     pub(super) context: Context,
     pub(super) request: Option<Asked>,
 }
 
+impl State for ExpectCertificate {
+    fn name(&self) -> &'static str {
+        "ExpectCertificate"
+    }
+
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        let expected = typ == HandshakeType::CERTIFICATE
+            || typ == HandshakeType::CERTIFICATE_REQUEST && self.request.is_none();
+        (expected && epoch == Epoch::HANDSHAKE_13).then_some(Grammar::V13)
+    }
+
+    fn handle(
+        self: Box<Self>,
+        message: Message,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Step {
+        match message {
+            Message::CertificateRequest13(context, request) => {
+                self.handle_request(&context, request, inbound, outbox)
+            }
+            Message::Certificate13(shown) => self.handle_certificate(shown, inbound),
+            _ => unexpected(inbound),
+        }
+    }
+}
+
 impl ExpectCertificate {
-    pub(super) fn handle_request(
+    fn handle_request(
         mut self,
         request_context: &[u8],
         request: CertificateRequest,
@@ -58,14 +85,14 @@ impl ExpectCertificate {
             request,
         };
         if asked.context.config.answers.is_none() {
-            return asked.handle(Ok(RequestAnswer::AsConfigured));
+            return asked.go_on(Ok(RequestAnswer::AsConfigured));
         }
         let received = Box::new(ReceivedRequest::of(&asked.request));
         outbox.ask_client(&asked.context.config, ClientQuestion::Request(received));
-        Ok(State::ExpectRequestAnswer(asked).boxed())
+        Ok(Box::new(asked))
     }
 
-    pub(super) fn handle(self, shown: Certificate13, inbound: &InboundMessage) -> Step {
+    fn handle_certificate(self, shown: Certificate13, inbound: &InboundMessage) -> Step {
         let Self {
             mut context,
             request,
@@ -79,23 +106,35 @@ impl ExpectCertificate {
             return Err(PeerMisbehaved::UnsolicitedExtension(typ.0).into());
         }
         context.add(inbound);
-        Ok(State::ExpectCertificateVerify(ExpectCertificateVerify {
+        Ok(Box::new(ExpectCertificateVerify {
             context,
             asked: request.unwrap_or(Asked::Nothing),
             claim,
-        })
-        .boxed())
+        }))
     }
 }
 
 /// The application has the word, if it wants it.
-pub(crate) struct ExpectRequestAnswer {
+struct ExpectRequestAnswer {
     context: Context,
     request: CertificateRequest,
 }
 
+impl State for ExpectRequestAnswer {
+    fn name(&self) -> &'static str {
+        "ExpectRequestAnswer"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, _outbox: &mut Outbox) -> Step {
+        let Answer::Client(ClientAnswer::Request(answer)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
+        self.go_on(answer)
+    }
+}
+
 impl ExpectRequestAnswer {
-    pub(super) fn handle(self, answer: Result<RequestAnswer, AlertDescription>) -> Step {
+    fn go_on(self, answer: Result<RequestAnswer, AlertDescription>) -> Step {
         let Self { context, request } = self;
         let config = &context.config;
         let asked = with_answer(config, answer, |credentials| {
@@ -108,31 +147,43 @@ impl ExpectRequestAnswer {
             })
         })?;
         let request = Some(asked);
-        Ok(State::ExpectCertificate(ExpectCertificate { context, request }).boxed())
+        Ok(Box::new(ExpectCertificate { context, request }))
     }
 }
 
 /// The certificate is here, unverified; the server must show that it has its key.
-pub(crate) struct ExpectCertificateVerify {
-    pub(super) context: Context,
-    pub(super) asked: Asked,
-    pub(super) claim: Identity,
+struct ExpectCertificateVerify {
+    context: Context,
+    asked: Asked,
+    claim: Identity,
 }
 
-impl ExpectCertificateVerify {
-    pub(super) fn handle(
-        mut self,
-        signed: &DigitallySigned,
+impl State for ExpectCertificateVerify {
+    fn name(&self) -> &'static str {
+        "ExpectCertificateVerify"
+    }
+
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == Epoch::HANDSHAKE_13 && typ == HandshakeType::CERTIFICATE_VERIFY)
+            .then_some(Grammar::V13)
+    }
+
+    fn handle(
+        mut self: Box<Self>,
+        message: Message,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
     ) -> Step {
+        let Message::CertificateVerify(signed) = message else {
+            return unexpected(inbound);
+        };
         let hash = self.context.transcript.hash();
-        let message = signed_message(Side::Server, hash.as_ref());
+        let covered = signed_message(Side::Server, hash.as_ref());
         let signature = verify_13(
             &self.claim,
             &self.context.config.parameters.algorithms.schemes,
-            &message,
-            signed,
+            &covered,
+            &signed,
         )?;
         self.context.add(inbound);
         outbox.ask_client(
@@ -142,27 +193,34 @@ impl ExpectCertificateVerify {
                 name: self.context.server_name.clone(),
             },
         );
-        Ok(State::ExpectServerVerified(ExpectServerVerified {
+        Ok(Box::new(ExpectServerVerified {
             context: self.context,
             asked: self.asked,
             claim: self.claim,
             signature,
-        })
-        .boxed())
+        }))
     }
 }
 
 /// The verifier of the configuration has the word.
-pub(crate) struct ExpectServerVerified {
-    pub(super) context: Context,
-    pub(super) asked: Asked,
-    pub(super) claim: Identity,
-    pub(super) signature: SignatureVerified,
+struct ExpectServerVerified {
+    context: Context,
+    asked: Asked,
+    claim: Identity,
+    signature: SignatureVerified,
 }
 
-impl ExpectServerVerified {
-    pub(super) fn handle(self, verified: ClaimVerified) -> ClientState {
-        State::ExpectFinished(ExpectFinished {
+impl State for ExpectServerVerified {
+    fn name(&self) -> &'static str {
+        "ExpectServerVerified"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, _outbox: &mut Outbox) -> Step {
+        let Answer::Client(ClientAnswer::ServerVerified(verdict)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
+        let verified = verdict?;
+        Ok(Box::new(ExpectFinished {
             context: self.context,
             identity: Some(self.claim),
             asked: self.asked,
@@ -170,7 +228,6 @@ impl ExpectServerVerified {
                 _claim: verified,
                 signature: self.signature,
             },
-        })
-        .boxed()
+        }))
     }
 }

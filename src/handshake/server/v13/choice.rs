@@ -1,15 +1,15 @@
 //! What a server of 1.3 picks from a client's offer: suite, group, ticket (RFC 8446 §4.1.1, §4.2.11).
 
 use super::flight::{self, Chosen};
-use super::{State, Step};
 use crate::config::{ClientAuthentication, Retried, ServerConfig};
 use crate::crypto::suite::Suite;
-use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
-use crate::handshake::server::hello::ExpectClientHello;
-use crate::handshake::{Action, Outbox, ServerQuestion};
-use crate::identity::proof::ClaimVerified;
+use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
+use crate::handshake::server::terms::Terms;
+use crate::handshake::state::{State, Step, unexpected};
+use crate::handshake::{Action, Answer, Outbox, ServerAnswer, ServerQuestion};
 use crate::protocol::{
-    CompressionMethod, ExtensionType, FlightEnd, HandshakeType, NamedGroup, PskKeyExchangeMode,
+    CompressionMethod, Epoch, ExtensionType, FlightEnd, HandshakeType, NamedGroup,
+    PskKeyExchangeMode,
 };
 use crate::secrets::schedule13::{Derivation, EarlySecret};
 use crate::secrets::transcript::Transcript;
@@ -17,27 +17,28 @@ use crate::session::Session13;
 use crate::wire::client_hello::ClientHello;
 use crate::wire::extension::{KeyShare, OfferedPsks};
 use crate::wire::handshake::InboundMessage;
+use crate::wire::message::{Grammar, Message};
 use crate::wire::server_hello::ServerHello;
 use std::sync::Arc;
 
 /// A ClientHello of 1.3 is here.
 pub(in crate::handshake::server) fn start(
-    mut settings: ExpectClientHello,
+    mut terms: Terms,
     hello: Box<ClientHello>,
     inbound: &InboundMessage,
     outbox: &mut Outbox,
 ) -> Step {
-    check(&settings, &hello)?;
-    let suite = choose_suite(&settings.config, &hello)?;
-    if let Some(retried) = settings.retried.take() {
-        return resume_retry(settings, *retried, suite, hello, inbound, outbox);
+    check(&terms, &hello)?;
+    let suite = choose_suite(&terms.config, &hello)?;
+    if let Some(retried) = terms.retried.take() {
+        return resume_retry(terms, *retried, suite, hello, inbound, outbox);
     }
-    let mut transcript = Transcript::new(settings.dialect);
-    match choose_share(&settings.config, &hello)? {
+    let mut transcript = Transcript::new(terms.dialect);
+    match choose_share(&terms.config, &hello)? {
         Choice::Share(share) => {
             transcript.start_hash_13(suite.hash);
             let chosen = Chosen {
-                settings,
+                terms,
                 suite,
                 share,
                 transcript,
@@ -46,16 +47,16 @@ pub(in crate::handshake::server) fn start(
             look_for_ticket(chosen, hello, inbound, outbox)
         }
         Choice::Ask(group) => {
-            settings.check_full_allowed(&hello)?;
+            terms.check_full_allowed(&hello)?;
             transcript.add(inbound.typ, inbound.seq, &inbound.body);
             transcript.start_hash_13(suite.hash);
-            ask_again(settings, suite, group, hello, &transcript, outbox)
+            ask_again(terms, suite, group, hello, &transcript, outbox)
         }
     }
 }
 
 /// What must hold of every hello of 1.3 (RFC 8446 §4.1.2, §9.2).
-fn check(settings: &ExpectClientHello, hello: &ClientHello) -> Result<(), Error> {
+fn check(terms: &Terms, hello: &ClientHello) -> Result<(), Error> {
     if hello.compression_methods != [CompressionMethod::NULL] {
         return Err(PeerMisbehaved::SelectedCompression.into());
     }
@@ -82,7 +83,7 @@ fn check(settings: &ExpectClientHello, hello: &ClientHello) -> Result<(), Error>
     if let Some(stray) = shares.iter().find(|share| !groups.contains(&share.group)) {
         return Err(PeerMisbehaved::SelectedUnofferedGroup(stray.group).into());
     }
-    let asked = settings
+    let asked = terms
         .retried
         .as_ref()
         .is_some_and(|it| !it.cookie.is_empty());
@@ -144,14 +145,14 @@ fn choose_share(config: &ServerConfig, hello: &ClientHello) -> Result<Choice, Er
 
 /// Asks for a hello with a share of `group` (RFC 8446 §4.1.4).
 fn ask_again(
-    settings: ExpectClientHello,
+    terms: Terms,
     suite: &'static Suite,
     group: NamedGroup,
     hello: Box<ClientHello>,
     first: &Transcript,
     outbox: &mut Outbox,
 ) -> Step {
-    let dialect = settings.dialect;
+    let dialect = terms.dialect;
     let mut transcript = Transcript::after_retry(dialect, suite.hash, first.hash().as_ref());
     let request = ServerHello::retry_request(
         dialect,
@@ -163,7 +164,7 @@ fn ask_again(
     let mut body = Vec::with_capacity(64);
     request.encode(&mut body);
     outbox.push(Action::VersionDecided(dialect.version_13));
-    let epoch = settings.epochs.current;
+    let epoch = terms.epochs.current;
     outbox.send(epoch, HandshakeType::SERVER_HELLO, body, &mut transcript)?;
     if dialect.middlebox_compatibility {
         outbox.push(Action::SendChangeCipherSpec { epoch });
@@ -172,39 +173,49 @@ fn ask_again(
         outbox.push(Action::SkipEarlyData);
     }
     outbox.end_flight(FlightEnd::AwaitReply);
-    Ok(State::ExpectSecondHello(ExpectSecondHello {
-        settings,
+    Ok(Box::new(ExpectSecondHello {
+        terms,
         suite,
         group,
         first: hello,
         transcript,
-    })
-    .boxed())
+    }))
 }
 
 /// A second hello was asked for, with a share of `group`.
-pub(crate) struct ExpectSecondHello {
-    settings: ExpectClientHello,
+struct ExpectSecondHello {
+    terms: Terms,
     suite: &'static Suite,
     group: NamedGroup,
     first: Box<ClientHello>,
     transcript: Transcript,
 }
 
-impl ExpectSecondHello {
-    pub(super) fn handle(
-        self,
-        hello: Box<ClientHello>,
+impl State for ExpectSecondHello {
+    fn name(&self) -> &'static str {
+        "ExpectSecondHello"
+    }
+
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == Epoch::PLAINTEXT && typ == HandshakeType::CLIENT_HELLO).then_some(Grammar::V13)
+    }
+
+    fn handle(
+        self: Box<Self>,
+        message: Message,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
     ) -> Step {
+        let Message::ClientHello(hello) = message else {
+            return unexpected(inbound);
+        };
         if !is_repetition(&self.first, &hello) {
             return Err(PeerMisbehaved::ChangedHello.into());
         }
-        check(&self.settings, &hello)?;
+        check(&self.terms, &hello)?;
         let chosen = Chosen {
             share: the_share(&hello, self.group)?,
-            settings: self.settings,
+            terms: self.terms,
             suite: self.suite,
             transcript: self.transcript,
             retried: true,
@@ -212,14 +223,14 @@ impl ExpectSecondHello {
         let before = self.first.extensions.pre_shared_keys;
         match before.filter(|_| hello.extensions.pre_shared_keys.is_none()) {
             Some(dropped) => {
-                outbox.ask_server(&chosen.settings.config, find_ticket(&dropped));
+                outbox.ask_server(&chosen.terms.config, find_ticket(&dropped));
                 let inbound = inbound.clone();
                 let state = ExpectTicket {
                     chosen,
                     hello,
                     inbound,
                 };
-                Ok(State::ExpectDroppedTicket(ExpectDroppedTicket(state)).boxed())
+                Ok(Box::new(ExpectDroppedTicket(state)))
             }
             None => look_for_ticket(chosen, hello, inbound, outbox),
         }
@@ -227,21 +238,24 @@ impl ExpectSecondHello {
 }
 
 /// The keys of the tickets have the word: about those that the first hello held and the second does not.
-pub(crate) struct ExpectDroppedTicket(ExpectTicket);
+struct ExpectDroppedTicket(ExpectTicket);
 
-impl ExpectDroppedTicket {
-    pub(super) fn handle(
-        self,
-        found: Option<(usize, Arc<Session13>)>,
-        outbox: &mut Outbox,
-    ) -> Step {
+impl State for ExpectDroppedTicket {
+    fn name(&self) -> &'static str {
+        "ExpectDroppedTicket"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
+        let Answer::Server(ServerAnswer::Ticket(found)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
         // RFC 8446 §4.1.2: only what does not go with the suite of the HelloRetryRequest may be left out.
         let hash = self.0.chosen.suite.hash;
         if found.is_some_and(|(_, psk)| psk.agreed.suite.hash == hash) {
             let number = ExtensionType::PRE_SHARED_KEY.0;
             return Err(PeerMisbehaved::MissingExtension(number).into());
         }
-        self.0.handle(None, outbox)
+        self.0.go_on(None, outbox)
     }
 }
 
@@ -273,7 +287,7 @@ fn the_share(hello: &ClientHello, group: NamedGroup) -> Result<KeyShare, Error> 
 
 /// Goes on from a HelloRetryRequest that was sent without keeping anything: the cookie has brought back what it said.
 fn resume_retry(
-    settings: ExpectClientHello,
+    terms: Terms,
     retried: Retried,
     suite: &'static Suite,
     hello: Box<ClientHello>,
@@ -285,12 +299,12 @@ fn resume_retry(
     }
     let share = match retried.group {
         Some(group) => the_share(&hello, group)?,
-        None => match choose_share(&settings.config, &hello)? {
+        None => match choose_share(&terms.config, &hello)? {
             Choice::Share(share) => share,
             Choice::Ask(_) => return Err(PeerMisbehaved::ChangedHello.into()),
         },
     };
-    let dialect = settings.dialect;
+    let dialect = terms.dialect;
     let mut transcript = Transcript::after_retry(dialect, suite.hash, &retried.first_hash);
     let request = ServerHello::retry_request(
         dialect,
@@ -303,7 +317,7 @@ fn resume_retry(
     request.encode(&mut body);
     transcript.add(HandshakeType::SERVER_HELLO, inbound.seq, &body);
     let chosen = Chosen {
-        settings,
+        terms,
         suite,
         share,
         transcript,
@@ -325,35 +339,43 @@ fn look_for_ticket(
         .as_ref()
         .is_some_and(|modes| modes.contains(&PskKeyExchangeMode::PSK_DHE_KE));
     let psks = offered.pre_shared_keys.as_ref().filter(|_| dhe);
-    let Some(psks) = psks.filter(|_| chosen.settings.config.sessions.tickets.is_some()) else {
+    let Some(psks) = psks.filter(|_| chosen.terms.config.sessions.tickets.is_some()) else {
         chosen
             .transcript
             .add(inbound.typ, inbound.seq, &inbound.body);
         return flight::full(chosen, &hello, outbox);
     };
-    outbox.ask_server(&chosen.settings.config, find_ticket(psks));
-    Ok(State::ExpectTicket(ExpectTicket {
+    outbox.ask_server(&chosen.terms.config, find_ticket(psks));
+    Ok(Box::new(ExpectTicket {
         chosen,
         hello,
         inbound: inbound.clone(),
-    })
-    .boxed())
+    }))
 }
 
 /// The keys of the tickets have the word.
-pub(crate) struct ExpectTicket {
+struct ExpectTicket {
     chosen: Chosen,
     hello: Box<ClientHello>,
     /// The ClientHello as it came: a part of it is what the binder covers.
     inbound: InboundMessage,
 }
 
+impl State for ExpectTicket {
+    fn name(&self) -> &'static str {
+        "ExpectTicket"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
+        let Answer::Server(ServerAnswer::Ticket(found)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
+        self.go_on(found, outbox)
+    }
+}
+
 impl ExpectTicket {
-    pub(super) fn handle(
-        mut self,
-        found: Option<(usize, Arc<Session13>)>,
-        outbox: &mut Outbox,
-    ) -> Step {
+    fn go_on(mut self, found: Option<(usize, Arc<Session13>)>, outbox: &mut Outbox) -> Step {
         let found = match found {
             Some((index, psk)) if self.fits(&psk)? => Some((index, psk)),
             _ => None,
@@ -377,7 +399,7 @@ impl ExpectTicket {
         // F3: who the client is was checked when the ticket was made; its certificate may have expired since.
         let verifier = accepted
             .chosen
-            .settings
+            .terms
             .config
             .client_authentication
             .verifier()
@@ -386,10 +408,10 @@ impl ExpectTicket {
             (Some(claim), Some(_)) => {
                 let claim = claim.clone();
                 outbox.ask_server(
-                    &accepted.chosen.settings.config,
+                    &accepted.chosen.terms.config,
                     ServerQuestion::VerifyClient { claim },
                 );
-                Ok(State::ExpectTicketVerified(accepted).boxed())
+                Ok(Box::new(accepted))
             }
             _ => accepted.resume(outbox),
         }
@@ -397,16 +419,16 @@ impl ExpectTicket {
 
     /// Whether the ticket is of a session that this hello would have made (F2, F6).
     fn fits(&self, psk: &Session13) -> Result<bool, Error> {
-        let settings = &self.chosen.settings;
+        let terms = &self.chosen.terms;
         let agreed = &psk.agreed;
         let offered = &self.hello.extensions;
-        let alpn = settings.choose_alpn(offered.alpn.as_deref())?;
-        let identity = match settings.config.client_authentication {
+        let alpn = terms.choose_alpn(offered.alpn.as_deref())?;
+        let identity = match terms.config.client_authentication {
             ClientAuthentication::None => agreed.peer_identity.is_none(),
             ClientAuthentication::Optional(_) => true,
             ClientAuthentication::Required(_) => agreed.peer_identity.is_some(),
         };
-        Ok(agreed.version == settings.dialect.version_13
+        Ok(agreed.version == terms.dialect.version_13
             // RFC 8446 §4.2.11 asks for the same hash; who changes the suite may as well prove who it is again.
             && agreed.suite.id == self.chosen.suite.id
             && agreed.server_name == offered.server_name
@@ -430,7 +452,7 @@ impl ExpectTicket {
             body.len(),
             bound.ok_or_else(bad)?,
         );
-        let derivation = Derivation::new(self.chosen.settings.dialect, hash);
+        let derivation = Derivation::new(self.chosen.terms.dialect, hash);
         EarlySecret::new(derivation, Some(&psk.psk))
             .verify_binder(transcript_hash.as_ref(), binder)
             .map(|_verified| ())
@@ -439,19 +461,22 @@ impl ExpectTicket {
 }
 
 /// The verifier of the configuration has the word: about the client's certificate, again.
-pub(crate) struct ExpectTicketVerified {
+struct ExpectTicketVerified {
     chosen: Chosen,
     hello: Box<ClientHello>,
     index: usize,
     psk: Arc<Session13>,
 }
 
-impl ExpectTicketVerified {
-    pub(super) fn handle(
-        self,
-        verdict: Result<ClaimVerified, CertificateError>,
-        outbox: &mut Outbox,
-    ) -> Step {
+impl State for ExpectTicketVerified {
+    fn name(&self) -> &'static str {
+        "ExpectTicketVerified"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
+        let Answer::Server(ServerAnswer::ClientVerified(verdict)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
         match verdict {
             Ok(_verified) => self.resume(outbox),
             Err(reason) => {
@@ -460,7 +485,9 @@ impl ExpectTicketVerified {
             }
         }
     }
+}
 
+impl ExpectTicketVerified {
     fn resume(self, outbox: &mut Outbox) -> Step {
         // At most as many as a hello of 2^16 bytes holds.
         let index = u16::try_from(self.index).unwrap_or(u16::MAX);

@@ -1,15 +1,14 @@
 //! The flight of a server of 1.3, from ServerHello to Finished.
 
 use super::proof::{Awaiting, ExpectCertificate, ExpectFinished};
-use super::{State, Step};
 use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::kx;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible};
-use crate::handshake::auth::{choose_scheme, signed_message};
-use crate::handshake::server::hello::ExpectClientHello;
-use crate::handshake::server::v12::bounded;
-use crate::handshake::{Action, Outbox, ServerQuestion, Unsigned};
+use crate::handshake::auth::{bounded, choose_scheme, signed_message};
+use crate::handshake::server::terms::Terms;
+use crate::handshake::state::{State, Step};
+use crate::handshake::{Action, Answer, Outbox, ServerAnswer, ServerQuestion, Unsigned};
 use crate::identity::{Credential, Identity, encode_certificate_13};
 use crate::protocol::{
     CompressionMethod, Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, PskKeyExchangeMode,
@@ -30,7 +29,7 @@ use std::sync::Arc;
 
 /// What was picked from the client's offer.
 pub(super) struct Chosen {
-    pub(super) settings: ExpectClientHello,
+    pub(super) terms: Terms,
     pub(super) suite: &'static Suite,
     /// The client's share.
     pub(super) share: KeyShare,
@@ -87,8 +86,8 @@ impl Context {
 
 /// A handshake in which the server shows its certificate.
 pub(super) fn full(chosen: Chosen, hello: &ClientHello, outbox: &mut Outbox) -> Step {
-    chosen.settings.check_full_allowed(hello)?;
-    let (credential, scheme) = choose_credential(chosen.settings.credentials(), hello)?;
+    chosen.terms.check_full_allowed(hello)?;
+    let (credential, scheme) = choose_credential(chosen.terms.credentials(), hello)?;
     let mut context = begin(chosen, hello, None, outbox)?;
     if let Some(verifier) = context.config.client_authentication.verifier() {
         let request = CertificateRequest {
@@ -114,7 +113,7 @@ pub(super) fn full(chosen: Chosen, hello: &ClientHello, outbox: &mut Outbox) -> 
             message,
         }),
     );
-    Ok(State::ExpectSignature(ExpectSignature { context, scheme }).boxed())
+    Ok(Box::new(ExpectSignature { context, scheme }))
 }
 
 /// A handshake in which a ticket says who both ends are.
@@ -151,17 +150,17 @@ fn begin(
     outbox: &mut Outbox,
 ) -> Result<Context, Error> {
     let Chosen {
-        settings,
+        terms,
         suite,
         share,
         mut transcript,
         retried,
     } = chosen;
-    let dialect = settings.dialect;
-    let alpn = settings.choose_alpn(hello.extensions.alpn.as_deref())?;
+    let dialect = terms.dialect;
+    let alpn = terms.choose_alpn(hello.extensions.alpn.as_deref())?;
     let (own_share, shared_secret) = kx::respond(share.group, &share.share)?;
     let mut random = [0; RANDOM_LEN];
-    settings.config.parameters.random.fill(&mut random)?;
+    terms.config.parameters.random.fill(&mut random)?;
     let server_hello = ServerHello {
         version: dialect.version_12,
         random,
@@ -178,7 +177,7 @@ fn begin(
             ..ServerExtensions::default()
         },
     };
-    let plaintext = settings.epochs.current;
+    let plaintext = terms.epochs.current;
     outbox.push(Action::VersionDecided(dialect.version_13));
     let mut body = Vec::with_capacity(160);
     server_hello.encode(&mut body);
@@ -191,7 +190,7 @@ fn begin(
     let age_skew = psk.as_ref().and_then(|(index, psk)| {
         let psks = hello.extensions.pre_shared_keys.as_ref()?;
         let identity = psks.identities.get(usize::from(*index))?;
-        Some(psk.age_skew(identity.obfuscated_ticket_age, settings.started))
+        Some(psk.age_skew(identity.obfuscated_ticket_age, terms.started))
     });
     if hello.extensions.early_data {
         outbox.push(Action::SkipEarlyData);
@@ -202,7 +201,7 @@ fn begin(
     let secret = early.agree(&shared_secret);
     let hash = transcript.hash();
     let log = SecretLog {
-        log: settings.config.parameters.key_log.as_deref(),
+        log: terms.config.parameters.key_log.as_deref(),
         client_random: &hello.random,
     };
     let client = secret.traffic(Side::Client, hash.as_ref(), log);
@@ -215,14 +214,14 @@ fn begin(
     let modes = offered.psk_modes.as_deref().unwrap_or_default();
     let mut context = Context {
         dialect,
-        started: settings.started,
+        started: terms.started,
         suite,
         group: share.group,
         retried,
         client_random: hello.random,
         server_name: offered.server_name.clone(),
         alpn,
-        srtp: settings.choose_srtp(hello),
+        srtp: terms.choose_srtp(hello),
         takes_tickets: modes.contains(&PskKeyExchangeMode::PSK_DHE_KE),
         psk,
         shown: None,
@@ -231,7 +230,7 @@ fn begin(
         secret,
         client,
         server,
-        config: settings.config,
+        config: terms.config,
     };
     let granted = EncryptedExtensions {
         // RFC 6066 §3: not where a session is resumed.
@@ -249,17 +248,25 @@ fn begin(
 }
 
 /// The server's private key has the word.
-pub(crate) struct ExpectSignature {
+struct ExpectSignature {
     context: Context,
     scheme: SignatureScheme,
 }
 
-impl ExpectSignature {
-    pub(super) fn handle(self, signature: Vec<u8>, outbox: &mut Outbox) -> Step {
+impl State for ExpectSignature {
+    fn name(&self) -> &'static str {
+        "ExpectSignature"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
+        let Answer::Server(ServerAnswer::Signed(signature)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
+        let signature = signature?;
         let Self {
             mut context,
             scheme,
-        } = self;
+        } = *self;
         let mut body = Vec::new();
         DigitallySigned { scheme, signature }.encode(&mut body);
         context.send(HandshakeType::CERTIFICATE_VERIFY, body, outbox)?;
@@ -299,10 +306,9 @@ fn finish(mut context: Context, outbox: &mut Outbox) -> Step {
     awaiting.listen_for_alerts(outbox);
     outbox.end_flight(FlightEnd::AwaitReply);
     Ok(if asks {
-        State::ExpectCertificate(ExpectCertificate { awaiting })
+        Box::new(ExpectCertificate { awaiting })
     } else {
         let client = awaiting.resumed_client();
-        State::ExpectFinished(ExpectFinished::new(awaiting, client))
-    }
-    .boxed())
+        Box::new(ExpectFinished::new(awaiting, client))
+    })
 }

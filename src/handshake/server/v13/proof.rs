@@ -1,23 +1,26 @@
 //! What a client of 1.3 shows, up to its Finished.
 
 use super::flight::Context;
-use super::{State, Step};
 use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::suite::Suite;
-use crate::error::{PeerIncompatible, PeerMisbehaved};
+use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::auth::signed_message;
 use crate::handshake::post::{Handover, Manners, Post};
-use crate::handshake::{Action, Established, EstablishedKind, Outbox, ServerQuestion};
+use crate::handshake::state::{Complete, State, Step, unexpected};
+use crate::handshake::{
+    Action, Answer, Established, EstablishedKind, Outbox, ServerAnswer, ServerQuestion,
+};
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{Identity, verify_13};
-use crate::protocol::{Dialect, Epoch, NamedGroup, ReadSwitch, Side, SignatureScheme, SrtpProfile};
+use crate::protocol::{
+    Dialect, Epoch, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme, SrtpProfile,
+};
 use crate::secrets::schedule13::{ExporterSecret, MainSecret, SecretLog, TrafficSecret};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
 use crate::session::{Agreed, Session13};
-use crate::wire::certificate::Certificate13;
 use crate::wire::handshake::InboundMessage;
-use crate::wire::signed::DigitallySigned;
+use crate::wire::message::{Grammar, Message};
 use pki_types::UnixTime;
 use std::sync::Arc;
 
@@ -112,18 +115,29 @@ pub(super) struct Client {
 }
 
 /// The client was asked for a certificate.
-pub(crate) struct ExpectCertificate {
+pub(super) struct ExpectCertificate {
     pub(super) awaiting: Awaiting,
 }
 
-impl ExpectCertificate {
-    pub(super) fn handle(
-        self,
-        shown: Certificate13,
+impl State for ExpectCertificate {
+    fn name(&self) -> &'static str {
+        "ExpectCertificate"
+    }
+
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == Epoch::HANDSHAKE_13 && typ == HandshakeType::CERTIFICATE).then_some(Grammar::V13)
+    }
+
+    fn handle(
+        self: Box<Self>,
+        message: Message,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
     ) -> Step {
-        let Self { mut awaiting } = self;
+        let Message::Certificate13(shown) = message else {
+            return unexpected(inbound);
+        };
+        let Self { mut awaiting } = *self;
         if !shown.context.is_empty() {
             return Err(PeerMisbehaved::WrongCertificateContext.into());
         }
@@ -139,9 +153,7 @@ impl ExpectCertificate {
             if required {
                 return Err(PeerIncompatible::ClientCertificateMissing.into());
             }
-            return Ok(
-                State::ExpectFinished(ExpectFinished::new(awaiting, Client::default())).boxed(),
-            );
+            return Ok(Box::new(ExpectFinished::new(awaiting, Client::default())));
         };
         outbox.ask_server(
             &awaiting.config,
@@ -149,47 +161,71 @@ impl ExpectCertificate {
                 claim: claim.clone(),
             },
         );
-        Ok(State::ExpectClientVerified(ExpectClientVerified { awaiting, claim }).boxed())
+        Ok(Box::new(ExpectClientVerified { awaiting, claim }))
     }
 }
 
 /// The verifier of the configuration has the word.
-pub(crate) struct ExpectClientVerified {
+struct ExpectClientVerified {
     awaiting: Awaiting,
     claim: Identity,
 }
 
-impl ExpectClientVerified {
-    pub(super) fn handle(self, verified: ClaimVerified) -> crate::handshake::server::State {
-        State::ExpectCertificateVerify(ExpectCertificateVerify {
+impl State for ExpectClientVerified {
+    fn name(&self) -> &'static str {
+        "ExpectClientVerified"
+    }
+
+    fn answer(self: Box<Self>, answer: Answer, _outbox: &mut Outbox) -> Step {
+        let Answer::Server(ServerAnswer::ClientVerified(verdict)) = answer else {
+            return Err(Error::UnexpectedAnswer(self.name()));
+        };
+        let verified = verdict?;
+        Ok(Box::new(ExpectCertificateVerify {
             awaiting: self.awaiting,
             claim: self.claim,
             verified,
-        })
-        .boxed()
+        }))
     }
 }
 
 /// The client must show that it has the key of its certificate.
-pub(crate) struct ExpectCertificateVerify {
+struct ExpectCertificateVerify {
     awaiting: Awaiting,
     claim: Identity,
     verified: ClaimVerified,
 }
 
-impl ExpectCertificateVerify {
-    pub(super) fn handle(self, signed: &DigitallySigned, inbound: &InboundMessage) -> Step {
+impl State for ExpectCertificateVerify {
+    fn name(&self) -> &'static str {
+        "ExpectCertificateVerify"
+    }
+
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == Epoch::HANDSHAKE_13 && typ == HandshakeType::CERTIFICATE_VERIFY)
+            .then_some(Grammar::V13)
+    }
+
+    fn handle(
+        self: Box<Self>,
+        message: Message,
+        inbound: &InboundMessage,
+        _outbox: &mut Outbox,
+    ) -> Step {
+        let Message::CertificateVerify(signed) = message else {
+            return unexpected(inbound);
+        };
         let Self {
             mut awaiting,
             claim,
             verified,
-        } = self;
-        let message = signed_message(Side::Client, awaiting.transcript.hash().as_ref());
+        } = *self;
+        let covered = signed_message(Side::Client, awaiting.transcript.hash().as_ref());
         let signature = verify_13(
             &claim,
             &awaiting.config.parameters.algorithms.schemes,
-            &message,
-            signed,
+            &covered,
+            &signed,
         )?;
         awaiting.add(inbound);
         let proved = Proved {
@@ -197,7 +233,7 @@ impl ExpectCertificateVerify {
             _verified: verified,
             signature,
         };
-        Ok(State::ExpectFinished(ExpectFinished::new(awaiting, proved.client())).boxed())
+        Ok(Box::new(ExpectFinished::new(awaiting, proved.client())))
     }
 }
 
@@ -218,9 +254,35 @@ impl Proved {
 }
 
 /// Only the client's Finished is missing.
-pub(crate) struct ExpectFinished {
+pub(super) struct ExpectFinished {
     awaiting: Awaiting,
     client: Client,
+}
+
+impl State for ExpectFinished {
+    fn name(&self) -> &'static str {
+        "ExpectFinished"
+    }
+
+    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+        (epoch == Epoch::HANDSHAKE_13 && typ == HandshakeType::FINISHED).then_some(Grammar::V13)
+    }
+
+    fn handle(
+        self: Box<Self>,
+        message: Message,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Step {
+        let Message::Finished13(verify_data) = message else {
+            return unexpected(inbound);
+        };
+        self.complete(&verify_data, inbound, outbox)
+    }
+
+    fn is_resuming(&self) -> bool {
+        self.awaiting.psk.is_some()
+    }
 }
 
 impl ExpectFinished {
@@ -228,16 +290,8 @@ impl ExpectFinished {
         Self { awaiting, client }
     }
 
-    pub(super) const fn is_resuming(&self) -> bool {
-        self.awaiting.psk.is_some()
-    }
-
-    pub(super) fn handle(
-        self,
-        verify_data: &[u8],
-        inbound: &InboundMessage,
-        outbox: &mut Outbox,
-    ) -> Step {
+    /// Checks the client's Finished, switches to the keys of data, and is done.
+    fn complete(self, verify_data: &[u8], inbound: &InboundMessage, outbox: &mut Outbox) -> Step {
         let Self {
             mut awaiting,
             client,
@@ -299,6 +353,6 @@ impl ExpectFinished {
             kind: EstablishedKind::V13(Box::new(post)),
             _finished: finished,
         })));
-        Ok(crate::handshake::server::State::Complete)
+        Ok(Box::new(Complete))
     }
 }

@@ -1,0 +1,71 @@
+//! What a handshake wants done outside, step by step.
+
+use super::established::Established;
+use super::question::Question;
+use crate::error::Error;
+use crate::protocol::{
+    Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion, ReadSwitch, Side,
+};
+use crate::secrets::traffic::RecordProtection;
+use crate::session::Session;
+
+/// One step that the engine wants done. Performed strictly in order.
+pub(crate) enum Action {
+    /// A server's hello that was asked for again: what has come ahead of its turn answers another one.
+    ForgetAhead,
+    /// From here on the records have the form of this version.
+    VersionDecided(ProtocolVersion),
+    /// Send this message in this epoch.
+    SendMessage {
+        epoch: Epoch,
+        seq: MessageSeq,
+        typ: HandshakeType,
+        body: Vec<u8>,
+    },
+    /// Send ChangeCipherSpec, the last record of this epoch.
+    SendChangeCipherSpec { epoch: Epoch },
+    /// From here on this end can write this epoch.
+    InstallWrite {
+        epoch: Epoch,
+        protection: RecordProtection,
+    },
+    /// From here on, or from the peer's ChangeCipherSpec on, this end can read this epoch.
+    InstallRead {
+        epoch: Epoch,
+        protection: RecordProtection,
+        when: ReadSwitch,
+    },
+    /// The client has sealed data before any answer, which is not taken here: it is skipped (RFC 8446 §4.2.10).
+    SkipEarlyData,
+    /// The epoch is over; what is still on its way is taken for a while.
+    RetireRead(Epoch),
+    /// The flight is complete and can be sent.
+    EndFlight { id: FlightId, end: FlightEnd },
+    /// The peer has only now become ready for the flight that is out: it is sent again at once.
+    RepeatFlight,
+    /// The engine goes on when it has the answer.
+    Ask(Question),
+    /// The session can be resumed from now on.
+    SaveSession(Session),
+    /// This end writes, or reads, with newer keys than before.
+    KeysUpdated { side: Side },
+    /// The handshake is done; nothing follows.
+    Established(Box<Established>),
+}
+
+/// The epochs that a handshake goes between.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Epochs {
+    /// Carries every message but Finished.
+    pub(crate) current: Epoch,
+    /// Begins with Finished.
+    pub(crate) next: Epoch,
+}
+
+impl Epochs {
+    /// The step from `current` to the epoch after it; `KeyExhausted` where epochs end (RFC 6347 §4.1).
+    pub(crate) fn after(current: Epoch) -> Result<Self, Error> {
+        let next = current.next(Epoch::LIMIT_12).ok_or(Error::KeyExhausted)?;
+        Ok(Self { current, next })
+    }
+}

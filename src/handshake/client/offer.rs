@@ -1,0 +1,114 @@
+//! What a client has offered, and what must hold of an answer in view of that.
+
+use crate::config::ClientConfig;
+use crate::crypto::kx::Exchange;
+use crate::crypto::suite::{self, Suite};
+use crate::error::{Error, InvalidMessage, PeerMisbehaved};
+use crate::protocol::{
+    CipherSuite, CompressionMethod, Dialect, ExtensionType, NamedGroup, SrtpProfile,
+};
+use crate::secrets::transcript::Transcript;
+use crate::session::Session13;
+use crate::wire::client_hello::ClientHello;
+use crate::wire::server_hello::ServerHello;
+use pki_types::{ServerName, UnixTime};
+use std::sync::Arc;
+
+/// A hello that is out, with what made it and what an answer at 1.3 goes on from.
+pub(super) struct Offer {
+    pub(super) dialect: &'static Dialect,
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) server_name: ServerName<'static>,
+    pub(super) started: UnixTime,
+    pub(super) hello: ClientHello,
+    pub(super) transcript: Transcript,
+    /// The ticket of 1.3 that the hello offers.
+    pub(super) psk: Option<Arc<Session13>>,
+    /// The key exchange of 1.3 that the hello has begun.
+    pub(super) exchange: Option<(NamedGroup, Exchange)>,
+    /// The suite of a HelloRetryRequest that this hello answers.
+    pub(super) retried: Option<&'static Suite>,
+}
+
+impl Offer {
+    /// What must hold of a ServerHello and of a HelloRetryRequest (RFC 8446 §4.1.3).
+    pub(super) fn check_form_13(&self, hello: &ServerHello) -> Result<(), Error> {
+        // RFC 9147 §5: over datagrams nothing is echoed (D19).
+        let echo: &[u8] = if self.dialect.middlebox_compatibility {
+            &self.hello.session_id
+        } else {
+            &[]
+        };
+        if hello.session_id != echo {
+            return Err(PeerMisbehaved::WrongSessionId.into());
+        }
+        // RFC 8446 §4.1.3: the field can hold nothing else.
+        if hello.compression_method != CompressionMethod::NULL {
+            return Err(InvalidMessage::IllegalValue("legacy_compression_method").into());
+        }
+        Ok(())
+    }
+
+    /// The suite, if it was offered and is the one of the HelloRetryRequest before it.
+    pub(super) fn check_suite_13(&self, id: CipherSuite) -> Result<&'static Suite, Error> {
+        let offered = self.hello.cipher_suites.contains(&id);
+        let stands = self.retried.is_none_or(|suite| suite.id == id);
+        suite::find(id)
+            .filter(|suite| offered && stands && suite.is_13())
+            .ok_or_else(|| PeerMisbehaved::SelectedUnofferedCipherSuite.into())
+    }
+}
+
+/// The name for server_name (RFC 6066 §3): a DNS name without a final dot; literal addresses are not sent.
+pub(crate) fn dns_name(server_name: &ServerName<'_>) -> Option<String> {
+    match server_name {
+        ServerName::DnsName(name) => Some(
+            name.as_ref()
+                .strip_suffix('.')
+                .unwrap_or(name.as_ref())
+                .to_ascii_lowercase(),
+        ),
+        _ => None,
+    }
+}
+
+/// An extension of a ServerHello of 1.2 that has no place in one of 1.3 (RFC 8446 §4.2).
+pub(super) fn misplaced(hello: &ServerHello) -> Option<ExtensionType> {
+    let granted = &hello.extensions;
+    [
+        (granted.server_name, ExtensionType::SERVER_NAME),
+        (granted.supported_groups, ExtensionType::SUPPORTED_GROUPS),
+        (
+            granted.point_formats.is_some(),
+            ExtensionType::EC_POINT_FORMATS,
+        ),
+        (granted.srtp.is_some(), ExtensionType::USE_SRTP),
+        (granted.alpn.is_some(), ExtensionType::ALPN),
+        (
+            granted.extended_master_secret,
+            ExtensionType::EXTENDED_MASTER_SECRET,
+        ),
+        (granted.session_ticket, ExtensionType::SESSION_TICKET),
+        (
+            granted.renegotiation_info.is_some(),
+            ExtensionType::RENEGOTIATION_INFO,
+        ),
+    ]
+    .into_iter()
+    .find_map(|(present, typ)| present.then_some(typ))
+}
+
+/// RFC 5764 §4.1.1: the server chooses one of the client's profiles.
+pub(super) fn check_srtp(
+    chosen: Option<SrtpProfile>,
+    offered: Option<&[SrtpProfile]>,
+) -> Result<(), PeerMisbehaved> {
+    match (chosen, offered) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(PeerMisbehaved::UnsolicitedExtension(
+            ExtensionType::USE_SRTP.0,
+        )),
+        (Some(chosen), Some(offered)) if offered.contains(&chosen) => Ok(()),
+        (Some(chosen), Some(_)) => Err(PeerMisbehaved::SelectedUnofferedSrtpProfile(chosen)),
+    }
+}

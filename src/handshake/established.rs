@@ -1,0 +1,97 @@
+//! What a handshake leaves behind.
+
+use super::post::Post;
+use super::renegotiation::Continuity;
+use crate::identity::Identity;
+use crate::protocol::{Epoch, NamedGroup, SrtpProfile};
+use crate::secrets::finished::FinishedVerified;
+use crate::secrets::schedule12::Randoms;
+use crate::session::{Agreed, Session12};
+use std::sync::Arc;
+
+/// Everything that a completed handshake leaves behind. The handshake itself is dropped.
+pub(crate) struct Established {
+    /// Whether the session is an earlier one.
+    pub(crate) resumed: bool,
+    /// The group of the key exchange, of this handshake or of the session that it has resumed.
+    pub(crate) group: NamedGroup,
+    /// Whether the server has asked for a second hello (RFC 8446 §4.1.4).
+    pub(crate) retried: bool,
+    /// What protects the media of this association (RFC 5764).
+    pub(crate) srtp: Option<SrtpProfile>,
+    /// What this end has claimed to be, if anything.
+    pub(crate) shown: Option<Identity>,
+    /// What belongs to the version.
+    pub(crate) kind: EstablishedKind,
+    /// No association without a verified Finished.
+    pub(crate) _finished: FinishedVerified,
+}
+
+/// What a handshake of either version leaves behind.
+pub(crate) enum EstablishedKind {
+    V12(Established12),
+    V13(Box<Post>),
+}
+
+/// What a handshake of version 1.2 leaves behind.
+pub(crate) struct Established12 {
+    /// What was agreed.
+    pub(crate) session: Arc<Session12>,
+    /// The epoch that this handshake's keys protect.
+    pub(crate) epoch: Epoch,
+    pub(crate) randoms: Randoms,
+    /// What the next handshake is bound to, if there may be one.
+    pub(crate) continuity: Continuity,
+    /// The cookie that the client shows again in the next handshake; empty for none.
+    pub(crate) cookie: Vec<u8>,
+}
+
+impl Established {
+    /// What only version 1.2 has.
+    pub(crate) const fn v12(&self) -> Option<&Established12> {
+        match &self.kind {
+            EstablishedKind::V12(established) => Some(established),
+            EstablishedKind::V13(_) => None,
+        }
+    }
+
+    /// What goes on after a handshake of version 1.3.
+    pub(crate) fn post(&mut self) -> Option<&mut Post> {
+        match &mut self.kind {
+            EstablishedKind::V12(_) => None,
+            EstablishedKind::V13(post) => Some(post),
+        }
+    }
+
+    /// The same, to look at.
+    pub(crate) const fn post_ref(&self) -> Option<&Post> {
+        match &self.kind {
+            EstablishedKind::V12(_) => None,
+            EstablishedKind::V13(post) => Some(post),
+        }
+    }
+
+    /// What was agreed.
+    pub(crate) fn agreed(&self) -> &Agreed {
+        match &self.kind {
+            EstablishedKind::V12(established) => &established.session.agreed,
+            EstablishedKind::V13(post) => post.agreed(),
+        }
+    }
+
+    /// The epoch that this end writes in.
+    pub(crate) const fn epoch(&self) -> Epoch {
+        match &self.kind {
+            EstablishedKind::V12(established) => established.epoch,
+            EstablishedKind::V13(post) => post.write_epoch(),
+        }
+    }
+
+    /// The epoch that the peer writes in, as far as is known.
+    pub(crate) const fn read_epoch(&self) -> Epoch {
+        match &self.kind {
+            EstablishedKind::V12(established) => established.epoch,
+            EstablishedKind::V13(post) => post.read_epoch(),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What a server answers a client's hello with: its configuration, what its application has answered,
+//! and what the handshake began from.
+
+use crate::config::{HelloAnswer, Retried, ServerConfig};
+use crate::error::{Error, PeerIncompatible};
+use crate::handshake::Epochs;
+use crate::handshake::renegotiation::{self, Binding};
+use crate::identity::Credential;
+use crate::protocol::{CertificateType, Dialect, SrtpProfile};
+use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
+use crate::wire::server_hello::DOWNGRADE_TO_12;
+use pki_types::UnixTime;
+use std::sync::Arc;
+
+/// What a server answers a client's hello with.
+pub(super) struct Terms {
+    pub(super) dialect: &'static Dialect,
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) epochs: Epochs,
+    pub(super) started: UnixTime,
+    pub(super) binding: Option<Binding>,
+    pub(super) retried: Option<Box<Retried>>,
+    pub(super) only_resume: bool,
+    pub(super) resumes: bool,
+    pub(super) requested: bool,
+    /// What the application wants otherwise than configured.
+    pub(super) answer: HelloAnswer,
+}
+
+impl Terms {
+    /// What the server proves its identity with, in this handshake.
+    pub(super) fn credentials(&self) -> &[Credential] {
+        let answered = self.answer.credentials.as_deref();
+        answered.unwrap_or(&self.config.credentials)
+    }
+
+    /// A signature is not made for somebody whose address was not proved, or who takes no X.509
+    /// certificates, nor without a credential.
+    pub(super) fn check_full_allowed(&self, hello: &ClientHello) -> Result<(), Error> {
+        if self.only_resume {
+            return Err(Error::Evicted);
+        }
+        let types = hello.extensions.server_certificate_types.as_ref();
+        if types.is_some_and(|types| !types.contains(&CertificateType::X509)) {
+            return Err(PeerIncompatible::NoCommonCertificateType.into());
+        }
+        if self.credentials().is_empty() {
+            return Err(Error::NoCredential);
+        }
+        Ok(())
+    }
+
+    /// What the application has answered; else the server's preference (RFC 7301 §3.2). With a list at both ends and nothing in
+    /// common, the handshake fails.
+    pub(super) fn choose_alpn(
+        &self,
+        offered: Option<&[Vec<u8>]>,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(kept) = self.kept_alpn() {
+            return Ok(kept.clone());
+        }
+        if let Some(answered) = &self.answer.alpn {
+            let offered = offered.unwrap_or_default();
+            if answered.as_ref().is_some_and(|it| !offered.contains(it)) {
+                return Err(Error::UnusableAnswer);
+            }
+            return Ok(answered.clone());
+        }
+        let ours = &self.config.parameters.alpn;
+        match offered {
+            Some(offered) if !ours.is_empty() => ours
+                .iter()
+                .find(|protocol| offered.contains(protocol))
+                .map(|protocol| Some(protocol.clone()))
+                .ok_or_else(|| PeerIncompatible::NoCommonApplicationProtocol.into()),
+            _ => Ok(None),
+        }
+    }
+
+    /// RFC 5764 §4.1.1: the server's preference; without a common profile the handshake goes on.
+    pub(super) fn choose_srtp(&self, hello: &ClientHello) -> Option<SrtpProfile> {
+        let offered = hello.extensions.srtp.as_ref()?;
+        let mut ours = self.config.parameters.srtp.iter().copied();
+        ours.find(|profile| self.dialect.srtp && offered.contains(profile))
+    }
+
+    /// Whether a NewSessionTicket is promised: whenever the client takes tickets, also in a renegotiation and a
+    /// resumption (RFC 5077 §3.3).
+    pub(super) fn promises_ticket(&self, hello: &ClientHello) -> bool {
+        hello.extensions.session_ticket.is_some()
+            && self.may_resume_later(hello)
+            && self.config.sessions.tickets.is_some()
+    }
+
+    /// Whether a session that this hello makes can be resumed (RFC 7627 §5.3).
+    pub(super) fn may_resume_later(&self, hello: &ClientHello) -> bool {
+        hello.extensions.extended_master_secret || self.config.parameters.resumes_unbound()
+    }
+
+    /// What a ServerHello says about the application protocol that is in force from now on.
+    pub(super) fn granted_alpn(&self, alpn: &Option<Vec<u8>>) -> Option<Vec<u8>> {
+        alpn.clone().filter(|_| self.kept_alpn().is_none())
+    }
+
+    /// The application protocol of the handshakes before, if it is kept.
+    fn kept_alpn(&self) -> Option<&Option<Vec<u8>>> {
+        let binding = self.binding.as_ref()?;
+        binding.kept_alpn(&self.config.parameters.conformance)
+    }
+
+    /// What binds this handshake to the one before it, for a client that binds as well (RFC 5746 §3.6).
+    pub(super) fn renegotiation_info(&self, hello: &ClientHello) -> Option<Vec<u8>> {
+        renegotiation::is_secure(hello).then(|| renegotiation::server_info(self.binding.as_ref()))
+    }
+
+    /// The random of a ServerHello of 1.2. A server that speaks 1.3 as well says so in it, whatever the hello offered, so that
+    /// nobody can take the offer of 1.3 out of a hello unseen (RFC 8446 §4.1.3).
+    pub(super) fn random_12(&self) -> Result<[u8; RANDOM_LEN], Error> {
+        let mut random = [0; RANDOM_LEN];
+        self.config.parameters.random.fill(&mut random)?;
+        if self.config.parameters.speaks_13() {
+            random[RANDOM_LEN - DOWNGRADE_TO_12.len()..].copy_from_slice(&DOWNGRADE_TO_12);
+        }
+        Ok(random)
+    }
+}
