@@ -70,11 +70,7 @@ pub(in crate::handshake) fn start(
     } = settings;
     let epochs = Epochs::after(current)?;
     let (binding, cookie, unanswered) = match renegotiating {
-        Some(Renegotiating {
-            binding,
-            cookie,
-            unanswered,
-        }) => (Some(binding), cookie, unanswered),
+        Some(it) => (Some(it.binding), it.cookie, it.unanswered),
         None => (None, Vec::new(), None),
     };
     let (session, psk) = match session {
@@ -88,21 +84,13 @@ pub(in crate::handshake) fn start(
         None => {
             let mut hello = client_hello(dialect, &config, &server_name)?;
             hello.cookie = cookie;
-            if binding.is_some() && config.parameters.conformance.keep_application_protocol {
-                hello.extensions.alpn = None;
-            }
-            hello.extensions.renegotiation_info =
-                Some(renegotiation::client_info(binding.as_ref()));
-            if let Some(session) = &session {
-                offer(&mut hello, session, &config)?;
-            }
-            if config.parameters.conformance.fall_back && binding.is_none() {
-                hello.cipher_suites.push(CipherSuite::TLS_FALLBACK_SCSV);
-            }
-            // RFC 8446 §4.1.2: what is renegotiated is the version in force, and nothing else is offered.
-            if binding.is_none() && config.parameters.speaks_13() {
-                exchange = Some(offer_13(dialect, &mut hello, &config)?);
-            }
+            exchange = complete(
+                &mut hello,
+                dialect,
+                &config,
+                binding.as_ref(),
+                session.as_deref(),
+            )?;
             Unanswered { hello, session }
         }
     };
@@ -154,6 +142,33 @@ fn client_hello(
             ..ClientExtensions::default()
         },
     })
+}
+
+/// Adds what depends on the handshake before, on the session that is offered, and on 1.3: the key
+/// exchange that has begun, if that is offered.
+fn complete(
+    hello: &mut ClientHello,
+    dialect: &Dialect,
+    config: &ClientConfig,
+    binding: Option<&Binding>,
+    session: Option<&Session12>,
+) -> Result<Option<(NamedGroup, Exchange)>, Error> {
+    let conformance = &config.parameters.conformance;
+    if binding.is_some() && conformance.keep_application_protocol {
+        hello.extensions.alpn = None;
+    }
+    hello.extensions.renegotiation_info = Some(renegotiation::client_info(binding));
+    if let Some(session) = session {
+        offer(hello, session, config)?;
+    }
+    if conformance.fall_back && binding.is_none() {
+        hello.cipher_suites.push(CipherSuite::TLS_FALLBACK_SCSV);
+    }
+    // RFC 8446 §4.1.2: a renegotiation stays at the version in force, and nothing else is offered.
+    if binding.is_none() && config.parameters.speaks_13() {
+        return offer_13(dialect, hello, config).map(Some);
+    }
+    Ok(None)
 }
 
 /// Adds version 1.3 to the offer, with a share of the preferred group.
@@ -366,6 +381,16 @@ impl ExpectServerHello {
             }
             return v13::start(self.offer, hello, inbound, outbox);
         }
+        self.start_12(hello, inbound, outbox)
+    }
+
+    /// The server has chosen 1.2.
+    fn start_12(
+        mut self,
+        hello: &ServerHello,
+        inbound: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Step {
         self.check_version_12(hello)?;
         let suite = self.check_suite(hello.cipher_suite)?;
         if hello.compression_method != CompressionMethod::NULL {
@@ -379,35 +404,28 @@ impl ExpectServerHello {
             .add(inbound.typ, inbound.seq, &inbound.body);
         self.offer.transcript.start_hash(suite.hash);
         let Self {
-            offer:
-                Offer {
-                    dialect,
-                    config,
-                    server_name,
-                    started,
-                    hello: offer,
-                    transcript,
-                    ..
-                },
+            offer,
             epochs,
             binding,
             ..
-        } = *self;
-        let policy = &config.parameters.rekey;
-        let conformance = &config.parameters.conformance;
+        } = self;
+        let Offer {
+            config, started, ..
+        } = offer;
+        let parameters = &config.parameters;
         let kept_alpn = binding
             .as_ref()
-            .and_then(|it| it.kept_alpn(conformance).cloned());
-        let cookie = cookie::to_repeat(policy, offer.cookie, started);
+            .and_then(|it| it.kept_alpn(&parameters.conformance).cloned());
+        let cookie = cookie::to_repeat(&parameters.rekey, offer.hello.cookie, started);
         let context = v12::Context {
-            version: dialect.version_12,
+            version: offer.dialect.version_12,
             config,
-            server_name,
+            server_name: offer.server_name,
             epochs,
             started,
             suite,
             randoms: Randoms {
-                client: offer.random,
+                client: offer.hello.random,
                 server: hello.random,
             },
             extended_master_secret: hello.extensions.extended_master_secret,
@@ -418,7 +436,7 @@ impl ExpectServerHello {
             ticket_promised: hello.extensions.session_ticket,
             cookie,
             binding,
-            transcript,
+            transcript: offer.transcript,
         };
         Ok(match resumed {
             Some(session) => resumed::start(context, session, outbox),

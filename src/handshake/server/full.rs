@@ -9,7 +9,7 @@ use crate::error::{Error, PeerIncompatible};
 use crate::handshake::renegotiation;
 use crate::handshake::state::Step;
 use crate::handshake::{Action, Outbox, ServerQuestion, Unsigned};
-use crate::identity::{Credential, encode_certificate_12};
+use crate::identity::{Credential, Identity, encode_certificate_12};
 use crate::protocol::{CompressionMethod, HandshakeType, NamedGroup, PointFormat, SignatureScheme};
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::Transcript;
@@ -37,16 +37,10 @@ pub(super) fn start(
     terms.check_full_allowed(hello)?;
     let choice = choose(&terms, hello)?;
     transcript.start_hash(choice.suite.hash);
-    let current = terms.epochs.current;
     let server_hello = server_hello(&terms, hello, &choice)?;
-    outbox.push(Action::VersionDecided(terms.dialect.version_12));
-    let mut body = Vec::with_capacity(128);
-    server_hello.encode(&mut body);
-    outbox.send(current, HandshakeType::SERVER_HELLO, body, &mut transcript)?;
-    let mut body = Vec::new();
     let claim = choice.credential.claim();
-    encode_certificate_12(Some(&claim), &mut body);
-    outbox.send(current, HandshakeType::CERTIFICATE, body, &mut transcript)?;
+    outbox.push(Action::VersionDecided(terms.dialect.version_12));
+    send(&terms, &server_hello, &claim, &mut transcript, outbox)?;
 
     let (exchange, share) = kx::start(choice.group)?;
     let params = EcdhParams {
@@ -92,6 +86,23 @@ pub(super) fn start(
         params,
         scheme: choice.scheme,
     }))
+}
+
+/// Sends the server's choice and its certificate.
+fn send(
+    terms: &Terms,
+    server_hello: &ServerHello,
+    claim: &Identity,
+    transcript: &mut Transcript,
+    outbox: &mut Outbox,
+) -> Result<(), Error> {
+    let current = terms.epochs.current;
+    let mut body = Vec::with_capacity(128);
+    server_hello.encode(&mut body);
+    outbox.send(current, HandshakeType::SERVER_HELLO, body, transcript)?;
+    let mut body = Vec::new();
+    encode_certificate_12(Some(claim), &mut body);
+    outbox.send(current, HandshakeType::CERTIFICATE, body, transcript)
 }
 
 fn choose(terms: &Terms, hello: &ClientHello) -> Result<Choice, Error> {

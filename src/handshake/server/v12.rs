@@ -85,6 +85,53 @@ impl Context {
         crossing.cross(hello, inbound, transcript, outbox)
     }
 
+    /// Asks for the client's certificate, if it is wanted.
+    fn ask_for_certificate(&mut self, outbox: &mut Outbox) -> Result<bool, Error> {
+        let Some(verifier) = self.config.client_authentication.verifier() else {
+            return Ok(false);
+        };
+        let request = CertificateRequest {
+            certificate_types: vec![
+                ClientCertificateType::ECDSA_SIGN,
+                ClientCertificateType::RSA_SIGN,
+            ],
+            signature_algorithms: self.config.parameters.algorithms.schemes.clone(),
+            authorities: auth::bounded(verifier.authorities()),
+        };
+        let mut body = Vec::new();
+        request.encode(&mut body);
+        let typ = HandshakeType::CERTIFICATE_REQUEST;
+        outbox.send(self.epochs.current, typ, body, &mut self.transcript)?;
+        Ok(true)
+    }
+
+    /// The session that the handshake has made, with a client that has proved this identity with a
+    /// signature of this scheme.
+    fn session(
+        &mut self,
+        master_secret: MasterSecret,
+        identity: Option<Identity>,
+        scheme: Option<SignatureScheme>,
+    ) -> Session12 {
+        Session12 {
+            agreed: Agreed {
+                version: self.version,
+                suite: self.suite,
+                alpn: self.alpn.take(),
+                server_name: self.server_name.take(),
+                peer_identity: identity,
+                peer_scheme: scheme,
+                created: self.started.as_secs(),
+            },
+            group: self.group,
+            master_secret,
+            extended_master_secret: self.extended_master_secret,
+            lifetime: self.config.sessions.lifetime(),
+            id: std::mem::take(&mut self.session_id),
+            ticket: Vec::new(),
+        }
+    }
+
     /// The master secret, once ClientKeyExchange is in the transcript.
     fn master_secret(&self, shared_secret: &[u8]) -> MasterSecret {
         let binding = SessionBinding::of(self.extended_master_secret, &self.transcript);
@@ -134,25 +181,8 @@ impl State for ExpectSignature {
             body,
             &mut context.transcript,
         )?;
-        let verifier = context.config.client_authentication.verifier().cloned();
-        if let Some(verifier) = &verifier {
-            let request = CertificateRequest {
-                certificate_types: vec![
-                    ClientCertificateType::ECDSA_SIGN,
-                    ClientCertificateType::RSA_SIGN,
-                ],
-                signature_algorithms: context.config.parameters.algorithms.schemes.clone(),
-                authorities: auth::bounded(verifier.authorities()),
-            };
-            let mut body = Vec::new();
-            request.encode(&mut body);
-            outbox.send(
-                current,
-                HandshakeType::CERTIFICATE_REQUEST,
-                body,
-                &mut context.transcript,
-            )?;
-        } else if context.crossing.is_none() {
+        let asks = context.ask_for_certificate(outbox)?;
+        if !asks && context.crossing.is_none() {
             context.transcript.forget_messages();
         }
         outbox.send(
@@ -162,7 +192,7 @@ impl State for ExpectSignature {
             &mut context.transcript,
         )?;
         outbox.end_flight(FlightEnd::AwaitReply);
-        Ok(if verifier.is_some() {
+        Ok(if asks {
             Box::new(ExpectCertificate { context, exchange })
         } else {
             let client = Client::Anonymous;
@@ -496,31 +526,12 @@ impl ExpectFinished {
             scheme,
             write,
         } = self;
+        let hash = context.transcript.hash();
         let finished = master_secret
-            .verify_finished(
-                Side::Client,
-                context.transcript.hash().as_ref(),
-                &verify_data,
-            )
+            .verify_finished(Side::Client, hash.as_ref(), &verify_data)
             .map_err(|_| PeerMisbehaved::BadFinished)?;
         context.add(inbound);
-        let session = Arc::new(Session12 {
-            agreed: Agreed {
-                version: context.version,
-                suite: context.suite,
-                alpn: context.alpn,
-                server_name: context.server_name,
-                peer_identity: identity,
-                peer_scheme: scheme,
-                created: context.started.as_secs(),
-            },
-            group: context.group,
-            master_secret,
-            extended_master_secret: context.extended_master_secret,
-            lifetime: context.config.sessions.lifetime(),
-            id: context.session_id,
-            ticket: Vec::new(),
-        });
+        let session = Arc::new(context.session(master_secret, identity, scheme));
         let epochs = context.epochs;
         if context.ticket_promised {
             let sessions = &context.config.sessions;
@@ -536,13 +547,11 @@ impl ExpectFinished {
         if context.config.parameters.resumes(&session) {
             outbox.push(Action::SaveSession(Session::V12(session.clone())));
         }
-        let continuity = Continuity::of_full(
-            context.secure_renegotiation,
-            FinishedPair {
-                client: verify_data,
-                server: ours,
-            },
-        );
+        let finished_pair = FinishedPair {
+            client: verify_data,
+            server: ours,
+        };
+        let continuity = Continuity::of_full(context.secure_renegotiation, finished_pair);
         outbox.push(Action::RetireRead(epochs.current));
         outbox.push(Action::Established(Box::new(Established {
             resumed: false,

@@ -215,9 +215,18 @@ impl State for ExpectFinished {
 }
 
 impl Finish {
+    /// Checks the server's Finished, and is done.
     fn complete(self, verify_data: VerifyData, outbox: &mut Outbox) -> Step {
+        let finished = self
+            .master_secret
+            .verify_finished(
+                Side::Server,
+                self.context.transcript.hash().as_ref(),
+                &verify_data,
+            )
+            .map_err(|_| PeerMisbehaved::BadFinished)?;
         let Self {
-            context,
+            mut context,
             group,
             server,
             shown,
@@ -225,45 +234,15 @@ impl Finish {
             verify_data: ours,
             ticket,
         } = self;
-        let Proven {
-            claim,
-            verified: _verified,
-            signature,
-        } = server;
-        let finished = master_secret
-            .verify_finished(
-                Side::Server,
-                context.transcript.hash().as_ref(),
-                &verify_data,
-            )
-            .map_err(|_| PeerMisbehaved::BadFinished)?;
-        let session = Arc::new(Session12 {
-            agreed: Agreed {
-                version: context.version,
-                suite: context.suite,
-                alpn: context.alpn,
-                server_name: dns_name(&context.server_name),
-                peer_identity: Some(claim),
-                peer_scheme: Some(signature.scheme()),
-                created: context.started.as_secs(),
-            },
-            group,
-            master_secret,
-            extended_master_secret: context.extended_master_secret,
-            lifetime: lifetime(ticket.as_ref()),
-            id: context.session_id,
-            ticket: ticket.map(|message| message.ticket).unwrap_or_default(),
-        });
+        let session = Arc::new(context.session(server, group, master_secret, ticket));
         if context.config.parameters.resumes(&session) {
             outbox.push(Action::SaveSession(Session::V12(session.clone())));
         }
-        let continuity = Continuity::of_full(
-            context.secure_renegotiation,
-            FinishedPair {
-                client: ours,
-                server: verify_data,
-            },
-        );
+        let finished_pair = FinishedPair {
+            client: ours,
+            server: verify_data,
+        };
+        let continuity = Continuity::of_full(context.secure_renegotiation, finished_pair);
         outbox.push(Action::RetireRead(context.epochs.current));
         outbox.push(Action::Established(Box::new(Established {
             resumed: false,
@@ -281,6 +260,40 @@ impl Finish {
             _finished: finished,
         })));
         Ok(Box::new(Complete))
+    }
+}
+
+impl Context {
+    /// The session that the handshake has made with this server.
+    fn session(
+        &mut self,
+        server: Proven,
+        group: NamedGroup,
+        master_secret: MasterSecret,
+        ticket: Option<NewSessionTicket>,
+    ) -> Session12 {
+        let Proven {
+            claim,
+            verified: _verified,
+            signature,
+        } = server;
+        Session12 {
+            agreed: Agreed {
+                version: self.version,
+                suite: self.suite,
+                alpn: self.alpn.take(),
+                server_name: dns_name(&self.server_name),
+                peer_identity: Some(claim),
+                peer_scheme: Some(signature.scheme()),
+                created: self.started.as_secs(),
+            },
+            group,
+            master_secret,
+            extended_master_secret: self.extended_master_secret,
+            lifetime: lifetime(ticket.as_ref()),
+            id: std::mem::take(&mut self.session_id),
+            ticket: ticket.map(|message| message.ticket).unwrap_or_default(),
+        }
     }
 }
 

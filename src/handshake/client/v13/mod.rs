@@ -22,6 +22,7 @@ mod proof;
 
 use super::offer::{Offer, check_srtp, dns_name, misplaced};
 use crate::config::ClientConfig;
+use crate::crypto::kx::SharedSecret;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::state::{State, Step, unexpected};
@@ -107,6 +108,19 @@ fn log<'a>(config: &'a ClientConfig, client_random: &'a [u8; RANDOM_LEN]) -> Sec
     }
 }
 
+/// Checks what the ServerHello says of itself against the offer.
+fn check(offer: &Offer, hello: &ServerHello) -> Result<&'static Suite, Error> {
+    offer.check_form_13(hello)?;
+    let suite = offer.check_suite_13(hello.cipher_suite)?;
+    if let Some(unknown) = hello.extensions.unknown.first() {
+        return Err(PeerMisbehaved::UnsolicitedExtension(unknown.0).into());
+    }
+    if let Some(typ) = misplaced(hello) {
+        return Err(PeerMisbehaved::IllegalExtension(typ.0).into());
+    }
+    Ok(suite)
+}
+
 /// The ticket, if the server has taken it.
 fn resumed(
     offer: &Offer,
@@ -129,6 +143,20 @@ fn resumed(
     Ok(Some(psk.clone()))
 }
 
+/// Completes the key exchange that the hello has begun: its group and what both ends know.
+fn agree(offer: &mut Offer, hello: &ServerHello) -> Result<(NamedGroup, SharedSecret), Error> {
+    // D15: without an exchange there would be no fresh secret; psk_ke was not offered.
+    let missing = PeerMisbehaved::MissingExtension(ExtensionType::KEY_SHARE.0);
+    let Some(ServerShare::Share(KeyShare { group, share })) = &hello.extensions.key_share else {
+        return Err(missing.into());
+    };
+    let (begun, exchange) = offer.exchange.take().ok_or(missing)?;
+    if begun != *group {
+        return Err(PeerMisbehaved::SelectedUnofferedGroup(*group).into());
+    }
+    Ok((begun, exchange.complete(share)?))
+}
+
 /// The server has chosen 1.3: the handshake goes on under keys.
 pub(super) fn start(
     mut offer: Offer,
@@ -136,26 +164,9 @@ pub(super) fn start(
     inbound: &InboundMessage,
     outbox: &mut Outbox,
 ) -> Step {
-    offer.check_form_13(hello)?;
-    let suite = offer.check_suite_13(hello.cipher_suite)?;
-    let granted = &hello.extensions;
-    if let Some(unknown) = granted.unknown.first() {
-        return Err(PeerMisbehaved::UnsolicitedExtension(unknown.0).into());
-    }
-    if let Some(typ) = misplaced(hello) {
-        return Err(PeerMisbehaved::IllegalExtension(typ.0).into());
-    }
+    let suite = check(&offer, hello)?;
     let psk = resumed(&offer, hello, suite)?;
-    // D15: without an exchange there would be no fresh secret; psk_ke was not offered.
-    let missing = PeerMisbehaved::MissingExtension(ExtensionType::KEY_SHARE.0);
-    let Some(ServerShare::Share(KeyShare { group, share })) = &granted.key_share else {
-        return Err(missing.into());
-    };
-    let (begun, exchange) = offer.exchange.take().ok_or(missing)?;
-    if begun != *group {
-        return Err(PeerMisbehaved::SelectedUnofferedGroup(*group).into());
-    }
-    let shared_secret = exchange.complete(share)?;
+    let (group, shared_secret) = agree(&mut offer, hello)?;
     outbox.push(Action::VersionDecided(offer.dialect.version_13));
     offer.transcript.start_hash_13(suite.hash);
     offer
@@ -191,7 +202,7 @@ pub(super) fn start(
         server_name: offer.server_name,
         started: offer.started,
         suite,
-        group: begun,
+        group,
         retried: offer.retried.is_some(),
         client_random,
         psk,

@@ -9,7 +9,6 @@ use crate::handshake::state::{State, Step, unexpected};
 use crate::handshake::{Action, Answer, Outbox, ServerAnswer, ServerQuestion};
 use crate::protocol::{
     CompressionMethod, Epoch, ExtensionType, FlightEnd, HandshakeType, NamedGroup,
-    PskKeyExchangeMode,
 };
 use crate::secrets::schedule13::{Derivation, EarlySecret};
 use crate::secrets::transcript::Transcript;
@@ -333,12 +332,8 @@ fn look_for_ticket(
     inbound: &InboundMessage,
     outbox: &mut Outbox,
 ) -> Step {
-    let offered = &hello.extensions;
-    let dhe = offered
-        .psk_modes
-        .as_ref()
-        .is_some_and(|modes| modes.contains(&PskKeyExchangeMode::PSK_DHE_KE));
-    let psks = offered.pre_shared_keys.as_ref().filter(|_| dhe);
+    let psks = hello.extensions.pre_shared_keys.as_ref();
+    let psks = psks.filter(|_| flight::takes_tickets(&hello));
     let Some(psks) = psks.filter(|_| chosen.terms.config.sessions.tickets.is_some()) else {
         chosen
             .transcript

@@ -2,7 +2,7 @@
 
 use super::proof::{Awaiting, ExpectCertificate, ExpectFinished};
 use crate::config::{ClientAuthentication, ServerConfig};
-use crate::crypto::kx;
+use crate::crypto::kx::{self, SharedSecret};
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible};
 use crate::handshake::auth::{bounded, choose_scheme, signed_message};
@@ -82,6 +82,22 @@ impl Context {
     ) -> Result<(), Error> {
         outbox.send(Epoch::HANDSHAKE_13, typ, body, &mut self.transcript)
     }
+
+    /// Sends what the client is granted beside the ServerHello.
+    fn send_extensions(&mut self, outbox: &mut Outbox) -> Result<(), Error> {
+        let granted = EncryptedExtensions {
+            // RFC 6066 §3: not where a session is resumed.
+            server_name: self.server_name.is_some()
+                && self.psk.is_none()
+                && !self.config.parameters.conformance.hide_server_name,
+            srtp: self.srtp,
+            alpn: self.alpn.clone(),
+            unknown: Vec::new(),
+        };
+        let mut body = Vec::new();
+        granted.encode(&mut body);
+        self.send(HandshakeType::ENCRYPTED_EXTENSIONS, body, outbox)
+    }
 }
 
 /// A handshake in which the server shows its certificate.
@@ -158,7 +174,111 @@ fn begin(
     } = chosen;
     let dialect = terms.dialect;
     let alpn = terms.choose_alpn(hello.extensions.alpn.as_deref())?;
-    let (own_share, shared_secret) = kx::respond(share.group, &share.share)?;
+    let index = psk.as_ref().map(|(index, _)| *index);
+    let (server_hello, shared_secret) = server_hello(&terms, suite, hello, &share, index)?;
+    send(&terms, &server_hello, retried, &mut transcript, outbox)?;
+    let age_skew = psk
+        .as_ref()
+        .and_then(|psk| age_skew(psk, hello, terms.started));
+    if hello.extensions.early_data {
+        outbox.push(Action::SkipEarlyData);
+    }
+    let psk = psk.map(|(_, psk)| psk);
+    let derivation = Derivation::new(dialect, suite.hash);
+    let early = EarlySecret::new(derivation, psk.as_ref().map(|psk| &psk.psk));
+    let secret = early.agree(&shared_secret);
+    let [client, server] = traffic(&secret, &terms, hello, &transcript);
+    outbox.push(Action::InstallWrite {
+        epoch: Epoch::HANDSHAKE_13,
+        protection: server.protection(dialect, suite.aead),
+    });
+    let mut context = Context {
+        dialect,
+        started: terms.started,
+        suite,
+        group: share.group,
+        retried,
+        client_random: hello.random,
+        server_name: hello.extensions.server_name.clone(),
+        alpn,
+        srtp: terms.choose_srtp(hello),
+        takes_tickets: takes_tickets(hello),
+        psk,
+        shown: None,
+        age_skew,
+        transcript,
+        secret,
+        client,
+        server,
+        config: terms.config,
+    };
+    context.send_extensions(outbox)?;
+    Ok(context)
+}
+
+/// Sends the server's choice.
+fn send(
+    terms: &Terms,
+    server_hello: &ServerHello,
+    retried: bool,
+    transcript: &mut Transcript,
+    outbox: &mut Outbox,
+) -> Result<(), Error> {
+    let (dialect, epoch) = (terms.dialect, terms.epochs.current);
+    outbox.push(Action::VersionDecided(dialect.version_13));
+    let mut body = Vec::with_capacity(160);
+    server_hello.encode(&mut body);
+    outbox.send(epoch, HandshakeType::SERVER_HELLO, body, transcript)?;
+    if dialect.middlebox_compatibility && !retried {
+        // RFC 8446 §D.4: after the first message of the server, even if the client has not asked for it.
+        outbox.push(Action::SendChangeCipherSpec { epoch });
+    }
+    Ok(())
+}
+
+/// Whether the client takes tickets of the kind that is made here.
+pub(super) fn takes_tickets(hello: &ClientHello) -> bool {
+    let modes = hello.extensions.psk_modes.as_deref().unwrap_or_default();
+    modes.contains(&PskKeyExchangeMode::PSK_DHE_KE)
+}
+
+/// By how much the ticket at this place of the hello is older to the client, in seconds.
+fn age_skew(
+    (index, psk): &(u16, Arc<Session13>),
+    hello: &ClientHello,
+    started: UnixTime,
+) -> Option<i32> {
+    let psks = hello.extensions.pre_shared_keys.as_ref()?;
+    let identity = psks.identities.get(usize::from(*index))?;
+    Some(psk.age_skew(identity.obfuscated_ticket_age, started))
+}
+
+/// What the client and the server protect the rest of the handshake with.
+fn traffic(
+    secret: &HandshakeSecret,
+    terms: &Terms,
+    hello: &ClientHello,
+    transcript: &Transcript,
+) -> [TrafficSecret; 2] {
+    let hash = transcript.hash();
+    let log = SecretLog {
+        log: terms.config.parameters.key_log.as_deref(),
+        client_random: &hello.random,
+    };
+    [Side::Client, Side::Server].map(|side| secret.traffic(side, hash.as_ref(), log))
+}
+
+/// The server's choice, with its answer to the client's share, and what both ends know then.
+fn server_hello(
+    terms: &Terms,
+    suite: &Suite,
+    hello: &ClientHello,
+    share: &KeyShare,
+    selected_identity: Option<u16>,
+) -> Result<(ServerHello, SharedSecret), Error> {
+    let dialect = terms.dialect;
+    let group = share.group;
+    let (share, shared_secret) = kx::respond(group, &share.share)?;
     let mut random = [0; RANDOM_LEN];
     terms.config.parameters.random.fill(&mut random)?;
     let server_hello = ServerHello {
@@ -169,82 +289,12 @@ fn begin(
         compression_method: CompressionMethod::NULL,
         extensions: ServerExtensions {
             selected_version: Some(dialect.version_13),
-            key_share: Some(ServerShare::Share(KeyShare {
-                group: share.group,
-                share: own_share,
-            })),
-            selected_identity: psk.as_ref().map(|(index, _)| *index),
+            key_share: Some(ServerShare::Share(KeyShare { group, share })),
+            selected_identity,
             ..ServerExtensions::default()
         },
     };
-    let plaintext = terms.epochs.current;
-    outbox.push(Action::VersionDecided(dialect.version_13));
-    let mut body = Vec::with_capacity(160);
-    server_hello.encode(&mut body);
-    let typ = HandshakeType::SERVER_HELLO;
-    outbox.send(plaintext, typ, body, &mut transcript)?;
-    if dialect.middlebox_compatibility && !retried {
-        // RFC 8446 §D.4: behind the first message of the server, also if the client has not asked for it.
-        outbox.push(Action::SendChangeCipherSpec { epoch: plaintext });
-    }
-    let age_skew = psk.as_ref().and_then(|(index, psk)| {
-        let psks = hello.extensions.pre_shared_keys.as_ref()?;
-        let identity = psks.identities.get(usize::from(*index))?;
-        Some(psk.age_skew(identity.obfuscated_ticket_age, terms.started))
-    });
-    if hello.extensions.early_data {
-        outbox.push(Action::SkipEarlyData);
-    }
-    let psk = psk.map(|(_, psk)| psk);
-    let derivation = Derivation::new(dialect, suite.hash);
-    let early = EarlySecret::new(derivation, psk.as_ref().map(|psk| &psk.psk));
-    let secret = early.agree(&shared_secret);
-    let hash = transcript.hash();
-    let log = SecretLog {
-        log: terms.config.parameters.key_log.as_deref(),
-        client_random: &hello.random,
-    };
-    let client = secret.traffic(Side::Client, hash.as_ref(), log);
-    let server = secret.traffic(Side::Server, hash.as_ref(), log);
-    outbox.push(Action::InstallWrite {
-        epoch: Epoch::HANDSHAKE_13,
-        protection: server.protection(dialect, suite.aead),
-    });
-    let offered = &hello.extensions;
-    let modes = offered.psk_modes.as_deref().unwrap_or_default();
-    let mut context = Context {
-        dialect,
-        started: terms.started,
-        suite,
-        group: share.group,
-        retried,
-        client_random: hello.random,
-        server_name: offered.server_name.clone(),
-        alpn,
-        srtp: terms.choose_srtp(hello),
-        takes_tickets: modes.contains(&PskKeyExchangeMode::PSK_DHE_KE),
-        psk,
-        shown: None,
-        age_skew,
-        transcript,
-        secret,
-        client,
-        server,
-        config: terms.config,
-    };
-    let granted = EncryptedExtensions {
-        // RFC 6066 §3: not where a session is resumed.
-        server_name: context.server_name.is_some()
-            && context.psk.is_none()
-            && !context.config.parameters.conformance.hide_server_name,
-        srtp: context.srtp,
-        alpn: context.alpn.clone(),
-        unknown: Vec::new(),
-    };
-    let mut body = Vec::new();
-    granted.encode(&mut body);
-    context.send(HandshakeType::ENCRYPTED_EXTENSIONS, body, outbox)?;
-    Ok(context)
+    Ok((server_hello, shared_secret))
 }
 
 /// The server's private key has the word.

@@ -102,6 +102,19 @@ impl Awaiting {
         }
     }
 
+    /// What was agreed with this client.
+    fn agreed(&mut self, client: Client) -> Agreed {
+        Agreed {
+            version: self.dialect.version_13,
+            suite: self.suite,
+            alpn: self.alpn.take(),
+            server_name: self.server_name.take(),
+            peer_identity: client.identity,
+            peer_scheme: client.scheme,
+            created: Agreed::created(self.psk.as_deref(), self.started),
+        }
+    }
+
     fn add(&mut self, inbound: &InboundMessage) {
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
     }
@@ -302,6 +315,7 @@ impl ExpectFinished {
             .verify_finished(awaiting.transcript.hash().as_ref(), verify_data)
             .map_err(|it| it.error_13(conformance.compare_finished_of_any_length))?;
         awaiting.add(inbound);
+        let agreed = Arc::new(awaiting.agreed(client));
         outbox.push(Action::InstallRead {
             epoch: Epoch::APPLICATION_13,
             protection: awaiting.read_protection,
@@ -313,15 +327,7 @@ impl ExpectFinished {
             unconfirmed: None,
             dialect: awaiting.dialect,
             side: Side::Server,
-            agreed: Arc::new(Agreed {
-                version: awaiting.dialect.version_13,
-                suite: awaiting.suite,
-                alpn: awaiting.alpn,
-                server_name: awaiting.server_name,
-                peer_identity: client.identity,
-                peer_scheme: client.scheme,
-                created: Agreed::created(awaiting.psk.as_deref(), awaiting.started),
-            }),
+            agreed,
             exporter: awaiting.exporter,
             resumption: None,
             age_skew: awaiting.age_skew,
