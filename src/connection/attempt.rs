@@ -4,6 +4,7 @@
 //! goes on, and nothing else has changed.
 
 use super::data::ReceiveQueue;
+use super::questions::Await;
 use super::wait::Wait;
 use crate::config::{DataDuringRenegotiation, RekeyPolicy};
 use crate::handshake::Handshake;
@@ -83,6 +84,8 @@ impl Course {
 /// A handshake that replaces the keys in force when it is complete.
 pub(super) struct Attempt {
     pub(super) handshake: Handshake,
+    /// The answer of this end's own that the handshake awaits.
+    pub(super) awaited: Option<Box<dyn Await>>,
     pub(super) course: Course,
     /// Data under the next keys that has overtaken the peer's Finished.
     pub(super) early: ReceiveQueue,
@@ -95,6 +98,7 @@ impl Attempt {
         Self {
             hello: handshake.offered().map(Box::new),
             handshake,
+            awaited: None,
             course,
             early: ReceiveQueue::default(),
         }

@@ -116,7 +116,7 @@ impl<R: Records> Connection<R> {
         // I13: data that came before the peer's Finished was verified is dropped with the
         // handshake, so the application never sees it.
         self.phase = Phase::Closed;
-        self.waiting = None;
+        self.waker = None;
         self.rekeying.forget_hello();
         self.records.shut_down();
     }

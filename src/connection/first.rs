@@ -2,6 +2,7 @@
 
 use super::afresh::Doubt;
 use super::data::ReceiveQueue;
+use super::questions::Await;
 use super::wait::Wait;
 use crate::handshake::Handshake;
 use std::time::Instant;
@@ -9,6 +10,8 @@ use std::time::Instant;
 /// The handshake that begins an association, with whatever ends when it is done.
 pub(super) struct First {
     pub(super) handshake: Handshake,
+    /// The answer of this end's own that the handshake awaits.
+    pub(super) awaited: Option<Box<dyn Await>>,
     /// How long the peer is waited for.
     pub(super) wait: Wait,
     /// Data under the first keys that has overtaken the peer's Finished.
@@ -25,6 +28,7 @@ impl First {
     pub(super) fn new(handshake: Handshake, wait: Wait) -> Self {
         Self {
             handshake,
+            awaited: None,
             wait,
             early: ReceiveQueue::default(),
             doubt: None,

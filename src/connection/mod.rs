@@ -49,12 +49,12 @@ use afresh::Doubt;
 use data::{ReceiveQueue, SendQueue};
 use first::First;
 use phase::Phase;
-use questions::Waiting;
 use rekeying::Rekeying;
 use role::Role;
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 use wait::Wait;
 
@@ -91,8 +91,8 @@ pub struct Connection<R: Records> {
     received: ReceiveQueue,
     /// Data that waits for the end of a renegotiation.
     held: Option<Box<SendQueue>>,
-    /// What the handshake waits for at this end.
-    waiting: Option<Box<Waiting>>,
+    /// What is woken when an answer comes that a handshake awaits.
+    waker: Option<Box<Waker>>,
     peer: Option<SocketAddr>,
     /// Warnings since the last data, against floods (C11).
     warnings: u8,
@@ -121,7 +121,7 @@ impl<R: Records> Connection<R> {
             events: VecDeque::new(),
             received: ReceiveQueue::default(),
             held: None,
-            waiting: None,
+            waker: None,
             peer,
             warnings: 0,
             write_closed: false,

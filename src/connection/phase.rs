@@ -15,6 +15,7 @@
 use super::attempt::{Attempt, Course, Undone, Wanted};
 use super::data::ReceiveQueue;
 use super::first::First;
+use super::questions::Await;
 use super::wait::Wait;
 use crate::handshake::post::Post;
 use crate::handshake::{Action, Established, Handshake};
@@ -79,6 +80,25 @@ impl Phase {
             Self::Initial(first) => Some(&mut first.handshake),
             Self::Renegotiating { attempt, .. } => Some(&mut attempt.handshake),
             Self::Established { .. } | Self::Requested { .. } | Self::Closed => None,
+        }
+    }
+
+    /// The answer of this end's own that the handshake awaits.
+    #[inline]
+    pub(super) fn awaited(&self) -> Option<&dyn Await> {
+        match self {
+            Self::Initial(first) => first.awaited.as_deref(),
+            Self::Renegotiating { attempt, .. } => attempt.awaited.as_deref(),
+            Self::Established { .. } | Self::Requested { .. } | Self::Closed => None,
+        }
+    }
+
+    /// From now on the handshake awaits this answer, or none.
+    pub(super) fn set_awaited(&mut self, awaited: Option<Box<dyn Await>>) {
+        match self {
+            Self::Initial(first) => first.awaited = awaited,
+            Self::Renegotiating { attempt, .. } => attempt.awaited = awaited,
+            Self::Established { .. } | Self::Requested { .. } | Self::Closed => {}
         }
     }
 

@@ -19,7 +19,7 @@ enum Asked {
 }
 
 /// The wait for an answer.
-trait Await: Send + Sync {
+pub(super) trait Await: Send + Sync {
     /// The answer, once it is there; `None` while it may still come.
     fn take(&self) -> Option<Result<Answer, Error>>;
 
@@ -178,13 +178,6 @@ fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
     }
 }
 
-/// The answer of this end's own that an association waits for, and what is woken when it comes.
-#[derive(Default)]
-pub(super) struct Waiting {
-    answer: Option<Box<dyn Await>>,
-    waker: Option<Waker>,
-}
-
 impl<R: Records> Connection<R> {
     /// Goes on with the handshake if it waits for an answer that has come meanwhile: from a
     /// [`SignHandshake`](crate::SignHandshake), a verifier, a session store, or the application
@@ -206,8 +199,7 @@ impl<R: Records> Connection<R> {
     /// wait, within bounds, and on a stream everything does; the deadline of the handshake runs.
     #[inline]
     pub fn awaits_answer(&self) -> bool {
-        let waiting = self.waiting.as_ref();
-        waiting.is_some_and(|waiting| waiting.answer.is_some())
+        self.phase.awaited().is_some()
     }
 
     /// Has `waker` woken whenever an answer comes that this association waits for, from now on:
@@ -215,21 +207,19 @@ impl<R: Records> Connection<R> {
     /// an [`Endpoint`](crate::Endpoint) wakes that instead
     /// ([`Endpoint::set_waker`](crate::Endpoint::set_waker)).
     pub fn set_waker(&mut self, waker: Waker) {
-        let waiting = self.waiting.get_or_insert_default();
-        if let Some(answer) = &waiting.answer {
+        if let Some(answer) = self.phase.awaited() {
             answer.wake(&waker);
         }
-        waiting.waker = Some(waker);
+        self.waker = Some(Box::new(waker));
     }
 
     /// Has a waker while an answer is awaited, and keeps none afterwards: an idle association is
     /// small.
     pub(crate) fn wake_while_waiting(&mut self, waker: impl FnOnce() -> Waker) {
-        match &self.waiting {
-            None => {}
-            Some(waiting) if waiting.answer.is_none() => self.waiting = None,
-            Some(waiting) if waiting.waker.is_none() => self.set_waker(waker()),
-            Some(_) => {}
+        if !self.awaits_answer() {
+            self.waker = None;
+        } else if self.waker.is_none() {
+            self.set_waker(waker());
         }
     }
 
@@ -243,11 +233,10 @@ impl<R: Records> Connection<R> {
             Asked::Now(answer) => self.give(answer?),
             Asked::Later(answer) => {
                 self.records.hold_messages(now, true);
-                let waiting = self.waiting.get_or_insert_default();
-                if let Some(waker) = &waiting.waker {
+                if let Some(waker) = &self.waker {
                     answer.wake(waker);
                 }
-                waiting.answer = Some(answer);
+                self.phase.set_awaited(Some(answer));
                 Ok(())
             }
         }
@@ -256,27 +245,15 @@ impl<R: Records> Connection<R> {
     /// Goes on if the answer that is waited for has come.
     #[cold]
     pub(super) fn take_answer(&mut self, now: Instant) -> Result<(), Error> {
-        let awaited = self
-            .waiting
-            .as_ref()
-            .and_then(|waiting| waiting.answer.as_ref());
-        let Some(answer) = awaited.and_then(|awaited| awaited.take()) else {
+        let Some(answer) = self.phase.awaited().and_then(Await::take) else {
             return Ok(());
         };
-        self.forget_question();
+        self.phase.set_awaited(None);
         self.records.hold_messages(now, false);
         self.give(answer?)?;
         self.perform(now)?;
         self.attempt_went_on(now);
         Ok(())
-    }
-
-    /// The answer is not awaited any more; the waker stays for the next one.
-    pub(super) fn forget_question(&mut self) {
-        self.waiting.take_if(|waiting| {
-            waiting.answer = None;
-            waiting.waker.is_none()
-        });
     }
 
     fn give(&mut self, answer: Answer) -> Result<(), Error> {

@@ -439,7 +439,6 @@ impl<R: Records> Connection<R> {
 
     /// Drops what is scheduled or under way, and what the records keep for it.
     pub(super) fn go_back(&mut self) -> Option<Undone> {
-        self.forget_question();
         self.records.abandon_handshake();
         self.phase.go_back()
     }
