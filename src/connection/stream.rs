@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use pki_types::ServerName;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl TlsConnection {
     /// Starts a connection with a server that must prove to be `server`. The ClientHello waits in
@@ -121,7 +121,8 @@ impl TlsConnection {
     }
 
     /// After how long without a record the policy ends an established connection.
-    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+    #[cfg(feature = "net")]
+    pub(crate) fn idle_timeout(&self) -> Option<std::time::Duration> {
         let established = !self.is_handshaking() && !self.is_closed();
         self.records.idle_timeout().filter(|_| established)
     }

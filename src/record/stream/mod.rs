@@ -201,6 +201,7 @@ impl Stream {
     }
 
     /// After how long without a record the connection is to end.
+    #[cfg(feature = "net")]
     pub(crate) const fn idle_timeout(&self) -> Option<Duration> {
         self.policy.idle_timeout
     }
