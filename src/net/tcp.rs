@@ -1,5 +1,6 @@
 //! A TLS connection on a `mio::net::TcpStream`.
 
+mod source;
 mod waking;
 
 use super::clock;
@@ -11,9 +12,7 @@ use crate::connection::{Event, TlsConnection};
 use crate::error::{Error, KeyUpdateError, RenegotiateError, SendError};
 use crate::wire::key_update::KeyUpdate;
 use bytes::{Buf as _, Bytes};
-use mio::event::Source;
 use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
 use pki_types::ServerName;
 use std::collections::VecDeque;
 use std::fmt;
@@ -24,7 +23,7 @@ use std::time::{Duration, Instant};
 
 /// One TLS connection on one TCP stream, for a mio event loop.
 ///
-/// It is registered like the stream itself (it is a [`Source`]), once, with
+/// It is registered like the stream itself (it is a [`Source`](mio::event::Source)), once, with
 /// `Interest::READABLE | Interest::WRITABLE`: a handshake writes and reads whatever the application
 /// does. mio reports readiness only when it begins, so
 ///
@@ -566,30 +565,6 @@ impl Write for TlsStream {
             None if self.wants_write() => Err(ErrorKind::WouldBlock.into()),
             None => Ok(()),
         }
-    }
-}
-
-impl Source for TlsStream {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interests: Interest,
-    ) -> io::Result<()> {
-        self.socket.register(registry, token, interests)
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interests: Interest,
-    ) -> io::Result<()> {
-        self.socket.reregister(registry, token, interests)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        self.socket.deregister(registry)
     }
 }
 
