@@ -11,7 +11,7 @@ use crate::session::Session;
 
 /// One step that the engine wants done. Performed strictly in order.
 pub(crate) enum Action {
-    /// A server's hello that was asked for again: what has come ahead of its turn answers another one.
+    /// The client says its hello again: what has come ahead of its turn answers the earlier one.
     ForgetAhead,
     /// From here on the records have the form of this version.
     VersionDecided(ProtocolVersion),
@@ -35,9 +35,9 @@ pub(crate) enum Action {
         protection: RecordProtection,
         when: ReadSwitch,
     },
-    /// The client has sealed data before any answer, which is not taken here: it is skipped (RFC 8446 §4.2.10).
+    /// The client has sent early data (RFC 8446 §4.2.10), which is never accepted: it is skipped.
     SkipEarlyData,
-    /// The epoch is over; what is still on its way is taken for a while.
+    /// The epoch is over; what is still on its way is accepted for a while.
     RetireRead(Epoch),
     /// The flight is complete and can be sent.
     EndFlight { id: FlightId, end: FlightEnd },
@@ -63,7 +63,8 @@ pub(crate) struct Epochs {
 }
 
 impl Epochs {
-    /// The step from `current` to the epoch after it; `KeyExhausted` where epochs end (RFC 6347 §4.1).
+    /// The step from `current` to the epoch after it; `KeyExhausted` where epochs end
+    /// (RFC 6347 §4.1).
     pub(crate) fn after(current: Epoch) -> Result<Self, Error> {
         let next = current.next(Epoch::LIMIT_12).ok_or(Error::KeyExhausted)?;
         Ok(Self { current, next })

@@ -20,7 +20,7 @@ pub(super) fn signed_message(signer: Side, transcript_hash: &[u8]) -> Vec<u8> {
     message
 }
 
-/// The scheme of the key's own that the peer takes, if it may sign a handshake of 1.3.
+/// The first scheme of the credential that the peer accepts and that may sign a handshake of 1.3.
 pub(super) fn choose_scheme(
     credential: &Credential,
     offered: &[SignatureScheme],
@@ -31,7 +31,8 @@ pub(super) fn choose_scheme(
         .find(|scheme| offered.contains(scheme))
 }
 
-/// Goes on with the credentials that a client has for a server that asks, as the application has answered.
+/// Chooses among the credentials that a client has for a server that asks for one, as the
+/// application has answered.
 pub(super) fn with_answer<T>(
     config: &ClientConfig,
     answer: Result<RequestAnswer, AlertDescription>,
@@ -44,7 +45,8 @@ pub(super) fn with_answer<T>(
     }
 }
 
-/// What a client shows to a server that asks for a certificate; `None` for an empty chain (RFC 8446 §4.4.2).
+/// What a client shows to a server that asks for a certificate; `None` for an empty chain
+/// (RFC 8446 §4.4.2).
 pub(super) fn answer_request(
     credentials: &[Credential],
     request: &CertificateRequest,
@@ -58,7 +60,8 @@ pub(super) fn answer_request(
         })
 }
 
-/// The names of authorities, if a message can hold them. They are only a hint, and none means any.
+/// The names of authorities, if a message can hold them. They are only a hint; an empty list means
+/// any authority.
 pub(super) fn bounded(authorities: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     let length: usize = authorities.iter().map(|name| 2 + name.len()).sum();
     if length <= MAX_AUTHORITIES_LEN {
@@ -68,5 +71,6 @@ pub(super) fn bounded(authorities: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     }
 }
 
-/// More would make a flight that hardly survives loss; the field itself ends at 65,535 bytes.
+/// A longer list would make a flight that hardly survives loss; the field itself ends at 65,535
+/// bytes.
 const MAX_AUTHORITIES_LEN: usize = 1 << 13;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// Everything that a completed handshake leaves behind. The handshake itself is dropped.
 pub(crate) struct Established {
-    /// Whether the session is an earlier one.
+    /// Whether an earlier session was resumed.
     pub(crate) resumed: bool,
     /// The group of the key exchange, of this handshake or of the session that it has resumed.
     pub(crate) group: NamedGroup,
@@ -63,7 +63,7 @@ impl Established {
         }
     }
 
-    /// The same, to look at.
+    /// What goes on after a handshake of version 1.3, read only.
     pub(crate) const fn post_ref(&self) -> Option<&Post> {
         match &self.kind {
             EstablishedKind::V12(_) => None,

@@ -1,23 +1,23 @@
 //! The handshake engine: states that consume whole messages and push an ordered list of actions.
 //!
-//! The engine knows no records, no clock, no socket and no retransmission. A state takes one message and
-//! returns the next state; what is to happen outside stands in the [`Outbox`], in order: *send this message,
-//! send ChangeCipherSpec, switch the write keys, send Finished* is literally a list in that order. `connection/`
-//! performs it.
+//! The engine knows no records, no clock, no socket and no retransmission. A state takes one
+//! message and returns the next state; what is to happen outside is listed in the [`Outbox`], in
+//! order: *send this message, send ChangeCipherSpec, switch the write keys, send Finished* is a
+//! list of exactly these steps. `connection/` performs it.
 //!
 //! ```text
-//!            Input::Handshake(message)                       Outbox
-//!  records ──────────────────────────►  Expect… ──────────►  Action, Action, Action ──────►  records
-//!            Input::Answer(answer)        │  ▲                 │
-//!                                         ▼  │                 └─ Ask(Question) ──► verifier, signing key
-//!                                       Expect…
+//!          Input::Handshake(message)                     Outbox
+//!  records ────────────────────────► Expect… ─────────► Action, Action, Action ─────► records
+//!          Input::Answer(answer)      │  ▲               │
+//!                                     ▼  │               └─ Ask(Question) ──► verifier, key, …
+//!                                    Expect…
 //! ```
 //!
-//! A client's states are in [`client`], a server's in [`server`]; each folder opens with its message
-//! flow. The hellos are shared; after the ServerHello `v12` and `v13` part ways. What a state is
-//! stands in [`state`]: its name, what it expects and what it does are written beside its struct.
-//! What follows a handshake of 1.3 (tickets, key updates) is [`post`], a small engine of its own
-//! that continues the numbering of messages and flights.
+//! A client's states are in [`client`], a server's in [`server`]; each folder opens with its
+//! message flow. The hellos are shared; after the ServerHello `v12` and `v13` part ways. A state's
+//! name, what it expects and what it does are written beside its struct; [`state`] says how. What
+//! follows a handshake of 1.3 (tickets, key updates) is [`post`], a small engine of its own that
+//! continues the numbering of messages and flights.
 
 mod action;
 mod auth;
@@ -57,7 +57,8 @@ pub(crate) enum Input {
 pub(crate) enum Handled {
     /// A state has consumed it.
     Taken,
-    /// It was not for this state, which has not changed; the record layer decides what that means.
+    /// It has no place in this state, which has not changed; the record layer decides what that
+    /// means.
     NotTaken(NotTaken),
 }
 
@@ -68,8 +69,8 @@ pub(crate) enum NotTaken {
     Unexpected,
     /// It does not decode.
     Undecodable(InvalidMessage),
-    /// It cannot answer this client's hello, but it may answer another one with the same address; what is wrong with it
-    /// if it does not.
+    /// It cannot answer this client's hello, but it may be meant for another one from the same
+    /// address. The error is what is wrong with it otherwise.
     Doubtful(Error),
 }
 

@@ -50,7 +50,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Sends ChangeCipherSpec, switches the write keys and sends Finished under them (RFC 5246 §7.1, §7.4.9).
+    /// Sends ChangeCipherSpec, switches the write keys and sends Finished under them
+    /// (RFC 5246 §7.1, §7.4.9).
     pub(crate) fn switch_and_finish(
         &mut self,
         epochs: Epochs,
@@ -107,7 +108,8 @@ impl Outbox {
         Ok(seq)
     }
 
-    /// The peer may have switched to this epoch, and given up, before this end has everything that comes before it.
+    /// The peer may have switched to this epoch, and given up, before this end has everything that
+    /// comes before it.
     pub(crate) fn listen_for_alerts(
         &mut self,
         version: ProtocolVersion,
@@ -123,12 +125,12 @@ impl Outbox {
         }
     }
 
-    /// Asks whoever the client's configuration names.
+    /// Asks whatever the client's configuration names: a verifier, a key, the application.
     pub(crate) fn ask_client(&mut self, config: &Arc<ClientConfig>, question: ClientQuestion) {
         self.push(Action::Ask(Question::Client(config.clone(), question)));
     }
 
-    /// Asks whoever the server's configuration names.
+    /// Asks whatever the server's configuration names: a verifier, a key, a store, the application.
     pub(crate) fn ask_server(&mut self, config: &Arc<ServerConfig>, question: ServerQuestion) {
         self.push(Action::Ask(Question::Server(config.clone(), question)));
     }

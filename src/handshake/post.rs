@@ -1,9 +1,11 @@
-//! After a handshake of version 1.3: tickets (RFC 8446 §4.6.1) and key updates (RFC 8446 §4.6.3, RFC 9147 §8).
+//! After a handshake of version 1.3: tickets (RFC 8446 §4.6.1) and key updates (RFC 8446 §4.6.3,
+//! RFC 9147 §8).
 //!
 //! ```text
 //!  key_update() ─┐
-//!  a limit ──────┼─► scheduled ─► KeyUpdate, under the old keys ─► delivered ─► the next write keys
-//!  asked to ─────┘                     (a stream delivers at once, datagrams when the peer acknowledges)
+//!  a limit ──────┼─► scheduled ─► KeyUpdate, under the old keys ─► delivered ─► new write keys
+//!  asked to ─────┘                     (a stream delivers at once,
+//!                                       datagrams when the peer acknowledges)
 //!
 //!  KeyUpdate of the peer ─► the next read keys, and an answer if it asks for one
 //! ```
@@ -23,7 +25,8 @@ use crate::wire::new_session_ticket::NewSessionTicket13;
 use pki_types::UnixTime;
 use std::sync::Arc;
 
-/// How many key updates of the peer are taken between two pieces of data. Each costs this end a key schedule.
+/// How many key updates the peer may make between two pieces of data. Each costs this end a key
+/// schedule.
 const MAX_IDLE_UPDATES: u8 = 32;
 
 /// What one direction is protected with.
@@ -48,7 +51,8 @@ pub(crate) struct Post {
     exporter: ExporterSecret,
     /// What a client makes the keys of tickets from.
     resumption: Option<ResumptionSecret>,
-    /// By how much the ticket that a server has taken was older to its client, in seconds.
+    /// By how much the ticket that a server has accepted was older by the client's clock, in
+    /// seconds.
     age_skew: Option<i32>,
     /// A client's newest ticket.
     latest: Option<Arc<Session13>>,
@@ -162,7 +166,8 @@ impl Post {
         (self.read.secret.as_bytes(), self.write.secret.as_bytes())
     }
 
-    /// By how much the ticket that a server has taken was older to its client, in seconds.
+    /// By how much the ticket that a server has accepted was older by the client's clock, in
+    /// seconds.
     pub(crate) const fn ticket_age_skew(&self) -> Option<i32> {
         self.age_skew
     }
@@ -183,7 +188,8 @@ impl Post {
 
     /// Whether the outbox holds something, or would if it were asked to begin.
     pub(crate) const fn wants_to_begin(&self) -> bool {
-        // RFC 9147 §5.8.1: until its last flight is acknowledged, a client does not know whether there is a server at all.
+        // RFC 9147 §5.8.1: until its last flight is acknowledged, a client does not know whether
+        // there is a server at all.
         let free = self.in_flight.is_none() && self.unconfirmed.is_none();
         self.scheduled.is_some() && free && !self.waits_for_data
     }
@@ -208,10 +214,11 @@ impl Post {
     ///
     /// # Errors
     ///
-    /// `Pending` while one is scheduled or on its way, or a request is unanswered (RFC 9846 §4.7.3); `EpochsExhausted`.
+    /// `Pending` while one is scheduled or on its way, or a request is unanswered
+    /// (RFC 9846 §4.7.3); `EpochsExhausted`.
     pub(crate) fn schedule(&mut self, update: KeyUpdate) -> Result<(), KeyUpdateError> {
         let unanswered = self.awaits_answer && update == KeyUpdate::Requested;
-        // An answer that waits is as good as any other update.
+        // An answer that waits for data can be replaced: any update answers the request.
         let scheduled = self.scheduled.is_some() && !self.waits_for_data;
         if scheduled || self.in_flight.is_some() || unanswered {
             return Err(KeyUpdateError::Pending);
@@ -225,9 +232,11 @@ impl Post {
         Ok(())
     }
 
-    /// Schedules new keys for both directions, or for this end's alone while the peer still owes its own.
+    /// Schedules new keys for both directions, or for this end's alone while the peer still owes
+    /// its own.
     pub(crate) fn schedule_automatic(&mut self) {
-        // What is pending brings new keys as well, and where there are none the records end with an error of their own.
+        // What is pending brings new keys as well; where no epoch is left, the records end with an
+        // error of their own.
         let _pending = self
             .schedule(KeyUpdate::Requested)
             .or_else(|_| self.schedule(KeyUpdate::NotRequested));
@@ -257,7 +266,8 @@ impl Post {
         Ok(())
     }
 
-    /// The peer has a flight. If it was the KeyUpdate, the new keys are used from now on (RFC 9147 §8).
+    /// The peer has received a flight. If it was the KeyUpdate, the new keys are used from now on
+    /// (RFC 9147 §8).
     pub(crate) fn delivered(&mut self, delivered: FlightId) -> Result<(), Error> {
         if self.unconfirmed == Some(delivered) {
             self.unconfirmed = None;
@@ -282,7 +292,7 @@ impl Post {
 
     /// Takes a message of the peer.
     pub(crate) fn handle(&mut self, message: &InboundMessage, now: UnixTime) -> Result<(), Error> {
-        // RFC 9147 §8: behind a KeyUpdate nothing new is said under the old keys.
+        // RFC 9147 §8: after a KeyUpdate nothing new is said under the old keys.
         if message.epoch != self.read.epoch {
             return Err(unexpected(message));
         }
@@ -320,8 +330,9 @@ impl Post {
             side: self.side.peer(),
         });
         self.awaits_answer = false;
-        // RFC 8446 §4.6.3: several requests may get one answer. An update that is scheduled anyway is one, and then it asks for
-        // nothing either: the peer, which would have been asked, has just changed its keys.
+        // RFC 8446 §4.6.3: several requests may get one answer. An update that is scheduled anyway
+        // is one, and then it asks for nothing either: the peer, which would have been asked, has
+        // just changed its keys.
         if update == KeyUpdate::Requested {
             let own = self.scheduled.is_some() && !self.waits_for_data;
             self.scheduled = Some(KeyUpdate::NotRequested);
@@ -338,7 +349,8 @@ impl Post {
             ticket,
             grease: _,
         } = NewSessionTicket13::decode(body)?;
-        // RFC 8446 §4.6.1: zero means at once, and a week is the most; here it is a day (RFC 5246 §F.1.4).
+        // RFC 8446 §4.6.1: zero means at once, and a week is the most; here it is a day
+        // (RFC 5246 §F.1.4).
         let lifetime = lifetime.min(MAX_LIFETIME);
         let Some(resumption) = self.resumption.as_ref().filter(|_| lifetime > 0) else {
             return Ok(());
@@ -405,7 +417,8 @@ impl Post {
 
 fn unexpected(message: &InboundMessage) -> Error {
     let got = message.typ.0;
-    // RFC 8446 §4.1.2, §4.6.2: no ClientHello, no HelloRequest, and no request for a certificate that was not offered.
+    // RFC 8446 §4.1.2, §4.6.2: no ClientHello, no HelloRequest, and no request for a certificate
+    // that was not offered.
     PeerMisbehaved::UnexpectedMessage { got }.into()
 }
 
@@ -487,7 +500,8 @@ mod tests {
         }
     }
 
-    /// RFC 8446 §4.6.3: what is asked for is sent before any more data; several requests get one answer.
+    /// RFC 8446 §4.6.3: what is asked for is sent before any more data; several requests get one
+    /// answer.
     #[test]
     fn r8446_03_requests_are_answered_once_and_at_once() {
         let mut post = post(Side::Server);
@@ -503,7 +517,8 @@ mod tests {
         assert_eq!(post.read_epoch().number(), 5);
     }
 
-    /// RFC 8446 §4.6.3: an answer asks for nothing, whatever this end had scheduled before it was asked, by a call or by itself.
+    /// RFC 8446 §4.6.3: an answer asks for nothing, whatever this end had scheduled before it was
+    /// asked, by a call or by itself.
     #[test]
     fn r8446_03_an_answer_that_was_scheduled_before_the_request_asks_for_nothing() {
         for dialect in [&DTLS, &TLS] {
@@ -529,7 +544,7 @@ mod tests {
         }
     }
 
-    /// RFC 9147 §8: behind a KeyUpdate nothing new is said under the old keys.
+    /// RFC 9147 §8: after a KeyUpdate nothing new is said under the old keys.
     #[test]
     fn r9147_43_a_new_message_under_the_old_keys_is_a_fault() {
         let mut post = post(Side::Client);
@@ -538,7 +553,8 @@ mod tests {
         assert_eq!(error.alert(), Some(AlertDescription::UNEXPECTED_MESSAGE));
     }
 
-    /// RFC 9147 §8: epochs end before they wrap (G2). The call says so; a peer that goes on is at fault.
+    /// RFC 9147 §8: epochs end before they wrap (G2). The call says so; a peer that goes on is at
+    /// fault.
     #[test]
     fn r9147_45_epochs_end() {
         let mut writer = post(Side::Client);
@@ -554,7 +570,7 @@ mod tests {
         assert_eq!(reader.read_epoch().number(), last);
     }
 
-    /// RFC 8446 §4.1.2, §4.6.2: nothing else has a place behind the handshake.
+    /// RFC 8446 §4.1.2, §4.6.2: nothing else has a place after the handshake.
     #[test]
     fn r8446_10_r8446_11_other_messages_are_unexpected() {
         let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);

@@ -118,7 +118,7 @@ mod tests {
         Handshake::server(&DTLS, settings, MessageSeq::FIRST).unwrap()
     }
 
-    /// Neither one of the other side nor one that the state has not asked for is passed over: the
+    /// An answer of the other side, or one that the state has not asked for, is not ignored: the
     /// handshake would wait for ever.
     #[test]
     fn an_answer_that_was_not_asked_for_is_an_error() {

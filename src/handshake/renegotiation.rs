@@ -1,7 +1,7 @@
 //! What ties a handshake to the one before it: RFC 5746, and the continuity of identities.
 //!
-//! A [`Binding`] is taken from the association in force when a renegotiation begins. A handshake without one is an
-//! initial one: its renegotiation_info is empty, and no identity is expected.
+//! A [`Binding`] is taken from the association in force when a renegotiation begins. A handshake
+//! without one is an initial one: its renegotiation_info is empty, and no identity is expected.
 
 use crate::config::{IdentityChange, InForce, Parameters, RekeyPolicy, SecureRenegotiation};
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
@@ -22,8 +22,8 @@ pub(crate) enum Continuity {
     Bound(FinishedPair),
     /// The peer does not bind. The policy says whether there is a next one (§4.2, §4.4).
     Unbound(FinishedPair),
-    /// A session without RFC 7627 was resumed: the Finished messages can be those of two handshakes, and there is no next one
-    /// (RFC 7627 §5.4).
+    /// A session without RFC 7627 was resumed: the Finished messages can be those of two
+    /// handshakes, and there is no next one (RFC 7627 §5.4).
     Ended,
 }
 
@@ -92,7 +92,8 @@ impl Binding {
             .then_some(&self.session.agreed.alpn)
     }
 
-    /// Whether somebody with `identity` is who the peer was before. A client that was nobody may become somebody.
+    /// Whether a peer with this identity is the one that was there before. A client that had none
+    /// may show one now.
     pub(crate) fn continues(&self, policy: &RekeyPolicy, identity: Option<&Identity>) -> bool {
         let before = self.session.agreed.peer_identity.as_ref();
         policy.identity_change == IdentityChange::Allow
@@ -100,8 +101,8 @@ impl Binding {
     }
 }
 
-/// What a client writes into renegotiation_info (RFC 5746 §3.4, §3.5): also where the server does not bind, so that one that does, and
-/// has been put in its place, notices (§4.2).
+/// What a client writes into renegotiation_info (RFC 5746 §3.4, §3.5): even if the server does not
+/// bind, so that another server that does, and has taken its place, notices (§4.2).
 pub(crate) fn client_info(binding: Option<&Binding>) -> Vec<u8> {
     binding.map_or_else(Vec::new, |binding| binding.verify_data.client.to_vec())
 }
@@ -114,7 +115,8 @@ pub(crate) fn server_info(binding: Option<&Binding>) -> Vec<u8> {
     })
 }
 
-/// Whether a client says that its handshake is an initial one in the way that no server chokes on (RFC 5746 §3.3).
+/// Whether a client says by a cipher suite that its handshake is an initial one; servers that
+/// cannot bear the extension ignore it (RFC 5746 §3.3).
 fn has_signal(hello: &ClientHello) -> bool {
     let signal = CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV;
     hello.cipher_suites.contains(&signal)
@@ -135,7 +137,8 @@ pub(crate) fn check_client(
     let info = hello.extensions.renegotiation_info.as_deref();
     let Some(binding) = binding else {
         return match info {
-            // RFC 5746 §3.6: empty in an initial handshake, whether or not the SCSV is there as well.
+            // RFC 5746 §3.6: empty in an initial handshake, whether or not the SCSV is there as
+            // well.
             Some([]) => Ok(()),
             Some(_) => Err(PeerMisbehaved::NonEmptyRenegotiationInfo.into()),
             None if signal => Ok(()),
@@ -146,8 +149,8 @@ pub(crate) fn check_client(
             None => Ok(()),
         };
     };
-    // RFC 5746 §3.7: the SCSV means an initial handshake; the extension must hold the client's last Finished. §4.4: who has not
-    // bound before does not begin now.
+    // RFC 5746 §3.7: the SCSV means an initial handshake; the extension must hold the client's last
+    // Finished. §4.4: a client that has not bound before does not begin now.
     let fits = match binding.mutual {
         true => equal(info, &binding.verify_data.client),
         false => info.is_none(),
@@ -180,7 +183,8 @@ pub(crate) fn check_server(
             Some(_) => Err(PeerMisbehaved::NonEmptyRenegotiationInfo.into()),
         };
     };
-    // RFC 5746 §3.5: both halves, in this order. §4.2: a server that has not bound before is another one if it does now.
+    // RFC 5746 §3.5: both halves, in this order. §4.2: if a server that has not bound before does
+    // so now, it is another server.
     let fits = match binding.mutual {
         true => equal(info, &server_info(Some(binding))),
         false => info.is_none(),
@@ -195,7 +199,8 @@ fn equal(info: Option<&[u8]>, expected: &[u8]) -> bool {
     info.is_some_and(|info| bool::from(info.ct_eq(expected)))
 }
 
-/// E3, E5: who had RFC 7627 before does not lose it, and who did not is somebody else if it appears.
+/// E3, E5: a peer that had RFC 7627 before does not lose it, and one that did not have it is
+/// another peer if it has it now.
 fn check_binding_secret(binding: &Binding, extended: bool) -> Result<(), Error> {
     match (binding.session.extended_master_secret, extended) {
         (true, false) => Err(PeerMisbehaved::ExtendedMasterSecretDropped.into()),

@@ -1,9 +1,9 @@
 //! What a state of a handshake is.
 //!
-//! Each state is a struct that holds exactly what is known when it is reached, and beside it stands
-//! what it is called, what it expects and what it does then, which ends with the next state. So the
-//! engine knows none of them by name, and a new one is written in its own file, and in the step that
-//! leads to it.
+//! Each state is a struct that holds exactly what is known when it is reached. Beside the struct,
+//! its [`State`] says what it is called, what it expects, and what it does then, which ends with
+//! the next state. So the engine knows no state by name, and a new one is written in one file, and
+//! returned by the step that leads to it.
 
 use super::outbox::Outbox;
 use super::question::Answer;
@@ -30,7 +30,7 @@ pub(super) trait State: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Fatal, as those of [`answer`](State::answer).
+    /// Fatal: the handshake is over.
     fn handle(
         self: Box<Self>,
         _message: Message,

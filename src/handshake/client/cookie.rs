@@ -1,19 +1,23 @@
-//! Which cookie a client shows in a renegotiation, where RFC 6347 says nothing and servers do not agree.
+//! Which cookie a client shows in a renegotiation, where RFC 6347 says nothing and servers do not
+//! agree.
 //!
-//! A server of OpenSSL that asks for cookies drops a hello without one, but goes on with the handshake, which then fails. One of
-//! Mbed TLS takes a hello with one for undecodable and ends. Their cookies tell them apart: those of Mbed TLS are made of its
-//! clock, or of a counter where it has none, and a part of a MAC (`mbedtls_ssl_cookie_write`).
+//! A server of OpenSSL that asks for cookies drops a hello without one, but goes on with the
+//! handshake, which then fails. A server of Mbed TLS cannot decode a hello with a cookie and ends
+//! the association. Their cookies tell them apart: those of Mbed TLS are made of its clock, or of a
+//! counter where it has none, followed by a part of a MAC (`mbedtls_ssl_cookie_write`).
 
 use crate::config::RekeyPolicy;
 use pki_types::UnixTime;
 
-/// The lengths of Mbed TLS's cookies: four bytes of time and 28 of a MAC, or 20 where there is only SHA-1.
+/// The lengths of Mbed TLS's cookies: four bytes of time and 28 of a MAC, or 20 where there is only
+/// SHA-1.
 const LENGTHS: [usize; 2] = [4 + 28, 4 + 20];
 
 /// How far the server's clock may be from this one, in seconds.
 const TOLERANCE: u64 = 24 * 60 * 60;
 
-/// How many cookies a server without a clock may have made since it started. More would be as likely by chance.
+/// How many cookies a server without a clock may have made since it started. The first four bytes
+/// of a random cookie are below this once in 65,536 times.
 const MAX_COUNTER: u32 = 1 << 16;
 
 /// What of the cookie of a handshake that began at `started` is shown in the next one.

@@ -51,7 +51,8 @@ pub(crate) struct Renegotiating {
     pub(crate) unanswered: Option<Box<Unanswered>>,
 }
 
-/// How often a server may ask for a cookie: once is usual, and a second time after its key has changed.
+/// How often a server may ask for a cookie: once is usual, and a second time after its key has
+/// changed.
 const MAX_VERIFY_REQUESTS: u8 = 4;
 
 /// Sends the first ClientHello.
@@ -190,7 +191,7 @@ fn offer_13(
     if parameters.speaks_12() {
         versions.push(dialect.version_12);
     } else {
-        // They say something to servers of 1.2 alone.
+        // These mean something to servers of 1.2 alone.
         extensions.point_formats = None;
         extensions.session_ticket = None;
         extensions.extended_master_secret = false;
@@ -293,9 +294,10 @@ impl OutstandingHello for ExpectServerHello {
 }
 
 impl ExpectServerHello {
-    /// Why an answer can belong to another hello than this one, which is then still to be answered: somebody may have sent
-    /// a hello of its own with this client's address, or an earlier attempt from the same port is answered late. Inside
-    /// an association nobody else can send anything.
+    /// Why an answer may belong to another hello than this one, which is then still to be answered:
+    /// an attacker may have sent a hello of its own from this client's address, or an earlier
+    /// attempt from the same port is answered late. Inside an association only the peer can send
+    /// anything.
     fn doubt_hello(&self, answer: &ServerHello) -> Option<Error> {
         if self.binding.is_some() {
             return None;
@@ -311,8 +313,9 @@ impl ExpectServerHello {
         retry::check(&self.offer, answer).err().filter(|_| asks)
     }
 
-    /// The same of a HelloVerifyRequest where a cookie is shown already. An honest server asks twice only if its key has changed in
-    /// between, and asks again when the hello is said anew.
+    /// The same for a HelloVerifyRequest that comes when a cookie is shown already. An honest
+    /// server asks twice only if its key has changed in between, and asks again when the attempt
+    /// begins anew.
     fn doubt_request(&self) -> Option<Error> {
         let doubtful = self.binding.is_none() && self.verify_requests > 0;
         doubtful.then(|| PeerMisbehaved::TooManyHelloVerifyRequests.into())
@@ -321,7 +324,8 @@ impl ExpectServerHello {
     /// Sends the hello as it stands, as a flight of its own.
     fn send_hello(mut self, outbox: &mut Outbox) -> Step {
         if self.offer.retried.is_none() {
-            // RFC 6347 §4.2.6: a hello that was answered with HelloVerifyRequest, and that answer, are in no transcript.
+            // RFC 6347 §4.2.6: a hello that was answered with HelloVerifyRequest, and that answer,
+            // are in no transcript.
             self.offer.transcript = Transcript::new(self.offer.dialect);
         }
         let mut body = Vec::with_capacity(512);
@@ -335,8 +339,8 @@ impl ExpectServerHello {
             body,
             &mut self.offer.transcript,
         )?;
-        // A server whose HelloRequest has crossed the first hello may answer the second before that has come
-        // (`handshake/server/crossing`).
+        // A server whose HelloRequest has crossed the first hello may answer the second before that
+        // has come (`handshake/server/crossing`).
         let asked_again = self.binding.is_some() && self.verify_requests > 0;
         outbox.end_flight(if asked_again {
             FlightEnd::Request
@@ -444,12 +448,13 @@ impl ExpectServerHello {
         })
     }
 
-    /// The session, if the server resumes it: then it has echoed the ID of the offer (RFC 5246 §7.3).
+    /// The session, if the server resumes it: then it has echoed the ID of the offer
+    /// (RFC 5246 §7.3).
     fn resumed(&self, hello: &ServerHello) -> Result<Option<Arc<Session12>>, Error> {
         let echoed =
             !hello.session_id.is_empty() && hello.session_id == self.offer.hello.session_id;
         let Some(session) = &self.session else {
-            // An ID that only looks like a resumption (RFC 8446 §D.4) names no session that a server could know.
+            // The ID was made up (RFC 8446 §D.4), so it names no session that a server could know.
             return if echoed {
                 Err(PeerMisbehaved::WrongSessionId.into())
             } else {
@@ -478,7 +483,7 @@ impl ExpectServerHello {
     fn check_version_13(&self, version: ProtocolVersion) -> Result<(), Error> {
         let number = ExtensionType::SUPPORTED_VERSIONS.0;
         if self.offer.exchange.is_none() {
-            // Not offered, so the extension was not either.
+            // Version 1.3 was not offered, so neither was the extension.
             return Err(PeerMisbehaved::UnsolicitedExtension(number).into());
         }
         // RFC 8446 §4.2.1: it holds nothing but what was offered, and never a version before 1.3.
@@ -496,11 +501,12 @@ impl ExpectServerHello {
     fn check_version_12(&self, hello: &ServerHello) -> Result<(), Error> {
         let version = hello.version;
         let offered = self.binding.is_some() || self.offer.config.parameters.speaks_12();
-        // D13: behind a HelloRetryRequest the version stands.
+        // D13: after a HelloRetryRequest the version is decided.
         if !offered || self.offer.retried.is_some() || hello.is_retry_request() {
             return Err(PeerMisbehaved::SelectedUnofferedVersion(version).into());
         }
-        // RFC 8446 §4.1.3 (D12): looked at by a client that has offered 1.3, so never in a renegotiation.
+        // RFC 8446 §4.1.3 (D12): checked by a client that has offered 1.3, so never in a
+        // renegotiation.
         let offered_13 = self.offer.hello.extensions.supported_versions.is_some();
         if offered_13 && is_downgraded(&hello.random) {
             return Err(PeerMisbehaved::Downgraded.into());
@@ -574,7 +580,7 @@ impl ExpectServerHello {
     }
 }
 
-/// Whether the server says that it speaks more than it was brought to choose (RFC 8446 §4.1.3).
+/// Whether the server says that it speaks a higher version than it has chosen (RFC 8446 §4.1.3).
 fn is_downgraded(random: &[u8; RANDOM_LEN]) -> bool {
     let (mut to_11, to_12) = (DOWNGRADE_TO_12, DOWNGRADE_TO_12);
     to_11[7] = 0;

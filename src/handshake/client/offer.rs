@@ -14,7 +14,7 @@ use crate::wire::server_hello::ServerHello;
 use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
 
-/// A hello that is out, with what made it and what an answer at 1.3 goes on from.
+/// A hello that is out, with what it was made from and what an answer of version 1.3 needs.
 pub(super) struct Offer {
     pub(super) dialect: &'static Dialect,
     pub(super) config: Arc<ClientConfig>,
@@ -42,7 +42,7 @@ impl Offer {
         if hello.session_id != echo {
             return Err(PeerMisbehaved::WrongSessionId.into());
         }
-        // RFC 8446 §4.1.3: the field can hold nothing else.
+        // RFC 8446 §4.1.3: the field must be zero.
         if hello.compression_method != CompressionMethod::NULL {
             return Err(InvalidMessage::IllegalValue("legacy_compression_method").into());
         }
@@ -59,7 +59,8 @@ impl Offer {
     }
 }
 
-/// The name for server_name (RFC 6066 §3): a DNS name without a final dot; literal addresses are not sent.
+/// The name for server_name (RFC 6066 §3): a DNS name without a final dot; literal addresses are
+/// not sent.
 pub(crate) fn dns_name(server_name: &ServerName<'_>) -> Option<String> {
     match server_name {
         ServerName::DnsName(name) => Some(

@@ -1,4 +1,5 @@
-//! A client's states of version 1.2 behind a ServerHello that resumes (RFC 5246 §7.3, RFC 5077 §3.1).
+//! A client's states of version 1.2 after a ServerHello that resumes (RFC 5246 §7.3,
+//! RFC 5077 §3.1).
 
 use super::v12::{Context, lifetime};
 use crate::error::{Error, PeerMisbehaved};
@@ -57,7 +58,7 @@ struct Resumption {
 }
 
 impl Resumption {
-    /// Arms the read keys: the server's Finished is next.
+    /// Installs the read keys, for use after ChangeCipherSpec: the server's Finished is next.
     fn arm(self, read: RecordProtection, outbox: &mut Outbox) -> Box<dyn State> {
         outbox.push(Action::InstallRead {
             epoch: self.context.epochs.next,
@@ -67,7 +68,8 @@ impl Resumption {
         Box::new(ExpectResumedFinished(self))
     }
 
-    /// The session as it is from now on: with the new ticket, if there is one, and no younger than it was.
+    /// The session as it is from now on: with the new ticket, if there is one, and no younger than
+    /// it was.
     fn session(&self) -> Session12 {
         let renewed = self
             .ticket
@@ -199,7 +201,7 @@ impl State for ExpectResumedFinished {
     }
 }
 
-/// The verifier of the configuration has the word: about the server's certificate, again.
+/// Awaits the configured verifier's new verdict on the server's certificate.
 struct ExpectResumedVerified(Finished);
 
 impl State for ExpectResumedVerified {

@@ -1,4 +1,5 @@
-//! HelloRetryRequest (RFC 8446 §4.1.4), and the binder of a ticket that a hello offers (RFC 8446 §4.2.11.2).
+//! HelloRetryRequest (RFC 8446 §4.1.4), and the binder of a ticket that a hello offers
+//! (RFC 8446 §4.2.11.2).
 
 use super::offer::{Offer, misplaced};
 use crate::crypto::kx;
@@ -54,7 +55,8 @@ pub(super) fn follow(
     Ok(())
 }
 
-/// Whether a HelloRetryRequest can answer the hello that is out: the suite, and the group if it wants another one.
+/// Whether a HelloRetryRequest can answer the hello that is out: the suite, and the group if it
+/// wants another one.
 pub(super) fn check(
     offer: &Offer,
     request: &ServerHello,
@@ -116,7 +118,7 @@ pub(super) fn encode_with_binder(offer: &mut Offer, psk: &Session13, body: &mut 
     );
     let early = EarlySecret::new(Derivation::new(offer.dialect, hash), Some(&psk.psk));
     let binder = early.binder(transcript_hash.as_ref());
-    // The last bytes of the hello: the only binder, behind two lengths.
+    // The last bytes of the hello: the only binder, after two lengths.
     let start = body.len() - hash.len();
     body[start..].copy_from_slice(binder.as_ref());
 }

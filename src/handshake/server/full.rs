@@ -133,7 +133,8 @@ fn choose_suite<'a>(
     terms: &'a Terms,
     hello: &ClientHello,
 ) -> Result<(&'static Suite, &'a Credential, SignatureScheme), Error> {
-    // RFC 5246 §7.4.1.4.1: without the extension only SHA-1 is promised, which is not made here.
+    // RFC 5246 §7.4.1.4.1: a client without the extension accepts SHA-1 only, which is not
+    // supported here.
     let schemes = hello
         .extensions
         .signature_algorithms

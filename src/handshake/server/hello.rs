@@ -31,7 +31,7 @@ pub(crate) struct Settings {
     pub(crate) only_resume: bool,
     /// Whether a session may be resumed, if the configuration lets that happen.
     pub(crate) resumes: bool,
-    /// A HelloRequest is out, which the client may or may not have counted when it said its hello.
+    /// A HelloRequest is out, which the client may or may not have counted when it sent its hello.
     pub(crate) requested: bool,
 }
 
@@ -166,7 +166,7 @@ fn chooses_13(terms: &Terms, hello: &ClientHello) -> Result<bool, Error> {
 
 /// What must hold of every hello of 1.2, whatever is chosen.
 fn check(terms: &Terms, hello: &ClientHello) -> Result<(), Error> {
-    // RFC 7507 §3: whoever came down to this version need not have.
+    // RFC 7507 §3: the client need not have fallen back to this version.
     let scsv = CipherSuite::TLS_FALLBACK_SCSV;
     let reaches = (terms.dialect.reaches_12)(hello.version);
     let higher =
@@ -201,7 +201,7 @@ fn check(terms: &Terms, hello: &ClientHello) -> Result<(), Error> {
     Ok(())
 }
 
-/// The application has the word.
+/// The application decides how the hello is answered.
 struct ExpectHelloAnswer {
     terms: Terms,
     hello: Box<ClientHello>,

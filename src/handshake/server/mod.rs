@@ -37,8 +37,9 @@
 //!
 //! With a ClientHello of version 1.3 the flow is that of [`v13`].
 //!
-//! HelloVerifyRequest is not here: the cookie is checked before any handshake exists (`endpoint/cookie`). The one that a crossing
-//! in a renegotiation leads to is made by the record layer ([`crossing`]).
+//! There is no HelloVerifyRequest: the cookie is checked before any handshake exists
+//! (`endpoint/cookie`). The one that a crossing in a renegotiation leads to is made by the record
+//! layer ([`crossing`]).
 
 mod crossing;
 mod full;

@@ -24,7 +24,7 @@ use crate::wire::message::{Grammar, Message};
 use crate::wire::server_hello::ServerHello;
 use std::sync::Arc;
 
-/// The store, or the key of a ticket, has the word.
+/// Awaits the session from the store, or from the ticket.
 pub(super) struct ExpectSession {
     pub(super) terms: Terms,
     pub(super) hello: Box<ClientHello>,
@@ -57,7 +57,8 @@ impl State for ExpectSession {
             transcript,
             session,
         };
-        // F3: who the client is was checked when the session was made; its certificate may have expired since.
+        // F3: the client's identity was checked when the session was made; its certificate may have
+        // expired since.
         let verified = resumption
             .terms
             .config
@@ -82,7 +83,8 @@ impl State for ExpectSession {
 ///
 /// # Errors
 ///
-/// A session with extended_master_secret is not resumed without it, and neither is anything else done (RFC 7627 §5.3).
+/// If a session with extended_master_secret is offered without it, the handshake fails
+/// (RFC 7627 §5.3).
 fn fits(terms: &Terms, hello: &ClientHello, session: &Session12) -> Result<bool, Error> {
     let offered = &hello.extensions;
     let config = &terms.config;
@@ -122,7 +124,7 @@ fn fits(terms: &Terms, hello: &ClientHello, session: &Session12) -> Result<bool,
         && continues)
 }
 
-/// The verifier of the configuration has the word: about the client's certificate, again.
+/// Awaits the configured verifier's new verdict on the client's certificate.
 struct ExpectSessionVerified(Resumption);
 
 impl State for ExpectSessionVerified {

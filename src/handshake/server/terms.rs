@@ -1,5 +1,5 @@
-//! What a server answers a client's hello with: its configuration, what its application has answered,
-//! and what the handshake began from.
+//! What a server answers a client's hello with: its configuration, what its application has
+//! answered, and what the handshake began from.
 
 use crate::config::{HelloAnswer, Retried, ServerConfig};
 use crate::error::{Error, PeerIncompatible};
@@ -34,7 +34,7 @@ impl Terms {
         answered.unwrap_or(&self.config.credentials)
     }
 
-    /// A signature is not made for somebody whose address was not proved, or who takes no X.509
+    /// No signature is made for a client whose address was not proved or that accepts no X.509
     /// certificates, nor without a credential.
     pub(super) fn check_full_allowed(&self, hello: &ClientHello) -> Result<(), Error> {
         if self.only_resume {
@@ -50,8 +50,8 @@ impl Terms {
         Ok(())
     }
 
-    /// What the application has answered; else the server's preference (RFC 7301 §3.2). With a list at both ends and nothing in
-    /// common, the handshake fails.
+    /// What the application has answered; else the server's preference (RFC 7301 §3.2). With a list
+    /// at both ends and nothing in common, the handshake fails.
     pub(super) fn choose_alpn(
         &self,
         offered: Option<&[Vec<u8>]>,
@@ -84,8 +84,8 @@ impl Terms {
         ours.find(|profile| self.dialect.srtp && offered.contains(profile))
     }
 
-    /// Whether a NewSessionTicket is promised: whenever the client takes tickets, also in a renegotiation and a
-    /// resumption (RFC 5077 §3.3).
+    /// Whether a NewSessionTicket is promised: whenever the client takes tickets, also in a
+    /// renegotiation and a resumption (RFC 5077 §3.3).
     pub(super) fn promises_ticket(&self, hello: &ClientHello) -> bool {
         hello.extensions.session_ticket.is_some()
             && self.may_resume_later(hello)
@@ -108,13 +108,15 @@ impl Terms {
         binding.kept_alpn(&self.config.parameters.conformance)
     }
 
-    /// What binds this handshake to the one before it, for a client that binds as well (RFC 5746 §3.6).
+    /// What binds this handshake to the one before it, for a client that binds as well
+    /// (RFC 5746 §3.6).
     pub(super) fn renegotiation_info(&self, hello: &ClientHello) -> Option<Vec<u8>> {
         renegotiation::is_secure(hello).then(|| renegotiation::server_info(self.binding.as_ref()))
     }
 
-    /// The random of a ServerHello of 1.2. A server that speaks 1.3 as well says so in it, whatever the hello offered, so that
-    /// nobody can take the offer of 1.3 out of a hello unseen (RFC 8446 §4.1.3).
+    /// The random of a ServerHello of 1.2. A server that speaks 1.3 as well says so in it, whatever
+    /// the hello offered, so that an attacker cannot take the offer of 1.3 out of a hello unnoticed
+    /// (RFC 8446 §4.1.3).
     pub(super) fn random_12(&self) -> Result<[u8; RANDOM_LEN], Error> {
         let mut random = [0; RANDOM_LEN];
         self.config.parameters.random.fill(&mut random)?;

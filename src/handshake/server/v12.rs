@@ -1,4 +1,4 @@
-//! A server's states of version 1.2 behind the ClientHello.
+//! A server's states of version 1.2 after the ClientHello.
 
 use super::crossing::Crossing;
 use crate::config::{ClientAuthentication, ServerConfig};
@@ -32,7 +32,7 @@ use crate::wire::signed::DigitallySigned;
 use pki_types::UnixTime;
 use std::sync::Arc;
 
-/// What every state behind the ClientHello knows.
+/// What every state after the ClientHello knows.
 pub(super) struct Context {
     pub(super) version: ProtocolVersion,
     pub(super) config: Arc<ServerConfig>,
@@ -55,7 +55,7 @@ pub(super) struct Context {
     /// Whether a NewSessionTicket comes before Finished (RFC 5077 §3.2).
     pub(super) ticket_promised: bool,
     pub(super) binding: Option<Binding>,
-    /// The hello, if its client may say it again behind its HelloRequest.
+    /// The hello, if the client may repeat it because it crossed a HelloRequest.
     pub(super) crossing: Option<Crossing>,
     pub(super) transcript: Transcript,
 }
@@ -146,7 +146,7 @@ impl Context {
     }
 }
 
-/// The server's private key has the word.
+/// Awaits the signature of the server's key.
 pub(super) struct ExpectSignature {
     pub(super) context: Context,
     pub(super) exchange: Exchange,
@@ -268,7 +268,7 @@ impl State for ExpectCertificate {
     }
 }
 
-/// The verifier of the configuration has the word.
+/// Awaits the verdict of the configured verifier.
 struct ExpectClientVerified {
     context: Context,
     exchange: Exchange,
@@ -381,8 +381,8 @@ struct Secrets {
     protections: [RecordProtection; 2],
 }
 
-/// The client must prove that it holds the key of its certificate. Its Finished is not readable before that:
-/// the read keys are armed behind this state only (D3).
+/// The client must prove that it holds the key of its certificate. Its Finished is not readable
+/// before that: the read keys are installed after this state only (D3).
 struct ExpectCertificateVerify {
     context: Context,
     secrets: Secrets,
@@ -415,7 +415,8 @@ impl State for ExpectCertificateVerify {
             claim,
             verified,
         } = *self;
-        // RFC 5246 §7.4.8: over all messages before this one; the key's type need not be the suite's.
+        // RFC 5246 §7.4.8: over all messages before this one; the key's type need not be the
+        // suite's.
         let signature = verify_12(
             &claim,
             None,
@@ -456,7 +457,8 @@ impl Peer {
     }
 }
 
-/// Arms the read keys: only the client's Finished is missing. In a renegotiation the client is who it was (E23).
+/// Installs the read keys, for use after ChangeCipherSpec: only the client's Finished is missing.
+/// In a renegotiation the client must be who it was (E23).
 fn arm(context: Context, secrets: Secrets, peer: Peer, outbox: &mut Outbox) -> Step {
     let (identity, scheme) = peer.identity().unzip();
     let policy = &context.config.parameters.rekey;
@@ -572,7 +574,8 @@ impl ExpectFinished {
     }
 }
 
-/// A ticket for `session`; an empty one if none can be made, because one was promised (RFC 5077 §3.3).
+/// A ticket for `session`; an empty one if none can be made, because one was promised
+/// (RFC 5077 §3.3).
 pub(super) fn new_session_ticket(
     sessions: &ServerSessions,
     session: &Arc<Session12>,

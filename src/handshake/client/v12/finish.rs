@@ -1,4 +1,5 @@
-//! The end of a client's full handshake of version 1.2: its own proof, the ticket, the Finished messages.
+//! The end of a client's full handshake of version 1.2: its own proof, the ticket, the Finished
+//! messages.
 
 use super::Context;
 use crate::error::{Error, PeerMisbehaved};
@@ -101,7 +102,7 @@ impl Ready {
     }
 }
 
-/// The client's private key has the word.
+/// Awaits the signature of the client's key.
 struct ExpectSignature {
     ready: Ready,
     scheme: SignatureScheme,
@@ -145,7 +146,8 @@ struct Finish {
 }
 
 impl Finish {
-    /// Arms the read keys: only the server's Finished is missing.
+    /// Installs the read keys, for use after ChangeCipherSpec: only the server's Finished is
+    /// missing.
     fn arm(self, read: RecordProtection, outbox: &mut Outbox) -> Box<dyn State> {
         outbox.push(Action::InstallRead {
             epoch: self.context.epochs.next,
@@ -297,7 +299,8 @@ impl Context {
     }
 }
 
-/// How long a session may be offered: as long as the server says, and at most a day (F5, RFC 5246 §F.1.4).
+/// How long a session may be offered: as long as the server says, and at most a day (F5,
+/// RFC 5246 §F.1.4).
 pub(in crate::handshake::client) fn lifetime(ticket: Option<&NewSessionTicket>) -> u32 {
     match ticket.map_or(0, |message| message.lifetime_hint) {
         // RFC 5077 §3.3: it is left to the client.

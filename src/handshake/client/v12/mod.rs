@@ -1,4 +1,4 @@
-//! A client's states of version 1.2 behind the ServerHello.
+//! A client's states of version 1.2 after the ServerHello.
 
 mod finish;
 
@@ -29,7 +29,7 @@ use finish::{Proven, Ready};
 use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
 
-/// What every state behind the ServerHello knows.
+/// What every state after the ServerHello knows.
 pub(crate) struct Context {
     pub(super) version: ProtocolVersion,
     pub(super) config: Arc<ClientConfig>,
@@ -225,7 +225,7 @@ impl State for ExpectCertificateRequest {
     }
 }
 
-/// The application has the word, if it wants it.
+/// The application decides what is shown, if it wants to.
 struct ExpectRequestAnswer {
     context: Context,
     server: Server,
@@ -367,7 +367,7 @@ fn verify(
     })
 }
 
-/// The verifier of the configuration has the word.
+/// Awaits the verdict of the configured verifier.
 struct ExpectServerVerified {
     context: Context,
     server: Server,

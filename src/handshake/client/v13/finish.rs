@@ -133,7 +133,7 @@ impl ExpectFinished {
     }
 }
 
-/// The verifier of the configuration has the word: about the certificate of a server that resumes, again.
+/// Awaits the configured verifier's new verdict on the certificate of a server that resumes.
 struct ExpectResumedVerified {
     ready: Ready,
     asked: Asked,
@@ -272,7 +272,7 @@ impl Ready {
     }
 }
 
-/// The client's private key has the word.
+/// Awaits the signature of the client's key.
 struct ExpectSignature {
     ready: Ready,
     scheme: SignatureScheme,

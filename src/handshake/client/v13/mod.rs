@@ -1,4 +1,4 @@
-//! A client's states of version 1.3 behind the ServerHello.
+//! A client's states of version 1.3 after the ServerHello.
 //!
 //! ```text
 //!                               ◄──  ServerHello
@@ -45,7 +45,7 @@ use pki_types::{ServerName, UnixTime};
 use proof::{Asked, ExpectCertificate, Proof};
 use std::sync::Arc;
 
-/// What every state behind the ServerHello knows.
+/// What every state after the ServerHello knows.
 struct Context {
     dialect: &'static Dialect,
     config: Arc<ClientConfig>,
@@ -56,7 +56,7 @@ struct Context {
     /// Whether the server has asked for a second hello.
     retried: bool,
     client_random: [u8; RANDOM_LEN],
-    /// The ticket that the server took.
+    /// The ticket that the server has accepted.
     psk: Option<Arc<Session13>>,
     alpn: Option<Vec<u8>>,
     srtp: Option<SrtpProfile>,
@@ -74,7 +74,8 @@ impl Context {
     /// Checks the rest of the server's choice against the offer.
     fn check(&self, granted: &EncryptedExtensions) -> Result<(), Error> {
         if let Some(unknown) = granted.unknown.first() {
-            // For one that is known and belongs elsewhere RFC 8446 §4.2 has illegal_parameter, §6.2 this: unsupported_extension.
+            // For an extension that is known and belongs elsewhere RFC 8446 §4.2 has
+            // illegal_parameter; §6.2 has unsupported_extension, which is sent here.
             return Err(PeerMisbehaved::UnsolicitedExtension(unknown.0).into());
         }
         let parameters = &self.config.parameters;
@@ -121,7 +122,7 @@ fn check(offer: &Offer, hello: &ServerHello) -> Result<&'static Suite, Error> {
     Ok(suite)
 }
 
-/// The ticket, if the server has taken it.
+/// The ticket, if the server has accepted it.
 fn resumed(
     offer: &Offer,
     hello: &ServerHello,

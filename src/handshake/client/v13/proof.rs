@@ -1,4 +1,5 @@
-//! Who the server is: its certificate, the signature under it, and what it wants of the client (RFC 8446 §4.3.2, §4.4).
+//! Who the server is: its certificate, the signature under it, and whether it asks the client for
+//! one (RFC 8446 §4.3.2, §4.4).
 
 use super::Context;
 use super::finish::ExpectFinished;
@@ -114,7 +115,7 @@ impl ExpectCertificate {
     }
 }
 
-/// The application has the word, if it wants it.
+/// The application decides what is shown, if it wants to.
 struct ExpectRequestAnswer {
     context: Context,
     request: CertificateRequest,
@@ -202,7 +203,7 @@ impl State for ExpectCertificateVerify {
     }
 }
 
-/// The verifier of the configuration has the word.
+/// Awaits the verdict of the configured verifier.
 struct ExpectServerVerified {
     context: Context,
     asked: Asked,

@@ -1,4 +1,5 @@
-//! What a server of 1.3 picks from a client's offer: suite, group, ticket (RFC 8446 §4.1.1, §4.2.11).
+//! What a server of 1.3 picks from a client's offer: suite, group, ticket (RFC 8446 §4.1.1,
+//! §4.2.11).
 
 use super::flight::{self, Chosen};
 use crate::config::{ClientAuthentication, Retried, ServerConfig};
@@ -86,15 +87,16 @@ fn check(terms: &Terms, hello: &ClientHello) -> Result<(), Error> {
         .retried
         .as_ref()
         .is_some_and(|it| !it.cookie.is_empty());
-    // A cookie that nobody gave (RFC 8446 §4.2.2).
+    // A cookie that this server has not given (RFC 8446 §4.2.2).
     if offered.cookie.is_some() && !asked {
         return Err(PeerMisbehaved::IllegalExtension(ExtensionType::COOKIE.0).into());
     }
     Ok(())
 }
 
-/// What a HelloRetryRequest says to a first hello: the suite and, if the hello has no share that fits, the group. The
-/// endpoint asks this before there is an association, and a later state must come to the same answer.
+/// What a HelloRetryRequest says to a first hello: the suite and, if the hello has no share that
+/// fits, the group. The endpoint asks this before there is an association, and a later state must
+/// come to the same answer.
 pub(crate) fn choose(
     config: &ServerConfig,
     hello: &ClientHello,
@@ -122,8 +124,8 @@ enum Choice {
     Ask(NamedGroup),
 }
 
-/// The server's preference among the groups that the client has sent shares of; else, or where a judge wants that, among all that it
-/// supports.
+/// The server's preference among the groups that the client has sent shares of; else, or where a
+/// judge wants that, among all that it supports.
 fn choose_share(config: &ServerConfig, hello: &ClientHello) -> Result<Choice, Error> {
     let offered = &hello.extensions;
     let shares = offered.key_shares.as_deref().unwrap_or_default();
@@ -236,7 +238,7 @@ impl State for ExpectSecondHello {
     }
 }
 
-/// The keys of the tickets have the word: about those that the first hello held and the second does not.
+/// Awaits whether a ticket of the first hello, which the second does not have, is this server's.
 struct ExpectDroppedTicket(ExpectTicket);
 
 impl State for ExpectDroppedTicket {
@@ -248,7 +250,8 @@ impl State for ExpectDroppedTicket {
         let Answer::Server(ServerAnswer::Ticket(found)) = answer else {
             return Err(Error::UnexpectedAnswer(self.name()));
         };
-        // RFC 8446 §4.1.2: only what does not go with the suite of the HelloRetryRequest may be left out.
+        // RFC 8446 §4.1.2: only what does not go with the suite of the HelloRetryRequest may be
+        // left out.
         let hash = self.0.chosen.suite.hash;
         if found.is_some_and(|(_, psk)| psk.agreed.suite.hash == hash) {
             let number = ExtensionType::PRE_SHARED_KEY.0;
@@ -284,7 +287,8 @@ fn the_share(hello: &ClientHello, group: NamedGroup) -> Result<KeyShare, Error> 
     }
 }
 
-/// Goes on from a HelloRetryRequest that was sent without keeping anything: the cookie has brought back what it said.
+/// Goes on from a HelloRetryRequest that was sent without keeping anything: the cookie has brought
+/// back what it said.
 fn resume_retry(
     terms: Terms,
     retried: Retried,
@@ -348,7 +352,7 @@ fn look_for_ticket(
     }))
 }
 
-/// The keys of the tickets have the word.
+/// Awaits whether one of the client's tickets is this server's.
 struct ExpectTicket {
     chosen: Chosen,
     hello: Box<ClientHello>,
@@ -391,7 +395,8 @@ impl ExpectTicket {
             index,
             psk,
         };
-        // F3: who the client is was checked when the ticket was made; its certificate may have expired since.
+        // F3: the client's identity was checked when the ticket was made; its certificate may have
+        // expired since.
         let verifier = accepted
             .chosen
             .terms
@@ -424,14 +429,15 @@ impl ExpectTicket {
             ClientAuthentication::Required(_) => agreed.peer_identity.is_some(),
         };
         Ok(agreed.version == terms.dialect.version_13
-            // RFC 8446 §4.2.11 asks for the same hash; who changes the suite may as well prove who it is again.
+            // RFC 8446 §4.2.11 asks for the same hash; a client that changes the suite proves its
+            // identity again.
             && agreed.suite.id == self.chosen.suite.id
             && agreed.server_name == offered.server_name
             && agreed.alpn == alpn
             && identity)
     }
 
-    /// RFC 8446 §4.2.11.2 (F7): whoever shows a ticket has its key.
+    /// RFC 8446 §4.2.11.2 (F7): a client that shows a ticket must have its key.
     fn verify_binder(&self, index: usize, psk: &Session13) -> Result<(), Error> {
         let offered = self.hello.extensions.pre_shared_keys.as_ref();
         let bad = || Error::from(PeerMisbehaved::BadBinder);
@@ -455,7 +461,7 @@ impl ExpectTicket {
     }
 }
 
-/// The verifier of the configuration has the word: about the client's certificate, again.
+/// Awaits the configured verifier's new verdict on the client's certificate.
 struct ExpectTicketVerified {
     chosen: Chosen,
     hello: Box<ClientHello>,

@@ -47,7 +47,7 @@ pub(super) fn echo(dialect: &Dialect, hello: &ClientHello) -> Vec<u8> {
     }
 }
 
-/// What every state behind the ServerHello knows.
+/// What every state after the ServerHello knows.
 pub(super) struct Context {
     pub(super) dialect: &'static Dialect,
     pub(super) config: Arc<ServerConfig>,
@@ -65,7 +65,8 @@ pub(super) struct Context {
     pub(super) psk: Option<Arc<Session13>>,
     /// The certificates that the server has shown, if it has.
     pub(super) shown: Option<Identity>,
-    /// By how much the client's ticket is older to it than to this server, in seconds.
+    /// By how much the client's ticket is older by the client's clock than by this server's, in
+    /// seconds.
     pub(super) age_skew: Option<i32>,
     pub(super) transcript: Transcript,
     pub(super) secret: HandshakeSecret,
@@ -158,7 +159,8 @@ fn choose_credential(
         .ok_or_else(|| PeerIncompatible::NoCommonSignatureScheme.into())
 }
 
-/// Sends ServerHello and EncryptedExtensions, with the switch to the keys of the handshake between them.
+/// Sends ServerHello and EncryptedExtensions, with the switch to the keys of the handshake between
+/// them.
 fn begin(
     chosen: Chosen,
     hello: &ClientHello,
@@ -230,7 +232,8 @@ fn send(
     server_hello.encode(&mut body);
     outbox.send(epoch, HandshakeType::SERVER_HELLO, body, transcript)?;
     if dialect.middlebox_compatibility && !retried {
-        // RFC 8446 §D.4: after the first message of the server, even if the client has not asked for it.
+        // RFC 8446 §D.4: after the first message of the server, even if the client has not asked
+        // for it.
         outbox.push(Action::SendChangeCipherSpec { epoch });
     }
     Ok(())
@@ -242,7 +245,7 @@ pub(super) fn takes_tickets(hello: &ClientHello) -> bool {
     modes.contains(&PskKeyExchangeMode::PSK_DHE_KE)
 }
 
-/// By how much the ticket at this place of the hello is older to the client, in seconds.
+/// By how much the ticket at this place of the hello is older by the client's clock, in seconds.
 fn age_skew(
     (index, psk): &(u16, Arc<Session13>),
     hello: &ClientHello,
@@ -297,7 +300,7 @@ fn server_hello(
     Ok((server_hello, shared_secret))
 }
 
-/// The server's private key has the word.
+/// Awaits the signature of the server's key.
 struct ExpectSignature {
     context: Context,
     scheme: SignatureScheme,

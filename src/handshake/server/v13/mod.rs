@@ -20,8 +20,8 @@
 //!  {Finished}                   ──►                                ExpectFinished
 //! ```
 //!
-//! Braces stand for epoch 2. Over datagrams the HelloRetryRequest comes from the endpoint, before any handshake exists
-//! (`endpoint/cookie`).
+//! Braces stand for epoch 2. Over datagrams the HelloRetryRequest comes from the endpoint, before
+//! any handshake exists (`endpoint/cookie`).
 
 mod choice;
 mod flight;

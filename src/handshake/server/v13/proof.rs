@@ -85,7 +85,8 @@ impl Awaiting {
         self.write.protection(self.dialect, self.suite.aead)
     }
 
-    /// A client that gives up behind its Finished says so under the keys of data; the Finished may be lost.
+    /// A client that gives up after its Finished says so under the keys of data, and the Finished
+    /// may be lost.
     pub(super) fn listen_for_alerts(&self, outbox: &mut Outbox) {
         let version = self.dialect.version_13;
         outbox.listen_for_alerts(version, Epoch::APPLICATION_13, &self.read_protection);
@@ -120,7 +121,7 @@ impl Awaiting {
     }
 }
 
-/// Who the client is, and what it has proved that with; nobody, if nothing is known.
+/// Who the client is, and what it has proved that with; empty for a client without a certificate.
 #[derive(Default)]
 pub(super) struct Client {
     identity: Option<Identity>,
@@ -178,7 +179,7 @@ impl State for ExpectCertificate {
     }
 }
 
-/// The verifier of the configuration has the word.
+/// Awaits the verdict of the configured verifier.
 struct ExpectClientVerified {
     awaiting: Awaiting,
     claim: Identity,
