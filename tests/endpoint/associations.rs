@@ -30,6 +30,26 @@ fn an_idle_association_ends_and_leaves_no_timer_behind() {
     );
 }
 
+/// For the one end whose policy says so, the time of silence is shorter or endless.
+#[test]
+fn an_idle_association_ends_when_the_policy_says_so() {
+    let minute = Duration::from_secs(60);
+    for (timeout, silence, ends) in [
+        (Some(minute), 59, false),
+        (Some(minute), 61, true),
+        (None, 86_400, false),
+    ] {
+        let configs = Ends::new().build();
+        let policy = EndpointPolicy::default().idle_timeout(timeout);
+        let mut pair = Pair::with_policy(configs.server, policy, start(), 1).unwrap();
+        pair.connect(configs.client, server_name()).unwrap();
+        assert!(pair.run_until_connected(Duration::from_secs(5)));
+        pair.to_server.hold(true);
+        pair.run_for(Duration::from_secs(silence));
+        assert_eq!(pair.server.is_empty(), ends, "{timeout:?} {silence}");
+    }
+}
+
 #[test]
 fn an_association_whose_data_nobody_fetches_ends_all_the_same() {
     let mut pair = Ends::new().build().connected(1);

@@ -5,7 +5,7 @@ use crate::common::crowd::{Crowd, home, host};
 use sealgram::config::{AnswerHello, HelloAnswer, ReceivedHello, Versions};
 use sealgram::endpoint::{EndpointPolicy, Eviction, ResumptionCookies};
 use sealgram::sim::Fate;
-use sealgram::{AlertDescription, Reply};
+use sealgram::{AlertDescription, ConfigError, Reply};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -314,4 +314,54 @@ fn copies_of_a_hello_from_a_forged_address_do_not_ask_the_application() {
         assert_eq!(asked, 0, "{versions:?}");
         assert_eq!(crowd.server.half_open(), 0, "{versions:?}");
     }
+}
+
+/// What all peers together have waiting is limited, whatever each of them may have.
+#[test]
+fn beyond_the_limit_on_buffered_bytes_nothing_more_is_taken_until_some_was_fetched() {
+    const LIMIT: usize = 1 << 20;
+    for versions in BOTH {
+        let mut ends = Ends::new().versions(versions);
+        let roomy = exact().receive_queue(65_536, 1 << 24).unwrap();
+        ends.server = ends.server.datagram(roomy);
+        let configs = ends.build();
+        let policy = EndpointPolicy::default().max_buffered(LIMIT).unwrap();
+        let mut crowd = Crowd::new(&configs, policy);
+        crowd.connect(home(), &configs.client).unwrap();
+        let client = |crowd: &mut Crowd| {
+            let now = crowd.now;
+            let client = crowd.clients.get_mut(&home()).unwrap();
+            client.connection.send(now, &[7; 1000]).unwrap();
+            crowd.listen_to(home());
+            crowd.run(Duration::from_millis(21));
+        };
+        (0..LIMIT / 1000 + 100).for_each(|_| client(&mut crowd));
+        let buffered = crowd.server.buffered();
+        assert!((LIMIT..LIMIT + 2000).contains(&buffered), "{buffered}");
+        assert!(crowd.server.stats().over_limit > 50);
+        crowd.begin(host(1), &configs.client, usize::MAX);
+        crowd.run(SOON);
+        assert!(crowd.clients[&host(1)].up.is_none(), "{versions:?}");
+        let id = crowd.server.associations().next().unwrap();
+        let mut reader = crowd.server.association(id, crowd.now).unwrap();
+        while reader.recv().is_some() {}
+        drop(reader);
+        assert!(crowd.wait_for(host(1)).is_ok(), "{versions:?}");
+    }
+    for bytes in [(1 << 20) - 1, (1 << 40) + 1] {
+        let refused = EndpointPolicy::default().max_buffered(bytes);
+        assert!(matches!(refused, Err(ConfigError::OutOfRange { .. })));
+    }
+}
+
+#[test]
+fn a_table_has_room_for_one_at_least() {
+    let policy = EndpointPolicy::default;
+    for count in [0, (1 << 24) + 1] {
+        let refused = policy().max_associations(count);
+        assert!(matches!(refused, Err(ConfigError::OutOfRange { .. })));
+        let refused = policy().max_half_open(count, Eviction::OldestHalfOpen);
+        assert!(matches!(refused, Err(ConfigError::OutOfRange { .. })));
+    }
+    assert!(policy().max_associations(1 << 24).is_ok());
 }

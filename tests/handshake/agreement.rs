@@ -5,7 +5,7 @@ use sealgram::config::{Algorithms, ClientAuthentication, ExtendedMasterSecret, V
 use sealgram::{
     CertificateError, CipherSuite, ClientConfig, ConfigError, Credential, Error, Event,
     Fingerprint, HandshakeKind, Identity, KeyLog, NamedGroup, PeerIncompatible, PinnedFingerprint,
-    ProtocolVersion, ServerConfig, WebPkiClientVerifier,
+    ProtocolVersion, SecureRandom, ServerConfig, WebPkiClientVerifier,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -277,6 +277,30 @@ fn application_protocols_are_agreed_or_the_handshake_fails() {
     ));
 }
 
+/// RFC 7301 §3.1: a name has 1 to 255 bytes.
+#[test]
+fn the_name_of_an_application_protocol_has_1_to_255_bytes() {
+    let longest = [b'p'; 256];
+    for (length, fits) in [(0, false), (1, true), (255, true), (256, false)] {
+        let mut ends = Ends::new();
+        let name = &longest[..length];
+        let both = (
+            ends.client.clone().alpn(&[name]),
+            ends.server.clone().alpn(&[name]),
+        );
+        let (Ok(client), Ok(server)) = both else {
+            assert!(!fits, "{length}");
+            let refused = ends.client.alpn(&[name]).unwrap_err();
+            assert!(matches!(refused, ConfigError::UnsupportedParameter(_)));
+            continue;
+        };
+        (ends.client, ends.server) = (client, server);
+        let pair = ends.build().connected(1);
+        assert_eq!(pair.server_connection().unwrap().alpn(), Some(name));
+        assert!(fits, "{length}");
+    }
+}
+
 #[test]
 fn ends_without_a_common_group_or_suite_say_so() {
     let ends = Ends::new();
@@ -427,4 +451,33 @@ fn failure(events: &[(sealgram::AssociationId, Event)]) -> Error {
         _ => None,
     });
     failures.next().expect("an association failed")
+}
+
+/// The same byte for ever.
+#[derive(Debug)]
+struct Always(u8);
+
+impl SecureRandom for Always {
+    fn fill(&self, out: &mut [u8]) -> Result<(), Error> {
+        out.fill(self.0);
+        Ok(())
+    }
+}
+
+/// What an operator gives as the source of randoms is what both hellos show.
+#[test]
+fn the_randoms_of_the_hellos_come_from_the_source_that_was_given() {
+    let mut ends = Ends::new();
+    ends.client = ends.client.random(Arc::new(Always(7)));
+    ends.server = ends.server.random(Arc::new(Always(8)));
+    let mut pair = ends.build().pair(1);
+    pair.record();
+    assert!(pair.run_until_connected(Duration::from_secs(5)));
+    for (typ, byte) in [(1, 7), (2, 8)] {
+        let seen = pair.seen.iter().flatten().map(|seen| &seen.datagram);
+        let is_hello = |datagram: &&Vec<u8>| datagram[0] == 22 && datagram[13] == typ;
+        let hello = seen.clone().find(is_hello).unwrap();
+        // After the headers of the record and of the message, and the version.
+        assert_eq!(hello[13 + 12 + 2..][..32], [byte; 32]);
+    }
 }

@@ -281,6 +281,23 @@ fn no_key_update_goes_beyond_the_last_epoch() {
     assert_eq!(outcome, Err(PeerMisbehaved::TooManyKeyUpdates.into()));
 }
 
+/// A judge's clock may be coarser than ours: what is nearly due is due.
+#[test]
+fn a_timer_counts_as_expired_a_little_early_where_a_judge_wants_that() {
+    for &coarse in CHOICES {
+        let slack = Duration::from_millis(if coarse { 10 } else { 0 });
+        let mut two = Two::new(judged!(Ends::new(), timer_slack: slack));
+        taken(two.now, &mut two.client);
+        let due = two.client.poll_timeout().unwrap();
+        for (early, repeats) in [(11, false), (9, coarse), (0, !coarse)] {
+            let now = due - Duration::from_millis(early);
+            two.client.handle_timeout(now).unwrap();
+            let repeated = !taken(now, &mut two.client).is_empty();
+            assert_eq!(repeated, repeats, "{coarse} {early} ms early");
+        }
+    }
+}
+
 /// RFC 9147 §5.8.3: a ticket that nobody acknowledges says that nobody may be there, which a judge takes for the end.
 #[test]
 fn an_unacknowledged_ticket_ends_an_association_where_the_policy_says_so() {

@@ -24,5 +24,6 @@ mod misbehaviour13;
 mod noise;
 mod preferences;
 mod srtp;
+mod timeouts;
 mod tls12;
 mod tls13;

@@ -6,7 +6,7 @@ use crate::common::datagram_harness::{
 };
 use sealgram::config::Versions;
 use sealgram::sim::StreamPair;
-use sealgram::{DtlsConnection, Error, PeerMisbehaved, SrtpProfile};
+use sealgram::{ConfigError, DtlsConnection, Error, PeerMisbehaved, SrtpProfile};
 use std::time::Duration;
 
 const USE_SRTP: u16 = 14;
@@ -116,4 +116,12 @@ fn a_server_does_without_the_master_keys_of_a_client() {
     assert_eq!(granted, Some(vec![0, 2, 0, 1, 0]));
     assert_eq!(harness.connection().unwrap().srtp_profile(), Some(CM_80));
     assert_eq!(harness.error(), None::<Error>);
+}
+
+#[test]
+fn no_more_than_64_profiles_are_offered() {
+    let offer = |count| Ends::new().client.srtp_profiles(&vec![GCM; count]);
+    assert!(offer(64).is_ok());
+    let refused = offer(65).unwrap_err();
+    assert!(matches!(refused, ConfigError::UnsupportedParameter(_)));
 }

@@ -250,6 +250,22 @@ fn a_slow_reader_slows_the_stream_and_loses_nothing() {
     assert_eq!(received, data);
 }
 
+/// Whoever holds many streams tells them apart by where their peers are.
+#[test]
+fn a_failure_tells_where_the_peer_is_if_that_was_said() {
+    let configs = Ends::new().build();
+    let remote = ([192, 0, 2, 7], 4433).into();
+    for said in [None, Some(remote)] {
+        let mut pair = pair(&configs);
+        if let Some(remote) = said {
+            pair.client.connection.set_peer(remote);
+        }
+        pair.client.connection.handle_eof(pair.now).unwrap_err();
+        let failure = pair.client.connection.failure().unwrap();
+        assert_eq!(failure.peer, said);
+    }
+}
+
 /// A full send queue takes less, and says so.
 #[test]
 fn a_full_send_queue_takes_a_part_and_then_none() {

@@ -7,6 +7,7 @@ mod fragments;
 mod mutants;
 mod path_size;
 mod plaintext;
+mod queues;
 mod replay_and_epochs;
 mod stream_attacks;
 mod traffic_secrets;

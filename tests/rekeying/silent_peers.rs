@@ -13,7 +13,7 @@ use crate::common::renegotiating::connected_with;
 use crate::common::transport::{BOTH, SIDES, Transport};
 use sealgram::config::{DataDuringRenegotiation, RekeyPolicy};
 use sealgram::sim::scripted::{ALERT, Heard, Line};
-use sealgram::{RenegotiationRefusal, Side};
+use sealgram::{ConfigError, RenegotiationRefusal, Side};
 use std::time::Duration;
 
 /// The longest time that an application may hear nothing because keys are to be replaced.
@@ -164,4 +164,67 @@ fn data_behind_a_hello_request_leaves_before_a_goodbye() {
         .close();
     harness.listen();
     assert_eq!(harness.data_heard_since(before), b"the last words");
+}
+
+/// How long data waits for a peer that says nothing is the operator's choice between a gap and the
+/// risk that the peer dies of it.
+#[test]
+fn data_waits_for_a_silent_peer_as_long_as_the_policy_says() {
+    let moment = Duration::from_millis(100);
+    for transport in BOTH {
+        for side in SIDES {
+            for seconds in [0, 1, 8] {
+                let hold = Duration::from_secs(seconds);
+                let policy = RekeyPolicy::default().hold_data_for(hold).unwrap();
+                let mut harness = connected_with(side, transport, Ends::new(), policy);
+                harness.peer().renegotiate();
+                harness.renegotiate(false).unwrap();
+                let before = harness.heard();
+                harness.send(b"held").unwrap();
+                harness.wait(hold.saturating_sub(moment));
+                let case = format!("{transport:?} {side} {seconds}");
+                let flows = !harness.data_heard_since(before).is_empty();
+                assert_eq!(flows, hold.is_zero(), "{case}");
+                harness.wait(2 * moment);
+                assert_eq!(harness.data_heard_since(before), b"held", "{case}");
+            }
+        }
+    }
+    let hour = Duration::from_secs(3600);
+    assert!(RekeyPolicy::default().hold_data_for(hour).is_ok());
+    let longer = RekeyPolicy::default().hold_data_for(hour + Duration::from_millis(1));
+    assert!(matches!(longer, Err(ConfigError::OutOfRange { .. })));
+}
+
+/// From where on data waits, at either end, is the operator's choice: by what the peer can take.
+#[test]
+fn data_leaves_under_the_old_keys_as_long_as_the_policy_says() {
+    use DataDuringRenegotiation as Data;
+    let flowing = [
+        // At a client: after its hello. At a server: after its request, after the client's hello.
+        (Data::Hold, false, [false, false]),
+        (Data::HoldFromHello, false, [true, false]),
+        (Data::Flow, true, [true, true]),
+    ];
+    for transport in BOTH {
+        for (data, client, server) in flowing {
+            let policy = || RekeyPolicy::default().data_during_renegotiation(data);
+            let flows = |harness: &mut Harness| {
+                let before = harness.heard();
+                harness.send(b"data").unwrap();
+                harness.data_heard_since(before) == b"data"
+            };
+            let mut harness = connected_with(Side::Client, transport, Ends::new(), policy());
+            harness.begin(Side::Client, true);
+            assert_eq!(flows(&mut harness), client, "{transport:?} {data:?}");
+
+            let mut harness = connected_with(Side::Server, transport, Ends::new(), policy());
+            harness.peer().renegotiate();
+            harness.renegotiate(false).unwrap();
+            let after_request = flows(&mut harness);
+            harness.play(&[Line::ClientHello]);
+            let both = [after_request, flows(&mut harness)];
+            assert_eq!(both, server, "{transport:?} {data:?}");
+        }
+    }
 }

@@ -464,3 +464,44 @@ fn a_store_that_answers_later_is_asked_after_the_cookie() {
     let server = pair.server_connection().unwrap();
     assert_eq!(server.handshake_kind(), Some(HandshakeKind::Resumed));
 }
+
+/// Whoever has several servers gives them the same keys of tickets, or the same cache: a client
+/// that comes to another one of them resumes there.
+#[test]
+fn servers_that_share_what_they_know_resume_each_others_sessions() {
+    for transport in BOTH {
+        for (by, versions) in [
+            (By::Id, Versions::V1_2),
+            (By::Ticket, Versions::V1_2),
+            (By::Ticket, Versions::V1_3),
+        ] {
+            for shared in [true, false] {
+                let ends = ends(by).versions(versions);
+                let tickets = || Arc::new(Tickets::new(Duration::from_secs(3600)).unwrap());
+                let cache = || Arc::new(MemoryServerSessions::new(10));
+                let (one, other) = ((tickets(), cache()), (tickets(), cache()));
+                let server = |(tickets, cache): &(Arc<Tickets>, Arc<MemoryServerSessions>)| {
+                    let server = ends.server.clone().tickets(Some(tickets.clone()));
+                    Arc::new(server.session_cache(Some(cache.clone())).build().unwrap())
+                };
+                let first = server(&one);
+                let second = server(if shared { &one } else { &other });
+                let client = Arc::new(ends.client.clone().build().unwrap());
+                let visited = |server| {
+                    let client = client.clone();
+                    kind(&Duo::connected(transport, &Configs { client, server }))
+                };
+                assert_eq!(visited(first), HandshakeKind::Full);
+                let expected = match shared {
+                    true => HandshakeKind::Resumed,
+                    false => HandshakeKind::Full,
+                };
+                assert_eq!(
+                    visited(second),
+                    expected,
+                    "{transport:?} {by:?} {versions:?}"
+                );
+            }
+        }
+    }
+}
