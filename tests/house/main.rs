@@ -9,3 +9,4 @@ mod floors;
 mod front_page;
 mod promises;
 mod security;
+mod settings;
