@@ -2,7 +2,7 @@
 
 use super::association::Origin;
 use super::associations::Associations;
-use super::attempts::Verdict;
+use super::attempts::{Attempts, Verdict};
 use super::cookie::{CookieCheck, Cookies, refusal};
 use super::id::AssociationId;
 use super::incoming::{Antechamber, Incoming, Waiting};
@@ -65,9 +65,11 @@ impl Door {
     }
 
     /// Serves no newcomers any more.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, attempts: &mut Attempts) {
         self.config = None;
-        self.antechamber.clear();
+        for gone in self.antechamber.clear() {
+            attempts.died(gone.hello.path.remote(), gone.origin);
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -259,16 +261,21 @@ impl Door {
         origin: Origin,
         issued: Issued,
     ) -> bool {
+        let remote = hello.path.remote();
         if FirstHello::whole(&hello.datagram).is_none() {
             // The client is told, as it would be by an association.
             let alert = refusal(&hello.datagram, AlertDescription::DECODE_ERROR);
+            associations.attempts.note(now, remote, issued, origin);
             return alert.is_some_and(|it| associations.replies.push(hello.path, it));
         }
-        let remote = hello.path.remote();
-        if self.is_over_budget(associations) || !self.antechamber.enter(now, hello, origin) {
+        let over_budget = self.is_over_budget(associations);
+        let attempts = &mut associations.attempts;
+        // A client whose place went does not know, and repeats its hello.
+        let gone = |gone: Waiting| attempts.died(gone.hello.path.remote(), gone.origin);
+        if over_budget || !self.antechamber.enter(now, hello, origin, gone) {
             return false;
         }
-        associations.attempts.note(now, remote, issued, origin);
+        attempts.note(now, remote, issued, origin);
         true
     }
 

@@ -82,8 +82,15 @@ impl Antechamber {
     }
 
     /// Lets one wait, in the place of an earlier one from its address. Where all places are taken,
-    /// the oldest of the neighbourhood goes that has more than half of them; `false` if none has.
-    pub(super) fn enter(&mut self, now: Instant, mut hello: ProvenHello, origin: Origin) -> bool {
+    /// the oldest of the neighbourhood goes that has more than half of them, and is given to
+    /// `gone`; `false` if none has.
+    pub(super) fn enter(
+        &mut self,
+        now: Instant,
+        mut hello: ProvenHello,
+        origin: Origin,
+        gone: impl FnOnce(Waiting),
+    ) -> bool {
         let remote = hello.path.remote();
         if let Some(&earlier) = self.by_address.get(&remote) {
             self.remove(earlier);
@@ -91,10 +98,10 @@ impl Antechamber {
         if self.waiting.len() >= MAX_WAITING {
             let places = self.waiting.iter();
             let places = places.map(|(&number, it)| (number, it.hello.path.remote(), it.since));
-            let Some(gone) = beyond_its_share(places, self.waiting.len(), remote) else {
+            let Some(oldest) = beyond_its_share(places, self.waiting.len(), remote) else {
                 return false;
             };
-            self.remove(gone);
+            self.remove(oldest).map(gone);
         }
         // The rest of a large buffer of the caller's is not kept alive meanwhile.
         hello.datagram = BytesMut::from(first_record(&hello.datagram));
@@ -131,6 +138,9 @@ impl Antechamber {
 
     /// Ends the wait of one about which a decision was taken; `None` if it has ended already.
     pub(super) fn take(&mut self, incoming: &Incoming) -> Option<Waiting> {
+        let known = self.waiting.get(&incoming.number);
+        // What another endpoint has announced under the same number is somebody else.
+        known.filter(|it| it.hello.path == incoming.path)?;
         self.remove(incoming.number)
     }
 
@@ -148,10 +158,10 @@ impl Antechamber {
     }
 
     /// Ends the wait of all.
-    pub(super) fn clear(&mut self) {
-        self.waiting.clear();
+    pub(super) fn clear(&mut self) -> impl Iterator<Item = Waiting> + use<> {
         self.by_address.clear();
         self.bytes = 0;
+        std::mem::take(&mut self.waiting).into_values()
     }
 
     fn remove(&mut self, number: u64) -> Option<Waiting> {

@@ -147,7 +147,7 @@ impl Endpoint {
     /// They get no answer, so they may find another server; half-open and established associations
     /// go on, and [`Endpoint::serve`] opens the door again.
     pub fn stop_accepting(&mut self) {
-        self.door.close();
+        self.door.close(&mut self.associations.attempts);
     }
 
     /// Whether newcomers are served.

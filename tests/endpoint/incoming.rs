@@ -195,6 +195,108 @@ fn a_server_that_stops_accepting_forgets_who_waits() {
     });
 }
 
+/// Lets a client at another address ask the server of `pair`.
+fn ask_from(pair: &mut Pair, configs: &Configs, host: u8, port: u16) -> Pair {
+    let mut one = asking(configs);
+    one.client_address = ([192, 0, 2, host], port).into();
+    std::mem::swap(&mut one.server, &mut pair.server);
+    one.step();
+    one.step();
+    one.transmit();
+    one.step();
+    one.step();
+    std::mem::swap(&mut one.server, &mut pair.server);
+    one
+}
+
+/// Lets time pass until the client of `pair` is announced.
+fn wait_for_client(pair: &mut Pair) -> Option<Incoming> {
+    let own = Path::new(pair.client_address);
+    for _ in 0..30 {
+        while let Some(incoming) = pair.server.poll_incoming() {
+            if incoming.path() == own {
+                return Some(incoming);
+            }
+        }
+        pair.run_for(SECOND);
+    }
+    None
+}
+
+/// A decision about a client of another endpoint is none about the client with the same number.
+#[test]
+fn a_decision_is_for_the_endpoint_that_asked() {
+    let configs = configs(Versions::V1_2);
+    let (mut one, mut other) = (asking(&configs), asking(&configs));
+    other.client_address = ([192, 0, 2, 9], 40_000).into();
+    let of_one = wait(&mut one).expect("nobody was announced");
+    let of_other = wait(&mut other).expect("nobody was announced");
+    assert_eq!(other.server.accept(other.now, of_one), None);
+    assert!(other.server.accept(other.now, of_other).is_some());
+}
+
+/// Its hello was asked about, but nobody has decided: it is no copy when it comes again.
+#[test]
+fn who_has_lost_its_place_asks_again() {
+    let configs = configs(Versions::V1_2);
+    let mut pair = asking(&configs);
+    let mut first = ask_from(&mut pair, &configs, 7, 1999);
+    for port in 2000..3023 {
+        ask_from(&mut pair, &configs, 7, port);
+    }
+    while pair.server.poll_incoming().is_some() {}
+    ask_from(&mut pair, &configs, 200, 2000);
+    let newcomer = pair.server.poll_incoming().expect("it has a place");
+    assert!(newcomer.path().remote().ip().to_string().ends_with(".200"));
+    std::mem::swap(&mut first.server, &mut pair.server);
+    let again = wait_for_client(&mut first);
+    let again = again.unwrap_or_else(|| panic!("{:?}", first.server.stats()));
+    assert!(first.server.accept(first.now, again).is_some());
+    assert!(first.run_until_connected(30 * SECOND));
+}
+
+/// The same when the door was closed for a moment.
+#[test]
+fn who_waited_when_the_door_was_closed_asks_again() {
+    let configs = configs(Versions::V1_2);
+    let mut pair = asking(&configs);
+    wait(&mut pair).expect("nobody was announced");
+    pair.server.stop_accepting();
+    pair.server.serve(pair.now, configs.server.clone()).unwrap();
+    let again = wait_for_client(&mut pair);
+    let again = again.unwrap_or_else(|| panic!("{:?}", pair.server.stats()));
+    assert!(pair.server.accept(pair.now, again).is_some());
+    assert!(pair.run_until_connected(30 * SECOND));
+}
+
+/// A hello whose cookie is good and whose rest cannot be read is answered no more often than one
+/// that asks.
+#[test]
+fn a_hello_that_cannot_be_read_is_answered_once_a_second_at_most() {
+    let mut pair = asking(&configs(Versions::V1_2));
+    pair.record();
+    let asked = |pair: &Pair| pair.server.stats().hello_verify_requests == 1;
+    assert!(pair.run_until(SECOND, asked));
+    while pair.seen.as_ref().unwrap().len() < 3 {
+        pair.step();
+    }
+    let mut hello = pair.seen.as_ref().unwrap()[2].datagram.clone();
+    // One byte less, in the lengths of record, message and fragment as well.
+    hello.pop();
+    for low in [12, 16, 24] {
+        hello[low] -= 1;
+    }
+    let begin = pair.now;
+    while pair.now < begin + 20 * SECOND {
+        pair.deliver_to_server(&hello);
+        pair.transmit();
+        pair.now += SECOND / 50;
+    }
+    let seen = pair.seen.as_ref().unwrap();
+    let alerts = seen.iter().filter(|it| it.datagram[0] == 21).count();
+    assert!((1..=25).contains(&alerts), "{alerts}");
+}
+
 /// However many real addresses ask, what waits is bounded, and one host does not keep out others.
 #[test]
 fn those_who_wait_are_bounded_and_one_host_does_not_keep_out_others() {
@@ -205,15 +307,7 @@ fn those_who_wait_are_bounded_and_one_host_does_not_keep_out_others() {
     for number in 0..1100_u32 {
         let host = if number % 100 == 99 { 200 } else { 7 };
         let port = u16::try_from(2000 + number).unwrap();
-        let mut one = asking(&configs);
-        one.client_address = ([192, 0, 2, host], port).into();
-        one.server = std::mem::replace(&mut pair.server, one.server);
-        one.step();
-        one.step();
-        one.transmit();
-        one.step();
-        one.step();
-        pair.server = one.server;
+        ask_from(&mut pair, &configs, host, port);
     }
     while let Some(incoming) = pair.server.poll_incoming() {
         announced += 1;
