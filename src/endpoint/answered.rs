@@ -24,9 +24,11 @@ impl Answered {
     /// Has `waker` woken whenever a name is entered; at once if there is one already.
     pub(super) fn set_waker(&self, waker: Waker) {
         let mut list = self.lock();
-        list.waker = Some(waker.clone());
+        let earlier = list.waker.replace(waker.clone());
         let wake = !list.ids.is_empty();
         drop(list);
+        // A reply may go with it, which takes the lock.
+        drop(earlier);
         if wake {
             waker.wake();
         }

@@ -107,10 +107,15 @@ impl<T> Awaited<T> {
 
     /// Has `waker` woken when the answer comes, instead of any earlier one; at once if it has come.
     pub(crate) fn wake(&self, waker: &Waker) {
-        if let Slot::Empty(woken) = &mut *lock(&self.slot) {
-            *woken = Some(waker.clone());
+        let mut slot = lock(&self.slot);
+        if let Slot::Empty(woken) = &mut *slot {
+            let earlier = woken.replace(waker.clone());
+            drop(slot);
+            // Whoever owns the other end may go with it, so it goes outside the lock.
+            drop(earlier);
             return;
         }
+        drop(slot);
         waker.wake_by_ref();
     }
 }
@@ -118,8 +123,11 @@ impl<T> Awaited<T> {
 /// Nothing waits any more, so nothing is woken.
 impl<T> Drop for Awaited<T> {
     fn drop(&mut self) {
-        if let Slot::Empty(woken) = &mut *lock(&self.slot) {
-            *woken = None;
+        let mut slot = lock(&self.slot);
+        if let Slot::Empty(woken) = &mut *slot {
+            let waker = woken.take();
+            drop(slot);
+            drop(waker);
         }
     }
 }
@@ -192,6 +200,28 @@ mod tests {
         reply.send(7);
         awaited.wake(&Waker::from(count.clone()));
         assert_eq!(count.taken(), 1);
+    }
+
+    /// What goes with its last waker may own the other end.
+    #[test]
+    fn a_waker_that_goes_may_take_the_question_with_it() {
+        struct Owner {
+            _question: Mutex<Reply<u8>>,
+        }
+        impl Wake for Owner {
+            fn wake(self: Arc<Self>) {}
+        }
+        for replaced in [true, false] {
+            let (reply, awaited) = question();
+            let owner = Owner {
+                _question: Mutex::new(reply),
+            };
+            awaited.wake(&Waker::from(Arc::new(owner)));
+            if replaced {
+                awaited.wake(Waker::noop());
+                assert_eq!(awaited.take(), Some(Err(Abandoned)));
+            }
+        }
     }
 
     #[test]

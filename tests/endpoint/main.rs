@@ -19,3 +19,4 @@ mod udp;
 mod udp_deferred;
 mod udp_narrow_path;
 mod udp_running;
+mod wakers;
