@@ -7,7 +7,7 @@
 //! cookie that was issued after those it has shown before: it is not slowed down by any of that.
 
 use super::association::Origin;
-use super::cookie_keys::LIFE;
+use super::cookie_keys::{LIFE, SKEW};
 use crate::config::Issued;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -25,6 +25,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// is known for the longest time is forgotten: each cookie of it that was captured can start one
 /// more handshake.
 const MAX_ADDRESSES: usize = 1 << 16;
+
+/// How long an address is remembered: a cookie from a clock that is ahead is good for that much
+/// longer.
+const MEMORY: Duration = LIFE.saturating_add(SKEW);
 
 /// The newest cookie of each address, for as long as an older one could be shown.
 #[derive(Default)]
@@ -94,7 +98,7 @@ impl Attempts {
         origin: Origin,
     ) {
         self.forget(now);
-        let until = now + LIFE;
+        let until = now + MEMORY;
         self.until = Some(until);
         if let Some(latest) = self.by_address.get_mut(&remote) {
             *latest = Latest {
@@ -217,9 +221,9 @@ mod tests {
         }
         assert_eq!(attempts.by_address.len(), MAX_ADDRESSES);
         assert_eq!(attempts.order.len(), MAX_ADDRESSES);
-        let later = now + LIFE / 2;
+        let later = now + MEMORY / 2;
         attempts.note(later, remote(count - 1), Issued(2), origin());
-        attempts.note(now + LIFE, remote(0), Issued(2), origin());
+        attempts.note(now + MEMORY, remote(0), Issued(2), origin());
         assert_eq!((attempts.by_address.len(), attempts.order.len()), (2, 2));
         attempts.forget(attempts.deadline().unwrap());
         assert_eq!(

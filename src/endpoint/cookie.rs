@@ -212,7 +212,11 @@ impl Cookies {
         let date = *hello.cookie.first_chunk()?;
         let issued = self.mint.read_date(now, clock, date)?;
         let genuine = cookie(&mut self.mint, path, hello, issued).ct_eq(hello.cookie);
-        bool::from(genuine).then_some(issued)
+        if !bool::from(genuine) {
+            return None;
+        }
+        self.mint.proved(issued);
+        Some(issued)
     }
 
     /// A HelloVerifyRequest. Its record and message numbers are the hello's own (RFC 6347 §4.2.1,

@@ -36,7 +36,7 @@ pub(super) const LIFE: Duration = Duration::from_secs(150);
 const GENERATION: Duration = Duration::from_secs(300);
 
 /// How far ahead of this clock the clock of another member of the fleet may be.
-const SKEW: Duration = Duration::from_secs(10);
+pub(super) const SKEW: Duration = Duration::from_secs(10);
 
 /// How far the date may be ahead of what was counted on from an earlier one before it is believed.
 const TOLERANCE: Duration = Duration::from_secs(5);
@@ -120,7 +120,7 @@ pub(super) struct Mint {
     recent: VecDeque<(u64, HmacKey)>,
     /// A moment, and its date in microseconds of Unix time.
     known: (Instant, u64),
-    /// The date of the newest cookie of this end.
+    /// The date of the newest cookie that was made here, or proved here and made by another.
     newest: Issued,
 }
 
@@ -166,9 +166,15 @@ impl Mint {
         octets: [u8; DATE_LEN],
     ) -> Option<Issued> {
         let date = self.date(now, clock);
-        let latest = date.max(self.newest.0) + micros(SKEW);
+        let latest = self.newest.0.max(date + micros(SKEW));
         let issued = Issued::from_bytes(octets, Issued(latest));
         (date.saturating_sub(issued.0) <= micros(LIFE)).then_some(issued)
+    }
+
+    /// A cookie of that date has proved to be good. What is issued from now on is newer, also where
+    /// the clock that dated it is ahead: a client that starts again shows a newer one.
+    pub(super) fn proved(&mut self, issued: Issued) {
+        self.newest = self.newest.max(issued);
     }
 
     /// Half a MAC over `parts`, under the key of that date.

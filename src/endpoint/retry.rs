@@ -67,6 +67,7 @@ pub(super) fn open(
         first_hash: reader.rest().to_vec(),
         cookie: cookie.to_vec(),
     };
+    mint.proved(issued);
     Some((retried, issued))
 }
 

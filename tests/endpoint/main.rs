@@ -6,6 +6,7 @@ mod common;
 mod addresses;
 mod associations;
 mod cookies;
+mod fleet;
 mod floods;
 mod forged_hellos;
 mod full_tables;

@@ -337,7 +337,7 @@ fn closing_with_the_peer_gone_is_done_at_once() {
         assert_eq!(harness.peer.alerts_heard(), [(WARNING, 0)]);
         // A server knows the address until its cookies are too old, and nothing more.
         let sent = harness.sent.len();
-        harness.wait(Duration::from_secs(150));
+        harness.wait(Duration::from_secs(160));
         assert_eq!(
             (harness.endpoint.poll_timeout(), harness.sent.len()),
             (None, sent)
