@@ -37,6 +37,9 @@ impl<R: Records> Connection<R> {
         }
         self.records.send_alert(Alert::CLOSE_NOTIFY);
         self.write_closed = true;
+        // What has just left may have used the keys up, but nothing more is begun.
+        self.phase.forget_wanted();
+        self.rekeying.forget_hello();
         if self.read_closed.is_some() || !listens {
             self.over();
         }

@@ -128,6 +128,13 @@ impl Phase {
         }
     }
 
+    /// No renegotiation is scheduled any more.
+    pub(super) const fn forget_wanted(&mut self) {
+        if let Self::Established { wanted, .. } = self {
+            *wanted = None;
+        }
+    }
+
     /// Whether a renegotiation is scheduled or under way.
     pub(super) const fn is_pending(&self) -> bool {
         self.wanted().is_some()

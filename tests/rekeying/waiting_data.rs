@@ -2,8 +2,8 @@
 
 use crate::common::configs::{Ends, server_name, start};
 use sealgram::config::{ClientRenegotiation, RekeyPolicy};
-use sealgram::sim::StreamPair;
-use sealgram::{Initiator, SendError};
+use sealgram::sim::{StreamEnd, StreamPair};
+use sealgram::{Initiator, SendError, Side};
 use std::time::Duration;
 
 /// A client with this policy, connected over a stream.
@@ -103,4 +103,54 @@ fn a_sender_in_bulk_goes_on_replacing_its_keys() {
         .stats()
         .renegotiations_by(Initiator::Automatic);
     assert!(counts.completed >= 10, "{counts:?}");
+}
+
+/// What waits uses the keys up when it leaves before a goodbye. Nothing is begun because of that:
+/// close_notify is the last word.
+#[test]
+fn nothing_is_begun_after_a_goodbye_although_what_left_before_it_has_used_the_keys_up() {
+    for side in [Side::Client, Side::Server] {
+        let min_interval = Duration::ZERO;
+        let policy = RekeyPolicy::default()
+            .bytes(Some(30_000))
+            .unwrap()
+            .client_renegotiation(ClientRenegotiation::Allow { min_interval });
+        let mut ends = Ends::new();
+        ends.client = ends.client.rekey(policy.clone());
+        ends.server = ends.server.rekey(policy);
+        let configs = ends.build();
+        let mut pair =
+            StreamPair::new(configs.client, configs.server, server_name(), start()).unwrap();
+        pair.run();
+        let now = pair.now;
+        if side == Side::Client {
+            // It has renegotiated, and more has waited for that than the transport takes at once.
+            pair.client.connection.renegotiate(now).unwrap();
+            pair.client.connection.handle_timeout(now).unwrap();
+            fill(&mut pair);
+            while pair.client.connection.renegotiations() == 0 {
+                let flight = pair.client.transmit(now);
+                pair.server.deliver(now, &flight);
+                let answer = pair.server.transmit(now);
+                pair.client.deliver(now, &answer);
+            }
+        } else {
+            pair.server.connection.renegotiate(now).unwrap();
+            pair.server.connection.handle_timeout(now).unwrap();
+            assert!(pair.server.connection.send(now, &[7; 40_000]).unwrap() > 30_000);
+        }
+        let end = match side {
+            Side::Client => &mut pair.client,
+            Side::Server => &mut pair.server,
+        };
+        let begun = |end: &StreamEnd| {
+            let stats = end.connection.stats();
+            stats.renegotiations_by(Initiator::Automatic).started
+        };
+        let before = begun(end);
+        end.connection.close(now);
+        assert!(!end.connection.renegotiate_pending(), "{side}");
+        end.transmit(now);
+        assert_eq!(begun(end), before, "{side}");
+    }
 }
