@@ -1,17 +1,20 @@
 //! Renegotiation over datagrams that are lost, late and out of order: rows E6, E7, E8, E15, E16, E19 and E21 of the
 //! failure catalogue. `tests/rekeying/renegotiation_content.rs` has the table of the whole section.
 
-use crate::common::configs::{Configs, Ends};
+use crate::common::configs::{Configs, Ends, server_name, start};
 use crate::common::datagram_harness::{
     CLIENT_FLIGHT, FINALE, Noise, SERVER_FLIGHT, header, records,
 };
 use crate::common::harness::{CLIENT_HELLO, HELLO_REQUEST, Harness, PATIENCE};
 use crate::common::renegotiating::{allowing, connected, flight};
 use crate::common::transport::{SIDES, Transport};
-use sealgram::config::{DatagramPolicy, RekeyPolicy};
+use bytes::BytesMut;
+use sealgram::config::{DataDuringRenegotiation, DatagramPolicy, RekeyPolicy};
 use sealgram::sim::scripted::{APPLICATION_DATA, Heard, Line};
 use sealgram::sim::{Conditions, Direction, Fate, Pair, Seen};
-use sealgram::{AssociationId, Discard, Error, Event, RenegotiationRefusal, Side};
+use sealgram::{
+    AssociationId, Discard, DtlsConnection, Error, Event, Path, RenegotiationRefusal, Side,
+};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -713,4 +716,64 @@ fn a_client_that_sends_data_before_it_has_the_last_flight_still_gets_it_again() 
         let flight = [("ChangeCipherSpec", 1), ("Finished", 2)];
         assert_eq!(repeated(&harness.peer().heard[before..]), flight);
     }
+}
+
+/// A server's last flight whose records come out of order, ticket last, with data and a
+/// HelloRequest before it: whatever waited for its keys is read, although a handshake begins in the
+/// middle of that.
+#[test]
+fn data_that_waits_for_its_keys_is_read_although_a_handshake_begins_before_it() {
+    let mut ends = Ends::new().resuming();
+    let flowing = RekeyPolicy::default().data_during_renegotiation(DataDuringRenegotiation::Flow);
+    ends.server = ends.server.rekey(flowing);
+    let configs = ends.build();
+    let (now, path) = (start(), Path::new(([192, 0, 2, 1], 4433).into()));
+    let mut client = DtlsConnection::connect(configs.client, server_name(), path, now).unwrap();
+    let mut server = DtlsConnection::listen(configs.server, path, now).unwrap();
+    let sent = |from: &mut DtlsConnection| -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| {
+            let mut out = Vec::new();
+            from.poll_transmit(now, 1, &mut out).map(|_| out)
+        })
+        .collect()
+    };
+    let give = |to: &mut DtlsConnection, datagram: &[u8]| {
+        to.handle_datagram(now, path, BytesMut::from(datagram))
+            .unwrap();
+    };
+    for _ in 0..2 {
+        for datagram in sent(&mut client) {
+            give(&mut server, &datagram);
+        }
+        if server.is_handshaking() {
+            for datagram in sent(&mut server) {
+                give(&mut client, &datagram);
+            }
+        }
+    }
+    assert!(!server.is_handshaking() && client.is_handshaking());
+    let last = sent(&mut server).concat();
+    let (plain, sealed): (Vec<_>, Vec<_>) = records(&last)
+        .into_iter()
+        .partition(|record| record[3..5] == [0, 0]);
+    assert!(
+        plain.len() == 2 && sealed.len() == 1,
+        "ticket, ChangeCipherSpec; Finished"
+    );
+    server.send(now, b"before").unwrap();
+    let mut late = sent(&mut server);
+    server.renegotiate(now).unwrap();
+    late.extend(sent(&mut server));
+    server.send(now, b"after").unwrap();
+    late.extend(sent(&mut server));
+    for datagram in sealed.iter().map(|it| it.to_vec()).chain(late) {
+        give(&mut client, &datagram);
+    }
+    assert!(client.is_handshaking());
+    give(&mut client, &plain.concat());
+    assert!(!client.is_handshaking() && client.renegotiate_pending());
+    let received: Vec<_> = std::iter::from_fn(|| client.recv())
+        .map(|it| it.data)
+        .collect();
+    assert_eq!(received, [&b"before"[..], b"after"]);
 }

@@ -112,9 +112,14 @@ impl Records {
 
     // Epochs come and go.
 
-    /// Keys of the next epoch are being agreed on.
+    /// Keys of the next epoch are being agreed on. What has waited for the keys in force and was
+    /// not read yet goes on waiting.
     pub(super) fn await_next(&mut self) {
-        self.early = early_after(self.in_force);
+        let next = early_after(self.in_force);
+        match (&mut self.early, next) {
+            (Some(early), Some(next)) => early.awaited = next.awaited,
+            (early, next) => *early = next,
+        }
     }
 
     const fn await_epoch(&mut self, epoch: Epoch) {
