@@ -55,7 +55,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wait::Wait;
 
 /// An association over datagrams: DTLS.
@@ -182,8 +182,12 @@ impl<R: Records> Connection<R> {
         if self.survives_silence(now) {
             return Ok(());
         }
-        let wait = self.phase.wait();
-        let after = wait.map_or(Duration::ZERO, |wait| wait.lasted(now));
+        // A ticket that must be acknowledged is sent when the handshake is complete, and nothing
+        // else waits for it.
+        let after = match self.phase.wait() {
+            Some(wait) => wait.lasted(now),
+            None => self.rekeying.since_handshake(now),
+        };
         let retransmissions = self.records.retransmissions();
         if let Phase::Established { .. } = self.phase {
             return Err(self.fail(Error::Unacknowledged {

@@ -198,7 +198,12 @@ impl Rekeying {
 
     /// Whether the last handshake is at least `interval` ago.
     pub(super) fn has_rested(&self, now: Instant, interval: Duration) -> bool {
-        now.saturating_duration_since(self.last_handshake) >= interval
+        self.since_handshake(now) >= interval
+    }
+
+    /// How long ago the last handshake was begun or completed.
+    pub(super) fn since_handshake(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.last_handshake)
     }
 }
 

@@ -308,6 +308,7 @@ fn an_unacknowledged_ticket_ends_an_association_where_the_policy_says_so() {
         two.reach_server().unwrap();
         two.reach_client().unwrap();
         two.reach_server().unwrap();
+        let complete = two.now;
         let mut outcome = Ok(());
         for _ in 0..10 {
             taken(two.now, &mut two.server);
@@ -317,7 +318,11 @@ fn an_unacknowledged_ticket_ends_an_association_where_the_policy_says_so() {
             two.now = due;
             outcome = outcome.and_then(|()| two.server.handle_timeout(due));
         }
-        assert_eq!(matches!(outcome, Err(Error::Unacknowledged { .. })), need);
+        let waited = match outcome {
+            Err(Error::Unacknowledged { after, .. }) => Some(after),
+            _ => None,
+        };
+        assert_eq!(waited, need.then(|| two.now - complete));
         assert_eq!(two.server.is_closed(), need);
     }
 }
