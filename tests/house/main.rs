@@ -10,3 +10,4 @@ mod front_page;
 mod promises;
 mod security;
 mod settings;
+mod surface;

@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const ORDERLY: &[&str] = &[
     "config",
     "crypto",
-    "endpoint",
     "error",
     "handshake/client",
     "handshake/server",

@@ -7,8 +7,8 @@
 
 mod circles;
 mod planted;
-mod reader;
-mod tree;
+pub(crate) mod reader;
+pub(crate) mod tree;
 
 use reader::Kind;
 use std::fs;
@@ -67,7 +67,7 @@ const IDENTIFIERS: &[(&str, &[&str])] = &[
 const MAX_LINES: usize = 600;
 
 /// The library as it is.
-fn library() -> Files {
+pub(crate) fn library() -> Files {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files: Files = crate::common::sources::below("src")
         .into_iter()
@@ -83,7 +83,7 @@ fn library() -> Files {
 }
 
 /// What stands in a file of `src/`.
-fn text_of(name: &str) -> String {
+pub(crate) fn text_of(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
 }

@@ -276,7 +276,7 @@ fn word(ident: &Ident) -> String {
 }
 
 /// Whether something is compiled for unit tests alone.
-fn is_for_tests(attributes: &[Attribute]) -> bool {
+pub(crate) fn is_for_tests(attributes: &[Attribute]) -> bool {
     let is_cfg = |attribute: &&Attribute| attribute.path().is_ident("cfg");
     let mut conditions = attributes.iter().filter(is_cfg);
     conditions.any(|attribute| {
@@ -302,7 +302,7 @@ fn requires_test(condition: &Meta) -> bool {
     }
 }
 
-fn attributes(item: &Item) -> &[Attribute] {
+pub(crate) fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,

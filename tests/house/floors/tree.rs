@@ -55,6 +55,15 @@ pub(crate) enum Target {
     Elsewhere(Vec<String>),
 }
 
+/// A name that users can write.
+pub(crate) struct Export {
+    /// All of it, without the crate's own.
+    pub(crate) path: ModulePath,
+    /// The module that gives it.
+    pub(crate) from: ModulePath,
+    pub(crate) target: Target,
+}
+
 /// Where a path leads, and the modules whose names it used on the way, other than those that are in
 /// scope.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -147,27 +156,40 @@ impl<'a> Tree<'a> {
 
     /// What a user of the crate can name: items, by module and name.
     pub(crate) fn surface(&self) -> BTreeSet<(ModulePath, String)> {
-        let mut surface = BTreeSet::new();
-        let mut waiting = vec![ModulePath::new()];
-        while let Some(path) = waiting.pop() {
-            for name in &self.modules[&path].public {
+        let item = |export: Export| match export.target {
+            Target::Here { module, item } => Some((module, item?)),
+            Target::Elsewhere(_) => None,
+        };
+        self.exports(|_, _| true)
+            .into_iter()
+            .filter_map(item)
+            .collect()
+    }
+
+    /// The same, by the paths that users write. What `enters` says of a name in a module is whether
+    /// it counts.
+    pub(crate) fn exports(&self, enters: impl Fn(&ModulePath, &str) -> bool) -> Vec<Export> {
+        let mut exports = Vec::new();
+        let mut waiting = vec![(Vec::new(), ModulePath::new())];
+        while let Some((path, module)) = waiting.pop() {
+            let names = self.modules[&module].public.iter();
+            for name in names.filter(|name| enters(&module, name)) {
                 let inside = ["self".to_owned(), name.clone()];
-                for way in self.follow(&path, &inside) {
-                    match way.target {
-                        Target::Here {
-                            module,
-                            item: Some(item),
-                        } => {
-                            surface.insert((module, item));
-                        }
-                        // No module is given on under the name of another, so this ends.
-                        Target::Here { module, item: None } => waiting.push(module),
-                        Target::Elsewhere(_) => {}
+                let path = [&path[..], std::slice::from_ref(name)].concat();
+                for way in self.follow(&module, &inside) {
+                    // No module is given on under the name of another, so this ends.
+                    if let Target::Here { module, item: None } = &way.target {
+                        waiting.push((path.clone(), module.clone()));
                     }
+                    exports.push(Export {
+                        path: path.clone(),
+                        from: module.clone(),
+                        target: way.target,
+                    });
                 }
             }
         }
-        surface
+        exports
     }
 
     /// Begins a path: with a keyword, or with a name in scope.
