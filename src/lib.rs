@@ -104,9 +104,9 @@ pub use crate::crypto::random::{SecureRandom, SystemRandom};
 pub use crate::crypto::sign::SigningKey;
 pub use crate::endpoint::{AssociationId, Endpoint};
 pub use crate::error::{
-    ApiMisuse, CertificateError, ConfigError, ConnectError, Error, Failure, FingerprintParseError,
-    InvalidMessage, KeyUpdateError, PeerIncompatible, PeerMisbehaved, RenegotiateError, SendError,
-    Suspicion, UnreadableCertificate, UnsupportedKey,
+    ApiMisuse, CertificateError, ConfigError, ConnectError, Error, Failure, FileProblem,
+    FingerprintParseError, InvalidMessage, KeyUpdateError, PeerIncompatible, PeerMisbehaved,
+    RenegotiateError, SendError, Suspicion, UnreadableCertificate, UnsupportedKey,
 };
 pub use crate::identity::{
     CertifiedKey, Credential, Fingerprint, Identity, PinnedFingerprint, Reply, Roots,

@@ -5,7 +5,6 @@ use crate::crypto::suite::{self, Suite};
 use crate::crypto::verify::supported_schemes;
 use crate::error::ConfigError;
 use crate::protocol::{CipherSuite, NamedGroup, SignatureScheme};
-use std::fmt;
 
 /// The cipher suites, groups and signature schemes that an end allows, the preferred ones first.
 ///
@@ -36,11 +35,11 @@ impl Algorithms {
     ///
     /// # Errors
     ///
-    /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not exist
-    /// here.
+    /// [`ConfigError::EmptyList`] if there is none, [`ConfigError::UnsupportedCipherSuite`] for one
+    /// that does not exist here.
     pub fn cipher_suites(mut self, suites: &[CipherSuite]) -> Result<Self, ConfigError> {
         if let Some(unknown) = suites.iter().find(|&&id| suite::find(id).is_none()) {
-            return Err(ConfigError::UnsupportedParameter(unknown.to_string()));
+            return Err(ConfigError::UnsupportedCipherSuite(*unknown));
         }
         self.suites = suites.iter().filter_map(|&id| suite::find(id)).collect();
         not_empty("cipher suites", &self.suites)?;
@@ -51,11 +50,15 @@ impl Algorithms {
     ///
     /// # Errors
     ///
-    /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not exist
-    /// here.
+    /// [`ConfigError::EmptyList`] if there is none, [`ConfigError::UnsupportedGroup`] for one that
+    /// does not exist here.
     pub fn groups(mut self, groups: &[NamedGroup]) -> Result<Self, ConfigError> {
-        let supported: Vec<_> = supported_groups().collect();
-        self.groups = supported_list("groups", groups, &supported)?;
+        let exists = |group: &NamedGroup| supported_groups().any(|known| known == *group);
+        if let Some(unknown) = groups.iter().find(|group| !exists(group)) {
+            return Err(ConfigError::UnsupportedGroup(*unknown));
+        }
+        not_empty("groups", groups)?;
+        self.groups = groups.to_vec();
         Ok(self)
     }
 
@@ -66,34 +69,24 @@ impl Algorithms {
     ///
     /// # Errors
     ///
-    /// `ConfigError::UnsupportedParameter` if the list is empty or holds one that does not exist
-    /// here.
+    /// [`ConfigError::EmptyList`] if there is none, [`ConfigError::UnsupportedSignatureScheme`] for
+    /// one that does not exist here.
     pub fn signature_schemes(mut self, schemes: &[SignatureScheme]) -> Result<Self, ConfigError> {
-        let supported: Vec<_> = supported_schemes().collect();
-        self.schemes = supported_list("signature schemes", schemes, &supported)?;
+        let exists = |scheme: &SignatureScheme| supported_schemes().any(|known| known == *scheme);
+        if let Some(unknown) = schemes.iter().find(|scheme| !exists(scheme)) {
+            return Err(ConfigError::UnsupportedSignatureScheme(*unknown));
+        }
+        not_empty("signature schemes", schemes)?;
+        self.schemes = schemes.to_vec();
         Ok(self)
     }
 }
 
-/// A list with at least one member, each of which is supported here.
-fn supported_list<T: Copy + PartialEq + fmt::Display>(
-    what: &str,
-    given: &[T],
-    supported: &[T],
-) -> Result<Vec<T>, ConfigError> {
-    if let Some(unknown) = given.iter().find(|it| !supported.contains(it)) {
-        return Err(ConfigError::UnsupportedParameter(unknown.to_string()));
+fn not_empty<T>(of: &'static str, list: &[T]) -> Result<(), ConfigError> {
+    match list {
+        [] => Err(ConfigError::EmptyList { of }),
+        _ => Ok(()),
     }
-    not_empty(what, given)?;
-    Ok(given.to_vec())
-}
-
-fn not_empty<T>(what: &str, list: &[T]) -> Result<(), ConfigError> {
-    if list.is_empty() {
-        let text = format!("an empty list of {what}");
-        return Err(ConfigError::UnsupportedParameter(text));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

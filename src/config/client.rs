@@ -63,15 +63,13 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// `ConfigError::UnsupportedParameter` if this configuration keeps no sessions.
+    /// [`ConfigError::NoSessionStore`] if this configuration keeps no sessions.
     pub fn import_session(
         &self,
         server: &ServerName<'_>,
         session: Session,
     ) -> Result<(), ConfigError> {
-        let store = self.sessions.as_ref().ok_or_else(|| {
-            ConfigError::UnsupportedParameter("a session for a client without a store".into())
-        })?;
+        let store = self.sessions.as_ref().ok_or(ConfigError::NoSessionStore)?;
         let dialect = dialect::speaking(session.version());
         let now = self.parameters.clock.unix_now();
         store.put(&self.session_key(dialect, server), session, now);

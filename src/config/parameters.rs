@@ -3,7 +3,9 @@
 use super::algorithms::Algorithms;
 use super::clock::{Clock, SystemClock};
 use super::conformance::InForce;
-use super::policy::{DatagramPolicy, ExtendedMasterSecret, SecureRenegotiation, StreamPolicy};
+use super::policy::{
+    DatagramPolicy, ExtendedMasterSecret, SecureRenegotiation, StreamPolicy, in_range,
+};
 use super::rekey::RekeyPolicy;
 use super::versions::Versions;
 use crate::crypto::random::{SecureRandom, SystemRandom};
@@ -100,8 +102,7 @@ impl Parameters {
         match (self.speaks_12(), self.speaks_13()) {
             (false, false) => Err(ConfigError::NoUsableCipherSuite),
             (false, true) if self.schemes_13().next().is_none() => {
-                let text = "signature schemes of which none signs at version 1.3";
-                Err(ConfigError::UnsupportedParameter(text.into()))
+                Err(ConfigError::NoUsableSignatureScheme)
             }
             _ => Ok(self),
         }
@@ -126,28 +127,34 @@ impl Parameters {
 
     /// Replaces the profiles of SRTP.
     pub(crate) fn set_srtp(&mut self, profiles: &[SrtpProfile]) -> Result<(), ConfigError> {
-        if profiles.len() > 64 {
-            let text = "more than 64 profiles of SRTP".into();
-            return Err(ConfigError::UnsupportedParameter(text));
-        }
+        in_range(
+            "the number of SRTP profiles",
+            profiles.len(),
+            0,
+            MAX_SRTP_PROFILES,
+        )?;
         self.srtp = profiles.to_vec();
         Ok(())
     }
 
     /// Replaces the application protocols; each name is 1 to 255 bytes long (RFC 7301 §3.1).
     pub(crate) fn set_alpn(&mut self, protocols: &[&[u8]]) -> Result<(), ConfigError> {
-        let wrong = protocols
-            .iter()
-            .any(|name| name.is_empty() || name.len() > 255);
-        if wrong || protocols.iter().map(|name| name.len() + 1).sum::<usize>() > 65_000 {
-            return Err(ConfigError::UnsupportedParameter(
-                "an ALPN name of 0 or more than 255 bytes".into(),
-            ));
+        for name in protocols {
+            in_range("the length of an ALPN name", name.len(), 1, 255)?;
         }
+        let all = protocols.iter().map(|name| name.len() + 1).sum();
+        in_range("the length of all ALPN names", all, 0, MAX_ALPN)?;
         self.alpn = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(())
     }
 }
+
+/// The most profiles of SRTP; more are not registered.
+const MAX_SRTP_PROFILES: usize = 64;
+
+/// The most bytes of ALPN names with their lengths: both lists of RFC 7301 §3.1, and an extension,
+/// hold less than 2^16.
+const MAX_ALPN: usize = 65_000;
 
 /// Writes the setters that both builders share, so that their docs and checks cannot drift apart.
 macro_rules! shared_setters {
@@ -170,7 +177,8 @@ macro_rules! shared_setters {
         ///
         /// # Errors
         ///
-        /// `ConfigError::UnsupportedParameter` if a name is not 1 to 255 bytes long.
+        /// [`ConfigError::OutOfRange`](crate::ConfigError::OutOfRange) if a name is not 1 to 255
+        /// bytes long.
         pub fn alpn(mut self, protocols: &[&[u8]]) -> Result<Self, $crate::error::ConfigError> {
             self.parameters.set_alpn(protocols)?;
             Ok(self)
@@ -187,7 +195,7 @@ macro_rules! shared_setters {
         ///
         /// # Errors
         ///
-        /// `ConfigError::UnsupportedParameter` if there are more than 64.
+        /// [`ConfigError::OutOfRange`](crate::ConfigError::OutOfRange) if there are more than 64.
         pub fn srtp_profiles(
             mut self,
             profiles: &[$crate::protocol::SrtpProfile],

@@ -340,7 +340,7 @@ impl StreamPolicy {
     }
 }
 
-fn in_range(
+pub(super) fn in_range(
     what: &'static str,
     value: usize,
     min: usize,

@@ -3,7 +3,6 @@
 use super::UnsupportedKey;
 use crate::protocol::AlertDescription;
 use std::fmt;
-use std::path::PathBuf;
 
 /// Why a certificate was refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -183,32 +182,3 @@ impl fmt::Display for FingerprintParseError {
 }
 
 impl std::error::Error for FingerprintParseError {}
-
-/// A certificate in a file that cannot be read; the others in the file can.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct UnreadableCertificate {
-    /// The file.
-    pub file: PathBuf,
-    /// Which of the certificates in it, from 1.
-    pub position: usize,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl fmt::Display for UnreadableCertificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            file,
-            position,
-            reason,
-        } = self;
-        let file = file.display();
-        write!(
-            f,
-            "certificate {position} of {file} cannot be used: {reason}"
-        )
-    }
-}
-
-impl std::error::Error for UnreadableCertificate {}

@@ -1,6 +1,9 @@
 //! What is wrong with a local configuration.
 
+use super::{FileProblem, UnreadableCertificate};
+use crate::protocol::{CipherSuite, NamedGroup, SignatureScheme};
 use std::fmt;
+use std::path::PathBuf;
 
 /// Why a configuration cannot be built. Found when it is built, so that no handshake stalls on it
 /// later.
@@ -11,18 +14,34 @@ pub enum ConfigError {
     UnsupportedKey(UnsupportedKey),
     /// The certificate chain is empty.
     EmptyChain,
-    /// The private key does not belong to the certificate.
+    /// The private key does not belong to the certificate, or what signs in its place has no scheme
+    /// of the certificate's kind of key.
     KeyMismatch,
+    /// The key can sign with none of the schemes that it was told to.
+    KeyWithoutScheme,
     /// The certificate does not parse.
     BadCertificate,
     /// A server has nothing to prove its identity with, and nobody to ask for it.
     NoCredential,
     /// No enabled cipher suite works with the configured keys.
     NoUsableCipherSuite,
-    /// No cipher suite or group is left, or one that is not supported was asked for.
-    UnsupportedParameter(String),
+    /// No signature scheme is left that signs at a version that is spoken (RFC 8446 §4.2.3).
+    NoUsableSignatureScheme,
+    /// A cipher suite that does not exist here.
+    UnsupportedCipherSuite(CipherSuite),
+    /// A group that does not exist here.
+    UnsupportedGroup(NamedGroup),
+    /// A signature scheme that does not exist here.
+    UnsupportedSignatureScheme(SignatureScheme),
+    /// A list without a member, which nothing could be agreed with.
+    EmptyList {
+        /// Of what.
+        of: &'static str,
+    },
     /// No trusted root was given.
     NoRoots,
+    /// A session for a configuration that keeps none.
+    NoSessionStore,
     /// A number lies outside its range.
     OutOfRange {
         /// Which setting.
@@ -32,8 +51,15 @@ pub enum ConfigError {
         /// The largest value allowed.
         max: u64,
     },
-    /// A PEM file cannot be used.
-    Pem(String),
+    /// A file of certificates or keys that cannot be used.
+    File {
+        /// Which one.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: FileProblem,
+    },
+    /// A certificate in a file that cannot be used.
+    UnreadableCertificate(UnreadableCertificate),
 }
 
 impl fmt::Display for ConfigError {
@@ -49,8 +75,20 @@ impl fmt::Display for ConfigError {
             Self::NoUsableCipherSuite => {
                 f.write_str("no enabled cipher suite fits the type of the configured keys")
             }
-            Self::UnsupportedParameter(what) => write!(f, "{what} is not supported"),
+            Self::KeyWithoutScheme => {
+                f.write_str("the private key can sign with none of the schemes that it shall sign with")
+            }
+            Self::NoUsableSignatureScheme => {
+                f.write_str("none of the signature schemes signs at version 1.3")
+            }
+            Self::UnsupportedCipherSuite(suite) => write!(f, "{suite} is not supported"),
+            Self::UnsupportedGroup(group) => write!(f, "{group} is not supported"),
+            Self::UnsupportedSignatureScheme(scheme) => write!(f, "{scheme} is not supported"),
+            Self::EmptyList { of } => write!(f, "the list of {of} is empty; give at least one"),
             Self::NoRoots => f.write_str("no trusted root was given"),
+            Self::NoSessionStore => {
+                f.write_str("the configuration keeps no sessions; give it a store for them")
+            }
             // An upper limit that no configuration comes near is of no interest to the reader.
             Self::OutOfRange {
                 what,
@@ -60,7 +98,8 @@ impl fmt::Display for ConfigError {
             Self::OutOfRange { what, min, max } => {
                 write!(f, "{what} must lie between {min} and {max}")
             }
-            Self::Pem(text) => f.write_str(text),
+            Self::File { file, problem } => problem.explain(f, file),
+            Self::UnreadableCertificate(certificate) => certificate.fmt(f),
         }
     }
 }

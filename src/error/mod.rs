@@ -7,11 +7,13 @@
 mod certificate;
 mod command;
 mod configuration;
+mod file;
 mod peer;
 
-pub use certificate::{CertificateError, FingerprintParseError, UnreadableCertificate};
+pub use certificate::{CertificateError, FingerprintParseError};
 pub use command::{ApiMisuse, ConnectError, KeyUpdateError, RenegotiateError, SendError};
 pub use configuration::{ConfigError, UnsupportedKey};
+pub use file::{FileProblem, UnreadableCertificate};
 pub use peer::{InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use crate::protocol::{Alert, AlertDescription, Side};

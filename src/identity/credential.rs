@@ -129,15 +129,13 @@ impl CertifiedKey {
     ///
     /// # Errors
     ///
-    /// `ConfigError::UnsupportedParameter` if the key can make none of them.
+    /// [`ConfigError::KeyWithoutScheme`] if the key can make none of them.
     pub fn sign_with(mut self, schemes: &[SignatureScheme]) -> Result<Self, ConfigError> {
         let own = self.key.schemes();
         let usable = schemes.iter().filter(|scheme| own.contains(scheme));
         self.schemes = usable.copied().collect();
         if self.schemes.is_empty() {
-            return Err(ConfigError::UnsupportedParameter(format!(
-                "a key that signs with none of {schemes:?}"
-            )));
+            return Err(ConfigError::KeyWithoutScheme);
         }
         Ok(self)
     }

@@ -2,7 +2,7 @@
 //! around it, or bare DER.
 
 use crate::crypto::der::{SEQUENCE, whole};
-use crate::error::{ConfigError, UnreadableCertificate};
+use crate::error::{ConfigError, FileProblem, UnreadableCertificate};
 use pki_types::pem::PemObject as _;
 use pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::Path;
@@ -54,10 +54,24 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
     found
 }
 
+fn unusable(path: &Path, problem: FileProblem) -> ConfigError {
+    ConfigError::File {
+        file: path.to_owned(),
+        problem,
+    }
+}
+
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
-    std::fs::read(path)
-        .map(Zeroizing::new)
-        .map_err(|error| ConfigError::Pem(format!("{} cannot be read: {error}", path.display())))
+    let failed = |error: std::io::Error| {
+        let reason = error.to_string();
+        unusable(path, FileProblem::Unreadable { reason })
+    };
+    std::fs::read(path).map(Zeroizing::new).map_err(failed)
+}
+
+/// What a file holds in place of what is looked for.
+fn first_label(blocks: &[Block<'_>]) -> Option<String> {
+    blocks.first().map(|block| block.label.to_owned())
 }
 
 fn as_text(bytes: &[u8]) -> Zeroizing<String> {
@@ -69,7 +83,7 @@ fn as_text(bytes: &[u8]) -> Zeroizing<String> {
 ///
 /// # Errors
 ///
-/// `Pem` if the file cannot be read or has no certificate in it.
+/// [`ConfigError::File`] if the file cannot be read or has no certificate in it.
 pub(super) fn certificates(
     path: &Path,
 ) -> Result<Vec<Result<CertificateDer<'static>, UnreadableCertificate>>, ConfigError> {
@@ -102,14 +116,8 @@ pub(super) fn certificates(
         })
         .collect();
     if read.is_empty() {
-        let found = blocks.first().map(|block| block.label);
-        let found = found.map_or("neither PEM nor DER".to_owned(), |label| {
-            format!("{label:?}")
-        });
-        return Err(ConfigError::Pem(format!(
-            "no certificates in {}: it holds {found}; give a file with -----BEGIN CERTIFICATE-----",
-            path.display()
-        )));
+        let found = first_label(&blocks);
+        return Err(unusable(path, FileProblem::NoCertificate { found }));
     }
     Ok(read)
 }
@@ -121,7 +129,7 @@ pub(super) fn certificates(
 /// As [`certificates`], and for the first one that cannot be read.
 pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let read = certificates(path)?.into_iter();
-    read.map(|one| one.map_err(|error| ConfigError::Pem(error.to_string())))
+    read.map(|one| one.map_err(ConfigError::UnreadableCertificate))
         .collect()
 }
 
@@ -129,17 +137,14 @@ pub(super) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigE
 ///
 /// # Errors
 ///
-/// `Pem`, which says what the file holds instead, and how to decrypt an encrypted key.
+/// [`ConfigError::File`], which says what the file holds instead, and how to decrypt an encrypted
+/// key.
 pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
-    let file = path.display();
+    let failed = |problem| unusable(path, problem);
     let bytes = read(path)?;
-    let failed = |what: String| ConfigError::Pem(format!("no private key in {file}: {what}"));
     if bytes.first() == Some(&DER_START) {
-        return PrivateKeyDer::try_from(bytes.to_vec()).map_err(|_| {
-            let why = "its DER is not a private key, or is encrypted: \
-                       `openssl pkey -inform DER` reads and decrypts it";
-            failed(why.to_owned())
-        });
+        let key = PrivateKeyDer::try_from(bytes.to_vec());
+        return key.map_err(|_| failed(FileProblem::NotAKey));
     }
     let text = as_text(&bytes);
     let blocks = blocks(&text);
@@ -147,21 +152,19 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, ConfigE
         .iter()
         .find(|block| block.label.ends_with("PRIVATE KEY"))
     else {
-        let found = blocks.first().map(|block| block.label);
-        let found = found.map_or("neither PEM nor DER".to_owned(), |label| {
-            format!("{label:?}")
-        });
-        return Err(failed(format!("it holds {found}")));
+        let found = first_label(&blocks);
+        return Err(failed(FileProblem::NoPrivateKey { found }));
     };
     // RFC 7468 §11, and the header lines of RFC 1421 §4.6.1.1 that OpenSSL writes in its old form.
     if block.label.starts_with("ENCRYPTED") || block.text.contains("Proc-Type: 4,ENCRYPTED") {
-        return Err(ConfigError::Pem(format!(
-            "the private key in {file} is encrypted; decrypt it first: \
-             openssl pkey -in {file} -out plain.key"
-        )));
+        return Err(failed(FileProblem::EncryptedKey));
     }
-    PrivateKeyDer::from_pem_slice(block.text.as_bytes())
-        .map_err(|error| failed(format!("its {:?} cannot be read: {error}", block.label)))
+    PrivateKeyDer::from_pem_slice(block.text.as_bytes()).map_err(|error| {
+        failed(FileProblem::DamagedKey {
+            label: block.label.to_owned(),
+            reason: error.to_string(),
+        })
+    })
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl HandshakeKey {
     /// # Errors
     ///
     /// `UnsupportedKey` if the certificate's key is none of ECDSA P-256 and P-384, Ed25519 and RSA,
-    /// `UnsupportedParameter` if the signer has no scheme, or one of another kind of key.
+    /// `KeyMismatch` if the signer has no scheme, or one of another kind of key.
     pub(super) fn elsewhere(
         public: &PublicKey<'_>,
         signer: Arc<dyn SignHandshake>,
@@ -93,9 +93,7 @@ impl HandshakeKey {
         let rsa = kind == KeyKind::Rsa;
         let wrong = |scheme: &SignatureScheme| is_rsa(*scheme) != rsa;
         if signer.schemes().is_empty() || signer.schemes().iter().any(wrong) {
-            let schemes = signer.schemes();
-            let text = format!("a signer with {schemes:?} for a certificate of another key");
-            return Err(ConfigError::UnsupportedParameter(text));
+            return Err(ConfigError::KeyMismatch);
         }
         Ok(Self::Elsewhere {
             signer,

@@ -62,7 +62,9 @@ impl Roots {
             }
         }
         match roots.unreadable.first() {
-            Some(first) if roots.anchors.is_empty() => Err(ConfigError::Pem(first.to_string())),
+            Some(first) if roots.anchors.is_empty() => {
+                Err(ConfigError::UnreadableCertificate(first.clone()))
+            }
             _ => Ok(roots),
         }
     }

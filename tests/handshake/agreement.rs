@@ -291,7 +291,7 @@ fn the_name_of_an_application_protocol_has_1_to_255_bytes() {
         let (Ok(client), Ok(server)) = both else {
             assert!(!fits, "{length}");
             let refused = ends.client.alpn(&[name]).unwrap_err();
-            assert!(matches!(refused, ConfigError::UnsupportedParameter(_)));
+            assert!(matches!(refused, ConfigError::OutOfRange { .. }));
             continue;
         };
         (ends.client, ends.server) = (client, server);

@@ -702,7 +702,7 @@ fn a_signer_of_another_kind_is_refused() {
             desk: Arc::default(),
         };
         let outcome = CertifiedKey::with_signer(vec![leaf], Arc::new(signer));
-        let refused = matches!(outcome, Err(ConfigError::UnsupportedParameter(_)));
+        let refused = matches!(outcome, Err(ConfigError::KeyMismatch));
         assert_eq!(refused, !fits);
     }
 }

@@ -123,5 +123,5 @@ fn no_more_than_64_profiles_are_offered() {
     let offer = |count| Ends::new().client.srtp_profiles(&vec![GCM; count]);
     assert!(offer(64).is_ok());
     let refused = offer(65).unwrap_err();
-    assert!(matches!(refused, ConfigError::UnsupportedParameter(_)));
+    assert!(matches!(refused, ConfigError::OutOfRange { .. }));
 }
