@@ -120,7 +120,7 @@ pub use crate::record::{
     Datagram, Discard, Initiator, Received, Records, RenegotiationCounts, Stats, Stream,
 };
 pub use crate::secrets::key_log::{KeyLog, KeyLogFile};
-pub use crate::session::{Session, Session12, Session13};
+pub use crate::session::Session;
 pub use crate::wire::key_update::KeyUpdate;
 
 /// The buffers of datagrams and of data.

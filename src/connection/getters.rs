@@ -57,9 +57,9 @@ impl<R: Records> Connection<R> {
             EstablishedKind::V12(established) => {
                 let session = &established.session;
                 let resumes = self.role.parameters().resumes(session);
-                resumes.then(|| Session::V12(session.clone()))
+                resumes.then(|| Session::from(session.clone()))
             }
-            EstablishedKind::V13(post) => post.latest_ticket().cloned().map(Session::V13),
+            EstablishedKind::V13(post) => post.latest_ticket().cloned().map(Session::from),
         }
     }
 

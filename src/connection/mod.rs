@@ -43,7 +43,7 @@ use crate::protocol::{
     Alert, AlertDescription, Epoch, HandshakeType, MessageSeq, RecordNumber, Side,
 };
 use crate::record::{Datagram, Discard, GaveUp, Inbound, Records, Sent, Stream};
-use crate::session::{Session, Session12};
+use crate::session::{Resumable, Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use afresh::Doubt;
 use data::{ReceiveQueue, SendQueue};
@@ -389,7 +389,7 @@ impl<R: Records> Connection<R> {
                 Action::RepeatFlight => self.records.repeat_flight(now),
                 Action::Ask(question) => self.ask(now, question)?,
                 Action::SaveSession(session) => {
-                    if let Session::V13(_) = session {
+                    if let Session(Resumable::V13(_)) = session {
                         self.events.push_back(Event::TicketReceived);
                     }
                     self.role.save_session(R::DIALECT, session);

@@ -209,7 +209,7 @@ impl<R: Records> Connection<R> {
             server_name: server.clone(),
             current: current.epoch,
             started,
-            session: offers.then(|| Session::V12(current.session.clone())),
+            session: offers.then(|| Session::from(current.session.clone())),
             renegotiating: Some(client::Renegotiating {
                 binding,
                 cookie: current.cookie.clone(),

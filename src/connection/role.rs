@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::handshake::{Handshake, client, server};
 use crate::protocol::{Dialect, Epoch, MessageSeq, Side};
 use crate::record::datagram::Jitter;
-use crate::session::{Session, Session12};
+use crate::session::{Resumable, Session, Session12};
 use crate::wire::client_hello::RANDOM_LEN;
 use pki_types::ServerName;
 use std::sync::Arc;
@@ -131,12 +131,12 @@ impl Role {
             && parameters.algorithms.suites.contains(&agreed.suite)
             && agreed.server_name == name;
         let allowed = match &session {
-            Session::V12(session) => {
+            Session(Resumable::V12(session)) => {
                 parameters.speaks_12()
                     && parameters.resumes(session)
                     && (config.tickets || session.ticket.is_empty())
             }
-            Session::V13(_) => parameters.speaks_13() && config.tickets,
+            Session(Resumable::V13(_)) => parameters.speaks_13() && config.tickets,
         };
         (fits && allowed).then_some(session)
     }
@@ -152,7 +152,9 @@ impl Role {
                 }
             }
             Self::Server(config) => {
-                if let (Some(cache), Session::V12(known)) = (&config.sessions.cache, &session) {
+                if let (Some(cache), Session(Resumable::V12(known))) =
+                    (&config.sessions.cache, &session)
+                {
                     cache.put(&known.id, session.clone(), now);
                 }
             }

@@ -18,7 +18,7 @@ use crate::protocol::{
     Unacknowledged,
 };
 use crate::secrets::schedule13::{ExporterSecret, ResumptionSecret, TrafficSecret};
-use crate::session::{Agreed, MAX_LIFETIME, ServerSessions, Session, Session13};
+use crate::session::{Agreed, MAX_LIFETIME, ServerSessions, Session13};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_update::KeyUpdate;
 use crate::wire::new_session_ticket::NewSessionTicket13;
@@ -364,7 +364,7 @@ impl Post {
             ticket,
         });
         self.latest = Some(session.clone());
-        self.outbox.push(Action::SaveSession(Session::V13(session)));
+        self.outbox.push(Action::SaveSession(session.into()));
         Ok(())
     }
 
@@ -394,7 +394,7 @@ impl Post {
                 ticket: Vec::new(),
             };
             let (lifetime, age_add) = (session.lifetime, session.age_add);
-            let Some(ticket) = tickets.seal(&Session::V13(Arc::new(session)), now) else {
+            let Some(ticket) = tickets.seal(&Arc::new(session).into(), now) else {
                 return Ok(());
             };
             let mut body = Vec::with_capacity(ticket.len() + 16);

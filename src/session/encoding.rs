@@ -126,8 +126,8 @@ pub(super) fn encode_13(session: &Session13) -> Zeroizing<Vec<u8>> {
 pub(super) fn decode(bytes: &[u8]) -> Result<Session, InvalidMessage> {
     let mut reader = Reader::new(bytes);
     match reader.u8("session form")? {
-        FORM_12 => decode_12(reader).map(|session| Session::V12(Arc::new(session))),
-        FORM_13 => decode_13(reader).map(|session| Session::V13(Arc::new(session))),
+        FORM_12 => decode_12(reader).map(|session| Session::from(Arc::new(session))),
+        FORM_13 => decode_13(reader).map(|session| Session::from(Arc::new(session))),
         _ => Err(InvalidMessage::IllegalValue("session form")),
     }
 }
@@ -230,12 +230,13 @@ fn decode_13(mut reader: Reader<'_>) -> Result<Session13, InvalidMessage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Resumable;
     use crate::session::{Session, test_session, test_session_13};
 
     fn sessions() -> [Session; 2] {
         [
-            Session::V12(Arc::new(test_session())),
-            Session::V13(Arc::new(test_session_13())),
+            Session::from(Arc::new(test_session())),
+            Session::from(Arc::new(test_session_13())),
         ]
     }
 
@@ -249,7 +250,7 @@ mod tests {
             assert_eq!(format!("{read:?}"), format!("{session:?}"));
         }
         let (before, bytes) = (test_session(), encode_12(&test_session()));
-        let Ok(Session::V12(read)) = Session::from_bytes(&bytes) else {
+        let Ok(Session(Resumable::V12(read))) = Session::from_bytes(&bytes) else {
             panic!("a session of 1.2");
         };
         assert_eq!(
@@ -257,7 +258,7 @@ mod tests {
             before.master_secret.as_bytes()
         );
         let (before, bytes) = (test_session_13(), encode_13(&test_session_13()));
-        let Ok(Session::V13(read)) = Session::from_bytes(&bytes) else {
+        let Ok(Session(Resumable::V13(read))) = Session::from_bytes(&bytes) else {
             panic!("a session of 1.3");
         };
         assert_eq!(read.psk.as_bytes(), before.psk.as_bytes());

@@ -247,7 +247,7 @@ mod tests {
     }
 
     fn session() -> Session {
-        Session::V12(Arc::new(test_session()))
+        Session::from(Arc::new(test_session()))
     }
 
     #[test]

@@ -43,8 +43,11 @@ const CLOCK_TOLERANCE: u64 = 60;
 ///
 /// It holds the secret that protects the data of its connection and of every resumption.
 #[derive(Clone)]
-#[non_exhaustive]
-pub enum Session {
+pub struct Session(pub(crate) Resumable);
+
+/// What is kept of a connection, which depends on its version.
+#[derive(Clone)]
+pub(crate) enum Resumable {
     /// A session of TLS 1.2 or DTLS 1.2.
     V12(Arc<Session12>),
     /// A ticket of TLS 1.3 or DTLS 1.3. A client uses it once (RFC 8446 §C.4).
@@ -57,9 +60,9 @@ impl Session {
     /// The form begins with its own version number; [`Session::from_bytes`] of a later release
     /// reads it, or returns an error.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        match self {
-            Self::V12(session) => encoding::encode_12(session),
-            Self::V13(session) => encoding::encode_13(session),
+        match &self.0 {
+            Resumable::V12(session) => encoding::encode_12(session),
+            Resumable::V13(session) => encoding::encode_13(session),
         }
     }
 
@@ -75,9 +78,9 @@ impl Session {
 
     /// What the handshake that made the session has agreed on.
     pub(crate) fn agreed(&self) -> &Agreed {
-        match self {
-            Self::V12(session) => &session.agreed,
-            Self::V13(session) => &session.agreed,
+        match &self.0 {
+            Resumable::V12(session) => &session.agreed,
+            Resumable::V13(session) => &session.agreed,
         }
     }
 
@@ -98,26 +101,38 @@ impl Session {
 
     /// Whether the session has expired at `now`, or was created later than that.
     pub fn is_expired(&self, now: UnixTime) -> bool {
-        match self {
-            Self::V12(session) => !session.is_fresh(now),
-            Self::V13(session) => !session.is_fresh(now),
+        match &self.0 {
+            Resumable::V12(session) => !session.is_fresh(now),
+            Resumable::V13(session) => !session.is_fresh(now),
         }
     }
 
     /// Whether a client may offer the session only once, as at 1.3, so that an observer cannot tell
     /// that two connections are the same client's (RFC 8446 §C.4).
     pub fn is_single_use(&self) -> bool {
-        matches!(self, Self::V13(_))
+        matches!(self.0, Resumable::V13(_))
     }
 }
 
 /// Shows what the session is, never its secret.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::V12(session) => session.fmt(f),
-            Self::V13(session) => session.fmt(f),
+        match &self.0 {
+            Resumable::V12(session) => session.fmt(f),
+            Resumable::V13(session) => session.fmt(f),
         }
+    }
+}
+
+impl From<Arc<Session12>> for Session {
+    fn from(session: Arc<Session12>) -> Self {
+        Self(Resumable::V12(session))
+    }
+}
+
+impl From<Arc<Session13>> for Session {
+    fn from(session: Arc<Session13>) -> Self {
+        Self(Resumable::V13(session))
     }
 }
 
@@ -147,7 +162,7 @@ impl Agreed {
 }
 
 /// A session of version 1.2, in force or stored.
-pub struct Session12 {
+pub(crate) struct Session12 {
     pub(crate) agreed: Agreed,
     /// The group of the key exchange.
     pub(crate) group: NamedGroup,
@@ -198,7 +213,7 @@ impl fmt::Debug for Session12 {
 }
 
 /// A ticket of version 1.3 with its key (RFC 8446 §4.6.1).
-pub struct Session13 {
+pub(crate) struct Session13 {
     pub(crate) agreed: Arc<Agreed>,
     pub(crate) psk: Secret,
     /// When the ticket was issued or came, in seconds of Unix time.
@@ -361,7 +376,7 @@ impl ServerSessions {
         let keys = self.tickets.as_ref()?;
         let mut tried = tickets.iter().take(MAX_TICKETS_TRIED).enumerate();
         tried.find_map(|(index, ticket)| match keys.open(ticket, now)? {
-            Session::V13(session) if session.is_fresh(now) => Some((index, session)),
+            Session(Resumable::V13(session)) if session.is_fresh(now) => Some((index, session)),
             _ => None,
         })
     }

@@ -197,7 +197,7 @@ mod tests {
     fn session(created: u64) -> Session {
         let mut session = test_session();
         session.agreed.created = created;
-        Session::V12(Arc::new(session))
+        Session::from(Arc::new(session))
     }
 
     fn tickets() -> Tickets {

@@ -15,7 +15,7 @@ use crate::protocol::{
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::Transcript;
-use crate::session::{Session, Session12};
+use crate::session::{Resumable, Session, Session12};
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
 use crate::wire::extension::{ClientExtensions, KeyShare};
 use crate::wire::handshake::InboundMessage;
@@ -75,8 +75,8 @@ pub(in crate::handshake) fn start(
         None => (None, Vec::new(), None),
     };
     let (session, psk) = match session {
-        Some(Session::V12(session)) => (Some(session), None),
-        Some(Session::V13(session)) => (None, Some(session)),
+        Some(Session(Resumable::V12(session))) => (Some(session), None),
+        Some(Session(Resumable::V13(session))) => (None, Some(session)),
         None => (None, None),
     };
     let mut exchange = None;

@@ -13,7 +13,7 @@ use crate::protocol::{Epoch, FlightEnd, HandshakeType, ReadSwitch, Side};
 use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, VerifyData};
 use crate::secrets::traffic::RecordProtection;
-use crate::session::{Agreed, Session, Session12};
+use crate::session::{Agreed, Session12};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::{Grammar, Message};
 use crate::wire::new_session_ticket::NewSessionTicket;
@@ -250,7 +250,7 @@ impl Finished {
         outbox.switch_and_finish(context.epochs, write, &ours, &mut context.transcript)?;
         outbox.end_flight(FlightEnd::Final);
         if ticket.is_some() {
-            outbox.push(Action::SaveSession(Session::V12(session.clone())));
+            outbox.push(Action::SaveSession(session.clone().into()));
         }
         outbox.push(Action::RetireRead(current));
         let finished_pair = FinishedPair {

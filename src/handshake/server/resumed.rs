@@ -16,7 +16,7 @@ use crate::protocol::{
 };
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, VerifyData};
 use crate::secrets::transcript::Transcript;
-use crate::session::{Session, Session12};
+use crate::session::{Resumable, Session, Session12};
 use crate::wire::client_hello::ClientHello;
 use crate::wire::extension::ServerExtensions;
 use crate::wire::handshake::InboundMessage;
@@ -45,7 +45,7 @@ impl State for ExpectSession {
             hello,
             transcript,
         } = *self;
-        let Some(Session::V12(session)) = found else {
+        let Some(Session(Resumable::V12(session))) = found else {
             return full::start(terms, &hello, transcript, outbox);
         };
         if !fits(&terms, &hello, &session)? {

@@ -21,7 +21,7 @@ use crate::protocol::{
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
-use crate::session::{Agreed, ServerSessions, Session, Session12};
+use crate::session::{Agreed, ServerSessions, Session12};
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::client_hello::ClientHello;
 use crate::wire::handshake::InboundMessage;
@@ -547,7 +547,7 @@ impl ExpectFinished {
         outbox.switch_and_finish(epochs, write, &ours, &mut context.transcript)?;
         outbox.end_flight(FlightEnd::Final);
         if context.config.parameters.resumes(&session) {
-            outbox.push(Action::SaveSession(Session::V12(session.clone())));
+            outbox.push(Action::SaveSession(session.clone().into()));
         }
         let finished_pair = FinishedPair {
             client: verify_data,
@@ -582,7 +582,7 @@ pub(super) fn new_session_ticket(
     now: UnixTime,
 ) -> Vec<u8> {
     let tickets = sessions.tickets.as_ref();
-    let ticket = tickets.and_then(|tickets| tickets.seal(&Session::V12(session.clone()), now));
+    let ticket = tickets.and_then(|tickets| tickets.seal(&session.clone().into(), now));
     let message = NewSessionTicket {
         lifetime_hint: if ticket.is_some() {
             session.remaining(now)

@@ -17,7 +17,7 @@ use crate::protocol::{
 };
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, VerifyData};
 use crate::secrets::traffic::RecordProtection;
-use crate::session::{Agreed, MAX_LIFETIME, Session, Session12};
+use crate::session::{Agreed, MAX_LIFETIME, Session12};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::{Grammar, Message};
 use crate::wire::new_session_ticket::NewSessionTicket;
@@ -238,7 +238,7 @@ impl Finish {
         } = self;
         let session = Arc::new(context.session(server, group, master_secret, ticket));
         if context.config.parameters.resumes(&session) {
-            outbox.push(Action::SaveSession(Session::V12(session.clone())));
+            outbox.push(Action::SaveSession(session.clone().into()));
         }
         let finished_pair = FinishedPair {
             client: ours,
