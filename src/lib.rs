@@ -117,7 +117,7 @@ pub use crate::protocol::{
     ProtocolVersion, RecordNumber, Side, SignatureScheme, SrtpProfile,
 };
 pub use crate::record::{
-    Datagram, Discard, Initiator, Received, Records, RenegotiationCounts, Stats, Stream,
+    Datagram, Discard, Initiator, Received, RecordLayer, RenegotiationCounts, Stats, Stream,
 };
 pub use crate::secrets::key_log::{KeyLog, KeyLogFile};
 pub use crate::session::Session;

@@ -1,6 +1,6 @@
 //! Event lines: what the program reports on standard error.
 
-use sealgram::{Connection, HandshakeKind, Initiator, Records, RenegotiationRefusal, Stats};
+use sealgram::{Connection, HandshakeKind, Initiator, RecordLayer, RenegotiationRefusal, Stats};
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -45,7 +45,7 @@ impl Line {
 }
 
 /// What was agreed in a handshake.
-pub(crate) fn handshake_complete<R: Records>(
+pub(crate) fn handshake_complete<R: RecordLayer>(
     connection: &Connection<R>,
     peer: SocketAddr,
     kind: HandshakeKind,

@@ -12,7 +12,7 @@ use super::role::Opening;
 use super::{Connection, Phase};
 use crate::error::Error;
 use crate::protocol::{Alert, AlertDescription};
-use crate::record::Records;
+use crate::record::RecordLayer;
 use std::time::Instant;
 
 /// How often an attempt begins again. Each time costs a timeout, so an attacker who wants to keep a
@@ -29,7 +29,7 @@ pub(super) enum Doubt {
     Unproved { until: Instant },
 }
 
-impl<R: Records> Connection<R> {
+impl<R: RecordLayer> Connection<R> {
     /// A message of the handshake was taken. That dispels earlier doubts.
     pub(super) fn taken(&mut self, now: Instant) {
         let limits = self.records.limits();

@@ -8,7 +8,7 @@ use super::questions::Await;
 use super::wait::Wait;
 use crate::config::{DataDuringRenegotiation, RekeyPolicy};
 use crate::handshake::Handshake;
-use crate::handshake::client::Unanswered;
+use crate::handshake::client::OfferedHello;
 use crate::record::Initiator;
 use std::time::Instant;
 
@@ -90,7 +90,7 @@ pub(super) struct Attempt {
     /// Data under the next keys that has overtaken the peer's Finished.
     pub(super) early: ReceiveQueue,
     /// The hello with which a client has begun.
-    hello: Option<Box<Unanswered>>,
+    hello: Option<Box<OfferedHello>>,
 }
 
 impl Attempt {
@@ -137,5 +137,5 @@ impl Attempt {
 pub(super) struct Undone {
     pub(super) initiator: Initiator,
     /// A client's hello, which the server may have taken all the same.
-    pub(super) hello: Option<Box<Unanswered>>,
+    pub(super) hello: Option<Box<OfferedHello>>,
 }

@@ -3,11 +3,11 @@
 use super::{Connection, Role};
 use crate::config::ClientAuthentication;
 use crate::error::RenegotiateError;
-use crate::record::Records;
+use crate::record::RecordLayer;
 use std::sync::Arc;
 use std::time::Instant;
 
-impl<R: Records> Connection<R> {
+impl<R: RecordLayer> Connection<R> {
     /// Servers of version 1.2: wants the client's certificate from now on, in this association, and
     /// schedules a renegotiation in which the client is asked for it; the next input or output
     /// sends the HelloRequest. That handshake resumes nothing, which would show no certificate;

@@ -4,10 +4,10 @@ use super::phase::Phase;
 use super::{Connection, Event};
 use crate::error::{Error, Failure};
 use crate::protocol::{Alert, AlertDescription, RecordNumber};
-use crate::record::{Goodbye, Records};
+use crate::record::{Goodbye, RecordLayer};
 use std::time::Instant;
 
-impl<R: Records> Connection<R> {
+impl<R: RecordLayer> Connection<R> {
     /// Says that no more data follows (RFC 5246 §7.2.1). Received data can still be taken; over
     /// datagrams the rest of the association, a handshake included, is over at once. Over a stream,
     /// what the peer sends is taken until it says the same: at 1.3 it may go on for as long as it

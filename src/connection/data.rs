@@ -3,10 +3,10 @@
 use super::phase::Phase;
 use super::{Connection, Event};
 use crate::error::{Error, SendError};
-use crate::handshake::Established;
+use crate::handshake::Completed;
 use crate::handshake::post::Post;
 use crate::protocol::Path;
-use crate::record::{Discard, Received, Records};
+use crate::record::{Discard, Received, RecordLayer};
 use crate::wire::record_tls::{HEADER_LEN, MAX_FRAGMENT_LEN};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -126,7 +126,7 @@ impl ReceiveQueue {
     }
 }
 
-impl<R: Records> Connection<R> {
+impl<R: RecordLayer> Connection<R> {
     #[inline]
     pub(super) fn take_data(&mut self, now: Instant, received: Received) {
         // RFC 9147 §5.10, RFC 5246 §7.2.1: data after a close_notify is ignored, data that it has
@@ -151,7 +151,7 @@ impl<R: Records> Connection<R> {
             post.data_came();
         }
         // A late record of an older key says nothing about the one in force.
-        let in_force = self.phase.established().map(Established::read_epoch);
+        let in_force = self.phase.established().map(Completed::read_epoch);
         let sequence = if Some(received.epoch) == in_force {
             received.sequence
         } else {

@@ -1,7 +1,7 @@
 //! What an association reports to the application.
 
 use crate::error::Failure;
-use crate::handshake::Established;
+use crate::handshake::Completed;
 use crate::protocol::Side;
 
 /// Something that the application may want to act on.
@@ -75,7 +75,7 @@ pub enum HandshakeKind {
 }
 
 impl HandshakeKind {
-    pub(super) const fn of(established: &Established) -> Self {
+    pub(super) const fn of(established: &Completed) -> Self {
         if established.resumed {
             Self::Resumed
         } else {

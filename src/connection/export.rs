@@ -4,8 +4,8 @@
 use super::phase::Phase;
 use super::{Connection, TlsConnection};
 use crate::error::ApiMisuse;
-use crate::handshake::EstablishedKind;
-use crate::record::{Layer as _, Records};
+use crate::handshake::CompletedKind;
+use crate::record::{Layer as _, RecordLayer};
 use std::fmt;
 
 /// What protects one direction of a connection of version 1.3 (RFC 8446 §7.1): record keys are
@@ -65,7 +65,7 @@ impl TlsConnection {
     }
 }
 
-impl<R: Records> Connection<R> {
+impl<R: RecordLayer> Connection<R> {
     /// Fills `out` with keying material for `label` (RFC 5705, RFC 8446 §7.5). At version 1.2 an
     /// absent context differs from an empty one.
     ///
@@ -98,8 +98,8 @@ impl<R: Records> Connection<R> {
             .established()
             .ok_or(ApiMisuse::HandshakeNotComplete)?;
         let established = match &established.kind {
-            EstablishedKind::V12(established) => established,
-            EstablishedKind::V13(post) => {
+            CompletedKind::V12(established) => established,
+            CompletedKind::V13(post) => {
                 return post
                     .exporter()
                     .export(label, context.unwrap_or_default(), out)

@@ -3,22 +3,22 @@
 use super::phase::Phase;
 use super::{Connection, HandshakeKind, Role};
 use crate::error::Failure;
-use crate::handshake::{Established, EstablishedKind};
+use crate::handshake::{Completed, CompletedKind};
 use crate::identity::Identity;
 use crate::protocol::{
     Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side, SignatureScheme, SrtpProfile,
 };
-use crate::record::{Records, Stats};
+use crate::record::{RecordLayer, Stats};
 use crate::session::{Agreed, Session};
 
-impl<R: Records> Connection<R> {
+impl<R: RecordLayer> Connection<R> {
     /// Which end this is.
     pub fn side(&self) -> Side {
         self.role.side()
     }
 
     fn agreed(&self) -> Option<&Agreed> {
-        self.phase.established().map(Established::agreed)
+        self.phase.established().map(Completed::agreed)
     }
 
     /// The version in force, once the handshake is done.
@@ -34,7 +34,7 @@ impl<R: Records> Connection<R> {
     /// The group of the key exchange, once the handshake is done. Where a session of 1.2 was
     /// resumed it is that of the session; at 1.3 a resumption has an exchange of its own.
     pub fn key_exchange_group(&self) -> Option<NamedGroup> {
-        let group = |established: &Established| established.group;
+        let group = |established: &Completed| established.group;
         self.phase.established().map(group)
     }
 
@@ -54,12 +54,12 @@ impl<R: Records> Connection<R> {
             return None;
         }
         match &established.kind {
-            EstablishedKind::V12(established) => {
+            CompletedKind::V12(established) => {
                 let session = &established.session;
                 let resumes = self.role.parameters().resumes(session);
                 resumes.then(|| Session::from(session.clone()))
             }
-            EstablishedKind::V13(post) => post.latest_ticket().cloned().map(Session::from),
+            CompletedKind::V13(post) => post.latest_ticket().cloned().map(Session::from),
         }
     }
 
@@ -67,7 +67,7 @@ impl<R: Records> Connection<R> {
     pub fn epoch(&self) -> Epoch {
         self.phase
             .established()
-            .map_or(Epoch::PLAINTEXT, Established::epoch)
+            .map_or(Epoch::PLAINTEXT, Completed::epoch)
     }
 
     /// Who the peer has proved to be; `None` before that, and for a client that showed no
@@ -109,8 +109,8 @@ impl<R: Records> Connection<R> {
         self.phase
             .established()
             .is_some_and(|established| match &established.kind {
-                EstablishedKind::V12(established) => established.session.extended_master_secret,
-                EstablishedKind::V13(_) => true,
+                CompletedKind::V12(established) => established.session.extended_master_secret,
+                CompletedKind::V13(_) => true,
             })
     }
 

@@ -7,14 +7,14 @@
 use super::phase::Phase;
 use super::{Connection, Event};
 use crate::error::{Error, KeyUpdateError};
-use crate::handshake::Established;
+use crate::handshake::Completed;
 use crate::handshake::post::Post;
 use crate::protocol::{FlightId, Side};
-use crate::record::Records;
+use crate::record::RecordLayer;
 use crate::wire::key_update::KeyUpdate;
 use std::time::Instant;
 
-impl<R: Records> Connection<R> {
+impl<R: RecordLayer> Connection<R> {
     /// Schedules new keys for what this end sends, and with [`KeyUpdate::Requested`] asks the peer
     /// to follow with its own. The next input or output sends the KeyUpdate. Over a stream the new
     /// keys count at once, over datagrams as soon as the peer has acknowledged it (RFC 9147 §8);
@@ -51,7 +51,7 @@ impl<R: Records> Connection<R> {
     /// Whether the next output begins something that was scheduled.
     #[inline]
     pub(super) fn has_wish(&self) -> bool {
-        let post = self.phase.established().and_then(Established::post_ref);
+        let post = self.phase.established().and_then(Completed::post_ref);
         let update = post.is_some_and(Post::wants_to_begin);
         self.phase.wanted().is_some() || update && !self.write_closed
     }

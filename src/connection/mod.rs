@@ -38,11 +38,11 @@ pub use export::{ExportedSecret, TrafficSecrets};
 use crate::config::RenegotiationRefusals;
 use crate::error::{Error, Failure, PeerMisbehaved, Suspicion};
 use crate::handshake::post::Post;
-use crate::handshake::{Action, Established, Handled, Handshake, Input, NotTaken};
+use crate::handshake::{Action, Completed, Handled, Handshake, Input, NotTaken};
 use crate::protocol::{
     Alert, AlertDescription, Epoch, HandshakeType, MessageSeq, RecordNumber, Side,
 };
-use crate::record::{Datagram, Discard, GaveUp, Inbound, Records, Sent, Stream};
+use crate::record::{Datagram, Discard, GaveUp, Inbound, RecordLayer, Sent, Stream};
 use crate::session::{Resumable, Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use afresh::Doubt;
@@ -82,7 +82,7 @@ pub type TlsConnection = Connection<Stream>;
 ///
 /// The connection owns all buffers except those that are handed to `handle_datagram` and
 /// `poll_transmit`.
-pub struct Connection<R: Records> {
+pub struct Connection<R: RecordLayer> {
     records: R,
     role: Role,
     phase: Phase,
@@ -103,7 +103,7 @@ pub struct Connection<R: Records> {
     span: Option<Box<tracing::Span>>,
 }
 
-impl<R: Records> Connection<R> {
+impl<R: RecordLayer> Connection<R> {
     fn new(
         records: R,
         role: Role,
@@ -395,14 +395,14 @@ impl<R: Records> Connection<R> {
                     self.role.save_session(R::DIALECT, session);
                 }
                 Action::KeysUpdated { side } => self.keys_updated(now, side),
-                Action::Established(established) => self.commit(now, established),
+                Action::Completed(established) => self.commit(now, established),
             }
         }
         Ok(())
     }
 
     /// New keys are in force.
-    fn commit(&mut self, now: Instant, established: Box<Established>) {
+    fn commit(&mut self, now: Instant, established: Box<Completed>) {
         self.records.established(now, established.epoch());
         // RFC 9147 §5.8.1: until a client's last flight is acknowledged, the server may be gone.
         // The acknowledgement is awaited for as long again as the handshake, which is over.
@@ -523,7 +523,7 @@ impl<R: Records> Connection<R> {
         };
         if spoilt {
             let current = self.phase.established();
-            let current = current.and_then(Established::v12);
+            let current = current.and_then(Completed::v12);
             let session: Option<&Session12> = current.map(|current| &*current.session);
             self.role.forget_session(R::DIALECT, session);
         }
@@ -548,7 +548,7 @@ impl<R: Records> Connection<R> {
 }
 
 /// Says what an association is, and shows no secrets.
-impl<R: Records> fmt::Debug for Connection<R> {
+impl<R: RecordLayer> fmt::Debug for Connection<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("side", &self.side())

@@ -18,7 +18,7 @@ use super::first::First;
 use super::questions::Await;
 use super::wait::Wait;
 use crate::handshake::post::Post;
-use crate::handshake::{Action, Established, Handshake};
+use crate::handshake::{Action, Completed, Handshake};
 use std::time::Instant;
 
 /// What an association does, with everything that ends when it does something else.
@@ -28,7 +28,7 @@ pub(super) enum Phase {
     /// Keys are in force, and nothing is under way that replaces them by another handshake.
     Established {
         /// What is in force.
-        current: Box<Established>,
+        current: Box<Completed>,
         /// The renegotiation that the next input or output begins.
         wanted: Option<Wanted>,
         /// RFC 9147 §5.8.1: a client of version 1.3 does not know yet that the server has the whole
@@ -40,14 +40,14 @@ pub(super) enum Phase {
         /// How that goes.
         request: Box<Course>,
         /// What is in force.
-        current: Box<Established>,
+        current: Box<Completed>,
     },
     /// A handshake runs that replaces the keys in force when it is complete.
     Renegotiating {
         /// The handshake.
         attempt: Box<Attempt>,
         /// What is in force.
-        current: Box<Established>,
+        current: Box<Completed>,
     },
     /// Nothing is sent or taken any more.
     Closed,
@@ -55,7 +55,7 @@ pub(super) enum Phase {
 
 impl Phase {
     /// Keys are in force, and nothing is under way.
-    const fn resting(current: Box<Established>) -> Self {
+    const fn resting(current: Box<Completed>) -> Self {
         Self::Established {
             current,
             wanted: None,
@@ -65,7 +65,7 @@ impl Phase {
 
     /// What is in force.
     #[inline]
-    pub(super) fn established(&self) -> Option<&Established> {
+    pub(super) fn established(&self) -> Option<&Completed> {
         match self {
             Self::Established { current, .. }
             | Self::Requested { current, .. }
@@ -203,7 +203,7 @@ impl Phase {
     }
 
     /// Goes on from what is in force to another phase.
-    pub(super) fn advance(&mut self, next: impl FnOnce(Box<Established>) -> Self) {
+    pub(super) fn advance(&mut self, next: impl FnOnce(Box<Completed>) -> Self) {
         *self = match std::mem::replace(self, Self::Closed) {
             Self::Established { current, .. }
             | Self::Requested { current, .. }

@@ -8,7 +8,7 @@ use crate::handshake::{
 };
 use crate::identity::proof::ClaimVerified;
 use crate::identity::{Abandoned, Awaited, Reply, Signing};
-use crate::record::Records;
+use crate::record::RecordLayer;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -81,9 +81,9 @@ impl Asked {
 ///
 /// # Errors
 ///
-/// [`Error::Unanswered`] if nothing was.
+/// [`Error::ReplyMissing`] if nothing was.
 fn answered<T>(outcome: Result<T, Abandoned>, what: &'static str) -> Result<T, Error> {
-    outcome.map_err(|Abandoned| Error::Unanswered(what))
+    outcome.map_err(|Abandoned| Error::ReplyMissing(what))
 }
 
 /// A verdict as a proof.
@@ -178,7 +178,7 @@ fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
     }
 }
 
-impl<R: Records> Connection<R> {
+impl<R: RecordLayer> Connection<R> {
     /// Goes on with the handshake if it waits for an answer that has come meanwhile: from a
     /// [`SignHandshake`](crate::SignHandshake), a verifier, a session store, or the application
     /// that decides about hellos, each through its [`Reply`](crate::Reply). Any other input looks
@@ -186,7 +186,7 @@ impl<R: Records> Connection<R> {
     ///
     /// # Errors
     ///
-    /// Fatal, and given once: what the answer leads to, and [`Error::Unanswered`] if there will be
+    /// Fatal, and given once: what the answer leads to, and [`Error::ReplyMissing`] if there will be
     /// none.
     pub fn handle_answers(&mut self, now: Instant) -> Result<(), Error> {
         if self.awaits_answer() {

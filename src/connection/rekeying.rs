@@ -2,7 +2,7 @@
 
 use super::RenegotiationRefusal;
 use crate::config::RekeyPolicy;
-use crate::handshake::client::Unanswered;
+use crate::handshake::client::OfferedHello;
 use std::time::{Duration, Instant};
 
 /// How long automatic rekeying waits after the peer has refused or has not answered. Each further
@@ -21,7 +21,7 @@ pub(super) struct Rekeying {
     pub(super) wants_full: bool,
     /// A client's hello of this epoch that led to nothing, and whether a copy of it may still be on
     /// its way. The server may take one all the same, and then only the same hello fits its answer.
-    earlier: Option<(Box<Unanswered>, bool)>,
+    earlier: Option<(Box<OfferedHello>, bool)>,
     /// When the peer has refused, or not answered, last, since the keys in force came.
     refused: Option<Instant>,
     /// How many attempts in a row the peer has not answered.
@@ -86,7 +86,7 @@ impl Rekeying {
 
     /// The hello to repeat instead of a new one. One whose only copy was refused does not stand in
     /// for a hello of the other kind.
-    pub(super) fn take_earlier(&mut self, offers_session: bool) -> Option<Box<Unanswered>> {
+    pub(super) fn take_earlier(&mut self, offers_session: bool) -> Option<Box<OfferedHello>> {
         let (hello, lingers) = self.earlier.take()?;
         (lingers || hello.offers_session() == offers_session).then_some(hello)
     }
@@ -135,7 +135,7 @@ impl Rekeying {
         &mut self,
         now: Instant,
         reason: RenegotiationRefusal,
-        hello: Option<Box<Unanswered>>,
+        hello: Option<Box<OfferedHello>>,
         sent_again: bool,
     ) {
         let lingers = sent_again || reason == RenegotiationRefusal::Unanswered;
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn every_algorithm_leaves_room_for_a_handshake_behind_its_limit() {
+    fn every_algorithm_leaves_room_for_a_handshake_after_its_limit() {
         for aead in [
             AeadAlgorithm::Aes128Gcm,
             AeadAlgorithm::Aes256Gcm,

@@ -14,17 +14,17 @@ use super::{Connection, Event, RenegotiationRefusal, Role};
 use crate::config::{ClientRenegotiation, DataDuringRenegotiation, RenegotiationRefusals};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, RenegotiateError};
 use crate::handshake::renegotiation::Binding;
-use crate::handshake::{Epochs, Established, Handshake, client, server};
+use crate::handshake::{Completed, Epochs, Handshake, client, server};
 use crate::protocol::{
     Alert, AlertDescription, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Side,
 };
-use crate::record::{Initiator, Records};
+use crate::record::{Initiator, RecordLayer};
 use crate::session::Session;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_update::KeyUpdate;
 use std::time::Instant;
 
-impl<R: Records> Connection<R> {
+impl<R: RecordLayer> Connection<R> {
     /// Schedules a handshake that replaces the keys, with a new key exchange. The next input or
     /// output begins it: a client sends a ClientHello that offers no session, a server a
     /// HelloRequest, which the client may follow as it likes, refuse, or ignore.
@@ -89,7 +89,7 @@ impl<R: Records> Connection<R> {
 
     /// Whether a renegotiation may follow the handshake that is in force.
     fn allows_another(&self) -> bool {
-        let current = self.phase.established().and_then(Established::v12);
+        let current = self.phase.established().and_then(Completed::v12);
         let conformance = &self.role.parameters().conformance;
         current.is_some_and(|current| current.continuity.allows_another(conformance))
     }
@@ -149,7 +149,7 @@ impl<R: Records> Connection<R> {
     #[inline]
     pub(super) fn is_attacked(&self) -> bool {
         let attacked = self.records.attacked();
-        attacked.is_some() && attacked == self.phase.established().map(Established::read_epoch)
+        attacked.is_some() && attacked == self.phase.established().map(Completed::read_epoch)
     }
 
     /// RFC 9147 §4.5.3: new keys are wanted before the peer's has seen as many forgeries as it may.
@@ -191,7 +191,7 @@ impl<R: Records> Connection<R> {
 
     /// Sends a ClientHello under the keys in force.
     fn start_client(&mut self, now: Instant, wanted: Wanted) -> Result<(), Error> {
-        let current = self.phase.established().and_then(Established::v12);
+        let current = self.phase.established().and_then(Completed::v12);
         let (Some(current), Role::Client { config, server }) = (current, &self.role) else {
             return Ok(());
         };
@@ -310,7 +310,7 @@ impl<R: Records> Connection<R> {
         if !requested && !self.may_client_begin(now) {
             return self.refuse_wish(now);
         }
-        let current = self.phase.established().and_then(Established::v12);
+        let current = self.phase.established().and_then(Completed::v12);
         let (Some(current), Role::Server(config)) = (current, &self.role) else {
             return Ok(());
         };

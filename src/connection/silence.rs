@@ -15,10 +15,10 @@ use super::attempt::Data;
 use super::phase::Phase;
 use super::wait::Wait;
 use super::{Connection, Event, RenegotiationRefusal};
-use crate::record::{Records, Silence};
+use crate::record::{RecordLayer, Silence};
 use std::time::Instant;
 
-impl<R: Records> Connection<R> {
+impl<R: RecordLayer> Connection<R> {
     /// The wait for the peer's answer to a request, or to the hello of `handshake`; a server has
     /// its client's hello already.
     pub(super) fn wait_for_attempt(&self, now: Instant, silent: bool) -> Wait {

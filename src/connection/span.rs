@@ -2,7 +2,7 @@
 
 use super::Connection;
 use crate::protocol::Side;
-use crate::record::Records;
+use crate::record::RecordLayer;
 use std::fmt;
 use std::net::SocketAddr;
 use tracing::field::{Empty, display};
@@ -14,7 +14,7 @@ pub(super) fn of(side: Side, peer: Option<SocketAddr>) -> Option<Box<Span>> {
     (!span.is_disabled()).then(|| Box::new(span))
 }
 
-impl<R: Records> Connection<R> {
+impl<R: RecordLayer> Connection<R> {
     /// Whatever is logged until the guard is dropped is about this association.
     #[inline]
     pub(super) fn enter_span(&self) -> Option<EnteredSpan> {

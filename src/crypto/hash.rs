@@ -16,16 +16,16 @@ impl HashAlgorithm {
     }
 
     /// A running hash.
-    pub(crate) fn start(self) -> HashContext {
-        HashContext(hash::Context::new(self))
+    pub(crate) fn start(self) -> RunningHash {
+        RunningHash(hash::Running::new(self))
     }
 }
 
 /// A running hash; cloning it takes a snapshot.
 #[derive(Clone)]
-pub(crate) struct HashContext(hash::Context);
+pub(crate) struct RunningHash(hash::Running);
 
-impl HashContext {
+impl RunningHash {
     /// Adds `data`.
     pub(crate) fn update(&mut self, data: &[u8]) {
         self.0.update(data);

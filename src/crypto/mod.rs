@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!  aead    ALGORITHMS · Key { new, seal, open } · Tag
-//!  hash    ALGORITHMS · digest · Context { new, update, snapshot } · Digest
+//!  hash    ALGORITHMS · digest · Running { new, update, snapshot } · Digest
 //!  hkdf    Prk { extract, from_secret, expand }
 //!  hmac    Key { new, sign } · Tag
 //!  kx      CURVES · PrivateKey { generate, share, agree }

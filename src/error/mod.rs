@@ -82,11 +82,11 @@ pub enum Error {
     /// The application has ended the association with this alert.
     Aborted(AlertDescription),
     /// The application answered a hello with something that the client did not offer.
-    UnusableAnswer,
+    UnusableReply,
     /// This server has no credential of its own, and the application has named none for the client.
     NoCredential,
     /// The application was asked for this and dropped the question without an answer.
-    Unanswered(&'static str),
+    ReplyMissing(&'static str),
     /// An answer came that this state of the handshake has not asked for: a fault of this library.
     UnexpectedAnswer(&'static str),
     /// The endpoint dropped the association to stay within its limits.
@@ -111,9 +111,9 @@ impl Error {
             Self::NoCredential => A::HANDSHAKE_FAILURE,
             Self::RandomFailed
             | Self::SigningFailed
-            | Self::UnusableAnswer
+            | Self::UnusableReply
             | Self::UnexpectedAnswer(_)
-            | Self::Unanswered(_) => A::INTERNAL_ERROR,
+            | Self::ReplyMissing(_) => A::INTERNAL_ERROR,
             // RFC 9147 §4.5.2, §4.5.3: the keys of the other direction are still good, so the peer
             // can be told.
             Self::TooManyForgeries => A::BAD_RECORD_MAC,
@@ -214,13 +214,13 @@ impl fmt::Display for Error {
             Self::RandomFailed => f.write_str("the system's random number generator failed"),
             Self::SigningFailed => f.write_str("the local private key failed to sign"),
             Self::Aborted(alert) => write!(f, "this end ended the association with {alert}"),
-            Self::UnusableAnswer => f.write_str(
+            Self::UnusableReply => f.write_str(
                 "this application chose a protocol that the client did not offer; choose one of the client's list",
             ),
             Self::NoCredential => f.write_str(
                 "this server has no credential for the client; configure one, or name one in the answer to its hello",
             ),
-            Self::Unanswered(what) => write!(
+            Self::ReplyMissing(what) => write!(
                 f,
                 "this application was asked for {what} and dropped the question without an answer"
             ),

@@ -1,6 +1,6 @@
 //! What a handshake wants done outside, step by step.
 
-use super::established::Established;
+use super::completed::Completed;
 use super::question::Question;
 use crate::error::Error;
 use crate::protocol::{
@@ -50,7 +50,7 @@ pub(crate) enum Action {
     /// This end writes, or reads, with newer keys than before.
     KeysUpdated { side: Side },
     /// The handshake is done; nothing follows.
-    Established(Box<Established>),
+    Completed(Box<Completed>),
 }
 
 /// The epochs that a handshake goes between.

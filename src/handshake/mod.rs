@@ -22,7 +22,7 @@
 mod action;
 mod auth;
 pub(crate) mod client;
-mod established;
+mod completed;
 mod outbox;
 pub(crate) mod post;
 mod question;
@@ -31,7 +31,7 @@ pub(crate) mod server;
 mod state;
 
 pub(crate) use action::{Action, Epochs};
-pub(crate) use established::{Established, Established12, EstablishedKind};
+pub(crate) use completed::{Completed, Completed12, CompletedKind};
 pub(crate) use outbox::Outbox;
 pub(crate) use question::{
     Answer, ClientAnswer, ClientQuestion, Question, ServerAnswer, ServerQuestion, Unsigned,
@@ -74,7 +74,7 @@ pub(crate) enum NotTaken {
     Doubtful(Error),
 }
 
-/// One handshake, from its first message to [`Action::Established`].
+/// One handshake, from its first message to [`Action::Completed`].
 pub(crate) struct Handshake {
     dialect: &'static Dialect,
     /// `None` after a failure in the middle of a step.
@@ -166,7 +166,7 @@ impl Handshake {
 
     /// A client's hello, before it is answered. A second attempt in the same epoch must repeat it,
     /// because the server may have taken it for the beginning of a handshake.
-    pub(crate) fn offered(&self) -> Option<client::Unanswered> {
+    pub(crate) fn offered(&self) -> Option<client::OfferedHello> {
         Some(self.hello()?.offered())
     }
 

@@ -5,7 +5,7 @@
 
 use crate::config::{IdentityChange, InForce, Parameters, RekeyPolicy, SecureRenegotiation};
 use crate::error::{CertificateError, Error, PeerIncompatible, PeerMisbehaved};
-use crate::handshake::Established12;
+use crate::handshake::Completed12;
 use crate::identity::Identity;
 use crate::protocol::CipherSuite;
 use crate::secrets::schedule12::FinishedPair;
@@ -70,7 +70,7 @@ pub(crate) struct Binding {
 
 impl Binding {
     /// The binding to the association in force, if there may be another handshake.
-    pub(crate) fn to(established: &Established12, conformance: &InForce) -> Option<Self> {
+    pub(crate) fn to(established: &Completed12, conformance: &InForce) -> Option<Self> {
         let continuity = established.continuity;
         let (verify_data, mutual) = match continuity {
             _ if !continuity.allows_another(conformance) => return None,

@@ -81,7 +81,7 @@ impl State for Complete {
 /// A client's hello that is out and that nothing has answered.
 pub(super) trait OutstandingHello {
     /// The hello, to be repeated as it was.
-    fn offered(&self) -> Unanswered;
+    fn offered(&self) -> OfferedHello;
 
     /// Its random value.
     fn random(&self) -> [u8; RANDOM_LEN];
@@ -96,12 +96,12 @@ pub(super) trait OutstandingHello {
 /// A ClientHello of a renegotiation that has not led to new keys, to be repeated as it was. Whether
 /// or not an answer was seen, the server may be in the middle of a handshake that it began, and
 /// would take another hello for an old message.
-pub(crate) struct Unanswered {
+pub(crate) struct OfferedHello {
     pub(super) hello: ClientHello,
     pub(super) session: Option<Arc<Session12>>,
 }
 
-impl Unanswered {
+impl OfferedHello {
     /// Whether it offers a session.
     pub(crate) const fn offers_session(&self) -> bool {
         self.session.is_some()

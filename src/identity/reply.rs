@@ -22,7 +22,7 @@ use std::task::Waker;
 /// is over by then is lost.
 ///
 /// A `Reply` that is dropped is an answer too: a session is then not found, and any other question
-/// ends the handshake with [`Error::Unanswered`](crate::Error::Unanswered). One that is neither
+/// ends the handshake with [`Error::ReplyMissing`](crate::Error::ReplyMissing). One that is neither
 /// answered nor dropped holds the handshake up until its deadline. It cannot be answered twice:
 ///
 /// ```compile_fail,E0382

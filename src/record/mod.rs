@@ -1,7 +1,7 @@
 //! Record layers: what turns handshake messages and data into what travels, and back.
 //!
 //! [`Datagram`] is DTLS, [`Stream`] is TLS. `Connection<R>` drives a layer through the
-//! crate-private half of [`Records`]; a layer knows no handshake state. The handshake engine tells
+//! crate-private half of [`RecordLayer`]; a layer knows no handshake state. The handshake engine tells
 //! it, through the connection, which keys belong to which epoch, which messages form a flight and
 //! what ends it; everything else (fragments, order, retransmission, replay, sizes) stays below this
 //! seam.
@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
     private_bounds,
     reason = "sealed: the layer's half of the seam is not for users"
 )]
-pub trait Records: Layer {}
+pub trait RecordLayer: Layer {}
 
 /// What a layer hands up, in the order in which it must be looked at.
 pub(crate) enum Inbound {

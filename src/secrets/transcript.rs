@@ -1,7 +1,7 @@
 //! The running record of a handshake's messages (RFC 5246 §7.4.9, RFC 6347 §4.2.6,
 //! RFC 8446 §4.4.1).
 
-use crate::crypto::hash::{Digest, HashAlgorithm, HashContext};
+use crate::crypto::hash::{Digest, HashAlgorithm, RunningHash};
 use crate::protocol::dialect::HeaderForm;
 use crate::protocol::{Dialect, HandshakeType, MessageSeq};
 use crate::wire::handshake::{FragmentHeader, StreamHeader};
@@ -28,7 +28,7 @@ enum State {
     Hashing {
         header: HeaderForm,
         messages: Option<Vec<u8>>,
-        hash: HashContext,
+        hash: RunningHash,
     },
 }
 

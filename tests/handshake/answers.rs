@@ -162,9 +162,9 @@ fn the_answer_chooses_among_the_offered_protocols() {
         assert_eq!(told(Some(b"b")), (Some(b"b".to_vec()), None));
         assert_eq!(told(None), (None, None));
         for unusable in [&b"c"[..], b""] {
-            assert_eq!(told(Some(unusable)), (None, Some(Error::UnusableAnswer)));
+            assert_eq!(told(Some(unusable)), (None, Some(Error::UnusableReply)));
         }
-        let alert = Error::UnusableAnswer.alert();
+        let alert = Error::UnusableReply.alert();
         assert_eq!(alert, Some(AlertDescription::INTERNAL_ERROR));
     }
 }

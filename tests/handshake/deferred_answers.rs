@@ -484,7 +484,7 @@ fn a_dropped_question_ends_the_handshake() {
                 false => (&pair.server, &pair.client),
             };
             assert!(
-                matches!(ours.error, Some(Error::Unanswered(_))),
+                matches!(ours.error, Some(Error::ReplyMissing(_))),
                 "{matter:?} {:?}",
                 ours.error
             );

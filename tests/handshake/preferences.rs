@@ -503,7 +503,7 @@ fn a_client_that_takes_raw_keys_alone_is_told_so() {
 
 /// RFC 5246 §7.2.1: what was on its way when this end closed is taken, and what ends the stream is the peer's own goodbye.
 #[test]
-fn what_was_on_its_way_is_taken_behind_close() {
+fn what_was_on_its_way_is_taken_after_close() {
     for versions in [Versions::V1_2, Versions::V1_3] {
         let configs = Ends::new().versions(versions).build();
         let mut pair = pair(&configs);
@@ -548,7 +548,7 @@ fn a_hello_request_before_close_does_not_time_out() {
 
 /// A wish to renegotiate that comes behind close_notify meets the policy, and no alert any more.
 #[test]
-fn behind_close_a_hello_request_is_not_answered() {
+fn after_close_a_hello_request_is_not_answered() {
     let ends = Ends::new();
     let now = start();
     let (mut ours, mut peer) = connected_12(ends);

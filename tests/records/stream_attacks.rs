@@ -670,7 +670,7 @@ fn a_record_that_is_none_is_fatal_in_a_renegotiation() {
 
 /// What is in a stream behind the record that killed the connection is not looked at.
 #[test]
-fn nothing_is_taken_behind_a_fatal_record() {
+fn nothing_is_taken_after_a_fatal_record() {
     for side in SIDES {
         let mut harness = connected(side, TLS);
         harness.receive();

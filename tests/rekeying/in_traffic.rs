@@ -424,7 +424,7 @@ fn an_attempt_after_half_an_answer_fits_the_rest_of_it() {
 /// The client refuses a HelloRequest and then begins of its own accord. If its hello overtakes its refusal, the handshake
 /// goes on.
 #[test]
-fn a_refusal_that_comes_behind_the_clients_hello_is_late() {
+fn a_refusal_that_comes_after_the_clients_hello_is_late() {
     for abbreviated in [false, true] {
         let client = RekeyPolicy::default().follow_hello_requests(false);
         let configs = configs(&DatagramPolicy::default(), client, willing());

@@ -429,7 +429,7 @@ fn a_session_that_is_offered_across_a_hello_request_is_not_resumed_over_datagram
 
 /// The same client repeats its hello behind our giving up: that is a wish like any other.
 #[test]
-fn a_hello_that_is_repeated_behind_the_end_of_an_attempt_begins_another() {
+fn a_hello_that_is_repeated_after_the_end_of_an_attempt_begins_another() {
     let mut harness = connected(Side::Server, Transport::Dtls);
     harness.begin(Side::Server, false);
     harness.wait(PATIENCE);
@@ -552,7 +552,7 @@ fn mbed_tls_as_server_gets_an_empty_cookie_if_it_is_told_to() {
 
 /// GnuTLS as server: the first hello behind its own HelloRequest is dropped as a replay; the next one is taken.
 #[test]
-fn gnutls_as_server_takes_the_second_hello_behind_its_hello_request() {
+fn gnutls_as_server_takes_the_second_hello_after_its_hello_request() {
     let mut harness = connected(Side::Client, Transport::Dtls);
     harness.begin(Side::Client, false);
     let first = harness.peer().offer.clone();

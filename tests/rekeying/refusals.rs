@@ -61,7 +61,7 @@ fn no_renegotiation_before_the_point_of_no_return_leaves_everything_as_it_was() 
 /// E8: a client refuses a HelloRequest and then begins of its own accord; its hello overtakes the refusal. The server goes on,
 /// because its client does.
 #[test]
-fn a_refusal_that_comes_behind_the_hello_of_its_client_is_late() {
+fn a_refusal_that_comes_after_the_hello_of_its_client_is_late() {
     for called in [false, true] {
         let mut harness = connected(Side::Server, Transport::Dtls);
         harness.begin(Side::Server, called);
@@ -98,7 +98,7 @@ fn no_renegotiation_out_of_the_blue_changes_nothing() {
 
 /// E10, the other side of the line: a client that has sent ChangeCipherSpec cannot go back.
 #[test]
-fn no_renegotiation_behind_the_point_of_no_return_ends_the_association() {
+fn no_renegotiation_after_the_point_of_no_return_ends_the_association() {
     for transport in BOTH {
         for called in [true, false] {
             let mut harness = connected(Side::Client, transport);
@@ -445,7 +445,7 @@ fn a_goodbye_under_keys_that_never_come_into_force_is_told() {
 
 /// RFC 5246 §7.2.1: behind a goodbye there is no handshake, whoever asks for it.
 #[test]
-fn a_wish_behind_a_goodbye_is_not_followed() {
+fn a_wish_after_a_goodbye_is_not_followed() {
     for transport in BOTH {
         for side in SIDES {
             let mut harness = connected(side, transport);

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | what each trigger leads to, the historical DTLS rule included | `each_trigger_leads_to_its_kind_of_handshake` |
 //! | a call schedules; the later of two decides; pending until the end; counted by who began | `a_call_is_pending_until_the_handshake_has_ended` |
-//! | never before the first handshake, nor behind a close | `nothing_is_scheduled_before_the_first_handshake_or_behind_a_close` |
+//! | never before the first handshake, nor behind a close | `nothing_is_scheduled_before_the_first_handshake_or_after_a_close` |
 //! | one follows another | `renegotiations_follow_each_other` |
 //! | policy: servers refuse clients, unless allowed, and then limit them; clients may refuse | `a_server_refuses_its_clients_by_default`, `a_server_limits_how_often_its_clients_begin`, `a_client_can_refuse_a_hello_request` |
 //! | data: `Hold`, `Flow`, bounds, sizes, at the close | `data_…`, `no_more_data_waits_than_the_send_queue_holds`, `the_longest_datagram_is_as_long_while_keys_are_replaced` |
@@ -134,7 +134,7 @@ fn a_call_is_pending_until_the_handshake_has_ended() {
 }
 
 #[test]
-fn nothing_is_scheduled_before_the_first_handshake_or_behind_a_close() {
+fn nothing_is_scheduled_before_the_first_handshake_or_after_a_close() {
     let configs = configs();
     let mut early = Duo::connecting(Transport::Tls, &configs);
     for side in SIDES {

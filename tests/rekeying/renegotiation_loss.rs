@@ -533,7 +533,7 @@ fn a_client_that_falls_silent_in_the_middle_may_begin_again() {
 
 /// Behind ChangeCipherSpec silence is the end.
 #[test]
-fn silence_behind_the_point_of_no_return_ends_the_association() {
+fn silence_after_the_point_of_no_return_ends_the_association() {
     let mut harness = connected(Side::Client, Transport::Dtls);
     harness.begin(Side::Client, true);
     harness.play(&SERVER_FLIGHT);
@@ -680,7 +680,7 @@ fn the_answer_to_a_crossing_hello_request_is_the_second_message() {
 
 /// A client of ours takes the answer under either number, and holds to it.
 #[test]
-fn a_client_takes_the_answer_behind_a_hello_request_that_it_never_saw() {
+fn a_client_takes_the_answer_after_a_hello_request_that_it_never_saw() {
     for first in [0, 1] {
         let mut harness: Harness = connected(Side::Client, Transport::Dtls);
         harness.begin(Side::Client, true);

@@ -119,7 +119,7 @@ fn no_peer_that_does_not_renegotiate_silences_the_application() {
 /// Data that waits behind a HelloRequest, which Botan 2 and others need, flows on when that is ignored; and where the policy
 /// says that the peer can take it, it does not wait at all.
 #[test]
-fn data_behind_a_hello_request_waits_a_moment_or_not_at_all() {
+fn data_after_a_hello_request_waits_a_moment_or_not_at_all() {
     for transport in BOTH {
         for holds in [true, false] {
             let policy = RekeyPolicy::default().data_during_renegotiation(match holds {
@@ -148,7 +148,7 @@ fn data_behind_a_hello_request_waits_a_moment_or_not_at_all() {
 
 /// A goodbye while data waits behind a HelloRequest: the data leaves first.
 #[test]
-fn data_behind_a_hello_request_leaves_before_a_goodbye() {
+fn data_after_a_hello_request_leaves_before_a_goodbye() {
     let policy = RekeyPolicy::default();
     let mut harness = connected_with(Side::Server, Transport::Dtls, Ends::new(), policy);
     harness.peer().renegotiate();

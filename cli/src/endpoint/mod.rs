@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::report::Line;
 use mio::{Registry, Token};
 use sealgram::config::ClientAuthentication;
-use sealgram::{Connection, Event, Records, RenegotiateError, SendError};
+use sealgram::{Connection, Event, RecordLayer, RenegotiateError, SendError};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) trait Endpoint {
     /// Identifies a peer.
     type Id: Copy + Ord;
     /// The record layer of the connections.
-    type Records: Records;
+    type Records: RecordLayer;
 
     /// Registers all present and future sockets, with tokens from [`FIRST_TOKEN`] on.
     fn register(&mut self, registry: &Registry) -> io::Result<()>;

@@ -19,7 +19,7 @@ impl AsRef<[u8]> for Digest {
 
 /// A running hash.
 #[derive(Clone)]
-pub(crate) struct Context(digest::Context);
+pub(crate) struct Running(digest::Context);
 
 const fn algorithm(hash: HashAlgorithm) -> &'static digest::Algorithm {
     match hash {
@@ -33,7 +33,7 @@ pub(crate) fn digest(hash: HashAlgorithm, data: &[u8]) -> Digest {
     Digest(digest::digest(algorithm(hash), data))
 }
 
-impl Context {
+impl Running {
     pub(crate) fn new(hash: HashAlgorithm) -> Self {
         Self(digest::Context::new(algorithm(hash)))
     }

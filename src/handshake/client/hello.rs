@@ -7,7 +7,7 @@ use crate::crypto::kx::{self, Exchange};
 use crate::crypto::suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding};
-use crate::handshake::state::{OutstandingHello, State, Step, Unanswered, unexpected};
+use crate::handshake::state::{OfferedHello, OutstandingHello, State, Step, unexpected};
 use crate::handshake::{Action, Epochs, Outbox};
 use crate::protocol::{
     CipherSuite, CompressionMethod, Dialect, Epoch, ExtensionType, FlightEnd, HandshakeType,
@@ -48,7 +48,7 @@ pub(crate) struct Renegotiating {
     /// The cookie to show.
     pub(crate) cookie: Vec<u8>,
     /// An earlier attempt of the same epoch that led to nothing; it is repeated as it was.
-    pub(crate) unanswered: Option<Box<Unanswered>>,
+    pub(crate) unanswered: Option<Box<OfferedHello>>,
 }
 
 /// How often a server may ask for a cookie: once is usual, and a second time after its key has
@@ -80,7 +80,7 @@ pub(in crate::handshake) fn start(
         None => (None, None),
     };
     let mut exchange = None;
-    let Unanswered { hello, session } = match unanswered {
+    let OfferedHello { hello, session } = match unanswered {
         Some(unanswered) => *unanswered,
         None => {
             let mut hello = client_hello(dialect, &config, &server_name)?;
@@ -92,7 +92,7 @@ pub(in crate::handshake) fn start(
                 binding.as_ref(),
                 session.as_deref(),
             )?;
-            Unanswered { hello, session }
+            OfferedHello { hello, session }
         }
     };
     let state = ExpectServerHello {
@@ -268,8 +268,8 @@ impl State for ExpectServerHello {
 }
 
 impl OutstandingHello for ExpectServerHello {
-    fn offered(&self) -> Unanswered {
-        Unanswered {
+    fn offered(&self) -> OfferedHello {
+        OfferedHello {
             hello: self.offer.hello.clone(),
             session: self.session.clone(),
         }
@@ -421,7 +421,7 @@ impl ExpectServerHello {
             .as_ref()
             .and_then(|it| it.kept_alpn(&parameters.conformance).cloned());
         let cookie = cookie::to_repeat(&parameters.rekey, offer.hello.cookie, started);
-        let context = v12::Context {
+        let context = v12::ClientContext12 {
             version: offer.dialect.version_12,
             config,
             server_name: offer.server_name,

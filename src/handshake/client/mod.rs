@@ -43,7 +43,7 @@ mod retry;
 mod v12;
 mod v13;
 
-pub(crate) use super::state::Unanswered;
+pub(crate) use super::state::OfferedHello;
 pub(super) use hello::start;
 pub(crate) use hello::{Renegotiating, Settings};
 pub(crate) use offer::dns_name;

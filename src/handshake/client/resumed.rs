@@ -1,13 +1,13 @@
 //! A client's states of version 1.2 after a ServerHello that resumes (RFC 5246 §7.3,
 //! RFC 5077 §3.1).
 
-use super::v12::{Context, lifetime};
+use super::v12::{ClientContext12, lifetime};
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::renegotiation::Continuity;
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, Answer, ClientAnswer, ClientQuestion, Epochs, Established, Established12,
-    EstablishedKind, Outbox,
+    Action, Answer, ClientAnswer, ClientQuestion, Completed, Completed12, CompletedKind, Epochs,
+    Outbox,
 };
 use crate::protocol::{Epoch, FlightEnd, HandshakeType, ReadSwitch, Side};
 use crate::secrets::finished::FinishedVerified;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// The server resumes; its Finished is next, or a ticket and its Finished.
 pub(super) fn start(
-    mut context: Context,
+    mut context: ClientContext12,
     session: Arc<Session12>,
     outbox: &mut Outbox,
 ) -> Box<dyn State> {
@@ -50,7 +50,7 @@ pub(super) fn start(
 
 /// What both states know.
 struct Resumption {
-    context: Context,
+    context: ClientContext12,
     session: Arc<Session12>,
     master_secret: MasterSecret,
     write: RecordProtection,
@@ -259,13 +259,13 @@ impl Finished {
         };
         let secure = context.secure_renegotiation;
         let continuity = Continuity::of_resumption(secure, finished_pair, &session);
-        outbox.push(Action::Established(Box::new(Established {
+        outbox.push(Action::Completed(Box::new(Completed {
             resumed: true,
             group: session.group,
             retried: false,
             srtp: context.srtp,
             shown: None,
-            kind: EstablishedKind::V12(Established12 {
+            kind: CompletedKind::V12(Completed12 {
                 session,
                 epoch: next,
                 randoms: context.randoms,

@@ -62,7 +62,7 @@ pub(super) fn start(
         }),
     );
     Ok(Box::new(v12::ExpectSignature {
-        context: v12::Context {
+        context: v12::ServerContext12 {
             version: terms.dialect.version_12,
             config: terms.config,
             epochs: terms.epochs,

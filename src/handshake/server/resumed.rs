@@ -8,7 +8,7 @@ use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Continuity};
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, Answer, Epochs, Established, Established12, EstablishedKind, Outbox, ServerAnswer,
+    Action, Answer, Completed, Completed12, CompletedKind, Epochs, Outbox, ServerAnswer,
     ServerQuestion,
 };
 use crate::protocol::{
@@ -288,13 +288,13 @@ impl State for ExpectResumedFinished {
         };
         let secure = self.secure_renegotiation;
         let continuity = Continuity::of_resumption(secure, finished_pair, &self.session);
-        outbox.push(Action::Established(Box::new(Established {
+        outbox.push(Action::Completed(Box::new(Completed {
             resumed: true,
             group: self.session.group,
             retried: false,
             srtp: self.srtp,
             shown: None,
-            kind: EstablishedKind::V12(Established12 {
+            kind: CompletedKind::V12(Completed12 {
                 session: self.session,
                 epoch: self.epochs.next,
                 randoms: self.randoms,

@@ -62,7 +62,7 @@ impl Terms {
         if let Some(answered) = &self.answer.alpn {
             let offered = offered.unwrap_or_default();
             if answered.as_ref().is_some_and(|it| !offered.contains(it)) {
-                return Err(Error::UnusableAnswer);
+                return Err(Error::UnusableReply);
             }
             return Ok(answered.clone());
         }

@@ -9,7 +9,7 @@ use crate::handshake::auth;
 use crate::handshake::renegotiation::{self, Binding, Continuity};
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, Answer, Epochs, Established, Established12, EstablishedKind, Outbox, ServerAnswer,
+    Action, Answer, Completed, Completed12, CompletedKind, Epochs, Outbox, ServerAnswer,
     ServerQuestion,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
@@ -33,7 +33,7 @@ use pki_types::UnixTime;
 use std::sync::Arc;
 
 /// What every state after the ClientHello knows.
-pub(super) struct Context {
+pub(super) struct ServerContext12 {
     pub(super) version: ProtocolVersion,
     pub(super) config: Arc<ServerConfig>,
     pub(super) epochs: Epochs,
@@ -60,7 +60,7 @@ pub(super) struct Context {
     pub(super) transcript: Transcript,
 }
 
-impl Context {
+impl ServerContext12 {
     pub(super) fn add(&mut self, inbound: &InboundMessage) {
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
     }
@@ -148,7 +148,7 @@ impl Context {
 
 /// Awaits the signature of the server's key.
 pub(super) struct ExpectSignature {
-    pub(super) context: Context,
+    pub(super) context: ServerContext12,
     pub(super) exchange: Exchange,
     pub(super) params: EcdhParams,
     pub(super) scheme: SignatureScheme,
@@ -207,7 +207,7 @@ impl State for ExpectSignature {
 
 /// The client was asked for a certificate.
 struct ExpectCertificate {
-    context: Context,
+    context: ServerContext12,
     exchange: Exchange,
 }
 
@@ -270,7 +270,7 @@ impl State for ExpectCertificate {
 
 /// Awaits the verdict of the configured verifier.
 struct ExpectClientVerified {
-    context: Context,
+    context: ServerContext12,
     exchange: Exchange,
     claim: Identity,
 }
@@ -312,7 +312,7 @@ enum Client {
 
 /// The client's share is next.
 struct ExpectClientKeyExchange {
-    context: Context,
+    context: ServerContext12,
     exchange: Exchange,
     client: Client,
 }
@@ -384,7 +384,7 @@ struct Secrets {
 /// The client must prove that it holds the key of its certificate. Its Finished is not readable
 /// before that: the read keys are installed after this state only (D3).
 struct ExpectCertificateVerify {
-    context: Context,
+    context: ServerContext12,
     secrets: Secrets,
     claim: Identity,
     verified: ClaimVerified,
@@ -459,7 +459,7 @@ impl Peer {
 
 /// Installs the read keys, for use after ChangeCipherSpec: only the client's Finished is missing.
 /// In a renegotiation the client must be who it was (E23).
-fn arm(context: Context, secrets: Secrets, peer: Peer, outbox: &mut Outbox) -> Step {
+fn arm(context: ServerContext12, secrets: Secrets, peer: Peer, outbox: &mut Outbox) -> Step {
     let (identity, scheme) = peer.identity().unzip();
     let policy = &context.config.parameters.rekey;
     renegotiation::check_identity(context.binding.as_ref(), policy, identity.as_ref())?;
@@ -483,7 +483,7 @@ fn arm(context: Context, secrets: Secrets, peer: Peer, outbox: &mut Outbox) -> S
 
 /// Only the client's Finished is missing.
 struct ExpectFinished {
-    context: Context,
+    context: ServerContext12,
     master_secret: MasterSecret,
     identity: Option<Identity>,
     scheme: Option<SignatureScheme>,
@@ -555,13 +555,13 @@ impl ExpectFinished {
         };
         let continuity = Continuity::of_full(context.secure_renegotiation, finished_pair);
         outbox.push(Action::RetireRead(epochs.current));
-        outbox.push(Action::Established(Box::new(Established {
+        outbox.push(Action::Completed(Box::new(Completed {
             resumed: false,
             group: context.group,
             retried: false,
             srtp: context.srtp,
             shown: Some(context.shown),
-            kind: EstablishedKind::V12(Established12 {
+            kind: CompletedKind::V12(Completed12 {
                 session,
                 epoch: epochs.next,
                 randoms: context.randoms,

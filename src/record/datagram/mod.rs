@@ -209,7 +209,7 @@ impl Datagram {
     }
 }
 
-impl super::Records for Datagram {}
+impl super::RecordLayer for Datagram {}
 
 impl Layer for Datagram {
     const DIALECT: &'static Dialect = &DTLS;

@@ -17,7 +17,7 @@ mod fragmenter;
 mod inbound;
 
 use super::{
-    Discard, Fault, GaveUp, Goodbye, Inbound, Layer, Limits, Records, Sent, Silence, Stats,
+    Discard, Fault, GaveUp, Goodbye, Inbound, Layer, Limits, RecordLayer, Sent, Silence, Stats,
 };
 use crate::config::StreamPolicy;
 use crate::error::SendError;
@@ -223,7 +223,7 @@ impl Stream {
     }
 }
 
-impl Records for Stream {}
+impl RecordLayer for Stream {}
 
 impl Layer for Stream {
     const DIALECT: &'static Dialect = &TLS;

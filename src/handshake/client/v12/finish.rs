@@ -1,14 +1,14 @@
 //! The end of a client's full handshake of version 1.2: its own proof, the ticket, the Finished
 //! messages.
 
-use super::Context;
+use super::ClientContext12;
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::client::offer::dns_name;
 use crate::handshake::renegotiation::Continuity;
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, Answer, ClientAnswer, ClientQuestion, Established, Established12, EstablishedKind,
-    Outbox, Unsigned,
+    Action, Answer, ClientAnswer, ClientQuestion, Completed, Completed12, CompletedKind, Outbox,
+    Unsigned,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{HandshakeKey, Identity};
@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 /// The master secret is known; CertificateVerify, if any, and Finished are still to be sent.
 pub(super) struct Ready {
-    pub(super) context: Context,
+    pub(super) context: ClientContext12,
     pub(super) group: NamedGroup,
     pub(super) server: Proven,
     /// What this end shows.
@@ -135,7 +135,7 @@ impl State for ExpectSignature {
 
 /// The client's part is done; what is missing is the server's.
 struct Finish {
-    context: Context,
+    context: ClientContext12,
     group: NamedGroup,
     server: Proven,
     shown: Option<Identity>,
@@ -246,13 +246,13 @@ impl Finish {
         };
         let continuity = Continuity::of_full(context.secure_renegotiation, finished_pair);
         outbox.push(Action::RetireRead(context.epochs.current));
-        outbox.push(Action::Established(Box::new(Established {
+        outbox.push(Action::Completed(Box::new(Completed {
             resumed: false,
             group,
             retried: false,
             srtp: context.srtp,
             shown,
-            kind: EstablishedKind::V12(Established12 {
+            kind: CompletedKind::V12(Completed12 {
                 session,
                 epoch: context.epochs.next,
                 randoms: context.randoms,
@@ -265,7 +265,7 @@ impl Finish {
     }
 }
 
-impl Context {
+impl ClientContext12 {
     /// The session that the handshake has made with this server.
     fn session(
         &mut self,

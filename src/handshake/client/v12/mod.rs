@@ -30,7 +30,7 @@ use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
 
 /// What every state after the ServerHello knows.
-pub(crate) struct Context {
+pub(crate) struct ClientContext12 {
     pub(super) version: ProtocolVersion,
     pub(super) config: Arc<ClientConfig>,
     pub(super) server_name: ServerName<'static>,
@@ -53,7 +53,7 @@ pub(crate) struct Context {
     pub(super) transcript: Transcript,
 }
 
-impl Context {
+impl ClientContext12 {
     pub(super) fn add(&mut self, inbound: &InboundMessage) {
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
     }
@@ -74,7 +74,7 @@ impl Context {
 
 /// The server has chosen; its certificate comes next.
 pub(in crate::handshake::client) struct ExpectCertificate {
-    pub(super) context: Context,
+    pub(super) context: ClientContext12,
 }
 
 impl State for ExpectCertificate {
@@ -113,7 +113,7 @@ impl State for ExpectCertificate {
 
 /// The certificate is here, unverified; its key must have signed the key exchange.
 struct ExpectServerKeyExchange {
-    context: Context,
+    context: ClientContext12,
     claim: Identity,
 }
 
@@ -177,7 +177,7 @@ struct Server {
 
 /// The server may ask for a certificate now, or end its flight.
 struct ExpectCertificateRequest {
-    context: Context,
+    context: ClientContext12,
     server: Server,
 }
 
@@ -227,7 +227,7 @@ impl State for ExpectCertificateRequest {
 
 /// The application decides what is shown, if it wants to.
 struct ExpectRequestAnswer {
-    context: Context,
+    context: ClientContext12,
     server: Server,
     request: CertificateRequest,
 }
@@ -311,7 +311,7 @@ impl Shown {
 
 /// Only the end of the server's flight is missing.
 struct ExpectServerHelloDone {
-    context: Context,
+    context: ClientContext12,
     server: Server,
     asked: Asked,
 }
@@ -346,7 +346,7 @@ impl State for ExpectServerHelloDone {
 
 /// The server's flight is complete: asks whether it is trusted.
 fn verify(
-    mut context: Context,
+    mut context: ClientContext12,
     server: Server,
     asked: Asked,
     inbound: &InboundMessage,
@@ -369,7 +369,7 @@ fn verify(
 
 /// Awaits the verdict of the configured verifier.
 struct ExpectServerVerified {
-    context: Context,
+    context: ClientContext12,
     server: Server,
     asked: Asked,
 }

@@ -1,7 +1,7 @@
 //! The server's Finished and the client's last flight (RFC 8446 §4.4).
 
 use super::proof::{Asked, Proof};
-use super::{Context, log};
+use super::{ClientContext13, log};
 use crate::config::ClientConfig;
 use crate::crypto::suite::Suite;
 use crate::error::Error;
@@ -10,7 +10,7 @@ use crate::handshake::client::offer::dns_name;
 use crate::handshake::post::{Handover, Manners, Post};
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, Answer, ClientAnswer, ClientQuestion, Established, EstablishedKind, Outbox, Unsigned,
+    Action, Answer, ClientAnswer, ClientQuestion, Completed, CompletedKind, Outbox, Unsigned,
 };
 use crate::identity::{Identity, encode_certificate_13};
 use crate::protocol::{
@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 /// Only the server's Finished is missing.
 pub(super) struct ExpectFinished {
-    pub(super) context: Context,
+    pub(super) context: ClientContext13,
     pub(super) identity: Option<Identity>,
     pub(super) asked: Asked,
     pub(super) proof: Proof,
@@ -259,13 +259,13 @@ impl Ready {
             write: self.write,
             outbox,
         });
-        outbox.push(Action::Established(Box::new(Established {
+        outbox.push(Action::Completed(Box::new(Completed {
             resumed: self.psk.is_some(),
             group: self.group,
             retried: self.retried,
             srtp: self.srtp,
             shown: self.shown,
-            kind: EstablishedKind::V13(Box::new(post)),
+            kind: CompletedKind::V13(Box::new(post)),
             _finished: self.finished,
         })));
         Ok(Box::new(Complete))

@@ -46,7 +46,7 @@ use proof::{Asked, ExpectCertificate, Proof};
 use std::sync::Arc;
 
 /// What every state after the ServerHello knows.
-struct Context {
+struct ClientContext13 {
     dialect: &'static Dialect,
     config: Arc<ClientConfig>,
     server_name: ServerName<'static>,
@@ -66,7 +66,7 @@ struct Context {
     server: TrafficSecret,
 }
 
-impl Context {
+impl ClientContext13 {
     fn add(&mut self, inbound: &InboundMessage) {
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
     }
@@ -197,7 +197,7 @@ pub(super) fn start(
         epoch,
         protection: client.protection(offer.dialect, suite.aead),
     });
-    Ok(Box::new(ExpectEncryptedExtensions(Context {
+    Ok(Box::new(ExpectEncryptedExtensions(ClientContext13 {
         dialect: offer.dialect,
         config: offer.config,
         server_name: offer.server_name,
@@ -217,7 +217,7 @@ pub(super) fn start(
 }
 
 /// The rest of the server's choice comes next.
-struct ExpectEncryptedExtensions(Context);
+struct ExpectEncryptedExtensions(ClientContext13);
 
 impl State for ExpectEncryptedExtensions {
     fn name(&self) -> &'static str {

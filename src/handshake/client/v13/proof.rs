@@ -1,7 +1,7 @@
 //! Who the server is: its certificate, the signature under it, and whether it asks the client for
 //! one (RFC 8446 §4.3.2, §4.4).
 
-use super::Context;
+use super::ClientContext13;
 use super::finish::ExpectFinished;
 use crate::config::{ReceivedRequest, RequestAnswer};
 use crate::error::{CertificateError, Error, PeerMisbehaved};
@@ -37,7 +37,7 @@ pub(super) enum Asked {
 
 /// The server's certificate comes next, or its request for the client's.
 pub(super) struct ExpectCertificate {
-    pub(super) context: Context,
+    pub(super) context: ClientContext13,
     pub(super) request: Option<Asked>,
 }
 
@@ -117,7 +117,7 @@ impl ExpectCertificate {
 
 /// The application decides what is shown, if it wants to.
 struct ExpectRequestAnswer {
-    context: Context,
+    context: ClientContext13,
     request: CertificateRequest,
 }
 
@@ -154,7 +154,7 @@ impl ExpectRequestAnswer {
 
 /// The certificate is here, unverified; the server must show that it has its key.
 struct ExpectCertificateVerify {
-    context: Context,
+    context: ClientContext13,
     asked: Asked,
     claim: Identity,
 }
@@ -205,7 +205,7 @@ impl State for ExpectCertificateVerify {
 
 /// Awaits the verdict of the configured verifier.
 struct ExpectServerVerified {
-    context: Context,
+    context: ClientContext13,
     asked: Asked,
     claim: Identity,
     signature: SignatureVerified,

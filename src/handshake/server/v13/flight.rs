@@ -48,7 +48,7 @@ pub(super) fn echo(dialect: &Dialect, hello: &ClientHello) -> Vec<u8> {
 }
 
 /// What every state after the ServerHello knows.
-pub(super) struct Context {
+pub(super) struct ServerContext13 {
     pub(super) dialect: &'static Dialect,
     pub(super) config: Arc<ServerConfig>,
     pub(super) started: UnixTime,
@@ -74,7 +74,7 @@ pub(super) struct Context {
     pub(super) server: TrafficSecret,
 }
 
-impl Context {
+impl ServerContext13 {
     fn send(
         &mut self,
         typ: HandshakeType,
@@ -166,7 +166,7 @@ fn begin(
     hello: &ClientHello,
     psk: Option<(u16, Arc<Session13>)>,
     outbox: &mut Outbox,
-) -> Result<Context, Error> {
+) -> Result<ServerContext13, Error> {
     let Chosen {
         terms,
         suite,
@@ -194,7 +194,7 @@ fn begin(
         epoch: Epoch::HANDSHAKE_13,
         protection: server.protection(dialect, suite.aead),
     });
-    let mut context = Context {
+    let mut context = ServerContext13 {
         dialect,
         started: terms.started,
         suite,
@@ -302,7 +302,7 @@ fn server_hello(
 
 /// Awaits the signature of the server's key.
 struct ExpectSignature {
-    context: Context,
+    context: ServerContext13,
     scheme: SignatureScheme,
 }
 
@@ -328,7 +328,7 @@ impl State for ExpectSignature {
 }
 
 /// Sends Finished, switches to the keys of data, and waits for the client's part.
-fn finish(mut context: Context, outbox: &mut Outbox) -> Step {
+fn finish(mut context: ServerContext13, outbox: &mut Outbox) -> Step {
     let verify_data = context
         .server
         .verify_data(context.transcript.hash().as_ref());

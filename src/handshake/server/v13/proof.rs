@@ -1,6 +1,6 @@
 //! What a client of 1.3 shows, up to its Finished.
 
-use super::flight::Context;
+use super::flight::ServerContext13;
 use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
@@ -8,7 +8,7 @@ use crate::handshake::auth::signed_message;
 use crate::handshake::post::{Handover, Manners, Post};
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, Answer, Established, EstablishedKind, Outbox, ServerAnswer, ServerQuestion,
+    Action, Answer, Completed, CompletedKind, Outbox, ServerAnswer, ServerQuestion,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{Identity, verify_13};
@@ -50,7 +50,7 @@ pub(super) struct Awaiting {
 
 impl Awaiting {
     /// The keys of data come from a transcript that ends with the server's Finished.
-    pub(super) fn new(context: Context, transcript_hash: &[u8]) -> Self {
+    pub(super) fn new(context: ServerContext13, transcript_hash: &[u8]) -> Self {
         let log = SecretLog {
             log: context.config.parameters.key_log.as_deref(),
             client_random: &context.client_random,
@@ -351,13 +351,13 @@ impl ExpectFinished {
                 awaiting.started,
             )?;
         }
-        outbox.push(Action::Established(Box::new(Established {
+        outbox.push(Action::Completed(Box::new(Completed {
             resumed: awaiting.psk.is_some(),
             group: awaiting.group,
             retried: awaiting.retried,
             srtp: awaiting.srtp,
             shown: awaiting.shown,
-            kind: EstablishedKind::V13(Box::new(post)),
+            kind: CompletedKind::V13(Box::new(post)),
             _finished: finished,
         })));
         Ok(Box::new(Complete))

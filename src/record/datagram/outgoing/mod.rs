@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 /// What is sealed and waits for the caller, and what is known about the way it takes.
 pub(super) struct Outgoing {
     /// In the order in which they were sealed, gathered so that one system call can send a batch.
-    batches: VecDeque<Batch>,
+    batches: VecDeque<Segments>,
     /// An empty buffer that keeps its allocation.
     spare: Vec<u8>,
     /// How many bytes wait.
@@ -23,18 +23,18 @@ pub(super) struct Outgoing {
     /// How many bytes may wait before data is refused.
     capacity: usize,
     /// What may be sent to an address that is not proved; `None` for one that is.
-    unproven: Option<Unproven>,
+    unproven: Option<Allowance>,
     path: Path,
 }
 
 /// Datagrams of one size, but for the last, which may be shorter.
-struct Batch {
+struct Segments {
     bytes: Vec<u8>,
     segment: usize,
     count: usize,
 }
 
-impl Batch {
+impl Segments {
     fn admits(&self, length: usize) -> bool {
         self.count < MAX_SEGMENTS
             && length <= self.segment
@@ -44,7 +44,7 @@ impl Batch {
 }
 
 /// A peer that has not shown that it receives at its address.
-struct Unproven {
+struct Allowance {
     /// How many bytes may still be sent to it.
     budget: usize,
     /// How many bytes the flight takes that is out.
@@ -96,7 +96,7 @@ impl Outgoing {
             .is_some_and(|batch| batch.admits(length))
         {
             let bytes = std::mem::take(&mut self.spare);
-            self.batches.push_back(Batch {
+            self.batches.push_back(Segments {
                 bytes,
                 segment: length,
                 count: 0,
@@ -246,7 +246,7 @@ impl Outgoing {
     pub(super) fn limit_amplification(&mut self, received: usize) -> bool {
         let flight = self.queued;
         let budget = (AMPLIFICATION * received).checked_sub(flight);
-        self.unproven = Some(Unproven {
+        self.unproven = Some(Allowance {
             budget: budget.unwrap_or_default(),
             flight,
         });

@@ -10,7 +10,7 @@ use crate::session::{Agreed, Session12};
 use std::sync::Arc;
 
 /// Everything that a completed handshake leaves behind. The handshake itself is dropped.
-pub(crate) struct Established {
+pub(crate) struct Completed {
     /// Whether an earlier session was resumed.
     pub(crate) resumed: bool,
     /// The group of the key exchange, of this handshake or of the session that it has resumed.
@@ -22,19 +22,19 @@ pub(crate) struct Established {
     /// What this end has claimed to be, if anything.
     pub(crate) shown: Option<Identity>,
     /// What belongs to the version.
-    pub(crate) kind: EstablishedKind,
+    pub(crate) kind: CompletedKind,
     /// No association without a verified Finished.
     pub(crate) _finished: FinishedVerified,
 }
 
 /// What a handshake of either version leaves behind.
-pub(crate) enum EstablishedKind {
-    V12(Established12),
+pub(crate) enum CompletedKind {
+    V12(Completed12),
     V13(Box<Post>),
 }
 
 /// What a handshake of version 1.2 leaves behind.
-pub(crate) struct Established12 {
+pub(crate) struct Completed12 {
     /// What was agreed.
     pub(crate) session: Arc<Session12>,
     /// The epoch that this handshake's keys protect.
@@ -46,52 +46,52 @@ pub(crate) struct Established12 {
     pub(crate) cookie: Vec<u8>,
 }
 
-impl Established {
+impl Completed {
     /// What only version 1.2 has.
-    pub(crate) const fn v12(&self) -> Option<&Established12> {
+    pub(crate) const fn v12(&self) -> Option<&Completed12> {
         match &self.kind {
-            EstablishedKind::V12(established) => Some(established),
-            EstablishedKind::V13(_) => None,
+            CompletedKind::V12(established) => Some(established),
+            CompletedKind::V13(_) => None,
         }
     }
 
     /// What goes on after a handshake of version 1.3.
     pub(crate) fn post(&mut self) -> Option<&mut Post> {
         match &mut self.kind {
-            EstablishedKind::V12(_) => None,
-            EstablishedKind::V13(post) => Some(post),
+            CompletedKind::V12(_) => None,
+            CompletedKind::V13(post) => Some(post),
         }
     }
 
     /// What goes on after a handshake of version 1.3, read only.
     pub(crate) const fn post_ref(&self) -> Option<&Post> {
         match &self.kind {
-            EstablishedKind::V12(_) => None,
-            EstablishedKind::V13(post) => Some(post),
+            CompletedKind::V12(_) => None,
+            CompletedKind::V13(post) => Some(post),
         }
     }
 
     /// What was agreed.
     pub(crate) fn agreed(&self) -> &Agreed {
         match &self.kind {
-            EstablishedKind::V12(established) => &established.session.agreed,
-            EstablishedKind::V13(post) => post.agreed(),
+            CompletedKind::V12(established) => &established.session.agreed,
+            CompletedKind::V13(post) => post.agreed(),
         }
     }
 
     /// The epoch that this end writes in.
     pub(crate) const fn epoch(&self) -> Epoch {
         match &self.kind {
-            EstablishedKind::V12(established) => established.epoch,
-            EstablishedKind::V13(post) => post.write_epoch(),
+            CompletedKind::V12(established) => established.epoch,
+            CompletedKind::V13(post) => post.write_epoch(),
         }
     }
 
     /// The epoch that the peer writes in, as far as is known.
     pub(crate) const fn read_epoch(&self) -> Epoch {
         match &self.kind {
-            EstablishedKind::V12(established) => established.epoch,
-            EstablishedKind::V13(post) => post.read_epoch(),
+            CompletedKind::V12(established) => established.epoch,
+            CompletedKind::V13(post) => post.read_epoch(),
         }
     }
 }
