@@ -92,7 +92,7 @@ impl Shared {
             builder = builder.alpn(&wire_list(protocols)?)?;
         }
         for credential in credentials(options, &answers)? {
-            builder = builder.and_credential(credential);
+            builder = builder.add_credential(credential);
         }
         Ok(builder.build()?)
     }
@@ -109,7 +109,7 @@ impl Shared {
         let verifier = Arc::new(verdict(options));
         let builder = ServerConfig::with_credential(first)
             .tickets((!options.no_ticket).then(|| self.tickets.clone()))
-            .session_cache(Some(self.sessions.clone()))
+            .session_store(Some(self.sessions.clone()))
             .suite_preference(Preference::Client)
             .answers(answers)
             .client_authentication(if options.require_client_certificate {
@@ -121,7 +121,7 @@ impl Shared {
             });
         let mut builder = with_common!(builder, self, options);
         for credential in credentials {
-            builder = builder.and_credential(credential);
+            builder = builder.add_credential(credential);
         }
         if options.reject_alpn {
             builder = builder.alpn(&[b"nothing that a test offers"])?;

@@ -109,7 +109,7 @@ fn size(number: u64) -> usize {
 pub(crate) fn client(arguments: &ClientArguments) -> Result<ClientConfig, Problem> {
     let mut builder = trusting(arguments)?;
     if let Some(certified) = certified_key(&arguments.credential)? {
-        builder = builder.credential(Credential::Certificate(certified));
+        builder = builder.add_credential(Credential::Certificate(certified));
     }
     let builder = builder.tickets(!arguments.common.no_tickets);
     let mut rekey =

@@ -86,7 +86,7 @@ impl HelloAnswer {
     /// Shows this credential, or the first that fits of those that were given so far, instead of
     /// the configuration's.
     #[must_use]
-    pub fn and_credential(mut self, credential: Credential) -> Self {
+    pub fn add_credential(mut self, credential: Credential) -> Self {
         self.credentials.get_or_insert_default().push(credential);
         self
     }

@@ -133,17 +133,10 @@ pub struct ClientConfigBuilder {
 impl ClientConfigBuilder {
     shared_setters!();
 
-    /// What the client proves its own identity with when a server asks; nothing by default.
-    #[must_use]
-    pub fn credential(mut self, credential: Credential) -> Self {
-        self.credentials.clear();
-        self.and_credential(credential)
-    }
-
     /// Where sessions are kept to be resumed: a [`MemoryClientSessions`] for 256 servers by
     /// default; `None` for nowhere, then every handshake is a full one.
     #[must_use]
-    pub fn sessions(mut self, store: Option<Arc<dyn ClientSessionStore>>) -> Self {
+    pub fn session_store(mut self, store: Option<Arc<dyn ClientSessionStore>>) -> Self {
         self.sessions = store;
         self
     }

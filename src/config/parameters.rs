@@ -229,10 +229,11 @@ macro_rules! shared_setters {
             self
         }
 
-        /// Adds a credential, for example an RSA certificate beside an ECDSA one, or one of another
-        /// authority. The first that fits what the peer takes is used.
+        /// Adds a credential: a client without any shows nothing when a server asks. Of several, for
+        /// example an RSA certificate beside an ECDSA one, or those of two authorities, the first
+        /// that fits what the peer takes is used.
         #[must_use]
-        pub fn and_credential(mut self, credential: $crate::identity::Credential) -> Self {
+        pub fn add_credential(mut self, credential: $crate::identity::Credential) -> Self {
             self.credentials.push(credential);
             self
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 /// Whether a peer must bind its session to the handshake (RFC 7627).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub enum ExtendedMasterSecret {
     /// It is used where the peer has it. Sessions without it are not resumed, and exporters stay
     /// closed on them (§5.4). A renegotiation is full and bound by RFC 5746, and a peer that had it
@@ -20,6 +21,7 @@ pub enum ExtendedMasterSecret {
 
 /// Whether a peer of version 1.2 must bind renegotiations to what they renegotiate (RFC 5746).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub enum SecureRenegotiation {
     /// A peer without it is refused, as RFC 9325 §3.5 wants it: another party may be between the
     /// two ends of a renegotiation.
@@ -37,6 +39,7 @@ pub enum SecureRenegotiation {
 /// includes a server's refusal of a client's certificate at version 1.2: see
 /// [`Connection::unauthenticated_alert`](crate::Connection::unauthenticated_alert).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub enum PlaintextAlerts {
     /// The attempt ends with `AlertReceived { authenticated: false }`: a refusal is seen at once,
     /// and so is a forgery.

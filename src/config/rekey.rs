@@ -14,6 +14,7 @@ const MAX_HOLD: Duration = Duration::from_secs(3600);
 
 /// What happens to data that the application sends while keys are being replaced at version 1.2.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub enum DataDuringRenegotiation {
     /// It waits, bounded by the send queue and by [`RekeyPolicy::hold_data_for`], and leaves in the
     /// new epoch. OpenSSL and LibreSSL die of data that arrives after the ServerHello of a
@@ -35,6 +36,7 @@ pub enum DataDuringRenegotiation {
 
 /// Whether a server lets its clients renegotiate of their own accord.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub enum ClientRenegotiation {
     /// They are told no_renegotiation (RFC 5246 §7.2.2): a handshake costs the server more than the
     /// client.
@@ -63,6 +65,7 @@ impl ClientRenegotiation {
 
 /// Whether the peer's identity may change in a renegotiation (RFC 5746 §5).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub enum IdentityChange {
     /// It may not: the peer shows the certificate that it showed before, under the same server
     /// name. A client that showed none may show one now.

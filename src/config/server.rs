@@ -12,6 +12,7 @@ use std::time::Duration;
 
 /// Whether clients must show a certificate.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub enum ClientAuthentication {
     /// None is asked for.
     #[default]
@@ -33,6 +34,7 @@ impl ClientAuthentication {
 
 /// Whose order counts where both ends have one.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub enum Preference {
     /// The server's.
     #[default]
@@ -86,7 +88,7 @@ impl ServerConfig {
 
     /// A server that proves its identity with `credential`.
     pub fn with_credential(credential: Credential) -> ServerConfigBuilder {
-        Self::without_credential().and_credential(credential)
+        Self::without_credential().add_credential(credential)
     }
 
     /// A server that has nothing of its own to show. What it shows comes from
@@ -151,7 +153,7 @@ impl ServerConfigBuilder {
     /// Where sessions of clients without tickets are kept, by session ID: a
     /// [`MemoryServerSessions`] for 10,000 sessions by default; `None` for nowhere.
     #[must_use]
-    pub fn session_cache(mut self, cache: Option<Arc<dyn ServerSessionStore>>) -> Self {
+    pub fn session_store(mut self, cache: Option<Arc<dyn ServerSessionStore>>) -> Self {
         self.cache = cache;
         self
     }

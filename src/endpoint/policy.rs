@@ -19,6 +19,7 @@ pub struct EndpointPolicy {
 
 /// Who decides whether a client is served that has proved its address.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub enum Newcomers {
     /// Nobody: within the limits everybody is served.
     #[default]
@@ -31,6 +32,7 @@ pub enum Newcomers {
 
 /// Whether a client that resumes a session must show a cookie first (RFC 6347 §4.2.1).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub enum ResumptionCookies {
     /// Like everybody.
     #[default]
@@ -51,6 +53,7 @@ pub enum ResumptionCookies {
 /// Established associations never go for a newcomer. A client that is not served repeats its hello,
 /// and is served as soon as there is room.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub enum Eviction {
     /// The half-open association that is oldest, if it has had its time: twice the first
     /// retransmission timeout, eight times if its client has gone on since its hello. An honest

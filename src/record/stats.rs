@@ -92,6 +92,7 @@ impl fmt::Display for Discard {
 
 /// Who began a renegotiation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Initiator {
     /// A call at this end.
     Local,

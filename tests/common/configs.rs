@@ -142,7 +142,7 @@ impl Ends {
         // Every handshake is a full one, unless a test wants it otherwise.
         let client = ClientConfig::with_roots(pki.roots())
             .unwrap()
-            .sessions(None)
+            .session_store(None)
             .datagram(exact())
             .versions(Versions::V1_2);
         let server = ServerConfig::with_credential(pki.server(algorithm))
@@ -165,10 +165,8 @@ impl Ends {
 
     /// The same with a client whose chain has at least `bytes`, which the server requires.
     pub fn mutual_with_chain(self, bytes: usize) -> Self {
-        let mut ends = self.mutual();
-        let chain = ends.pki.chain(ExtendedKeyUsagePurpose::ClientAuth, bytes);
-        ends.client = ends.client.credential(chain);
-        ends
+        let chain = self.pki.chain(ExtendedKeyUsagePurpose::ClientAuth, bytes);
+        self.mutual_with(chain)
     }
 
     /// The same with other versions at both ends.
@@ -181,16 +179,20 @@ impl Ends {
     /// The same with a client that keeps sessions and takes tickets, as clients do by default.
     pub fn resuming(mut self) -> Self {
         let store = MemoryClientSessions::new(64);
-        self.client = self.client.sessions(Some(Arc::new(store)));
+        self.client = self.client.session_store(Some(Arc::new(store)));
         self
     }
 
     /// The same with a client certificate, which the server requires.
-    pub fn mutual(mut self) -> Self {
+    pub fn mutual(self) -> Self {
+        let credential = self.pki.client(&rcgen::PKCS_ED25519);
+        self.mutual_with(credential)
+    }
+
+    /// The same with this one.
+    pub fn mutual_with(mut self, credential: Credential) -> Self {
         let verifier = WebPkiClientVerifier::new(self.pki.roots()).unwrap();
-        self.client = self
-            .client
-            .credential(self.pki.client(&rcgen::PKCS_ED25519));
+        self.client = self.client.add_credential(credential);
         self.server = self
             .server
             .client_authentication(ClientAuthentication::Required(Arc::new(verifier)));

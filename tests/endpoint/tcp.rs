@@ -414,7 +414,7 @@ fn a_refused_certificate_is_told_at_both_ends() {
     server_refuses.client = ClientConfig::with_roots(server_refuses.pki.roots())
         .unwrap()
         .versions(Versions::V1_2)
-        .credential(strangers.pki.client(&rcgen::PKCS_ED25519));
+        .add_credential(strangers.pki.client(&rcgen::PKCS_ED25519));
     for (configs, refuses) in [
         (client_refuses, Side::Client),
         (server_refuses.build(), Side::Server),

@@ -117,12 +117,12 @@ fn a_client_certificate_shows_who_the_client_is() {
         (&rcgen::PKCS_ED25519, "ed25519"),
         (&rcgen::PKCS_ECDSA_P384_SHA384, "p384"),
     ] {
-        let mut ends = Ends::new().mutual();
+        let ends = Ends::new();
         let Credential::Certificate(certified) = ends.pki.client(algorithm) else {
             unreachable!()
         };
         let expected = Fingerprint::of(&certified.chain()[0]);
-        ends.client = ends.client.credential(Credential::Certificate(certified));
+        let ends = ends.mutual_with(Credential::Certificate(certified));
         let mut pair = ends.build().connected(1);
         let identity = pair.server_connection().unwrap().peer_identity().cloned();
         assert_eq!(

@@ -68,7 +68,7 @@ struct ByName(Credential);
 impl AnswerHello for ByName {
     fn answer(&self, hello: &ReceivedHello) -> Result<HelloAnswer, AlertDescription> {
         match hello.server_name.as_deref() {
-            Some(OTHER) => Ok(HelloAnswer::default().and_credential(self.0.clone())),
+            Some(OTHER) => Ok(HelloAnswer::default().add_credential(self.0.clone())),
             Some(SERVER) => Ok(HelloAnswer::default()),
             _ => Err(AlertDescription::UNRECOGNIZED_NAME),
         }
@@ -115,7 +115,7 @@ fn a_server_without_a_credential_shows_what_the_answer_brings() {
             let nothing = HelloAnswer::default();
             let says = Says {
                 hello: Some(Ok(match brings {
-                    true => nothing.and_credential(credential),
+                    true => nothing.add_credential(credential),
                     false => nothing,
                 })),
                 ..Says::default()
@@ -200,7 +200,7 @@ fn the_answer_to_a_request_is_what_the_server_gets() {
             let policy = ClientAuthentication::Optional(Arc::new(verifier));
             ends.server = ends.server.client_authentication(policy);
             let configured = ends.pki.client(&rcgen::PKCS_ED25519);
-            ends.client = ends.client.credential(configured.clone());
+            ends.client = ends.client.add_credential(configured.clone());
             let says = Arc::new(Says {
                 request: Some(answer(&ends)),
                 ..Says::default()

@@ -44,7 +44,7 @@ fn a_pinned_certificate_may_be_of_x509_version_1_or_hold_unknown_critical_extens
                     true => ClientConfig::with_verifier(Arc::new(pin(name))),
                     false => ClientConfig::dangerous().accept_any_certificate(),
                 };
-                let client = client.versions(versions).credential(own.clone());
+                let client = client.versions(versions).add_credential(own.clone());
                 let server = Arc::new(server.build().unwrap());
                 let mut pair = Pair::new(server, start(), 1).unwrap();
                 pair.connect(Arc::new(client.build().unwrap()), server_name())

@@ -91,7 +91,7 @@ fn an_ecdsa_key_whose_curve_the_client_does_not_list_is_not_used() {
     let server = ServerConfig::with_credential(pki.server(&rcgen::PKCS_ECDSA_P384_SHA384));
     let two = server
         .clone()
-        .and_credential(pki.server(&rcgen::PKCS_ECDSA_P256_SHA256));
+        .add_credential(pki.server(&rcgen::PKCS_ECDSA_P256_SHA256));
     for (server, expected) in [(server, false), (two, true)] {
         let server = server.versions(Versions::V1_2).build().unwrap();
         let client = ClientConfig::with_roots(pki.roots())
@@ -289,7 +289,7 @@ fn a_client_shows_the_credential_that_fits() {
         let server = Arc::new(server.build().unwrap());
         let misled = ends
             .client
-            .credential(Credential::Certificate(other.only_for_issuers()));
+            .add_credential(Credential::Certificate(other.only_for_issuers()));
         let outcome = |client: ClientConfig| {
             let configs = Configs {
                 client: Arc::new(client),
@@ -302,7 +302,7 @@ fn a_client_shows_the_credential_that_fits() {
                 crate::common::datagram_harness::failure(&pair.client_events),
             )
         };
-        let right = misled.clone().and_credential(own);
+        let right = misled.clone().add_credential(own);
         assert!(outcome(right.build().unwrap()).0);
         // Without a fitting one the server gets none, and says what it thinks of that.
         assert!(!outcome(misled.clone().build().unwrap()).0);

@@ -472,7 +472,7 @@ fn debug_output_shows_no_secret() {
     let ends = Ends::new().mutual();
     let (credential, seed) = credential();
     let mut texts = vec![format!("{credential:?} {credential:#?}")];
-    let with_seed = ends.client.clone().credential(credential);
+    let with_seed = ends.client.clone().add_credential(credential);
     texts.push(format!("{with_seed:?}"));
     texts.push(format!("{:?}", with_seed.build().unwrap()));
     texts.push(format!("{:?} {:?}", ends.client, ends.server));

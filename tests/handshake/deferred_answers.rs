@@ -219,9 +219,9 @@ impl Slow {
         let client = ClientConfig::with_verifier(Arc::new(verifier))
             .versions(versions)
             .rekey(rekey.clone())
-            .sessions(sessions)
+            .session_store(sessions)
             .answers(at(&client_desk))
-            .and_credential(credential(&pki, &client_desk));
+            .add_credential(credential(&pki, &client_desk));
         let verifier = At {
             inner: Arc::new(WebPkiClientVerifier::new(pki.roots()).unwrap()),
             desk: server_desk.clone(),

@@ -109,7 +109,7 @@ impl ClientSessionStore for Forgetful {
 /// Ends whose client takes tickets and whose server lets it renegotiate.
 fn ends() -> Ends {
     let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256);
-    ends.client = ends.client.sessions(Some(Arc::new(Forgetful)));
+    ends.client = ends.client.session_store(Some(Arc::new(Forgetful)));
     ends.server = ends
         .server
         .rekey(

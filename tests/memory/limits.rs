@@ -15,7 +15,7 @@ use std::time::Duration;
 fn our_server(policy: EndpointPolicy) -> DatagramHarness {
     let mut ends = Ends::new();
     // Sessions are kept on purpose, and bounded elsewhere.
-    ends.server = ends.server.session_cache(None);
+    ends.server = ends.server.session_store(None);
     let mut harness = DatagramHarness::server_with(ends.build().server, policy, scripted_client());
     // Tables and queues grow to their usual size once.
     for port in 0..64 {
@@ -205,7 +205,7 @@ fn r9147_19_a_flood_of_hellos_of_both_versions_takes_no_memory() {
     const ROUNDS: u16 = 20_000;
     let mut ends = Ends::new().versions(Versions::ALL);
     ends.client = ends.client.alpn(&[&[b'x'; 200]]).unwrap();
-    ends.server = ends.server.session_cache(None);
+    ends.server = ends.server.session_store(None);
     let mut older = Ends::new();
     older.client = older.client.versions(Versions::V1_2);
     let hellos = [

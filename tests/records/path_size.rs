@@ -9,7 +9,11 @@ use std::time::Duration;
 
 /// Ends whose handshake messages need more than one datagram, and whose server lets the client renegotiate.
 fn ends() -> Ends {
-    let mut ends = Ends::new().mutual().resuming();
+    with_renegotiation(Ends::new().mutual())
+}
+
+fn with_renegotiation(ends: Ends) -> Ends {
+    let mut ends = ends.resuming();
     ends.server = ends
         .server
         .rekey(
@@ -110,8 +114,9 @@ fn what_nobody_has_answered_is_not_learned() {
 /// RFC 9147 §4.4, §5.8.3: a flight that only an acknowledgement ends must get through a narrow path as well.
 #[test]
 fn the_last_flight_of_a_client_of_1_3_gets_through_a_narrow_path() {
-    let mut ends = ends().versions(Versions::V1_3);
-    ends.client = ends.client.credential(long_chain(&ends.pki));
+    let ends = Ends::new();
+    let chain = long_chain(&ends.pki);
+    let ends = with_renegotiation(ends.mutual_with(chain)).versions(Versions::V1_3);
     let configs = ends.build();
     let mut pair = configs.pair(1);
     // The hello is short enough, so nothing was learned before.

@@ -440,7 +440,7 @@ fn a_server_that_becomes_somebody_else_is_refused_unless_the_policy_allows_it() 
                 IdentityChange::Refuse => {
                     Error::InvalidCertificate(CertificateError::IdentityChanged)
                 }
-                IdentityChange::Allow => Error::PeerMisbehaved(PeerMisbehaved::BadSignature),
+                _ => Error::PeerMisbehaved(PeerMisbehaved::BadSignature),
             };
             assert_eq!(harness.error(), Some(expected), "{transport:?}");
         }

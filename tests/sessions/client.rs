@@ -34,7 +34,7 @@ impl House {
     fn with(policy: ExtendedMasterSecret) -> Self {
         let ends = Ends::new();
         let (store, clock) = (Arc::new(MemoryClientSessions::new(8)), SetClock::new());
-        let builder = ends.client.clone().sessions(Some(store.clone()));
+        let builder = ends.client.clone().session_store(Some(store.clone()));
         let builder = builder.extended_master_secret(policy).clock(clock.clone());
         let client = Arc::new(builder.build().unwrap());
         Self {
@@ -173,7 +173,7 @@ fn equal_session_ids_of_two_servers_are_two_sessions() {
             let trusting = ClientConfig::dangerous()
                 .accept_any_certificate()
                 .versions(Versions::V1_2);
-            let client = Arc::new(trusting.sessions(Some(store.clone())).build().unwrap());
+            let client = Arc::new(trusting.session_store(Some(store.clone())).build().unwrap());
             let names = ["one.test", "two.test"].map(|name| ServerName::try_from(name).unwrap());
             let visit = |name: &ServerName<'static>, peer| {
                 Harness::client_of(transport, client.clone(), name.clone(), peer)
@@ -212,7 +212,7 @@ fn sessions_of_another_transport_or_configuration_are_not_offered() {
             .ends
             .client
             .clone()
-            .sessions(Some(house.store.clone()));
+            .session_store(Some(house.store.clone()));
         let sibling = Arc::new(builder.build().unwrap());
         assert!(!offers(&mut Harness::client(
             transport,

@@ -85,7 +85,7 @@ fn a_session_that_the_server_does_not_know_is_a_full_handshake() {
             let tickets = Tickets::new(Duration::from_secs(3600)).unwrap();
             let server = pki.server.clone();
             let other = server
-                .session_cache(Some(store))
+                .session_store(Some(store))
                 .tickets(Some(Arc::new(tickets)))
                 .build()
                 .unwrap();
@@ -112,7 +112,7 @@ fn an_exported_session_resumes_after_it_was_imported() {
             let exported = duo.session(Side::Client).unwrap().to_bytes();
 
             let store = sealgram::config::MemoryClientSessions::new(4);
-            let config = fresh.sessions(Some(Arc::new(store))).build().unwrap();
+            let config = fresh.session_store(Some(Arc::new(store))).build().unwrap();
             let session = Session::from_bytes(&exported).unwrap();
             config.import_session(&server_name(), session).unwrap();
             configs.client = Arc::new(config);
@@ -224,7 +224,7 @@ fn a_resumption_that_asks_for_a_large_ticket_is_not_spared_the_cookie() {
     let first = Duo::connected(Transport::Dtls, &configs);
     let session = first.session(Side::Client).unwrap();
     let store = sealgram::config::MemoryClientSessions::new(4);
-    let config = asking.sessions(Some(Arc::new(store))).build().unwrap();
+    let config = asking.session_store(Some(Arc::new(store))).build().unwrap();
     config.import_session(&server_name(), session).unwrap();
     configs.client = Arc::new(config);
     let mut pair = Pair::with_policy(configs.server.clone(), sparing(), start(), 3).unwrap();
@@ -255,7 +255,7 @@ fn a_session_is_not_offered_under_another_name() {
         .session(Side::Client)
         .unwrap();
     let store = sealgram::config::MemoryClientSessions::new(4);
-    let config = fresh.sessions(Some(Arc::new(store))).build().unwrap();
+    let config = fresh.session_store(Some(Arc::new(store))).build().unwrap();
     let other = "other.test".try_into().unwrap();
     config.import_session(&other, session).unwrap();
     let config = Arc::new(config);
@@ -321,7 +321,7 @@ impl ServerSessionStore for SlowStore {
 fn with_slow_store(transport: Transport, ends: Ends) -> (Configs, Arc<SlowStore>) {
     let store = SlowStore::new();
     let mut ends = ends;
-    ends.server = ends.server.session_cache(Some(store.clone()));
+    ends.server = ends.server.session_store(Some(store.clone()));
     let configs = ends.build();
     let first = Duo::connected(transport, &configs);
     assert_eq!(kind(&first), HandshakeKind::Full);
@@ -482,7 +482,7 @@ fn servers_that_share_what_they_know_resume_each_others_sessions() {
                 let (one, other) = ((tickets(), cache()), (tickets(), cache()));
                 let server = |(tickets, cache): &(Arc<Tickets>, Arc<MemoryServerSessions>)| {
                     let server = ends.server.clone().tickets(Some(tickets.clone()));
-                    Arc::new(server.session_cache(Some(cache.clone())).build().unwrap())
+                    Arc::new(server.session_store(Some(cache.clone())).build().unwrap())
                 };
                 let first = server(&one);
                 let second = server(if shared { &one } else { &other });

@@ -295,7 +295,7 @@ impl Shared {
         ends.server
             .clone()
             .tickets(Some(self.tickets.clone()))
-            .session_cache(Some(self.cache.clone()))
+            .session_store(Some(self.cache.clone()))
     }
 }
 
