@@ -80,8 +80,8 @@ impl Configs {
     /// A handshake over a perfect stream that takes no time.
     pub fn streams(&self) -> (TlsConnection, TlsConnection, Instant) {
         let now = clock();
-        let mut client = TlsConnection::connect(self.0.client.clone(), server_name(), now).unwrap();
-        let mut server = TlsConnection::accept(self.0.server.clone(), now).unwrap();
+        let mut client = TlsConnection::connect(now, self.0.client.clone(), server_name()).unwrap();
+        let mut server = TlsConnection::accept(now, self.0.server.clone()).unwrap();
         let mut out = Vec::new();
         while client.is_handshaking() || server.is_handshaking() {
             carry(&mut client, &mut server, now, &mut out);
@@ -96,11 +96,11 @@ impl Configs {
         let now = clock();
         let (to_server, to_client) = (Path::new(SERVER_ADDRESS.into()), Path::new(CLIENT.into()));
         let mut client =
-            DtlsConnection::connect(self.0.client.clone(), server_name(), to_server, now).unwrap();
+            DtlsConnection::connect(now, self.0.client.clone(), server_name(), to_server).unwrap();
         let mut out = Vec::new();
         client.poll_transmit(now, 1, &mut out).unwrap();
         let hello = ProvenHello::without_cookie(to_client, BytesMut::from(&out[..])).unwrap();
-        let mut server = DtlsConnection::accept(self.0.server.clone(), hello, now).unwrap();
+        let mut server = DtlsConnection::accept(now, self.0.server.clone(), hello).unwrap();
         while client.is_handshaking() || server.is_handshaking() {
             pass(&mut server, &mut client, now, &mut out);
             pass(&mut client, &mut server, now, &mut out);

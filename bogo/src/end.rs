@@ -60,16 +60,16 @@ impl End {
         let now = clock.now();
         let connection = match (role, dtls) {
             (Role::Server(config), true) => {
-                Connection::Dtls(Box::new(DtlsConnection::listen(config, path(), now)?))
+                Connection::Dtls(Box::new(DtlsConnection::listen(now, config, path())?))
             }
             (Role::Server(config), false) => {
-                Connection::Tls(Box::new(TlsConnection::accept(config, now)?))
+                Connection::Tls(Box::new(TlsConnection::accept(now, config)?))
             }
             (Role::Client(config, name), true) => Connection::Dtls(Box::new(
-                DtlsConnection::connect(config, name, path(), now)?,
+                DtlsConnection::connect(now, config, name, path())?,
             )),
             (Role::Client(config, name), false) => {
-                Connection::Tls(Box::new(TlsConnection::connect(config, name, now)?))
+                Connection::Tls(Box::new(TlsConnection::connect(now, config, name)?))
             }
         };
         Ok(Self {
@@ -174,7 +174,7 @@ impl End {
             return Ok(());
         };
         if self.ended {
-            return Ok(tls.handle_eof(now)?);
+            return Ok(tls.handle_eof()?);
         }
         let next = to_end_of_record(&self.input, &self.waiting);
         let record = self.waiting.split_to(next);

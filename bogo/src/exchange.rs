@@ -98,9 +98,8 @@ impl Exchange<'_> {
         self.export()?;
         self.export_traffic_secrets()?;
         if self.options.send_alert {
-            let now = self.end.clock.now();
             let alert = AlertDescription::DECOMPRESSION_FAILURE;
-            either!(&mut self.end.connection, it => it.abort(now, alert));
+            either!(&mut self.end.connection, it => it.abort(alert));
             return self.end.flush();
         }
         if self.options.read_with_unfinished_write {
@@ -231,7 +230,6 @@ impl Exchange<'_> {
     /// Follows HelloRequests if the library leaves that to its user: always, or once, or while
     /// nothing is half written.
     fn follow_requests(&mut self) -> Result<(), Failed> {
-        let now = self.end.clock.now();
         for event in std::mem::take(&mut self.end.events) {
             let Event::RenegotiationRefused {
                 reason: RenegotiationRefusal::Policy,
@@ -246,10 +244,10 @@ impl Exchange<'_> {
                     if again && once || self.end.is_stuck() =>
                 {
                     let alert = AlertDescription::NO_RENEGOTIATION;
-                    either!(&mut self.end.connection, it => it.abort(now, alert));
+                    either!(&mut self.end.connection, it => it.abort(alert));
                 }
                 Renegotiation::Once | Renegotiation::Freely | Renegotiation::Explicit => {
-                    either!(&mut self.end.connection, it => it.renegotiate(now))
+                    either!(&mut self.end.connection, it => it.renegotiate())
                         .map_err(Failed::new)?;
                 }
                 _ => {}
@@ -280,9 +278,8 @@ impl Exchange<'_> {
     }
 
     fn update_keys(&mut self) -> Result<(), Failed> {
-        let now = self.end.clock.now();
         let outcome = either!(&mut self.end.connection,
-            it => it.key_update(now, KeyUpdate::NotRequested));
+            it => it.key_update(KeyUpdate::NotRequested));
         match outcome {
             // An update that waits for its acknowledgement serves as well.
             Ok(()) | Err(KeyUpdateError::Pending) => self.end.flush(),

@@ -167,7 +167,7 @@ fn a_server_echoes_and_resumes() {
         let mut stream = runner.accept();
         let path = Path::new((Ipv4Addr::LOCALHOST, 1).into());
         let name = ServerName::try_from("server.test").unwrap();
-        let mut peer = DtlsConnection::connect(client.clone(), name, path, now).unwrap();
+        let mut peer = DtlsConnection::connect(now, client.clone(), name, path).unwrap();
         let mut sent = false;
         let echo = loop {
             let mut out = Vec::new();

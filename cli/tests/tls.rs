@@ -359,7 +359,7 @@ fn a_client_that_closed_first_succeeds_whatever_the_server_says_then() {
 /// Completes a handshake with one client, receives its close_notify, and ends the TCP connection.
 fn serve_without_close_notify(listener: &TcpListener, config: Arc<ServerConfig>) {
     let (mut socket, _) = listener.accept().unwrap();
-    let mut tls = TlsConnection::accept(config, Instant::now()).unwrap();
+    let mut tls = TlsConnection::accept(Instant::now(), config).unwrap();
     let (mut buffer, mut input, mut out) = ([0; 4096], BytesMut::new(), Vec::new());
     while !tls.is_read_closed() {
         let length = socket.read(&mut buffer).unwrap();

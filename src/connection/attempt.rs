@@ -34,7 +34,7 @@ pub(super) enum Data {
 
 impl Data {
     /// What the policy makes of data from now on.
-    pub(super) fn under(policy: &RekeyPolicy, now: Instant) -> Self {
+    pub(super) fn under(now: Instant, policy: &RekeyPolicy) -> Self {
         let waits = policy.data != DataDuringRenegotiation::Flow && !policy.hold.is_zero();
         match now.checked_add(policy.hold).filter(|_| waits) {
             Some(until) => Self::Waits { until },
@@ -120,7 +120,7 @@ impl Attempt {
             self.course.wait.begin(now);
         }
         if self.has_way_back() {
-            self.course.data = Data::under(policy, now);
+            self.course.data = Data::under(now, policy);
         }
     }
 

@@ -5,7 +5,6 @@ use crate::config::ClientAuthentication;
 use crate::error::RenegotiateError;
 use crate::record::RecordLayer;
 use std::sync::Arc;
-use std::time::Instant;
 
 impl<R: RecordLayer> Connection<R> {
     /// Servers of version 1.2: wants the client's certificate from now on, in this association, and
@@ -34,13 +33,12 @@ impl<R: RecordLayer> Connection<R> {
     /// asked for in the handshake alone; `NotAServer` at a client.
     pub fn request_client_certificate(
         &mut self,
-        now: Instant,
         policy: ClientAuthentication,
     ) -> Result<(), RenegotiateError> {
         if let Role::Client { .. } = self.role {
             return Err(RenegotiateError::NotAServer);
         }
-        self.renegotiate(now)?;
+        self.renegotiate()?;
         if let Role::Server(config) = &mut self.role {
             // The configuration of this association alone; what it refers to is still shared.
             Arc::make_mut(config).client_authentication = policy;

@@ -49,7 +49,7 @@ impl<R: RecordLayer> Connection<R> {
     /// for example `access_denied`. Drain `poll_transmit` to send it; [`Connection::failure`] is
     /// [`Error::Aborted`] from then on. Received data can still be taken. Nothing happens if the
     /// association is already over.
-    pub fn abort(&mut self, _now: Instant, alert: AlertDescription) {
+    pub fn abort(&mut self, alert: AlertDescription) {
         if !self.is_closed() {
             self.fail(Error::Aborted(alert));
         }

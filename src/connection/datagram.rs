@@ -53,17 +53,17 @@ impl DtlsConnection {
     ///
     /// [`Error::RandomFailed`]; there is no association then.
     pub fn connect(
+        now: Instant,
         config: Arc<ClientConfig>,
         server: ServerName<'static>,
         path: Path,
-        now: Instant,
     ) -> Result<Self, Error> {
         let policy = config.parameters.datagram.clone();
         let role = Role::Client { config, server };
         let handshake = role.first_handshake(Datagram::DIALECT, Opening::FIRST)?;
         let jitter = role.jitter(&handshake)?;
         let records = Datagram::new(Side::Client, &policy, path, MessageSeq::FIRST, 0, jitter);
-        let mut connection = Self::new(records, role, handshake, Some(path.remote()), now);
+        let mut connection = Self::new(now, records, role, handshake, Some(path.remote()));
         connection.pump(now)?;
         Ok(connection)
     }
@@ -76,9 +76,9 @@ impl DtlsConnection {
     /// connection whose [`Connection::failure`](crate::Connection::failure) says why and whose
     /// `poll_transmit` holds the alert.
     pub fn accept(
+        now: Instant,
         config: Arc<ServerConfig>,
         hello: ProvenHello,
-        now: Instant,
     ) -> Result<Self, Error> {
         let policy = config.parameters.datagram.clone();
         let role = Role::Server(config);
@@ -98,7 +98,7 @@ impl DtlsConnection {
             hello.record_sequence,
             jitter,
         );
-        let mut connection = Self::new(records, role, handshake, Some(hello.path.remote()), now);
+        let mut connection = Self::new(now, records, role, handshake, Some(hello.path.remote()));
         connection.records.receive(hello.path, hello.datagram);
         // The failure is kept in the connection, so that its alert can be sent.
         let _failed = connection.pump(now);
@@ -114,18 +114,18 @@ impl DtlsConnection {
     ///
     /// [`Error::RandomFailed`]; a configuration that cannot serve anybody is found when it is
     /// built.
-    pub fn listen(config: Arc<ServerConfig>, path: Path, now: Instant) -> Result<Self, Error> {
+    pub fn listen(now: Instant, config: Arc<ServerConfig>, path: Path) -> Result<Self, Error> {
         let policy = config.parameters.datagram.clone();
         let role = Role::Server(config);
         let handshake = role.first_handshake(Datagram::DIALECT, Opening::FIRST)?;
         let jitter = role.jitter(&handshake)?;
         let records = Datagram::new(Side::Server, &policy, path, MessageSeq::FIRST, 0, jitter);
         Ok(Self::new(
+            now,
             records,
             role,
             handshake,
             Some(path.remote()),
-            now,
         ))
     }
 

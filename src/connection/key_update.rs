@@ -28,7 +28,7 @@ impl<R: RecordLayer> Connection<R> {
     /// `Pending` while a key update is scheduled or not acknowledged, and for a second request
     /// while the peer has not answered the first; `EpochsExhausted` where no more can follow;
     /// `Closed`.
-    pub fn key_update(&mut self, _now: Instant, update: KeyUpdate) -> Result<(), KeyUpdateError> {
+    pub fn key_update(&mut self, update: KeyUpdate) -> Result<(), KeyUpdateError> {
         if self.write_closed {
             return Err(KeyUpdateError::Closed);
         }

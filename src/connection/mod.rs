@@ -105,11 +105,11 @@ pub struct Connection<R: RecordLayer> {
 
 impl<R: RecordLayer> Connection<R> {
     fn new(
+        now: Instant,
         records: R,
         role: Role,
         handshake: Handshake,
         peer: Option<SocketAddr>,
-        now: Instant,
     ) -> Self {
         let wait = Wait::new(now, records.limits().handshake_deadline);
         Self {

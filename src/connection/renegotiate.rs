@@ -38,8 +38,8 @@ impl<R: RecordLayer> Connection<R> {
     /// None of these is fatal: `HandshakeNotComplete` in the first handshake, `Pending` while a
     /// renegotiation is under way, `NotSupportedByVersion` at 1.3, `EpochsExhausted` after 65,535
     /// handshakes, `Insecure` where the peer lacks RFC 5746, `Closed`.
-    pub fn renegotiate(&mut self, now: Instant) -> Result<(), RenegotiateError> {
-        self.schedule(now, false)
+    pub fn renegotiate(&mut self) -> Result<(), RenegotiateError> {
+        self.schedule(false)
     }
 
     /// As [`Connection::renegotiate`], but a client offers the session in force, so that no key
@@ -50,8 +50,8 @@ impl<R: RecordLayer> Connection<R> {
     /// # Errors
     ///
     /// As [`Connection::renegotiate`].
-    pub fn renegotiate_abbreviated(&mut self, now: Instant) -> Result<(), RenegotiateError> {
-        self.schedule(now, true)
+    pub fn renegotiate_abbreviated(&mut self) -> Result<(), RenegotiateError> {
+        self.schedule(true)
     }
 
     /// Whether a renegotiation is scheduled or under way, whoever began it: from the call, the
@@ -94,7 +94,7 @@ impl<R: RecordLayer> Connection<R> {
         current.is_some_and(|current| current.continuity.allows_another(conformance))
     }
 
-    fn schedule(&mut self, _now: Instant, abbreviated: bool) -> Result<(), RenegotiateError> {
+    fn schedule(&mut self, abbreviated: bool) -> Result<(), RenegotiateError> {
         if self.write_closed || self.read_closed.is_some() {
             return Err(RenegotiateError::Closed);
         }
@@ -236,7 +236,7 @@ impl<R: RecordLayer> Connection<R> {
             .end_flight(now, FlightId(0), FlightEnd::Request);
         let policy = &self.role.parameters().rekey;
         let data = match policy.data {
-            DataDuringRenegotiation::Hold => Data::under(policy, now),
+            DataDuringRenegotiation::Hold => Data::under(now, policy),
             DataDuringRenegotiation::HoldFromHello | DataDuringRenegotiation::Flow => Data::Flows,
         };
         let wait = self.wait_for_attempt(now, true);
@@ -259,7 +259,7 @@ impl<R: RecordLayer> Connection<R> {
             self.records.stats_mut().renegotiations(initiator).started += 1;
         }
         let wait = self.wait_for_attempt(now, handshake.is_unanswered());
-        let data = Data::under(&self.role.parameters().rekey, now);
+        let data = Data::under(now, &self.role.parameters().rekey);
         let course = Course::new(initiator, wait, data);
         let attempt = Box::new(Attempt::new(handshake, course));
         let renegotiating = |current| Phase::Renegotiating { attempt, current };

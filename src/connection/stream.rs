@@ -21,15 +21,15 @@ impl TlsConnection {
     ///
     /// [`Error::RandomFailed`]; there is no connection then.
     pub fn connect(
+        now: Instant,
         config: Arc<ClientConfig>,
         server: ServerName<'static>,
-        now: Instant,
     ) -> Result<Self, Error> {
         let policy = config.parameters.stream.clone();
         let role = Role::Client { config, server };
         let handshake = role.first_handshake(Stream::DIALECT, Opening::FIRST)?;
         let records = Stream::new(Side::Client, &policy);
-        let mut connection = Self::new(records, role, handshake, None, now);
+        let mut connection = Self::new(now, records, role, handshake, None);
         connection.pump(now)?;
         Ok(connection)
     }
@@ -39,11 +39,11 @@ impl TlsConnection {
     /// # Errors
     ///
     /// None today; a configuration that cannot serve anybody is found when it is built.
-    pub fn accept(config: Arc<ServerConfig>, now: Instant) -> Result<Self, Error> {
+    pub fn accept(now: Instant, config: Arc<ServerConfig>) -> Result<Self, Error> {
         let records = Stream::new(Side::Server, &config.parameters.stream);
         let role = Role::Server(config);
         let handshake = role.first_handshake(Stream::DIALECT, Opening::FIRST)?;
-        Ok(Self::new(records, role, handshake, None, now))
+        Ok(Self::new(now, records, role, handshake, None))
     }
 
     /// Says where the peer is, for errors and logs.
@@ -80,7 +80,7 @@ impl TlsConnection {
     /// the peer's close_notify is [`Event::Truncated`], and the connection is over. After this
     /// end's own close_notify at version 1.2 it means nothing: the peer need not answer that
     /// (RFC 5246 §7.2.1).
-    pub fn handle_eof(&mut self, _now: Instant) -> Result<(), Error> {
+    pub fn handle_eof(&mut self) -> Result<(), Error> {
         match self.phase {
             Phase::Closed => Ok(()),
             Phase::Initial(_) => Err(self.fail(Error::StreamEnded)),

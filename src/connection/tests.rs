@@ -46,8 +46,8 @@ impl Two {
             .build()
             .unwrap();
         let name = "server.test".try_into().unwrap();
-        let client = DtlsConnection::connect(Arc::new(client), name, PATH, now).unwrap();
-        let server = DtlsConnection::listen(Arc::new(server), PATH, now).unwrap();
+        let client = DtlsConnection::connect(now, Arc::new(client), name, PATH).unwrap();
+        let server = DtlsConnection::listen(now, Arc::new(server), PATH).unwrap();
         let mut two = Self {
             client,
             server,
@@ -213,8 +213,7 @@ fn too_many_forgeries_under_an_old_key_end_that_key_alone() {
         two.server.send(now, b"late").unwrap();
         sent(&mut two.server, now).pop().unwrap()
     };
-    let now = two.now;
-    two.client.renegotiate(now).unwrap();
+    two.client.renegotiate().unwrap();
     two.settle();
     let old = Epoch::new(1);
     assert_eq!(two.client.epoch(), Epoch::new(2));

@@ -45,10 +45,10 @@ pub(super) struct Association {
 
 impl Association {
     pub(super) fn new(
+        now: Instant,
         connection: DtlsConnection,
         keys: Keys,
         origin: Option<Origin>,
-        now: Instant,
     ) -> Self {
         Self {
             connection,

@@ -81,7 +81,7 @@ impl Associations {
     ) -> Option<AssociationId> {
         let is_server = connection.side() == Side::Server;
         let key = Key::of(connection.path());
-        let association = Association::new(connection, Keys::one(key), origin, now);
+        let association = Association::new(now, connection, Keys::one(key), origin);
         let id = self.table.insert(association)?;
         if is_server {
             self.half_open.enter(now, id, &mut self.table);

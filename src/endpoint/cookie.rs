@@ -66,14 +66,14 @@ impl Cookies {
     /// # Errors
     ///
     /// [`Error::RandomFailed`].
-    pub fn new(config: Arc<ServerConfig>, now: Instant) -> Result<Self, Error> {
+    pub fn new(now: Instant, config: Arc<ServerConfig>) -> Result<Self, Error> {
         let keys = CookieKeys::draw(&*config.parameters.random)?;
-        Ok(Self::with_keys(config, keys, now))
+        Ok(Self::with_keys(now, config, keys))
     }
 
     /// The same with a secret that others have too.
-    pub fn with_keys(config: Arc<ServerConfig>, keys: CookieKeys, now: Instant) -> Self {
-        let mint = Mint::new(keys, now, &*config.parameters.clock);
+    pub fn with_keys(now: Instant, config: Arc<ServerConfig>, keys: CookieKeys) -> Self {
+        let mint = Mint::new(now, keys, &*config.parameters.clock);
         Self {
             config,
             unproven: Unproven::default(),
@@ -100,15 +100,15 @@ impl Cookies {
     }
 
     /// Looks at a datagram from an address without an association.
-    pub fn check(&mut self, path: Path, now: Instant, datagram: BytesMut) -> CookieCheck {
+    pub fn check(&mut self, now: Instant, path: Path, datagram: BytesMut) -> CookieCheck {
         if !self.collects() {
-            return self.check_12(path, now, datagram);
+            return self.check_12(now, path, datagram);
         }
         if FirstHello::decode(&datagram).is_some_and(|first| unproven::is_too_long(&first)) {
             return refuse(&PeerMisbehaved::MessageTooLong.into(), &datagram);
         }
         match self.unproven.collect(now, path.remote(), datagram) {
-            Collected::Whole(datagram) => self.check_whole(path, now, datagram),
+            Collected::Whole(datagram) => self.check_whole(now, path, datagram),
             Collected::Part => CookieCheck::Incomplete,
             Collected::Nothing => CookieCheck::NotAHello,
         }
@@ -124,7 +124,7 @@ impl Cookies {
     }
 
     /// A whole hello, of whichever version.
-    fn check_whole(&mut self, path: Path, now: Instant, datagram: BytesMut) -> CookieCheck {
+    fn check_whole(&mut self, now: Instant, path: Path, datagram: BytesMut) -> CookieCheck {
         let offers_13 = |hello: &ClientHello| {
             let offered = hello.extensions.supported_versions.as_deref();
             offered.is_some_and(|offered| offered.contains(&ProtocolVersion::DTLS13))
@@ -132,9 +132,9 @@ impl Cookies {
         let speaks_13 = self.config.parameters.speaks_13();
         let hello = FirstHello::whole(&datagram).filter(|it| speaks_13 && offers_13(it));
         let Some(hello) = hello else {
-            return self.check_12(path, now, datagram);
+            return self.check_12(now, path, datagram);
         };
-        match self.check_13(path, now, &hello, datagram) {
+        match self.check_13(now, path, &hello, datagram) {
             Ok(outcome) => outcome,
             Err((error, datagram)) => refuse(&error, &datagram),
         }
@@ -142,8 +142,8 @@ impl Cookies {
 
     fn check_13(
         &mut self,
-        path: Path,
         now: Instant,
+        path: Path,
         hello: &ClientHello,
         datagram: BytesMut,
     ) -> Result<CookieCheck, (Error, BytesMut)> {
@@ -182,7 +182,7 @@ impl Cookies {
     }
 
     /// A hello of version 1.2, or the beginning of one.
-    fn check_12(&mut self, path: Path, now: Instant, datagram: BytesMut) -> CookieCheck {
+    fn check_12(&mut self, now: Instant, path: Path, datagram: BytesMut) -> CookieCheck {
         let Some(FirstHello {
             record,
             fragment,
@@ -192,13 +192,13 @@ impl Cookies {
             return CookieCheck::NotAHello;
         };
         // RFC 6347 §4.2.1: a cookie that is not good counts as none.
-        let Some(issued) = self.shown_at(path, now, &prefix) else {
+        let Some(issued) = self.shown_at(now, path, &prefix) else {
             let first = FirstHello {
                 record,
                 fragment,
                 prefix,
             };
-            return CookieCheck::Reply(self.reply(path, now, &first));
+            return CookieCheck::Reply(self.reply(now, path, &first));
         };
         match ProvenHello::without_cookie(path, datagram) {
             Some(hello) => CookieCheck::Proven(hello.asked_at(issued)),
@@ -207,7 +207,7 @@ impl Cookies {
     }
 
     /// When the cookie that a hello shows was issued, if it is good.
-    fn shown_at(&mut self, path: Path, now: Instant, hello: &HelloPrefix<'_>) -> Option<Issued> {
+    fn shown_at(&mut self, now: Instant, path: Path, hello: &HelloPrefix<'_>) -> Option<Issued> {
         let clock = &*self.config.parameters.clock;
         let date = *hello.cookie.first_chunk()?;
         let issued = self.mint.read_date(now, clock, date)?;
@@ -221,7 +221,7 @@ impl Cookies {
 
     /// A HelloVerifyRequest. Its record and message numbers are the hello's own (RFC 6347 §4.2.1,
     /// §4.2.2).
-    fn reply(&mut self, path: Path, now: Instant, first: &FirstHello<'_>) -> Vec<u8> {
+    fn reply(&mut self, now: Instant, path: Path, first: &FirstHello<'_>) -> Vec<u8> {
         let issued = self.mint.issue(now, &*self.config.parameters.clock);
         let cookie = cookie(&mut self.mint, path, &first.prefix, issued).to_vec();
         let mut body = Vec::with_capacity(3 + COOKIE_LEN);
@@ -349,13 +349,13 @@ mod tests {
     }
 
     fn cookies(now: Instant) -> Cookies {
-        Cookies::new(Arc::new(crate::config::test_server(Versions::V1_2)), now).unwrap()
+        Cookies::new(now, Arc::new(crate::config::test_server(Versions::V1_2))).unwrap()
     }
 
     fn ask(cookies: &mut Cookies, now: Instant, path: Path, random: u8) -> Vec<u8> {
         let asked = hello(random, &[]);
         let length = asked.len();
-        let CookieCheck::Reply(reply) = cookies.check(path, now, asked) else {
+        let CookieCheck::Reply(reply) = cookies.check(now, path, asked) else {
             panic!("no reply")
         };
         // C1: never more out than came in.
@@ -369,7 +369,7 @@ mod tests {
 
     fn accepts(cookies: &mut Cookies, now: Instant, path: Path, random: u8, cookie: &[u8]) -> bool {
         matches!(
-            cookies.check(path, now, hello(random, cookie)),
+            cookies.check(now, path, hello(random, cookie)),
             CookieCheck::Proven(_)
         )
     }
@@ -420,7 +420,7 @@ mod tests {
         let keys = CookieKeys::generate().unwrap();
         let member = |keys: &CookieKeys| {
             let config = Arc::new(crate::config::test_server(Versions::V1_2));
-            Cookies::with_keys(config, keys.clone(), start)
+            Cookies::with_keys(start, config, keys.clone())
         };
         let exported = CookieKeys::from_bytes(*keys.as_bytes());
         let (mut asked, mut shown) = (member(&keys), member(&exported));
@@ -463,7 +463,7 @@ mod tests {
         for cut in 0..whole.len() {
             let short = BytesMut::from(&whole[..cut]);
             assert!(matches!(
-                cookies.check(path(1), now, short),
+                cookies.check(now, path(1), short),
                 CookieCheck::NotAHello
             ));
         }

@@ -125,7 +125,7 @@ pub(super) struct Mint {
 }
 
 impl Mint {
-    pub(super) fn new(keys: CookieKeys, now: Instant, clock: &dyn Clock) -> Self {
+    pub(super) fn new(now: Instant, keys: CookieKeys, clock: &dyn Clock) -> Self {
         Self {
             keys,
             recent: VecDeque::new(),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     fn mint(clock: &Told, now: Instant) -> Mint {
-        Mint::new(CookieKeys::from_bytes([7; CookieKeys::LEN]), now, clock)
+        Mint::new(now, CookieKeys::from_bytes([7; CookieKeys::LEN]), clock)
     }
 
     #[test]

@@ -43,16 +43,16 @@ impl Door {
     /// [`Error::RandomFailed`] if there were no cookies before; nothing has changed then.
     pub(super) fn open(
         &mut self,
+        now: Instant,
         policy: &EndpointPolicy,
         config: Arc<ServerConfig>,
-        now: Instant,
     ) -> Result<(), Error> {
         match &mut self.cookies {
             Some(cookies) => cookies.set_config(config.clone()),
             None => {
                 let cookies = match &policy.cookie_keys {
-                    Some(keys) => Cookies::with_keys(config.clone(), keys.clone(), now),
-                    None => Cookies::new(config.clone(), now)?,
+                    Some(keys) => Cookies::with_keys(now, config.clone(), keys.clone()),
+                    None => Cookies::new(now, config.clone())?,
                 };
                 self.cookies = Some(match policy.newcomers {
                     Newcomers::Accept => cookies,
@@ -117,7 +117,7 @@ impl Door {
             return;
         };
         let stats = &mut associations.stats;
-        match cookies.check(path, now, datagram) {
+        match cookies.check(now, path, datagram) {
             CookieCheck::Proven(hello) => self.take_proven(associations, now, hello, route),
             CookieCheck::Reply(_) if self.config.is_none() => stats.hellos_refused += 1,
             CookieCheck::Reply(_) if associations.replies.is_full() => stats.replies_dropped += 1,
@@ -172,7 +172,7 @@ impl Door {
         let Some(hello) = ProvenHello::for_resumption(path, BytesMut::from(datagram)) else {
             return false;
         };
-        let Ok(mut connection) = DtlsConnection::accept(config, hello, now) else {
+        let Ok(mut connection) = DtlsConnection::accept(now, config, hello) else {
             return false;
         };
         // The session does not fit after all, or a large ticket was asked for by a small hello:
@@ -367,7 +367,7 @@ impl Door {
             let attempts = &mut associations.attempts;
             attempts.note(now, path.remote(), issued, origin);
         }
-        let connection = DtlsConnection::accept(config, hello, now).ok()?;
+        let connection = DtlsConnection::accept(now, config, hello).ok()?;
         enter(associations, now, connection, origin)
     }
 

@@ -39,9 +39,9 @@ impl<'a> AssociationMut<'a> {
     /// The association with this name, unless its last event has been polled.
     #[inline]
     pub(super) fn new(
+        now: Instant,
         associations: &'a mut Associations,
         id: AssociationId,
-        now: Instant,
     ) -> Option<Self> {
         associations.find(id)?;
         Some(Self {
@@ -103,7 +103,7 @@ impl<'a> AssociationMut<'a> {
     ///
     /// As there.
     pub fn renegotiate(&mut self) -> Result<(), RenegotiateError> {
-        self.change(DtlsConnection::renegotiate)
+        self.change(|connection, _| connection.renegotiate())
     }
 
     /// Schedules a renegotiation that resumes the session in force, if this end is a client; see
@@ -113,7 +113,7 @@ impl<'a> AssociationMut<'a> {
     ///
     /// As there.
     pub fn renegotiate_abbreviated(&mut self) -> Result<(), RenegotiateError> {
-        self.change(DtlsConnection::renegotiate_abbreviated)
+        self.change(|connection, _| connection.renegotiate_abbreviated())
     }
 
     /// Asks the client for its certificate, in a renegotiation; see
@@ -126,7 +126,7 @@ impl<'a> AssociationMut<'a> {
         &mut self,
         policy: ClientAuthentication,
     ) -> Result<(), RenegotiateError> {
-        self.change(|connection, now| connection.request_client_certificate(now, policy))
+        self.change(|connection, _| connection.request_client_certificate(policy))
     }
 
     /// Schedules a key update; see [`DtlsConnection::key_update`](crate::Connection::key_update).
@@ -135,7 +135,7 @@ impl<'a> AssociationMut<'a> {
     ///
     /// As there.
     pub fn key_update(&mut self, update: KeyUpdate) -> Result<(), KeyUpdateError> {
-        self.change(|connection, now| connection.key_update(now, update))
+        self.change(|connection, _| connection.key_update(update))
     }
 
     /// Closes the association: the peer is told, and [`Event::Closed`](crate::Event::Closed)
@@ -147,7 +147,7 @@ impl<'a> AssociationMut<'a> {
     /// Ends the association at once with a fatal alert of the application's choice: the peer is
     /// told, and [`Event::Failed`](crate::Event::Failed) follows.
     pub fn abort(&mut self, alert: AlertDescription) {
-        self.change(|connection, now| connection.abort(now, alert));
+        self.change(|connection, _| connection.abort(alert));
     }
 
     /// Changes the largest datagram that is sent to this peer, in bytes of UDP payload; see

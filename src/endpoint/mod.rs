@@ -87,9 +87,9 @@ impl Endpoint {
     ///
     /// [`Error::RandomFailed`].
     pub fn new(
+        now: Instant,
         policy: EndpointPolicy,
         server: Option<Arc<ServerConfig>>,
-        now: Instant,
     ) -> Result<Self, Error> {
         let mut endpoint = Self {
             door: Door::closed(),
@@ -122,7 +122,7 @@ impl Endpoint {
         if self.associations.len() >= self.associations.policy.max_associations {
             return Err(ConnectError::TooManyAssociations);
         }
-        let connection = DtlsConnection::connect(config, server, path, now)?;
+        let connection = DtlsConnection::connect(now, config, server, path)?;
         let id = self.associations.enter(now, connection, None);
         id.ok_or(ConnectError::TooManyAssociations)
     }
@@ -140,7 +140,7 @@ impl Endpoint {
     ///
     /// [`Error::RandomFailed`] if there were no cookies before; nothing has changed then.
     pub fn serve(&mut self, now: Instant, config: Arc<ServerConfig>) -> Result<(), Error> {
-        self.door.open(&self.associations.policy, config, now)
+        self.door.open(now, &self.associations.policy, config)
     }
 
     /// Serves no newcomers any more, those included about whom the application has not decided.
@@ -289,7 +289,7 @@ impl Endpoint {
     /// # use sealgram::{AssociationId, Endpoint};
     /// # fn echo(endpoint: &mut Endpoint, id: AssociationId, now: std::time::Instant)
     /// # -> Result<(), Box<dyn std::error::Error>> {
-    /// if let Some(mut association) = endpoint.association(id, now) {
+    /// if let Some(mut association) = endpoint.association(now, id) {
     ///     association.set_mtu(1200)?;
     ///     while let Some(received) = association.recv() {
     ///         association.send(&received.data)?;
@@ -299,8 +299,8 @@ impl Endpoint {
     /// # }
     /// ```
     #[inline]
-    pub fn association(&mut self, id: AssociationId, now: Instant) -> Option<AssociationMut<'_>> {
-        AssociationMut::new(&mut self.associations, id, now)
+    pub fn association(&mut self, now: Instant, id: AssociationId) -> Option<AssociationMut<'_>> {
+        AssociationMut::new(now, &mut self.associations, id)
     }
 
     /// The same association, to be looked at.
@@ -314,7 +314,7 @@ impl Endpoint {
     pub fn close_all(&mut self, now: Instant) {
         let all: Vec<_> = self.associations().collect();
         for id in all {
-            if let Some(mut association) = self.association(id, now) {
+            if let Some(mut association) = self.association(now, id) {
                 association.close();
             }
         }

@@ -11,8 +11,7 @@ use std::fmt;
 /// this, so a verifier cannot forget it. A claim of a kind that the verifier does not know is to be
 /// refused, with [`CertificateError::Refused`] and the alert `unsupported_certificate`.
 pub trait VerifyServer: Send + Sync + fmt::Debug {
-    /// Accepts what the server claims to be for `name` at the wall-clock time `now`, or says why
-    /// not.
+    /// Accepts what the server claims to be for `name` at `date`, or says why not.
     ///
     /// # Errors
     ///
@@ -21,7 +20,7 @@ pub trait VerifyServer: Send + Sync + fmt::Debug {
         &self,
         claimed: &Identity,
         name: &ServerName<'_>,
-        now: UnixTime,
+        date: UnixTime,
     ) -> Result<(), CertificateError>;
 
     /// The same for a verifier that has to ask somebody else, and says later whether it accepts; by
@@ -30,10 +29,10 @@ pub trait VerifyServer: Send + Sync + fmt::Debug {
         &self,
         claimed: Identity,
         name: ServerName<'static>,
-        now: UnixTime,
+        date: UnixTime,
         verdict: Reply<Result<(), CertificateError>>,
     ) {
-        verdict.send(self.verify(&claimed, &name, now));
+        verdict.send(self.verify(&claimed, &name, date));
     }
 
     /// Whether a server whose session is resumed is verified again, as it was when the session was
@@ -48,22 +47,22 @@ pub trait VerifyServer: Send + Sync + fmt::Debug {
 /// As with [`VerifyServer`], the proof of the key is checked apart from this, and a claim of an
 /// unknown kind is to be refused.
 pub trait VerifyClient: Send + Sync + fmt::Debug {
-    /// Accepts what the client claims to be at the wall-clock time `now`, or says why not.
+    /// Accepts what the client claims to be at `date`, or says why not.
     ///
     /// # Errors
     ///
     /// The reason; the handshake fails with the alert that belongs to it.
-    fn verify(&self, claimed: &Identity, now: UnixTime) -> Result<(), CertificateError>;
+    fn verify(&self, claimed: &Identity, date: UnixTime) -> Result<(), CertificateError>;
 
     /// The same for a verifier that has to ask somebody else, and says later whether it accepts; by
     /// default it says so at once, as [`VerifyClient::verify`] does.
     fn verify_later(
         &self,
         claimed: Identity,
-        now: UnixTime,
+        date: UnixTime,
         verdict: Reply<Result<(), CertificateError>>,
     ) {
-        verdict.send(self.verify(&claimed, now));
+        verdict.send(self.verify(&claimed, date));
     }
 
     /// Whether the client of a session that is resumed is verified again, as it is by default: its

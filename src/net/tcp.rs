@@ -161,7 +161,7 @@ impl TlsStream {
         server: ServerName<'static>,
     ) -> io::Result<Self> {
         let connection =
-            TlsConnection::connect(config, server, clock::now()).map_err(io::Error::other)?;
+            TlsConnection::connect(clock::now(), config, server).map_err(io::Error::other)?;
         Ok(Self::new(socket, connection))
     }
 
@@ -171,7 +171,7 @@ impl TlsStream {
     ///
     /// None today; a configuration that cannot work is refused when it is built.
     pub fn server(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
-        let connection = TlsConnection::accept(config, clock::now()).map_err(io::Error::other)?;
+        let connection = TlsConnection::accept(clock::now(), config).map_err(io::Error::other)?;
         let mut stream = Self::new(socket, connection);
         // A client that has already gone has no address any more; the first turn reports that.
         stream.connected = true;
@@ -277,7 +277,7 @@ impl TlsStream {
     ///
     /// As [`Connection::renegotiate`](crate::Connection::renegotiate).
     pub fn renegotiate(&mut self) -> Result<(), RenegotiateError> {
-        self.connection.renegotiate(clock::now())
+        self.connection.renegotiate()
     }
 
     /// Schedules a renegotiation that resumes the session in force, if this end is a client.
@@ -286,7 +286,7 @@ impl TlsStream {
     ///
     /// As [`Connection::renegotiate_abbreviated`](crate::Connection::renegotiate_abbreviated).
     pub fn renegotiate_abbreviated(&mut self) -> Result<(), RenegotiateError> {
-        self.connection.renegotiate_abbreviated(clock::now())
+        self.connection.renegotiate_abbreviated()
     }
 
     /// Asks the client for its certificate, in a renegotiation.
@@ -299,8 +299,7 @@ impl TlsStream {
         &mut self,
         policy: ClientAuthentication,
     ) -> Result<(), RenegotiateError> {
-        self.connection
-            .request_client_certificate(clock::now(), policy)
+        self.connection.request_client_certificate(policy)
     }
 
     /// Schedules a key update.
@@ -309,7 +308,7 @@ impl TlsStream {
     ///
     /// As [`Connection::key_update`](crate::Connection::key_update).
     pub fn key_update(&mut self, update: KeyUpdate) -> Result<(), KeyUpdateError> {
-        self.connection.key_update(clock::now(), update)
+        self.connection.key_update(update)
     }
 
     /// Whether sealed records wait for the socket. Once they do not, the stream can be dropped
@@ -400,7 +399,7 @@ impl TlsStream {
                 Ok(0) => {
                     // Everything that is complete was taken above.
                     self.input_ended = true;
-                    let _verdict = self.connection.handle_eof(now);
+                    let _verdict = self.connection.handle_eof();
                     return;
                 }
                 Ok(length) => self.linger.dropped(length),

@@ -112,7 +112,7 @@ impl UdpEndpoint {
         enlarge_buffers(&socket);
         let socket = UdpSocket::from_std(socket);
         let batch = Batch::new(UdpSockRef::from(&socket), socket.local_addr()?)?;
-        let endpoint = Endpoint::new(policy, server, clock::now()).map_err(io::Error::other)?;
+        let endpoint = Endpoint::new(clock::now(), policy, server).map_err(io::Error::other)?;
         Ok(Self {
             socket,
             batch,
@@ -284,7 +284,7 @@ impl UdpEndpoint {
     /// [`Endpoint::association`](crate::Endpoint::association). Call [`UdpEndpoint::turn`]
     /// afterwards.
     pub fn association(&mut self, id: AssociationId) -> Option<AssociationMut<'_>> {
-        self.endpoint.association(id, clock::now())
+        self.endpoint.association(clock::now(), id)
     }
 
     /// The next client that has proved its address and awaits a decision; see

@@ -99,11 +99,11 @@ impl Session {
         self.agreed().peer_identity.as_ref()
     }
 
-    /// Whether the session has expired at `now`, or was created later than that.
-    pub fn is_expired(&self, now: UnixTime) -> bool {
+    /// Whether the session has expired at `date`, or was created later than that.
+    pub fn is_expired(&self, date: UnixTime) -> bool {
         match &self.0 {
-            Resumable::V12(session) => !session.is_fresh(now),
-            Resumable::V13(session) => !session.is_fresh(now),
+            Resumable::V12(session) => !session.is_fresh(date),
+            Resumable::V13(session) => !session.is_fresh(date),
         }
     }
 
@@ -180,15 +180,15 @@ pub(crate) struct Session12 {
 
 impl Session12 {
     /// Whether the session is valid now: not created in the future, and not expired.
-    pub(crate) fn is_fresh(&self, now: UnixTime) -> bool {
-        let now = now.as_secs();
+    pub(crate) fn is_fresh(&self, date: UnixTime) -> bool {
+        let date = date.as_secs();
         let created = self.agreed.created;
-        now + CLOCK_TOLERANCE >= created && now.saturating_sub(created) < u64::from(self.lifetime)
+        date + CLOCK_TOLERANCE >= created && date.saturating_sub(created) < u64::from(self.lifetime)
     }
 
     /// How much longer the session may be resumed, in seconds.
-    pub(crate) fn remaining(&self, now: UnixTime) -> u32 {
-        let age = now.as_secs().saturating_sub(self.agreed.created);
+    pub(crate) fn remaining(&self, date: UnixTime) -> u32 {
+        let age = date.as_secs().saturating_sub(self.agreed.created);
         self.lifetime
             .saturating_sub(u32::try_from(age).unwrap_or(u32::MAX))
     }
@@ -229,25 +229,25 @@ pub(crate) struct Session13 {
 impl Session13 {
     /// Whether the ticket is valid now: not issued in the future, not expired, and the peer's proof
     /// of who it is not too old.
-    pub(crate) fn is_fresh(&self, now: UnixTime) -> bool {
-        let now = now.as_secs();
-        now + CLOCK_TOLERANCE >= self.issued
-            && now.saturating_sub(self.issued) < u64::from(self.lifetime)
-            && now.saturating_sub(self.agreed.created) < u64::from(MAX_LIFETIME)
+    pub(crate) fn is_fresh(&self, date: UnixTime) -> bool {
+        let date = date.as_secs();
+        date + CLOCK_TOLERANCE >= self.issued
+            && date.saturating_sub(self.issued) < u64::from(self.lifetime)
+            && date.saturating_sub(self.agreed.created) < u64::from(MAX_LIFETIME)
     }
 
     /// How much older the ticket is by the client's account than by its issuer's, in seconds.
-    pub(crate) fn age_skew(&self, obfuscated: u32, now: UnixTime) -> i32 {
+    pub(crate) fn age_skew(&self, obfuscated: u32, date: UnixTime) -> i32 {
         let told = i64::from(obfuscated.wrapping_sub(self.age_add) / 1000);
-        let known = now.as_secs().saturating_sub(self.issued);
+        let known = date.as_secs().saturating_sub(self.issued);
         let skew = told - i64::try_from(known).unwrap_or(i64::MAX);
         i32::try_from(skew).unwrap_or(if skew < 0 { i32::MIN } else { i32::MAX })
     }
 
     /// The ticket's age as a client tells it: in milliseconds, hidden from everybody but the issuer
     /// (RFC 8446 §4.2.11.1).
-    pub(crate) fn obfuscated_age(&self, now: UnixTime) -> u32 {
-        let seconds = now.as_secs().saturating_sub(self.issued);
+    pub(crate) fn obfuscated_age(&self, date: UnixTime) -> u32 {
+        let seconds = date.as_secs().saturating_sub(self.issued);
         let age = seconds.wrapping_mul(1000) as u32;
         age.wrapping_add(self.age_add)
     }
@@ -296,10 +296,10 @@ impl SessionKey {
 pub trait ClientSessionStore: Send + Sync + fmt::Debug {
     /// Keeps a session, and forgets an earlier one of the same key. Of sessions that are
     /// [used once](Session::is_single_use) several may be kept.
-    fn put(&self, key: &SessionKey, session: Session, now: UnixTime);
+    fn put(&self, key: &SessionKey, session: Session, date: UnixTime);
     /// A session to offer, if there is one. One that is [used once](Session::is_single_use) is not
     /// given again.
-    fn get(&self, key: &SessionKey, now: UnixTime) -> Option<Session>;
+    fn get(&self, key: &SessionKey, date: UnixTime) -> Option<Session>;
     /// Forgets every session of the key: a connection under one has failed (RFC 5246 §7.2.2).
     fn remove(&self, key: &SessionKey);
 }
@@ -308,10 +308,10 @@ pub trait ClientSessionStore: Send + Sync + fmt::Debug {
 /// block: what takes long is done later, and a look-up may be answered later.
 pub trait ServerSessionStore: Send + Sync + fmt::Debug {
     /// Keeps a session under an ID of 32 random bytes.
-    fn put(&self, id: &[u8], session: Session, now: UnixTime);
+    fn put(&self, id: &[u8], session: Session, date: UnixTime);
     /// The session with this ID, which may be any 1 to 32 bytes that a stranger makes up. A store
     /// that has to ask another system returns what it knows at once, for example nothing.
-    fn get(&self, id: &[u8], now: UnixTime) -> Option<Session>;
+    fn get(&self, id: &[u8], date: UnixTime) -> Option<Session>;
     /// The same for a store that has to ask another system, and answers later; by default it
     /// answers at once, as [`ServerSessionStore::get`] does. A session that is not found, or that
     /// expires meanwhile, costs a full handshake, and so does a `found` that is dropped.
@@ -319,8 +319,8 @@ pub trait ServerSessionStore: Send + Sync + fmt::Debug {
     /// Only clients whose address is proved are looked up in this way. An endpoint that spares
     /// resumptions the cookie ([`ResumptionCookies`](crate::endpoint::ResumptionCookies)) asks
     /// [`ServerSessionStore::get`] about the others.
-    fn get_later(&self, id: &[u8], now: UnixTime, found: Reply<Option<Session>>) {
-        found.send(self.get(id, now));
+    fn get_later(&self, id: &[u8], date: UnixTime, found: Reply<Option<Session>>) {
+        found.send(self.get(id, date));
     }
     /// Forgets the session: a connection under it has failed (RFC 5246 §7.2.2).
     fn remove(&self, id: &[u8]);
@@ -342,14 +342,14 @@ pub(crate) struct ServerSessions {
 impl ServerSessions {
     /// The session that a ClientHello asks for, if it is known at once. A ticket goes before an ID,
     /// which is then only an echo (RFC 5077 §3.4).
-    pub(crate) fn find(&self, id: &[u8], ticket: &[u8], now: UnixTime) -> Option<Session> {
+    pub(crate) fn find(&self, id: &[u8], ticket: &[u8], date: UnixTime) -> Option<Session> {
         let session = if ticket.is_empty() {
             let cache = self.cache.as_ref().filter(|_| !id.is_empty())?;
-            cache.get(id, now)?
+            cache.get(id, date)?
         } else {
-            self.tickets.as_ref()?.open(ticket, now)?
+            self.tickets.as_ref()?.open(ticket, date)?
         };
-        (!session.is_expired(now)).then_some(session)
+        (!session.is_expired(date)).then_some(session)
     }
 
     /// The same, from a store that may answer later. It may have expired.
@@ -357,12 +357,12 @@ impl ServerSessions {
         &self,
         id: &[u8],
         ticket: &[u8],
-        now: UnixTime,
+        date: UnixTime,
         found: Reply<Option<Session>>,
     ) {
         match &self.cache {
-            Some(cache) if ticket.is_empty() && !id.is_empty() => cache.get_later(id, now, found),
-            _ => found.send(self.find(id, ticket, now)),
+            Some(cache) if ticket.is_empty() && !id.is_empty() => cache.get_later(id, date, found),
+            _ => found.send(self.find(id, ticket, date)),
         }
     }
 
@@ -371,12 +371,12 @@ impl ServerSessions {
     pub(crate) fn find_13(
         &self,
         tickets: &[Vec<u8>],
-        now: UnixTime,
+        date: UnixTime,
     ) -> Option<(usize, Arc<Session13>)> {
         let keys = self.tickets.as_ref()?;
         let mut tried = tickets.iter().take(MAX_TICKETS_TRIED).enumerate();
-        tried.find_map(|(index, ticket)| match keys.open(ticket, now)? {
-            Session(Resumable::V13(session)) if session.is_fresh(now) => Some((index, session)),
+        tried.find_map(|(index, ticket)| match keys.open(ticket, date)? {
+            Session(Resumable::V13(session)) if session.is_fresh(date) => Some((index, session)),
             _ => None,
         })
     }

@@ -83,8 +83,8 @@ impl Pair {
         seed: u64,
     ) -> Result<Self, Error> {
         Ok(Self {
-            client: Endpoint::new(EndpointPolicy::default(), None, start)?,
-            server: Endpoint::new(policy, Some(server), start)?,
+            client: Endpoint::new(start, EndpointPolicy::default(), None)?,
+            server: Endpoint::new(start, policy, Some(server))?,
             to_server: Link::new(Conditions::default(), seed.wrapping_mul(2)),
             to_client: Link::new(Conditions::default(), seed.wrapping_mul(2).wrapping_add(1)),
             interface_mtu: None,
@@ -289,7 +289,7 @@ impl Pair {
             let question = [b"question".as_slice(), &number.to_be_bytes()].concat();
             let answer = [b"answer".as_slice(), &number.to_be_bytes()].concat();
             let send = |endpoint: &mut Endpoint, id, data: &[u8]| {
-                let association = endpoint.association(id, self.now);
+                let association = endpoint.association(self.now, id);
                 association.is_some_and(|mut it| it.send(data).is_ok())
             };
             let sent = send(&mut self.client, client, &question)
@@ -301,7 +301,7 @@ impl Pair {
                 if !self.step() {
                     break;
                 }
-                let recv = |endpoint: &mut Endpoint, id| endpoint.association(id, self.now)?.recv();
+                let recv = |endpoint: &mut Endpoint, id| endpoint.association(self.now, id)?.recv();
                 received.0 = received.0.or_else(|| recv(&mut self.server, server));
                 received.1 = received.1.or_else(|| recv(&mut self.client, client));
             }

@@ -88,14 +88,14 @@ impl StreamPair {
     ///
     /// [`Error::RandomFailed`].
     pub fn new(
+        now: Instant,
         client: Arc<ClientConfig>,
         server: Arc<ServerConfig>,
         name: ServerName<'static>,
-        now: Instant,
     ) -> Result<Self, Error> {
         Ok(Self {
-            client: StreamEnd::new(TlsConnection::connect(client, name, now)?),
-            server: StreamEnd::new(TlsConnection::accept(server, now)?),
+            client: StreamEnd::new(TlsConnection::connect(now, client, name)?),
+            server: StreamEnd::new(TlsConnection::accept(now, server)?),
             now,
             piece: usize::MAX,
         })

@@ -73,7 +73,7 @@ impl Crowd {
     pub fn new(configs: &Configs, policy: EndpointPolicy) -> Self {
         let now = start();
         Self {
-            server: Endpoint::new(policy, Some(configs.server.clone()), now).unwrap(),
+            server: Endpoint::new(now, policy, Some(configs.server.clone())).unwrap(),
             now,
             clients: BTreeMap::new(),
             link: BTreeMap::new(),
@@ -86,7 +86,7 @@ impl Crowd {
     /// A client begins at this address, in the place of the one that was there.
     pub fn begin(&mut self, at: SocketAddr, config: &Arc<ClientConfig>, may_send: usize) {
         let connection =
-            DtlsConnection::connect(config.clone(), server_name(), server_path(), self.now)
+            DtlsConnection::connect(self.now, config.clone(), server_name(), server_path())
                 .unwrap();
         let client = Client {
             connection,
@@ -183,7 +183,7 @@ impl Crowd {
     /// wrong, and is never heard again.
     pub fn half_open(&mut self, at: SocketAddr, config: &Arc<ClientConfig>, goes_on: bool) {
         let mut client =
-            DtlsConnection::connect(config.clone(), server_name(), server_path(), self.now)
+            DtlsConnection::connect(self.now, config.clone(), server_name(), server_path())
                 .unwrap();
         for flight in 0..2 + usize::from(goes_on) {
             let mut datagrams = sendable(&mut client, self.now);

@@ -83,9 +83,9 @@ impl DatagramHarness {
         peer: ScriptedPeer,
     ) -> Self {
         let endpoint = Endpoint::new(
+            crate::common::configs::start(),
             EndpointPolicy::default(),
             None,
-            crate::common::configs::start(),
         )
         .unwrap();
         let mut harness = Self::new(endpoint, peer, ([192, 0, 2, 2], 4433).into());
@@ -104,7 +104,7 @@ impl DatagramHarness {
         peer: ScriptedPeer,
     ) -> Self {
         let endpoint =
-            Endpoint::new(policy, Some(config), crate::common::configs::start()).unwrap();
+            Endpoint::new(crate::common::configs::start(), policy, Some(config)).unwrap();
         Self::new(endpoint, peer, ([192, 0, 2, 1], 40_000).into())
     }
 
@@ -252,10 +252,10 @@ impl DatagramHarness {
             let answer = [b"answer".as_slice(), &number.to_be_bytes()].concat();
             let record = self.peer.data(&question);
             self.deliver(&record);
-            let asked = self.endpoint.association(id, self.now).unwrap().recv();
+            let asked = self.endpoint.association(self.now, id).unwrap().recv();
             let sent = self
                 .endpoint
-                .association(id, self.now)
+                .association(self.now, id)
                 .unwrap()
                 .send(&answer)
                 .is_ok();

@@ -205,11 +205,11 @@ pub fn renegotiate(pair: &mut Pair, side: Side, abbreviated: bool) -> Result<(),
     };
     if abbreviated {
         endpoint
-            .association(id, now)
+            .association(now, id)
             .unwrap()
             .renegotiate_abbreviated()
     } else {
-        endpoint.association(id, now).unwrap().renegotiate()
+        endpoint.association(now, id).unwrap().renegotiate()
     }
 }
 
@@ -220,7 +220,7 @@ pub fn send(pair: &mut Pair, side: Side, data: &[u8]) -> Result<(), SendError> {
         Side::Client => (&mut pair.client, completed(&pair.client_events)),
         Side::Server => (&mut pair.server, completed(&pair.server_events)),
     };
-    endpoint.association(id, now).unwrap().send(data)
+    endpoint.association(now, id).unwrap().send(data)
 }
 
 /// The only association of an endpoint.

@@ -150,7 +150,7 @@ impl Harness {
             Transport::Dtls => Self::Dtls(Box::new(DatagramHarness::client_of(config, name, peer))),
             Transport::Tls => {
                 let now = crate::common::configs::start();
-                let connection = TlsConnection::connect(config, name, now).unwrap();
+                let connection = TlsConnection::connect(now, config, name).unwrap();
                 Self::Tls(Box::new(StreamHarness::new(connection, peer, now)))
             }
         }
@@ -162,7 +162,7 @@ impl Harness {
             Transport::Dtls => Self::Dtls(Box::new(DatagramHarness::server(config, peer))),
             Transport::Tls => {
                 let now = crate::common::configs::start();
-                let connection = TlsConnection::accept(config, now).unwrap();
+                let connection = TlsConnection::accept(now, config).unwrap();
                 Self::Tls(Box::new(StreamHarness::new(connection, peer, now)))
             }
         }
@@ -369,21 +369,19 @@ impl Harness {
                 if abbreviated {
                     harness
                         .endpoint
-                        .association(id, harness.now)
+                        .association(harness.now, id)
                         .unwrap()
                         .renegotiate_abbreviated()
                 } else {
                     harness
                         .endpoint
-                        .association(id, harness.now)
+                        .association(harness.now, id)
                         .unwrap()
                         .renegotiate()
                 }
             }
-            Self::Tls(harness) if abbreviated => {
-                harness.end.connection.renegotiate_abbreviated(harness.now)
-            }
-            Self::Tls(harness) => harness.end.connection.renegotiate(harness.now),
+            Self::Tls(harness) if abbreviated => harness.end.connection.renegotiate_abbreviated(),
+            Self::Tls(harness) => harness.end.connection.renegotiate(),
         };
         self.listen();
         outcome
@@ -396,7 +394,7 @@ impl Harness {
                 let id = harness.id().expect("the association lives");
                 harness
                     .endpoint
-                    .association(id, harness.now)
+                    .association(harness.now, id)
                     .unwrap()
                     .send(data)
             }
@@ -416,7 +414,7 @@ impl Harness {
                 std::iter::from_fn(|| {
                     harness
                         .endpoint
-                        .association(id, harness.now)
+                        .association(harness.now, id)
                         .unwrap()
                         .recv()
                 })

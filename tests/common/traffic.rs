@@ -111,7 +111,7 @@ impl Traffic {
         let policy = EndpointPolicy::default().idle_timeout(None);
         let server = configs.server.clone();
         let mut pair = Pair::with_policy(server, policy.clone(), start(), seed).unwrap();
-        pair.client = Endpoint::new(policy, None, pair.now).unwrap();
+        pair.client = Endpoint::new(pair.now, policy, None).unwrap();
         pair.connect(configs.client.clone(), server_name()).unwrap();
         assert!(pair.run_until_connected(Duration::from_secs(5)));
         pair.record();
@@ -211,7 +211,7 @@ impl Traffic {
         };
         let flow = &mut self.flows[index(side.peer())];
         let wire = flow.wire.borrow();
-        while let Some(received) = endpoint.association(completed(events), now).unwrap().recv() {
+        while let Some(received) = endpoint.association(now, completed(events)).unwrap().recv() {
             let number: [u8; 4] = received.data[..4].try_into().unwrap();
             let number = usize::try_from(u32::from_be_bytes(number)).unwrap();
             let sent = flow.sent.get(number);

@@ -87,7 +87,7 @@ impl Duo {
             Transport::Dtls => Self::Dtls(Box::new(configs.pair(1))),
             Transport::Tls => {
                 let (client, server) = (configs.client.clone(), configs.server.clone());
-                let pair = StreamPair::new(client, server, server_name(), start()).unwrap();
+                let pair = StreamPair::new(start(), client, server, server_name()).unwrap();
                 Self::Tls(Box::new(pair))
             }
         }
@@ -261,20 +261,19 @@ impl Duo {
                 let (endpoint, id) = endpoint(pair, side);
                 if abbreviated {
                     endpoint
-                        .association(id, now)
+                        .association(now, id)
                         .unwrap()
                         .renegotiate_abbreviated()
                 } else {
-                    endpoint.association(id, now).unwrap().renegotiate()
+                    endpoint.association(now, id).unwrap().renegotiate()
                 }
             }
             Self::Tls(pair) => {
-                let now = pair.now;
                 let end = &mut stream(pair, side).connection;
                 if abbreviated {
-                    end.renegotiate_abbreviated(now)
+                    end.renegotiate_abbreviated()
                 } else {
-                    end.renegotiate(now)
+                    end.renegotiate()
                 }
             }
         }
@@ -299,14 +298,13 @@ impl Duo {
                 let now = pair.now;
                 let (endpoint, id) = endpoint(pair, side);
                 endpoint
-                    .association(id, now)
+                    .association(now, id)
                     .unwrap()
                     .request_client_certificate(policy)
             }
             Self::Tls(pair) => {
-                let now = pair.now;
                 let end = &mut stream(pair, side).connection;
-                end.request_client_certificate(now, policy)
+                end.request_client_certificate(policy)
             }
         }
     }
@@ -316,12 +314,9 @@ impl Duo {
             Self::Dtls(pair) => {
                 let now = pair.now;
                 let (endpoint, id) = endpoint(pair, side);
-                endpoint.association(id, now).unwrap().key_update(update)
+                endpoint.association(now, id).unwrap().key_update(update)
             }
-            Self::Tls(pair) => {
-                let now = pair.now;
-                stream(pair, side).connection.key_update(now, update)
-            }
+            Self::Tls(pair) => stream(pair, side).connection.key_update(update),
         }
     }
 
@@ -335,7 +330,7 @@ impl Duo {
             Self::Dtls(pair) => {
                 let now = pair.now;
                 let (endpoint, id) = endpoint(pair, side);
-                endpoint.association(id, now).unwrap().send(data)
+                endpoint.association(now, id).unwrap().send(data)
             }
             Self::Tls(pair) => {
                 let now = pair.now;
@@ -351,7 +346,7 @@ impl Duo {
             Self::Dtls(pair) => {
                 let now = pair.now;
                 let (endpoint, id) = endpoint(pair, side);
-                endpoint.association(id, now).unwrap().close();
+                endpoint.association(now, id).unwrap().close();
             }
             Self::Tls(pair) => {
                 let now = pair.now;
@@ -366,7 +361,7 @@ impl Duo {
             Self::Dtls(pair) => {
                 let now = pair.now;
                 let (endpoint, id) = endpoint(pair, side);
-                std::iter::from_fn(|| endpoint.association(id, now).unwrap().recv())
+                std::iter::from_fn(|| endpoint.association(now, id).unwrap().recv())
                     .flat_map(|received| received.data)
                     .collect()
             }

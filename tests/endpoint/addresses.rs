@@ -164,7 +164,7 @@ fn scope_and_flow_label_of_a_global_address_do_not_matter() {
 #[test]
 fn nodes_of_the_same_link_local_address_on_two_links_are_two_peers() {
     let configs = Ends::new().build();
-    let mut client = Endpoint::new(EndpointPolicy::default(), None, start()).unwrap();
+    let mut client = Endpoint::new(start(), EndpointPolicy::default(), None).unwrap();
     for address in ["[fe80::1%3]:1", "[fe80::1%4]:1"] {
         let path = Path::new(address.parse().unwrap());
         client
@@ -184,7 +184,7 @@ fn an_address_is_in_use_however_it_is_spelt() {
         ("[::]:1", "[::1]:1"),
     ] {
         let configs = Ends::new().build();
-        let mut client = Endpoint::new(EndpointPolicy::default(), None, start()).unwrap();
+        let mut client = Endpoint::new(start(), EndpointPolicy::default(), None).unwrap();
         let mut connect = |address: &str| {
             let path = Path::new(address.parse().unwrap());
             client.connect(start(), configs.client.clone(), server_name(), path)

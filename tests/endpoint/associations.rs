@@ -55,11 +55,11 @@ fn an_association_whose_data_nobody_fetches_ends_all_the_same() {
     let mut pair = Ends::new().build().connected(1);
     let client = pair.client_id().unwrap();
     pair.client
-        .association(client, pair.now)
+        .association(pair.now, client)
         .unwrap()
         .send(b"unread")
         .unwrap();
-    pair.client.association(client, pair.now).unwrap().close();
+    pair.client.association(pair.now, client).unwrap().close();
     pair.run_for(Duration::from_secs(100));
     assert_eq!(pair.server.len(), 1);
     pair.run_for(Duration::from_secs(1000));
@@ -74,15 +74,15 @@ fn an_association_that_was_closed_behind_unread_data_ends_when_the_data_is_fetch
     pair.run_for(Duration::from_secs(10));
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
     pair.client
-        .association(client, pair.now)
+        .association(pair.now, client)
         .unwrap()
         .send(b"last")
         .unwrap();
-    pair.client.association(client, pair.now).unwrap().close();
+    pair.client.association(pair.now, client).unwrap().close();
     pair.run_for(Duration::from_secs(1));
     assert_eq!(
         pair.server
-            .association(server, pair.now)
+            .association(pair.now, server)
             .unwrap()
             .recv()
             .unwrap()
@@ -122,7 +122,7 @@ fn starts_again_and_finishes(versions: Versions) {
     let old = pair.server_id().unwrap();
     let mut first_client = std::mem::replace(
         &mut pair.client,
-        Endpoint::new(Default::default(), None, pair.now).unwrap(),
+        Endpoint::new(pair.now, Default::default(), None).unwrap(),
     );
     pair.client_events.clear();
     pair.connect(configs.client.clone(), server_name()).unwrap();
@@ -131,7 +131,7 @@ fn starts_again_and_finishes(versions: Versions) {
     assert!(half_way && pair.server.len() == 2);
     let id = first_client.associations().next().unwrap();
     first_client
-        .association(id, pair.now)
+        .association(pair.now, id)
         .unwrap()
         .send(b"still here")
         .unwrap();
@@ -140,7 +140,7 @@ fn starts_again_and_finishes(versions: Versions) {
     pair.deliver_to_server(&out);
     assert_eq!(
         pair.server
-            .association(old, pair.now)
+            .association(pair.now, old)
             .unwrap()
             .recv()
             .unwrap()
@@ -204,7 +204,7 @@ fn a_second_association_to_one_address_is_refused_until_the_first_is_gone() {
         Err(ConnectError::AddressInUse(pair.server_address))
     );
     pair.client
-        .association(pair.client_id().unwrap(), pair.now)
+        .association(pair.now, pair.client_id().unwrap())
         .unwrap()
         .close();
     pair.run_for(Duration::from_secs(1));
@@ -224,12 +224,12 @@ fn half_open_handshakes_make_room_for_newcomers_and_established_ones_stay() {
     assert!(pair.run_until_connected(Duration::from_secs(5)));
     let honest = std::mem::replace(
         &mut pair.client,
-        Endpoint::new(Default::default(), None, pair.now).unwrap(),
+        Endpoint::new(pair.now, Default::default(), None).unwrap(),
     );
     let address = pair.client_address;
     for port in 0..100 {
         pair.client_address = ([10, 0, 0, 1], 2000 + port).into();
-        pair.client = Endpoint::new(Default::default(), None, pair.now).unwrap();
+        pair.client = Endpoint::new(pair.now, Default::default(), None).unwrap();
         // Eight times this is more than what each of them has before it can go.
         pair.now += Duration::from_millis(260);
         pair.connect(configs.client.clone(), server_name()).unwrap();
@@ -265,7 +265,7 @@ fn at_the_limit_on_associations_newcomers_are_not_served() {
     assert!(pair.run_until_connected(Duration::from_secs(5)));
     let first = pair.server_id();
     pair.client_address = ([10, 0, 0, 1], 2000).into();
-    pair.client = Endpoint::new(Default::default(), None, pair.now).unwrap();
+    pair.client = Endpoint::new(pair.now, Default::default(), None).unwrap();
     pair.connect(configs.client.clone(), server_name()).unwrap();
     pair.run_for(Duration::from_secs(5));
     assert!(pair.server.stats().hellos_refused > 0);
@@ -302,7 +302,7 @@ fn two_associations_with_many_peers_share_one_socket() {
     let mut pair = configs.connected(1);
     let mut clients = Vec::new();
     for port in 0..20 {
-        let fresh = Endpoint::new(Default::default(), None, pair.now).unwrap();
+        let fresh = Endpoint::new(pair.now, Default::default(), None).unwrap();
         let events = std::mem::take(&mut pair.client_events);
         clients.push((
             pair.client_address,
@@ -320,7 +320,7 @@ fn two_associations_with_many_peers_share_one_socket() {
         pair.client_address = address;
         pair.client = client;
         pair.client
-            .association(id, pair.now)
+            .association(pair.now, id)
             .unwrap()
             .send(b"all at once")
             .unwrap();
@@ -333,7 +333,7 @@ fn two_associations_with_many_peers_share_one_socket() {
         .into_iter()
         .filter(|&id| {
             pair.server
-                .association(id, pair.now)
+                .association(pair.now, id)
                 .unwrap()
                 .recv()
                 .is_some_and(|got| got.data == "all at once")
@@ -391,7 +391,7 @@ fn a_client_that_starts_again_in_mid_handshake_is_not_confused_by_its_first_atte
         .receive(pair.now + Duration::from_secs(1))
         .is_some()
     {}
-    pair.client = Endpoint::new(Default::default(), None, pair.now).unwrap();
+    pair.client = Endpoint::new(pair.now, Default::default(), None).unwrap();
     pair.client_events.clear();
     pair.run_for(Duration::from_millis(900));
     pair.connect(configs.client.clone(), server_name()).unwrap();
@@ -417,14 +417,14 @@ fn a_sender_that_hears_nothing_back_stays_up() {
     for _ in 0..20 {
         pair.run_for(Duration::from_secs(600));
         pair.client
-            .association(client, pair.now)
+            .association(pair.now, client)
             .unwrap()
             .send(b"report")
             .unwrap();
         pair.run_for(Duration::from_secs(1));
         assert_eq!(
             pair.server
-                .association(server, pair.now)
+                .association(pair.now, server)
                 .unwrap()
                 .recv()
                 .unwrap()
@@ -451,7 +451,7 @@ fn an_association_that_ends_in_the_batch_that_completes_it_can_be_looked_at_unti
         drain(&mut pair, &mut batch);
     }
     let client = pair.client_id().unwrap();
-    pair.client.association(client, pair.now).unwrap().close();
+    pair.client.association(pair.now, client).unwrap().close();
     drain(&mut pair, &mut batch);
     let path = Path::new(pair.client_address);
     for datagram in &batch {

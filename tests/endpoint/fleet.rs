@@ -59,7 +59,7 @@ fn a_cookie_of_a_fast_clock_begins_one_handshake_for_as_long_as_it_is_good() {
         let hello = to_server.nth(1).unwrap().datagram.clone();
         assert!(pair.run_until_connected(SECOND));
         let id = pair.server_id().unwrap();
-        pair.server.association(id, pair.now).unwrap().close();
+        pair.server.association(pair.now, id).unwrap().close();
         pair.run_for(149 * SECOND);
         assert!(pair.server.is_empty());
         for _ in 0..20 {
@@ -76,7 +76,7 @@ fn a_cookie_of_a_fast_clock_begins_one_handshake_for_as_long_as_it_is_good() {
 fn a_client_that_starts_again_is_served_after_a_cookie_of_a_fast_clock() {
     for versions in [Versions::V1_2, Versions::V1_3] {
         let Fleet { mut pair, client } = served_by_the_other(versions);
-        pair.client = Endpoint::new(EndpointPolicy::default(), None, pair.now).unwrap();
+        pair.client = Endpoint::new(pair.now, EndpointPolicy::default(), None).unwrap();
         pair.connect(client, server_name()).unwrap();
         let connected = pair.run_until_connected(10 * SECOND);
         assert!(connected, "{versions:?}: {:?}", pair.server.stats());

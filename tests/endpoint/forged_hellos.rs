@@ -166,7 +166,7 @@ fn with_long_hellos(versions: Versions, alerts: PlaintextAlerts) -> Configs {
 fn tail(configs: &Configs) -> Vec<u8> {
     let now = crate::common::configs::start();
     let mut other =
-        DtlsConnection::connect(configs.client.clone(), server_name(), server_path(), now).unwrap();
+        DtlsConnection::connect(now, configs.client.clone(), server_name(), server_path()).unwrap();
     let pieces = sendable(&mut other, now);
     assert_eq!(pieces.len(), 2);
     pieces[1].clone()
@@ -317,7 +317,7 @@ fn read_and_sent_in_its_name(versions: Versions) -> (Crowd, Configs, Result<Dura
     crowd.begin(home(), &configs.client, usize::MAX);
     crowd.run(Duration::from_millis(45));
     let (config, name) = (configs.client.clone(), server_name());
-    let mut reader = DtlsConnection::connect(config, name, server_path(), crowd.now).unwrap();
+    let mut reader = DtlsConnection::connect(crowd.now, config, name, server_path()).unwrap();
     for _ in 0..2 {
         for datagram in sendable(&mut reader, crowd.now) {
             crowd.inject(home(), &datagram);

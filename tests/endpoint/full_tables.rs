@@ -343,7 +343,7 @@ fn beyond_the_limit_on_buffered_bytes_nothing_more_is_taken_until_some_was_fetch
         crowd.run(SOON);
         assert!(crowd.clients[&host(1)].up.is_none(), "{versions:?}");
         let id = crowd.server.associations().next().unwrap();
-        let mut reader = crowd.server.association(id, crowd.now).unwrap();
+        let mut reader = crowd.server.association(crowd.now, id).unwrap();
         while reader.recv().is_some() {}
         drop(reader);
         assert!(crowd.wait_for(host(1)).is_ok(), "{versions:?}");

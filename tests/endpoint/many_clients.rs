@@ -58,7 +58,7 @@ impl Crowd {
     fn new(configs: Configs, policy: EndpointPolicy) -> Self {
         let now = start();
         Self {
-            server: Endpoint::new(policy, Some(configs.server.clone()), now).unwrap(),
+            server: Endpoint::new(now, policy, Some(configs.server.clone())).unwrap(),
             clients: Vec::new(),
             configs,
             now,
@@ -147,7 +147,7 @@ impl Crowd {
             Happening::Begin(number) => {
                 let path = Path::new(([192, 0, 2, 2], 4433).into());
                 let config = self.configs.client.clone();
-                let connection = DtlsConnection::connect(config, server_name(), path, self.now);
+                let connection = DtlsConnection::connect(self.now, config, server_name(), path);
                 self.clients[number].connection = Some(connection.unwrap());
                 self.clients[number].began = Some(self.now);
                 self.listen_to(number);

@@ -40,7 +40,7 @@ impl Bare {
         let path = Path::new(([192, 0, 2, 2], 4433).into());
         let now = start();
         let config = ends.build().client;
-        let client = DtlsConnection::connect(config, server_name(), path, now).unwrap();
+        let client = DtlsConnection::connect(now, config, server_name(), path).unwrap();
         Self {
             client,
             peer,
@@ -305,12 +305,12 @@ fn identifiers_of_associations_that_are_gone_reach_nobody() {
     let old = harness.id().unwrap();
     harness
         .endpoint
-        .association(old, harness.now)
+        .association(harness.now, old)
         .unwrap()
         .close();
     harness.listen();
     for round in 0..2 {
-        assert!(harness.endpoint.association(old, harness.now).is_none());
+        assert!(harness.endpoint.association(harness.now, old).is_none());
         assert!(harness.endpoint.connection(old).is_none());
         if round == 0 {
             harness.peer = scripted_client();
@@ -329,7 +329,7 @@ fn closing_with_the_peer_gone_is_done_at_once() {
         let id = harness.id().unwrap();
         harness
             .endpoint
-            .association(id, harness.now)
+            .association(harness.now, id)
             .unwrap()
             .close();
         harness.listen();
@@ -351,7 +351,7 @@ fn closing_with_the_peer_gone_is_done_at_once() {
     let id = harness.id().unwrap();
     harness
         .endpoint
-        .association(id, harness.now)
+        .association(harness.now, id)
         .unwrap()
         .close();
     harness.listen();
@@ -370,13 +370,13 @@ fn closing_with_unread_data_leaves_nothing_for_ever() {
     harness.deliver(&data);
     harness
         .endpoint
-        .association(id, harness.now)
+        .association(harness.now, id)
         .unwrap()
         .close();
     harness.listen();
     while harness
         .endpoint
-        .association(id, harness.now)
+        .association(harness.now, id)
         .unwrap()
         .recv()
         .is_some()
@@ -409,7 +409,7 @@ fn a_peer_that_closes_behind_its_data_is_gone_once_it_was_read() {
         assert_eq!(
             harness
                 .endpoint
-                .association(id, harness.now)
+                .association(harness.now, id)
                 .unwrap()
                 .recv()
                 .unwrap()
@@ -439,7 +439,7 @@ fn a_newcomer_at_the_address_replaces_the_association_only_with_its_finished() {
         assert_eq!(
             harness
                 .endpoint
-                .association(old, harness.now)
+                .association(harness.now, old)
                 .unwrap()
                 .recv()
                 .unwrap()
@@ -493,7 +493,7 @@ fn discarded_datagrams_make_nothing_readable() {
 fn an_endpoint_that_only_connects_answers_no_hello() {
     let mut harness = our_client();
     let mut other = scripted_client();
-    let endpoint = Endpoint::new(EndpointPolicy::default(), None, start()).unwrap();
+    let endpoint = Endpoint::new(start(), EndpointPolicy::default(), None).unwrap();
     let hello = other.speak(&[Line::ClientHello]).concat();
     let waiting = std::mem::replace(&mut harness.endpoint, endpoint);
     let sent = harness.sent.len();
@@ -517,7 +517,7 @@ fn a_client_that_starts_again_loses_an_attempt_only_to_a_flight_under_way() {
         let mut pair = configs.pair(1);
         let half_open = |pair: &Pair| pair.server.half_open() == 1;
         assert!(pair.run_until(Duration::from_secs(1), half_open));
-        pair.client = Endpoint::new(EndpointPolicy::default(), None, pair.now).unwrap();
+        pair.client = Endpoint::new(pair.now, EndpointPolicy::default(), None).unwrap();
         pair.run_for(Duration::from_millis(offset));
         let connect = |pair: &mut Pair| {
             pair.connect(configs.client.clone(), server_name()).unwrap();

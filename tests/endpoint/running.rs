@@ -53,7 +53,7 @@ fn an_association_keeps_the_certificate_that_it_began_with() {
     pair.server.serve(pair.now, Arc::new(renewed)).unwrap();
     let server = pair.server_id().unwrap();
     pair.server
-        .association(server, pair.now)
+        .association(pair.now, server)
         .unwrap()
         .renegotiate()
         .unwrap();
@@ -129,7 +129,7 @@ fn one_association_has_smaller_datagrams_and_a_shorter_timeout_than_its_endpoint
     pair.run_for(ClientRenegotiation::DEFAULT_MIN_INTERVAL);
     let (id, now) = (pair.client_id().unwrap(), pair.now);
     let whole = pair.client_connection().unwrap().max_payload();
-    let mut association = pair.client.association(id, now).unwrap();
+    let mut association = pair.client.association(now, id).unwrap();
     association.set_mtu(600).unwrap();
     assert!(association.set_mtu(1).is_err());
     association
@@ -153,13 +153,13 @@ fn one_association_has_smaller_datagrams_and_a_shorter_timeout_than_its_endpoint
 fn an_association_that_is_aborted_through_its_guard_is_told_to_the_peer() {
     let mut pair = Ends::new().build().connected(1);
     let (id, now) = (pair.client_id().unwrap(), pair.now);
-    let mut association = pair.client.association(id, now).unwrap();
+    let mut association = pair.client.association(now, id).unwrap();
     association.abort(AlertDescription::ACCESS_DENIED);
     // It lives as long as its guard.
     assert!(association.is_closed() && association.send(b"late").is_err());
     drop(association);
     pair.run_for(Duration::from_secs(1));
-    assert!(pair.client.association(id, pair.now).is_none());
+    assert!(pair.client.association(pair.now, id).is_none());
     assert!(pair.server_events.iter().any(|(_, event)| matches!(
         event,
         Event::Failed(failure) if matches!(failure.error, Error::AlertReceived { .. })
@@ -171,7 +171,7 @@ fn an_association_that_is_aborted_through_its_guard_is_told_to_the_peer() {
 fn everything_that_is_done_to_an_association_takes_effect_when_its_guard_is_dropped() {
     let mut pair = Ends::new().versions(Versions::V1_3).build().connected(1);
     let [client, server] = [pair.client_id().unwrap(), pair.server_id().unwrap()];
-    let mut association = pair.client.association(client, pair.now).unwrap();
+    let mut association = pair.client.association(pair.now, client).unwrap();
     for data in ["one", "two", "three"] {
         association.send(data.as_bytes()).unwrap();
     }
@@ -184,7 +184,7 @@ fn everything_that_is_done_to_an_association_takes_effect_when_its_guard_is_drop
     assert!(pair.client.has_transmit());
     pair.run_for(Duration::from_secs(1));
     assert!(pair.server.buffered() > 0);
-    let mut association = pair.server.association(server, pair.now).unwrap();
+    let mut association = pair.server.association(pair.now, server).unwrap();
     assert_eq!(association.id(), server);
     let mut out = [0; 4];
     let lengths = std::iter::from_fn(|| association.recv_into(&mut out).map(|it| it.0));
@@ -199,7 +199,7 @@ fn everything_that_is_done_to_an_association_takes_effect_when_its_guard_is_drop
 fn what_an_ended_association_has_received_can_be_fetched_until_its_last_event_is_polled() {
     let mut pair = Ends::new().build().connected(1);
     let [client, server] = [pair.client_id().unwrap(), pair.server_id().unwrap()];
-    let mut association = pair.client.association(client, pair.now).unwrap();
+    let mut association = pair.client.association(pair.now, client).unwrap();
     association.send(b"last words").unwrap();
     drop(association);
     pair.transmit();
@@ -211,11 +211,11 @@ fn what_an_ended_association_has_received_can_be_fetched_until_its_last_event_is
     pair.server
         .handle_timeout(pair.now + Duration::from_secs(3600));
     assert!(pair.server.is_empty());
-    let mut association = pair.server.association(server, pair.now).unwrap();
+    let mut association = pair.server.association(pair.now, server).unwrap();
     assert!(association.is_closed());
     assert_eq!(association.recv().unwrap().data, "last words");
     assert_eq!(association.send(b"answer"), Err(SendError::Closed));
     drop(association);
     while pair.server.poll_event().is_some() {}
-    assert!(pair.server.association(server, pair.now).is_none());
+    assert!(pair.server.association(pair.now, server).is_none());
 }

@@ -20,7 +20,7 @@ fn is_hello(datagram: &[u8]) -> bool {
 
 /// The client's host begins again, from the same port.
 fn restart(pair: &mut Pair, configs: &Configs) {
-    pair.client = Endpoint::new(Default::default(), None, pair.now).unwrap();
+    pair.client = Endpoint::new(pair.now, Default::default(), None).unwrap();
     pair.client_events.clear();
     pair.connect(configs.client.clone(), server_name()).unwrap();
 }
@@ -85,7 +85,7 @@ fn a_captured_hello_does_not_displace_an_attempt_that_has_keys() {
             let (mut pair, hellos) = with_captured(&configs, 2);
             if !established {
                 let id = pair.server_id().unwrap();
-                pair.server.association(id, pair.now).unwrap().close();
+                pair.server.association(pair.now, id).unwrap().close();
                 pair.run_for(SOON);
                 assert!(pair.server.is_empty());
             }
@@ -172,7 +172,7 @@ fn captured_hellos_in_turn_set_off_one_handshake_each_at_most() {
 
         // When its association is gone, the address is still known for as long as its cookies are good.
         let id = pair.server_id().unwrap();
-        pair.server.association(id, pair.now).unwrap().close();
+        pair.server.association(pair.now, id).unwrap().close();
         pair.run_for(SOON);
         assert!(pair.server.is_empty());
         for _ in 0..200 {
@@ -207,7 +207,7 @@ fn one_address_sets_off_one_handshake_a_second() {
             pair.to_server.clear();
             pair.to_client.clear();
         }
-        pair.client = Endpoint::new(Default::default(), None, pair.now).unwrap();
+        pair.client = Endpoint::new(pair.now, Default::default(), None).unwrap();
         let (mut bytes, mut sent) = (0, 0);
         for hello in &hellos {
             replay(&mut pair, hello);
@@ -349,7 +349,7 @@ fn a_server_that_refuses_every_cookie_is_given_up_soon() {
     let other = Ends::new().versions(Versions::V1_3).build().server;
     for _ in 0..100 {
         // Each answer comes from a server that has other keys than the one before.
-        pair.server = Endpoint::new(Default::default(), Some(other.clone()), pair.now).unwrap();
+        pair.server = Endpoint::new(pair.now, Default::default(), Some(other.clone())).unwrap();
         if !pair.step() || !failures(&pair.client_events).is_empty() {
             break;
         }
@@ -374,7 +374,7 @@ fn an_attempt_that_begins_again_offers_no_session() {
     // The answer comes from a server with other keys than the one that sees the second hello.
     pair.step();
     pair.server =
-        Endpoint::new(Default::default(), Some(configs.server.clone()), pair.now).unwrap();
+        Endpoint::new(pair.now, Default::default(), Some(configs.server.clone())).unwrap();
     assert!(pair.run_until_connected(SOON), "{:?}", pair.client_events);
     let kind = |event: &Event| {
         matches!(

@@ -545,7 +545,7 @@ fn post_without_a_certificate(
     config: Arc<ClientConfig>,
 ) -> Result<(), Error> {
     let mut socket = client;
-    let mut tls = sealgram::TlsConnection::connect(config, server_name(), now()).unwrap();
+    let mut tls = sealgram::TlsConnection::connect(now(), config, server_name()).unwrap();
     let (mut out, mut input) = (Vec::new(), bytes::BytesMut::new());
     let mut buffer = [0; 4096];
     while tls.is_handshaking() {
@@ -566,7 +566,7 @@ fn post_without_a_certificate(
     loop {
         let length = socket.read(&mut buffer).map_err(|_| Error::StreamEnded)?;
         if length == 0 {
-            return tls.handle_eof(now());
+            return tls.handle_eof();
         }
         input.extend_from_slice(&buffer[..length]);
         tls.handle_bytes(now(), &mut input)?;
@@ -794,7 +794,7 @@ fn fault_and_read_late(
     config: Arc<ClientConfig>,
     ends_first: bool,
 ) -> (usize, Result<(), Error>) {
-    let mut tls = sealgram::TlsConnection::connect(config, server_name(), now()).unwrap();
+    let mut tls = sealgram::TlsConnection::connect(now(), config, server_name()).unwrap();
     let (mut out, mut input) = (Vec::new(), bytes::BytesMut::new());
     let (mut buffer, mut data) = ([0; 4096], 0);
     let mut faulty = false;
@@ -817,7 +817,7 @@ fn fault_and_read_late(
             return (data, Err(Error::StreamEnded));
         };
         if length == 0 {
-            return (data, tls.handle_eof(now()));
+            return (data, tls.handle_eof());
         }
         input.extend_from_slice(&buffer[..length]);
         let taken = tls.handle_bytes(now(), &mut input);

@@ -423,17 +423,17 @@ fn closing_one_end_closes_the_other() {
     let mut pair = Ends::new().build().connected(1);
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
     pair.client
-        .association(client, pair.now)
+        .association(pair.now, client)
         .unwrap()
         .send(b"last words")
         .unwrap();
-    pair.client.association(client, pair.now).unwrap().close();
+    pair.client.association(pair.now, client).unwrap().close();
     pair.run_for(Duration::from_secs(1));
     let closed = Event::PeerClosed;
     assert!(pair.server_events.iter().any(|(_, event)| *event == closed));
     assert_eq!(
         pair.server
-            .association(server, pair.now)
+            .association(pair.now, server)
             .unwrap()
             .recv()
             .unwrap()

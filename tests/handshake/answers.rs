@@ -41,7 +41,7 @@ impl AnswerRequest for Says {
 
 fn streams(configs: &Configs, name: ServerName<'static>) -> StreamPair {
     let (client, server) = (configs.client.clone(), configs.server.clone());
-    let mut pair = StreamPair::new(client, server, name, start()).unwrap();
+    let mut pair = StreamPair::new(start(), client, server, name).unwrap();
     pair.run();
     pair
 }

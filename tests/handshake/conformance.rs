@@ -32,7 +32,7 @@ fn server_told(versions: Versions, alter: impl Fn(&mut ScriptedPeer)) -> Option<
     let mut peer = ScriptedPeer::client(SERVER, None);
     alter(&mut peer);
     let now = start();
-    let mut ours = StreamEnd::new(TlsConnection::accept(ends.build().server, now).unwrap());
+    let mut ours = StreamEnd::new(TlsConnection::accept(now, ends.build().server).unwrap());
     let hello = peer.speak(&[scripted13::Line::ClientHello]);
     ours.deliver(now, &hello);
     ours.error
@@ -194,7 +194,7 @@ fn a_running_timer_is_scaled_to_a_new_timeout() {
     let client = Ends::new().build().client;
     let path = Path::new(([192, 0, 2, 1], 4433).into());
     let mut now = start();
-    let mut client = DtlsConnection::connect(client, server_name(), path, now).unwrap();
+    let mut client = DtlsConnection::connect(now, client, server_name(), path).unwrap();
     let left = |client: &DtlsConnection, now| {
         let due = client.retransmission_deadline().unwrap();
         due.saturating_duration_since(now)
@@ -216,14 +216,14 @@ fn the_timer_of_a_key_update_is_scaled_to_a_new_timeout() {
     let configs = Ends::new().versions(Versions::V1_3).build();
     let path = Path::new(([192, 0, 2, 1], 4433).into());
     let now = start();
-    let mut client = DtlsConnection::connect(configs.client, server_name(), path, now).unwrap();
-    let mut server = DtlsConnection::listen(configs.server, path, now).unwrap();
+    let mut client = DtlsConnection::connect(now, configs.client, server_name(), path).unwrap();
+    let mut server = DtlsConnection::listen(now, configs.server, path).unwrap();
     for _ in 0..4 {
         pass(now, &mut client, &mut server);
         pass(now, &mut server, &mut client);
     }
     assert_eq!(client.retransmission_deadline(), None);
-    client.key_update(now, KeyUpdate::NotRequested).unwrap();
+    client.key_update(KeyUpdate::NotRequested).unwrap();
     assert!(client.poll_transmit(now, 1, &mut Vec::new()).is_some());
     let left = |client: &DtlsConnection| client.retransmission_deadline().unwrap() - now;
     assert_eq!(left(&client), Duration::from_secs(1));
@@ -408,7 +408,7 @@ fn a_listening_server_takes_a_hello_in_any_order_of_its_fragments() {
     let mut peer = scripted_client();
     let path = Path::new(([192, 0, 2, 1], 4433).into());
     let now = start();
-    let mut server = DtlsConnection::listen(configs.server, path, now).unwrap();
+    let mut server = DtlsConnection::listen(now, configs.server, path).unwrap();
     let body = peer.body(Line::ClientHello);
     let hello = peer.say(1, body);
     for fragment in hello.fragments(20).iter().rev() {
@@ -431,11 +431,11 @@ fn an_aborted_association_tells_the_peer_why() {
     pair.run_for(Duration::from_secs(1));
     let id = pair.client_id().unwrap();
     pair.client
-        .association(id, pair.now)
+        .association(pair.now, id)
         .unwrap()
         .abort(AlertDescription::ACCESS_DENIED);
     pair.client
-        .association(id, pair.now)
+        .association(pair.now, id)
         .unwrap()
         .abort(AlertDescription::INTERNAL_ERROR);
     pair.run_for(Duration::from_secs(1));

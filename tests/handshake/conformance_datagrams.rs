@@ -134,7 +134,7 @@ fn data_that_overtakes_finished_is_kept_unless_a_judge_wants_it_lost() {
         let id = harness.id().unwrap();
         let received = harness
             .endpoint
-            .association(id, harness.now)
+            .association(harness.now, id)
             .unwrap()
             .recv()
             .map(|received| received.data);
@@ -155,8 +155,8 @@ impl Two {
         let path = Path::new(([192, 0, 2, 1], 4433).into());
         let now = start();
         Self {
-            client: DtlsConnection::connect(configs.client, server_name(), path, now).unwrap(),
-            server: DtlsConnection::listen(configs.server, path, now).unwrap(),
+            client: DtlsConnection::connect(now, configs.client, server_name(), path).unwrap(),
+            server: DtlsConnection::listen(now, configs.server, path).unwrap(),
             now,
         }
     }
@@ -205,9 +205,7 @@ fn requests_for_keys_are_answered_with_the_next_data_where_the_policy_says_so() 
         ends.server = judged!(ends.server, answer_key_updates_with_data: wait);
         let mut two = Two::connected(ends);
         let before = two.server.epoch();
-        two.client
-            .key_update(two.now, KeyUpdate::Requested)
-            .unwrap();
+        two.client.key_update(KeyUpdate::Requested).unwrap();
         two.reach_server().unwrap();
         two.reach_client().unwrap();
         two.reach_server().unwrap();
@@ -220,11 +218,9 @@ fn requests_for_keys_are_answered_with_the_next_data_where_the_policy_says_so() 
         assert_eq!(two.client.recv().unwrap().data, b"data"[..]);
         assert_eq!(two.server.key_update_type(), None);
         // An update of the application's own is no worse an answer.
-        two.client
-            .key_update(two.now, KeyUpdate::Requested)
-            .unwrap();
+        two.client.key_update(KeyUpdate::Requested).unwrap();
         two.reach_server().unwrap();
-        let called = two.server.key_update(two.now, KeyUpdate::NotRequested);
+        let called = two.server.key_update(KeyUpdate::NotRequested);
         assert!(called.is_ok() || !wait);
     }
 }
@@ -237,9 +233,7 @@ fn a_key_update_waits_until_the_last_flight_is_acknowledged() {
     two.reach_client().unwrap();
     assert!(!two.client.is_handshaking());
     let finished = taken(two.now, &mut two.client);
-    two.client
-        .key_update(two.now, KeyUpdate::NotRequested)
-        .unwrap();
+    two.client.key_update(KeyUpdate::NotRequested).unwrap();
     assert!(taken(two.now, &mut two.client).is_empty());
     let path = two.server.path();
     for datagram in finished {
@@ -259,22 +253,18 @@ fn a_key_update_waits_until_the_last_flight_is_acknowledged() {
 fn no_key_update_goes_beyond_the_last_epoch() {
     let mut two = Two::connected(judged!(Ends::new(), last_epoch: 5));
     for _ in 0..2 {
-        two.client
-            .key_update(two.now, KeyUpdate::NotRequested)
-            .unwrap();
+        two.client.key_update(KeyUpdate::NotRequested).unwrap();
         two.reach_server().unwrap();
         two.reach_client().unwrap();
     }
-    let refused = two.client.key_update(two.now, KeyUpdate::NotRequested);
+    let refused = two.client.key_update(KeyUpdate::NotRequested);
     assert_eq!(refused, Err(sealgram::KeyUpdateError::EpochsExhausted));
     // A peer without the limit is at fault.
     let mut ends = Ends::new();
     ends.server = judged!(ends.server, last_epoch: 5);
     let mut two = Two::connected(ends);
     let outcome = (0..3).try_for_each(|_| {
-        two.client
-            .key_update(two.now, KeyUpdate::NotRequested)
-            .unwrap();
+        two.client.key_update(KeyUpdate::NotRequested).unwrap();
         two.reach_server()?;
         two.reach_client().map(|_| ())
     });
@@ -331,7 +321,7 @@ fn an_unacknowledged_ticket_ends_an_association_where_the_policy_says_so() {
 fn stream_client(ends: Ends) -> (StreamEnd, sealgram::sim::scripted::ScriptedPeer) {
     let mut peer = scripted_server(&ends).over_stream();
     let now = start();
-    let client = TlsConnection::connect(ends.build().client, server_name(), now).unwrap();
+    let client = TlsConnection::connect(now, ends.build().client, server_name()).unwrap();
     let mut ours = StreamEnd::new(client);
     peer.hear(&ours.transmit(now));
     for record in peer.speak(&SERVER_FLIGHT[..2]) {
@@ -381,7 +371,7 @@ fn what_stands_behind_a_hello_retry_request_is_not_answered() {
     let ends = Ends::new().versions(Versions::ALL);
     let mut peer = ScriptedPeer13::server(ends.pki.server(&rcgen::PKCS_ED25519));
     let now = start();
-    let client = TlsConnection::connect(ends.build().client, server_name(), now).unwrap();
+    let client = TlsConnection::connect(now, ends.build().client, server_name()).unwrap();
     let mut ours = StreamEnd::new(client);
     peer.hear(&ours.transmit(now));
     peer.choice.session_id = peer.offer.session_id.clone();

@@ -42,7 +42,7 @@ fn client_13() -> (StreamEnd, ScriptedPeer) {
     let ends = Ends::new().versions(Versions::ALL);
     let mut peer = ScriptedPeer::server(ends.pki.server(&rcgen::PKCS_ED25519));
     let now = start();
-    let client = TlsConnection::connect(ends.build().client, server_name(), now).unwrap();
+    let client = TlsConnection::connect(now, ends.build().client, server_name()).unwrap();
     let mut ours = StreamEnd::new(client);
     peer.hear(&ours.transmit(now));
     (ours, peer)
@@ -63,7 +63,7 @@ fn server_told(alter: impl Fn(&mut ScriptedPeer)) -> (StreamEnd, ScriptedPeer) {
     alter(&mut peer);
     let now = start();
     let ends = Ends::new().versions(Versions::ALL).resuming();
-    let server = TlsConnection::accept(ends.build().server, now).unwrap();
+    let server = TlsConnection::accept(now, ends.build().server).unwrap();
     let mut ours = StreamEnd::new(server);
     let hello = peer.speak(&[Line::ClientHello]);
     ours.deliver(now, &hello);
@@ -299,7 +299,7 @@ fn nothing_of_the_next_flight_comes_before_the_answer() {
     // A client of 1.2 that begins its second flight in the record of its hello.
     for rest in [&[16, 0, 0][..], &[16, 0, 0, 0]] {
         let config = Ends::new().versions(Versions::V1_2).build().server;
-        let mut ours = StreamEnd::new(TlsConnection::accept(config, now).unwrap());
+        let mut ours = StreamEnd::new(TlsConnection::accept(now, config).unwrap());
         let mut peer = scripted_client().over_stream();
         let body = peer.body(Line12::ClientHello);
         let hello = peer.say(1, body).in_stream();
@@ -312,7 +312,7 @@ fn nothing_of_the_next_flight_comes_before_the_answer() {
     for done in [true, false] {
         let ends = Ends::new().versions(Versions::V1_2);
         let mut peer = scripted_server(&ends).over_stream();
-        let client = TlsConnection::connect(ends.build().client, server_name(), now).unwrap();
+        let client = TlsConnection::connect(now, ends.build().client, server_name()).unwrap();
         let mut ours = StreamEnd::new(client);
         peer.hear(&ours.transmit(now));
         for record in peer.speak(&SERVER_FLIGHT[..3]) {
@@ -345,8 +345,8 @@ fn nothing_of_the_next_flight_comes_before_the_answer() {
 fn tickets_share_a_record() {
     let configs = Ends::new().resuming().versions(Versions::V1_3).build();
     let now = start();
-    let client = TlsConnection::connect(configs.client.clone(), server_name(), now).unwrap();
-    let server = TlsConnection::accept(configs.server, now).unwrap();
+    let client = TlsConnection::connect(now, configs.client.clone(), server_name()).unwrap();
+    let server = TlsConnection::accept(now, configs.server).unwrap();
     let (mut client, mut server) = (StreamEnd::new(client), StreamEnd::new(server));
     server.deliver(now, &client.transmit(now));
     client.deliver(now, &server.transmit(now));
@@ -407,7 +407,7 @@ fn early_data_is_counted_with_its_records_where_a_judge_wants_that() {
         let server = judged!(ends.server, count_early_records_whole: whole);
         let server = Arc::new(server.build().unwrap());
         let now = start();
-        let mut ours = StreamEnd::new(TlsConnection::accept(server, now).unwrap());
+        let mut ours = StreamEnd::new(TlsConnection::accept(now, server).unwrap());
         let mut peer = ScriptedPeer::client(SERVER, None);
         peer.offer.set_extension(EARLY_DATA, &[]);
         ours.deliver(now, &peer.speak(&[Line::ClientHello]));
@@ -449,7 +449,7 @@ fn early_data_is_passed_over() {
                 .build()
                 .unwrap();
             let now = start();
-            let mut ours = StreamEnd::new(TlsConnection::accept(Arc::new(server), now).unwrap());
+            let mut ours = StreamEnd::new(TlsConnection::accept(now, Arc::new(server)).unwrap());
             let mut peer = ScriptedPeer::client(SERVER, None);
             peer.offer.set_extension(EARLY_DATA, &[]);
             let hello = peer.speak(&[Line::ClientHello]);
@@ -555,7 +555,7 @@ fn a_second_hello_does_not_drop_a_ticket_that_fits() {
         let entry = [&length(identity.len())[..], identity, &[0; 4]].concat();
         let offered = [&length(entry.len())[..], &entry, &[0, 33, 32], &[0; 32]].concat();
         peer.offer.set_extension(PRE_SHARED_KEY, &offered);
-        let mut ours = StreamEnd::new(TlsConnection::accept(server.clone(), now).unwrap());
+        let mut ours = StreamEnd::new(TlsConnection::accept(now, server.clone()).unwrap());
         let hello = peer.speak(&[Line::ClientHello]);
         ours.deliver(now, &hello);
         peer.hear(&ours.transmit(now));
@@ -572,7 +572,7 @@ fn a_second_hello_does_not_drop_a_ticket_that_fits() {
     // A server of the same tickets that takes the group at once.
     let ticket = {
         let now = start();
-        let server = TlsConnection::accept(Arc::new(shared.build().unwrap()), now).unwrap();
+        let server = TlsConnection::accept(now, Arc::new(shared.build().unwrap())).unwrap();
         let mut ours = StreamEnd::new(server);
         let mut peer = ScriptedPeer::client(SERVER, None);
         peer.offer.set_extension(PSK_KEY_EXCHANGE_MODES, &[1, 1]);
@@ -654,7 +654,7 @@ fn a_hello_of_ssl_3_ends_the_handshake() {
         }
     };
     let ends = Ends::new().versions(Versions::ALL);
-    let server = TlsConnection::accept(ends.build().server, start()).unwrap();
+    let server = TlsConnection::accept(start(), ends.build().server).unwrap();
     let mut ours = StreamEnd::new(server);
     let mut peer = ScriptedPeer::client(SERVER, None);
     let hello = peer.speak_altered(&[Line::ClientHello], old);
@@ -681,7 +681,7 @@ fn a_hello_with_hundreds_of_extensions_is_served() {
     (0..1000).for_each(|number| peer.offer.set_extension(0x1000 + number, &[]));
     peer.offer.extensions.push((0x1000 + 999, Vec::new()));
     let ends = Ends::new().versions(Versions::ALL);
-    let server = TlsConnection::accept(ends.build().server, start()).unwrap();
+    let server = TlsConnection::accept(start(), ends.build().server).unwrap();
     let mut ours = StreamEnd::new(server);
     let hello = peer.speak(&[Line::ClientHello]);
     ours.deliver(start(), &hello);
@@ -699,7 +699,7 @@ fn a_hello_in_a_record_of_ssl_3_is_served() {
         for record_version in [[3, 0], [3, 1], [3, 3], [3, 4]] {
             let mut peer = ScriptedPeer::client(SERVER, None);
             let ends = Ends::new().versions(versions);
-            let server = TlsConnection::accept(ends.build().server, start()).unwrap();
+            let server = TlsConnection::accept(start(), ends.build().server).unwrap();
             let mut ours = StreamEnd::new(server);
             let mut hello = peer.speak(&[Line::ClientHello]);
             hello[1..3].copy_from_slice(&record_version);

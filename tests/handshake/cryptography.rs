@@ -39,12 +39,12 @@ fn explicit_nonces_are_record_numbers() {
     let mut out = Vec::new();
     for _ in 0..50_000 {
         pair.client
-            .association(ids.0, pair.now)
+            .association(pair.now, ids.0)
             .unwrap()
             .send(b"data")
             .unwrap();
         pair.server
-            .association(ids.1, pair.now)
+            .association(pair.now, ids.1)
             .unwrap()
             .send(b"data")
             .unwrap();
@@ -79,7 +79,7 @@ fn explicit_nonces_are_record_numbers() {
             .unwrap();
         assert!(pair.run_until_connected(Duration::from_secs(5)) && pair.exchange(10));
         pair.client
-            .association(pair.client_id().unwrap(), pair.now)
+            .association(pair.now, pair.client_id().unwrap())
             .unwrap()
             .close();
         pair.run_for(Duration::from_secs(1));
@@ -114,7 +114,7 @@ fn a_record_number_never_carries_two_records() {
                 if let Some(id) = id {
                     // Under loss one end may be ahead of the other.
                     let _sent = endpoint
-                        .association(id, pair.now)
+                        .association(pair.now, id)
                         .unwrap()
                         .send(&[number; 20]);
                 }
@@ -492,7 +492,7 @@ fn debug_output_shows_no_secret() {
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
     let data = b"0123 grey owls quack at noon";
     pair.client
-        .association(client, pair.now)
+        .association(pair.now, client)
         .unwrap()
         .send(data)
         .unwrap();
@@ -511,14 +511,14 @@ fn debug_output_shows_no_secret() {
     }
     assert_eq!(
         pair.server
-            .association(server, pair.now)
+            .association(pair.now, server)
             .unwrap()
             .recv()
             .unwrap()
             .data,
         data[..]
     );
-    pair.client.association(client, pair.now).unwrap().close();
+    pair.client.association(pair.now, client).unwrap().close();
     pair.run_for(Duration::from_secs(1));
     texts.push(format!(
         "{pair:?} {:?} {:?}",

@@ -243,7 +243,7 @@ impl Slow {
 
     fn streams(&self) -> StreamPair {
         let Configs { client, server } = &self.configs;
-        StreamPair::new(client.clone(), server.clone(), server_name(), start()).unwrap()
+        StreamPair::new(start(), client.clone(), server.clone(), server_name()).unwrap()
     }
 
     /// Answers what waits and lets both ends go on, as often as anything waits.
@@ -294,7 +294,7 @@ fn every_answer_may_come_later_over_a_stream() {
         assert!(pair.server.connection.peer_identity().is_some());
         pair.client.connection.send(pair.now, b"data").unwrap();
         if versions == Versions::V1_2 {
-            pair.server.connection.renegotiate(pair.now).unwrap();
+            pair.server.connection.renegotiate().unwrap();
             slow.run_streams(&mut pair);
             assert_eq!(pair.client.connection.renegotiations(), 1);
             // A TLS client that is asked to renegotiate resumes.
@@ -318,7 +318,7 @@ fn every_answer_may_come_later_over_datagrams() {
         if versions == Versions::V1_2 {
             let id = pair.server_id().unwrap();
             pair.server
-                .association(id, pair.now)
+                .association(pair.now, id)
                 .unwrap()
                 .renegotiate()
                 .unwrap();
@@ -379,8 +379,8 @@ fn an_early_look_at_the_timers_sends_nothing_again() {
     let slow = Slow::new(Versions::V1_2);
     let (now, path) = (start(), Path::new(([192, 0, 2, 1], 4433).into()));
     let Configs { client, server } = slow.configs;
-    let mut client = DtlsConnection::connect(client, server_name(), path, now).unwrap();
-    let mut server = DtlsConnection::listen(server, path, now).unwrap();
+    let mut client = DtlsConnection::connect(now, client, server_name(), path).unwrap();
+    let mut server = DtlsConnection::listen(now, server, path).unwrap();
     let transmit = |from: &mut DtlsConnection, now| {
         let mut datagrams = Vec::new();
         let mut out = Vec::new();
@@ -511,7 +511,7 @@ fn data_arrives_while_a_renegotiation_waits() {
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
     slow.asked();
     pair.server
-        .association(server, pair.now)
+        .association(pair.now, server)
         .unwrap()
         .renegotiate()
         .unwrap();
@@ -521,14 +521,14 @@ fn data_arrives_while_a_renegotiation_waits() {
     }
     for number in 0..5_u8 {
         pair.server
-            .association(server, pair.now)
+            .association(pair.now, server)
             .unwrap()
             .send(&[number])
             .unwrap();
         pair.run_for(Duration::from_millis(100));
         let received = pair
             .client
-            .association(client, pair.now)
+            .association(pair.now, client)
             .unwrap()
             .recv()
             .unwrap();
@@ -583,7 +583,7 @@ fn an_end_that_closes_waits_no_longer() {
             let server = &mut pair.server.connection;
             assert!(server.awaits_answer());
             if transport_ends {
-                assert_eq!(server.handle_eof(pair.now), Err(Error::StreamEnded));
+                assert_eq!(server.handle_eof(), Err(Error::StreamEnded));
             } else {
                 server.close(pair.now);
             }
@@ -596,7 +596,7 @@ fn an_end_that_closes_waits_no_longer() {
         let mut pair = slow.configs.pair(1);
         pair.run_for(Duration::from_millis(100));
         let id = pair.server.associations().next().unwrap();
-        pair.server.association(id, pair.now).unwrap().close();
+        pair.server.association(pair.now, id).unwrap().close();
         pair.run_for(Duration::from_millis(100));
         assert_eq!(slow.answer(&mut pair), 1);
         assert!(pair.server.is_empty());
@@ -755,14 +755,14 @@ fn one_answer_of_a_thousand_touches_one_association() {
         let policy = EndpointPolicy::default()
             .max_half_open(2000, Eviction::RefuseNewcomer)
             .unwrap();
-        let mut endpoint = Endpoint::new(policy, Some(server), start()).unwrap();
+        let mut endpoint = Endpoint::new(start(), policy, Some(server)).unwrap();
         let wakes = Arc::new(Wakes::default());
         endpoint.set_waker(Waker::from(wakes.clone()));
         let mut clients = Vec::new();
         for number in 0..COUNT {
             let [high, low] = number.to_be_bytes();
             let path = Path::new(([10, 0, high, low], 4433).into());
-            let client = DtlsConnection::connect(client.clone(), server_name(), path, start());
+            let client = DtlsConnection::connect(start(), client.clone(), server_name(), path);
             let mut client = client.unwrap();
             talk(&mut client, path, &mut endpoint);
             clients.push((client, path));
@@ -804,7 +804,7 @@ fn a_waker_that_comes_late_and_an_answer_that_comes_too_late() {
         assert_eq!(wakes.take(), 1);
         assert_eq!(pair.server.handle_answers(pair.now), 1);
         let id = pair.server.associations().next().unwrap();
-        pair.server.association(id, pair.now).unwrap().close();
+        pair.server.association(pair.now, id).unwrap().close();
         pair.run_for(Duration::from_millis(100));
         assert_eq!(slow.server.answer(), 1);
         assert_eq!((wakes.take(), pair.server.handle_answers(pair.now)), (0, 0));

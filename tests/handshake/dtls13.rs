@@ -112,7 +112,7 @@ fn key_updates_change_one_direction_or_both() {
     let [client_id, server_id] = [pair.client_id().unwrap(), pair.server_id().unwrap()];
     let told = |log: &[_]| events(log)[1..].to_vec();
     pair.client
-        .association(client_id, pair.now)
+        .association(pair.now, client_id)
         .unwrap()
         .key_update(KeyUpdate::NotRequested)
         .unwrap();
@@ -132,7 +132,7 @@ fn key_updates_change_one_direction_or_both() {
         std::slice::from_ref(&client_updated)
     );
     pair.server
-        .association(server_id, pair.now)
+        .association(pair.now, server_id)
         .unwrap()
         .key_update(KeyUpdate::Requested)
         .unwrap();
@@ -228,7 +228,7 @@ fn r9147_34_data_counts_by_its_number_beside_a_goodbye() {
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
     let sealed = |pair: &mut Pair, data: &[u8]| {
         pair.client
-            .association(client, pair.now)
+            .association(pair.now, client)
             .unwrap()
             .send(data)
             .unwrap();
@@ -237,7 +237,7 @@ fn r9147_34_data_counts_by_its_number_beside_a_goodbye() {
         out
     };
     let before = sealed(&mut pair, b"before");
-    pair.client.association(client, pair.now).unwrap().close();
+    pair.client.association(pair.now, client).unwrap().close();
     let mut goodbye = Vec::new();
     pair.client
         .poll_transmit(pair.now, 1, &mut goodbye)
@@ -246,7 +246,7 @@ fn r9147_34_data_counts_by_its_number_beside_a_goodbye() {
     pair.deliver_to_server(&before);
     let received = pair
         .server
-        .association(server, pair.now)
+        .association(pair.now, server)
         .unwrap()
         .recv()
         .expect("it was sent before");
@@ -293,7 +293,7 @@ fn a_replay_counts_as_one_where_two_epochs_end_alike() {
     for _ in 0..3 {
         let update = KeyUpdate::NotRequested;
         pair.server
-            .association(server, pair.now)
+            .association(pair.now, server)
             .unwrap()
             .key_update(update)
             .unwrap();
@@ -302,14 +302,14 @@ fn a_replay_counts_as_one_where_two_epochs_end_alike() {
     assert_eq!(both(&pair)[1].epoch().number(), 6);
     pair.record();
     pair.server
-        .association(server, pair.now)
+        .association(pair.now, server)
         .unwrap()
         .send(b"data")
         .unwrap();
     pair.run_for(Duration::from_millis(100));
     assert_eq!(
         pair.client
-            .association(client, pair.now)
+            .association(pair.now, client)
             .unwrap()
             .recv()
             .unwrap()

@@ -62,7 +62,7 @@ fn call_each_other(versions: Versions, accepting: bool) -> [Endpoint; 2] {
     let mut now = start();
     let mut ends = addresses.map(|_| {
         let server = accepting.then(|| configs.server.clone());
-        Endpoint::new(EndpointPolicy::default(), server, now).unwrap()
+        Endpoint::new(now, EndpointPolicy::default(), server).unwrap()
     });
     for (end, other) in ends.iter_mut().zip([addresses[1], addresses[0]]) {
         let path = Path::new(other);
@@ -178,7 +178,7 @@ fn a_fatal_alert_under_the_next_keys_ends_the_wait_for_a_clients_proof() {
         let client = pair.client.associations().next().unwrap();
         let alert = sealgram::AlertDescription::ACCESS_DENIED;
         pair.client
-            .association(client, pair.now)
+            .association(pair.now, client)
             .unwrap()
             .abort(alert);
         pair.run_for(Duration::from_secs(1));
@@ -243,7 +243,7 @@ fn crowd(versions: Versions, count: usize, seed: u64) -> Duration {
     let begin = start();
     let mut now = begin;
     let mut server =
-        Endpoint::new(EndpointPolicy::default(), Some(configs.server.clone()), now).unwrap();
+        Endpoint::new(now, EndpointPolicy::default(), Some(configs.server.clone())).unwrap();
     let server_address: SocketAddr = ([192, 0, 2, 2], 4433).into();
     let conditions = Conditions {
         loss: 0.2,
@@ -251,7 +251,7 @@ fn crowd(versions: Versions, count: usize, seed: u64) -> Duration {
     };
     let mut clients: Vec<_> = (0..count)
         .map(|number| {
-            let mut client = Endpoint::new(EndpointPolicy::default(), None, now).unwrap();
+            let mut client = Endpoint::new(now, EndpointPolicy::default(), None).unwrap();
             let path = Path::new(server_address);
             client
                 .connect(now, configs.client.clone(), server_name(), path)

@@ -97,7 +97,7 @@ fn first_record(bytes: &[u8]) -> (&[u8], &[u8]) {
 
 fn pair(ends: Ends) -> StreamPair {
     let configs = ends.build();
-    StreamPair::new(configs.client, configs.server, server_name(), start()).unwrap()
+    StreamPair::new(start(), configs.client, configs.server, server_name()).unwrap()
 }
 
 fn ends() -> Ends {
@@ -173,10 +173,10 @@ fn r8446_13_a_ticket_that_was_not_offered_is_refused() {
     let configs = resuming.build();
     let visit = || {
         StreamPair::new(
+            start(),
             configs.client.clone(),
             configs.server.clone(),
             server_name(),
-            start(),
         )
         .unwrap()
     };

@@ -113,11 +113,11 @@ fn receive(pair: &mut Pair, side: Side) -> Vec<Received> {
         let ids: Vec<_> = endpoint.associations().collect();
         assert!(
             ids.iter()
-                .all(|&id| endpoint.association(id, now).unwrap().recv().is_none())
+                .all(|&id| endpoint.association(now, id).unwrap().recv().is_none())
         );
         return Vec::new();
     };
-    std::iter::from_fn(|| endpoint.association(id, now).unwrap().recv()).collect()
+    std::iter::from_fn(|| endpoint.association(now, id).unwrap().recv()).collect()
 }
 
 /// E19: the flight that has no timer of its own is sent again whenever the peer repeats its own. Data in the new epoch

@@ -204,7 +204,7 @@ fn begin(pair: &mut Pair, side: Side, update: KeyUpdate) {
         Side::Server => (&mut pair.server, &pair.server_events),
     };
     endpoint
-        .association(events[0].0, now)
+        .association(now, events[0].0)
         .unwrap()
         .key_update(update)
         .unwrap();

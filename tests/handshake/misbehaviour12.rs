@@ -263,7 +263,7 @@ fn a_failed_verification_is_not_remembered_as_good() {
             let id = harness.id().unwrap();
             harness
                 .endpoint
-                .association(id, harness.now)
+                .association(harness.now, id)
                 .unwrap()
                 .close();
             harness.listen();

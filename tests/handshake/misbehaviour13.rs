@@ -58,7 +58,7 @@ impl Harness {
     /// Our client, which has said hello.
     fn client(config: Arc<ClientConfig>, peer: ScriptedPeer) -> Self {
         let now = start();
-        let ours = TlsConnection::connect(config, server_name(), now).unwrap();
+        let ours = TlsConnection::connect(now, config, server_name()).unwrap();
         let mut harness = Self {
             ours: StreamEnd::new(ours),
             peer,
@@ -71,7 +71,7 @@ impl Harness {
     /// Our server, which a scripted client has said hello to.
     fn server(ends: Ends, peer: ScriptedPeer) -> Self {
         let now = start();
-        let ours = TlsConnection::accept(ends.build().server, now).unwrap();
+        let ours = TlsConnection::accept(now, ends.build().server).unwrap();
         let mut harness = Self {
             ours: StreamEnd::new(ours),
             peer,

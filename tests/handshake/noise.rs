@@ -316,7 +316,7 @@ fn a_forged_server_message_at_any_moment_costs_one_attempt_at_most() {
             let id = harness.id().unwrap();
             harness
                 .endpoint
-                .association(id, harness.now)
+                .association(harness.now, id)
                 .unwrap()
                 .close();
             harness.listen();
@@ -367,7 +367,7 @@ fn a_forged_client_message_at_any_moment_costs_one_attempt_at_most() {
             let id = harness.id().unwrap();
             harness
                 .endpoint
-                .association(id, harness.now)
+                .association(harness.now, id)
                 .unwrap()
                 .close();
             harness.listen();

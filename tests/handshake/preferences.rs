@@ -32,7 +32,7 @@ const SUPPORTED_GROUPS: u16 = 10;
 
 fn pair(configs: &Configs) -> StreamPair {
     let (client, server) = (configs.client.clone(), configs.server.clone());
-    let mut pair = StreamPair::new(client, server, server_name(), start()).unwrap();
+    let mut pair = StreamPair::new(start(), client, server, server_name()).unwrap();
     pair.run();
     pair
 }
@@ -200,7 +200,7 @@ fn as_many_tickets_follow_a_handshake_as_the_server_says() {
         let mut ends = Ends::new().versions(Versions::V1_3);
         ends.server = ends.server.tickets_per_handshake(count).unwrap();
         let now = start();
-        let server = TlsConnection::accept(ends.build().server, now).unwrap();
+        let server = TlsConnection::accept(now, ends.build().server).unwrap();
         let mut ours = StreamEnd::new(server);
         let mut peer = ScriptedPeer::client(SERVER, None);
         peer.offer.set_extension(45, &[1, 1]);
@@ -222,7 +222,7 @@ fn tickets_hold_an_unknown_extension_where_the_policy_says_so() {
         let mut ends = Ends::new().versions(Versions::V1_3);
         ends.server = judged!(ends.server, grease_tickets: grease);
         let now = start();
-        let server = TlsConnection::accept(ends.build().server, now).unwrap();
+        let server = TlsConnection::accept(now, ends.build().server).unwrap();
         let mut ours = StreamEnd::new(server);
         let mut peer = ScriptedPeer::client(SERVER, None);
         peer.offer.set_extension(45, &[1, 1]);
@@ -254,8 +254,8 @@ fn records_are_as_long_as_the_policy_says() {
         ends.server = ends.server.stream(policy);
         let configs = ends.build();
         let (mut client, mut server) = {
-            let client = TlsConnection::connect(configs.client, server_name(), start()).unwrap();
-            let server = TlsConnection::accept(configs.server, start()).unwrap();
+            let client = TlsConnection::connect(start(), configs.client, server_name()).unwrap();
+            let server = TlsConnection::accept(start(), configs.server).unwrap();
             (StreamEnd::new(client), StreamEnd::new(server))
         };
         let mut longest = 0;
@@ -285,7 +285,7 @@ fn records_are_as_long_as_the_policy_says() {
 fn connected_12(ends: Ends) -> (StreamEnd, ScriptedPeer12) {
     let mut peer = scripted_server(&ends).over_stream();
     let now = start();
-    let client = TlsConnection::connect(ends.build().client, server_name(), now).unwrap();
+    let client = TlsConnection::connect(now, ends.build().client, server_name()).unwrap();
     let mut ours = StreamEnd::new(client);
     peer.hear(&ours.transmit(now));
     for line in [&SERVER_FLIGHT[..], &FINALE].concat() {
@@ -400,7 +400,7 @@ fn an_old_server_is_served_and_nothing_is_renegotiated_with_it() {
         let id = harness.id().unwrap();
         let outcome = harness
             .endpoint
-            .association(id, harness.now)
+            .association(harness.now, id)
             .unwrap()
             .renegotiate();
         assert_eq!(
@@ -438,7 +438,7 @@ fn an_old_client_is_served_and_nothing_is_renegotiated_with_it() {
         let id = harness.id().unwrap();
         let outcome = harness
             .endpoint
-            .association(id, harness.now)
+            .association(harness.now, id)
             .unwrap()
             .renegotiate();
         assert_eq!(
@@ -459,7 +459,7 @@ fn a_protocol_that_was_not_offered_is_taken_where_the_policy_says_so() {
         let mut peer = ScriptedPeer::server(ends.pki.server(&rcgen::PKCS_ED25519));
         peer.granted = vec![(16, vec![0, 2, 1, b'z'])];
         let now = start();
-        let client = TlsConnection::connect(ends.build().client, server_name(), now).unwrap();
+        let client = TlsConnection::connect(now, ends.build().client, server_name()).unwrap();
         let mut ours = StreamEnd::new(client);
         peer.hear(&ours.transmit(now));
         let flight = peer.speak(&[
@@ -490,7 +490,7 @@ fn a_client_that_takes_raw_keys_alone_is_told_so() {
         assert_eq!(harness.peer.messages_heard().contains(&11), fine);
         let now = start();
         let ends = Ends::new().versions(Versions::V1_3);
-        let server = TlsConnection::accept(ends.build().server, now).unwrap();
+        let server = TlsConnection::accept(now, ends.build().server).unwrap();
         let mut ours = StreamEnd::new(server);
         let mut peer = ScriptedPeer::client(SERVER, None);
         peer.offer.set_extension(SERVER_CERTIFICATE_TYPE, types);
@@ -526,7 +526,7 @@ fn what_was_on_its_way_is_taken_after_close() {
     for (versions, cut_off) in [(Versions::V1_2, false), (Versions::V1_3, true)] {
         let mut pair = pair(&Ends::new().versions(versions).build());
         pair.client.connection.close(pair.now);
-        pair.client.connection.handle_eof(pair.now).unwrap();
+        pair.client.connection.handle_eof().unwrap();
         pair.run();
         assert!(pair.client.connection.is_closed());
         assert_eq!(pair.client.events.contains(&Event::Truncated), cut_off);
@@ -537,7 +537,7 @@ fn what_was_on_its_way_is_taken_after_close() {
 #[test]
 fn a_hello_request_before_close_does_not_time_out() {
     let mut pair = pair(&Ends::new().build());
-    pair.server.connection.renegotiate(pair.now).unwrap();
+    pair.server.connection.renegotiate().unwrap();
     let _request = pair.server.transmit(pair.now);
     pair.server.connection.close(pair.now);
     let later = pair.now + Duration::from_secs(3600);

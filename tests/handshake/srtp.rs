@@ -69,7 +69,7 @@ fn streams_do_not_speak_of_media() {
     for versions in [Versions::V1_2, Versions::V1_3] {
         let configs = ends(versions, &[CM_80], &[CM_80]).build();
         let mut pair =
-            StreamPair::new(configs.client, configs.server, server_name(), start()).unwrap();
+            StreamPair::new(start(), configs.client, configs.server, server_name()).unwrap();
         pair.run();
         assert!(pair.client.connection.version().is_some());
         assert_eq!(pair.client.connection.srtp_profile(), None);

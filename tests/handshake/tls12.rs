@@ -11,10 +11,10 @@ const APPLICATION_DATA: u8 = 23;
 
 fn pair(configs: &Configs) -> StreamPair {
     StreamPair::new(
+        start(),
         configs.client.clone(),
         configs.server.clone(),
         server_name(),
-        start(),
     )
     .unwrap()
 }
@@ -199,18 +199,18 @@ fn a_record_of_another_minor_version_is_refused_once_the_version_is_decided() {
 fn a_stream_that_is_cut_off_is_told_from_one_that_is_closed() {
     let configs = Ends::new().build();
     let mut cut = connected(&configs);
-    cut.client.connection.handle_eof(cut.now).unwrap();
+    cut.client.connection.handle_eof().unwrap();
     assert_eq!(cut.client.connection.poll_event(), Some(Event::Truncated));
 
     let mut closed = connected(&configs);
     closed.server.connection.close(closed.now);
     closed.run();
     assert!(closed.client.events.contains(&Event::PeerClosed));
-    closed.client.connection.handle_eof(closed.now).unwrap();
+    closed.client.connection.handle_eof().unwrap();
     assert_eq!(closed.client.connection.poll_event(), None);
 
     let mut early = pair(&configs);
-    let error = early.client.connection.handle_eof(early.now).unwrap_err();
+    let error = early.client.connection.handle_eof().unwrap_err();
     assert_eq!(error, Error::StreamEnded);
 }
 
@@ -260,7 +260,7 @@ fn a_failure_tells_where_the_peer_is_if_that_was_said() {
         if let Some(remote) = said {
             pair.client.connection.set_peer(remote);
         }
-        pair.client.connection.handle_eof(pair.now).unwrap_err();
+        pair.client.connection.handle_eof().unwrap_err();
         let failure = pair.client.connection.failure().unwrap();
         assert_eq!(failure.peer, said);
     }

@@ -7,10 +7,10 @@ use sealgram::{Event, HandshakeKind, KeyUpdate, ProtocolVersion, Side};
 
 fn pair(configs: &Configs) -> StreamPair {
     StreamPair::new(
+        start(),
         configs.client.clone(),
         configs.server.clone(),
         server_name(),
-        start(),
     )
     .unwrap()
 }
@@ -91,7 +91,7 @@ fn key_updates_change_one_direction_or_both() {
     let now = pair.now;
     pair.client
         .connection
-        .key_update(now, KeyUpdate::NotRequested)
+        .key_update(KeyUpdate::NotRequested)
         .unwrap();
     pair.run();
     let client_updated = Event::KeysUpdated {
@@ -104,7 +104,7 @@ fn key_updates_change_one_direction_or_both() {
     assert_eq!(pair.server.events, std::slice::from_ref(&client_updated));
     pair.server
         .connection
-        .key_update(now, KeyUpdate::Requested)
+        .key_update(KeyUpdate::Requested)
         .unwrap();
     pair.run();
     assert_eq!(

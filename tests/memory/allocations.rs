@@ -25,11 +25,11 @@ impl Link {
         let to_server = Path::new(([192, 0, 2, 2], 4433).into());
         let to_client = Path::new(([192, 0, 2, 1], 40_000).into());
         let mut client =
-            DtlsConnection::connect(configs.client.clone(), server_name(), to_server, now).unwrap();
+            DtlsConnection::connect(now, configs.client.clone(), server_name(), to_server).unwrap();
         out.clear();
         client.poll_transmit(now, 1, out).unwrap();
         let hello = ProvenHello::without_cookie(to_client, BytesMut::from(&out[..])).unwrap();
-        let mut server = DtlsConnection::accept(configs.server.clone(), hello, now).unwrap();
+        let mut server = DtlsConnection::accept(now, configs.server.clone(), hello).unwrap();
         while client.is_handshaking() || server.is_handshaking() {
             pass(&mut server, &mut client, now, out);
             pass(&mut client, &mut server, now, out);
@@ -64,7 +64,7 @@ fn renegotiate(link: &mut Link, out: &mut Vec<u8>) {
         now,
     } = link;
     let before = client.renegotiations();
-    client.renegotiate(*now).unwrap();
+    client.renegotiate().unwrap();
     while client.renegotiate_pending() || server.renegotiate_pending() {
         pass(client, server, *now, out);
         pass(server, client, *now, out);
@@ -259,7 +259,7 @@ fn an_endpoint_adds_little_to_an_idle_association() {
     let mut connected = Vec::new();
     for client in 1..=CLIENTS {
         pair.client_address = ([10, 0, 0, 1], 1000 + client).into();
-        pair.client = sealgram::Endpoint::new(Default::default(), None, pair.now).unwrap();
+        pair.client = sealgram::Endpoint::new(pair.now, Default::default(), None).unwrap();
         pair.client_events.clear();
         pair.server_events.clear();
         pair.connect(configs.client.clone(), server_name()).unwrap();
@@ -267,7 +267,7 @@ fn an_endpoint_adds_little_to_an_idle_association() {
         assert!(pair.exchange(1));
         connected.push(pair.server_id().unwrap());
     }
-    pair.client = sealgram::Endpoint::new(Default::default(), None, pair.now).unwrap();
+    pair.client = sealgram::Endpoint::new(pair.now, Default::default(), None).unwrap();
     pair.client_events = Vec::new();
     pair.server_events = Vec::new();
     drop(connected);

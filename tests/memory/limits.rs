@@ -38,7 +38,7 @@ fn close(harness: &mut DatagramHarness) {
     let id = harness.id().unwrap();
     harness
         .endpoint
-        .association(id, harness.now)
+        .association(harness.now, id)
         .unwrap()
         .close();
     harness.listen();
@@ -215,7 +215,7 @@ fn r9147_19_a_flood_of_hellos_of_both_versions_takes_no_memory() {
     let configs = ends.build();
     let now = crate::common::configs::start();
     let server = Some(configs.server.clone());
-    let mut endpoint = Endpoint::new(EndpointPolicy::default(), server, now).unwrap();
+    let mut endpoint = Endpoint::new(now, EndpointPolicy::default(), server).unwrap();
     let mut out = Vec::with_capacity(4096);
     let mut flood = |endpoint: &mut Endpoint, round: u16| {
         let now = now + Duration::from_millis(round.into());
@@ -266,7 +266,7 @@ fn hello_of(config: &ClientConfig) -> Vec<u8> {
     let path = Path::new(([192, 0, 2, 1], 4433).into());
     let (config, now) = (Arc::new(config.clone()), crate::common::configs::start());
     let mut client =
-        DtlsConnection::connect(config, crate::common::configs::server_name(), path, now).unwrap();
+        DtlsConnection::connect(now, config, crate::common::configs::server_name(), path).unwrap();
     let mut out = Vec::new();
     client.poll_transmit(now, 1, &mut out).unwrap();
     out

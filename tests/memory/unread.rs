@@ -20,7 +20,7 @@ fn unread_datagrams_do_not_keep_the_buffers_alive_that_they_came_in() {
         let mut out = Vec::new();
         for number in 0..UNREAD {
             pair.client
-                .association(client, pair.now)
+                .association(pair.now, client)
                 .unwrap()
                 .send(&[number as u8; 20])
                 .unwrap();
@@ -40,7 +40,7 @@ fn unread_datagrams_do_not_keep_the_buffers_alive_that_they_came_in() {
         for number in 0..UNREAD {
             let received = pair
                 .server
-                .association(server, pair.now)
+                .association(pair.now, server)
                 .unwrap()
                 .recv()
                 .unwrap();
@@ -58,7 +58,7 @@ fn data_that_is_fetched_in_the_same_turn_is_not_copied() {
     let path = pair.server_connection().unwrap().path();
     for _ in 0..3 {
         pair.client
-            .association(client, pair.now)
+            .association(pair.now, client)
             .unwrap()
             .send(&[7; 500])
             .unwrap();
@@ -69,7 +69,7 @@ fn data_that_is_fetched_in_the_same_turn_is_not_copied() {
         pair.server.handle_datagram(pair.now, path, datagram);
         let received = pair
             .server
-            .association(server, pair.now)
+            .association(pair.now, server)
             .unwrap()
             .recv()
             .unwrap();

@@ -57,13 +57,13 @@ fn a_renegotiation_does_not_learn_the_size_of_datagrams_again() {
             let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
             if by_server {
                 pair.server
-                    .association(server, pair.now)
+                    .association(pair.now, server)
                     .unwrap()
                     .renegotiate()
                     .unwrap();
             } else {
                 pair.client
-                    .association(client, pair.now)
+                    .association(pair.now, client)
                     .unwrap()
                     .renegotiate()
                     .unwrap();
@@ -92,7 +92,7 @@ fn what_nobody_has_answered_is_not_learned() {
     pair.to_server.script(|_, _| sealgram::sim::Fate::Drop);
     let client = pair.client_id().unwrap();
     pair.client
-        .association(client, pair.now)
+        .association(pair.now, client)
         .unwrap()
         .renegotiate()
         .unwrap();
@@ -101,7 +101,7 @@ fn what_nobody_has_answered_is_not_learned() {
     pair.set_conditions(&Conditions::default());
     pair.record();
     pair.client
-        .association(client, pair.now)
+        .association(pair.now, client)
         .unwrap()
         .renegotiate()
         .unwrap();
@@ -188,13 +188,13 @@ fn data_that_the_system_refuses_teaches_the_application_how_much_fits() {
             let size = pair.client_connection().unwrap().max_payload();
             for _ in 0..3 {
                 pair.client
-                    .association(client, pair.now)
+                    .association(pair.now, client)
                     .unwrap()
                     .send(&vec![7; size])
                     .unwrap();
             }
             pair.run_for(Duration::from_millis(100));
-            if let Some(received) = pair.server.association(server, pair.now).unwrap().recv() {
+            if let Some(received) = pair.server.association(pair.now, server).unwrap().recv() {
                 delivered = Some(received.data.len());
                 break;
             }
@@ -205,14 +205,14 @@ fn data_that_the_system_refuses_teaches_the_application_how_much_fits() {
         assert!(told.len() <= 3, "{told:?}");
         let refused = pair
             .client
-            .association(client, pair.now)
+            .association(pair.now, client)
             .unwrap()
             .send(&vec![7; before]);
         let max = pair.client_connection().unwrap().max_payload();
         assert_eq!(refused, Err(SendError::TooLarge { max }));
         while pair
             .server
-            .association(server, pair.now)
+            .association(pair.now, server)
             .unwrap()
             .recv()
             .is_some()
@@ -228,7 +228,7 @@ fn the_application_sets_the_size_of_an_association_of_an_endpoint() {
     let client = pair.client_id().unwrap();
     let before = pair.client_connection().unwrap().max_payload();
     pair.client
-        .association(client, pair.now)
+        .association(pair.now, client)
         .unwrap()
         .set_mtu(600)
         .unwrap();
@@ -238,13 +238,13 @@ fn the_application_sets_the_size_of_an_association_of_an_endpoint() {
     );
     assert!(
         pair.client
-            .association(client, pair.now)
+            .association(pair.now, client)
             .unwrap()
             .set_mtu(10)
             .is_err()
     );
     pair.client
-        .association(client, pair.now)
+        .association(pair.now, client)
         .unwrap()
         .set_mtu(1400)
         .unwrap();
@@ -268,7 +268,7 @@ fn a_renegotiation_begins_with_the_size_that_the_system_allows() {
     let told = sizes(&pair.server_events).len();
     let client = pair.client_id().unwrap();
     pair.client
-        .association(client, pair.now)
+        .association(pair.now, client)
         .unwrap()
         .renegotiate()
         .unwrap();

@@ -31,13 +31,13 @@ fn plaintext_data_never_reaches_the_application() {
     );
     assert!(
         pair.client
-            .association(client, pair.now)
+            .association(pair.now, client)
             .unwrap()
             .recv()
             .is_none()
             && pair
                 .server
-                .association(server, pair.now)
+                .association(pair.now, server)
                 .unwrap()
                 .recv()
                 .is_none()
@@ -158,7 +158,7 @@ fn data_that_overtakes_finished_is_not_delivered_before_it() {
             assert!(
                 harness
                     .endpoint
-                    .association(id, harness.now)
+                    .association(harness.now, id)
                     .unwrap()
                     .recv()
                     .is_none()
@@ -172,7 +172,7 @@ fn data_that_overtakes_finished_is_not_delivered_before_it() {
         let held = std::iter::from_fn(|| {
             harness
                 .endpoint
-                .association(id, harness.now)
+                .association(harness.now, id)
                 .unwrap()
                 .recv()
         })
@@ -224,7 +224,7 @@ fn data_before_a_failed_finished_is_never_seen() {
             }
         });
         assert!(harness.failure().is_some() && !harness.is_complete());
-        let association = harness.endpoint.association(id, harness.now);
+        let association = harness.endpoint.association(harness.now, id);
         assert!(association.is_none_or(|mut it| it.recv().is_none()));
         assert!(harness.endpoint.is_empty());
     }

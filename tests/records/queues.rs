@@ -14,7 +14,7 @@ fn kept(policy: DatagramPolicy, sent: usize, length: usize) -> (usize, u64) {
     let mut pair = ends.build().connected(1);
     let (client, server) = (pair.client_id().unwrap(), pair.server_id().unwrap());
     for _ in 0..sent {
-        let mut client = pair.client.association(client, pair.now).unwrap();
+        let mut client = pair.client.association(pair.now, client).unwrap();
         client.send(&vec![7; length]).unwrap();
         drop(client);
         // More at once would not fit on the link.
@@ -23,7 +23,7 @@ fn kept(policy: DatagramPolicy, sent: usize, length: usize) -> (usize, u64) {
     pair.run_for(Duration::from_secs(1));
     let stats = pair.server_connection().unwrap().stats();
     let dropped = stats.discarded(Discard::ReceiveQueueFull);
-    let mut server = pair.server.association(server, pair.now).unwrap();
+    let mut server = pair.server.association(pair.now, server).unwrap();
     let fetched = std::iter::from_fn(|| server.recv());
     (fetched.count(), dropped)
 }
@@ -59,7 +59,7 @@ fn taken(ends: Ends, transport: Transport) -> usize {
         let outcome = match &mut duo {
             Duo::Dtls(pair) => {
                 let id = pair.client_id().unwrap();
-                let mut client = pair.client.association(id, pair.now).unwrap();
+                let mut client = pair.client.association(pair.now, id).unwrap();
                 client.send(&[7; 1000]).map(|()| 1000)
             }
             Duo::Tls(pair) => pair.client.connection.send(pair.now, &[7; 1000]),

@@ -106,7 +106,7 @@ fn a_replayed_datagram_is_delivered_once_at_every_distance() {
         assert_eq!(
             harness
                 .endpoint
-                .association(id, harness.now)
+                .association(harness.now, id)
                 .unwrap()
                 .recv()
                 .unwrap()
@@ -121,7 +121,7 @@ fn a_replayed_datagram_is_delivered_once_at_every_distance() {
                 assert!(
                     harness
                         .endpoint
-                        .association(id, harness.now)
+                        .association(harness.now, id)
                         .unwrap()
                         .recv()
                         .is_none(),
@@ -151,7 +151,7 @@ fn late_records_are_delivered_once_within_the_window() {
         let got: Vec<_> = std::iter::from_fn(|| {
             harness
                 .endpoint
-                .association(id, harness.now)
+                .association(harness.now, id)
                 .unwrap()
                 .recv()
         })
@@ -179,14 +179,14 @@ fn a_network_that_duplicates_everything_delivers_everything_once() {
     pair.run_for(Duration::from_secs(2));
     assert!(
         pair.client
-            .association(pair.client_id().unwrap(), pair.now)
+            .association(pair.now, pair.client_id().unwrap())
             .unwrap()
             .recv()
             .is_none()
     );
     assert!(
         pair.server
-            .association(pair.server_id().unwrap(), pair.now)
+            .association(pair.now, pair.server_id().unwrap())
             .unwrap()
             .recv()
             .is_none()
@@ -210,7 +210,7 @@ fn record_numbers_beyond_every_border_are_taken_once() {
             assert_eq!(
                 harness
                     .endpoint
-                    .association(id, harness.now)
+                    .association(harness.now, id)
                     .unwrap()
                     .recv()
                     .unwrap()
@@ -221,7 +221,7 @@ fn record_numbers_beyond_every_border_are_taken_once() {
             assert!(
                 harness
                     .endpoint
-                    .association(id, harness.now)
+                    .association(harness.now, id)
                     .unwrap()
                     .recv()
                     .is_none()
@@ -236,7 +236,7 @@ fn record_numbers_beyond_every_border_are_taken_once() {
     assert!(
         harness
             .endpoint
-            .association(id, harness.now)
+            .association(harness.now, id)
             .unwrap()
             .recv()
             .is_none()
@@ -313,7 +313,7 @@ fn empty_records_and_datagrams_wake_nobody() {
     assert!(
         harness
             .endpoint
-            .association(id, harness.now)
+            .association(harness.now, id)
             .unwrap()
             .recv()
             .is_none()
@@ -353,7 +353,7 @@ fn records_of_other_versions_are_noise_in_every_state() {
         assert!(
             harness
                 .endpoint
-                .association(id, harness.now)
+                .association(harness.now, id)
                 .unwrap()
                 .recv()
                 .is_none(),
@@ -407,7 +407,7 @@ fn the_largest_datagrams_are_taken_apart() {
     let received = std::iter::from_fn(|| {
         harness
             .endpoint
-            .association(id, harness.now)
+            .association(harness.now, id)
             .unwrap()
             .recv()
     })
@@ -454,7 +454,7 @@ fn records_that_leave_their_datagram_are_discarded() {
         assert_eq!(
             harness
                 .endpoint
-                .association(id, harness.now)
+                .association(harness.now, id)
                 .unwrap()
                 .recv()
                 .unwrap()

@@ -41,7 +41,7 @@ fn both_ends_export_the_same_traffic_secrets() {
     let mut ends = Ends::new().versions(Versions::V1_3);
     ends.client = ends.client.key_log(told.clone());
     let configs = ends.build();
-    let mut pair = StreamPair::new(configs.client, configs.server, server_name(), start()).unwrap();
+    let mut pair = StreamPair::new(start(), configs.client, configs.server, server_name()).unwrap();
     let early = pair.client.connection.traffic_secrets();
     assert_eq!(early.unwrap_err(), ApiMisuse::HandshakeNotComplete);
     pair.run();
@@ -57,7 +57,7 @@ fn both_ends_export_the_same_traffic_secrets() {
     }
     let (_, read, before, _) = secrets(&pair.client.connection);
     let update = KeyUpdate::NotRequested;
-    pair.client.connection.key_update(pair.now, update).unwrap();
+    pair.client.connection.key_update(update).unwrap();
     pair.run();
     let (_, read_after, after, written) = secrets(&pair.client.connection);
     assert_ne!(before, after);
@@ -72,7 +72,7 @@ fn both_ends_export_the_same_traffic_secrets() {
 #[test]
 fn version_1_2_has_no_traffic_secrets() {
     let configs = Ends::new().build();
-    let mut pair = StreamPair::new(configs.client, configs.server, server_name(), start()).unwrap();
+    let mut pair = StreamPair::new(start(), configs.client, configs.server, server_name()).unwrap();
     pair.run();
     let outcome = pair.server.connection.traffic_secrets();
     assert_eq!(outcome.unwrap_err(), ApiMisuse::NotSupportedByVersion);

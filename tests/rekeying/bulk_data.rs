@@ -50,7 +50,7 @@ fn bulk(side: Side) -> Vec<u8> {
 impl Bulk {
     fn new(configs: &Configs, seed: u64, name: &str) -> Self {
         let (client, server) = (configs.client.clone(), configs.server.clone());
-        let mut pair = StreamPair::new(client, server, server_name(), start()).unwrap();
+        let mut pair = StreamPair::new(start(), client, server, server_name()).unwrap();
         pair.run();
         let mut dice = Dice::new(seed);
         let most = if dice.is(30) { 20 } else { 4000 };
@@ -98,12 +98,11 @@ impl Bulk {
     }
 
     fn renegotiate(&mut self, side: Side, abbreviated: bool) {
-        let now = self.pair.now;
         let connection = &mut self.end(side).connection;
         let begun = if abbreviated {
-            connection.renegotiate_abbreviated(now)
+            connection.renegotiate_abbreviated()
         } else {
-            connection.renegotiate(now)
+            connection.renegotiate()
         };
         assert!(
             matches!(begun, Ok(()) | Err(RenegotiateError::Pending)),

@@ -338,7 +338,7 @@ fn with_old_data() -> (Pair, [Vec<u8>; 2]) {
 
 fn received(pair: &mut Pair) -> Vec<(u64, Vec<u8>)> {
     let id = pair.server_id().unwrap();
-    std::iter::from_fn(|| pair.server.association(id, pair.now).unwrap().recv())
+    std::iter::from_fn(|| pair.server.association(pair.now, id).unwrap().recv())
         .map(|received| (received.epoch.number(), received.data.to_vec()))
         .collect()
 }

@@ -25,11 +25,11 @@ fn connected() -> (DtlsConnection, DtlsConnection, Instant) {
     let configs = ends.build();
     let (to_server, to_client) = (path(2), path(1));
     let mut client =
-        DtlsConnection::connect(configs.client, server_name(), to_server, now).unwrap();
+        DtlsConnection::connect(now, configs.client, server_name(), to_server).unwrap();
     let mut out = Vec::new();
     client.poll_transmit(now, 1, &mut out).unwrap();
     let hello = ProvenHello::without_cookie(to_client, BytesMut::from(&out[..])).unwrap();
-    let mut server = DtlsConnection::accept(configs.server, hello, now).unwrap();
+    let mut server = DtlsConnection::accept(now, configs.server, hello).unwrap();
     while client.is_handshaking() || server.is_handshaking() {
         pass(&mut server, &mut client, now);
         pass(&mut client, &mut server, now);

@@ -25,7 +25,7 @@ fn a_hello_that_was_refused_late_does_not_end_the_association_when_the_next_one_
             // The refusal is late.
             pair.to_client.script(|_, _| Fate::Drop);
             pair.client
-                .association(client, pair.now)
+                .association(pair.now, client)
                 .unwrap()
                 .renegotiate()
                 .unwrap();
@@ -44,7 +44,7 @@ fn a_hello_that_was_refused_late_does_not_end_the_association_when_the_next_one_
                 pair.step();
             }
             pair.server
-                .association(server, pair.now)
+                .association(pair.now, server)
                 .unwrap()
                 .renegotiate()
                 .unwrap();
@@ -55,12 +55,12 @@ fn a_hello_that_was_refused_late_does_not_end_the_association_when_the_next_one_
             // While the first hello is under way another cannot begin; that is told, and is no matter here.
             let begun = if abbreviated {
                 pair.client
-                    .association(client, pair.now)
+                    .association(pair.now, client)
                     .unwrap()
                     .renegotiate_abbreviated()
             } else {
                 pair.client
-                    .association(client, pair.now)
+                    .association(pair.now, client)
                     .unwrap()
                     .renegotiate()
             };

@@ -240,7 +240,7 @@ fn keys_are_not_exported_during_a_renegotiation_where_the_policy_says_so() {
         ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
         let configs = ends.build();
         let mut pair =
-            StreamPair::new(configs.client, configs.server, server_name(), start()).unwrap();
+            StreamPair::new(start(), configs.client, configs.server, server_name()).unwrap();
         pair.run();
         let now = pair.now;
         let exported = |pair: &StreamPair| {
@@ -250,7 +250,7 @@ fn keys_are_not_exported_during_a_renegotiation_where_the_policy_says_so() {
             outcome.map(|()| keys)
         };
         let before = exported(&pair).unwrap();
-        pair.client.connection.renegotiate(now).unwrap();
+        pair.client.connection.renegotiate().unwrap();
         let hello = pair.client.transmit(now);
         assert!(!hello.is_empty());
         let meanwhile = exported(&pair);

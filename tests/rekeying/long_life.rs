@@ -38,7 +38,7 @@ impl Talk {
         let (endpoint, id) = pair;
         let number = self.sent.to_be_bytes();
         match endpoint
-            .association(id, now)
+            .association(now, id)
             .unwrap()
             .send(&[&number[..], &[7; 92]].concat())
         {
@@ -50,7 +50,7 @@ impl Talk {
 
     /// Takes what the other end has said: nothing twice, nothing altered, nothing that was never sent.
     fn hear(&mut self, endpoint: &mut Endpoint, id: AssociationId, now: Instant) {
-        while let Some(received) = endpoint.association(id, now).unwrap().recv() {
+        while let Some(received) = endpoint.association(now, id).unwrap().recv() {
             let (number, rest) = received.data.split_first_chunk().unwrap();
             assert_eq!(rest, [7; 92]);
             let number = u64::from_be_bytes(*number);

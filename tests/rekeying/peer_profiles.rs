@@ -294,7 +294,7 @@ fn crossed(ends: Ends, peer: ScriptedPeer) -> (Harness, Vec<Vec<u8>>) {
     let (now, id) = (datagrams.now, datagrams.id().unwrap());
     datagrams
         .endpoint
-        .association(id, datagrams.now)
+        .association(datagrams.now, id)
         .unwrap()
         .renegotiate()
         .unwrap();

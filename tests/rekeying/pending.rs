@@ -91,7 +91,7 @@ const ROWS: &[Row] = &[
                     let mut closed = calling(transport, side, willing());
                     closed.close(side);
                     assert!(!closed.is_pending(side));
-                    end.abort(pair.now, AlertDescription::ACCESS_DENIED);
+                    end.abort(AlertDescription::ACCESS_DENIED);
                 }
             }
             Some(duo)

@@ -145,7 +145,7 @@ fn nothing_is_scheduled_before_the_first_handshake_or_after_a_close() {
     let id = early.client.associations().next().unwrap();
     let error = early
         .client
-        .association(id, early.now)
+        .association(early.now, id)
         .unwrap()
         .renegotiate();
     assert_eq!(error, Err(RenegotiateError::HandshakeNotComplete));

@@ -51,21 +51,21 @@ fn begin(pair: &mut Pair, start: Start) {
     let [client, server] = ids(pair);
     if matches!(start, Start::Client | Start::Both) {
         pair.client
-            .association(client, pair.now)
+            .association(pair.now, client)
             .unwrap()
             .renegotiate()
             .unwrap();
     }
     if start == Start::Abbreviated {
         pair.client
-            .association(client, pair.now)
+            .association(pair.now, client)
             .unwrap()
             .renegotiate_abbreviated()
             .unwrap();
     }
     if matches!(start, Start::Server | Start::Both) {
         pair.server
-            .association(server, pair.now)
+            .association(pair.now, server)
             .unwrap()
             .renegotiate()
             .unwrap();
@@ -264,21 +264,21 @@ fn traffic_during_renegotiations_is_delivered_at_most_once_and_labelled() {
             // Held or refused: both are legal. What was taken must not come twice.
             let _refused = pair
                 .client
-                .association(client, pair.now)
+                .association(pair.now, client)
                 .unwrap()
                 .send(&payload(0));
             let _refused = pair
                 .server
-                .association(server, pair.now)
+                .association(pair.now, server)
                 .unwrap()
                 .send(&payload(1));
             pair.run_for(Duration::from_millis(50));
             for (side, other) in [(1, 0), (0, 1)] {
                 loop {
                     let received = if side == 1 {
-                        pair.server.association(server, pair.now).unwrap().recv()
+                        pair.server.association(pair.now, server).unwrap().recv()
                     } else {
-                        pair.client.association(client, pair.now).unwrap().recv()
+                        pair.client.association(pair.now, client).unwrap().recv()
                     };
                     let Some(received) = received else { break };
                     assert_eq!(received.data.len(), 24);
@@ -728,8 +728,8 @@ fn data_that_waits_for_its_keys_is_read_although_a_handshake_begins_before_it() 
     ends.server = ends.server.rekey(flowing);
     let configs = ends.build();
     let (now, path) = (start(), Path::new(([192, 0, 2, 1], 4433).into()));
-    let mut client = DtlsConnection::connect(configs.client, server_name(), path, now).unwrap();
-    let mut server = DtlsConnection::listen(configs.server, path, now).unwrap();
+    let mut client = DtlsConnection::connect(now, configs.client, server_name(), path).unwrap();
+    let mut server = DtlsConnection::listen(now, configs.server, path).unwrap();
     let sent = |from: &mut DtlsConnection| -> Vec<Vec<u8>> {
         std::iter::from_fn(|| {
             let mut out = Vec::new();
@@ -762,7 +762,7 @@ fn data_that_waits_for_its_keys_is_read_although_a_handshake_begins_before_it() 
     );
     server.send(now, b"before").unwrap();
     let mut late = sent(&mut server);
-    server.renegotiate(now).unwrap();
+    server.renegotiate().unwrap();
     late.extend(sent(&mut server));
     server.send(now, b"after").unwrap();
     late.extend(sent(&mut server));

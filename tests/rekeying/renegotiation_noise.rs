@@ -60,19 +60,19 @@ fn strangers_change_nothing_at_any_state_of_a_renegotiation() {
             match start {
                 0 => pair
                     .client
-                    .association(client, pair.now)
+                    .association(pair.now, client)
                     .unwrap()
                     .renegotiate()
                     .unwrap(),
                 1 => pair
                     .client
-                    .association(client, pair.now)
+                    .association(pair.now, client)
                     .unwrap()
                     .renegotiate_abbreviated()
                     .unwrap(),
                 _ => pair
                     .server
-                    .association(server, pair.now)
+                    .association(pair.now, server)
                     .unwrap()
                     .renegotiate()
                     .unwrap(),
@@ -260,7 +260,7 @@ fn held_data_that_no_longer_fits_does_not_hold_up_the_rest() {
     let path = Path::new(([192, 0, 2, 2], 4433).into());
     let config = std::sync::Arc::new(ends.client.build().unwrap());
     let mut client =
-        DtlsConnection::connect(config, crate::common::configs::server_name(), path, now).unwrap();
+        DtlsConnection::connect(now, config, crate::common::configs::server_name(), path).unwrap();
     let play = |client: &mut DtlsConnection, peer: &mut ScriptedPeer, lines: &[Line]| {
         let mut out = Vec::new();
         for line in lines.iter().map(Some).chain([None]) {
@@ -281,7 +281,7 @@ fn held_data_that_no_longer_fits_does_not_hold_up_the_rest() {
     .concat();
     play(&mut client, &mut peer, &handshake);
     peer.renegotiate();
-    client.renegotiate(now).unwrap();
+    client.renegotiate().unwrap();
     play(&mut client, &mut peer, &[]);
     client.send(now, &[1; 1000]).unwrap();
     client.send(now, b"short").unwrap();

@@ -159,7 +159,7 @@ fn data_after_a_hello_request_leaves_before_a_goodbye() {
     let id = datagrams.id().unwrap();
     datagrams
         .endpoint
-        .association(id, datagrams.now)
+        .association(datagrams.now, id)
         .unwrap()
         .close();
     harness.listen();

@@ -15,7 +15,7 @@ fn connected(rekey: RekeyPolicy) -> StreamPair {
         RekeyPolicy::default().client_renegotiation(ClientRenegotiation::Allow { min_interval });
     ends.server = ends.server.rekey(willing);
     let configs = ends.build();
-    let mut pair = StreamPair::new(configs.client, configs.server, server_name(), start()).unwrap();
+    let mut pair = StreamPair::new(start(), configs.client, configs.server, server_name()).unwrap();
     pair.run();
     pair
 }
@@ -47,7 +47,7 @@ fn data_that_waits_behind_a_full_send_queue_leaves_before_a_goodbye() {
     let now = pair.now;
     let (queued, full) = fill(&mut pair);
     assert_eq!(full, SendError::Backlog);
-    pair.client.connection.renegotiate(now).unwrap();
+    pair.client.connection.renegotiate().unwrap();
     pair.client.connection.handle_timeout(now).unwrap();
     let (waiting, full) = fill(&mut pair);
     assert_eq!(full, SendError::Renegotiating);
@@ -61,7 +61,7 @@ fn data_that_waits_behind_a_full_send_queue_leaves_before_a_goodbye() {
 fn data_that_still_waits_after_a_renegotiation_leaves_before_a_goodbye() {
     let mut pair = connected(RekeyPolicy::default());
     let now = pair.now;
-    pair.client.connection.renegotiate(now).unwrap();
+    pair.client.connection.renegotiate().unwrap();
     pair.client.connection.handle_timeout(now).unwrap();
     let (waiting, _) = fill(&mut pair);
     let mut queued = 0;
@@ -120,12 +120,12 @@ fn nothing_is_begun_after_a_goodbye_although_what_left_before_it_has_used_the_ke
         ends.server = ends.server.rekey(policy);
         let configs = ends.build();
         let mut pair =
-            StreamPair::new(configs.client, configs.server, server_name(), start()).unwrap();
+            StreamPair::new(start(), configs.client, configs.server, server_name()).unwrap();
         pair.run();
         let now = pair.now;
         if side == Side::Client {
             // It has renegotiated, and more has waited for that than the transport takes at once.
-            pair.client.connection.renegotiate(now).unwrap();
+            pair.client.connection.renegotiate().unwrap();
             pair.client.connection.handle_timeout(now).unwrap();
             fill(&mut pair);
             while pair.client.connection.renegotiations() == 0 {
@@ -135,7 +135,7 @@ fn nothing_is_begun_after_a_goodbye_although_what_left_before_it_has_used_the_ke
                 pair.client.deliver(now, &answer);
             }
         } else {
-            pair.server.connection.renegotiate(now).unwrap();
+            pair.server.connection.renegotiate().unwrap();
             pair.server.connection.handle_timeout(now).unwrap();
             assert!(pair.server.connection.send(now, &[7; 40_000]).unwrap() > 30_000);
         }

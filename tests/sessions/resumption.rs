@@ -194,7 +194,7 @@ fn a_spared_resumption_survives_loss() {
             pair.run_for(Duration::from_secs(1));
             if let Some(id) = pair.client_id() {
                 pair.client
-                    .association(id, pair.now)
+                    .association(pair.now, id)
                     .unwrap()
                     .send(b"are you there?")
                     .unwrap();
@@ -260,7 +260,7 @@ fn a_session_is_not_offered_under_another_name() {
     config.import_session(&other, session).unwrap();
     let config = Arc::new(config);
     let hello = |name| {
-        let mut client = sealgram::TlsConnection::connect(config.clone(), name, start()).unwrap();
+        let mut client = sealgram::TlsConnection::connect(start(), config.clone(), name).unwrap();
         let mut out = Vec::new();
         client.poll_transmit(start(), &mut out).unwrap();
         out.len()

@@ -433,7 +433,7 @@ impl Delivery {
                 self.sender.sending.wait(*flight, timer, request);
             }
             (FlightEnd::Final, Numbering::V12(v12)) => {
-                v12.retain(*flight, means.records.writing().current_epoch(), now);
+                v12.retain(now, *flight, means.records.writing().current_epoch());
             }
             (FlightEnd::AwaitAck(fate), Numbering::V13(v13)) => {
                 v13.await_ack(now, id, *flight, fate, &mut self.sender);

@@ -209,7 +209,7 @@ impl V12 {
     // The final flight.
 
     /// Keeps a flight that ends its handshake in `epoch`.
-    pub(super) fn retain(&mut self, flight: Flight, epoch: Epoch, now: Instant) {
+    pub(super) fn retain(&mut self, now: Instant, flight: Flight, epoch: Epoch) {
         self.retained = Some(Box::new(Retained {
             flight,
             epoch,
