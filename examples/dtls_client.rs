@@ -6,11 +6,12 @@
 //!
 //! `unwrap` keeps the example short: it is used only where this machine, not the peer, is at fault.
 
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{AssociationId, EndpointPolicy};
+use sealgram::identity::Roots;
 use sealgram::net::UdpEndpoint;
 use sealgram::net::mio::{Events, Poll, Token};
 use sealgram::pki_types::ServerName;
-use sealgram::{AssociationId, ClientConfig, Event, Roots};
+use sealgram::{ClientConfig, Event};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;

@@ -7,11 +7,12 @@
 //!
 //! `unwrap` keeps the example short: it is used only where this machine, not a peer, is at fault.
 
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{AssociationId, EndpointPolicy};
+use sealgram::identity::{CertifiedKey, Credential};
 use sealgram::net::UdpEndpoint;
 use sealgram::net::mio::{Events, Poll, Token};
 use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use sealgram::{AssociationId, CertifiedKey, Credential, Event, ServerConfig};
+use sealgram::{Event, ServerConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::{env, fs, io};

@@ -11,14 +11,13 @@
 //! fault.
 
 use sealgram::config::{RekeyPolicy, Versions};
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{AssociationId, EndpointPolicy};
+use sealgram::identity::{CertifiedKey, Credential, Roots};
 use sealgram::net::UdpEndpoint;
 use sealgram::net::mio::{Events, Poll, Token};
 use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use sealgram::{
-    AssociationId, CertifiedKey, ClientConfig, Credential, Event, KeyUpdate, Received, Roots,
-    ServerConfig, Side,
-};
+use sealgram::record::Received;
+use sealgram::{ClientConfig, Event, KeyUpdate, ServerConfig, Side};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, io};

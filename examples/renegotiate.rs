@@ -10,13 +10,13 @@
 //! `unwrap` keeps the example short: it is used only where this machine, not a peer, is at fault.
 
 use sealgram::config::{ClientRenegotiation, RekeyPolicy, Versions};
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{AssociationId, EndpointPolicy};
+use sealgram::identity::{CertifiedKey, Credential, Roots};
 use sealgram::net::UdpEndpoint;
 use sealgram::net::mio::{Events, Poll, Token};
 use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use sealgram::{
-    AssociationId, CertifiedKey, ClientConfig, Credential, Event, Received, Roots, ServerConfig,
-};
+use sealgram::record::Received;
+use sealgram::{ClientConfig, Event, ServerConfig};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, io};

@@ -6,10 +6,11 @@
 //!
 //! `unwrap` keeps the example short: it is used only where this machine, not the peer, is at fault.
 
+use sealgram::identity::Roots;
 use sealgram::net::TlsStream;
 use sealgram::net::mio::{Events, Interest, Poll, Token};
 use sealgram::pki_types::ServerName;
-use sealgram::{ClientConfig, Event, Roots};
+use sealgram::{ClientConfig, Event};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -7,11 +7,12 @@
 //!
 //! `unwrap` keeps the example short: it is used only where this machine, not a peer, is at fault.
 
+use sealgram::ServerConfig;
+use sealgram::identity::{CertifiedKey, Credential};
 use sealgram::net::TlsStream;
 use sealgram::net::mio::net::{TcpListener, TcpStream};
 use sealgram::net::mio::{Events, Interest, Poll, Registry, Token};
 use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use sealgram::{CertifiedKey, Credential, ServerConfig};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;

@@ -20,10 +20,27 @@
 //! `mio`, `bytes` and `rustls-pki-types`, whose types appear in the API, are re-exported as
 //! `net::mio`, [`bytes`] and [`pki_types`].
 //!
-//! Without mio, the same [`Endpoint`] takes datagrams and the time, and returns datagrams, events
-//! and a deadline. For a single peer, [`DtlsConnection`] does so without an endpoint, and
-//! [`TlsConnection`] over a byte stream. On a mio TCP stream there is [`net::TlsStream`], which
-//! reads and writes like any other stream.
+//! Without mio, the same [`Endpoint`](endpoint::Endpoint) takes datagrams and the time, and returns
+//! datagrams, events and a deadline. For a single peer, [`DtlsConnection`] does so without an
+//! endpoint, and [`TlsConnection`] over a byte stream. On a mio TCP stream there is
+//! [`net::TlsStream`], which reads and writes like any other stream.
+//!
+//! # Where to find what
+//!
+//! The root has what nearly every program names: the two configurations, a connection and its
+//! events, errors that end it, and the numbers of the protocol. A module has the rest of its topic,
+//! and nothing has two paths.
+//!
+//! | module | what it has |
+//! | --- | --- |
+//! | [`client`], [`server`] | builders of the configurations; who decides inside a handshake |
+//! | [`config`] | settings of either side: versions, algorithms, policies, clocks, randomness |
+//! | [`identity`] | credentials, signers, roots and verifiers |
+//! | [`session`] | sessions, where they are kept, tickets |
+//! | [`endpoint`] | many associations over one socket, cookies, limits |
+//! | `net` | sockets of mio |
+//! | [`record`] | record layers, what they deliver, and their counters |
+//! | [`error`] | why a command, a configuration, a certificate or a peer was refused |
 //!
 //! # The floors
 //!
@@ -40,14 +57,15 @@
 //!  protocol   numbers, epochs, dialects, alerts; errors by blame
 //! ```
 //!
-//! A file imports from its own folder and from lower floors only; `tests/house/floors/` checks that.
-//! To read the library, start with `protocol/dialect.rs`, `record/mod.rs` and `handshake/mod.rs`.
+//! A file imports from its own folder and from lower floors only; `tests/house/floors/` checks
+//! that. To read the library, start with `protocol/dialect.rs`, `record/mod.rs` and
+//! `handshake/mod.rs`.
 //!
 //! # Security
 //!
 //! * Once keys exist, nothing that does not authenticate changes anything but a counter: not a
 //!   timer, not the replay window, not an address, and never the life of the association
-//!   ([`Stats`], [`Discard`]).
+//!   ([`record::Stats`], [`record::Discard`]).
 //! * A server keeps nothing about a client that has not proved its address, except for the parts of
 //!   fragmented hellos, in a small pool and for two seconds; and it sends at most three times what
 //!   came from there.
@@ -78,49 +96,49 @@
 pub mod config;
 pub mod docs;
 pub mod endpoint;
+pub mod error;
+pub mod identity;
 #[cfg(feature = "net")]
 pub mod net;
+pub mod record;
+pub mod session;
 
 mod connection;
 mod crypto;
-mod error;
 mod handshake;
-mod identity;
 mod protocol;
-mod record;
 mod secrets;
-mod session;
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub mod sim;
 mod wire;
 
-pub use crate::config::{ClientConfig, ServerConfig};
+/// What only clients have: the builder of [`ClientConfig`], and who decides in the middle of a
+/// handshake what a client shows.
+pub mod client {
+    pub use crate::config::answers::{AnswerRequest, ReceivedRequest, RequestAnswer};
+    pub use crate::config::client::{ClientConfigBuilder, DangerousClientConfig};
+}
+
+/// What only servers have: the builder of [`ServerConfig`], and who decides in the middle of a
+/// handshake what a client is shown.
+pub mod server {
+    pub use crate::config::answers::{AnswerHello, HelloAnswer, ReceivedHello};
+    pub use crate::config::server::{ClientAuthentication, Preference, ServerConfigBuilder};
+}
+
+pub use crate::config::client::ClientConfig;
+pub use crate::config::server::ServerConfig;
 pub use crate::connection::{
     Connection, DtlsConnection, Event, ExportedSecret, HandshakeKind, RenegotiationRefusal, Taken,
     TlsConnection, TrafficSecrets, Transmit,
 };
-pub use crate::crypto::random::{SecureRandom, SystemRandom};
-pub use crate::crypto::sign::SigningKey;
-pub use crate::endpoint::{AssociationId, Endpoint};
-pub use crate::error::{
-    ApiMisuse, CertificateError, ConfigError, ConnectError, Error, Failure, FileProblem,
-    FingerprintParseError, InvalidMessage, KeyUpdateError, PeerIncompatible, PeerMisbehaved,
-    RenegotiateError, SendError, Suspicion, UnreadableCertificate, UnsupportedKey,
-};
-pub use crate::identity::{
-    CertifiedKey, Credential, Fingerprint, Identity, PinnedFingerprint, Reply, Roots,
-    SignHandshake, VerifyClient, VerifyServer, WebPkiClientVerifier, WebPkiServerVerifier,
-};
+pub use crate::error::fatal::{Error, Failure};
+pub use crate::identity::reply::Reply;
 pub use crate::protocol::{
     Alert, AlertDescription, AlertLevel, CipherSuite, Ecn, Epoch, NamedGroup, Path,
     ProtocolVersion, RecordNumber, Side, SignatureScheme, SrtpProfile,
 };
-pub use crate::record::{
-    Datagram, Discard, Initiator, Received, RecordLayer, RenegotiationCounts, Stats, Stream,
-};
-pub use crate::secrets::key_log::{KeyLog, KeyLogFile};
-pub use crate::session::Session;
 pub use crate::wire::key_update::KeyUpdate;
 
 /// The buffers of datagrams and of data.

@@ -7,7 +7,8 @@ mod tests;
 
 use bytes::BytesMut;
 use rustls::pki_types::PrivateKeyDer;
-use sealgram::config::{Algorithms, ProvenHello, Versions};
+use sealgram::config::{Algorithms, Versions};
+use sealgram::endpoint::ProvenHello;
 use sealgram::{CipherSuite, DtlsConnection, NamedGroup, Path, TlsConnection};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

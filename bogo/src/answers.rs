@@ -2,9 +2,8 @@
 
 use crate::Failed;
 use crate::options::Options;
-use sealgram::config::{
-    AnswerHello, AnswerRequest, HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer,
-};
+use sealgram::client::{AnswerRequest, ReceivedRequest, RequestAnswer};
+use sealgram::server::{AnswerHello, HelloAnswer, ReceivedHello};
 use sealgram::{AlertDescription, Reply};
 use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};

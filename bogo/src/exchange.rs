@@ -7,10 +7,10 @@ use crate::expectations;
 use crate::options::{Options, Plan, Renegotiation};
 use crate::settings::{self, Shared};
 use crate::wire::Wire;
+use sealgram::error::{KeyUpdateError, SendError};
 use sealgram::pki_types::ServerName;
-use sealgram::{
-    AlertDescription, Event, KeyUpdate, KeyUpdateError, RenegotiationRefusal, SendError, Session,
-};
+use sealgram::session::Session;
+use sealgram::{AlertDescription, Event, KeyUpdate, RenegotiationRefusal};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,9 +5,10 @@ use crate::answers::expect;
 use crate::end::either;
 use crate::exchange::Exchange;
 use crate::options::Options;
+use sealgram::HandshakeKind;
+use sealgram::identity::Identity;
 use sealgram::pki_types::CertificateDer;
 use sealgram::pki_types::pem::PemObject as _;
-use sealgram::{HandshakeKind, Identity};
 use std::path::Path;
 
 /// Checks after the handshake.

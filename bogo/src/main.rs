@@ -52,8 +52,8 @@ impl From<sealgram::Error> for Failed {
     }
 }
 
-impl From<sealgram::ConfigError> for Failed {
-    fn from(error: sealgram::ConfigError) -> Self {
+impl From<sealgram::error::ConfigError> for Failed {
+    fn from(error: sealgram::error::ConfigError) -> Self {
         Self::Error(format!("{error:?}: {error}"))
     }
 }

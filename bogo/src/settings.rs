@@ -7,14 +7,15 @@ use crate::keys;
 use crate::options::{CredentialOptions, Options, Renegotiation};
 use crate::verifier::Verdict;
 use sealgram::config::{
-    Algorithms, ClientAuthentication, Conformance, DatagramPolicy, MemoryServerSessions,
-    Preference, RekeyPolicy, RenegotiationRefusals, SecureRenegotiation, StreamPolicy, Tickets,
-    Versions,
+    Algorithms, Conformance, DatagramPolicy, RekeyPolicy, RenegotiationRefusals,
+    SecureRenegotiation, StreamPolicy, Versions,
 };
+use sealgram::identity::Credential;
 use sealgram::pki_types::ServerName;
+use sealgram::server::{ClientAuthentication, Preference};
+use sealgram::session::{MemoryServerSessions, Tickets};
 use sealgram::{
-    AlertDescription, ClientConfig, Credential, NamedGroup, ServerConfig, SignatureScheme,
-    SrtpProfile,
+    AlertDescription, ClientConfig, NamedGroup, ServerConfig, SignatureScheme, SrtpProfile,
 };
 use std::net::Ipv4Addr;
 use std::sync::Arc;

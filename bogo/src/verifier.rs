@@ -1,8 +1,10 @@
 //! Verdicts on certificates as a test wants them: the runner's chains are made to be accepted or
 //! refused by flag.
 
+use sealgram::AlertDescription;
+use sealgram::error::CertificateError;
+use sealgram::identity::{Identity, VerifyClient, VerifyServer};
 use sealgram::pki_types::{ServerName, UnixTime};
-use sealgram::{AlertDescription, CertificateError, Identity, VerifyClient, VerifyServer};
 
 /// Gives every chain the same verdict.
 #[derive(Debug)]

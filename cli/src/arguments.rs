@@ -1,7 +1,8 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sealgram::{CipherSuite, Fingerprint, NamedGroup, SrtpProfile};
+use sealgram::identity::Fingerprint;
+use sealgram::{CipherSuite, NamedGroup, SrtpProfile};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 

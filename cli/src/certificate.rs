@@ -2,7 +2,7 @@
 
 use crate::problem::Problem;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
-use sealgram::CertifiedKey;
+use sealgram::identity::CertifiedKey;
 use sealgram::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use std::time::Duration;
 

@@ -3,7 +3,8 @@
 use crate::problem::Problem;
 use crate::report::Line;
 use mio::Waker;
-use sealgram::{KeyUpdate, KeyUpdateError, RenegotiateError};
+use sealgram::KeyUpdate;
+use sealgram::error::{KeyUpdateError, RenegotiateError};
 use std::fmt;
 use std::io::{self, BufRead, Read as _};
 use std::sync::Arc;

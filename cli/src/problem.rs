@@ -1,10 +1,8 @@
 //! Why the program ends without success.
 
 use crate::report::Line;
-use sealgram::{
-    AlertDescription, CertificateError, ConfigError, Error, Failure, PeerIncompatible,
-    PeerMisbehaved, Side,
-};
+use sealgram::error::{CertificateError, ConfigError, PeerIncompatible, PeerMisbehaved};
+use sealgram::{AlertDescription, Error, Failure, Side};
 use std::fmt;
 use std::net::SocketAddr;
 use std::process::ExitCode;

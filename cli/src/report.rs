@@ -1,6 +1,7 @@
 //! Event lines: what the program reports on standard error.
 
-use sealgram::{Connection, HandshakeKind, Initiator, RecordLayer, RenegotiationRefusal, Stats};
+use sealgram::record::{Initiator, RecordLayer, Stats};
+use sealgram::{Connection, HandshakeKind, RenegotiationRefusal};
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;

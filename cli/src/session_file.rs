@@ -1,8 +1,9 @@
 //! The client's session in a file.
 
 use crate::problem::Problem;
+use sealgram::ClientConfig;
 use sealgram::pki_types::ServerName;
-use sealgram::{ClientConfig, Session};
+use sealgram::session::Session;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;

@@ -8,16 +8,19 @@ use crate::arguments::{
 use crate::certificate::SelfSigned;
 use crate::problem::Problem;
 use crate::report::Line;
+use sealgram::client::ClientConfigBuilder;
 use sealgram::config::{
-    Algorithms, ClientAuthentication, ClientConfigBuilder, ClientRenegotiation,
-    DataDuringRenegotiation, DatagramPolicy, ExtendedMasterSecret, IdentityChange, PlaintextAlerts,
-    RekeyPolicy, SecureRenegotiation, StreamPolicy, Versions,
+    Algorithms, ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, ExtendedMasterSecret,
+    IdentityChange, KeyLogFile, PlaintextAlerts, RekeyPolicy, SecureRenegotiation, StreamPolicy,
+    Versions,
 };
 use sealgram::endpoint::{EndpointPolicy, Eviction};
-use sealgram::{
-    CertifiedKey, ClientConfig, ConfigError, Credential, KeyLogFile, PinnedFingerprint, Roots,
-    ServerConfig, WebPkiClientVerifier,
+use sealgram::error::ConfigError;
+use sealgram::identity::{
+    CertifiedKey, Credential, PinnedFingerprint, Roots, WebPkiClientVerifier,
 };
+use sealgram::server::ClientAuthentication;
+use sealgram::{ClientConfig, ServerConfig};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;

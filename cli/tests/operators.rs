@@ -5,8 +5,9 @@
 mod program;
 
 use program::{Directory, Program, value};
-use sealgram::Fingerprint;
-use sealgram::pki_types::{CertificateDer, pem::PemObject as _};
+use sealgram::identity::Fingerprint;
+use sealgram::pki_types::CertificateDer;
+use sealgram::pki_types::pem::PemObject as _;
 use std::net::TcpStream;
 use std::time::Duration;
 

@@ -4,7 +4,8 @@ mod program;
 
 use program::{Directory, Program, value};
 use sealgram::bytes::BytesMut;
-use sealgram::{CertifiedKey, Credential, ServerConfig, TlsConnection};
+use sealgram::identity::{CertifiedKey, Credential};
+use sealgram::{ServerConfig, TlsConnection};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;

@@ -88,7 +88,7 @@ impl ClientConfig {
     }
 
     /// A client that leaves the decision to `verifier`, for example a
-    /// [`PinnedFingerprint`](crate::PinnedFingerprint).
+    /// [`PinnedFingerprint`](crate::identity::PinnedFingerprint).
     pub fn with_verifier(verifier: Arc<dyn VerifyServer>) -> ClientConfigBuilder {
         ClientConfigBuilder {
             parameters: Parameters::default(),

@@ -1,22 +1,22 @@
 //! Configurations: plain data, checked when it is built, shared by many associations.
 
 mod algorithms;
-mod answers;
-mod client;
+pub(crate) mod answers;
+pub(crate) mod client;
 pub(crate) mod clock;
 mod conformance;
 mod parameters;
 mod policy;
-mod proven;
+pub(crate) mod proven;
 mod rekey;
-mod server;
+pub(crate) mod server;
 mod versions;
 
+pub use crate::crypto::random::{SecureRandom, SystemRandom};
+pub use crate::secrets::key_log::{KeyLog, KeyLogFile};
 pub use algorithms::Algorithms;
-pub use answers::{
-    AnswerHello, AnswerRequest, HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer,
-};
-pub use client::{ClientConfig, ClientConfigBuilder, DangerousClientConfig};
+pub(crate) use answers::{HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer};
+pub(crate) use client::ClientConfig;
 pub use clock::{Clock, SystemClock};
 
 #[cfg(all(test, not(feature = "conformance")))]
@@ -28,21 +28,16 @@ pub(crate) use conformance::RenegotiationRefusals;
 #[cfg(feature = "conformance")]
 pub use conformance::{Conformance, RenegotiationRefusals};
 
-pub use crate::session::{
-    ClientSessionStore, MemoryClientSessions, MemoryServerSessions, ServerSessionStore, SessionKey,
-    Tickets,
-};
 pub(crate) use conformance::MAX_WARNINGS;
 pub(crate) use parameters::Parameters;
 pub(crate) use policy::MIN_HANDSHAKE_MTU;
 pub use policy::{
     DatagramPolicy, ExtendedMasterSecret, PlaintextAlerts, SecureRenegotiation, StreamPolicy,
 };
-pub use proven::ProvenHello;
-pub(crate) use proven::{FirstHello, Issued, Retried};
+pub(crate) use proven::{FirstHello, Issued, ProvenHello, Retried};
 pub use rekey::{ClientRenegotiation, DataDuringRenegotiation, IdentityChange, RekeyPolicy};
 pub use versions::Versions;
 
 #[cfg(test)]
 pub(crate) use server::test_server;
-pub use server::{ClientAuthentication, Preference, ServerConfig, ServerConfigBuilder};
+pub(crate) use server::{ClientAuthentication, ServerConfig};

@@ -177,8 +177,8 @@ macro_rules! shared_setters {
         ///
         /// # Errors
         ///
-        /// [`ConfigError::OutOfRange`](crate::ConfigError::OutOfRange) if a name is not 1 to 255
-        /// bytes long.
+        /// [`ConfigError::OutOfRange`](crate::error::ConfigError::OutOfRange) if a name is not 1 to
+        /// 255 bytes long.
         pub fn alpn(mut self, protocols: &[&[u8]]) -> Result<Self, $crate::error::ConfigError> {
             self.parameters.set_alpn(protocols)?;
             Ok(self)
@@ -195,7 +195,8 @@ macro_rules! shared_setters {
         ///
         /// # Errors
         ///
-        /// [`ConfigError::OutOfRange`](crate::ConfigError::OutOfRange) if there are more than 64.
+        /// [`ConfigError::OutOfRange`](crate::error::ConfigError::OutOfRange) if there are more
+        /// than 64.
         pub fn srtp_profiles(
             mut self,
             profiles: &[$crate::protocol::SrtpProfile],
@@ -229,9 +230,9 @@ macro_rules! shared_setters {
             self
         }
 
-        /// Adds a credential: a client without any shows nothing when a server asks. Of several, for
-        /// example an RSA certificate beside an ECDSA one, or those of two authorities, the first
-        /// that fits what the peer takes is used.
+        /// Adds a credential: a client without any shows nothing when a server asks. Of several,
+        /// for example an RSA certificate beside an ECDSA one, or those of two authorities, the
+        /// first that fits what the peer takes is used.
         #[must_use]
         pub fn add_credential(mut self, credential: $crate::identity::Credential) -> Self {
             self.credentials.push(credential);

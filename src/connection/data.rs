@@ -220,8 +220,9 @@ impl<R: RecordLayer> Connection<R> {
     /// Moves the data that still waits for [`Connection::recv`] out of the buffers in which it
     /// came, so that 20 bytes of data no longer keep a large one alive. A caller who receives into
     /// large buffers calls it once the application has had its chance to fetch data, before more is
-    /// received; data that was fetched by then is never copied. [`Endpoint`](crate::Endpoint) has
-    /// the same for all its associations, and the types of `net` call it by themselves.
+    /// received; data that was fetched by then is never copied.
+    /// [`Endpoint`](crate::endpoint::Endpoint) has the same for all its associations, and the types
+    /// of `net` call it by themselves.
     pub fn detach_unread(&mut self) {
         self.received.detach();
     }

@@ -107,8 +107,8 @@ impl DtlsConnection {
 
     /// Waits for the hello of the client at `path`, whose address is known to be its own, as where
     /// ICE has chosen the pair (RFC 8445): there is no cookie. A server of strangers has an
-    /// [`Endpoint`](crate::Endpoint), which makes associations only after a valid cookie. The
-    /// deadline of the handshake runs from now.
+    /// [`Endpoint`](crate::endpoint::Endpoint), which makes associations only after a valid cookie.
+    /// The deadline of the handshake runs from now.
     ///
     /// # Errors
     ///

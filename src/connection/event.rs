@@ -6,10 +6,10 @@ use crate::protocol::Side;
 
 /// Something that the application may want to act on.
 ///
-/// A server's association shows up at its [`Endpoint`](crate::Endpoint) with its
-/// [`Event::HandshakeComplete`], and its last event is [`Event::Closed`] or [`Event::Failed`]. These
-/// two are given by an endpoint alone; a connection without one says what they say by the error of
-/// an input, [`Connection::failure`](crate::Connection::failure) and
+/// A server's association shows up at its [`Endpoint`](crate::endpoint::Endpoint) with its
+/// [`Event::HandshakeComplete`], and its last event is [`Event::Closed`] or [`Event::Failed`].
+/// These two are given by an endpoint alone; a connection without one says what they say by the
+/// error of an input, [`Connection::failure`](crate::Connection::failure) and
 /// [`Connection::is_closed`](crate::Connection::is_closed).
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]

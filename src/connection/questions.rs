@@ -180,14 +180,14 @@ fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
 
 impl<R: RecordLayer> Connection<R> {
     /// Goes on with the handshake if it waits for an answer that has come meanwhile: from a
-    /// [`SignHandshake`](crate::SignHandshake), a verifier, a session store, or the application
-    /// that decides about hellos, each through its [`Reply`](crate::Reply). Any other input looks
-    /// too. What was left in the buffer of `handle_bytes` is given to it again.
+    /// [`SignHandshake`](crate::identity::SignHandshake), a verifier, a session store, or the
+    /// application that decides about hellos, each through its [`Reply`](crate::Reply). Any other
+    /// input looks too. What was left in the buffer of `handle_bytes` is given to it again.
     ///
     /// # Errors
     ///
-    /// Fatal, and given once: what the answer leads to, and [`Error::ReplyMissing`] if there will be
-    /// none.
+    /// Fatal, and given once: what the answer leads to, and [`Error::ReplyMissing`] if there will
+    /// be none.
     pub fn handle_answers(&mut self, now: Instant) -> Result<(), Error> {
         if self.awaits_answer() {
             return self.pump(now);
@@ -204,8 +204,8 @@ impl<R: RecordLayer> Connection<R> {
 
     /// Has `waker` woken whenever an answer comes that this association waits for, from now on:
     /// then [`Connection::handle_answers`] goes on. It replaces the one before. An association of
-    /// an [`Endpoint`](crate::Endpoint) wakes that instead
-    /// ([`Endpoint::set_waker`](crate::Endpoint::set_waker)).
+    /// an [`Endpoint`](crate::endpoint::Endpoint) wakes that instead
+    /// ([`Endpoint::set_waker`](crate::endpoint::Endpoint::set_waker)).
     pub fn set_waker(&mut self, waker: Waker) {
         if let Some(answer) = self.phase.awaited() {
             answer.wake(&waker);

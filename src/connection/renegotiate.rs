@@ -81,7 +81,7 @@ impl<R: RecordLayer> Connection<R> {
     }
 
     /// How many renegotiations have completed, whoever began them;
-    /// [`Stats::renegotiations_by`](crate::Stats::renegotiations_by) tells more. This is
+    /// [`Stats::renegotiations_by`](crate::record::Stats::renegotiations_by) tells more. This is
     /// `SSL_num_renegotiations`.
     pub fn renegotiations(&self) -> u64 {
         self.records.stats().renegotiations_completed()

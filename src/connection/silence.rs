@@ -8,8 +8,8 @@
 //!                  from then on data waits for the new keys
 //! ```
 //!
-//! A peer that has said nothing is given up after a quarter of the deadline, one that has spoken only
-//! after all of it. Over a stream, where an answer may still come, the attempt stays.
+//! A peer that has said nothing is given up after a quarter of the deadline, one that has spoken
+//! only after all of it. Over a stream, where an answer may still come, the attempt stays.
 
 use super::attempt::Data;
 use super::phase::Phase;

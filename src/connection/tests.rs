@@ -146,7 +146,7 @@ fn forgeries_lead_to_new_keys_from_half_the_limit_on() {
         two.settle();
         assert_eq!(read_epoch(two.end(side)), after);
         let again = two.end(side).stats().clone();
-        let of = |stats: &crate::Stats| {
+        let of = |stats: &crate::record::Stats| {
             let automatic = stats.renegotiations_by(Initiator::Automatic);
             (automatic.started, stats.key_updates_sent())
         };

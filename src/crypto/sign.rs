@@ -22,8 +22,8 @@ pub(crate) enum KeyKind {
 
 /// A private key, parsed once and held in this process.
 ///
-/// [`CertifiedKey::new`](crate::CertifiedKey::new) makes one by itself. Whoever wants to sign
-/// elsewhere, on the threads of a pool for example, has it here.
+/// [`CertifiedKey::new`](crate::identity::CertifiedKey::new) makes one by itself. Whoever wants to
+/// sign elsewhere, on the threads of a pool for example, has it here.
 pub struct SigningKey {
     key: sign::Key,
 }

@@ -154,11 +154,12 @@
 //! * *Epoch 65,535 is in force, so no other can follow:* [`EpochsExhausted`], and the association
 //!   ends when the keys are used up.
 //!
-//! After a refusal automatic rekeying waits for a minute. After each further attempt in a row without
-//! an answer it waits twice as long, and a peer that has ignored seven is left alone until a limit of the algorithm comes near. A key that has protected as many records
-//! as it may, and was not replaced, ends the association with [`KeyExhausted`]. One that has seen
-//! half as many forgeries as it may (RFC 9147 §4.5.3) should be replaced as well; at the limit the
-//! association ends with [`TooManyForgeries`], and the peer gets the alert bad_record_mac.
+//! After a refusal automatic rekeying waits for a minute. After each further attempt in a row
+//! without an answer it waits twice as long, and a peer that has ignored seven is left alone until
+//! a limit of the algorithm comes near. A key that has protected as many records as it may, and was
+//! not replaced, ends the association with [`KeyExhausted`]. One that has seen half as many
+//! forgeries as it may (RFC 9147 §4.5.3) should be replaced as well; at the limit the association
+//! ends with [`TooManyForgeries`], and the peer gets the alert bad_record_mac.
 //!
 //! ## Which peers can be rekeyed with
 //!
@@ -218,7 +219,7 @@
 //! [`renegotiate_abbreviated`]: crate::Connection::renegotiate_abbreviated
 //! [`renegotiate_pending`]: crate::Connection::renegotiate_pending
 //! [`renegotiations`]: crate::Connection::renegotiations
-//! [`renegotiations_by`]: crate::Stats::renegotiations_by
+//! [`renegotiations_by`]: crate::record::Stats::renegotiations_by
 //! [`request_client_certificate`]: crate::Connection::request_client_certificate
 //! [`key_update`]: crate::Connection::key_update
 //! [`key_update_type`]: crate::Connection::key_update_type
@@ -226,7 +227,7 @@
 //! [`Requested`]: crate::KeyUpdate::Requested
 //! [`HandshakeComplete`]: crate::Event::HandshakeComplete
 //! [`RenegotiationRefused`]: crate::Event::RenegotiationRefused
-//! [`EpochsExhausted`]: crate::RenegotiateError::EpochsExhausted
+//! [`EpochsExhausted`]: crate::error::RenegotiateError::EpochsExhausted
 //! [`KeyExhausted`]: crate::Error::KeyExhausted
 //! [`TooManyForgeries`]: crate::Error::TooManyForgeries
 //! [`Versions::V1_2`]: crate::config::Versions::V1_2

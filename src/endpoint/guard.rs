@@ -13,8 +13,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
-/// One association of an [`Endpoint`](crate::Endpoint): the getters of [`DtlsConnection`], and its
-/// commands.
+/// One association of an [`Endpoint`](crate::endpoint::Endpoint): the getters of
+/// [`DtlsConnection`], and its commands.
 ///
 /// What the commands lead to (timers, datagrams to be sent, events) is brought up to date once,
 /// when this is dropped.

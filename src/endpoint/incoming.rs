@@ -18,9 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A client that wants to be served and has proved its address. There is no association yet.
 ///
-/// Decide with [`Endpoint::accept`](crate::Endpoint::accept),
-/// [`Endpoint::refuse`](crate::Endpoint::refuse) or [`Endpoint::ignore`](crate::Endpoint::ignore),
-/// at once or before [`Incoming::deadline`]. One that is only dropped is ignored at its deadline.
+/// Decide with [`Endpoint::accept`](crate::endpoint::Endpoint::accept),
+/// [`Endpoint::refuse`](crate::endpoint::Endpoint::refuse) or
+/// [`Endpoint::ignore`](crate::endpoint::Endpoint::ignore), at once or before
+/// [`Incoming::deadline`]. One that is only dropped is ignored at its deadline.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Incoming {
     number: u64,

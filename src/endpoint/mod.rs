@@ -12,19 +12,19 @@
 //!                            └─ protected ─► successor on a copy if it has the keys,
 //!                                            else current in place
 //! ```
-//!
-//! A file imports from those above it only:
-//!
-//! ```text
-//!  id, stats, replies, shares, cookie_keys, unproven
-//!  policy, routing, timers, retry, answered
-//!                                       policies, keys to associations, deadlines, cookies of 1.3
-//!  association, cookie                  one association and its place; proof of an address
-//!  attempts, half_open, incoming        who has begun, who is not done, who awaits a decision
-//!  associations                         everybody who is in
-//!  door, guard                          the way in; the way of the application to one of them
-//!  mod                                  the endpoint: it has a door and associations
-//! ```
+
+// A file imports from those above it only:
+//
+// ```text
+//  id, stats, replies, shares, cookie_keys, unproven
+//  policy, routing, timers, retry, answered
+//                                       policies, keys to associations, deadlines, cookies of 1.3
+//  association, cookie                  one association and its place; proof of an address
+//  attempts, half_open, incoming        who has begun, who is not done, who awaits a decision
+//  associations                         everybody who is in
+//  door, guard                          the way in; the way of the application to one of them
+//  mod                                  the endpoint: it has a door and associations
+// ```
 
 mod answered;
 mod association;
@@ -46,6 +46,7 @@ mod stats;
 mod timers;
 mod unproven;
 
+pub use crate::config::proven::ProvenHello;
 pub use cookie::{CookieCheck, Cookies};
 pub use cookie_keys::CookieKeys;
 pub use guard::AssociationMut;
@@ -134,7 +135,7 @@ impl Endpoint {
     /// Cookies that were given out before are still good, so a client that is on its way is not
     /// sent back, unless it speaks 1.3 and `config` would have chosen another suite for it.
     /// Sessions and tickets belong to a configuration: to have those of the old one resumed, give
-    /// the new one the same [`Tickets`](crate::config::Tickets) and session cache.
+    /// the new one the same [`Tickets`](crate::session::Tickets) and session cache.
     ///
     /// # Errors
     ///
@@ -164,7 +165,7 @@ impl Endpoint {
     /// of 1,024 places; [`EndpointStats::hellos_undecided`] counts the former.
     ///
     /// ```
-    /// # fn decide(endpoint: &mut sealgram::Endpoint, now: std::time::Instant) {
+    /// # fn decide(endpoint: &mut sealgram::endpoint::Endpoint, now: std::time::Instant) {
     /// use sealgram::AlertDescription;
     ///
     /// while let Some(incoming) = endpoint.poll_incoming() {
@@ -181,8 +182,8 @@ impl Endpoint {
     }
 
     /// Serves a client: its association shows up with
-    /// [`Event::HandshakeComplete`](crate::Event::HandshakeComplete). `None` if it waits no longer,
-    /// or if a limit stands against it; it repeats its hello then.
+    /// [`Event::HandshakeComplete`]. `None` if it waits no longer, or if a limit stands against it;
+    /// it repeats its hello then.
     pub fn accept(&mut self, now: Instant, incoming: Incoming) -> Option<AssociationId> {
         self.door.accept(&mut self.associations, now, &incoming)
     }
@@ -256,8 +257,8 @@ impl Endpoint {
             .min()
     }
 
-    /// Does what is due at `now`, for every association, and takes answers that have come. Afterwards
-    /// `poll_timeout() > now`.
+    /// Does what is due at `now`, for every association, and takes answers that have come.
+    /// Afterwards `poll_timeout() > now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.door.handle_timeout(&mut self.associations, now);
         self.associations.handle_timeout(now);
@@ -286,7 +287,7 @@ impl Endpoint {
     /// What is done takes effect when the guard is dropped.
     ///
     /// ```
-    /// # use sealgram::{AssociationId, Endpoint};
+    /// # use sealgram::endpoint::{AssociationId, Endpoint};
     /// # fn echo(endpoint: &mut Endpoint, id: AssociationId, now: std::time::Instant)
     /// # -> Result<(), Box<dyn std::error::Error>> {
     /// if let Some(mut association) = endpoint.association(now, id) {

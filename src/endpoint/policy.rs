@@ -25,8 +25,8 @@ pub enum Newcomers {
     #[default]
     Accept,
     /// The application, by address and hello, before there is an association: see
-    /// [`Endpoint::poll_incoming`](crate::Endpoint::poll_incoming). Nobody is spared the cookie
-    /// then, and a hello in pieces is put together first, at version 1.2 too.
+    /// [`Endpoint::poll_incoming`](crate::endpoint::Endpoint::poll_incoming). Nobody is spared the
+    /// cookie then, and a hello in pieces is put together first, at version 1.2 too.
     Ask,
 }
 
@@ -122,8 +122,9 @@ impl EndpointPolicy {
     /// The most bytes that are buffered on behalf of all peers together, 256 MiB by default, at
     /// least 1 MiB. Beyond it no newcomer is served and associations that have data waiting get no
     /// more. Data is counted by the memory that it keeps alive, provided that whoever passes slices
-    /// of larger buffers calls [`Endpoint::detach_unread`](crate::Endpoint::detach_unread) between
-    /// them, as `net` does.
+    /// of larger buffers calls
+    /// [`Endpoint::detach_unread`](crate::endpoint::Endpoint::detach_unread) between them, as `net`
+    /// does.
     ///
     /// # Errors
     ///

@@ -13,8 +13,8 @@ use std::sync::Arc;
 ///
 /// A verifier is given what the peer *claims* to be. What
 /// [`Connection::peer_identity`](crate::Connection::peer_identity) and
-/// [`Session::peer_identity`](crate::Session::peer_identity) return was accepted by the verifier,
-/// and the peer has *proved* that it holds the key.
+/// [`Session::peer_identity`](crate::session::Session::peer_identity) return was accepted by the
+/// verifier, and the peer has *proved* that it holds the key.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Identity {

@@ -1,41 +1,45 @@
 //! Who the two ends are: what they claim, what proves it, and who decides whether to believe it.
 //!
-//! ```text
-//!  this end    Credential ─┬─ claim() ──► Identity ────────────► Certificate ───────► the peer
-//!                          └─ key() ────► HandshakeKey, signs ─► CertificateVerify ─► the peer
-//!
-//!  the peer ── Certificate ───────► Identity, claimed ─┬─ a verifier ──► ClaimVerified ─────┐
-//!                                                      └─ public_key() ┐                    │
-//!  the peer ── CertificateVerify ──────────────────────────────────────┴► SignatureVerified ┤
-//!                                                                                           ▼
-//!                                                                            Identity, proved
-//! ```
-//!
-//! A configuration keeps [`Credential`]s. The engine carries [`Identity`]: what is claimed, by this
-//! end or by the peer, and in the end what is proved. It never looks inside. Where kinds of
-//! identities differ, it asks the identity: for the key ([`claim`] alone finds it), whether it may
-//! sign, whether two are the same end, and the Certificate message that shows one.
-//!
-//! # Kinds to come
-//!
-//! A *raw public key* (RFC 7250) is one more variant of `Identity`, a SubjectPublicKeyInfo, and one
-//! of `Credential`. The hellos agree on a certificate type for each direction, at 1.2 in
-//! ServerHello and at 1.3 in EncryptedExtensions. The two types are data of the states after that:
-//! one tells which credentials this end may choose from, the other which kind of claim the peer's
-//! Certificate holds. That message has a form of its own at 1.2 (RFC 7250 §3) and holds one entry
-//! at 1.3 (RFC 8446 §4.4.2). Signatures, verifiers, sessions and renegotiations need no change.
-//!
-//! A *pre-shared key at 1.2* (RFC 4279, RFC 5489, RFC 8442) has neither Certificate nor
-//! CertificateVerify. The suite says so, the client names its key in ClientKeyExchange, and the
-//! server asks a store, which may answer later, as for a session. The client is then an `Identity`
-//! of the kind "holder of this shared key", without `ClaimVerified` or `SignatureVerified`:
-//! Finished proves it. An end that has claimed nothing is `None`, as an end that resumes is today.
-//!
-//! An *external pre-shared key at 1.3* (RFC 8446 §4.2.11, RFC 9258) is offered beside tickets and
-//! found by the question that finds those; its binder proves it, and the `Identity` is the same as
-//! at 1.2. Such keys are no `Credential`s: they are known before the peer has said anything, as
-//! sessions are. So a server may have no credential at all
-//! ([`ServerConfig::without_credential`](crate::ServerConfig::without_credential)).
+//! A configuration keeps [`Credential`]s, each a claim with the key that proves it. What the peer
+//! claims is an [`Identity`]; a verifier ([`VerifyServer`], [`VerifyClient`]) says whether it is
+//! believed. The proof of the key is checked apart from that, so no verifier can forget it.
+
+// ```text
+//  this end    Credential ─┬─ claim() ──► Identity ────────────► Certificate ───────► the peer
+//                          └─ key() ────► HandshakeKey, signs ─► CertificateVerify ─► the peer
+//
+//  the peer ── Certificate ───────► Identity, claimed ─┬─ a verifier ──► ClaimVerified ─────┐
+//                                                      └─ public_key() ┐                    │
+//  the peer ── CertificateVerify ──────────────────────────────────────┴► SignatureVerified ┤
+//                                                                                           ▼
+//                                                                            Identity, proved
+// ```
+//
+// A configuration keeps [`Credential`]s. The engine carries [`Identity`]: what is claimed, by this
+// end or by the peer, and in the end what is proved. It never looks inside. Where kinds of
+// identities differ, it asks the identity: for the key (`claim` alone finds it), whether it may
+// sign, whether two are the same end, and the Certificate message that shows one.
+//
+// # Kinds to come
+//
+// A *raw public key* (RFC 7250) is one more variant of `Identity`, a SubjectPublicKeyInfo, and one
+// of `Credential`. The hellos agree on a certificate type for each direction, at 1.2 in
+// ServerHello and at 1.3 in EncryptedExtensions. The two types are data of the states after that:
+// one tells which credentials this end may choose from, the other which kind of claim the peer's
+// Certificate holds. That message has a form of its own at 1.2 (RFC 7250 §3) and holds one entry
+// at 1.3 (RFC 8446 §4.4.2). Signatures, verifiers, sessions and renegotiations need no change.
+//
+// A *pre-shared key at 1.2* (RFC 4279, RFC 5489, RFC 8442) has neither Certificate nor
+// CertificateVerify. The suite says so, the client names its key in ClientKeyExchange, and the
+// server asks a store, which may answer later, as for a session. The client is then an `Identity`
+// of the kind "holder of this shared key", without `ClaimVerified` or `SignatureVerified`:
+// Finished proves it. An end that has claimed nothing is `None`, as an end that resumes is today.
+//
+// An *external pre-shared key at 1.3* (RFC 8446 §4.2.11, RFC 9258) is offered beside tickets and
+// found by the question that finds those; its binder proves it, and the `Identity` is the same as
+// at 1.2. Such keys are no `Credential`s: they are known before the peer has said anything, as
+// sessions are. So a server may have no credential at all
+// (`ServerConfig::without_credential`).
 
 mod chain;
 mod claim;
@@ -46,18 +50,18 @@ mod handshake_signature;
 mod key_usage;
 pub(crate) mod proof;
 mod public_key;
-mod reply;
+pub(crate) mod reply;
 mod signing;
 mod verifier;
 mod webpki;
 
+pub use crate::crypto::sign::SigningKey;
 pub use claim::Identity;
 pub(crate) use claim::{encode_certificate_12, encode_certificate_13};
 pub use credential::{CertifiedKey, Credential};
 pub use fingerprint::{Fingerprint, PinnedFingerprint};
 pub(crate) use handshake_signature::{check_key_12, verify_12, verify_13};
-pub use reply::Reply;
-pub(crate) use reply::{Abandoned, Awaited};
+pub(crate) use reply::{Abandoned, Awaited, Reply};
 pub use signing::SignHandshake;
 pub(crate) use signing::{HandshakeKey, Signing};
 pub(crate) use verifier::AcceptAnyServer;

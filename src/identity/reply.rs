@@ -12,12 +12,12 @@ use std::task::Waker;
 ///
 /// * [`UdpEndpoint::set_waker`](crate::net::UdpEndpoint::set_waker) and
 ///   [`TlsStream::set_waker`](crate::net::TlsStream::set_waker) take the `mio::Waker` of the poll;
-/// * [`Endpoint::set_waker`](crate::Endpoint::set_waker) and
+/// * [`Endpoint::set_waker`](crate::endpoint::Endpoint::set_waker) and
 ///   [`Connection::set_waker`](crate::Connection::set_waker) take a [`Waker`], which async runtimes
 ///   provide.
 ///
 /// The handshake goes on with the next turn, or with
-/// [`Endpoint::handle_answers`](crate::Endpoint::handle_answers) and
+/// [`Endpoint::handle_answers`](crate::endpoint::Endpoint::handle_answers) and
 /// [`Connection::handle_answers`](crate::Connection::handle_answers). An answer to a handshake that
 /// is over by then is lost.
 ///

@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// or by threads that take the work from an event loop.
 ///
 /// ```
-/// use sealgram::{Reply, SignHandshake, SignatureScheme, SigningKey};
+/// use sealgram::{Reply, SignatureScheme};
+/// use sealgram::identity::{SignHandshake, SigningKey};
 /// use std::{sync::Arc, thread};
 ///
 /// /// RSA takes a millisecond, in which an event loop can do a thousand other things.

@@ -281,30 +281,31 @@ impl UdpEndpoint {
     }
 
     /// The way to one association: all of its commands, and its getters; see
-    /// [`Endpoint::association`](crate::Endpoint::association). Call [`UdpEndpoint::turn`]
-    /// afterwards.
+    /// [`Endpoint::association`](crate::endpoint::Endpoint::association). Call
+    /// [`UdpEndpoint::turn`] afterwards.
     pub fn association(&mut self, id: AssociationId) -> Option<AssociationMut<'_>> {
         self.endpoint.association(clock::now(), id)
     }
 
     /// The next client that has proved its address and awaits a decision; see
-    /// [`Endpoint::poll_incoming`](crate::Endpoint::poll_incoming).
+    /// [`Endpoint::poll_incoming`](crate::endpoint::Endpoint::poll_incoming).
     pub fn poll_incoming(&mut self) -> Option<Incoming> {
         self.endpoint.poll_incoming()
     }
 
-    /// Serves a client; see [`Endpoint::accept`](crate::Endpoint::accept). Call
+    /// Serves a client; see [`Endpoint::accept`](crate::endpoint::Endpoint::accept). Call
     /// [`UdpEndpoint::turn`] afterwards, as after the other decisions.
     pub fn accept(&mut self, incoming: Incoming) -> Option<AssociationId> {
         self.endpoint.accept(clock::now(), incoming)
     }
 
-    /// Refuses a client with a fatal alert; see [`Endpoint::refuse`](crate::Endpoint::refuse).
+    /// Refuses a client with a fatal alert; see
+    /// [`Endpoint::refuse`](crate::endpoint::Endpoint::refuse).
     pub fn refuse(&mut self, incoming: Incoming, alert: AlertDescription) {
         self.endpoint.refuse(incoming, alert);
     }
 
-    /// Sends nothing to a client; see [`Endpoint::ignore`](crate::Endpoint::ignore).
+    /// Sends nothing to a client; see [`Endpoint::ignore`](crate::endpoint::Endpoint::ignore).
     pub fn ignore(&mut self, incoming: Incoming) {
         self.endpoint.ignore(incoming);
     }

@@ -1,10 +1,13 @@
 //! Record layers: what turns handshake messages and data into what travels, and back.
 //!
-//! [`Datagram`] is DTLS, [`Stream`] is TLS. `Connection<R>` drives a layer through the
-//! crate-private half of [`RecordLayer`]; a layer knows no handshake state. The handshake engine tells
-//! it, through the connection, which keys belong to which epoch, which messages form a flight and
-//! what ends it; everything else (fragments, order, retransmission, replay, sizes) stays below this
-//! seam.
+//! [`Datagram`] is DTLS, [`Stream`] is TLS. Which of them a [`Connection`](crate::Connection) has
+//! makes it a [`DtlsConnection`](crate::DtlsConnection) or a
+//! [`TlsConnection`](crate::TlsConnection).
+
+// A connection drives a layer through `Layer`; a layer knows no handshake state. The handshake
+// engine tells it, through the connection, which keys belong to which epoch, which messages form a
+// flight and what ends it; everything else (fragments, order, retransmission, replay, sizes) stays
+// below this seam.
 
 pub(crate) mod datagram;
 pub(crate) mod protection;

@@ -3,16 +3,14 @@
 use rcgen::{
     CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType, SignatureAlgorithm,
 };
-use sealgram::config::{
-    ClientAuthentication, ClientConfigBuilder, DatagramPolicy, MemoryClientSessions,
-    ServerConfigBuilder, Versions,
-};
+use sealgram::client::ClientConfigBuilder;
+use sealgram::config::{DatagramPolicy, SecureRandom, Versions};
+use sealgram::identity::{CertifiedKey, Credential, Roots, WebPkiClientVerifier};
 use sealgram::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use sealgram::server::{ClientAuthentication, ServerConfigBuilder};
+use sealgram::session::MemoryClientSessions;
 use sealgram::sim::Pair;
-use sealgram::{
-    CertifiedKey, ClientConfig, Credential, Error, Roots, SecureRandom, ServerConfig,
-    WebPkiClientVerifier,
-};
+use sealgram::{ClientConfig, Error, ServerConfig};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};

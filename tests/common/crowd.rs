@@ -2,8 +2,8 @@
 
 use crate::common::configs::{Configs, server_name, start};
 use bytes::BytesMut;
-use sealgram::endpoint::EndpointPolicy;
-use sealgram::{ClientConfig, DtlsConnection, Endpoint, Event, Path};
+use sealgram::endpoint::{Endpoint, EndpointPolicy};
+use sealgram::{ClientConfig, DtlsConnection, Event, Path};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -2,13 +2,11 @@
 
 use crate::common::configs::{Ends, SERVER};
 use bytes::BytesMut;
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{AssociationId, Endpoint, EndpointPolicy};
 use sealgram::pki_types::ServerName;
+use sealgram::record::Discard;
 use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
-use sealgram::{
-    AssociationId, ClientConfig, Discard, DtlsConnection, Endpoint, Error, Event, Failure, Path,
-    ServerConfig,
-};
+use sealgram::{ClientConfig, DtlsConnection, Error, Event, Failure, Path, ServerConfig};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -2,10 +2,11 @@
 
 use crate::common::configs::{Configs, Ends};
 use sealgram::config::{ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, RekeyPolicy};
+use sealgram::endpoint::AssociationId;
+use sealgram::error::{RenegotiateError, SendError};
+use sealgram::record::Discard;
 use sealgram::sim::{Direction, Fate, Pair, Seen};
-use sealgram::{
-    AssociationId, Discard, DtlsConnection, Event, HandshakeKind, RenegotiateError, SendError, Side,
-};
+use sealgram::{DtlsConnection, Event, HandshakeKind, Side};
 use std::collections::HashMap;
 use std::time::Duration;
 

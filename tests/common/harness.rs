@@ -5,12 +5,15 @@
 use crate::common::configs::Configs;
 use crate::common::datagram_harness::{CLIENT_FLIGHT, DatagramHarness, FINALE, SERVER_FLIGHT};
 use crate::common::transport::Transport;
+use sealgram::error::{RenegotiateError, SendError};
 use sealgram::pki_types::ServerName;
+use sealgram::record::Stats;
+use sealgram::session::Session;
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
 use sealgram::{
-    ClientConfig, Error, Event, HandshakeKind, RenegotiateError, RenegotiationRefusal, SendError,
-    ServerConfig, Session, Side, Stats, TlsConnection,
+    ClientConfig, Error, Event, HandshakeKind, RenegotiationRefusal, ServerConfig, Side,
+    TlsConnection,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -6,10 +6,12 @@ use crate::common::datagram_harness::{
     CLIENT_FLIGHT, FINALE, SERVER_FLIGHT, scripted_client, scripted_server,
 };
 use crate::common::transport::{BOTH, SIDES, Transport};
+use sealgram::Side;
 use sealgram::config::{ClientRenegotiation, Clock, RekeyPolicy};
+use sealgram::error::CertificateError;
+use sealgram::identity::{Identity, VerifyClient, WebPkiClientVerifier};
 use sealgram::pki_types::UnixTime;
 use sealgram::sim::scripted::Line;
-use sealgram::{CertificateError, Identity, Side, VerifyClient, WebPkiClientVerifier};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! Our two ends as targets: a pair, what noise must not change of it, and every state of its handshake.
 
 use crate::common::configs::Ends;
+use sealgram::DtlsConnection;
+use sealgram::endpoint::AssociationId;
 use sealgram::sim::Pair;
-use sealgram::{AssociationId, DtlsConnection};
 use std::time::Duration;
 
 /// What early records of one association may take: eight datagrams of an Ethernet.

@@ -1,9 +1,10 @@
 //! Full-duplex traffic over a bad network, with an account of what became of every datagram.
 
 use super::handshakes::{APPLICATION_DATA, SIDES, completed, connection, records};
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{Endpoint, EndpointPolicy};
+use sealgram::record::{Discard, Initiator};
 use sealgram::sim::{Conditions, Fate, Link, Pair};
-use sealgram::{Discard, Endpoint, Event, HandshakeKind, Initiator, Side};
+use sealgram::{Event, HandshakeKind, Side};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;

@@ -1,12 +1,15 @@
 //! The same script over both transports: two ends that are connected, told apart only by the side.
 
 use crate::common::configs::{Configs, server_name, start};
-use sealgram::config::ClientAuthentication;
+use sealgram::endpoint::{AssociationId, Endpoint};
+use sealgram::error::{KeyUpdateError, RenegotiateError, SendError};
+use sealgram::identity::Identity;
+use sealgram::record::Stats;
+use sealgram::server::ClientAuthentication;
+use sealgram::session::Session;
 use sealgram::sim::{Pair, StreamEnd, StreamPair};
 use sealgram::{
-    AssociationId, DtlsConnection, Endpoint, Epoch, Error, Event, HandshakeKind, Identity,
-    KeyUpdate, KeyUpdateError, RenegotiateError, RenegotiationRefusal, SendError, Session, Side,
-    Stats,
+    DtlsConnection, Epoch, Error, Event, HandshakeKind, KeyUpdate, RenegotiationRefusal, Side,
 };
 use std::time::Duration;
 

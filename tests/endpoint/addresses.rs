@@ -4,9 +4,10 @@
 
 use crate::common::configs::{Ends, server_name, start};
 use sealgram::config::Versions;
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{AssociationId, Endpoint, EndpointPolicy};
+use sealgram::error::ConnectError;
 use sealgram::net::UdpEndpoint;
-use sealgram::{AssociationId, ConnectError, Endpoint, Event, Path};
+use sealgram::{Event, Path};
 use std::net::SocketAddr;
 use std::time::Duration;
 

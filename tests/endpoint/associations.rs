@@ -2,9 +2,10 @@
 
 use crate::common::configs::{Ends, server_name, start};
 use sealgram::config::Versions;
-use sealgram::endpoint::{EndpointPolicy, Eviction};
+use sealgram::endpoint::{Endpoint, EndpointPolicy, Eviction};
+use sealgram::error::ConnectError;
 use sealgram::sim::Pair;
-use sealgram::{ConnectError, Endpoint, Error, Event, Path};
+use sealgram::{Error, Event, Path};
 use std::time::Duration;
 
 fn failures(pair: &Pair) -> Vec<Error> {

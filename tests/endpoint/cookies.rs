@@ -9,8 +9,9 @@ use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
     CLIENT_FLIGHT, DatagramHarness, SERVER_FLIGHT, our_client, our_server, scripted_client,
 };
+use sealgram::Error;
+use sealgram::error::PeerMisbehaved;
 use sealgram::sim::scripted::{Line, ScriptedPeer};
-use sealgram::{Error, PeerMisbehaved};
 use std::net::SocketAddr;
 use std::time::Duration;
 

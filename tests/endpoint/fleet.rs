@@ -2,9 +2,8 @@
 
 use crate::common::configs::{Ends, server_name, start};
 use crate::common::renegotiating::SetClock;
-use sealgram::Endpoint;
 use sealgram::config::Versions;
-use sealgram::endpoint::{CookieKeys, EndpointPolicy};
+use sealgram::endpoint::{CookieKeys, Endpoint, EndpointPolicy};
 use sealgram::sim::{Direction, Pair};
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,7 @@ struct Fleet {
     client: std::sync::Arc<sealgram::ClientConfig>,
 }
 
-fn member(server: sealgram::config::ServerConfigBuilder, keys: &CookieKeys, now: Instant) -> Pair {
+fn member(server: sealgram::server::ServerConfigBuilder, keys: &CookieKeys, now: Instant) -> Pair {
     let policy = EndpointPolicy::default().cookie_keys(keys.clone());
     Pair::with_policy(server.build().unwrap().into(), policy, now, 1).unwrap()
 }

@@ -15,8 +15,10 @@ use crate::common::datagram_harness::{
 };
 use sealgram::config::{DatagramPolicy, RekeyPolicy, Versions};
 use sealgram::endpoint::{EndpointPolicy, Eviction};
+use sealgram::error::PeerMisbehaved;
+use sealgram::record::Initiator;
 use sealgram::sim::scripted::{ALERT, HANDSHAKE, Heard, Line, ScriptedPeer, Spoken};
-use sealgram::{ClientConfig, Error, Event, Initiator, PeerMisbehaved};
+use sealgram::{ClientConfig, Error, Event};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,10 +2,12 @@
 
 use crate::common::configs::{Configs, Ends, exact};
 use crate::common::crowd::{Crowd, home, host};
-use sealgram::config::{AnswerHello, HelloAnswer, ReceivedHello, Versions};
+use sealgram::config::Versions;
 use sealgram::endpoint::{EndpointPolicy, Eviction, ResumptionCookies};
+use sealgram::error::ConfigError;
+use sealgram::server::{AnswerHello, HelloAnswer, ReceivedHello};
 use sealgram::sim::Fate;
-use sealgram::{AlertDescription, ConfigError, Reply};
+use sealgram::{AlertDescription, Reply};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

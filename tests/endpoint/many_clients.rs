@@ -3,8 +3,8 @@
 use crate::common::configs::{Configs, Ends, server_name, start};
 use bytes::BytesMut;
 use sealgram::config::Versions;
-use sealgram::endpoint::{EndpointPolicy, Eviction};
-use sealgram::{DtlsConnection, Endpoint, Path};
+use sealgram::endpoint::{Endpoint, EndpointPolicy, Eviction};
+use sealgram::{DtlsConnection, Path};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;

@@ -14,12 +14,12 @@ use crate::common::datagram_harness::{
 };
 use bytes::BytesMut;
 use sealgram::config::DatagramPolicy;
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{Endpoint, EndpointPolicy};
+use sealgram::error::{ApiMisuse, ConfigError, SendError};
+use sealgram::record::Discard;
 use sealgram::sim::Pair;
 use sealgram::sim::scripted::{APPLICATION_DATA, DTLS12, Heard, Line, ScriptedPeer};
-use sealgram::{
-    ApiMisuse, ConfigError, Discard, DtlsConnection, Endpoint, Error, Event, Path, SendError,
-};
+use sealgram::{DtlsConnection, Error, Event, Path};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);

@@ -3,7 +3,8 @@
 
 use crate::common::configs::{Configs, Ends};
 use sealgram::config::{ClientRenegotiation, RekeyPolicy, Versions};
-use sealgram::{AlertDescription, Error, Event, KeyUpdate, SendError, ServerConfig};
+use sealgram::error::SendError;
+use sealgram::{AlertDescription, Error, Event, KeyUpdate, ServerConfig};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,7 +112,7 @@ fn closing_all_tells_every_peer() {
         pair.server.close_all(pair.now);
         pair.run_for(Duration::from_secs(1));
         assert!(pair.server.is_empty());
-        let closed = |events: &[(sealgram::AssociationId, Event)]| {
+        let closed = |events: &[(sealgram::endpoint::AssociationId, Event)]| {
             let mut events = events.iter().map(|(_, event)| event);
             events.any(|event| *event == Event::Closed)
         };

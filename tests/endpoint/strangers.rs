@@ -4,8 +4,9 @@
 use crate::common::configs::{Configs, Ends, server_name, start};
 use bytes::BytesMut;
 use sealgram::config::{DatagramPolicy, PlaintextAlerts, Versions};
+use sealgram::endpoint::{AssociationId, Endpoint};
 use sealgram::sim::{Direction, Pair};
-use sealgram::{AssociationId, Endpoint, Event, Path};
+use sealgram::{Event, Path};
 use std::time::Duration;
 
 /// The longest that an honest client may notice of somebody else's datagrams: its hello is sent again once.

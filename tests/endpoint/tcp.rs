@@ -6,10 +6,11 @@ use crate::common::configs::{Configs, Ends, server_name, start};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use sealgram::config::{ClientRenegotiation, RekeyPolicy, StreamPolicy, Versions};
+use sealgram::error::RenegotiateError;
 use sealgram::net::TlsStream;
 use sealgram::{
-    AlertDescription, ClientConfig, Error, Event, Failure, HandshakeKind, RenegotiateError,
-    RenegotiationRefusal, ServerConfig, Side,
+    AlertDescription, ClientConfig, Error, Event, Failure, HandshakeKind, RenegotiationRefusal,
+    ServerConfig, Side,
 };
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpListener;
@@ -579,11 +580,11 @@ fn post_without_a_certificate(
 fn a_fatal_alert_reaches_a_peer_that_is_still_sending() {
     for round in 0..20 {
         let ends = Ends::new().versions(Versions::V1_3);
-        let verifier = sealgram::WebPkiClientVerifier::new(ends.pki.roots()).unwrap();
+        let verifier = sealgram::identity::WebPkiClientVerifier::new(ends.pki.roots()).unwrap();
         let mut ends = ends;
         ends.server =
             ends.server
-                .client_authentication(sealgram::config::ClientAuthentication::Required(Arc::new(
+                .client_authentication(sealgram::server::ClientAuthentication::Required(Arc::new(
                     verifier,
                 )));
         let configs = ends.build();

@@ -4,10 +4,10 @@
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use mio::{Events, Poll, Token};
+use sealgram::Event;
 use sealgram::config::Versions;
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{AssociationId, EndpointPolicy};
 use sealgram::net::UdpEndpoint;
-use sealgram::{AssociationId, Event};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 

@@ -6,12 +6,10 @@ use crate::common::configs::{Configs, Pki, server_name, start};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use sealgram::config::Versions;
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{AssociationId, EndpointPolicy};
+use sealgram::identity::{CertifiedKey, Credential, SignHandshake, SigningKey};
 use sealgram::net::{TlsStream, UdpEndpoint};
-use sealgram::{
-    AssociationId, CertifiedKey, ClientConfig, Credential, Event, Reply, ServerConfig,
-    SignHandshake, SignatureScheme, SigningKey,
-};
+use sealgram::{ClientConfig, Event, Reply, ServerConfig, SignatureScheme};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, mpsc};
 use std::thread;

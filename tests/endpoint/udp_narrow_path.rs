@@ -4,9 +4,10 @@
 
 use crate::common::configs::{Ends, server_name, start};
 use sealgram::config::Versions;
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{AssociationId, EndpointPolicy};
+use sealgram::identity::{CertifiedKey, Credential};
 use sealgram::net::UdpEndpoint;
-use sealgram::{AssociationId, CertifiedKey, Credential, Event, ServerConfig};
+use sealgram::{Event, ServerConfig};
 use std::process::Command;
 use std::time::{Duration, Instant};
 

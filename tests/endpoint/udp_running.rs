@@ -3,10 +3,10 @@
 #![cfg(feature = "net")]
 
 use crate::common::configs::{Ends, server_name, start};
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{AssociationId, EndpointPolicy};
 use sealgram::net::UdpEndpoint;
 use sealgram::net::mio::{Events, Interest, Poll, Token};
-use sealgram::{AssociationId, Event, ServerConfig};
+use sealgram::{Event, ServerConfig};
 use std::sync::Arc;
 use std::time::Duration;
 

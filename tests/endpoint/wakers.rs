@@ -1,11 +1,9 @@
 //! What an endpoint wakes when an answer comes.
 
 use crate::common::configs::{Pki, server_name, start};
+use sealgram::identity::{CertifiedKey, Credential, SignHandshake, SigningKey};
 use sealgram::sim::Pair;
-use sealgram::{
-    CertifiedKey, ClientConfig, Credential, Reply, ServerConfig, SignHandshake, SignatureScheme,
-    SigningKey,
-};
+use sealgram::{ClientConfig, Reply, ServerConfig, SignatureScheme};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Wake, Waker};
 use std::thread;

@@ -1,11 +1,15 @@
 //! Handshakes over perfect links: every suite, group and kind of key, and what both ends then agree upon.
 
 use crate::common::configs::{Configs, Ends, Pki};
-use sealgram::config::{Algorithms, ClientAuthentication, ExtendedMasterSecret, Versions};
+use sealgram::config::{Algorithms, ExtendedMasterSecret, KeyLog, SecureRandom, Versions};
+use sealgram::error::{CertificateError, ConfigError, PeerIncompatible};
+use sealgram::identity::{
+    Credential, Fingerprint, Identity, PinnedFingerprint, WebPkiClientVerifier,
+};
+use sealgram::server::ClientAuthentication;
 use sealgram::{
-    CertificateError, CipherSuite, ClientConfig, ConfigError, Credential, Error, Event,
-    Fingerprint, HandshakeKind, Identity, KeyLog, NamedGroup, PeerIncompatible, PinnedFingerprint,
-    ProtocolVersion, SecureRandom, ServerConfig, WebPkiClientVerifier,
+    CipherSuite, ClientConfig, Error, Event, HandshakeKind, NamedGroup, ProtocolVersion,
+    ServerConfig,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -445,7 +449,7 @@ fn closing_one_end_closes_the_other() {
     assert!(pair.server.is_empty(), "{:?}", pair.server_events);
 }
 
-fn failure(events: &[(sealgram::AssociationId, Event)]) -> Error {
+fn failure(events: &[(sealgram::endpoint::AssociationId, Event)]) -> Error {
     let mut failures = events.iter().rev().filter_map(|(_, event)| match event {
         Event::Failed(failure) => Some(failure.error.clone()),
         _ => None,

@@ -2,16 +2,14 @@
 //! a server that asks, and who is turned away.
 
 use crate::common::configs::{Configs, Ends, SERVER, server_name, start};
-use sealgram::config::{
-    Algorithms, AnswerHello, AnswerRequest, ClientAuthentication, HelloAnswer, ReceivedHello,
-    ReceivedRequest, RequestAnswer, Versions,
-};
+use sealgram::client::{AnswerRequest, ReceivedRequest, RequestAnswer};
+use sealgram::config::{Algorithms, Versions};
+use sealgram::error::ConfigError;
+use sealgram::identity::{Credential, Identity, WebPkiClientVerifier};
 use sealgram::pki_types::{ServerName, UnixTime};
+use sealgram::server::{AnswerHello, ClientAuthentication, HelloAnswer, ReceivedHello};
 use sealgram::sim::StreamPair;
-use sealgram::{
-    AlertDescription, ConfigError, Credential, Error, Identity, ServerConfig, SignatureScheme,
-    TlsConnection, WebPkiClientVerifier,
-};
+use sealgram::{AlertDescription, Error, ServerConfig, SignatureScheme, TlsConnection};
 use std::sync::{Arc, Mutex};
 
 const OTHER: &str = "other.test";
@@ -251,17 +249,17 @@ struct Verdict {
     asked: std::sync::atomic::AtomicU32,
 }
 
-impl sealgram::VerifyServer for Verdict {
+impl sealgram::identity::VerifyServer for Verdict {
     fn verify(
         &self,
         _: &Identity,
         _: &ServerName<'_>,
         _: UnixTime,
-    ) -> Result<(), sealgram::CertificateError> {
+    ) -> Result<(), sealgram::error::CertificateError> {
         use std::sync::atomic::Ordering::Relaxed;
         self.asked.fetch_add(1, Relaxed);
         if self.refuses.load(Relaxed) {
-            return Err(sealgram::CertificateError::Revoked);
+            return Err(sealgram::error::CertificateError::Revoked);
         }
         Ok(())
     }
@@ -295,7 +293,7 @@ fn a_server_that_resumes_is_verified_again_where_the_verifier_says_so() {
             assert_eq!(verdict.asked.load(Relaxed), 1 + u32::from(again));
             verdict.refuses.store(true, Relaxed);
             let refused = streams(&configs, server_name()).client.error;
-            let revoked = Error::InvalidCertificate(sealgram::CertificateError::Revoked);
+            let revoked = Error::InvalidCertificate(sealgram::error::CertificateError::Revoked);
             assert_eq!(refused, again.then_some(revoked));
         }
     }

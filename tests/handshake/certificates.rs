@@ -1,18 +1,20 @@
 //! Certificates, keys and files as other tools make them: what can be used is used, and what cannot is told in words that help.
 
 use crate::common::configs::{SERVER, server_name, start};
-use sealgram::config::{ClientAuthentication, Versions};
+use sealgram::config::Versions;
+use sealgram::error::{CertificateError, ConfigError, UnsupportedKey};
+use sealgram::identity::{
+    CertifiedKey, Credential, Fingerprint, Identity, PinnedFingerprint, Roots, SigningKey,
+    VerifyServer, WebPkiServerVerifier,
+};
 use sealgram::pki_types::pem::PemObject as _;
 use sealgram::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
     ServerName, UnixTime,
 };
+use sealgram::server::ClientAuthentication;
 use sealgram::sim::Pair;
-use sealgram::{
-    CertificateError, CertifiedKey, ClientConfig, ConfigError, Credential, Error, Event,
-    Fingerprint, Identity, PinnedFingerprint, Roots, ServerConfig, SigningKey, UnsupportedKey,
-    VerifyServer, WebPkiServerVerifier,
-};
+use sealgram::{ClientConfig, Error, Event, ServerConfig};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

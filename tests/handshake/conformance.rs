@@ -10,14 +10,17 @@ use crate::common::configs::{Configs, Ends, Pki, SERVER, server_name, start};
 use crate::common::datagram_harness::{DatagramHarness, scripted_client, scripted_server};
 use crate::common::judged::{CHOICES, REFUSALS, judged};
 use rcgen::KeyUsagePurpose;
-use sealgram::config::{Algorithms, ClientAuthentication, Versions};
+use sealgram::config::{Algorithms, Versions};
+use sealgram::error::{CertificateError, PeerIncompatible};
+use sealgram::identity::{Credential, WebPkiClientVerifier};
+use sealgram::record::Discard;
+use sealgram::server::ClientAuthentication;
 use sealgram::sim::scripted::{APPLICATION_DATA, HANDSHAKE, Line, ScriptedPeer as ScriptedPeer12};
 use sealgram::sim::scripted13::{self, ScriptedPeer};
 use sealgram::sim::{Pair, StreamEnd};
 use sealgram::{
-    AlertDescription, CertificateError, ClientConfig, Credential, Discard, DtlsConnection, Error,
-    KeyUpdate, NamedGroup, Path, PeerIncompatible, ProtocolVersion, ServerConfig, SignatureScheme,
-    TlsConnection, WebPkiClientVerifier,
+    AlertDescription, ClientConfig, DtlsConnection, Error, KeyUpdate, NamedGroup, Path,
+    ProtocolVersion, ServerConfig, SignatureScheme, TlsConnection,
 };
 use std::sync::Arc;
 use std::time::Duration;

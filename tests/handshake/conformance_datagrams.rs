@@ -7,12 +7,13 @@ use crate::common::datagram_harness::{
 use crate::common::judged::{CHOICES, REFUSALS, judged};
 use bytes::BytesMut;
 use sealgram::config::{DatagramPolicy, Versions};
+use sealgram::error::PeerMisbehaved;
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{APPLICATION_DATA, HANDSHAKE, Line};
 use sealgram::sim::scripted13::ScriptedPeer as ScriptedPeer13;
 use sealgram::{
     AlertDescription, ClientConfig, DtlsConnection, Error, HandshakeKind, KeyUpdate, NamedGroup,
-    Path, PeerMisbehaved, TlsConnection,
+    Path, TlsConnection,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -258,7 +259,10 @@ fn no_key_update_goes_beyond_the_last_epoch() {
         two.reach_client().unwrap();
     }
     let refused = two.client.key_update(KeyUpdate::NotRequested);
-    assert_eq!(refused, Err(sealgram::KeyUpdateError::EpochsExhausted));
+    assert_eq!(
+        refused,
+        Err(sealgram::error::KeyUpdateError::EpochsExhausted)
+    );
     // A peer without the limit is at fault.
     let mut ends = Ends::new();
     ends.server = judged!(ends.server, last_epoch: 5);
@@ -426,7 +430,7 @@ fn a_client_without_tickets_does_not_offer_one() {
 #[derive(Debug, Default)]
 struct HandshakeSecret(std::sync::Mutex<Vec<u8>>);
 
-impl sealgram::KeyLog for HandshakeSecret {
+impl sealgram::config::KeyLog for HandshakeSecret {
     fn log(&self, label: &str, _: &[u8], secret: &[u8]) {
         if label == "CLIENT_HANDSHAKE_TRAFFIC_SECRET" {
             *self.0.lock().unwrap() = secret.to_vec();

@@ -6,14 +6,13 @@ use crate::common::datagram_harness::{
     DatagramHarness, FINALE, SERVER_FLIGHT, scripted_client, scripted_server,
 };
 use crate::common::judged::{CHOICES, judged};
-use sealgram::config::{Algorithms, Tickets, Versions};
+use sealgram::config::{Algorithms, Versions};
+use sealgram::error::{CertificateError, PeerMisbehaved};
+use sealgram::session::Tickets;
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{ALERT, APPLICATION_DATA, HANDSHAKE, Line as Line12};
 use sealgram::sim::scripted13::{Heard, Line, ScriptedPeer};
-use sealgram::{
-    AlertDescription, CertificateError, ClientConfig, Error, NamedGroup, PeerMisbehaved,
-    TlsConnection,
-};
+use sealgram::{AlertDescription, ClientConfig, Error, NamedGroup, TlsConnection};
 use std::sync::Arc;
 use std::time::Duration;
 

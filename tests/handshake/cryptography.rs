@@ -10,14 +10,13 @@ use crate::common::datagram_harness::{
     CLIENT_FLIGHT, DatagramHarness, FATAL, FINALE, SERVER_FLIGHT, SUPPORTED_GROUPS, header,
     our_client, our_demanding_server, our_server, records,
 };
-use sealgram::config::{Algorithms, DatagramPolicy};
+use sealgram::config::{Algorithms, DatagramPolicy, KeyLog};
+use sealgram::error::{PeerIncompatible, PeerMisbehaved};
+use sealgram::identity::{CertifiedKey, Credential};
 use sealgram::pki_types::PrivateKeyDer;
 use sealgram::sim::scripted::{HANDSHAKE, Heard, Line, ScriptedPeer};
 use sealgram::sim::{Conditions, Direction, Pair};
-use sealgram::{
-    CertifiedKey, CipherSuite, Credential, Error, KeyLog, NamedGroup, PeerIncompatible,
-    PeerMisbehaved, SignatureScheme,
-};
+use sealgram::{CipherSuite, Error, NamedGroup, SignatureScheme};
 use std::collections::{HashMap, HashSet};
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};

@@ -2,19 +2,21 @@
 
 use crate::common::configs::{Configs, Pki, server_name, start};
 use bytes::BytesMut;
-use sealgram::config::{
-    AnswerHello, AnswerRequest, ClientAuthentication, ClientSessionStore, DataDuringRenegotiation,
-    HelloAnswer, MemoryClientSessions, ReceivedHello, ReceivedRequest, RekeyPolicy, RequestAnswer,
-    Versions,
+use sealgram::client::{AnswerRequest, ReceivedRequest, RequestAnswer};
+use sealgram::config::{DataDuringRenegotiation, RekeyPolicy, Versions};
+use sealgram::endpoint::{Endpoint, EndpointPolicy, Eviction, ResumptionCookies};
+use sealgram::error::{CertificateError, ConfigError};
+use sealgram::identity::{
+    CertifiedKey, Credential, Identity, SignHandshake, SigningKey, VerifyClient, VerifyServer,
+    WebPkiClientVerifier, WebPkiServerVerifier,
 };
-use sealgram::endpoint::{EndpointPolicy, Eviction, ResumptionCookies};
 use sealgram::pki_types::{ServerName, UnixTime};
+use sealgram::server::{AnswerHello, ClientAuthentication, HelloAnswer, ReceivedHello};
+use sealgram::session::{ClientSessionStore, MemoryClientSessions};
 use sealgram::sim::{Conditions, Pair, StreamPair};
 use sealgram::{
-    AlertDescription, CertificateError, CertifiedKey, ClientConfig, ConfigError, Credential,
-    DtlsConnection, Endpoint, Error, Event, HandshakeKind, Identity, Path, Reply, ServerConfig,
-    SignHandshake, SignatureScheme, SigningKey, VerifyClient, VerifyServer, WebPkiClientVerifier,
-    WebPkiServerVerifier,
+    AlertDescription, ClientConfig, DtlsConnection, Error, Event, HandshakeKind, Path, Reply,
+    ServerConfig, SignatureScheme,
 };
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,10 +2,10 @@
 
 use crate::common::configs::{Configs, Ends};
 use sealgram::config::{Algorithms, Versions};
+use sealgram::record::Discard;
 use sealgram::sim::Pair;
 use sealgram::{
-    Discard, DtlsConnection, Error, Event, HandshakeKind, KeyUpdate, NamedGroup, ProtocolVersion,
-    Side,
+    DtlsConnection, Error, Event, HandshakeKind, KeyUpdate, NamedGroup, ProtocolVersion, Side,
 };
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn ends() -> Ends {
     Ends::new().versions(Versions::V1_3)
 }
 
-fn events(log: &[(sealgram::AssociationId, Event)]) -> Vec<Event> {
+fn events(log: &[(sealgram::endpoint::AssociationId, Event)]) -> Vec<Event> {
     log.iter()
         .filter_map(|(_, event)| match event {
             Event::Failed(_) | Event::Closed => None,

@@ -5,10 +5,10 @@ use crate::common::configs::{Ends, server_name, start};
 use crate::common::datagram_harness::{DatagramHarness, SERVER_FLIGHT};
 use bytes::BytesMut;
 use sealgram::config::{DatagramPolicy, Versions};
-use sealgram::endpoint::EndpointPolicy;
+use sealgram::endpoint::{Endpoint, EndpointPolicy};
 use sealgram::sim::scripted::Line;
 use sealgram::sim::{Conditions, Fate, Link, Pair};
-use sealgram::{Endpoint, Error, Event, Path};
+use sealgram::{Error, Event, Path};
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -7,11 +7,10 @@ use crate::common::datagram_harness::{
     SERVER_FLIGHT, SUPPORTED_GROUPS, our_client, our_server, scripted_server,
 };
 use sealgram::config::Algorithms;
+use sealgram::error::{PeerIncompatible, PeerMisbehaved};
+use sealgram::record::Discard;
 use sealgram::sim::scripted::{ClientOffer, HANDSHAKE, Line, ScriptedPeer, ServerChoice, Spoken};
-use sealgram::{
-    AlertDescription, Discard, Error, Failure, NamedGroup, Path, PeerIncompatible, PeerMisbehaved,
-    ProtocolVersion,
-};
+use sealgram::{AlertDescription, Error, Failure, NamedGroup, Path, ProtocolVersion};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -3,8 +3,9 @@
 
 use crate::common::configs::Ends;
 use sealgram::config::{DatagramPolicy, PlaintextAlerts, Versions};
+use sealgram::record::Discard;
 use sealgram::sim::{Conditions, Direction, Pair};
-use sealgram::{Discard, Failure, Side};
+use sealgram::{Failure, Side};
 use std::time::Duration;
 
 const VERSIONS: [Versions; 2] = [Versions::V1_2, Versions::V1_3];

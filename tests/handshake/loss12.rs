@@ -6,8 +6,9 @@ use crate::common::handshakes::{
     assert_no_number_twice, assert_quiet, begin, connection, decide, decide_by, is_in_epoch,
     places, records, with_each, with_each_pair,
 };
+use sealgram::record::Received;
 use sealgram::sim::{Direction, Fate, Pair, Seen};
-use sealgram::{Event, Received, RenegotiationRefusal, Side};
+use sealgram::{Event, RenegotiationRefusal, Side};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;

@@ -21,8 +21,9 @@ use crate::common::handshakes::{
     Place, SIDES, assert_quiet, connection, decide_by, exported, places, with_each, with_each_pair,
 };
 use sealgram::config::{Algorithms, DatagramPolicy, Versions};
+use sealgram::record::Discard;
 use sealgram::sim::{Fate, Pair, Seen};
-use sealgram::{Discard, HandshakeKind, KeyUpdate, NamedGroup, Side};
+use sealgram::{HandshakeKind, KeyUpdate, NamedGroup, Side};
 use std::time::Duration;
 
 /// What happens while datagrams are lost.

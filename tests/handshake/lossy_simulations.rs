@@ -4,8 +4,9 @@
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use sealgram::config::{DatagramPolicy, Versions};
+use sealgram::record::Discard;
 use sealgram::sim::{Conditions, Pair};
-use sealgram::{Discard, Error, Event};
+use sealgram::{Error, Event};
 use std::ops::Range;
 use std::time::Duration;
 

@@ -14,12 +14,12 @@ use crate::common::datagram_harness::{
     ASKING_SERVER_FLIGHT, CLIENT_FLIGHT, DatagramHarness, FATAL, FINALE, PROVING_CLIENT_FLIGHT,
     SERVER_FLIGHT, our_client, our_demanding_server, our_server, scripted_client,
 };
-use sealgram::config::ClientAuthentication;
+use sealgram::error::{CertificateError, InvalidMessage, PeerMisbehaved};
+use sealgram::identity::WebPkiClientVerifier;
+use sealgram::record::Discard;
+use sealgram::server::ClientAuthentication;
 use sealgram::sim::scripted::{ALERT, CHANGE_CIPHER_SPEC, Line, ScriptedPeer};
-use sealgram::{
-    AlertDescription, CertificateError, Discard, Error, InvalidMessage, PeerMisbehaved,
-    SignatureScheme, WebPkiClientVerifier,
-};
+use sealgram::{AlertDescription, Error, SignatureScheme};
 use std::sync::Arc;
 use std::time::Duration;
 

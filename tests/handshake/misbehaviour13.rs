@@ -9,14 +9,14 @@
 
 use crate::common::configs::{Ends, Pki, SERVER, server_name, start};
 use crate::common::datagram_harness::DatagramHarness;
-use sealgram::config::{ClientAuthentication, Versions};
+use sealgram::config::Versions;
+use sealgram::error::PeerMisbehaved;
+use sealgram::identity::WebPkiClientVerifier;
+use sealgram::server::ClientAuthentication;
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{self, ScriptedPeer as ScriptedPeer12};
 use sealgram::sim::scripted13::{Line, ScriptedPeer, ScriptedTicket};
-use sealgram::{
-    AlertDescription, ClientConfig, Error, Event, PeerMisbehaved, ProtocolVersion, TlsConnection,
-    WebPkiClientVerifier,
-};
+use sealgram::{AlertDescription, ClientConfig, Error, Event, ProtocolVersion, TlsConnection};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

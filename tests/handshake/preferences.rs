@@ -6,17 +6,16 @@ use crate::common::datagram_harness::{
     DatagramHarness, FINALE, SERVER_FLIGHT, scripted_client, scripted_server,
 };
 use crate::common::judged::{CHOICES, judged};
-use sealgram::config::{
-    Algorithms, ClientAuthentication, Preference, RekeyPolicy, SecureRenegotiation, StreamPolicy,
-    Versions,
-};
+use sealgram::config::{Algorithms, RekeyPolicy, SecureRenegotiation, StreamPolicy, Versions};
+use sealgram::error::{PeerIncompatible, PeerMisbehaved, RenegotiateError};
+use sealgram::identity::{Identity, WebPkiClientVerifier};
+use sealgram::server::{ClientAuthentication, Preference};
 use sealgram::sim::scripted::{ALERT, Line as Line12, ScriptedPeer as ScriptedPeer12};
 use sealgram::sim::scripted13::{Heard, Line, ScriptedPeer};
 use sealgram::sim::{StreamEnd, StreamPair};
 use sealgram::{
-    AlertDescription, CipherSuite, ClientConfig, Error, Event, HandshakeKind, Identity, NamedGroup,
-    PeerIncompatible, PeerMisbehaved, RenegotiateError, ServerConfig, SignatureScheme,
-    TlsConnection, WebPkiClientVerifier,
+    AlertDescription, CipherSuite, ClientConfig, Error, Event, HandshakeKind, NamedGroup,
+    ServerConfig, SignatureScheme, TlsConnection,
 };
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,8 +5,9 @@ use crate::common::datagram_harness::{
     DatagramHarness, FINALE, SERVER_FLIGHT, scripted_client, scripted_server,
 };
 use sealgram::config::Versions;
+use sealgram::error::{ConfigError, PeerMisbehaved};
 use sealgram::sim::StreamPair;
-use sealgram::{ConfigError, DtlsConnection, Error, PeerMisbehaved, SrtpProfile};
+use sealgram::{DtlsConnection, Error, SrtpProfile};
 use std::time::Duration;
 
 const USE_SRTP: u16 = 14;

@@ -2,9 +2,10 @@
 
 use crate::common::configs::{Configs, Ends, exact};
 use crate::common::datagram_harness::failure;
+use sealgram::Error;
 use sealgram::config::{DatagramPolicy, Versions};
+use sealgram::error::ConfigError;
 use sealgram::sim::{Fate, Pair};
-use sealgram::{ConfigError, Error};
 use std::time::Duration;
 
 const VERSIONS: [Versions; 2] = [Versions::V1_2, Versions::V1_3];

@@ -2,8 +2,9 @@
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use sealgram::config::StreamPolicy;
+use sealgram::error::PeerMisbehaved;
 use sealgram::sim::StreamPair;
-use sealgram::{AlertDescription, Error, Event, HandshakeKind, PeerMisbehaved, ProtocolVersion};
+use sealgram::{AlertDescription, Error, Event, HandshakeKind, ProtocolVersion};
 
 const HANDSHAKE: u8 = 22;
 const CHANGE_CIPHER_SPEC: u8 = 20;
@@ -277,7 +278,7 @@ fn a_full_send_queue_takes_a_part_and_then_none() {
     let taken = pair.client.connection.send(pair.now, &data).unwrap();
     assert!((30_000..1 << 15).contains(&taken), "{taken}");
     let refused = pair.client.connection.send(pair.now, &data);
-    assert_eq!(refused, Err(sealgram::SendError::Backlog));
+    assert_eq!(refused, Err(sealgram::error::SendError::Backlog));
     pair.run();
     assert_eq!(pair.server.received, data[..taken]);
 }

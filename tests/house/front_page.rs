@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Sends until an echo has come.
-fn is_echoed(client: &mut UdpEndpoint, id: sealgram::AssociationId) -> bool {
+fn is_echoed(client: &mut UdpEndpoint, id: sealgram::endpoint::AssociationId) -> bool {
     let end = start() + Duration::from_secs(10);
     let mut sent = false;
     while start() < end {

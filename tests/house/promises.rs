@@ -18,7 +18,7 @@ fn read(name: &str) -> String {
 fn the_buffers_that_the_api_takes_can_be_had_from_it() {
     let now = crate::common::configs::start();
     let policy = sealgram::endpoint::EndpointPolicy::default();
-    let mut endpoint = sealgram::Endpoint::new(now, policy, None).unwrap();
+    let mut endpoint = sealgram::endpoint::Endpoint::new(now, policy, None).unwrap();
     let path = sealgram::Path::new(([127, 0, 0, 1], 1).into());
     let datagram = BytesMut::from(&b"anything"[..]);
     endpoint.handle_datagram(now, path, datagram);

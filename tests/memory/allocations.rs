@@ -3,12 +3,11 @@
 use crate::common::configs::{Configs, Ends, server_name};
 use crate::counting::{bytes, calls};
 use bytes::BytesMut;
-use sealgram::config::{
-    Algorithms, ClientRenegotiation, ClientSessionStore, ProvenHello, RekeyPolicy, SessionKey,
-    Versions,
-};
+use sealgram::config::{Algorithms, ClientRenegotiation, RekeyPolicy, Versions};
+use sealgram::endpoint::ProvenHello;
 use sealgram::pki_types::UnixTime;
-use sealgram::{CipherSuite, DtlsConnection, HandshakeKind, Path, ProtocolVersion, Session};
+use sealgram::session::{ClientSessionStore, Session, SessionKey};
+use sealgram::{CipherSuite, DtlsConnection, HandshakeKind, Path, ProtocolVersion};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -259,7 +258,8 @@ fn an_endpoint_adds_little_to_an_idle_association() {
     let mut connected = Vec::new();
     for client in 1..=CLIENTS {
         pair.client_address = ([10, 0, 0, 1], 1000 + client).into();
-        pair.client = sealgram::Endpoint::new(pair.now, Default::default(), None).unwrap();
+        pair.client =
+            sealgram::endpoint::Endpoint::new(pair.now, Default::default(), None).unwrap();
         pair.client_events.clear();
         pair.server_events.clear();
         pair.connect(configs.client.clone(), server_name()).unwrap();
@@ -267,7 +267,7 @@ fn an_endpoint_adds_little_to_an_idle_association() {
         assert!(pair.exchange(1));
         connected.push(pair.server_id().unwrap());
     }
-    pair.client = sealgram::Endpoint::new(pair.now, Default::default(), None).unwrap();
+    pair.client = sealgram::endpoint::Endpoint::new(pair.now, Default::default(), None).unwrap();
     pair.client_events = Vec::new();
     pair.server_events = Vec::new();
     drop(connected);

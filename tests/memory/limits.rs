@@ -6,9 +6,9 @@ use crate::common::datagram_harness::{CLIENT_FLIGHT, DatagramHarness, record, sc
 use crate::counting::bytes;
 use bytes::BytesMut;
 use sealgram::config::Versions;
-use sealgram::endpoint::{EndpointPolicy, Eviction};
+use sealgram::endpoint::{Endpoint, EndpointPolicy, Eviction};
 use sealgram::sim::scripted::{APPLICATION_DATA, DTLS12, HANDSHAKE, Line, ScriptedPeer, Spoken};
-use sealgram::{ClientConfig, DtlsConnection, Endpoint, Event, Path};
+use sealgram::{ClientConfig, DtlsConnection, Event, Path};
 use std::sync::Arc;
 use std::time::Duration;
 

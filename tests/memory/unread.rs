@@ -89,7 +89,7 @@ mod sockets {
     use std::io::{Read as _, Write as _};
     use std::time::Duration;
 
-    fn completed(endpoint: &mut UdpEndpoint) -> Option<sealgram::AssociationId> {
+    fn completed(endpoint: &mut UdpEndpoint) -> Option<sealgram::endpoint::AssociationId> {
         std::iter::from_fn(|| endpoint.poll_event()).find_map(|event| match event {
             (id, Event::HandshakeComplete { .. }) => Some(id),
             _ => None,

@@ -10,8 +10,9 @@ use crate::common::datagram_harness::{
     ASKING_SERVER_FLIGHT, CLIENT_FLIGHT, DatagramHarness, FINALE, Noise, PROVING_CLIENT_FLIGHT,
     SERVER_FLIGHT, our_client, our_demanding_server, our_server, record, scripted_client,
 };
+use sealgram::Error;
+use sealgram::record::Discard;
 use sealgram::sim::scripted::{DTLS12, HANDSHAKE, Line, Spoken};
-use sealgram::{Discard, Error};
 use std::time::Duration;
 
 /// Types of handshake messages.

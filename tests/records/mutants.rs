@@ -15,10 +15,11 @@ use crate::common::configs::Ends;
 use crate::common::datagram_harness::{header, records};
 use crate::common::mutator::{Mutator, Seed, recorded, variable};
 use crate::common::targets::{EARLY, portrait};
-use sealgram::endpoint::EndpointStats;
+use sealgram::endpoint::{Endpoint, EndpointStats};
+use sealgram::record::Discard;
 use sealgram::sim::scripted::HANDSHAKE;
 use sealgram::sim::{Conditions, Direction, Fate, Pair};
-use sealgram::{Discard, DtlsConnection, Endpoint, Path};
+use sealgram::{DtlsConnection, Path};
 use std::time::Duration;
 
 /// What an association may hold while it puts messages together: twice the longest message, and early records.

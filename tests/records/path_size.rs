@@ -3,8 +3,11 @@
 use sealgram::config::{ClientRenegotiation, DatagramPolicy, RekeyPolicy, Versions};
 
 use crate::common::configs::{Ends, Pki, start};
+use sealgram::Event;
+use sealgram::endpoint::AssociationId;
+use sealgram::error::SendError;
+use sealgram::identity::{CertifiedKey, Credential};
 use sealgram::sim::{Conditions, Pair};
-use sealgram::{AssociationId, CertifiedKey, Credential, Event, SendError};
 use std::time::Duration;
 
 /// Ends whose handshake messages need more than one datagram, and whose server lets the client renegotiate.

@@ -2,8 +2,10 @@
 
 use crate::common::configs::{Ends, exact};
 use crate::common::transport::{BOTH, Duo, Transport};
+use sealgram::Side;
 use sealgram::config::{DatagramPolicy, StreamPolicy};
-use sealgram::{ConfigError, Discard, SendError, Side};
+use sealgram::error::{ConfigError, SendError};
+use sealgram::record::Discard;
 use std::time::Duration;
 
 /// How many of so many datagrams of this length a server keeps that fetches none, and how many it

@@ -13,7 +13,7 @@ use crate::common::datagram_harness::{
     our_server, record, record_of_length,
 };
 use crate::common::targets::{EARLY, at_every_state, connected, inject, picture};
-use sealgram::Discard;
+use sealgram::record::Discard;
 use sealgram::sim::Fate;
 use sealgram::sim::scripted::{ALERT, APPLICATION_DATA, DTLS12, HANDSHAKE, Line};
 use std::time::Duration;

@@ -13,10 +13,11 @@ use crate::common::harness::{
 use crate::common::renegotiating::{connected, connected_with, flight};
 use crate::common::transport::{SIDES, Transport};
 use sealgram::config::{RekeyPolicy, StreamPolicy};
+use sealgram::error::PeerMisbehaved;
 use sealgram::sim::scripted::{
     ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, Line, ScriptedPeer, TLS12,
 };
-use sealgram::{Error, Event, PeerMisbehaved, RenegotiationRefusal, Side};
+use sealgram::{Error, Event, RenegotiationRefusal, Side};
 use std::time::Duration;
 
 const TLS: Transport = Transport::Tls;

@@ -1,9 +1,10 @@
 //! What a kernel needs to take over the records of a connection.
 
 use crate::common::configs::{Ends, server_name, start};
-use sealgram::config::Versions;
+use sealgram::config::{KeyLog, Versions};
+use sealgram::error::ApiMisuse;
 use sealgram::sim::StreamPair;
-use sealgram::{ApiMisuse, KeyLog, KeyUpdate, TlsConnection};
+use sealgram::{KeyUpdate, TlsConnection};
 use std::sync::{Arc, Mutex};
 
 /// What a key log is told.

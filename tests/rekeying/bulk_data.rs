@@ -3,10 +3,12 @@
 use crate::common::configs::{Configs, Ends, server_name, start};
 use crate::common::handshakes::{SIDES, willing};
 use crate::common::traffic::Dice;
+use sealgram::Side;
 use sealgram::config::DataDuringRenegotiation::{self, Flow, Hold};
 use sealgram::config::RekeyPolicy;
+use sealgram::error::{RenegotiateError, SendError};
+use sealgram::record::Initiator;
 use sealgram::sim::{StreamEnd, StreamPair};
-use sealgram::{Initiator, RenegotiateError, SendError, Side};
 use std::ops::Range;
 use std::time::Duration;
 

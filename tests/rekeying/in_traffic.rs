@@ -8,11 +8,13 @@ use crate::common::handshakes::{
     renegotiate, willing,
 };
 use crate::common::traffic::{Account, Traffic, Weather};
+use sealgram::Side;
 use sealgram::config::ClientRenegotiation::Allow;
 use sealgram::config::DataDuringRenegotiation::{self, Flow, Hold};
 use sealgram::config::{DatagramPolicy, RekeyPolicy};
+use sealgram::error::RenegotiateError;
+use sealgram::record::{Discard, Initiator};
 use sealgram::sim::{Conditions, Direction, Fate, Pair};
-use sealgram::{Discard, Initiator, RenegotiateError, Side};
 use std::ops::Range;
 use std::time::Duration;
 

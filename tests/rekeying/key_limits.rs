@@ -3,10 +3,11 @@
 
 use crate::common::configs::{Ends, server_name, start};
 use bytes::BytesMut;
-use sealgram::config::{Algorithms, DatagramPolicy, ProvenHello};
-use sealgram::{
-    CipherSuite, DtlsConnection, Error, Event, Initiator, Path, RenegotiationRefusal, SendError,
-};
+use sealgram::config::{Algorithms, DatagramPolicy};
+use sealgram::endpoint::ProvenHello;
+use sealgram::error::SendError;
+use sealgram::record::Initiator;
+use sealgram::{CipherSuite, DtlsConnection, Error, Event, Path, RenegotiationRefusal};
 use std::time::{Duration, Instant};
 
 /// How many records a GCM key may protect: 2^24.5.

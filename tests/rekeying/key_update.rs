@@ -19,7 +19,8 @@
 use crate::common::configs::{Configs, Ends};
 use crate::common::transport::{BOTH, Duo, SIDES, Transport};
 use sealgram::config::{RekeyPolicy, Versions};
-use sealgram::{Error, Event, KeyUpdate, KeyUpdateError, PeerMisbehaved, RenegotiateError, Side};
+use sealgram::error::{KeyUpdateError, PeerMisbehaved, RenegotiateError};
+use sealgram::{Error, Event, KeyUpdate, Side};
 use std::time::Duration;
 
 use KeyUpdate::{NotRequested, Requested};

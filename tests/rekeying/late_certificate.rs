@@ -3,12 +3,10 @@
 use crate::common::configs::Ends;
 use crate::common::renegotiating::Moody;
 use crate::common::transport::{BOTH, Duo, Transport, complete, refused};
-use sealgram::config::ClientAuthentication::{self, Optional, Required};
 use sealgram::config::{RekeyPolicy, Versions};
-use sealgram::{
-    CertificateError, Error, HandshakeKind, PeerIncompatible, RenegotiateError,
-    RenegotiationRefusal, Side,
-};
+use sealgram::error::{CertificateError, PeerIncompatible, RenegotiateError};
+use sealgram::server::ClientAuthentication::{self, Optional, Required};
+use sealgram::{Error, HandshakeKind, RenegotiationRefusal, Side};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

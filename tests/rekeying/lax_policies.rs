@@ -16,11 +16,10 @@ use crate::common::judged::{CHOICES, judged};
 use crate::common::renegotiating::{allowing, everywhere};
 use crate::common::transport::{BOTH, SIDES, Transport};
 use sealgram::config::{ExtendedMasterSecret, RekeyPolicy, SecureRenegotiation};
+use sealgram::error::{ApiMisuse, PeerIncompatible, PeerMisbehaved, RenegotiateError};
 use sealgram::sim::StreamPair;
 use sealgram::sim::scripted::Line;
-use sealgram::{
-    ApiMisuse, Error, HandshakeKind, PeerIncompatible, PeerMisbehaved, RenegotiateError, Side,
-};
+use sealgram::{Error, HandshakeKind, Side};
 
 /// Opposite a peer that knows nothing of RFC 5746 and that this policy serves.
 #[cfg(feature = "conformance")]

@@ -1,9 +1,12 @@
 //! Associations that live long over bad links: both ends send all the time, and their keys are replaced by themselves.
 
 use crate::common::configs::Ends;
+use sealgram::Event;
 use sealgram::config::{ClientRenegotiation, DataDuringRenegotiation, RekeyPolicy, Versions};
+use sealgram::endpoint::{AssociationId, Endpoint};
+use sealgram::error::SendError;
+use sealgram::record::Discard;
 use sealgram::sim::Conditions;
-use sealgram::{AssociationId, Discard, Endpoint, Event, SendError};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 

@@ -27,8 +27,9 @@ use crate::common::renegotiating::{SetClock, allowing, connected, connected_with
 use crate::common::transport::{BOTH, Transport};
 use bytes::BytesMut;
 use sealgram::config::{Clock as _, DataDuringRenegotiation, RekeyPolicy};
+use sealgram::error::{PeerMisbehaved, SendError};
 use sealgram::sim::scripted::{ALERT, HANDSHAKE, Heard, Line, ScriptedPeer};
-use sealgram::{Error, HandshakeKind, Path, PeerMisbehaved, RenegotiationRefusal, SendError, Side};
+use sealgram::{Error, HandshakeKind, Path, RenegotiationRefusal, Side};
 use std::time::Duration;
 
 const SCSV: u16 = 0x00ff;

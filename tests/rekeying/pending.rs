@@ -1,5 +1,5 @@
-//! What `renegotiate_pending` says in every phase: the table in its documentation, walked row by row
-//! over both transports and by both sides.
+//! What `renegotiate_pending` says in every phase: the table in its documentation, walked row by
+//! row over both transports and by both sides.
 
 use crate::common::configs::{Configs, Ends};
 use crate::common::transport::{BOTH, Duo, SIDES, Transport};

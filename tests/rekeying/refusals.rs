@@ -12,8 +12,9 @@ use crate::common::harness::{
 use crate::common::renegotiating::{connected, everywhere, flight};
 use crate::common::transport::{BOTH, SIDES, Transport};
 use sealgram::config::{ClientRenegotiation, RekeyPolicy};
+use sealgram::error::{PeerMisbehaved, RenegotiateError};
 use sealgram::sim::scripted::{ALERT, HANDSHAKE, Line};
-use sealgram::{Error, Event, PeerMisbehaved, RenegotiateError, RenegotiationRefusal, Side};
+use sealgram::{Error, Event, RenegotiationRefusal, Side};
 use std::time::Duration;
 
 /// E10 (GnuTLS CVE-2020-24659), E11 (Botan #5829), E22: the alert at every state, in the epoch that is in force.

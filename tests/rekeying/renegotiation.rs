@@ -25,9 +25,9 @@ use sealgram::config::{
     Algorithms, ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, RekeyPolicy,
     StreamPolicy,
 };
-use sealgram::{
-    Event, HandshakeKind, Initiator, RenegotiateError, RenegotiationRefusal, SendError, Side,
-};
+use sealgram::error::{RenegotiateError, SendError};
+use sealgram::record::Initiator;
+use sealgram::{Event, HandshakeKind, RenegotiationRefusal, Side};
 use std::time::Duration;
 
 /// Both ends keep sessions; the server lets clients renegotiate.

@@ -28,8 +28,9 @@ use crate::common::harness::{
 use crate::common::renegotiating::{allowing, connected, connected_with, everywhere};
 use crate::common::transport::{BOTH, Transport};
 use sealgram::config::{ExtendedMasterSecret, IdentityChange, RekeyPolicy};
+use sealgram::error::{CertificateError, PeerMisbehaved};
 use sealgram::sim::scripted::{ClientOffer, Heard, Line, ScriptedPeer, ServerChoice};
-use sealgram::{CertificateError, Error, PeerMisbehaved, Side};
+use sealgram::{Error, Side};
 
 #[test]
 fn scripted_peers_that_behave_are_followed_from_epoch_to_epoch() {
@@ -231,7 +232,7 @@ fn a_wrong_renegotiation_info_is_answered_with_handshake_failure() {
 /// E4 (OpenSSL CVE-2021-3449): a ClientHello that leaves out an extension of the one before.
 #[test]
 fn each_extension_that_a_client_leaves_out_has_its_outcome() {
-    use sealgram::PeerIncompatible as Lacks;
+    use sealgram::error::PeerIncompatible as Lacks;
     for transport in BOTH {
         for called in [true, false] {
             let without = |typ: u16| served(transport, called, &move |o| o.remove_extension(typ));
@@ -255,7 +256,7 @@ fn each_extension_that_a_client_leaves_out_has_its_outcome() {
 /// E5 (OpenSSL CVE-2017-3733): a ClientHello that changes what was agreed, or names what nobody knows.
 #[test]
 fn each_field_that_a_client_changes_has_its_outcome() {
-    use sealgram::PeerIncompatible as Lacks;
+    use sealgram::error::PeerIncompatible as Lacks;
     let lacks = |fact| Err(Error::PeerIncompatible(fact));
     for transport in BOTH {
         let change = |alter: &dyn Fn(&mut ClientOffer)| served(transport, false, alter);
@@ -453,9 +454,9 @@ fn a_client_that_becomes_somebody_else_is_refused() {
     for transport in BOTH {
         for shows in [true, false] {
             let ends = Ends::new().mutual();
-            let verifier = sealgram::WebPkiClientVerifier::new(ends.pki.roots()).unwrap();
+            let verifier = sealgram::identity::WebPkiClientVerifier::new(ends.pki.roots()).unwrap();
             let optional =
-                sealgram::config::ClientAuthentication::Optional(std::sync::Arc::new(verifier));
+                sealgram::server::ClientAuthentication::Optional(std::sync::Arc::new(verifier));
             let peer = ScriptedPeer::client(SERVER, Some(ends.pki.client(&rcgen::PKCS_ED25519)));
             let other = ScriptedPeer::client(SERVER, Some(ends.pki.client(&rcgen::PKCS_ED25519)));
             let chain = { other }.body(Line::Certificate);
@@ -487,9 +488,9 @@ fn a_client_that_becomes_somebody_else_is_refused() {
 fn a_client_that_was_nobody_may_become_somebody() {
     for transport in BOTH {
         let ends = Ends::new().mutual();
-        let verifier = sealgram::WebPkiClientVerifier::new(ends.pki.roots()).unwrap();
+        let verifier = sealgram::identity::WebPkiClientVerifier::new(ends.pki.roots()).unwrap();
         let optional =
-            sealgram::config::ClientAuthentication::Optional(std::sync::Arc::new(verifier));
+            sealgram::server::ClientAuthentication::Optional(std::sync::Arc::new(verifier));
         let peer = ScriptedPeer::client(SERVER, Some(ends.pki.client(&rcgen::PKCS_ED25519)));
         let server = ends.server.client_authentication(optional);
         let mut harness = Harness::server(transport, server.build().unwrap().into(), peer);

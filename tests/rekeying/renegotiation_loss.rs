@@ -10,11 +10,11 @@ use crate::common::renegotiating::{allowing, connected, flight};
 use crate::common::transport::{SIDES, Transport};
 use bytes::BytesMut;
 use sealgram::config::{DataDuringRenegotiation, DatagramPolicy, RekeyPolicy};
+use sealgram::endpoint::AssociationId;
+use sealgram::record::Discard;
 use sealgram::sim::scripted::{APPLICATION_DATA, Heard, Line};
 use sealgram::sim::{Conditions, Direction, Fate, Pair, Seen};
-use sealgram::{
-    AssociationId, Discard, DtlsConnection, Error, Event, Path, RenegotiationRefusal, Side,
-};
+use sealgram::{DtlsConnection, Error, Event, Path, RenegotiationRefusal, Side};
 use std::collections::HashSet;
 use std::time::Duration;
 

@@ -6,9 +6,10 @@ use crate::common::harness::PATIENCE;
 use crate::common::renegotiating::{allowing, connected, connected_with, flight};
 use crate::common::transport::{BOTH, Duo, SIDES, Transport};
 use sealgram::config::{DataDuringRenegotiation, RekeyPolicy};
+use sealgram::error::RenegotiateError;
 use sealgram::sim::Pair;
 use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
-use sealgram::{DtlsConnection, Path, RenegotiateError, Side};
+use sealgram::{DtlsConnection, Path, Side};
 use std::time::Duration;
 
 fn configs() -> Configs {

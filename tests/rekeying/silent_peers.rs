@@ -12,8 +12,9 @@ use crate::common::harness::{CLIENT_HELLO, HELLO_REQUEST, Harness, NO_RENEGOTIAT
 use crate::common::renegotiating::connected_with;
 use crate::common::transport::{BOTH, SIDES, Transport};
 use sealgram::config::{DataDuringRenegotiation, RekeyPolicy};
+use sealgram::error::ConfigError;
 use sealgram::sim::scripted::{ALERT, Heard, Line};
-use sealgram::{ConfigError, RenegotiationRefusal, Side};
+use sealgram::{RenegotiationRefusal, Side};
 use std::time::Duration;
 
 /// The longest time that an application may hear nothing because keys are to be replaced.

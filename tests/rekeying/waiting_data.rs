@@ -1,9 +1,11 @@
 //! Data that waits for the end of a renegotiation, beside a send queue that is full.
 
 use crate::common::configs::{Ends, server_name, start};
+use sealgram::Side;
 use sealgram::config::{ClientRenegotiation, RekeyPolicy};
+use sealgram::error::SendError;
+use sealgram::record::Initiator;
 use sealgram::sim::{StreamEnd, StreamPair};
-use sealgram::{Initiator, SendError, Side};
 use std::time::Duration;
 
 /// A client with this policy, connected over a stream.

@@ -11,10 +11,12 @@ use crate::common::harness::{
 };
 use crate::common::renegotiating::SetClock;
 use crate::common::transport::{BOTH, Transport};
-use sealgram::config::{ExtendedMasterSecret, MemoryClientSessions, Versions};
+use sealgram::config::{ExtendedMasterSecret, Versions};
+use sealgram::error::{PeerIncompatible, PeerMisbehaved};
 use sealgram::pki_types::{ServerName, UnixTime};
+use sealgram::session::{MemoryClientSessions, Session};
 use sealgram::sim::scripted::{Line, ScriptedPeer, ScriptedSession, ServerChoice};
-use sealgram::{ClientConfig, Error, HandshakeKind, PeerIncompatible, PeerMisbehaved, Session};
+use sealgram::{ClientConfig, Error, HandshakeKind};
 use std::sync::Arc;
 use std::time::Duration;
 

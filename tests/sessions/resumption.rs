@@ -2,11 +2,12 @@
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use crate::common::transport::{BOTH, Duo, SIDES, Transport, complete};
-use sealgram::config::{Clock, MemoryServerSessions, ServerSessionStore, Tickets, Versions};
+use sealgram::config::{Clock, Versions};
 use sealgram::endpoint::{EndpointPolicy, ResumptionCookies};
 use sealgram::pki_types::UnixTime;
+use sealgram::session::{MemoryServerSessions, ServerSessionStore, Session, Tickets};
 use sealgram::sim::{Direction, Pair};
-use sealgram::{Error, HandshakeKind, Reply, Session, Side};
+use sealgram::{Error, HandshakeKind, Reply, Side};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -111,7 +112,7 @@ fn an_exported_session_resumes_after_it_was_imported() {
             assert!(duo.session(Side::Server).is_none());
             let exported = duo.session(Side::Client).unwrap().to_bytes();
 
-            let store = sealgram::config::MemoryClientSessions::new(4);
+            let store = sealgram::session::MemoryClientSessions::new(4);
             let config = fresh.session_store(Some(Arc::new(store))).build().unwrap();
             let session = Session::from_bytes(&exported).unwrap();
             config.import_session(&server_name(), session).unwrap();
@@ -223,7 +224,7 @@ fn a_resumption_that_asks_for_a_large_ticket_is_not_spared_the_cookie() {
     let mut configs = ends.build();
     let first = Duo::connected(Transport::Dtls, &configs);
     let session = first.session(Side::Client).unwrap();
-    let store = sealgram::config::MemoryClientSessions::new(4);
+    let store = sealgram::session::MemoryClientSessions::new(4);
     let config = asking.session_store(Some(Arc::new(store))).build().unwrap();
     config.import_session(&server_name(), session).unwrap();
     configs.client = Arc::new(config);
@@ -254,7 +255,7 @@ fn a_session_is_not_offered_under_another_name() {
     let session = Duo::connected(Transport::Tls, &configs)
         .session(Side::Client)
         .unwrap();
-    let store = sealgram::config::MemoryClientSessions::new(4);
+    let store = sealgram::session::MemoryClientSessions::new(4);
     let config = fresh.session_store(Some(Arc::new(store))).build().unwrap();
     let other = "other.test".try_into().unwrap();
     config.import_session(&other, session).unwrap();

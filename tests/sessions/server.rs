@@ -25,14 +25,13 @@ use crate::common::harness::{
 };
 use crate::common::renegotiating::{Moody, SetClock, allowing};
 use crate::common::transport::{BOTH, Transport};
-use sealgram::config::{
-    Algorithms, ClientAuthentication, ExtendedMasterSecret, MemoryServerSessions, RekeyPolicy,
-    Tickets,
-};
+use sealgram::config::{Algorithms, ExtendedMasterSecret, RekeyPolicy};
+use sealgram::error::{PeerIncompatible, PeerMisbehaved};
+use sealgram::identity::WebPkiClientVerifier;
+use sealgram::server::ClientAuthentication;
+use sealgram::session::{MemoryServerSessions, Tickets};
 use sealgram::sim::scripted::{Line, ScriptedPeer, ScriptedSession};
-use sealgram::{
-    Error, HandshakeKind, PeerIncompatible, PeerMisbehaved, ServerConfig, WebPkiClientVerifier,
-};
+use sealgram::{Error, HandshakeKind, ServerConfig};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -291,7 +290,7 @@ impl Shared {
         }
     }
 
-    fn of(&self, ends: &Ends) -> sealgram::config::ServerConfigBuilder {
+    fn of(&self, ends: &Ends) -> sealgram::server::ServerConfigBuilder {
         ends.server
             .clone()
             .tickets(Some(self.tickets.clone()))

@@ -6,11 +6,10 @@ use crate::endpoint::{Endpoint, Happening};
 use crate::event_loop::{Service, Step};
 use crate::problem::Problem;
 use indicatif::ProgressBar;
+use sealgram::endpoint::AssociationId;
+use sealgram::identity::Fingerprint;
 use sealgram::net::UdpEndpoint;
-use sealgram::{
-    AssociationId, CipherSuite, DtlsConnection, Epoch, Event, Fingerprint, KeyUpdate, NamedGroup,
-    ProtocolVersion,
-};
+use sealgram::{CipherSuite, DtlsConnection, Epoch, Event, KeyUpdate, NamedGroup, ProtocolVersion};
 use std::time::{Duration, Instant};
 
 /// A client that sends numbered datagrams and compares what comes back.

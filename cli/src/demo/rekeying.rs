@@ -3,7 +3,8 @@
 //! both directions.
 
 use super::payload;
-use sealgram::{DtlsConnection, Initiator, ProtocolVersion};
+use sealgram::record::Initiator;
+use sealgram::{DtlsConnection, ProtocolVersion};
 
 /// With fewer datagrams there is no time for three handshakes between the first one and the last.
 const ENOUGH: u32 = 200;

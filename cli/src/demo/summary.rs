@@ -5,7 +5,8 @@ use super::echo::EchoReport;
 use super::payload::NUMBER_LEN;
 use super::relay::LinkReport;
 use crate::problem::Problem;
-use sealgram::{Fingerprint, ProtocolVersion};
+use sealgram::ProtocolVersion;
+use sealgram::identity::Fingerprint;
 use std::fmt;
 
 /// Everything that was observed, at both ends and on the link.

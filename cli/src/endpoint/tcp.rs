@@ -7,13 +7,12 @@ use crate::problem::Problem;
 use crate::report::Line;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use sealgram::config::ClientAuthentication;
+use sealgram::error::{RenegotiateError, SendError};
 use sealgram::net::TlsStream;
 use sealgram::pki_types::ServerName;
-use sealgram::{
-    ClientConfig, Event, Failure, RenegotiateError, SendError, ServerConfig, Side, Stream,
-    TlsConnection,
-};
+use sealgram::record::Stream;
+use sealgram::server::ClientAuthentication;
+use sealgram::{ClientConfig, Event, Failure, ServerConfig, Side, TlsConnection};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;

@@ -12,11 +12,11 @@ use std::io;
 use std::sync::Arc;
 
 impl UdpEndpoint {
-    /// Has the poll of `waker` woken whenever an answer comes that an association waits for, as those
-    /// of keys that are held elsewhere do, so that a loop may sleep until then. The next
-    /// [`UdpEndpoint::turn`] touches the associations whose answers have come, and no others. A poll
-    /// has one `mio::Waker`, which any number of endpoints and streams share; the woken loop gives
-    /// each of them its turn.
+    /// Has the poll of `waker` woken whenever an answer comes that an association waits for, as
+    /// those of keys that are held elsewhere do, so that a loop may sleep until then. The next
+    /// [`UdpEndpoint::turn`] touches the associations whose answers have come, and no others. A
+    /// poll has one `mio::Waker`, which any number of endpoints and streams share; the woken loop
+    /// gives each of them its turn.
     pub fn set_waker(&mut self, waker: Arc<mio::Waker>) {
         self.endpoint.set_waker(wakes_poll(waker));
     }
@@ -42,25 +42,25 @@ impl UdpEndpoint {
     }
 
     /// Serves new clients under `config` from now on; see
-    /// [`Endpoint::serve`](crate::Endpoint::serve).
+    /// [`Endpoint::serve`](crate::endpoint::Endpoint::serve).
     ///
     /// # Errors
     ///
-    /// As [`Endpoint::serve`](crate::Endpoint::serve).
+    /// As [`Endpoint::serve`](crate::endpoint::Endpoint::serve).
     pub fn serve(&mut self, config: Arc<ServerConfig>) -> Result<(), Error> {
         self.endpoint.serve(clock::now(), config)
     }
 
     /// Stops serving new clients; see
-    /// [`Endpoint::stop_accepting`](crate::Endpoint::stop_accepting).
+    /// [`Endpoint::stop_accepting`](crate::endpoint::Endpoint::stop_accepting).
     pub fn stop_accepting(&mut self) {
         self.endpoint.stop_accepting();
     }
 
     /// Closes every association with the next [`UdpEndpoint::turn`]; see
-    /// [`Endpoint::close_all`](crate::Endpoint::close_all). A service that shuts down calls
-    /// [`UdpEndpoint::stop_accepting`] and this, and continues its loop until
-    /// [`Endpoint::is_empty`](crate::Endpoint::is_empty).
+    /// [`Endpoint::close_all`](crate::endpoint::Endpoint::close_all). A service that shuts down
+    /// calls [`UdpEndpoint::stop_accepting`] and this, and continues its loop until
+    /// [`Endpoint::is_empty`](crate::endpoint::Endpoint::is_empty).
     pub fn close_all(&mut self) {
         self.endpoint.close_all(clock::now());
     }

@@ -82,7 +82,11 @@ impl Graph {
     fn of_files(tree: &Tree<'_>) -> Self {
         let mut graph = Self::default();
         // `lib.rs` is the surface and names everything.
-        for link in tree.links.iter().filter(|link| !link.from.is_empty()) {
+        for link in tree
+            .links
+            .iter()
+            .filter(|link| link.module.file != "lib.rs")
+        {
             for way in &link.ways {
                 let Target::Here {
                     module: home,

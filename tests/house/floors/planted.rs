@@ -31,8 +31,8 @@ through this module and those above
     record/datagram/records/replay.rs: use self::super::super::super::super::net::UdpEndpoint;
     → imports net
 through a name that the root gives on
-    wire/codec.rs: use crate::Endpoint;
-    → imports endpoint
+    wire/codec.rs: use crate::DtlsConnection;
+    → imports connection
 through another name that the root gives on
     lib.rs: pub(crate) use crate::endpoint::Endpoint as Door;
     wire/codec.rs: use crate::Door;
@@ -46,8 +46,8 @@ through a folder below that gives on what lies above
     wire/alert.rs: use crate::protocol::Planted;
     → imports connection
 through a glob of the root
-    wire/codec.rs: use crate::*; struct Planted(Endpoint);
-    → imports endpoint
+    wire/codec.rs: use crate::*; struct Planted(DtlsConnection);
+    → imports connection
 through another name for the crate
     wire/codec.rs: use crate as house; use house::endpoint::Endpoint;
     → imports endpoint
@@ -62,7 +62,7 @@ from a module inside a file
     wire/codec.rs: mod inner { use super::super::super::endpoint::Endpoint; }
     → imports endpoint
 from a module inside a module
-    wire/codec.rs: mod one { mod two { pub(super) type Planted = crate::Endpoint; } }
+    wire/codec.rs: mod one { mod two { pub(super) type Planted = crate::endpoint::Endpoint; } }
     → imports endpoint
 inside a function
     wire/codec.rs: fn planted() { use crate::endpoint as door; let _ = door::Endpoint::new; }
@@ -263,7 +263,7 @@ comments, documentation and strings
 a lower floor, by every way
     wire/codec.rs: use crate::{protocol as a, Error}; fn b() -> a::C { super::super::crypto::d() }
 a user's name for what a host of two ends works on
-    sim/pair.rs: fn planted(one: crate::Endpoint, two: crate::endpoint::Cookies) {}
+    sim/pair.rs: fn planted(one: crate::DtlsConnection, two: crate::endpoint::Cookies) {}
 names that only look like others
     wire/codec.rs: fn planted(ring: u8) { monitoring::start(ring); string::now(); }
 "##;
