@@ -185,7 +185,7 @@ fn datagram(options: &Options) -> Result<DatagramPolicy, Failed> {
         .initial_timeout_ms
         .map_or(INITIAL_TIMEOUT, Duration::from_millis);
     let mut policy = DatagramPolicy::default()
-        .timeouts(initial, MAX_TIMEOUT)?
+        .retransmission_timeouts(initial, MAX_TIMEOUT)?
         .max_retransmissions(Some(RETRANSMISSIONS))
         .timer_jitter(0)?
         .handshake_deadline(None);

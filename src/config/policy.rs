@@ -129,7 +129,11 @@ impl DatagramPolicy {
     /// # Errors
     ///
     /// [`ConfigError::OutOfRange`] if the first is out of range or larger than the last.
-    pub fn timeouts(mut self, initial: Duration, max: Duration) -> Result<Self, ConfigError> {
+    pub fn retransmission_timeouts(
+        mut self,
+        initial: Duration,
+        max: Duration,
+    ) -> Result<Self, ConfigError> {
         if !(MIN_TIMEOUT..=MAX_INITIAL_TIMEOUT).contains(&initial)
             || !(initial..=MAX_TIMEOUT).contains(&max)
         {
@@ -373,7 +377,7 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!(
             DatagramPolicy::default()
-                .timeouts(second, second / 2)
+                .retransmission_timeouts(second, second / 2)
                 .is_err()
         );
     }

@@ -153,8 +153,8 @@ impl ServerConfigBuilder {
     /// Where sessions of clients without tickets are kept, by session ID: a
     /// [`MemoryServerSessions`] for 10,000 sessions by default; `None` for nowhere.
     #[must_use]
-    pub fn session_store(mut self, cache: Option<Arc<dyn ServerSessionStore>>) -> Self {
-        self.cache = cache;
+    pub fn session_store(mut self, store: Option<Arc<dyn ServerSessionStore>>) -> Self {
+        self.cache = store;
         self
     }
 

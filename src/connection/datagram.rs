@@ -254,10 +254,12 @@ impl DtlsConnection {
     /// # Errors
     ///
     /// [`ConfigError::OutOfRange`], as
-    /// [`DatagramPolicy::timeouts`](crate::config::DatagramPolicy::timeouts).
+    /// [`DatagramPolicy::retransmission_timeouts`](crate::config::DatagramPolicy::retransmission_timeouts).
     pub fn set_initial_timeout(&mut self, timeout: Duration) -> Result<(), ConfigError> {
         let policy = self.records.policy();
-        policy.clone().timeouts(timeout, policy.max_timeout)?;
+        policy
+            .clone()
+            .retransmission_timeouts(timeout, policy.max_timeout)?;
         self.records.set_initial_timeout(timeout);
         Ok(())
     }

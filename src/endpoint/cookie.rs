@@ -46,7 +46,7 @@ pub enum CookieCheck {
     Proven(ProvenHello),
     /// The datagram to send back, at most three times as long as what came: the demand for a
     /// cookie, or an alert. Nothing need be remembered.
-    Reply(Vec<u8>),
+    Send(Vec<u8>),
     /// A part of a ClientHello. Nothing is to be done before the rest is here.
     Incomplete,
     /// Not the beginning of a ClientHello. Nothing is to be done.
@@ -175,7 +175,7 @@ impl Cookies {
             None => return Ok(CookieCheck::NotAHello),
         };
         Ok(if reply.len() <= AMPLIFICATION * datagram.len() {
-            CookieCheck::Reply(reply)
+            CookieCheck::Send(reply)
         } else {
             CookieCheck::NotAHello
         })
@@ -198,7 +198,7 @@ impl Cookies {
                 fragment,
                 prefix,
             };
-            return CookieCheck::Reply(self.reply(now, path, &first));
+            return CookieCheck::Send(self.reply(now, path, &first));
         };
         match ProvenHello::without_cookie(path, datagram) {
             Some(hello) => CookieCheck::Proven(hello.asked_at(issued)),
@@ -235,7 +235,7 @@ impl Cookies {
 fn refuse(error: &Error, datagram: &[u8]) -> CookieCheck {
     tracing::debug!(%error, "a hello is refused");
     let refusal = error.alert().and_then(|it| refusal(datagram, it));
-    refusal.map_or(CookieCheck::NotAHello, CookieCheck::Reply)
+    refusal.map_or(CookieCheck::NotAHello, CookieCheck::Send)
 }
 
 /// The fatal alert that answers a hello.
@@ -355,7 +355,7 @@ mod tests {
     fn ask(cookies: &mut Cookies, now: Instant, path: Path, random: u8) -> Vec<u8> {
         let asked = hello(random, &[]);
         let length = asked.len();
-        let CookieCheck::Reply(reply) = cookies.check(now, path, asked) else {
+        let CookieCheck::Send(reply) = cookies.check(now, path, asked) else {
             panic!("no reply")
         };
         // C1: never more out than came in.

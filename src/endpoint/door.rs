@@ -119,9 +119,9 @@ impl Door {
         let stats = &mut associations.stats;
         match cookies.check(now, path, datagram) {
             CookieCheck::Proven(hello) => self.take_proven(associations, now, hello, route),
-            CookieCheck::Reply(_) if self.config.is_none() => stats.hellos_refused += 1,
-            CookieCheck::Reply(_) if associations.replies.is_full() => stats.replies_dropped += 1,
-            CookieCheck::Reply(reply) => {
+            CookieCheck::Send(_) if self.config.is_none() => stats.hellos_refused += 1,
+            CookieCheck::Send(_) if associations.replies.is_full() => stats.replies_dropped += 1,
+            CookieCheck::Send(reply) => {
                 if is_verify_request(&reply) {
                     stats.hello_verify_requests += 1;
                 } else {

@@ -206,11 +206,11 @@ fn a_timeout_that_is_handled_too_early_does_nothing() {
 fn the_longest_durations_do_not_overflow() {
     let policy = DatagramPolicy::default()
         .handshake_deadline(Some(Duration::MAX))
-        .timeouts(Duration::from_secs(60), Duration::from_secs(3600))
+        .retransmission_timeouts(Duration::from_secs(60), Duration::from_secs(3600))
         .unwrap();
     let endless = policy
         .clone()
-        .timeouts(Duration::from_secs(60), Duration::MAX);
+        .retransmission_timeouts(Duration::from_secs(60), Duration::MAX);
     assert!(matches!(endless, Err(ConfigError::OutOfRange { .. })));
     let ends = Ends::new().datagram(&policy).build();
     let endpoint = EndpointPolicy::default().idle_timeout(Some(Duration::MAX));

@@ -45,7 +45,7 @@ fn is_refused<T>(outcome: Result<T, ConfigError>) -> bool {
 /// RFC 6347 §4.2.4.1: the wait doubles from the first to the longest.
 #[test]
 fn a_client_waits_from_the_first_timeout_to_the_longest() {
-    let timeouts = |first, longest| exact().timeouts(first, longest);
+    let timeouts = |first, longest| exact().retransmission_timeouts(first, longest);
     let policy = timeouts(ms(200), ms(700)).unwrap();
     assert_eq!(waits(policy, 5), [200, 400, 700, 700, 700].map(ms));
     for (first, longest) in [(10, 10), (60_000, 3_600_000)] {

@@ -139,7 +139,7 @@ fn both_ends_begin_at_once() {
 /// copy of a hello that the client has given up, only its deadline ends that.
 fn impatient() -> DatagramPolicy {
     DatagramPolicy::default()
-        .timeouts(Duration::from_millis(10), Duration::from_secs(60))
+        .retransmission_timeouts(Duration::from_millis(10), Duration::from_secs(60))
         .unwrap()
 }
 

@@ -202,7 +202,9 @@ fn every_pair_of_datagrams_of_a_renegotiation_may_be_lost() {
 fn both_sides_may_begin_at_once_over_a_bad_network() {
     // Seven tries, as many as two minutes hold by default, are not enough for every thousandth at this loss.
     let (first, last) = (Duration::from_secs(1), Duration::from_secs(4));
-    let patient = DatagramPolicy::default().timeouts(first, last).unwrap();
+    let patient = DatagramPolicy::default()
+        .retransmission_timeouts(first, last)
+        .unwrap();
     let mut ends = Ends::new().resuming().datagram(&patient);
     ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
     let configs = ends.build();

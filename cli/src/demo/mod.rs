@@ -98,7 +98,7 @@ fn run_version(
 /// demonstration ends in time even over a very lossy link.
 fn datagram_policy() -> Result<DatagramPolicy, Problem> {
     let policy = DatagramPolicy::default();
-    Ok(policy.timeouts(Duration::from_secs(1), Duration::from_secs(2))?)
+    Ok(policy.retransmission_timeouts(Duration::from_secs(1), Duration::from_secs(2))?)
 }
 
 fn server_config(identity: SelfSigned, versions: Versions) -> Result<Arc<ServerConfig>, Problem> {
