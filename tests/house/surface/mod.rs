@@ -8,6 +8,7 @@
 mod index;
 mod item;
 mod macros;
+mod rules;
 mod words;
 
 use crate::floors::tree::{ModulePath, Target, Tree};
