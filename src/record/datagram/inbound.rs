@@ -14,18 +14,14 @@ pub(super) fn next(layer: &mut Datagram, now: Instant) -> Result<Option<Inbound>
         if let Some(inbound) = layer.delivery.next()? {
             return Ok(Some(inbound));
         }
-        match layer.records.next() {
-            Ok(Some(record)) => {
-                if let Some(inbound) = layer.dispatch(now, record)? {
-                    return Ok(Some(inbound));
-                }
-            }
-            Ok(None) => {
-                let (delivery, mut means) = layer.split();
-                delivery.datagram_is_through(&mut means);
-                return Ok(None);
-            }
-            Err(why) => layer.not_opened(why)?,
+        let Some(record) = layer.records.next() else {
+            let (delivery, mut means) = layer.split();
+            delivery.datagram_is_through(&mut means);
+            return Ok(None);
+        };
+        match layer.dispatch(now, record) {
+            Ok(None) => {}
+            outcome => return outcome,
         }
     }
 }
@@ -51,40 +47,45 @@ impl Datagram {
     /// Sorts the contents of a record.
     #[inline]
     fn dispatch(&mut self, now: Instant, record: Record) -> Result<Option<Inbound>, Fault> {
+        let (number, content_type) = match record.opened {
+            Ok(opened) => (opened.number, opened.content_type),
+            Err(why) => return self.not_opened(why).map(|()| None),
+        };
         self.stats.records_received += 1;
-        if record.number.epoch != Epoch::PLAINTEXT {
-            self.outgoing.peer_is_proved();
-            if record.content_type == ContentType::APPLICATION_DATA {
-                return Ok(self.data(record));
-            }
+        if number.epoch == Epoch::PLAINTEXT {
+            return self.dispatch_other(now, number, content_type, &record.bytes);
         }
-        self.dispatch_other(now, &record)
-    }
-
-    #[inline]
-    fn data(&mut self, record: Record) -> Option<Inbound> {
-        let RecordNumber { epoch, sequence } = record.number;
+        self.outgoing.peer_is_proved();
+        if content_type != ContentType::APPLICATION_DATA {
+            return self.dispatch_other(now, number, content_type, &record.bytes);
+        }
+        let RecordNumber { epoch, sequence } = number;
         self.delivery.data_came(epoch, &mut self.records);
-        if record.contents.is_empty() {
+        if record.bytes.is_empty() {
             self.stats.discard(Discard::EmptyData);
-            return None;
+            return Ok(None);
         }
-        Some(Inbound::ApplicationData(Received {
-            data: record.contents.freeze(),
+        Ok(Some(Inbound::ApplicationData(Received {
+            data: record.bytes.freeze(),
             epoch,
             path: record.path,
             sequence,
             pinned: record.pinned,
-        }))
+        })))
     }
 
     /// Sorts what is not data that anybody may send.
     #[cold]
-    fn dispatch_other(&mut self, now: Instant, record: &Record) -> Result<Option<Inbound>, Fault> {
-        let (number, contents) = (record.number, &record.contents[..]);
+    fn dispatch_other(
+        &mut self,
+        now: Instant,
+        number: RecordNumber,
+        content_type: ContentType,
+        contents: &[u8],
+    ) -> Result<Option<Inbound>, Fault> {
         let epoch = number.epoch;
         let (delivery, mut means) = self.split();
-        match record.content_type {
+        match content_type {
             ContentType::ALERT => return self.alert(number, contents),
             ContentType::HANDSHAKE => delivery.take_record(now, number, contents, &mut means)?,
             ContentType::ACK => delivery.take_ack(now, epoch, contents, &mut means)?,

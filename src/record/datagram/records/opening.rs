@@ -11,11 +11,15 @@ use crate::wire::record_tls::{MAX_FRAGMENT_LEN, MAX_PLAINTEXT_LEN};
 use bytes::{Buf as _, BytesMut};
 use std::ops::Range;
 
-/// A record that was opened.
+/// A record that came, opened or not.
+///
+/// What came of it stands beside its bytes, not around them: a `Result` of all this would be taken
+/// apart and moved at each step, once for every datagram.
 pub(in super::super) struct Record {
-    pub(in super::super) number: RecordNumber,
-    pub(in super::super) content_type: ContentType,
-    pub(in super::super) contents: BytesMut,
+    /// What it is, or why it was not opened.
+    pub(in super::super) opened: Result<Opened, NotOpened>,
+    /// Its contents, if it was opened.
+    pub(in super::super) bytes: BytesMut,
     /// The way it came.
     pub(in super::super) path: Path,
     /// How many bytes of the caller's buffer it pins.
@@ -45,9 +49,9 @@ impl From<Fault> for NotOpened {
 }
 
 /// Where in a record its contents are, and what they are.
-pub(super) struct Opened {
-    pub(super) number: RecordNumber,
-    pub(super) content_type: ContentType,
+pub(in super::super) struct Opened {
+    pub(in super::super) number: RecordNumber,
+    pub(in super::super) content_type: ContentType,
     pub(super) contents: Range<usize>,
 }
 
@@ -67,26 +71,50 @@ impl Records {
         (self.taken.epoch != Epoch::PLAINTEXT).then_some(self.taken)
     }
 
-    /// The next record: one that had to wait for its keys, or what is left of the datagram.
-    ///
-    /// # Errors
-    ///
-    /// Why the next one is not opened; nothing but a fault says that there is none after it.
+    /// The next record: one that had to wait for its keys, or what is left of the datagram. Only a
+    /// fault says that there is none after it.
     #[inline]
-    pub(in super::super) fn next(&mut self) -> Result<Option<Record>, NotOpened> {
+    pub(in super::super) fn next(&mut self) -> Option<Record> {
         if let Some(EarlyRecord { bytes, path, .. }) = self.take_early() {
             let length = bytes.len();
             let header = DatagramHeader::decode(&bytes, self.form != Form::Full);
-            let (header, _) = header.ok_or(Discard::BadRecord)?;
             // It has come earlier, and perhaps another way: it is none of this datagram.
-            return self.open(&header, bytes, path, length).map(Some);
+            return Some(match header {
+                Some((header, _)) => self.open(header, bytes, path, length),
+                None => self.bad_record(),
+            });
         }
-        let Some((header, bytes)) = self.split_record()? else {
-            return Ok(None);
+        if self.input.is_empty() {
+            return None;
+        }
+        let header = DatagramHeader::decode(&self.input, self.form != Form::Full);
+        let Some((header, length)) = header else {
+            // After a header that makes no sense nothing in the datagram can be trusted to be a
+            // header (RFC 6347 §4.1.1).
+            self.input = BytesMut::new();
+            return Some(self.bad_record());
         };
-        let record = self.open(&header, bytes, self.input_path, self.input_len)?;
-        self.taken = self.taken.max(record.number);
-        Ok(Some(record))
+        let bytes = if length == self.input.len() {
+            std::mem::take(&mut self.input)
+        } else {
+            self.input.split_to(length)
+        };
+        let record = self.open(header, bytes, self.input_path, self.input_len);
+        if let Ok(opened) = &record.opened {
+            self.taken = self.taken.max(opened.number);
+        }
+        Some(record)
+    }
+
+    /// Something whose header makes no sense.
+    #[cold]
+    fn bad_record(&self) -> Record {
+        Record {
+            opened: Err(Discard::BadRecord.into()),
+            bytes: BytesMut::new(),
+            path: self.input_path,
+            pinned: 0,
+        }
     }
 
     /// A record that waited for its keys, when they are here.
@@ -113,55 +141,32 @@ impl Records {
         record
     }
 
-    /// Cuts the next record from the datagram. After a header that makes no sense nothing in the
-    /// datagram can be trusted to be a header (RFC 6347 §4.1.1).
-    #[inline]
-    fn split_record(&mut self) -> Result<Option<(DatagramHeader, BytesMut)>, Discard> {
-        if self.input.is_empty() {
-            return Ok(None);
-        }
-        match DatagramHeader::decode(&self.input, self.form != Form::Full) {
-            Some((header, length)) if length == self.input.len() => {
-                Ok(Some((header, std::mem::take(&mut self.input))))
-            }
-            Some((header, length)) => Ok(Some((header, self.input.split_to(length)))),
-            None => {
-                self.input = BytesMut::new();
-                Err(Discard::BadRecord)
-            }
-        }
-    }
-
     /// Opens a record in place. `bytes` is header and fragment.
     #[inline]
     fn open(
         &mut self,
-        header: &DatagramHeader,
+        header: DatagramHeader,
         mut bytes: BytesMut,
         path: Path,
         pinned: usize,
-    ) -> Result<Record, NotOpened> {
-        let opened = match header {
-            DatagramHeader::Full(header) => self.open_full(header, &mut bytes),
+    ) -> Record {
+        let mut opened = match header {
+            DatagramHeader::Full(header) => self.open_full(&header, &mut bytes),
             DatagramHeader::Unified(header) => self.open_unified(header, &mut bytes),
         };
-        let Opened {
-            number,
-            content_type,
-            contents,
-        } = match opened {
-            Err(NotOpened::NoKeys) => self.without_keys(header, &mut bytes, path)?,
-            opened => opened?,
-        };
-        bytes.truncate(contents.end);
-        bytes.advance(contents.start);
-        Ok(Record {
-            number,
-            content_type,
-            contents: bytes,
+        if let Err(NotOpened::NoKeys) = opened {
+            opened = self.without_keys(header, &mut bytes, path);
+        }
+        if let Ok(opened) = &opened {
+            bytes.truncate(opened.contents.end);
+            bytes.advance(opened.contents.start);
+        }
+        Record {
+            opened,
+            bytes,
             path,
             pinned,
-        })
+        }
     }
 
     /// Checks and opens a record with a full header in place.
@@ -193,11 +198,11 @@ impl Records {
     #[cold]
     fn without_keys(
         &mut self,
-        header: &DatagramHeader,
-        record: &mut BytesMut,
+        header: DatagramHeader,
+        record: &mut [u8],
         path: Path,
     ) -> Result<Opened, NotOpened> {
-        if let Some(alert) = self.preview(header, record) {
+        if let Some(alert) = self.preview(&header, record) {
             return Ok(alert);
         }
         let awaited = self.early.as_ref().map(|it| it.awaited);

@@ -11,7 +11,6 @@ use crate::protocol::{ContentType, Epoch};
 use crate::record::read_alert;
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_datagram::DatagramHeader;
-use bytes::BytesMut;
 
 /// Keys under which only fatal alerts are read.
 pub(super) struct Preview {
@@ -64,19 +63,15 @@ impl Preview {
 
 impl Records {
     /// A record whose epoch cannot be read yet, if it is a fatal alert.
-    pub(super) fn preview(
-        &mut self,
-        header: &DatagramHeader,
-        record: &mut BytesMut,
-    ) -> Option<Opened> {
+    pub(super) fn preview(&mut self, header: &DatagramHeader, record: &mut [u8]) -> Option<Opened> {
         let preview = self.preview.as_mut()?;
-        let mut copy = BytesMut::from(&record[..]);
+        let mut copy = record.to_vec();
         let opened = preview.open(header, &mut copy)?;
         let is_unified = matches!(header, DatagramHeader::Unified(_));
         let alert = copy.get(opened.contents.clone())?;
         let (_, fatal) = read_alert(alert, is_unified).ok()?;
         fatal.then(|| {
-            *record = copy;
+            record.copy_from_slice(&copy);
             opened
         })
     }

@@ -8,18 +8,17 @@ use crate::protocol::{ContentType, Epoch, RecordNumber};
 use crate::record::{Discard, Fault};
 use crate::wire::record_dtls13::{UnifiedHeader, reconstruct};
 use crate::wire::record_tls::MAX_FRAGMENT_LEN_13;
-use bytes::BytesMut;
 
 impl Records {
     /// Opens a record with a unified header in place.
     #[inline]
     pub(super) fn open_unified(
         &mut self,
-        header: &UnifiedHeader,
-        record: &mut BytesMut,
+        header: UnifiedHeader,
+        record: &mut [u8],
     ) -> Result<Opened, NotOpened> {
         match self.read.newest_ending_in(header.epoch_bits) {
-            Some((epoch, true)) => self.open_in(epoch, header, record),
+            Some((epoch, true)) => self.open_in(epoch, &header, record),
             Some((_, false)) => self.open_by_trial(header, record),
             None => Err(NotOpened::NoKeys),
         }
@@ -30,15 +29,15 @@ impl Records {
     #[cold]
     fn open_by_trial(
         &mut self,
-        header: &UnifiedHeader,
-        record: &mut BytesMut,
+        header: UnifiedHeader,
+        record: &mut [u8],
     ) -> Result<Opened, NotOpened> {
         let mut first = None;
         for epoch in self.read.ending_in(header.epoch_bits) {
-            let mut copy = BytesMut::from(&record[..]);
-            match self.open_in(epoch, header, &mut copy) {
+            let mut copy = record.to_vec();
+            match self.open_in(epoch, &header, &mut copy) {
                 Ok(opened) => {
-                    *record = copy;
+                    record.copy_from_slice(&copy);
                     return Ok(opened);
                 }
                 // Most likely it is of the newest epoch, and what stood against it there is what
