@@ -253,8 +253,8 @@ impl DtlsConnection {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::OutOfRange`], as
-    /// [`DatagramPolicy::retransmission_timeouts`](crate::config::DatagramPolicy::retransmission_timeouts).
+    /// [`ConfigError::OutOfRange`], as `retransmission_timeouts` of
+    /// [`DatagramPolicy`](crate::config::DatagramPolicy).
     pub fn set_initial_timeout(&mut self, timeout: Duration) -> Result<(), ConfigError> {
         let policy = self.records.policy();
         policy

@@ -2,10 +2,10 @@
 //! RFC 5746).
 //!
 //! ```text
-//!  renegotiate() ─┐                ┌─ client: ClientHello ─► Renegotiating ─┬─► commit
-//!  a limit ───────┴─► wanted ──────┤                                        └─► nothing has changed
-//!                                  └─ server: HelloRequest ─┐        ▲
-//!  the peer: HelloRequest or ClientHello ───────────────────┴────────┘
+//!  renegotiate() ─┐              ┌─ client: ClientHello ─► Renegotiating ─┬─► commit
+//!  a limit ───────┴─► wanted ────┤                                        └─► nothing has changed
+//!                                └─ server: HelloRequest ─┐      ▲
+//!  the peer: HelloRequest or ClientHello ─────────────────┴──────┘
 //! ```
 
 use super::attempt::{Attempt, Course, Data, Undone, Wanted};

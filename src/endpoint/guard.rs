@@ -117,7 +117,7 @@ impl<'a> AssociationMut<'a> {
     }
 
     /// Asks the client for its certificate, in a renegotiation; see
-    /// [`DtlsConnection::request_client_certificate`](crate::Connection::request_client_certificate).
+    /// [`request_client_certificate`](crate::Connection::request_client_certificate).
     ///
     /// # Errors
     ///

@@ -85,8 +85,8 @@ impl Pki {
         self.leaf(algorithm, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
-    /// A leaf behind which so many more certificates follow that they have at least `bytes` together. Who checks the
-    /// leaf has no use for them.
+    /// A leaf behind which so many more certificates follow that they have at least `bytes`
+    /// together. Who checks the leaf has no use for them.
     pub fn chain(&self, purpose: ExtendedKeyUsagePurpose, bytes: usize) -> Credential {
         let algorithm = &rcgen::PKCS_ED25519;
         let (leaf, key) = self.leaf_and_key(algorithm, |params| {
@@ -123,7 +123,8 @@ pub fn rsa_server(pki: &Pki) -> Credential {
     Credential::Certificate(CertifiedKey::new(vec![leaf], &key).unwrap())
 }
 
-/// Builders for both ends at version 1.2, with Ed25519 keys: their messages have fixed sizes, so simulations repeat exactly.
+/// Builders for both ends at version 1.2, with Ed25519 keys: their messages have fixed sizes, so
+/// simulations repeat exactly.
 pub struct Ends {
     pub pki: Pki,
     pub client: ClientConfigBuilder,
@@ -209,7 +210,8 @@ impl Ends {
         self
     }
 
-    /// The same with randoms that repeat, so that also what spreads the timers is the same in every run with this seed.
+    /// The same with randoms that repeat, so that also what spreads the timers is the same in every
+    /// run with this seed.
     pub fn repeating(mut self, seed: u64) -> Self {
         let random = || Arc::new(Repeated(AtomicU64::new(seed)));
         self.client = self.client.random(random());

@@ -1,4 +1,5 @@
-//! A crowd: one server, and clients at many addresses, in virtual time; strangers put in what they like.
+//! A crowd: one server, and clients at many addresses, in virtual time; strangers put in what they
+//! like.
 
 use crate::common::configs::{Configs, server_name, start};
 use bytes::BytesMut;
@@ -179,8 +180,8 @@ impl Crowd {
         taken
     }
 
-    /// A host that really is at this address says two hellos in one moment, and with `goes_on` a flight whose Finished is
-    /// wrong, and is never heard again.
+    /// A host that really is at this address says two hellos in one moment, and with `goes_on` a
+    /// flight whose Finished is wrong, and is never heard again.
     pub fn half_open(&mut self, at: SocketAddr, config: &Arc<ClientConfig>, goes_on: bool) {
         let mut client =
             DtlsConnection::connect(self.now, config.clone(), server_name(), server_path())

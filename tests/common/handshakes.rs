@@ -1,4 +1,5 @@
-//! Every kind of handshake that two ends can have over datagrams, each ready to begin, and what holds after it.
+//! Every kind of handshake that two ends can have over datagrams, each ready to begin, and what
+//! holds after it.
 
 use crate::common::configs::{Configs, Ends};
 use sealgram::config::{ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, RekeyPolicy};
@@ -155,8 +156,8 @@ impl Scenario {
         pair.is_connected() && is_in_epoch(pair, epoch)
     }
 
-    /// Runs the handshake to its end, with the means that the links allow, for at most `limit` of virtual time; then both
-    /// ends agree, talk, and are quiet.
+    /// Runs the handshake to its end, with the means that the links allow, for at most `limit` of
+    /// virtual time; then both ends agree, talk, and are quiet.
     pub fn completes(&self, pair: &mut Pair, limit: Duration, circumstances: &str) {
         let name = self.name();
         assert!(
@@ -259,7 +260,8 @@ pub fn exported(connection: &DtlsConnection) -> [u8; 16] {
     key
 }
 
-/// Both ends are in the same epoch with the same secret, nothing is under way, and data goes through both ways.
+/// Both ends are in the same epoch with the same secret, nothing is under way, and data goes
+/// through both ways.
 pub fn assert_agreed(pair: &mut Pair, name: &str) {
     let [client, server] = SIDES.map(|side| connection(pair, side));
     assert_eq!(client.epoch(), server.epoch(), "{name}");
@@ -270,7 +272,8 @@ pub fn assert_agreed(pair: &mut Pair, name: &str) {
     assert!(pair.exchange(3), "{name}");
 }
 
-/// After twice the MSL nothing of any handshake is left: no timer, nothing buffered, nothing to send.
+/// After twice the MSL nothing of any handshake is left: no timer, nothing buffered, nothing to
+/// send.
 pub fn assert_quiet(pair: &mut Pair, name: &str) {
     assert_quiet_but(pair, 0, name);
 }
@@ -296,8 +299,8 @@ pub fn assert_quiet_but(pair: &mut Pair, left: usize, name: &str) {
     );
 }
 
-/// Nothing was dropped but what honest peers and a bad network can cause. A HelloRequest that meets a handshake has no
-/// place there; it is sent again with the flight that answers the ClientHello.
+/// Nothing was dropped but what honest peers and a bad network can cause. A HelloRequest that meets
+/// a handshake has no place there; it is sent again with the flight that answers the ClientHello.
 pub fn assert_only_expected_discards(pair: &Pair, requests: bool, name: &str) {
     for side in SIDES {
         let unexpected: Vec<_> = connection(pair, side)
@@ -352,7 +355,8 @@ pub fn with_each(places: &[Place], mut run: impl FnMut(&[(Place, Fate)])) -> usi
     places.len() * FATES.len()
 }
 
-/// Runs once with each pair of datagrams lost, repeated and late, in every combination. How many runs that were.
+/// Runs once with each pair of datagrams lost, repeated and late, in every combination. How many
+/// runs that were.
 pub fn with_each_pair(places: &[Place], mut run: impl FnMut(&[(Place, Fate)])) -> usize {
     let mut runs = 0;
     for (index, &first) in places.iter().enumerate() {
@@ -423,8 +427,8 @@ pub fn assert_no_number_twice(seen: &[Seen], name: &str) {
     }
 }
 
-/// Whether a record asks a client for a cookie. Nobody remembers it: the next one has the same number, the hello's, and
-/// another date in its cookie.
+/// Whether a record asks a client for a cookie. Nobody remembers it: the next one has the same
+/// number, the hello's, and another date in its cookie.
 fn asks_for_cookie(record: &[u8]) -> bool {
     const HELLO_VERIFY_REQUEST: u8 = 3;
     const SERVER_HELLO: u8 = 2;

@@ -1,6 +1,7 @@
 //! A harness: one end of ours opposite a scripted peer, over either transport, by one set of verbs.
 //!
-//! Over datagrams it is a [`DatagramHarness`], with the endpoint and its cookies; over a stream the connection alone.
+//! Over datagrams it is a [`DatagramHarness`], with the endpoint and its cookies; over a stream the
+//! connection alone.
 
 use crate::common::configs::Configs;
 use crate::common::datagram_harness::{CLIENT_FLIGHT, DatagramHarness, FINALE, SERVER_FLIGHT};
@@ -261,7 +262,8 @@ impl Harness {
         }
     }
 
-    /// A renegotiation begins, by a call of our end or by the peer's wish, and goes as far as the ClientHello.
+    /// A renegotiation begins, by a call of our end or by the peer's wish, and goes as far as the
+    /// ClientHello.
     pub fn begin(&mut self, side: Side, called: bool) {
         self.peer().renegotiate();
         match (side, called) {
@@ -287,7 +289,8 @@ impl Harness {
         self.assert_done(epoch);
     }
 
-    /// Both ends have finished a handshake that led to this epoch, nothing is under way, and data goes through.
+    /// Both ends have finished a handshake that led to this epoch, nothing is under way, and data
+    /// goes through.
     pub fn assert_done(&mut self, epoch: u64) {
         assert!(self.is_alive(), "{:?}", self.error());
         assert!(self.peer().has_verified(), "{:?}", self.peer());
@@ -505,7 +508,8 @@ impl Harness {
         ask!(self, |end| end.buffered())
     }
 
-    /// Whether our end waits for a handshake; a while after a handshake only datagrams keep something.
+    /// Whether our end waits for a handshake; a while after a handshake only datagrams keep
+    /// something.
     pub fn timer(&self) -> Option<Instant> {
         ask!(self, |end| end.poll_timeout())
     }

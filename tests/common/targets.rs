@@ -1,4 +1,5 @@
-//! Our two ends as targets: a pair, what noise must not change of it, and every state of its handshake.
+//! Our two ends as targets: a pair, what noise must not change of it, and every state of its
+//! handshake.
 
 use crate::common::configs::Ends;
 use sealgram::DtlsConnection;
@@ -47,8 +48,9 @@ pub fn portrait(end: &DtlsConnection) -> String {
     format!("{state:?} {closed:?} {sending:?} {sent:?}")
 }
 
-/// All the states of a handshake with our two ends: stops before each datagram that arrives, and hands the pair to
-/// `then`. A client certificate is asked for, so that there are as many states as there can be.
+/// All the states of a handshake with our two ends: stops before each datagram that arrives, and
+/// hands the pair to `then`. A client certificate is asked for, so that there are as many states as
+/// there can be.
 pub fn at_every_state(mut then: impl FnMut(&mut Pair, usize)) {
     for steps in 0.. {
         let mut pair = Ends::new().mutual().build().pair(1);

@@ -86,7 +86,8 @@ pub struct Account {
     pub delivered: u64,
     /// Dropped and counted by the receiver.
     pub discarded: u64,
-    /// Records that came when there was no room for them, as data that overtakes Finished for too long.
+    /// Records that came when there was no room for them, as data that overtakes Finished for too
+    /// long.
     pub queue_full: u64,
     pub renegotiations: u64,
     pub refused: u64,
@@ -264,7 +265,8 @@ impl Traffic {
         }
     }
 
-    /// The account of a simulation that has settled; the ends must agree, and nothing may be left of what they did.
+    /// The account of a simulation that has settled; the ends must agree, and nothing may be left
+    /// of what they did.
     pub fn close_account(&mut self) -> Account {
         let mut account = Account::default();
         for side in SIDES {
@@ -275,7 +277,8 @@ impl Traffic {
         super::handshakes::assert_no_number_twice(&seen, &self.name);
         self.pair.set_conditions(&Conditions::default());
         super::handshakes::assert_agreed(&mut self.pair, &self.name);
-        // Of the copy of a hello that was refused a part may have come last; the next hello takes its place.
+        // Of the copy of a hello that was refused a part may have come last; the next hello takes
+        // its place.
         let left = if account.refused > 0 { 512 } else { 0 };
         super::handshakes::assert_quiet_but(&mut self.pair, left, &self.name);
         for endpoint in [&self.pair.client, &self.pair.server] {

@@ -1,4 +1,5 @@
-//! One address has many spellings: IPv4 on a socket of IPv6, "here", an interface that is named or not.
+//! One address has many spellings: IPv4 on a socket of IPv6, "here", an interface that is named or
+//! not.
 
 #![cfg(feature = "net")]
 
@@ -145,8 +146,8 @@ fn an_answer_from_a_link_local_address_may_name_its_scope() {
     }
 }
 
-/// A scope means something for addresses that are not unique without it, and a flow label never names a node
-/// (RFC 6437 §2).
+/// A scope means something for addresses that are not unique without it, and a flow label never
+/// names a node (RFC 6437 §2).
 #[test]
 fn scope_and_flow_label_of_a_global_address_do_not_matter() {
     let configs = Ends::new().build();
@@ -199,7 +200,8 @@ fn an_address_is_in_use_however_it_is_spelt() {
     }
 }
 
-/// RFC 6347 §4.2.1: a cookie is for an address, and the spelling of that may differ from one call to the next.
+/// RFC 6347 §4.2.1: a cookie is for an address, and the spelling of that may differ from one call
+/// to the next.
 #[test]
 fn a_client_is_the_same_to_a_server_however_its_address_is_spelt() {
     for versions in [Versions::V1_2, Versions::V1_3] {

@@ -68,7 +68,8 @@ fn an_association_whose_data_nobody_fetches_ends_all_the_same() {
     assert_eq!(pair.server.buffered(), 0);
 }
 
-/// The end of an association is told as soon as its last data was fetched, not when some timer comes round.
+/// The end of an association is told as soon as its last data was fetched, not when some timer
+/// comes round.
 #[test]
 fn an_association_that_was_closed_behind_unread_data_ends_when_the_data_is_fetched() {
     let mut pair = Ends::new().build().connected(1);
@@ -104,8 +105,8 @@ fn traffic_keeps_an_association_alive() {
     assert_eq!(pair.server.len(), 1);
 }
 
-/// I14, RFC 6347 §4.2.8: a peer that starts again on the same address replaces its old association, but only with
-/// its verified Finished.
+/// I14, RFC 6347 §4.2.8: a peer that starts again on the same address replaces its old association,
+/// but only with its verified Finished.
 #[test]
 fn a_peer_that_starts_again_replaces_its_old_association_once_it_has_finished() {
     starts_again_and_finishes(Versions::V1_2);
@@ -212,8 +213,8 @@ fn a_second_association_to_one_address_is_refused_until_the_first_is_gone() {
     assert!(pair.connect(configs.client.clone(), server_name()).is_ok());
 }
 
-/// C8: peers that prove their address and then stop fill only the half-open limit; the oldest go, and established
-/// associations never.
+/// C8: peers that prove their address and then stop fill only the half-open limit; the oldest go,
+/// and established associations never.
 #[test]
 fn half_open_handshakes_make_room_for_newcomers_and_established_ones_stay() {
     let configs = Ends::new().build();
@@ -343,7 +344,8 @@ fn two_associations_with_many_peers_share_one_socket() {
     assert_eq!(received, 20);
 }
 
-/// Sends the hello of a newcomer at the same address to the server until it has made an association of it.
+/// Sends the hello of a newcomer at the same address to the server until it has made an association
+/// of it.
 fn half_open_newcomer(pair: &mut Pair, other: &mut Pair) {
     other.now = pair.now;
     other.transmit();
@@ -363,8 +365,8 @@ fn half_open_newcomer(pair: &mut Pair, other: &mut Pair) {
     panic!("the newcomer was not accepted");
 }
 
-/// B6: an old hello that is replayed while the honest client waits for the server's Finished must not keep its
-/// repeated flight away from the association it belongs to.
+/// B6: an old hello that is replayed while the honest client waits for the server's Finished must
+/// not keep its repeated flight away from the association it belongs to.
 #[test]
 fn a_replayed_hello_does_not_starve_a_client_that_missed_the_final_flight() {
     let configs = Ends::new().build();
@@ -380,13 +382,15 @@ fn a_replayed_hello_does_not_starve_a_client_that_missed_the_final_flight() {
     assert!(pair.exchange(100));
 }
 
-/// A client that starts again in the middle of a handshake must not be answered by two handshakes at once.
+/// A client that starts again in the middle of a handshake must not be answered by two handshakes
+/// at once.
 #[test]
 fn a_client_that_starts_again_in_mid_handshake_is_not_confused_by_its_first_attempt() {
     let configs = Ends::new().build();
     let mut pair = configs.pair(1);
     assert!(pair.run_until(Duration::from_secs(5), |pair| pair.server.half_open() == 1));
-    // The first client is gone before it has seen the server's flight, which is repeated at one second.
+    // The first client is gone before it has seen the server's flight, which is repeated at one
+    // second.
     while pair
         .to_client
         .receive(pair.now + Duration::from_secs(1))
@@ -436,8 +440,8 @@ fn a_sender_that_hears_nothing_back_stays_up() {
     assert_eq!((pair.client.len(), pair.server.len()), (1, 1));
 }
 
-/// A client that says its last word in the datagrams behind its Finished, all of them read before anybody polls: the
-/// application still learns who that was.
+/// A client that says its last word in the datagrams behind its Finished, all of them read before
+/// anybody polls: the application still learns who that was.
 #[test]
 fn an_association_that_ends_in_the_batch_that_completes_it_can_be_looked_at_until_its_end_is_told()
 {

@@ -1,9 +1,8 @@
 //! Cookies and the hellos that come with them: rows C1 to C5 and C7 of the failure catalogue.
 //!
-//! | row | where, or why not |
-//! | --- | --- |
-//! | C4, suites | a cookie binds address, version, random and session ID only, so that a first fragment proves it |
-//! | the rest of C | `tests/endpoint/floods.rs` |
+//! * C4, suites: a cookie binds address, version, random and session ID only, so that a first
+//!   fragment proves it
+//! * the rest of C: `tests/endpoint/floods.rs`
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
@@ -24,7 +23,8 @@ fn newcomer(harness: &mut DatagramHarness, address: impl Into<SocketAddr>) {
     harness.peer = scripted_client();
 }
 
-/// C1 (Citrix ADC 2020): who has not proved its address gets less than it sent, once, and leaves no state.
+/// C1 (Citrix ADC 2020): who has not proved its address gets less than it sent, once, and leaves no
+/// state.
 #[test]
 fn an_unproven_hello_is_not_amplified() {
     let mut harness = our_server();
@@ -113,7 +113,8 @@ fn a_cookie_does_not_live_for_ever() {
     assert!(!fresh(limit + 1) && !fresh(2 * limit) && !fresh(100 * limit));
 }
 
-/// C3: many hellos over a long time: the key changes while others wait, and both cookies of the moment are good.
+/// C3: many hellos over a long time: the key changes while others wait, and both cookies of the
+/// moment are good.
 #[test]
 fn a_change_of_the_cookie_key_loses_no_honest_client() {
     let mut harness = our_server();
@@ -154,8 +155,8 @@ fn a_cookie_with_another_hello_is_answered_with_a_new_one() {
     }
 }
 
-/// RFC 6347 §4.2.1: of a hello that answers a HelloVerifyRequest, version, random, session ID, suites and compression methods are
-/// those of the first one; here the extensions are too.
+/// RFC 6347 §4.2.1: of a hello that answers a HelloVerifyRequest, version, random, session ID,
+/// suites and compression methods are those of the first one; here the extensions are too.
 #[test]
 fn a_client_repeats_its_hello_and_changes_nothing_but_the_cookie() {
     for cookie in [vec![1; 32], vec![2; 8], Vec::new()] {
@@ -168,9 +169,9 @@ fn a_client_repeats_its_hello_and_changes_nothing_but_the_cookie() {
     }
 }
 
-/// RFC 6347 §4.2.1: the extensions are not among what must be the same. Nor does this server compare suites and compression
-/// methods, which the RFC says it should: they may come in a later fragment than the cookie, and what is served is what was
-/// offered last.
+/// RFC 6347 §4.2.1: the extensions are not among what must be the same. Nor does this server
+/// compare suites and compression methods, which the RFC says it should: they may come in a later
+/// fragment than the cookie, and what is served is what was offered last.
 #[test]
 fn what_stands_behind_the_cookie_of_a_hello_is_not_compared() {
     type Alter = fn(&mut ScriptedPeer);
@@ -191,8 +192,8 @@ fn what_stands_behind_the_cookie_of_a_hello_is_not_compared() {
     }
 }
 
-/// RFC 6347 §4.2.1: a HelloVerifyRequest says DTLS 1.0, whatever the ServerHello says later, and has the record number of the
-/// hello that it answers.
+/// RFC 6347 §4.2.1: a HelloVerifyRequest says DTLS 1.0, whatever the ServerHello says later, and
+/// has the record number of the hello that it answers.
 #[test]
 fn a_hello_verify_request_says_1_0_and_has_the_number_of_the_hello() {
     let mut harness = our_server();
@@ -212,8 +213,9 @@ fn a_hello_verify_request_says_1_0_and_has_the_number_of_the_hello() {
     }
 }
 
-/// C5 (Botan #5834), RFC 6347 §4.2.1: a second HelloVerifyRequest may be meant for somebody else's hello, so it is not followed but
-/// waited out; a server that asks again because its key has changed asks the hello that begins anew. A hundred are not followed.
+/// C5 (Botan #5834), RFC 6347 §4.2.1: a second HelloVerifyRequest may be meant for somebody else's
+/// hello, so it is not followed but waited out; a server that asks again because its key has
+/// changed asks the hello that begins anew. A hundred are not followed.
 #[test]
 fn a_client_does_not_follow_hello_verify_requests_for_ever() {
     let ends = Ends::new();
@@ -283,7 +285,8 @@ fn a_flood_of_hellos_from_the_same_address_leaves_the_association_alone() {
     assert!(harness.exchange(100));
 }
 
-/// C7: the same with good cookies: somebody who can read the address's mail. Only successors come and go.
+/// C7: the same with good cookies: somebody who can read the address's mail. Only successors come
+/// and go.
 #[test]
 fn proven_hellos_from_the_same_address_replace_only_each_other() {
     let mut harness = our_server();
@@ -293,7 +296,8 @@ fn proven_hellos_from_the_same_address_replace_only_each_other() {
     for _ in 0..1000 {
         harness.peer = scripted_client();
         harness.exchange_cookies();
-        // Of those that come too soon one after the other none is served; the last one that was has gone for them.
+        // Of those that come too soon one after the other none is served; the last one that was has
+        // gone for them.
         assert!(harness.endpoint.half_open() <= 1);
         assert_eq!(harness.endpoint.len(), 1 + harness.endpoint.half_open());
     }

@@ -1,4 +1,5 @@
-//! Servers that share the secret of their cookies, with clocks that are as far apart as they may be.
+//! Servers that share the secret of their cookies, with clocks that are as far apart as they may
+//! be.
 
 use crate::common::configs::{Ends, server_name, start};
 use crate::common::renegotiating::SetClock;

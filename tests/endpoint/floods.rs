@@ -34,7 +34,8 @@ fn newcomer(harness: &mut DatagramHarness, address: impl Into<SocketAddr>) {
     harness.peer = scripted_client();
 }
 
-/// C6 (pion CVE-2022-29189, Californium CVE-2022-39368): attempts that stop at each message leave nothing behind.
+/// C6 (pion CVE-2022-29189, Californium CVE-2022-39368): attempts that stop at each message leave
+/// nothing behind.
 #[test]
 fn handshakes_that_stop_anywhere_leave_no_state() {
     let ends = Ends::new().mutual();
@@ -70,7 +71,8 @@ fn handshakes_that_stop_anywhere_leave_no_state() {
     }
 }
 
-/// C8: half-open handshakes of proven addresses are limited, and established ones never go for them.
+/// C8: half-open handshakes of proven addresses are limited, and established ones never go for
+/// them.
 #[test]
 fn half_open_handshakes_are_limited_and_evict_nobody_established() {
     for eviction in [Eviction::OldestHalfOpen, Eviction::RefuseNewcomer] {
@@ -128,7 +130,8 @@ fn the_limit_on_associations_refuses_newcomers_only() {
     assert_eq!(harness.endpoint.stats().hellos_refused, 7);
 }
 
-/// C8: nobody takes what is to be sent, as with a blocked socket; answers to strangers do not pile up.
+/// C8: nobody takes what is to be sent, as with a blocked socket; answers to strangers do not pile
+/// up.
 #[test]
 fn answers_to_strangers_do_not_pile_up_when_nobody_sends_them() {
     let policy = EndpointPolicy::default()
@@ -182,7 +185,8 @@ fn wish_to_renegotiate(harness: &mut DatagramHarness, line: Line) {
     harness.deliver(&record);
 }
 
-/// C9 (CVE-2011-1473), RFC 5246 §7.2.2: wishes to renegotiate are refused with a warning, and not one by one.
+/// C9 (CVE-2011-1473), RFC 5246 §7.2.2: wishes to renegotiate are refused with a warning, and not
+/// one by one.
 #[test]
 fn a_flood_of_wishes_to_renegotiate_is_refused_once_a_second() {
     for (mut harness, line) in [
@@ -247,7 +251,8 @@ fn a_flood_of_warnings_ends_the_association() {
     assert_eq!(harness.error(), Some(expected));
 }
 
-/// C11: a datagram that the network duplicates is one warning, and warnings between data are tolerated.
+/// C11: a datagram that the network duplicates is one warning, and warnings between data are
+/// tolerated.
 #[test]
 fn a_duplicated_warning_counts_once() {
     let mut harness = our_client();
@@ -288,7 +293,8 @@ fn plaintext_warnings_count_for_nothing() {
     assert!(harness.is_complete() && harness.exchange(100));
 }
 
-/// C15 (Botan #5793): a peer that says nothing ends in a timeout, after the configured time or number of tries.
+/// C15 (Botan #5793): a peer that says nothing ends in a timeout, after the configured time or
+/// number of tries.
 #[test]
 fn a_black_hole_ends_in_a_timeout() {
     let mut harness = our_client();
@@ -334,7 +340,8 @@ fn a_black_hole_ends_in_a_timeout() {
     assert!(harness.endpoint.is_empty());
 }
 
-/// A well-formed forgery may cost one attempt, which is counted and says why; the next one succeeds.
+/// A well-formed forgery may cost one attempt, which is counted and says why; the next one
+/// succeeds.
 #[test]
 fn a_forged_key_exchange_costs_one_attempt_only() {
     let mut harness = our_server();
@@ -365,7 +372,8 @@ fn a_forged_key_exchange_costs_one_attempt_only() {
     assert!(harness.exchange(100));
 }
 
-/// For our client: every well-formed forgery ends the attempt at once or not at all, and leaves room.
+/// For our client: every well-formed forgery ends the attempt at once or not at all, and leaves
+/// room.
 #[test]
 fn a_forged_server_message_costs_one_attempt_only() {
     let ends = Ends::new();
@@ -387,7 +395,8 @@ fn a_forged_server_message_costs_one_attempt_only() {
     assert_eq!(harness.endpoint.stats().handshakes_failed, 1);
     harness.peer = ScriptedPeer::server(honest.clone());
     harness.connect(config.clone());
-    // A forged fatal alert before keys may be believed, and then says that it was not authenticated.
+    // A forged fatal alert before keys may be believed, and then says that it was not
+    // authenticated.
     harness.deliver(&crate::common::datagram_harness::record(
         ALERT,
         0xfefd,

@@ -1,5 +1,5 @@
-//! What somebody reaches who sends in a client's name while its handshake is under way. SECURITY.md: the attempt may begin again,
-//! and comes up.
+//! What somebody reaches who sends in a client's name while its handshake is under way.
+//! SECURITY.md: the attempt may begin again, and comes up.
 
 use crate::common::configs::{Configs, Ends, server_name};
 use crate::common::crowd::{Crowd, hellos, home, sendable, server_path};
@@ -31,7 +31,8 @@ fn strangers(versions: Versions) -> (Vec<u8>, Vec<u8>) {
     hellos(&Ends::new().versions(versions).build())
 }
 
-/// What the client makes of one datagram that reaches the server in its name, so long after it has begun.
+/// What the client makes of one datagram that reaches the server in its name, so long after it has
+/// begun.
 fn meddled(configs: &Configs, after: u64, datagram: &[u8]) -> Result<Duration, String> {
     let mut crowd = Crowd::new(configs, EndpointPolicy::default());
     crowd.begin(home(), &configs.client, usize::MAX);
@@ -40,8 +41,8 @@ fn meddled(configs: &Configs, after: u64, datagram: &[u8]) -> Result<Duration, S
     crowd.wait_for(home())
 }
 
-/// RFC 6347 §4.2.1, RFC 9147 §5.1: the request for a cookie has the number of the hello that it answers, so a stranger chooses which of
-/// the client's hellos it seems to answer.
+/// RFC 6347 §4.2.1, RFC 9147 §5.1: the request for a cookie has the number of the hello that it
+/// answers, so a stranger chooses which of the client's hellos it seems to answer.
 #[test]
 fn a_blind_hello_of_any_number_does_not_end_an_attempt() {
     for (client, server) in [(0, 0), (1, 1), (2, 2), (0, 2), (2, 0), (1, 2), (2, 1)] {
@@ -68,8 +69,8 @@ fn a_blind_hello_of_any_number_does_not_end_an_attempt() {
     }
 }
 
-/// RFC 9147 §5.1: a hello with a cookie that the server does not know is refused with an alert in the clear, and a stranger can have the
-/// client told so at any moment.
+/// RFC 9147 §5.1: a hello with a cookie that the server does not know is refused with an alert in
+/// the clear, and a stranger can have the client told so at any moment.
 #[test]
 fn a_refusal_that_a_stranger_set_off_does_not_end_an_attempt() {
     let refused = strangers(Versions::V1_3).1;
@@ -89,8 +90,8 @@ fn a_refusal_that_a_stranger_set_off_does_not_end_an_attempt() {
     }
 }
 
-/// The same, again and again. Each of the five tries is lost if such a hello comes within about a round trip and a half of it, here 60 ms:
-/// a few a second do not hit them all.
+/// The same, again and again. Each of the five tries is lost if such a hello comes within about a
+/// round trip and a half of it, here 60 ms: a few a second do not hit them all.
 #[test]
 fn a_few_hellos_of_a_stranger_a_second_do_not_keep_a_client_out() {
     for versions in KINDS {
@@ -120,8 +121,9 @@ fn a_few_hellos_of_a_stranger_a_second_do_not_keep_a_client_out() {
     }
 }
 
-/// RFC 9147 §5.8.1: the client is in doubt about what it was answered, and the honest answer is lost once. It begins again in the very
-/// moment in which the server repeats itself: neither end waits for the other until its deadline.
+/// RFC 9147 §5.8.1: the client is in doubt about what it was answered, and the honest answer is
+/// lost once. It begins again in the very moment in which the server repeats itself: neither end
+/// waits for the other until its deadline.
 #[test]
 fn a_doubt_and_the_repetition_of_a_lost_answer_do_not_wait_for_each_other() {
     let mut hello = strangers(Versions::V1_3).0;
@@ -172,7 +174,8 @@ fn tail(configs: &Configs) -> Vec<u8> {
     pieces[1].clone()
 }
 
-/// RFC 6347 §4.2.3: the pieces of a hello are in the clear, and one of them may be somebody else's: it makes no hello with the others.
+/// RFC 6347 §4.2.3: the pieces of a hello are in the clear, and one of them may be somebody else's:
+/// it makes no hello with the others.
 #[test]
 fn a_strangers_piece_of_a_hello_does_not_spoil_the_clients() {
     for versions in [Versions::V1_3, Versions::ALL] {
@@ -223,7 +226,8 @@ fn a_host_that_starts_again_behind_a_lost_piece_is_served() {
     }
 }
 
-/// An event loop may call a little early, by as much as `timer_slack` says: a doubt is resolved all the same.
+/// An event loop may call a little early, by as much as `timer_slack` says: a doubt is resolved all
+/// the same.
 #[test]
 fn a_doubt_is_resolved_also_by_a_loop_that_calls_early() {
     for &coarse in CHOICES {
@@ -262,7 +266,8 @@ fn a_doubt_is_resolved(early: u64) {
     assert!(calls < 10, "{calls}");
 }
 
-/// A cookie bears when it was issued, as a number of 32 bits that comes round; nobody starts a server again for that.
+/// A cookie bears when it was issued, as a number of 32 bits that comes round; nobody starts a
+/// server again for that.
 #[test]
 fn a_service_that_runs_for_forty_years_knows_the_cookies_that_it_gave() {
     const YEAR: u64 = 31_557_600;
@@ -282,8 +287,9 @@ fn a_service_that_runs_for_forty_years_knows_the_cookies_that_it_gave() {
     }
 }
 
-/// RFC 6347 §4.2.1, RFC 9147 §5.1: a client whose network was gone for longer than its cookie is good is asked for another one. Its flight
-/// is repeated once a minute by then: one for the hello that meets an old cookie, at 1.2 one more for the doubt in a second request.
+/// RFC 6347 §4.2.1, RFC 9147 §5.1: a client whose network was gone for longer than its cookie is
+/// good is asked for another one. Its flight is repeated once a minute by then: one for the hello
+/// that meets an old cookie, at 1.2 one more for the doubt in a second request.
 #[test]
 fn a_cookie_that_has_grown_old_in_an_outage_is_replaced() {
     for versions in KINDS {
@@ -309,8 +315,9 @@ fn a_cookie_that_has_grown_old_in_an_outage_is_replaced() {
     }
 }
 
-/// SECURITY.md, what is not promised: who reads the path and sends from the client's address has hellos as good as the client's own.
-/// Two of them in the middle of an attempt take its place at the server, and its client is sent another one's flight.
+/// SECURITY.md, what is not promised: who reads the path and sends from the client's address has
+/// hellos as good as the client's own. Two of them in the middle of an attempt take its place at
+/// the server, and its client is sent another one's flight.
 fn read_and_sent_in_its_name(versions: Versions) -> (Crowd, Configs, Result<Duration, String>) {
     let configs = Ends::new().versions(versions).build();
     let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
@@ -332,7 +339,8 @@ fn read_and_sent_in_its_name(versions: Versions) -> (Crowd, Configs, Result<Dura
     (crowd, configs, fate)
 }
 
-/// RFC 9147 §5.1: at 1.3 nothing under the keys of such a ServerHello comes, and the attempt begins again.
+/// RFC 9147 §5.1: at 1.3 nothing under the keys of such a ServerHello comes, and the attempt begins
+/// again.
 #[test]
 fn somebody_who_reads_the_path_delays_an_attempt_of_1_3_for_seconds() {
     for versions in [Versions::V1_3, Versions::ALL] {
@@ -345,7 +353,8 @@ fn somebody_who_reads_the_path_delays_an_attempt_of_1_3_for_seconds() {
     }
 }
 
-/// At 1.2 the signature says that the flight belongs to another hello: that attempt ends, with a clear error, and the next one comes up.
+/// At 1.2 the signature says that the flight belongs to another hello: that attempt ends, with a
+/// clear error, and the next one comes up.
 #[test]
 fn somebody_who_reads_the_path_ends_one_attempt_of_1_2_and_not_the_next() {
     let (mut crowd, configs, fate) = read_and_sent_in_its_name(Versions::V1_2);

@@ -1,4 +1,5 @@
-//! Who takes the places of others at a server, and how long those wait: full tables, restarts, slow answers, spared cookies.
+//! Who takes the places of others at a server, and how long those wait: full tables, restarts, slow
+//! answers, spared cookies.
 
 use crate::common::configs::{Configs, Ends, exact};
 use crate::common::crowd::{Crowd, home, host};
@@ -34,8 +35,8 @@ fn spread(versions: Versions, seed: u64) -> Configs {
         .build()
 }
 
-/// RFC 6347 §4.2.1: what the server answers is lost for a while, and the half-open association goes for a newcomer. The client repeats
-/// its hello and knows no other cookie: it is good once more.
+/// RFC 6347 §4.2.1: what the server answers is lost for a while, and the half-open association goes
+/// for a newcomer. The client repeats its hello and knows no other cookie: it is good once more.
 #[test]
 fn a_client_that_was_evicted_behind_a_lossy_link_is_served_when_it_is_heard_again() {
     for versions in BOTH {
@@ -103,8 +104,9 @@ fn a_host_that_starts_again_at_a_full_table_takes_its_own_place() {
     }
 }
 
-/// A host that starts again and again, or dies in the middle of each attempt, comes up with the last one: while that one waits for its
-/// turn, the server does not answer it with what belongs to the attempt before.
+/// A host that starts again and again, or dies in the middle of each attempt, comes up with the
+/// last one: while that one waits for its turn, the server does not answer it with what belongs to
+/// the attempt before.
 #[test]
 fn a_host_that_dies_in_the_middle_again_and_again_comes_up_with_its_last_attempt() {
     for versions in BOTH {
@@ -134,7 +136,8 @@ fn a_host_that_dies_in_the_middle_again_and_again_comes_up_with_its_last_attempt
     }
 }
 
-/// One host with many ports at a thousand handshakes a second has no more than half of the places: clients from elsewhere are served.
+/// One host with many ports at a thousand handshakes a second has no more than half of the places:
+/// clients from elsewhere are served.
 #[test]
 fn one_host_with_many_ports_does_not_shut_out_others() {
     for (versions, goes_on) in BOTH.into_iter().flat_map(|it| [(it, false), (it, true)]) {
@@ -162,7 +165,8 @@ fn one_host_with_many_ports_does_not_shut_out_others() {
     }
 }
 
-/// Strangers that resume at version 1.2 show with their hello alone that they go on; they hold their places no longer for that.
+/// Strangers that resume at version 1.2 show with their hello alone that they go on; they hold
+/// their places no longer for that.
 #[test]
 fn half_open_associations_that_resume_hold_their_places_no_longer() {
     for resumes in [false, true] {
@@ -216,7 +220,8 @@ impl AnswerHello for Desk {
     }
 }
 
-/// What waits for this end's own answer has its time from then on: a slow application and ten strangers a second shut nobody out.
+/// What waits for this end's own answer has its time from then on: a slow application and ten
+/// strangers a second shut nobody out.
 #[test]
 fn clients_of_a_slow_application_come_up_under_a_flood() {
     for versions in BOTH {
@@ -253,7 +258,8 @@ fn clients_of_a_slow_application_come_up_under_a_flood() {
     }
 }
 
-/// A server that spares cookies, and the first hello of a client that resumes, as somebody has read it.
+/// A server that spares cookies, and the first hello of a client that resumes, as somebody has read
+/// it.
 fn sparing(mut ends: Ends, desk: Option<&Arc<Desk>>) -> (Crowd, Configs, Vec<u8>) {
     if let Some(desk) = desk {
         ends.server = ends.server.answers(desk.clone());
@@ -269,8 +275,9 @@ fn sparing(mut ends: Ends, desk: Option<&Arc<Desk>>) -> (Crowd, Configs, Vec<u8>
     (crowd, configs, hello)
 }
 
-/// `ResumptionCookies::Spare`: nobody goes for a hello without a cookie, so a captured one, sent from ever new forged addresses,
-/// leaves the others alone; and each address is sent at most three times the bytes.
+/// `ResumptionCookies::Spare`: nobody goes for a hello without a cookie, so a captured one, sent
+/// from ever new forged addresses, leaves the others alone; and each address is sent at most three
+/// times the bytes.
 #[test]
 fn a_captured_hello_from_forged_addresses_shuts_out_nobody_where_cookies_are_spared() {
     for versions in BOTH {
@@ -301,7 +308,8 @@ fn a_captured_hello_from_forged_addresses_shuts_out_nobody_where_cookies_are_spa
     }
 }
 
-/// Where an application answers hellos, everybody shows a cookie: copies from a forged address ask it nothing.
+/// Where an application answers hellos, everybody shows a cookie: copies from a forged address ask
+/// it nothing.
 #[test]
 fn copies_of_a_hello_from_a_forged_address_do_not_ask_the_application() {
     for versions in BOTH {

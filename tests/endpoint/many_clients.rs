@@ -180,7 +180,8 @@ impl Crowd {
                 .filter_map(|(number, client)| {
                     Some((client.connection.as_ref()?.poll_timeout()?, number))
                 });
-            // Looking at every client is dear: only when the link is empty until the next tenth of a second.
+            // Looking at every client is dear: only when the link is empty until the next tenth of
+            // a second.
             let tick = self.now + Duration::from_millis(50);
             let due: Vec<_> = timers
                 .filter(|&(at, _)| at <= tick)
@@ -220,8 +221,9 @@ impl Crowd {
     }
 }
 
-/// 2,500 clients that begin within a tenth of a second are a service that has come back, not an attack: with the default
-/// policy all are up after a few seconds, and none is told that it is up and then closed.
+/// 2,500 clients that begin within a tenth of a second are a service that has come back, not an
+/// attack: with the default policy all are up after a few seconds, and none is told that it is up
+/// and then closed.
 #[test]
 fn a_burst_of_2500_clients_is_served() {
     for versions in [Versions::V1_2, Versions::V1_3] {
@@ -274,7 +276,8 @@ fn clients_that_were_turned_away_together_do_not_come_back_together() {
     assert!(*most < 60, "within one fortieth of a second: {most} of 199");
 }
 
-/// Half-open associations from real addresses, as many as the limit and ever more, do not shut out newcomers for long.
+/// Half-open associations from real addresses, as many as the limit and ever more, do not shut out
+/// newcomers for long.
 #[test]
 fn a_flood_of_half_open_handshakes_does_not_shut_out_newcomers() {
     for versions in [Versions::V1_2, Versions::V1_3] {

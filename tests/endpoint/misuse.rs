@@ -161,8 +161,8 @@ fn time_that_jumps_by_months_ends_attempts_and_nothing_else() {
     }
 }
 
-/// I4 (dimpl PR#160): a deadline lies ahead after it was handled, however late, in every state. `DatagramHarness::wait` and
-/// `Pair::step` see to it everywhere else.
+/// I4 (dimpl PR#160): a deadline lies ahead after it was handled, however late, in every state.
+/// `DatagramHarness::wait` and `Pair::step` see to it everywhere else.
 #[test]
 fn a_handled_deadline_lies_ahead() {
     let late = [0, 1, 999, 61_000, 10_000_000].map(Duration::from_millis);
@@ -297,7 +297,8 @@ fn every_call_after_the_end_is_harmless() {
     }
 }
 
-/// I5, at the endpoint: identifiers of associations that are gone, also when their place was given to another.
+/// I5, at the endpoint: identifiers of associations that are gone, also when their place was given
+/// to another.
 #[test]
 fn identifiers_of_associations_that_are_gone_reach_nobody() {
     let mut harness = our_server();
@@ -389,7 +390,8 @@ fn closing_with_unread_data_leaves_nothing_for_ever() {
     assert_eq!(harness.endpoint.buffered(), 0);
 }
 
-/// I6: the peer closes while its data waits unread; when that has been read, the association is over.
+/// I6: the peer closes while its data waits unread; when that has been read, the association is
+/// over.
 #[test]
 fn a_peer_that_closes_behind_its_data_is_gone_once_it_was_read() {
     for settled in [false, true] {
@@ -421,7 +423,8 @@ fn a_peer_that_closes_behind_its_data_is_gone_once_it_was_read() {
     }
 }
 
-/// I14, RFC 6347 §4.2.8: somebody who takes over the address gets nothing before Finished, and kills nothing.
+/// I14, RFC 6347 §4.2.8: somebody who takes over the address gets nothing before Finished, and
+/// kills nothing.
 #[test]
 fn a_newcomer_at_the_address_replaces_the_association_only_with_its_finished() {
     let mut harness = our_server();
@@ -507,9 +510,10 @@ fn an_endpoint_that_only_connects_answers_no_hello() {
     assert!(harness.exchange(100));
 }
 
-/// I14, RFC 6347 §4.2.8: a client dies in its handshake and starts again from the same port. The flight that the
-/// server repeats for the first attempt looks like an answer to the second, so it can spoil that one if it is under
-/// way in the one round trip between the second attempt's first hello and its proven one; never otherwise.
+/// I14, RFC 6347 §4.2.8: a client dies in its handshake and starts again from the same port. The
+/// flight that the server repeats for the first attempt looks like an answer to the second, so it
+/// can spoil that one if it is under way in the one round trip between the second attempt's first
+/// hello and its proven one; never otherwise.
 #[test]
 fn a_client_that_starts_again_loses_an_attempt_only_to_a_flight_under_way() {
     let configs = Ends::new().build();

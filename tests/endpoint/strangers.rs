@@ -1,5 +1,5 @@
-//! What somebody reaches who can read the path, or send from a forged address, but has no keys: SECURITY.md says nothing but a
-//! counter, and at most one attempt that begins again.
+//! What somebody reaches who can read the path, or send from a forged address, but has no keys:
+//! SECURITY.md says nothing but a counter, and at most one attempt that begins again.
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use bytes::BytesMut;
@@ -9,7 +9,8 @@ use sealgram::sim::{Direction, Pair};
 use sealgram::{Event, Path};
 use std::time::Duration;
 
-/// The longest that an honest client may notice of somebody else's datagrams: its hello is sent again once.
+/// The longest that an honest client may notice of somebody else's datagrams: its hello is sent
+/// again once.
 const SOON: Duration = Duration::from_secs(2);
 
 /// Both versions, which are attacked alike.
@@ -75,8 +76,8 @@ fn failures(events: &[(AssociationId, Event)]) -> Vec<String> {
     failed.collect()
 }
 
-/// RFC 6347 §4.2.8: the hello of an earlier attempt, its cookie still good, comes when the client's new attempt has keys in both
-/// directions and only its last flight is missing.
+/// RFC 6347 §4.2.8: the hello of an earlier attempt, its cookie still good, comes when the client's
+/// new attempt has keys in both directions and only its last flight is missing.
 #[test]
 fn a_captured_hello_does_not_displace_an_attempt_that_has_keys() {
     for versions in BOTH {
@@ -122,7 +123,8 @@ fn a_captured_hello_does_not_displace_an_attempt_that_has_keys() {
     }
 }
 
-/// The same at every step of the attempt: whatever the server has of it, an older hello does not touch it.
+/// The same at every step of the attempt: whatever the server has of it, an older hello does not
+/// touch it.
 #[test]
 fn a_captured_hello_does_not_displace_an_attempt_at_any_step() {
     for versions in BOTH {
@@ -149,7 +151,8 @@ fn a_captured_hello_does_not_displace_an_attempt_at_any_step() {
     }
 }
 
-/// A cookie is used once: two captured hellos in turn set off nothing beside an association, and each one at most when there is none.
+/// A cookie is used once: two captured hellos in turn set off nothing beside an association, and
+/// each one at most when there is none.
 #[test]
 fn captured_hellos_in_turn_set_off_one_handshake_each_at_most() {
     for versions in BOTH {
@@ -171,7 +174,8 @@ fn captured_hellos_in_turn_set_off_one_handshake_each_at_most() {
         );
         assert!(pair.exchange(10), "{versions:?}");
 
-        // When its association is gone, the address is still known for as long as its cookies are good.
+        // When its association is gone, the address is still known for as long as its cookies are
+        // good.
         let id = pair.server_id().unwrap();
         pair.server.association(pair.now, id).unwrap().close();
         pair.run_for(SOON);
@@ -188,8 +192,8 @@ fn captured_hellos_in_turn_set_off_one_handshake_each_at_most() {
     }
 }
 
-/// Hellos that nobody has used, each with a newer cookie than the one before: an address sets off four handshakes in a row,
-/// and one a second.
+/// Hellos that nobody has used, each with a newer cookie than the one before: an address sets off
+/// four handshakes in a row, and one a second.
 #[test]
 fn one_address_sets_off_one_handshake_a_second() {
     for versions in BOTH {
@@ -250,7 +254,8 @@ fn a_client_that_starts_again_and_again_is_served_at_once() {
     }
 }
 
-/// RFC 6347 §4.2.1, RFC 9147 §5.1: a cookie is good for two minutes and a half; then its owner is asked for another one.
+/// RFC 6347 §4.2.1, RFC 9147 §5.1: a cookie is good for two minutes and a half; then its owner is
+/// asked for another one.
 #[test]
 fn a_cookie_is_too_old_after_two_minutes_and_a_half() {
     for versions in BOTH {
@@ -278,8 +283,8 @@ fn a_cookie_is_too_old_after_two_minutes_and_a_half() {
     }
 }
 
-/// RFC 9147 §5.1: somebody sends the server a hello of its own with the client's address, so that it asks the client for the cookie of
-/// another hello. The client begins again without a cookie.
+/// RFC 9147 §5.1: somebody sends the server a hello of its own with the client's address, so that
+/// it asks the client for the cookie of another hello. The client begins again without a cookie.
 #[test]
 fn a_blind_hello_with_the_clients_address_does_not_end_its_attempt() {
     const KINDS: [Versions; 3] = [Versions::V1_2, Versions::V1_3, Versions::ALL];
@@ -319,7 +324,8 @@ fn a_blind_hello_with_the_clients_address_does_not_end_its_attempt() {
     }
 }
 
-/// The same without malice: the client's host starts again while its first attempt is being answered.
+/// The same without malice: the client's host starts again while its first attempt is being
+/// answered.
 #[test]
 fn an_answer_to_an_earlier_attempt_does_not_end_the_next_one() {
     for versions in [Versions::V1_2, Versions::V1_3, Versions::ALL] {
@@ -342,7 +348,8 @@ fn an_answer_to_an_earlier_attempt_does_not_end_the_next_one() {
     }
 }
 
-/// RFC 9147 §5.1: a server that never knows the cookies that it gave is told of, after a few tries, by its own alert.
+/// RFC 9147 §5.1: a server that never knows the cookies that it gave is told of, after a few tries,
+/// by its own alert.
 #[test]
 fn a_server_that_refuses_every_cookie_is_given_up_soon() {
     let configs = Ends::new().versions(Versions::V1_3).build();
@@ -364,7 +371,8 @@ fn a_server_that_refuses_every_cookie_is_given_up_soon() {
     assert_eq!(pair.to_server.sent(), 2 * (1 + 4), "two hellos a try");
 }
 
-/// A refused second hello may have been refused for its session (pion refuses every binder that changes): the next one has none.
+/// A refused second hello may have been refused for its session (pion refuses every binder that
+/// changes): the next one has none.
 #[test]
 fn an_attempt_that_begins_again_offers_no_session() {
     let configs = Ends::new().versions(Versions::V1_3).resuming().build();

@@ -204,7 +204,8 @@ fn an_unreachable_peer_is_an_event_and_the_handshake_goes_on() {
     }
 }
 
-/// A turn that finds much in the socket leaves it there until the application has fetched what came before.
+/// A turn that finds much in the socket leaves it there until the application has fetched what came
+/// before.
 #[test]
 fn a_burst_beyond_the_receive_queue_is_not_dropped_while_the_application_keeps_fetching() {
     let (mut this, client, server) = Loop::connect(&Ends::new().build());
@@ -281,7 +282,8 @@ fn nothing_that_is_left_to_be_told_is_slept_over() {
     ));
 }
 
-/// Finished and close_notify wait in the socket when the server looks: it still learns whose they were.
+/// Finished and close_notify wait in the socket when the server looks: it still learns whose they
+/// were.
 #[test]
 fn an_association_that_ends_in_the_turn_that_completes_it_can_be_looked_at_until_its_end_is_told() {
     let configs = Ends::new().versions(Versions::V1_3).build();

@@ -1,4 +1,5 @@
-//! A way out that is narrower than the setting, on real sockets: `EMSGSIZE`, with batches and without.
+//! A way out that is narrower than the setting, on real sockets: `EMSGSIZE`, with batches and
+//! without.
 
 #![cfg(all(feature = "net", target_os = "linux"))]
 

@@ -1,4 +1,5 @@
-//! Handshakes over perfect links: every suite, group and kind of key, and what both ends then agree upon.
+//! Handshakes over perfect links: every suite, group and kind of key, and what both ends then agree
+//! upon.
 
 use crate::common::configs::{Configs, Ends, Pki};
 use sealgram::config::{Algorithms, ExtendedMasterSecret, KeyLog, SecureRandom, Versions};

@@ -1,5 +1,5 @@
-//! What an application says in the middle of a handshake: which certificate a name gets, which protocol is spoken, what is shown to
-//! a server that asks, and who is turned away.
+//! What an application says in the middle of a handshake: which certificate a name gets, which
+//! protocol is spoken, what is shown to a server that asks, and who is turned away.
 
 use crate::common::configs::{Configs, Ends, SERVER, server_name, start};
 use sealgram::client::{AnswerRequest, ReceivedRequest, RequestAnswer};
@@ -100,8 +100,8 @@ fn each_name_gets_its_certificate_and_strangers_are_turned_away() {
     }
 }
 
-/// A server may have nothing of its own to show. Then the answer brings it, or the client is refused
-/// in clear words at both ends.
+/// A server may have nothing of its own to show. Then the answer brings it, or the client is
+/// refused in clear words at both ends.
 #[test]
 fn a_server_without_a_credential_shows_what_the_answer_brings() {
     let nobody = ServerConfig::without_credential().build();
@@ -167,7 +167,8 @@ fn the_answer_chooses_among_the_offered_protocols() {
     }
 }
 
-/// RFC 8446 §4.1.2: a second hello is the same but for what was asked, so it is answered as the first was.
+/// RFC 8446 §4.1.2: a second hello is the same but for what was asked, so it is answered as the
+/// first was.
 #[test]
 fn a_hello_is_answered_once_though_it_is_repeated() {
     let mut ends = Ends::new().versions(Versions::V1_3);
@@ -188,7 +189,8 @@ fn a_hello_is_answered_once_though_it_is_repeated() {
     assert_eq!(says.hellos.lock().unwrap().len(), 1);
 }
 
-/// RFC 5246 §7.4.4, RFC 8446 §4.3.2: what the server asks for is told, and the answer is what it gets.
+/// RFC 5246 §7.4.4, RFC 8446 §4.3.2: what the server asks for is told, and the answer is what it
+/// gets.
 #[test]
 fn the_answer_to_a_request_is_what_the_server_gets() {
     for versions in [Versions::V1_2, Versions::V1_3] {
@@ -269,7 +271,8 @@ impl sealgram::identity::VerifyServer for Verdict {
     }
 }
 
-/// Who a server is was verified when its session was made, and is verified again where the verifier wants that.
+/// Who a server is was verified when its session was made, and is verified again where the verifier
+/// wants that.
 #[test]
 fn a_server_that_resumes_is_verified_again_where_the_verifier_says_so() {
     use std::sync::atomic::Ordering::Relaxed;

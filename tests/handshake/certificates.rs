@@ -1,4 +1,5 @@
-//! Certificates, keys and files as other tools make them: what can be used is used, and what cannot is told in words that help.
+//! Certificates, keys and files as other tools make them: what can be used is used, and what cannot
+//! is told in words that help.
 
 use crate::common::configs::{SERVER, server_name, start};
 use sealgram::config::Versions;
@@ -30,8 +31,8 @@ fn pin(name: &str) -> PinnedFingerprint {
     PinnedFingerprint::new([Fingerprint::of(&der)])
 }
 
-/// RFC 5280 §4.1: where a fingerprint is pinned, or nothing is verified, the form of a certificate does not matter. Both ends show
-/// such a one, and pin such a one.
+/// RFC 5280 §4.1: where a fingerprint is pinned, or nothing is verified, the form of a certificate
+/// does not matter. Both ends show such a one, and pin such a one.
 #[test]
 fn a_pinned_certificate_may_be_of_x509_version_1_or_hold_unknown_critical_extensions() {
     for name in ["v3.pem", "v1.pem", "critical.pem"] {
@@ -58,7 +59,8 @@ fn a_pinned_certificate_may_be_of_x509_version_1_or_hold_unknown_critical_extens
     }
 }
 
-/// RFC 5280 §4.2: where the form matters, the reason is told, and not that the certificate does not parse.
+/// RFC 5280 §4.2: where the form matters, the reason is told, and not that the certificate does not
+/// parse.
 #[test]
 fn a_verified_certificate_of_another_form_is_refused_with_its_form() {
     for (name, expected) in [
@@ -145,7 +147,8 @@ fn a_refusal_in_a_handshake_has_the_same_words() {
     );
 }
 
-/// PEM as tools and editors write it, and bare DER; a bundle of roots is not lost by one certificate.
+/// PEM as tools and editors write it, and bare DER; a bundle of roots is not lost by one
+/// certificate.
 #[test]
 fn files_of_certificates_of_the_wild_are_read() {
     for name in [
@@ -221,7 +224,8 @@ fn a_file_that_cannot_be_used_is_told_with_a_remedy() {
     );
 }
 
-/// RFC 5915 §3: the public half of an EC key is optional; the certificate has it. In every form of the file.
+/// RFC 5915 §3: the public half of an EC key is optional; the certificate has it. In every form of
+/// the file.
 #[test]
 fn an_ec_key_without_its_public_half_is_taken() {
     let chain = || vec![CertificateDer::from_pem_file(fixture("v3.pem")).unwrap()];
@@ -328,7 +332,8 @@ fn fingerprints_have_the_form_of_sdp_too() {
     assert!(refused.to_string().contains("openssl x509"), "{refused}");
 }
 
-/// SECURITY.md: secrets are never logged. A key file whose first line is damaged is told of without its contents.
+/// SECURITY.md: secrets are never logged. A key file whose first line is damaged is told of without
+/// its contents.
 #[test]
 fn the_error_about_a_damaged_key_file_does_not_show_the_key() {
     let key = std::fs::read_to_string(fixture("v1.key")).unwrap();

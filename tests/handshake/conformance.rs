@@ -1,5 +1,5 @@
-//! Rules of the RFCs that a foreign judge, BoringSSL's protocol runner, has found this library to break, or that nothing else
-//! here would have noticed.
+//! Rules of the RFCs that a foreign judge, BoringSSL's protocol runner, has found this library to
+//! break, or that nothing else here would have noticed.
 
 #![cfg_attr(
     not(feature = "conformance"),
@@ -75,7 +75,8 @@ fn a_pre_shared_key_that_is_not_the_last_extension_is_illegal() {
     assert_eq!(alert(told), Some(AlertDescription::ILLEGAL_PARAMETER));
 }
 
-/// RFC 8446 §4.2.11: pre_shared_key means nothing where 1.3 is not spoken, whatever its binders look like.
+/// RFC 8446 §4.2.11: pre_shared_key means nothing where 1.3 is not spoken, whatever its binders
+/// look like.
 #[test]
 fn a_short_binder_does_no_harm_to_a_hello_of_1_2() {
     let ends = Ends::new();
@@ -152,12 +153,14 @@ fn a_certificate_whose_key_must_not_sign_is_refused() {
     }
 }
 
-/// RFC 9147 §5.2: several messages of a flight travel in one record, and one acknowledgement covers them.
+/// RFC 9147 §5.2: several messages of a flight travel in one record, and one acknowledgement covers
+/// them.
 #[test]
 fn messages_of_1_3_share_records() {
     let mut pair = Ends::new().versions(Versions::V1_3).build().connected(1);
     pair.run_for(Duration::from_secs(5));
-    // ServerHello, then all the rest of the flight in one record; the acknowledgement of the client's Finished.
+    // ServerHello, then all the rest of the flight in one record; the acknowledgement of the
+    // client's Finished.
     let sent = pair.server_connection().unwrap().stats().records_sent();
     assert_eq!(sent, 3);
 }
@@ -169,7 +172,8 @@ fn patient() -> Pair {
     ends.build().connected(1)
 }
 
-/// RFC 9147 §7.1: with patience, both tickets are acknowledged together, after a quarter of the timeout.
+/// RFC 9147 §7.1: with patience, both tickets are acknowledged together, after a quarter of the
+/// timeout.
 #[cfg(feature = "conformance")]
 #[test]
 fn tickets_are_acknowledged_together_with_patience() {
@@ -274,8 +278,9 @@ fn plaintext_faults_end_an_attempt_where_the_policy_says_so() {
     }
 }
 
-/// RFC 8446 §4.4.2.3: the credential is chosen by what the server asks for: schemes, and issuers where the credential is for them
-/// alone. Where none fits, none is shown, unless a judge wants a failure.
+/// RFC 8446 §4.4.2.3: the credential is chosen by what the server asks for: schemes, and issuers
+/// where the credential is for them alone. Where none fits, none is shown, unless a judge wants a
+/// failure.
 #[test]
 fn a_client_shows_the_credential_that_fits() {
     for versions in [Versions::V1_2, Versions::V1_3] {
@@ -317,7 +322,8 @@ fn a_client_shows_the_credential_that_fits() {
     }
 }
 
-/// RFC 8446 §4.2.3: what is not offered is not taken, and what a key is told not to make is not made.
+/// RFC 8446 §4.2.3: what is not offered is not taken, and what a key is told not to make is not
+/// made.
 #[test]
 fn signature_schemes_are_what_both_ends_say() {
     let pki = Pki::new(&rcgen::PKCS_ECDSA_P256_SHA256);
@@ -346,7 +352,8 @@ fn signature_schemes_are_what_both_ends_say() {
     assert!(connects(&picky, &[sha384, sha256, p256]));
     assert!(!connects(&picky, &[sha384, p256]));
     assert!(certified.sign_with(&[p256]).is_err());
-    // RFC 8446 §4.2.3: PKCS#1 signs no handshake of 1.3, so a client that takes nothing else does not speak that version.
+    // RFC 8446 §4.2.3: PKCS#1 signs no handshake of 1.3, so a client that takes nothing else does
+    // not speak that version.
     let client = ClientConfig::with_roots(pki.roots()).unwrap();
     let client = client.algorithms(
         Algorithms::default()
@@ -369,7 +376,8 @@ fn signature_schemes_are_what_both_ends_say() {
     }
 }
 
-/// RFC 5246 §7.2.2: a wish to renegotiate that is refused may also end the association, or get no answer.
+/// RFC 5246 §7.2.2: a wish to renegotiate that is refused may also end the association, or get no
+/// answer.
 #[test]
 fn a_refused_renegotiation_gets_what_the_policy_says() {
     let outcomes = [(&[(1, 100)][..], true), (&[], true), (&[(2, 100)], false)];
@@ -403,7 +411,8 @@ fn a_server_name_is_acknowledged_unless_the_server_has_no_use_for_it() {
     }
 }
 
-/// WebRTC and other users know the path by other means: there is no cookie, and every fragment of the hello may come first.
+/// WebRTC and other users know the path by other means: there is no cookie, and every fragment of
+/// the hello may come first.
 #[test]
 fn a_listening_server_takes_a_hello_in_any_order_of_its_fragments() {
     let ends = Ends::new();

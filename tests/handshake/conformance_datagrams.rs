@@ -1,4 +1,5 @@
-//! Like `tests/handshake/conformance.rs`: what no honest peer says, and the policies of key updates, tickets and data that came too early.
+//! Like `tests/handshake/conformance.rs`: what no honest peer says, and the policies of key
+//! updates, tickets and data that came too early.
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use crate::common::datagram_harness::{
@@ -64,7 +65,8 @@ fn a_repeated_finished_is_no_fault() {
     assert!(harness.exchange(3));
 }
 
-/// RFC 6347 §4.2.4: the last flight is sent again once for a Finished that comes again in pieces, not once for each of them.
+/// RFC 6347 §4.2.4: the last flight is sent again once for a Finished that comes again in pieces,
+/// not once for each of them.
 #[cfg(feature = "conformance")]
 #[test]
 fn a_repeated_finished_in_pieces_is_answered_once() {
@@ -103,7 +105,8 @@ fn another_message_where_finished_belongs_is_a_fault() {
     }
 }
 
-/// RFC 5246 §7.4.9: Finished is protected. One in the clear is anybody's, and the policy says what that means.
+/// RFC 5246 §7.4.9: Finished is protected. One in the clear is anybody's, and the policy says what
+/// that means.
 #[test]
 fn a_finished_in_the_clear_is_noise_unless_the_policy_says_otherwise() {
     for &fails in CHOICES {
@@ -119,7 +122,8 @@ fn a_finished_in_the_clear_is_noise_unless_the_policy_says_otherwise() {
     }
 }
 
-/// RFC 6347 §4.2.8: data that overtakes Finished is kept, or lost like anything else where a judge wants that.
+/// RFC 6347 §4.2.8: data that overtakes Finished is kept, or lost like anything else where a judge
+/// wants that.
 #[test]
 fn data_that_overtakes_finished_is_kept_unless_a_judge_wants_it_lost() {
     for &drops in CHOICES {
@@ -226,7 +230,8 @@ fn requests_for_keys_are_answered_with_the_next_data_where_the_policy_says_so() 
     }
 }
 
-/// RFC 9147 §5.8.1: before its last flight is acknowledged, a client says nothing that presumes a server.
+/// RFC 9147 §5.8.1: before its last flight is acknowledged, a client says nothing that presumes a
+/// server.
 #[test]
 fn a_key_update_waits_until_the_last_flight_is_acknowledged() {
     let mut two = Two::new(Ends::new());
@@ -292,7 +297,8 @@ fn a_timer_counts_as_expired_a_little_early_where_a_judge_wants_that() {
     }
 }
 
-/// RFC 9147 §5.8.3: a ticket that nobody acknowledges says that nobody may be there, which a judge takes for the end.
+/// RFC 9147 §5.8.3: a ticket that nobody acknowledges says that nobody may be there, which a judge
+/// takes for the end.
 #[test]
 fn an_unacknowledged_ticket_ends_an_association_where_the_policy_says_so() {
     for &need in CHOICES {
@@ -321,7 +327,8 @@ fn an_unacknowledged_ticket_ends_an_association_where_the_policy_says_so() {
     }
 }
 
-/// Our client over a stream opposite a scripted server of 1.2, in the middle of the first flight of that.
+/// Our client over a stream opposite a scripted server of 1.2, in the middle of the first flight of
+/// that.
 fn stream_client(ends: Ends) -> (StreamEnd, sealgram::sim::scripted::ScriptedPeer) {
     let mut peer = scripted_server(&ends).over_stream();
     let now = start();
@@ -334,7 +341,8 @@ fn stream_client(ends: Ends) -> (StreamEnd, sealgram::sim::scripted::ScriptedPee
     (ours, peer)
 }
 
-/// RFC 5246 §7.4.1.1: a HelloRequest in the middle of a handshake is ignored, but not by who wants none at all.
+/// RFC 5246 §7.4.1.1: a HelloRequest in the middle of a handshake is ignored, but not by who wants
+/// none at all.
 #[test]
 fn a_hello_request_in_a_handshake_meets_the_policy() {
     for (refusals, expected) in REFUSALS.iter().zip([None, None, unexpected(0)]) {
@@ -364,7 +372,8 @@ fn nothing_of_data_comes_between_the_keys_and_finished() {
     }
 }
 
-/// RFC 8446 §4.1.4: whoever says more behind a HelloRetryRequest gets no second hello, only the alert.
+/// RFC 8446 §4.1.4: whoever says more behind a HelloRetryRequest gets no second hello, only the
+/// alert.
 #[test]
 fn what_stands_behind_a_hello_retry_request_is_not_answered() {
     let retry_random = [
@@ -446,7 +455,8 @@ impl ring::hkdf::KeyType for Length {
     }
 }
 
-/// RFC 9147 §4, §4.2.3, §5.9: a record of epoch 2 with one message in it, under these keys of the handshake.
+/// RFC 9147 §4, §4.2.3, §5.9: a record of epoch 2 with one message in it, under these keys of the
+/// handshake.
 fn record_of_epoch_2(
     secret: &[u8],
     number: u16,
@@ -499,7 +509,8 @@ fn record_of_epoch_2(
 }
 
 /// RFC 8446 §6.2, §4.4.4: over datagrams as over streams, a Finished of another length does not
-/// decode, and one of the right length that is wrong does not verify; a judge may want both compared.
+/// decode, and one of the right length that is wrong does not verify; a judge may want both
+/// compared.
 #[test]
 fn a_finished_of_another_length_does_not_decode_over_datagrams() {
     let lengths = [0, 1, 12, 31, 32, 33, 100];

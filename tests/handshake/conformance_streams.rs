@@ -1,5 +1,6 @@
-//! Like `tests/handshake/conformance.rs`, where it takes a stream to show it, or where a hello or an alert is at fault: a foreign judge has
-//! found this library to break these rules, or nothing else here would have noticed.
+//! Like `tests/handshake/conformance.rs`, where it takes a stream to show it, or where a hello or
+//! an alert is at fault: a foreign judge has found this library to break these rules, or nothing
+//! else here would have noticed.
 
 use crate::common::configs::{Ends, Pki, SERVER, server_name, start};
 use crate::common::datagram_harness::{
@@ -82,7 +83,8 @@ fn an_alert_of_a_third_level_is_illegal() {
     assert_eq!(expected.alert(), Some(AlertDescription::ILLEGAL_PARAMETER));
 }
 
-/// RFC 8446 §6, §6.2: an error is one whatever its level, and is sent as fatal; one that is not is answered.
+/// RFC 8446 §6, §6.2: an error is one whatever its level, and is sent as fatal; one that is not is
+/// answered.
 #[test]
 fn an_error_sent_as_a_warning_ends_a_connection_of_1_3_and_is_answered() {
     for (level, answer) in [(1, Some(AlertDescription::DECODE_ERROR)), (2, None)] {
@@ -117,7 +119,8 @@ fn a_farewell_is_no_error_whatever_its_level() {
     }
 }
 
-/// RFC 5246 §E.1: whoever offers more gets 1.2, however much more. RFC 8446 §4.2.1: supported_versions alone counts.
+/// RFC 5246 §E.1: whoever offers more gets 1.2, however much more. RFC 8446 §4.2.1:
+/// supported_versions alone counts.
 #[test]
 fn a_hello_of_a_version_from_the_future_is_answered_with_1_2() {
     let ends = Ends::new();
@@ -208,7 +211,8 @@ fn impossible_hellos_of_a_server_are_refused() {
     }
 }
 
-/// RFC 8446 §D.4: the session ID of a hello that resumes nothing means nothing to a server of 1.2, which must not resume.
+/// RFC 8446 §D.4: the session ID of a hello that resumes nothing means nothing to a server of 1.2,
+/// which must not resume.
 #[test]
 fn a_server_of_1_2_that_resumes_what_never_was_is_refused() {
     let (mut ours, mut peer) = client_13();
@@ -224,7 +228,8 @@ fn a_server_of_1_2_that_resumes_what_never_was_is_refused() {
     assert_eq!(ours.error, Some(expected));
 }
 
-/// RFC 8446 §4.2.7: some servers of 1.2 say supported_groups, and are harmless; in a ServerHello of 1.3 it is illegal.
+/// RFC 8446 §4.2.7: some servers of 1.2 say supported_groups, and are harmless; in a ServerHello of
+/// 1.3 it is illegal.
 #[test]
 fn supported_groups_of_a_server_are_borne_at_1_2_alone() {
     let mut harness = crate::common::datagram_harness::our_client();
@@ -247,7 +252,8 @@ fn supported_groups_of_a_server_are_borne_at_1_2_alone() {
     assert_eq!(ours.error, Some(expected));
 }
 
-/// RFC 8446 §D.4: the server's ChangeCipherSpec stands behind its first message, whatever the client's session ID.
+/// RFC 8446 §D.4: the server's ChangeCipherSpec stands behind its first message, whatever the
+/// client's session ID.
 #[test]
 fn a_server_of_1_3_sends_its_change_cipher_spec_in_any_case() {
     for length in [0, 32] {
@@ -264,7 +270,8 @@ fn a_server_of_1_3_sends_its_change_cipher_spec_in_any_case() {
     }
 }
 
-/// RFC 5246 §7.4.2, RFC 8422 §5.3: at 1.2 the server's key is of the suite's kind, and on a curve that the client has offered.
+/// RFC 5246 §7.4.2, RFC 8422 §5.3: at 1.2 the server's key is of the suite's kind, and on a curve
+/// that the client has offered.
 #[test]
 fn the_key_of_a_server_of_1_2_fits_the_offer() {
     let told = |curve: &'static rcgen::SignatureAlgorithm, suite: u16| {
@@ -291,7 +298,8 @@ fn the_key_of_a_server_of_1_2_fits_the_offer() {
     }
 }
 
-/// RFC 5246 §7.4, RFC 8446 §5.1: what stands behind the message that ends a flight was said before the answer to it.
+/// RFC 5246 §7.4, RFC 8446 §5.1: what stands behind the message that ends a flight was said before
+/// the answer to it.
 #[test]
 fn nothing_of_the_next_flight_comes_before_the_answer() {
     let now = start();
@@ -307,7 +315,8 @@ fn nothing_of_the_next_flight_comes_before_the_answer() {
         let told = alert(ours.error.as_ref());
         assert_eq!(told, Some(AlertDescription::UNEXPECTED_MESSAGE), "{rest:?}");
     }
-    // A server of 1.2 whose ServerHelloDone is followed by a part of what comes later, and one whose Finished is.
+    // A server of 1.2 whose ServerHelloDone is followed by a part of what comes later, and one
+    // whose Finished is.
     for done in [true, false] {
         let ends = Ends::new().versions(Versions::V1_2);
         let mut peer = scripted_server(&ends).over_stream();
@@ -339,7 +348,8 @@ fn nothing_of_the_next_flight_comes_before_the_answer() {
     }
 }
 
-/// RFC 8446 §5.1: several messages of one kind may share a record, and the tickets behind a handshake do.
+/// RFC 8446 §5.1: several messages of one kind may share a record, and the tickets behind a
+/// handshake do.
 #[test]
 fn tickets_share_a_record() {
     let configs = Ends::new().resuming().versions(Versions::V1_3).build();
@@ -360,7 +370,8 @@ fn tickets_share_a_record() {
     assert!(client.connection.session().is_some());
 }
 
-/// RFC 8446 §5.1: empty records of data are legal. A ChangeCipherSpec before them has nothing to do with how many.
+/// RFC 8446 §5.1: empty records of data are legal. A ChangeCipherSpec before them has nothing to do
+/// with how many.
 #[test]
 fn a_row_of_empty_records_is_borne_behind_a_handshake() {
     for (count, fine) in [(32, true), (33, false)] {
@@ -418,8 +429,8 @@ fn early_data_is_counted_with_its_records_where_a_judge_wants_that() {
     }
 }
 
-/// RFC 8446 §4.2.10: a server that takes no early data passes over as much of it as servers allow that do, in whatever records it
-/// comes, and goes on with the handshake.
+/// RFC 8446 §4.2.10: a server that takes no early data passes over as much of it as servers allow
+/// that do, in whatever records it comes, and goes on with the handshake.
 #[test]
 fn early_data_is_passed_over() {
     let early = |length: usize| {
@@ -483,8 +494,8 @@ fn early_data_is_passed_over() {
     assert_eq!(told, Some(AlertDescription::BAD_RECORD_MAC));
 }
 
-/// RFC 8446 §5.2: under keys a record that does not authenticate is forged, whatever it says it is; one that does, and does not say
-/// outside that it is data, comes from a peer at fault.
+/// RFC 8446 §5.2: under keys a record that does not authenticate is forged, whatever it says it is;
+/// one that does, and does not say outside that it is data, comes from a peer at fault.
 #[test]
 fn a_record_that_says_outside_what_it_is_is_no_record_of_1_3() {
     let handshake = [22, 3, 3, 0, 4, 8, 0, 0, 0];
@@ -532,7 +543,8 @@ fn ticket_heard(peer: &ScriptedPeer) -> Vec<u8> {
     behind_nonce[2..2 + length].to_vec()
 }
 
-/// RFC 8446 §4.1.2: between two hellos a client may leave out only what does not go with the suite that the server has named.
+/// RFC 8446 §4.1.2: between two hellos a client may leave out only what does not go with the suite
+/// that the server has named.
 #[test]
 fn a_second_hello_does_not_drop_a_ticket_that_fits() {
     let group = NamedGroup::SECP384R1;
@@ -561,7 +573,8 @@ fn a_second_hello_does_not_drop_a_ticket_that_fits() {
         peer.offer.remove_extension(PRE_SHARED_KEY);
         let share = [&[0, 101][..], &group.0.to_be_bytes(), &[0, 97, 4], &[1; 96]].concat();
         peer.offer.set_extension(KEY_SHARE, &share);
-        // The scripted client takes a HelloRetryRequest for a ServerHello, and would seal what it says.
+        // The scripted client takes a HelloRetryRequest for a ServerHello, and would seal what it
+        // says.
         let body = peer.offer.encode();
         let message = [&[1, 0][..], &length(body.len()), &body].concat();
         let record = [&[22, 3, 3][..], &length(message.len()), &message].concat();
@@ -585,7 +598,8 @@ fn a_second_hello_does_not_drop_a_ticket_that_fits() {
     };
     let missing = Error::PeerMisbehaved(PeerMisbehaved::MissingExtension(PRE_SHARED_KEY));
     assert_eq!(told(&ticket), Some(missing));
-    // Of what nobody here has made, nobody knows what it goes with; the share of the example is no point.
+    // Of what nobody here has made, nobody knows what it goes with; the share of the example is no
+    // point.
     let invalid = Error::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare);
     assert_eq!(told(b"a ticket of another server"), Some(invalid));
 }
@@ -605,7 +619,8 @@ fn an_empty_alert_is_an_unexpected_message() {
     assert_eq!(told, Some(AlertDescription::UNEXPECTED_MESSAGE));
 }
 
-/// RFC 8446 §2: nothing of data comes under the keys of the handshake, not even without a byte in it.
+/// RFC 8446 §2: nothing of data comes under the keys of the handshake, not even without a byte in
+/// it.
 #[test]
 fn empty_data_under_the_keys_of_the_handshake_is_an_unexpected_message() {
     for data in [&b""[..], b"x"] {
@@ -622,7 +637,8 @@ fn empty_data_under_the_keys_of_the_handshake_is_an_unexpected_message() {
     }
 }
 
-/// RFC 8446 §6.2, §4.4.4: a Finished of another length does not decode; one of the right length that is wrong does not verify.
+/// RFC 8446 §6.2, §4.4.4: a Finished of another length does not decode; one of the right length
+/// that is wrong does not verify.
 #[test]
 fn a_finished_of_1_3_of_another_length_does_not_decode() {
     for length in [0, 1, 12, 31, 33, 48, 100] {
@@ -644,7 +660,8 @@ fn a_finished_of_1_3_of_another_length_does_not_decode() {
     }
 }
 
-/// RFC 8446 §D.5, RFC 7568 §3: a hello of SSL 3.0 ends the handshake, whatever its extensions offer, at both ends.
+/// RFC 8446 §D.5, RFC 7568 §3: a hello of SSL 3.0 ends the handshake, whatever its extensions
+/// offer, at both ends.
 #[test]
 fn a_hello_of_ssl_3_ends_the_handshake() {
     let old = |line: Line, body: &mut Vec<u8>| {
@@ -667,7 +684,8 @@ fn a_hello_of_ssl_3_ends_the_handshake() {
     assert_eq!(told, Some(AlertDescription::PROTOCOL_VERSION));
 }
 
-/// RFC 8446 §4.2: however many extensions a hello has, those that are not known are passed over, and none comes twice.
+/// RFC 8446 §4.2: however many extensions a hello has, those that are not known are passed over,
+/// and none comes twice.
 #[test]
 fn a_hello_with_hundreds_of_extensions_is_served() {
     for count in [100, 128, 129, 1000, 3000] {
@@ -691,7 +709,8 @@ fn a_hello_with_hundreds_of_extensions_is_served() {
     );
 }
 
-/// RFC 8446 §5.1, appendix D: the version in the header of a record decides nothing; only the hello's own does.
+/// RFC 8446 §5.1, appendix D: the version in the header of a record decides nothing; only the
+/// hello's own does.
 #[test]
 fn a_hello_in_a_record_of_ssl_3_is_served() {
     for versions in [Versions::ALL, Versions::V1_3] {

@@ -1,4 +1,5 @@
-//! Nonces, randomness, weak algorithms, bad points and secrets in logs: section H of the failure catalogue.
+//! Nonces, randomness, weak algorithms, bad points and secrets in logs: section H of the failure
+//! catalogue.
 //!
 //! | row | why it is not here |
 //! | --- | --- |
@@ -24,7 +25,8 @@ use std::time::Duration;
 
 const SIGNATURE_ALGORITHMS: u16 = 13;
 
-/// H1 (pion CVE-2026-26014, Böck 2016), RFC 5288 §3: the explicit nonce is the record's number, never a random one.
+/// H1 (pion CVE-2026-26014, Böck 2016), RFC 5288 §3: the explicit nonce is the record's number,
+/// never a random one.
 #[test]
 fn explicit_nonces_are_record_numbers() {
     let mut pair = Ends::new().build().connected(1);
@@ -126,8 +128,8 @@ fn a_record_number_never_carries_two_records() {
                 let (_, epoch, sequence) = header(&record);
                 let place = (seen.direction, epoch, sequence);
                 let earlier = known.insert(place, record.clone());
-                // Nobody remembers the answer to a hello without cookie: a repeated one has the number of the first, and
-                // another date.
+                // Nobody remembers the answer to a hello without cookie: a repeated one has the
+                // number of the first, and another date.
                 let asks = record[13] == Line::HelloVerifyRequest.typ();
                 let fine = earlier.is_none() || epoch == 0 && asks;
                 assert!(fine, "seed {seed}: {place:?} twice");
@@ -159,7 +161,8 @@ fn messages(datagram: &[u8]) -> Vec<(u8, Vec<u8>)> {
     found
 }
 
-/// H4 (wolfSSL CVE-2022-23408, GnuTLS CVE-2020-11501): a thousand handshakes share no random, share or cookie.
+/// H4 (wolfSSL CVE-2022-23408, GnuTLS CVE-2020-11501): a thousand handshakes share no random, share
+/// or cookie.
 #[test]
 fn a_thousand_handshakes_share_no_random_no_key_share_and_no_cookie() {
     let configs = Ends::new().build();
@@ -210,7 +213,8 @@ fn is_weak(scheme: u16) -> bool {
 /// H5 (Raccoon, ROBOT), H6 (SLOTH), H3: a client offers nothing that is broken.
 #[test]
 fn what_is_offered_holds_nothing_that_is_broken() {
-    // TLS_ECDHE_{ECDSA,RSA}_WITH_{AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305}, and the signalling suite.
+    // TLS_ECDHE_{ECDSA,RSA}_WITH_{AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305}, and the signalling
+    // suite.
     const GOOD: [u16; 7] = [0xc02b, 0xc02c, 0xc02f, 0xc030, 0xcca8, 0xcca9, 0x00ff];
     let harness = our_client();
     let offer = &harness.peer.offer;
@@ -268,7 +272,8 @@ fn a_client_that_offers_only_what_is_broken_is_refused() {
     assert_eq!(refused(&weak), Some(expected));
 }
 
-/// D9 (mbedTLS CVE-2026-25834), H6: a key exchange that is signed with what was not offered, or does not fit the key.
+/// D9 (mbedTLS CVE-2026-25834), H6: a key exchange that is signed with what was not offered, or
+/// does not fit the key.
 #[test]
 fn a_server_key_exchange_signed_with_another_scheme_is_refused() {
     // MD5, SHA-1 and SHA-224 with RSA, DSA and ECDSA; PSS of 1.3; GOST; nothing.
@@ -379,7 +384,8 @@ fn bad_shares() -> Vec<(NamedGroup, Vec<u8>)> {
     shares
 }
 
-/// H8, RFC 8422 §5.11, RFC 7748 §6.1: a server's share that is no point of its group, properly signed.
+/// H8, RFC 8422 §5.11, RFC 7748 §6.1: a server's share that is no point of its group, properly
+/// signed.
 #[test]
 fn a_client_refuses_shares_that_are_no_points() {
     for (group, share) in bad_shares() {
@@ -460,7 +466,8 @@ fn credential() -> (Credential, Vec<u8>) {
     let der = key.serialize_der();
     let parsed = PrivateKeyDer::try_from(der.clone()).unwrap();
     let certified = CertifiedKey::new(vec![leaf], &parsed).unwrap();
-    // RFC 8410 §7: the seed is the end of a PKCS #8 key of version 1, and stands behind 16 bytes of any.
+    // RFC 8410 §7: the seed is the end of a PKCS #8 key of version 1, and stands behind 16 bytes of
+    // any.
     (Credential::Certificate(certified), der[16..48].to_vec())
 }
 

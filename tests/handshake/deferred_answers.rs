@@ -1,4 +1,5 @@
-//! Keys, verifiers and applications that cannot answer at once: the handshake waits for them, and nothing else does.
+//! Keys, verifiers and applications that cannot answer at once: the handshake waits for them, and
+//! nothing else does.
 
 use crate::common::configs::{Configs, Pki, server_name, start};
 use bytes::BytesMut;
@@ -334,8 +335,8 @@ fn every_answer_may_come_later_over_datagrams() {
     }
 }
 
-/// RFC 6347 §4.2.4, RFC 9147 §7.1: who takes its time has had the peer's flight. It does not send its own earlier one again, and at
-/// 1.3 it acknowledges, so that the peer does not either.
+/// RFC 6347 §4.2.4, RFC 9147 §7.1: who takes its time has had the peer's flight. It does not send
+/// its own earlier one again, and at 1.3 it acknowledges, so that the peer does not either.
 #[test]
 fn a_slow_answer_is_no_lost_flight() {
     for (versions, repeats) in [(Versions::V1_2, true), (Versions::V1_3, false)] {
@@ -499,7 +500,8 @@ fn a_dropped_question_ends_the_handshake() {
     }
 }
 
-/// While a renegotiation waits for a key, data of the epoch in force arrives, over datagrams; on a stream it waits as well.
+/// While a renegotiation waits for a key, data of the epoch in force arrives, over datagrams; on a
+/// stream it waits as well.
 #[test]
 fn data_arrives_while_a_renegotiation_waits() {
     let policy = RekeyPolicy::default();
@@ -543,7 +545,8 @@ fn data_arrives_while_a_renegotiation_waits() {
     assert!(pair.exchange(3));
 }
 
-/// A server that spares resumptions the cookie does not where an application is asked about hellos: strangers are not to ask it.
+/// A server that spares resumptions the cookie does not where an application is asked about hellos:
+/// strangers are not to ask it.
 #[test]
 fn a_resumption_whose_answers_come_later_is_asked_for_a_cookie() {
     for versions in [Versions::V1_2, Versions::V1_3] {
@@ -661,7 +664,8 @@ fn slow_ends_connect_over_bad_links() {
     }
 }
 
-/// RFC 8446 §4.2.3: at 1.3 an ECDSA scheme names the curve; RFC 5246 §7.4.1.4.1: at 1.2 the hash alone.
+/// RFC 8446 §4.2.3: at 1.3 an ECDSA scheme names the curve; RFC 5246 §7.4.1.4.1: at 1.2 the hash
+/// alone.
 #[test]
 fn a_signer_is_asked_for_schemes_of_its_curve_at_1_3() {
     let p256 = SignatureScheme::ECDSA_SECP256R1_SHA256;
@@ -747,7 +751,8 @@ fn talk(client: &mut DtlsConnection, path: Path, server: &mut Endpoint) {
     }
 }
 
-/// Of a thousand that wait, one answer touches one, wakes the endpoint once, and has one flight sent.
+/// Of a thousand that wait, one answer touches one, wakes the endpoint once, and has one flight
+/// sent.
 #[test]
 fn one_answer_of_a_thousand_touches_one_association() {
     const COUNT: u16 = 1000;

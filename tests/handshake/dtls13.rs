@@ -87,7 +87,8 @@ fn r8446_09_tickets_resume_and_are_used_once() {
     assert_eq!(kind_of(&configs), HandshakeKind::Full);
     assert_eq!(kind_of(&configs), HandshakeKind::Resumed);
     assert_eq!(kind_of(&configs), HandshakeKind::Resumed);
-    // Attempts that come to nothing use up what is there: the hellos after that have no ticket any more.
+    // Attempts that come to nothing use up what is there: the hellos after that have no ticket any
+    // more.
     let hello = |seed| {
         let mut pair = configs.pair(seed);
         pair.record();
@@ -169,7 +170,8 @@ fn versions_are_negotiated_in_one_hello() {
     }
 }
 
-/// RFC 9147 §5.3: what the fields of older versions hold, in both hellos; and what a server makes of a cookie there.
+/// RFC 9147 §5.3: what the fields of older versions hold, in both hellos; and what a server makes
+/// of a cookie there.
 #[test]
 fn r9147_24_the_old_fields_of_a_hello_are_those_of_1_2_and_empty() {
     let mut pair = ends().build().pair(1);
@@ -198,7 +200,8 @@ fn r9147_24_the_old_fields_of_a_hello_are_those_of_1_2_and_empty() {
     assert!(pair.server.is_empty());
 }
 
-/// RFC 9147 §5: no ChangeCipherSpec is sent, and none of a server's messages is in the clear behind its hello.
+/// RFC 9147 §5: no ChangeCipherSpec is sent, and none of a server's messages is in the clear behind
+/// its hello.
 #[test]
 fn r9147_18_no_change_cipher_spec_is_sent() {
     let mut pair = ends().mutual().build().pair(1);
@@ -253,8 +256,8 @@ fn r9147_34_data_counts_by_its_number_beside_a_goodbye() {
     assert_eq!(received.data, "before");
 }
 
-/// RFC 9147 §7: a client's last flight must be acknowledged; a server that has gone by then is noticed as long behind the
-/// completion as a handshake may take.
+/// RFC 9147 §7: a client's last flight must be acknowledged; a server that has gone by then is
+/// noticed as long behind the completion as a handshake may take.
 #[test]
 fn a_last_flight_that_nobody_acknowledges_fails_at_the_deadline() {
     let mut pair = ends().build().pair(1);
@@ -283,8 +286,8 @@ fn a_last_flight_that_nobody_acknowledges_fails_at_the_deadline() {
     assert!(pair.client.is_empty());
 }
 
-/// RFC 9147 §4.2.2: epoch 6 ends in the same bits as epoch 2, whose keys are kept for a repeated Finished. What was read under the
-/// newer one is a replay when it comes again, and no forgery.
+/// RFC 9147 §4.2.2: epoch 6 ends in the same bits as epoch 2, whose keys are kept for a repeated
+/// Finished. What was read under the newer one is a replay when it comes again, and no forgery.
 #[test]
 fn a_replay_counts_as_one_where_two_epochs_end_alike() {
     let mut pair = ends().build().connected(1);

@@ -1,5 +1,5 @@
-//! What ends an attempt, and what does not: deadlines behind the completion, two clients that call each other, many that
-//! begin at once, and what strangers say meanwhile.
+//! What ends an attempt, and what does not: deadlines behind the completion, two clients that call
+//! each other, many that begin at once, and what strangers say meanwhile.
 
 use crate::common::configs::{Ends, server_name, start};
 use crate::common::datagram_harness::{DatagramHarness, SERVER_FLIGHT};
@@ -14,7 +14,8 @@ use std::time::Duration;
 
 const VERSIONS: [Versions; 2] = [Versions::V1_2, Versions::V1_3];
 
-/// RFC 9147 §5.8.1: once the application was told that the handshake is complete, its deadline is over.
+/// RFC 9147 §5.8.1: once the application was told that the handshake is complete, its deadline is
+/// over.
 #[test]
 fn a_completed_handshake_does_not_time_out() {
     for versions in VERSIONS {
@@ -123,7 +124,8 @@ fn a_strangers_hello_does_not_end_a_clients_attempt() {
     }
 }
 
-/// RFC 5246 §7.2.2: a server that has switched its keys and gives up says so under the new ones; the ticket before them is lost.
+/// RFC 5246 §7.2.2: a server that has switched its keys and gives up says so under the new ones;
+/// the ticket before them is lost.
 #[test]
 fn a_fatal_alert_under_the_next_keys_ends_the_wait_for_a_ticket() {
     let ends = Ends::new().resuming();
@@ -151,7 +153,8 @@ fn a_fatal_alert_under_the_next_keys_ends_the_wait_for_a_ticket() {
     assert!(authenticated);
 }
 
-/// The same at a server that misses the client's CertificateVerify (1.2) or Finished (1.3), when the client gives up.
+/// The same at a server that misses the client's CertificateVerify (1.2) or Finished (1.3), when
+/// the client gives up.
 #[test]
 fn a_fatal_alert_under_the_next_keys_ends_the_wait_for_a_clients_proof() {
     // At 1.2 small datagrams, so that the one before the last holds what keys are made of.
@@ -194,8 +197,8 @@ fn a_fatal_alert_under_the_next_keys_ends_the_wait_for_a_clients_proof() {
     }
 }
 
-/// RFC 9147 §7, §7.2: a record that a stranger has made up is not acknowledged, because its sender, who never sent it, would take
-/// that for a fault.
+/// RFC 9147 §7, §7.2: a record that a stranger has made up is not acknowledged, because its sender,
+/// who never sent it, would take that for a fault.
 #[test]
 fn a_strangers_record_is_not_acknowledged_under_keys() {
     for seq in 0..5 {
@@ -220,7 +223,8 @@ fn a_strangers_record_is_not_acknowledged_under_keys() {
     }
 }
 
-/// W2 (openssl PR#31364): a hundred clients begin in the same millisecond, with cookies, at 20 % loss.
+/// W2 (openssl PR#31364): a hundred clients begin in the same millisecond, with cookies, at 20 %
+/// loss.
 #[test]
 fn a_hundred_clients_that_begin_at_once_all_get_through() {
     for versions in VERSIONS {
@@ -233,7 +237,8 @@ fn a_hundred_clients_that_begin_at_once_all_get_through() {
     }
 }
 
-/// Clients on links of their own that begin at once; when the last of them and of the server's associations was complete.
+/// Clients on links of their own that begin at once; when the last of them and of the server's
+/// associations was complete.
 fn crowd(versions: Versions, count: usize, seed: u64) -> Duration {
     let policy = DatagramPolicy::default().handshake_deadline(None);
     let configs = Ends::with_chain(3_000)

@@ -1,5 +1,6 @@
-//! Hellos that lie about lengths, leave out extensions, say them twice or choose what was not offered: rows A12, A14,
-//! A18, D10 and D18 of the failure catalogue. Messages that are left out, or said twice, are in `tests/handshake/misbehaviour12.rs` (D8).
+//! Hellos that lie about lengths, leave out extensions, say them twice or choose what was not
+//! offered: rows A12, A14, A18, D10 and D18 of the failure catalogue. Messages that are left out,
+//! or said twice, are in `tests/handshake/misbehaviour12.rs` (D8).
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
@@ -76,8 +77,8 @@ fn lie(body: &[u8], (place, width): Field, value: usize) -> Option<Vec<u8>> {
     (lie != body).then_some(lie)
 }
 
-/// The peer says this body, as a message with the number that is next. It remembers nothing of it and does not
-/// listen to the answer.
+/// The peer says this body, as a message with the number that is next. It remembers nothing of it
+/// and does not listen to the answer.
 fn whisper(harness: &mut DatagramHarness, line: Line, body: Vec<u8>) {
     let (typ, seq) = (line.typ(), harness.peer.next_seq());
     let whole = Spoken { typ, seq, body }.whole();
@@ -123,7 +124,8 @@ fn a_client_hello_with_any_length_in_any_field_leaves_room_for_the_honest_one() 
             let asked_again = answers > 0 && harness.sent[sent][13] == 3;
             assert!(!asked_again || answers <= lie.len() + 25);
             if answers > 0 && !asked_again || harness.error().is_some() {
-                // It is a hello, only another one: it may have this attempt, and the next one is honest.
+                // It is a hello, only another one: it may have this attempt, and the next one is
+                // honest.
                 taken += 1;
                 harness = opening();
                 body = harness.peer.offer.encode();
@@ -221,7 +223,8 @@ fn served(alter: impl FnOnce(&mut ClientOffer)) -> Result<(), Error> {
     Err(harness.error().expect("a reason"))
 }
 
-/// A14 (OpenSSL CVE-2014-3510, CVE-2021-3449): each extension of a client missing in turn, and all at once.
+/// A14 (OpenSSL CVE-2014-3510, CVE-2021-3449): each extension of a client missing in turn, and all
+/// at once.
 #[test]
 fn a_client_hello_without_an_extension_is_served_or_refused_with_a_reason() {
     let without = |typ: u16| served(|offer| offer.remove_extension(typ));
@@ -288,7 +291,8 @@ fn a_server_hello_without_an_extension_is_believed_or_refused_with_a_reason() {
     );
 }
 
-/// A18: RFC 5246 §7.4.1.4: no extension twice. In plaintext that is noise, and the honest hello is still served.
+/// A18: RFC 5246 §7.4.1.4: no extension twice. In plaintext that is noise, and the honest hello is
+/// still served.
 #[test]
 fn a_client_hello_with_an_extension_twice_is_not_served() {
     let mut types: Vec<_> = our_server().peer.offer.extensions;
@@ -447,7 +451,8 @@ fn a_server_that_chooses_another_group_is_refused() {
     assert_eq!(harness.peer.alerts_heard(), [(FATAL, 47)]);
 }
 
-/// RFC 5746 §3.4: a server that does not bind renegotiations is refused; so is one that claims a past.
+/// RFC 5746 §3.4: a server that does not bind renegotiations is refused; so is one that claims a
+/// past.
 #[test]
 fn a_server_without_the_extension_that_binds_renegotiations_is_refused() {
     let failure = failure_at_server_hello(|peer| peer.choice.remove_extension(RENEGOTIATION_INFO));
@@ -463,7 +468,8 @@ fn a_server_without_the_extension_that_binds_renegotiations_is_refused() {
     assert_eq!(failure.error, Error::PeerMisbehaved(expected));
 }
 
-/// D18, RFC 6347 §4.2.1: the version of a HelloVerifyRequest says nothing about that of the ServerHello.
+/// D18, RFC 6347 §4.2.1: the version of a HelloVerifyRequest says nothing about that of the
+/// ServerHello.
 #[test]
 fn a_hello_verify_request_of_any_version_is_followed() {
     for version in [0xfeff, 0xfefd] {

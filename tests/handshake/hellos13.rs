@@ -1,5 +1,6 @@
-//! Hellos of version 1.3 that are altered on their way: what a peer may not say, and the alert that answers it (RFC 8446 §4.1,
-//! §4.2; RFC 9147 §5.3). Both hellos are unprotected, so anybody can do this; over a stream it ends the attempt.
+//! Hellos of version 1.3 that are altered on their way: what a peer may not say, and the alert that
+//! answers it (RFC 8446 §4.1, §4.2; RFC 9147 §5.3). Both hellos are unprotected, so anybody can do
+//! this; over a stream it ends the attempt.
 
 use crate::common::configs::{Ends, server_name, start};
 use sealgram::config::{Algorithms, Versions};
@@ -222,8 +223,8 @@ fn a_version_in_the_old_place_or_a_compression_is_refused() {
     );
 }
 
-/// D12, RFC 8446 §4.1.3: a server that speaks 1.3 says so in the random of every ServerHello of 1.2, and a client that
-/// offered 1.3 ends what was downgraded.
+/// D12, RFC 8446 §4.1.3: a server that speaks 1.3 says so in the random of every ServerHello of
+/// 1.2, and a client that offered 1.3 ends what was downgraded.
 #[test]
 fn r9147_25_a_downgrade_is_noticed() {
     let both = || Ends::new().versions(Versions::ALL);
@@ -286,7 +287,8 @@ fn retrying() -> Ends {
     ends
 }
 
-/// RFC 8446 §4.1.4: a request that asks for what is there, or for what was never offered, and a second one.
+/// RFC 8446 §4.1.4: a request that asks for what is there, or for what was never offered, and a
+/// second one.
 #[test]
 fn r9147_20_a_retry_must_ask_for_something_new_and_only_once() {
     let there = |hello: &mut Hello| *hello.extension(KEY_SHARE) = vec![0, 29];

@@ -1,5 +1,5 @@
-//! Certificate chains that fill many datagrams: what a flight of them costs on a perfect link and on a bad one, and what
-//! happens to one that is longer than its receiver takes.
+//! Certificate chains that fill many datagrams: what a flight of them costs on a perfect link and
+//! on a bad one, and what happens to one that is longer than its receiver takes.
 
 use crate::common::configs::Ends;
 use sealgram::config::{DatagramPolicy, PlaintextAlerts, Versions};
@@ -38,8 +38,8 @@ fn sent_again(pair: &Pair) -> u64 {
     ends.into_iter().flatten().map(again).sum()
 }
 
-/// RFC 9147 §7.1: a record with the end of one message and the start of the next is in order, so nothing is acknowledged that
-/// would make the server send its flight again.
+/// RFC 9147 §7.1: a record with the end of one message and the start of the next is in order, so
+/// nothing is acknowledged that would make the server send its flight again.
 #[test]
 fn on_a_perfect_link_nothing_is_sent_twice() {
     let mut faults = Vec::new();
@@ -63,7 +63,8 @@ fn on_a_perfect_link_nothing_is_sent_twice() {
                         } else {
                             0
                         };
-                        // Headers and tags; the other messages, acknowledgements, the last certificate of the chain.
+                        // Headers and tags; the other messages, acknowledgements, the last
+                        // certificate of the chain.
                         let acks = 16 * 64 * datagrams / 3;
                         total.saturating_sub(chain + 65 * datagrams + 2_500 + acks)
                     });
@@ -81,7 +82,8 @@ fn on_a_perfect_link_nothing_is_sent_twice() {
     assert!(faults.is_empty(), "{}: {faults:#?}", faults.len());
 }
 
-/// RFC 9147 §5.8.3: what leaves in bursts goes on as soon as the peer can have said that they arrived.
+/// RFC 9147 §5.8.3: what leaves in bursts goes on as soon as the peer can have said that they
+/// arrived.
 #[test]
 fn a_long_flight_is_not_held_up_by_timers_on_a_perfect_link() {
     let mut slow = Vec::new();
@@ -159,7 +161,8 @@ fn failures(pair: &Pair) -> [Option<Failure>; 2] {
         .map(|events| crate::common::datagram_harness::failure(events))
 }
 
-/// A chain that is longer than `max_message` is told apart from silence, at 1.2 as at 1.3, and in either role.
+/// A chain that is longer than `max_message` is told apart from silence, at 1.2 as at 1.3, and in
+/// either role.
 #[test]
 fn a_chain_beyond_the_limit_is_not_reported_as_silence() {
     for versions in VERSIONS {
@@ -203,7 +206,8 @@ fn a_chain_beyond_the_limit_is_named_at_the_deadline_where_nothing_unprotected_i
     assert!(text.contains("max_message"), "{text}");
 }
 
-/// A client with a long chain comes again: what a ticket holds of it must not make a hello that no server takes.
+/// A client with a long chain comes again: what a ticket holds of it must not make a hello that no
+/// server takes.
 #[test]
 fn a_client_with_a_long_chain_comes_again() {
     for versions in VERSIONS {
@@ -217,7 +221,8 @@ fn a_client_with_a_long_chain_comes_again() {
     }
 }
 
-/// A hello that comes in pieces and is longer than what is put together of strangers is refused at once.
+/// A hello that comes in pieces and is longer than what is put together of strangers is refused at
+/// once.
 #[test]
 fn a_hello_beyond_the_limit_is_not_reported_as_silence() {
     let names: Vec<_> = (0..20).map(|number| vec![b'a' + number; 250]).collect();

@@ -1,5 +1,5 @@
-//! Exhaustive loss: whatever single datagram or pair of datagrams of a handshake is lost, whichever arrives twice or
-//! behind the next one, every kind of handshake completes (RFC 6347 §4.2.4).
+//! Exhaustive loss: whatever single datagram or pair of datagrams of a handshake is lost, whichever
+//! arrives twice or behind the next one, every kind of handshake completes (RFC 6347 §4.2.4).
 
 use crate::common::handshakes::{
     APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, Kind, OnWire, Place, Scenario, assert_agreed,
@@ -121,8 +121,8 @@ fn receive(pair: &mut Pair, side: Side) -> Vec<Received> {
     std::iter::from_fn(|| endpoint.association(now, id).unwrap().recv()).collect()
 }
 
-/// E19: the flight that has no timer of its own is sent again whenever the peer repeats its own. Data in the new epoch
-/// that overtakes it breaks nothing, and is delivered when it is here.
+/// E19: the flight that has no timer of its own is sent again whenever the peer repeats its own.
+/// Data in the new epoch that overtakes it breaks nothing, and is delivered when it is here.
 #[test]
 fn a_final_flight_that_is_lost_five_times_is_sent_again_each_time() {
     for scenario in Scenario::all() {
@@ -225,8 +225,8 @@ fn a_hello_request_that_is_lost_three_times_is_sent_again() {
     }
 }
 
-/// E15: a client that never answers costs the server nothing but a moment and the event. Data flows after that moment, and
-/// afterwards the client may still begin.
+/// E15: a client that never answers costs the server nothing but a moment and the event. Data flows
+/// after that moment, and afterwards the client may still begin.
 #[test]
 fn a_hello_request_that_nobody_answers_comes_to_nothing() {
     let scenario = Scenario::new(Kind::Requested, 1400);
@@ -259,8 +259,8 @@ fn on_wire(datagrams: &[Vec<u8>]) -> Vec<OnWire> {
         .collect()
 }
 
-/// E6 (CVE-2013-6450): a flight with a ChangeCipherSpec, sent again, has each message under the keys that it had first:
-/// the old ones up to the ChangeCipherSpec, the new ones for Finished.
+/// E6 (CVE-2013-6450): a flight with a ChangeCipherSpec, sent again, has each message under the
+/// keys that it had first: the old ones up to the ChangeCipherSpec, the new ones for Finished.
 #[test]
 fn a_flight_that_is_sent_again_keeps_the_epoch_of_each_record() {
     let mut checked = 0;
@@ -308,7 +308,8 @@ fn a_flight_that_is_sent_again_keeps_the_epoch_of_each_record() {
     assert_eq!(checked, 2 * 2 * Kind::RENEGOTIATIONS.len());
 }
 
-/// E8: a datagram that was lost in one handshake comes in the middle of the next one, at every moment of it.
+/// E8: a datagram that was lost in one handshake comes in the middle of the next one, at every
+/// moment of it.
 #[test]
 fn a_datagram_of_one_handshake_may_come_in_the_next() {
     let mut runs = 0;
@@ -331,8 +332,8 @@ fn a_datagram_of_one_handshake_may_come_in_the_next() {
     println!("{runs} handshakes with a datagram of the handshake before");
 }
 
-/// Loses the datagram at `place` and delivers it in the handshake that follows, before step `moment` of that. `false` if
-/// it has fewer steps.
+/// Loses the datagram at `place` and delivers it in the handshake that follows, before step
+/// `moment` of that. `false` if it has fewer steps.
 fn comes_late(scenario: &Scenario, place: Place, next: Kind, moment: u32) -> bool {
     let name = format!("{}, {place:?} in {next:?} at {moment}", scenario.name());
     let mut pair = scenario.ready();

@@ -1,20 +1,21 @@
-//! Exhaustive loss at DTLS 1.3: whatever single datagram or pair of datagrams of a handshake, or of a key update, is lost,
-//! arrives twice or behind the next one, both ends come to the same keys (RFC 9147 §5.8, §7, §8).
+//! Exhaustive loss at DTLS 1.3: whatever single datagram or pair of datagrams of a handshake, or of
+//! a key update, is lost, arrives twice or behind the next one, both ends come to the same keys
+//! (RFC 9147 §5.8, §7, §8).
 //!
 //! Section G of the failure catalogue, but for connection IDs, which do not exist here (G9 to G16):
 //!
-//! | row | where |
-//! | --- | --- |
-//! | G1 | here, and `r9147_42_new_keys_are_not_used_before_the_acknowledgement` |
-//! | G2 | `r9147_45_epochs_end` |
-//! | G3 | `r9147_41_acknowledging_what_was_not_sent_is_a_fault` |
-//! | G4, G5 | `r9147_39_only_handshake_records_are_acknowledged`, `r9147_40_no_empty_acknowledgement_is_sent` |
-//! | G6 | `r9147_31_a_burst_has_ten_records_and_repeats_only_what_is_missing`, and here at an MTU of 256 |
-//! | G7 | here: [`Kind::TicketsAndUpdates`] |
-//! | G8 | `r9147_28_a_repeated_last_flight_is_acknowledged_again` |
-//! | G17 | `alerts_are_fatal_whatever_their_level` |
-//! | G18 | `interop/` |
-//! | G19 | `r9147_36_records_without_keys_are_dropped` |
+//! * G1: here, and `r9147_42_new_keys_are_not_used_before_the_acknowledgement`
+//! * G2: `r9147_45_epochs_end`
+//! * G3: `r9147_41_acknowledging_what_was_not_sent_is_a_fault`
+//! * G4, G5: `r9147_39_only_handshake_records_are_acknowledged`,
+//!   `r9147_40_no_empty_acknowledgement_is_sent`
+//! * G6: `r9147_31_a_burst_has_ten_records_and_repeats_only_what_is_missing`, and here at an MTU of
+//!   256
+//! * G7: here: [`Kind::TicketsAndUpdates`]
+//! * G8: `r9147_28_a_repeated_last_flight_is_acknowledged_again`
+//! * G17: `alerts_are_fatal_whatever_their_level`
+//! * G18: `interop/`
+//! * G19: `r9147_36_records_without_keys_are_dropped`
 
 use crate::common::configs::{Configs, Ends};
 use crate::common::handshakes::{
@@ -118,7 +119,8 @@ impl Scenario {
             Kind::Update(Side::Client, KeyUpdate::NotRequested) => [4, 3],
             Kind::Update(Side::Server, KeyUpdate::NotRequested) => [3, 4],
             Kind::Update(..) => [4, 4],
-            // RFC 8446 §4.6.3: each answers the other's request, unless it has come before its own had left.
+            // RFC 8446 §4.6.3: each answers the other's request, unless it has come before its own
+            // had left.
             Kind::UpdateByBoth | Kind::TicketsAndUpdates => [5, 5],
             _ => [3, 3],
         }
@@ -177,7 +179,8 @@ impl Scenario {
         assert_eq!(exported(client), exported(server), "{name}");
         // What follows the handshake meets its fate too, before there is data.
         pair.run_for(Duration::from_secs(5));
-        // Data is never repeated. A fate that was meant for a datagram that was not needed is not its fate.
+        // Data is never repeated. A fate that was meant for a datagram that was not needed is not
+        // its fate.
         decide_by(pair, &[]);
         assert!(pair.exchange(3), "{name}");
         assert_quiet(pair, &name);

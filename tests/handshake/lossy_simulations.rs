@@ -32,8 +32,8 @@ const EXPECTED: [Discard; 6] = [
 ];
 
 fn assert_only_expected_discards(pair: &Pair, seed: u64) {
-    // A client that was asked for a cookie twice begins afresh, and what the server's first association still sends
-    // is under keys that this client has given up.
+    // A client that was asked for a cookie twice begins afresh, and what the server's first
+    // association still sends is under keys that this client has given up.
     let afresh = pair.server.stats().accepted > 1;
     let connections = [
         pair.client
@@ -63,14 +63,16 @@ fn lossy_pair(configs: &Configs, conditions: &Conditions, seed: u64) -> Pair {
     pair
 }
 
-/// Configurations: small flights, and for every eighth seed such as fill many datagrams at both ends.
+/// Configurations: small flights, and for every eighth seed such as fill many datagrams at both
+/// ends.
 fn both_sizes(versions: Versions, policy: &DatagramPolicy) -> [Configs; 2] {
     let small = Ends::new();
     let large = Ends::with_chain(16_000).mutual_with_chain(16_000);
     [small, large].map(|ends| ends.versions(versions).datagram(policy).build())
 }
 
-/// 30 % loss, 10 % duplication, reordering by four, without deadline and limit: everybody gets through.
+/// 30 % loss, 10 % duplication, reordering by four, without deadline and limit: everybody gets
+/// through.
 #[test]
 fn at_thirty_percent_loss_every_handshake_completes_in_the_end() {
     everybody_gets_through("DTLS 1.2", Versions::V1_2);
@@ -110,8 +112,8 @@ fn everybody_gets_through(version: &str, versions: Versions) {
     report(&format!("{version}, 30 % loss"), &mut times);
 }
 
-/// 10 % loss with the default policy: all but a few get through, and the rest fail exactly at the deadline and
-/// leave nothing behind.
+/// 10 % loss with the default policy: all but a few get through, and the rest fail exactly at the
+/// deadline and leave nothing behind.
 #[test]
 fn at_ten_percent_loss_handshakes_complete_or_time_out_at_the_deadline() {
     nearly_everybody_gets_through("DTLS 1.2", Versions::V1_2);

@@ -1,13 +1,13 @@
-//! A keyed peer that breaks the rules: section D of the failure catalogue, as far as it applies to DTLS 1.2.
+//! A keyed peer that breaks the rules: section D of the failure catalogue, as far as it applies to
+//! DTLS 1.2.
 //!
-//! | row | why it is not here |
-//! | --- | --- |
-//! | D6, D11–D15, D19 | version 1.3 |
-//! | D7 | raw public keys do not exist here |
-//! | D9, ServerKeyExchange | `tests/handshake/cryptography.rs` |
-//! | D10, D18 | `tests/handshake/hellos12.rs` |
-//! | D16 | `tests/handshake/agreement.rs`: ALPN; a server here answers to every name |
-//! | D17 | heartbeat does not exist: its content type is among the unknown ones of `tests/records/replay_and_epochs.rs` |
+//! * D6, D11–D15, D19: version 1.3
+//! * D7: raw public keys do not exist here
+//! * D9, ServerKeyExchange: `tests/handshake/cryptography.rs`
+//! * D10, D18: `tests/handshake/hellos12.rs`
+//! * D16: `tests/handshake/agreement.rs`: ALPN; a server here answers to every name
+//! * D17: heartbeat does not exist: its content type is among the unknown ones of
+//!   `tests/records/replay_and_epochs.rs`
 
 use crate::common::configs::{Ends, Pki, SERVER};
 use crate::common::datagram_harness::{
@@ -63,7 +63,8 @@ fn flood_change_cipher_spec(harness: &mut DatagramHarness, epoch: u16) {
     }
 }
 
-/// D1 (CVE-2014-0224), RFC 6347 §4.2.5: a ChangeCipherSpec at the wrong time says nothing, whoever sends it.
+/// D1 (CVE-2014-0224), RFC 6347 §4.2.5: a ChangeCipherSpec at the wrong time says nothing, whoever
+/// sends it.
 #[test]
 fn change_cipher_spec_at_every_state_changes_nothing() {
     let flight = [&SERVER_FLIGHT[..], &FINALE].concat();
@@ -123,7 +124,8 @@ fn change_cipher_spec_without_a_handshake_makes_no_state() {
     assert!(harness.exchange(100));
 }
 
-/// D3 (wolfSSL CVE-2022-25638, -25640): RFC 5246 §7.4.8: a certificate without its proof is worth nothing.
+/// D3 (wolfSSL CVE-2022-25638, -25640): RFC 5246 §7.4.8: a certificate without its proof is worth
+/// nothing.
 #[test]
 fn a_client_certificate_without_certificate_verify_is_not_believed() {
     let mut harness = our_demanding_server();
@@ -207,7 +209,8 @@ fn a_certificate_verify_by_another_key_ends_the_attempt() {
     assert_eq!(harness.peer.alerts_heard(), [(FATAL, 51)]);
 }
 
-/// D4 (Californium CVE-2021-34433), RFC 8422 §5.4: without the signed key exchange nobody has proved anything.
+/// D4 (Californium CVE-2021-34433), RFC 8422 §5.4: without the signed key exchange nobody has
+/// proved anything.
 #[test]
 fn a_server_without_server_key_exchange_is_not_believed() {
     for flight in [
@@ -272,9 +275,9 @@ fn a_failed_verification_is_not_remembered_as_good() {
     }
 }
 
-/// What our end must make of a script: the hand-written automaton, as a list of what it accepts. Over datagrams a
-/// ChangeCipherSpec says nothing (RFC 6347 §4.2.5), so only the messages count; what follows a whole handshake comes
-/// too late to matter to that.
+/// What our end must make of a script: the hand-written automaton, as a list of what it accepts.
+/// Over datagrams a ChangeCipherSpec says nothing (RFC 6347 §4.2.5), so only the messages count;
+/// what follows a whole handshake comes too late to matter to that.
 fn is_accepted(script: &[Line], accepted: &[&[Line]]) -> bool {
     let messages = |lines: &[Line]| {
         let mut messages = lines.to_vec();
@@ -287,7 +290,8 @@ fn is_accepted(script: &[Line], accepted: &[&[Line]]) -> bool {
         .any(|lines| script.starts_with(&messages(lines)))
 }
 
-/// Every omission, repetition and exchange of neighbours in `honest`, and every message of it brought forward.
+/// Every omission, repetition and exchange of neighbours in `honest`, and every message of it
+/// brought forward.
 fn edits(honest: &[Line]) -> Vec<Vec<Line>> {
     let mut edits = Vec::new();
     for index in 0..honest.len() {
@@ -359,7 +363,8 @@ fn run_table(honest: &[Line], accepted: &[&[Line]], opening: impl Fn() -> Datagr
     assert!(completed > 0 && refused > 30, "{completed} {refused}");
 }
 
-/// D8 (Skip-TLS, BoGo `Skip*`), RFC 5246 §7.3: messages left out, said twice, brought forward or out of place.
+/// D8 (Skip-TLS, BoGo `Skip*`), RFC 5246 §7.3: messages left out, said twice, brought forward or
+/// out of place.
 #[test]
 fn a_server_that_leaves_out_repeats_or_reorders_messages_is_not_believed() {
     let plain = [&SERVER_FLIGHT[..], &FINALE].concat();

@@ -1,11 +1,11 @@
-//! A keyed peer of version 1.3 that breaks the rules: section D of the failure catalogue, behind the hellos.
+//! A keyed peer of version 1.3 that breaks the rules: section D of the failure catalogue, behind
+//! the hellos.
 //!
-//! | row | where |
-//! | --- | --- |
-//! | D1, D2, D4, D5 | 1.3 has no ChangeCipherSpec that says anything and no ServerKeyExchange; verdicts: `tests/handshake/misbehaviour12.rs` |
-//! | D7 | raw public keys do not exist here |
-//! | D10, D12–D15, D19 | `tests/handshake/hellos13.rs`: hellos are unprotected |
-//! | D17, D18 | `tests/handshake/misbehaviour12.rs`, `tests/handshake/hellos12.rs` |
+//! * D1, D2, D4, D5: 1.3 has no ChangeCipherSpec that says anything and no ServerKeyExchange;
+//!   verdicts: `tests/handshake/misbehaviour12.rs`
+//! * D7: raw public keys do not exist here
+//! * D10, D12–D15, D19: `tests/handshake/hellos13.rs`: hellos are unprotected
+//! * D17, D18: `tests/handshake/misbehaviour12.rs`, `tests/handshake/hellos12.rs`
 
 use crate::common::configs::{Ends, Pki, SERVER, server_name, start};
 use crate::common::datagram_harness::DatagramHarness;
@@ -186,7 +186,8 @@ fn scripted_peers_that_behave_are_served() {
     }
 }
 
-/// The alert that our end sends to a flight, and that it sends nothing else afterwards and takes no data.
+/// The alert that our end sends to a flight, and that it sends nothing else afterwards and takes no
+/// data.
 fn told(mut harness: Harness, lines: &[Line]) -> Option<AlertDescription> {
     harness.play(lines);
     let alert = harness.error().and_then(Error::alert);
@@ -200,7 +201,8 @@ fn told(mut harness: Harness, lines: &[Line]) -> Option<AlertDescription> {
 
 const UNEXPECTED: Option<AlertDescription> = Some(AlertDescription::UNEXPECTED_MESSAGE);
 
-/// D6 (Botan CVE-2026-34582), RFC 8446 §4.4.2: a server without a ticket in common proves who it is, or is nobody.
+/// D6 (Botan CVE-2026-34582), RFC 8446 §4.4.2: a server without a ticket in common proves who it
+/// is, or is nobody.
 #[test]
 fn d6_a_server_that_skips_its_certificate_is_not_believed() {
     for flight in [
@@ -236,7 +238,8 @@ fn d6_a_server_with_an_empty_certificate_is_not_believed() {
     assert!(!harness.is_complete());
 }
 
-/// D6: a ticket that was not taken excuses nothing, and one that was taken asks for nothing more (RFC 8446 §4.4.2).
+/// D6: a ticket that was not taken excuses nothing, and one that was taken asks for nothing more
+/// (RFC 8446 §4.4.2).
 #[test]
 fn d6_a_certificate_beside_a_ticket_is_not_taken() {
     assert_eq!(told(our_resuming_client(), &SERVER_FLIGHT), UNEXPECTED);
@@ -251,7 +254,8 @@ fn d6_a_certificate_beside_a_ticket_is_not_taken() {
     assert_eq!(told(harness, &RESUMING_SERVER_FLIGHT), UNEXPECTED);
 }
 
-/// D3 (wolfSSL CVE-2022-25638, -25640, Erlang CVE-2022-37026), RFC 8446 §4.4.3: a certificate without its proof.
+/// D3 (wolfSSL CVE-2022-25638, -25640, Erlang CVE-2022-37026), RFC 8446 §4.4.3: a certificate
+/// without its proof.
 #[test]
 fn d3_a_client_certificate_without_certificate_verify_is_not_believed() {
     let flight = [Line::Certificate, Line::Finished];
@@ -321,8 +325,8 @@ fn d3_a_certificate_verify_that_proves_nothing_ends_the_attempt() {
     assert_eq!(harness.error(), bad[0].as_ref());
 }
 
-/// D9 (mbedTLS CVE-2026-25834), RFC 8446 §4.4.3: schemes that nobody offered, among them what 1.3 has no place for: SHA-1, and
-/// RSA with PKCS#1 padding.
+/// D9 (mbedTLS CVE-2026-25834), RFC 8446 §4.4.3: schemes that nobody offered, among them what 1.3
+/// has no place for: SHA-1, and RSA with PKCS#1 padding.
 #[test]
 fn d9_a_scheme_that_was_not_offered_ends_the_attempt() {
     for scheme in [0x0203_u16, 0x0201, 0x0101, 0x0401, 0x0501, 0x0601, 0] {
@@ -381,8 +385,8 @@ fn edits(honest: &[Line]) -> Vec<Vec<Line>> {
     edits
 }
 
-/// D8 (Skip-TLS, BoGo `Skip*`), RFC 8446 §4: messages left out, said twice or out of place. `accepted` is the hand-written automaton:
-/// the flights that our end believes.
+/// D8 (Skip-TLS, BoGo `Skip*`), RFC 8446 §4: messages left out, said twice or out of place.
+/// `accepted` is the hand-written automaton: the flights that our end believes.
 fn run_table(opening: impl Fn() -> Harness, accepted: &[&[Line]]) {
     let mut refused = 0;
     for honest in accepted {
@@ -468,8 +472,9 @@ fn a_wrong_finished_of_1_3_ends_the_attempt() {
     }
 }
 
-/// D11 (NSS 2033783), RFC 9147 §5.1: whoever asked for a cookie as version 1.2 does cannot go on as 1.3. The request may have been
-/// meant for another hello of this address, so the attempt begins again a few times.
+/// D11 (NSS 2033783), RFC 9147 §5.1: whoever asked for a cookie as version 1.2 does cannot go on as
+/// 1.3. The request may have been meant for another hello of this address, so the attempt begins
+/// again a few times.
 #[test]
 fn d11_a_server_hello_of_1_3_after_a_hello_verify_request_is_refused() {
     let ends = Ends::new().versions(Versions::default());
@@ -502,7 +507,8 @@ fn d11_a_server_hello_of_1_3_after_a_hello_verify_request_is_refused() {
     );
 }
 
-/// D16 (ALPACA), RFC 7301 §3.2, RFC 9325 §3.8: no application protocol in common is no connection, at either version.
+/// D16 (ALPACA), RFC 7301 §3.2, RFC 9325 §3.8: no application protocol in common is no connection,
+/// at either version.
 #[test]
 fn d16_no_common_application_protocol_ends_the_attempt() {
     for versions in [Versions::V1_2, Versions::V1_3] {

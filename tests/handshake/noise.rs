@@ -1,5 +1,6 @@
-//! Noise between the datagrams of a first handshake, when nothing can be authenticated yet: it is ignored, or costs a
-//! few retransmissions, or, as a well-formed forgery, one attempt and no other association.
+//! Noise between the datagrams of a first handshake, when nothing can be authenticated yet: it is
+//! ignored, or costs a few retransmissions, or, as a well-formed forgery, one attempt and no other
+//! association.
 //!
 //! `SEALGRAM_SEED` repeats a run, but for the keys.
 
@@ -17,7 +18,8 @@ use sealgram::sim::scripted::{
 };
 use std::time::Duration;
 
-/// Steps through a handshake; `disturb` acts before each datagram that arrives. How often a flight was repeated.
+/// Steps through a handshake; `disturb` acts before each datagram that arrives. How often a flight
+/// was repeated.
 fn disturbed(configs: &Configs, mut disturb: impl FnMut(&mut Pair, usize)) -> Result<u64, String> {
     let mut pair = configs.pair(1);
     let end = pair.now + Duration::from_secs(100);
@@ -40,7 +42,8 @@ fn disturbed(configs: &Configs, mut disturb: impl FnMut(&mut Pair, usize)) -> Re
     Ok(repeated)
 }
 
-/// Datagrams that cannot be taken for the next message: malformed, of a wrong epoch or number, or sealed by nobody.
+/// Datagrams that cannot be taken for the next message: malformed, of a wrong epoch or number, or
+/// sealed by nobody.
 fn harmless(mutator: &mut Mutator) -> Vec<u8> {
     let noise = &mut mutator.noise;
     let seq = u16::try_from(20 + noise.below(60_000)).unwrap();
@@ -135,8 +138,8 @@ fn noise_between_the_datagrams_of_a_handshake_delays_nothing() {
     }
 }
 
-/// A message that has a number of this handshake, is whole, and does not decode or does not belong here: what it
-/// displaces must come again, once or twice.
+/// A message that has a number of this handshake, is whole, and does not decode or does not belong
+/// here: what it displaces must come again, once or twice.
 #[test]
 fn messages_out_of_place_cost_a_few_retransmissions() {
     let configs = Ends::new().mutual().build();
@@ -171,8 +174,9 @@ fn messages_out_of_place_cost_a_few_retransmissions() {
     }
 }
 
-/// Random mutants of the handshake's own datagrams, at one moment of it. One of them may be a well-formed forgery
-/// that ends the attempt; then that is told and the next attempt succeeds, nearly always the very next one.
+/// Random mutants of the handshake's own datagrams, at one moment of it. One of them may be a
+/// well-formed forgery that ends the attempt; then that is told and the next attempt succeeds,
+/// nearly always the very next one.
 #[test]
 fn mutants_of_the_handshake_itself_cost_one_attempt_at_most() {
     let seed = Seed::of_this_run();
@@ -206,7 +210,8 @@ fn mutants_of_the_handshake_itself_cost_one_attempt_at_most() {
                 crate::common::datagram_harness::failure(&pair.client_events).is_some(),
                 "round {round}"
             );
-            // What the server still says to the first attempt, its alert or a flight, can meet the second one.
+            // What the server still says to the first attempt, its alert or a flight, can meet the
+            // second one.
             let again = |pair: &mut Pair| {
                 pair.run_for(Duration::from_secs(1));
                 pair.connect(
@@ -240,8 +245,9 @@ fn still_serves(
     harness.address = place;
 }
 
-/// Plays `script` at the peer's address, with `forged` in front of its line `gap`: a message that decodes, with the
-/// number that is next, from somebody who has heard what the honest peer heard. Whether the attempt completed.
+/// Plays `script` at the peer's address, with `forged` in front of its line `gap`: a message that
+/// decodes, with the number that is next, from somebody who has heard what the honest peer heard.
+/// Whether the attempt completed.
 fn with_forgery(
     harness: &mut DatagramHarness,
     script: &[Line],

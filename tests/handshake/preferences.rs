@@ -1,5 +1,5 @@
-//! Choices that an administrator can make about peers: whose order counts, how long records are, which faults are borne, and what
-//! old peers may lack.
+//! Choices that an administrator can make about peers: whose order counts, how long records are,
+//! which faults are borne, and what old peers may lack.
 
 use crate::common::configs::{Configs, Ends, SERVER, server_name, start};
 use crate::common::datagram_harness::{
@@ -87,7 +87,8 @@ fn a_preferred_group_is_asked_for_where_the_policy_says_so() {
     }
 }
 
-/// RFC 8446 §4.2.11: a ticket is for its hash, and here for its suite too: who changes that proves again who it is.
+/// RFC 8446 §4.2.11: a ticket is for its hash, and here for its suite too: who changes that proves
+/// again who it is.
 #[test]
 fn a_ticket_of_another_suite_is_no_fault_and_no_use() {
     let mut ends = Ends::new().versions(Versions::V1_3).resuming();
@@ -119,8 +120,9 @@ fn a_ticket_of_another_suite_is_no_fault_and_no_use() {
     }
 }
 
-/// What was shown and signed with in the first handshake is told at either end, the scheme also where that handshake's session is
-/// resumed: from a server's ticket or cache, from a client's store.
+/// What was shown and signed with in the first handshake is told at either end, the scheme also
+/// where that handshake's session is resumed: from a server's ticket or cache, from a client's
+/// store.
 #[test]
 fn both_ends_tell_what_was_shown_and_what_it_was_proved_with() {
     for versions in [Versions::V1_2, Versions::V1_3] {
@@ -374,7 +376,8 @@ fn prefer(ends: Ends) -> Ends {
     }
 }
 
-/// RFC 5746 §4.1: a client may talk to a server that does not bind handshakes, and must not renegotiate with it.
+/// RFC 5746 §4.1: a client may talk to a server that does not bind handshakes, and must not
+/// renegotiate with it.
 #[test]
 fn an_old_server_is_served_and_nothing_is_renegotiated_with_it() {
     for required in [true, false] {
@@ -416,7 +419,8 @@ fn an_old_server_is_served_and_nothing_is_renegotiated_with_it() {
     }
 }
 
-/// RFC 5746 §3.6: a server answers the extension to those alone that know it, and does not renegotiate with the others.
+/// RFC 5746 §3.6: a server answers the extension to those alone that know it, and does not
+/// renegotiate with the others.
 #[test]
 fn an_old_client_is_served_and_nothing_is_renegotiated_with_it() {
     for required in [true, false] {
@@ -500,7 +504,8 @@ fn a_client_that_takes_raw_keys_alone_is_told_so() {
     }
 }
 
-/// RFC 5246 §7.2.1: what was on its way when this end closed is taken, and what ends the stream is the peer's own goodbye.
+/// RFC 5246 §7.2.1: what was on its way when this end closed is taken, and what ends the stream is
+/// the peer's own goodbye.
 #[test]
 fn what_was_on_its_way_is_taken_after_close() {
     for versions in [Versions::V1_2, Versions::V1_3] {
@@ -521,7 +526,8 @@ fn what_was_on_its_way_is_taken_after_close() {
         assert!(pair.client.connection.is_closed() && pair.server.connection.is_closed());
         assert!(!pair.client.events.contains(&Event::Truncated));
     }
-    // A peer that only vanishes then: at 1.2 it owes nothing more (RFC 5246 §7.2.1), at 1.3 it may have had more to say.
+    // A peer that only vanishes then: at 1.2 it owes nothing more (RFC 5246 §7.2.1), at 1.3 it may
+    // have had more to say.
     for (versions, cut_off) in [(Versions::V1_2, false), (Versions::V1_3, true)] {
         let mut pair = pair(&Ends::new().versions(versions).build());
         pair.client.connection.close(pair.now);
@@ -580,7 +586,8 @@ fn a_client_that_came_down_without_need_is_refused() {
         assert_eq!(pair.server.error, (!fine).then_some(refused));
         assert_eq!(pair.client.error.is_none(), fine);
     }
-    // One that speaks 1.1 at most would get 1.2 without the signal no more than with it, but is told why.
+    // One that speaks 1.1 at most would get 1.2 without the signal no more than with it, but is
+    // told why.
     let mut harness = DatagramHarness::server(Ends::new().build().server, scripted_client());
     harness.peer.offer.version = 0xfeff;
     harness.peer.offer.suites.push(0x5600);

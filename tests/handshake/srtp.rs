@@ -32,7 +32,8 @@ fn keys(connection: &DtlsConnection) -> [u8; 60] {
     keys
 }
 
-/// RFC 5764 §4.1.1: the server chooses one of the client's, by its own preference, in every handshake anew.
+/// RFC 5764 §4.1.1: the server chooses one of the client's, by its own preference, in every
+/// handshake anew.
 #[test]
 fn the_server_chooses_a_profile_and_both_ends_have_its_keys() {
     for versions in [Versions::V1_2, Versions::V1_3] {
@@ -78,7 +79,8 @@ fn streams_do_not_speak_of_media() {
     }
 }
 
-/// RFC 5764 §4.1.1: what was not offered is not taken, and neither is a master key that nobody named.
+/// RFC 5764 §4.1.1: what was not offered is not taken, and neither is a master key that nobody
+/// named.
 #[test]
 fn a_client_takes_nothing_that_it_did_not_offer() {
     let told = |offered: &[SrtpProfile], chosen: &[u8]| {

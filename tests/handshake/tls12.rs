@@ -1,4 +1,5 @@
-//! TLS 1.2 over a stream: what the second record layer adds, and what is fatal there (RFC 5246 §6.2, §7.1, §7.2).
+//! TLS 1.2 over a stream: what the second record layer adds, and what is fatal there
+//! (RFC 5246 §6.2, §7.1, §7.2).
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use sealgram::config::StreamPolicy;
@@ -78,7 +79,8 @@ fn a_handshake_and_data_survive_any_cut_of_the_stream() {
     }
 }
 
-/// RFC 5246 §E.1: the first ClientHello is in a record of version 1.0, everything behind it in one of version 1.2.
+/// RFC 5246 §E.1: the first ClientHello is in a record of version 1.0, everything behind it in one
+/// of version 1.2.
 #[test]
 fn only_the_first_hello_claims_version_one() {
     let configs = Ends::new().build();
@@ -136,7 +138,8 @@ fn change_cipher_spec_out_of_place_is_fatal() {
     let unexpected = Some(Error::PeerMisbehaved(
         PeerMisbehaved::UnexpectedChangeCipherSpec,
     ));
-    // At a server before and behind the ClientHello, at a client behind the ServerHello flight's beginning.
+    // At a server before and behind the ClientHello, at a client behind the ServerHello flight's
+    // beginning.
     let mut first = pair(&configs);
     first.server.deliver(first.now, &ccs);
     assert_eq!(first.server.error, unexpected);
@@ -215,7 +218,8 @@ fn a_stream_that_is_cut_off_is_told_from_one_that_is_closed() {
     assert_eq!(error, Error::StreamEnded);
 }
 
-/// A peer that closes in the middle of the first handshake ends it at once, whatever the stream does.
+/// A peer that closes in the middle of the first handshake ends it at once, whatever the stream
+/// does.
 #[test]
 fn a_close_in_the_first_handshake_ends_it() {
     let configs = Ends::new().build();

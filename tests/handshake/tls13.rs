@@ -1,4 +1,5 @@
-//! TLS 1.3 over a stream (RFC 8446): handshakes of every kind, and what the record layer does differently.
+//! TLS 1.3 over a stream (RFC 8446): handshakes of every kind, and what the record layer does
+//! differently.
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use sealgram::config::Versions;

@@ -41,7 +41,8 @@ fn cited(text: &str) -> Vec<(char, u8)> {
     rows
 }
 
-/// What stands in comments, and in strings that are the name of a row alone, as assertions have them.
+/// What stands in comments, and in strings that are the name of a row alone, as assertions have
+/// them.
 fn prose(code: &str) -> impl Iterator<Item = &str> {
     code.lines().flat_map(|line| {
         let comment = line.find("//").map(|at| &line[at..]);

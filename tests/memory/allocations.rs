@@ -11,7 +11,8 @@ use sealgram::{CipherSuite, DtlsConnection, HandshakeKind, Path, ProtocolVersion
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Two connections on a perfect link that takes no time, and the buffer that passes datagrams between them.
+/// Two connections on a perfect link that takes no time, and the buffer that passes datagrams
+/// between them.
 struct Link {
     client: DtlsConnection,
     server: DtlsConnection,
@@ -90,8 +91,9 @@ fn record(
     assert_eq!(to.recv().unwrap().data.len(), 1200);
 }
 
-/// A client's store that keeps nothing: each association has a full handshake, as with a server of its own, and shares
-/// its session with no other. What the association itself holds of the session stays.
+/// A client's store that keeps nothing: each association has a full handshake, as with a server of
+/// its own, and shares its session with no other. What the association itself holds of the session
+/// stays.
 #[derive(Debug)]
 struct Forgetful;
 
@@ -170,7 +172,8 @@ const MAX_IDLE: isize = 4096;
 /// The same at version 1.3.
 const MAX_IDLE_13: isize = 5120;
 
-/// An association that has exchanged a record each way and was left alone for more than twice the MSL.
+/// An association that has exchanged a record each way and was left alone for more than twice the
+/// MSL.
 fn idle(configs: &Configs, renegotiations: u32, out: &mut Vec<u8>, arena: &mut BytesMut) -> Link {
     let mut link = Link::new(configs, out);
     for _ in 0..renegotiations {
@@ -188,8 +191,8 @@ fn idle(configs: &Configs, renegotiations: u32, out: &mut Vec<u8>, arena: &mut B
     link
 }
 
-/// 1,000 pairs, ECDSA P-256 leaf under one authority, tickets on, one record each way, past twice the MSL, queues empty;
-/// as they are after the first handshake, and after a renegotiation.
+/// 1,000 pairs, ECDSA P-256 leaf under one authority, tickets on, one record each way, past twice
+/// the MSL, queues empty; as they are after the first handshake, and after a renegotiation.
 #[test]
 fn an_idle_association_takes_at_most_four_kibibytes_a_side() {
     for mutual in [false, true] {

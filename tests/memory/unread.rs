@@ -1,12 +1,13 @@
-//! Data that the application leaves unread takes the memory that is counted, not that of the buffers it came in.
+//! Data that the application leaves unread takes the memory that is counted, not that of the
+//! buffers it came in.
 
 use crate::common::configs::Ends;
 use crate::counting::bytes;
 use bytes::BytesMut;
 use sealgram::config::Versions;
 
-/// RFC 9147 has no say in this; a limit that counts something else than memory is none. One small datagram in each large
-/// buffer, as a receiver of batches sees it beside other traffic.
+/// RFC 9147 has no say in this; a limit that counts something else than memory is none. One small
+/// datagram in each large buffer, as a receiver of batches sees it beside other traffic.
 #[test]
 fn unread_datagrams_do_not_keep_the_buffers_alive_that_they_came_in() {
     const BUFFER: usize = 1 << 17;
@@ -139,7 +140,8 @@ mod sockets {
         assert_eq!(received, 100);
     }
 
-    /// A reader over a stream that leaves the tail of what came to the next time. Memory is used again all the same.
+    /// A reader over a stream that leaves the tail of what came to the next time. Memory is used
+    /// again all the same.
     #[test]
     fn the_unread_tail_of_a_stream_keeps_no_second_buffer_alive() {
         const UNREAD: usize = 50;

@@ -1,9 +1,8 @@
 //! Fragments and handshake messages: section A of the failure catalogue.
 //!
-//! | row | why it is not here |
-//! | --- | --- |
-//! | A7 | `tests/records/replay_and_epochs.rs`: records shorter than nonce and tag |
-//! | A16 | a server here goes on from the hello's number, which is bounded; the counters' ends have unit tests |
+//! * A7: `tests/records/replay_and_epochs.rs`: records shorter than nonce and tag
+//! * A16: a server here goes on from the hello's number, which is bounded; the counters' ends have
+//!   unit tests
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
@@ -33,14 +32,16 @@ fn waiting_client() -> DatagramHarness {
     harness
 }
 
-/// A plaintext record with one fragment, of which nothing need be true. Its record number is unused.
+/// A plaintext record with one fragment, of which nothing need be true. Its record number is
+/// unused.
 fn fragment(typ: u8, length: u32, seq: u16, offset: u32, data: &[u8]) -> Vec<u8> {
     let fragment_length = u32::try_from(data.len()).unwrap();
     let payload = Spoken::raw(typ, length, seq, offset, fragment_length, data);
     record(HANDSHAKE, DTLS12, 0, 9_000, &payload)
 }
 
-/// The peer behaves from here to the end, sending its flights again as often as a lossy network would need.
+/// The peer behaves from here to the end, sending its flights again as often as a lossy network
+/// would need.
 fn complete_with_retransmissions(harness: &mut DatagramHarness) {
     let flight = harness.peer.speak(&SERVER_FLIGHT);
     for _ in 0..5 {
@@ -58,7 +59,8 @@ fn complete_with_retransmissions(harness: &mut DatagramHarness) {
     assert!(harness.exchange(100));
 }
 
-/// A1 (OpenSSL CVE-2014-0195, GnuTLS CVE-2026-33846), RFC 6347 §4.2.3: all fragments agree on the total length.
+/// A1 (OpenSSL CVE-2014-0195, GnuTLS CVE-2026-33846), RFC 6347 §4.2.3: all fragments agree on the
+/// total length.
 #[test]
 fn a_fragment_with_another_total_length_is_discarded() {
     let mut harness = waiting_client();
@@ -90,7 +92,8 @@ fn a_fragment_with_another_total_length_is_discarded() {
     assert!(harness.is_complete() && harness.exchange(100));
 }
 
-/// A1: forged pieces that come first, before anything honest; retransmission cures what they displaced.
+/// A1: forged pieces that come first, before anything honest; retransmission cures what they
+/// displaced.
 #[test]
 fn a_forged_announcement_does_not_keep_the_honest_message_out() {
     for (typ, length) in [
@@ -250,7 +253,8 @@ fn fragments_of_the_same_place_with_different_lengths_are_merged() {
     assert!(harness.is_complete() && harness.exchange(100));
 }
 
-/// A9 (OpenSSL CVE-2009-1387, CVE-2014-3571): every message as the first datagram, with every small number.
+/// A9 (OpenSSL CVE-2009-1387, CVE-2014-3571): every message as the first datagram, with every small
+/// number.
 #[test]
 fn every_message_as_the_first_datagram_does_no_harm() {
     for typ in (0..=25).chain([99, 255]) {
@@ -281,7 +285,8 @@ fn every_message_as_the_first_datagram_does_no_harm() {
     }
 }
 
-/// A8 (OpenSSL CVE-2014-0221), RFC 5246 §7.4.1.1: HelloRequests during a handshake are ignored, however many.
+/// A8 (OpenSSL CVE-2014-0221), RFC 5246 §7.4.1.1: HelloRequests during a handshake are ignored,
+/// however many.
 #[test]
 fn hello_requests_during_a_handshake_are_ignored() {
     for at in 0..=SERVER_FLIGHT.len() {
@@ -292,7 +297,8 @@ fn hello_requests_during_a_handshake_are_ignored() {
             harness.deliver(&record(HANDSHAKE, DTLS12, 0, 9_000, &payload));
         }
         assert!(harness.connection().unwrap().buffered() < 1000);
-        // Those with numbers to come stand where honest messages belong, until the peer repeats its flight.
+        // Those with numbers to come stand where honest messages belong, until the peer repeats its
+        // flight.
         let rest = harness.peer.speak(&SERVER_FLIGHT[at..]);
         for _ in 0..=SERVER_FLIGHT.len() {
             rest.iter().for_each(|record| harness.deliver(record));
@@ -410,7 +416,8 @@ fn fragments_whose_lengths_contradict_each_other_are_discarded() {
     }
 }
 
-/// A15 (Californium #1620, openssl #32063), RFC 6347 §4.2.1, §4.2.2: the server continues the client's numbers.
+/// A15 (Californium #1620, openssl #32063), RFC 6347 §4.2.1, §4.2.2: the server continues the
+/// client's numbers.
 #[test]
 fn a_hello_with_any_number_is_answered_with_the_same_numbers() {
     for (seq, sequence) in [(0, 0), (1, 7), (5, 1 << 40), (60, 2)] {
@@ -465,7 +472,8 @@ fn fragments_of_messages_far_ahead_are_not_kept() {
     complete_with_retransmissions(&mut harness);
 }
 
-/// C13 (Botan #5803): forged pieces fill the whole budget. Once the forger stops, honest retransmission gets through.
+/// C13 (Botan #5803): forged pieces fill the whole budget. Once the forger stops, honest
+/// retransmission gets through.
 #[test]
 fn a_full_reassembly_buffer_does_not_lock_the_honest_flight_out() {
     for seq in 1..=3 {
@@ -497,7 +505,8 @@ fn forged_fragments_at_a_server_do_not_lock_the_honest_flight_out() {
     }
 }
 
-/// B6: our client has read keys and waits for Finished. From here on plaintext must not matter at all.
+/// B6: our client has read keys and waits for Finished. From here on plaintext must not matter at
+/// all.
 #[test]
 fn plaintext_fragments_do_not_matter_to_a_client_that_expects_finished() {
     for seq in 5..=8 {
@@ -525,7 +534,8 @@ fn flights_packed_in_every_way_are_unpacked() {
             messages.push(harness.peer.say(line.typ(), body));
         }
         let payloads: Vec<Vec<u8>> = match way {
-            // Everything in one record; each message its own; halves glued to the next one's first half; small pieces.
+            // Everything in one record; each message its own; halves glued to the next one's first
+            // half; small pieces.
             0 => vec![messages.iter().flat_map(Spoken::whole).collect()],
             1 => messages.iter().map(Spoken::whole).collect(),
             2 => halves(&messages)

@@ -9,7 +9,8 @@
 //!   established                         established
 //! ```
 //!
-//! `SEALGRAM_SEED` repeats a run, but for the keys; `SEALGRAM_MUTANTS` is how many datagrams each state gets.
+//! `SEALGRAM_SEED` repeats a run, but for the keys; `SEALGRAM_MUTANTS` is how many datagrams each
+//! state gets.
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{header, records};
@@ -22,7 +23,8 @@ use sealgram::sim::{Conditions, Direction, Fate, Pair};
 use sealgram::{DtlsConnection, Path};
 use std::time::Duration;
 
-/// What an association may hold while it puts messages together: twice the longest message, and early records.
+/// What an association may hold while it puts messages together: twice the longest message, and
+/// early records.
 const MOST_BUFFERED: usize = (2 << 15) + EARLY;
 
 /// Our two ends with certificates, and every datagram that either of them sent.
@@ -41,8 +43,8 @@ fn established() -> (Pair, Vec<Vec<u8>>) {
     (pair, past)
 }
 
-/// The server established, the client without its Finished. What is recorded of that flight has broken tags, since
-/// an intact copy of it is no mutant.
+/// The server established, the client without its Finished. What is recorded of that flight has
+/// broken tags, since an intact copy of it is no mutant.
 fn between_the_finished() -> (Pair, Vec<Vec<u8>>) {
     let mut pair = ends();
     let lose = |_, datagram: &[u8]| {
@@ -124,7 +126,8 @@ fn state(endpoint: &Endpoint) -> String {
     format!("{} {counts:?} {failed}", portrait(connection(endpoint)))
 }
 
-/// Sends mutants to one end. Nothing happens but counting; `all_count` if nothing may even be kept for a while.
+/// Sends mutants to one end. Nothing happens but counting; `all_count` if nothing may even be kept
+/// for a while.
 fn attack(pair: &mut Pair, to: Direction, mutator: &mut Mutator, all_count: bool) {
     let now = pair.now;
     let remote = match to {

@@ -1,4 +1,5 @@
-//! How large a datagram the path carries is found out once for an association, not once for each handshake.
+//! How large a datagram the path carries is found out once for an association, not once for each
+//! handshake.
 
 use sealgram::config::{ClientRenegotiation, DatagramPolicy, RekeyPolicy, Versions};
 
@@ -10,7 +11,8 @@ use sealgram::identity::{CertifiedKey, Credential};
 use sealgram::sim::{Conditions, Pair};
 use std::time::Duration;
 
-/// Ends whose handshake messages need more than one datagram, and whose server lets the client renegotiate.
+/// Ends whose handshake messages need more than one datagram, and whose server lets the client
+/// renegotiate.
 fn ends() -> Ends {
     with_renegotiation(Ends::new().mutual())
 }
@@ -114,7 +116,8 @@ fn what_nobody_has_answered_is_not_learned() {
     assert!(longest > Some(600), "{longest:?}");
 }
 
-/// RFC 9147 §4.4, §5.8.3: a flight that only an acknowledgement ends must get through a narrow path as well.
+/// RFC 9147 §4.4, §5.8.3: a flight that only an acknowledgement ends must get through a narrow path
+/// as well.
 #[test]
 fn the_last_flight_of_a_client_of_1_3_gets_through_a_narrow_path() {
     let ends = Ends::new();
@@ -160,7 +163,8 @@ fn sizes(events: &[(AssociationId, Event)]) -> Vec<usize> {
     events.iter().filter_map(size).collect()
 }
 
-/// An interface of 1,400 bytes under the default setting: the system says EMSGSIZE to the first datagram of a flight.
+/// An interface of 1,400 bytes under the default setting: the system says EMSGSIZE to the first
+/// datagram of a flight.
 #[test]
 fn a_flight_that_the_system_refuses_leaves_at_once_in_smaller_datagrams() {
     for versions in [Versions::V1_2, Versions::V1_3] {
@@ -177,7 +181,8 @@ fn a_flight_that_the_system_refuses_leaves_at_once_in_smaller_datagrams() {
     }
 }
 
-/// Data that has left is lost, as data can be; the application is told how much fits, and that is what `send` takes.
+/// Data that has left is lost, as data can be; the application is told how much fits, and that is
+/// what `send` takes.
 #[test]
 fn data_that_the_system_refuses_teaches_the_application_how_much_fits() {
     for versions in [Versions::V1_2, Versions::V1_3] {

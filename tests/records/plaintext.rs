@@ -1,5 +1,5 @@
-//! What stands outside of the keys: plaintext once keys exist, data before Finished, late handshakes; rows B5, B6, B7, B18
-//! and I13 of the failure catalogue, with controls.
+//! What stands outside of the keys: plaintext once keys exist, data before Finished, late
+//! handshakes; rows B5, B6, B7, B18 and I13 of the failure catalogue, with controls.
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
@@ -142,7 +142,8 @@ fn a_disbelieved_alert_shows_in_the_timeout() {
     assert_eq!(alert.description.0, 40);
 }
 
-/// B7 (CVE-2014-8176), RFC 5246 §7.4.9: data that overtakes Finished is held or dropped, never delivered before it.
+/// B7 (CVE-2014-8176), RFC 5246 §7.4.9: data that overtakes Finished is held or dropped, never
+/// delivered before it.
 #[test]
 fn data_that_overtakes_finished_is_not_delivered_before_it() {
     let mut client = our_client();
@@ -182,7 +183,8 @@ fn data_that_overtakes_finished_is_not_delivered_before_it() {
     }
 }
 
-/// B18 (openssl #20597, Botan #5836): everything of the first handshake arrives again, late and in any order.
+/// B18 (openssl #20597, Botan #5836): everything of the first handshake arrives again, late and in
+/// any order.
 #[test]
 fn datagrams_of_the_handshake_that_arrive_late_change_nothing() {
     for seed in 0..100 {

@@ -1,11 +1,10 @@
 //! Records, epochs and replay: section B of the failure catalogue, and A7.
 //!
-//! | row | why it is not here |
-//! | --- | --- |
-//! | B5–B7, B18 | `tests/records/plaintext.rs` |
-//! | B8, B9 (sending) | epochs and sequences end far beyond what a test can send; the counters have unit tests |
-//! | B10, B11 | version 1.3 |
-//! | B14 | the limits are 2^28 and 2^36 failures; there is no hook to lower them |
+//! * B5–B7, B18: `tests/records/plaintext.rs`
+//! * B8, B9 (sending): epochs and sequences end far beyond what a test can send; the counters have
+//!   unit tests
+//! * B10, B11: version 1.3
+//! * B14: the limits are 2^28 and 2^36 failures; there is no hook to lower them
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
@@ -93,7 +92,8 @@ fn a_forged_record_with_the_highest_number_does_not_move_the_window() {
     assert!(pair.exchange(100));
 }
 
-/// B4 (BoGo `DTLS-Replay*`), RFC 6347 §4.1.2.6: nothing is delivered twice, and nothing from behind the window.
+/// B4 (BoGo `DTLS-Replay*`), RFC 6347 §4.1.2.6: nothing is delivered twice, and nothing from behind
+/// the window.
 #[test]
 fn a_replayed_datagram_is_delivered_once_at_every_distance() {
     let mut harness = our_server();
@@ -243,7 +243,8 @@ fn record_numbers_beyond_every_border_are_taken_once() {
     );
 }
 
-/// B12 (wolfSSL CVE-2023-6937, GHSA-2mjx-qc3c-rqvc): a message that begins under one key and ends under another.
+/// B12 (wolfSSL CVE-2023-6937, GHSA-2mjx-qc3c-rqvc): a message that begins under one key and ends
+/// under another.
 #[test]
 fn a_message_that_spans_a_change_of_keys_is_never_taken() {
     // Finished, its first half in plaintext.
@@ -280,7 +281,8 @@ fn a_message_that_spans_a_change_of_keys_is_never_taken() {
     assert!(!harness.is_complete());
 }
 
-/// B13 (openssl #24972), RFC 6347 §4.1.2.7: a million forgeries are counted, no alert is sent, nobody dies.
+/// B13 (openssl #24972), RFC 6347 §4.1.2.7: a million forgeries are counted, no alert is sent,
+/// nobody dies.
 #[test]
 fn a_million_forged_records_are_counted_and_nothing_else() {
     let mut harness = our_server();
@@ -295,7 +297,8 @@ fn a_million_forged_records_are_counted_and_nothing_else() {
     assert!(harness.exchange(100));
 }
 
-/// B15: empty records, a million of them under keys, wake nobody; empty datagrams are not the end of anything.
+/// B15: empty records, a million of them under keys, wake nobody; empty datagrams are not the end
+/// of anything.
 #[test]
 fn empty_records_and_datagrams_wake_nobody() {
     let mut harness = our_server();

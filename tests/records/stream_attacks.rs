@@ -1,6 +1,7 @@
-//! A keyed peer on a stream that breaks the rules, in first handshakes and in renegotiations (RFC 5246 §6.2.1, §7.1,
-//! §7.2, §7.3). Everything arrives and in order, so what has no place is fatal, and is told from what merely comes
-//! between: data, warnings, HelloRequests. Whatever the peer does, what our end keeps for it is bounded.
+//! A keyed peer on a stream that breaks the rules, in first handshakes and in renegotiations
+//! (RFC 5246 §6.2.1, §7.1, §7.2, §7.3). Everything arrives and in order, so what has no place is
+//! fatal, and is told from what merely comes between: data, warnings, HelloRequests. Whatever the
+//! peer does, what our end keeps for it is bounded.
 
 use crate::common::configs::{Ends, SERVER};
 use crate::common::datagram_harness::{
@@ -22,7 +23,8 @@ use std::time::Duration;
 
 const TLS: Transport = Transport::Tls;
 
-/// A handshake that is about to be attacked: who our end is, in which epoch it runs, what an honest peer would say.
+/// A handshake that is about to be attacked: who our end is, in which epoch it runs, what an honest
+/// peer would say.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     side: Side,
@@ -218,7 +220,8 @@ fn a_change_cipher_spec_with_other_contents_or_inside_a_message_is_fatal() {
     }
 }
 
-/// RFC 5246 §6.2.1: data may come between the messages of a renegotiation, and is delivered; nowhere else.
+/// RFC 5246 §6.2.1: data may come between the messages of a renegotiation, and is delivered;
+/// nowhere else.
 #[test]
 fn data_between_messages_of_a_renegotiation_is_delivered() {
     for case in Case::all() {
@@ -304,7 +307,8 @@ fn send_cut(harness: &mut Harness, epoch: u16, bytes: &[u8], size: usize) {
     harness.deliver(&records.concat());
 }
 
-/// D2: Finished in the old epoch, without its ChangeCipherSpec, or under keys that were not switched to.
+/// D2: Finished in the old epoch, without its ChangeCipherSpec, or under keys that were not
+/// switched to.
 #[test]
 fn a_finished_without_change_cipher_spec_is_fatal() {
     for case in Case::all() {
@@ -464,8 +468,8 @@ fn an_empty_handshake_record_is_fatal() {
     }
 }
 
-/// A11: a message that announces more than is allowed is refused by its header; one that announces what is allowed
-/// takes no more memory than it has sent.
+/// A11: a message that announces more than is allowed is refused by its header; one that announces
+/// what is allowed takes no more memory than it has sent.
 #[test]
 fn a_huge_announced_message_takes_no_memory() {
     for case in Case::all() {
@@ -558,7 +562,8 @@ fn a_flood_of_wishes_takes_no_memory() {
     }
 }
 
-/// The same with a peer that is followed: each wish is one handshake, and none begins inside another.
+/// The same with a peer that is followed: each wish is one handshake, and none begins inside
+/// another.
 #[test]
 fn a_flood_of_hello_requests_begins_one_handshake_at_a_time() {
     let mut harness = connected(Side::Client, TLS);
@@ -612,7 +617,8 @@ fn a_server_lets_its_clients_renegotiate_no_more_often_than_its_policy_says() {
     assert_eq!((epoch, refusals), (5, 36));
 }
 
-/// RFC 5246 §7.2.1: a peer that says goodbye before its handshake is done is gone; our end does not wait for more.
+/// RFC 5246 §7.2.1: a peer that says goodbye before its handshake is done is gone; our end does not
+/// wait for more.
 #[test]
 fn a_close_notify_inside_the_first_handshake_is_its_end() {
     for case in Case::all().into_iter().filter(|case| !case.renegotiates) {

@@ -34,8 +34,8 @@ fn secrets(connection: &TlsConnection) -> (Vec<u8>, u64, Vec<u8>, u64) {
     (reads, read.next_sequence, writes, write.next_sequence)
 }
 
-/// RFC 8446 §7.1, §7.2: both ends hold the same, it is what the key log calls application traffic secrets, and a key update makes
-/// other ones and counts from 0 again.
+/// RFC 8446 §7.1, §7.2: both ends hold the same, it is what the key log calls application traffic
+/// secrets, and a key update makes other ones and counts from 0 again.
 #[test]
 fn both_ends_export_the_same_traffic_secrets() {
     let told = Arc::new(Told::default());

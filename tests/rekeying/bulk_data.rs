@@ -1,4 +1,5 @@
-//! Renegotiation in the middle of bulk data over streams, in pieces of any size: what goes in comes out (E16).
+//! Renegotiation in the middle of bulk data over streams, in pieces of any size: what goes in comes
+//! out (E16).
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use crate::common::handshakes::{SIDES, willing};
@@ -126,7 +127,8 @@ impl Bulk {
             })
     }
 
-    /// Sends the bulk both ways while both ends renegotiate at random; how many renegotiations there were.
+    /// Sends the bulk both ways while both ends renegotiate at random; how many renegotiations
+    /// there were.
     fn run(&mut self) -> u64 {
         let data = SIDES.map(bulk);
         let mut steps = 0;

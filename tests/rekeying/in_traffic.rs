@@ -47,7 +47,8 @@ const BAD: Weather = Weather {
     reorder: 4,
 };
 
-/// How often an end that has just spoken renegotiates, and how often it would resume the session in force, in percent.
+/// How often an end that has just spoken renegotiates, and how often it would resume the session in
+/// force, in percent.
 #[derive(Clone, Copy)]
 struct Habits {
     renegotiate: u64,
@@ -81,7 +82,8 @@ const LIMIT: Duration = Duration::from_secs(1800);
 
 fn simulate(name: &str, configs: &Configs, habits: Habits, seeds: Range<u64>) -> Account {
     let (mut sum, mut times, runs) = (Account::default(), Vec::new(), seeds.end - seeds.start);
-    // The client knows a session from here on, so that a seed alone repeats what it did among others.
+    // The client knows a session from here on, so that a seed alone repeats what it did among
+    // others.
     configs.connected(0);
     for seed in seeds {
         let mut traffic = Traffic::new(configs, BAD, seed, name);
@@ -103,7 +105,8 @@ fn with_data(data: DataDuringRenegotiation) -> (RekeyPolicy, RekeyPolicy) {
     (policy(RekeyPolicy::default()), policy(willing()))
 }
 
-/// E7, E16: nothing is delivered twice, altered, or in the wrong epoch; nothing is lost in silence; everything ends.
+/// E7, E16: nothing is delivered twice, altered, or in the wrong epoch; nothing is lost in silence;
+/// everything ends.
 #[test]
 fn traffic_goes_on_while_both_ends_renegotiate() {
     let habits = Habits {
@@ -120,7 +123,8 @@ fn traffic_goes_on_while_both_ends_renegotiate() {
     }
 }
 
-/// E7: the client's ClientHello and the server's HelloRequest pass each other, and one handshake comes of both.
+/// E7: the client's ClientHello and the server's HelloRequest pass each other, and one handshake
+/// comes of both.
 #[test]
 fn both_ends_begin_at_once() {
     let (client, server) = with_data(Hold);
@@ -135,8 +139,9 @@ fn both_ends_begin_at_once() {
     }
 }
 
-/// Timers that fire before any answer can have come fill the network with copies of every flight. Where the server takes a
-/// copy of a hello that the client has given up, only its deadline ends that.
+/// Timers that fire before any answer can have come fill the network with copies of every flight.
+/// Where the server takes a copy of a hello that the client has given up, only its deadline ends
+/// that.
 fn impatient() -> DatagramPolicy {
     DatagramPolicy::default()
         .retransmission_timeouts(Duration::from_millis(10), Duration::from_secs(60))
@@ -152,8 +157,8 @@ fn traffic_goes_on_while_renegotiations_are_refused() {
             min_interval: interval,
         })
     };
-    // A refused hello is repeated as it was, because a copy of it may be taken later; a hello of another kind cannot be. So
-    // there is only one kind where copies are many.
+    // A refused hello is repeated as it was, because a copy of it may be taken later; a hello of
+    // another kind cannot be. So there is only one kind where copies are many.
     let cases = [("patient", patient(), 50), ("impatient", impatient(), 0)];
     for (name, datagram, abbreviated) in cases {
         let habits = Habits {
@@ -173,8 +178,8 @@ fn traffic_goes_on_while_renegotiations_are_refused() {
     }
 }
 
-/// A path on which an answer takes longer than the timer, so that a ClientHello is repeated while its refusal is on the
-/// way; and the server has refused one.
+/// A path on which an answer takes longer than the timer, so that a ClientHello is repeated while
+/// its refusal is on the way; and the server has refused one.
 fn refused_on_a_slow_path(mtu: usize) -> Pair {
     let datagram = patient().mtu(mtu).unwrap();
     let mut pair = configs(&datagram, RekeyPolicy::default(), RekeyPolicy::default()).connected(1);
@@ -189,8 +194,9 @@ fn refused_on_a_slow_path(mtu: usize) -> Pair {
     pair
 }
 
-/// The server may take the copy of a hello that it has refused, when it wants a handshake itself by then. The client has
-/// given that hello up; its next one must fit the server's answer all the same.
+/// The server may take the copy of a hello that it has refused, when it wants a handshake itself by
+/// then. The client has given that hello up; its next one must fit the server's answer all the
+/// same.
 #[test]
 fn a_copy_of_a_refused_hello_may_be_taken() {
     let mut pair = refused_on_a_slow_path(1400);
@@ -207,7 +213,8 @@ fn a_copy_of_a_refused_hello_may_be_taken() {
     assert_quiet(&mut pair, "a copy of a refused hello");
 }
 
-/// Of the copy of a refused hello only a part arrives. The next hello, a longer one, is not mistaken for the rest of it.
+/// Of the copy of a refused hello only a part arrives. The next hello, a longer one, is not
+/// mistaken for the rest of it.
 #[test]
 fn a_part_of_a_refused_hello_does_not_stand_in_the_way_of_the_next() {
     let mut pair = refused_on_a_slow_path(160);
@@ -235,7 +242,8 @@ fn a_part_of_a_refused_hello_does_not_stand_in_the_way_of_the_next() {
     assert_agreed(&mut pair, "after a part of a refused hello");
 }
 
-/// By bytes, with one end or both counting: every 4,096 bytes of data there are new keys, loss or not.
+/// By bytes, with one end or both counting: every 4,096 bytes of data there are new keys, loss or
+/// not.
 #[test]
 fn keys_are_replaced_by_the_amount_of_data() {
     const BYTES: u64 = 4096;
@@ -385,8 +393,8 @@ fn the_old_epoch_ends_in_the_middle_of_a_renegotiation_too() {
     assert_eq!(old_epochs(&pair), 1);
 }
 
-/// The client gives up when only a part of the server's answer has come, and the server has not given up when the client
-/// tries again.
+/// The client gives up when only a part of the server's answer has come, and the server has not
+/// given up when the client tries again.
 #[test]
 fn an_attempt_after_half_an_answer_fits_the_rest_of_it() {
     let server = patient().mtu(256).unwrap();
@@ -423,8 +431,8 @@ fn an_attempt_after_half_an_answer_fits_the_rest_of_it() {
     assert_agreed(&mut pair, "after half an answer");
 }
 
-/// The client refuses a HelloRequest and then begins of its own accord. If its hello overtakes its refusal, the handshake
-/// goes on.
+/// The client refuses a HelloRequest and then begins of its own accord. If its hello overtakes its
+/// refusal, the handshake goes on.
 #[test]
 fn a_refusal_that_comes_after_the_clients_hello_is_late() {
     for abbreviated in [false, true] {

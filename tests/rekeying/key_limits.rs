@@ -1,5 +1,5 @@
-//! The limits of the keys themselves (RFC 9325 §4.4): replaced before they are reached, and never passed. These tests use up
-//! real keys, so they seal some twenty million records each.
+//! The limits of the keys themselves (RFC 9325 §4.4): replaced before they are reached, and never
+//! passed. These tests use up real keys, so they seal some twenty million records each.
 
 use crate::common::configs::{Ends, server_name, start};
 use bytes::BytesMut;
@@ -75,7 +75,8 @@ fn use_up(
     }
 }
 
-/// A client under a server that says nothing: it asks in time, waits, asks no more for a while, and ends with its key.
+/// A client under a server that says nothing: it asks in time, waits, asks no more for a while, and
+/// ends with its key.
 #[test]
 fn a_key_that_nobody_replaces_is_used_to_its_limit_and_not_beyond() {
     let (mut client, _server, mut now) = connected();
@@ -109,7 +110,8 @@ fn a_key_that_nobody_replaces_is_used_to_its_limit_and_not_beyond() {
     assert!(client.stats().records_sent() <= LIMIT + 16);
 }
 
-/// A server watches what it receives as well: it asks before the client's key is used up, so that a client need not.
+/// A server watches what it receives as well: it asks before the client's key is used up, so that a
+/// client need not.
 #[test]
 fn a_server_asks_before_the_key_of_its_client_is_used_up() {
     let (mut client, mut server, now) = connected();

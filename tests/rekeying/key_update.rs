@@ -1,20 +1,28 @@
-//! The rules of key updates at version 1.3, one test a rule, over both transports and by both sides (RFC 8446 §4.6.3,
-//! RFC 9147 §8, the manual page SSL_key_update(3)). The chapter `docs::rekeying` states them.
+//! The rules of key updates at version 1.3, one test a rule, over both transports and by both sides
+//! (RFC 8446 §4.6.3, RFC 9147 §8, the manual page SSL_key_update(3)). The chapter `docs::rekeying`
+//! states them.
 //!
-//! | rule | test |
-//! |---|---|
-//! | what each call changes; the peer follows a request, and nothing else | `r8446_02_each_call_changes_the_keys_that_it_names` |
-//! | both at once: each answers once, no loop | `r8446_05_requests_that_cross_are_each_answered_once` |
-//! | a call schedules; `key_update_type` until it is delivered, also for the answer owed | `r9147_32_a_call_is_told_until_it_is_delivered` |
-//! | one outstanding; datagrams use new keys only when acknowledged | `r9147_42_new_keys_are_not_used_before_the_acknowledgement` |
-//! | a second request waits for the peer's answer | `r8446_04_a_second_request_waits_for_the_answer_to_the_first` |
-//! | errors: before the handshake is done, at 1.2, behind a close; `renegotiate` at 1.3 | `calls_that_have_no_place_change_nothing` |
-//! | automatic: bytes and interval, one policy for both versions | `keys_are_updated_after_so_many_bytes`, `keys_are_updated_after_an_interval` |
-//! | automatic: limits of the keys | `tests/rekeying/key_limits.rs` |
-//! | data flows meanwhile; late data of the old epoch is delivered | `data_never_waits`, `r9147_44_late_data_of_the_old_keys_is_delivered` |
-//! | one follows another, for ever | `updates_follow_each_other` |
-//! | floods of updates end the connection | `r8446_06_c11_a_flood_of_key_updates_ends_the_connection` |
-//! | lost, repeated, late | `tests/handshake/loss13.rs` |
+//! * what each call changes; the peer follows a request, and nothing else:
+//!   `r8446_02_each_call_changes_the_keys_that_it_names`
+//! * both at once: each answers once, no loop:
+//!   `r8446_05_requests_that_cross_are_each_answered_once`
+//! * a call schedules; `key_update_type` until it is delivered, also for the answer owed:
+//!   `r9147_32_a_call_is_told_until_it_is_delivered`
+//! * one outstanding; datagrams use new keys only when acknowledged:
+//!   `r9147_42_new_keys_are_not_used_before_the_acknowledgement`
+//! * a second request waits for the peer's answer:
+//!   `r8446_04_a_second_request_waits_for_the_answer_to_the_first`
+//! * errors: before the handshake is done, at 1.2, behind a close; `renegotiate` at 1.3:
+//!   `calls_that_have_no_place_change_nothing`
+//! * automatic: bytes and interval, one policy for both versions:
+//!   `keys_are_updated_after_so_many_bytes`, `keys_are_updated_after_an_interval`
+//! * automatic: limits of the keys: `tests/rekeying/key_limits.rs`
+//! * data flows meanwhile; late data of the old epoch is delivered: `data_never_waits`,
+//!   `r9147_44_late_data_of_the_old_keys_is_delivered`
+//! * one follows another, for ever: `updates_follow_each_other`
+//! * floods of updates end the connection:
+//!   `r8446_06_c11_a_flood_of_key_updates_ends_the_connection`
+//! * lost, repeated, late: `tests/handshake/loss13.rs`
 
 use crate::common::configs::{Configs, Ends};
 use crate::common::transport::{BOTH, Duo, SIDES, Transport};
@@ -289,7 +297,8 @@ fn data_never_waits() {
     });
 }
 
-/// RFC 9147 §8: receivers keep the keys before the newest, so that what was under way is not lost; but no older ones.
+/// RFC 9147 §8: receivers keep the keys before the newest, so that what was under way is not lost;
+/// but no older ones.
 #[test]
 fn r9147_44_late_data_of_the_old_keys_is_delivered() {
     for side in SIDES {

@@ -34,8 +34,8 @@ impl House {
     }
 }
 
-/// What `SSL_set_verify` and `SSL_renegotiate` are used for, but that a TLS client which offers its session is asked all the
-/// same.
+/// What `SSL_set_verify` and `SSL_renegotiate` are used for, but that a TLS client which offers its
+/// session is asked all the same.
 #[test]
 fn a_certificate_that_is_asked_for_later_is_shown_over_either_transport() {
     for transport in BOTH {
@@ -70,7 +70,8 @@ fn a_certificate_that_is_asked_for_later_is_shown_over_either_transport() {
     }
 }
 
-/// A client without a certificate stays nobody where that is allowed, and is the end of the association where it is not.
+/// A client without a certificate stays nobody where that is allowed, and is the end of the
+/// association where it is not.
 #[test]
 fn a_client_without_the_certificate_stays_nobody_or_is_sent_away() {
     for transport in BOTH {
@@ -105,7 +106,8 @@ fn a_certificate_that_the_verifier_refuses_ends_the_association() {
     }
 }
 
-/// RFC 5246 §7.2.2: a client may refuse; then nothing has been shown, and the policy waits for the next handshake.
+/// RFC 5246 §7.2.2: a client may refuse; then nothing has been shown, and the policy waits for the
+/// next handshake.
 #[test]
 fn a_client_that_refuses_is_asked_in_the_next_handshake() {
     for transport in BOTH {
@@ -134,7 +136,8 @@ fn a_client_that_refuses_is_asked_in_the_next_handshake() {
     }
 }
 
-/// RFC 8446 §4.6.2: at 1.3 nothing is asked for that the client did not offer; and no client asks at all.
+/// RFC 8446 §4.6.2: at 1.3 nothing is asked for that the client did not offer; and no client asks
+/// at all.
 #[test]
 fn a_certificate_is_asked_for_by_servers_of_1_2_alone() {
     for transport in BOTH {

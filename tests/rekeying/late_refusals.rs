@@ -1,11 +1,13 @@
-//! A refusal that is late: copies of the refused hello are still on their way when the next renegotiation begins.
+//! A refusal that is late: copies of the refused hello are still on their way when the next
+//! renegotiation begins.
 
 use crate::common::configs::{Ends, server_name, start};
 use sealgram::config::{ClientRenegotiation, RekeyPolicy};
 use sealgram::sim::{Conditions, Direction, Fate, Pair};
 use std::time::Duration;
 
-/// RFC 6347 §4.2.4: a hello that was refused late is under way once more when the server asks by itself.
+/// RFC 6347 §4.2.4: a hello that was refused late is under way once more when the server asks by
+/// itself.
 #[test]
 fn a_hello_that_was_refused_late_does_not_end_the_association_when_the_next_one_is_of_another_kind()
 {
@@ -52,7 +54,8 @@ fn a_hello_that_was_refused_late_does_not_end_the_association_when_the_next_one_
             if ends_first {
                 pair.deliver_to_client(&refusal);
             }
-            // While the first hello is under way another cannot begin; that is told, and is no matter here.
+            // While the first hello is under way another cannot begin; that is told, and is no
+            // matter here.
             let begun = if abbreviated {
                 pair.client
                     .association(pair.now, client)

@@ -1,5 +1,5 @@
-//! What a policy can allow although an RFC advises against it, for peers that cannot be replaced, and what stays forbidden even then;
-//! and what a policy can keep through renegotiations.
+//! What a policy can allow although an RFC advises against it, for peers that cannot be replaced,
+//! and what stays forbidden even then; and what a policy can keep through renegotiations.
 
 #![cfg_attr(
     not(feature = "conformance"),
@@ -62,7 +62,8 @@ fn begin(harness: &mut Harness, side: Side, called: bool, binds: bool) {
     harness.play(&[Line::ClientHello]);
 }
 
-/// RFC 5746 §4.2: a client says what it remembers all the same, so that a server that was put in the place of the old one notices.
+/// RFC 5746 §4.2: a client says what it remembers all the same, so that a server that was put in
+/// the place of the old one notices.
 #[cfg(feature = "conformance")]
 #[test]
 fn a_peer_that_does_not_bind_is_renegotiated_with_where_the_policy_says_so() {
@@ -98,8 +99,8 @@ fn a_peer_that_begins_to_bind_in_a_renegotiation_is_refused() {
     });
 }
 
-/// RFC 7627 §5.3, §5.4: a session without extended_master_secret is resumed where the policy says so, and nothing is renegotiated
-/// then. A hello that has the extension gets a full handshake.
+/// RFC 7627 §5.3, §5.4: a session without extended_master_secret is resumed where the policy says
+/// so, and nothing is renegotiated then. A hello that has the extension gets a full handshake.
 #[test]
 fn a_server_resumes_unbound_sessions_where_the_policy_says_so() {
     for &resumes in CHOICES {
@@ -142,7 +143,8 @@ fn a_server_resumes_unbound_sessions_where_the_policy_says_so() {
     }
 }
 
-/// RFC 7627 §5.3: the same for a client, which ends a handshake whose server grants the extension to such a session.
+/// RFC 7627 §5.3: the same for a client, which ends a handshake whose server grants the extension
+/// to such a session.
 #[test]
 fn a_client_resumes_unbound_sessions_where_the_policy_says_so() {
     for &resumes in CHOICES {
@@ -189,7 +191,8 @@ fn a_client_resumes_unbound_sessions_where_the_policy_says_so() {
     }
 }
 
-/// RFC 7301 §3.1 has the protocol agreed anew; an application that keeps it neither asks nor answers again, and takes no answer.
+/// RFC 7301 §3.1 has the protocol agreed anew; an application that keeps it neither asks nor
+/// answers again, and takes no answer.
 #[cfg(feature = "conformance")]
 #[test]
 fn an_application_protocol_is_kept_where_the_policy_says_so() {
@@ -230,7 +233,8 @@ fn an_application_protocol_is_kept_where_the_policy_says_so() {
     });
 }
 
-/// RFC 5705 §4 exports from the session in force; while another one is on its way, a judge wants it to wait.
+/// RFC 5705 §4 exports from the session in force; while another one is on its way, a judge wants it
+/// to wait.
 #[test]
 fn keys_are_not_exported_during_a_renegotiation_where_the_policy_says_so() {
     for &refuses in CHOICES {
@@ -266,7 +270,8 @@ fn keys_are_not_exported_during_a_renegotiation_where_the_policy_says_so() {
     }
 }
 
-/// RFC 7627 §5.2: who wants no peer without extended_master_secret says so, and then neither end serves one.
+/// RFC 7627 §5.2: who wants no peer without extended_master_secret says so, and then neither end
+/// serves one.
 #[test]
 fn a_peer_without_extended_master_secret_is_refused_where_it_is_required() {
     for transport in BOTH {

@@ -1,4 +1,5 @@
-//! Associations that live long over bad links: both ends send all the time, and their keys are replaced by themselves.
+//! Associations that live long over bad links: both ends send all the time, and their keys are
+//! replaced by themselves.
 
 use crate::common::configs::Ends;
 use sealgram::Event;
@@ -16,8 +17,8 @@ const LIFE: Duration = Duration::from_secs(60);
 /// How often each end sends.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What honest peers and a bad network can cause: a HelloRequest crosses a hello, and data that overtakes a lost Finished is kept only
-/// as far as there is room.
+/// What honest peers and a bad network can cause: a HelloRequest crosses a hello, and data that
+/// overtakes a lost Finished is kept only as far as there is room.
 const EXPECTED: [Discard; 6] = [
     Discard::Replay,
     Discard::OldMessage,
@@ -51,7 +52,8 @@ impl Talk {
         }
     }
 
-    /// Takes what the other end has said: nothing twice, nothing altered, nothing that was never sent.
+    /// Takes what the other end has said: nothing twice, nothing altered, nothing that was never
+    /// sent.
     fn hear(&mut self, endpoint: &mut Endpoint, id: AssociationId, now: Instant) {
         while let Some(received) = endpoint.association(now, id).unwrap().recv() {
             let (number, rest) = received.data.split_first_chunk().unwrap();
@@ -63,8 +65,9 @@ impl Talk {
     }
 }
 
-/// Both ends talk for a while over links this bad, and more than this part of what they say `arrives`. The epoch in which the faster
-/// one writes then: with every loss of an update, or of its acknowledgement, the wait for the next try doubles.
+/// Both ends talk for a while over links this bad, and more than this part of what they say
+/// `arrives`. The epoch in which the faster one writes then: with every loss of an update, or of
+/// its acknowledgement, the wait for the next try doubles.
 fn talk(
     versions: Versions,
     policy: &RekeyPolicy,
@@ -92,7 +95,8 @@ fn talk(
     let epochs = [(&pair.client, client), (&pair.server, server)].map(|(endpoint, id)| {
         let connection = endpoint.connection(id).unwrap();
         for (cause, count) in connection.stats().discards() {
-            // A record may come so late that its epoch was dropped, and then looks like one of the handshake's (RFC 9147 §4.2.2).
+            // A record may come so late that its epoch was dropped, and then looks like one of the
+            // handshake's (RFC 9147 §4.2.2).
             let late = cause == Discard::Unauthenticated && count < 20;
             let expected = late || EXPECTED.contains(&cause);
             assert!(expected, "{versions:?} {seed}: {cause:?} {count}");
@@ -118,8 +122,8 @@ fn talk(
     epochs.into_iter().max().unwrap_or_default()
 }
 
-/// RFC 9147 §8: both ends replace their keys again and again, the updates and their acknowledgements are lost like everything else,
-/// and data goes on.
+/// RFC 9147 §8: both ends replace their keys again and again, the updates and their
+/// acknowledgements are lost like everything else, and data goes on.
 #[test]
 fn keys_of_1_3_are_replaced_under_a_full_load_and_loss() {
     let policy = RekeyPolicy::default().bytes(Some(20_000)).unwrap();
@@ -135,8 +139,8 @@ fn keys_of_1_3_are_replaced_under_a_full_load_and_loss() {
     }
 }
 
-/// The same at 1.2, by renegotiation: data waits meanwhile or flows. Whoever has switched its keys goes on to send, and if its Finished
-/// is lost again and again, most of that is too.
+/// The same at 1.2, by renegotiation: data waits meanwhile or flows. Whoever has switched its keys
+/// goes on to send, and if its Finished is lost again and again, most of that is too.
 #[test]
 fn keys_of_1_2_are_replaced_under_a_full_load_and_loss() {
     for data in [DataDuringRenegotiation::Hold, DataDuringRenegotiation::Flow] {

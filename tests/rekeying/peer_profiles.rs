@@ -1,15 +1,21 @@
-//! Real peers as scripts: what each was seen to do on the wire around renegotiation, and what our ends make of it.
+//! Real peers as scripts: what each was seen to do on the wire around renegotiation, and what our
+//! ends make of it.
 //!
-//! | peer | as server | as client |
-//! | --- | --- | --- |
-//! | LibreSSL 4.3 | no EMS, HelloRequest each second, fatal no_renegotiation | no EMS, SCSV, fatal answer to a refusal |
-//! | OpenSSL 1.1.1–4.0 | wants its cookie back, one HelloRequest, dies of data | ignores a crossing HelloRequest uncounted, takes HelloVerifyRequest |
-//! | GnuTLS 3.7 | drops the first hello behind its HelloRequest | waits for a ticket, repeats its random |
-//! | Mbed TLS 3.6 | wants the cookie field empty | answers as every honest client, with an empty cookie |
-//! | Erlang OTP 25 | HelloVerifyRequest inside the association | nothing that is not in the other columns |
-//! | pion, dimpl, tinydtls | silence | silence |
-//! | BoringSSL | fatal unexpected_message | fatal unexpected_message |
-//! | NSS | nothing that is not in the other columns | fragments its hello from the third time on |
+//! By peer: as server; as client.
+//!
+//! * LibreSSL 4.3: no EMS, HelloRequest each second, fatal no_renegotiation; no EMS, SCSV, fatal
+//!   answer to a refusal
+//! * OpenSSL 1.1.1–4.0: wants its cookie back, one HelloRequest, dies of data; ignores a crossing
+//!   HelloRequest uncounted, takes HelloVerifyRequest
+//! * GnuTLS 3.7: drops the first hello behind its HelloRequest; waits for a ticket, repeats its
+//!   random
+//! * Mbed TLS 3.6: wants the cookie field empty; answers as every honest client, with an empty
+//!   cookie
+//! * Erlang OTP 25: HelloVerifyRequest inside the association; nothing that is not in the other
+//!   columns
+//! * pion, dimpl, tinydtls: silence; silence
+//! * BoringSSL: fatal unexpected_message; fatal unexpected_message
+//! * NSS: nothing that is not in the other columns; fragments its hello from the third time on
 //!
 //! Over a stream only what is not about datagrams can be: LibreSSL, OpenSSL and BoringSSL.
 
@@ -52,7 +58,8 @@ fn fatal_alert(harness: &Harness, description: u8) -> bool {
     )
 }
 
-/// LibreSSL: no extended_master_secret, so nothing is resumed, and exporters are closed; renegotiation works.
+/// LibreSSL: no extended_master_secret, so nothing is resumed, and exporters are closed;
+/// renegotiation works.
 #[test]
 fn libressl_as_server_is_served_without_extended_master_secret() {
     for transport in BOTH {
@@ -78,8 +85,8 @@ fn libressl_as_server_is_served_without_extended_master_secret() {
     }
 }
 
-/// LibreSSL: its HelloRequest comes each second, with the same message_seq in a new record, until it is answered, and
-/// once more behind the answer.
+/// LibreSSL: its HelloRequest comes each second, with the same message_seq in a new record, until
+/// it is answered, and once more behind the answer.
 #[test]
 fn libressl_as_server_repeats_its_hello_request_and_gets_one_answer() {
     let mut harness = connected(Side::Client, Transport::Dtls);
@@ -119,7 +126,8 @@ fn libressl_as_server_that_does_not_renegotiate_ends_the_association() {
     }
 }
 
-/// LibreSSL and OpenSSL 3.0 as clients: the SCSV and no renegotiation_info at first, the other way round later.
+/// LibreSSL and OpenSSL 3.0 as clients: the SCSV and no renegotiation_info at first, the other way
+/// round later.
 #[test]
 fn clients_that_signal_by_scsv_renegotiate_by_the_extension() {
     for transport in BOTH {
@@ -160,7 +168,8 @@ fn openssl_as_a_refused_client_ends_the_association() {
     }
 }
 
-/// OpenSSL as server: it does not ask again, but goes on with an old random if its cookie does not come back.
+/// OpenSSL as server: it does not ask again, but goes on with an old random if its cookie does not
+/// come back.
 #[test]
 fn openssl_as_server_gets_its_cookie_back() {
     let ends = Ends::new();
@@ -174,7 +183,8 @@ fn openssl_as_server_gets_its_cookie_back() {
     }
 }
 
-/// OpenSSL and LibreSSL die of data behind the ServerHello: by default nothing of ours comes there, and nothing is lost.
+/// OpenSSL and LibreSSL die of data behind the ServerHello: by default nothing of ours comes there,
+/// and nothing is lost.
 #[test]
 fn no_data_reaches_openssl_in_the_middle_of_a_renegotiation() {
     for transport in BOTH {
@@ -216,7 +226,8 @@ fn no_data_reaches_openssl_in_the_middle_of_a_renegotiation() {
     }
 }
 
-/// The other half: while only a HelloRequest is out, OpenSSL takes data, and ours flows where the policy says so.
+/// The other half: while only a HelloRequest is out, OpenSSL takes data, and ours flows where the
+/// policy says so.
 #[test]
 fn data_flows_while_a_hello_request_is_out() {
     for transport in BOTH {
@@ -275,8 +286,8 @@ fn unheard(datagrams: &mut DatagramHarness) -> Vec<Vec<u8>> {
     sent
 }
 
-/// Our server asks while the hello of such a client is under way, which does not count the HelloRequest and cannot make use of
-/// what is numbered behind it.
+/// Our server asks while the hello of such a client is under way, which does not count the
+/// HelloRequest and cannot make use of what is numbered behind it.
 fn crossed(ends: Ends, peer: ScriptedPeer) -> (Harness, Vec<Vec<u8>>) {
     let mut harness = Harness::server(Transport::Dtls, ends.build().server, peer);
     harness.play_hello();
@@ -307,9 +318,9 @@ fn crossed(ends: Ends, peer: ScriptedPeer) -> (Harness, Vec<Vec<u8>>) {
     (harness, answer)
 }
 
-/// OpenSSL and LibreSSL as clients: they have said hello, ignore the HelloRequest that crosses it, do not count that, and wait for
-/// message 0, while our ServerHello is message 1. RFC 6347 §4.2.1: what they wait for can be a HelloVerifyRequest, and then the
-/// numbers agree.
+/// OpenSSL and LibreSSL as clients: they have said hello, ignore the HelloRequest that crosses it,
+/// do not count that, and wait for message 0, while our ServerHello is message 1. RFC 6347 §4.2.1:
+/// what they wait for can be a HelloVerifyRequest, and then the numbers agree.
 #[test]
 fn openssl_as_client_goes_on_when_its_hello_crosses_our_hello_request() {
     for demands in [false, true] {
@@ -367,8 +378,8 @@ fn openssl_as_client_goes_on_when_its_hello_crosses_our_hello_request() {
     }
 }
 
-/// A client that has counted the HelloRequest takes our flight as it is, and what stands in front of it when it is sent again is an
-/// old message to it.
+/// A client that has counted the HelloRequest takes our flight as it is, and what stands in front
+/// of it when it is sent again is an old message to it.
 #[test]
 fn a_client_that_has_seen_the_hello_request_does_not_mind_what_is_sent_again_in_its_place() {
     let mut harness = connected(Side::Server, Transport::Dtls);
@@ -386,7 +397,8 @@ fn a_client_that_has_seen_the_hello_request_does_not_mind_what_is_sent_again_in_
     harness.finish(Side::Server, 2);
 }
 
-/// RFC 6347 §4.2.1: the hello with the cookie is the same hello. Another one is not taken for it, and nothing is begun twice.
+/// RFC 6347 §4.2.1: the hello with the cookie is the same hello. Another one is not taken for it,
+/// and nothing is begun twice.
 #[test]
 fn a_crossing_client_that_changes_its_hello_is_refused() {
     for twice in [false, true] {
@@ -409,7 +421,8 @@ fn a_crossing_client_that_changes_its_hello_is_refused() {
     }
 }
 
-/// A client that offers its session has begun by itself, as no DTLS client answers a HelloRequest so: it gets a full handshake.
+/// A client that offers its session has begun by itself, as no DTLS client answers a HelloRequest
+/// so: it gets a full handshake.
 #[test]
 fn a_session_that_is_offered_across_a_hello_request_is_not_resumed_over_datagrams() {
     let mut ends = Ends::new();
@@ -485,7 +498,8 @@ fn erlangs_hello_verify_request_may_be_lost_or_repeated() {
     harness.finish(Side::Client, 2);
 }
 
-/// A server that only ever asks for cookies is given up as one that misbehaves, not followed for ever.
+/// A server that only ever asks for cookies is given up as one that misbehaves, not followed for
+/// ever.
 #[test]
 fn a_server_that_asks_for_cookies_without_end_is_not_followed() {
     let mut harness = connected(Side::Client, Transport::Dtls);
@@ -501,8 +515,9 @@ fn a_server_that_asks_for_cookies_without_end_is_not_followed() {
     assert!(hellos <= 4, "{hellos}");
 }
 
-/// Mbed TLS as server: its cookie in a renegotiation would be a decoding error, of which it says nothing. It is told by its form:
-/// it begins with the time, or with a counter where there is no clock.
+/// Mbed TLS as server: its cookie in a renegotiation would be a decoding error, of which it says
+/// nothing. It is told by its form: it begins with the time, or with a counter where there is no
+/// clock.
 #[test]
 fn mbed_tls_as_server_gets_an_empty_cookie_by_itself() {
     let clock = SetClock::new();
@@ -551,7 +566,8 @@ fn mbed_tls_as_server_gets_an_empty_cookie_if_it_is_told_to() {
     }
 }
 
-/// GnuTLS as server: the first hello behind its own HelloRequest is dropped as a replay; the next one is taken.
+/// GnuTLS as server: the first hello behind its own HelloRequest is dropped as a replay; the next
+/// one is taken.
 #[test]
 fn gnutls_as_server_takes_the_second_hello_after_its_hello_request() {
     let mut harness = connected(Side::Client, Transport::Dtls);
@@ -572,7 +588,8 @@ fn gnutls_as_server_takes_the_second_hello_after_its_hello_request() {
     harness.finish(Side::Client, 2);
 }
 
-/// GnuTLS as client: with a ticket in the first handshake it waits for one in the renegotiation too.
+/// GnuTLS as client: with a ticket in the first handshake it waits for one in the renegotiation
+/// too.
 #[test]
 fn gnutls_as_client_gets_a_ticket_in_every_handshake() {
     for transport in BOTH {
@@ -656,7 +673,8 @@ fn pion_as_client_ignores_a_hello_request() {
     }
 }
 
-/// pion, dimpl, tinydtls as servers: they ignore a ClientHello; what was held leaves under the old keys.
+/// pion, dimpl, tinydtls as servers: they ignore a ClientHello; what was held leaves under the old
+/// keys.
 #[test]
 fn pion_as_server_ignores_a_client_hello() {
     let mut harness = connected(Side::Client, Transport::Dtls);
@@ -682,7 +700,8 @@ fn pion_as_server_ignores_a_client_hello() {
     }
 }
 
-/// The same silence under an automatic policy: it waits its pause and does not ask again with every record.
+/// The same silence under an automatic policy: it waits its pause and does not ask again with every
+/// record.
 #[test]
 fn automatic_renegotiation_does_not_pester_a_peer_that_is_silent() {
     let policy = RekeyPolicy::default().bytes(Some(512)).unwrap();

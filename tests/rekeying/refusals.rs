@@ -1,5 +1,6 @@
-//! Renegotiations that come to nothing, over both transports: rows E8 (alerts), E10, E11, E14 and E22 of the failure
-//! catalogue. `tests/rekeying/renegotiation_content.rs` has the table of the whole section.
+//! Renegotiations that come to nothing, over both transports: rows E8 (alerts), E10, E11, E14 and
+//! E22 of the failure catalogue. `tests/rekeying/renegotiation_content.rs` has the table of the
+//! whole section.
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
@@ -17,14 +18,17 @@ use sealgram::sim::scripted::{ALERT, HANDSHAKE, Line};
 use sealgram::{Error, Event, RenegotiationRefusal, Side};
 use std::time::Duration;
 
-/// E10 (GnuTLS CVE-2020-24659), E11 (Botan #5829), E22: the alert at every state, in the epoch that is in force.
+/// E10 (GnuTLS CVE-2020-24659), E11 (Botan #5829), E22: the alert at every state, in the epoch that
+/// is in force.
 #[test]
 fn no_renegotiation_before_the_point_of_no_return_leaves_everything_as_it_was() {
     everywhere(|side, transport, called| {
-        // Behind the ServerHelloDone a client has switched its keys, and a peer on a stream behind its CCS.
+        // Behind the ServerHelloDone a client has switched its keys, and a peer on a stream behind
+        // its CCS.
         for played in 0..=3 {
             let lines = flight(side);
-            // Between datagrams a server that has the hello takes the alert for a late one: see below.
+            // Between datagrams a server that has the hello takes the alert for a late one: see
+            // below.
             let last = match (side, transport) {
                 (Side::Client, _) => Some(3),
                 (Side::Server, Transport::Tls) => Some(1),
@@ -59,8 +63,8 @@ fn no_renegotiation_before_the_point_of_no_return_leaves_everything_as_it_was() 
     });
 }
 
-/// E8: a client refuses a HelloRequest and then begins of its own accord; its hello overtakes the refusal. The server goes on,
-/// because its client does.
+/// E8: a client refuses a HelloRequest and then begins of its own accord; its hello overtakes the
+/// refusal. The server goes on, because its client does.
 #[test]
 fn a_refusal_that_comes_after_the_hello_of_its_client_is_late() {
     for called in [false, true] {
@@ -115,7 +119,8 @@ fn no_renegotiation_after_the_point_of_no_return_ends_the_association() {
     }
 }
 
-/// A client of a stream that has sent ChangeCipherSpec and then wants to go back: our end has let go of the old keys.
+/// A client of a stream that has sent ChangeCipherSpec and then wants to go back: our end has let
+/// go of the old keys.
 #[test]
 fn no_renegotiation_under_the_new_keys_of_a_stream_ends_the_connection() {
     for called in [true, false] {
@@ -157,7 +162,8 @@ fn a_late_no_renegotiation_of_an_older_epoch_changes_nothing() {
     }
 }
 
-/// E14 (Mbed TLS 2.6.0), RFC 5246 §7.4.1.1: a client that negotiates ignores it, however often it comes.
+/// E14 (Mbed TLS 2.6.0), RFC 5246 §7.4.1.1: a client that negotiates ignores it, however often it
+/// comes.
 #[test]
 fn hello_requests_at_every_state_are_ignored() {
     for transport in BOTH {
@@ -193,8 +199,8 @@ fn hello_requests_at_every_state_are_ignored() {
     }
 }
 
-/// E22: a client that is refused goes on; every further wish of it is answered, on a stream too, where nothing that
-/// was sent is sent again.
+/// E22: a client that is refused goes on; every further wish of it is answered, on a stream too,
+/// where nothing that was sent is sent again.
 #[test]
 fn a_client_that_is_refused_twice_within_a_second_is_told_twice() {
     for transport in BOTH {
@@ -221,8 +227,8 @@ fn a_client_that_is_refused_twice_within_a_second_is_told_twice() {
     }
 }
 
-/// Design §7: each attempt of a client costs the server a signature, whatever becomes of it, so each counts against the
-/// least time between two.
+/// Design §7: each attempt of a client costs the server a signature, whatever becomes of it, so
+/// each counts against the least time between two.
 #[test]
 fn a_client_that_takes_its_hello_back_cannot_begin_again_at_once() {
     let min_interval = Duration::from_secs(60);
@@ -339,7 +345,8 @@ fn a_fatal_no_renegotiation_ends_the_association() {
     });
 }
 
-/// RFC 5246 §7.2.1: a close in the middle of a renegotiation ends it, with no timer and nothing held.
+/// RFC 5246 §7.2.1: a close in the middle of a renegotiation ends it, with no timer and nothing
+/// held.
 #[test]
 fn a_close_in_the_middle_of_a_renegotiation_leaves_nothing_behind() {
     everywhere(|side, transport, called| {
@@ -369,8 +376,9 @@ fn a_close_in_the_middle_of_a_renegotiation_leaves_nothing_behind() {
     });
 }
 
-/// A first attempt of the peer of which only a part arrived does not stand in the way of the next one, and no part of
-/// it is taken for one of the next, which may be as long and differs by its random.
+/// A first attempt of the peer of which only a part arrived does not stand in the way of the next
+/// one, and no part of it is taken for one of the next, which may be as long and differs by its
+/// random.
 #[test]
 fn a_fragment_of_an_abandoned_hello_does_not_block_the_next_one() {
     for shorter in [true, false] {
@@ -426,8 +434,8 @@ fn other_messages_between_handshakes_are_noise_in_datagrams_and_fatal_on_a_strea
     }
 }
 
-/// A client that closes behind its Finished, which is lost: its goodbye is under keys that never come into force, and is told
-/// when that is certain.
+/// A client that closes behind its Finished, which is lost: its goodbye is under keys that never
+/// come into force, and is told when that is certain.
 #[test]
 fn a_goodbye_under_keys_that_never_come_into_force_is_told() {
     let mut harness = connected(Side::Server, Transport::Dtls);

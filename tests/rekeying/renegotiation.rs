@@ -1,23 +1,35 @@
-//! The rules of renegotiation at version 1.2, one test a rule, over both transports and begun by both sides
-//! (RFC 5246 §7.4.1.1, RFC 5746, the manual page SSL_renegotiate(3)). The chapter `docs::rekeying` states them.
+//! The rules of renegotiation at version 1.2, one test a rule, over both transports and begun by
+//! both sides (RFC 5246 §7.4.1.1, RFC 5746, the manual page SSL_renegotiate(3)). The chapter
+//! `docs::rekeying` states them.
 //!
-//! | rule | test |
-//! |---|---|
-//! | what each trigger leads to, the historical DTLS rule included | `each_trigger_leads_to_its_kind_of_handshake` |
-//! | a call schedules; the later of two decides; pending until the end; counted by who began | `a_call_is_pending_until_the_handshake_has_ended` |
-//! | never before the first handshake, nor behind a close | `nothing_is_scheduled_before_the_first_handshake_or_after_a_close` |
-//! | one follows another | `renegotiations_follow_each_other` |
-//! | policy: servers refuse clients, unless allowed, and then limit them; clients may refuse | `a_server_refuses_its_clients_by_default`, `a_server_limits_how_often_its_clients_begin`, `a_client_can_refuse_a_hello_request` |
-//! | data: `Hold`, `Flow`, bounds, sizes, at the close | `data_…`, `no_more_data_waits_than_the_send_queue_holds`, `the_longest_datagram_is_as_long_while_keys_are_replaced` |
-//! | automatic: bytes, interval, pause after a refusal | `keys_are_replaced_…`, `automatic_rekeying_waits_after_a_refusal` |
-//! | automatic: limits of the keys | `tests/rekeying/key_limits.rs` |
-//! | silence | `silence_fails_softly`; identical retry: `tests/rekeying/renegotiation_loss.rs` |
-//! | both at once; HelloRequests during a handshake, lost, late, crossing; numbering | `both_sides_can_begin_at_once`, `a_server_does_not_ask_a_client_that_has_begun`; `tests/rekeying/renegotiation_loss.rs`, `tests/rekeying/refusals.rs` |
-//! | cookies | `tests/rekeying/peer_profiles.rs` (OpenSSL, Mbed TLS, Erlang), `tests/rekeying/renegotiation_content.rs` |
-//! | RFC 5746, RFC 7627, continuity of identities | `tests/rekeying/renegotiation_content.rs`, `a_client_that_showed_no_certificate_may_stay_anonymous` |
-//! | no resumption in renegotiations, on demand; a new ticket in each | `a_server_can_forbid_resumption_in_renegotiations`, `each_renegotiation_brings_a_new_ticket` |
-//! | epochs end and never wrap | `epochs_are_counted_to_their_end_and_never_wrap` |
-//! | the old epoch is read for twice the MSL | `tests/rekeying/in_traffic.rs` |
+//! * what each trigger leads to, the historical DTLS rule included:
+//!   `each_trigger_leads_to_its_kind_of_handshake`
+//! * a call schedules; the later of two decides; pending until the end; counted by who began:
+//!   `a_call_is_pending_until_the_handshake_has_ended`
+//! * never before the first handshake, nor behind a close:
+//!   `nothing_is_scheduled_before_the_first_handshake_or_after_a_close`
+//! * one follows another: `renegotiations_follow_each_other`
+//! * policy: servers refuse clients, unless allowed, and then limit them; clients may refuse:
+//!   `a_server_refuses_its_clients_by_default`, `a_server_limits_how_often_its_clients_begin`,
+//!   `a_client_can_refuse_a_hello_request`
+//! * data: `Hold`, `Flow`, bounds, sizes, at the close: `data_…`,
+//!   `no_more_data_waits_than_the_send_queue_holds`,
+//!   `the_longest_datagram_is_as_long_while_keys_are_replaced`
+//! * automatic: bytes, interval, pause after a refusal: `keys_are_replaced_…`,
+//!   `automatic_rekeying_waits_after_a_refusal`
+//! * automatic: limits of the keys: `tests/rekeying/key_limits.rs`
+//! * silence: `silence_fails_softly`; identical retry: `tests/rekeying/renegotiation_loss.rs`
+//! * both at once; HelloRequests during a handshake, lost, late, crossing; numbering:
+//!   `both_sides_can_begin_at_once`, `a_server_does_not_ask_a_client_that_has_begun`;
+//!   `tests/rekeying/renegotiation_loss.rs`, `tests/rekeying/refusals.rs`
+//! * cookies: `tests/rekeying/peer_profiles.rs` (OpenSSL, Mbed TLS, Erlang),
+//!   `tests/rekeying/renegotiation_content.rs`
+//! * RFC 5746, RFC 7627, continuity of identities: `tests/rekeying/renegotiation_content.rs`,
+//!   `a_client_that_showed_no_certificate_may_stay_anonymous`
+//! * no resumption in renegotiations, on demand; a new ticket in each:
+//!   `a_server_can_forbid_resumption_in_renegotiations`, `each_renegotiation_brings_a_new_ticket`
+//! * epochs end and never wrap: `epochs_are_counted_to_their_end_and_never_wrap`
+//! * the old epoch is read for twice the MSL: `tests/rekeying/in_traffic.rs`
 
 use crate::common::configs::{Configs, Ends};
 use crate::common::transport::{BOTH, Duo, SIDES, Transport, complete, refused};
@@ -65,7 +77,8 @@ fn each_trigger_leads_to_its_kind_of_handshake() {
     let table = [
         (Transport::Dtls, Side::Client, false, Full),
         (Transport::Dtls, Side::Client, true, Resumed),
-        // The historical rule: a DTLS client answers a HelloRequest with a full handshake, a TLS client resumes.
+        // The historical rule: a DTLS client answers a HelloRequest with a full handshake, a TLS
+        // client resumes.
         (Transport::Dtls, Side::Server, false, Full),
         (Transport::Dtls, Side::Server, true, Full),
         (Transport::Tls, Side::Client, false, Full),
@@ -157,7 +170,8 @@ fn nothing_is_scheduled_before_the_first_handshake_or_after_a_close() {
     });
 }
 
-/// Servers refuse clients that begin of their own accord, unless their policy allows it; both go on.
+/// Servers refuse clients that begin of their own accord, unless their policy allows it; both go
+/// on.
 #[test]
 fn a_server_refuses_its_clients_by_default() {
     let configs = with(RekeyPolicy::default(), RekeyPolicy::default());
@@ -211,7 +225,8 @@ fn a_client_can_refuse_a_hello_request() {
     }
 }
 
-/// Data waits while the keys are replaced, and leaves in the new epoch: nothing is lost, nothing comes too early.
+/// Data waits while the keys are replaced, and leaves in the new epoch: nothing is lost, nothing
+/// comes too early.
 #[test]
 fn data_waits_for_the_end_of_a_renegotiation() {
     everywhere(&configs(), |mut duo, transport, side| {
@@ -303,7 +318,8 @@ fn data_can_flow_under_the_old_keys() {
     });
 }
 
-/// While only a HelloRequest is out, data flows in both directions where the policy says that the client takes it.
+/// While only a HelloRequest is out, data flows in both directions where the policy says that the
+/// client takes it.
 #[test]
 fn data_flows_while_only_a_hello_request_is_out() {
     let policy = RekeyPolicy::default();
@@ -323,7 +339,8 @@ fn data_flows_while_only_a_hello_request_is_out() {
     }
 }
 
-/// Automatic: bytes of both directions count together, strictly more than the limit begins it, on both sides.
+/// Automatic: bytes of both directions count together, strictly more than the limit begins it, on
+/// both sides.
 #[test]
 fn keys_are_replaced_after_so_many_bytes() {
     for transport in BOTH {
@@ -408,8 +425,8 @@ fn automatic_rekeying_waits_after_a_refusal() {
     }
 }
 
-/// Silence: over datagrams the attempt is over and the old keys go on; over a stream, which loses nothing, it stays
-/// pending, data flows again, and the answer is taken whenever it comes.
+/// Silence: over datagrams the attempt is over and the old keys go on; over a stream, which loses
+/// nothing, it stays pending, data flows again, and the answer is taken whenever it comes.
 #[test]
 fn silence_fails_softly() {
     everywhere(&configs(), |mut duo, transport, side| {
@@ -461,8 +478,8 @@ fn both_sides_can_begin_at_once() {
     }
 }
 
-/// A server that wants to see a certificate forbids resumption in renegotiations; then a TLS client's offer of its session
-/// leads to a full handshake.
+/// A server that wants to see a certificate forbids resumption in renegotiations; then a TLS
+/// client's offer of its session leads to a full handshake.
 #[test]
 fn a_server_can_forbid_resumption_in_renegotiations() {
     let full = allowing(RekeyPolicy::default().resume(false));
@@ -495,7 +512,8 @@ fn a_client_that_showed_no_certificate_may_stay_anonymous() {
     });
 }
 
-/// A client that takes tickets gets a new one in every handshake, also in a renegotiation (GnuTLS waits for it).
+/// A client that takes tickets gets a new one in every handshake, also in a renegotiation (GnuTLS
+/// waits for it).
 #[test]
 fn each_renegotiation_brings_a_new_ticket() {
     for transport in BOTH {
@@ -530,7 +548,8 @@ fn a_server_limits_how_often_its_clients_begin() {
     }
 }
 
-/// Epochs end at 65,535, and the last one is used: the 65,534th renegotiation is like the first (RFC 6347 §4.1).
+/// Epochs end at 65,535, and the last one is used: the 65,534th renegotiation is like the first
+/// (RFC 6347 §4.1).
 #[test]
 fn epochs_are_counted_to_their_end_and_never_wrap() {
     for transport in BOTH {
@@ -553,7 +572,8 @@ fn epochs_are_counted_to_their_end_and_never_wrap() {
     }
 }
 
-/// What fitted into a datagram before fits while the keys are replaced and afterwards, whatever the suites.
+/// What fitted into a datagram before fits while the keys are replaced and afterwards, whatever the
+/// suites.
 #[test]
 fn the_longest_datagram_is_as_long_while_keys_are_replaced() {
     use sealgram::CipherSuite as Suite;

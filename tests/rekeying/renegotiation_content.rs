@@ -1,18 +1,20 @@
-//! Section E of the failure catalogue at version 1.2, over both transports: renegotiation opposite a scripted peer.
+//! Section E of the failure catalogue at version 1.2, over both transports: renegotiation opposite
+//! a scripted peer.
 //!
-//! | row | where |
-//! | --- | --- |
-//! | E1, E2, E20 | `*_renegotiation_info_*` |
-//! | E3, E23 | `extended_master_secret_…`, `*_becomes_somebody_else_*` |
-//! | E4, E5 | `each_extension_…`, `each_field_…` |
-//! | E6–E8, E15, E16, E19, E21 | `tests/rekeying/renegotiation_loss.rs` |
-//! | E9 | `a_certificate_is_shown_exactly_when_it_is_asked_for` |
-//! | E10, E11, E14, E22 | `tests/rekeying/refusals.rs` |
-//! | E12 | `the_second_handshake_offers_and_takes_what_the_first_did` |
-//! | E13 | `record/datagram/records/epochs.rs`: no test can send 2^48 records; the automatic one counts records in 64 bits |
-//! | E17 | `tests/rekeying/peer_profiles.rs`: a peer that sends HelloVerifyRequest; `no_cookie_is_demanded_…` here |
-//! | E18 | `tests/sessions/server.rs`, `tests/rekeying/peer_profiles.rs`; with real peers in `interop/` |
-//! | E24 | connection IDs do not exist yet |
+//! * E1, E2, E20: `*_renegotiation_info_*`
+//! * E3, E23: `extended_master_secret_…`, `*_becomes_somebody_else_*`
+//! * E4, E5: `each_extension_…`, `each_field_…`
+//! * E6–E8, E15, E16, E19, E21: `tests/rekeying/renegotiation_loss.rs`
+//! * E9: `a_certificate_is_shown_exactly_when_it_is_asked_for`
+//! * E10, E11, E14, E22: `tests/rekeying/refusals.rs`
+//! * E12: `the_second_handshake_offers_and_takes_what_the_first_did`
+//! * E13: `record/datagram/records/epochs.rs`: no test can send 2^48 records; the automatic one
+//!   counts records in 64 bits
+//! * E17: `tests/rekeying/peer_profiles.rs`: a peer that sends HelloVerifyRequest;
+//!   `no_cookie_is_demanded_…` here
+//! * E18: `tests/sessions/server.rs`, `tests/rekeying/peer_profiles.rs`; with real peers in
+//!   `interop/`
+//! * E24: connection IDs do not exist yet
 
 use crate::common::configs::{Ends, SERVER};
 use crate::common::datagram_harness::{
@@ -43,7 +45,8 @@ fn scripted_peers_that_behave_are_followed_from_epoch_to_epoch() {
     });
 }
 
-/// RFC 6347 §4.2.2: both ends count from 0 again; a HelloRequest is the first message of its handshake.
+/// RFC 6347 §4.2.2: both ends count from 0 again; a HelloRequest is the first message of its
+/// handshake.
 #[test]
 fn messages_of_a_renegotiation_are_numbered_from_zero() {
     for called in [true, false] {
@@ -240,7 +243,8 @@ fn each_extension_that_a_client_leaves_out_has_its_outcome() {
             assert_eq!(without(SIGNATURE_ALGORITHMS), lacks);
             let dropped = misbehaved(PeerMisbehaved::WrongRenegotiationInfo);
             assert_eq!(without(RENEGOTIATION_INFO), dropped);
-            // E3, RFC 7627 §5.3. The policy that demands it comes first, and says the same to the peer.
+            // E3, RFC 7627 §5.3. The policy that demands it comes first, and says the same to the
+            // peer.
             let dropped = misbehaved(PeerMisbehaved::ExtendedMasterSecretDropped);
             assert_eq!(without(EXTENDED_MASTER_SECRET), dropped);
             assert_eq!(
@@ -253,7 +257,8 @@ fn each_extension_that_a_client_leaves_out_has_its_outcome() {
     }
 }
 
-/// E5 (OpenSSL CVE-2017-3733): a ClientHello that changes what was agreed, or names what nobody knows.
+/// E5 (OpenSSL CVE-2017-3733): a ClientHello that changes what was agreed, or names what nobody
+/// knows.
 #[test]
 fn each_field_that_a_client_changes_has_its_outcome() {
     use sealgram::error::PeerIncompatible as Lacks;
@@ -287,7 +292,8 @@ fn each_field_that_a_client_changes_has_its_outcome() {
             };
         });
         assert_eq!(old, lacks(Lacks::NoCommonVersion));
-        // Encrypt-then-MAC, max_fragment_length, record_size_limit, connection_id: what is unknown is ignored.
+        // Encrypt-then-MAC, max_fragment_length, record_size_limit, connection_id: what is unknown
+        // is ignored.
         for (typ, body) in [(22, &[][..]), (1, &[2]), (28, &[2, 0]), (54, &[0])] {
             assert_eq!(
                 change(&|offer| offer.set_extension(typ, body)),
@@ -504,8 +510,8 @@ fn a_client_that_was_nobody_may_become_somebody() {
     }
 }
 
-/// E3, E5: a peer without extended_master_secret is renegotiated with if the policy serves it; one that has it all of a sudden is not
-/// who it was.
+/// E3, E5: a peer without extended_master_secret is renegotiated with if the policy serves it; one
+/// that has it all of a sudden is not who it was.
 #[test]
 fn extended_master_secret_does_not_appear_in_a_renegotiation() {
     everywhere(|side, transport, called| {

@@ -1,5 +1,6 @@
-//! Renegotiation over datagrams that are lost, late and out of order: rows E6, E7, E8, E15, E16, E19 and E21 of the
-//! failure catalogue. `tests/rekeying/renegotiation_content.rs` has the table of the whole section.
+//! Renegotiation over datagrams that are lost, late and out of order: rows E6, E7, E8, E15, E16,
+//! E19 and E21 of the failure catalogue. `tests/rekeying/renegotiation_content.rs` has the table of
+//! the whole section.
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use crate::common::datagram_harness::{
@@ -113,7 +114,8 @@ fn undisturbed(start: Start, configs: &Configs) -> Vec<Direction> {
         .collect()
 }
 
-/// Runs a renegotiation in which these datagrams, counted in each direction from its beginning, meet with fates.
+/// Runs a renegotiation in which these datagrams, counted in each direction from its beginning,
+/// meet with fates.
 fn survives(start: Start, configs: &Configs, fates: &[(Direction, u64, Fate)]) {
     let mut pair = configs.connected(1);
     pair.run_for(Duration::from_millis(500));
@@ -200,7 +202,8 @@ fn every_pair_of_datagrams_of_a_renegotiation_may_be_lost() {
 /// E7 (openssl #9279), E15: both at once, over a network that loses a fifth, a thousand times.
 #[test]
 fn both_sides_may_begin_at_once_over_a_bad_network() {
-    // Seven tries, as many as two minutes hold by default, are not enough for every thousandth at this loss.
+    // Seven tries, as many as two minutes hold by default, are not enough for every thousandth at
+    // this loss.
     let (first, last) = (Duration::from_secs(1), Duration::from_secs(4));
     let patient = DatagramPolicy::default()
         .retransmission_timeouts(first, last)
@@ -231,11 +234,13 @@ fn both_sides_may_begin_at_once_over_a_bad_network() {
     }
 }
 
-/// A run in which no handshake meets its deadline: at this loss one in some thousand does by chance alone.
+/// A run in which no handshake meets its deadline: at this loss one in some thousand does by chance
+/// alone.
 const SEED: u64 = 4;
 
-/// E16: traffic in both directions through renegotiations of every kind, with a fifth of the datagrams lost: nothing
-/// arrives twice, nothing arrives altered, and everything says under which epoch it came.
+/// E16: traffic in both directions through renegotiations of every kind, with a fifth of the
+/// datagrams lost: nothing arrives twice, nothing arrives altered, and everything says under which
+/// epoch it came.
 #[test]
 fn traffic_during_renegotiations_is_delivered_at_most_once_and_labelled() {
     let configs = configs();
@@ -317,8 +322,8 @@ fn traffic_during_renegotiations_is_delivered_at_most_once_and_labelled() {
     );
 }
 
-/// E8 (openssl #15490, Botan #5836): each datagram of one renegotiation comes in the middle, and behind the end, of the
-/// next one, for the first time.
+/// E8 (openssl #15490, Botan #5836): each datagram of one renegotiation comes in the middle, and
+/// behind the end, of the next one, for the first time.
 #[test]
 fn a_datagram_of_one_handshake_may_come_in_the_next_one() {
     let configs = configs();
@@ -394,7 +399,8 @@ fn repeated(heard: &[Heard]) -> Vec<(&'static str, u16)> {
         .collect()
 }
 
-/// E6 (OpenSSL CVE-2013-6450), RFC 6347 §4.2.4: what is sent again keeps its epoch and gets new record numbers.
+/// E6 (OpenSSL CVE-2013-6450), RFC 6347 §4.2.4: what is sent again keeps its epoch and gets new
+/// record numbers.
 #[test]
 fn a_flight_that_switches_keys_is_sent_again_under_the_keys_of_each_part() {
     let mut harness = connected(Side::Client, Transport::Dtls);
@@ -439,7 +445,8 @@ fn a_flight_that_switches_keys_is_sent_again_under_the_keys_of_each_part() {
     assert_eq!(distinct.len(), protected);
 }
 
-/// E15: a HelloRequest that is lost is sent again with the same number; one that is never answered is given up.
+/// E15: a HelloRequest that is lost is sent again with the same number; one that is never answered
+/// is given up.
 #[test]
 fn a_hello_request_is_repeated_until_it_is_answered_or_given_up() {
     let mut harness = connected(Side::Server, Transport::Dtls);
@@ -480,7 +487,8 @@ fn a_hello_request_is_repeated_until_it_is_answered_or_given_up() {
     harness.finish(Side::Server, 3);
 }
 
-/// E15 at a client: a server that never answers; the retry repeats the same hello, because the server may have it.
+/// E15 at a client: a server that never answers; the retry repeats the same hello, because the
+/// server may have it.
 #[test]
 fn a_client_hello_that_is_never_answered_is_given_up_and_repeated_as_it_was() {
     let mut harness = connected(Side::Client, Transport::Dtls);
@@ -594,8 +602,8 @@ fn an_unanswered_attempt_does_not_prolong_the_life_of_old_keys() {
     }
 }
 
-/// E16: data of the old epoch is delivered at every state of a renegotiation, and data of the next one not before the
-/// Finished that it overtakes.
+/// E16: data of the old epoch is delivered at every state of a renegotiation, and data of the next
+/// one not before the Finished that it overtakes.
 #[test]
 fn data_is_taken_at_every_state_and_never_before_finished() {
     for side in SIDES {
@@ -623,7 +631,8 @@ fn data_is_taken_at_every_state_and_never_before_finished() {
     }
 }
 
-/// The next handshake begins before the last flight of the one before has arrived (design: two handshakes at once).
+/// The next handshake begins before the last flight of the one before has arrived (design: two
+/// handshakes at once).
 #[test]
 fn a_wish_that_overtakes_the_finished_before_it_is_kept() {
     // A server that asks at once behind its Finished, which is late.
@@ -661,7 +670,8 @@ fn an_empty_record_of_data_in_a_renegotiation_is_noise() {
     }
 }
 
-/// A lost HelloRequest, a crossing one and a late one are all the same to the numbering of the server's answer.
+/// A lost HelloRequest, a crossing one and a late one are all the same to the numbering of the
+/// server's answer.
 #[test]
 fn the_answer_to_a_crossing_hello_request_is_the_second_message() {
     let mut harness = connected(Side::Server, Transport::Dtls);
@@ -698,8 +708,9 @@ fn a_client_takes_the_answer_after_a_hello_request_that_it_never_saw() {
     }
 }
 
-/// RFC 6347 §4.2.4: who has sent the last flight answers a repeated Finished for twice the longest life of a segment. Data under
-/// the new keys proves nothing: a client of Botan 2 sends it behind its own Finished, before it has seen the server's.
+/// RFC 6347 §4.2.4: who has sent the last flight answers a repeated Finished for twice the longest
+/// life of a segment. Data under the new keys proves nothing: a client of Botan 2 sends it behind
+/// its own Finished, before it has seen the server's.
 #[test]
 fn a_client_that_sends_data_before_it_has_the_last_flight_still_gets_it_again() {
     let mut harness = connected(Side::Server, Transport::Dtls);

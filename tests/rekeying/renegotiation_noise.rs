@@ -1,4 +1,5 @@
-//! Renegotiation beside everything else that goes on: strangers, data in both policies, both ends at once.
+//! Renegotiation beside everything else that goes on: strangers, data in both policies, both ends
+//! at once.
 
 use crate::common::configs::{Configs, Ends};
 use crate::common::datagram_harness::{Noise, record};
@@ -18,7 +19,8 @@ fn configs() -> Configs {
     ends.build()
 }
 
-/// Everything that somebody without keys can say: each type of record, in each epoch around the present one.
+/// Everything that somebody without keys can say: each type of record, in each epoch around the
+/// present one.
 fn barrage(noise: &mut Noise) -> Vec<Vec<u8>> {
     let mut datagrams = Vec::new();
     for epoch in 0..4 {
@@ -47,7 +49,8 @@ fn epochs(pair: &Pair) -> [u64; 2] {
         .map(|end| end.map_or(u64::MAX, |end| end.epoch().number()))
 }
 
-/// Once keys exist nothing without them changes anything: at every state of a renegotiation, at both ends.
+/// Once keys exist nothing without them changes anything: at every state of a renegotiation, at
+/// both ends.
 #[test]
 fn strangers_change_nothing_at_any_state_of_a_renegotiation() {
     let configs = configs();
@@ -115,7 +118,8 @@ fn strangers_change_nothing_at_any_state_of_a_renegotiation() {
     }
 }
 
-/// Records that wait for keys are of strangers, so many that an honest Finished finds no room: it comes again.
+/// Records that wait for keys are of strangers, so many that an honest Finished finds no room: it
+/// comes again.
 #[test]
 fn forged_records_of_the_next_epoch_do_not_hinder_a_finished() {
     for side in SIDES {
@@ -172,7 +176,8 @@ fn both_ends_of_a_stream_may_call_at_once_however_it_is_cut() {
     }
 }
 
-/// `Flow`: data leaves in the old epoch until this end's ChangeCipherSpec, and then in the new one; none is lost.
+/// `Flow`: data leaves in the old epoch until this end's ChangeCipherSpec, and then in the new one;
+/// none is lost.
 #[test]
 fn data_that_flows_keeps_to_the_old_epoch_until_change_cipher_spec() {
     let policy = RekeyPolicy::default().data_during_renegotiation(DataDuringRenegotiation::Flow);
@@ -215,7 +220,8 @@ fn empty_data_that_is_held_is_bounded() {
     assert!(refused.is_some(), "a million empty pieces wait");
 }
 
-/// Silence on a stream lifts the hold, and the answer may still come: then it is taken as if nothing had been.
+/// Silence on a stream lifts the hold, and the answer may still come: then it is taken as if
+/// nothing had been.
 #[test]
 fn an_answer_that_comes_late_on_a_stream_is_taken() {
     for called in [true, false] {
@@ -250,7 +256,8 @@ fn a_late_answer_on_a_stream_has_a_deadline_again() {
     assert!(!harness.is_alive(), "it waits for a Certificate for ever");
 }
 
-/// A path that shrinks while data is held: what is too long for it is lost, as datagrams are, and stops nothing else.
+/// A path that shrinks while data is held: what is too long for it is lost, as datagrams are, and
+/// stops nothing else.
 #[test]
 fn held_data_that_no_longer_fits_does_not_hold_up_the_rest() {
     let ends = Ends::new();

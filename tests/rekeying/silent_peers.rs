@@ -1,4 +1,5 @@
-//! A stream of data to peers that do not renegotiate: none of them silences it, whatever the policy wants of the keys.
+//! A stream of data to peers that do not renegotiate: none of them silences it, whatever the policy
+//! wants of the keys.
 //!
 //! | peer | as server, to our ClientHello | as client, to our HelloRequest |
 //! | --- | --- | --- |
@@ -48,8 +49,8 @@ fn answer(harness: &mut Harness, side: Side, peer: Peer) {
     }
 }
 
-/// What became of a stream of data: the longest time between two pieces at the peer, how many attempts came to nothing, and how
-/// many pieces were sent and heard.
+/// What became of a stream of data: the longest time between two pieces at the peer, how many
+/// attempts came to nothing, and how many pieces were sent and heard.
 fn watch(side: Side, transport: Transport, peer: Peer) -> (Duration, usize, usize, usize) {
     let policy = RekeyPolicy::default().bytes(Some(5_000)).unwrap();
     let mut harness = connected_with(side, transport, Ends::new(), policy);
@@ -96,14 +97,16 @@ fn watch(side: Side, transport: Transport, peer: Peer) -> (Duration, usize, usiz
     (longest, attempts, sent, heard)
 }
 
-/// RFC 5246 §7.4.1.1, §7.2.2: a wish may be ignored or refused, and the association goes on: its data, too.
+/// RFC 5246 §7.4.1.1, §7.2.2: a wish may be ignored or refused, and the association goes on: its
+/// data, too.
 #[test]
 fn no_peer_that_does_not_renegotiate_silences_the_application() {
     for transport in BOTH {
         for side in SIDES {
             for peer in [Peer::Ignores, Peer::Refuses, Peer::Dies] {
                 if transport == Transport::Tls && peer == Peer::Dies {
-                    // A stream loses nothing, so a peer that stops in the middle has failed: the connection ends.
+                    // A stream loses nothing, so a peer that stops in the middle has failed: the
+                    // connection ends.
                     continue;
                 }
                 let (longest, attempts, sent, heard) = watch(side, transport, peer);
@@ -117,8 +120,8 @@ fn no_peer_that_does_not_renegotiate_silences_the_application() {
     }
 }
 
-/// Data that waits behind a HelloRequest, which Botan 2 and others need, flows on when that is ignored; and where the policy
-/// says that the peer can take it, it does not wait at all.
+/// Data that waits behind a HelloRequest, which Botan 2 and others need, flows on when that is
+/// ignored; and where the policy says that the peer can take it, it does not wait at all.
 #[test]
 fn data_after_a_hello_request_waits_a_moment_or_not_at_all() {
     for transport in BOTH {

@@ -82,8 +82,8 @@ fn data_that_still_waits_after_a_renegotiation_leaves_before_a_goodbye() {
     assert_eq!(pair.server.received.len(), waiting + queued);
 }
 
-/// A sender that is always faster than its transport has data waiting for ever behind its first renegotiation. That
-/// uses the keys like any other data.
+/// A sender that is always faster than its transport has data waiting for ever behind its first
+/// renegotiation. That uses the keys like any other data.
 #[test]
 fn a_sender_in_bulk_goes_on_replacing_its_keys() {
     let rekey = RekeyPolicy::default().bytes(Some(1 << 20)).unwrap();

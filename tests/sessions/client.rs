@@ -1,6 +1,7 @@
-//! Section F of the failure catalogue at version 1.2: what clients of ours keep, offer and forget, opposite a scripted
-//! server, by ID and by ticket, over both transports. Servers, and the table of the section, are in
-//! `tests/sessions/server.rs`; here are F4, F5, F6, F11, F15 and F17 of clients.
+//! Section F of the failure catalogue at version 1.2: what clients of ours keep, offer and forget,
+//! opposite a scripted server, by ID and by ticket, over both transports. Servers, and the table of
+//! the section, are in `tests/sessions/server.rs`; here are F4, F5, F6, F11, F15 and F17 of
+//! clients.
 
 use crate::common::configs::{Ends, server_name};
 use crate::common::datagram_harness::{
@@ -277,7 +278,8 @@ fn a_clock_that_jumps_keeps_the_session_back() {
     });
 }
 
-/// A ServerHello that resumes, altered. What the client says of it, and whether it still has the session.
+/// A ServerHello that resumes, altered. What the client says of it, and whether it still has the
+/// session.
 fn answered(
     transport: Transport,
     tickets: bool,
@@ -291,7 +293,8 @@ fn answered(
     (harness.error(), !house.store.is_empty())
 }
 
-/// F6, F11, RFC 5246 §7.4.1.3, RFC 7627 §5.3, RFC 5746 §3.4: each mismatch ends the attempt, and the session.
+/// F6, F11, RFC 5246 §7.4.1.3, RFC 7627 §5.3, RFC 5746 §3.4: each mismatch ends the attempt, and
+/// the session.
 #[test]
 fn a_server_that_resumes_something_else_is_refused_and_forgotten() {
     everywhere(|transport, tickets| {
@@ -366,7 +369,8 @@ fn a_session_without_extended_master_secret_is_not_kept() {
     });
 }
 
-/// F17 (pion #922): a secret that is not the server's is an error that says something, and is not tried again.
+/// F17 (pion #922): a secret that is not the server's is an error that says something, and is not
+/// tried again.
 #[test]
 fn a_session_with_a_wrong_master_secret_fails_clearly_and_is_forgotten() {
     everywhere(|transport, tickets| {
@@ -431,7 +435,8 @@ fn an_imported_session_is_resumed() {
     });
 }
 
-/// RFC 5077 §3.3: a server that changed its mind sends an empty ticket; there is nothing to resume then.
+/// RFC 5077 §3.3: a server that changed its mind sends an empty ticket; there is nothing to resume
+/// then.
 #[test]
 fn an_empty_ticket_is_no_session() {
     for transport in BOTH {
@@ -466,7 +471,8 @@ fn an_empty_ticket_in_a_resumption_leaves_the_old_one() {
     }
 }
 
-/// F5 (Erlang CVE-2026-94200): promised and not sent, sent and not promised, sent twice, in full and abbreviated ones.
+/// F5 (Erlang CVE-2026-94200): promised and not sent, sent and not promised, sent twice, in full
+/// and abbreviated ones.
 #[test]
 fn a_ticket_that_is_missing_or_not_promised_ends_the_attempt() {
     for transport in BOTH {
@@ -509,7 +515,8 @@ fn a_ticket_that_is_missing_or_not_promised_ends_the_attempt() {
     }
 }
 
-/// F5 (OpenSSL CVE-2015-1791): lengths that leave the message, in plaintext and under the keys of a renegotiation.
+/// F5 (OpenSSL CVE-2015-1791): lengths that leave the message, in plaintext and under the keys of a
+/// renegotiation.
 #[test]
 fn a_ticket_that_does_not_decode_ends_the_attempt() {
     let alter: [fn(&mut Vec<u8>); 5] = [
@@ -654,7 +661,8 @@ fn abbreviated_renegotiations_follow_each_other_resumed_or_not() {
     });
 }
 
-/// The table of triggers opposite a scripted server: only a client of a stream offers its session to a HelloRequest.
+/// The table of triggers opposite a scripted server: only a client of a stream offers its session
+/// to a HelloRequest.
 #[test]
 fn a_hello_request_is_answered_with_the_session_over_a_stream_alone() {
     everywhere(|transport, tickets| {
@@ -670,7 +678,8 @@ fn a_hello_request_is_answered_with_the_session_over_a_stream_alone() {
     });
 }
 
-/// A server that keeps sessions under fewer than 32 bytes, or under 32 that it has given away before.
+/// A server that keeps sessions under fewer than 32 bytes, or under 32 that it has given away
+/// before.
 #[test]
 fn a_short_session_id_is_offered_as_it_was_given() {
     for transport in BOTH {

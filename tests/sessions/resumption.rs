@@ -1,4 +1,5 @@
-//! Resumption at version 1.2 by session ID and by ticket, over both transports (RFC 5246 §7.3, RFC 5077, RFC 7627 §5.3).
+//! Resumption at version 1.2 by session ID and by ticket, over both transports (RFC 5246 §7.3,
+//! RFC 5077, RFC 7627 §5.3).
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use crate::common::transport::{BOTH, Duo, SIDES, Transport, complete};
@@ -38,7 +39,8 @@ fn kind(duo: &Duo) -> HandshakeKind {
     client
 }
 
-/// A second connection resumes, shows the same identities, and has secrets of its own; so does a third.
+/// A second connection resumes, shows the same identities, and has secrets of its own; so does a
+/// third.
 #[test]
 fn the_second_connection_resumes_with_the_same_identities() {
     for transport in BOTH {
@@ -245,8 +247,8 @@ fn a_resumption_that_asks_for_a_large_ticket_is_not_spared_the_cookie() {
     assert_eq!(pair.server.stats().cookies_spared, 0);
 }
 
-/// F4: a session that was put under the name of another server is not offered there: whoever has its secret would
-/// be taken for that server.
+/// F4: a session that was put under the name of another server is not offered there: whoever has
+/// its secret would be taken for that server.
 #[test]
 fn a_session_is_not_offered_under_another_name() {
     let ends = ends(By::Ticket);
@@ -330,7 +332,8 @@ fn with_slow_store(transport: Transport, ends: Ends) -> (Configs, Arc<SlowStore>
     (configs, store)
 }
 
-/// The handshake waits for the store, and resumes what it finds. Whoever looks again sees nothing new.
+/// The handshake waits for the store, and resumes what it finds. Whoever looks again sees nothing
+/// new.
 #[test]
 fn a_session_may_be_found_later() {
     for transport in BOTH {

@@ -1,18 +1,18 @@
-//! Section F of the failure catalogue at version 1.2: a server of ours resumes, or does not, what a scripted client
-//! offers, by ID and by ticket, over both transports. What clients of ours do is in `tests/sessions/client.rs`.
+//! Section F of the failure catalogue at version 1.2: a server of ours resumes, or does not, what a
+//! scripted client offers, by ID and by ticket, over both transports. What clients of ours do is in
+//! `tests/sessions/client.rs`.
 //!
-//! | row | where |
-//! | --- | --- |
-//! | F1 | `a_session_of_another_server_is_not_known` |
-//! | F2 | `a_session_that_does_not_fit_the_hello_…`, `…_now_wants_a_certificate_…` |
-//! | F3 | `the_identity_of_a_session_…` |
-//! | F4 | `tests/sessions/client.rs` |
-//! | F5 | decoding and races: `tests/sessions/client.rs` |
-//! | F6 | `a_session_that_does_not_fit_…`, `…_without_extended_master_secret_…`, `…_of_the_other_transport_…` |
-//! | F7–F10, F12–F14, F16 | pre-shared keys, version 1.3, connection IDs: not here yet |
-//! | F11 | `a_resumption_needs_renegotiation_info_too` |
-//! | F15 | `a_clock_that_jumps_…` |
-//! | F17 | `a_client_with_another_secret_…`; imported sessions: `tests/sessions/client.rs` |
+//! * F1: `a_session_of_another_server_is_not_known`
+//! * F2: `a_session_that_does_not_fit_the_hello_…`, `…_now_wants_a_certificate_…`
+//! * F3: `the_identity_of_a_session_…`
+//! * F4: `tests/sessions/client.rs`
+//! * F5: decoding and races: `tests/sessions/client.rs`
+//! * F6: `a_session_that_does_not_fit_…`, `…_without_extended_master_secret_…`,
+//!   `…_of_the_other_transport_…`
+//! * F7–F10, F12–F14, F16: pre-shared keys, version 1.3, connection IDs: not here yet
+//! * F11: `a_resumption_needs_renegotiation_info_too`
+//! * F15: `a_clock_that_jumps_…`
+//! * F17: `a_client_with_another_secret_…`; imported sessions: `tests/sessions/client.rs`
 
 use crate::common::configs::{Ends, SERVER};
 use crate::common::datagram_harness::{
@@ -136,7 +136,8 @@ fn a_session_is_resumed_more_than_once() {
     });
 }
 
-/// The same with a renegotiation behind each, full and abbreviated, and another resumption of what they made.
+/// The same with a renegotiation behind each, full and abbreviated, and another resumption of what
+/// they made.
 #[test]
 fn resumptions_and_renegotiations_follow_each_other() {
     everywhere(|transport, tickets| {
@@ -167,7 +168,8 @@ fn resumptions_and_renegotiations_follow_each_other() {
     });
 }
 
-/// RFC 5246 §7.4.1.3, RFC 5077 §3.3: what cannot be resumed costs a full handshake, which makes a new session.
+/// RFC 5246 §7.4.1.3, RFC 5077 §3.3: what cannot be resumed costs a full handshake, which makes a
+/// new session.
 #[test]
 fn what_is_no_session_leads_to_a_full_handshake() {
     let random = ScriptedSession {
@@ -199,7 +201,8 @@ fn what_is_no_session_leads_to_a_full_handshake() {
     }
 }
 
-/// An altered ticket is a full handshake, wherever it was altered, and a ticket with an ID is not looked up by that.
+/// An altered ticket is a full handshake, wherever it was altered, and a ticket with an ID is not
+/// looked up by that.
 #[test]
 fn an_altered_ticket_leads_to_a_full_handshake() {
     for transport in BOTH {
@@ -561,7 +564,8 @@ fn a_session_is_resumed_within_its_lifetime() {
     }
 }
 
-/// A resumption does not make a session younger, however often its ticket is renewed (RFC 5246 §F.1.4).
+/// A resumption does not make a session younger, however often its ticket is renewed
+/// (RFC 5246 §F.1.4).
 #[test]
 fn a_session_that_is_resumed_again_and_again_still_ends() {
     everywhere(|transport, tickets| {
@@ -587,7 +591,8 @@ fn a_session_that_is_resumed_again_and_again_still_ends() {
     });
 }
 
-/// F17: a client that knows a session's name but not its secret gets nowhere, and does the session no harm.
+/// F17: a client that knows a session's name but not its secret gets nowhere, and does the session
+/// no harm.
 #[test]
 fn a_client_with_another_secret_gets_nowhere_and_harms_nobody() {
     everywhere(|transport, tickets| {
@@ -635,7 +640,8 @@ fn a_wrong_finished_ends_a_resumption() {
     });
 }
 
-/// A server that resumes waits for the client's Finished and for nothing else, with or without a key exchange.
+/// A server that resumes waits for the client's Finished and for nothing else, with or without a
+/// key exchange.
 #[test]
 fn a_client_that_goes_on_as_if_nothing_was_resumed_is_not_believed() {
     everywhere(|transport, tickets| {
@@ -657,7 +663,8 @@ fn a_client_that_goes_on_as_if_nothing_was_resumed_is_not_believed() {
     });
 }
 
-/// RFC 5077 §3.1: data before the client's Finished is not seen, and over datagrams not lost either.
+/// RFC 5077 §3.1: data before the client's Finished is not seen, and over datagrams not lost
+/// either.
 #[test]
 fn data_that_overtakes_the_finished_of_a_resumption_waits_for_it() {
     for tickets in [false, true] {
@@ -678,7 +685,8 @@ fn data_that_overtakes_the_finished_of_a_resumption_waits_for_it() {
     }
 }
 
-/// F2 inside an association (RFC 5746 §5): the session of somebody else is not resumed in a renegotiation.
+/// F2 inside an association (RFC 5746 §5): the session of somebody else is not resumed in a
+/// renegotiation.
 #[test]
 fn the_session_of_another_client_is_not_resumed_in_a_renegotiation() {
     everywhere(|transport, tickets| {
@@ -702,7 +710,8 @@ fn the_session_of_another_client_is_not_resumed_in_a_renegotiation() {
     });
 }
 
-/// A server that renegotiates to see a certificate says so, and then resumes nothing in renegotiations.
+/// A server that renegotiates to see a certificate says so, and then resumes nothing in
+/// renegotiations.
 #[test]
 fn a_server_without_resumption_in_renegotiations_asks_for_the_certificate_again() {
     everywhere(|transport, tickets| {
