@@ -4,7 +4,7 @@
 //! certificate, and does not report a completed handshake. Suites and groups are chosen by a
 //! priority string.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 
 use crate::algorithm::{Aead, Authentication, Group, Suite};
@@ -102,23 +102,35 @@ impl Peer for GnuTls {
     }
 }
 
-/// Reads what `gnutls-serv` says about the port that it was given. It tries IPv6 as well, which
-/// does not matter here, and keeps running when IPv4 fails.
+/// Reads what `gnutls-serv` says about the port that it was given. It binds IPv4 first and then
+/// IPv6, where the machine has it, and keeps running when one of the two fails: it listens when
+/// both have been told.
 #[must_use]
 pub fn listening(transcript: &Transcript, port: u16) -> Option<Listening> {
-    let attempt = format!("IPv4 0.0.0.0 port {port}...");
-    [&transcript.stdout, &transcript.stderr]
-        .into_iter()
-        .find_map(|stream| {
-            let text = String::from_utf8_lossy(stream);
-            let outcome = text.split_once(&attempt)?.1;
-            if outcome.starts_with("done") {
-                Some(Listening::On(port))
-            } else {
+    let outcomes = ["IPv4 0.0.0.0", "IPv6 ::"].map(|address| {
+        let attempt = format!("{address} port {port}...");
+        [&transcript.stdout, &transcript.stderr]
+            .into_iter()
+            .find_map(|stream| {
+                let text = String::from_utf8_lossy(stream);
+                let outcome = text.split_once(&attempt)?.1;
+                if outcome.starts_with("done") {
+                    return Some(Listening::On(port));
+                }
                 let taken = outcome.starts_with("bind() failed: Address already in use");
                 taken.then_some(Listening::Taken)
-            }
-        })
+            })
+    });
+    match outcomes {
+        [Some(Listening::Taken), _] | [_, Some(Listening::Taken)] => Some(Listening::Taken),
+        [Some(v4), None] if !has_ipv6() => Some(v4),
+        [Some(_), v6] => v6,
+        [None, _] => None,
+    }
+}
+
+fn has_ipv6() -> bool {
+    UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok()
 }
 
 fn add_credential(command: &mut Command, credential: &Credential) {
