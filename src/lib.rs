@@ -45,7 +45,7 @@
 //! # The floors
 //!
 //! ```text
-//!  net        mio sockets: the only code that reads the clock
+//!  net        mio sockets: the only code that reads the monotonic clock
 //!  endpoint   many associations: routing, stateless cookies, timers, limits
 //!  connection one association: the pump between handshake and records, events, close
 //!  handshake  states that return ordered actions │ record   epochs, replay, fragments, flights

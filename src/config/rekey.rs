@@ -206,8 +206,8 @@ impl RekeyPolicy {
         self
     }
 
-    /// Servers: whether a renegotiation may resume a session, as it may by default. One that is to
-    /// show a client's certificate resumes none whatever is set here
+    /// Either end: whether a renegotiation may resume a session, as it may by default. On a server,
+    /// one that is to show a client's certificate resumes none whatever is set here
     /// ([`Connection::request_client_certificate`](crate::Connection::request_client_certificate)).
     /// A TLS client, which answers a HelloRequest by offering its session, does not if this is
     /// `false`.

@@ -465,7 +465,7 @@ impl<R: RecordLayer> Connection<R> {
             return self.peer_closed(number);
         }
         if alert.description == AlertDescription::NO_RENEGOTIATION
-            && self.is_refused(now, alert, number.epoch)?
+            && self.take_refusal(now, alert, number.epoch)?
         {
             return Ok(());
         }

@@ -384,7 +384,7 @@ impl<R: RecordLayer> Connection<R> {
     }
 
     /// The peer says no_renegotiation in `epoch`. Whether it spoke of something that is under way.
-    pub(super) fn is_refused(
+    pub(super) fn take_refusal(
         &mut self,
         now: Instant,
         alert: Alert,

@@ -29,10 +29,8 @@ pub(super) const MAC_LEN: usize = 16;
 /// was kept by another.
 pub(super) const LIFE: Duration = Duration::from_secs(150);
 
-/// How long a key makes cookies. It checks them for as long as they are good.
-///
-/// Long against the slowest retransmission, once a minute: a client on a bad link must not see its
-/// cookie expire again and again before its hello has come through.
+/// How long a key makes cookies. No cookie ends with its key, which the cookie's date names: how
+/// long one is good is [`LIFE`] alone.
 const GENERATION: Duration = Duration::from_secs(300);
 
 /// How far ahead of this clock the clock of another member of the fleet may be.

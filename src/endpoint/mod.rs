@@ -9,8 +9,8 @@
 //!                            │                                          successor
 //!                            │     (associations)
 //!                            ├─ plaintext ─► successor on a copy, current in place
-//!                            └─ protected ─► successor on a copy if it has the keys,
-//!                                            else current in place
+//!                            └─ protected ─► successor on a copy if it has the keys; current in
+//!                                            place if it has not, or they do not open it
 //! ```
 
 // A file imports from those above it only:

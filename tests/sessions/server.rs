@@ -5,11 +5,12 @@
 //! * F1: `a_session_of_another_server_is_not_known`
 //! * F2: `a_session_that_does_not_fit_the_hello_…`, `…_now_wants_a_certificate_…`
 //! * F3: `the_identity_of_a_session_…`
-//! * F4: `tests/sessions/client.rs`
+//! * F4: `tests/sessions/client.rs`, `tests/sessions/resumption.rs`
 //! * F5: decoding and races: `tests/sessions/client.rs`
 //! * F6: `a_session_that_does_not_fit_…`, `…_without_extended_master_secret_…`,
 //!   `…_of_the_other_transport_…`
-//! * F7–F10, F12–F14, F16: pre-shared keys, version 1.3, connection IDs: not here yet
+//! * F7–F10, F12–F14, F16: of version 1.3, pre-shared keys and connection IDs: see
+//!   `docs/failures.md`
 //! * F11: `a_resumption_needs_renegotiation_info_too`
 //! * F15: `a_clock_that_jumps_…`
 //! * F17: `a_client_with_another_secret_…`; imported sessions: `tests/sessions/client.rs`

@@ -15,7 +15,7 @@
 //! * [`Outgoing`] is about the path: batches, the size of datagrams, amplification. A check that
 //!   the peer can be reached (RFC 9853) would concern it alone.
 //! * [`Records`] has epochs, keys, numbers and replay windows, and knows what a record looks like.
-//!   A connection ID (RFC 9146, RFC 9147 §9) would concern it alone.
+//!   Of these three, a connection ID (RFC 9146, RFC 9147 §9) would concern it alone.
 //! * [`Delivery`] has handshake messages, flights, acknowledgements and every deadline. It knows
 //!   the version, and the other two objects, which do not know each other.
 //!

@@ -82,7 +82,7 @@ impl V12 {
         self.following = None;
     }
 
-    /// No handshake runs, and nothing of one is kept.
+    /// No handshake runs. The final flight of the one before stays, if it is still kept.
     pub(super) fn abandon(&mut self) {
         self.stage = Stage::Established { next: None };
         self.following = None;

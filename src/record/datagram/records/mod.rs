@@ -10,8 +10,10 @@
 //!
 //! Nothing changes before a record has authenticated, except in the plaintext epoch, where nothing
 //! can. This object knows what a record looks like, and neither the version nor what is said in it.
-//! A connection ID (RFC 9146, RFC 9147 §9) would concern it alone: one more part of a header that
-//! is checked when a record is cut off and written when one is sealed. Exporting a live association
+//! Of the three objects of a `Datagram`, a connection ID (RFC 9146, RFC 9147 §9) would concern this
+//! one: one more part of a header that is checked when a record is cut off and written when one is
+//! sealed. (Beside it, `wire/` has the header, `protection` the additional data, `endpoint/routing`
+//! the route.) Exporting a live association
 //! is what is here, as numbers: the keys and windows of each epoch.
 
 mod early;
