@@ -4,7 +4,7 @@ use crate::common::configs::{Ends, SERVER};
 use bytes::BytesMut;
 use sealgram::endpoint::{AssociationId, Endpoint, EndpointPolicy};
 use sealgram::pki_types::ServerName;
-use sealgram::record::Discard;
+use sealgram::record::{Discard, Received};
 use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
 use sealgram::{ClientConfig, DtlsConnection, Error, Event, Failure, Path, ServerConfig};
 use std::net::SocketAddr;
@@ -220,6 +220,12 @@ impl DatagramHarness {
         let mut ids = self.endpoint.associations();
         ids.find(|&id| remote(id) == Some(self.address))
             .or_else(|| self.endpoint.associations().next())
+    }
+
+    /// The next datagram that our end has received in this association, which exists.
+    pub fn recv(&mut self, id: AssociationId) -> Option<Received> {
+        let mut association = self.endpoint.association(self.now, id).unwrap();
+        association.recv()
     }
 
     /// Whether our end has told the application that the handshake is done.

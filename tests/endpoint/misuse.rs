@@ -375,13 +375,7 @@ fn closing_with_unread_data_leaves_nothing_for_ever() {
         .unwrap()
         .close();
     harness.listen();
-    while harness
-        .endpoint
-        .association(harness.now, id)
-        .unwrap()
-        .recv()
-        .is_some()
-    {}
+    while harness.recv(id).is_some() {}
     harness.wait(DAY);
     assert!(
         harness.endpoint.is_empty(),
@@ -408,16 +402,7 @@ fn a_peer_that_closes_behind_its_data_is_gone_once_it_was_read() {
         }
         let told = Event::PeerClosed;
         assert!(harness.events.contains(&(id, told)));
-        assert_eq!(
-            harness
-                .endpoint
-                .association(harness.now, id)
-                .unwrap()
-                .recv()
-                .unwrap()
-                .data,
-            "unread"
-        );
+        assert_eq!(harness.recv(id).unwrap().data, "unread");
         harness.wait(DAY);
         assert!(harness.endpoint.is_empty(), "settled {settled}");
     }

@@ -137,12 +137,7 @@ fn data_that_overtakes_finished_is_kept_unless_a_judge_wants_it_lost() {
         harness.deliver(&early);
         harness.play(&[Line::Finished]);
         let id = harness.id().unwrap();
-        let received = harness
-            .endpoint
-            .association(harness.now, id)
-            .unwrap()
-            .recv()
-            .map(|received| received.data);
+        let received = harness.recv(id).map(|received| received.data);
         assert_eq!(received.as_deref(), (!drops).then_some(&b"early"[..]));
     }
 }

@@ -156,28 +156,14 @@ fn data_that_overtakes_finished_is_not_delivered_before_it() {
         for number in 0..100 {
             let record = harness.peer.record(APPLICATION_DATA, 1, &[number]);
             harness.deliver(&record);
-            assert!(
-                harness
-                    .endpoint
-                    .association(harness.now, id)
-                    .unwrap()
-                    .recv()
-                    .is_none()
-            );
+            assert!(harness.recv(id).is_none());
         }
         assert!(harness.events.is_empty());
         assert!(harness.connection().unwrap().buffered() <= EARLY);
         harness.play(&FINALE[1..]);
         assert!(is_completion(&harness.events[0].1));
         // At most what was held, in order.
-        let held = std::iter::from_fn(|| {
-            harness
-                .endpoint
-                .association(harness.now, id)
-                .unwrap()
-                .recv()
-        })
-        .count();
+        let held = std::iter::from_fn(|| harness.recv(id)).count();
         assert!(held <= 8, "{held}");
         assert!(harness.exchange(100));
     }

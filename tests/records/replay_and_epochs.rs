@@ -103,30 +103,13 @@ fn a_replayed_datagram_is_delivered_once_at_every_distance() {
     for number in 0..10_100_u32 {
         let record = harness.peer.data(&number.to_be_bytes());
         harness.deliver(&record);
-        assert_eq!(
-            harness
-                .endpoint
-                .association(harness.now, id)
-                .unwrap()
-                .recv()
-                .unwrap()
-                .data,
-            number.to_be_bytes()[..]
-        );
+        assert_eq!(harness.recv(id).unwrap().data, number.to_be_bytes()[..]);
         past.push(record);
         for distance in [0, 1, 62, 63, 64, 65, 10_000] {
             if let Some(index) = past.len().checked_sub(1 + distance) {
                 let old = past[index].clone();
                 harness.deliver(&old);
-                assert!(
-                    harness
-                        .endpoint
-                        .association(harness.now, id)
-                        .unwrap()
-                        .recv()
-                        .is_none(),
-                    "{number} − {distance}"
-                );
+                assert!(harness.recv(id).is_none(), "{number} − {distance}");
             }
         }
     }
@@ -148,15 +131,9 @@ fn late_records_are_delivered_once_within_the_window() {
         harness.deliver(&newest);
         harness.deliver(&late);
         harness.deliver(&late);
-        let got: Vec<_> = std::iter::from_fn(|| {
-            harness
-                .endpoint
-                .association(harness.now, id)
-                .unwrap()
-                .recv()
-        })
-        .map(|r| r.data)
-        .collect();
+        let got: Vec<_> = std::iter::from_fn(|| harness.recv(id))
+            .map(|r| r.data)
+            .collect();
         let expected: &[&[u8]] = if distance < 256 {
             &[b"newest", b"late"]
         } else {
@@ -207,25 +184,9 @@ fn record_numbers_beyond_every_border_are_taken_once() {
                 .peer
                 .record_at(APPLICATION_DATA, DTLS12, 1, sequence, &data);
             harness.deliver(&record);
-            assert_eq!(
-                harness
-                    .endpoint
-                    .association(harness.now, id)
-                    .unwrap()
-                    .recv()
-                    .unwrap()
-                    .data,
-                data[..]
-            );
+            assert_eq!(harness.recv(id).unwrap().data, data[..]);
             harness.deliver(&record);
-            assert!(
-                harness
-                    .endpoint
-                    .association(harness.now, id)
-                    .unwrap()
-                    .recv()
-                    .is_none()
-            );
+            assert!(harness.recv(id).is_none());
         }
     }
     assert_eq!(harness.discarded(Discard::Replay), 12);
@@ -233,14 +194,7 @@ fn record_numbers_beyond_every_border_are_taken_once() {
     harness.peer.set_next_sequence(1, 5);
     let wrapped = harness.peer.data(b"wrapped");
     harness.deliver(&wrapped);
-    assert!(
-        harness
-            .endpoint
-            .association(harness.now, id)
-            .unwrap()
-            .recv()
-            .is_none()
-    );
+    assert!(harness.recv(id).is_none());
 }
 
 /// B12 (wolfSSL CVE-2023-6937, GHSA-2mjx-qc3c-rqvc): a message that begins under one key and ends
@@ -313,14 +267,7 @@ fn empty_records_and_datagrams_wake_nobody() {
         harness.deliver(&[]);
     }
     assert_eq!(harness.events.len(), events);
-    assert!(
-        harness
-            .endpoint
-            .association(harness.now, id)
-            .unwrap()
-            .recv()
-            .is_none()
-    );
+    assert!(harness.recv(id).is_none());
     assert_eq!(harness.discarded(Discard::EmptyData), 1_000_000);
     assert!(harness.exchange(100));
 }
@@ -353,15 +300,7 @@ fn records_of_other_versions_are_noise_in_every_state() {
             .peer
             .record_at(APPLICATION_DATA, version, 1, sequence, b"x");
         harness.deliver(&record);
-        assert!(
-            harness
-                .endpoint
-                .association(harness.now, id)
-                .unwrap()
-                .recv()
-                .is_none(),
-            "{version:#x}"
-        );
+        assert!(harness.recv(id).is_none(), "{version:#x}");
     }
     assert!(harness.exchange(100));
 }
@@ -407,14 +346,7 @@ fn the_largest_datagrams_are_taken_apart() {
         count += 1;
     }
     harness.deliver(&datagram);
-    let received = std::iter::from_fn(|| {
-        harness
-            .endpoint
-            .association(harness.now, id)
-            .unwrap()
-            .recv()
-    })
-    .count();
+    let received = std::iter::from_fn(|| harness.recv(id)).count();
     let dropped = harness.discarded(Discard::ReceiveQueueFull);
     assert_eq!(received + usize::try_from(dropped).unwrap(), count);
     // Each record pins the whole datagram, so the queue holds a few of them only.
@@ -454,16 +386,7 @@ fn records_that_leave_their_datagram_are_discarded() {
     ] {
         let datagram = [&harness.peer.data(b"good")[..], tail].concat();
         harness.deliver(&datagram);
-        assert_eq!(
-            harness
-                .endpoint
-                .association(harness.now, id)
-                .unwrap()
-                .recv()
-                .unwrap()
-                .data,
-            "good"
-        );
+        assert_eq!(harness.recv(id).unwrap().data, "good");
     }
     assert_eq!(harness.discarded(Discard::BadRecord), 3);
 }
