@@ -42,27 +42,23 @@ fn main() -> io::Result<()> {
     let mut answers = 0;
     let mut ready = Events::with_capacity(16);
     loop {
-        // Receives, fires timers, sends. It also carries out the commands given since the last
-        // turn, so there is a turn after events were handled, and the loop waits only when a turn
-        // has brought none.
+        // Receives, fires timers, sends.
         endpoint.turn()?;
-        let mut quiet = true;
         // Anybody can forge such a report, so it is only shown; the handshake's deadline decides.
         while let Some(report) = endpoint.poll_unreachable() {
             eprintln!("{}", report.error);
         }
         while let Some((id, event)) = endpoint.poll_event() {
-            quiet = false;
             if let ControlFlow::Break(end) = handle(&mut endpoint, id, event, &mut answers) {
                 return end;
             }
         }
-        if quiet {
-            // Retransmissions are due in time only if the wait is no longer than the endpoint says.
-            match poll.poll(&mut ready, endpoint.poll_timeout()) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => {}
-            }
+        // Sends what the events led to.
+        endpoint.flush()?;
+        // Retransmissions are due in time only if the wait is no longer than the endpoint says.
+        match poll.poll(&mut ready, endpoint.poll_timeout()) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
         }
     }
 }

@@ -39,24 +39,20 @@ fn main() -> io::Result<()> {
 
     let mut ready = Events::with_capacity(16);
     loop {
-        // Receives, fires timers, sends. It also carries out the commands given since the last
-        // turn, so there is a turn after events were handled, and the loop waits only when a turn
-        // has brought none.
+        // Receives, fires timers, sends.
         endpoint.turn()?;
-        let mut quiet = true;
         while let Some((id, event)) = endpoint.poll_event() {
-            quiet = false;
             handle(&mut endpoint, id, event);
         }
         while let Some(report) = endpoint.poll_unreachable() {
             println!("{:?}: {}", report.remote, report.error);
         }
-        if quiet {
-            // Retransmissions are due in time only if the wait is no longer than the endpoint says.
-            match poll.poll(&mut ready, endpoint.poll_timeout()) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => {}
-            }
+        // Sends what the events led to.
+        endpoint.flush()?;
+        // Retransmissions are due in time only if the wait is no longer than the endpoint says.
+        match poll.poll(&mut ready, endpoint.poll_timeout()) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
         }
     }
 }

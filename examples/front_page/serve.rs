@@ -27,6 +27,6 @@ pub fn serve(address: SocketAddr, config: Arc<ServerConfig>) -> io::Result<()> {
                 }
             }
         }
-        udp.turn()?;
+        udp.flush()?;
     }
 }

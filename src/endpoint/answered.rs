@@ -7,12 +7,18 @@
 //! ```
 
 use super::id::AssociationId;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
 /// The list. Each question that is answered enters its association once.
 #[derive(Default)]
-pub(super) struct Answered(Mutex<List>);
+pub(super) struct Answered {
+    list: Mutex<List>,
+    /// Something was entered since the last time: to ask this is cheaper than to take the lock, and
+    /// is done with every turn.
+    entered: AtomicBool,
+}
 
 #[derive(Default)]
 struct List {
@@ -42,12 +48,15 @@ impl Answered {
 
     /// Everything that was entered since the last time.
     pub(super) fn take(&self) -> Vec<AssociationId> {
+        if !self.entered.swap(false, Ordering::Acquire) {
+            return Vec::new();
+        }
         std::mem::take(&mut self.lock().ids)
     }
 
     /// A thread that panicked while it held the lock has left the list consistent.
     fn lock(&self) -> MutexGuard<'_, List> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,6 +69,7 @@ impl Wake for Entry {
     fn wake(self: Arc<Self>) {
         let mut list = self.answered.lock();
         list.ids.push(self.id);
+        self.answered.entered.store(true, Ordering::Release);
         let waker = list.waker.clone();
         drop(list);
         if let Some(waker) = waker {

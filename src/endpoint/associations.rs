@@ -12,7 +12,7 @@ use super::stats::EndpointStats;
 use super::timers::Timers;
 use crate::connection::{DtlsConnection, Event, Taken, Transmit};
 use crate::error::Error;
-use crate::protocol::{Path, Side};
+use crate::protocol::{Epoch, Path, Side};
 use crate::wire::record_datagram::DatagramHeader;
 use bytes::BytesMut;
 use std::collections::{BTreeMap, VecDeque};
@@ -176,6 +176,36 @@ impl Associations {
         self.deliver(now, route.current, path, datagram);
     }
 
+    /// Takes from the front of `datagrams`, each of them `size` bytes long, those that begin with a
+    /// protected record of a peer that has one association, and brings everything up to date once.
+    /// What it leaves is for the general way.
+    pub(super) fn take_run(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagrams: &mut BytesMut,
+        size: usize,
+    ) {
+        let route = self.routes.find(Key::of(path));
+        // Near the limit each datagram is weighed by itself.
+        let scarce = self.buffered + datagrams.len() >= self.policy.max_buffered;
+        let Some(route) = route.filter(|route| route.successor.is_none() && !scarce) else {
+            return;
+        };
+        let Some(association) = self.table.get_mut(route.current) else {
+            return;
+        };
+        let connection = &mut association.connection;
+        while !connection.is_closed() && begins_protected(datagrams) {
+            let datagram = datagrams.split_to(size.clamp(1, datagrams.len()));
+            let outcome = connection.handle_datagram(now, path, datagram);
+            if Delivery::of(&outcome) == Delivery::Authenticated {
+                association.last_active = now;
+            }
+        }
+        self.settle(now, route.current);
+    }
+
     /// Gives plaintext that begins no hello, the rest of a handshake, to the successor on a copy
     /// and to the current association in place.
     ///
@@ -316,15 +346,26 @@ impl Associations {
                 .connection
                 .poll_transmit(now, max_datagrams, out)
             {
-                // The others have their turn before this one sends again.
-                self.senders.rotate_left(1);
+                if association.connection.has_transmit() {
+                    // The others have their turn before this one sends again.
+                    self.senders.rotate_left(1);
+                } else {
+                    self.has_sent(now, id);
+                }
                 return Some(transmit);
             }
-            association.wants_to_send = false;
-            self.senders.pop_front();
-            self.settle(now, id);
+            self.has_sent(now, id);
         }
         None
+    }
+
+    /// The first of those that may have something to send has nothing any more.
+    fn has_sent(&mut self, now: Instant, id: AssociationId) {
+        self.senders.pop_front();
+        if let Some(association) = self.table.get_mut(id) {
+            association.wants_to_send = false;
+        }
+        self.settle(now, id);
     }
 
     /// An association has data to send.
@@ -421,10 +462,13 @@ impl Associations {
         if !association.connection.is_handshaking() {
             self.half_open.leave(association);
         }
+        let is_over = association.connection.is_closed();
         if completed {
             self.promote(now, id);
         }
-        self.reap(id);
+        if is_over {
+            self.reap(id);
+        }
     }
 
     /// Brings up to date what fetching data changes.
@@ -532,6 +576,16 @@ impl Delivery {
             Ok(_) => Self::Noise,
             Err(_) => Self::Fatal,
         }
+    }
+}
+
+/// Whether the first record is one under keys, as far as its header tells.
+#[inline]
+fn begins_protected(datagram: &[u8]) -> bool {
+    match DatagramHeader::decode(datagram, true) {
+        Some((DatagramHeader::Full(header), _)) => header.number.epoch != Epoch::PLAINTEXT,
+        Some((DatagramHeader::Unified(_), _)) => true,
+        None => false,
     }
 }
 

@@ -228,6 +228,27 @@ impl Endpoint {
         }
     }
 
+    /// Takes datagrams that one sender has sent one after the other, as one receive call returns
+    /// them where the system gathers them (UDP_GRO): each is of `size` bytes, but for the last,
+    /// which may be shorter. The same as [`Endpoint::handle_datagram`] with each of them, for less.
+    #[inline]
+    pub fn handle_datagrams(
+        &mut self,
+        now: Instant,
+        path: Path,
+        mut datagrams: BytesMut,
+        size: usize,
+    ) {
+        if datagrams.len() > size {
+            let associations = &mut self.associations;
+            associations.take_run(now, path, &mut datagrams, size);
+        }
+        while !datagrams.is_empty() {
+            let next = datagrams.split_to(size.clamp(1, datagrams.len()));
+            self.handle_datagram(now, path, next);
+        }
+    }
+
     /// Has `waker` woken whenever an answer comes that an association of this endpoint waits for,
     /// from now on: then [`Endpoint::handle_answers`] goes on. It replaces the one before.
     pub fn set_waker(&mut self, waker: Waker) {

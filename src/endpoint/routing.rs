@@ -4,10 +4,11 @@ use super::id::AssociationId;
 use crate::protocol::Path;
 use crate::protocol::address::{lacks_scope, unscoped};
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 
 /// What a datagram says about its association without being opened.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Key {
     /// The address that it comes from, in the form that paths have.
     Address(SocketAddr),
@@ -29,6 +30,25 @@ impl Key {
     fn lacks_scope(self) -> bool {
         let Self::Address(address) = self;
         lacks_scope(address)
+    }
+}
+
+/// As few words as there are: every datagram is looked up, and a derived implementation gives the
+/// hasher one field after the other.
+impl Hash for Key {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Address(SocketAddr::V4(address)) => {
+                let ip = u64::from(address.ip().to_bits());
+                state.write_u64(ip << 16 | u64::from(address.port()));
+            }
+            Self::Address(SocketAddr::V6(address)) => {
+                state.write_u128(address.ip().to_bits());
+                let scope = u64::from(address.scope_id());
+                state.write_u64(scope << 16 | u64::from(address.port()));
+            }
+        }
     }
 }
 

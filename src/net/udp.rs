@@ -2,30 +2,34 @@
 
 mod running;
 
-use super::batch::Batch;
+use super::batch::{Batch, Left};
 use super::clock;
 use super::departure::{Departure, Step};
 use crate::config::ServerConfig;
 use crate::connection::Event;
 use crate::endpoint::{AssociationId, AssociationMut, Endpoint, EndpointPolicy, Incoming};
 use crate::error::ConnectError;
-use crate::protocol::address::{canonical, destination};
+use crate::protocol::address::destination;
 use crate::protocol::{AlertDescription, Path};
+use bytes::BytesMut;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
-use quinn_udp::UdpSockRef;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Many DTLS associations on one UDP socket, for a mio event loop.
 ///
 /// Register it, wait for readiness no longer than [`UdpEndpoint::poll_timeout`], call
-/// [`UdpEndpoint::turn`] when the wait ends for whatever reason, then drain
-/// [`UdpEndpoint::poll_event`]. A wait that was interrupted by a signal (`ErrorKind::Interrupted`)
-/// is such a reason and not an error. See `examples/dtls_echo_server.rs`.
+/// [`UdpEndpoint::turn`] when the wait ends for whatever reason, drain
+/// [`UdpEndpoint::poll_event`], and call [`UdpEndpoint::flush`] for what the events led to. A wait
+/// that was interrupted by a signal (`ErrorKind::Interrupted`) is such a reason and not an error.
+/// See `examples/dtls_echo_server.rs`.
+///
+/// Its receive buffers take 128 KiB of address space, and up to 2 MiB while many peers send at
+/// once, of which the system gives memory to the parts that are used.
 pub struct UdpEndpoint {
     socket: UdpSocket,
     batch: Batch,
@@ -37,8 +41,6 @@ pub struct UdpEndpoint {
     unfinished: bool,
     /// What the network has reported.
     reports: VecDeque<Unreachable>,
-    /// The address that the socket is connected to, if it is.
-    remote: Option<SocketAddr>,
 }
 
 struct Registration {
@@ -59,9 +61,13 @@ pub struct Unreachable {
     pub error: io::Error,
 }
 
-/// The most receive calls that one turn makes. The rest waits for the next turn, so that timers and
-/// other sources of the event loop get their turn.
-const RECEIVE_BUDGET: usize = 64;
+/// How many bytes one turn receives, or a little more. The rest waits for the next turn, so that
+/// timers and other sources of the event loop get theirs.
+const RECEIVE_BUDGET: usize = 1 << 20;
+
+/// The same where datagrams are small: from how many senders one turn receives, or how often from
+/// one.
+const RECEIVE_RUNS: usize = 1024;
 
 impl UdpEndpoint {
     /// Binds a socket. With a server configuration it accepts associations; with or without one it
@@ -92,10 +98,7 @@ impl UdpEndpoint {
         };
         let socket = std::net::UdpSocket::bind(any)?;
         socket.connect(remote)?;
-        let mut endpoint = Self::from_socket(socket, policy, None)?;
-        // If `remote` is the unspecified address, the system has chosen one.
-        endpoint.remote = Some(canonical(endpoint.socket.peer_addr().unwrap_or(remote)));
-        Ok(endpoint)
+        Self::from_socket(socket, policy, None)
     }
 
     /// Uses a socket that was set up elsewhere. It is made non-blocking.
@@ -111,7 +114,7 @@ impl UdpEndpoint {
         socket.set_nonblocking(true)?;
         enlarge_buffers(&socket);
         let socket = UdpSocket::from_std(socket);
-        let batch = Batch::new(UdpSockRef::from(&socket), socket.local_addr()?)?;
+        let batch = Batch::new(&socket)?;
         let endpoint = Endpoint::new(clock::now(), policy, server).map_err(io::Error::other)?;
         Ok(Self {
             socket,
@@ -121,7 +124,6 @@ impl UdpEndpoint {
             departure: Departure::default(),
             unfinished: false,
             reports: VecDeque::new(),
-            remote: None,
         })
     }
 
@@ -145,65 +147,82 @@ impl UdpEndpoint {
 
     /// Does everything that can be done now: receives until the socket is empty, a budget is used
     /// up, or the data of an association is waiting to be fetched; takes answers that have come;
-    /// fires timers; sends what waits. Call it when the socket is ready, when the poll timed out,
-    /// after commands, and when a [`Reply`](crate::Reply) was answered
-    /// ([`UdpEndpoint::set_waker`]).
+    /// fires timers; sends what waits. Call it when a wait for readiness ends, whatever ended it.
     ///
     /// # Errors
     ///
     /// Only if the socket itself is unusable. Errors about single datagrams are events.
     pub fn turn(&mut self) -> io::Result<()> {
-        // The application has had the chance to fetch its data since the last turn.
-        self.endpoint.detach_unread();
-        self.receive()?;
         let now = clock::now();
-        self.endpoint.handle_timeout(now);
-        self.flush()
+        self.receive(now)?;
+        self.proceed(now)
     }
 
-    fn receive(&mut self) -> io::Result<()> {
+    /// The part of [`UdpEndpoint::turn`] that does not receive: takes answers that have come, fires
+    /// timers, sends what waits. Call it after commands, and when a [`Reply`](crate::Reply) was
+    /// answered ([`UdpEndpoint::set_waker`]): it saves a look at a socket that is most likely
+    /// empty. [`UdpEndpoint::poll_timeout`] remembers what a turn has left in the socket.
+    ///
+    /// # Errors
+    ///
+    /// As [`UdpEndpoint::turn`].
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.proceed(clock::now())
+    }
+
+    fn receive(&mut self, now: Instant) -> io::Result<()> {
+        // The application has had the chance to fetch its data since the last turn.
+        self.endpoint.detach_unread();
+        self.endpoint.take_congested();
         self.unfinished = false;
-        for _ in 0..RECEIVE_BUDGET {
-            let now = clock::now();
+        let mut budget = RECEIVE_BUDGET;
+        for _ in 0..RECEIVE_RUNS {
             let endpoint = &mut self.endpoint;
-            let take = |path, datagram| endpoint.handle_datagram(now, path, datagram);
-            match self.batch.receive(UdpSockRef::from(&self.socket), take) {
-                // While the application has not fetched its data, more is better left in the socket
+            let take = |path, datagrams: BytesMut, size| {
+                budget = budget.saturating_sub(datagrams.len());
+                endpoint.handle_datagrams(now, path, datagrams, size);
+            };
+            match self.batch.receive(&self.socket, take) {
+                Ok(Left::Nothing) => return Ok(()),
+                // While the application has not fetched its data, more is better left where it is
                 // than put into a full queue.
-                Ok(()) if self.endpoint.take_congested() => break,
-                Ok(()) => {}
+                Ok(Left::Perhaps) if budget == 0 || self.endpoint.take_congested() => break,
+                Ok(Left::Perhaps) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_misuse(&error) => return Err(error),
-                Err(error) => self.unreachable(self.remote, error),
+                Err(error) => self.unreachable(self.batch.peer(), error),
             }
         }
         self.unfinished = true;
         Ok(())
     }
 
+    fn proceed(&mut self, now: Instant) -> io::Result<()> {
+        self.endpoint.handle_timeout(now);
+        self.send(now)
+    }
+
     /// Sends until nothing waits or the socket is full.
-    fn flush(&mut self) -> io::Result<()> {
+    fn send(&mut self, now: Instant) -> io::Result<()> {
         loop {
             if self.departure.is_empty() {
                 let max = self.departure.max_segments(self.batch.max_segments());
                 let buffer = self.departure.buffer();
-                match self.endpoint.poll_transmit(clock::now(), max, buffer) {
+                match self.endpoint.poll_transmit(now, max, buffer) {
                     Some(transmit) => self.departure.begin(transmit),
                     None => return self.want(Interest::READABLE),
                 }
             }
             let (batch, socket) = (&self.batch, &self.socket);
-            let send = |transmit: &_, contents: &_| {
-                batch.send(UdpSockRef::from(socket), transmit, contents)
-            };
+            let send = |transmit: &_, contents: &_| batch.send(socket, transmit, contents);
             match self.departure.advance(send) {
                 Step::Sent => {}
                 Step::Blocked => return self.want(Interest::READABLE | Interest::WRITABLE),
                 Step::TooLarge(transmit, bytes, error) => {
                     // A batch may have been refused first, but batches were not the reason.
-                    self.batch.renew(UdpSockRef::from(&self.socket))?;
-                    let (now, path) = (clock::now(), transmit.path);
+                    self.batch.renew(&self.socket)?;
+                    let path = transmit.path;
                     if !self.endpoint.handle_too_large(now, path, bytes) {
                         self.unreachable(Some(path.remote()), error);
                     }
@@ -260,7 +279,7 @@ impl UdpEndpoint {
     }
 
     /// Starts an association with the server at `remote`, which must prove that it is `server`.
-    /// Call [`UdpEndpoint::turn`] afterwards.
+    /// Call [`UdpEndpoint::flush`] afterwards.
     ///
     /// An IPv6 socket that is not restricted to IPv6 reaches IPv4 servers too. `0.0.0.0` and `::`
     /// stand for this host.
@@ -282,7 +301,7 @@ impl UdpEndpoint {
 
     /// The way to one association: all of its commands, and its getters; see
     /// [`Endpoint::association`](crate::endpoint::Endpoint::association). Call
-    /// [`UdpEndpoint::turn`] afterwards.
+    /// [`UdpEndpoint::flush`] afterwards.
     pub fn association(&mut self, id: AssociationId) -> Option<AssociationMut<'_>> {
         self.endpoint.association(clock::now(), id)
     }
@@ -294,7 +313,7 @@ impl UdpEndpoint {
     }
 
     /// Serves a client; see [`Endpoint::accept`](crate::endpoint::Endpoint::accept). Call
-    /// [`UdpEndpoint::turn`] afterwards, as after the other decisions.
+    /// [`UdpEndpoint::flush`] afterwards, as after the other decisions.
     pub fn accept(&mut self, incoming: Incoming) -> Option<AssociationId> {
         self.endpoint.accept(clock::now(), incoming)
     }

@@ -119,8 +119,12 @@ mod sockets {
             assert!(start() < end);
         }
         let noise = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let before = bytes();
-        for _ in 0..100 {
+        let mut before = bytes();
+        for round in 0..100 {
+            if round == 1 {
+                // The buffers of the socket are there once and for all, however many send.
+                before = bytes();
+            }
             client.association(id).unwrap().send(&[7; 20]).unwrap();
             client.turn().unwrap();
             for _ in 0..60 {

@@ -57,7 +57,7 @@ impl UdpEndpoint {
         self.endpoint.stop_accepting();
     }
 
-    /// Closes every association with the next [`UdpEndpoint::turn`]; see
+    /// Closes every association with the next [`UdpEndpoint::flush`]; see
     /// [`Endpoint::close_all`](crate::endpoint::Endpoint::close_all). A service that shuts down
     /// calls [`UdpEndpoint::stop_accepting`] and this, and continues its loop until
     /// [`Endpoint::is_empty`](crate::endpoint::Endpoint::is_empty).
