@@ -78,6 +78,12 @@ impl Keys {
         self.algorithm.explicit_nonce_len_12()
     }
 
+    /// Whether a 1.2 fragment begins with its nonce, which is the number of its record.
+    #[inline]
+    const fn has_explicit_nonce(&self) -> bool {
+        self.explicit_nonce_len() > 0
+    }
+
     /// How many bytes of a fragment are its tag.
     const fn tag_len(&self) -> usize {
         self.algorithm.tag_len()
@@ -104,7 +110,12 @@ const TYPE_LEN: usize = 1;
 pub(crate) const MAX_EXPANSION_12: usize = {
     let (mut most, mut rest) = (0, AeadAlgorithm::ALL.as_slice());
     while let [aead, others @ ..] = rest {
-        let expansion = aead.explicit_nonce_len_12() + aead.tag_len();
+        let explicit = aead.explicit_nonce_len_12();
+        assert!(
+            explicit == 0 || explicit == 8,
+            "the explicit nonce is the number"
+        );
+        let expansion = explicit + aead.tag_len();
         most = if expansion > most { expansion } else { most };
         rest = others;
     }
@@ -217,9 +228,9 @@ impl Sealer {
 
     /// Appends `header` and, sealed, `payload` with its type (RFC 8446 §5.2).
     #[inline]
-    fn append_13(
+    fn append_13<const HEADER: usize>(
         &self,
-        header: &[u8],
+        header: &[u8; HEADER],
         sequence: u64,
         content_type: ContentType,
         payload: &[u8],
@@ -321,9 +332,9 @@ impl Sealer {
     }
 
     #[inline]
-    fn append(
+    fn append<const HEADER: usize>(
         &self,
-        header: &[u8],
+        header: &[u8; HEADER],
         number: [u8; 8],
         content_type: ContentType,
         version: ProtocolVersion,
@@ -331,10 +342,11 @@ impl Sealer {
         out: &mut Vec<u8>,
     ) {
         let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
-        let explicit = self.keys.explicit_nonce_len();
         out.reserve(header.len() + self.expansion() + payload.len());
         out.extend_from_slice(header);
-        out.extend_from_slice(&number[..explicit]);
+        if self.keys.has_explicit_nonce() {
+            out.extend_from_slice(&number);
+        }
         let start = out.len();
         out.extend_from_slice(payload);
         let aad = additional_data(number, content_type, version, length);

@@ -13,11 +13,12 @@ use std::collections::VecDeque;
 
 /// What is sealed and waits for the caller, and what is known about the way it takes.
 pub(super) struct Outgoing {
-    /// In the order in which they were sealed, gathered so that one system call can send a batch.
-    batches: VecDeque<Segments>,
-    /// An empty buffer that keeps its allocation.
-    spare: Vec<u8>,
-    /// How many bytes wait.
+    /// Batches that nothing more is added to, in the order in which they were sealed.
+    earlier: VecDeque<Segments>,
+    /// The last batch, to which datagrams are added so that one system call can send them all. An
+    /// empty one keeps its allocation.
+    last: Segments,
+    /// How many bytes wait; 0 if and only if no datagram does.
     queued: usize,
     size: PathSize,
     /// How many bytes may wait before data is refused.
@@ -28,6 +29,7 @@ pub(super) struct Outgoing {
 }
 
 /// Datagrams of one size, but for the last, which may be shorter.
+#[derive(Default)]
 struct Segments {
     bytes: Vec<u8>,
     segment: usize,
@@ -35,11 +37,40 @@ struct Segments {
 }
 
 impl Segments {
+    /// Whether a datagram of this length can be the next one.
+    #[inline]
     fn admits(&self, length: usize) -> bool {
         self.count < MAX_SEGMENTS
             && length <= self.segment
             && self.bytes.len() == self.count * self.segment
             && self.bytes.len() + length <= MAX_BATCH
+    }
+
+    /// Moves all datagrams to the end of `out`. An empty `out` is swapped for them.
+    #[inline]
+    fn move_to(&mut self, out: &mut Vec<u8>) {
+        if out.is_empty() {
+            std::mem::swap(out, &mut self.bytes);
+        } else {
+            out.extend_from_slice(&self.bytes);
+        }
+        self.bytes.clear();
+        self.count = 0;
+    }
+
+    /// Drops the datagrams that are longer than `limit` bytes.
+    fn drop_larger(&mut self, limit: usize) {
+        if self.count == 0 || self.segment <= limit {
+            return;
+        }
+        // Only the last may be shorter than the others.
+        let full = (self.count - 1) * self.segment;
+        self.bytes.drain(..full);
+        (self.count, self.segment) = (1, self.bytes.len());
+        if self.segment > limit {
+            self.bytes.clear();
+            self.count = 0;
+        }
     }
 }
 
@@ -69,8 +100,8 @@ impl Outgoing {
     /// `mtu` bytes, of which `capacity` bytes may wait.
     pub(super) fn new(path: Path, mtu: usize, capacity: usize) -> Self {
         Self {
-            batches: VecDeque::new(),
-            spare: Vec::new(),
+            earlier: VecDeque::new(),
+            last: Segments::default(),
             queued: 0,
             size: PathSize::new(mtu),
             capacity,
@@ -90,22 +121,28 @@ impl Outgoing {
     #[inline]
     pub(super) fn begin(&mut self, length: usize) -> &mut Vec<u8> {
         self.queued += length;
-        if !self
-            .batches
-            .back()
-            .is_some_and(|batch| batch.admits(length))
-        {
-            let bytes = std::mem::take(&mut self.spare);
-            self.batches.push_back(Segments {
-                bytes,
-                segment: length,
-                count: 0,
-            });
+        if self.last.count == 0 {
+            self.last.segment = length;
+        } else if !self.last.admits(length) {
+            self.begin_batch(length);
         }
-        let last = self.batches.len() - 1;
-        let batch = &mut self.batches[last];
-        batch.count += 1;
-        &mut batch.bytes
+        self.last.count += 1;
+        &mut self.last.bytes
+    }
+
+    /// Nothing more can be added to the last batch.
+    #[cold]
+    fn begin_batch(&mut self, segment: usize) {
+        // Most likely it becomes as long as the one before.
+        let bytes = Vec::with_capacity(self.last.bytes.len());
+        let count = 0;
+        let next = Segments {
+            bytes,
+            segment,
+            count,
+        };
+        self.earlier
+            .push_back(std::mem::replace(&mut self.last, next));
     }
 
     /// Whether there is room for so many bytes of data.
@@ -117,32 +154,40 @@ impl Outgoing {
     /// Appends the first batch to `out`, at most `max_datagrams` (at least one) of it: how many
     /// bytes, and the size of each datagram but the last if there are several. An empty `out` is
     /// swapped for the batch, so nothing is copied; its allocation is used for the next one.
+    #[inline]
     pub(super) fn take(
         &mut self,
         max_datagrams: usize,
         out: &mut Vec<u8>,
     ) -> Option<(usize, Option<usize>)> {
-        let batch = self.batches.front_mut()?;
-        let max = max_datagrams.max(1);
-        let (len, count, segment) = if batch.count <= max {
-            (batch.bytes.len(), batch.count, batch.segment)
-        } else {
-            (max * batch.segment, max, batch.segment)
-        };
+        if self.queued == 0 {
+            return None;
+        }
+        if !self.earlier.is_empty() || self.last.count > max_datagrams {
+            return self.take_part(max_datagrams, out);
+        }
+        let Segments { count, segment, .. } = self.last;
+        let len = std::mem::take(&mut self.queued);
+        self.last.move_to(out);
+        Some((len, (count > 1).then_some(segment)))
+    }
+
+    /// Does the same where more than that waits.
+    fn take_part(
+        &mut self,
+        max_datagrams: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<(usize, Option<usize>)> {
+        let batch = self.earlier.front_mut().unwrap_or(&mut self.last);
+        let (count, segment) = (batch.count.min(max_datagrams.max(1)), batch.segment);
+        let len = batch.bytes.len().min(count * segment);
         if count < batch.count {
             out.extend_from_slice(&batch.bytes[..len]);
             batch.bytes.drain(..len);
             batch.count -= count;
-        } else if let Some(mut batch) = self.batches.pop_front() {
-            if out.is_empty() {
-                std::mem::swap(out, &mut batch.bytes);
-            } else {
-                out.extend_from_slice(&batch.bytes);
-            }
-            if self.spare.capacity() == 0 {
-                self.spare = batch.bytes;
-                self.spare.clear();
-            }
+        } else {
+            batch.move_to(out);
+            self.earlier.pop_front();
         }
         self.queued -= len;
         Some((len, (count > 1).then_some(segment)))
@@ -156,14 +201,14 @@ impl Outgoing {
     /// Whether nothing waits.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.batches.is_empty()
+        self.queued == 0
     }
 
     /// Gives back allocations that an idle association does not need.
     pub(super) fn release(&mut self) {
-        if self.batches.is_empty() {
-            self.batches = VecDeque::new();
-            self.spare = Vec::new();
+        if self.is_empty() {
+            self.earlier = VecDeque::new();
+            self.last = Segments::default();
         }
     }
 
@@ -204,21 +249,13 @@ impl Outgoing {
 
     /// Drops the datagrams that are longer than `limit` bytes.
     fn drop_larger(&mut self, limit: usize) {
-        let queued = &mut self.queued;
-        self.batches.retain_mut(|batch| {
-            if batch.segment <= limit {
-                return true;
-            }
-            let before = batch.bytes.len();
-            // Only the last may be shorter than the others.
-            let full = (batch.count - 1) * batch.segment;
-            batch.bytes.drain(..full);
-            batch.count = 1;
-            batch.segment = batch.bytes.len();
-            let fits = batch.segment <= limit;
-            *queued -= if fits { full } else { before };
-            fits
+        self.earlier.retain_mut(|batch| {
+            batch.drop_larger(limit);
+            batch.count > 0
         });
+        self.last.drop_larger(limit);
+        let earlier = self.earlier.iter().map(|batch| batch.bytes.len());
+        self.queued = earlier.sum::<usize>() + self.last.bytes.len();
     }
 
     /// A flight goes unanswered and is about to be sent again, for the `attempt`th time.
