@@ -1,7 +1,7 @@
 //! Application data, in both directions.
 
+use super::Connection;
 use super::phase::Phase;
-use super::{Connection, Event};
 use crate::error::{Error, SendError};
 use crate::handshake::Completed;
 use crate::handshake::post::Post;
@@ -171,7 +171,7 @@ impl<R: RecordLayer> Connection<R> {
         {
             self.records.stats_mut().discard(Discard::ReceiveQueueFull);
         } else if was_empty {
-            self.events.push_back(Event::Readable);
+            self.events.push_readable();
         }
     }
 

@@ -224,9 +224,8 @@ impl DtlsConnection {
         let news = self.records.handle_too_large(bytes);
         if news {
             let max_payload = self.records.max_payload();
-            if let Some(Event::MaxPayloadChanged { .. }) = self.events.back() {
-                self.events.pop_back();
-            }
+            let is_outdated = |event: &Event| matches!(event, Event::MaxPayloadChanged { .. });
+            self.events.take_back(is_outdated);
             self.events
                 .push_back(Event::MaxPayloadChanged { max_payload });
         }

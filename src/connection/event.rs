@@ -3,6 +3,7 @@
 use crate::error::Failure;
 use crate::handshake::Completed;
 use crate::protocol::Side;
+use std::collections::VecDeque;
 
 /// Something that the application may want to act on.
 ///
@@ -61,6 +62,53 @@ pub enum Event {
     /// The association is over because one end closed it. This is its last event: its identifier is
     /// no longer valid.
     Closed,
+}
+
+/// The events that wait for the application.
+///
+/// Nearly all of them say [`Event::Readable`]. One of those at the end takes no place in the queue,
+/// so that an association which only receives data needs no memory for its events.
+#[derive(Default)]
+pub(super) struct Events {
+    queue: VecDeque<Event>,
+    /// After all others, that data waits.
+    readable: bool,
+}
+
+impl Events {
+    /// Data waits.
+    #[inline]
+    pub(super) const fn push_readable(&mut self) {
+        self.readable = true;
+    }
+
+    /// Anything else has happened.
+    pub(super) fn push_back(&mut self, event: Event) {
+        if std::mem::take(&mut self.readable) {
+            self.queue.push_back(Event::Readable);
+        }
+        self.queue.push_back(event);
+    }
+
+    #[inline]
+    pub(super) fn pop_front(&mut self) -> Option<Event> {
+        match self.queue.is_empty() {
+            false => self.queue.pop_front(),
+            true => std::mem::take(&mut self.readable).then_some(Event::Readable),
+        }
+    }
+
+    /// Takes back the last event if `is_outdated` says so of it.
+    pub(super) fn take_back(&mut self, is_outdated: impl FnOnce(&Event) -> bool) {
+        if !self.readable && self.queue.back().is_some_and(is_outdated) {
+            self.queue.pop_back();
+        }
+    }
+
+    /// Gives back memory that is not needed.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.queue.shrink_to_fit();
+    }
 }
 
 /// How a handshake came to its keys.

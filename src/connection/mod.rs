@@ -47,11 +47,11 @@ use crate::session::{Resumable, Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use afresh::Doubt;
 use data::{ReceiveQueue, SendQueue};
+use event::Events;
 use first::First;
 use phase::Phase;
 use rekeying::Rekeying;
 use role::Role;
-use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::task::Waker;
@@ -87,7 +87,7 @@ pub struct Connection<R: RecordLayer> {
     role: Role,
     phase: Phase,
     rekeying: Rekeying,
-    events: VecDeque<Event>,
+    events: Events,
     received: ReceiveQueue,
     /// Data that waits for the end of a renegotiation.
     held: Option<Box<SendQueue>>,
@@ -118,7 +118,7 @@ impl<R: RecordLayer> Connection<R> {
             role,
             phase: Phase::Initial(Box::new(First::new(handshake, wait))),
             rekeying: Rekeying::new(now),
-            events: VecDeque::new(),
+            events: Events::default(),
             received: ReceiveQueue::default(),
             held: None,
             waker: None,
