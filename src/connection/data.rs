@@ -5,7 +5,7 @@ use super::phase::Phase;
 use crate::error::{Error, SendError};
 use crate::handshake::Completed;
 use crate::handshake::post::Post;
-use crate::protocol::Path;
+use crate::protocol::{Epoch, Path};
 use crate::record::{Discard, Received, RecordLayer};
 use crate::wire::record_tls::{HEADER_LEN, MAX_FRAGMENT_LEN};
 use bytes::Bytes;
@@ -138,21 +138,22 @@ impl<R: RecordLayer> Connection<R> {
             return;
         }
         self.warnings = 0;
-        if !self.is_committed(received.epoch) {
-            return self.keep_early(received);
+        match self.phase.established().map(Completed::read_epoch) {
+            Some(in_force) if received.epoch <= in_force => {
+                self.accept_data(now, received, in_force);
+            }
+            _ => self.keep_early(received),
         }
-        self.accept_data(now, received);
     }
 
-    /// Data under keys that are in force, or were.
+    /// Data under the keys in force, those of the epoch `in_force`, or under keys that were.
     #[inline]
-    fn accept_data(&mut self, now: Instant, received: Received) {
+    fn accept_data(&mut self, now: Instant, received: Received, in_force: Epoch) {
         if let Some(post) = self.phase.post() {
             post.data_came();
         }
         // A late record of an older key says nothing about the one in force.
-        let in_force = self.phase.established().map(Completed::read_epoch);
-        let sequence = if Some(received.epoch) == in_force {
+        let sequence = if received.epoch == in_force {
             received.sequence
         } else {
             0
@@ -197,8 +198,11 @@ impl<R: RecordLayer> Connection<R> {
 
     /// The peer's Finished was verified: what came before it can be seen.
     pub(super) fn release_early(&mut self, now: Instant, mut early: ReceiveQueue) {
+        let Some(in_force) = self.phase.established().map(Completed::read_epoch) else {
+            return;
+        };
         while let Some(received) = early.pop() {
-            self.accept_data(now, received);
+            self.accept_data(now, received, in_force);
         }
     }
 

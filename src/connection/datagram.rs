@@ -143,13 +143,47 @@ impl DtlsConnection {
         &mut self,
         now: Instant,
         path: Path,
-        datagram: BytesMut,
+        mut datagram: BytesMut,
     ) -> Result<Taken, Error> {
         if let Phase::Closed = self.phase {
             self.records.stats_mut().discard(Discard::Closed);
             return Ok(Taken::default());
         }
+        // At rest nothing comes before what is in the datagram. Lines of a log belong to a span,
+        // which `pump` enters.
+        if !self.phase.is_at_rest() || self.span.is_some() {
+            return self.take_datagram(now, path, datagram);
+        }
+        match self.records.receive_data(path, &mut datagram) {
+            Ok(Some(record)) => {
+                let newest = Some(record.number);
+                self.take_data(now, record.cut(path, datagram));
+                if self.phase.is_at_rest() && !self.is_attacked() {
+                    return Ok(Taken { newest });
+                }
+                match self.conclude(now) {
+                    Ok(()) => Ok(Taken { newest }),
+                    Err(error) => Err(self.fail(error)),
+                }
+            }
+            Ok(None) => self.pump_datagram(now),
+            Err(fault) => Err(self.fail(fault.into())),
+        }
+    }
+
+    /// Looks at a datagram that may be anything.
+    fn take_datagram(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: BytesMut,
+    ) -> Result<Taken, Error> {
         self.records.receive(path, datagram);
+        self.pump_datagram(now)
+    }
+
+    /// Looks at everything that is in a datagram.
+    fn pump_datagram(&mut self, now: Instant) -> Result<Taken, Error> {
         self.pump(now)?;
         Ok(Taken {
             newest: self.records.taken(),
@@ -168,16 +202,23 @@ impl DtlsConnection {
         max_datagrams: usize,
         out: &mut Vec<u8>,
     ) -> Option<Transmit> {
-        let _span = self.enter_span();
-        // If it cannot begin, the failure is kept and its alert is sent.
-        let _failed = self.start_wanted(now);
-        self.release_held(now);
+        if !self.phase.is_at_rest() || self.held.is_some() {
+            self.begin_output(now);
+        }
         let (len, segment_size) = self.records.poll_transmit(max_datagrams, out)?;
         Some(Transmit {
             len,
             segment_size,
             path: self.records.path(),
         })
+    }
+
+    /// What an output does before it takes what is sealed.
+    fn begin_output(&mut self, now: Instant) {
+        let _span = self.enter_span();
+        // If it cannot begin, the failure is kept and its alert is sent.
+        let _failed = self.start_wanted(now);
+        self.release_held(now);
     }
 
     /// Sends `data` as one record, whole or not at all. It leaves with the next `poll_transmit`.

@@ -131,6 +131,7 @@ impl<R: RecordLayer> Connection<R> {
     }
 
     /// The next event, until there is none.
+    #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -249,8 +250,7 @@ impl<R: RecordLayer> Connection<R> {
         if self.awaits_answer() {
             self.take_answer(now)?;
         }
-        let client = self.role.side() == Side::Client;
-        if client {
+        if self.role.side() == Side::Client {
             self.start_wanted_step(now)?;
         }
         while !(self.records.intake_can_stop() && (self.is_full() || self.awaits_answer()))
@@ -267,15 +267,20 @@ impl<R: RecordLayer> Connection<R> {
                 Inbound::FlightDelivered(id) => self.flight_delivered(now, id)?,
             }
         }
+        self.conclude(now)
+    }
+
+    /// Everything that came was looked at: begins what has come to be wanted.
+    #[inline]
+    fn conclude(&mut self, now: Instant) -> Result<(), Error> {
         if self.is_attacked() {
             self.escape_forgeries(now);
         }
         // A server first looks whether its client has begun: a HelloRequest that crosses a hello is
         // one too many, and clients of OpenSSL and LibreSSL wait for ever after one.
-        if client {
-            self.begin_key_update(now)
-        } else {
-            self.start_wanted_step(now)
+        match self.role.side() {
+            Side::Client => self.begin_key_update(now),
+            Side::Server => self.start_wanted_step(now),
         }
     }
 

@@ -67,6 +67,14 @@ impl Phase {
     #[inline]
     pub(super) fn established(&self) -> Option<&Completed> {
         match self {
+            Self::Established { current, .. } => Some(current),
+            other => other.established_beside(),
+        }
+    }
+
+    /// What is in force while something else is under way.
+    fn established_beside(&self) -> Option<&Completed> {
+        match self {
             Self::Established { current, .. }
             | Self::Requested { current, .. }
             | Self::Renegotiating { current, .. } => Some(current),
@@ -99,6 +107,19 @@ impl Phase {
             Self::Initial(first) => first.awaited = awaited,
             Self::Renegotiating { attempt, .. } => attempt.awaited = awaited,
             Self::Established { .. } | Self::Requested { .. } | Self::Closed => {}
+        }
+    }
+
+    /// Whether keys are in force and nothing is to be begun.
+    #[inline]
+    pub(super) fn is_at_rest(&self) -> bool {
+        match self {
+            Self::Established {
+                current,
+                wanted: None,
+                ..
+            } => !current.post_ref().is_some_and(Post::wants_to_begin),
+            _ => false,
         }
     }
 

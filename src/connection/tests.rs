@@ -1,12 +1,12 @@
 //! Forgeries that come near to what a key may see (RFC 9325 §4.4, RFC 9147 §4.5.3), with counters
-//! that are set near the limit.
+//! that are set near the limit; and what is said of datagrams.
 
 use super::DtlsConnection;
 use crate::config::ClientRenegotiation::Allow;
 use crate::config::{ClientConfig, RekeyPolicy, Versions, test_server};
 use crate::error::Error;
 use crate::protocol::{AlertDescription, Epoch, Path, Side};
-use crate::record::Initiator;
+use crate::record::{Discard, Initiator};
 use crate::test_now;
 use bytes::BytesMut;
 use std::sync::Arc;
@@ -225,4 +225,52 @@ fn too_many_forgeries_under_an_old_key_end_that_key_alone() {
     end.handle_datagram(now, PATH, BytesMut::from(&late[..]))
         .unwrap();
     assert!(end.recv().is_none() && !end.is_closed());
+}
+
+/// RFC 6347 §4.1.2.6, §4.1.2.7, RFC 9147 §4.5.1, §4.5.2: what is said of a datagram is the same
+/// whether it is one record of data, which has a short way, or anything else.
+#[test]
+fn what_came_of_a_datagram_is_said_whatever_is_in_it() {
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        let mut two = Two::connected(versions);
+        let now = two.now;
+        let mut sealed = |data: &[u8]| {
+            two.client.send(now, data).unwrap();
+            sent(&mut two.client, now).remove(0)
+        };
+        let [first, empty, next, last, lost] =
+            [&b"first"[..], b"", b"next", b"last", b"lost"].map(&mut sealed);
+        two.client.close(now);
+        let goodbye = sent(&mut two.client, now).remove(0);
+        let mut forged = lost.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        let both = [next, last].concat();
+        let server = &mut two.server;
+        let mut newest = |datagram: &[u8]| {
+            let taken = server.handle_datagram(now, PATH, BytesMut::from(datagram));
+            taken.unwrap().newest
+        };
+        let number = newest(&first).unwrap();
+        let after = |count| {
+            let mut number = number;
+            number.sequence += count;
+            Some(number)
+        };
+        assert_eq!(newest(&first), None, "a replay");
+        assert_eq!(newest(&empty), after(1));
+        assert_eq!(newest(&forged), None);
+        assert_eq!(newest(&both), after(3));
+        assert_eq!(newest(&goodbye), after(5), "an alert, whose type 1.3 hides");
+        assert_eq!(newest(&lost), after(4), "what a close has overtaken");
+        for cause in [
+            Discard::Replay,
+            Discard::EmptyData,
+            Discard::Unauthenticated,
+        ] {
+            assert_eq!(server.stats().discarded(cause), 1, "{cause}");
+        }
+        let received = std::iter::from_fn(|| server.recv());
+        let received: Vec<_> = received.map(|it| it.data).collect();
+        assert_eq!(received, [&b"first"[..], b"next", b"last", b"lost"]);
+    }
 }

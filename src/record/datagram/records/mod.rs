@@ -24,9 +24,9 @@ mod preview;
 mod replay;
 mod unified;
 
-pub(super) use opening::{NotOpened, Record};
+pub(super) use opening::{NotOpened, Opened, Record};
 
-use crate::protocol::{Epoch, Path, RecordNumber};
+use crate::protocol::{ContentType, Epoch, Path, RecordNumber};
 use crate::record::protection::{MAX_EXPANSION_12, MAX_EXPANSION_13};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_datagram::DatagramHeader;
@@ -48,6 +48,8 @@ pub(super) struct Records {
     input_len: usize,
     /// The newest record that was opened of it; of plaintext if none was under keys.
     taken: RecordNumber,
+    /// What is left is the contents of that record, of this type.
+    opened: Option<ContentType>,
     /// While keys are being agreed on.
     early: Option<Box<EarlyRecords>>,
     /// The epoch that the peer writes in, as far as is known.
@@ -86,6 +88,7 @@ impl Records {
             input_path: Path::UNSPECIFIED,
             input_len: 0,
             taken: RecordNumber::NONE,
+            opened: None,
             early: early_after(Epoch::PLAINTEXT),
             in_force: Epoch::PLAINTEXT,
             preview: None,
@@ -195,6 +198,7 @@ impl Records {
     /// Nothing is read any more.
     pub(super) fn shut_down(&mut self) {
         self.input = BytesMut::new();
+        self.opened = None;
         self.forget_waiting();
     }
 

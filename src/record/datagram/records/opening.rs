@@ -52,7 +52,7 @@ impl From<Fault> for NotOpened {
 pub(in super::super) struct Opened {
     pub(in super::super) number: RecordNumber,
     pub(in super::super) content_type: ContentType,
-    pub(super) contents: Range<usize>,
+    pub(in super::super) contents: Range<usize>,
 }
 
 impl Records {
@@ -63,6 +63,46 @@ impl Records {
         self.input = datagram;
         self.input_path = path;
         self.taken = RecordNumber::NONE;
+        self.opened = None;
+    }
+
+    /// Opens a datagram in place that is a single record, of data as far as its header tells.
+    /// `None` if it is anything else, or there are no keys for it; then nothing was touched.
+    #[inline]
+    pub(in super::super) fn open_single(
+        &mut self,
+        datagram: &mut [u8],
+    ) -> Option<Result<Opened, NotOpened>> {
+        let (header, length) = DatagramHeader::decode(datagram, self.form != Form::Full)?;
+        if length != datagram.len() {
+            return None;
+        }
+        let opened = match header {
+            DatagramHeader::Full(header) if is_protected_data(&header) => {
+                self.open_full(&header, datagram)
+            }
+            DatagramHeader::Full(_) => return None,
+            DatagramHeader::Unified(header) => self.open_unified(header, datagram),
+        };
+        match opened {
+            Err(NotOpened::NoKeys) => None,
+            outcome => Some(outcome),
+        }
+    }
+
+    /// Skips what is left of the datagram that came last.
+    #[cold]
+    pub(in super::super) fn skip(&mut self) {
+        self.input = BytesMut::new();
+    }
+
+    /// The datagram that came last is a single record, and open already.
+    #[cold]
+    pub(in super::super) fn note_opened(&mut self, opened: &Opened) {
+        self.input.truncate(opened.contents.end);
+        self.input.advance(opened.contents.start);
+        self.taken = opened.number;
+        self.opened = Some(opened.content_type);
     }
 
     /// The newest record that was opened under keys of the datagram that came last.
@@ -84,6 +124,9 @@ impl Records {
                 None => self.bad_record(),
             });
         }
+        if let Some(content_type) = self.opened {
+            return Some(self.take_opened(content_type));
+        }
         if self.input.is_empty() {
             return None;
         }
@@ -91,7 +134,7 @@ impl Records {
         let Some((header, length)) = header else {
             // After a header that makes no sense nothing in the datagram can be trusted to be a
             // header (RFC 6347 §4.1.1).
-            self.input = BytesMut::new();
+            self.skip();
             return Some(self.bad_record());
         };
         let bytes = if length == self.input.len() {
@@ -104,6 +147,23 @@ impl Records {
             self.taken = self.taken.max(opened.number);
         }
         Some(record)
+    }
+
+    /// The record that was open when it was given.
+    #[cold]
+    fn take_opened(&mut self, content_type: ContentType) -> Record {
+        self.opened = None;
+        let bytes = std::mem::take(&mut self.input);
+        Record {
+            opened: Ok(Opened {
+                number: self.taken,
+                content_type,
+                contents: 0..bytes.len(),
+            }),
+            bytes,
+            path: self.input_path,
+            pinned: self.input_len,
+        }
     }
 
     /// Something whose header makes no sense.
@@ -279,6 +339,12 @@ fn is_known(content_type: ContentType) -> bool {
             | ContentType::CHANGE_CIPHER_SPEC
             | ContentType::ACK
     )
+}
+
+/// Whether a header announces data under keys.
+#[inline]
+fn is_protected_data(header: &RecordHeader) -> bool {
+    header.content_type == ContentType::APPLICATION_DATA && header.number.epoch > Epoch::PLAINTEXT
 }
 
 /// What can be told from a header alone.
