@@ -154,7 +154,7 @@ impl DtlsConnection {
         if !self.phase.is_at_rest() || self.span.is_some() {
             return self.take_datagram(now, path, datagram);
         }
-        match self.records.receive_data(path, &mut datagram) {
+        match self.records.receive_data(&path, &mut datagram) {
             Ok(Some(record)) => {
                 let newest = Some(record.number);
                 self.take_data(now, record.cut(path, datagram));

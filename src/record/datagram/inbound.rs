@@ -64,41 +64,53 @@ impl Datagram {
     #[inline]
     pub(crate) fn receive_data(
         &mut self,
-        path: Path,
+        path: &Path,
         datagram: &mut BytesMut,
     ) -> Result<Option<DataRecord>, Fault> {
-        match self.records.open_single(datagram) {
-            Some(Ok(Opened {
+        let Opened {
+            number,
+            content_type,
+            contents,
+        } = match self.records.open_single(datagram) {
+            Ok(opened) => opened,
+            Err(why) => return self.receive_closed(path, std::mem::take(datagram), why),
+        };
+        // Put together again only where it is needed, so that it lies in registers here.
+        if content_type != ContentType::APPLICATION_DATA || contents.is_empty() {
+            let opened = Opened {
                 number,
-                content_type: ContentType::APPLICATION_DATA,
+                content_type,
                 contents,
-            })) if !contents.is_empty() => {
-                self.authenticated();
-                self.delivery.data_came(number.epoch, &mut self.records);
-                Ok(Some(DataRecord { number, contents }))
-            }
-            opened => self.receive_other(path, std::mem::take(datagram), opened),
+            };
+            self.receive_opened(path, std::mem::take(datagram), &opened);
+            return Ok(None);
         }
+        self.authenticated();
+        self.delivery.data_came(number.epoch, &mut self.records);
+        Ok(Some(DataRecord { number, contents }))
     }
 
-    /// Takes a datagram that is not just data, or is not opened.
+    /// Takes a datagram that is one record, which is open and not just data.
     #[cold]
-    fn receive_other(
+    fn receive_opened(&mut self, path: &Path, datagram: BytesMut, opened: &Opened) {
+        self.receive(*path, datagram);
+        self.records.note_opened(opened);
+    }
+
+    /// Takes a datagram that may be anything, or one whose only record is not opened.
+    #[cold]
+    fn receive_closed(
         &mut self,
-        path: Path,
+        path: &Path,
         datagram: BytesMut,
-        opened: Option<Result<Opened, NotOpened>>,
+        why: NotOpened,
     ) -> Result<Option<DataRecord>, Fault> {
-        self.receive(path, datagram);
-        match opened {
-            None => {}
-            Some(Ok(opened)) => self.records.note_opened(&opened),
-            Some(Err(why)) => {
-                self.records.skip();
-                self.not_opened(why)?;
-            }
+        self.receive(*path, datagram);
+        if let NotOpened::NoKeys = why {
+            return Ok(None);
         }
-        Ok(None)
+        self.records.skip();
+        self.not_opened(why).map(|()| None)
     }
 
     /// Something under keys has come from the peer.

@@ -67,26 +67,19 @@ impl Records {
     }
 
     /// Opens a datagram in place that is a single record, of data as far as its header tells.
-    /// `None` if it is anything else, or there are no keys for it; then nothing was touched.
+    /// Anything else counts as a record without keys: nothing was touched.
     #[inline]
     pub(in super::super) fn open_single(
         &mut self,
         datagram: &mut [u8],
-    ) -> Option<Result<Opened, NotOpened>> {
-        let (header, length) = DatagramHeader::decode(datagram, self.form != Form::Full)?;
-        if length != datagram.len() {
-            return None;
-        }
-        let opened = match header {
-            DatagramHeader::Full(header) if is_protected_data(&header) => {
+    ) -> Result<Opened, NotOpened> {
+        match DatagramHeader::decode(datagram, self.form != Form::Full) {
+            Some((_, length)) if length != datagram.len() => Err(NotOpened::NoKeys),
+            Some((DatagramHeader::Full(header), _)) if is_protected_data(&header) => {
                 self.open_full(&header, datagram)
             }
-            DatagramHeader::Full(_) => return None,
-            DatagramHeader::Unified(header) => self.open_unified(header, datagram),
-        };
-        match opened {
-            Err(NotOpened::NoKeys) => None,
-            outcome => Some(outcome),
+            Some((DatagramHeader::Unified(header), _)) => self.open_unified(header, datagram),
+            _ => Err(NotOpened::NoKeys),
         }
     }
 
