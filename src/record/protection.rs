@@ -93,11 +93,17 @@ impl Keys {
     /// its number.
     #[inline]
     fn nonce(&self, number: [u8; 8]) -> [u8; NONCE_LEN] {
-        let mut nonce = self.iv;
-        // GCM's IV is four bytes and eight zeros, so one exclusive-or serves both constructions.
-        for (byte, number) in nonce[NONCE_LEN - 8..].iter_mut().zip(number) {
-            *byte ^= number;
-        }
+        // GCM's IV is four bytes and eight zeros, so one exclusive-or serves both constructions. It
+        // is done and stored by eight bytes and four, as the nonce is read: a processor has to wait
+        // where a read spans two writes that it has not completed.
+        let [a, b, c, d, e, f, g, h, last @ ..] = self.iv;
+        let [n0, n1, n2, n3, low @ ..] = number;
+        let first = u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+            ^ u64::from_ne_bytes([0, 0, 0, 0, n0, n1, n2, n3]);
+        let last = u32::from_ne_bytes(last) ^ u32::from_ne_bytes(low);
+        let mut nonce = [0; NONCE_LEN];
+        nonce[..8].copy_from_slice(&first.to_ne_bytes());
+        nonce[8..].copy_from_slice(&last.to_ne_bytes());
         nonce
     }
 }
@@ -238,10 +244,10 @@ impl Sealer {
     ) {
         out.reserve(header.len() + self.expansion() + payload.len());
         out.extend_from_slice(header);
+        let nonce = self.keys.nonce(sequence.to_be_bytes());
         let start = out.len();
         out.extend_from_slice(payload);
         out.push(content_type.0);
-        let nonce = self.keys.nonce(sequence.to_be_bytes());
         let tag = self.keys.key.seal(nonce, header, &mut out[start..]);
         out.extend_from_slice(tag.as_ref());
     }
@@ -348,12 +354,10 @@ impl Sealer {
             out.extend_from_slice(&number);
         }
         let start = out.len();
-        out.extend_from_slice(payload);
         let aad = additional_data(number, content_type, version, length);
-        let tag = self
-            .keys
-            .key
-            .seal(self.keys.nonce(number), &aad, &mut out[start..]);
+        let nonce = self.keys.nonce(number);
+        out.extend_from_slice(payload);
+        let tag = self.keys.key.seal(nonce, &aad, &mut out[start..]);
         out.extend_from_slice(tag.as_ref());
     }
 }

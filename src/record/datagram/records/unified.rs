@@ -110,6 +110,12 @@ impl Protected {
 fn check_place(epoch: Epoch, content_type: ContentType) -> Result<(), Fault> {
     match content_type {
         ContentType::APPLICATION_DATA if epoch >= Epoch::APPLICATION_13 => Ok(()),
+        other => check_place_of_other(other),
+    }
+}
+
+fn check_place_of_other(content_type: ContentType) -> Result<(), Fault> {
+    match content_type {
         ContentType::ALERT | ContentType::HANDSHAKE | ContentType::ACK => Ok(()),
         ContentType::APPLICATION_DATA => Err(Fault::UnexpectedData),
         ContentType::CHANGE_CIPHER_SPEC => Err(Fault::UnexpectedChangeCipherSpec),
