@@ -204,6 +204,10 @@ impl Ends {
     }
 }
 
+/// How many records a turn has. It is far shorter than a time slice of the system, so that what
+/// else runs on the machine interrupts few of them.
+const TURN: u32 = 1000;
+
 /// How many pairs of associations take turns.
 const PLACES: usize = 25;
 
@@ -219,8 +223,8 @@ fn ratio(name: &str, configs: &Configs, payload: &[u8], mut bare: impl FnMut(&[u
     support::report(&name, || {
         round += 1;
         let (ends, _) = &mut places[round % PLACES];
-        let bare = time(4000, || bare(black_box(payload)));
-        let ours = time(4000, || {
+        let bare = time(TURN, || bare(black_box(payload)));
+        let ours = time(TURN, || {
             ends.seal(black_box(payload));
             black_box(ends.open());
         });
