@@ -13,6 +13,7 @@ pub(crate) mod server;
 mod versions;
 
 pub use crate::crypto::random::{SecureRandom, SystemRandom};
+pub use crate::secrets::fleet::FleetSecret;
 pub use crate::secrets::key_log::{KeyLog, KeyLogFile};
 pub use algorithms::Algorithms;
 pub(crate) use answers::{HelloAnswer, ReceivedHello, ReceivedRequest, RequestAnswer};

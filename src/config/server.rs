@@ -6,6 +6,7 @@ use crate::crypto::suite::Suite;
 use crate::error::ConfigError;
 use crate::identity::{Credential, VerifyClient};
 use crate::protocol::CipherSuite;
+use crate::secrets::fleet::FleetSecret;
 use crate::session::{self, MemoryServerSessions, ServerSessionStore, ServerSessions, Tickets};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub struct ServerConfig {
     pub(crate) credentials: Vec<Credential>,
     pub(crate) client_authentication: ClientAuthentication,
     pub(crate) sessions: ServerSessions,
+    /// What cookies are made with, if others have it too.
+    pub(crate) fleet: Option<FleetSecret>,
     pub(crate) suite_preference: Preference,
     pub(crate) answers: Option<Arc<dyn AnswerHello>>,
 }
@@ -100,6 +103,7 @@ impl ServerConfig {
             credentials: Vec::new(),
             client_authentication: ClientAuthentication::default(),
             tickets: TicketPolicy::Own,
+            fleet: None,
             cache: Some(Arc::new(MemoryServerSessions::new(SESSIONS))),
             session_lifetime: SESSION_LIFETIME,
             tickets_per_handshake: TICKETS_PER_HANDSHAKE,
@@ -112,7 +116,7 @@ impl ServerConfig {
 /// Whose tickets a server issues.
 #[derive(Clone, Debug)]
 enum TicketPolicy {
-    /// Keys of its own.
+    /// Keys of its own, or of its fleet.
     Own,
     /// These keys, or none.
     Given(Option<Arc<Tickets>>),
@@ -125,6 +129,7 @@ pub struct ServerConfigBuilder {
     credentials: Vec<Credential>,
     client_authentication: ClientAuthentication,
     tickets: TicketPolicy,
+    fleet: Option<FleetSecret>,
     cache: Option<Arc<dyn ServerSessionStore>>,
     session_lifetime: Duration,
     tickets_per_handshake: u8,
@@ -142,8 +147,28 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// What seals tickets (RFC 5077) for clients that take them: keys of this configuration alone
-    /// by default, others to share them, `None` for no tickets.
+    /// Makes this server one of a fleet: all that have the same secret prove each other's cookies
+    /// and resume each other's tickets, in one process or many, now or after a restart. `secret`
+    /// can come from a file that all of them read. A member on its own is the default.
+    ///
+    /// So a client may be asked for a cookie by one member and served by another, if both see it at
+    /// the same address; and if its member is gone, it resumes at the next. Members must be
+    /// configured alike in what a session is bound to, client certificates and application
+    /// protocols for example, and their clocks must agree within five seconds. Sessions that are
+    /// resumed by session ID, those of clients of 1.2 without tickets, are in a
+    /// [store](Self::session_store) of each process.
+    ///
+    /// What one member remembers of used cookies the others do not know: a captured hello may start
+    /// one handshake at each.
+    #[must_use]
+    pub fn fleet(mut self, secret: FleetSecret) -> Self {
+        self.fleet = Some(secret);
+        self
+    }
+
+    /// What seals tickets (RFC 5077) for clients that take them: keys of the
+    /// [fleet](Self::fleet), or else of this configuration alone, by default; others to share them
+    /// within a process, `None` for no tickets.
     #[must_use]
     pub fn tickets(mut self, tickets: Option<Arc<Tickets>>) -> Self {
         self.tickets = TicketPolicy::Given(tickets);
@@ -213,6 +238,7 @@ impl ServerConfigBuilder {
             credentials,
             client_authentication,
             tickets,
+            fleet,
             cache,
             session_lifetime,
             tickets_per_handshake,
@@ -235,7 +261,10 @@ impl ServerConfigBuilder {
         let tickets = match tickets {
             TicketPolicy::Own => {
                 let random = parameters.random.clone();
-                Some(Arc::new(Tickets::with_random(session_lifetime, random)?))
+                Some(Arc::new(match &fleet {
+                    Some(secret) => Tickets::of_fleet(session_lifetime, random, secret.clone())?,
+                    None => Tickets::with_random(session_lifetime, random)?,
+                }))
             }
             TicketPolicy::Given(tickets) => tickets,
         };
@@ -243,6 +272,7 @@ impl ServerConfigBuilder {
             parameters,
             credentials,
             client_authentication,
+            fleet,
             suite_preference,
             answers,
             sessions: ServerSessions {

@@ -1,9 +1,9 @@
 //! Cookies: proof of an address before any state (RFC 6347 §4.2.1, RFC 9147 §5.1).
 
-use super::cookie_keys::{CookieKeys, DATE_LEN, MAC_LEN, Mint};
+use super::cookie_keys::{DATE_LEN, MAC_LEN, Mint};
 use super::retry;
 use super::unproven::{self, Collected, Unproven};
-use crate::config::{FirstHello, Issued, ProvenHello, ServerConfig};
+use crate::config::{FirstHello, FleetSecret, Issued, ProvenHello, ServerConfig};
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::server;
 use crate::protocol::{
@@ -28,8 +28,8 @@ use subtle::ConstantTimeEq as _;
 /// be known later; one of 1.2 by a HelloVerifyRequest. There a cookie is a date and a keyed MAC
 /// over it, over the client's address and port, and over version, random and session ID of its
 /// hello, so it is provable from a first fragment that reaches the end of the cookie field: at most
-/// 323 bytes. Where 1.3 is spoken, a fragmented hello is put together first. The keys are those of
-/// [`CookieKeys`].
+/// 323 bytes. Where 1.3 is spoken, a fragmented hello is put together first. A key makes cookies
+/// for five minutes, and a cookie is good for 150 seconds.
 pub struct Cookies {
     config: Arc<ServerConfig>,
     unproven: Unproven,
@@ -61,19 +61,27 @@ const COOKIE_LEN: usize = DATE_LEN + MAC_LEN;
 const AMPLIFICATION: usize = 3;
 
 impl Cookies {
-    /// Draws a secret of its own, for a server with this configuration.
+    /// For a server with this configuration, under the secret of its
+    /// [fleet](crate::server::ServerConfigBuilder::fleet), or one of its own.
     ///
     /// # Errors
     ///
     /// [`Error::RandomFailed`].
     pub fn new(now: Instant, config: Arc<ServerConfig>) -> Result<Self, Error> {
-        let keys = CookieKeys::draw(&*config.parameters.random)?;
-        Ok(Self::with_keys(now, config, keys))
+        let secret = match &config.fleet {
+            Some(fleet) => fleet.clone(),
+            None => FleetSecret::draw(&*config.parameters.random)?,
+        };
+        Ok(Self::with_secret(now, config, secret))
     }
 
     /// The same with a secret that others have too.
-    pub fn with_keys(now: Instant, config: Arc<ServerConfig>, keys: CookieKeys) -> Self {
-        let mint = Mint::new(now, keys, &*config.parameters.clock);
+    pub(super) fn with_secret(
+        now: Instant,
+        config: Arc<ServerConfig>,
+        secret: FleetSecret,
+    ) -> Self {
+        let mint = Mint::new(now, secret, &*config.parameters.clock);
         Self {
             config,
             unproven: Unproven::default(),
@@ -94,8 +102,11 @@ impl Cookies {
     }
 
     /// Checks and answers hellos under another configuration. The keys stay, and with them the
-    /// cookies.
+    /// cookies, unless it belongs to another fleet.
     pub(super) fn set_config(&mut self, config: Arc<ServerConfig>) {
+        if let Some(fleet) = &config.fleet {
+            self.mint.set_secret(fleet.clone());
+        }
         self.config = config;
     }
 
@@ -417,14 +428,14 @@ mod tests {
     #[test]
     fn whoever_has_the_secret_proves_the_cookies_of_the_others() {
         let start = crate::test_now();
-        let keys = CookieKeys::generate().unwrap();
-        let member = |keys: &CookieKeys| {
+        let secret = FleetSecret::generate().unwrap();
+        let member = |secret: &FleetSecret| {
             let config = Arc::new(crate::config::test_server(Versions::V1_2));
-            Cookies::with_keys(start, config, keys.clone())
+            Cookies::with_secret(start, config, secret.clone())
         };
-        let exported = CookieKeys::from_bytes(*keys.as_bytes());
-        let (mut asked, mut shown) = (member(&keys), member(&exported));
-        let mut stranger = member(&CookieKeys::generate().unwrap());
+        let exported = FleetSecret::from_bytes(*secret.as_bytes());
+        let (mut asked, mut shown) = (member(&secret), member(&exported));
+        let mut stranger = member(&FleetSecret::generate().unwrap());
         // Twice as long as a key lasts, so some of the cookies live through a change.
         for step in 0..12 {
             let at = start + step * GENERATION / 6;

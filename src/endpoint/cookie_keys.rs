@@ -10,13 +10,9 @@
 use crate::config::{Clock, Issued};
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::hmac::HmacKey;
-use crate::crypto::random::{SecureRandom, SystemRandom};
-use crate::error::Error;
+use crate::secrets::fleet::{FleetSecret, Purpose};
 use std::collections::VecDeque;
-use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
 
 /// The length of a date: microseconds, for nine years.
 pub(super) const DATE_LEN: usize = 6;
@@ -42,78 +38,9 @@ const TOLERANCE: Duration = Duration::from_secs(5);
 /// How many keys are kept: that of now, and the one before or after it.
 const MAX_KEYS: usize = 2;
 
-/// What keeps these keys apart from other uses of the secret.
-const PURPOSE: &[u8] = b"sealgram cookie key";
-
-/// The secret behind the cookies of an endpoint, or of a fleet of them.
-///
-/// An endpoint draws one of its own unless
-/// [`EndpointPolicy::cookie_keys`](super::EndpointPolicy::cookie_keys) gives it one. Endpoints with
-/// the same secret take each other's cookies, so that a client may ask one of them and be served by
-/// another, or by one that was started again; their clocks
-/// ([`ServerConfig`](crate::ServerConfig)'s) must agree within five seconds. A key that is derived
-/// from the secret makes cookies for five minutes, and a cookie is good for 150 seconds.
-///
-/// What one member remembers of used cookies the others do not know: a captured hello may start
-/// one handshake at each.
-#[derive(Clone)]
-pub struct CookieKeys {
-    secret: Arc<Zeroizing<[u8; Self::LEN]>>,
-}
-
-impl CookieKeys {
-    /// The length of a secret, in bytes.
-    pub const LEN: usize = 32;
-
-    /// Draws a secret from the system.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::RandomFailed`].
-    pub fn generate() -> Result<Self, Error> {
-        Self::draw(&SystemRandom)
-    }
-
-    pub(super) fn draw(random: &dyn SecureRandom) -> Result<Self, Error> {
-        let mut secret = Zeroizing::new([0; Self::LEN]);
-        random.fill(&mut *secret)?;
-        Ok(Self {
-            secret: Arc::new(secret),
-        })
-    }
-
-    /// Takes a secret that another process has exported. It must have come from a good source of
-    /// randomness: whoever guesses it proves any address.
-    pub fn from_bytes(secret: [u8; Self::LEN]) -> Self {
-        Self {
-            secret: Arc::new(Zeroizing::new(secret)),
-        }
-    }
-
-    /// The secret, for another process of the fleet. Whoever has it proves any address.
-    pub fn as_bytes(&self) -> &[u8; Self::LEN] {
-        &self.secret
-    }
-}
-
-impl PartialEq for CookieKeys {
-    fn eq(&self, other: &Self) -> bool {
-        use subtle::ConstantTimeEq as _;
-        self.secret.ct_eq(&other.secret[..]).into()
-    }
-}
-
-impl Eq for CookieKeys {}
-
-impl fmt::Debug for CookieKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CookieKeys").finish_non_exhaustive()
-    }
-}
-
 /// Dates cookies, and makes their MACs.
 pub(super) struct Mint {
-    keys: CookieKeys,
+    secret: FleetSecret,
     /// The keys that were used last, with the number of their generation.
     recent: VecDeque<(u64, HmacKey)>,
     /// A moment, and its date in microseconds of Unix time.
@@ -123,12 +50,20 @@ pub(super) struct Mint {
 }
 
 impl Mint {
-    pub(super) fn new(now: Instant, keys: CookieKeys, clock: &dyn Clock) -> Self {
+    pub(super) fn new(now: Instant, secret: FleetSecret, clock: &dyn Clock) -> Self {
         Self {
-            keys,
+            secret,
             recent: VecDeque::new(),
             known: (now, unix_micros(clock)),
             newest: Issued(0),
+        }
+    }
+
+    /// Makes and proves cookies with another secret from now on.
+    pub(super) fn set_secret(&mut self, secret: FleetSecret) {
+        if self.secret != secret {
+            self.secret = secret;
+            self.recent.clear();
         }
     }
 
@@ -192,9 +127,9 @@ impl Mint {
     }
 
     fn derive(&self, generation: u64) -> HmacKey {
-        let secret = HmacKey::new(HashAlgorithm::Sha256, self.keys.as_bytes());
-        let key = secret.sign(&[PURPOSE, &generation.to_be_bytes()]);
-        HmacKey::new(HashAlgorithm::Sha256, key.as_ref())
+        let number = generation.to_be_bytes();
+        let key = self.secret.derive(Purpose::Cookies, &number);
+        HmacKey::new(HashAlgorithm::Sha256, &key[..])
     }
 }
 
@@ -251,15 +186,7 @@ mod tests {
     }
 
     fn mint(clock: &Told, now: Instant) -> Mint {
-        Mint::new(now, CookieKeys::from_bytes([7; CookieKeys::LEN]), clock)
-    }
-
-    #[test]
-    fn an_exported_secret_is_the_same_secret() {
-        let keys = CookieKeys::generate().unwrap();
-        assert_eq!(keys, CookieKeys::from_bytes(*keys.as_bytes()));
-        assert_ne!(keys, CookieKeys::generate().unwrap());
-        assert_eq!(format!("{keys:?}"), "CookieKeys { .. }");
+        Mint::new(now, FleetSecret::from_bytes([7; FleetSecret::LEN]), clock)
     }
 
     /// A date comes back from its octets, whatever the year.

@@ -50,8 +50,9 @@ impl Door {
         match &mut self.cookies {
             Some(cookies) => cookies.set_config(config.clone()),
             None => {
-                let cookies = match &policy.cookie_keys {
-                    Some(keys) => Cookies::with_keys(now, config.clone(), keys.clone()),
+                let group = policy.group.as_ref().filter(|_| config.fleet.is_none());
+                let cookies = match group {
+                    Some(secret) => Cookies::with_secret(now, config.clone(), secret.clone()),
                     None => Cookies::new(now, config.clone())?,
                 };
                 self.cookies = Some(match policy.newcomers {

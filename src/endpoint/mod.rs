@@ -48,7 +48,6 @@ mod unproven;
 
 pub use crate::config::proven::ProvenHello;
 pub use cookie::{CookieCheck, Cookies};
-pub use cookie_keys::CookieKeys;
 pub use guard::AssociationMut;
 pub use id::AssociationId;
 pub use incoming::Incoming;
@@ -133,9 +132,11 @@ impl Endpoint {
     ///
     /// Associations that exist keep the configuration that made them, in their renegotiations too.
     /// Cookies that were given out before are still good, so a client that is on its way is not
-    /// sent back, unless it speaks 1.3 and `config` would have chosen another suite for it.
-    /// Sessions and tickets belong to a configuration: to have those of the old one resumed, give
-    /// the new one the same [`Tickets`](crate::session::Tickets) and session cache.
+    /// sent back, unless it speaks 1.3 and `config` would have chosen another suite for it, or
+    /// `config` belongs to another [fleet](crate::server::ServerConfigBuilder::fleet). Sessions and
+    /// tickets belong to a configuration: to have those of the old one resumed, give the new one
+    /// the same fleet, or the same [`Tickets`](crate::session::Tickets), and the same session
+    /// cache.
     ///
     /// # Errors
     ///

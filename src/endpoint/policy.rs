@@ -1,6 +1,6 @@
 //! How much an endpoint takes upon itself.
 
-use super::cookie_keys::CookieKeys;
+use crate::config::FleetSecret;
 use crate::error::ConfigError;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ pub struct EndpointPolicy {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) resumption_cookies: ResumptionCookies,
     pub(super) newcomers: Newcomers,
-    pub(super) cookie_keys: Option<CookieKeys>,
+    /// What the members of a group share, where their configuration belongs to no fleet.
+    pub(crate) group: Option<FleetSecret>,
 }
 
 /// Who decides whether a client is served that has proved its address.
@@ -76,7 +77,7 @@ impl Default for EndpointPolicy {
             idle_timeout: Some(Duration::from_secs(900)),
             resumption_cookies: ResumptionCookies::default(),
             newcomers: Newcomers::default(),
-            cookie_keys: None,
+            group: None,
         }
     }
 }
@@ -152,14 +153,6 @@ impl EndpointPolicy {
     #[must_use]
     pub fn newcomers(mut self, policy: Newcomers) -> Self {
         self.newcomers = policy;
-        self
-    }
-
-    /// The secret behind the cookies, where several endpoints are to take each other's. By default
-    /// each endpoint draws its own.
-    #[must_use]
-    pub fn cookie_keys(mut self, keys: CookieKeys) -> Self {
-        self.cookie_keys = Some(keys);
         self
     }
 

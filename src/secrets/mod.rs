@@ -4,6 +4,7 @@
 //! Secrets are our own zeroized bytes, without `Debug`, compared in constant time.
 
 pub(crate) mod finished;
+pub(crate) mod fleet;
 pub(crate) mod key_log;
 pub(crate) mod schedule12;
 pub(crate) mod schedule13;

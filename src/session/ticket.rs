@@ -4,13 +4,22 @@
 //!  key name (16) ‖ nonce (12) ‖ AES-256-GCM(session) ‖ tag (16)          additional data: key name
 //! ```
 //!
-//! A key seals for one lifetime and opens for one more; then it is dropped, and with it every
-//! ticket that it sealed.
+//! A key of one server's own is random. It seals for one lifetime and opens for one more; then it
+//! is dropped, and with it every ticket that it sealed.
+//!
+//! A key of a fleet is derived from the secret of the fleet and the key's own name, by whoever gets
+//! such a ticket. The name tells the hour in which the key seals, and it has a random part for each
+//! member, so that no two of them ever seal under the same key: each alone answers for its nonces.
+//!
+//! ```text
+//!  key name of a fleet:  hours since 1970 (4) ‖ random (12)
+//! ```
 
-use super::{Session, lock};
+use super::{CLOCK_TOLERANCE, Session, lock};
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN};
 use crate::crypto::random::{SecureRandom, SystemRandom};
 use crate::error::{ConfigError, Error};
+use crate::secrets::fleet::{FleetSecret, Purpose};
 use pki_types::UnixTime;
 use std::collections::VecDeque;
 use std::fmt;
@@ -19,6 +28,12 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 const NAME_LEN: usize = 16;
+
+/// The length of the part of a fleet's key name that tells the hour.
+const HOUR_LEN: usize = 4;
+
+/// How long a key of a fleet seals, in seconds.
+const HOUR: u64 = 60 * 60;
 
 /// What seals them.
 const AEAD: AeadAlgorithm = AeadAlgorithm::Aes256Gcm;
@@ -38,33 +53,70 @@ const MAX_KEYS: usize = 16;
 /// Seals and opens tickets, with keys that it makes, changes and forgets by itself.
 ///
 /// Several configurations of one process can share it. Keys are never written anywhere, so a
-/// restart invalidates every ticket, which costs a full handshake each.
+/// restart invalidates every ticket, which costs a full handshake each. Servers that are to open
+/// each other's tickets, or those from before a restart, share a secret instead:
+/// [`ServerConfigBuilder::fleet`](crate::server::ServerConfigBuilder::fleet).
 pub struct Tickets {
+    /// The keys that were made here, the one that seals in front.
     keys: Mutex<VecDeque<TicketKey>>,
     lifetime: Duration,
     random: Arc<dyn SecureRandom>,
+    /// What keys are derived from that others have too.
+    fleet: Option<FleetSecret>,
 }
 
 struct TicketKey {
     name: [u8; NAME_LEN],
-    key: AeadKey,
-    /// When it was made, in seconds of Unix time.
+    key: Arc<AeadKey>,
+    /// When it began to seal, in seconds of Unix time.
     made: u64,
     sealed: u64,
 }
 
 impl TicketKey {
+    /// A key that nobody else has.
     fn new(random: &dyn SecureRandom, now: UnixTime) -> Result<Self, Error> {
         let mut name = [0; NAME_LEN];
         let mut key = Zeroizing::new([0; AEAD.key_len()]);
         random.fill(&mut name)?;
         random.fill(&mut *key)?;
-        Ok(Self {
+        Ok(Self::with(name, &key[..], now.as_secs()))
+    }
+
+    /// A key that only this member seals with, and that the others of its fleet can derive.
+    fn of_member(
+        random: &dyn SecureRandom,
+        fleet: &FleetSecret,
+        now: UnixTime,
+    ) -> Result<Self, Error> {
+        let mut name = [0; NAME_LEN];
+        let hour = u32::try_from(now.as_secs() / HOUR).unwrap_or(u32::MAX);
+        let (date, rest) = name.split_at_mut(HOUR_LEN);
+        date.copy_from_slice(&hour.to_be_bytes());
+        random.fill(rest)?;
+        Ok(Self::derived(fleet, name))
+    }
+
+    /// The key of a fleet that has this name.
+    fn derived(fleet: &FleetSecret, name: [u8; NAME_LEN]) -> Self {
+        let key = fleet.derive(Purpose::Tickets, &name);
+        Self::with(name, &key[..], Self::date_of(&name))
+    }
+
+    /// When the key of a fleet that has this name begins to seal.
+    fn date_of(name: &[u8; NAME_LEN]) -> u64 {
+        let mut hour = [0; HOUR_LEN];
+        hour.copy_from_slice(&name[..HOUR_LEN]);
+        u64::from(u32::from_be_bytes(hour)) * HOUR
+    }
+
+    fn with(name: [u8; NAME_LEN], key: &[u8], made: u64) -> Self {
+        Self {
             name,
-            key: AeadKey::new(AEAD, &*key),
-            made: now.as_secs(),
+            key: Arc::new(AeadKey::new(AEAD, key)),
+            made,
             sealed: 0,
-        })
+        }
     }
 
     /// How old the key is, in seconds. A clock that went back makes it old, so that it is changed.
@@ -97,6 +149,19 @@ impl Tickets {
             keys: Mutex::default(),
             lifetime,
             random,
+            fleet: None,
+        })
+    }
+
+    /// The same with keys that the other members of a fleet have too.
+    pub(crate) fn of_fleet(
+        lifetime: Duration,
+        random: Arc<dyn SecureRandom>,
+        secret: FleetSecret,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            fleet: Some(secret),
+            ..Self::with_random(lifetime, random)?
         })
     }
 
@@ -113,52 +178,81 @@ impl Tickets {
         if state.len() > MAX_TICKET_LEN {
             return None;
         }
-        let mut keys = lock(&self.keys);
-        self.rotate(&mut keys, now).ok()?;
-        let key = keys.front_mut()?;
-        key.sealed += 1;
+        let (name, key) = self.sealing_key(now)?;
         let length = NAME_LEN + NONCE_LEN + state.len() + AEAD.tag_len();
         let mut ticket = Vec::with_capacity(length);
-        ticket.extend_from_slice(&key.name);
+        ticket.extend_from_slice(&name);
         ticket.extend_from_slice(&nonce);
         ticket.extend_from_slice(&state);
         let sealed = &mut ticket[NAME_LEN + NONCE_LEN..];
-        let tag = key.key.seal(nonce, &key.name, sealed);
+        let tag = key.seal(nonce, &name, sealed);
         ticket.extend_from_slice(tag.as_ref());
         Some(ticket)
     }
 
-    /// Opens a ticket; `None` for anything that no key of this server has sealed, or too long ago.
+    /// Opens a ticket; `None` for anything that no key of this server, or of its fleet, has sealed,
+    /// or too long ago.
     pub(crate) fn open(&self, ticket: &[u8], now: UnixTime) -> Option<Session> {
         let (name, rest) = ticket.split_first_chunk::<NAME_LEN>()?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
         let length = sealed.len().checked_sub(AEAD.tag_len())?;
+        let key = self.opening_key(name, now)?;
         let mut state = Zeroizing::new(sealed.to_vec());
-        let mut keys = lock(&self.keys);
-        self.forget(&mut keys, now);
-        let key = keys.iter().find(|key| key.name == *name)?;
-        key.key.open(*nonce, name, &mut state).ok()?;
-        drop(keys);
+        key.open(*nonce, name, &mut state).ok()?;
         Session::from_bytes(&state[..length]).ok()
     }
 
-    /// Makes sure that the first key may seal.
-    fn rotate(&self, keys: &mut VecDeque<TicketKey>, now: UnixTime) -> Result<(), Error> {
-        self.forget(keys, now);
-        let fit =
-            |key: &TicketKey| key.age(now) < self.lifetime.as_secs() && key.sealed < MAX_SEALED;
+    /// The key that seals now, for one more ticket, and its name. Threads that share it wait for
+    /// each other only here.
+    fn sealing_key(&self, now: UnixTime) -> Option<([u8; NAME_LEN], Arc<AeadKey>)> {
+        let mut keys = lock(&self.keys);
+        self.forget(&mut keys, now);
+        let fit = |key: &TicketKey| key.age(now) < self.span() && key.sealed < MAX_SEALED;
         if !keys.front().is_some_and(fit) {
-            keys.push_front(TicketKey::new(&*self.random, now)?);
+            let random = &*self.random;
+            let made = match &self.fleet {
+                Some(secret) => TicketKey::of_member(random, secret, now),
+                None => TicketKey::new(random, now),
+            };
+            keys.push_front(made.ok()?);
             keys.truncate(MAX_KEYS);
         }
-        Ok(())
+        let key = keys.front_mut()?;
+        key.sealed += 1;
+        Some((key.name, key.key.clone()))
+    }
+
+    fn opening_key(&self, name: &[u8; NAME_LEN], now: UnixTime) -> Option<Arc<AeadKey>> {
+        let mut keys = lock(&self.keys);
+        self.forget(&mut keys, now);
+        if let Some(key) = keys.iter().find(|key| key.name == *name) {
+            return Some(key.key.clone());
+        }
+        drop(keys);
+        let secret = self.fleet.as_ref()?;
+        let made = TicketKey::date_of(name);
+        let begun = made <= now.as_secs() + CLOCK_TOLERANCE;
+        // To derive a key costs less than to keep those of a large fleet.
+        (begun && self.may_open(made, now)).then(|| TicketKey::derived(secret, *name).key)
+    }
+
+    /// How long a key seals, in seconds.
+    fn span(&self) -> u64 {
+        match self.fleet {
+            Some(_) => HOUR,
+            None => self.lifetime.as_secs(),
+        }
     }
 
     /// Drops the keys whose last ticket has expired.
     fn forget(&self, keys: &mut VecDeque<TicketKey>, now: UnixTime) {
-        let limit = 2 * self.lifetime.as_secs();
+        keys.retain(|key| self.may_open(key.made, now));
+    }
+
+    /// Whether some ticket may be good still of a key that began to seal then.
+    fn may_open(&self, made: u64, now: UnixTime) -> bool {
         // A clock that went back by more than a key's whole life says nothing about it.
-        keys.retain(|key| now.as_secs().saturating_sub(key.made) < limit);
+        now.as_secs().saturating_sub(made) < self.span() + self.lifetime.as_secs()
     }
 }
 
@@ -174,8 +268,6 @@ impl fmt::Debug for Tickets {
 mod tests {
     use super::*;
     use crate::session::test_session;
-
-    const HOUR: u64 = 3600;
 
     /// Each step back makes a key, because the one before seems to come from the future.
     #[test]
@@ -259,5 +351,71 @@ mod tests {
         assert!(tickets.open(&back, at(9 * HOUR)).is_some());
         assert!(tickets.open(&ticket, at(10 * HOUR + 8 * 86_400)).is_none());
         assert!(lock(&tickets.keys).len() <= 2);
+    }
+
+    fn member(secret: &FleetSecret) -> Tickets {
+        let lifetime = Duration::from_secs(2 * HOUR);
+        Tickets::of_fleet(lifetime, Arc::new(SystemRandom), secret.clone()).unwrap()
+    }
+
+    /// Each member seals under keys of its own, because their nonces are random, and opens those of
+    /// the others. One that was started again is another member.
+    #[test]
+    fn members_of_a_fleet_open_each_others_tickets() {
+        let secret = FleetSecret::generate().unwrap();
+        let (one, other) = (member(&secret), member(&secret));
+        let exported = member(&FleetSecret::from_bytes(*secret.as_bytes()));
+        let stranger = member(&FleetSecret::generate().unwrap());
+        let ticket = one.seal(&session(10 * HOUR), at(10 * HOUR)).unwrap();
+        for fellow in [&one, &other, &exported] {
+            let opened = fellow.open(&ticket, at(10 * HOUR + 1)).unwrap();
+            assert_eq!(*opened.to_bytes(), *session(10 * HOUR).to_bytes());
+        }
+        for other in [&stranger, &tickets()] {
+            assert!(other.open(&ticket, at(10 * HOUR + 1)).is_none());
+        }
+        let reply = other.seal(&session(10 * HOUR), at(10 * HOUR)).unwrap();
+        assert_ne!(ticket[..NAME_LEN], reply[..NAME_LEN]);
+        for index in 0..ticket.len() {
+            let mut altered = ticket.clone();
+            altered[index] ^= 0x40;
+            assert!(other.open(&altered, at(10 * HOUR)).is_none(), "{index}");
+        }
+    }
+
+    /// The wall clock alone says which keys are in use. A member may be a little ahead.
+    #[test]
+    fn keys_of_a_fleet_change_with_the_hour_and_open_for_a_lifetime_more() {
+        let secret = FleetSecret::generate().unwrap();
+        let (one, other) = (member(&secret), member(&secret));
+        let late = 11 * HOUR - 1;
+        let first = one.seal(&session(10 * HOUR), at(10 * HOUR)).unwrap();
+        let last = one.seal(&session(late), at(late)).unwrap();
+        let next = one.seal(&session(late + 1), at(late + 1)).unwrap();
+        assert_eq!(first[..NAME_LEN], last[..NAME_LEN]);
+        assert_ne!(last[..NAME_LEN], next[..NAME_LEN]);
+        for tickets in [&one, &other] {
+            assert!(tickets.open(&last, at(13 * HOUR - 1)).is_some());
+            assert!(tickets.open(&last, at(13 * HOUR)).is_none());
+        }
+        for (clock, opens) in [(CLOCK_TOLERANCE, true), (CLOCK_TOLERANCE + 1, false)] {
+            let opened = other.open(&next, at(11 * HOUR - clock));
+            assert_eq!(opened.is_some(), opens, "{clock}");
+        }
+    }
+
+    /// Whoever makes up names costs a derivation each, and nothing is kept of it.
+    #[test]
+    fn names_that_strangers_make_up_take_no_memory() {
+        let secret = FleetSecret::generate().unwrap();
+        let one = member(&secret);
+        for number in 0..1000_u64 {
+            let mut name = [0; NAME_LEN];
+            name[..HOUR_LEN].copy_from_slice(&10_u32.to_be_bytes());
+            name[HOUR_LEN..HOUR_LEN + 8].copy_from_slice(&number.to_be_bytes());
+            let forged = [&name[..], &[0; 60]].concat();
+            assert!(one.open(&forged, at(10 * HOUR)).is_none());
+        }
+        assert!(lock(&one.keys).is_empty());
     }
 }

@@ -2,10 +2,9 @@
 
 use crate::common::configs::{Configs, Ends, server_name};
 use sealgram::config::Versions;
-use sealgram::endpoint::{CookieKeys, EndpointPolicy, Incoming, Newcomers};
+use sealgram::endpoint::{EndpointPolicy, Incoming, Newcomers};
 use sealgram::sim::{Direction, Pair};
 use sealgram::{AlertDescription, Error, Event, Path, ProtocolVersion};
-use std::sync::Arc;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -316,37 +315,4 @@ fn those_who_wait_are_bounded_and_one_host_does_not_keep_out_others() {
     }
     assert_eq!((announced, from_others), (1024, 11));
     assert_eq!(pair.server.buffered(), 0);
-}
-
-/// Members of a fleet serve the clients that another one has asked for a cookie.
-#[test]
-fn a_cookie_of_another_member_is_taken_with_the_same_secret_only() {
-    let keys = CookieKeys::generate().unwrap();
-    let exported = CookieKeys::from_bytes(*keys.as_bytes());
-    for versions in [Versions::V1_2, Versions::V1_3] {
-        let configs = configs(versions);
-        for (other, taken) in [
-            (exported.clone(), true),
-            (CookieKeys::generate().unwrap(), false),
-        ] {
-            let member = |keys: &CookieKeys| {
-                let policy = EndpointPolicy::default().cookie_keys(keys.clone());
-                let server = Arc::clone(&configs.server);
-                Pair::with_policy(server, policy, crate::common::configs::start(), 1).unwrap()
-            };
-            let (mut pair, mut second) = (member(&keys), member(&other));
-            pair.connect(configs.client.clone(), server_name()).unwrap();
-            let asked = |pair: &Pair| {
-                let stats = pair.server.stats();
-                stats.hello_verify_requests + stats.retry_requests
-            };
-            assert!(pair.run_until(SECOND, |pair| asked(pair) == 1));
-            std::mem::swap(&mut pair.server, &mut second.server);
-            pair.run_until(SECOND, |pair| {
-                pair.server.stats().accepted + asked(pair) > 0
-            });
-            assert_eq!(pair.server.stats().accepted == 1, taken);
-            assert!(pair.run_until_connected(60 * SECOND));
-        }
-    }
 }
