@@ -5,6 +5,7 @@
 mod batch;
 mod clock;
 mod departure;
+mod group;
 mod intake;
 mod linger;
 mod outlet;

@@ -19,6 +19,7 @@ mod strangers;
 mod tcp;
 mod udp;
 mod udp_deferred;
+mod udp_group;
 mod udp_narrow_path;
 mod udp_running;
 mod wakers;
