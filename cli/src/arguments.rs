@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealgram::identity::Fingerprint;
 use sealgram::{CipherSuite, NamedGroup, SrtpProfile};
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -84,6 +85,16 @@ pub(crate) struct ServerArguments {
     /// How many handshakes to have under way at most over UDP [default: 1024].
     #[arg(long, value_name = "N", conflicts_with = "tls", value_parser = whole::<u64>("handshakes", 1..=1 << 24))]
     pub(crate) max_half_open: Option<u64>,
+    /// Serve on this many threads, each with a socket of its own on the one port and with the
+    /// limits of a whole server. Other servers of this user can have the port too, if they are
+    /// started with this option. Only Linux deals the clients out among them.
+    #[arg(long, value_name = "N", conflicts_with_all = ["tls", "stdio"], value_parser = parse_threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Stand in for all servers that have the same secret, the 32 bytes in this file: clients
+    /// resume at each of them, also after a restart. `openssl rand -out FILE 32` makes one; keep it
+    /// as secret as a private key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fleet_secret: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: CommonArguments,
 }
@@ -287,6 +298,11 @@ fn parse_profile(text: &str) -> Result<SrtpProfile, String> {
         let names = PROFILES.map(|profile| profile.to_string());
         format!("choose from {}", names.join(", "))
     })
+}
+
+fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads = whole::<u16>("threads", 1..=1024)(text)?;
+    NonZeroUsize::try_from(usize::from(threads)).map_err(|error| error.to_string())
 }
 
 fn parse_fingerprint(text: &str) -> Result<Fingerprint, String> {

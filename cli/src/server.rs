@@ -9,6 +9,7 @@ use crate::output;
 use crate::problem::Problem;
 use crate::report::{self, Line};
 use crate::settings;
+use crate::signals;
 use sealgram::error::SendError;
 use sealgram::net::UdpEndpoint;
 use sealgram::server::ClientAuthentication;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Serves until a signal ends it.
@@ -31,46 +33,88 @@ pub(crate) fn run(arguments: &ServerArguments) -> Result<(), Problem> {
             TcpEndpoint::bind(local, config.clone()).map_err(|error| refused(local, error))
         })?;
         let address = endpoint.local_addr();
-        serve(arguments, endpoint, address)
+        serve(arguments, vec![endpoint], address)
     } else {
         let policy = settings::server_endpoint(arguments)?;
-        let endpoint = address::first_of(&addresses, |local| {
-            UdpEndpoint::bind(local, policy.clone(), Some(config.clone()))
-                .map_err(|error| refused(local, error))
+        let members = address::first_of(&addresses, |local| {
+            let (policy, config) = (policy.clone(), config.clone());
+            let bound = match arguments.threads {
+                Some(threads) => UdpEndpoint::bind_group(local, threads, policy, config),
+                None => UdpEndpoint::bind(local, policy, Some(config)).map(|one| vec![one]),
+            };
+            bound.map_err(|error| refused(local, error))
         })?;
-        let address = endpoint.local_addr();
-        serve(arguments, endpoint, address)
+        let address = members[0].local_addr();
+        serve(arguments, members, address)
     }
 }
 
-fn serve<E: Endpoint>(
+/// Serves at every one of these endpoints, in a thread each.
+fn serve<E: Endpoint<Id: Send> + Send>(
     arguments: &ServerArguments,
-    endpoint: E,
+    endpoints: Vec<E>,
     address: io::Result<SocketAddr>,
 ) -> Result<(), Problem> {
     let address =
         address.map_err(|error| Problem::failure(format!("the socket has no address: {error}")))?;
-    let mut event_loop = EventLoop::new(endpoint)?;
-    event_loop.handle_signals()?;
+    let members = endpoints.into_iter().map(|it| Member::new(arguments, it));
+    let members = members.collect::<Result<Vec<_>, _>>()?;
     Line::new("listening").field("addr", address).print();
     if let Some(pause) = settings::client_renegotiation_pause(arguments) {
         Line::new("client_renegotiation")
             .field("min_seconds", pause.as_secs())
             .print();
     }
-    let work = match arguments.stdio {
-        true => Work::Stdio(Some(Input::stdin(event_loop.waker()?)?)),
-        false => Work::Echo,
+    let run = |member: Member<E>| {
+        let outcome = member.run();
+        if outcome.is_err() {
+            // Half a server would go unnoticed.
+            signals::stop_all();
+        }
+        outcome
     };
-    let mut server = Server::<E> {
-        work,
-        later: settings::later_client_authentication(arguments)?,
-        peers: BTreeMap::new(),
-        stopping: None,
-    };
-    let outcome = event_loop.run(&mut server);
-    event_loop.endpoint().counters().print();
-    outcome
+    thread::scope(|scope| {
+        let threads: Vec<_> = members
+            .into_iter()
+            .map(|member| scope.spawn(|| run(member)))
+            .collect();
+        let outcomes = threads.into_iter().map(|thread| match thread.join() {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        // Every thread is waited for, whatever has become of the others.
+        outcomes.fold(Ok(()), Result::and)
+    })
+}
+
+/// A server with its event loop.
+struct Member<E: Endpoint> {
+    event_loop: EventLoop<E>,
+    server: Server<E>,
+}
+
+impl<E: Endpoint> Member<E> {
+    fn new(arguments: &ServerArguments, endpoint: E) -> Result<Self, Problem> {
+        let mut event_loop = EventLoop::new(endpoint)?;
+        event_loop.handle_signals()?;
+        let work = match arguments.stdio {
+            true => Work::Stdio(Some(Input::stdin(event_loop.waker()?)?)),
+            false => Work::Echo,
+        };
+        let server = Server::<E> {
+            work,
+            later: settings::later_client_authentication(arguments)?,
+            peers: BTreeMap::new(),
+            stopping: None,
+        };
+        Ok(Self { event_loop, server })
+    }
+
+    fn run(mut self) -> Result<(), Problem> {
+        let outcome = self.event_loop.run(&mut self.server);
+        self.event_loop.endpoint().counters().print();
+        outcome
+    }
 }
 
 /// How long closing may take.

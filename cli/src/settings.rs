@@ -11,8 +11,8 @@ use crate::report::Line;
 use sealgram::client::ClientConfigBuilder;
 use sealgram::config::{
     Algorithms, ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, ExtendedMasterSecret,
-    IdentityChange, KeyLogFile, PlaintextAlerts, RekeyPolicy, SecureRenegotiation, StreamPolicy,
-    Versions,
+    FleetSecret, IdentityChange, KeyLogFile, PlaintextAlerts, RekeyPolicy, SecureRenegotiation,
+    StreamPolicy, Versions,
 };
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::error::ConfigError;
@@ -22,6 +22,7 @@ use sealgram::identity::{
 use sealgram::server::ClientAuthentication;
 use sealgram::{ClientConfig, ServerConfig};
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,11 +67,30 @@ pub(crate) fn server(arguments: &ServerArguments) -> Result<ServerConfig, Proble
     if arguments.common.no_tickets {
         builder = builder.tickets(None);
     }
+    if let Some(file) = &arguments.fleet_secret {
+        builder = builder.fleet(fleet_secret(file)?);
+    }
     let mut rekey = rekey_policy(&arguments.common)?;
     if let Some(min_interval) = client_renegotiation_pause(arguments) {
         rekey = rekey.client_renegotiation(ClientRenegotiation::Allow { min_interval });
     }
     Ok(with_common!(builder, &arguments.common, rekey).build()?)
+}
+
+/// The secret that the server shares with others.
+fn fleet_secret(file: &Path) -> Result<FleetSecret, Problem> {
+    let unusable = |reason: &dyn std::fmt::Display| {
+        Problem::usage(format!("--fleet-secret {}: {reason}", file.display()))
+    };
+    let bytes = std::fs::read(file).map_err(|error| unusable(&error))?;
+    let secret = bytes.as_slice().try_into().map_err(|_| {
+        unusable(&format!(
+            "it has {} bytes, and a secret has {}: make one with `openssl rand -out FILE {1}`",
+            bytes.len(),
+            FleetSecret::LEN
+        ))
+    })?;
+    Ok(FleetSecret::from_bytes(secret))
 }
 
 /// How long a client has to wait between two handshakes, if it may renegotiate.
@@ -165,7 +185,7 @@ fn key_log() -> Result<KeyLogFile, Problem> {
         .create(true)
         .open(&file);
     opened.map_err(|error| {
-        let name = std::path::Path::new(&file).display();
+        let name = Path::new(&file).display();
         Problem::usage(format!(
             "--key-log: SSLKEYLOGFILE names {name}, which cannot be written: {error}"
         ))
@@ -280,7 +300,7 @@ fn local_names(listen: &str) -> Vec<String> {
 }
 
 /// The roots of a file, with a warning for each that cannot be used.
-fn roots(file: &std::path::Path) -> Result<Roots, ConfigError> {
+fn roots(file: &Path) -> Result<Roots, ConfigError> {
     let roots = Roots::from_pem_file(file)?;
     for unreadable in roots.unreadable() {
         Line::new("warning").field("reason", unreadable).print();

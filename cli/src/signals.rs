@@ -10,7 +10,7 @@ pub(crate) enum Request {
 }
 
 #[cfg(unix)]
-pub(crate) use unix::Signals;
+pub(crate) use unix::{Signals, stop_all};
 
 #[cfg(unix)]
 mod unix {
@@ -50,6 +50,12 @@ mod unix {
         }
     }
 
+    /// Asks every event loop of this program to end, as SIGTERM from outside does.
+    pub(crate) fn stop_all() {
+        // It fails for signals that do not exist.
+        let _exists = signal_hook::low_level::raise(SIGTERM);
+    }
+
     impl fmt::Debug for Signals {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("Signals")
@@ -76,3 +82,7 @@ impl Signals {
         Vec::new()
     }
 }
+
+/// Other systems have one event loop at a time.
+#[cfg(not(unix))]
+pub(crate) fn stop_all() {}
