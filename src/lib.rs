@@ -7,7 +7,8 @@
 //! renegotiation, key update, cookies before any state, and memory that stays bounded whatever
 //! strangers send.
 //!
-//! Long-lived associations replace their keys: see the chapter [`docs::rekeying`].
+//! Long-lived associations replace their keys: see the chapter [`docs::rekeying`]. Servers on many
+//! cores and machines stand in for each other: [`docs::fleets`].
 //!
 //! # A UDP service in one loop
 //!

@@ -16,6 +16,7 @@
 //! | [`case`](mod@case) | one case from start to verdict |
 //! | [`pool`] | many cases at once, and the report about them |
 //! | [`peer`], [`sealgram`], [`openssl`], [`gnutls`], [`foreign`] | the programs |
+//! | [`nginx`] | a balancer of datagrams |
 //! | [`process`] | child processes with captured output |
 //! | [`pki`] | certificates and keys |
 //! | [`port`] | ports for servers that cannot choose one |
@@ -36,6 +37,7 @@ pub mod foreign;
 pub mod gnutls;
 pub mod loss;
 pub mod matrix;
+pub mod nginx;
 pub mod openssl;
 pub mod pairwise;
 pub mod peer;

@@ -158,6 +158,20 @@ impl Process {
         }
     }
 
+    /// Sends it a signal, by name.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn signal(&self, name: &str) -> Outcome<()> {
+        let number = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &number]).status()?;
+        match sent.success() {
+            true => Ok(()),
+            false => Err(Failure::new(format!("{} takes no {name}", self.name))),
+        }
+    }
+
     /// Whether the program still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -113,6 +113,16 @@ impl Proxy {
         self.address
     }
 
+    /// Forwards to another server from now on, from the same address: what a balancer does that
+    /// keeps a client's address and has another number of servers than before.
+    ///
+    /// # Errors
+    ///
+    /// When the socket refuses.
+    pub fn redirect(&self, server: SocketAddr) -> Outcome<()> {
+        Ok(self.shared.back.connect(server)?)
+    }
+
     /// Sends `datagram` to the server or to the client, from the address that it knows as its peer.
     ///
     /// # Errors

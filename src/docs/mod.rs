@@ -1,3 +1,4 @@
 //! Chapters that belong to no single type.
 
+pub mod fleets;
 pub mod rekeying;

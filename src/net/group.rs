@@ -12,7 +12,8 @@ use std::sync::Arc;
 impl UdpEndpoint {
     /// Binds `members` endpoints to one address, for a server on several cores: give each of them
     /// to a thread with an event loop of its own. The system deals the peers out among them
-    /// (`SO_REUSEPORT`). See `examples/dtls_echo_cores.rs`.
+    /// (`SO_REUSEPORT`). See `examples/dtls_echo_cores.rs`, and the chapter
+    /// [`fleets`](crate::docs::fleets).
     ///
     /// Members share `server`, with its tickets and its session store, and the secret of their
     /// cookies: a client may be asked for a cookie by one and served by another, and resumes at

@@ -1,0 +1,115 @@
+//! # Servers on many cores and many machines
+//!
+//! A server that no longer fits a core, or a machine, becomes several. What a client has to notice
+//! of that is nothing, as long as its datagrams come to the same one of them; and when they do not,
+//! one new handshake, which resumes its session.
+//!
+//! | what | in one process | in several |
+//! | --- | --- | --- |
+//! | cookies | shared by a [group](crate::net::UdpEndpoint::bind_group) | shared by a [fleet] |
+//! | tickets, at 1.3 and at 1.2 | belong to the [`ServerConfig`] | shared by a [fleet] |
+//! | session IDs of 1.2 | belong to the [`ServerConfig`] | a [store] that asks elsewhere |
+//! | associations | belong to one endpoint | belong to one endpoint |
+//!
+//! The last row is the one to design for. Records that reach an endpoint without an association for
+//! them are dropped and counted ([`strays`]); their sender is not told, because everybody could
+//! forge such a message. It has to find out by itself, by an answer that does not come, and connect
+//! again. That costs two round trips and no signature: any member proves any member's cookies and
+//! opens any member's tickets.
+//!
+//! ## A fleet is a secret
+//!
+//! Servers that are built with the same [`FleetSecret`] are a fleet. There is nothing else to set
+//! up, and they never talk to each other: keys follow from the secret and the date, so clocks have
+//! to agree within five seconds. A server that is started again is the member that it was. Members
+//! should be configured alike; where they differ in what a session is bound to, a client makes a
+//! full handshake instead of a resumed one.
+//!
+//! ```no_run
+//! use sealgram::ServerConfig;
+//! use sealgram::config::FleetSecret;
+//! # use sealgram::identity::Credential;
+//! # fn member(credential: Credential) -> Result<(), Box<dyn std::error::Error>> {
+//! // 32 bytes, made once for all members: openssl rand -out fleet.secret 32
+//! let secret = std::fs::read("fleet.secret")?.as_slice().try_into()?;
+//! let config = ServerConfig::with_credential(credential)
+//!     .fleet(FleetSecret::from_bytes(secret))
+//!     .build()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is at stake when it is lost stands in `SECURITY.md`. To replace it, give every member a
+//! configuration with the new one ([`serve`], or a restart): established associations go on, and
+//! each client makes one full handshake the next time.
+//!
+//! ## Many cores
+//!
+//! [`bind_group`](crate::net::UdpEndpoint::bind_group) binds an endpoint for each thread to one
+//! port, and Linux deals the clients out among them. `examples/dtls_echo_cores.rs` is such a
+//! server.
+//!
+//! ## Behind a balancer
+//!
+//! The address at which a client is seen belongs to its cookie and to its association. So a
+//! balancer has to send everything from one client to one server, from one address, for as long as
+//! the association lives. One that keeps clients' addresses (direct routing, anycast with a hash)
+//! does that as long as the number of servers stays the same.
+//!
+//! A proxy, such as the `stream` module of nginx, gives each client a *session*, which is a port of
+//! the proxy's own. When a session ends, what its client sends next comes from another port, and
+//! finds a stranger. This configuration is the one that the tests of this library run
+//! (`interop/tests/fleet.rs`):
+//!
+//! ```nginx
+//! stream {
+//!     upstream fleet {
+//!         zone fleet 64k;
+//!         server 192.0.2.1:4433 fail_timeout=60s;
+//!         server 192.0.2.2:4433 fail_timeout=60s;
+//!     }
+//!     server {
+//!         listen 4433 udp reuseport;
+//!         proxy_pass fleet;
+//!         proxy_timeout 20m;
+//!     }
+//! }
+//! ```
+//!
+//! * `reuseport`: a worker knows its own sessions only. Workers that share a socket get datagrams
+//!   of each other's clients.
+//! * `proxy_timeout` is how long a session outlives the last datagram: 10 minutes by default. It
+//!   should be longer than [`idle_timeout`], so that an association that is idle ends at its server
+//!   first. Clients that are silent for longer have to speak now and then.
+//! * No `proxy_requests` and no `proxy_responses`: they end sessions after so many datagrams. With
+//!   `proxy_requests 1` no handshake ever completes, because each hello comes from another port and
+//!   no cookie fits.
+//! * `zone`: nginx notices that a server is gone by the third datagram that it sends there
+//!   (observed: 1.22), and then chooses another one for all new sessions. A client whose hellos are
+//!   the ones to find out is served after about eight seconds.
+//! * A reload of nginx begins new sessions for all clients (observed: 1.22): all of them have to
+//!   connect again.
+//! * Servers see one host, that of the proxy. Where a limit is fair between hosts
+//!   ([`Eviction`](crate::endpoint::Eviction)), there is nobody left to be fair to; clients that
+//!   flood are the proxy's business. `proxy_bind … transparent` keeps addresses.
+//!
+//! ## A client's side
+//!
+//! A server that ends in peace says goodbye: [`stop_accepting`], [`close_all`], and the loop goes
+//! on until nobody is left; clients get [`PeerClosed`] and can connect again at once. One that was
+//! killed says nothing. DTLS has no sign of life of its own, so a client that has to notice needs
+//! answers: it asks something when it has heard nothing for a while, and connects again (after
+//! [`close`](crate::Connection::close), from the same socket or another) when no answer comes. It
+//! resumes by itself if it has the same [`ClientConfig`](crate::ClientConfig), which remembers
+//! sessions.
+//!
+//! [fleet]: crate::server::ServerConfigBuilder::fleet
+//! [store]: crate::session::ServerSessionStore
+//! [`ServerConfig`]: crate::ServerConfig
+//! [`FleetSecret`]: crate::config::FleetSecret
+//! [`strays`]: crate::endpoint::EndpointStats::strays
+//! [`serve`]: crate::endpoint::Endpoint::serve
+//! [`idle_timeout`]: crate::endpoint::EndpointPolicy::idle_timeout
+//! [`stop_accepting`]: crate::endpoint::Endpoint::stop_accepting
+//! [`close_all`]: crate::endpoint::Endpoint::close_all
+//! [`PeerClosed`]: crate::Event::PeerClosed
