@@ -96,7 +96,7 @@ pub(in crate::handshake) fn start(
         }
     };
     let state = ExpectServerHello {
-        offer: Offer {
+        offer: Box::new(Offer {
             dialect,
             config,
             server_name,
@@ -106,7 +106,7 @@ pub(in crate::handshake) fn start(
             psk,
             exchange,
             retried: None,
-        },
+        }),
         epochs,
         session,
         binding,
@@ -228,7 +228,7 @@ fn offer(hello: &mut ClientHello, session: &Session12, config: &ClientConfig) ->
 
 /// A ClientHello is out.
 struct ExpectServerHello {
-    offer: Offer,
+    offer: Box<Offer>,
     epochs: Epochs,
     /// The session of 1.2 that the hello offers.
     session: Option<Arc<Session12>>,
@@ -415,13 +415,13 @@ impl ExpectServerHello {
         } = self;
         let Offer {
             config, started, ..
-        } = offer;
+        } = *offer;
         let parameters = &config.parameters;
         let kept_alpn = binding
             .as_ref()
             .and_then(|it| it.kept_alpn(&parameters.conformance).cloned());
         let cookie = cookie::to_repeat(&parameters.rekey, offer.hello.cookie, started);
-        let context = v12::ClientContext12 {
+        let context = Box::new(v12::ClientContext12 {
             version: offer.dialect.version_12,
             config,
             server_name: offer.server_name,
@@ -441,7 +441,7 @@ impl ExpectServerHello {
             cookie,
             binding,
             transcript: offer.transcript,
-        };
+        });
         Ok(match resumed {
             Some(session) => resumed::start(context, session, outbox),
             None => Box::new(v12::ExpectCertificate { context }),

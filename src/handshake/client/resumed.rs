@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// The server resumes; its Finished is next, or a ticket and its Finished.
 pub(super) fn start(
-    mut context: ClientContext12,
+    mut context: Box<ClientContext12>,
     session: Arc<Session12>,
     outbox: &mut Outbox,
 ) -> Box<dyn State> {
@@ -50,7 +50,7 @@ pub(super) fn start(
 
 /// What both states know.
 struct Resumption {
-    context: ClientContext12,
+    context: Box<ClientContext12>,
     session: Arc<Session12>,
     master_secret: MasterSecret,
     write: RecordProtection,

@@ -62,7 +62,7 @@ pub(super) fn start(
         }),
     );
     Ok(Box::new(v12::ExpectSignature {
-        context: v12::ServerContext12 {
+        context: Box::new(v12::ServerContext12 {
             version: terms.dialect.version_12,
             config: terms.config,
             epochs: terms.epochs,
@@ -81,7 +81,7 @@ pub(super) fn start(
             binding: terms.binding,
             crossing: (terms.requested && terms.dialect.hello_cookie).then(|| Crossing::of(hello)),
             transcript,
-        },
+        }),
         exchange,
         params,
         scheme: choice.scheme,

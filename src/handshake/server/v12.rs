@@ -148,7 +148,7 @@ impl ServerContext12 {
 
 /// Awaits the signature of the server's key.
 pub(super) struct ExpectSignature {
-    pub(super) context: ServerContext12,
+    pub(super) context: Box<ServerContext12>,
     pub(super) exchange: Exchange,
     pub(super) params: EcdhParams,
     pub(super) scheme: SignatureScheme,
@@ -207,7 +207,7 @@ impl State for ExpectSignature {
 
 /// The client was asked for a certificate.
 struct ExpectCertificate {
-    context: ServerContext12,
+    context: Box<ServerContext12>,
     exchange: Exchange,
 }
 
@@ -270,7 +270,7 @@ impl State for ExpectCertificate {
 
 /// Awaits the verdict of the configured verifier.
 struct ExpectClientVerified {
-    context: ServerContext12,
+    context: Box<ServerContext12>,
     exchange: Exchange,
     claim: Identity,
 }
@@ -312,7 +312,7 @@ enum Client {
 
 /// The client's share is next.
 struct ExpectClientKeyExchange {
-    context: ServerContext12,
+    context: Box<ServerContext12>,
     exchange: Exchange,
     client: Client,
 }
@@ -384,7 +384,7 @@ struct Secrets {
 /// The client must prove that it holds the key of its certificate. Its Finished is not readable
 /// before that: the read keys are installed after this state only (D3).
 struct ExpectCertificateVerify {
-    context: ServerContext12,
+    context: Box<ServerContext12>,
     secrets: Secrets,
     claim: Identity,
     verified: ClaimVerified,
@@ -459,7 +459,7 @@ impl Peer {
 
 /// Installs the read keys, for use after ChangeCipherSpec: only the client's Finished is missing.
 /// In a renegotiation the client must be who it was (E23).
-fn arm(context: ServerContext12, secrets: Secrets, peer: Peer, outbox: &mut Outbox) -> Step {
+fn arm(context: Box<ServerContext12>, secrets: Secrets, peer: Peer, outbox: &mut Outbox) -> Step {
     let (identity, scheme) = peer.identity().unzip();
     let policy = &context.config.parameters.rekey;
     renegotiation::check_identity(context.binding.as_ref(), policy, identity.as_ref())?;
@@ -483,7 +483,7 @@ fn arm(context: ServerContext12, secrets: Secrets, peer: Peer, outbox: &mut Outb
 
 /// Only the client's Finished is missing.
 struct ExpectFinished {
-    context: ServerContext12,
+    context: Box<ServerContext12>,
     master_secret: MasterSecret,
     identity: Option<Identity>,
     scheme: Option<SignatureScheme>,

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 /// The master secret is known; CertificateVerify, if any, and Finished are still to be sent.
 pub(super) struct Ready {
-    pub(super) context: ClientContext12,
+    pub(super) context: Box<ClientContext12>,
     pub(super) group: NamedGroup,
     pub(super) server: Proven,
     /// What this end shows.
@@ -135,7 +135,7 @@ impl State for ExpectSignature {
 
 /// The client's part is done; what is missing is the server's.
 struct Finish {
-    context: ClientContext12,
+    context: Box<ClientContext12>,
     group: NamedGroup,
     server: Proven,
     shown: Option<Identity>,

@@ -74,7 +74,7 @@ impl ClientContext12 {
 
 /// The server has chosen; its certificate comes next.
 pub(in crate::handshake::client) struct ExpectCertificate {
-    pub(super) context: ClientContext12,
+    pub(super) context: Box<ClientContext12>,
 }
 
 impl State for ExpectCertificate {
@@ -113,7 +113,7 @@ impl State for ExpectCertificate {
 
 /// The certificate is here, unverified; its key must have signed the key exchange.
 struct ExpectServerKeyExchange {
-    context: ClientContext12,
+    context: Box<ClientContext12>,
     claim: Identity,
 }
 
@@ -177,7 +177,7 @@ struct Server {
 
 /// The server may ask for a certificate now, or end its flight.
 struct ExpectCertificateRequest {
-    context: ClientContext12,
+    context: Box<ClientContext12>,
     server: Server,
 }
 
@@ -227,7 +227,7 @@ impl State for ExpectCertificateRequest {
 
 /// The application decides what is shown, if it wants to.
 struct ExpectRequestAnswer {
-    context: ClientContext12,
+    context: Box<ClientContext12>,
     server: Server,
     request: CertificateRequest,
 }
@@ -311,7 +311,7 @@ impl Shown {
 
 /// Only the end of the server's flight is missing.
 struct ExpectServerHelloDone {
-    context: ClientContext12,
+    context: Box<ClientContext12>,
     server: Server,
     asked: Asked,
 }
@@ -346,7 +346,7 @@ impl State for ExpectServerHelloDone {
 
 /// The server's flight is complete: asks whether it is trusted.
 fn verify(
-    mut context: ClientContext12,
+    mut context: Box<ClientContext12>,
     server: Server,
     asked: Asked,
     inbound: &InboundMessage,
@@ -369,7 +369,7 @@ fn verify(
 
 /// Awaits the verdict of the configured verifier.
 struct ExpectServerVerified {
-    context: ClientContext12,
+    context: Box<ClientContext12>,
     server: Server,
     asked: Asked,
 }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 /// Only the server's Finished is missing.
 pub(super) struct ExpectFinished {
-    pub(super) context: ClientContext13,
+    pub(super) context: Box<ClientContext13>,
     pub(super) identity: Option<Identity>,
     pub(super) asked: Asked,
     pub(super) proof: Proof,
@@ -81,7 +81,7 @@ impl ExpectFinished {
         self,
         verify_data: &[u8],
         inbound: &InboundMessage,
-    ) -> Result<(Ready, Asked), Error> {
+    ) -> Result<(Box<Ready>, Asked), Error> {
         let Self {
             mut context,
             identity,
@@ -107,7 +107,7 @@ impl ExpectFinished {
                 ticket.and_then(|psk| psk.agreed.peer_scheme)
             }
         };
-        let ready = Ready {
+        let ready = Box::new(Ready {
             dialect: context.dialect,
             config: context.config,
             server_name: context.server_name,
@@ -128,14 +128,14 @@ impl ExpectFinished {
             write,
             exporter,
             finished,
-        };
+        });
         Ok((ready, asked))
     }
 }
 
 /// Awaits the configured verifier's new verdict on the certificate of a server that resumes.
 struct ExpectResumedVerified {
-    ready: Ready,
+    ready: Box<Ready>,
     asked: Asked,
 }
 
@@ -184,7 +184,7 @@ struct Ready {
 }
 
 impl Ready {
-    fn reply(mut self, asked: Asked, outbox: &mut Outbox) -> Step {
+    fn reply(mut self: Box<Self>, asked: Asked, outbox: &mut Outbox) -> Step {
         // The server may write under the new keys already.
         outbox.push(Action::InstallRead {
             epoch: Epoch::APPLICATION_13,
@@ -227,7 +227,7 @@ impl Ready {
     }
 
     /// Sends Finished and switches to the keys of data.
-    fn finish(mut self, outbox: &mut Outbox) -> Step {
+    fn finish(mut self: Box<Self>, outbox: &mut Outbox) -> Step {
         let verify_data = self.client.verify_data(self.transcript.hash().as_ref());
         let body = verify_data.as_ref().to_vec();
         self.send(HandshakeType::FINISHED, body, outbox)?;
@@ -274,7 +274,7 @@ impl Ready {
 
 /// Awaits the signature of the client's key.
 struct ExpectSignature {
-    ready: Ready,
+    ready: Box<Ready>,
     scheme: SignatureScheme,
 }
 

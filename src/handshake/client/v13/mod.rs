@@ -160,7 +160,7 @@ fn agree(offer: &mut Offer, hello: &ServerHello) -> Result<(NamedGroup, SharedSe
 
 /// The server has chosen 1.3: the handshake goes on under keys.
 pub(super) fn start(
-    mut offer: Offer,
+    mut offer: Box<Offer>,
     hello: &ServerHello,
     inbound: &InboundMessage,
     outbox: &mut Outbox,
@@ -197,27 +197,29 @@ pub(super) fn start(
         epoch,
         protection: client.protection(offer.dialect, suite.aead),
     });
-    Ok(Box::new(ExpectEncryptedExtensions(ClientContext13 {
-        dialect: offer.dialect,
-        config: offer.config,
-        server_name: offer.server_name,
-        started: offer.started,
-        suite,
-        group,
-        retried: offer.retried.is_some(),
-        client_random,
-        psk,
-        alpn: None,
-        srtp: None,
-        transcript: offer.transcript,
-        secret,
-        client,
-        server,
-    })))
+    Ok(Box::new(ExpectEncryptedExtensions(Box::new(
+        ClientContext13 {
+            dialect: offer.dialect,
+            config: offer.config,
+            server_name: offer.server_name,
+            started: offer.started,
+            suite,
+            group,
+            retried: offer.retried.is_some(),
+            client_random,
+            psk,
+            alpn: None,
+            srtp: None,
+            transcript: offer.transcript,
+            secret,
+            client,
+            server,
+        },
+    ))))
 }
 
 /// The rest of the server's choice comes next.
-struct ExpectEncryptedExtensions(ClientContext13);
+struct ExpectEncryptedExtensions(Box<ClientContext13>);
 
 impl State for ExpectEncryptedExtensions {
     fn name(&self) -> &'static str {

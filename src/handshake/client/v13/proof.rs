@@ -37,7 +37,7 @@ pub(super) enum Asked {
 
 /// The server's certificate comes next, or its request for the client's.
 pub(super) struct ExpectCertificate {
-    pub(super) context: ClientContext13,
+    pub(super) context: Box<ClientContext13>,
     pub(super) request: Option<Asked>,
 }
 
@@ -117,7 +117,7 @@ impl ExpectCertificate {
 
 /// The application decides what is shown, if it wants to.
 struct ExpectRequestAnswer {
-    context: ClientContext13,
+    context: Box<ClientContext13>,
     request: CertificateRequest,
 }
 
@@ -154,7 +154,7 @@ impl ExpectRequestAnswer {
 
 /// The certificate is here, unverified; the server must show that it has its key.
 struct ExpectCertificateVerify {
-    context: ClientContext13,
+    context: Box<ClientContext13>,
     asked: Asked,
     claim: Identity,
 }
@@ -205,7 +205,7 @@ impl State for ExpectCertificateVerify {
 
 /// Awaits the verdict of the configured verifier.
 struct ExpectServerVerified {
-    context: ClientContext13,
+    context: Box<ClientContext13>,
     asked: Asked,
     claim: Identity,
     signature: SignatureVerified,

@@ -166,7 +166,7 @@ fn begin(
     hello: &ClientHello,
     psk: Option<(u16, Arc<Session13>)>,
     outbox: &mut Outbox,
-) -> Result<ServerContext13, Error> {
+) -> Result<Box<ServerContext13>, Error> {
     let Chosen {
         terms,
         suite,
@@ -194,7 +194,7 @@ fn begin(
         epoch: Epoch::HANDSHAKE_13,
         protection: server.protection(dialect, suite.aead),
     });
-    let mut context = ServerContext13 {
+    let mut context = Box::new(ServerContext13 {
         dialect,
         started: terms.started,
         suite,
@@ -213,7 +213,7 @@ fn begin(
         client,
         server,
         config: terms.config,
-    };
+    });
     context.send_extensions(outbox)?;
     Ok(context)
 }
@@ -302,7 +302,7 @@ fn server_hello(
 
 /// Awaits the signature of the server's key.
 struct ExpectSignature {
-    context: ServerContext13,
+    context: Box<ServerContext13>,
     scheme: SignatureScheme,
 }
 
@@ -328,7 +328,7 @@ impl State for ExpectSignature {
 }
 
 /// Sends Finished, switches to the keys of data, and waits for the client's part.
-fn finish(mut context: ServerContext13, outbox: &mut Outbox) -> Step {
+fn finish(mut context: Box<ServerContext13>, outbox: &mut Outbox) -> Step {
     let verify_data = context
         .server
         .verify_data(context.transcript.hash().as_ref());

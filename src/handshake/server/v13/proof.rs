@@ -50,14 +50,14 @@ pub(super) struct Awaiting {
 
 impl Awaiting {
     /// The keys of data come from a transcript that ends with the server's Finished.
-    pub(super) fn new(context: ServerContext13, transcript_hash: &[u8]) -> Self {
+    pub(super) fn new(context: Box<ServerContext13>, transcript_hash: &[u8]) -> Box<Self> {
         let log = SecretLog {
             log: context.config.parameters.key_log.as_deref(),
             client_random: &context.client_random,
         };
         let main = context.secret.finish();
         let read = main.traffic(Side::Client, transcript_hash, log);
-        Self {
+        Box::new(Self {
             read_protection: read.protection(context.dialect, context.suite.aead),
             read,
             write: main.traffic(Side::Server, transcript_hash, log),
@@ -78,7 +78,7 @@ impl Awaiting {
             client: context.client,
             main,
             config: context.config,
-        }
+        })
     }
 
     pub(super) fn write_protection(&self) -> RecordProtection {
@@ -130,7 +130,7 @@ pub(super) struct Client {
 
 /// The client was asked for a certificate.
 pub(super) struct ExpectCertificate {
-    pub(super) awaiting: Awaiting,
+    pub(super) awaiting: Box<Awaiting>,
 }
 
 impl State for ExpectCertificate {
@@ -181,7 +181,7 @@ impl State for ExpectCertificate {
 
 /// Awaits the verdict of the configured verifier.
 struct ExpectClientVerified {
-    awaiting: Awaiting,
+    awaiting: Box<Awaiting>,
     claim: Identity,
 }
 
@@ -205,7 +205,7 @@ impl State for ExpectClientVerified {
 
 /// The client must show that it has the key of its certificate.
 struct ExpectCertificateVerify {
-    awaiting: Awaiting,
+    awaiting: Box<Awaiting>,
     claim: Identity,
     verified: ClaimVerified,
 }
@@ -269,7 +269,7 @@ impl Proved {
 
 /// Only the client's Finished is missing.
 pub(super) struct ExpectFinished {
-    awaiting: Awaiting,
+    awaiting: Box<Awaiting>,
     client: Client,
 }
 
@@ -300,7 +300,7 @@ impl State for ExpectFinished {
 }
 
 impl ExpectFinished {
-    pub(super) const fn new(awaiting: Awaiting, client: Client) -> Self {
+    pub(super) const fn new(awaiting: Box<Awaiting>, client: Client) -> Self {
         Self { awaiting, client }
     }
 
