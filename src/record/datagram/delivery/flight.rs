@@ -48,7 +48,19 @@ impl Item {
             Self::Message { epoch, .. } | Self::ChangeCipherSpec { epoch } => *epoch,
         }
     }
+
+    /// About how much of a datagram it takes, in bytes.
+    const fn size(&self) -> usize {
+        match self {
+            Self::Message { body, .. } => USUAL_OVERHEAD + body.len(),
+            Self::ChangeCipherSpec { .. } => USUAL_OVERHEAD,
+        }
+    }
 }
+
+/// What a message costs in a datagram beside its body, with its record: two headers, a nonce and a
+/// tag.
+const USUAL_OVERHEAD: usize = 49;
 
 /// The cookie that a client repeats which began before a HelloRequest came. It proves nothing: the
 /// keys do that.
@@ -112,6 +124,7 @@ impl Flight {
         let from = self.rest.take().unwrap_or_default();
         let limit = if acknowledged { MAX_BURST } else { usize::MAX };
         let mut packer = Packer::new(means, acknowledged, limit);
+        packer.expect(self.items.iter().map(Item::size).sum());
         // What has less protection than the rest brings the keys for it: without that the peer
         // could acknowledge nothing.
         let epoch_of = |place: Place| self.items.get(place.item).map(Item::epoch);

@@ -86,6 +86,13 @@ impl<'m, 'a> Packer<'m, 'a> {
         }
     }
 
+    /// So many bytes are about to come, more or less.
+    pub(super) fn expect(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.means.outgoing.largest_of_flight());
+        self.datagram.reserve(bytes);
+        self.open.contents.reserve(bytes);
+    }
+
     /// What lies before this place has left before.
     pub(super) const fn left_before(&mut self, place: Option<Place>) {
         self.frontier = place;
@@ -140,7 +147,9 @@ impl<'m, 'a> Packer<'m, 'a> {
         }
         .encode(contents);
         contents.put(piece);
-        self.open.parts.push((item, range.start..end));
+        if self.acknowledged {
+            self.open.parts.push((item, range.start..end));
+        }
         Some(end)
     }
 
