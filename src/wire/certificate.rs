@@ -31,6 +31,7 @@ const MAX_CHAIN_LEN: usize = 100;
 
 /// Appends a body that holds `chain`.
 pub(crate) fn encode(chain: &[CertificateDer<'_>], out: &mut Vec<u8>) {
+    out.reserve(room_for(chain));
     out.put_vec(3, |out| {
         for certificate in chain {
             out.put_vec(3, |out| out.put(certificate));
@@ -85,6 +86,7 @@ pub(crate) struct Certificate13 {
 
 /// Appends the body of a Certificate of version 1.3.
 pub(crate) fn encode_13(context: &[u8], chain: &[CertificateDer<'_>], out: &mut Vec<u8>) {
+    out.reserve(1 + context.len() + room_for(chain));
     out.put_vec(1, |out| out.put(context));
     out.put_vec(3, |out| {
         for certificate in chain {
@@ -92,6 +94,12 @@ pub(crate) fn encode_13(context: &[u8], chain: &[CertificateDer<'_>], out: &mut 
             out.put_vec(2, |_| {});
         }
     });
+}
+
+/// How many bytes a list with this chain takes at most, at either version.
+fn room_for(chain: &[CertificateDer<'_>]) -> usize {
+    let entries = chain.iter().map(|certificate| 3 + certificate.len() + 2);
+    3 + entries.sum::<usize>()
 }
 
 #[cfg(test)]

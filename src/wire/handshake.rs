@@ -108,13 +108,18 @@ impl FragmentHeader {
         }
     }
 
+    /// The header as it is sent.
+    pub(crate) const fn to_bytes(self) -> [u8; DATAGRAM_HEADER_LEN] {
+        let [_, l0, l1, l2] = self.length.to_be_bytes();
+        let [s0, s1] = self.seq.0.to_be_bytes();
+        let [_, o0, o1, o2] = self.offset.to_be_bytes();
+        let [_, f0, f1, f2] = self.fragment_length.to_be_bytes();
+        [self.typ.0, l0, l1, l2, s0, s1, o0, o1, o2, f0, f1, f2]
+    }
+
     /// Appends the header.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.put_u8(self.typ.0);
-        out.put_u24(self.length);
-        out.put_u16(self.seq.0);
-        out.put_u24(self.offset);
-        out.put_u24(self.fragment_length);
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        out.put(&self.to_bytes());
     }
 }
 
