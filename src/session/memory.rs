@@ -1,6 +1,7 @@
 //! Stores in memory, which are bounded and forget expired sessions.
 
 use super::{ClientSessionStore, ServerSessionStore, Session, SessionKey, lock};
+use crate::wire::client_hello::MAX_SESSION_ID_LEN;
 use pki_types::UnixTime;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -196,7 +197,24 @@ impl fmt::Debug for MemoryClientSessions {
 }
 
 /// A server's sessions in memory, by session ID.
-pub struct MemoryServerSessions(Mutex<Bounded<Vec<u8>>>);
+pub struct MemoryServerSessions(Mutex<Bounded<SessionId>>);
+
+/// A session ID, padded with zeros: in place, because there are many of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct SessionId {
+    bytes: [u8; MAX_SESSION_ID_LEN],
+    length: u8,
+}
+
+impl SessionId {
+    /// `None` if it is too long to be one.
+    fn new(id: &[u8]) -> Option<Self> {
+        let mut bytes = [0; MAX_SESSION_ID_LEN];
+        bytes.get_mut(..id.len())?.copy_from_slice(id);
+        let length = u8::try_from(id.len()).ok()?;
+        Some(Self { bytes, length })
+    }
+}
 
 impl MemoryServerSessions {
     /// Keeps at most `capacity` sessions, at least one; the oldest goes first.
@@ -217,15 +235,19 @@ impl MemoryServerSessions {
 
 impl ServerSessionStore for MemoryServerSessions {
     fn put(&self, id: &[u8], session: Session, now: UnixTime) {
-        lock(&self.0).put(id.to_vec(), session, now);
+        if let Some(id) = SessionId::new(id) {
+            lock(&self.0).put(id, session, now);
+        }
     }
 
     fn get(&self, id: &[u8], now: UnixTime) -> Option<Session> {
-        lock(&self.0).get(&id.to_vec(), now)
+        lock(&self.0).get(&SessionId::new(id)?, now)
     }
 
     fn remove(&self, id: &[u8]) {
-        lock(&self.0).remove(&id.to_vec());
+        if let Some(id) = SessionId::new(id) {
+            lock(&self.0).remove(&id);
+        }
     }
 }
 
