@@ -45,6 +45,11 @@ impl ClientConfig {
         Ok(())
     }
 
+    /// Whether this client may show something of itself, and so sign for it.
+    pub(crate) const fn may_show_something(&self) -> bool {
+        !self.credentials.is_empty() || self.answers.is_some()
+    }
+
     /// Where the session with `server` over this protocol is kept.
     pub(crate) fn session_key(&self, dialect: &Dialect, server: &ServerName<'_>) -> SessionKey {
         SessionKey {

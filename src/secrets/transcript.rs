@@ -4,17 +4,37 @@
 use crate::crypto::hash::{Digest, HashAlgorithm, RunningHash};
 use crate::protocol::dialect::HeaderForm;
 use crate::protocol::{Dialect, HandshakeType, MessageSeq};
-use crate::wire::handshake::{FragmentHeader, StreamHeader};
+use crate::wire::handshake::{DATAGRAM_HEADER_LEN, FragmentHeader, STREAM_HEADER_LEN};
 
 /// Every handshake message so far, each with the header that the version hashes in this dialect.
 ///
 /// Messages are kept as they are until the version is known, because it decides the form of their
 /// headers: at 1.3 both transports hash the short one (RFC 9147 §5.2). At 1.2 the bytes are kept
-/// until [`Transcript::forget_messages`], because a CertificateVerify signs them with a hash that
-/// its signer chooses.
+/// until [`Transcript::forget_messages`] where a CertificateVerify may follow, which signs them
+/// with a hash that its signer chooses.
 pub(crate) struct Transcript {
     header_12: HeaderForm,
     state: State,
+}
+
+/// What is kept of the messages of a handshake of version 1.2.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Keeps {
+    /// Their bytes: a CertificateVerify may sign them, or the first of them may change.
+    Messages,
+    /// Nothing but their hash.
+    HashAlone,
+}
+
+impl Keeps {
+    /// Their bytes, if they are needed.
+    pub(crate) const fn messages_if(needed: bool) -> Self {
+        if needed {
+            Self::Messages
+        } else {
+            Self::HashAlone
+        }
+    }
 }
 
 #[expect(
@@ -60,8 +80,8 @@ impl Transcript {
                 hash,
             } => (*header, messages, hash),
         };
-        let head = header_of(header, typ, seq, body.len());
-        for part in [&head[..], body] {
+        let head = Head::of(header, typ, seq, body.len());
+        for part in [head.as_ref(), body] {
             if let Some(messages) = messages {
                 messages.extend_from_slice(part);
             }
@@ -69,9 +89,14 @@ impl Transcript {
         }
     }
 
-    /// Starts hashing in the form of version 1.2; earlier messages are hashed first.
-    pub(crate) fn start_hash(&mut self, algorithm: HashAlgorithm) {
-        self.start(algorithm, self.header_12, Some(Vec::new()));
+    /// Starts hashing in the form of version 1.2; earlier messages are hashed first. Their bytes
+    /// and those of later ones are kept if `keeps` says so.
+    pub(crate) fn start_hash(&mut self, algorithm: HashAlgorithm, keeps: Keeps) {
+        let messages = match keeps {
+            Keeps::Messages => Some(Vec::new()),
+            Keeps::HashAlone => None,
+        };
+        self.start(algorithm, self.header_12, messages);
     }
 
     /// Starts hashing in the form of version 1.3; earlier messages are hashed first.
@@ -107,12 +132,7 @@ impl Transcript {
             State::Hashing { hash, .. } => hash.clone(),
             State::Undecided(_) => algorithm.start(),
         };
-        hash.update(&header_of(
-            HeaderForm::Stream,
-            typ,
-            MessageSeq::FIRST,
-            length,
-        ));
+        hash.update(Head::of(HeaderForm::Stream, typ, MessageSeq::FIRST, length).as_ref());
         hash.update(beginning);
         hash.snapshot()
     }
@@ -140,10 +160,11 @@ impl Transcript {
             [_, a, b, c, ..] => u32::from_be_bytes([0, a, b, c]),
             _ => return,
         };
-        let head = header_of(*header, typ, seq, body.len());
+        let head = Head::of(*header, typ, seq, body.len());
+        let head = head.as_ref();
         let first = head.len() + usize::try_from(length).unwrap_or(usize::MAX);
         let rest = messages.get(first..).unwrap_or_default();
-        *messages = [&head[..], body, rest].concat();
+        *messages = [head, body, rest].concat();
         *hash = algorithm.start();
         hash.update(messages);
     }
@@ -181,14 +202,27 @@ impl Transcript {
 }
 
 /// The header of a whole message.
-fn header_of(form: HeaderForm, typ: HandshakeType, seq: MessageSeq, length: usize) -> Vec<u8> {
-    let mut header = Vec::with_capacity(12);
-    let length = u32::try_from(length).unwrap_or(u32::MAX);
-    match form {
-        HeaderForm::Stream => StreamHeader { typ, length }.encode(&mut header),
-        HeaderForm::Datagram => FragmentHeader::whole(typ, seq, length).encode(&mut header),
+struct Head {
+    bytes: [u8; DATAGRAM_HEADER_LEN],
+    form: HeaderForm,
+}
+
+impl Head {
+    fn of(form: HeaderForm, typ: HandshakeType, seq: MessageSeq, length: usize) -> Self {
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        let bytes = FragmentHeader::whole(typ, seq, length).to_bytes();
+        Self { bytes, form }
     }
-    header
+}
+
+impl AsRef<[u8]> for Head {
+    fn as_ref(&self) -> &[u8] {
+        match self.form {
+            // It is how the other one begins.
+            HeaderForm::Stream => &self.bytes[..STREAM_HEADER_LEN],
+            HeaderForm::Datagram => &self.bytes,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -201,7 +235,7 @@ mod tests {
     fn a_stream_hashes_the_short_header() {
         let mut transcript = Transcript::new(&TLS);
         transcript.add(HandshakeType::CLIENT_HELLO, MessageSeq(1), b"ab");
-        transcript.start_hash(HashAlgorithm::Sha256);
+        transcript.start_hash(HashAlgorithm::Sha256, Keeps::Messages);
         assert_eq!(transcript.messages(), [1, 0, 0, 2, b'a', b'b']);
     }
 
@@ -224,7 +258,7 @@ mod tests {
     fn messages_before_and_after_the_choice_of_hash_are_all_in_it() {
         let mut transcript = Transcript::new(&DTLS);
         transcript.add(HandshakeType::CLIENT_HELLO, MessageSeq(1), b"ab");
-        transcript.start_hash(HashAlgorithm::Sha256);
+        transcript.start_hash(HashAlgorithm::Sha256, Keeps::Messages);
         transcript.add(HandshakeType::SERVER_HELLO, MessageSeq(1), b"c");
         // RFC 6347 §4.2.6: the header is that of the unfragmented message, offset 0 and full
         // length.

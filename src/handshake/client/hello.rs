@@ -14,7 +14,7 @@ use crate::protocol::{
     NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode,
 };
 use crate::secrets::schedule12::Randoms;
-use crate::secrets::transcript::Transcript;
+use crate::secrets::transcript::{Keeps, Transcript};
 use crate::session::{Resumable, Session, Session12};
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
 use crate::wire::extension::{ClientExtensions, KeyShare};
@@ -403,10 +403,10 @@ impl ExpectServerHello {
         self.check_extensions(hello)?;
         let resumed = self.resumed(hello)?;
         outbox.push(Action::VersionDecided(hello.version));
-        self.offer
-            .transcript
-            .add(inbound.typ, inbound.seq, &inbound.body);
-        self.offer.transcript.start_hash(suite.hash);
+        let may_sign = resumed.is_none() && self.offer.config.may_show_something();
+        let transcript = &mut self.offer.transcript;
+        transcript.start_hash(suite.hash, Keeps::messages_if(may_sign));
+        transcript.add(inbound.typ, inbound.seq, &inbound.body);
         let Self {
             offer,
             epochs,

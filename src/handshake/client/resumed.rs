@@ -21,11 +21,10 @@ use std::sync::Arc;
 
 /// The server resumes; its Finished is next, or a ticket and its Finished.
 pub(super) fn start(
-    mut context: Box<ClientContext12>,
+    context: Box<ClientContext12>,
     session: Arc<Session12>,
     outbox: &mut Outbox,
 ) -> Box<dyn State> {
-    context.transcript.forget_messages();
     let key_log = context.config.parameters.key_log.as_deref();
     let master_secret = session.master_secret.resumed(&context.randoms, key_log);
     let [client, server] = master_secret.protections(context.suite, &context.randoms);

@@ -12,7 +12,7 @@ use crate::handshake::{Action, Outbox, ServerQuestion, Unsigned};
 use crate::identity::{Credential, Identity, encode_certificate_12};
 use crate::protocol::{CompressionMethod, HandshakeType, NamedGroup, PointFormat, SignatureScheme};
 use crate::secrets::schedule12::Randoms;
-use crate::secrets::transcript::Transcript;
+use crate::secrets::transcript::{Keeps, Transcript};
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN};
 use crate::wire::extension::ServerExtensions;
 use crate::wire::key_exchange::EcdhParams;
@@ -36,7 +36,9 @@ pub(super) fn start(
 ) -> Step {
     terms.check_full_allowed(hello)?;
     let choice = choose(&terms, hello)?;
-    transcript.start_hash(choice.suite.hash);
+    let may_cross = terms.requested && terms.dialect.hello_cookie;
+    let asks = terms.config.client_authentication.verifier().is_some();
+    transcript.start_hash(choice.suite.hash, Keeps::messages_if(may_cross || asks));
     let server_hello = server_hello(&terms, hello, &choice)?;
     let claim = choice.credential.claim();
     outbox.push(Action::VersionDecided(terms.dialect.version_12));
@@ -79,7 +81,7 @@ pub(super) fn start(
             session_id: server_hello.session_id,
             ticket_promised: server_hello.extensions.session_ticket,
             binding: terms.binding,
-            crossing: (terms.requested && terms.dialect.hello_cookie).then(|| Crossing::of(hello)),
+            crossing: may_cross.then(|| Crossing::of(hello)),
             transcript,
         }),
         exchange,
@@ -179,15 +181,13 @@ fn suits_groups(credential: &Credential, hello: &ClientHello) -> bool {
 }
 
 fn server_hello(terms: &Terms, hello: &ClientHello, choice: &Choice) -> Result<ServerHello, Error> {
-    let random = &terms.config.parameters.random;
-    let server_random = terms.random_12()?;
     let offered = &hello.extensions;
     let session_ticket = terms.promises_ticket(hello);
     let cached =
         !session_ticket && terms.may_resume_later(hello) && terms.config.sessions.cache.is_some();
     // RFC 5246 §7.4.1.3: an empty ID says that the session is not kept here.
-    let mut session_id = vec![0; if cached { MAX_SESSION_ID_LEN } else { 0 }];
-    random.fill(&mut session_id)?;
+    let session_id_len = if cached { MAX_SESSION_ID_LEN } else { 0 };
+    let (server_random, session_id) = terms.random_12(session_id_len)?;
     Ok(ServerHello {
         version: terms.dialect.version_12,
         random: server_random,

@@ -15,7 +15,7 @@ use crate::protocol::{
     CompressionMethod, Epoch, FlightEnd, HandshakeType, ReadSwitch, Side, SrtpProfile,
 };
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, VerifyData};
-use crate::secrets::transcript::Transcript;
+use crate::secrets::transcript::{Keeps, Transcript};
 use crate::session::{Resumable, Session, Session12};
 use crate::wire::client_hello::ClientHello;
 use crate::wire::extension::ServerExtensions;
@@ -170,8 +170,7 @@ impl Resumption {
             mut transcript,
             session,
         } = self;
-        transcript.start_hash(session.agreed.suite.hash);
-        transcript.forget_messages();
+        transcript.start_hash(session.agreed.suite.hash, Keeps::HashAlone);
         let Epochs { current, next } = terms.epochs;
         outbox.push(Action::VersionDecided(terms.dialect.version_12));
         let mut body = Vec::with_capacity(128);
@@ -221,7 +220,7 @@ impl Resumption {
             session,
             ..
         } = self;
-        let random = terms.random_12()?;
+        let (random, _) = terms.random_12(0)?;
         Ok(ServerHello {
             version: terms.dialect.version_12,
             random,

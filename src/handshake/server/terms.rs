@@ -7,7 +7,7 @@ use crate::handshake::Epochs;
 use crate::handshake::renegotiation::{self, Binding};
 use crate::identity::Credential;
 use crate::protocol::{CertificateType, Dialect, SrtpProfile};
-use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
+use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
 use crate::wire::server_hello::DOWNGRADE_TO_12;
 use pki_types::UnixTime;
 use std::sync::Arc;
@@ -117,12 +117,22 @@ impl Terms {
     /// The random of a ServerHello of 1.2. A server that speaks 1.3 as well says so in it, whatever
     /// the hello offered, so that an attacker cannot take the offer of 1.3 out of a hello unnoticed
     /// (RFC 8446 §4.1.3).
-    pub(super) fn random_12(&self) -> Result<[u8; RANDOM_LEN], Error> {
+    ///
+    /// With it comes a session ID of `session_id_len` bytes, 32 at most: each time that the system
+    /// is asked for randomness costs more than what it gives.
+    pub(super) fn random_12(
+        &self,
+        session_id_len: usize,
+    ) -> Result<([u8; RANDOM_LEN], Vec<u8>), Error> {
+        let mut drawn = [0; RANDOM_LEN + MAX_SESSION_ID_LEN];
+        let drawn = &mut drawn[..RANDOM_LEN + session_id_len];
+        self.config.parameters.random.fill(drawn)?;
+        let (drawn, session_id) = drawn.split_at(RANDOM_LEN);
         let mut random = [0; RANDOM_LEN];
-        self.config.parameters.random.fill(&mut random)?;
+        random.copy_from_slice(drawn);
         if self.config.parameters.speaks_13() {
             random[RANDOM_LEN - DOWNGRADE_TO_12.len()..].copy_from_slice(&DOWNGRADE_TO_12);
         }
-        Ok(random)
+        Ok((random, session_id.to_vec()))
     }
 }
