@@ -21,11 +21,14 @@ pub(crate) struct Outbox {
     next_flight: u32,
 }
 
+/// How many actions most steps of a handshake lead to at most.
+const USUAL_ACTIONS: usize = 8;
+
 impl Outbox {
     /// An empty list whose first message gets the number `seq`.
-    pub(crate) const fn starting_at(seq: MessageSeq) -> Self {
+    pub(crate) fn starting_at(seq: MessageSeq) -> Self {
         Self {
-            actions: VecDeque::new(),
+            actions: VecDeque::with_capacity(USUAL_ACTIONS),
             next_seq: Some(seq),
             next_flight: 0,
         }
