@@ -223,11 +223,22 @@ impl Rustls {
 
 /// Prints the median of five runs, each the median of its interleaved rounds.
 pub fn report(name: &str, mut round: impl FnMut() -> f64) {
-    let runs: Vec<f64> = (0..5)
-        .map(|_| median((0..25).map(|_| round()).collect()))
-        .collect();
-    let all: Vec<String> = runs.iter().map(|ratio| format!("{ratio:.3}")).collect();
-    println!("{name}: {:.3}  (runs: {})", median(runs), all.join(" "));
+    report_all(&[name.to_owned()], || [round()]);
+}
+
+/// The same for several figures of each round.
+pub fn report_all<const N: usize>(names: &[String; N], mut round: impl FnMut() -> [f64; N]) {
+    let mut runs = [const { Vec::new() }; N];
+    for _ in 0..5 {
+        let rounds: Vec<[f64; N]> = (0..25).map(|_| round()).collect();
+        for (i, runs) in runs.iter_mut().enumerate() {
+            runs.push(median(rounds.iter().map(|round| round[i]).collect()));
+        }
+    }
+    for (name, runs) in names.iter().zip(runs) {
+        let all: Vec<String> = runs.iter().map(|ratio| format!("{ratio:.3}")).collect();
+        println!("{name}: {:.3}  (runs: {})", median(runs), all.join(" "));
+    }
 }
 
 /// Hands over everything that `from` has to send.
