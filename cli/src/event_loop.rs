@@ -129,8 +129,12 @@ impl<E: Endpoint> EventLoop<E> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(broken(error)),
         }
-        for event in ready.iter().filter(|event| event.token().0 >= FIRST_TOKEN) {
-            self.endpoint.ready(event.token());
+        for event in ready.iter() {
+            match (event.token(), &self.signals) {
+                (SIGNALS, Some(signals)) => signals.wake(),
+                (token, _) if token.0 >= FIRST_TOKEN => self.endpoint.ready(token),
+                _ => {}
+            }
         }
         Ok(())
     }

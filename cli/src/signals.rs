@@ -20,11 +20,15 @@ mod unix {
     use signal_hook::flag;
     use signal_hook_mio::v1_0::Signals as Source;
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::{fmt, io};
 
     /// Signals that end the wait of an event loop.
-    pub(crate) struct Signals(Source);
+    pub(crate) struct Signals {
+        source: Source,
+        /// A signal has come. A loop that does not wait learns of it without a system call.
+        came: Arc<AtomicBool>,
+    }
 
     impl Signals {
         /// Handles them from now on, in the event loop of `registry`.
@@ -37,7 +41,17 @@ mod unix {
             }
             let mut source = Source::new([SIGINT, SIGTERM, SIGUSR1])?;
             registry.register(&mut source, token, Interest::READABLE)?;
-            Ok(Self(source))
+            // Handlers run in the order of their registration: by then the source has the signal.
+            let came = Arc::new(AtomicBool::new(false));
+            for signal in [SIGINT, SIGTERM, SIGUSR1] {
+                flag::register(signal, came.clone())?;
+            }
+            Ok(Self { source, came })
+        }
+
+        /// The source has become ready.
+        pub(crate) fn wake(&self) {
+            self.came.store(true, Ordering::Relaxed);
         }
 
         /// What came since the last call.
@@ -46,7 +60,10 @@ mod unix {
                 SIGUSR1 => Request::Counters,
                 _ => Request::Stop,
             };
-            self.0.pending().map(request).collect()
+            match self.came.swap(false, Ordering::Relaxed) {
+                true => self.source.pending().map(request).collect(),
+                false => Vec::new(),
+            }
         }
     }
 
@@ -77,6 +94,8 @@ impl Signals {
     pub(crate) fn new(_: &mio::Registry, _: mio::Token) -> std::io::Result<Self> {
         Ok(Self)
     }
+
+    pub(crate) const fn wake(&self) {}
 
     pub(crate) fn requests(&mut self) -> Vec<Request> {
         Vec::new()
