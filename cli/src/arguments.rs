@@ -36,6 +36,9 @@ pub(crate) enum Command {
     /// Show and check everything at once: a server, a client and a lossy link between them, all on
     /// this machine.
     Demo(DemoArguments),
+    /// Measure handshakes, throughput, loss and latency: on this machine alone, or between a client
+    /// and a server of this command on two machines.
+    Bench(Box<BenchArguments>),
 }
 
 /// `sealgram server`.
@@ -173,7 +176,7 @@ pub(crate) struct ClientArguments {
 }
 
 /// The credential with which this end proves its identity.
-#[derive(Debug, Args)]
+#[derive(Clone, Default, Debug, Args)]
 pub(crate) struct CredentialArguments {
     /// This end's certificate, then its issuers, as PEM.
     #[arg(long, value_name = "FILE", requires = "key")]
@@ -184,7 +187,7 @@ pub(crate) struct CredentialArguments {
 }
 
 /// Options of both servers and clients.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct CommonArguments {
     /// Speak TLS over TCP instead of DTLS over UDP.
     #[arg(long)]
@@ -271,6 +274,142 @@ pub(crate) struct DemoArguments {
     /// Show no progress bar.
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// `sealgram bench`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct BenchArguments {
+    /// Which end to be; without one, both are threads of this program.
+    #[command(subcommand)]
+    pub(crate) end: Option<BenchEnd>,
+    #[command(flatten)]
+    pub(crate) load: LoadArguments,
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+/// The ends of a bench.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchEnd {
+    /// Serve the clients of benches. Whoever can reach it can use it, within limits, so it belongs
+    /// behind a firewall.
+    Server(BenchServerArguments),
+    /// Measure the way to a server of benches, and that server.
+    Client(BenchClientArguments),
+}
+
+/// `sealgram bench server`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchServerArguments {
+    /// The address or name and the port to listen on; port 0 lets the system choose.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: String,
+    #[command(flatten)]
+    pub(crate) credential: CredentialArguments,
+    /// Make an ECDSA certificate for localhost, 127.0.0.1, ::1 and the host of --listen.
+    #[arg(long, conflicts_with = "cert")]
+    pub(crate) self_signed: bool,
+    /// Write the self-signed certificate to this file as PEM, for the client's --ca.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "self_signed",
+        conflicts_with = "cert"
+    )]
+    pub(crate) cert_out: Option<PathBuf>,
+    /// The roots of clients' certificates, as PEM; clients without such a certificate are refused.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_ca: Option<PathBuf>,
+    /// The longest phase to serve, in seconds; longer ones are cut short.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = whole::<u64>("seconds", 1..=86_400))]
+    pub(crate) max_duration: u64,
+    /// How many peers to serve at most over UDP [default: 131072].
+    #[arg(long, value_name = "N", conflicts_with = "tls", value_parser = whole::<u64>("peers", 1..=1 << 24))]
+    pub(crate) max_associations: Option<u64>,
+    /// How many handshakes to have under way at most over UDP [default: 1024].
+    #[arg(long, value_name = "N", conflicts_with = "tls", value_parser = whole::<u64>("handshakes", 1..=1 << 24))]
+    pub(crate) max_half_open: Option<u64>,
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+/// `sealgram bench client`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchClientArguments {
+    /// The server: a name or an IP address, and a port.
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) server: String,
+    /// The name that the server's certificate must have [default: the host].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The roots of the server's certificate, or that certificate itself, as PEM [default: the
+    /// roots that this system trusts].
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Accept the server whose certificate has this SHA-256 fingerprint, whatever its name, dates
+    /// and issuer; may be given several times.
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["ca", "insecure"], value_parser = parse_fingerprint)]
+    pub(crate) fingerprint: Vec<Fingerprint>,
+    /// Accept any certificate. Handshakes are cheaper then, because no signature is checked but
+    /// that of the handshake.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) credential: CredentialArguments,
+    #[command(flatten)]
+    pub(crate) load: LoadArguments,
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+/// What a bench does, and how it shows the result.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LoadArguments {
+    /// What to measure, in this order [default: all].
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) phases: Vec<BenchPhase>,
+    /// How long each phase lasts, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = whole::<u32>("seconds", 1..=86_400))]
+    pub(crate) duration: u32,
+    /// The length of a message of data, in bytes [default: 1200, with --tls 16382, which fills a
+    /// record].
+    #[arg(long, value_name = "BYTES", value_parser = whole::<u16>("bytes", 9..=65_000))]
+    pub(crate) size: Option<u16>,
+    /// How many associations carry data at once, each from a port of its own.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u32>("peers", 1..=50_000))]
+    pub(crate) peers: u32,
+    /// How many messages are sent to a peer before the socket is served again.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole::<u16>("messages", 1..=1024))]
+    pub(crate) burst: u16,
+    /// How many handshakes are under way at once.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = whole::<u32>("handshakes", 1..=1000))]
+    pub(crate) in_flight: u32,
+    /// How much data to send, in Mbit/s of payload, all peers together [default: as much as the
+    /// socket takes, of which some is lost over UDP].
+    #[arg(long, value_name = "MBIT", value_parser = whole::<u32>("Mbit/s", 1..=1_000_000))]
+    pub(crate) rate: Option<u32>,
+    /// Write the result as one line of JSON instead of a table; its keys are stable.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show no progress bar.
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// Something to measure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum BenchPhase {
+    /// Full handshakes.
+    Full,
+    /// Handshakes that resume a session.
+    Resumed,
+    /// Throughput and loss from the client to the server.
+    Upload,
+    /// Throughput and loss from the server to the client.
+    Download,
+    /// Round trips of a message that the server sends back, one at a time and peer.
+    Latency,
 }
 
 fn parse_suite(text: &str) -> Result<CipherSuite, String> {

@@ -23,16 +23,7 @@ use std::time::{Duration, Instant};
 
 /// Connects, and carries lines until one of the ends has no more.
 pub(crate) fn run(arguments: &ClientArguments) -> Result<(), Problem> {
-    let host = address::host(&arguments.server)?;
-    let named = arguments.name.as_deref().unwrap_or(host);
-    let name = address::without_zone(named);
-    let name = ServerName::try_from(name)
-        .map_err(|_| {
-            Problem::usage(format!(
-                "{name} is neither a DNS name nor an IP address; see --name"
-            ))
-        })?
-        .to_owned();
+    let name = server_name(arguments)?;
     let config = Arc::new(settings::client(arguments)?);
     if let Some(file) = &arguments.session_in {
         session_file::read(file, &config, &name)?;
@@ -58,6 +49,19 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<(), Problem> {
             .map_err(Problem::failure)?;
         talk(arguments, endpoint, id, remote)
     }
+}
+
+/// The name that the server has to prove.
+pub(crate) fn server_name(arguments: &ClientArguments) -> Result<ServerName<'static>, Problem> {
+    let host = address::host(&arguments.server)?;
+    let named = arguments.name.as_deref().unwrap_or(host);
+    let name = address::without_zone(named);
+    let parsed = ServerName::try_from(name).map_err(|_| {
+        Problem::usage(format!(
+            "{name} is neither a DNS name nor an IP address; see --name"
+        ))
+    })?;
+    Ok(parsed.to_owned())
 }
 
 fn unreachable_from_here(remote: SocketAddr, error: &dyn fmt::Display) -> Problem {

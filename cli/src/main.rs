@@ -8,6 +8,7 @@
 
 mod address;
 mod arguments;
+mod bench;
 mod certificate;
 mod client;
 mod demo;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Server(arguments) => server::run(arguments),
         Command::Client(arguments) => client::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

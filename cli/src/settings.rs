@@ -61,7 +61,14 @@ macro_rules! with_common {
 
 /// A server's configuration.
 pub(crate) fn server(arguments: &ServerArguments) -> Result<ServerConfig, Problem> {
-    let credential = server_credential(arguments)?;
+    server_with(server_credential(arguments)?, arguments)
+}
+
+/// The same with a credential that is here already.
+pub(crate) fn server_with(
+    credential: Credential,
+    arguments: &ServerArguments,
+) -> Result<ServerConfig, Problem> {
     let mut builder = ServerConfig::with_credential(credential)
         .client_authentication(client_authentication(arguments)?);
     if arguments.common.no_tickets {
@@ -130,7 +137,14 @@ fn size(number: u64) -> usize {
 
 /// A client's configuration.
 pub(crate) fn client(arguments: &ClientArguments) -> Result<ClientConfig, Problem> {
-    let mut builder = trusting(arguments)?;
+    Ok(client_with(trusting(arguments)?, arguments)?.build()?)
+}
+
+/// The rest of a client's configuration, once it is known whom it trusts.
+pub(crate) fn client_with(
+    mut builder: ClientConfigBuilder,
+    arguments: &ClientArguments,
+) -> Result<ClientConfigBuilder, Problem> {
     if let Some(certified) = certified_key(&arguments.credential)? {
         builder = builder.add_credential(Credential::Certificate(certified));
     }
@@ -141,11 +155,11 @@ pub(crate) fn client(arguments: &ClientArguments) -> Result<ClientConfig, Proble
     if arguments.empty_renegotiation_cookie {
         rekey = rekey.repeat_cookie(false);
     }
-    Ok(with_common!(builder, &arguments.common, rekey).build()?)
+    Ok(with_common!(builder, &arguments.common, rekey))
 }
 
 /// The verifier of a client.
-fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem> {
+pub(crate) fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem> {
     if let Some(file) = &arguments.ca {
         return Ok(ClientConfig::with_roots(roots(file)?)?);
     }

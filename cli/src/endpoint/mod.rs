@@ -96,5 +96,17 @@ pub(crate) enum Happening<Id> {
     },
 }
 
+impl<Id> Happening<Id> {
+    /// The same at an endpoint that knows the connection by another ID.
+    pub(crate) fn with_id<Other>(self, id: Other) -> Happening<Other> {
+        match self {
+            Self::Connection(_, event) => Happening::Connection(id, event),
+            Self::Failed(_, problem) => Happening::Failed(id, problem),
+            Self::Closed(_) => Happening::Closed(id),
+            Self::Unreachable { remote, error } => Happening::Unreachable { remote, error },
+        }
+    }
+}
+
 /// The first token of an endpoint; lower ones are those of the event loop.
 pub(crate) const FIRST_TOKEN: usize = 2;

@@ -117,6 +117,19 @@ impl TcpEndpoint {
         self.add(TlsStream::connect(config, server, remote)?, remote)
     }
 
+    /// Received data from a peer, as much as there is and `out` has room for.
+    pub(crate) fn recv_into(&mut self, id: StreamId, out: &mut [u8]) -> Option<usize> {
+        let peer = self.peers.get_mut(&id)?;
+        match peer.stream.read(out) {
+            Ok(0) => None,
+            Ok(length) => Some(length),
+            Err(error) => {
+                peer.due |= error.kind() != ErrorKind::WouldBlock;
+                None
+            }
+        }
+    }
+
     fn add(&mut self, mut stream: TlsStream, remote: SocketAddr) -> io::Result<StreamId> {
         let id = self.next;
         if let Some(registry) = &self.registry {
@@ -506,15 +519,11 @@ impl Endpoint for TcpEndpoint {
     }
 
     fn recv(&mut self, id: StreamId) -> Option<Vec<u8>> {
-        let peer = self.peers.get_mut(&id)?;
-        match peer.stream.read(&mut self.buffer) {
-            Ok(0) => None,
-            Ok(length) => Some(self.buffer[..length].to_vec()),
-            Err(error) => {
-                peer.due |= error.kind() != ErrorKind::WouldBlock;
-                None
-            }
-        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let length = self.recv_into(id, &mut buffer);
+        let data = length.map(|length| buffer[..length].to_vec());
+        self.buffer = buffer;
+        data
     }
 
     fn command(&mut self, id: StreamId, command: Command) -> Result<(), Refused> {
