@@ -92,8 +92,14 @@ impl<E: Endpoint> EventLoop<E> {
     /// gives new commands. So only a round in which nothing at all happened may wait.
     pub(crate) fn run(&mut self, service: &mut impl Service<E>) -> Result<(), Problem> {
         let mut ready = Events::with_capacity(EVENTS);
+        let mut receives = true;
         loop {
-            self.endpoint.turn().map_err(broken)?;
+            match receives {
+                true => self.endpoint.turn(),
+                // The poll tells when more has come.
+                false => self.endpoint.flush(),
+            }
+            .map_err(broken)?;
             let mut quiet = true;
             for request in self.signals.iter_mut().flat_map(Signals::requests) {
                 quiet = false;
@@ -112,8 +118,13 @@ impl<E: Endpoint> EventLoop<E> {
             }
             match service.advance(&mut self.endpoint)? {
                 Step::Done => return Ok(()),
-                Step::Wait(until) if quiet => self.wait(&mut ready, until)?,
-                Step::Wait(_) | Step::Again => {}
+                Step::Wait(until) if quiet => {
+                    self.wait(&mut ready, until)?;
+                    receives = true;
+                }
+                Step::Wait(_) => receives = false,
+                // It does not wait, so nothing would tell.
+                Step::Again => receives = true,
             }
         }
     }

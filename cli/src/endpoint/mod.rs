@@ -34,6 +34,11 @@ pub(crate) trait Endpoint {
     /// Does everything that can be done now.
     fn turn(&mut self) -> io::Result<()>;
 
+    /// Carries out commands; new datagrams need not be looked for.
+    fn flush(&mut self) -> io::Result<()> {
+        self.turn()
+    }
+
     /// The next event, until there is none.
     fn poll_event(&mut self) -> Option<Happening<Self::Id>>;
 

@@ -30,6 +30,10 @@ impl Endpoint for UdpEndpoint {
         Self::turn(self)
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        Self::flush(self)
+    }
+
     fn poll_event(&mut self) -> Option<Happening<AssociationId>> {
         if let Some(Unreachable { remote, error, .. }) = self.poll_unreachable() {
             return Some(Happening::Unreachable { remote, error });
@@ -68,7 +72,7 @@ impl Endpoint for UdpEndpoint {
         };
         match send(self) {
             // An unusable socket shows in the loop's next turn.
-            Err(SendError::Backlog) if Self::turn(self).is_ok() => send(self),
+            Err(SendError::Backlog) if Self::flush(self).is_ok() => send(self),
             result => result,
         }
     }
