@@ -317,9 +317,10 @@ impl DtlsConnection {
         self.records.path()
     }
 
-    /// Whether `poll_transmit` has something to hand out.
+    /// Whether `poll_transmit` has something to hand out, now or after what waits has been sealed.
     pub(crate) fn has_transmit(&self) -> bool {
-        self.records.has_transmit() || self.has_wish()
+        let waits = self.held.is_some() && !self.holds_data();
+        self.records.has_transmit() || waits || self.has_wish()
     }
 
     /// Whether there are keys to read anything.

@@ -12,7 +12,7 @@
 //!
 //! From everywhere an error or the end of the association leads to `Closed`.
 
-use super::attempt::{Attempt, Course, Undone, Wanted};
+use super::attempt::{Attempt, Course, Data, Undone, Wanted};
 use super::data::ReceiveQueue;
 use super::first::First;
 use super::questions::Await;
@@ -169,6 +169,15 @@ impl Phase {
             Self::Requested { request, .. } => Some(request),
             Self::Renegotiating { attempt, .. } => Some(&mut attempt.course),
             Self::Initial(_) | Self::Established { .. } | Self::Closed => None,
+        }
+    }
+
+    /// Whether data must wait for the end of the renegotiation that is under way.
+    pub(super) fn holds_data(&self) -> bool {
+        match self {
+            Self::Requested { request, .. } => request.data != Data::Flows,
+            Self::Renegotiating { attempt, .. } => attempt.course.data != Data::Flows,
+            Self::Initial(_) | Self::Established { .. } | Self::Closed => false,
         }
     }
 

@@ -46,9 +46,8 @@ impl<R: RecordLayer> Connection<R> {
     }
 
     /// Whether data must wait for the end of a renegotiation.
-    pub(super) fn holds_data(&mut self) -> bool {
-        let course = self.phase.course();
-        course.is_some_and(|course| course.data != Data::Flows)
+    pub(super) fn holds_data(&self) -> bool {
+        self.phase.holds_data()
     }
 
     /// Lets data flow if it has waited long enough.
