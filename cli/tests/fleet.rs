@@ -117,6 +117,21 @@ fn clients_of_a_process_that_was_killed_resume_at_the_other() {
     }
 }
 
+/// Over TCP nothing but tickets is shared, and those by the same secret.
+#[test]
+fn a_tls_session_of_one_server_is_resumed_at_another() {
+    for version in ["1.2", "1.3"] {
+        let fleet = Fleet::new(&format!("tls-{version}"));
+        let session = fleet.directory.file("session");
+        for (option, kind) in [("--session-out", "full"), ("--session-in", "resumed")] {
+            let (_server, address) = fleet.server("127.0.0.1:0", &["--tls"]);
+            let arguments = ["--tls", "--versions", version, option, &session];
+            let (_client, complete) = fleet.client(&address, &arguments);
+            assert_eq!(value(&complete, "kind"), kind, "{version}");
+        }
+    }
+}
+
 /// Every thread has clients, all end together, and each reports what it did.
 #[test]
 fn threads_serve_on_one_port_and_end_together() {
