@@ -3,16 +3,26 @@
 use super::hash::HashAlgorithm;
 use super::provider::hkdf;
 
+/// What is extracted with.
+pub(crate) struct Salt(hkdf::Salt);
+
+impl Salt {
+    /// A salt of any length.
+    pub(crate) fn new(hash: HashAlgorithm, salt: &[u8]) -> Self {
+        Self(hkdf::Salt::new(hash, salt))
+    }
+
+    /// `HKDF-Extract(self, secret)`.
+    pub(crate) fn extract(&self, secret: &[u8]) -> Prk {
+        Prk(self.0.extract(secret))
+    }
+}
+
 /// A pseudorandom key: what extraction makes and expansion reads.
 #[derive(Clone)]
 pub(crate) struct Prk(hkdf::Prk);
 
 impl Prk {
-    /// `HKDF-Extract(salt, secret)`.
-    pub(crate) fn extract(hash: HashAlgorithm, salt: &[u8], secret: &[u8]) -> Self {
-        Self(hkdf::Prk::extract(hash, salt, secret))
-    }
-
     /// A secret that is as good as an extracted one: it was expanded from one.
     pub(crate) fn from_secret(hash: HashAlgorithm, secret: &[u8]) -> Self {
         Self(hkdf::Prk::from_secret(hash, secret))

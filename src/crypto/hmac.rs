@@ -15,7 +15,7 @@ impl HmacKey {
     }
 
     /// The tag of the concatenation of `parts`.
-    pub(crate) fn sign(&self, parts: &[&[u8]]) -> Tag {
+    pub(crate) fn sign<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Tag {
         self.0.sign(parts)
     }
 }

@@ -9,7 +9,7 @@
 //! ```text
 //!  aead    ALGORITHMS · Key { new, seal, open } · Tag
 //!  hash    ALGORITHMS · digest · Running { new, update, snapshot } · Digest
-//!  hkdf    Prk { extract, from_secret, expand }
+//!  hkdf    Salt { new, extract } · Prk { from_secret, expand }
 //!  hmac    Key { new, sign } · Tag
 //!  kx      CURVES · PrivateKey { generate, share, agree }
 //!  mask    Key { new, mask }                     hides the record numbers of DTLS 1.3

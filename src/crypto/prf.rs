@@ -2,39 +2,38 @@
 
 use super::hash::HashAlgorithm;
 use super::hmac::HmacKey;
+use std::iter::once;
 
-/// Fills `out` with `PRF(secret, label, seed)`, where the seed is the concatenation of `seed`.
-///
-/// ```text
-/// A(0) = label ‖ seed        A(i) = HMAC(secret, A(i−1))
-/// out  = HMAC(secret, A(1) ‖ label ‖ seed) ‖ HMAC(secret, A(2) ‖ label ‖ seed) ‖ …
-/// ```
-pub(crate) fn prf(
-    hash: HashAlgorithm,
-    secret: &[u8],
-    label: &[u8],
-    seed: &[&[u8]],
-    out: &mut [u8],
-) {
-    let key = HmacKey::new(hash, secret);
-    let mut parts: Vec<&[u8]> = Vec::with_capacity(2 + seed.len());
-    parts.push(label);
-    parts.extend_from_slice(seed);
-    let mut a = key.sign(&parts);
-    parts.insert(0, &[]);
-    let mut filled = 0;
-    while filled < out.len() {
-        let block = {
-            let mut with_a = parts.clone();
-            if let Some(first) = with_a.first_mut() {
-                *first = a.as_ref();
+/// `PRF(secret, …)`, with the secret expanded: that costs as much as a short output does.
+pub(crate) struct Prf(HmacKey);
+
+impl Prf {
+    /// The function with this secret.
+    pub(crate) fn new(hash: HashAlgorithm, secret: &[u8]) -> Self {
+        Self(HmacKey::new(hash, secret))
+    }
+
+    /// Fills `out` with `PRF(secret, label, seed)`, where the seed is the concatenation of `seed`.
+    ///
+    /// ```text
+    /// A(0) = label ‖ seed        A(i) = HMAC(secret, A(i−1))
+    /// out  = HMAC(secret, A(1) ‖ label ‖ seed) ‖ HMAC(secret, A(2) ‖ label ‖ seed) ‖ …
+    /// ```
+    pub(crate) fn fill(&self, label: &[u8], seed: &[&[u8]], mut out: &mut [u8]) {
+        let labelled = || once(label).chain(seed.iter().copied());
+        let mut a = self.0.sign(labelled());
+        loop {
+            let block = self.0.sign(once(a.as_ref()).chain(labelled()));
+            let block = block.as_ref();
+            let taken = block.len().min(out.len());
+            let (filled, rest) = out.split_at_mut(taken);
+            filled.copy_from_slice(&block[..taken]);
+            if rest.is_empty() {
+                return;
             }
-            key.sign(&with_a)
-        };
-        let take = block.as_ref().len().min(out.len() - filled);
-        out[filled..filled + take].copy_from_slice(&block.as_ref()[..take]);
-        filled += take;
-        a = key.sign(&[a.as_ref()]);
+            out = rest;
+            a = self.0.sign([a.as_ref()]);
+        }
     }
 }
 
@@ -53,13 +52,9 @@ mod tests {
     #[test]
     fn the_published_vector_for_sha256_comes_out() {
         let mut out = [0; 100];
-        prf(
-            HashAlgorithm::Sha256,
-            &unhex("9bbe436ba940f017b17652849a71db35"),
-            b"test label",
-            &[&unhex("a0ba9f936cda311827a6f796ffd5198c")],
-            &mut out,
-        );
+        let secret = unhex("9bbe436ba940f017b17652849a71db35");
+        let seed = unhex("a0ba9f936cda311827a6f796ffd5198c");
+        Prf::new(HashAlgorithm::Sha256, &secret).fill(b"test label", &[&seed], &mut out);
         let expected = unhex(concat!(
             "e3f229ba727be17b8d122620557cd453c2aab21d07c3d495329b52d4e61edb5a",
             "6b301791e90d35c9c9a46b4e14baf9af0fa022f7077def17abfd3797c0564bab",

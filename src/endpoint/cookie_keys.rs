@@ -122,7 +122,7 @@ impl Mint {
             self.recent.len() - 1
         });
         let mut tag = [0; MAC_LEN];
-        tag.copy_from_slice(&self.recent[place].1.sign(parts).as_ref()[..MAC_LEN]);
+        tag.copy_from_slice(&self.recent[place].1.sign(parts.iter().copied()).as_ref()[..MAC_LEN]);
         tag
     }
 

@@ -429,7 +429,7 @@ mod tests {
     use crate::error::{InvalidMessage, PeerMisbehaved as P};
     use crate::protocol::dialect::{DTLS, TLS};
     use crate::protocol::{AlertDescription, MessageSeq};
-    use crate::secrets::schedule13::{Derivation, EarlySecret, SecretLog};
+    use crate::secrets::schedule13::{Derivation, HandshakeSecret, SecretLog};
     use crate::wire::client_hello::RANDOM_LEN;
 
     fn post(side: Side) -> Post {
@@ -442,7 +442,7 @@ mod tests {
             log: None,
             client_random: &[0; RANDOM_LEN],
         };
-        let main = EarlySecret::new(derivation, None).agree(b"secret").finish();
+        let main = HandshakeSecret::new(derivation, None, b"secret").finish();
         Post::new(Handover {
             manners: Manners::of(dialect, &Parameters::default()),
             unconfirmed: None,

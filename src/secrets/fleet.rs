@@ -91,7 +91,7 @@ impl FleetSecret {
     pub(crate) fn derive(&self, purpose: Purpose, context: &[u8]) -> Zeroizing<[u8; Self::LEN]> {
         let secret = HmacKey::new(HashAlgorithm::Sha256, &self.secret[..]);
         let mut key = Zeroizing::new([0; Self::LEN]);
-        key.copy_from_slice(secret.sign(&[purpose.name(), context]).as_ref());
+        key.copy_from_slice(secret.sign([purpose.name(), context]).as_ref());
         key
     }
 }

@@ -12,7 +12,7 @@ use super::key_log::KeyLog;
 use super::traffic::{RecordProtection, TrafficKeys};
 use super::transcript::Transcript;
 use crate::crypto::hash::{Digest, HashAlgorithm};
-use crate::crypto::prf::prf;
+use crate::crypto::prf::Prf;
 use crate::crypto::suite::Suite;
 use crate::protocol::Side;
 use crate::wire::client_hello::RANDOM_LEN;
@@ -130,10 +130,38 @@ impl MasterSecret {
 
     fn derive(hash: HashAlgorithm, secret: &[u8], label: &[u8], seed: &[&[u8]]) -> Self {
         let mut bytes = Zeroizing::new([0; MASTER_SECRET_LEN]);
-        prf(hash, secret, label, seed, &mut *bytes);
+        Prf::new(hash, secret).fill(label, seed, &mut *bytes);
         Self { bytes, hash }
     }
 
+    /// The secret, ready for several derivations in a row.
+    pub(crate) fn expanded(&self) -> Expanded {
+        Expanded(Prf::new(self.hash, &*self.bytes))
+    }
+
+    /// Exports keying material (RFC 5705 §4). An absent context and an empty one give different
+    /// keys.
+    pub(crate) fn export(
+        &self,
+        randoms: &Randoms,
+        label: &[u8],
+        context: Option<(&[u8; 2], &[u8])>,
+        out: &mut [u8],
+    ) {
+        let (length, context): (&[u8], &[u8]) = match context {
+            Some((length, context)) => (length, context),
+            None => (&[], &[]),
+        };
+        let seed = [&randoms.client, &randoms.server, length, context];
+        self.expanded().0.fill(label, &seed, out);
+    }
+}
+
+/// A master secret from which several values are derived. It is for the step that derives them and
+/// is not kept: what it holds is not erased.
+pub(crate) struct Expanded(Prf);
+
+impl Expanded {
     /// The keys of both directions: what the client writes with, then what the server writes with.
     ///
     /// The key block of an AEAD suite has no MAC keys (RFC 5246 §6.3): client key, server key,
@@ -143,13 +171,8 @@ impl MasterSecret {
         let iv = suite.aead.fixed_iv_len_12();
         let mut block = Zeroizing::new([0; 2 * (32 + 12)]);
         let block = &mut block[..2 * (key + iv)];
-        prf(
-            self.hash,
-            &*self.bytes,
-            b"key expansion",
-            &[&randoms.server, &randoms.client],
-            block,
-        );
+        let seed = [&randoms.server[..], &randoms.client];
+        self.0.fill(b"key expansion", &seed, block);
         let (keys, ivs) = block.split_at(2 * key);
         let (client_key, server_key) = keys.split_at(key);
         let (client_iv, server_iv) = ivs.split_at(iv);
@@ -164,8 +187,13 @@ impl MasterSecret {
             Side::Server => b"server finished",
         };
         let mut out = [0; VERIFY_DATA_LEN];
-        prf(self.hash, &*self.bytes, label, &[transcript_hash], &mut out);
+        self.0.fill(label, &[transcript_hash], &mut out);
         out
+    }
+
+    /// The same of the Finished that is to come from the peer.
+    pub(crate) fn expected(&self, sender: Side, transcript_hash: &[u8]) -> ExpectedFinished {
+        ExpectedFinished(self.verify_data(sender, transcript_hash))
     }
 
     /// Compares the body of a Finished with its expected value, in constant time.
@@ -179,22 +207,20 @@ impl MasterSecret {
         transcript_hash: &[u8],
         body: &[u8],
     ) -> Result<FinishedVerified, FinishedMismatch> {
-        FinishedVerified::compare(&self.verify_data(sender, transcript_hash), body)
+        self.expected(sender, transcript_hash).verify(body)
     }
+}
 
-    /// Exports keying material (RFC 5705 §4). An absent context and an empty one give different
-    /// keys.
-    pub(crate) fn export(
-        &self,
-        randoms: &Randoms,
-        label: &[u8],
-        context: Option<(&[u8; 2], &[u8])>,
-        out: &mut [u8],
-    ) {
-        let mut seed: Vec<&[u8]> = vec![&randoms.client, &randoms.server];
-        if let Some((length, context)) = context {
-            seed.extend_from_slice(&[length, context]);
-        }
-        prf(self.hash, &*self.bytes, label, &seed, out);
+/// What a Finished that has not come yet must hold.
+pub(crate) struct ExpectedFinished(VerifyData);
+
+impl ExpectedFinished {
+    /// Compares the body of a Finished, in constant time.
+    ///
+    /// # Errors
+    ///
+    /// [`FinishedMismatch`] if it is anything else.
+    pub(crate) fn verify(&self, body: &[u8]) -> Result<FinishedVerified, FinishedMismatch> {
+        FinishedVerified::compare(&self.0, body)
     }
 }

@@ -19,10 +19,12 @@ use super::key_log::KeyLog;
 use super::traffic::{RecordProtection, TrafficKeys};
 use crate::crypto::aead::{AeadAlgorithm, NONCE_LEN};
 use crate::crypto::hash::HashAlgorithm;
-use crate::crypto::hkdf::{Prk, max_output};
+use crate::crypto::hkdf::{Prk, Salt, max_output};
 use crate::crypto::hmac::{HmacKey, Tag};
+use crate::protocol::dialect::DTLS;
 use crate::protocol::{Dialect, Side};
 use crate::wire::client_hello::RANDOM_LEN;
+use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 /// The length of the longest digest that a suite uses, in bytes.
@@ -71,18 +73,22 @@ impl Derivation {
     /// `HKDF-Expand-Label` (RFC 8446 §7.1).
     fn expand_label(self, secret: &Prk, label: &[u8], context: &[u8], out: &mut [u8]) {
         // Lengths are those of outputs, labels and digests, all of them short.
-        let length = u16::try_from(out.len()).unwrap_or(u16::MAX).to_be_bytes();
+        let [high, low] = u16::try_from(out.len()).unwrap_or(u16::MAX).to_be_bytes();
         let label_len = u8::try_from(self.prefix.len() + label.len()).unwrap_or(u8::MAX);
         let context_len = u8::try_from(context.len()).unwrap_or(u8::MAX);
-        let info: [&[u8]; 6] = [
-            &length,
-            &[label_len],
+        let info: [&[u8]; 5] = [
+            &[high, low, label_len],
             self.prefix,
             label,
             &[context_len],
             context,
         ];
-        secret.expand(&info, out);
+        // Each piece that is added to a hash costs about as much as hashing all of them.
+        let mut joined = [0; USUAL_INFO_LEN];
+        match join(&info, &mut joined) {
+            Some(joined) => secret.expand(&[joined], out),
+            None => secret.expand(&info, out),
+        }
     }
 
     /// `HKDF-Expand-Label` with the length of a digest.
@@ -99,11 +105,31 @@ impl Derivation {
         Prk::from_secret(self.hash, secret.as_bytes())
     }
 
-    /// The next stage: `HKDF-Extract(Derive-Secret(stage, "derived", ""), input)`.
-    fn next_stage(self, stage: &Prk, input: &[u8]) -> Prk {
-        let empty = self.hash.digest(b"");
-        let salt = self.expand_secret(stage, b"derived", empty.as_ref());
-        Prk::extract(self.hash, salt.as_bytes(), input)
+    /// What the next stage is extracted with: `Derive-Secret(stage, "derived", "")`.
+    fn next_salt(self, stage: &Prk) -> Salt {
+        let salt = self.expand_secret(stage, b"derived", self.hash.digest_of_nothing());
+        Salt::new(self.hash, salt.as_bytes())
+    }
+
+    /// The same for the stage after an early secret that was made of no PSK. It is no secret, and
+    /// as this derivation it is one of four.
+    fn salt_without_psk(self) -> &'static Salt {
+        static SALTS: [[OnceLock<Salt>; 2]; 2] = [const { [const { OnceLock::new() }; 2] }; 2];
+        let [of_streams, of_datagrams] = &SALTS;
+        let [sha256, sha384] = match self.prefix == DTLS.label_prefix {
+            true => of_datagrams,
+            false => of_streams,
+        };
+        let salt = match self.hash {
+            HashAlgorithm::Sha256 => sha256,
+            HashAlgorithm::Sha384 => sha384,
+        };
+        salt.get_or_init(|| self.next_salt(&self.early(self.zeros())))
+    }
+
+    /// The early secret of a PSK.
+    fn early(self, psk: &[u8]) -> Prk {
+        Salt::new(self.hash, self.zeros()).extract(psk)
     }
 
     fn zeros(self) -> &'static [u8] {
@@ -128,31 +154,30 @@ impl SecretLog<'_> {
     }
 }
 
-/// The first stage.
+/// The first stage, from the key that both ends already have.
 pub(crate) struct EarlySecret {
     derivation: Derivation,
     prk: Prk,
 }
 
 impl EarlySecret {
-    /// From the key that both ends already have, if there is one.
-    pub(crate) fn new(derivation: Derivation, psk: Option<&Secret>) -> Self {
-        let zeros = derivation.zeros();
-        let input = psk.map_or(zeros, Secret::as_bytes);
+    /// From this PSK.
+    pub(crate) fn new(derivation: Derivation, psk: &Secret) -> Self {
         Self {
             derivation,
-            prk: Prk::extract(derivation.hash, zeros, input),
+            prk: derivation.early(psk.as_bytes()),
         }
     }
 
     /// The binder of a PSK that came from a ticket, over a transcript that ends before the binders
     /// (RFC 8446 §4.2.11.2).
     pub(crate) fn binder(&self, transcript_hash: &[u8]) -> Tag {
-        let empty = self.derivation.hash.digest(b"");
+        let Derivation { hash, .. } = self.derivation;
+        let nothing = hash.digest_of_nothing();
         let key = self
             .derivation
-            .expand_secret(&self.prk, b"res binder", empty.as_ref());
-        finished_tag(self.derivation, &key, transcript_hash)
+            .expand_secret(&self.prk, b"res binder", nothing);
+        FinishedKey::new(self.derivation, &self.derivation.prk(&key)).verify_data(transcript_hash)
     }
 
     /// Compares a binder, in constant time.
@@ -172,7 +197,7 @@ impl EarlySecret {
     pub(crate) fn agree(self, shared_secret: &[u8]) -> HandshakeSecret {
         HandshakeSecret {
             derivation: self.derivation,
-            prk: self.derivation.next_stage(&self.prk, shared_secret),
+            prk: self.derivation.next_salt(&self.prk).extract(shared_secret),
         }
     }
 }
@@ -184,6 +209,17 @@ pub(crate) struct HandshakeSecret {
 }
 
 impl HandshakeSecret {
+    /// From the secret of the key exchange and the PSK, if both ends have one.
+    pub(crate) fn new(derivation: Derivation, psk: Option<&Secret>, shared_secret: &[u8]) -> Self {
+        match psk {
+            Some(psk) => EarlySecret::new(derivation, psk).agree(shared_secret),
+            None => Self {
+                derivation,
+                prk: derivation.salt_without_psk().extract(shared_secret),
+            },
+        }
+    }
+
     /// The secret that protects the handshake messages of `side`; the transcript ends with the
     /// ServerHello.
     pub(crate) fn traffic(
@@ -211,7 +247,7 @@ impl HandshakeSecret {
         let zeros = self.derivation.zeros();
         MainSecret {
             derivation: self.derivation,
-            prk: self.derivation.next_stage(&self.prk, zeros),
+            prk: self.derivation.next_salt(&self.prk).extract(zeros),
         }
     }
 }
@@ -291,39 +327,36 @@ impl TrafficSecret {
 
     /// The keys (RFC 8446 §7.3), and over datagrams the key for record numbers (RFC 9147 §4.2.3).
     pub(crate) fn protection(&self, dialect: &Dialect, aead: AeadAlgorithm) -> RecordProtection {
+        self.protection_by(&self.derivation.prk(&self.secret), dialect, aead)
+    }
+
+    /// The same, and the key of the Finished in this direction, of a secret that protects a
+    /// handshake.
+    pub(crate) fn handshake_keys(
+        self,
+        dialect: &Dialect,
+        aead: AeadAlgorithm,
+    ) -> (RecordProtection, FinishedKey) {
         let prk = self.derivation.prk(&self.secret);
+        let protection = self.protection_by(&prk, dialect, aead);
+        (protection, FinishedKey::new(self.derivation, &prk))
+    }
+
+    fn protection_by(&self, prk: &Prk, dialect: &Dialect, aead: AeadAlgorithm) -> RecordProtection {
         let mut key = Zeroizing::new([0; 32]);
         let mut iv = Zeroizing::new([0; NONCE_LEN]);
         let length = aead.key_len();
         self.derivation
-            .expand_label(&prk, b"key", b"", &mut key[..length]);
-        self.derivation.expand_label(&prk, b"iv", b"", &mut *iv);
+            .expand_label(prk, b"key", b"", &mut key[..length]);
+        self.derivation.expand_label(prk, b"iv", b"", &mut *iv);
         let number_key = dialect.hides_record_numbers.then(|| {
             let mut number_key = Zeroizing::new([0; 32]);
             let out = &mut number_key[..length];
-            self.derivation.expand_label(&prk, b"sn", b"", out);
+            self.derivation.expand_label(prk, b"sn", b"", out);
             number_key
         });
         let keys = TrafficKeys::new(aead, &key[..length], &*iv);
         RecordProtection::v13(keys, number_key)
-    }
-
-    /// The verify_data of the Finished in this direction (RFC 8446 §4.4.4).
-    pub(crate) fn verify_data(&self, transcript_hash: &[u8]) -> Tag {
-        finished_tag(self.derivation, &self.secret, transcript_hash)
-    }
-
-    /// Compares the body of a Finished with its expected value, in constant time.
-    ///
-    /// # Errors
-    ///
-    /// [`FinishedMismatch`] if it is anything else.
-    pub(crate) fn verify_finished(
-        &self,
-        transcript_hash: &[u8],
-        body: &[u8],
-    ) -> Result<FinishedVerified, FinishedMismatch> {
-        FinishedVerified::compare(self.verify_data(transcript_hash).as_ref(), body)
     }
 
     /// The secret itself, for export.
@@ -338,6 +371,39 @@ impl TrafficSecret {
             derivation: self.derivation,
             secret: self.derivation.expand_secret(&prk, b"traffic upd", b""),
         }
+    }
+}
+
+/// The key of the Finished in one direction (RFC 8446 §4.4.4).
+pub(crate) struct FinishedKey {
+    hash: HashAlgorithm,
+    key: Secret,
+}
+
+impl FinishedKey {
+    fn new(derivation: Derivation, base: &Prk) -> Self {
+        Self {
+            hash: derivation.hash,
+            key: derivation.expand_secret(base, b"finished", b""),
+        }
+    }
+
+    /// The verify_data after a transcript with this hash.
+    pub(crate) fn verify_data(&self, transcript_hash: &[u8]) -> Tag {
+        HmacKey::new(self.hash, self.key.as_bytes()).sign([transcript_hash])
+    }
+
+    /// Compares the body of a Finished with its expected value, in constant time.
+    ///
+    /// # Errors
+    ///
+    /// [`FinishedMismatch`] if it is anything else.
+    pub(crate) fn verify_finished(
+        &self,
+        transcript_hash: &[u8],
+        body: &[u8],
+    ) -> Result<FinishedVerified, FinishedMismatch> {
+        FinishedVerified::compare(self.verify_data(transcript_hash).as_ref(), body)
     }
 }
 
@@ -367,8 +433,8 @@ impl ExporterSecret {
             return Err(TooMuch);
         }
         let prk = self.derivation.prk(&self.secret);
-        let empty = hash.digest(b"");
-        let secret = self.derivation.expand_secret(&prk, label, empty.as_ref());
+        let nothing = hash.digest_of_nothing();
+        let secret = self.derivation.expand_secret(&prk, label, nothing);
         let context = hash.digest(context);
         let prk = self.derivation.prk(&secret);
         self.derivation
@@ -391,11 +457,19 @@ impl ResumptionSecret {
     }
 }
 
-fn finished_tag(derivation: Derivation, base: &Secret, transcript_hash: &[u8]) -> Tag {
-    let prk = derivation.prk(base);
-    let key = derivation.expand_secret(&prk, b"finished", b"");
-    HmacKey::new(derivation.hash, key.as_bytes()).sign(&[transcript_hash])
+/// The concatenation of `parts`, if it fits into `buffer`.
+fn join<'a>(parts: &[&[u8]], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut length = 0;
+    for part in parts {
+        let end = length + part.len();
+        buffer.get_mut(length..end)?.copy_from_slice(part);
+        length = end;
+    }
+    Some(&buffer[..length])
 }
+
+/// The longest info with a label of the key schedule's own and a digest.
+const USUAL_INFO_LEN: usize = 2 + 1 + 18 + 1 + 48;
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,9 @@
 use crate::crypto::algorithm::HashAlgorithm;
 use ring::hkdf;
 
+/// What is extracted with.
+pub(crate) struct Salt(hkdf::Salt);
+
 /// A pseudorandom key.
 #[derive(Clone)]
 pub(crate) struct Prk(hkdf::Prk);
@@ -23,11 +26,17 @@ const fn algorithm(hash: HashAlgorithm) -> hkdf::Algorithm {
     }
 }
 
-impl Prk {
-    pub(crate) fn extract(hash: HashAlgorithm, salt: &[u8], secret: &[u8]) -> Self {
-        Self(hkdf::Salt::new(algorithm(hash), salt).extract(secret))
+impl Salt {
+    pub(crate) fn new(hash: HashAlgorithm, salt: &[u8]) -> Self {
+        Self(hkdf::Salt::new(algorithm(hash), salt))
     }
 
+    pub(crate) fn extract(&self, secret: &[u8]) -> Prk {
+        Prk(self.0.extract(secret))
+    }
+}
+
+impl Prk {
     pub(crate) fn from_secret(hash: HashAlgorithm, secret: &[u8]) -> Self {
         Self(hkdf::Prk::new_less_safe(algorithm(hash), secret))
     }

@@ -27,7 +27,7 @@ impl Key {
         Self(hmac::Key::new(algorithm, secret))
     }
 
-    pub(crate) fn sign(&self, parts: &[&[u8]]) -> Tag {
+    pub(crate) fn sign<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Tag {
         let mut context = hmac::Context::with_key(&self.0);
         for part in parts {
             context.update(part);

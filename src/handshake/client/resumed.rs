@@ -27,7 +27,8 @@ pub(super) fn start(
 ) -> Box<dyn State> {
     let key_log = context.config.parameters.key_log.as_deref();
     let master_secret = session.master_secret.resumed(&context.randoms, key_log);
-    let [client, server] = master_secret.protections(context.suite, &context.randoms);
+    let expanded = master_secret.expanded();
+    let [client, server] = expanded.protections(context.suite, &context.randoms);
     let resumption = Resumption {
         context,
         session,
@@ -163,18 +164,21 @@ impl State for ExpectResumedFinished {
             return unexpected(inbound);
         };
         let mut resumption = self.0;
-        let finished = resumption
-            .master_secret
+        let expanded = resumption.master_secret.expanded();
+        let context = &mut resumption.context;
+        let finished = expanded
             .verify_finished(
                 Side::Server,
-                resumption.context.transcript.hash().as_ref(),
+                context.transcript.hash().as_ref(),
                 &verify_data,
             )
             .map_err(|_| PeerMisbehaved::BadFinished)?;
-        resumption.context.add(inbound);
+        context.add(inbound);
+        let ours = expanded.verify_data(Side::Client, context.transcript.hash().as_ref());
         let finished = Finished {
             resumption,
             verify_data,
+            ours,
             finished,
         };
         let context = &finished.resumption.context;
@@ -226,6 +230,8 @@ struct Finished {
     resumption: Resumption,
     /// What the server's Finished held.
     verify_data: VerifyData,
+    /// What the client's will hold.
+    ours: VerifyData,
     finished: FinishedVerified,
 }
 
@@ -234,18 +240,17 @@ impl Finished {
         let Self {
             resumption,
             verify_data,
+            ours,
             finished,
         } = self;
         let session = Arc::new(resumption.session());
         let Resumption {
             mut context,
-            master_secret,
             write,
             ticket,
             ..
         } = resumption;
         let Epochs { current, next } = context.epochs;
-        let ours = master_secret.verify_data(Side::Client, context.transcript.hash().as_ref());
         outbox.switch_and_finish(context.epochs, write, &ours, &mut context.transcript)?;
         outbox.end_flight(FlightEnd::Final);
         if ticket.is_some() {

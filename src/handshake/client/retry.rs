@@ -116,7 +116,7 @@ pub(super) fn encode_with_binder(offer: &mut Offer, psk: &Session13, body: &mut 
         body.len(),
         &body[..bound],
     );
-    let early = EarlySecret::new(Derivation::new(offer.dialect, hash), Some(&psk.psk));
+    let early = EarlySecret::new(Derivation::new(offer.dialect, hash), &psk.psk);
     let binder = early.binder(transcript_hash.as_ref());
     // The last bytes of the hello: the only binder, after two lengths.
     let start = body.len() - hash.len();

@@ -14,7 +14,7 @@ use crate::handshake::{
 use crate::protocol::{
     CompressionMethod, Epoch, FlightEnd, HandshakeType, ReadSwitch, Side, SrtpProfile,
 };
-use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, VerifyData};
+use crate::secrets::schedule12::{ExpectedFinished, FinishedPair, Randoms, VerifyData};
 use crate::secrets::transcript::{Keeps, Transcript};
 use crate::session::{Resumable, Session, Session12};
 use crate::wire::client_hello::ClientHello;
@@ -192,9 +192,11 @@ impl Resumption {
         };
         let key_log = terms.config.parameters.key_log.as_deref();
         let master_secret = session.master_secret.resumed(&randoms, key_log);
-        let [client, server] = master_secret.protections(session.agreed.suite, &randoms);
-        let verify_data = master_secret.verify_data(Side::Server, transcript.hash().as_ref());
+        let expanded = master_secret.expanded();
+        let [client, server] = expanded.protections(session.agreed.suite, &randoms);
+        let verify_data = expanded.verify_data(Side::Server, transcript.hash().as_ref());
         outbox.switch_and_finish(terms.epochs, server, &verify_data, &mut transcript)?;
+        let expected = expanded.expected(Side::Client, transcript.hash().as_ref());
         outbox.push(Action::InstallRead {
             epoch: next,
             protection: client,
@@ -207,9 +209,8 @@ impl Resumption {
             srtp: server_hello.extensions.srtp,
             session,
             randoms,
-            master_secret,
-            transcript,
             verify_data,
+            expected,
         }))
     }
 
@@ -252,10 +253,10 @@ struct ExpectResumedFinished {
     srtp: Option<SrtpProfile>,
     session: Arc<Session12>,
     randoms: Randoms,
-    master_secret: MasterSecret,
-    transcript: Transcript,
     /// What the server's Finished held.
     verify_data: VerifyData,
+    /// What the client's must hold.
+    expected: ExpectedFinished,
 }
 
 impl State for ExpectResumedFinished {
@@ -277,8 +278,8 @@ impl State for ExpectResumedFinished {
             return unexpected(inbound);
         };
         let finished = self
-            .master_secret
-            .verify_finished(Side::Client, self.transcript.hash().as_ref(), &verify_data)
+            .expected
+            .verify(&verify_data)
             .map_err(|_| PeerMisbehaved::BadFinished)?;
         outbox.push(Action::RetireRead(self.epochs.current));
         let finished_pair = FinishedPair {

@@ -349,7 +349,8 @@ impl State for ExpectClientKeyExchange {
         let secret = exchange.complete(&share)?;
         context.add(inbound);
         let master_secret = context.master_secret(&secret);
-        let protections = master_secret.protections(context.suite, &context.randoms);
+        let expanded = master_secret.expanded();
+        let protections = expanded.protections(context.suite, &context.randoms);
         let secrets = Secrets {
             master_secret,
             protections,
@@ -529,7 +530,8 @@ impl ExpectFinished {
             write,
         } = self;
         let hash = context.transcript.hash();
-        let finished = master_secret
+        let expanded = master_secret.expanded();
+        let finished = expanded
             .verify_finished(Side::Client, hash.as_ref(), &verify_data)
             .map_err(|_| PeerMisbehaved::BadFinished)?;
         context.add(inbound);
@@ -541,9 +543,7 @@ impl ExpectFinished {
             let typ = HandshakeType::NEW_SESSION_TICKET;
             outbox.send(epochs.current, typ, body, &mut context.transcript)?;
         }
-        let ours = session
-            .master_secret
-            .verify_data(Side::Server, context.transcript.hash().as_ref());
+        let ours = expanded.verify_data(Side::Server, context.transcript.hash().as_ref());
         outbox.switch_and_finish(epochs, write, &ours, &mut context.transcript)?;
         outbox.end_flight(FlightEnd::Final);
         if context.config.parameters.resumes(&session) {

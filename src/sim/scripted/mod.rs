@@ -355,7 +355,8 @@ impl ScriptedPeer {
     /// none.
     fn derive(&mut self) {
         let master = self.agree();
-        let [client, server] = master.protections(self.suite(), &self.randoms());
+        let expanded = master.expanded();
+        let [client, server] = expanded.protections(self.suite(), &self.randoms());
         let (write, read) = match self.side {
             Side::Client => (client, server),
             Side::Server => (server, client),
@@ -372,7 +373,7 @@ impl ScriptedPeer {
         let hash = self.transcript_hash();
         self.master
             .as_ref()
-            .map(|master| master.verify_data(sender, &hash).to_vec())
+            .map(|master| master.expanded().verify_data(sender, &hash).to_vec())
             .unwrap_or_default()
     }
 

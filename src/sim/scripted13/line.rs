@@ -87,7 +87,7 @@ impl ScriptedPeer {
             Line::CertificateVerify => self.certificate_verify(),
             Line::Finished => {
                 let hash = self.transcript_hash();
-                let secrets = self.secrets.handshake.as_ref();
+                let secrets = self.secrets.finished.as_ref();
                 secrets.map_or_else(
                     || vec![0; hash.len()],
                     |[client, server]| {

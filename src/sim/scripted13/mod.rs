@@ -29,7 +29,7 @@ use crate::protocol::{
 };
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::schedule13::{
-    Derivation, EarlySecret, MainSecret, Secret, SecretLog, TrafficSecret,
+    Derivation, FinishedKey, HandshakeSecret, MainSecret, Secret, SecretLog, TrafficSecret,
 };
 use crate::wire::client_hello::RANDOM_LEN;
 use crate::wire::codec::Writer as _;
@@ -91,8 +91,8 @@ pub struct ScriptedPeer {
 struct Secrets {
     /// The key of the ticket that is resumed.
     psk: Option<Secret>,
-    /// The secrets that protect the handshake: the client's, the server's.
-    handshake: Option<[TrafficSecret; 2]>,
+    /// The keys of the Finished messages: the client's, the server's.
+    finished: Option<[FinishedKey; 2]>,
     main: Option<MainSecret>,
     /// The secrets that protect data.
     data: Option<[TrafficSecret; 2]>,
@@ -369,13 +369,15 @@ impl ScriptedPeer {
     fn derive_handshake(&mut self) {
         let shared = self.agree();
         let derivation = Derivation::new(&TLS, self.suite().hash);
-        let secret = EarlySecret::new(derivation, self.secrets.psk.as_ref()).agree(&shared);
+        let secret = HandshakeSecret::new(derivation, self.secrets.psk.as_ref(), &shared);
         let hash = self.transcript_hash();
         let [client, server] =
             [Side::Client, Side::Server].map(|side| secret.traffic(side, &hash, NO_LOG));
         self.install_write(&[&client, &server]);
         self.install_read(&[&client, &server]);
-        self.secrets.handshake = Some([client, server]);
+        let aead = self.suite().aead;
+        let finished = [client, server].map(|secret| secret.handshake_keys(&TLS, aead).1);
+        self.secrets.finished = Some(finished);
         self.secrets.main = Some(secret.finish());
     }
 

@@ -74,9 +74,9 @@ impl Ready {
             master_secret,
         } = self;
         context.transcript.forget_messages();
-        let [client, server] = master_secret.protections(context.suite, &context.randoms);
-        let verify_data =
-            master_secret.verify_data(Side::Client, context.transcript.hash().as_ref());
+        let expanded = master_secret.expanded();
+        let [client, server] = expanded.protections(context.suite, &context.randoms);
+        let verify_data = expanded.verify_data(Side::Client, context.transcript.hash().as_ref());
         let epochs = context.epochs;
         outbox.switch_and_finish(epochs, client, &verify_data, &mut context.transcript)?;
         outbox.end_flight(FlightEnd::AwaitReply);
@@ -221,6 +221,7 @@ impl Finish {
     fn complete(self, verify_data: VerifyData, outbox: &mut Outbox) -> Step {
         let finished = self
             .master_secret
+            .expanded()
             .verify_finished(
                 Side::Server,
                 self.context.transcript.hash().as_ref(),

@@ -18,7 +18,7 @@ use crate::protocol::{
     SrtpProfile, Unacknowledged,
 };
 use crate::secrets::finished::FinishedVerified;
-use crate::secrets::schedule13::{ExporterSecret, MainSecret, TrafficSecret};
+use crate::secrets::schedule13::{ExporterSecret, FinishedKey, MainSecret, TrafficSecret};
 use crate::secrets::transcript::Transcript;
 use crate::session::{Agreed, Session13};
 use crate::wire::handshake::InboundMessage;
@@ -170,7 +170,7 @@ struct Ready {
     psk: Option<Arc<Session13>>,
     alpn: Option<Vec<u8>>,
     transcript: Transcript,
-    client: TrafficSecret,
+    client: FinishedKey,
     identity: Option<Identity>,
     /// What the server has proved that with.
     scheme: Option<SignatureScheme>,
@@ -237,7 +237,9 @@ impl Ready {
         });
         let finished = outbox.end_flight(FlightEnd::AwaitAck(Unacknowledged::Fails));
         outbox.push(Action::RetireRead(Epoch::HANDSHAKE_13));
-        let resumption = self.main.resumption(self.transcript.hash().as_ref());
+        let keeps_tickets = self.config.sessions.is_some();
+        let resumption =
+            keeps_tickets.then(|| self.main.resumption(self.transcript.hash().as_ref()));
         let post = Post::new(Handover {
             manners: Manners::of(self.dialect, &self.config.parameters),
             unconfirmed: Some(finished),
@@ -253,7 +255,7 @@ impl Ready {
                 created: Agreed::created(self.psk.as_deref(), self.started),
             }),
             exporter: self.exporter,
-            resumption: self.config.sessions.is_some().then_some(resumption),
+            resumption,
             age_skew: None,
             read: self.read,
             write: self.write,

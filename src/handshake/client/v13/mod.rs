@@ -30,9 +30,7 @@ use crate::handshake::{Action, Outbox};
 use crate::protocol::{
     Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup, ReadSwitch, Side, SrtpProfile,
 };
-use crate::secrets::schedule13::{
-    Derivation, EarlySecret, HandshakeSecret, SecretLog, TrafficSecret,
-};
+use crate::secrets::schedule13::{Derivation, FinishedKey, HandshakeSecret, SecretLog};
 use crate::secrets::transcript::Transcript;
 use crate::session::Session13;
 use crate::wire::client_hello::RANDOM_LEN;
@@ -62,8 +60,8 @@ struct ClientContext13 {
     srtp: Option<SrtpProfile>,
     transcript: Transcript,
     secret: HandshakeSecret,
-    client: TrafficSecret,
-    server: TrafficSecret,
+    client: FinishedKey,
+    server: FinishedKey,
 }
 
 impl ClientContext13 {
@@ -175,17 +173,19 @@ pub(super) fn start(
         .add(inbound.typ, inbound.seq, &inbound.body);
 
     let derivation = Derivation::new(offer.dialect, suite.hash);
-    let early = EarlySecret::new(derivation, psk.as_ref().map(|psk| &psk.psk));
-    let secret = early.agree(&shared_secret);
+    let key = psk.as_ref().map(|psk| &psk.psk);
+    let secret = HandshakeSecret::new(derivation, key, &shared_secret);
     let hash = offer.transcript.hash();
     let client_random = offer.hello.random;
     let log = log(&offer.config, &client_random);
-    let client = secret.traffic(Side::Client, hash.as_ref(), log);
-    let server = secret.traffic(Side::Server, hash.as_ref(), log);
+    let [(write, client), (read, server)] = [Side::Client, Side::Server].map(|side| {
+        let secret = secret.traffic(side, hash.as_ref(), log);
+        secret.handshake_keys(offer.dialect, suite.aead)
+    });
     let epoch = Epoch::HANDSHAKE_13;
     outbox.push(Action::InstallRead {
         epoch,
-        protection: server.protection(offer.dialect, suite.aead),
+        protection: read,
         when: ReadSwitch::Now,
     });
     if offer.dialect.middlebox_compatibility && offer.retried.is_none() {
@@ -195,7 +195,7 @@ pub(super) fn start(
     }
     outbox.push(Action::InstallWrite {
         epoch,
-        protection: client.protection(offer.dialect, suite.aead),
+        protection: write,
     });
     Ok(Box::new(ExpectEncryptedExtensions(Box::new(
         ClientContext13 {

@@ -454,7 +454,7 @@ impl ExpectTicket {
             bound.ok_or_else(bad)?,
         );
         let derivation = Derivation::new(self.chosen.terms.dialect, hash);
-        EarlySecret::new(derivation, Some(&psk.psk))
+        EarlySecret::new(derivation, &psk.psk)
             .verify_binder(transcript_hash.as_ref(), binder)
             .map(|_verified| ())
             .map_err(|_| bad())

@@ -15,7 +15,7 @@ use crate::protocol::{
     ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule13::{
-    Derivation, EarlySecret, HandshakeSecret, SecretLog, TrafficSecret,
+    Derivation, FinishedKey, HandshakeSecret, SecretLog, TrafficSecret,
 };
 use crate::secrets::transcript::Transcript;
 use crate::session::Session13;
@@ -71,7 +71,7 @@ pub(super) struct ServerContext13 {
     pub(super) transcript: Transcript,
     pub(super) secret: HandshakeSecret,
     pub(super) client: TrafficSecret,
-    pub(super) server: TrafficSecret,
+    pub(super) server: FinishedKey,
 }
 
 impl ServerContext13 {
@@ -187,12 +187,13 @@ fn begin(
     }
     let psk = psk.map(|(_, psk)| psk);
     let derivation = Derivation::new(dialect, suite.hash);
-    let early = EarlySecret::new(derivation, psk.as_ref().map(|psk| &psk.psk));
-    let secret = early.agree(&shared_secret);
+    let key = psk.as_ref().map(|psk| &psk.psk);
+    let secret = HandshakeSecret::new(derivation, key, &shared_secret);
     let [client, server] = traffic(&secret, &terms, hello, &transcript);
+    let (protection, server) = server.handshake_keys(dialect, suite.aead);
     outbox.push(Action::InstallWrite {
         epoch: Epoch::HANDSHAKE_13,
-        protection: server.protection(dialect, suite.aead),
+        protection,
     });
     let mut context = Box::new(ServerContext13 {
         dialect,
@@ -338,15 +339,12 @@ fn finish(mut context: Box<ServerContext13>, outbox: &mut Outbox) -> Step {
         outbox,
     )?;
     let hash = context.transcript.hash();
-    let protection = context
-        .client
-        .protection(context.dialect, context.suite.aead);
     let asks = context.psk.is_none()
         && !matches!(
             context.config.client_authentication,
             ClientAuthentication::None
         );
-    let awaiting = Awaiting::new(context, hash.as_ref());
+    let (awaiting, protection) = Awaiting::new(context, hash.as_ref());
     outbox.push(Action::InstallWrite {
         epoch: Epoch::APPLICATION_13,
         protection: awaiting.write_protection(),

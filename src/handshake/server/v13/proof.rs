@@ -15,7 +15,9 @@ use crate::identity::{Identity, verify_13};
 use crate::protocol::{
     Dialect, Epoch, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
-use crate::secrets::schedule13::{ExporterSecret, MainSecret, SecretLog, TrafficSecret};
+use crate::secrets::schedule13::{
+    ExporterSecret, FinishedKey, MainSecret, SecretLog, TrafficSecret,
+};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
 use crate::session::{Agreed, Session13};
@@ -40,7 +42,7 @@ pub(super) struct Awaiting {
     shown: Option<Identity>,
     age_skew: Option<i32>,
     transcript: Transcript,
-    client: TrafficSecret,
+    client: FinishedKey,
     main: MainSecret,
     read: TrafficSecret,
     read_protection: RecordProtection,
@@ -49,20 +51,26 @@ pub(super) struct Awaiting {
 }
 
 impl Awaiting {
-    /// The keys of data come from a transcript that ends with the server's Finished.
-    pub(super) fn new(context: Box<ServerContext13>, transcript_hash: &[u8]) -> Box<Self> {
+    /// The keys of data come from a transcript that ends with the server's Finished. Gives the
+    /// protection of the client's part as well.
+    pub(super) fn new(
+        context: Box<ServerContext13>,
+        transcript_hash: &[u8],
+    ) -> (Box<Self>, RecordProtection) {
         let log = SecretLog {
             log: context.config.parameters.key_log.as_deref(),
             client_random: &context.client_random,
         };
         let main = context.secret.finish();
         let read = main.traffic(Side::Client, transcript_hash, log);
-        Box::new(Self {
-            read_protection: read.protection(context.dialect, context.suite.aead),
+        let (dialect, aead) = (context.dialect, context.suite.aead);
+        let (protection, client) = context.client.handshake_keys(dialect, aead);
+        let awaiting = Box::new(Self {
+            read_protection: read.protection(dialect, aead),
             read,
             write: main.traffic(Side::Server, transcript_hash, log),
             exporter: main.exporter(transcript_hash, log),
-            dialect: context.dialect,
+            dialect,
             started: context.started,
             suite: context.suite,
             group: context.group,
@@ -75,10 +83,11 @@ impl Awaiting {
             shown: context.shown,
             age_skew: context.age_skew,
             transcript: context.transcript,
-            client: context.client,
+            client,
             main,
             config: context.config,
-        })
+        });
+        (awaiting, protection)
     }
 
     pub(super) fn write_protection(&self) -> RecordProtection {
