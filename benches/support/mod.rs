@@ -9,7 +9,9 @@ use bytes::BytesMut;
 use rustls::pki_types::PrivateKeyDer;
 use sealgram::config::{Algorithms, Versions};
 use sealgram::endpoint::ProvenHello;
-use sealgram::{CipherSuite, DtlsConnection, NamedGroup, Path, TlsConnection};
+use sealgram::{
+    CipherSuite, ClientConfig, DtlsConnection, NamedGroup, Path, ServerConfig, TlsConnection,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::{Ends, server_name};
@@ -78,6 +80,48 @@ impl Configs {
         Self(ends.build())
     }
 
+    /// The same at version 1.3, by ticket, with a fresh exchange in X25519.
+    pub fn resuming_13() -> Self {
+        let ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256).resuming();
+        let mut ends = ends.versions(Versions::V1_3);
+        let algorithms = Algorithms::default()
+            .groups(&[NamedGroup::X25519])
+            .unwrap()
+            .cipher_suites(&[CipherSuite::TLS_AES_128_GCM_SHA256])
+            .unwrap();
+        ends.client = ends.client.algorithms(algorithms.clone());
+        ends.server = ends.server.algorithms(algorithms);
+        Self(ends.build())
+    }
+
+    /// What a user gets who sets nothing but the versions, with an ECDSA P-256 certificate.
+    pub fn by_default(client: Versions, server: Versions) -> Self {
+        let pki = tests::Pki::new(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let credential = pki.server(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let trusting = ClientConfig::with_roots(pki.roots()).unwrap();
+        let ends = Ends {
+            client: trusting.versions(client),
+            server: ServerConfig::with_credential(credential).versions(server),
+            pki,
+        };
+        Self(ends.build())
+    }
+
+    /// The configuration of the server.
+    pub fn server(&self) -> Arc<ServerConfig> {
+        self.0.server.clone()
+    }
+
+    /// The first datagram of a client.
+    pub fn hello(&self) -> Vec<u8> {
+        let (now, path) = (clock(), Path::new(SERVER_ADDRESS.into()));
+        let config = self.0.client.clone();
+        let mut client = DtlsConnection::connect(now, config, server_name(), path).unwrap();
+        let mut out = Vec::new();
+        client.poll_transmit(now, 1, &mut out).unwrap();
+        out
+    }
+
     /// A handshake over a perfect stream that takes no time.
     pub fn streams(&self) -> (TlsConnection, TlsConnection, Instant) {
         let now = clock();
@@ -136,6 +180,13 @@ impl Rustls {
         Self::with(&rustls::version::TLS12, suite, tickets)
     }
 
+    /// Version 1.3: a client that keeps tickets and uses each once, and a server that sends two
+    /// with each handshake and exchanges keys in X25519, as ours do.
+    pub fn resuming_13() -> Self {
+        let suite = rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+        Self::with(&rustls::version::TLS13, suite, true)
+    }
+
     /// Version 1.3, without tickets.
     pub fn new_13() -> Self {
         let suite = rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
@@ -162,6 +213,7 @@ impl Rustls {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let mut provider = rustls::crypto::ring::default_provider();
         provider.cipher_suites = vec![suite];
+        provider.kx_groups = vec![rustls::crypto::ring::kx_group::X25519];
         let provider = Arc::new(provider);
         let versions = &[version];
         let mut client = rustls::ClientConfig::builder_with_provider(provider.clone())
