@@ -64,7 +64,7 @@ impl DtlsConnection {
         let jitter = role.jitter(&handshake)?;
         let records = Datagram::new(Side::Client, &policy, path, MessageSeq::FIRST, 0, jitter);
         let mut connection = Self::new(now, records, role, handshake, Some(path.remote()));
-        connection.pump(now)?;
+        connection.pump(now, &mut ())?;
         Ok(connection)
     }
 
@@ -101,7 +101,7 @@ impl DtlsConnection {
         let mut connection = Self::new(now, records, role, handshake, Some(hello.path.remote()));
         connection.records.receive(hello.path, hello.datagram);
         // The failure is kept in the connection, so that its alert can be sent.
-        let _failed = connection.pump(now);
+        let _failed = connection.pump(now, &mut ());
         Ok(connection)
     }
 
@@ -184,7 +184,7 @@ impl DtlsConnection {
 
     /// Looks at everything that is in a datagram.
     fn pump_datagram(&mut self, now: Instant) -> Result<Taken, Error> {
-        self.pump(now)?;
+        self.pump(now, &mut ())?;
         Ok(Taken {
             newest: self.records.taken(),
         })

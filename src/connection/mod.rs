@@ -234,16 +234,16 @@ impl<R: RecordLayer> Connection<R> {
 
     /// Performs what the engine wants, then looks at everything that came, until both are quiet.
     #[inline]
-    fn pump(&mut self, now: Instant) -> Result<(), Error> {
+    fn pump(&mut self, now: Instant, input: &mut R::Input) -> Result<(), Error> {
         let _span = self.enter_span();
-        match self.pump_until_quiet(now) {
+        match self.pump_until_quiet(now, input) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.fail(error)),
         }
     }
 
     #[inline]
-    fn pump_until_quiet(&mut self, now: Instant) -> Result<(), Error> {
+    fn pump_until_quiet(&mut self, now: Instant, input: &mut R::Input) -> Result<(), Error> {
         if let Phase::Initial(_) = self.phase {
             self.perform(now)?;
         }
@@ -253,8 +253,8 @@ impl<R: RecordLayer> Connection<R> {
         if self.role.side() == Side::Client {
             self.start_wanted_step(now)?;
         }
-        while !(self.records.intake_can_stop() && (self.is_full() || self.awaits_answer()))
-            && let Some(inbound) = self.records.next_inbound(now)?
+        while !(self.records.intake_can_stop() && self.intake_stops())
+            && let Some(inbound) = self.records.next_inbound(now, input)?
         {
             match inbound {
                 Inbound::ApplicationData(data) => self.take_data(now, data),
@@ -282,6 +282,12 @@ impl<R: RecordLayer> Connection<R> {
             Side::Client => self.begin_key_update(now),
             Side::Server => self.start_wanted_step(now),
         }
+    }
+
+    /// Whether what has come waits, or means nothing any more.
+    #[inline]
+    fn intake_stops(&self) -> bool {
+        self.is_full() || self.awaits_answer() || matches!(self.phase, Phase::Closed)
     }
 
     #[cold]

@@ -190,7 +190,7 @@ impl<R: RecordLayer> Connection<R> {
     /// be none.
     pub fn handle_answers(&mut self, now: Instant) -> Result<(), Error> {
         if self.awaits_answer() {
-            return self.pump(now);
+            return self.pump(now, &mut R::Input::default());
         }
         Ok(())
     }

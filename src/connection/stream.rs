@@ -30,7 +30,7 @@ impl TlsConnection {
         let handshake = role.first_handshake(Stream::DIALECT, Opening::FIRST)?;
         let records = Stream::new(Side::Client, &policy);
         let mut connection = Self::new(now, records, role, handshake, None);
-        connection.pump(now)?;
+        connection.pump(now, &mut BytesMut::new())?;
         Ok(connection)
     }
 
@@ -66,9 +66,10 @@ impl TlsConnection {
             bytes.clear();
             return Ok(());
         }
-        self.records.receive(bytes);
-        let outcome = self.pump(now);
-        *bytes = self.records.take_input();
+        let outcome = self.pump(now, bytes);
+        if let Phase::Closed = self.phase {
+            bytes.clear();
+        }
         outcome
     }
 

@@ -211,6 +211,8 @@ pub(crate) struct GaveUp;
 pub(crate) trait Layer {
     /// What the handshake must know about this transport.
     const DIALECT: &'static Dialect;
+    /// Where the bytes are that were not looked at yet, if the layer does not hold them itself.
+    type Input: Default;
 
     /// What the policy says to the connection.
     fn limits(&self) -> Limits;
@@ -278,12 +280,16 @@ pub(crate) trait Layer {
     fn abandon_handshake(&mut self);
     /// The handshake is done; `epoch` is the one in force.
     fn established(&mut self, now: Instant, epoch: Epoch);
-    /// The next thing that came.
+    /// The next thing that came, out of `input`.
     ///
     /// # Errors
     ///
     /// A [`Fault`], which ends the connection.
-    fn next_inbound(&mut self, now: Instant) -> Result<Option<Inbound>, Fault>;
+    fn next_inbound(
+        &mut self,
+        now: Instant,
+        input: &mut Self::Input,
+    ) -> Result<Option<Inbound>, Fault>;
     /// The handshake did not take the message that was handed up last. Whether that ends the
     /// connection.
     fn refuse(&mut self, epoch: Epoch, seq: MessageSeq, why: Discard) -> bool;

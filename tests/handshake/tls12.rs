@@ -218,6 +218,21 @@ fn a_stream_that_is_cut_off_is_told_from_one_that_is_closed() {
     assert_eq!(error, Error::StreamEnded);
 }
 
+/// RFC 5246 §7.2.1: nothing follows the peer's last word; what does all the same is dropped unseen.
+#[test]
+fn what_follows_the_end_in_the_same_bytes_is_not_looked_at() {
+    let mut pair = connected(&Ends::new().build());
+    pair.client.connection.close(pair.now);
+    let goodbye = pair.client.transmit(pair.now);
+    pair.server.deliver(pair.now, &goodbye);
+    let answer = pair.server.transmit(pair.now);
+    let mut bytes = bytes::BytesMut::from(&[&answer[..], &[0xff; 20]].concat()[..]);
+    let client = &mut pair.client.connection;
+    client.handle_bytes(pair.now, &mut bytes).unwrap();
+    assert!(client.is_closed() && client.failure().is_none());
+    assert!(bytes.is_empty());
+}
+
 /// A peer that closes in the middle of the first handshake ends it at once, whatever the stream
 /// does.
 #[test]

@@ -213,6 +213,7 @@ impl super::RecordLayer for Datagram {}
 
 impl Layer for Datagram {
     const DIALECT: &'static Dialect = &DTLS;
+    type Input = ();
 
     #[inline]
     fn limits(&self) -> Limits {
@@ -351,7 +352,7 @@ impl Layer for Datagram {
     }
 
     #[inline]
-    fn next_inbound(&mut self, now: Instant) -> Result<Option<Inbound>, Fault> {
+    fn next_inbound(&mut self, now: Instant, (): &mut ()) -> Result<Option<Inbound>, Fault> {
         inbound::next(self, now)
     }
 

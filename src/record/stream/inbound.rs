@@ -15,7 +15,7 @@ const MAX_EMPTY_RECORDS: u8 = 32;
 
 /// The next thing that came: a message that is complete, then whatever is in the next record.
 #[inline]
-pub(super) fn next(layer: &mut Stream) -> Result<Option<Inbound>, Fault> {
+pub(super) fn next(layer: &mut Stream, input: &mut BytesMut) -> Result<Option<Inbound>, Fault> {
     loop {
         if layer.message_ahead {
             return Err(Fault::MessageAcrossKeys);
@@ -25,11 +25,12 @@ pub(super) fn next(layer: &mut Stream) -> Result<Option<Inbound>, Fault> {
         {
             return Ok(Some(Inbound::Handshake(message)));
         }
-        let Some((header, record)) = layer.split_record()? else {
+        let Some(header) = layer.complete_record(input)? else {
             return Ok(None);
         };
-        if let Some(inbound) = layer.handle_record(&header, record)? {
-            return Ok(Some(inbound));
+        match layer.handle_record(&header, input) {
+            Ok(None) => {}
+            outcome => return outcome,
         }
     }
 }
@@ -45,18 +46,15 @@ impl From<NotOpened> for Fault {
 }
 
 impl Stream {
-    /// Cuts the next record from the input, if it is complete.
+    /// The header of the record at the start of `input`, if all of that record is here.
     #[inline]
-    fn split_record(&mut self) -> Result<Option<(RecordHeader, BytesMut)>, Fault> {
-        let Some(header) = RecordHeader::decode(&self.input) else {
+    fn complete_record(&self, input: &[u8]) -> Result<Option<RecordHeader>, Fault> {
+        let Some(header) = RecordHeader::decode(input) else {
             return Ok(None);
         };
         self.check_header(&header)?;
-        let length = HEADER_LEN + usize::from(header.length);
-        if self.input.len() < length {
-            return Ok(None);
-        }
-        Ok(Some((header, self.input.split_to(length))))
+        let is_complete = input.len() >= HEADER_LEN + usize::from(header.length);
+        Ok(is_complete.then_some(header))
     }
 
     /// What can be told from a header alone, before its record is here.
@@ -94,32 +92,30 @@ impl Stream {
         Ok(())
     }
 
-    /// Opens a record in place and hands up what is in it.
+    /// Takes a record from the start of `input`, where it is complete, opens it in place and hands
+    /// up what is in it.
     #[inline]
     fn handle_record(
         &mut self,
         header: &RecordHeader,
-        mut record: BytesMut,
+        input: &mut BytesMut,
     ) -> Result<Option<Inbound>, Fault> {
-        let pinned = record.len();
+        let length = HEADER_LEN + usize::from(header.length);
         let sequence = self.read.sequence;
-        if self.skippable.is_some()
-            && self.read.opener.is_none()
-            && header.content_type == ContentType::APPLICATION_DATA
-        {
-            // After a HelloRetryRequest, until there is another hello.
-            return self.skip(record.len());
-        }
         let (contents, content_type) = match &self.read.opener {
             Some(opener) => {
                 let dressed = header.content_type == ContentType::APPLICATION_DATA;
                 if opener.is_13() && self.may_be_plaintext(header.content_type) {
-                    return self.unprotected(header, &record[HEADER_LEN..]);
+                    return self.unprotected(header, &input.split_to(length)[HEADER_LEN..]);
                 }
-                let opened = opener.open_stream(sequence, header, &mut record[HEADER_LEN..]);
+                // In place, and before the record is cut off: that way its handle is made once, and
+                // moved nowhere.
+                let fragment = &mut input[HEADER_LEN..length];
+                let opened = opener.open_stream(sequence, header, fragment);
                 let closed = matches!(opened, Err(NotOpened::Forged | NotOpened::TooShort));
                 if closed && dressed && self.skippable.is_some() {
-                    return self.skip(record.len());
+                    input.advance(length);
+                    return self.skip(length);
                 }
                 let (range, content_type) = opened?;
                 // RFC 8446 §5.2: under the keys of 1.3 the outer type of every record is that of
@@ -133,7 +129,14 @@ impl Stream {
                     content_type,
                 )
             }
-            None => (HEADER_LEN..record.len(), header.content_type),
+            // After a HelloRetryRequest, until there is another hello.
+            None if self.skippable.is_some()
+                && header.content_type == ContentType::APPLICATION_DATA =>
+            {
+                input.advance(length);
+                return self.skip(length);
+            }
+            None => (HEADER_LEN..length, header.content_type),
         };
         if contents.len() > MAX_PLAINTEXT_LEN {
             return Err(Fault::RecordOverflow);
@@ -145,12 +148,13 @@ impl Stream {
         // RFC 5246 §6.1: sequence numbers never wrap; no connection lives that long.
         self.read.sequence = sequence.wrapping_add(1);
         self.stats.records_received += 1;
+        let mut record = input.split_to(length);
         record.truncate(contents.end);
         record.advance(contents.start);
         // RFC 8446 §5: protected, under the keys of 1.3, ChangeCipherSpec is a fault.
         let plain = header.content_type == content_type;
         match content_type {
-            ContentType::APPLICATION_DATA => self.data(sequence, record, pinned),
+            ContentType::APPLICATION_DATA => self.data(sequence, record, length),
             ContentType::CHANGE_CIPHER_SPEC if plain => self.change_cipher_spec(&record),
             _ => self.control(sequence, content_type, &record),
         }

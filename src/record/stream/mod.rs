@@ -61,8 +61,6 @@ pub struct Stream {
     /// The keys that the peer's next ChangeCipherSpec switches to.
     armed: Option<Box<ReadState>>,
     write: WriteState,
-    /// What was handed in and not looked at yet.
-    input: BytesMut,
     deframer: Deframer,
     fragmenter: Fragmenter,
     /// Sealed records that wait for the caller.
@@ -160,23 +158,11 @@ impl Stream {
                 sequence: 0,
                 limit: u64::MAX,
             },
-            input: BytesMut::new(),
             fragmenter: Fragmenter::default(),
             outgoing: Vec::new(),
             empty_records: 0,
             stats: Box::default(),
         }
-    }
-
-    /// Takes what `bytes` holds; [`Stream::take_input`] gives back what is left of it.
-    pub(crate) fn receive(&mut self, bytes: &mut BytesMut) {
-        self.input = std::mem::take(bytes);
-    }
-
-    /// What was not looked at: an incomplete record, or everything for which the receive queue has
-    /// no room.
-    pub(crate) fn take_input(&mut self) -> BytesMut {
-        std::mem::take(&mut self.input)
     }
 
     /// Appends everything that waits to `out`; an empty `out` is swapped for it. How many bytes
@@ -227,6 +213,9 @@ impl RecordLayer for Stream {}
 
 impl Layer for Stream {
     const DIALECT: &'static Dialect = &TLS;
+    /// The caller's own buffer. It stays where it is: a handle of `bytes` that is moved right after
+    /// it was changed stalls the processor.
+    type Input = BytesMut;
 
     fn limits(&self) -> Limits {
         Limits {
@@ -393,8 +382,8 @@ impl Layer for Stream {
     }
 
     #[inline]
-    fn next_inbound(&mut self, _: Instant) -> Result<Option<Inbound>, Fault> {
-        inbound::next(self)
+    fn next_inbound(&mut self, _: Instant, input: &mut BytesMut) -> Result<Option<Inbound>, Fault> {
+        inbound::next(self, input)
     }
 
     fn refuse(&mut self, _: Epoch, _: MessageSeq, _: Discard) -> bool {
@@ -466,7 +455,6 @@ impl Layer for Stream {
     }
 
     fn shut_down(&mut self) {
-        self.input = BytesMut::new();
         self.armed = None;
         self.deframer.release();
     }
@@ -506,13 +494,13 @@ mod tests {
         let mut stream = Stream::new(Side::Client, &StreamPolicy::default());
         stream.version_decided(ProtocolVersion::TLS13);
         // Half of a message header.
-        stream.receive(&mut BytesMut::from(&[22, 3, 3, 0, 2, 8, 0][..]));
+        let input = &mut BytesMut::from(&[22, 3, 3, 0, 2, 8, 0][..]);
         let now = crate::test_now();
-        assert!(stream.next_inbound(now).unwrap().is_none());
+        assert!(stream.next_inbound(now, input).unwrap().is_none());
         let keys = TrafficKeys::new(AeadAlgorithm::Aes128Gcm, &[5; 16], &[3; 12]);
         let protection = RecordProtection::v13(keys, None);
         stream.install_read(Epoch::HANDSHAKE_13, protection, ReadSwitch::Now);
-        let outcome = stream.next_inbound(now);
+        let outcome = stream.next_inbound(now, input);
         assert!(matches!(outcome, Err(Fault::MessageAcrossKeys)));
     }
 

@@ -161,7 +161,7 @@ fn feed(layer: &mut Datagram, now: Instant, datagram: &[u8]) -> Result<Vec<Inbou
     let path = layer.path();
     layer.receive(path, BytesMut::from(datagram));
     let mut inbound = Vec::new();
-    while let Some(next) = layer.next_inbound(now)? {
+    while let Some(next) = layer.next_inbound(now, &mut ())? {
         inbound.push(next);
     }
     Ok(inbound)
