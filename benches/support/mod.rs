@@ -9,9 +9,11 @@ use bytes::BytesMut;
 use rustls::pki_types::PrivateKeyDer;
 use sealgram::config::{Algorithms, Versions};
 use sealgram::endpoint::ProvenHello;
+use sealgram::net::{TlsStream, mio};
 use sealgram::{
     CipherSuite, ClientConfig, DtlsConnection, NamedGroup, Path, ServerConfig, TlsConnection,
 };
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::{Ends, server_name};
@@ -29,6 +31,18 @@ pub fn time(calls: u32, mut operation: impl FnMut()) -> Duration {
         operation();
     }
     start.elapsed() / calls
+}
+
+/// How long this thread has the processor for `operation`, the system's work for it included. A
+/// call of the clock costs half a microsecond.
+pub fn processor_time(operation: impl FnOnce()) -> Duration {
+    let clock = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::try_from(time).unwrap()
+    };
+    let start = clock();
+    operation();
+    clock() - start
 }
 
 /// The middle value.
@@ -134,6 +148,19 @@ impl Configs {
         }
         while client.poll_event().is_some() || server.poll_event().is_some() {}
         (client, server, now)
+    }
+
+    /// A handshake over connected sockets that do not block.
+    pub fn tcp_streams(&self, sockets: (TcpStream, TcpStream)) -> (TlsStream, TlsStream) {
+        let [client, server] = [sockets.0, sockets.1].map(mio::net::TcpStream::from_std);
+        let mut client = TlsStream::client(client, self.0.client.clone(), server_name()).unwrap();
+        let mut server = TlsStream::server(server, self.0.server.clone()).unwrap();
+        while client.connection().is_handshaking() || server.connection().is_handshaking() {
+            client.turn().unwrap();
+            server.turn().unwrap();
+        }
+        while client.poll_event().is_some() || server.poll_event().is_some() {}
+        (client, server)
     }
 
     /// A handshake without cookie over a perfect link that takes no time.
