@@ -1,10 +1,10 @@
 //! The sending side of a stream: sealed records that wait for the socket.
 
-use super::clock;
 use crate::connection::TlsConnection;
 use mio::net::TcpStream;
 use std::io::{self, ErrorKind, Write as _};
 use std::net::Shutdown;
+use std::time::Instant;
 
 /// Sealed records on their way into the socket.
 #[derive(Default)]
@@ -27,10 +27,11 @@ impl Outlet {
     /// Those of the socket.
     pub(super) fn send(
         &mut self,
+        now: Instant,
         connection: &mut TlsConnection,
         socket: &mut TcpStream,
     ) -> io::Result<()> {
-        match self.send_all(connection, socket) {
+        match self.send_all(now, connection, socket) {
             Ok(()) => self.blocked = false,
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
             Err(error) => return Err(error),
@@ -40,6 +41,7 @@ impl Outlet {
 
     fn send_all(
         &mut self,
+        now: Instant,
         connection: &mut TlsConnection,
         socket: &mut TcpStream,
     ) -> io::Result<()> {
@@ -50,7 +52,7 @@ impl Outlet {
             if self.sent == self.sealed.len() {
                 self.sealed.clear();
                 self.sent = 0;
-                let transmit = connection.poll_transmit(clock::now(), &mut self.sealed);
+                let transmit = connection.poll_transmit(now, &mut self.sealed);
                 if transmit.is_none() {
                     break;
                 }

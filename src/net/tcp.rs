@@ -4,7 +4,7 @@ mod source;
 mod waking;
 
 use super::clock;
-use super::intake::Intake;
+use super::intake::{Arrived, Intake};
 use super::linger::Linger;
 use super::outlet::Outlet;
 use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
@@ -125,6 +125,15 @@ pub struct TlsStream {
 /// limit is for a peer that sends many other records.
 const RECEIVE_BUDGET: usize = 64;
 
+/// How far a stream receives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// Until the socket says that it is empty: what is in it may be more than data.
+    Empty,
+    /// Until there is data and probably nothing behind it.
+    Data,
+}
+
 impl TlsStream {
     /// Starts a TCP connection to `remote`, and over it a TLS connection with a server that must
     /// prove that it is `server`. The handshake's deadline
@@ -212,7 +221,7 @@ impl TlsStream {
     /// Why the connection is over, if it has failed; see [`TlsStream`]. Data that came before the
     /// failure can still be read.
     pub fn turn(&mut self) -> io::Result<()> {
-        self.work();
+        self.work(Until::Empty);
         self.fault().map_or(Ok(()), Err)
     }
 
@@ -252,8 +261,8 @@ impl TlsStream {
 
     /// Checks whether any record has passed since the last check, and ends a connection that has
     /// been idle for too long.
-    fn watch_idleness(&mut self) {
-        let (now, stats) = (clock::now(), self.connection.stats());
+    fn watch_idleness(&mut self, now: Instant) {
+        let stats = self.connection.stats();
         let records = stats.records_received() + stats.records_sent();
         if records != self.records {
             self.records = records;
@@ -336,28 +345,29 @@ impl TlsStream {
     }
 
     /// What a turn does, except for reporting a failure.
-    fn work(&mut self) {
+    fn work(&mut self, until: Until) {
         if self.broken.is_some() {
             return;
         }
+        let now = clock::now();
         if self.is_connected() {
-            self.receive();
+            self.receive(now, until);
         }
         // An expired deadline is kept as the connection's failure.
-        let _verdict = self.connection.handle_timeout(clock::now());
-        self.watch_idleness();
+        let _verdict = self.connection.handle_timeout(now);
+        self.watch_idleness(now);
         let alert = self
             .connection
             .failure()
             .is_some_and(|it| it.alert_sent.is_some());
         if alert && self.connected {
-            self.linger.begin(clock::now());
+            self.linger.begin(now);
         }
         if self.connected {
-            self.send();
+            self.send(now);
         }
         let (output_ended, input_ended) = (self.outlet.is_ended(), self.input_ended);
-        self.linger.look(clock::now(), output_ended, input_ended);
+        self.linger.look(now, output_ended, input_ended);
         self.collect();
     }
 
@@ -381,28 +391,36 @@ impl TlsStream {
         self.connected
     }
 
-    /// Receives until the socket is empty or nothing more is wanted. After a failure or the end of
+    /// Receives until the socket is known to be empty, nothing more is wanted, or a reader has what
+    /// it came for. After a failure or the end of
     /// the connection, what comes is dropped: a socket that is closed with unread bytes in it
     /// resets the stream, and the alert that tells the peer about the failure could be lost.
-    fn receive(&mut self) {
+    fn receive(&mut self, now: Instant, until: Until) {
         self.unfinished = false;
+        let mut drained = false;
         for _ in 0..RECEIVE_BUDGET {
-            let now = clock::now();
             // A fault is kept as the connection's failure.
             let _verdict = self.connection.handle_bytes(now, self.intake.filled());
             let stuck = self.connection.is_full() || self.connection.awaits_answer();
             if self.input_ended || stuck {
                 return;
             }
+            if drained && until == Until::Data && self.connection.unread() > 0 {
+                // Whether the stream ends here, the reader's next call or a turn will tell.
+                break;
+            }
             self.free_intake();
             match self.intake.read_from(&mut self.socket) {
-                Ok(0) => {
+                Ok(Arrived { length: 0, .. }) => {
                     // Everything that is complete was taken above.
                     self.input_ended = true;
                     let _verdict = self.connection.handle_eof();
                     return;
                 }
-                Ok(length) => self.linger.dropped(length),
+                Ok(Arrived { length, is_all }) => {
+                    self.linger.dropped(length);
+                    drained = is_all;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return self.fail(error),
@@ -414,20 +432,25 @@ impl TlsStream {
     /// Copies what the application has left unread, if it is a small part of the allocation that it
     /// would keep alive.
     fn free_intake(&mut self) {
+        let unread = self.connection.unread() + self.reading.len();
+        if unread == 0 {
+            return self.intake.start_over();
+        }
         let Some(size) = self.intake.runs_out() else {
             return;
         };
-        if self.connection.unread() + self.reading.len() < size / 4 {
+        if unread < size / 4 {
             self.connection.detach_unread();
             self.reading = Bytes::copy_from_slice(&self.reading);
         }
     }
 
     /// Sends until nothing waits or the socket is full.
-    fn send(&mut self) {
-        if let Err(error) = self.outlet.send(&mut self.connection, &mut self.socket) {
+    fn send(&mut self, now: Instant) {
+        let outcome = (self.outlet).send(now, &mut self.connection, &mut self.socket);
+        if let Err(error) = outcome {
             // What the peer said before it went away is a better reason.
-            self.receive();
+            self.receive(now, Until::Empty);
             self.fail(error);
         }
     }
@@ -516,7 +539,7 @@ impl Read for TlsStream {
         }
         let mut taken = self.take_data(out);
         if taken == 0 {
-            self.work();
+            self.work(Until::Data);
             taken = self.take_data(out);
         }
         if taken > 0 {
@@ -535,7 +558,7 @@ impl Write for TlsStream {
         }
         let sealed = match self.connection.send(clock::now(), data) {
             Err(SendError::NotConnected | SendError::Backlog | SendError::Renegotiating) => {
-                self.work();
+                self.work(Until::Empty);
                 self.connection.send(clock::now(), data)
             }
             sealed => sealed,
@@ -556,7 +579,7 @@ impl Write for TlsStream {
     /// this does not wait for them. After a failure of TLS this still sends its alert.
     fn flush(&mut self) -> io::Result<()> {
         if self.broken.is_none() && self.is_connected() {
-            self.send();
+            self.send(clock::now());
             self.collect();
         }
         match &self.broken {

@@ -143,6 +143,21 @@ fn kind<T>(result: io::Result<T>) -> Option<ErrorKind> {
     result.err().map(|error| error.kind())
 }
 
+/// A reader need not ask again after it has what it wants: what lies behind that in the socket is
+/// still heard of.
+#[test]
+fn a_reader_that_stops_early_hears_of_the_end() {
+    let mut this = Loop::connected(&Ends::new().build());
+    this.run_until(|this| this.server.stream.poll_timeout() != Some(Duration::ZERO));
+    this.client.stream.write_all(b"last words").unwrap();
+    this.client.stream.flush().unwrap();
+    let socket = this.client.stream.socket();
+    socket.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut buffer = [0; 10];
+    assert_eq!(this.server.stream.read(&mut buffer).unwrap(), 10);
+    this.run_until(|this| this.server.events.contains(&Event::Truncated));
+}
+
 #[test]
 fn data_pass_both_ways_over_real_sockets() {
     let mut this = Loop::connected(&Ends::new().mutual().build());

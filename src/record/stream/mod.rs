@@ -396,6 +396,11 @@ impl Layer for Stream {
         }
         self.flush();
         let mut taken = 0;
+        let room = self.policy.send_bytes.saturating_sub(self.outgoing.len());
+        let records = data.len().div_ceil(self.policy.max_fragment);
+        // Once for all of them, so that what is already sealed is not moved time and again.
+        self.outgoing
+            .reserve(room.min(data.len() + records * self.write.overhead()));
         for piece in data.chunks(self.policy.max_fragment) {
             let room = self.policy.send_bytes.saturating_sub(self.outgoing.len());
             let piece = &piece[..piece.len().min(room.saturating_sub(self.write.overhead()))];
