@@ -163,3 +163,24 @@ impl RenegotiationRefusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_in_the_order_in_which_things_happened() {
+        let mut events = Events::default();
+        events.push_readable();
+        events.push_back(Event::TicketReceived);
+        events.push_readable();
+        events.push_readable();
+        events.take_back(|_| true);
+        let all: Vec<_> = std::iter::from_fn(|| events.pop_front()).collect();
+        let expected = [Event::Readable, Event::TicketReceived, Event::Readable];
+        assert_eq!(all, expected);
+        events.push_back(Event::TicketReceived);
+        events.take_back(|_| true);
+        assert_eq!(events.pop_front(), None);
+    }
+}
