@@ -12,7 +12,7 @@ pub(super) struct Departure {
     bytes: Vec<u8>,
     /// How many bytes of the batch have been given to the socket.
     sent: usize,
-    /// This batch was refused as a whole, so its datagrams are sent singly.
+    /// This batch was refused as a whole, or would be, so its datagrams are sent singly.
     singly: bool,
     /// The error with which it was refused, until a single datagram has been sent or refused.
     suspicion: Option<io::Error>,
@@ -21,6 +21,9 @@ pub(super) struct Departure {
     /// The system cannot split batches for this socket.
     refuses_batches: bool,
 }
+
+/// How many datagrams are taken at once that will be sent singly.
+const UNSPLIT: usize = 64;
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -42,9 +45,15 @@ impl Departure {
         self.transmit.is_none()
     }
 
-    /// How many datagrams one batch may have, if the system can split batches of `max`.
+    /// How many datagrams are taken at once, if the system can split batches of `max`. If it cannot
+    /// they are given to it singly, but are taken together all the same: to take one of many moves
+    /// the others.
     pub(super) const fn max_segments(&self, max: usize) -> usize {
-        if self.refuses_batches { 1 } else { max }
+        if self.can_split(max) { max } else { UNSPLIT }
+    }
+
+    const fn can_split(&self, max: usize) -> bool {
+        max > 1 && !self.refuses_batches
     }
 
     /// The empty buffer that the next batch is to be appended to.
@@ -53,11 +62,11 @@ impl Departure {
         &mut self.bytes
     }
 
-    /// Starts to send the batch that is in the buffer.
-    pub(super) fn begin(&mut self, transmit: Transmit) {
+    /// Starts to send the batch that is in the buffer, where the system can split batches of `max`.
+    pub(super) fn begin(&mut self, transmit: Transmit, max: usize) {
         self.transmit = Some(transmit);
         self.sent = 0;
-        self.singly = false;
+        self.singly = !self.can_split(max);
         self.suspicion = None;
         self.doubted = false;
     }
@@ -151,11 +160,12 @@ mod tests {
         let mut departure = Departure::default();
         let bytes: Vec<u8> = (0..3 * count - 2).map(|i| i as u8).collect();
         departure.buffer().extend_from_slice(&bytes);
-        departure.begin(Transmit {
+        let transmit = Transmit {
             len: bytes.len(),
             segment_size: (count > 1).then_some(3),
             path: Path::new(([192, 0, 2, 1], 1).into()),
-        });
+        };
+        departure.begin(transmit, 64);
         departure
     }
 
@@ -185,8 +195,23 @@ mod tests {
                 Step::Sent
             ));
             assert_eq!(got, [vec![0, 1, 2], vec![3, 4, 5], vec![6, 7, 8], vec![9]]);
-            assert_eq!(departure.max_segments(64), 1, "remembered for the socket");
+            assert!(!departure.can_split(64), "remembered for the socket");
         }
+    }
+
+    #[test]
+    fn where_the_system_cannot_split_batches_it_is_not_asked_to() {
+        let mut departure = departure(4);
+        let transmit = departure.transmit.unwrap();
+        departure.begin(transmit, 1);
+        let mut got = 0;
+        let step = departure.advance(|transmit, contents| {
+            assert_eq!((transmit.segment_size, contents.len() <= 3), (None, true));
+            got += 1;
+            Ok(())
+        });
+        assert!(matches!(step, Step::Sent), "{step:?}");
+        assert_eq!(got, 4);
     }
 
     #[test]
@@ -227,7 +252,7 @@ mod tests {
             });
             assert!(matches!(step, Step::TooLarge(_, 3, _)), "{step:?}");
             assert!(departure.is_empty());
-            assert_eq!(departure.max_segments(64), 64);
+            assert!(departure.can_split(64));
         }
     }
 

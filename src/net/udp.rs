@@ -207,10 +207,11 @@ impl UdpEndpoint {
     fn send(&mut self, now: Instant) -> io::Result<()> {
         loop {
             if self.departure.is_empty() {
-                let max = self.departure.max_segments(self.batch.max_segments());
+                let split = self.batch.max_segments();
+                let max = self.departure.max_segments(split);
                 let buffer = self.departure.buffer();
                 match self.endpoint.poll_transmit(now, max, buffer) {
-                    Some(transmit) => self.departure.begin(transmit),
+                    Some(transmit) => self.departure.begin(transmit, split),
                     None => return self.want(Interest::READABLE),
                 }
             }
