@@ -7,7 +7,7 @@ mod tests;
 
 use bytes::BytesMut;
 use rustls::pki_types::PrivateKeyDer;
-use sealgram::config::{Algorithms, Versions};
+use sealgram::config::{Algorithms, ClientRenegotiation, RekeyPolicy, Versions};
 use sealgram::endpoint::ProvenHello;
 use sealgram::net::{TlsStream, mio};
 use sealgram::{
@@ -16,7 +16,8 @@ use sealgram::{
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tests::{Ends, server_name};
+use tests::Ends;
+pub use tests::server_name;
 
 /// The time, for measuring.
 #[allow(clippy::disallowed_methods, reason = "a bench measures")]
@@ -183,6 +184,31 @@ impl Configs {
         pass(&mut client, &mut server, now, &mut out);
         while client.poll_event().is_some() || server.poll_event().is_some() {}
         (client, server, now)
+    }
+}
+
+/// What a crowd needs: a server of both versions, and a client of each.
+pub struct CrowdConfigs {
+    pub clients: [Arc<ClientConfig>; 2],
+    pub server: Arc<ServerConfig>,
+}
+
+impl CrowdConfigs {
+    /// ECDSA P-256 with one authority. Clients may renegotiate whenever they like.
+    pub fn new() -> Self {
+        let ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let clients = [Versions::V1_2, Versions::V1_3].map(|versions| {
+            let client = ClientConfig::with_roots(ends.pki.roots()).unwrap();
+            Arc::new(client.versions(versions).build().unwrap())
+        });
+        let min_interval = Duration::ZERO;
+        let willing = RekeyPolicy::default()
+            .client_renegotiation(ClientRenegotiation::Allow { min_interval });
+        let server = ends.server.versions(Versions::ALL).rekey(willing);
+        Self {
+            clients,
+            server: Arc::new(server.build().unwrap()),
+        }
     }
 }
 
