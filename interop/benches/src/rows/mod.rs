@@ -1,0 +1,4 @@
+//! The rows of the table, one module each.
+
+pub mod bulk;
+pub mod pingpong;
