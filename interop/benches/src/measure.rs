@@ -25,6 +25,22 @@ pub struct Effort {
 }
 
 impl Effort {
+    /// For what needs no sockets: shorter rounds, and more of them.
+    pub fn in_memory(self) -> Self {
+        Self {
+            rounds: self.rounds * 5,
+            work: self.work,
+        }
+    }
+
+    /// For rounds that last long: one in a run.
+    pub fn long(self) -> Self {
+        Self {
+            rounds: 1,
+            work: self.work,
+        }
+    }
+
     /// What a round does, from `full` calls in full.
     pub fn calls(self, full: u32) -> u32 {
         ((f64::from(full) * self.work) as u32).max(1)
@@ -65,6 +81,7 @@ pub fn cpu_ns(calls: u32, mut operation: impl FnMut()) -> f64 {
 }
 
 /// The time now.
+#[allow(clippy::disallowed_methods, reason = "a bench measures")]
 pub fn now() -> Instant {
     Instant::now()
 }
@@ -147,6 +164,18 @@ impl Board {
             metrics: metrics.to_vec(),
             items: items.into_iter().map(|item| item.name).collect(),
             samples,
+        }
+    }
+
+    /// What another process has measured: for each run one value of one metric for each item.
+    pub fn of_runs(metric: &'static str, items: Vec<String>, runs: Vec<Vec<f64>>) -> Self {
+        let samples = runs
+            .into_iter()
+            .map(|run| vec![run.into_iter().map(|value| vec![value]).collect()]);
+        Self {
+            metrics: vec![metric],
+            items,
+            samples: samples.collect(),
         }
     }
 

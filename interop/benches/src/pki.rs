@@ -1,6 +1,9 @@
 //! One certificate for every stack: an ECDSA P-256 leaf, signed by an authority of the same kind.
 
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 
 /// The name that the certificate holds.
 pub const SERVER: &str = "server.test";
@@ -23,6 +26,10 @@ impl Pki {
         let authority = KeyPair::generate_for(algorithm).expect("ring has the curve");
         let mut params = CertificateParams::new(vec![]).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        // OpenSSL takes a certificate whose subject is its issuer's for a self-signed one.
+        let name = &mut params.distinguished_name;
+        name.push(DnType::CommonName, "authority of the bench");
         let root = params.self_signed(&authority).expect("own parameters");
         let issuer = Issuer::new(params, authority);
         let key = KeyPair::generate_for(algorithm).expect("ring has the curve");

@@ -20,6 +20,11 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// Nothing.
+    pub fn plain() -> Self {
+        Self::Plain
+    }
+
     /// Bare `ring`.
     pub fn ring() -> Self {
         Self::Ring(Box::new(Floor12::new()))
@@ -137,44 +142,72 @@ pub fn send_many(
     sent.expect("loopback takes it").count()
 }
 
-/// `recvmmsg`, which waits for the first datagram.
-pub struct ManyRx {
-    socket: UdpSocket,
-    codec: Codec,
+/// `recvmmsg`, and its buffers.
+pub struct Inbox {
     headers: MultiHeaders<SockaddrIn>,
     buffers: Vec<[u8; DATAGRAM]>,
 }
 
-impl ManyRx {
-    /// On a socket whose receive calls have an end.
-    pub fn new(PlainRx { socket, codec }: PlainRx) -> Self {
+impl Inbox {
+    /// For [`BATCH`] datagrams.
+    pub fn new() -> Self {
         Self {
-            socket,
-            codec,
             headers: MultiHeaders::preallocate(BATCH, None),
             buffers: vec![[0; DATAGRAM]; BATCH],
         }
     }
-}
 
-impl Rx for ManyRx {
-    fn receive(&mut self) -> u64 {
+    /// One call: hands each datagram to `take`, with its sender, and returns how many there were. A
+    /// socket that waits waits for the first one only.
+    pub fn receive(
+        &mut self,
+        socket: &UdpSocket,
+        mut take: impl FnMut(Option<SockaddrIn>, &mut [u8]),
+    ) -> usize {
         let mut slices: Vec<_> = self
             .buffers
             .iter_mut()
             .map(|one| [IoSliceMut::new(one)])
             .collect();
         let flags = MsgFlags::MSG_WAITFORONE;
-        let (fd, headers) = (self.socket.as_raw_fd(), &mut self.headers);
-        let received = recvmmsg(fd, headers, &mut slices, flags, None);
-        let lengths: Vec<usize> = match patient(received.map_err(Into::into)) {
-            Some(messages) => messages.map(|message| message.bytes).collect(),
-            None => return 0,
+        let fd = socket.as_raw_fd();
+        let received = recvmmsg(fd, &mut self.headers, &mut slices, flags, None);
+        let Some(messages) = patient(received.map_err(Into::into)) else {
+            return 0;
         };
-        for (buffer, length) in self.buffers.iter_mut().zip(&lengths) {
-            self.codec.open(&mut buffer[..*length]);
+        let came: Vec<_> = messages
+            .map(|message| (message.address, message.bytes))
+            .collect();
+        for (buffer, (from, length)) in self.buffers.iter_mut().zip(&came) {
+            take(*from, &mut buffer[..*length]);
         }
-        lengths.len() as u64
+        came.len()
+    }
+}
+
+/// `recvmmsg`, which waits for the first datagram.
+pub struct ManyRx {
+    end: PlainRx,
+    inbox: Inbox,
+}
+
+impl ManyRx {
+    /// On a socket whose receive calls have an end.
+    pub fn new(end: PlainRx) -> Self {
+        Self {
+            end,
+            inbox: Inbox::new(),
+        }
+    }
+}
+
+impl Rx for ManyRx {
+    fn receive(&mut self) -> u64 {
+        let PlainRx { socket, codec } = &self.end;
+        let open = |_, datagram: &mut [u8]| {
+            codec.open(datagram);
+        };
+        self.inbox.receive(socket, open) as u64
     }
 }
 
@@ -205,36 +238,36 @@ impl SegmentsTx {
         }
     }
 
-    fn superpacket(&mut self, out: &mut Vec<u8>) -> usize {
-        out.clear();
-        self.codec.seal(&self.payload, out);
-        let segment = out.len();
+    /// Sends as many datagrams as one call can, but at most `most`, and returns how many.
+    pub fn send_some(&mut self, contents: &mut Vec<u8>, most: usize) -> usize {
+        contents.clear();
+        self.codec.seal(&self.payload, contents);
+        let segment = contents.len();
         let count = self.state.max_gso_segments().min(SUPERPACKET / segment);
+        let count = count.min(most);
         for _ in 1..count {
-            self.codec.seal(&self.payload, out);
+            self.codec.seal(&self.payload, contents);
         }
-        segment
+        let transmit = Transmit {
+            destination: self.remote,
+            ecn: None,
+            contents,
+            segment_size: Some(segment),
+            src_ip: None,
+        };
+        let sent = self
+            .state
+            .try_send(UdpSockRef::from(&self.socket), &transmit);
+        sent.expect("the send buffer is never full on the loopback interface");
+        count
     }
 }
 
 impl Tx for SegmentsTx {
     fn send(&mut self, pace: &mut Pace<'_>) -> u64 {
-        let mut count = 0;
-        let mut contents = Vec::new();
+        let (mut count, mut contents) = (0, Vec::new());
         while pace.goes_on(count) {
-            let segment = self.superpacket(&mut contents);
-            let transmit = Transmit {
-                destination: self.remote,
-                ecn: None,
-                contents: &contents,
-                segment_size: Some(segment),
-                src_ip: None,
-            };
-            let sent = self
-                .state
-                .try_send(UdpSockRef::from(&self.socket), &transmit);
-            sent.expect("the send buffer is never full on the loopback interface");
-            count += (contents.len() / segment) as u64;
+            count += self.send_some(&mut contents, usize::MAX) as u64;
         }
         count
     }

@@ -1,6 +1,7 @@
 //! What a row shows, and how it is printed.
 
 use crate::measure::{Board, Figure};
+use crate::output::Plot;
 use std::fmt::Write as _;
 
 /// One row of the bench: what was measured, and the bars that it is held against.
@@ -8,13 +9,15 @@ pub struct Section {
     /// What `--only` calls it.
     pub name: &'static str,
     /// What it is.
-    pub title: &'static str,
+    pub title: String,
     /// The figures.
     pub board: Board,
     /// The ratios that matter.
     pub bars: Vec<Bar>,
     /// What is not like for like.
     pub notes: Vec<&'static str>,
+    /// What is drawn, if anything is.
+    pub plot: Option<Plot>,
 }
 
 /// A figure and its bar.

@@ -64,8 +64,8 @@ impl Pace<'_> {
 }
 
 /// Sends for `time` and returns [`METRICS`]. Received is what came before the sender stopped; lost
-/// is what never came; the processor time is for each datagram sent, or received. The last metric is
-/// what the slower end would reach with a core for itself: it does not move when others use the
+/// is what never came; the processor time is for each datagram sent, or received. The last metric
+/// is what the slower end would reach with a core for itself: it does not move when others use the
 /// machine.
 pub fn transfer(tx: &mut dyn Tx, rx: &mut dyn Rx, bytes: u64, time: Duration) -> Vec<f64> {
     let (done, progress) = (AtomicBool::new(false), AtomicU64::new(0));

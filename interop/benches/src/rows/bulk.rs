@@ -2,19 +2,20 @@
 //! on core 0, one receiver on core 1.
 //!
 //! The practical limit is `ring` sealing into a GSO superpacket and opening in a GRO buffer, in
-//! place. sealgram runs as a program would run it: `send` so often, a turn; at the other end wait,
-//! turn, drain the events, `recv`. OpenSSL, dimpl and webrtc-rs have no batches: they make one
+//! place. sealgram runs as a program would run it: `send` so often, `flush`; at the other end wait,
+//! `turn`, drain the events, `recv`. OpenSSL, dimpl and webrtc-rs have no batches: they make one
 //! system call a datagram, and their receivers wait in the receive call.
 //!
 //! A sender that is faster than its receiver overflows the socket: what counts is what was
 //! received while the sender ran, and the loss is shown.
 
 use crate::measure::{Board, Effort, Item};
+use crate::output::Plot;
 use crate::pki::Pki;
 use crate::raw::{Codec, ManyRx, ManyTx, PlainRx, PlainTx, SegmentsRx, SegmentsTx};
 use crate::report::{Bar, Limit, Section};
 use crate::sockets::{self, PATIENCE};
-use crate::stacks::sealgram::{Configs, Fleet, Station, Version, turn};
+use crate::stacks::sealgram::{Configs, Fleet, Station, Version, flush, turn};
 use crate::transfer::{METRICS, Pace, Rx, Tx, transfer};
 use sealgram::NamedGroup;
 use sealgram::endpoint::AssociationId;
@@ -27,7 +28,7 @@ pub const BYTES: usize = 1200;
 const ROUND: Duration = Duration::from_millis(200);
 
 /// The row.
-pub fn section(effort: Effort, pki: &Pki) -> Section {
+pub fn sections(effort: Effort, pki: &Pki) -> Vec<Section> {
     let board = board(effort, pki);
     let mut bars = Vec::new();
     for (version, batch) in [64, 256]
@@ -56,16 +57,36 @@ pub fn section(effort: Effort, pki: &Pki) -> Section {
             );
         }
     }
-    Section {
+    vec![Section {
         name: "bulk",
-        title: "Bulk over loopback UDP, 1,200 bytes a datagram, one way",
+        title: "Bulk over loopback UDP, 1,200 bytes a datagram, one way".into(),
         board,
         bars,
         notes: vec![
-            "Received while the sender ran. Raw and ring have no stack; ring with GSO + GRO is the practical limit.",
+            "Received while the sender ran. Raw and ring have no stack; ring with GSO + GRO is \
+             the practical limit.",
             "OpenSSL, dimpl and webrtc-rs make one system call a datagram: they have no batches.",
         ],
-    }
+        plot: Some(Plot {
+            file: "bulk",
+            metric: METRICS[0],
+            better: "more",
+            items: [
+                "ring, GSO + GRO",
+                "sealgram 1.2, 256 a turn",
+                "sealgram 1.3, 256 a turn",
+                "sealgram 1.2, 64 a turn",
+                "sealgram 1.3, 64 a turn",
+                "ring, one a call",
+                "OpenSSL 1.2",
+                "dimpl 1.2",
+                "dimpl 1.3",
+                "webrtc-rs 1.2",
+            ]
+            .map(String::from)
+            .into(),
+        }),
+    }]
 }
 
 fn board(effort: Effort, pki: &Pki) -> Board {
@@ -82,6 +103,7 @@ fn board(effort: Effort, pki: &Pki) -> Board {
         let tx = Ours::new(fleet.clients, fleet.ids[0], batch);
         items.push((name, Box::new(tx), Box::new(fleet.server)));
     }
+    items.extend(peers(pki));
     let time = effort.time(ROUND);
     let items = items.into_iter().map(|(name, mut tx, mut rx)| {
         Item::new(name, move || {
@@ -91,12 +113,31 @@ fn board(effort: Effort, pki: &Pki) -> Board {
     Board::measure(effort, &METRICS, items.collect())
 }
 
+/// The other stacks, if they are built.
+#[cfg(feature = "peers")]
+fn peers(pki: &Pki) -> Vec<Ends> {
+    use crate::stacks::{dimpl, openssl, webrtc};
+    let mut items = vec![("OpenSSL 1.2".to_owned(), openssl::bulk(pki, BYTES))];
+    for version in Version::ALL {
+        let name = format!("dimpl {}", version.name());
+        items.push((name, dimpl::bulk(pki, version, BYTES)));
+    }
+    items.push(("webrtc-rs 1.2".to_owned(), webrtc::bulk(pki, BYTES)));
+    let items = items.into_iter();
+    items.map(|(name, (tx, rx))| (name, tx, rx)).collect()
+}
+
+#[cfg(not(feature = "peers"))]
+fn peers(_: &Pki) -> Vec<Ends> {
+    Vec::new()
+}
+
 type Ends = (String, Box<dyn Tx>, Box<dyn Rx>);
 
 fn raw() -> Vec<Ends> {
     let mut items: Vec<Ends> = Vec::new();
     for (name, codec) in [
-        ("raw", (|| Codec::Plain) as fn() -> Codec),
+        ("raw", Codec::plain as fn() -> Codec),
         ("ring", Codec::ring),
     ] {
         let payload = vec![3; BYTES];
@@ -155,7 +196,7 @@ impl Tx for Ours {
                 count += 1;
             }
             drop(association);
-            turn(endpoint);
+            flush(endpoint);
             while endpoint.poll_event().is_some() {}
         }
         count

@@ -6,17 +6,19 @@
 //! The yardstick is what a program without a stack does: bare `ring` at 1.2, level-triggered epoll,
 //! one receive call and one send call a datagram. Each client has a connected socket. The server
 //! has one socket for all and finds the keys by the sender's address, as have sealgram and dimpl.
-//! OpenSSL's server has a connected socket for each client, which is how it is used, and the
-//! cheaper way. Nobody makes a receive call that must fail, unless the stack itself makes it.
+//! OpenSSL stands there twice: with one socket as the others, and with a connected socket for each
+//! client at the server too, which many programs do and which is cheaper for the system. Nobody
+//! makes a receive call that must fail, unless the stack itself makes it.
 
 use crate::floor::Floor12;
 use crate::measure::{Board, Effort, Item, RECEIVER, SENDER, now, pin, thread_cpu};
+use crate::output::Plot;
 use crate::pki::Pki;
 use crate::raw::{DATAGRAM, patient};
 use crate::ready::Ready;
 use crate::report::{Bar, Limit, Section};
 use crate::sockets::{self, PATIENCE, address};
-use crate::stacks::sealgram::{Configs, Fleet, Station, Version, turn};
+use crate::stacks::sealgram::{Configs, Fleet, Station, Version, flush, turn};
 use sealgram::NamedGroup;
 use sealgram::endpoint::AssociationId;
 use std::collections::HashMap;
@@ -31,13 +33,16 @@ pub const BYTES: usize = 256;
 const QUESTIONS: u32 = 2000;
 
 const METRICS: [&str; 6] = [
-    "one core ns",
-    "two cores ns",
+    "ns on one core",
+    "ns on two",
     "client ns",
     "server ns",
     "p50 µs",
     "p99 µs",
 ];
+
+/// OpenSSL with a connected socket for each client at the server too.
+const CONNECTED: &str = "OpenSSL 1.2, connected sockets";
 
 /// Whoever asks.
 pub trait Client: Send {
@@ -80,6 +85,7 @@ fn section(effort: Effort, pki: &Pki, peers: usize) -> Section {
         bar("× plain ring", "ring", 1.3);
         if board.has("OpenSSL 1.2") {
             bar("× OpenSSL 1.2", "OpenSSL 1.2", 0.9);
+            bar("× OpenSSL 1.2 on connected sockets", CONNECTED, 0.9);
         }
     }
     Section {
@@ -87,13 +93,35 @@ fn section(effort: Effort, pki: &Pki, peers: usize) -> Section {
         title: match peers {
             1 => "Ping-pong, 256 bytes, one datagram a turn, 1 peer",
             _ => "Ping-pong, 256 bytes, one datagram a turn, 1,000 peers one after the other",
-        },
+        }
+        .into(),
         board,
         bars,
         notes: vec![
-            "CPU of both ends for a question and its answer. On one core nobody sleeps; on two each sleeps until the other has sent.",
-            "The server of ring, sealgram and dimpl has one socket for all; that of OpenSSL one for each client.",
+            "CPU of both ends for a question and its answer. On one core nobody sleeps; on two \
+             each sleeps until the other has sent.",
+            "The server has one socket for all, but for the line that says otherwise.",
         ],
+        plot: Some(Plot {
+            file: if peers == 1 {
+                "ping-pong-1"
+            } else {
+                "ping-pong-1000"
+            },
+            metric: METRICS[0],
+            better: "less",
+            items: [
+                "ring",
+                "sealgram 1.2",
+                "sealgram 1.3",
+                "OpenSSL 1.2",
+                CONNECTED,
+                "dimpl 1.2",
+                "dimpl 1.3",
+            ]
+            .map(String::from)
+            .into(),
+        }),
     }
 }
 
@@ -110,6 +138,7 @@ fn board(effort: Effort, pki: &Pki, peers: usize) -> Board {
         let name = format!("sealgram {}", version.name());
         items.push((name, Box::new(client), Box::new(fleet.server)));
     }
+    items.extend(foreign(pki, peers));
     let questions = effort.calls(QUESTIONS);
     let items = items.into_iter().map(|(name, mut client, mut server)| {
         let mut next = 0;
@@ -126,6 +155,30 @@ fn board(effort: Effort, pki: &Pki, peers: usize) -> Board {
         })
     });
     Board::measure(effort, &METRICS, items.collect())
+}
+
+/// The other stacks, if they are built.
+#[cfg(feature = "peers")]
+fn foreign(pki: &Pki, peers: usize) -> Vec<Ends> {
+    use crate::stacks::{dimpl, openssl};
+    let one = openssl::pingpong_on_one_socket(pki, peers);
+    let mut items = vec![
+        ("OpenSSL 1.2".to_owned(), one),
+        (CONNECTED.to_owned(), openssl::pingpong(pki, peers)),
+    ];
+    for version in Version::ALL {
+        let name = format!("dimpl {}", version.name());
+        items.push((name, dimpl::pingpong(pki, version, peers)));
+    }
+    let items = items.into_iter();
+    items
+        .map(|(name, (client, server))| (name, client, server))
+        .collect()
+}
+
+#[cfg(not(feature = "peers"))]
+fn foreign(_: &Pki, _: usize) -> Vec<Ends> {
+    Vec::new()
 }
 
 /// Both ends on one core; returns the first of [`METRICS`].
@@ -298,14 +351,13 @@ impl Client for Ours {
         let mut association = endpoint.association(self.ids[peer]).expect("it is up");
         association.send(&[3; BYTES]).expect("there is room");
         drop(association);
-        turn(endpoint);
+        flush(endpoint);
     }
 
     fn hear(&mut self) -> u32 {
         self.station.wait(PATIENCE);
-        let ready: Vec<_> = self.station.events.iter().map(|it| it.token().0).collect();
         let mut count = 0;
-        for place in ready {
+        for place in self.station.ready() {
             turn(&mut self.station.endpoints[place]);
             count += self
                 .station
@@ -322,9 +374,7 @@ impl Server for Station {
         let count = self.drain(0, |association, data| {
             association.send(data).expect("there is room");
         });
-        if count > 0 {
-            turn(&mut self.endpoints[0]);
-        }
+        flush(&mut self.endpoints[0]);
         count as u32
     }
 }

@@ -2,12 +2,15 @@
 
 use crate::pki::{Pki, SERVER};
 use crate::sockets;
+use sealgram::client::ClientConfigBuilder;
 use sealgram::config::{Algorithms, DatagramPolicy, Versions};
 use sealgram::endpoint::{AssociationId, EndpointPolicy};
 use sealgram::identity::{CertifiedKey, Credential, Roots};
 use sealgram::net::UdpEndpoint;
 use sealgram::net::mio::{Events, Poll, Token};
-use sealgram::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use sealgram::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use sealgram::server::ServerConfigBuilder;
+use sealgram::session::{ClientSessionStore, MemoryClientSessions, Session, SessionKey};
 use sealgram::{CipherSuite, ClientConfig, Event, NamedGroup, ServerConfig};
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -35,7 +38,7 @@ impl Version {
     }
 }
 
-/// Configurations of both ends: one version, AES-128-GCM, one group, no sessions.
+/// Configurations of both ends: one version, AES-128-GCM, one group.
 #[derive(Clone)]
 pub struct Configs {
     /// A client that checks the server's chain.
@@ -49,42 +52,89 @@ pub struct Configs {
 const SEND_QUEUE: usize = 1 << 20;
 
 impl Configs {
-    /// The version, and the group of the key exchange.
+    /// The version, and the group of the key exchange; without sessions.
     pub fn new(pki: &Pki, version: Version, group: NamedGroup) -> Self {
-        let (versions, suite) = match version {
-            Version::V12 => (
-                Versions::V1_2,
-                CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-            ),
-            Version::V13 => (Versions::V1_3, CipherSuite::TLS_AES_128_GCM_SHA256),
-        };
-        let suites = Algorithms::default().cipher_suites(&[suite]).expect("ours");
-        // RFC 8422 §5.3: the client lists the curve of the server's key too.
-        let mut listed = vec![group, NamedGroup::SECP256R1];
-        listed.dedup();
-        let policy = DatagramPolicy::default().send_queue(SEND_QUEUE);
-        let policy = policy.expect("within its range");
-        let mut roots = Roots::new();
-        let root = CertificateDer::from(pki.root.clone());
-        roots.add(&root).expect("a root");
-        let key = PrivateKeyDer::try_from(pki.key.clone()).expect("PKCS #8");
-        let leaf = CertificateDer::from(pki.leaf.clone());
-        let credential = CertifiedKey::new(vec![leaf], &key).expect("they belong together");
-        let client = ClientConfig::with_roots(roots)
-            .expect("it has one")
-            .session_store(None)
-            .datagram(policy.clone())
-            .versions(versions)
-            .algorithms(suites.clone().groups(&listed).expect("ours"));
-        let server = ServerConfig::with_credential(Credential::Certificate(credential))
-            .datagram(policy)
-            .versions(versions)
-            .algorithms(suites.groups(&[group]).expect("ours"));
+        let (client, server) = builders(pki, version, group);
+        Self::build(
+            client.session_store(None),
+            server.session_store(None).tickets(None),
+        )
+    }
+
+    /// X25519; the client takes tickets, one for each handshake, and uses them.
+    pub fn resuming(pki: &Pki, version: Version) -> Self {
+        let (client, server) = builders(pki, version, NamedGroup::X25519);
+        let store = MemoryClientSessions::new(64);
+        let server = server.tickets_per_handshake(1);
+        Self::build(
+            client.session_store(Some(Arc::new(store))),
+            server.expect("within its range"),
+        )
+    }
+
+    /// X25519; the client takes tickets, but every handshake is a full one, as with a server of its
+    /// own each.
+    pub fn forgetful(pki: &Pki, version: Version) -> Self {
+        let (client, server) = builders(pki, version, NamedGroup::X25519);
+        Self::build(client.session_store(Some(Arc::new(Forgetful))), server)
+    }
+
+    fn build(client: ClientConfigBuilder, server: ServerConfigBuilder) -> Self {
         Self {
             client: Arc::new(client.build().expect("consistent")),
             server: Arc::new(server.build().expect("consistent")),
         }
     }
+}
+
+/// A client's store that keeps nothing.
+#[derive(Debug)]
+struct Forgetful;
+
+impl ClientSessionStore for Forgetful {
+    fn put(&self, _: &SessionKey, _: Session, _: UnixTime) {}
+
+    fn get(&self, _: &SessionKey, _: UnixTime) -> Option<Session> {
+        None
+    }
+
+    fn remove(&self, _: &SessionKey) {}
+}
+
+fn builders(
+    pki: &Pki,
+    version: Version,
+    group: NamedGroup,
+) -> (ClientConfigBuilder, ServerConfigBuilder) {
+    let (versions, suite) = match version {
+        Version::V12 => (
+            Versions::V1_2,
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        ),
+        Version::V13 => (Versions::V1_3, CipherSuite::TLS_AES_128_GCM_SHA256),
+    };
+    let suites = Algorithms::default().cipher_suites(&[suite]).expect("ours");
+    // RFC 8422 §5.3: the client lists the curve of the server's key too.
+    let mut listed = vec![group, NamedGroup::SECP256R1];
+    listed.dedup();
+    let policy = DatagramPolicy::default().send_queue(SEND_QUEUE);
+    let policy = policy.expect("within its range");
+    let mut roots = Roots::new();
+    let root = CertificateDer::from(pki.root.clone());
+    roots.add(&root).expect("a root");
+    let key = PrivateKeyDer::try_from(pki.key.clone()).expect("PKCS #8");
+    let leaf = CertificateDer::from(pki.leaf.clone());
+    let credential = CertifiedKey::new(vec![leaf], &key).expect("they belong together");
+    let client = ClientConfig::with_roots(roots)
+        .expect("it has one")
+        .datagram(policy.clone())
+        .versions(versions)
+        .algorithms(suites.clone().groups(&listed).expect("ours"));
+    let server = ServerConfig::with_credential(Credential::Certificate(credential))
+        .datagram(policy)
+        .versions(versions)
+        .algorithms(suites.groups(&[group]).expect("ours"));
+    (client, server)
 }
 
 /// The name of the server.
@@ -103,19 +153,42 @@ pub struct Station {
 }
 
 impl Station {
-    fn new(mut endpoints: Vec<UdpEndpoint>) -> Self {
-        let poll = Poll::new().expect("epoll");
-        for (place, endpoint) in endpoints.iter_mut().enumerate() {
-            let registered = endpoint.register(poll.registry(), Token(place));
-            registered.expect("a new socket");
-            // The endpoint has chosen smaller ones.
-            sockets::enlarge(endpoint);
-        }
-        Self {
-            poll,
+    /// These, and whoever is added later.
+    pub fn new(endpoints: Vec<UdpEndpoint>) -> Self {
+        let mut station = Self {
+            poll: Poll::new().expect("epoll"),
             events: Events::with_capacity(1024),
-            endpoints,
+            endpoints: Vec::new(),
+        };
+        for endpoint in endpoints {
+            station.add(endpoint);
         }
+        station
+    }
+
+    /// One more.
+    pub fn add(&mut self, mut endpoint: UdpEndpoint) {
+        self.register(&mut endpoint, self.endpoints.len());
+        self.endpoints.push(endpoint);
+    }
+
+    /// Another in the place of one.
+    pub fn replace(&mut self, place: usize, mut endpoint: UdpEndpoint) {
+        self.register(&mut endpoint, place);
+        self.endpoints[place] = endpoint;
+    }
+
+    fn register(&self, endpoint: &mut UdpEndpoint, place: usize) {
+        let registered = endpoint.register(self.poll.registry(), Token(place));
+        registered.expect("a new socket");
+        // The endpoint has chosen smaller ones.
+        sockets::enlarge(endpoint);
+    }
+
+    /// The places of those that became ready in the last wait.
+    pub fn ready(&self) -> Vec<usize> {
+        let ready = self.events.iter();
+        ready.map(|event| event.token().0).collect()
     }
 
     /// Waits until something is ready, or for as long as an endpoint allows, but no longer than
@@ -213,6 +286,11 @@ impl Fleet {
     pub fn server_ids(&self) -> Vec<AssociationId> {
         self.server.endpoints[0].endpoint().associations().collect()
     }
+}
+
+/// Sends what waits.
+pub fn flush(endpoint: &mut UdpEndpoint) {
+    endpoint.flush().expect("the socket works");
 }
 
 /// Receives, fires timers, sends.
