@@ -31,7 +31,7 @@ pub const METRICS: [&str; 6] = [
 
 /// How many datagrams may be sent while the receiver takes none. The receiver is not running then,
 /// because somebody else has its core. At version 1.3 a record carries 16 bits of its number (RFC
-/// 9147 §4): who misses half as many in a row is deaf for good.
+/// 9147 §4, §4.2.2): who misses half as many in a row may open none of the later ones.
 const LEAD: u64 = 1 << 14;
 
 /// How long a sender sends.
