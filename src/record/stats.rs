@@ -124,10 +124,18 @@ pub struct RenegotiationCounts {
 /// The counters of one association. They only grow.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Stats {
-    discarded: [u64; Discard::ALL.len()],
     pub(crate) records_sent: u64,
     pub(crate) records_received: u64,
-    pub(crate) flights_retransmitted: u64,
+    /// The causes that have occurred, in the order of [`Discard::ALL`]: few, on most associations.
+    discarded: Box<[(Discard, u64)]>,
+    /// `None` while no flight was repeated and no key replaced.
+    events: Option<Box<Events>>,
+}
+
+/// What happens once in a while.
+#[derive(Clone, PartialEq, Eq, Default)]
+struct Events {
+    flights_retransmitted: u64,
     renegotiations: [RenegotiationCounts; Initiator::ALL.len()],
     key_updates_sent: u64,
     key_updates_received: u64,
@@ -137,18 +145,18 @@ impl Stats {
     /// How much was dropped for this cause: records, fragments or messages, whichever the cause is
     /// about.
     pub fn discarded(&self, cause: Discard) -> u64 {
-        self.discarded
-            .get(cause as usize)
-            .copied()
-            .unwrap_or_default()
+        self.place(cause).map_or(0, |place| self.discarded[place].1)
     }
 
     /// Every cause that occurred, with its count.
     pub fn discards(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
-        Discard::ALL
-            .iter()
-            .map(|&cause| (cause, self.discarded(cause)))
-            .filter(|&(_, count)| count > 0)
+        self.discarded.iter().copied()
+    }
+
+    /// Where the count of a cause is, or would be.
+    fn place(&self, cause: Discard) -> Result<usize, usize> {
+        self.discarded
+            .binary_search_by_key(&(cause as usize), |&(cause, _)| cause as usize)
     }
 
     /// How many records were sealed, plaintext ones and retransmissions included.
@@ -163,45 +171,60 @@ impl Stats {
 
     /// How often a flight was sent again, by timer or on demand.
     pub fn flights_retransmitted(&self) -> u64 {
-        self.flights_retransmitted
+        self.event(|events| events.flights_retransmitted)
+    }
+
+    pub(crate) fn flight_retransmitted(&mut self) {
+        self.events.get_or_insert_default().flights_retransmitted += 1;
     }
 
     /// The renegotiations that `initiator` began.
     pub fn renegotiations_by(&self, initiator: Initiator) -> RenegotiationCounts {
-        self.renegotiations[initiator as usize]
+        self.event(|events| events.renegotiations[initiator as usize])
     }
 
     pub(crate) fn renegotiations_completed(&self) -> u64 {
         let completed = |counts: &RenegotiationCounts| counts.completed;
-        self.renegotiations.iter().map(completed).sum()
+        self.event(|events| events.renegotiations.iter().map(completed).sum())
     }
 
     pub(crate) fn renegotiations(&mut self, initiator: Initiator) -> &mut RenegotiationCounts {
-        &mut self.renegotiations[initiator as usize]
+        &mut self.events.get_or_insert_default().renegotiations[initiator as usize]
     }
 
     /// How often a key update has changed the keys that this end writes with (RFC 8446 §4.6.3).
     pub fn key_updates_sent(&self) -> u64 {
-        self.key_updates_sent
+        self.event(|events| events.key_updates_sent)
     }
 
     /// How often a key update has changed the keys that the peer writes with.
     pub fn key_updates_received(&self) -> u64 {
-        self.key_updates_received
+        self.event(|events| events.key_updates_received)
     }
 
-    pub(crate) const fn key_updates(&mut self, own: bool) {
+    pub(crate) fn key_updates(&mut self, own: bool) {
+        let events = self.events.get_or_insert_default();
         if own {
-            self.key_updates_sent += 1;
+            events.key_updates_sent += 1;
         } else {
-            self.key_updates_received += 1;
+            events.key_updates_received += 1;
         }
+    }
+
+    fn event<T: Default>(&self, count: impl FnOnce(&Events) -> T) -> T {
+        self.events.as_deref().map_or_else(T::default, count)
     }
 
     #[cold]
     pub(crate) fn discard(&mut self, cause: Discard) {
-        if let Some(count) = self.discarded.get_mut(cause as usize) {
-            *count += 1;
+        match self.place(cause) {
+            Ok(place) => self.discarded[place].1 += 1,
+            Err(place) => {
+                let mut counts = std::mem::take(&mut self.discarded).into_vec();
+                counts.reserve_exact(1);
+                counts.insert(place, (cause, 1));
+                self.discarded = counts.into();
+            }
         }
         tracing::trace!(%cause, "discarded");
     }
@@ -212,10 +235,10 @@ impl fmt::Debug for Stats {
         f.debug_struct("Stats")
             .field("records_sent", &self.records_sent)
             .field("records_received", &self.records_received)
-            .field("flights_retransmitted", &self.flights_retransmitted)
-            .field("renegotiations", &self.renegotiations)
-            .field("key_updates_sent", &self.key_updates_sent)
-            .field("key_updates_received", &self.key_updates_received)
+            .field("flights_retransmitted", &self.flights_retransmitted())
+            .field("renegotiations", &self.event(|it| it.renegotiations))
+            .field("key_updates_sent", &self.key_updates_sent())
+            .field("key_updates_received", &self.key_updates_received())
             .field("discarded", &self.discards().collect::<Vec<_>>())
             .finish()
     }
@@ -228,9 +251,12 @@ mod tests {
     #[test]
     fn each_cause_has_a_counter_of_its_own() {
         let mut stats = Stats::default();
-        for &cause in Discard::ALL {
+        for &cause in Discard::ALL.iter().rev().chain(Discard::ALL) {
+            let before = stats.discarded(cause);
             stats.discard(cause);
-            assert_eq!(stats.discarded(cause), 1, "{cause}");
+            assert_eq!(stats.discarded(cause), before + 1, "{cause}");
         }
+        let all = Discard::ALL.iter().map(|&cause| (cause, 2));
+        assert!(stats.discards().eq(all));
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct Expired {
 impl Awaiting {
     fn repeat(&mut self, means: &mut Means<'_>) {
         self.flight.transmit(means, true);
-        means.stats.flights_retransmitted += 1;
+        means.stats.flight_retransmitted();
     }
 }
 

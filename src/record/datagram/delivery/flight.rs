@@ -164,7 +164,9 @@ impl Flight {
             self.rest = self.rest.max(rest);
         }
         let repeats = self.end(packer);
-        means.stats.flights_retransmitted += u64::from(repeats);
+        if repeats {
+            means.stats.flight_retransmitted();
+        }
     }
 
     /// The peer has said that it misses something, and not what it has. Whether everything should

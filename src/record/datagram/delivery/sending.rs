@@ -240,7 +240,7 @@ impl Sending {
             _ => return,
         };
         out.flight.transmit(means, acknowledged);
-        means.stats.flights_retransmitted += 1;
+        means.stats.flight_retransmitted();
     }
 
     /// Sends the flight that is out from its beginning if it was cut into datagrams of more than

@@ -240,7 +240,7 @@ impl V12 {
         if fragment.is_last() && pause >= sender.pace.repeat_after() && means.outgoing.is_empty() {
             retained.sent = fragment.now;
             retained.flight.transmit(means, false);
-            means.stats.flights_retransmitted += 1;
+            means.stats.flight_retransmitted();
         }
     }
 
