@@ -87,7 +87,7 @@ impl<R: RecordLayer> Connection<R> {
         if !hint && matches!(self.phase, Phase::Initial(_)) {
             return Err(Error::StreamEnded);
         }
-        self.read_closed = Some(number);
+        self.read_closed = Some(Box::new(number));
         // What may have overtaken the peer's Finished counts once that has come.
         if !hint || self.is_committed(number.epoch) {
             self.confirm_peer_closed();
@@ -131,7 +131,7 @@ impl<R: RecordLayer> Connection<R> {
             error,
             state: "Closed",
             side: self.side(),
-            peer: self.peer,
+            peer: self.records.peer(),
             alert_sent: None,
         })
     }

@@ -131,7 +131,7 @@ impl<R: RecordLayer> Connection<R> {
     pub(super) fn take_data(&mut self, now: Instant, received: Received) {
         // RFC 9147 §5.10, RFC 5246 §7.2.1: data after a close_notify is ignored, data that it has
         // overtaken is not.
-        if self.read_closed.is_some_and(|closed| {
+        if self.read_closed.as_ref().is_some_and(|closed| {
             (received.epoch, received.sequence) > (closed.epoch, closed.sequence)
         }) {
             self.records.stats_mut().discard(Discard::AfterClose);

@@ -63,7 +63,7 @@ impl DtlsConnection {
         let handshake = role.first_handshake(Datagram::DIALECT, Opening::FIRST)?;
         let jitter = role.jitter(&handshake)?;
         let records = Datagram::new(Side::Client, &policy, path, MessageSeq::FIRST, 0, jitter);
-        let mut connection = Self::new(now, records, role, handshake, Some(path.remote()));
+        let mut connection = Self::new(now, records, role, handshake);
         connection.pump(now, &mut ())?;
         Ok(connection)
     }
@@ -98,7 +98,7 @@ impl DtlsConnection {
             hello.record_sequence,
             jitter,
         );
-        let mut connection = Self::new(now, records, role, handshake, Some(hello.path.remote()));
+        let mut connection = Self::new(now, records, role, handshake);
         connection.records.receive(hello.path, hello.datagram);
         // The failure is kept in the connection, so that its alert can be sent.
         let _failed = connection.pump(now, &mut ());
@@ -120,13 +120,7 @@ impl DtlsConnection {
         let handshake = role.first_handshake(Datagram::DIALECT, Opening::FIRST)?;
         let jitter = role.jitter(&handshake)?;
         let records = Datagram::new(Side::Server, &policy, path, MessageSeq::FIRST, 0, jitter);
-        Ok(Self::new(
-            now,
-            records,
-            role,
-            handshake,
-            Some(path.remote()),
-        ))
+        Ok(Self::new(now, records, role, handshake))
     }
 
     /// Takes a datagram from the peer, and says what came of it. It is opened in place; received

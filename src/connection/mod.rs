@@ -53,7 +53,6 @@ use phase::Phase;
 use rekeying::Rekeying;
 use role::Role;
 use std::fmt;
-use std::net::SocketAddr;
 use std::task::Waker;
 use std::time::Instant;
 use wait::Wait;
@@ -93,27 +92,20 @@ pub struct Connection<R: RecordLayer> {
     held: Option<Box<SendQueue>>,
     /// What is woken when an answer comes that a handshake awaits.
     waker: Option<Box<Waker>>,
-    peer: Option<SocketAddr>,
     /// Warnings since the last data, against floods (C11).
     warnings: u8,
     write_closed: bool,
     /// The record in which the peer said that no data follows.
-    read_closed: Option<RecordNumber>,
+    read_closed: Option<Box<RecordNumber>>,
     failure: Option<Box<Failure>>,
     span: Option<Box<tracing::Span>>,
 }
 
 impl<R: RecordLayer> Connection<R> {
-    fn new(
-        now: Instant,
-        records: R,
-        role: Role,
-        handshake: Handshake,
-        peer: Option<SocketAddr>,
-    ) -> Self {
+    fn new(now: Instant, records: R, role: Role, handshake: Handshake) -> Self {
         let wait = Wait::new(now, records.limits().handshake_deadline);
         Self {
-            span: span::of(role.side(), peer),
+            span: span::of(role.side(), records.peer()),
             records,
             role,
             phase: Phase::Initial(Box::new(First::new(handshake, wait))),
@@ -122,7 +114,6 @@ impl<R: RecordLayer> Connection<R> {
             received: ReceiveQueue::default(),
             held: None,
             waker: None,
-            peer,
             warnings: 0,
             write_closed: false,
             read_closed: None,
@@ -224,7 +215,7 @@ impl<R: RecordLayer> Connection<R> {
             && first.handshake.is_unanswered()
             && !std::mem::replace(&mut first.hellos_cross, true)
         {
-            let peer = self.peer;
+            let peer = self.records.peer();
             tracing::warn!(
                 ?peer,
                 "a ClientHello where a server's answer was awaited: both ends connect"
@@ -419,8 +410,8 @@ impl<R: RecordLayer> Connection<R> {
         // The acknowledgement is awaited for as long again as the handshake, which is over.
         let post = established.post_ref();
         let awaits_ack = post.is_some_and(Post::awaits_confirmation);
-        let unconfirmed =
-            awaits_ack.then(|| Wait::new(now, self.records.limits().handshake_deadline));
+        let deadline = self.records.limits().handshake_deadline;
+        let unconfirmed = awaits_ack.then(|| Box::new(Wait::new(now, deadline)));
         let kind = HandshakeKind::of(&established);
         let limit = established.agreed().suite.aead.confidentiality_limit();
         let policy = &self.role.parameters().rekey;
@@ -509,7 +500,7 @@ impl<R: RecordLayer> Connection<R> {
             error: error.clone(),
             state,
             side: self.role.side(),
-            peer: self.peer,
+            peer: self.records.peer(),
             alert_sent: alert,
         };
         tracing::debug!(%failure, "failed");
@@ -563,7 +554,7 @@ impl<R: RecordLayer> fmt::Debug for Connection<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("side", &self.side())
-            .field("peer", &self.peer)
+            .field("peer", &self.records.peer())
             .field("state", &self.state_name())
             .field("epoch", &self.epoch())
             .field("stats", self.stats())

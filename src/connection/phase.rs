@@ -33,7 +33,7 @@ pub(super) enum Phase {
         wanted: Option<Wanted>,
         /// RFC 9147 §5.8.1: a client of version 1.3 does not know yet that the server has the whole
         /// of its handshake.
-        unconfirmed: Option<Wait>,
+        unconfirmed: Option<Box<Wait>>,
     },
     /// A server has asked its client for a handshake, and the client has not answered.
     Requested {
@@ -212,7 +212,7 @@ impl Phase {
     pub(super) fn wait(&self) -> Option<&Wait> {
         match self {
             Self::Initial(first) => Some(&first.wait),
-            Self::Established { unconfirmed, .. } => unconfirmed.as_ref(),
+            Self::Established { unconfirmed, .. } => unconfirmed.as_deref(),
             Self::Requested { request, .. } => Some(&request.wait),
             Self::Renegotiating { attempt, .. } => Some(&attempt.course.wait),
             Self::Closed => None,
@@ -243,7 +243,7 @@ impl Phase {
     }
 
     /// The server has the whole of the handshake.
-    pub(super) const fn confirm(&mut self) {
+    pub(super) fn confirm(&mut self) {
         if let Self::Established { unconfirmed, .. } = self {
             *unconfirmed = None;
         }

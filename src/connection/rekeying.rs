@@ -17,8 +17,17 @@ const MAX_UNANSWERED: u32 = 6;
 /// the peer has taken to earlier attempts, and how long ago that was.
 pub(super) struct Rekeying {
     usage: Usage,
+    /// When the last handshake was begun or completed, for the limit on those that clients begin.
+    last_handshake: Instant,
     /// The next handshake resumes nothing: this server wants to see a certificate in it.
     pub(super) wants_full: bool,
+    /// On few associations there is anything.
+    setbacks: Option<Box<Setbacks>>,
+}
+
+/// Attempts that came to nothing.
+#[derive(Default)]
+struct Setbacks {
     /// A client's hello of this epoch that led to nothing, and whether a copy of it may still be on
     /// its way. The server may take one all the same, and then only the same hello fits its answer.
     earlier: Option<(Box<OfferedHello>, bool)>,
@@ -26,10 +35,8 @@ pub(super) struct Rekeying {
     refused: Option<Instant>,
     /// How many attempts in a row the peer has not answered.
     unanswered: u32,
-    /// When the last handshake was begun or completed, for the limit on those that clients begin.
-    last_handshake: Instant,
     /// When the peer was told no_renegotiation last; over a stream, while that waits to be sent.
-    pub(super) last_refusal: Option<Instant>,
+    last_refusal: Option<Instant>,
 }
 
 /// What the keys in force have been used for, and the limits of that.
@@ -70,12 +77,9 @@ impl Rekeying {
     pub(super) const fn new(now: Instant) -> Self {
         Self {
             usage: Usage::NONE,
-            wants_full: false,
-            earlier: None,
-            refused: None,
-            unanswered: 0,
             last_handshake: now,
-            last_refusal: None,
+            wants_full: false,
+            setbacks: None,
         }
     }
 
@@ -87,17 +91,21 @@ impl Rekeying {
     /// The hello to repeat instead of a new one. One whose only copy was refused does not stand in
     /// for a hello of the other kind.
     pub(super) fn take_earlier(&mut self, offers_session: bool) -> Option<Box<OfferedHello>> {
-        let (hello, lingers) = self.earlier.take()?;
+        let (hello, lingers) = self.setbacks.as_mut()?.earlier.take()?;
         (lingers || hello.offers_session() == offers_session).then_some(hello)
     }
 
     /// New keys are in force, each good for `limit` records.
     pub(super) fn committed(&mut self, now: Instant, policy: &RekeyPolicy, limit: u64) {
         self.wants_full = false;
-        self.earlier = None;
-        self.refused = None;
-        self.unanswered = 0;
         self.last_handshake = now;
+        let last_refusal = self.last_refusal();
+        self.setbacks = last_refusal.map(|_| {
+            Box::new(Setbacks {
+                last_refusal,
+                ..Setbacks::default()
+            })
+        });
         self.usage = Usage {
             max_bytes: policy.bytes.unwrap_or(u64::MAX),
             // An eighth of the key is left for the handshake, for its retransmissions, and for a
@@ -125,8 +133,20 @@ impl Rekeying {
     }
 
     /// Everything that waited on a stream has left, a refusal too.
-    pub(super) const fn all_left(&mut self) {
-        self.last_refusal = None;
+    pub(super) fn all_left(&mut self) {
+        if let Some(setbacks) = &mut self.setbacks {
+            setbacks.last_refusal = None;
+        }
+    }
+
+    /// When the peer was told no_renegotiation last; over a stream, while that waits to be sent.
+    pub(super) fn last_refusal(&self) -> Option<Instant> {
+        self.setbacks.as_ref()?.last_refusal
+    }
+
+    /// The peer is told no_renegotiation.
+    pub(super) fn refuses(&mut self, now: Instant) {
+        self.setbacks.get_or_insert_default().last_refusal = Some(now);
     }
 
     /// An attempt has come to nothing. Its client has said `hello`; `sent_again` is whether that
@@ -139,14 +159,15 @@ impl Rekeying {
         sent_again: bool,
     ) {
         let lingers = sent_again || reason == RenegotiationRefusal::Unanswered;
-        self.earlier = hello.map(|hello| (hello, lingers));
-        self.refused = Some(now);
+        let setbacks = self.setbacks.get_or_insert_default();
+        setbacks.earlier = hello.map(|hello| (hello, lingers));
+        setbacks.refused = Some(now);
         if reason != RenegotiationRefusal::Unanswered {
-            self.unanswered = 0;
+            setbacks.unanswered = 0;
             return;
         }
-        self.unanswered += 1;
-        if self.unanswered > MAX_UNANSWERED {
+        setbacks.unanswered += 1;
+        if setbacks.unanswered > MAX_UNANSWERED {
             // Nothing but the limits of the algorithm is looked at any more.
             self.usage.max_bytes = u64::MAX;
             self.usage.until = None;
@@ -155,7 +176,9 @@ impl Rekeying {
 
     /// Nothing is begun any more.
     pub(super) fn forget_hello(&mut self) {
-        self.earlier = None;
+        if let Some(setbacks) = &mut self.setbacks {
+            setbacks.earlier = None;
+        }
     }
 
     /// Counts data of this end, whose key has protected `records` by now. Whether the keys should
@@ -184,10 +207,13 @@ impl Rekeying {
     /// Whether automatic rekeying waits, because the peer has refused, or is silent; `pressing` is
     /// whether a limit comes near that nothing can waive.
     pub(super) fn is_paused(&self, now: Instant, pressing: bool) -> bool {
-        let Some(refused) = self.refused else {
+        let Some(setbacks) = &self.setbacks else {
             return false;
         };
-        let pause = match self.unanswered {
+        let Some(refused) = setbacks.refused else {
+            return false;
+        };
+        let pause = match setbacks.unanswered {
             0 | 1 => Some(RETRY_AFTER),
             _ if pressing => Some(RETRY_AFTER),
             many if many > MAX_UNANSWERED => None,

@@ -212,7 +212,7 @@ impl<R: RecordLayer> Connection<R> {
             session: offers.then(|| Session::from(current.session.clone())),
             renegotiating: Some(client::Renegotiating {
                 binding,
-                cookie: current.cookie.clone(),
+                cookie: current.cookie.to_vec(),
                 unanswered: self.rekeying.take_earlier(offers),
             }),
         };
@@ -360,7 +360,7 @@ impl<R: RecordLayer> Connection<R> {
         let counts = self.records.stats_mut().renegotiations(Initiator::Peer);
         counts.started += 1;
         counts.refused += 1;
-        let told = self.rekeying.last_refusal.is_some_and(|last| {
+        let told = self.rekeying.last_refusal().is_some_and(|last| {
             now.saturating_duration_since(last) < self.records.refusal_interval()
         });
         if told {
@@ -376,7 +376,7 @@ impl<R: RecordLayer> Connection<R> {
                 return Err(Error::Aborted(AlertDescription::NO_RENEGOTIATION));
             }
         }
-        self.rekeying.last_refusal = Some(now);
+        self.rekeying.refuses(now);
         self.events.push_back(Event::RenegotiationRefused {
             reason: RenegotiationRefusal::Policy,
         });

@@ -170,7 +170,7 @@ impl Role {
                 }
             }
             Self::Server(config) => {
-                let id = session.map(|session| session.id.as_slice());
+                let id = session.map(|session| &*session.id);
                 if let (Some(cache), Some(id @ [_, ..])) = (&config.sessions.cache, id) {
                     cache.remove(id);
                 }

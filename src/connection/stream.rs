@@ -29,7 +29,7 @@ impl TlsConnection {
         let role = Role::Client { config, server };
         let handshake = role.first_handshake(Stream::DIALECT, Opening::FIRST)?;
         let records = Stream::new(Side::Client, &policy);
-        let mut connection = Self::new(now, records, role, handshake, None);
+        let mut connection = Self::new(now, records, role, handshake);
         connection.pump(now, &mut BytesMut::new())?;
         Ok(connection)
     }
@@ -43,12 +43,12 @@ impl TlsConnection {
         let records = Stream::new(Side::Server, &config.parameters.stream);
         let role = Role::Server(config);
         let handshake = role.first_handshake(Stream::DIALECT, Opening::FIRST)?;
-        Ok(Self::new(now, records, role, handshake, None))
+        Ok(Self::new(now, records, role, handshake))
     }
 
     /// Says where the peer is, for errors and logs.
     pub fn set_peer(&mut self, remote: SocketAddr) {
-        self.peer = Some(remote);
+        self.records.set_peer(remote);
         self.log_peer(remote);
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Association {
     /// What its datagrams are found by.
     pub(super) keys: Keys,
     /// `None` for a client association.
-    pub(super) origin: Option<Origin>,
+    pub(super) origin: Option<Box<Origin>>,
     /// The deadline that stands in the endpoint's timers.
     pub(super) timer: Option<Instant>,
     /// When something of the peer authenticated last, data was sent, the first handshake was
@@ -53,7 +53,7 @@ impl Association {
         Self {
             connection,
             keys,
-            origin,
+            origin: origin.map(Box::new),
             timer: None,
             last_active: now,
             buffered: 0,

@@ -539,11 +539,11 @@ impl Associations {
             return;
         };
         self.timers.remove(id, association.timer);
-        if let Some(origin) = association.origin
+        if let Some(origin) = association.origin.as_deref()
             && !association.completed
             && !association.connection.has_advanced()
         {
-            self.attempts.died(association.remote(), origin);
+            self.attempts.died(association.remote(), *origin);
         }
         self.routes.leave(&association.keys, id);
         self.buffered -= association.buffered;

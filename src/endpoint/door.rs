@@ -201,7 +201,7 @@ impl Door {
         let known = known.find_map(|id| {
             let association = associations.get(id);
             association
-                .filter(|it| it.origin == Some(origin))
+                .filter(|it| it.origin.as_deref() == Some(&origin))
                 .map(|it| (id, it.connection.is_handshaking()))
         });
         match known {
@@ -426,7 +426,7 @@ fn repeat_on_demand(
 ) -> bool {
     let same = associations
         .get(route.current)
-        .is_some_and(|it| it.origin == Some(origin) && it.connection.is_handshaking());
+        .is_some_and(|it| it.origin.as_deref() == Some(&origin) && it.connection.is_handshaking());
     if same {
         associations.deliver(now, route.current, path, BytesMut::from(datagram));
     }

@@ -43,7 +43,7 @@ pub(crate) struct Completed12 {
     /// What the next handshake is bound to, if there may be one.
     pub(crate) continuity: Continuity,
     /// The cookie that the client shows again in the next handshake; empty for none.
-    pub(crate) cookie: Vec<u8>,
+    pub(crate) cookie: Box<[u8]>,
 }
 
 impl Completed {

@@ -21,7 +21,7 @@ pub(crate) struct Dialect {
     /// Version 1.3 on the wire (RFC 8446 §4.2.1; RFC 9147 §5.3).
     pub(crate) version_13: ProtocolVersion,
     /// The prefix of every label in the key schedule of 1.3 (RFC 8446 §7.1; RFC 9147 §5.9).
-    pub(crate) label_prefix: &'static [u8],
+    pub(crate) label_prefix: [u8; 6],
     /// Whether records of 1.3 encrypt their numbers, and so need a key for that (RFC 9147 §4.2.3).
     pub(crate) hides_record_numbers: bool,
     /// Whether a 1.3 handshake looks like a resumption of 1.2, with a session ID that is echoed and
@@ -67,7 +67,7 @@ pub(crate) static DTLS: Dialect = Dialect {
     name: "DTLS",
     version_12: ProtocolVersion::DTLS12,
     version_13: ProtocolVersion::DTLS13,
-    label_prefix: b"dtls13",
+    label_prefix: *b"dtls13",
     hides_record_numbers: true,
     middlebox_compatibility: false,
     reaches_12: |version| version.0 <= ProtocolVersion::DTLS12.0,
@@ -85,7 +85,7 @@ pub(crate) static TLS: Dialect = Dialect {
     name: "TLS",
     version_12: ProtocolVersion::TLS12,
     version_13: ProtocolVersion::TLS13,
-    label_prefix: b"tls13 ",
+    label_prefix: *b"tls13 ",
     hides_record_numbers: false,
     middlebox_compatibility: true,
     reaches_12: |version| version.0 >= ProtocolVersion::TLS12.0,

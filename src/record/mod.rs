@@ -27,6 +27,7 @@ use crate::secrets::traffic::RecordProtection;
 use crate::wire::alert;
 use crate::wire::handshake::InboundMessage;
 use bytes::Bytes;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// A record layer. Sealed: [`Datagram`] and [`Stream`] implement it.
@@ -216,6 +217,8 @@ pub(crate) trait Layer {
 
     /// What the policy says to the connection.
     fn limits(&self) -> Limits;
+    /// Where the peer is, if that is known.
+    fn peer(&self) -> Option<SocketAddr>;
     /// What a close_notify is.
     fn goodbye(&self) -> Goodbye;
     /// What it means that the peer says nothing to a renegotiation.

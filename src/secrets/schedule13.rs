@@ -31,9 +31,11 @@ use zeroize::Zeroizing;
 const MAX_SECRET_LEN: usize = 48;
 
 /// How a connection derives: the prefix of its labels and the hash of its suite.
+///
+/// Secrets carry it for as long as their association lives, so it is bytes and no pointer.
 #[derive(Clone, Copy)]
 pub(crate) struct Derivation {
-    prefix: &'static [u8],
+    prefix: [u8; 6],
     hash: HashAlgorithm,
 }
 
@@ -41,7 +43,7 @@ pub(crate) struct Derivation {
 #[derive(Clone)]
 pub(crate) struct Secret {
     bytes: Zeroizing<[u8; MAX_SECRET_LEN]>,
-    length: usize,
+    length: u8,
 }
 
 impl Secret {
@@ -49,7 +51,7 @@ impl Secret {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut secret = Self {
             bytes: Zeroizing::new([0; MAX_SECRET_LEN]),
-            length: bytes.len(),
+            length: u8::try_from(bytes.len()).ok()?,
         };
         secret.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(secret)
@@ -57,7 +59,7 @@ impl Secret {
 
     /// The bytes.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+        &self.bytes[..usize::from(self.length)]
     }
 }
 
@@ -78,7 +80,7 @@ impl Derivation {
         let context_len = u8::try_from(context.len()).unwrap_or(u8::MAX);
         let info: [&[u8]; 5] = [
             &[high, low, label_len],
-            self.prefix,
+            &self.prefix,
             label,
             &[context_len],
             context,
@@ -93,12 +95,12 @@ impl Derivation {
 
     /// `HKDF-Expand-Label` with the length of a digest.
     fn expand_secret(self, secret: &Prk, label: &[u8], context: &[u8]) -> Secret {
-        let mut derived = Secret {
-            bytes: Zeroizing::new([0; MAX_SECRET_LEN]),
-            length: self.hash.len(),
-        };
-        self.expand_label(secret, label, context, &mut derived.bytes[..derived.length]);
-        derived
+        let mut bytes = Zeroizing::new([0; MAX_SECRET_LEN]);
+        let length = self.hash.len();
+        self.expand_label(secret, label, context, &mut bytes[..length]);
+        // A digest has 48 bytes at most.
+        let length = u8::try_from(length).unwrap_or(u8::MAX);
+        Secret { bytes, length }
     }
 
     fn prk(self, secret: &Secret) -> Prk {

@@ -201,8 +201,8 @@ fn decode_12(mut reader: Reader<'_>) -> Result<Session12, InvalidMessage> {
         master_secret,
         extended_master_secret: flags & EXTENDED_MASTER_SECRET != 0,
         lifetime: lifetime.min(MAX_LIFETIME),
-        id: id.to_vec(),
-        ticket,
+        id: id.into(),
+        ticket: ticket.into(),
     })
 }
 

@@ -173,9 +173,9 @@ pub(crate) struct Session12 {
     /// How long the session may be resumed, in seconds.
     pub(crate) lifetime: u32,
     /// The name under which the server keeps the session; empty for none.
-    pub(crate) id: Vec<u8>,
+    pub(crate) id: Box<[u8]>,
     /// What a client presents instead; empty for none.
-    pub(crate) ticket: Vec<u8>,
+    pub(crate) ticket: Box<[u8]>,
 }
 
 impl Session12 {
@@ -428,8 +428,8 @@ fn test_session() -> Session12 {
         master_secret: MasterSecret::from_bytes(suite.hash, [9; 48]),
         extended_master_secret: true,
         lifetime: 3600,
-        id: vec![7; 32],
-        ticket: b"a ticket".to_vec(),
+        id: Box::new([7; 32]),
+        ticket: Box::from(*b"a ticket"),
     }
 }
 
@@ -450,6 +450,6 @@ pub(crate) fn test_session_13() -> Session13 {
         issued: 1001,
         lifetime: 3600,
         age_add: 0x0102_0304,
-        ticket: session.ticket,
+        ticket: session.ticket.into(),
     }
 }

@@ -213,7 +213,7 @@ fn offer_13(
 
 /// Offers a session, by ticket if there is one.
 fn offer(hello: &mut ClientHello, session: &Session12, config: &ClientConfig) -> Result<(), Error> {
-    hello.session_id = session.id.clone();
+    hello.session_id = session.id.to_vec();
     if session.ticket.is_empty() {
         return Ok(());
     }
@@ -222,7 +222,7 @@ fn offer(hello: &mut ClientHello, session: &Session12, config: &ClientConfig) ->
         hello.session_id = vec![0; MAX_SESSION_ID_LEN];
         config.parameters.random.fill(&mut hello.session_id)?;
     }
-    hello.extensions.session_ticket = Some(session.ticket.clone());
+    hello.extensions.session_ticket = Some(session.ticket.to_vec());
     Ok(())
 }
 

@@ -95,8 +95,10 @@ impl Resumption {
                 None => session.lifetime,
             },
             id: session.id.clone(),
-            ticket: renewed
-                .map_or_else(|| session.ticket.clone(), |message| message.ticket.clone()),
+            ticket: renewed.map_or_else(
+                || session.ticket.clone(),
+                |message| (&*message.ticket).into(),
+            ),
         }
     }
 }
@@ -274,7 +276,7 @@ impl Finished {
                 epoch: next,
                 randoms: context.randoms,
                 continuity,
-                cookie: context.cookie,
+                cookie: context.cookie.into(),
             }),
             _finished: finished,
         })));

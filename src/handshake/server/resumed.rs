@@ -299,7 +299,7 @@ impl State for ExpectResumedFinished {
                 epoch: self.epochs.next,
                 randoms: self.randoms,
                 continuity,
-                cookie: Vec::new(),
+                cookie: Box::default(),
             }),
             _finished: finished,
         })));

@@ -127,8 +127,8 @@ impl ServerContext12 {
             master_secret,
             extended_master_secret: self.extended_master_secret,
             lifetime: self.config.sessions.lifetime(),
-            id: std::mem::take(&mut self.session_id),
-            ticket: Vec::new(),
+            id: std::mem::take(&mut self.session_id).into(),
+            ticket: Box::default(),
         }
     }
 
@@ -566,7 +566,7 @@ impl ExpectFinished {
                 epoch: epochs.next,
                 randoms: context.randoms,
                 continuity,
-                cookie: Vec::new(),
+                cookie: Box::default(),
             }),
             _finished: finished,
         })));

@@ -47,6 +47,7 @@ use bytes::BytesMut;
 use delivery::{Delivery, Means};
 use outgoing::Outgoing;
 use records::{Form, Records};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,7 +64,7 @@ pub struct Datagram {
     records: Records,
     delivery: Delivery,
     outgoing: Outgoing,
-    stats: Box<Stats>,
+    stats: Stats,
     /// A fatal alert that anybody may have sent.
     disbelieved_alert: Option<Alert>,
 }
@@ -83,7 +84,7 @@ impl Datagram {
             records: Records::new(record_sequence),
             delivery: Delivery::new(side, policy.clone(), message_seq, jitter),
             outgoing: Outgoing::new(path, policy.mtu, policy.send_bytes),
-            stats: Box::default(),
+            stats: Stats::default(),
             disbelieved_alert: None,
         }
     }
@@ -230,6 +231,10 @@ impl Layer for Datagram {
         }
     }
 
+    fn peer(&self) -> Option<SocketAddr> {
+        Some(self.path().remote())
+    }
+
     fn goodbye(&self) -> Goodbye {
         Goodbye::Hint
     }
@@ -371,8 +376,9 @@ impl Layer for Datagram {
     fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError> {
         let max = self.max_payload();
         let write = self.records.writing().current();
-        let write = write.filter(|it| it.is_protected());
-        let write = write.ok_or(SendError::NotConnected)?;
+        if !write.is_protected() {
+            return Err(SendError::NotConnected);
+        }
         if data.len() > max {
             return Err(SendError::TooLarge { max });
         }

@@ -33,6 +33,7 @@ use crate::wire::record_tls::{HEADER_LEN, RecordHeader};
 use bytes::BytesMut;
 use deframer::Deframer;
 use fragmenter::Fragmenter;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// How much early data is skipped, in bytes. Most servers that accept early data allow this much.
@@ -67,7 +68,8 @@ pub struct Stream {
     outgoing: Vec<u8>,
     /// Empty data records in a row.
     empty_records: u8,
-    stats: Box<Stats>,
+    stats: Stats,
+    peer: Option<SocketAddr>,
 }
 
 /// What the peer's records are read with.
@@ -161,8 +163,14 @@ impl Stream {
             fragmenter: Fragmenter::default(),
             outgoing: Vec::new(),
             empty_records: 0,
-            stats: Box::default(),
+            stats: Stats::default(),
+            peer: None,
         }
+    }
+
+    /// Says where the peer is.
+    pub(crate) const fn set_peer(&mut self, remote: SocketAddr) {
+        self.peer = Some(remote);
     }
 
     /// Appends everything that waits to `out`; an empty `out` is swapped for it. How many bytes
@@ -232,6 +240,10 @@ impl Layer for Stream {
 
     fn renegotiation_deadline(&self) -> Option<Duration> {
         self.policy.renegotiation_deadline()
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     fn goodbye(&self) -> Goodbye {

@@ -258,7 +258,7 @@ impl Finish {
                 epoch: context.epochs.next,
                 randoms: context.randoms,
                 continuity,
-                cookie: context.cookie,
+                cookie: context.cookie.into(),
             }),
             _finished: finished,
         })));
@@ -294,8 +294,8 @@ impl ClientContext12 {
             master_secret,
             extended_master_secret: self.extended_master_secret,
             lifetime: lifetime(ticket.as_ref()),
-            id: std::mem::take(&mut self.session_id),
-            ticket: ticket.map(|message| message.ticket).unwrap_or_default(),
+            id: std::mem::take(&mut self.session_id).into(),
+            ticket: ticket.map_or_else(Box::default, |message| message.ticket.into()),
         }
     }
 }

@@ -90,9 +90,8 @@ pub(super) struct Means<'a> {
 impl Means<'_> {
     /// Seals one record in the current epoch, as a datagram of its own.
     pub(super) fn send_record(&mut self, content_type: ContentType, payload: &[u8]) {
-        if let Some(write) = self.records.writing().current()
-            && write.remaining() > 0
-        {
+        let write = self.records.writing().current();
+        if write.remaining() > 0 {
             let out = self.outgoing.begin(write.overhead() + payload.len());
             write.append(content_type, payload, out);
             self.stats.records_sent += 1;

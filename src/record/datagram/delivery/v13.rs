@@ -203,9 +203,7 @@ impl V13 {
     /// Sends what is owed.
     pub(super) fn tell_acks(&mut self, sender: &Sender, means: &mut Means<'_>) {
         let largest = means.outgoing.largest();
-        let Some(write) = means.records.writing().current() else {
-            return;
-        };
+        let write = means.records.writing().current();
         // RFC 9147 §7: in the highest epoch; not without protection, unless the policy thinks that
         // the peer would believe it.
         let believed =

@@ -24,7 +24,7 @@ pub(super) struct Outgoing {
     /// How many bytes may wait before data is refused.
     capacity: usize,
     /// What may be sent to an address that is not proved; `None` for one that is.
-    unproven: Option<Allowance>,
+    unproven: Option<Box<Allowance>>,
     path: Path,
 }
 
@@ -283,16 +283,16 @@ impl Outgoing {
     pub(super) fn limit_amplification(&mut self, received: usize) -> bool {
         let flight = self.queued;
         let budget = (AMPLIFICATION * received).checked_sub(flight);
-        self.unproven = Some(Allowance {
+        self.unproven = Some(Box::new(Allowance {
             budget: budget.unwrap_or_default(),
             flight,
-        });
+        }));
         budget.is_some()
     }
 
     /// So many bytes have come from the peer's address.
     #[inline]
-    pub(super) const fn received(&mut self, bytes: usize) {
+    pub(super) fn received(&mut self, bytes: usize) {
         if let Some(unproven) = &mut self.unproven {
             unproven.budget += AMPLIFICATION * bytes;
         }
@@ -300,8 +300,10 @@ impl Outgoing {
 
     /// Whoever has the keys has seen what was sent to it.
     #[inline]
-    pub(super) const fn peer_is_proved(&mut self) {
-        self.unproven = None;
+    pub(super) fn peer_is_proved(&mut self) {
+        if self.unproven.is_some() {
+            self.unproven = None;
+        }
     }
 
     /// Whether the peer's address is proved.

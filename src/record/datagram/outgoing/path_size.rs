@@ -12,11 +12,11 @@ use crate::config::MIN_HANDSHAKE_MTU;
 /// the application, which may know more, can set the size anew.
 pub(super) struct PathSize {
     /// The largest datagram: as it was set, or less since the system has refused one.
-    limit: usize,
+    limit: u16,
     /// What the peer has answered: later flights begin with it.
-    proven: usize,
+    proven: u16,
     /// What flights are cut to in the handshake that runs.
-    tried: usize,
+    tried: u16,
 }
 
 /// The steps to which handshake flights shrink when nobody answers: IPv6's minimum less tunnels,
@@ -34,6 +34,7 @@ const ETHERNET: usize = 1472;
 impl PathSize {
     /// Nothing but the setting is known.
     pub(super) const fn new(mtu: usize) -> Self {
+        let mtu = narrow(mtu);
         Self {
             limit: mtu,
             proven: mtu,
@@ -44,18 +45,19 @@ impl PathSize {
     /// The largest datagram that leaves.
     #[inline]
     pub(super) const fn limit(&self) -> usize {
-        self.limit
+        self.limit as usize
     }
 
     /// The largest datagram of a flight.
     pub(super) const fn of_flight(&self) -> usize {
-        self.tried
+        self.tried as usize
     }
 
     /// RFC 6347 §4.1.1.1: tries went unanswered, so the path may not carry datagrams of this size.
     pub(super) fn silence(&mut self) {
-        let smaller = SMALLER_MTUS.into_iter().find(|&mtu| mtu < self.tried);
-        self.tried = smaller.unwrap_or(self.tried);
+        let smaller = SMALLER_MTUS.map(narrow).into_iter();
+        let mut smaller = smaller.filter(|&mtu| mtu < self.tried);
+        self.tried = smaller.next().unwrap_or(self.tried);
     }
 
     /// The peer has answered: datagrams of this size arrive.
@@ -71,13 +73,23 @@ impl PathSize {
     /// The system has refused a datagram of `bytes`. Whether that says anything new.
     pub(super) fn refused(&mut self, bytes: usize) -> bool {
         let smaller = below(bytes).max(MIN_HANDSHAKE_MTU);
-        if bytes > self.limit || smaller >= self.limit {
+        if bytes > self.limit() || smaller >= self.limit() {
             return false;
         }
+        let smaller = narrow(smaller);
         self.limit = smaller;
         self.proven = self.proven.min(smaller);
         self.tried = self.tried.min(smaller);
         true
+    }
+}
+
+/// A payload of UDP, which has fewer than 2^16 bytes.
+const fn narrow(bytes: usize) -> u16 {
+    if bytes > u16::MAX as usize {
+        u16::MAX
+    } else {
+        bytes as u16
     }
 }
 

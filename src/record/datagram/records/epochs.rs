@@ -36,9 +36,11 @@ pub(super) struct Protected {
     pub(super) forgeries: u64,
 }
 
-/// The epochs that can be read, in rising order; at most four.
+/// The epochs that can be read, in rising order; at least one, and at most four.
 pub(super) struct ReadEpochs {
-    epochs: Vec<ReadEpoch>,
+    /// Nearly every record is in it.
+    newest: ReadEpoch,
+    older: Box<[ReadEpoch]>,
 }
 
 impl Protected {
@@ -51,101 +53,134 @@ impl Protected {
     }
 }
 
+impl Reading {
+    /// One more than the highest number that was read; 0 if there was none.
+    const fn next(&self) -> u64 {
+        match self {
+            Self::Plaintext => 0,
+            Self::Protected(protected) => protected.window.next(),
+        }
+    }
+
+    /// How many records have failed to authenticate, and how many may; `None` without keys.
+    pub(super) const fn forgeries(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Plaintext => None,
+            Self::Protected(it) => Some((it.forgeries, it.opener.integrity_limit())),
+        }
+    }
+
+    /// Whether something has been read under its keys.
+    fn was_read(&self) -> bool {
+        self.next() > 0
+    }
+}
+
 impl ReadEpoch {
+    const PLAINTEXT: Self = Self {
+        epoch: Epoch::PLAINTEXT,
+        protection: Reading::Plaintext,
+    };
+
     const fn is_protected(&self) -> bool {
-        matches!(self.protection, Reading::Protected(_))
+        !matches!(self.protection, Reading::Plaintext)
+    }
+
+    #[inline]
+    const fn ends_in(&self, bits: u8) -> bool {
+        self.epoch.low_bits() == bits && self.is_protected()
     }
 }
 
 impl ReadEpochs {
     /// Only plaintext.
     pub(super) fn plaintext() -> Self {
-        let first = ReadEpoch {
-            epoch: Epoch::PLAINTEXT,
-            protection: Reading::Plaintext,
-        };
         Self {
-            epochs: vec![first],
+            newest: ReadEpoch::PLAINTEXT,
+            older: Box::default(),
         }
     }
 
-    /// The epoch, if it can be read. The newest is looked at first: most records are in it.
+    fn iter(&self) -> impl Iterator<Item = &ReadEpoch> {
+        self.older.iter().chain([&self.newest])
+    }
+
+    /// The epoch, if it can be read.
     #[inline]
     pub(super) fn find(&mut self, epoch: Epoch) -> Option<&mut ReadEpoch> {
-        self.epochs
-            .iter_mut()
-            .rev()
-            .find(|known| known.epoch == epoch)
+        if self.newest.epoch == epoch {
+            return Some(&mut self.newest);
+        }
+        self.older.iter_mut().find(|known| known.epoch == epoch)
     }
 
     /// The newest protected epoch whose number ends in these two bits, and whether it is the only
     /// one (RFC 9147 §4.2.2).
     #[inline]
     pub(super) fn newest_ending_in(&self, bits: u8) -> Option<(Epoch, bool)> {
-        let mut ending = self
-            .epochs
-            .iter()
-            .rev()
-            .filter(|it| it.epoch.low_bits() == bits && it.is_protected())
-            .map(|it| it.epoch);
-        let newest = ending.next()?;
-        Some((newest, ending.next().is_none()))
+        let mut older = self.older.iter().rev().filter(|it| it.ends_in(bits));
+        let newest = match self.newest.ends_in(bits) {
+            true => self.newest.epoch,
+            false => older.next()?.epoch,
+        };
+        Some((newest, older.next().is_none()))
     }
 
     /// The protected epochs whose numbers end in these two bits, the newest first.
     pub(super) fn ending_in(&self, bits: u8) -> Vec<Epoch> {
-        self.epochs
-            .iter()
-            .rev()
-            .filter(|it| it.epoch.low_bits() == bits && it.is_protected())
-            .map(|it| it.epoch)
-            .collect()
+        let ending = self.iter().filter(|it| it.ends_in(bits));
+        let mut ending: Vec<_> = ending.map(|it| it.epoch).collect();
+        ending.reverse();
+        ending
     }
 
     /// Whether something has been read in the newest epoch.
     pub(super) fn newest_was_read(&self) -> bool {
-        self.epochs.last().is_some_and(|it| match &it.protection {
-            Reading::Plaintext => true,
-            Reading::Protected(protected) => protected.window.next() > 0,
-        })
+        !self.newest.is_protected() || self.newest.protection.was_read()
     }
 
     /// Whether the epoch can be read.
     pub(super) fn contains(&self, epoch: Epoch) -> bool {
-        self.epochs.iter().any(|known| known.epoch == epoch)
+        self.iter().any(|known| known.epoch == epoch)
     }
 
     /// The newest epoch that can be read.
-    pub(super) fn newest(&self) -> Option<Epoch> {
-        self.epochs.last().map(|known| known.epoch)
+    pub(super) const fn newest(&self) -> Epoch {
+        self.newest.epoch
     }
 
     /// Whether any epoch with keys can be read.
     pub(super) fn any_protected(&self) -> bool {
-        self.epochs.iter().any(ReadEpoch::is_protected)
+        self.iter().any(ReadEpoch::is_protected)
     }
 
     /// Whether something under keys has authenticated.
     pub(super) fn any_was_read(&self) -> bool {
-        self.epochs.iter().any(|it| match &it.protection {
-            Reading::Plaintext => false,
-            Reading::Protected(protected) => protected.window.next() > 0,
-        })
+        self.iter().any(|it| it.protection.was_read())
     }
 
     /// Adds the next epoch.
     pub(super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
         let protected = Protected::new(protection);
-        self.epochs.push(ReadEpoch {
+        let newest = ReadEpoch {
             epoch,
             protection: Reading::Protected(Box::new(protected)),
-        });
+        };
+        let before = std::mem::replace(&mut self.newest, newest);
+        let mut older = std::mem::take(&mut self.older).into_vec();
+        older.push(before);
+        self.older = older.into();
     }
 
-    /// Drops every epoch but those that `needed` names.
+    /// Drops every epoch but those that `needed` names; the one in force is always among them.
     pub(super) fn retain(&mut self, needed: impl Fn(Epoch) -> bool) {
-        self.epochs.retain(|known| needed(known.epoch));
-        self.epochs.shrink_to_fit();
+        let mut kept = std::mem::take(&mut self.older).into_vec();
+        kept.push(std::mem::replace(&mut self.newest, ReadEpoch::PLAINTEXT));
+        kept.retain(|known| needed(known.epoch));
+        if let Some(newest) = kept.pop() {
+            self.newest = newest;
+        }
+        self.older = kept.into();
     }
 }
 
@@ -184,15 +219,15 @@ impl WriteEpoch {
     #[inline]
     pub(in super::super) fn overhead(&self) -> usize {
         match &self.protection {
-            Writing::Plaintext(_) => HEADER_LEN,
             Writing::Protected(sealer) => sealer.datagram_overhead(),
+            Writing::Plaintext(_) => HEADER_LEN,
         }
     }
 
     /// Whether records are protected.
     #[inline]
     pub(in super::super) const fn is_protected(&self) -> bool {
-        matches!(self.protection, Writing::Protected(_))
+        !matches!(self.protection, Writing::Plaintext(_))
     }
 
     /// Appends one record to `out` with the next number, which is returned; nothing when the
@@ -245,9 +280,10 @@ impl WriteEpoch {
     }
 }
 
-/// The epochs that can be written, in rising order; the last one is current.
+/// The epochs that can be written, in rising order.
 pub(in super::super) struct WriteEpochs {
-    epochs: Vec<WriteEpoch>,
+    current: WriteEpoch,
+    older: Box<[WriteEpoch]>,
     /// The next number of the plaintext epoch, once that is dropped.
     next_plaintext: u64,
 }
@@ -256,7 +292,8 @@ impl WriteEpochs {
     /// Only plaintext, from `first_sequence` on.
     pub(super) fn plaintext(first_sequence: u64) -> Self {
         Self {
-            epochs: vec![WriteEpoch::plaintext(first_sequence)],
+            current: WriteEpoch::plaintext(first_sequence),
+            older: Box::default(),
             next_plaintext: first_sequence,
         }
     }
@@ -276,32 +313,34 @@ impl WriteEpochs {
 
     /// The epoch in which new records go out.
     #[inline]
-    pub(in super::super) fn current(&mut self) -> Option<&mut WriteEpoch> {
-        self.epochs.last_mut()
+    pub(in super::super) fn current(&mut self) -> &mut WriteEpoch {
+        &mut self.current
     }
 
     /// How many records the current epoch has sent.
     #[inline]
-    pub(in super::super) fn written(&self) -> u64 {
-        self.epochs.last().map_or(0, |known| known.next_sequence)
+    pub(in super::super) const fn written(&self) -> u64 {
+        self.current.next_sequence
     }
 
     /// The number of the epoch in which new records go out.
-    pub(in super::super) fn current_epoch(&self) -> Epoch {
-        self.epochs
-            .last()
-            .map_or(Epoch::PLAINTEXT, |known| known.epoch)
+    pub(in super::super) const fn current_epoch(&self) -> Epoch {
+        self.current.epoch
     }
 
     /// The epoch, if it can still be written.
     pub(in super::super) fn find(&mut self, epoch: Epoch) -> Option<&mut WriteEpoch> {
-        self.epochs.iter_mut().find(|known| known.epoch == epoch)
+        if self.current.epoch == epoch {
+            return Some(self.current());
+        }
+        self.older.iter_mut().find(|known| known.epoch == epoch)
     }
 
     /// Whether a record with this number can have been sent. Of epochs that are over this is no
     /// longer known, and taken for true.
     pub(in super::super) fn may_have_sent(&self, number: RecordNumber) -> bool {
-        match self.epochs.iter().find(|it| it.epoch == number.epoch) {
+        let mut known = self.older.iter().chain([&self.current]);
+        match known.find(|it| it.epoch == number.epoch) {
             Some(known) => number.sequence < known.next_sequence,
             None => number.epoch < self.current_epoch(),
         }
@@ -311,23 +350,26 @@ impl WriteEpochs {
     pub(in super::super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
         let sealer = Sealer::new(protection);
         let limit = sealer.limit().min(RecordNumber::LIMIT_48);
-        self.epochs.push(WriteEpoch {
+        let next = WriteEpoch {
             epoch,
             protection: Writing::Protected(Box::new(sealer)),
             next_sequence: 0,
             limit,
-        });
+        };
+        let before = std::mem::replace(&mut self.current, next);
+        let mut older = std::mem::take(&mut self.older).into_vec();
+        older.push(before);
+        self.older = older.into();
     }
 
     /// Drops every epoch but the current one and those that `needed` names.
     pub(in super::super) fn retain(&mut self, needed: impl Fn(Epoch) -> bool) {
-        let current = self.current_epoch();
         if let Some(plaintext) = self.find(Epoch::PLAINTEXT) {
             self.next_plaintext = plaintext.next_sequence;
         }
-        self.epochs
-            .retain(|known| known.epoch == current || needed(known.epoch));
-        self.epochs.shrink_to_fit();
+        let mut older = std::mem::take(&mut self.older).into_vec();
+        older.retain(|known| needed(known.epoch));
+        self.older = older.into();
     }
 }
 
@@ -345,7 +387,7 @@ mod tests {
     #[test]
     fn r9147_06_a_sequence_ends_instead_of_wrapping() {
         let mut epochs = WriteEpochs::plaintext(RecordNumber::LIMIT_48 - 1);
-        let current = epochs.current().unwrap();
+        let current = epochs.current();
         assert_eq!(
             current.next_number().unwrap().sequence,
             RecordNumber::LIMIT_48 - 1
@@ -353,7 +395,7 @@ mod tests {
         assert_eq!(current.next_number(), None);
 
         epochs.install(Epoch::new(1), &protection(AeadAlgorithm::ChaCha20Poly1305));
-        let current = epochs.current().unwrap();
+        let current = epochs.current();
         current.next_sequence = RecordNumber::LIMIT_48 - 1;
         assert!(current.next_number().is_some());
         assert_eq!(current.next_number(), None);
@@ -364,7 +406,7 @@ mod tests {
     fn a_gcm_key_ends_at_its_confidentiality_limit() {
         let mut epochs = WriteEpochs::plaintext(0);
         epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm));
-        let current = epochs.current().unwrap();
+        let current = epochs.current();
         current.next_sequence = 23_726_565;
         assert!(current.next_number().is_some());
         assert_eq!(current.next_number(), None);
@@ -385,11 +427,11 @@ mod tests {
     fn beginning_afresh_uses_no_number_twice() {
         for dropped in [false, true] {
             let mut epochs = WriteEpochs::plaintext(5);
-            let used = epochs.current().unwrap().next_number().unwrap();
+            let used = epochs.current().next_number().unwrap();
             epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm));
             epochs.retain(|epoch| !dropped && epoch == Epoch::PLAINTEXT);
             epochs.begin_afresh();
-            let next = epochs.current().unwrap().next_number().unwrap();
+            let next = epochs.current().next_number().unwrap();
             assert_eq!((used.sequence, next.sequence), (5, 6));
         }
     }

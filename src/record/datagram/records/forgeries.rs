@@ -1,7 +1,7 @@
 //! Records that do not authenticate, counted for each key (RFC 9325 §4.4, RFC 9147 §4.5.3).
 
 use super::Records;
-use super::epochs::{Protected, Reading};
+use super::epochs::Protected;
 use super::opening::NotOpened;
 use crate::protocol::Epoch;
 use crate::record::{Discard, Fault, protection};
@@ -27,18 +27,16 @@ impl Records {
     /// What comes of it that a record of `epoch` does not authenticate.
     #[cold]
     pub(super) fn weigh_forgeries(&mut self, epoch: Epoch) -> NotOpened {
-        let Some(Reading::Protected(protected)) =
-            self.read.find(epoch).map(|it| &mut it.protection)
-        else {
+        let known = self.read.find(epoch);
+        let Some((forgeries, limit)) = known.and_then(|it| it.protection.forgeries()) else {
             return Discard::Unauthenticated.into();
         };
-        let (forgeries, limit) = (protected.forgeries, protected.opener.integrity_limit());
         let is_old = epoch < self.in_force;
         if forgeries <= limit {
             // RFC 9147 §4.5.3: new keys are wanted before the limit. Those of an old epoch are
             // gone soon anyway.
             if forgeries > limit / 2 && !is_old {
-                self.attacked = Some(epoch);
+                self.attacked = Some(Box::new(epoch));
             }
             return Discard::Unauthenticated.into();
         }
@@ -54,9 +52,9 @@ impl Records {
     /// As if so many records of this epoch, or of the newest one, had been forged.
     #[cfg(test)]
     pub(in super::super) fn suffer(&mut self, epoch: Option<Epoch>, forgeries: u64) {
-        let epoch = epoch.or(self.read.newest()).expect("there is an epoch");
+        let epoch = epoch.unwrap_or(self.read.newest());
         let read = self.read.find(epoch).expect("it can be read");
-        let Reading::Protected(protected) = &mut read.protection else {
+        let super::epochs::Reading::Protected(protected) = &mut read.protection else {
             panic!("the epoch has keys");
         };
         protected.forgeries = forgeries;

@@ -57,7 +57,7 @@ pub(super) struct Records {
     /// The keys of the next epoch, while only a fatal alert is read under them.
     preview: Option<Box<Preview>>,
     /// The epoch whose key has seen half of the forgeries that it may.
-    attacked: Option<Epoch>,
+    attacked: Option<Box<Epoch>>,
 }
 
 /// What protected records look like.
@@ -226,7 +226,7 @@ impl Records {
 
     /// Whether there are keys for the epoch after the one in force.
     pub(super) fn is_armed(&self) -> bool {
-        self.read.newest().is_some_and(|it| it > self.in_force)
+        self.read.newest() > self.in_force
     }
 
     /// Whether there are keys to read a record with this header.
@@ -247,8 +247,8 @@ impl Records {
 
     /// The epoch whose key has seen half of the forgeries that it may (RFC 9147 §4.5.3).
     #[inline]
-    pub(super) const fn attacked(&self) -> Option<Epoch> {
-        self.attacked
+    pub(super) fn attacked(&self) -> Option<Epoch> {
+        self.attacked.as_deref().copied()
     }
 
     /// How many bytes wait for their keys.
@@ -266,7 +266,7 @@ impl Records {
 
     /// How many records the current one of them has sent.
     #[inline]
-    pub(super) fn written(&self) -> u64 {
+    pub(super) const fn written(&self) -> u64 {
         self.write.written()
     }
 

@@ -186,7 +186,7 @@ impl Records {
         if preview.is_some_and(|it| it.looks_at_another()) {
             return early.take_first();
         }
-        let newest = self.read.newest()?;
+        let newest = self.read.newest();
         let record = early.take(newest);
         if early.awaited == newest && record.is_none() {
             self.early = None;
@@ -263,7 +263,7 @@ impl Records {
             (DatagramHeader::Full(it), form) => {
                 let epoch = it.number.epoch;
                 let is_awaited = awaited == Some(epoch) && form != Form::Unified;
-                let is_old = self.read.newest().is_some_and(|newest| epoch <= newest);
+                let is_old = epoch <= self.read.newest();
                 (is_old, is_awaited.then_some(epoch))
             }
             // RFC 9147 §8: a key update is acknowledged before its keys are used, so that after the

@@ -56,12 +56,11 @@ impl Records {
         header: &UnifiedHeader,
         record: &mut [u8],
     ) -> Result<Opened, NotOpened> {
-        let Some(Reading::Protected(protected)) =
-            self.read.find(epoch).map(|it| &mut it.protection)
-        else {
-            return Err(NotOpened::NoKeys);
+        let opened = match self.read.find(epoch).map(|it| &mut it.protection) {
+            Some(Reading::Protected(protected)) => protected.open_unified(epoch, header, record),
+            _ => return Err(NotOpened::NoKeys),
         };
-        match protected.open_unified(epoch, header, record) {
+        match opened {
             Err(NotOpened::Discard(Discard::Unauthenticated)) => Err(self.weigh_forgeries(epoch)),
             outcome => outcome,
         }
