@@ -42,14 +42,8 @@ pub(super) struct Records {
     read: ReadEpochs,
     write: WriteEpochs,
     form: Form,
-    /// What is left of the datagram that came last, with the way it came and its whole length.
-    input: BytesMut,
-    input_path: Path,
-    input_len: usize,
-    /// The newest record that was opened of it; of plaintext if none was under keys.
-    taken: RecordNumber,
-    /// What is left is the contents of that record, of this type.
-    opened: Option<ContentType>,
+    /// The datagram that came last, if it was not a single record of data, as nearly every one is.
+    input: Option<Box<Input>>,
     /// While keys are being agreed on.
     early: Option<Box<EarlyRecords>>,
     /// The epoch that the peer writes in, as far as is known.
@@ -58,6 +52,19 @@ pub(super) struct Records {
     preview: Option<Box<Preview>>,
     /// The epoch whose key has seen half of the forgeries that it may.
     attacked: Option<Box<Epoch>>,
+}
+
+/// A datagram that is being taken apart.
+struct Input {
+    /// What is left of it.
+    bytes: BytesMut,
+    path: Path,
+    /// Its whole length.
+    len: usize,
+    /// The newest record that was opened of it; of plaintext if none was under keys.
+    taken: RecordNumber,
+    /// What is left is the contents of that record, of this type.
+    opened: Option<ContentType>,
 }
 
 /// What protected records look like.
@@ -84,11 +91,7 @@ impl Records {
             read: ReadEpochs::plaintext(),
             write: WriteEpochs::plaintext(first_sequence),
             form: Form::Unsettled,
-            input: BytesMut::new(),
-            input_path: Path::UNSPECIFIED,
-            input_len: 0,
-            taken: RecordNumber::NONE,
-            opened: None,
+            input: None,
             early: early_after(Epoch::PLAINTEXT),
             in_force: Epoch::PLAINTEXT,
             preview: None,
@@ -197,8 +200,7 @@ impl Records {
 
     /// Nothing is read any more.
     pub(super) fn shut_down(&mut self) {
-        self.input = BytesMut::new();
-        self.opened = None;
+        self.skip();
         self.forget_waiting();
     }
 

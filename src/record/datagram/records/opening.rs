@@ -2,7 +2,7 @@
 
 use super::early::EarlyRecord;
 use super::epochs::{Protected, Reading};
-use super::{Form, Records};
+use super::{Form, Input, Records};
 use crate::protocol::{ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
 use crate::record::{Discard, Fault};
 use crate::wire::record_datagram::DatagramHeader;
@@ -59,11 +59,17 @@ impl Records {
     /// Takes a datagram; what is in it comes out of [`Records::next`].
     #[inline]
     pub(in super::super) fn receive(&mut self, path: Path, datagram: BytesMut) {
-        self.input_len = datagram.len();
-        self.input = datagram;
-        self.input_path = path;
-        self.taken = RecordNumber::NONE;
-        self.opened = None;
+        let input = Input {
+            len: datagram.len(),
+            bytes: datagram,
+            path,
+            taken: RecordNumber::NONE,
+            opened: None,
+        };
+        match &mut self.input {
+            Some(last) => **last = input,
+            None => self.input = Some(Box::new(input)),
+        }
     }
 
     /// Opens a datagram in place that is a single record, of data as far as its header tells.
@@ -86,22 +92,28 @@ impl Records {
     /// Skips what is left of the datagram that came last.
     #[cold]
     pub(in super::super) fn skip(&mut self) {
-        self.input = BytesMut::new();
+        if let Some(input) = &mut self.input {
+            input.bytes = BytesMut::new();
+            input.opened = None;
+        }
     }
 
     /// The datagram that came last is a single record, and open already.
     #[cold]
     pub(in super::super) fn note_opened(&mut self, opened: &Opened) {
-        self.input.truncate(opened.contents.end);
-        self.input.advance(opened.contents.start);
-        self.taken = opened.number;
-        self.opened = Some(opened.content_type);
+        if let Some(input) = &mut self.input {
+            input.bytes.truncate(opened.contents.end);
+            input.bytes.advance(opened.contents.start);
+            input.taken = opened.number;
+            input.opened = Some(opened.content_type);
+        }
     }
 
     /// The newest record that was opened under keys of the datagram that came last.
     #[inline]
     pub(in super::super) fn taken(&self) -> Option<RecordNumber> {
-        (self.taken.epoch != Epoch::PLAINTEXT).then_some(self.taken)
+        let taken = self.input.as_ref()?.taken;
+        (taken.epoch != Epoch::PLAINTEXT).then_some(taken)
     }
 
     /// The next record: one that had to wait for its keys, or what is left of the datagram. Only a
@@ -114,60 +126,34 @@ impl Records {
             // It has come earlier, and perhaps another way: it is none of this datagram.
             return Some(match header {
                 Some((header, _)) => self.open(header, bytes, path, length),
-                None => self.bad_record(),
+                None => bad_record(path),
             });
         }
-        if let Some(content_type) = self.opened {
-            return Some(self.take_opened(content_type));
+        let input = self.input.as_mut()?;
+        if input.opened.is_some() {
+            return input.take_opened();
         }
-        if self.input.is_empty() {
+        if input.bytes.is_empty() {
             return None;
         }
-        let header = DatagramHeader::decode(&self.input, self.form != Form::Full);
+        let (path, len) = (input.path, input.len);
+        let header = DatagramHeader::decode(&input.bytes, self.form != Form::Full);
         let Some((header, length)) = header else {
             // After a header that makes no sense nothing in the datagram can be trusted to be a
             // header (RFC 6347 §4.1.1).
             self.skip();
-            return Some(self.bad_record());
+            return Some(bad_record(path));
         };
-        let bytes = if length == self.input.len() {
-            std::mem::take(&mut self.input)
+        let bytes = if length == input.bytes.len() {
+            std::mem::take(&mut input.bytes)
         } else {
-            self.input.split_to(length)
+            input.bytes.split_to(length)
         };
-        let record = self.open(header, bytes, self.input_path, self.input_len);
-        if let Ok(opened) = &record.opened {
-            self.taken = self.taken.max(opened.number);
+        let record = self.open(header, bytes, path, len);
+        if let (Ok(opened), Some(input)) = (&record.opened, &mut self.input) {
+            input.taken = input.taken.max(opened.number);
         }
         Some(record)
-    }
-
-    /// The record that was open when it was given.
-    #[cold]
-    fn take_opened(&mut self, content_type: ContentType) -> Record {
-        self.opened = None;
-        let bytes = std::mem::take(&mut self.input);
-        Record {
-            opened: Ok(Opened {
-                number: self.taken,
-                content_type,
-                contents: 0..bytes.len(),
-            }),
-            bytes,
-            path: self.input_path,
-            pinned: self.input_len,
-        }
-    }
-
-    /// Something whose header makes no sense.
-    #[cold]
-    fn bad_record(&self) -> Record {
-        Record {
-            opened: Err(Discard::BadRecord.into()),
-            bytes: BytesMut::new(),
-            path: self.input_path,
-            pinned: 0,
-        }
     }
 
     /// A record that waited for its keys, when they are here.
@@ -286,6 +272,36 @@ impl Records {
             true => NotOpened::NoKeys,
             false => Discard::FutureEpoch.into(),
         })
+    }
+}
+
+impl Input {
+    /// The record that was open when it was given.
+    #[cold]
+    fn take_opened(&mut self) -> Option<Record> {
+        let content_type = self.opened.take()?;
+        let bytes = std::mem::take(&mut self.bytes);
+        Some(Record {
+            opened: Ok(Opened {
+                number: self.taken,
+                content_type,
+                contents: 0..bytes.len(),
+            }),
+            bytes,
+            path: self.path,
+            pinned: self.len,
+        })
+    }
+}
+
+/// Something whose header makes no sense.
+#[cold]
+fn bad_record(path: Path) -> Record {
+    Record {
+        opened: Err(Discard::BadRecord.into()),
+        bytes: BytesMut::new(),
+        path,
+        pinned: 0,
     }
 }
 
