@@ -130,7 +130,9 @@ impl<R: RecordLayer> Connection<R> {
     /// When [`Connection::handle_timeout`] wants to be called; `None` if nothing is to be done
     /// without input.
     ///
-    /// Any input or command may change the answer.
+    /// Any input or command may change the answer. An association over datagrams that is used is
+    /// looked at every half minute: one that was not used for so long puts its keys away, which
+    /// gives back a third of its memory, and has no deadline for that until they are needed again.
     #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if let Phase::Closed = self.phase {
@@ -162,6 +164,11 @@ impl<R: RecordLayer> Connection<R> {
         }
         self.end_hold(now);
         self.start_wanted(now)?;
+        if self.records.is_unused(now)
+            && let Phase::Established { current, .. } = &self.phase
+        {
+            self.records.put_away(current.protections(self.role.side()));
+        }
         if self.records.poll_timeout().is_none() {
             self.received.release();
             self.events.shrink_to_fit();

@@ -3,9 +3,10 @@
 use super::post::Post;
 use super::renegotiation::Continuity;
 use crate::identity::Identity;
-use crate::protocol::{Epoch, NamedGroup, SrtpProfile};
+use crate::protocol::{Epoch, NamedGroup, Side, SrtpProfile};
 use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule12::Randoms;
+use crate::secrets::traffic::Protections;
 use crate::session::{Agreed, Session12};
 use std::sync::Arc;
 
@@ -79,6 +80,14 @@ impl Completed {
         }
     }
 
+    /// What the records in force are protected with. `side` is this end's.
+    pub(crate) fn protections(&self, side: Side) -> Protections {
+        match &self.kind {
+            CompletedKind::V12(established) => established.protections(side),
+            CompletedKind::V13(post) => post.protections(),
+        }
+    }
+
     /// The epoch that this end writes in.
     pub(crate) const fn epoch(&self) -> Epoch {
         match &self.kind {
@@ -92,6 +101,26 @@ impl Completed {
         match &self.kind {
             CompletedKind::V12(established) => established.epoch,
             CompletedKind::V13(post) => post.read_epoch(),
+        }
+    }
+}
+
+impl Completed12 {
+    fn protections(&self, side: Side) -> Protections {
+        let Session12 {
+            agreed,
+            master_secret,
+            ..
+        } = &*self.session;
+        let expanded = master_secret.expanded();
+        let [client, server] = expanded.protections(agreed.suite, &self.randoms);
+        let (read, write) = match side {
+            Side::Client => (server, client),
+            Side::Server => (client, server),
+        };
+        Protections {
+            read: (self.epoch, read),
+            write: (self.epoch, write),
         }
     }
 }

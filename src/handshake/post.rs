@@ -18,6 +18,7 @@ use crate::protocol::{
     Unacknowledged,
 };
 use crate::secrets::schedule13::{ExporterSecret, ResumptionSecret, TrafficSecret};
+use crate::secrets::traffic::Protections;
 use crate::session::{Agreed, MAX_LIFETIME, ServerSessions, Session13};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_update::KeyUpdate;
@@ -159,6 +160,18 @@ impl Post {
     /// What keys are exported from.
     pub(crate) const fn exporter(&self) -> &ExporterSecret {
         &self.exporter
+    }
+
+    /// What the records of both directions are protected with.
+    pub(super) fn protections(&self) -> Protections {
+        let of = |it: &Direction| {
+            let protection = it.secret.protection(self.dialect, self.agreed.suite.aead);
+            (it.epoch, protection)
+        };
+        Protections {
+            read: of(&self.read),
+            write: of(&self.write),
+        }
     }
 
     /// What this end reads and writes with.

@@ -23,7 +23,7 @@ use crate::protocol::{
     Alert, AlertLevel, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
     ProtocolVersion, ReadSwitch, RecordNumber,
 };
-use crate::secrets::traffic::RecordProtection;
+use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;
 use crate::wire::handshake::InboundMessage;
 use bytes::Bytes;
@@ -316,6 +316,13 @@ pub(crate) trait Layer {
     ///
     /// [`GaveUp`] when the retransmission limit is reached.
     fn handle_timeout(&mut self, now: Instant) -> Result<(), GaveUp>;
+    /// Whether nothing was read or written for a while, in which case [`Layer::put_away`] gives memory
+    /// back. Asked after each [`Layer::handle_timeout`].
+    fn is_unused(&mut self, _now: Instant) -> bool {
+        false
+    }
+    /// Puts the keys away that were made from these protections, until they are needed.
+    fn put_away(&mut self, _protections: Protections) {}
     /// Drops everything that is only of use to a live association.
     fn shut_down(&mut self);
     /// How often the current flight was sent again.

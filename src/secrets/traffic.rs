@@ -1,6 +1,7 @@
 //! The keys of one direction of one epoch.
 
 use crate::crypto::aead::{AeadAlgorithm, NONCE_LEN};
+use crate::protocol::Epoch;
 use zeroize::Zeroizing;
 
 /// Key and nonce base of one direction. They are kept as bytes because expanded keys cannot be read
@@ -46,6 +47,14 @@ pub(crate) struct RecordProtection {
     pub(crate) keys: TrafficKeys,
     /// The version's form of a record.
     pub(crate) form: RecordForm,
+}
+
+/// What both directions of an association are protected with.
+pub(crate) struct Protections {
+    /// What the peer writes with, and in which epoch.
+    pub(crate) read: (Epoch, RecordProtection),
+    /// What this end writes with, and in which epoch.
+    pub(crate) write: (Epoch, RecordProtection),
 }
 
 /// How records of one direction of one epoch look.

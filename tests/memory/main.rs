@@ -5,5 +5,6 @@ mod common;
 
 mod allocations;
 mod counting;
+mod dormant;
 mod limits;
 mod unread;

@@ -28,6 +28,7 @@ mod outgoing;
 mod records;
 #[cfg(test)]
 mod tests13;
+mod unused;
 
 pub(crate) use delivery::{Jitter, Reassembly};
 
@@ -39,7 +40,7 @@ use crate::protocol::{
     Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
     ProtocolVersion, ReadSwitch, RecordNumber, Side,
 };
-use crate::secrets::traffic::RecordProtection;
+use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;
 use crate::wire::record_datagram::DatagramHeader;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
@@ -50,6 +51,7 @@ use records::{Form, Records};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use unused::Unused;
 
 /// How many first timeouts a client waits for what proves a ServerHello of 1.3: a server repeats it
 /// twice meanwhile.
@@ -65,6 +67,7 @@ pub struct Datagram {
     delivery: Delivery,
     outgoing: Outgoing,
     stats: Stats,
+    unused: Unused,
     /// A fatal alert that anybody may have sent.
     disbelieved_alert: Option<Alert>,
 }
@@ -85,6 +88,7 @@ impl Datagram {
             delivery: Delivery::new(side, policy.clone(), message_seq, jitter),
             outgoing: Outgoing::new(path, policy.mtu, policy.send_bytes),
             stats: Stats::default(),
+            unused: Unused::default(),
             disbelieved_alert: None,
         }
     }
@@ -354,6 +358,7 @@ impl Layer for Datagram {
         self.records.established(epoch);
         let (delivery, mut means) = self.split();
         delivery.established(now, epoch, &mut means);
+        self.unused.established(now);
     }
 
     #[inline]
@@ -420,12 +425,25 @@ impl Layer for Datagram {
 
     #[inline]
     fn poll_timeout(&self) -> Option<Instant> {
-        self.delivery.deadline()
+        let delivery = self.delivery.deadline();
+        let awake = !self.records.is_dormant();
+        let look = self.unused.deadline().filter(|_| awake);
+        [delivery, look].into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), GaveUp> {
         let (delivery, mut means) = self.split();
         delivery.handle_timeout(now, &mut means)
+    }
+
+    fn is_unused(&mut self, now: Instant) -> bool {
+        self.unused.look(now, self.records.used())
+    }
+
+    fn put_away(&mut self, protections: Protections) {
+        self.outgoing.release();
+        self.delivery.release();
+        self.records.put_away(protections);
     }
 
     fn shut_down(&mut self) {

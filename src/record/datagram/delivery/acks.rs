@@ -127,6 +127,11 @@ impl Acks {
         &self.numbers[self.numbers.len() - count..]
     }
 
+    /// Gives back what no number needs.
+    pub(super) fn release(&mut self) {
+        self.numbers.shrink_to_fit();
+    }
+
     /// Forgets everything: this end's next flight acknowledges it, or the peer has been told for
     /// good.
     pub(super) fn clear(&mut self) {

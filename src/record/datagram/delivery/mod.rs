@@ -52,7 +52,7 @@ use v13::V13;
 
 /// How long what an old handshake left behind stays useful: twice the maximum segment lifetime of
 /// RFC 793 (RFC 6347 §4.2.4).
-const TWICE_MSL: Duration = Duration::from_secs(240);
+pub(super) const TWICE_MSL: Duration = Duration::from_secs(240);
 
 /// The messages and flights of one association.
 pub(super) struct Delivery {
@@ -203,6 +203,13 @@ impl Delivery {
             Numbering::V13(v13) => v13.established(&self.sender, means),
         }
         self.prune(means.records);
+    }
+
+    /// Gives back what was needed for what has come.
+    pub(super) fn release(&mut self) {
+        if let Numbering::V13(v13) = &mut self.numbering {
+            v13.release();
+        }
     }
 
     /// The handshake, or the request for one, comes to nothing.

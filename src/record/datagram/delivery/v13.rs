@@ -76,6 +76,12 @@ impl V13 {
         }
     }
 
+    /// Gives back the allocations of what is empty.
+    pub(super) fn release(&mut self) {
+        self.slots.release();
+        self.acks.release();
+    }
+
     /// Drops what only a live association needs.
     pub(super) fn shut_down(&mut self) {
         self.awaiting.clear();

@@ -6,6 +6,7 @@
 //!  writing:  those that a retained flight needs │ current
 //! ```
 
+use super::dormant::Dormant;
 use super::replay::ReplayWindow;
 use crate::protocol::{ContentType, Epoch, ProtocolVersion, RecordNumber};
 use crate::record::protection::{Opener, Sealer};
@@ -26,6 +27,8 @@ pub(super) enum Reading {
     Plaintext,
     /// With keys.
     Protected(Box<Protected>),
+    /// With keys that were put away.
+    Dormant(Box<Dormant>),
 }
 
 /// The keys of an epoch with what must be remembered for them.
@@ -39,8 +42,8 @@ pub(super) struct Protected {
 /// The epochs that can be read, in rising order; at least one, and at most four.
 pub(super) struct ReadEpochs {
     /// Nearly every record is in it.
-    newest: ReadEpoch,
-    older: Box<[ReadEpoch]>,
+    pub(super) newest: ReadEpoch,
+    pub(super) older: Box<[ReadEpoch]>,
 }
 
 impl Protected {
@@ -54,22 +57,6 @@ impl Protected {
 }
 
 impl Reading {
-    /// One more than the highest number that was read; 0 if there was none.
-    const fn next(&self) -> u64 {
-        match self {
-            Self::Plaintext => 0,
-            Self::Protected(protected) => protected.window.next(),
-        }
-    }
-
-    /// How many records have failed to authenticate, and how many may; `None` without keys.
-    pub(super) const fn forgeries(&self) -> Option<(u64, u64)> {
-        match self {
-            Self::Plaintext => None,
-            Self::Protected(it) => Some((it.forgeries, it.opener.integrity_limit())),
-        }
-    }
-
     /// Whether something has been read under its keys.
     fn was_read(&self) -> bool {
         self.next() > 0
@@ -186,18 +173,20 @@ impl ReadEpochs {
 
 /// One epoch that can be written: its keys and its next sequence number belong together for ever.
 pub(in super::super) struct WriteEpoch {
-    epoch: Epoch,
-    protection: Writing,
+    pub(super) epoch: Epoch,
+    pub(super) protection: Writing,
     next_sequence: u64,
     limit: u64,
 }
 
 /// How an epoch is written.
-enum Writing {
+pub(super) enum Writing {
     /// Without protection; the version is what headers say.
     Plaintext(ProtocolVersion),
     /// With keys.
     Protected(Box<Sealer>),
+    /// With keys that were put away: whoever asks for the epoch gets it with keys that are ready.
+    Dormant(Box<RecordProtection>),
 }
 
 /// What the headers of protected records say, of whichever version (RFC 9147 §4).
@@ -220,7 +209,7 @@ impl WriteEpoch {
     pub(in super::super) fn overhead(&self) -> usize {
         match &self.protection {
             Writing::Protected(sealer) => sealer.datagram_overhead(),
-            Writing::Plaintext(_) => HEADER_LEN,
+            Writing::Plaintext(_) | Writing::Dormant(_) => HEADER_LEN,
         }
     }
 
@@ -255,6 +244,7 @@ impl WriteEpoch {
                 out.extend_from_slice(&header.encode());
                 out.extend_from_slice(payload);
             }
+            Writing::Dormant(_) => return None,
         }
         Some(number)
     }
@@ -282,7 +272,7 @@ impl WriteEpoch {
 
 /// The epochs that can be written, in rising order.
 pub(in super::super) struct WriteEpochs {
-    current: WriteEpoch,
+    pub(super) current: WriteEpoch,
     older: Box<[WriteEpoch]>,
     /// The next number of the plaintext epoch, once that is dropped.
     next_plaintext: u64,
@@ -314,6 +304,7 @@ impl WriteEpochs {
     /// The epoch in which new records go out.
     #[inline]
     pub(in super::super) fn current(&mut self) -> &mut WriteEpoch {
+        self.current.wake();
         &mut self.current
     }
 

@@ -16,6 +16,7 @@
 //! the route.) Exporting a live association
 //! is what is here, as numbers: the keys and windows of each epoch.
 
+mod dormant;
 mod early;
 mod epochs;
 mod forgeries;

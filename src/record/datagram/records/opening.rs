@@ -228,6 +228,14 @@ impl Records {
                 content_type: header.content_type,
                 contents: HEADER_LEN..record.len(),
             }),
+            Some(dormant @ Reading::Dormant(_)) => {
+                match dormant.open_dormant(|it| it.open_full(header, record)) {
+                    Err(NotOpened::Discard(Discard::Unauthenticated)) => {
+                        Err(self.weigh_forgeries(epoch))
+                    }
+                    outcome => outcome,
+                }
+            }
             None => Err(NotOpened::NoKeys),
         }
     }

@@ -58,6 +58,9 @@ impl Records {
     ) -> Result<Opened, NotOpened> {
         let opened = match self.read.find(epoch).map(|it| &mut it.protection) {
             Some(Reading::Protected(protected)) => protected.open_unified(epoch, header, record),
+            Some(dormant @ Reading::Dormant(_)) => {
+                dormant.open_dormant(|it| it.open_unified(epoch, header, record))
+            }
             _ => return Err(NotOpened::NoKeys),
         };
         match opened {
