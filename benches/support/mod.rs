@@ -122,6 +122,12 @@ impl Configs {
         Self(ends.build())
     }
 
+    /// A client whose server is anywhere.
+    pub fn client(&self, now: Instant) -> DtlsConnection {
+        let to_server = Path::new(SERVER_ADDRESS.into());
+        DtlsConnection::connect(now, self.0.client.clone(), server_name(), to_server).unwrap()
+    }
+
     /// The configuration of the server.
     pub fn server(&self) -> Arc<ServerConfig> {
         self.0.server.clone()
