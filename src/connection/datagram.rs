@@ -311,6 +311,18 @@ impl DtlsConnection {
         self.records.path()
     }
 
+    /// Takes an empty buffer from `buffers` for what is sent next, if there is none here.
+    #[inline]
+    pub(crate) fn borrow_buffer(&mut self, buffers: &mut Vec<Vec<u8>>) {
+        self.records.borrow_buffer(buffers);
+    }
+
+    /// The empty buffer of a connection that has nothing to send, if there is one.
+    #[inline]
+    pub(crate) fn take_buffer(&mut self) -> Vec<u8> {
+        self.records.take_buffer()
+    }
+
     /// Whether `poll_transmit` has something to hand out, now or after what waits has been sealed.
     pub(crate) fn has_transmit(&self) -> bool {
         let waits = self.held.is_some() && !self.holds_data();

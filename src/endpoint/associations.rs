@@ -3,6 +3,7 @@
 use super::answered::Answered;
 use super::association::{Association, Origin, Table};
 use super::attempts::Attempts;
+use super::buffers::Buffers;
 use super::half_open::HalfOpen;
 use super::id::AssociationId;
 use super::policy::EndpointPolicy;
@@ -28,6 +29,7 @@ pub(super) struct Associations {
     pub(super) policy: EndpointPolicy,
     pub(super) stats: EndpointStats,
     pub(super) replies: Replies,
+    buffers: Buffers,
     /// What addresses have begun lately.
     pub(super) attempts: Attempts,
     table: Table,
@@ -56,6 +58,7 @@ impl Associations {
             policy,
             stats: EndpointStats::default(),
             replies: Replies::default(),
+            buffers: Buffers::default(),
             attempts: Attempts::default(),
             table: Table::default(),
             ended: BTreeMap::new(),
@@ -364,8 +367,19 @@ impl Associations {
         self.senders.pop_front();
         if let Some(association) = self.table.get_mut(id) {
             association.wants_to_send = false;
+            self.buffers.take_back(&mut association.connection);
         }
         self.settle(now, id);
+    }
+
+    /// An association that is not over, or was not told to be, is about to send data.
+    #[inline]
+    pub(super) fn lend_buffer(&mut self, id: AssociationId) {
+        if let Some(association) = self.table.get_mut(id)
+            && !association.wants_to_send
+        {
+            self.buffers.lend(&mut association.connection);
+        }
     }
 
     /// An association has data to send.

@@ -66,6 +66,7 @@ impl<'a> AssociationMut<'a> {
     #[inline]
     pub fn send(&mut self, data: &[u8]) -> Result<(), SendError> {
         let now = self.now;
+        self.associations.lend_buffer(self.id);
         let association = self.entry();
         if let Err(error) = association.connection.send(now, data) {
             if association.connection.is_closed() {

@@ -30,6 +30,7 @@ mod answered;
 mod association;
 mod associations;
 mod attempts;
+mod buffers;
 mod cookie;
 mod cookie_keys;
 mod door;

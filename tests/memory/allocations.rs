@@ -7,6 +7,7 @@ use sealgram::config::{Algorithms, ClientRenegotiation, RekeyPolicy, Versions};
 use sealgram::endpoint::{Endpoint, EndpointPolicy, ProvenHello};
 use sealgram::pki_types::UnixTime;
 use sealgram::session::{ClientSessionStore, Session, SessionKey};
+use sealgram::sim::Pair;
 use sealgram::{CipherSuite, DtlsConnection, HandshakeKind, Path, ProtocolVersion, Side};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -286,7 +287,20 @@ fn in_endpoint(configs: &Configs, side: Side) -> isize {
     let mut pair = configs.connected(1);
     pair.run_for(Duration::from_millis(100));
     let before = bytes();
-    for peer in 1..=PEERS {
+    gather(&mut pair, configs, side, PEERS);
+    pair.run_for(Duration::from_secs(300));
+    let endpoint = match side {
+        Side::Client => &pair.client,
+        Side::Server => &pair.server,
+    };
+    assert_eq!(endpoint.len(), usize::from(PEERS) + 1);
+    (bytes() - before) / isize::try_from(PEERS).unwrap()
+}
+
+/// Gives the endpoint of one side so many associations more, each of which has exchanged a record
+/// each way. Nobody is left at the other end.
+pub(crate) fn gather(pair: &mut Pair, configs: &Configs, side: Side, peers: u16) {
+    for peer in 1..=peers {
         let address = ([10, 0, 0, 1], 1000 + peer).into();
         let now = pair.now;
         // Whoever is at the other end is alone, and is gone with the next one.
@@ -317,11 +331,4 @@ fn in_endpoint(configs: &Configs, side: Side) -> isize {
     drop(std::mem::replace(other, empty));
     pair.client_events = Vec::new();
     pair.server_events = Vec::new();
-    pair.run_for(Duration::from_secs(300));
-    let endpoint = match side {
-        Side::Client => &pair.client,
-        Side::Server => &pair.server,
-    };
-    assert_eq!(endpoint.len(), usize::from(PEERS) + 1);
-    (bytes() - before) / isize::try_from(PEERS).unwrap()
 }

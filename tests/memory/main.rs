@@ -4,6 +4,7 @@
 mod common;
 
 mod allocations;
+mod buffers;
 mod counting;
 mod dormant;
 mod limits;

@@ -115,6 +115,18 @@ impl Datagram {
         self.outgoing.take(max_datagrams, out)
     }
 
+    /// Takes an empty buffer from `buffers` for what is sealed next, if there is none here.
+    #[inline]
+    pub(crate) fn borrow_buffer(&mut self, buffers: &mut Vec<Vec<u8>>) {
+        self.outgoing.borrow(buffers);
+    }
+
+    /// The buffer that is not in use, if there is one; it is empty.
+    #[inline]
+    pub(crate) fn take_buffer(&mut self) -> Vec<u8> {
+        self.outgoing.take_spare()
+    }
+
     /// Whether sealed datagrams wait.
     pub(crate) fn has_transmit(&self) -> bool {
         !self.outgoing.is_empty()

@@ -199,6 +199,23 @@ impl Outgoing {
         Some((len, (count > 1).then_some(segment)))
     }
 
+    /// Takes an empty buffer from `buffers` for what is sealed next, if there is none here.
+    #[inline]
+    pub(super) fn borrow(&mut self, buffers: &mut Vec<Vec<u8>>) {
+        if self.last.bytes.capacity() == 0 {
+            self.last.bytes = buffers.pop().unwrap_or_default();
+        }
+    }
+
+    /// The buffer that is not in use, if there is one.
+    #[inline]
+    pub(super) fn take_spare(&mut self) -> Vec<u8> {
+        match self.last.count {
+            0 => std::mem::take(&mut self.last.bytes),
+            _ => Vec::new(),
+        }
+    }
+
     /// How many bytes wait.
     pub(super) const fn queued(&self) -> usize {
         self.queued

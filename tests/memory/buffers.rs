@@ -1,0 +1,40 @@
+//! The associations of an endpoint share the buffers that they send with.
+
+use crate::allocations::{ends, gather};
+use crate::counting::{bytes, calls};
+use sealgram::Side;
+use sealgram::config::Versions;
+
+/// An association that has sent something keeps no buffer for that, and needs no allocation for it
+/// either.
+#[test]
+fn many_associations_that_send_in_turn_need_the_buffers_of_few() {
+    const PEERS: u16 = 200;
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        let configs = ends().versions(versions).build();
+        let mut pair = configs.connected(1);
+        gather(&mut pair, &configs, Side::Server, PEERS);
+        let ids: Vec<_> = pair.server.associations().collect();
+        let now = pair.now;
+        let mut out = Vec::new();
+        let mut round = |length: usize| {
+            let (held, requests) = (bytes(), calls());
+            for &id in &ids {
+                let mut association = pair.server.association(now, id).unwrap();
+                association.send(&vec![7; length]).unwrap();
+                drop(association);
+                out.clear();
+                assert!(pair.server.poll_transmit(now, 64, &mut out).is_some());
+            }
+            // One request is the data's own.
+            (bytes() - held, calls() - requests - ids.len() as u64)
+        };
+        round(10);
+        let (held, requests) = round(1200);
+        println!(
+            "{} associations: {held} bytes more, {requests} requests",
+            ids.len()
+        );
+        assert!(held < 5000 && requests < 10, "{held} {requests}");
+    }
+}
