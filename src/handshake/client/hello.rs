@@ -351,11 +351,7 @@ impl ExpectServerHello {
     }
 
     /// Repeats the same hello with the cookie (RFC 6347 §4.2.1), also inside an association (E17).
-    fn handle_verify_request(
-        mut self: Box<Self>,
-        request: HelloVerifyRequest,
-        outbox: &mut Outbox,
-    ) -> Step {
+    fn handle_verify_request(mut self, request: HelloVerifyRequest, outbox: &mut Outbox) -> Step {
         self.verify_requests += 1;
         if self.verify_requests > MAX_VERIFY_REQUESTS {
             return Err(PeerMisbehaved::TooManyHelloVerifyRequests.into());
@@ -369,7 +365,7 @@ impl ExpectServerHello {
 
     /// Checks the server's choice against the offer.
     fn handle_hello(
-        mut self: Box<Self>,
+        mut self,
         hello: &ServerHello,
         inbound: &InboundMessage,
         outbox: &mut Outbox,
