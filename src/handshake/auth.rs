@@ -13,11 +13,7 @@ pub(super) fn signed_message(signer: Side, transcript_hash: &[u8]) -> Vec<u8> {
         Side::Client => b"TLS 1.3, client CertificateVerify",
         Side::Server => b"TLS 1.3, server CertificateVerify",
     };
-    let mut message = vec![0x20; 64];
-    message.extend_from_slice(context);
-    message.push(0);
-    message.extend_from_slice(transcript_hash);
-    message
+    [&[0x20; 64], context, &[0], transcript_hash].concat()
 }
 
 /// The first scheme of the credential that the peer accepts and that may sign a handshake of 1.3.

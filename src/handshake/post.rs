@@ -393,11 +393,12 @@ impl Post {
         let Some(tickets) = &sessions.tickets else {
             return Ok(());
         };
-        for number in 0..sessions.tickets_per_handshake {
+        let wanted = usize::from(sessions.tickets_per_handshake);
+        let mut fresh = vec![[0; 5]; wanted];
+        random(fresh.as_flattened_mut())?;
+        let mut sent = false;
+        for (number, [a, b, c, d, salt]) in (0..).zip(fresh) {
             let nonce = vec![number];
-            let mut fresh = [0; 5];
-            random(&mut fresh)?;
-            let [a, b, c, d, salt] = fresh;
             let session = Session13 {
                 agreed: self.agreed.clone(),
                 psk: resumption.psk(&nonce),
@@ -408,7 +409,7 @@ impl Post {
             };
             let (lifetime, age_add) = (session.lifetime, session.age_add);
             let Some(ticket) = tickets.seal(&Arc::new(session).into(), now) else {
-                return Ok(());
+                break;
             };
             let mut body = Vec::with_capacity(ticket.len() + 16);
             NewSessionTicket13 {
@@ -421,6 +422,9 @@ impl Post {
             .encode(&mut body);
             let typ = HandshakeType::NEW_SESSION_TICKET;
             self.outbox.send_post(self.write.epoch, typ, body)?;
+            sent = true;
+        }
+        if sent {
             self.outbox
                 .end_flight(FlightEnd::AwaitAck(Unacknowledged::Forgets));
         }

@@ -67,6 +67,22 @@ fn both_ends_agree_on_everything() {
     }
 }
 
+/// RFC 9147 §4.3: records share datagrams, acknowledgements as well. Each way there are no more
+/// than the turns that the handshake needs: hello, hello with the cookie, Finished, and the
+/// acknowledgement of the tickets; what asks for the cookie, the flight, and last the
+/// acknowledgement with both tickets.
+#[test]
+fn a_handshake_with_two_tickets_takes_seven_datagrams() {
+    let mut pair = ends().resuming().build().connected(1);
+    pair.run_for(Duration::from_secs(10));
+    assert_eq!(
+        [&pair.to_server, &pair.to_client].map(|it| it.sent()),
+        [4, 3]
+    );
+    let tickets = |(_, event): &&(_, Event)| *event == Event::TicketReceived;
+    assert_eq!(pair.client_events.iter().filter(tickets).count(), 2);
+}
+
 #[test]
 fn a_share_of_another_group_is_asked_for() {
     let mut ends = ends();

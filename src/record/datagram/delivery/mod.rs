@@ -88,11 +88,16 @@ pub(super) struct Means<'a> {
 }
 
 impl Means<'_> {
-    /// Seals one record in the current epoch, as a datagram of its own.
+    /// Seals one record in the current epoch, as a datagram of its own. A flight may join an
+    /// acknowledgement.
     pub(super) fn send_record(&mut self, content_type: ContentType, payload: &[u8]) {
         let write = self.records.writing().current();
         if write.remaining() > 0 {
-            let out = self.outgoing.begin(write.overhead() + payload.len());
+            let length = write.overhead() + payload.len();
+            let out = match content_type {
+                ContentType::ACK => self.outgoing.begin_ack(length),
+                _ => self.outgoing.begin(length),
+            };
             write.append(content_type, payload, out);
             self.stats.records_sent += 1;
         }

@@ -206,11 +206,10 @@ impl<'m, 'a> Packer<'m, 'a> {
     fn flush(&mut self) {
         self.close();
         if !self.datagram.is_empty() {
-            self.largest = self.largest.max(self.datagram.len());
-            self.means
-                .outgoing
-                .begin(self.datagram.len())
-                .extend_from_slice(&self.datagram);
+            let outgoing = &mut self.means.outgoing;
+            let (out, length) = outgoing.begin_flight(self.datagram.len());
+            out.extend_from_slice(&self.datagram);
+            self.largest = self.largest.max(length);
             self.datagram.clear();
         }
     }

@@ -7,6 +7,7 @@
 
 mod path_size;
 
+use crate::config::MIN_HANDSHAKE_MTU;
 use crate::protocol::Path;
 use path_size::PathSize;
 use std::collections::VecDeque;
@@ -21,6 +22,8 @@ pub(super) struct Outgoing {
     last: Segments,
     /// How many bytes wait; 0 if and only if no datagram does.
     queued: usize,
+    /// Whether what was sealed last is an acknowledgement of handshake records.
+    ends_with_ack: bool,
     size: PathSize,
     /// How many bytes may wait before data is refused.
     capacity: usize,
@@ -104,6 +107,7 @@ impl Outgoing {
             earlier: None,
             last: Segments::default(),
             queued: 0,
+            ends_with_ack: false,
             size: PathSize::new(mtu),
             capacity,
             unproven: None,
@@ -121,6 +125,36 @@ impl Outgoing {
     /// The buffer to whose end exactly `length` bytes, one datagram, are about to be appended.
     #[inline]
     pub(super) fn begin(&mut self, length: usize) -> &mut Vec<u8> {
+        self.ends_with_ack = false;
+        self.next_datagram(length)
+    }
+
+    /// The same for an acknowledgement of handshake records, which a flight may join.
+    pub(super) fn begin_ack(&mut self, length: usize) -> &mut Vec<u8> {
+        self.ends_with_ack = true;
+        self.next_datagram(length)
+    }
+
+    /// The same for records of a flight. They join an acknowledgement that was sealed just before
+    /// and waits still, so that a server's last words in a handshake are one datagram. How long
+    /// that is then is told as well.
+    ///
+    /// It does not become so long that a path might not carry it: nothing is cut again on account
+    /// of what it has joined.
+    pub(super) fn begin_flight(&mut self, length: usize) -> (&mut Vec<u8>, usize) {
+        let limit = self.size.of_flight().min(MIN_HANDSHAKE_MTU);
+        let whole = self.last.bytes.len() + length;
+        if self.ends_with_ack && self.last.count == 1 && whole <= limit {
+            self.ends_with_ack = false;
+            self.queued += length;
+            self.last.segment = whole;
+            return (&mut self.last.bytes, whole);
+        }
+        (self.begin(length), length)
+    }
+
+    #[inline]
+    fn next_datagram(&mut self, length: usize) -> &mut Vec<u8> {
         self.queued += length;
         if self.last.count == 0 {
             self.last.segment = length;
@@ -372,6 +406,39 @@ mod tests {
         assert_eq!(outgoing.take(64, &mut out), Some((3, None)));
         assert_eq!((out.as_slice(), outgoing.queued()), (&b"ddd"[..], 0));
         assert_eq!(outgoing.take(64, &mut out), None);
+    }
+
+    /// RFC 9147 §4.3: a datagram holds several records, of which one may be an acknowledgement.
+    #[test]
+    fn a_flight_shares_the_datagram_of_an_acknowledgement_and_data_has_its_own() {
+        let mut outgoing = unlimited();
+        let flight = |outgoing: &mut Outgoing, record: &[u8]| {
+            let (out, length) = outgoing.begin_flight(record.len());
+            out.extend_from_slice(record);
+            length
+        };
+        let ack = |outgoing: &mut Outgoing| outgoing.begin_ack(3).extend_from_slice(b"ack");
+        ack(&mut outgoing);
+        assert_eq!(flight(&mut outgoing, b"tickets"), 10);
+        assert_eq!(flight(&mut outgoing, b"update"), 6);
+        ack(&mut outgoing);
+        push(&mut outgoing, b"data");
+        assert_eq!(flight(&mut outgoing, b"update"), 6);
+        ack(&mut outgoing);
+        let large = [7; MIN_HANDSHAKE_MTU - 2];
+        assert_eq!(flight(&mut outgoing, &large), large.len());
+        let (mut taken, mut out) = (Vec::new(), Vec::new());
+        while let Some((length, _)) = outgoing.take(1, &mut out) {
+            taken.push(length);
+            out.clear();
+        }
+        assert_eq!(taken, [10, 6, 3, 4, 6, 3, large.len()]);
+        assert_eq!(outgoing.queued(), 0);
+        ack(&mut outgoing);
+        out.clear();
+        assert_eq!(outgoing.take(1, &mut out), Some((3, None)));
+        // What was taken is joined by nothing.
+        assert_eq!(flight(&mut outgoing, b"update"), 6);
     }
 
     #[test]

@@ -193,7 +193,11 @@ fn an_acknowledgement_waits_a_quarter_of_the_running_timer_and_goes_first() {
     assert_eq!(two.client.poll_timeout(), Some(now + second / 2));
     // Both are due by the time that anybody looks.
     assert!(two.client.handle_timeout(now + 2 * second).is_ok());
-    let lengths: Vec<_> = sent(&mut two.client).iter().map(Vec::len).collect();
-    // Header, type and tag around one number, and around one message.
-    assert_eq!(lengths, [5 + 2 + 16 + 1 + 16, 5 + 12 + 10 + 1 + 16]);
+    let sent = sent(&mut two.client);
+    // Header, type and tag around one number, and around one message, in one datagram.
+    let (ack, message) = (5 + 2 + 16 + 1 + 16, 5 + 12 + 10 + 1 + 16);
+    let lengths: Vec<_> = sent.iter().map(Vec::len).collect();
+    assert_eq!(lengths, [ack + message]);
+    // The length in the header of the first record.
+    assert_eq!(usize::from(sent[0][4]), ack - 5);
 }
