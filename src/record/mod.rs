@@ -316,8 +316,8 @@ pub(crate) trait Layer {
     ///
     /// [`GaveUp`] when the retransmission limit is reached.
     fn handle_timeout(&mut self, now: Instant) -> Result<(), GaveUp>;
-    /// Whether nothing was read or written for a while, in which case [`Layer::put_away`] gives memory
-    /// back. Asked after each [`Layer::handle_timeout`].
+    /// Whether nothing was read or written for a while, in which case [`Layer::put_away`] gives
+    /// memory back. Asked after each [`Layer::handle_timeout`].
     fn is_unused(&mut self, _now: Instant) -> bool {
         false
     }

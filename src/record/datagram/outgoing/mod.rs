@@ -15,8 +15,7 @@ use std::collections::VecDeque;
 /// What is sealed and waits for the caller, and what is known about the way it takes.
 pub(super) struct Outgoing {
     /// Batches that nothing more is added to, in the order in which they were sealed.
-    /// `None` if there are none.
-    earlier: Option<Box<VecDeque<Segments>>>,
+    earlier: VecDeque<Segments>,
     /// The last batch, to which datagrams are added so that one system call can send them all. An
     /// empty one keeps its allocation.
     last: Segments,
@@ -104,7 +103,7 @@ impl Outgoing {
     /// `mtu` bytes, of which `capacity` bytes may wait.
     pub(super) fn new(path: Path, mtu: usize, capacity: usize) -> Self {
         Self {
-            earlier: None,
+            earlier: VecDeque::new(),
             last: Segments::default(),
             queued: 0,
             ends_with_ack: false,
@@ -177,7 +176,6 @@ impl Outgoing {
             count,
         };
         self.earlier
-            .get_or_insert_default()
             .push_back(std::mem::replace(&mut self.last, next));
     }
 
@@ -199,7 +197,7 @@ impl Outgoing {
         if self.queued == 0 {
             return None;
         }
-        if self.earlier.is_some() || self.last.count > max_datagrams {
+        if !self.earlier.is_empty() || self.last.count > max_datagrams {
             return self.take_part(max_datagrams, out);
         }
         let Segments { count, segment, .. } = self.last;
@@ -214,8 +212,7 @@ impl Outgoing {
         max_datagrams: usize,
         out: &mut Vec<u8>,
     ) -> Option<(usize, Option<usize>)> {
-        let earlier = self.earlier.as_mut().and_then(|it| it.front_mut());
-        let batch = earlier.unwrap_or(&mut self.last);
+        let batch = self.earlier.front_mut().unwrap_or(&mut self.last);
         let (count, segment) = (batch.count.min(max_datagrams.max(1)), batch.segment);
         let len = batch.bytes.len().min(count * segment);
         if count < batch.count {
@@ -224,10 +221,7 @@ impl Outgoing {
             batch.count -= count;
         } else {
             batch.move_to(out);
-            self.earlier.take_if(|it| {
-                it.pop_front();
-                it.is_empty()
-            });
+            self.earlier.pop_front();
         }
         self.queued -= len;
         Some((len, (count > 1).then_some(segment)))
@@ -264,7 +258,7 @@ impl Outgoing {
     /// Gives back allocations that an idle association does not need.
     pub(super) fn release(&mut self) {
         if self.is_empty() {
-            self.earlier = None;
+            self.earlier = VecDeque::new();
             self.last = Segments::default();
         }
     }
@@ -306,15 +300,13 @@ impl Outgoing {
 
     /// Drops the datagrams that are longer than `limit` bytes.
     fn drop_larger(&mut self, limit: usize) {
-        self.last.drop_larger(limit);
-        self.queued = self.last.bytes.len();
-        let mut earlier = self.earlier.take().unwrap_or_default();
-        earlier.retain_mut(|batch| {
+        self.earlier.retain_mut(|batch| {
             batch.drop_larger(limit);
             batch.count > 0
         });
-        self.queued += earlier.iter().map(|it| it.bytes.len()).sum::<usize>();
-        self.earlier = Some(earlier).filter(|it| !it.is_empty());
+        self.last.drop_larger(limit);
+        let earlier = self.earlier.iter().map(|batch| batch.bytes.len());
+        self.queued = earlier.sum::<usize>() + self.last.bytes.len();
     }
 
     /// A flight goes unanswered and is about to be sent again, for the `attempt`th time.
