@@ -24,6 +24,7 @@ pub(super) struct Dormant {
     protection: RecordProtection,
     window: ReplayWindow,
     forgeries: u64,
+    misses: u32,
     integrity_limit: u64,
 }
 
@@ -59,11 +60,13 @@ impl Reading {
             opener: Opener::new(&dormant.protection),
             window: std::mem::take(&mut dormant.window),
             forgeries: dormant.forgeries,
+            misses: dormant.misses,
         });
         let opened = open(&mut protected);
         if let Err(NotOpened::Discard(_)) = opened {
             dormant.window = protected.window;
             dormant.forgeries = protected.forgeries;
+            dormant.misses = protected.misses;
         } else {
             *self = Self::Protected(protected);
         }
@@ -114,6 +117,7 @@ impl Records {
                 protection: read.1,
                 window: std::mem::take(&mut protected.window),
                 forgeries: protected.forgeries,
+                misses: protected.misses,
                 integrity_limit: protected.opener.integrity_limit(),
             }));
         }

@@ -37,6 +37,8 @@ pub(super) struct Protected {
     pub(super) window: ReplayWindow,
     /// Records that failed to authenticate (RFC 9325 §4.4).
     pub(super) forgeries: u64,
+    /// Records in a row that did not open, of those whose number is not sent in full.
+    pub(super) misses: u32,
 }
 
 /// The epochs that can be read, in rising order; at least one, and at most four.
@@ -52,6 +54,7 @@ impl Protected {
             opener: Opener::new(protection),
             window: ReplayWindow::default(),
             forgeries: 0,
+            misses: 0,
         }
     }
 }

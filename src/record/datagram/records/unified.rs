@@ -87,6 +87,24 @@ impl Protected {
         let low = unmasked.map_err(|_| Discard::Unauthenticated)?;
         let bits = if header.number_len == 1 { 8 } else { 16 };
         let sequence = reconstruct(self.window.next(), low, bits);
+        if self.misses < GAP {
+            self.open_as(epoch, header, sequence, record)
+        } else {
+            self.open_behind_gap(epoch, header, (sequence, bits), record)
+        }
+    }
+
+    /// Opens a record as one with this number.
+    #[inline]
+    fn open_as(
+        &mut self,
+        epoch: Epoch,
+        header: &UnifiedHeader,
+        sequence: u64,
+        record: &mut [u8],
+    ) -> Result<Opened, NotOpened> {
+        // One that opens begins the count again.
+        self.misses = self.misses.saturating_add(1);
         // RFC 9147 §4.5.1: asked before, moved after authentication.
         if !self.window.admits(sequence) {
             return Err(Discard::Replay.into());
@@ -97,6 +115,7 @@ impl Protected {
             Err(why) => return Err(self.not_opened(why)),
         };
         self.window.record(sequence);
+        self.misses = 0;
         check_place(epoch, content_type)?;
         Ok(Opened {
             number: RecordNumber { epoch, sequence },
@@ -104,7 +123,51 @@ impl Protected {
             contents,
         })
     }
+
+    /// Opens a record after many that did not open. They may be noise, so the nearest number is
+    /// tried first, as always, and noise costs no honest record. But they may also be what comes
+    /// after a gap of more numbers than the header can tell apart: then the nearest number of each
+    /// is wrong, and without a look further ahead the association would never hear its peer again.
+    #[cold]
+    fn open_behind_gap(
+        &mut self,
+        epoch: Epoch,
+        header: &UnifiedHeader,
+        (sequence, bits): (u64, u32),
+        record: &mut [u8],
+    ) -> Result<Opened, NotOpened> {
+        let turn = self.misses - GAP;
+        let further = u64::from(turn / TRIAL_EVERY % FURTHEST + 1) << bits;
+        let beyond = sequence.saturating_add(further);
+        if !turn.is_multiple_of(TRIAL_EVERY) || beyond > RecordNumber::LIMIT_48 {
+            return self.open_as(epoch, header, sequence, record);
+        }
+        // A failure destroys what it was tried on.
+        let copy = record.to_vec();
+        match self.open_as(epoch, header, sequence, record) {
+            Err(NotOpened::Discard(_)) => {}
+            outcome => return outcome,
+        }
+        let misses = self.misses;
+        record.copy_from_slice(&copy);
+        let outcome = self.open_as(epoch, header, beyond, record);
+        // It was one record.
+        self.misses = self.misses.min(misses);
+        outcome
+    }
 }
+
+/// After how many records in a row that do not open one may be far ahead of the last that did.
+/// Fewer are usual behind a short outage, or where a few are repeated.
+const GAP: u32 = 64;
+
+/// Which of the records behind that many is tried with a number further ahead: noise costs a
+/// quarter more than before.
+const TRIAL_EVERY: u32 = 4;
+
+/// How many times the span of numbers that a header tells apart is looked ahead: half a million
+/// records, an outage of more than a second at the rate of a fast core.
+const FURTHEST: u32 = 8;
 
 /// Whether a record of this type can be under the keys of an epoch (RFC 9147 §4.1). RFC 8446 §5:
 /// that it is there is the peer's own fault, as nobody else has the keys.

@@ -371,6 +371,58 @@ fn r9147_16_too_many_forgeries_end_the_association() {
     assert_eq!(outcome.err(), Some(Fault::TooManyForgeries));
 }
 
+/// §4.2.2: a header tells 65,536 numbers apart, so behind an outage of more than half as many each
+/// nearest number is wrong. The peer is heard again after some records, whatever the gap, and
+/// nothing that was heard before is taken again.
+#[test]
+fn a_peer_is_heard_again_behind_an_outage_of_many_records() {
+    for gap in [1, 32_000, 33_000, 65_536, 100_000, 500_000] {
+        let mut two = Two::connected();
+        let old = craft(THREE, 7, FULL, DATA, b"old", 0);
+        assert_eq!(
+            data_of(&feed(&mut two.client, two.now, &old).unwrap()),
+            [b"old"]
+        );
+        let mut heard = 0;
+        for sequence in gap..gap + 200 {
+            let record = craft(THREE, 7 + sequence, FULL, DATA, b"new", 0);
+            let inbound = feed(&mut two.client, two.now, &record).unwrap();
+            heard += data_of(&inbound).len();
+        }
+        assert!(heard >= 200 - 64 - 4 * 8, "{heard} behind a gap of {gap}");
+        assert!(gap > 32_000 || heard == 200, "{heard} behind {gap}");
+        let again = feed(&mut two.client, two.now, &old).unwrap();
+        assert!(data_of(&again).is_empty());
+    }
+}
+
+/// §4.2.2: a look ahead costs no record that is where it belongs, however much noise there is, and
+/// each number that is tried against the key is counted (§4.5.3).
+#[test]
+fn noise_before_each_record_costs_none_of_them() {
+    let mut two = Two::connected();
+    let mut forged = craft(THREE, 0, FULL, DATA, b"forged", 0);
+    *forged.last_mut().unwrap() ^= 1;
+    for sequence in 0..20 {
+        for _ in 0..=60 + sequence {
+            let inbound = feed(&mut two.client, two.now, &forged).unwrap();
+            assert!(data_of(&inbound).is_empty());
+        }
+        let record = craft(THREE, 1000 + sequence, FULL, DATA, b"genuine", 0);
+        let inbound = feed(&mut two.client, two.now, &record).unwrap();
+        assert_eq!(data_of(&inbound), [b"genuine"]);
+    }
+    let mut forged = craft(THREE, 2000, FULL, DATA, b"forged", 0);
+    *forged.last_mut().unwrap() ^= 1;
+    two.client.suffer(Some(THREE), (1 << 36) - 70);
+    let mut tried = 0;
+    while feed(&mut two.client, two.now, &forged).is_ok() {
+        tried += 1;
+    }
+    // 64 with one number each, then one in four with two.
+    assert!((66..69).contains(&tried), "{tried}");
+}
+
 /// §4.5.2, RFC 8446 §5.4: what is wrong inside an authentic record is the peer's fault: one without
 /// a type.
 #[test]
