@@ -204,6 +204,7 @@ impl Associations {
             let outcome = connection.handle_datagram(now, path, datagram);
             if Delivery::of(&outcome) == Delivery::Authenticated {
                 association.last_active = now;
+                self.replies.note_work(now);
             }
         }
         self.settle(now, route.current);
@@ -249,6 +250,7 @@ impl Associations {
         let delivery = Delivery::of(&outcome);
         if delivery == Delivery::Authenticated {
             association.last_active = now;
+            self.replies.note_work(now);
         }
         self.settle(now, id);
         delivery
@@ -337,8 +339,8 @@ impl Associations {
         max_datagrams: usize,
         out: &mut Vec<u8>,
     ) -> Option<Transmit> {
-        if let Some(transmit) = self.replies.poll_transmit(out) {
-            return Some(transmit);
+        if self.replies.is_due() {
+            return self.replies.poll_transmit(out);
         }
         while let Some(&id) = self.senders.front() {
             let Some(association) = self.table.get_mut(id) else {
@@ -349,6 +351,10 @@ impl Associations {
                 .connection
                 .poll_transmit(now, max_datagrams, out)
             {
+                self.replies.give_way();
+                if association.completed {
+                    self.replies.note_work(now);
+                }
                 if association.connection.has_transmit() {
                     // The others have their turn before this one sends again.
                     self.senders.rotate_left(1);
@@ -359,7 +365,11 @@ impl Associations {
             }
             self.has_sent(now, id);
         }
-        None
+        let reply = self.replies.poll_transmit(out);
+        if reply.is_none() {
+            self.replies.rest(now);
+        }
+        reply
     }
 
     /// The first of those that may have something to send has nothing any more.

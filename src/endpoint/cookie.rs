@@ -35,6 +35,8 @@ pub struct Cookies {
     unproven: Unproven,
     /// Hellos in pieces are put together at version 1.2 as well.
     whole: bool,
+    /// No answer is made at the moment.
+    is_mute: bool,
     mint: Mint,
 }
 
@@ -86,6 +88,7 @@ impl Cookies {
             config,
             unproven: Unproven::default(),
             whole: false,
+            is_mute: false,
             mint,
         }
     }
@@ -112,6 +115,23 @@ impl Cookies {
 
     /// Looks at a datagram from an address without an association.
     pub fn check(&mut self, now: Instant, path: Path, datagram: BytesMut) -> CookieCheck {
+        self.is_mute = false;
+        self.look(now, path, datagram)
+    }
+
+    /// The same for an end that sends no answer at the moment, so that none is made: what is to be
+    /// sent is empty.
+    pub(super) fn check_mute(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: BytesMut,
+    ) -> CookieCheck {
+        self.is_mute = true;
+        self.look(now, path, datagram)
+    }
+
+    fn look(&mut self, now: Instant, path: Path, datagram: BytesMut) -> CookieCheck {
         if !self.collects() {
             return self.check_12(now, path, datagram);
         }
@@ -171,6 +191,9 @@ impl Cookies {
                 None => CookieCheck::NotAHello,
             });
         }
+        if self.is_mute {
+            return Ok(CookieCheck::Send(Vec::new()));
+        }
         let chosen = match server::choose(&self.config, hello) {
             Ok(chosen) => chosen,
             Err(error) => return Err((error, datagram)),
@@ -204,6 +227,9 @@ impl Cookies {
         };
         // RFC 6347 §4.2.1: a cookie that is not good counts as none.
         let Some(issued) = self.shown_at(now, path, &prefix) else {
+            if self.is_mute {
+                return CookieCheck::Send(Vec::new());
+            }
             let first = FirstHello {
                 record,
                 fragment,

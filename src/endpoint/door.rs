@@ -118,7 +118,11 @@ impl Door {
             return;
         };
         let stats = &mut associations.stats;
-        match cookies.check(now, path, datagram) {
+        let checked = match associations.replies.is_full() {
+            true => cookies.check_mute(now, path, datagram),
+            false => cookies.check(now, path, datagram),
+        };
+        match checked {
             CookieCheck::Proven(hello) => self.take_proven(associations, now, hello, route),
             CookieCheck::Send(_) if self.config.is_none() => stats.hellos_refused += 1,
             CookieCheck::Send(_) if associations.replies.is_full() => stats.replies_dropped += 1,

@@ -1,22 +1,60 @@
 //! Datagrams for addresses that have no association, or none any more.
+//!
+//! A flood of hellos must not slow down those who are in: an answer costs a system call of its own,
+//! more than ten datagrams of an association in a batch. So what associations send goes first, and
+//! while they are at work answers are rationed. An honest newcomer whose answer was dropped repeats
+//! its hello.
 
 use crate::connection::Transmit;
 use crate::protocol::Path;
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// How many wait at most.
 const MAX_REPLIES: usize = 256;
 
+/// One is made in this time, in the long run, while associations are at work: twice as many as a
+/// core has time for handshakes.
+const INTERVAL: Duration = Duration::from_micros(50);
+
+/// How many more of them there may be at once.
+const BURST: u32 = 1024;
+
+/// How long after they have received or sent something associations are at work.
+const WORK: Duration = Duration::from_millis(100);
+
+/// How many batches of associations go before the oldest answer, at most.
+const BATCHES_FIRST: usize = 8;
+
 /// Answers to strangers, and the last words of associations that were ended.
-#[derive(Default)]
 pub(super) struct Replies {
     queue: VecDeque<(Path, Vec<u8>)>,
+    /// How many more are taken.
+    allowance: u32,
+    /// Up to when the allowance has grown.
+    until: Option<Instant>,
+    /// When an established association has received or sent something last.
+    worked: Option<Instant>,
+    /// Batches of associations that have gone before the oldest answer.
+    batches: usize,
+}
+
+impl Default for Replies {
+    fn default() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            allowance: BURST,
+            until: None,
+            worked: None,
+            batches: 0,
+        }
+    }
 }
 
 impl Replies {
     /// Whether another one would be dropped.
     pub(super) fn is_full(&self) -> bool {
-        self.queue.len() >= MAX_REPLIES
+        self.queue.len() >= MAX_REPLIES || self.allowance == 0
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -27,6 +65,7 @@ impl Replies {
     pub(super) fn push(&mut self, path: Path, datagram: Vec<u8>) -> bool {
         let room = !self.is_full();
         if room {
+            self.allowance -= 1;
             self.queue.push_back((path, datagram));
         }
         room
@@ -35,11 +74,108 @@ impl Replies {
     /// Appends the oldest to `out`.
     pub(super) fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
         let (path, datagram) = self.queue.pop_front()?;
+        self.batches = 0;
         out.extend_from_slice(&datagram);
         Some(Transmit {
             len: datagram.len(),
             segment_size: None,
             path,
         })
+    }
+
+    /// Whether the oldest has waited for long enough while associations have something to send.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        self.batches >= BATCHES_FIRST && !self.is_empty()
+    }
+
+    /// An association sends a batch first.
+    #[inline]
+    pub(super) const fn give_way(&mut self) {
+        self.batches += 1;
+    }
+
+    /// An established association has received or sent something.
+    #[inline]
+    pub(super) const fn note_work(&mut self, now: Instant) {
+        self.worked = Some(now);
+    }
+
+    /// Everything was sent, so there is room again.
+    #[inline]
+    pub(super) fn rest(&mut self, now: Instant) {
+        self.batches = 0;
+        let is_working = self.worked.is_some_and(|worked| now < worked + WORK);
+        let until = *self.until.get_or_insert(now);
+        if !is_working {
+            self.allowance = BURST;
+            self.until = Some(now);
+        } else if now >= until + INTERVAL {
+            self.grow(now, until);
+        }
+    }
+
+    fn grow(&mut self, now: Instant, until: Instant) {
+        let passed = (now - until).as_nanos() / INTERVAL.as_nanos();
+        match u32::try_from(passed) {
+            Ok(earned) if earned < BURST - self.allowance => {
+                self.allowance += earned;
+                self.until = Some(until + INTERVAL * earned);
+            }
+            _ => {
+                self.allowance = BURST;
+                self.until = Some(now);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of these many answers are taken, each of them sent at once.
+    fn taken(replies: &mut Replies, now: Instant, wanted: u32) -> u32 {
+        let path = Path::new(([192, 0, 2, 1], 7).into());
+        let mut count = 0;
+        for _ in 0..wanted {
+            count += u32::from(replies.push(path, vec![1]));
+            while replies.poll_transmit(&mut Vec::new()).is_some() {}
+            replies.rest(now);
+        }
+        count
+    }
+
+    #[test]
+    fn beside_the_work_of_associations_answers_are_rationed_but_for_a_burst() {
+        let (mut now, mut replies) = (crate::test_now(), Replies::default());
+        assert_eq!(taken(&mut replies, now, 5000), 5000);
+        replies.note_work(now);
+        assert_eq!(taken(&mut replies, now, 5000), BURST);
+        let mut count = 0;
+        for _ in 0..1000 {
+            now += Duration::from_millis(1);
+            replies.note_work(now);
+            replies.rest(now);
+            count += taken(&mut replies, now, 100);
+        }
+        assert_eq!(count, 20_000);
+        // What is not used is left for a burst.
+        now += Duration::from_millis(90);
+        replies.note_work(now);
+        replies.rest(now);
+        assert_eq!(taken(&mut replies, now, 5000), BURST);
+        // Nobody is at work any more.
+        now += WORK;
+        replies.rest(now);
+        assert_eq!(taken(&mut replies, now, 5000), 5000);
+    }
+
+    #[test]
+    fn without_being_sent_they_are_bounded() {
+        let mut replies = Replies::default();
+        let path = Path::new(([192, 0, 2, 1], 7).into());
+        let pushed = (0..5000).filter(|_| replies.push(path, vec![1])).count();
+        assert_eq!(pushed, MAX_REPLIES);
     }
 }

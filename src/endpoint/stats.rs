@@ -10,7 +10,9 @@ pub struct EndpointStats {
     pub retry_requests: u64,
     /// Parts of fragmented hellos that were kept for a moment.
     pub hello_fragments: u64,
-    /// Answers to strangers for which there was no room, because `poll_transmit` was not drained.
+    /// Answers to strangers that were not made: because `poll_transmit` was not drained, or because
+    /// associations were at work and more than 20,000 a second were asked for. Clients repeat their
+    /// hellos.
     pub replies_dropped: u64,
     /// Datagrams that belong to no association and are no hello.
     pub strays: u64,

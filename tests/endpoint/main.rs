@@ -5,7 +5,6 @@ mod common;
 
 mod addresses;
 mod associations;
-mod bursts;
 mod cookies;
 mod fleet;
 mod floods;
@@ -19,6 +18,7 @@ mod strangers;
 mod tcp;
 mod udp;
 mod udp_deferred;
+mod udp_floods;
 mod udp_group;
 mod udp_narrow_path;
 mod udp_running;

@@ -25,8 +25,10 @@ fn our_server(policy: EndpointPolicy) -> DatagramHarness {
     harness
 }
 
-/// A newcomer that says hello twice and then these lines. The harness forgets what it saw.
+/// A newcomer that says hello twice and then these lines. The harness forgets what it saw. No more
+/// come in a second than are answered while associations are at work.
 fn attempt(harness: &mut DatagramHarness, port: u16, lines: &[Line]) {
+    harness.wait(Duration::from_micros(50));
     harness.address = ([198, 51, 100, 1], port).into();
     harness.peer = scripted_client();
     harness.exchange_cookies();

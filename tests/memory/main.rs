@@ -7,5 +7,6 @@ mod allocations;
 mod buffers;
 mod counting;
 mod dormant;
+mod floods;
 mod limits;
 mod unread;
