@@ -5,7 +5,7 @@ use crate::counting::bytes;
 use bytes::BytesMut;
 use sealgram::config::{Algorithms, Versions};
 use sealgram::record::Discard;
-use sealgram::{CipherSuite, KeyUpdate, ProtocolVersion};
+use sealgram::{CipherSuite, HandshakeKind, KeyUpdate, ProtocolVersion};
 use std::time::Duration;
 
 const SUITES: [CipherSuite; 5] = [
@@ -91,6 +91,26 @@ fn replace_keys(link: &mut Link, out: &mut Vec<u8>) {
         pass(&mut link.server, &mut link.client, link.now, out);
     }
     assert_eq!(link.client.stats().key_updates_received(), before + 1);
+}
+
+/// A server that resumes changes its keys before it has said anything under the old ones, which may
+/// have been dormant until then: its ServerHello is in their epoch all the same.
+#[test]
+fn dormant_keys_protect_the_hello_of_a_server_that_resumes() {
+    let mut out = Vec::new();
+    for suite in &SUITES[..2] {
+        let mut link = link(*suite, &mut out, &mut BytesMut::new());
+        for generation in 1..3 {
+            link.idle();
+            link.client.renegotiate_abbreviated().unwrap();
+            for _ in 0..4 {
+                pass(&mut link.client, &mut link.server, link.now, &mut out);
+                pass(&mut link.server, &mut link.client, link.now, &mut out);
+            }
+            assert_eq!(link.client.renegotiations(), generation, "{suite}");
+            assert_eq!(link.client.handshake_kind(), Some(HandshakeKind::Resumed));
+        }
+    }
 }
 
 /// Anybody can send something that has to be opened, and it must not cost memory that lasts.

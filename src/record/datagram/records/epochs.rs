@@ -322,12 +322,13 @@ impl WriteEpochs {
         self.current.epoch
     }
 
-    /// The epoch, if it can still be written.
+    /// The epoch, if it can still be written. One that is over may have been dormant at its end,
+    /// and what is repeated or was not sealed yet needs its keys all the same.
     pub(in super::super) fn find(&mut self, epoch: Epoch) -> Option<&mut WriteEpoch> {
-        if self.current.epoch == epoch {
-            return Some(self.current());
-        }
-        self.older.iter_mut().find(|known| known.epoch == epoch)
+        let mut known = std::iter::once(&mut self.current).chain(&mut self.older);
+        let found = known.find(|known| known.epoch == epoch)?;
+        found.wake();
+        Some(found)
     }
 
     /// Whether a record with this number can have been sent. Of epochs that are over this is no
