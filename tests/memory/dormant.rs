@@ -113,6 +113,22 @@ fn dormant_keys_protect_the_hello_of_a_server_that_resumes() {
     }
 }
 
+/// RFC 9147 §8: the epoch before the newest is kept until something has come in that one, which may
+/// be never where a peer only receives. That keeps neither the newest keys nor a timer awake.
+#[test]
+fn new_keys_of_a_peer_that_says_nothing_under_them_become_dormant() {
+    let mut out = Vec::new();
+    for suite in &SUITES[2..] {
+        let mut arena = BytesMut::with_capacity(1 << 18);
+        let mut link = link(*suite, &mut out, &mut arena);
+        for _ in 0..3 {
+            replace_keys(&mut link, &mut out);
+            link.idle();
+        }
+        exchange(&mut link, &mut out, &mut arena);
+    }
+}
+
 /// Anybody can send something that has to be opened, and it must not cost memory that lasts.
 #[test]
 fn forgeries_wake_no_keys() {

@@ -104,13 +104,13 @@ impl Records {
             && matches!(self.read.newest.protection, Reading::Dormant(_))
     }
 
-    /// Puts the keys away that were made from these protections, if they are the only ones.
+    /// Puts the keys away that were made from these protections. Those of older epochs stay as they
+    /// are: what they were made from is gone.
     pub(in super::super) fn put_away(&mut self, protections: Protections) {
         let Protections { read, write } = protections;
         self.input = None;
         let newest = &mut self.read.newest;
         if newest.epoch == read.0
-            && self.read.older.is_empty()
             && let Reading::Protected(protected) = &mut newest.protection
         {
             newest.protection = Reading::Dormant(Box::new(Dormant {
