@@ -104,7 +104,7 @@ impl Protected {
         record: &mut [u8],
     ) -> Result<Opened, NotOpened> {
         // One that opens begins the count again.
-        self.misses = self.misses.saturating_add(1);
+        self.misses = self.misses.checked_add(1).unwrap_or(GAP);
         // RFC 9147 §4.5.1: asked before, moved after authentication.
         if !self.window.admits(sequence) {
             return Err(Discard::Replay.into());
@@ -137,7 +137,7 @@ impl Protected {
         record: &mut [u8],
     ) -> Result<Opened, NotOpened> {
         let turn = self.misses - GAP;
-        let further = u64::from(turn / TRIAL_EVERY % FURTHEST + 1) << bits;
+        let further = spans_ahead(turn / TRIAL_EVERY) << bits;
         let beyond = sequence.saturating_add(further);
         if !turn.is_multiple_of(TRIAL_EVERY) || beyond > RecordNumber::LIMIT_48 {
             return self.open_as(epoch, header, sequence, record);
@@ -165,9 +165,16 @@ const GAP: u32 = 64;
 /// quarter more than before.
 const TRIAL_EVERY: u32 = 4;
 
-/// How many times the span of numbers that a header tells apart is looked ahead: half a million
+/// How many spans of numbers that a header tells apart are looked ahead at first: half a million
 /// records, an outage of more than a second at the rate of a fast core.
-const FURTHEST: u32 = 8;
+const NEAR: u64 = 8;
+
+/// How many such spans the `turn`th trial looks ahead: from 1 to 8, then from 1 to 16, and so on,
+/// each time twice as far. So no outage is too long, and what noise has spoilt comes again.
+fn spans_ahead(turn: u32) -> u64 {
+    let turn = u64::from(turn) + NEAR;
+    turn - (1 << turn.ilog2()) + 1
+}
 
 /// Whether a record of this type can be under the keys of an epoch (RFC 9147 §4.1). RFC 8446 §5:
 /// that it is there is the peer's own fault, as nobody else has the keys.

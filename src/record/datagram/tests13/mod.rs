@@ -396,6 +396,23 @@ fn a_peer_is_heard_again_behind_an_outage_of_many_records() {
     }
 }
 
+/// §4.2.2: whatever the gap, with the short form of the number as well, which tells 256 apart.
+#[test]
+fn no_outage_is_too_long() {
+    const SHORT: u8 = FULL & !8;
+    for (first, gap) in [(FULL, 5_000_000), (SHORT, 2500), (SHORT, 100_000)] {
+        let mut two = Two::connected();
+        let mut came = |sequence| {
+            let record = craft(THREE, sequence, first, DATA, b"data", 0);
+            data_of(&feed(&mut two.client, two.now, &record).unwrap()).len()
+        };
+        assert_eq!(came(7), 1);
+        let heard = (gap..gap + 5000).find(|&sequence| came(sequence) == 1);
+        assert!(heard.is_some(), "{first:b}: not behind a gap of {gap}");
+        assert_eq!(came(heard.unwrap() + 1), 1);
+    }
+}
+
 /// §4.2.2: a look ahead costs no record that is where it belongs, however much noise there is, and
 /// each number that is tried against the key is counted (§4.5.3).
 #[test]
