@@ -227,6 +227,35 @@ fn too_many_forgeries_under_an_old_key_end_that_key_alone() {
     assert!(end.recv().is_none() && !end.is_closed());
 }
 
+/// RFC 9325 §4.4: data that has waited for a silent peer, under a key that protects no more of it,
+/// waits on for the handshake that runs. It is nothing to send meanwhile: who asks for it until it
+/// comes would ask for ever.
+#[test]
+fn data_that_no_key_is_left_for_is_nothing_to_send() {
+    let mut two = Two::connected(Versions::V1_2);
+    two.client.renegotiate().unwrap();
+    let now = two.now;
+    let hello = sent(&mut two.client, now);
+    two.client.send(now, b"waits").unwrap();
+    assert!(!two.client.has_transmit());
+    two.client.records.use_up(1);
+    let later = two.client.phase.poll_timeout().unwrap();
+    two.client.handle_timeout(later).unwrap();
+    assert!(!two.client.holds_data() && two.client.held_bytes() > 0);
+    sent(&mut two.client, later);
+    assert!(!two.client.has_transmit());
+    // The server's flight takes the client to keys that are good for it.
+    two.client.records.use_up(10);
+    for datagram in hello {
+        let datagram = BytesMut::from(&datagram[..]);
+        two.server.handle_datagram(later, PATH, datagram).unwrap();
+    }
+    two.now = later;
+    two.settle();
+    assert_eq!(two.client.renegotiations(), 1);
+    assert_eq!(two.server.recv().unwrap().data[..], *b"waits");
+}
+
 /// RFC 6347 §4.1.2.6, §4.1.2.7, RFC 9147 §4.5.1, §4.5.2: what is said of a datagram is the same
 /// whether it is one record of data, which has a short way, or anything else.
 #[test]

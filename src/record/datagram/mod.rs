@@ -132,6 +132,11 @@ impl Datagram {
         !self.outgoing.is_empty()
     }
 
+    /// Whether no more data can be sealed under the key in force.
+    pub(crate) const fn is_used_up(&self) -> bool {
+        self.records.is_used_up()
+    }
+
     /// Changes the largest datagram of this association. What was learned about the path is
     /// forgotten.
     pub(crate) const fn set_mtu(&mut self, mtu: usize) {
@@ -217,6 +222,12 @@ impl Datagram {
             stats: &mut self.stats,
         };
         (&mut self.delivery, means)
+    }
+
+    /// As if all but so many of the records had been written that the key may protect.
+    #[cfg(test)]
+    pub(crate) fn use_up(&mut self, remaining: u64) {
+        self.records.writing().current().use_up(remaining);
     }
 
     /// As if so many records of this epoch, or of the newest one, had been forged.
@@ -403,8 +414,7 @@ impl Layer for Datagram {
         if !self.outgoing.has_room(length) {
             return Err(SendError::Backlog);
         }
-        // The last record of an epoch is kept for the alert that ends the association.
-        if write.remaining() <= 1 {
+        if write.is_used_up() {
             return Err(SendError::KeyExhausted);
         }
         let out = self.outgoing.begin(length);

@@ -271,6 +271,19 @@ impl WriteEpoch {
     pub(in super::super) const fn remaining(&self) -> u64 {
         self.limit - self.next_sequence
     }
+
+    /// Whether no record is left but the last one, which is kept for the alert that ends the
+    /// association.
+    #[inline]
+    pub(in super::super) const fn is_used_up(&self) -> bool {
+        self.remaining() <= 1
+    }
+
+    /// As if all but so many of its records had been written.
+    #[cfg(test)]
+    pub(in super::super) const fn use_up(&mut self, remaining: u64) {
+        self.next_sequence = self.limit - remaining;
+    }
 }
 
 /// The epochs that can be written, in rising order.

@@ -273,6 +273,11 @@ impl Records {
         self.write.written()
     }
 
+    /// Whether no more data can be sealed under the current one of them.
+    pub(super) const fn is_used_up(&self) -> bool {
+        self.write.current.is_used_up()
+    }
+
     /// The most that a record is longer than its data, whatever the suite: a renegotiation may
     /// change that, and data that waits for the new keys must still fit.
     #[inline]
