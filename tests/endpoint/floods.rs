@@ -165,6 +165,36 @@ fn answers_to_strangers_do_not_pile_up_when_nobody_sends_them() {
     );
 }
 
+/// C8: while associations are at work, answers to strangers are rationed. More are allowed as time
+/// goes on, also where the caller asks `has_transmit` first and so never hears that nothing is
+/// left.
+#[test]
+fn answers_are_allowed_again_whatever_the_caller_asks_first() {
+    let mut harness = DatagramHarness::server(Ends::new().build().server, scripted_client());
+    harness.complete();
+    assert!(harness.exchange(1));
+    let hello = scripted_client().speak(&[Line::ClientHello]).concat();
+    let endpoint = &mut harness.endpoint;
+    let mut answers = |now, hellos: u16| {
+        let (mut count, mut out) = (0, Vec::new());
+        for port in 0..hellos {
+            let path = sealgram::Path::new(([198, 51, 100, 1], 1024 + port).into());
+            endpoint.handle_datagram(now, path, hello[..].into());
+            while endpoint.has_transmit() {
+                count += u32::from(endpoint.poll_transmit(now, 64, &mut out).is_some());
+                out.clear();
+            }
+        }
+        count
+    };
+    let now = harness.now;
+    let burst = answers(now, 3000);
+    assert!((1000..2000).contains(&burst), "{burst}");
+    // As many as one each 50 microseconds, and then of any number when nobody is at work.
+    assert_eq!(answers(now + Duration::from_millis(1), 100), 20);
+    assert_eq!(answers(now + Duration::from_secs(1), 1000), 1000);
+}
+
 /// A client that follows no HelloRequest.
 fn unwilling_client() -> DatagramHarness {
     let pki = Pki::new(&rcgen::PKCS_ED25519);
