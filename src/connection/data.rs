@@ -367,6 +367,15 @@ impl<R: RecordLayer> Connection<R> {
         }
     }
 
+    /// Whether data has waited that the next output seals, or that ends the association if it
+    /// cannot.
+    pub(super) fn lets_data_go(&self) -> bool {
+        // A handshake that runs may bring the key that is missing.
+        let lacks_key =
+            matches!(self.phase, Phase::Renegotiating { .. }) && self.records.is_used_up();
+        self.held.is_some() && !self.holds_data() && !lacks_key
+    }
+
     /// How many bytes of data wait.
     pub(super) fn held_bytes(&self) -> usize {
         self.held.as_ref().map_or(0, |held| held.bytes)

@@ -328,15 +328,6 @@ impl DtlsConnection {
         self.records.has_transmit() || self.lets_data_go() || self.has_wish()
     }
 
-    /// Whether data has waited that the next output seals, or that ends the association if it
-    /// cannot.
-    fn lets_data_go(&self) -> bool {
-        // A handshake that runs may bring the key that is missing.
-        let lacks_key =
-            matches!(self.phase, Phase::Renegotiating { .. }) && self.records.is_used_up();
-        self.held.is_some() && !self.holds_data() && !lacks_key
-    }
-
     /// Whether there are keys to read anything.
     pub(crate) fn has_read_keys(&self) -> bool {
         self.records.has_read_keys()

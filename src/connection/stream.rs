@@ -128,9 +128,9 @@ impl TlsConnection {
         self.records.idle_timeout().filter(|_| established)
     }
 
-    /// Whether `poll_transmit` has something to hand out.
+    /// Whether `poll_transmit` has something to hand out, now or after what waits has been sealed.
     pub fn has_transmit(&self) -> bool {
-        self.records.has_transmit() || self.has_wish()
+        self.records.has_transmit() || self.lets_data_go() || self.has_wish()
     }
 
     /// How many bytes are held on behalf of the peer: part of a handshake message, data that waits

@@ -301,6 +301,8 @@ pub(crate) trait Layer {
     fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError>;
     /// How many records the key has protected that is written with.
     fn written(&self) -> u64;
+    /// Whether it protects no more data: its last record is kept for an alert.
+    fn is_used_up(&self) -> bool;
     /// The newest epoch whose key has seen half of the forgeries that it may (RFC 9147 §4.5.3); a
     /// stream has no second one.
     fn attacked(&self) -> Option<Epoch>;

@@ -1,11 +1,12 @@
 //! What waits to be fetched and what waits to be sent is as much as the policies say.
 
-use crate::common::configs::{Ends, exact};
+use crate::common::configs::{Ends, exact, server_name, start};
 use crate::common::transport::{BOTH, Duo, Transport};
 use sealgram::Side;
-use sealgram::config::{DatagramPolicy, StreamPolicy};
+use sealgram::config::{DatagramPolicy, StreamPolicy, Versions};
 use sealgram::error::{ConfigError, SendError};
 use sealgram::record::Discard;
+use sealgram::sim::StreamPair;
 use std::time::Duration;
 
 /// How many of so many datagrams of this length a server keeps that fetches none, and how many it
@@ -165,4 +166,41 @@ fn a_message_is_taken_if_it_is_as_long_as_the_policies_say() {
 
 fn is_refused<T>(outcome: Result<T, ConfigError>) -> bool {
     matches!(outcome, Err(ConfigError::OutOfRange { .. }))
+}
+
+/// What has waited for the end of a renegotiation is more than the send queue holds once it is
+/// sealed. All of it leaves, also where the caller asks first whether there is something to send.
+#[test]
+fn a_stream_says_that_it_has_something_to_send_while_data_waits_for_room() {
+    let mut ends = Ends::new();
+    ends.client = ends
+        .client
+        .stream(StreamPolicy::default().send_queue(1 << 16).unwrap());
+    let configs = ends.versions(Versions::V1_2).build();
+    let (client, server) = (configs.client.clone(), configs.server.clone());
+    let mut pair = StreamPair::new(start(), client, server, server_name()).unwrap();
+    pair.run();
+    let StreamPair {
+        client,
+        server,
+        now,
+        ..
+    } = &mut pair;
+    client.connection.renegotiate().unwrap();
+    let hello = client.transmit(*now);
+    let mut waits = 0;
+    while let Ok(taken) = client.connection.send(*now, &[7; 1024]) {
+        waits += taken;
+    }
+    // The server refuses, so that everything leaves under the old keys.
+    server.deliver(*now, &hello);
+    client.deliver(*now, &server.transmit(*now));
+    let mut out = Vec::new();
+    while client.connection.has_transmit() {
+        client.connection.poll_transmit(*now, &mut out).unwrap();
+        server.deliver(*now, &out);
+        out.clear();
+    }
+    assert_eq!(server.received.len(), waits);
+    assert!(waits > 1 << 15 && client.connection.buffered() == 0);
 }

@@ -132,11 +132,6 @@ impl Datagram {
         !self.outgoing.is_empty()
     }
 
-    /// Whether no more data can be sealed under the key in force.
-    pub(crate) const fn is_used_up(&self) -> bool {
-        self.records.is_used_up()
-    }
-
     /// Changes the largest datagram of this association. What was learned about the path is
     /// forgotten.
     pub(crate) const fn set_mtu(&mut self, mtu: usize) {
@@ -426,6 +421,10 @@ impl Layer for Datagram {
     #[inline]
     fn written(&self) -> u64 {
         self.records.written()
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.records.is_used_up()
     }
 
     #[inline]

@@ -416,8 +416,7 @@ impl Layer for Stream {
         for piece in data.chunks(self.policy.max_fragment) {
             let room = self.policy.send_bytes.saturating_sub(self.outgoing.len());
             let piece = &piece[..piece.len().min(room.saturating_sub(self.write.overhead()))];
-            // The last record of a key is kept for the alert that ends the connection.
-            let exhausted = self.write.remaining() <= 1;
+            let exhausted = self.is_used_up();
             if piece.is_empty() || exhausted {
                 if taken > 0 {
                     break;
@@ -443,6 +442,11 @@ impl Layer for Stream {
     #[inline]
     fn written(&self) -> u64 {
         self.write.sequence
+    }
+
+    /// The last record of a key is kept for the alert that ends the connection.
+    fn is_used_up(&self) -> bool {
+        self.write.remaining() <= 1
     }
 
     /// RFC 5246 §6.2.3.3: the first forgery ends a stream.
