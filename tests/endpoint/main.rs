@@ -5,6 +5,7 @@ mod common;
 
 mod addresses;
 mod associations;
+mod bursts;
 mod cookies;
 mod fleet;
 mod floods;

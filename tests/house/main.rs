@@ -4,6 +4,7 @@
 mod common;
 
 mod columns;
+mod declared;
 mod error_words;
 mod failures;
 mod floors;
