@@ -302,6 +302,7 @@ impl Associations {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.handle_answers(now);
         self.attempts.forget(now);
+        self.replies.allow_more(now);
         while let Some(id) = self.timers.pop_due(now) {
             let idle_timeout = self.policy.idle_timeout;
             let Some(association) = self.table.get_mut(id) else {
@@ -365,11 +366,7 @@ impl Associations {
             }
             self.has_sent(now, id);
         }
-        let reply = self.replies.poll_transmit(out);
-        if reply.is_none() {
-            self.replies.rest(now);
-        }
-        reply
+        self.replies.poll_transmit(out)
     }
 
     /// The first of those that may have something to send has nothing any more.

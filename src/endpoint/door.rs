@@ -117,10 +117,7 @@ impl Door {
         let Some(cookies) = &mut self.cookies else {
             return;
         };
-        if !associations.has_transmit() {
-            // Time has passed since then, in which nobody may have asked for more to send.
-            associations.replies.rest(now);
-        }
+        associations.replies.allow_more(now);
         let stats = &mut associations.stats;
         let checked = match associations.replies.is_full() {
             true => cookies.check_mute(now, path, datagram),

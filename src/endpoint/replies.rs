@@ -66,6 +66,9 @@ impl Replies {
         let room = !self.is_full();
         if room {
             self.allowance -= 1;
+            if self.queue.is_empty() {
+                self.batches = 0;
+            }
             self.queue.push_back((path, datagram));
         }
         room
@@ -101,10 +104,9 @@ impl Replies {
         self.worked = Some(now);
     }
 
-    /// Everything was sent, so there is room again.
+    /// Time has passed, so more are taken again.
     #[inline]
-    pub(super) fn rest(&mut self, now: Instant) {
-        self.batches = 0;
+    pub(super) fn allow_more(&mut self, now: Instant) {
         let is_working = self.worked.is_some_and(|worked| now < worked + WORK);
         let until = *self.until.get_or_insert(now);
         if !is_working {
@@ -141,7 +143,7 @@ mod tests {
         for _ in 0..wanted {
             count += u32::from(replies.push(path, vec![1]));
             while replies.poll_transmit(&mut Vec::new()).is_some() {}
-            replies.rest(now);
+            replies.allow_more(now);
         }
         count
     }
@@ -156,18 +158,18 @@ mod tests {
         for _ in 0..1000 {
             now += Duration::from_millis(1);
             replies.note_work(now);
-            replies.rest(now);
+            replies.allow_more(now);
             count += taken(&mut replies, now, 100);
         }
         assert_eq!(count, 20_000);
         // What is not used is left for a burst.
         now += Duration::from_millis(90);
         replies.note_work(now);
-        replies.rest(now);
+        replies.allow_more(now);
         assert_eq!(taken(&mut replies, now, 5000), BURST);
         // Nobody is at work any more.
         now += WORK;
-        replies.rest(now);
+        replies.allow_more(now);
         assert_eq!(taken(&mut replies, now, 5000), 5000);
     }
 

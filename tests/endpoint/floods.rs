@@ -9,6 +9,7 @@
 //! | C14 | `tests/handshake/misbehaviour12.rs` |
 
 use crate::common::configs::{Ends, Pki};
+use crate::common::crowd::{Crowd, hellos, home, host};
 use crate::common::datagram_harness::{
     CLIENT_FLIGHT, DatagramHarness, FATAL, PROVING_CLIENT_FLIGHT, SERVER_FLIGHT, WARNING,
     our_client, our_server, scripted_client,
@@ -18,7 +19,7 @@ use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::error::PeerMisbehaved;
 use sealgram::record::Initiator;
 use sealgram::sim::scripted::{ALERT, HANDSHAKE, Heard, Line, ScriptedPeer, Spoken};
-use sealgram::{ClientConfig, Error, Event};
+use sealgram::{ClientConfig, Error, Event, Path};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,7 +153,7 @@ fn answers_to_strangers_do_not_pile_up_when_nobody_sends_them() {
     }
     harness.sent.clear();
     for (address, hello) in hellos {
-        let path = sealgram::Path::new(address);
+        let path = Path::new(address);
         harness
             .endpoint
             .handle_datagram(harness.now, path, hello[..].into());
@@ -178,7 +179,7 @@ fn answers_are_allowed_again_whatever_the_caller_asks_first() {
     let mut answers = |now, hellos: u16| {
         let (mut count, mut out) = (0, Vec::new());
         for port in 0..hellos {
-            let path = sealgram::Path::new(([198, 51, 100, 1], 1024 + port).into());
+            let path = Path::new(([198, 51, 100, 1], 1024 + port).into());
             endpoint.handle_datagram(now, path, hello[..].into());
             while endpoint.has_transmit() {
                 count += u32::from(endpoint.poll_transmit(now, 64, &mut out).is_some());
@@ -193,6 +194,38 @@ fn answers_are_allowed_again_whatever_the_caller_asks_first() {
     // As many as one each 50 microseconds, and then of any number when nobody is at work.
     assert_eq!(answers(now + Duration::from_millis(1), 100), 20);
     assert_eq!(answers(now + Duration::from_secs(1), 1000), 1000);
+}
+
+/// An association that always has something to send, as in bulk beyond what the line takes, does
+/// not keep newcomers out: answers are rationed by time.
+#[test]
+fn newcomers_are_answered_beside_an_association_that_has_never_sent_everything() {
+    const STRANGERS: u32 = 3000;
+    let configs = Ends::new().build();
+    let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
+    crowd.connect(home(), &configs.client).unwrap();
+    crowd.run(crowd.latency * 4);
+    let id = crowd.server.associations().next().unwrap();
+    let (hello, _) = hellos(&configs);
+    let (mut answered, mut out) = (0, Vec::new());
+    for stranger in 0..STRANGERS {
+        crowd.now += Duration::from_millis(1);
+        let from = Path::new(host(1 + stranger));
+        crowd
+            .server
+            .handle_datagram(crowd.now, from, hello[..].into());
+        crowd.server.handle_timeout(crowd.now);
+        let mut association = crowd.server.association(crowd.now, id).unwrap();
+        while association.send(&[7; 1000]).is_ok() {}
+        drop(association);
+        // The socket takes so many.
+        for _ in 0..20 {
+            out.clear();
+            let sent = crowd.server.poll_transmit(crowd.now, 1, &mut out).unwrap();
+            answered += u32::from(sent.path.remote() != home());
+        }
+    }
+    assert!(answered > STRANGERS - 10, "{answered}");
 }
 
 /// A client that follows no HelloRequest.
