@@ -389,6 +389,15 @@ impl Associations {
         }
     }
 
+    /// It has none to send after all.
+    pub(super) fn take_buffer_back(&mut self, id: AssociationId) {
+        if let Some(association) = self.table.get_mut(id)
+            && !association.wants_to_send
+        {
+            self.buffers.take_back(&mut association.connection);
+        }
+    }
+
     /// An association has data to send.
     #[inline]
     pub(super) fn enqueue(&mut self, id: AssociationId) {

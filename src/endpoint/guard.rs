@@ -73,6 +73,7 @@ impl<'a> AssociationMut<'a> {
                 // The keys are used up: the peer is told, and so is the application.
                 self.touched = Touched::Everything;
             }
+            self.associations.take_buffer_back(self.id);
             return Err(error);
         }
         association.last_active = now;
