@@ -174,11 +174,14 @@ impl Batch {
             _ if filled > FEW => SEVERAL,
             _ => FEW,
         };
-        self.filled = match self.offered {
-            FEW => self.fill_buffers::<FEW>(socket),
-            SEVERAL => self.fill_buffers::<SEVERAL>(socket),
-            _ => self.fill_buffers::<MANY>(socket),
-        }?;
+        // Not by patterns: where one buffer is all that a call fills, these are the same.
+        self.filled = if self.offered == FEW {
+            self.fill_buffers::<FEW>(socket)?
+        } else if self.offered == SEVERAL {
+            self.fill_buffers::<SEVERAL>(socket)?
+        } else {
+            self.fill_buffers::<MANY>(socket)?
+        };
         Ok(())
     }
 
