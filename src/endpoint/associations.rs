@@ -340,7 +340,7 @@ impl Associations {
         max_datagrams: usize,
         out: &mut Vec<u8>,
     ) -> Option<Transmit> {
-        if self.replies.is_due() {
+        if self.replies.is_due(now) {
             return self.replies.poll_transmit(out);
         }
         while let Some(&id) = self.senders.front() {
@@ -352,7 +352,6 @@ impl Associations {
                 .connection
                 .poll_transmit(now, max_datagrams, out)
             {
-                self.replies.give_way();
                 if association.completed {
                     self.replies.note_work(now);
                 }

@@ -4,6 +4,10 @@
 //! more than ten datagrams of an association in a batch. So what associations send goes first, and
 //! while they are at work answers are rationed. An honest newcomer whose answer was dropped repeats
 //! its hello.
+//!
+//! An association may always have something to send, where a line takes less than that. So an
+//! answer that has waited for a moment goes before the next batch; how many there are is for the
+//! ration alone to say.
 
 use crate::connection::Transmit;
 use crate::protocol::Path;
@@ -23,30 +27,38 @@ const BURST: u32 = 1024;
 /// How long after they have received or sent something associations are at work.
 const WORK: Duration = Duration::from_millis(100);
 
-/// How many batches of associations go before the oldest answer, at most.
-const BATCHES_FIRST: usize = 8;
+/// How long an answer waits, at most, while associations have something to send. A turn of an event
+/// loop has one time, so that within one everything of theirs goes first.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Answers to strangers, and the last words of associations that were ended.
 pub(super) struct Replies {
-    queue: VecDeque<(Path, Vec<u8>)>,
+    queue: VecDeque<Reply>,
+    /// The time, as far as it is known here.
+    now: Option<Instant>,
     /// How many more are taken.
     allowance: u32,
     /// Up to when the allowance has grown.
     until: Option<Instant>,
     /// When an established association has received or sent something last.
     worked: Option<Instant>,
-    /// Batches of associations that have gone before the oldest answer.
-    batches: usize,
+}
+
+/// A datagram that waits.
+struct Reply {
+    path: Path,
+    datagram: Vec<u8>,
+    since: Option<Instant>,
 }
 
 impl Default for Replies {
     fn default() -> Self {
         Self {
             queue: VecDeque::new(),
+            now: None,
             allowance: BURST,
             until: None,
             worked: None,
-            batches: 0,
         }
     }
 }
@@ -66,18 +78,18 @@ impl Replies {
         let room = !self.is_full();
         if room {
             self.allowance -= 1;
-            if self.queue.is_empty() {
-                self.batches = 0;
-            }
-            self.queue.push_back((path, datagram));
+            self.queue.push_back(Reply {
+                path,
+                datagram,
+                since: self.now,
+            });
         }
         room
     }
 
     /// Appends the oldest to `out`.
     pub(super) fn poll_transmit(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
-        let (path, datagram) = self.queue.pop_front()?;
-        self.batches = 0;
+        let Reply { path, datagram, .. } = self.queue.pop_front()?;
         out.extend_from_slice(&datagram);
         Some(Transmit {
             len: datagram.len(),
@@ -88,14 +100,10 @@ impl Replies {
 
     /// Whether the oldest has waited for long enough while associations have something to send.
     #[inline]
-    pub(super) fn is_due(&self) -> bool {
-        self.batches >= BATCHES_FIRST && !self.is_empty()
-    }
-
-    /// An association sends a batch first.
-    #[inline]
-    pub(super) const fn give_way(&mut self) {
-        self.batches += 1;
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.queue
+            .front()
+            .is_some_and(|oldest| oldest.since.is_none_or(|since| now >= since + PATIENCE))
     }
 
     /// An established association has received or sent something.
@@ -107,6 +115,7 @@ impl Replies {
     /// Time has passed, so more are taken again.
     #[inline]
     pub(super) fn allow_more(&mut self, now: Instant) {
+        self.now = Some(now);
         let is_working = self.worked.is_some_and(|worked| now < worked + WORK);
         let until = *self.until.get_or_insert(now);
         if !is_working {
