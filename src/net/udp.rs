@@ -135,7 +135,7 @@ impl UdpEndpoint {
     /// As `mio::Registry::register`.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let registry = registry.try_clone()?;
-        let interest = Interest::READABLE;
+        let interest = self.interest();
         registry.register(&mut self.socket, token, interest)?;
         self.registration = Some(Registration {
             registry,
@@ -212,14 +212,14 @@ impl UdpEndpoint {
                 let buffer = self.departure.buffer();
                 match self.endpoint.poll_transmit(now, max, buffer) {
                     Some(transmit) => self.departure.begin(transmit, split),
-                    None => return self.want(Interest::READABLE),
+                    None => return self.update_interest(),
                 }
             }
             let (batch, socket) = (&self.batch, &self.socket);
             let send = |transmit: &_, contents: &_| batch.send(socket, transmit, contents);
             match self.departure.advance(send) {
                 Step::Sent => {}
-                Step::Blocked => return self.want(Interest::READABLE | Interest::WRITABLE),
+                Step::Blocked => return self.update_interest(),
                 Step::TooLarge(transmit, bytes, error) => {
                     // A batch may have been refused first, but batches were not the reason.
                     self.batch.renew(&self.socket)?;
@@ -236,7 +236,18 @@ impl UdpEndpoint {
         }
     }
 
-    fn want(&mut self, interest: Interest) -> io::Result<()> {
+    /// What the event loop is to tell.
+    fn interest(&self) -> Interest {
+        if self.departure.is_empty() {
+            Interest::READABLE
+        } else {
+            Interest::READABLE | Interest::WRITABLE
+        }
+    }
+
+    /// Has the event loop tell that, and nothing else.
+    fn update_interest(&mut self) -> io::Result<()> {
+        let interest = self.interest();
         match &mut self.registration {
             Some(registration) if registration.interest != interest => {
                 registration.interest = interest;
@@ -383,6 +394,40 @@ fn is_misuse(error: &io::Error) -> bool {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::connection::Transmit;
+    use mio::event::Source as _;
+    use mio::{Events, Poll};
+
+    /// A socket that was full before it came to this loop, or to this token, says when it has room.
+    #[test]
+    fn what_waits_for_room_is_waited_for_after_a_registration_too() {
+        let any = ([127, 0, 0, 1], 0).into();
+        let mut endpoint = UdpEndpoint::bind(any, EndpointPolicy::default(), None).unwrap();
+        endpoint.departure.buffer().push(7);
+        let waiting = Transmit {
+            len: 1,
+            segment_size: None,
+            path: Path::new(endpoint.local_addr().unwrap()),
+        };
+        endpoint.departure.begin(waiting, 1);
+        let mut poll = Poll::new().unwrap();
+        let mut ready = Events::with_capacity(4);
+        for token in [1, 2] {
+            let (registry, token) = (poll.registry(), Token(token));
+            let outcome = match endpoint.registration {
+                None => endpoint.register(registry, token),
+                Some(_) => endpoint.reregister(registry, token, Interest::READABLE),
+            };
+            outcome.unwrap();
+            poll.poll(&mut ready, Some(Duration::from_millis(200)))
+                .unwrap();
+            let told = ready.iter().find(|event| event.is_writable());
+            assert_eq!(told.map(mio::event::Event::token), Some(token));
+        }
+        endpoint.turn().unwrap();
+        assert!(endpoint.departure.is_empty());
+        assert_eq!(endpoint.interest(), Interest::READABLE);
+    }
 
     /// I8, I10: fragmentation needed, protocol unreachable, parameter problem, prohibited, refused,
     /// no route.

@@ -75,7 +75,7 @@ impl Source for UdpEndpoint {
     }
 
     fn reregister(&mut self, registry: &Registry, token: Token, _: Interest) -> io::Result<()> {
-        let interest = Interest::READABLE;
+        let interest = self.interest();
         let registry = registry.try_clone()?;
         registry.reregister(&mut self.socket, token, interest)?;
         self.registration = Some(Registration {
