@@ -192,7 +192,8 @@ impl Batch {
         let mut buffers = self.buffers.chunks_exact_mut(MAX_RECEIVE);
         let mut buffers: [_; WIDTH] =
             array::from_fn(|_| IoSliceMut::new(buffers.next().unwrap_or_default()));
-        self.state.recv(socket.into(), &mut buffers, &mut self.meta)
+        // On some systems mio has to learn that nothing is left, to tell when there is more.
+        socket.try_io(|| self.state.recv(socket.into(), &mut buffers, &mut self.meta))
     }
 
     /// Copies what the buffer that starts at `start` holds to memory that may outlive the next
@@ -231,16 +232,14 @@ impl Batch {
         if is_single && local.is_none() {
             return socket.send_to(contents, destination).map(drop);
         }
-        self.state.try_send(
-            socket.into(),
-            &quinn_udp::Transmit {
-                destination,
-                ecn: None,
-                contents,
-                segment_size: transmit.segment_size,
-                src_ip: local.map(|ip| self.of_socket(ip)),
-            },
-        )
+        let transmit = quinn_udp::Transmit {
+            destination,
+            ecn: None,
+            contents,
+            segment_size: transmit.segment_size,
+            src_ip: local.map(|ip| self.of_socket(ip)),
+        };
+        socket.try_io(|| self.state.try_send(socket.into(), &transmit))
     }
 }
 
