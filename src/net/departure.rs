@@ -16,8 +16,10 @@ pub(super) struct Departure {
     singly: bool,
     /// The error with which it was refused, until a single datagram has been sent or refused.
     suspicion: Option<io::Error>,
-    /// The next datagram was refused as too large once.
-    doubted: bool,
+    /// The error with which the next datagram was refused once.
+    doubt: Option<io::Error>,
+    /// One that was about an earlier datagram, until somebody asks.
+    report: Option<io::Error>,
     /// The system cannot split batches for this socket.
     refuses_batches: bool,
 }
@@ -68,7 +70,20 @@ impl Departure {
         self.sent = 0;
         self.singly = !self.can_split(max);
         self.suspicion = None;
-        self.doubted = false;
+        self.doubt = None;
+    }
+
+    /// What the system has reported about earlier datagrams. That one of them was too large says
+    /// nothing.
+    pub(super) fn take_report(&mut self) -> Option<io::Error> {
+        self.report.take().filter(|error| !is_too_large(error))
+    }
+
+    /// Whether the next datagram was refused like that before. What else was reported is no reason
+    /// to believe that it is too large.
+    fn has_said(&self, error: &io::Error) -> bool {
+        let said = self.doubt.as_ref();
+        said.is_some_and(|said| is_too_large(said) || !is_too_large(error))
     }
 
     /// Gives the socket as much as it accepts. `send` sends one batch or one datagram, whole or not
@@ -96,7 +111,7 @@ impl Departure {
             match send(&piece, &rest[..piece.len]) {
                 Ok(()) => {
                     self.sent += piece.len;
-                    self.doubted = false;
+                    self.report = self.doubt.take().or(self.report.take());
                     if let Some(error) = self.suspicion.take() {
                         self.refuses_batches = true;
                         tracing::warn!(%error, "the system refuses batches; datagrams are sent singly");
@@ -109,9 +124,12 @@ impl Departure {
                     self.suspicion = Some(error).filter(refuses_batch);
                 }
                 // On a connected socket the system also reports ICMP messages about earlier
-                // datagrams this way, each once. Those can be forged (RFC 6347 §4.1.1.1). If the
-                // interface is too narrow for this datagram, the system says so again.
-                Err(error) if is_too_large(&error) && !self.doubted => self.doubted = true,
+                // datagrams this way, each once, and sends nothing. Those can be forged (RFC 6347
+                // §4.1.1.1). What is wrong with this datagram the system says again.
+                Err(error) if !self.has_said(&error) => {
+                    let earlier = self.doubt.replace(error);
+                    self.report = earlier.or(self.report.take());
+                }
                 Err(error) => {
                     self.transmit = None;
                     return if is_too_large(&error) {
@@ -267,6 +285,38 @@ mod tests {
             Step::Sent
         ));
         assert!(reports.is_empty());
+        assert!(departure.take_report().is_none());
+    }
+
+    #[test]
+    fn two_reports_of_different_kinds_are_not_believed_either() {
+        let mut departure = departure(1);
+        let mut reports = vec![errno(EMSGSIZE), errno(111)];
+        let step = departure.advance(|_, _| reports.pop().map_or(Ok(()), Err));
+        assert!(matches!(step, Step::Sent), "{step:?}");
+    }
+
+    /// RFC 6347 §4.2.8: nor does it cost the datagrams that are not sent with it; it is told.
+    #[test]
+    fn a_report_about_an_earlier_datagram_is_told_and_nothing_is_lost() {
+        for max in [1, 64] {
+            let mut departure = departure(3);
+            let transmit = departure.transmit.unwrap();
+            departure.begin(transmit, max);
+            let (mut reports, mut got) = (vec![errno(111)], 0);
+            let step = departure.advance(|transmit, _| {
+                got += transmit.len;
+                reports.pop().map_or(Ok(()), |report| {
+                    got -= transmit.len;
+                    Err(report)
+                })
+            });
+            assert!(matches!(step, Step::Sent), "{step:?}");
+            assert_eq!(got, 7);
+            let told = departure.take_report().and_then(|it| it.raw_os_error());
+            assert_eq!(told, Some(111));
+            assert!(departure.take_report().is_none());
+        }
     }
 
     #[test]

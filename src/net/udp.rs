@@ -217,7 +217,11 @@ impl UdpEndpoint {
             }
             let (batch, socket) = (&self.batch, &self.socket);
             let send = |transmit: &_, contents: &_| batch.send(socket, transmit, contents);
-            match self.departure.advance(send) {
+            let step = self.departure.advance(send);
+            if let Some(error) = self.departure.take_report() {
+                self.unreachable(self.batch.peer(), error);
+            }
+            match step {
                 Step::Sent => {}
                 Step::Blocked => return self.update_interest(),
                 Step::TooLarge(transmit, bytes, error) => {
