@@ -19,9 +19,12 @@ mod unix {
     use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
     use signal_hook::flag;
     use signal_hook_mio::v1_0::Signals as Source;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, LazyLock};
     use std::{fmt, io};
+
+    /// SIGTERM has come, whoever has sent it.
+    static IS_ENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
     /// Signals that end the wait of an event loop.
     pub(crate) struct Signals {
@@ -39,6 +42,7 @@ mod unix {
                 flag::register_conditional_shutdown(signal, SIGNALLED + signal, asked.clone())?;
                 flag::register(signal, asked)?;
             }
+            flag::register(SIGTERM, IS_ENDING.clone())?;
             let mut source = Source::new([SIGINT, SIGTERM, SIGUSR1])?;
             registry.register(&mut source, token, Interest::READABLE)?;
             // Handlers run in the order of their registration: by then the source has the signal.
@@ -67,10 +71,30 @@ mod unix {
         }
     }
 
-    /// Asks every event loop of this program to end, as SIGTERM from outside does.
+    /// Asks every event loop of this program to end, as SIGTERM from outside does, if nobody has
+    /// yet: to be asked twice ends the program at once.
     pub(crate) fn stop_all() {
-        // It fails for signals that do not exist.
-        let _exists = signal_hook::low_level::raise(SIGTERM);
+        if !IS_ENDING.swap(true, Ordering::Relaxed) {
+            // It fails for signals that do not exist.
+            let _exists = signal_hook::low_level::raise(SIGTERM);
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use mio::Poll;
+
+        /// A second request would end the program at once, before it could say what has failed.
+        #[test]
+        fn several_failures_ask_once() {
+            let poll = Poll::new().unwrap();
+            let mut signals = Signals::new(poll.registry(), Token(0)).unwrap();
+            for _ in 0..2 {
+                stop_all();
+            }
+            assert!(matches!(signals.requests()[..], [Request::Stop]));
+        }
     }
 
     impl fmt::Debug for Signals {
