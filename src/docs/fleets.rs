@@ -21,9 +21,11 @@
 //!
 //! Servers that are built with the same [`FleetSecret`] are a fleet. There is nothing else to set
 //! up, and they never talk to each other: keys follow from the secret and the date, so clocks have
-//! to agree within five seconds. A server that is started again is the member that it was. Members
-//! should be configured alike; where they differ in what a session is bound to, a client makes a
-//! full handshake instead of a resumed one.
+//! to agree within five seconds. A member should start when its clock is right: the dates of its
+//! cookies never go back, so that one whose clock was ahead by more stays ahead of the others until
+//! it is started again. A server that is started again is the member that it was. Members should be
+//! configured alike; where they differ in what a session is bound to, a client makes a full
+//! handshake instead of a resumed one.
 //!
 //! ```no_run
 //! use sealgram::ServerConfig;

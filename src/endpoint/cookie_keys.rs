@@ -222,6 +222,21 @@ mod tests {
         assert_eq!(read, Some(issued));
     }
 
+    /// A clock that is set back is not followed, because dates of cookies must grow.
+    #[test]
+    fn a_clock_that_was_ahead_is_so_until_the_member_is_started_again() {
+        let (now, clock) = (crate::test_now(), told());
+        let mut other = mint(&clock, now);
+        clock.0.store(START + 60, Ordering::Relaxed);
+        let mut ahead = mint(&clock, now);
+        clock.0.store(START, Ordering::Relaxed);
+        for (mint, fits) in [(&mut ahead, false), (&mut mint(&clock, now), true)] {
+            let issued = mint.issue(now, &clock);
+            let read = other.read_date(now, &clock, issued.to_bytes());
+            assert_eq!(read.is_some(), fits);
+        }
+    }
+
     /// A member whose clock is a little ahead is believed, and one that is far ahead is not.
     #[test]
     fn a_date_to_come_is_none() {
