@@ -100,6 +100,8 @@ impl Crowd {
     fn join(&mut self, configs: &Configs, number: usize) {
         let [_, a, b, c] = u32::try_from(number).unwrap().to_be_bytes();
         let path = Path::new(([10, a, b, c], 5000).into());
+        // Answers to strangers are rationed by time.
+        self.now += Duration::from_micros(50);
         let (now, out) = (self.now, &mut self.out);
         let mut connection = configs.client(now);
         let mut id: Option<AssociationId> = None;

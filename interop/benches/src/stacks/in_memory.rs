@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use sealgram::endpoint::{AssociationId, Endpoint, EndpointPolicy, Eviction, ProvenHello};
 use sealgram::{DtlsConnection, Path, TlsConnection};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Two connected associations, and the buffers that their callers keep.
 pub struct Pair {
@@ -120,10 +120,13 @@ pub struct World {
     pub server: Endpoint,
     /// The clients' names of the associations.
     pub ids: Vec<AssociationId>,
-    /// The time, which stands still.
+    /// The time, which stands still but between two clients.
     pub now: Instant,
     out: Vec<u8>,
 }
+
+/// How long after one client the next one comes.
+const APART: Duration = Duration::from_micros(50);
 
 /// The address of a client as the server sees it, and of the server as that client sees it.
 pub fn address(place: usize) -> SocketAddr {
@@ -153,6 +156,8 @@ impl World {
 
     /// Connects one more client, cookie included, and passes one record each way.
     pub fn connect(&mut self, configs: &Configs) {
+        // Answers to strangers are rationed by time.
+        self.now += APART;
         let path = Path::new(address(self.ids.len()));
         let config = configs.client.clone();
         let id = self.clients.connect(self.now, config, server_name(), path);
