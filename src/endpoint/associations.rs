@@ -1,5 +1,7 @@
 //! Everybody who is in: the associations, and what datagrams, timers and limits know of them.
 
+mod arrivals;
+
 use super::answered::Answered;
 use super::association::{Association, Origin, Table};
 use super::attempts::Attempts;
@@ -11,11 +13,9 @@ use super::replies::Replies;
 use super::routing::{Key, Keys, Route, Routes};
 use super::stats::EndpointStats;
 use super::timers::Timers;
-use crate::connection::{DtlsConnection, Event, Taken, Transmit};
+use crate::connection::{DtlsConnection, Event, Transmit};
 use crate::error::Error;
-use crate::protocol::{Epoch, Path, Side};
-use crate::wire::record_datagram::DatagramHeader;
-use bytes::BytesMut;
+use crate::protocol::{Path, Side};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
@@ -156,104 +156,6 @@ impl Associations {
     ) -> Option<AssociationId> {
         self.half_open
             .evictable(now, timeout, newcomer.remote(), &self.table)
-    }
-
-    /// Gives protected records to whoever they are for: a successor that has the keys is tried on a
-    /// copy, because a failed opening destroys its input; else the current association in place.
-    #[inline]
-    pub(super) fn take_protected(
-        &mut self,
-        now: Instant,
-        path: Path,
-        header: &DatagramHeader,
-        datagram: BytesMut,
-        route: Route,
-    ) {
-        if let Some(successor) = route.successor
-            && let Some(association) = self.table.get(successor)
-            && association.connection.can_read(header)
-            && self.deliver(now, successor, path, BytesMut::from(&datagram[..])) != Delivery::Noise
-        {
-            return;
-        }
-        self.deliver(now, route.current, path, datagram);
-    }
-
-    /// Takes from the front of `datagrams`, each of them `size` bytes long, those that begin with a
-    /// protected record of a peer that has one association, and brings everything up to date once.
-    /// What it leaves is for the general way.
-    pub(super) fn take_run(
-        &mut self,
-        now: Instant,
-        path: Path,
-        datagrams: &mut BytesMut,
-        size: usize,
-    ) {
-        let route = self.routes.find(Key::of(path));
-        // Near the limit each datagram is weighed by itself.
-        let scarce = self.buffered + datagrams.len() >= self.policy.max_buffered;
-        let Some(route) = route.filter(|route| route.successor.is_none() && !scarce) else {
-            return;
-        };
-        let Some(association) = self.table.get_mut(route.current) else {
-            return;
-        };
-        let connection = &mut association.connection;
-        while !connection.is_closed() && begins_protected(datagrams) {
-            let datagram = datagrams.split_to(size.clamp(1, datagrams.len()));
-            let outcome = connection.handle_datagram(now, path, datagram);
-            if Delivery::of(&outcome) == Delivery::Authenticated {
-                association.last_active = now;
-                self.replies.note_work(now);
-            }
-        }
-        self.settle(now, route.current);
-    }
-
-    /// Gives plaintext that begins no hello, the rest of a handshake, to the successor on a copy
-    /// and to the current association in place.
-    ///
-    /// Even an established one has to see it, because protected records can follow in the same
-    /// datagram: a client that missed our Finished repeats its whole flight. A record layer that
-    /// has no use for the plaintext ones counts them.
-    pub(super) fn take_plaintext(
-        &mut self,
-        now: Instant,
-        path: Path,
-        datagram: BytesMut,
-        route: Route,
-    ) {
-        if let Some(successor) = route.successor {
-            self.deliver(now, successor, path, BytesMut::from(&datagram[..]));
-        }
-        self.deliver(now, route.current, path, datagram);
-    }
-
-    /// Gives a datagram to an association.
-    #[inline]
-    pub(super) fn deliver(
-        &mut self,
-        now: Instant,
-        id: AssociationId,
-        path: Path,
-        datagram: BytesMut,
-    ) -> Delivery {
-        let over_limit = self.buffered >= self.policy.max_buffered;
-        let Some(association) = self.table.get_mut(id) else {
-            return Delivery::Noise;
-        };
-        if over_limit && association.buffered > 0 {
-            self.stats.over_limit += 1;
-            return Delivery::Noise;
-        }
-        let outcome = association.connection.handle_datagram(now, path, datagram);
-        let delivery = Delivery::of(&outcome);
-        if delivery == Delivery::Authenticated {
-            association.last_active = now;
-            self.replies.note_work(now);
-        }
-        self.settle(now, id);
-        delivery
     }
 
     /// Has `waker` woken whenever an answer comes.
@@ -583,38 +485,6 @@ impl Associations {
             self.ended.insert(id, association);
         }
         self.events.push_back((id, last));
-    }
-}
-
-/// What came of a datagram that an association was given.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Delivery {
-    /// Something of it was opened under keys.
-    Authenticated,
-    /// It has ended the association.
-    Fatal,
-    /// Anybody may have sent it.
-    Noise,
-}
-
-impl Delivery {
-    #[inline]
-    const fn of(outcome: &Result<Taken, Error>) -> Self {
-        match outcome {
-            Ok(taken) if taken.is_authenticated() => Self::Authenticated,
-            Ok(_) => Self::Noise,
-            Err(_) => Self::Fatal,
-        }
-    }
-}
-
-/// Whether the first record is one under keys, as far as its header tells.
-#[inline]
-fn begins_protected(datagram: &[u8]) -> bool {
-    match DatagramHeader::decode(datagram, true) {
-        Some((DatagramHeader::Full(header), _)) => header.number.epoch != Epoch::PLAINTEXT,
-        Some((DatagramHeader::Unified(_), _)) => true,
-        None => false,
     }
 }
 

@@ -1,0 +1,143 @@
+//! The way in: whose a datagram is that is not a hello, and what becomes of it.
+
+use super::Associations;
+use crate::connection::Taken;
+use crate::endpoint::id::AssociationId;
+use crate::endpoint::routing::{Key, Route};
+use crate::error::Error;
+use crate::protocol::{Epoch, Path};
+use crate::wire::record_datagram::DatagramHeader;
+use bytes::BytesMut;
+use std::time::Instant;
+
+impl Associations {
+    /// Gives protected records to whoever they are for: a successor that has the keys is tried on a
+    /// copy, because a failed opening destroys its input; else the current association in place.
+    #[inline]
+    pub(in super::super) fn take_protected(
+        &mut self,
+        now: Instant,
+        path: Path,
+        header: &DatagramHeader,
+        datagram: BytesMut,
+        route: Route,
+    ) {
+        if let Some(successor) = route.successor
+            && let Some(association) = self.table.get(successor)
+            && association.connection.can_read(header)
+            && self.deliver(now, successor, path, BytesMut::from(&datagram[..])) != Delivery::Noise
+        {
+            return;
+        }
+        self.deliver(now, route.current, path, datagram);
+    }
+
+    /// Takes from the front of `datagrams`, each of them `size` bytes long, those that begin with a
+    /// protected record of a peer that has one association, and brings everything up to date once.
+    /// What it leaves is for the general way.
+    pub(in super::super) fn take_run(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagrams: &mut BytesMut,
+        size: usize,
+    ) {
+        let route = self.routes.find(Key::of(path));
+        // Near the limit each datagram is weighed by itself.
+        let scarce = self.buffered + datagrams.len() >= self.policy.max_buffered;
+        let Some(route) = route.filter(|route| route.successor.is_none() && !scarce) else {
+            return;
+        };
+        let Some(association) = self.table.get_mut(route.current) else {
+            return;
+        };
+        let connection = &mut association.connection;
+        while !connection.is_closed() && begins_protected(datagrams) {
+            let datagram = datagrams.split_to(size.clamp(1, datagrams.len()));
+            let outcome = connection.handle_datagram(now, path, datagram);
+            if Delivery::of(&outcome) == Delivery::Authenticated {
+                association.last_active = now;
+                self.replies.note_work(now);
+            }
+        }
+        self.settle(now, route.current);
+    }
+
+    /// Gives plaintext that begins no hello, the rest of a handshake, to the successor on a copy
+    /// and to the current association in place.
+    ///
+    /// Even an established one has to see it, because protected records can follow in the same
+    /// datagram: a client that missed our Finished repeats its whole flight. A record layer that
+    /// has no use for the plaintext ones counts them.
+    pub(in super::super) fn take_plaintext(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: BytesMut,
+        route: Route,
+    ) {
+        if let Some(successor) = route.successor {
+            self.deliver(now, successor, path, BytesMut::from(&datagram[..]));
+        }
+        self.deliver(now, route.current, path, datagram);
+    }
+
+    /// Gives a datagram to an association.
+    #[inline]
+    pub(in super::super) fn deliver(
+        &mut self,
+        now: Instant,
+        id: AssociationId,
+        path: Path,
+        datagram: BytesMut,
+    ) -> Delivery {
+        let over_limit = self.buffered >= self.policy.max_buffered;
+        let Some(association) = self.table.get_mut(id) else {
+            return Delivery::Noise;
+        };
+        if over_limit && association.buffered > 0 {
+            self.stats.over_limit += 1;
+            return Delivery::Noise;
+        }
+        let outcome = association.connection.handle_datagram(now, path, datagram);
+        let delivery = Delivery::of(&outcome);
+        if delivery == Delivery::Authenticated {
+            association.last_active = now;
+            self.replies.note_work(now);
+        }
+        self.settle(now, id);
+        delivery
+    }
+}
+
+/// What came of a datagram that an association was given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum Delivery {
+    /// Something of it was opened under keys.
+    Authenticated,
+    /// It has ended the association.
+    Fatal,
+    /// Anybody may have sent it.
+    Noise,
+}
+
+impl Delivery {
+    #[inline]
+    const fn of(outcome: &Result<Taken, Error>) -> Self {
+        match outcome {
+            Ok(taken) if taken.is_authenticated() => Self::Authenticated,
+            Ok(_) => Self::Noise,
+            Err(_) => Self::Fatal,
+        }
+    }
+}
+
+/// Whether the first record is one under keys, as far as its header tells.
+#[inline]
+fn begins_protected(datagram: &[u8]) -> bool {
+    match DatagramHeader::decode(datagram, true) {
+        Some((DatagramHeader::Full(header), _)) => header.number.epoch != Epoch::PLAINTEXT,
+        Some((DatagramHeader::Unified(_), _)) => true,
+        None => false,
+    }
+}
