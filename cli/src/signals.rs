@@ -80,6 +80,16 @@ mod unix {
         }
     }
 
+    impl fmt::Debug for Signals {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Signals")
+        }
+    }
+
+    /// What shells add to the number of a signal to make the exit code of a process that it has
+    /// ended.
+    const SIGNALLED: i32 = 128;
+
     #[cfg(test)]
     mod tests {
         use super::*;
@@ -96,16 +106,6 @@ mod unix {
             assert!(matches!(signals.requests()[..], [Request::Stop]));
         }
     }
-
-    impl fmt::Debug for Signals {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("Signals")
-        }
-    }
-
-    /// What shells add to the number of a signal to make the exit code of a process that it has
-    /// ended.
-    const SIGNALLED: i32 = 128;
 }
 
 /// Other systems have no such signals.
