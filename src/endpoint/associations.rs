@@ -2,6 +2,8 @@
 
 mod arrivals;
 
+pub(super) use arrivals::next_datagram;
+
 use super::answered::Answered;
 use super::association::{Association, Origin, Table};
 use super::attempts::Attempts;
@@ -48,7 +50,7 @@ pub(super) struct Associations {
     /// Those with data that came since the last [`Associations::detach_unread`] and that may not
     /// have been fetched.
     unread: Vec<AssociationId>,
-    /// Some receive queue is half full.
+    /// Some receive queue is half full, or the queue of answers is full.
     congested: bool,
 }
 
@@ -299,6 +301,14 @@ impl Associations {
         }
     }
 
+    /// Answers a stranger; whether there was room. When that was the last room, what has come up
+    /// to now should be sent before more is received.
+    pub(super) fn answer(&mut self, path: Path, datagram: Vec<u8>) -> bool {
+        let room = self.replies.push(path, datagram);
+        self.congested |= room && self.replies.has_no_place();
+        room
+    }
+
     /// An association has data to send.
     #[inline]
     pub(super) fn enqueue(&mut self, id: AssociationId) {
@@ -322,7 +332,8 @@ impl Associations {
         Some((id, event))
     }
 
-    /// Whether some receive queue was found half full since the last call.
+    /// Whether some receive queue was found half full, or the queue of answers was filled, since
+    /// the last call.
     pub(super) const fn take_congested(&mut self) -> bool {
         std::mem::replace(&mut self.congested, false)
     }

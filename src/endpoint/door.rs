@@ -133,7 +133,7 @@ impl Door {
                 } else {
                     stats.retry_requests += 1;
                 }
-                associations.replies.push(path, reply);
+                associations.answer(path, reply);
             }
             CookieCheck::Incomplete => stats.hello_fragments += 1,
             CookieCheck::NotAHello => stats.strays += 1,
@@ -272,7 +272,7 @@ impl Door {
             // The client is told, as it would be by an association.
             let alert = refusal(&hello.datagram, AlertDescription::DECODE_ERROR);
             associations.attempts.note(now, remote, issued, origin);
-            return alert.is_some_and(|it| associations.replies.push(hello.path, it));
+            return alert.is_some_and(|it| associations.answer(hello.path, it));
         }
         let over_budget = self.is_over_budget(associations);
         let attempts = &mut associations.attempts;
@@ -327,7 +327,7 @@ impl Door {
             return;
         };
         if let Some(alert) = refusal(&hello.datagram, alert)
-            && !associations.replies.push(hello.path, alert)
+            && !associations.answer(hello.path, alert)
         {
             associations.stats.replies_dropped += 1;
         }

@@ -60,7 +60,7 @@ use crate::connection::{DtlsConnection, Event, Transmit};
 use crate::error::{ConnectError, Error};
 use crate::protocol::{AlertDescription, Epoch, Path};
 use crate::wire::record_datagram::DatagramHeader;
-use associations::Associations;
+use associations::{Associations, next_datagram};
 use bytes::BytesMut;
 use door::Door;
 use pki_types::ServerName;
@@ -246,8 +246,7 @@ impl Endpoint {
             associations.take_run(now, path, &mut datagrams, size);
         }
         while !datagrams.is_empty() {
-            let next = datagrams.split_to(size.clamp(1, datagrams.len()));
-            self.handle_datagram(now, path, next);
+            self.handle_datagram(now, path, next_datagram(&mut datagrams, size));
         }
     }
 
@@ -350,9 +349,9 @@ impl Endpoint {
         self.associations.detach_unread();
     }
 
-    /// Whether some receive queue was found half full since the last call: whoever feeds the
-    /// endpoint should let the application fetch its data first, because a full queue drops the
-    /// newest.
+    /// Whether some receive queue was found half full, or the queue of answers to strangers was
+    /// filled, since the last call: whoever feeds the endpoint should first let the application
+    /// fetch its data and send what waits, because a full queue drops the newest.
     pub fn take_congested(&mut self) -> bool {
         self.associations.take_congested()
     }

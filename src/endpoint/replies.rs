@@ -66,7 +66,12 @@ impl Default for Replies {
 impl Replies {
     /// Whether another one would be dropped.
     pub(super) fn is_full(&self) -> bool {
-        self.queue.len() >= MAX_REPLIES || self.allowance == 0
+        self.has_no_place() || self.allowance == 0
+    }
+
+    /// Whether so many wait that another one would be dropped.
+    pub(super) fn has_no_place(&self) -> bool {
+        self.queue.len() >= MAX_REPLIES
     }
 
     pub(super) fn is_empty(&self) -> bool {

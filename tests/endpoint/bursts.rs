@@ -1,7 +1,7 @@
 //! Datagrams of one sender that come as one piece, and datagrams of many senders in one call.
 
 use crate::common::configs::{Configs, Ends};
-use crate::common::crowd::{Crowd, home};
+use crate::common::crowd::{Crowd, home, host};
 use bytes::BytesMut;
 use sealgram::config::Versions;
 use sealgram::endpoint::{AssociationId, EndpointPolicy};
@@ -121,6 +121,32 @@ fn an_association_that_is_closed_takes_nothing_of_a_piece() {
     assert_eq!(received(&mut crowd, id), [""; 0]);
     crowd.listen_to_server();
     assert!(crowd.server.is_empty());
+}
+
+/// More newcomers at once than there are places for answers: whoever feeds the endpoint is told to
+/// send before it receives more.
+#[test]
+fn answers_that_fill_their_queue_stop_the_feeding() {
+    let configs = Ends::new().build();
+    let mut crowd = Crowd::new(&configs, EndpointPolicy::default());
+    crowd.begin(home(), &configs.client, 1);
+    let hello = crowd.clients[&home()].sent[0].clone();
+    let (mut fed, mut answered) = (0, 0);
+    while answered < 1000 {
+        while !crowd.server.take_congested() {
+            let path = Path::new(host(fed));
+            let hello = BytesMut::from(&hello[..]);
+            crowd.server.handle_datagram(crowd.now, path, hello);
+            fed += 1;
+            assert!(fed < 2000);
+        }
+        let mut out = Vec::new();
+        while crowd.server.poll_transmit(crowd.now, 1, &mut out).is_some() {
+            answered += 1;
+        }
+    }
+    assert_eq!(answered, fed);
+    assert_eq!(crowd.server.stats().replies_dropped, 0);
 }
 
 #[cfg(feature = "net")]

@@ -53,7 +53,7 @@ impl Associations {
         };
         let connection = &mut association.connection;
         while !connection.is_closed() && begins_protected(datagrams) {
-            let datagram = datagrams.split_to(size.clamp(1, datagrams.len()));
+            let datagram = next_datagram(datagrams, size);
             let outcome = connection.handle_datagram(now, path, datagram);
             if Delivery::of(&outcome) == Delivery::Authenticated {
                 association.last_active = now;
@@ -129,6 +129,17 @@ impl Delivery {
             Ok(_) => Self::Noise,
             Err(_) => Self::Fatal,
         }
+    }
+}
+
+/// Takes the first of datagrams that are `size` bytes long. The last is not split off: that would
+/// be one more owner of its buffer, for nothing.
+#[inline]
+pub(in super::super) fn next_datagram(datagrams: &mut BytesMut, size: usize) -> BytesMut {
+    if datagrams.len() <= size {
+        std::mem::take(datagrams)
+    } else {
+        datagrams.split_to(size.max(1))
     }
 }
 
