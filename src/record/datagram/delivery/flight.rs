@@ -124,7 +124,7 @@ impl Flight {
         let from = self.rest.take().unwrap_or_default();
         let limit = if acknowledged { MAX_BURST } else { usize::MAX };
         let mut packer = Packer::new(means, acknowledged, limit);
-        packer.expect(self.items.iter().map(Item::size).sum());
+        packer.make_room(self.items.iter().map(Item::size).sum());
         // What has less protection than the rest brings the keys for it: without that the peer
         // could acknowledge nothing.
         let epoch_of = |place: Place| self.items.get(place.item).map(Item::epoch);

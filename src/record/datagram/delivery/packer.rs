@@ -87,7 +87,7 @@ impl<'m, 'a> Packer<'m, 'a> {
     }
 
     /// So many bytes are about to come, more or less.
-    pub(super) fn expect(&mut self, bytes: usize) {
+    pub(super) fn make_room(&mut self, bytes: usize) {
         let bytes = bytes.min(self.means.outgoing.largest_of_flight());
         self.datagram.reserve(bytes);
         self.open.contents.reserve(bytes);
