@@ -44,6 +44,45 @@ pub(crate) enum Command {
 /// `sealgram server`.
 #[derive(Debug, Args)]
 pub(crate) struct ServerArguments {
+    #[command(flatten)]
+    pub(crate) listener: ListenerArguments,
+    /// Whether clients must show a certificate [default: required with --client-ca, otherwise
+    /// none].
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) client_auth: Option<ClientAuth>,
+    /// Send everything back to its sender; this is the default.
+    #[arg(long, conflicts_with = "stdio")]
+    pub(crate) echo: bool,
+    /// Received data goes to standard output; each line of standard input goes to every client. A
+    /// line that is only `R` or `r` asks every client to renegotiate instead, and `C` asks every
+    /// client to show a certificate in doing so, which --client-ca must accept, even if
+    /// --client-auth is none at first; at version 1.3 `k` updates the keys, and `K` asks for the
+    /// same.
+    #[arg(long)]
+    pub(crate) stdio: bool,
+    /// Let clients renegotiate of their own accord, each with at least this many seconds between
+    /// two handshakes: 10 if none are given. With 0 a single client can keep the server busy.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, value_parser = whole::<u64>("seconds", 0..=86_400))]
+    pub(crate) allow_client_renegotiation: Option<Option<u64>>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
+    /// Serve on this many threads, each with a socket of its own on the one port and with the
+    /// limits of a whole server. Other servers of this user can have the port too, if they are
+    /// started with this option. Only Linux deals the clients out among them.
+    #[arg(long, value_name = "N", conflicts_with_all = ["tls", "stdio"], value_parser = parse_threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Stand in for all servers that have the same secret, the 32 bytes in this file: clients
+    /// resume at each of them, also after a restart. `openssl rand -out FILE 32` makes one; keep it
+    /// as secret as a private key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fleet_secret: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+/// Where a server listens, and who it is.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ListenerArguments {
     /// The address or name and the port to listen on; port 0 lets the system choose. If a name has
     /// several addresses, the first one that belongs to this machine is used.
     #[arg(long, value_name = "HOST:PORT")]
@@ -64,42 +103,37 @@ pub(crate) struct ServerArguments {
     /// The roots of clients' certificates, as PEM.
     #[arg(long, value_name = "FILE")]
     pub(crate) client_ca: Option<PathBuf>,
-    /// Whether clients must show a certificate [default: required with --client-ca, otherwise
-    /// none].
-    #[arg(long, value_name = "POLICY")]
-    pub(crate) client_auth: Option<ClientAuth>,
-    /// Send everything back to its sender; this is the default.
-    #[arg(long, conflicts_with = "stdio")]
-    pub(crate) echo: bool,
-    /// Received data goes to standard output; each line of standard input goes to every client. A
-    /// line that is only `R` or `r` asks every client to renegotiate instead, and `C` asks every
-    /// client to show a certificate in doing so, which --client-ca must accept, even if
-    /// --client-auth is none at first; at version 1.3 `k` updates the keys, and `K` asks for the
-    /// same.
-    #[arg(long)]
-    pub(crate) stdio: bool,
-    /// Let clients renegotiate of their own accord, each with at least this many seconds between
-    /// two handshakes: 10 if none are given. With 0 a single client can keep the server busy.
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, value_parser = whole::<u64>("seconds", 0..=86_400))]
-    pub(crate) allow_client_renegotiation: Option<Option<u64>>,
+}
+
+/// How many peers a server has at most.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct LimitArguments {
     /// How many peers to serve at most over UDP [default: 131072].
     #[arg(long, value_name = "N", conflicts_with = "tls", value_parser = whole::<u64>("peers", 1..=1 << 24))]
     pub(crate) max_associations: Option<u64>,
     /// How many handshakes to have under way at most over UDP [default: 1024].
     #[arg(long, value_name = "N", conflicts_with = "tls", value_parser = whole::<u64>("handshakes", 1..=1 << 24))]
     pub(crate) max_half_open: Option<u64>,
-    /// Serve on this many threads, each with a socket of its own on the one port and with the
-    /// limits of a whole server. Other servers of this user can have the port too, if they are
-    /// started with this option. Only Linux deals the clients out among them.
-    #[arg(long, value_name = "N", conflicts_with_all = ["tls", "stdio"], value_parser = parse_threads)]
-    pub(crate) threads: Option<NonZeroUsize>,
-    /// Stand in for all servers that have the same secret, the 32 bytes in this file: clients
-    /// resume at each of them, also after a restart. `openssl rand -out FILE 32` makes one; keep it
-    /// as secret as a private key.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) fleet_secret: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) common: CommonArguments,
+}
+
+/// Whom a client takes for its server.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct TrustArguments {
+    /// The name that the server's certificate must have [default: the host].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The roots of the server's certificate, or that certificate itself, as PEM [default: the
+    /// roots that this system trusts].
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Accept the server whose certificate has this SHA-256 fingerprint, whatever its name, dates
+    /// and issuer; may be given several times.
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["ca", "insecure"], value_parser = parse_fingerprint)]
+    pub(crate) fingerprint: Vec<Fingerprint>,
+    /// Accept any certificate: anybody who can alter the traffic can read everything. For tests
+    /// only.
+    #[arg(long)]
+    pub(crate) insecure: bool,
 }
 
 /// Whether clients must show a certificate.
@@ -139,17 +173,8 @@ pub(crate) struct ClientArguments {
     /// The server: a name or an IP address, and a port.
     #[arg(value_name = "HOST:PORT")]
     pub(crate) server: String,
-    /// The name that the server's certificate must have [default: the host].
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// The roots of the server's certificate, or that certificate itself, as PEM [default: the
-    /// roots that this system trusts].
-    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
-    pub(crate) ca: Option<PathBuf>,
-    /// Accept the server whose certificate has this SHA-256 fingerprint, whatever its name, dates
-    /// and issuer; may be given several times.
-    #[arg(long, value_name = "HEX", conflicts_with_all = ["ca", "insecure"], value_parser = parse_fingerprint)]
-    pub(crate) fingerprint: Vec<Fingerprint>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
     /// Write the session to this file whenever a handshake is complete; keep it as secret as a
     /// private key.
     #[arg(long, value_name = "FILE")]
@@ -157,10 +182,6 @@ pub(crate) struct ClientArguments {
     /// Offer the session in this file to the server.
     #[arg(long, value_name = "FILE")]
     pub(crate) session_in: Option<PathBuf>,
-    /// Accept any certificate: anybody who can alter the traffic can read everything. For tests
-    /// only.
-    #[arg(long)]
-    pub(crate) insecure: bool,
     /// Refuse renegotiations that the server asks for.
     #[arg(long)]
     pub(crate) refuse_hello_requests: bool,
@@ -302,34 +323,13 @@ pub(crate) enum BenchEnd {
 /// `sealgram bench server`.
 #[derive(Debug, Args)]
 pub(crate) struct BenchServerArguments {
-    /// The address or name and the port to listen on; port 0 lets the system choose.
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) listen: String,
     #[command(flatten)]
-    pub(crate) credential: CredentialArguments,
-    /// Make an ECDSA certificate for localhost, 127.0.0.1, ::1 and the host of --listen.
-    #[arg(long, conflicts_with = "cert")]
-    pub(crate) self_signed: bool,
-    /// Write the self-signed certificate to this file as PEM, for the client's --ca.
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "self_signed",
-        conflicts_with = "cert"
-    )]
-    pub(crate) cert_out: Option<PathBuf>,
-    /// The roots of clients' certificates, as PEM; clients without such a certificate are refused.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) client_ca: Option<PathBuf>,
+    pub(crate) listener: ListenerArguments,
     /// The longest phase to serve, in seconds; longer ones are cut short.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = whole::<u64>("seconds", 1..=86_400))]
     pub(crate) max_duration: u64,
-    /// How many peers to serve at most over UDP [default: 131072].
-    #[arg(long, value_name = "N", conflicts_with = "tls", value_parser = whole::<u64>("peers", 1..=1 << 24))]
-    pub(crate) max_associations: Option<u64>,
-    /// How many handshakes to have under way at most over UDP [default: 1024].
-    #[arg(long, value_name = "N", conflicts_with = "tls", value_parser = whole::<u64>("handshakes", 1..=1 << 24))]
-    pub(crate) max_half_open: Option<u64>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
     #[command(flatten)]
     pub(crate) common: CommonArguments,
 }
@@ -340,21 +340,8 @@ pub(crate) struct BenchClientArguments {
     /// The server: a name or an IP address, and a port.
     #[arg(value_name = "HOST:PORT")]
     pub(crate) server: String,
-    /// The name that the server's certificate must have [default: the host].
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// The roots of the server's certificate, or that certificate itself, as PEM [default: the
-    /// roots that this system trusts].
-    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
-    pub(crate) ca: Option<PathBuf>,
-    /// Accept the server whose certificate has this SHA-256 fingerprint, whatever its name, dates
-    /// and issuer; may be given several times.
-    #[arg(long, value_name = "HEX", conflicts_with_all = ["ca", "insecure"], value_parser = parse_fingerprint)]
-    pub(crate) fingerprint: Vec<Fingerprint>,
-    /// Accept any certificate. Handshakes are cheaper then, because no signature is checked but
-    /// that of the handshake.
-    #[arg(long)]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
     #[command(flatten)]
     pub(crate) credential: CredentialArguments,
     #[command(flatten)]

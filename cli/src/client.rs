@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<(), Problem> {
 /// The name that the server has to prove.
 pub(crate) fn server_name(arguments: &ClientArguments) -> Result<ServerName<'static>, Problem> {
     let host = address::host(&arguments.server)?;
-    let named = arguments.name.as_deref().unwrap_or(host);
+    let named = arguments.trust.name.as_deref().unwrap_or(host);
     let name = address::without_zone(named);
     let parsed = ServerName::try_from(name).map_err(|_| {
         Problem::usage(format!(

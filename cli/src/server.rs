@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// Serves until a signal ends it.
 pub(crate) fn run(arguments: &ServerArguments) -> Result<(), Problem> {
     let config = Arc::new(settings::server(arguments)?);
-    let addresses = address::resolve(&arguments.listen)?;
+    let addresses = address::resolve(&arguments.listener.listen)?;
     let refused = |local, error: io::Error| {
         Problem::failure(format!("{local} cannot be listened on: {error}"))
     };

@@ -25,6 +25,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// The builders of both sides have the same setters, but no common trait.
 macro_rules! with_common {
@@ -89,7 +90,7 @@ fn fleet_secret(file: &Path) -> Result<FleetSecret, Problem> {
     let unusable = |reason: &dyn std::fmt::Display| {
         Problem::usage(format!("--fleet-secret {}: {reason}", file.display()))
     };
-    let bytes = std::fs::read(file).map_err(|error| unusable(&error))?;
+    let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| unusable(&error))?);
     let secret = bytes.as_slice().try_into().map_err(|_| {
         unusable(&format!(
             "it has {} bytes, and a secret has {}: make one with `openssl rand -out FILE {1}`",
@@ -112,10 +113,10 @@ pub(crate) fn client_renegotiation_pause(arguments: &ServerArguments) -> Option<
 /// The limits of a server's socket.
 pub(crate) fn server_endpoint(arguments: &ServerArguments) -> Result<EndpointPolicy, Problem> {
     let mut policy = client_endpoint(&arguments.common);
-    if let Some(count) = arguments.max_associations {
+    if let Some(count) = arguments.limits.max_associations {
         policy = policy.max_associations(size(count))?;
     }
-    if let Some(count) = arguments.max_half_open {
+    if let Some(count) = arguments.limits.max_half_open {
         policy = policy.max_half_open(size(count), Eviction::default())?;
     }
     Ok(policy)
@@ -160,14 +161,14 @@ pub(crate) fn client_with(
 
 /// The verifier of a client.
 pub(crate) fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem> {
-    if let Some(file) = &arguments.ca {
+    if let Some(file) = &arguments.trust.ca {
         return Ok(ClientConfig::with_roots(roots(file)?)?);
     }
-    if !arguments.fingerprint.is_empty() {
-        let pinned = PinnedFingerprint::new(arguments.fingerprint.iter().copied());
+    if !arguments.trust.fingerprint.is_empty() {
+        let pinned = PinnedFingerprint::new(arguments.trust.fingerprint.iter().copied());
         return Ok(ClientConfig::with_verifier(Arc::new(pinned)));
     }
-    if arguments.insecure {
+    if arguments.trust.insecure {
         let reason = "any certificate is accepted, so the peer may be anybody";
         Line::new("warning").field("reason", reason).print();
         return Ok(ClientConfig::dangerous().accept_any_certificate());
@@ -278,16 +279,16 @@ fn handshake_deadline(common: &CommonArguments) -> Option<Duration> {
 }
 
 fn server_credential(arguments: &ServerArguments) -> Result<Credential, Problem> {
-    if let Some(certified) = certified_key(&arguments.credential)? {
+    if let Some(certified) = certified_key(&arguments.listener.credential)? {
         return Ok(Credential::Certificate(certified));
     }
-    if !arguments.self_signed {
+    if !arguments.listener.self_signed {
         return Err(Problem::usage(
             "a server needs a certificate: --cert FILE --key FILE, or --self-signed to make one",
         ));
     }
-    let made = SelfSigned::make(local_names(address::host(&arguments.listen)?))?;
-    if let Some(file) = &arguments.cert_out {
+    let made = SelfSigned::make(local_names(address::host(&arguments.listener.listen)?))?;
+    if let Some(file) = &arguments.listener.cert_out {
         std::fs::write(file, &made.pem).map_err(|error| {
             Problem::usage(format!(
                 "--cert-out {} cannot be written: {error}",
@@ -333,7 +334,7 @@ fn certified_key(arguments: &CredentialArguments) -> Result<Option<CertifiedKey>
 pub(crate) fn later_client_authentication(
     arguments: &ServerArguments,
 ) -> Result<Option<ClientAuthentication>, Problem> {
-    let Some(file) = &arguments.client_ca else {
+    let Some(file) = &arguments.listener.client_ca else {
         return Ok(None);
     };
     let verifier = WebPkiClientVerifier::new(roots(file)?)?;
@@ -341,12 +342,12 @@ pub(crate) fn later_client_authentication(
 }
 
 fn client_authentication(arguments: &ServerArguments) -> Result<ClientAuthentication, Problem> {
-    let default = match arguments.client_ca {
+    let default = match arguments.listener.client_ca {
         Some(_) => ClientAuth::Required,
         None => ClientAuth::None,
     };
     let policy = arguments.client_auth.unwrap_or(default);
-    let Some(file) = &arguments.client_ca else {
+    let Some(file) = &arguments.listener.client_ca else {
         return match policy {
             ClientAuth::None => Ok(ClientAuthentication::None),
             _ => Err(Problem::usage(

@@ -25,7 +25,8 @@ mod transfer;
 use crate::address;
 use crate::arguments::{
     BenchArguments, BenchClientArguments, BenchEnd, BenchPhase, BenchServerArguments,
-    ClientArguments, CommonArguments, CredentialArguments, LoadArguments, ServerArguments,
+    ClientArguments, CommonArguments, CredentialArguments, LimitArguments, ListenerArguments,
+    LoadArguments, ServerArguments, TrustArguments,
 };
 use crate::certificate::SelfSigned;
 use crate::client::server_name;
@@ -82,7 +83,7 @@ fn serve(arguments: &BenchServerArguments) -> Result<(), Problem> {
     let longest = Duration::from_secs(arguments.max_duration);
     let arguments = server_arguments(arguments);
     let config = Arc::new(settings::server(&arguments)?);
-    let addresses = address::resolve(&arguments.listen)?;
+    let addresses = address::resolve(&arguments.listener.listen)?;
     let refused = |local, error: io::Error| {
         Problem::failure(format!("{local} cannot be listened on: {error}"))
     };
@@ -408,30 +409,23 @@ impl Plan {
 /// What a server is told on the command line, of which a bench has a part.
 fn server_arguments(arguments: &BenchServerArguments) -> ServerArguments {
     ServerArguments {
-        listen: arguments.listen.clone(),
-        credential: arguments.credential.clone(),
-        self_signed: arguments.self_signed,
-        cert_out: arguments.cert_out.clone(),
-        client_ca: arguments.client_ca.clone(),
-        max_associations: arguments.max_associations,
-        max_half_open: arguments.max_half_open,
+        listener: arguments.listener.clone(),
+        limits: arguments.limits,
         ..local_server(&arguments.common)
     }
 }
 
 fn local_server(common: &CommonArguments) -> ServerArguments {
     ServerArguments {
-        listen: LOOPBACK.into(),
-        credential: CredentialArguments::default(),
-        self_signed: false,
-        cert_out: None,
-        client_ca: None,
+        listener: ListenerArguments {
+            listen: LOOPBACK.into(),
+            ..ListenerArguments::default()
+        },
+        limits: LimitArguments::default(),
         client_auth: None,
         echo: false,
         stdio: false,
         allow_client_renegotiation: None,
-        max_associations: None,
-        max_half_open: None,
         threads: None,
         fleet_secret: None,
         common: common.clone(),
@@ -442,10 +436,7 @@ fn local_server(common: &CommonArguments) -> ServerArguments {
 fn client_arguments(arguments: &BenchClientArguments) -> ClientArguments {
     ClientArguments {
         server: arguments.server.clone(),
-        name: arguments.name.clone(),
-        ca: arguments.ca.clone(),
-        fingerprint: arguments.fingerprint.clone(),
-        insecure: arguments.insecure,
+        trust: arguments.trust.clone(),
         credential: arguments.credential.clone(),
         ..local_client(&arguments.common)
     }
@@ -454,12 +445,9 @@ fn client_arguments(arguments: &BenchClientArguments) -> ClientArguments {
 fn local_client(common: &CommonArguments) -> ClientArguments {
     ClientArguments {
         server: "localhost:0".into(),
-        name: None,
-        ca: None,
-        fingerprint: Vec::new(),
+        trust: TrustArguments::default(),
         session_out: None,
         session_in: None,
-        insecure: false,
         refuse_hello_requests: false,
         empty_renegotiation_cookie: false,
         credential: CredentialArguments::default(),
