@@ -1,30 +1,15 @@
 //! What is to happen when, by chance that repeats with its seed.
 
+#[path = "../../tests/common/dice.rs"]
+mod dice;
+
+pub use dice::Dice;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-/// Numbers that look random and repeat with their seed (SplitMix64).
-pub struct Dice(u64);
-
 impl Dice {
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `end`.
-    pub const fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
     /// True in this share of all cases, 0 to 1.
     pub fn is(&mut self, share: f64) -> bool {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64 <= share && share > 0.0

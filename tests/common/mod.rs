@@ -9,6 +9,7 @@
 pub mod configs;
 pub mod crowd;
 pub mod datagram_harness;
+pub mod dice;
 pub mod handshakes;
 pub mod harness;
 pub mod judged;

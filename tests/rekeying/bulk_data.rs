@@ -2,8 +2,8 @@
 //! out (E16).
 
 use crate::common::configs::{Configs, Ends, server_name, start};
+use crate::common::dice::Dice;
 use crate::common::handshakes::{SIDES, willing};
-use crate::common::traffic::Dice;
 use sealgram::Side;
 use sealgram::config::DataDuringRenegotiation::{self, Flow, Hold};
 use sealgram::config::RekeyPolicy;

@@ -88,7 +88,24 @@ fn section(
 fn board(effort: Effort, pki: &Pki, bytes: usize) -> Board {
     let (calls, payload) = (effort.calls(CALLS), vec![3; bytes]);
     let payload = &payload[..];
-    let mut items = vec![floor12(calls, payload), floor13(calls, payload)];
+    let mut items = vec![
+        floor(
+            "ring 1.2",
+            calls,
+            payload,
+            Floor12::new(),
+            Floor12::seal,
+            Floor12::open,
+        ),
+        floor(
+            "ring 1.3",
+            calls,
+            payload,
+            Floor13::new(),
+            Floor13::seal,
+            Floor13::open,
+        ),
+    ];
     for version in Version::ALL {
         let configs = Configs::new(pki, version, NamedGroup::X25519);
         let mut pairs: Vec<_> = (0..PLACES).map(|_| Pair::new(&configs)).collect();
@@ -110,28 +127,23 @@ fn board(effort: Effort, pki: &Pki, bytes: usize) -> Board {
     Board::measure(effort.in_memory(), &METRICS, items)
 }
 
-fn floor12(calls: u32, payload: &[u8]) -> Item<'_> {
-    let (mut floor, mut datagram, mut scratch) = (Floor12::new(), Vec::new(), Vec::new());
-    Item::new("ring 1.2", move || {
+/// What a floor takes for the same: sealing, the copy into a buffer of its own, opening there.
+fn floor<'a, F: 'a>(
+    name: &'static str,
+    calls: u32,
+    payload: &'a [u8],
+    mut floor: F,
+    seal: impl Fn(&mut F, &[u8], &mut Vec<u8>) + 'a,
+    open: impl Fn(&F, &mut [u8]) -> usize + 'a,
+) -> Item<'a> {
+    let (mut datagram, mut scratch) = (Vec::new(), Vec::new());
+    Item::new(name, move || {
         vec![cpu_ns(calls, || {
             datagram.clear();
-            floor.seal(black_box(payload), &mut datagram);
+            seal(&mut floor, black_box(payload), &mut datagram);
             scratch.clear();
             scratch.extend_from_slice(&datagram);
-            assert_eq!(floor.open(&mut scratch), payload.len());
-        })]
-    })
-}
-
-fn floor13(calls: u32, payload: &[u8]) -> Item<'_> {
-    let (mut floor, mut datagram, mut scratch) = (Floor13::new(), Vec::new(), Vec::new());
-    Item::new("ring 1.3", move || {
-        vec![cpu_ns(calls, || {
-            datagram.clear();
-            floor.seal(black_box(payload), &mut datagram);
-            scratch.clear();
-            scratch.extend_from_slice(&datagram);
-            assert_eq!(floor.open(&mut scratch), payload.len());
+            assert_eq!(open(&floor, &mut scratch), payload.len());
         })]
     })
 }
