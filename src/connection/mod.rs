@@ -11,6 +11,7 @@ mod afresh;
 mod attempt;
 mod client_certificate;
 mod close;
+mod connection_ids;
 mod data;
 mod datagram;
 mod event;
@@ -364,6 +365,9 @@ impl<R: RecordLayer> Connection<R> {
             match action {
                 Action::ForgetAhead => self.records.forget_ahead(),
                 Action::VersionDecided(version) => self.records.version_decided(version),
+                Action::ConnectionIdsAgreed(ids) => self.records.connection_ids_agreed(ids),
+                Action::UseConnectionId(theirs) => self.records.use_connection_id(theirs),
+                Action::IssueConnectionIds { count } => self.issue_connection_ids(count)?,
                 Action::SendMessage {
                     epoch,
                     seq,

@@ -4,7 +4,7 @@ use super::completed::Completed;
 use super::question::Question;
 use crate::error::Error;
 use crate::protocol::{
-    Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion, ReadSwitch, Side,
+    ConnectionId, ConnectionIds, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion, ReadSwitch, Side,
 };
 use crate::secrets::traffic::RecordProtection;
 use crate::session::Session;
@@ -15,6 +15,13 @@ pub(crate) enum Action {
     ForgetAhead,
     /// From here on the records have the form of this version.
     VersionDecided(ProtocolVersion),
+    /// The hellos have agreed on these connection IDs, for every epoch that is installed from here
+    /// on (RFC 9146 §3); empty ones where they have not.
+    ConnectionIdsAgreed(ConnectionIds),
+    /// What this end writes from here on carries another connection ID (RFC 9147 §9).
+    UseConnectionId(ConnectionId),
+    /// The peer asks for so many more connection IDs (RFC 9147 §9).
+    IssueConnectionIds { count: u8 },
     /// Send this message in this epoch.
     SendMessage {
         epoch: Epoch,

@@ -106,6 +106,8 @@ wire_number! {
         DECODE_ERROR = 50, "decode_error";
         /// A signature or Finished that does not verify.
         DECRYPT_ERROR = 51, "decrypt_error";
+        /// RFC 9147 §9.
+        TOO_MANY_CIDS_REQUESTED = 52, "too_many_cids_requested";
         /// A version that is not supported.
         PROTOCOL_VERSION = 70, "protocol_version";
         /// Parameters that are too weak.

@@ -5,6 +5,7 @@
 
 pub(crate) mod address;
 pub(crate) mod alert;
+pub(crate) mod connection_id;
 pub(crate) mod dialect;
 pub(crate) mod epoch;
 pub(crate) mod flight;
@@ -14,6 +15,8 @@ pub(crate) mod side;
 pub(crate) mod version;
 
 pub use alert::{Alert, AlertDescription, AlertLevel};
+pub use connection_id::ConnectionId;
+pub(crate) use connection_id::{ConnectionIds, MAX_CONNECTION_ID_LEN};
 pub(crate) use dialect::Dialect;
 pub(crate) use epoch::MessageSeq;
 pub use epoch::{Epoch, RecordNumber};

@@ -51,8 +51,12 @@ wire_number! {
         HANDSHAKE = 22, "handshake";
         /// RFC 5246 §10.
         APPLICATION_DATA = 23, "application_data";
+        /// RFC 9146 §4, of version 1.2: the type is inside.
+        TLS12_CID = 25, "tls12_cid";
         /// RFC 9147 §7.
         ACK = 26, "ack";
+        /// RFC 9853 §4.
+        RETURN_ROUTABILITY_CHECK = 27, "return_routability_check";
     }
 }
 
@@ -71,6 +75,10 @@ wire_number! {
         NEW_SESSION_TICKET = 4, "new_session_ticket";
         /// RFC 8446 §4.3.1.
         ENCRYPTED_EXTENSIONS = 8, "encrypted_extensions";
+        /// RFC 9147 §9.
+        REQUEST_CONNECTION_ID = 9, "request_connection_id";
+        /// RFC 9147 §9.
+        NEW_CONNECTION_ID = 10, "new_connection_id";
         /// RFC 5246 §7.4.2.
         CERTIFICATE = 11, "certificate";
         /// RFC 5246 §7.4.3.
@@ -195,6 +203,12 @@ wire_number! {
         CERTIFICATE_AUTHORITIES = 47, "certificate_authorities";
         /// RFC 8446 §4.2.8.
         KEY_SHARE = 51, "key_share";
+        /// A draft of RFC 9146 with another MAC; never sent.
+        CONNECTION_ID_DRAFT = 53, "connection_id_draft";
+        /// RFC 9146 §3.
+        CONNECTION_ID = 54, "connection_id";
+        /// RFC 9853 §3.
+        RRC = 61, "rrc";
         /// RFC 5746 §3.2.
         RENEGOTIATION_INFO = 0xff01, "renegotiation_info";
     }

@@ -20,7 +20,7 @@ pub use stream::Stream;
 
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, SendError};
 use crate::protocol::{
-    Alert, AlertLevel, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
+    Alert, AlertLevel, ConnectionId, ConnectionIds, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
     ProtocolVersion, ReadSwitch, RecordNumber,
 };
 use crate::secrets::traffic::{Protections, RecordProtection};
@@ -245,6 +245,12 @@ pub(crate) trait Layer {
     }
     /// From here on records have the form of this version.
     fn version_decided(&mut self, version: ProtocolVersion);
+    /// Every epoch that is installed from here on has these connection IDs.
+    fn connection_ids_agreed(&mut self, _ids: ConnectionIds) {}
+    /// What is written from here on carries this connection ID.
+    fn use_connection_id(&mut self, _theirs: ConnectionId) {}
+    /// The peer may use these connection IDs from here on, beside those that it has.
+    fn admit_connection_ids(&mut self, _ours: &[ConnectionId]) {}
     /// Adds a message to the flight under construction.
     fn send_message(&mut self, epoch: Epoch, seq: MessageSeq, typ: HandshakeType, body: Vec<u8>);
     /// Adds ChangeCipherSpec to the flight under construction.
