@@ -49,6 +49,32 @@ pub enum PlaintextAlerts {
     Ignore,
 }
 
+/// Whether an association follows a peer whose address changes (RFC 9146 §6, RFC 9853). Only a
+/// peer that puts connection IDs into its records can be followed: see
+/// [`DatagramPolicy::connection_ids`].
+///
+/// Its data is received wherever it comes from. This is about where data is sent to, and only a
+/// record that is newer than any before it leads anywhere.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub enum Migration {
+    /// What is sent goes to the first address for ever.
+    Never,
+    /// Once the peer has answered a challenge at the new address (RFC 9853 §5.1). A peer that does
+    /// not take part in such checks is not followed.
+    #[default]
+    Validated,
+    /// The same, but the old address is asked first, and a peer that answers there is not followed
+    /// (RFC 9853 §5.2): whoever copies its datagrams from another address, and wins the race, gains
+    /// nothing. Where the old address is dead that takes a second longer, or the first
+    /// retransmission timeout if that is set otherwise.
+    Enhanced,
+    /// At once. Whoever can make datagrams of the peer arrive from another address first can direct
+    /// to it everything that is sent (RFC 9146 §6): only for an application that has its own way to
+    /// see whether the peer is there, for example in CoAP (RFC 9175).
+    Newest,
+}
+
 /// How an association behaves over datagrams: timers, sizes and queues.
 ///
 /// Each setter checks its range; the defaults are those of RFC 6347 where it has one.
@@ -66,6 +92,7 @@ pub struct DatagramPolicy {
     pub(crate) send_bytes: usize,
     pub(crate) max_message: usize,
     pub(crate) connection_ids: Option<usize>,
+    pub(crate) migration: Migration,
     pub(crate) conformance: InForce,
 }
 
@@ -84,6 +111,7 @@ impl Default for DatagramPolicy {
             send_bytes: 1 << 18,
             max_message: 1 << 15,
             connection_ids: None,
+            migration: Migration::default(),
             conformance: InForce::default(),
         }
     }
@@ -214,6 +242,13 @@ impl DatagramPolicy {
         }
         self.connection_ids = length;
         Ok(self)
+    }
+
+    /// Whether a peer is followed whose address changes; once it was validated, by default.
+    #[must_use]
+    pub fn migration(mut self, policy: Migration) -> Self {
+        self.migration = policy;
+        self
     }
 
     /// How much received data waits for `recv`: in datagrams (1 to 65,536, 256 by default) and in

@@ -152,6 +152,9 @@ impl DtlsConnection {
             Ok(Some(record)) => {
                 let newest = Some(record.number);
                 self.take_data(now, record.cut(path, datagram));
+                if let Err(error) = self.follow_path(now) {
+                    return Err(self.fail(error));
+                }
                 if self.phase.is_at_rest() && !self.is_attacked() {
                     return Ok(Taken { newest });
                 }
@@ -199,11 +202,11 @@ impl DtlsConnection {
         if !self.phase.is_at_rest() || self.held.is_some() {
             self.begin_output(now);
         }
-        let (len, segment_size) = self.records.poll_transmit(max_datagrams, out)?;
+        let (len, segment_size, path) = self.records.poll_transmit(max_datagrams, out)?;
         Some(Transmit {
             len,
             segment_size,
-            path: self.records.path(),
+            path,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use crate::handshake::Completed;
-use crate::protocol::Side;
+use crate::protocol::{Path, Side};
 use std::collections::VecDeque;
 
 /// Something that the application may want to act on.
@@ -47,6 +47,24 @@ pub enum Event {
     MaxPayloadChanged {
         /// The most data that `send` takes at once, in bytes, once the handshake is done.
         max_payload: usize,
+    },
+    /// The peer's address has changed, and what is sent goes to the new one from now on
+    /// (RFC 9146 §6). Data, handshakes and keys are not concerned.
+    PathChanged {
+        /// The way that was in use.
+        from: Path,
+        /// The way that is in use now.
+        to: Path,
+        /// Whether the peer has shown that it receives there (RFC 9853). It has not with
+        /// [`Migration::Newest`](crate::config::Migration::Newest), which leaves that to the
+        /// application.
+        validated: bool,
+    },
+    /// Something of the peer has come from another address, where it does not answer: it was
+    /// copied, or the peer has moved on. What is sent goes where it went before.
+    PathNotValidated {
+        /// The way that it came.
+        path: Path,
     },
     /// Data waits for `recv`. It is given once, until the queue has been empty again.
     Readable,

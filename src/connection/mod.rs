@@ -19,6 +19,7 @@ mod export;
 mod first;
 mod getters;
 mod key_update;
+mod path_check;
 mod phase;
 mod questions;
 mod rekeying;
@@ -50,6 +51,7 @@ use afresh::Doubt;
 use data::{ReceiveQueue, SendQueue};
 use event::Events;
 use first::First;
+use path_check::PathCheck;
 use phase::Phase;
 use rekeying::Rekeying;
 use role::Role;
@@ -99,6 +101,8 @@ pub struct Connection<R: RecordLayer> {
     /// The record in which the peer said that no data follows.
     read_closed: Option<Box<RecordNumber>>,
     failure: Option<Box<Failure>>,
+    /// While it is found out whether the peer has moved.
+    path_check: Option<Box<PathCheck>>,
     span: Option<Box<tracing::Span>>,
 }
 
@@ -119,6 +123,7 @@ impl<R: RecordLayer> Connection<R> {
             write_closed: false,
             read_closed: None,
             failure: None,
+            path_check: None,
         }
     }
 
@@ -139,7 +144,11 @@ impl<R: RecordLayer> Connection<R> {
         if let Phase::Closed = self.phase {
             return None;
         }
-        let deadlines = [self.records.poll_timeout(), self.phase.poll_timeout()];
+        let deadlines = [
+            self.records.poll_timeout(),
+            self.phase.poll_timeout(),
+            self.path_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -164,6 +173,7 @@ impl<R: RecordLayer> Connection<R> {
             self.give_up(now)?;
         }
         self.end_hold(now);
+        self.go_on_checking(now)?;
         self.start_wanted(now)?;
         if self.records.is_unused(now)
             && let Phase::Established { current, .. } = &self.phase
@@ -264,8 +274,12 @@ impl<R: RecordLayer> Connection<R> {
                     number,
                 } => self.take_alert(now, alert, error, number)?,
                 Inbound::FlightDelivered(id) => self.flight_delivered(now, id)?,
+                Inbound::PathMessage { path, contents } => {
+                    self.take_path_message(now, path, &contents)?;
+                }
             }
         }
+        self.follow_path(now)?;
         self.conclude(now)
     }
 

@@ -205,7 +205,7 @@ impl Endpoint {
     #[inline]
     pub fn handle_datagram(&mut self, now: Instant, path: Path, datagram: BytesMut) {
         let associations = &mut self.associations;
-        let header = DatagramHeader::decode(&datagram, true);
+        let header = DatagramHeader::decode_anonymous(&datagram, true);
         if let Some((DatagramHeader::Full(header), _)) = &header
             && header.number.epoch == Epoch::PLAINTEXT
             && self.door.may_be_hello(&datagram)

@@ -14,7 +14,7 @@ use super::{Action, Outbox};
 use crate::config::Parameters;
 use crate::error::{Error, KeyUpdateError, PeerMisbehaved};
 use crate::protocol::{
-    Dialect, Epoch, ExtensionType, FlightEnd, FlightId, HandshakeType, ReadSwitch, Side,
+    ConnectionId, Dialect, Epoch, ExtensionType, FlightEnd, FlightId, HandshakeType, ReadSwitch, Side,
     Unacknowledged,
 };
 use crate::secrets::schedule13::{ExporterSecret, ResumptionSecret, TrafficSecret};
@@ -253,6 +253,11 @@ impl Post {
         let _pending = self
             .schedule(KeyUpdate::Requested)
             .or_else(|_| self.schedule(KeyUpdate::NotRequested));
+    }
+
+    /// An unused connection ID of the peer's, for a new path.
+    pub(crate) fn take_spare(&mut self) -> Option<ConnectionId> {
+        None
     }
 
     /// What is scheduled or on its way.

@@ -117,6 +117,14 @@ impl Path {
         out
     }
 
+    /// Whether datagrams by this path come from where those by the other one come from, and go
+    /// there. The local address may be told of one and not of the other.
+    #[inline]
+    pub(crate) fn is_same_way(&self, other: &Self) -> bool {
+        let remote = |it: &Self| (it.remote, it.scope_id, it.port, it.kind & REMOTE_V6);
+        remote(self) == remote(other)
+    }
+
     /// The peer's address and port, in the form that all paths have: see [`Path`].
     pub fn remote(&self) -> SocketAddr {
         match unpack(self.remote, self.kind & REMOTE_V6 != 0) {

@@ -50,8 +50,22 @@ pub(crate) enum Inbound {
         error: bool,
         number: RecordNumber,
     },
+    /// A message of a return routability check, authenticated.
+    PathMessage { path: Path, contents: Bytes },
     /// The peer has all of a flight that waits for its acknowledgement (RFC 9147 §7).
     FlightDelivered(FlightId),
+}
+
+/// Something under keys that has come from another address than the peer's, of which it carries the
+/// connection ID.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Elsewhere {
+    /// The way that it came.
+    pub(crate) path: Path,
+    /// How many bytes it was.
+    pub(crate) bytes: usize,
+    /// Whether no record before it had a higher number (RFC 9146 §6).
+    pub(crate) newest: bool,
 }
 
 /// Data from the peer.
@@ -249,6 +263,33 @@ pub(crate) trait Layer {
     fn connection_ids_agreed(&mut self, _ids: ConnectionIds) {}
     /// What is written from here on carries this connection ID.
     fn use_connection_id(&mut self, _theirs: ConnectionId) {}
+    /// Whether paths may be checked (RFC 9853 §3).
+    fn checks_paths(&self) -> bool {
+        false
+    }
+    /// Where this end sends to.
+    fn path(&self) -> Path {
+        Path::UNSPECIFIED
+    }
+    /// From here on this end sends there.
+    fn move_to(&mut self, _path: Path) {}
+    /// Where something of the peer has come from since the last call, if that is another address
+    /// than the one in use.
+    fn take_elsewhere(&mut self) -> Option<Box<Elsewhere>> {
+        None
+    }
+    /// How long an answer takes at most, as far as is known.
+    fn round_trip_limit(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+    /// How long a datagram with a message of a check is.
+    fn path_message_len(&self) -> usize {
+        0
+    }
+    /// Sends a message of a check by `path`, as a datagram of its own; whether there was room.
+    fn send_path_message(&mut self, _path: Path, _message: &[u8]) -> bool {
+        false
+    }
     /// The peer may use these connection IDs from here on, beside those that it has.
     fn admit_connection_ids(&mut self, _ours: &[ConnectionId]) {}
     /// Adds a message to the flight under construction.

@@ -42,6 +42,14 @@ discards! {
     /// A record number that was seen already, or is too old for the replay window (RFC 6347
     /// §4.1.2.6).
     Replay = "replay",
+    /// A connection ID that this peer was not given, or in a record that has none; the rest of its
+    /// datagram is dropped as well (RFC 9147 §4).
+    UnknownConnectionId = "unknown_connection_id",
+    /// A protected record without a connection ID, where one was agreed on (RFC 9146 §3).
+    MissingConnectionId = "missing_connection_id",
+    /// A return routability check that was not agreed on, makes no sense, or answers nothing that
+    /// was asked on this path (RFC 9853 §5.4).
+    PathCheck = "path_check",
     /// A record that does not authenticate.
     Unauthenticated = "unauthenticated",
     /// Application data without protection.

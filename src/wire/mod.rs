@@ -18,5 +18,6 @@ pub(crate) mod record_datagram;
 pub(crate) mod record_dtls;
 pub(crate) mod record_dtls13;
 pub(crate) mod record_tls;
+pub(crate) mod return_routability;
 pub(crate) mod server_hello;
 pub(crate) mod signed;

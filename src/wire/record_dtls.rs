@@ -12,6 +12,10 @@ use crate::protocol::{ContentType, Epoch, ProtocolVersion, RecordNumber};
 /// The length of the header, in bytes.
 pub(crate) const HEADER_LEN: usize = 13;
 
+/// Where a record of type tls12_cid has its connection ID, which stands before the length
+/// (RFC 9146 §4).
+pub(crate) const CONNECTION_ID_AT: usize = HEADER_LEN - 2;
+
 /// A decoded record header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RecordHeader {
@@ -40,6 +44,18 @@ impl RecordHeader {
                 sequence: number & RecordNumber::LIMIT_48,
             },
             length: u16::from_be_bytes([l0, l1]),
+        })
+    }
+
+    /// Decodes the header at the start of `bytes`, which has a connection ID of `id_len` bytes
+    /// before the length (RFC 9146 §4); `None` if they are too short for one.
+    #[inline]
+    pub(crate) fn decode_identified(bytes: &[u8], id_len: usize) -> Option<Self> {
+        let length = bytes.get(CONNECTION_ID_AT + id_len..)?.first_chunk()?;
+        let before = Self::decode(bytes)?;
+        Some(Self {
+            length: u16::from_be_bytes(*length),
+            ..before
         })
     }
 

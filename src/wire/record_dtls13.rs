@@ -5,6 +5,7 @@
 //!  +-+-+-+-+-+-+-+-+
 //!  |0 0 1 C S L E E|   C: connection ID, S: 16-bit number, L: length,
 //!  +-+-+-+-+-+-+-+-+   EE: the low bits of the epoch
+//!  | connection ID, if C is set
 //!  | 8 or 16 bits of the number, masked (RFC 9147 §4.2.3)
 //!  | length (16), if L is set; else the record reaches to the end of its datagram
 //! ```
@@ -27,7 +28,9 @@ const EPOCH: u8 = 0b0000_0011;
 pub(crate) struct UnifiedHeader {
     /// The two low bits of the epoch.
     pub(crate) epoch_bits: u8,
-    /// How many bytes of the number follow the first byte: 1 or 2.
+    /// How long the connection ID is that follows the first byte; 0 if there is none.
+    pub(crate) id_len: usize,
+    /// How many bytes of the number follow: 1 or 2.
     pub(crate) number_len: usize,
     /// The length of the header.
     pub(crate) header_len: usize,
@@ -44,30 +47,50 @@ pub(crate) fn is_unified(bytes: &[u8]) -> bool {
         .is_some_and(|first| first & FIXED_MASK == FIXED)
 }
 
+/// Where a record has its connection ID.
+pub(crate) const CONNECTION_ID_AT: usize = 1;
+
+/// Whether a record that begins with a unified header carries a connection ID.
+#[inline]
+pub(crate) fn has_connection_id(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| first & CONNECTION_ID != 0)
+}
+
 impl UnifiedHeader {
-    /// Decodes the header at the start of `bytes`, the rest of a datagram. `None` if it makes no
-    /// sense, or has a connection ID: none is ever negotiated.
+    /// Decodes the header at the start of `bytes`, the rest of a datagram, with a connection ID of
+    /// `id_len` bytes. `None` if it makes no sense.
     #[inline]
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8], id_len: usize) -> Option<Self> {
         let first = *bytes.first()?;
-        if first & FIXED_MASK != FIXED || first & CONNECTION_ID != 0 {
+        if first & FIXED_MASK != FIXED || (first & CONNECTION_ID != 0) != (id_len > 0) {
             return None;
         }
         let number_len = if first & LONG_NUMBER == 0 { 1 } else { 2 };
-        let rest = bytes.get(1 + number_len..)?;
+        let number_end = CONNECTION_ID_AT + id_len + number_len;
+        let rest = bytes.get(number_end..)?;
         let (header_len, length) = if first & LENGTH == 0 {
-            (1 + number_len, rest.len())
+            (number_end, rest.len())
         } else {
             let length = u16::from_be_bytes(*rest.first_chunk()?);
-            (3 + number_len, usize::from(length))
+            (number_end + 2, usize::from(length))
         };
         (header_len + length <= bytes.len()).then_some(Self {
             epoch_bits: first & EPOCH,
+            id_len,
             number_len,
             header_len,
             length,
         })
     }
+}
+
+/// Appends the same header with a connection ID.
+#[inline]
+pub(crate) fn put_identified(number: RecordNumber, id: &[u8], length: u16, out: &mut Vec<u8>) {
+    let [first, rest @ ..] = encode(number, length);
+    out.push(first | CONNECTION_ID);
+    out.extend_from_slice(id);
+    out.extend_from_slice(&rest);
 }
 
 /// The header of an outgoing record, with its number not yet masked.
@@ -108,7 +131,7 @@ mod tests {
         let mut bytes = encode(number, 20).to_vec();
         assert_eq!(bytes, [0b0010_1111, 0x23, 0x45, 0, 20]);
         bytes.extend([0; 20]);
-        let header = UnifiedHeader::decode(&bytes).unwrap();
+        let header = UnifiedHeader::decode(&bytes, 0).unwrap();
         assert_eq!((header.epoch_bits, header.number_len), (3, 2));
         assert_eq!((header.header_len, header.length), (SENT_HEADER_LEN, 20));
     }
@@ -116,13 +139,13 @@ mod tests {
     /// RFC 9147 §4: short number and no length, as the last record of a datagram may be.
     #[test]
     fn the_minimal_header_reaches_to_the_end_of_the_datagram() {
-        let header = UnifiedHeader::decode(&[0b0010_0010, 9, 1, 2, 3]).unwrap();
+        let header = UnifiedHeader::decode(&[0b0010_0010, 9, 1, 2, 3], 0).unwrap();
         assert_eq!((header.epoch_bits, header.number_len), (2, 1));
         assert_eq!((header.header_len, header.length), (2, 3));
     }
 
     #[test]
-    fn headers_that_are_cut_lie_or_have_a_connection_id_are_refused() {
+    fn headers_that_are_cut_or_lie_are_refused() {
         for bytes in [
             &[][..],
             &[0b0010_1100],
@@ -132,7 +155,7 @@ mod tests {
             &[0b0100_1100, 0, 0, 0, 0],
             &[22, 0xfe, 0xfd, 0, 0],
         ] {
-            assert_eq!(UnifiedHeader::decode(bytes), None, "{bytes:?}");
+            assert_eq!(UnifiedHeader::decode(bytes, 0), None, "{bytes:?}");
         }
     }
 

@@ -146,9 +146,9 @@ pub(in super::super) fn next_datagram(datagrams: &mut BytesMut, size: usize) -> 
 /// Whether the first record is one under keys, as far as its header tells.
 #[inline]
 fn begins_protected(datagram: &[u8]) -> bool {
-    match DatagramHeader::decode(datagram, true) {
+    match DatagramHeader::decode_anonymous(datagram, true) {
         Some((DatagramHeader::Full(header), _)) => header.number.epoch != Epoch::PLAINTEXT,
         Some((DatagramHeader::Unified(_), _)) => true,
-        None => false,
+        Some((DatagramHeader::Identified(..), _)) | None => false,
     }
 }

@@ -3,8 +3,8 @@
 use super::records::{NotOpened, Opened, Record};
 use super::{Datagram, Discard, Fault, Inbound};
 use crate::protocol::{ContentType, Epoch, Path, RecordNumber};
-use crate::record::{Received, read_alert};
-use bytes::{Buf as _, BytesMut};
+use crate::record::{Elsewhere, Received, read_alert};
+use bytes::{Buf as _, Bytes, BytesMut};
 use std::ops::Range;
 use std::time::Instant;
 
@@ -85,7 +85,7 @@ impl Datagram {
             self.receive_opened(path, std::mem::take(datagram), &opened);
             return Ok(None);
         }
-        self.authenticated();
+        self.authenticated(path, number, contents.len());
         self.delivery.data_came(number.epoch, &mut self.records);
         Ok(Some(DataRecord { number, contents }))
     }
@@ -115,9 +115,36 @@ impl Datagram {
 
     /// Something under keys has come from the peer.
     #[inline]
-    fn authenticated(&mut self) {
+    fn authenticated(&mut self, path: &Path, number: RecordNumber, bytes: usize) {
         self.stats.records_received += 1;
         self.outgoing.peer_is_proved();
+        if !path.is_same_way(&self.outgoing.path()) {
+            self.heard_elsewhere(*path, number, bytes);
+        }
+    }
+
+    /// The peer was heard where it was not known to be. Without a connection ID an address is all
+    /// that says whose a record is, and nobody moves.
+    #[cold]
+    fn heard_elsewhere(&mut self, path: Path, number: RecordNumber, bytes: usize) {
+        if !self.records.is_identified() {
+            return;
+        }
+        let newest = self.records.is_newest(number);
+        match &mut self.elsewhere {
+            // Several records of one datagram.
+            Some(known) if known.path.is_same_way(&path) => {
+                known.bytes += bytes;
+                known.newest |= newest;
+            }
+            known => {
+                *known = Some(Box::new(Elsewhere {
+                    path,
+                    bytes,
+                    newest,
+                }));
+            }
+        }
     }
 
     /// Counts a record that was not opened.
@@ -141,16 +168,16 @@ impl Datagram {
     #[inline]
     fn dispatch(&mut self, now: Instant, record: Record) -> Result<Option<Inbound>, Fault> {
         let (number, content_type) = match record.opened {
-            Ok(opened) => (opened.number, opened.content_type),
+            Ok(ref opened) => (opened.number, opened.content_type),
             Err(why) => return self.not_opened(why).map(|()| None),
         };
         if number.epoch == Epoch::PLAINTEXT {
             self.stats.records_received += 1;
-            return self.dispatch_other(now, number, content_type, &record.bytes);
+            return self.dispatch_other(now, number, content_type, &record);
         }
-        self.authenticated();
+        self.authenticated(&record.path, number, record.bytes.len());
         if content_type != ContentType::APPLICATION_DATA {
-            return self.dispatch_other(now, number, content_type, &record.bytes);
+            return self.dispatch_other(now, number, content_type, &record);
         }
         let RecordNumber { epoch, sequence } = number;
         self.delivery.data_came(epoch, &mut self.records);
@@ -174,9 +201,9 @@ impl Datagram {
         now: Instant,
         number: RecordNumber,
         content_type: ContentType,
-        contents: &[u8],
+        record: &Record,
     ) -> Result<Option<Inbound>, Fault> {
-        let epoch = number.epoch;
+        let (epoch, contents) = (number.epoch, &record.bytes[..]);
         let (delivery, mut means) = self.split();
         match content_type {
             ContentType::ALERT => return self.alert(number, contents),
@@ -185,6 +212,14 @@ impl Datagram {
             ContentType::APPLICATION_DATA => {
                 self.count_or_fail(epoch, Discard::PlaintextData, Fault::UnexpectedData)?;
             }
+            // RFC 9853 §4: protected, or nothing.
+            ContentType::RETURN_ROUTABILITY_CHECK if epoch != Epoch::PLAINTEXT => {
+                return Ok(Some(Inbound::PathMessage {
+                    path: record.path,
+                    contents: Bytes::copy_from_slice(contents),
+                }));
+            }
+            ContentType::RETURN_ROUTABILITY_CHECK => self.stats.discard(Discard::PathCheck),
             ContentType::CHANGE_CIPHER_SPEC if contents != [1] => {
                 let fault = Fault::UnexpectedChangeCipherSpec;
                 self.count_or_fail(epoch, Discard::ChangeCipherSpec, fault)?;

@@ -12,10 +12,9 @@
 //!
 //! Three objects with private fields:
 //!
-//! * [`Outgoing`] is about the path: batches, the size of datagrams, amplification. A check that
-//!   the peer can be reached (RFC 9853) would concern it alone.
-//! * [`Records`] has epochs, keys, numbers and replay windows, and knows what a record looks like.
-//!   Of these three, a connection ID (RFC 9146, RFC 9147 §9) would concern it alone.
+//! * [`Outgoing`] is about the path: batches, the size of datagrams, amplification.
+//! * [`Records`] has epochs, keys, numbers, connection IDs and replay windows, and knows what a
+//!   record looks like.
 //! * [`Delivery`] has handshake messages, flights, acknowledgements and every deadline. It knows
 //!   the version, and the other two objects, which do not know each other.
 //!
@@ -32,18 +31,20 @@ mod unused;
 
 pub(crate) use delivery::{Jitter, Reassembly};
 
-use super::{Discard, Fault, GaveUp, Goodbye, Inbound, Layer, Limits, Sent, Silence, Stats};
+use super::{
+    Discard, Elsewhere, Fault, GaveUp, Goodbye, Inbound, Layer, Limits, Sent, Silence, Stats,
+};
 use crate::config::{DatagramPolicy, MAX_WARNINGS, PlaintextAlerts};
 use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
-    Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
+    Alert, ConnectionId, ConnectionIds, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
     ProtocolVersion, ReadSwitch, RecordNumber, Side,
 };
 use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;
 use crate::wire::record_datagram::DatagramHeader;
-use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
+use crate::wire::return_routability::PathMessage;
 use bytes::BytesMut;
 use delivery::{Delivery, Means};
 use outgoing::Outgoing;
@@ -70,6 +71,8 @@ pub struct Datagram {
     unused: Unused,
     /// A fatal alert that anybody may have sent.
     disbelieved_alert: Option<Alert>,
+    /// Where the peer was heard that it was not known to be.
+    elsewhere: Option<Box<Elsewhere>>,
 }
 
 impl Datagram {
@@ -90,6 +93,7 @@ impl Datagram {
             stats: Stats::default(),
             unused: Unused::default(),
             disbelieved_alert: None,
+            elsewhere: None,
         }
     }
 
@@ -111,8 +115,12 @@ impl Datagram {
         &mut self,
         max_datagrams: usize,
         out: &mut Vec<u8>,
-    ) -> Option<(usize, Option<usize>)> {
-        self.outgoing.take(max_datagrams, out)
+    ) -> Option<(usize, Option<usize>, Path)> {
+        if let Some((len, path)) = self.outgoing.take_directed(out) {
+            return Some((len, None, path));
+        }
+        let (len, segment) = self.outgoing.take(max_datagrams, out)?;
+        Some((len, segment, self.outgoing.path()))
     }
 
     /// Takes an empty buffer from `buffers` for what is sealed next, if there is none here.
@@ -298,6 +306,58 @@ impl Layer for Datagram {
         self.delivery.version_decided(version);
     }
 
+    fn connection_ids_agreed(&mut self, ids: ConnectionIds) {
+        self.records.agree_on_ids(ids);
+    }
+
+    fn use_connection_id(&mut self, theirs: ConnectionId) {
+        self.records.use_id(theirs);
+    }
+
+    fn checks_paths(&self) -> bool {
+        self.records.checks_paths()
+    }
+
+    fn path(&self) -> Path {
+        self.outgoing.path()
+    }
+
+    fn move_to(&mut self, path: Path) {
+        self.outgoing.move_to(path);
+    }
+
+    #[inline]
+    fn take_elsewhere(&mut self) -> Option<Box<Elsewhere>> {
+        match self.elsewhere {
+            None => None,
+            Some(_) => self.elsewhere.take(),
+        }
+    }
+
+    fn round_trip_limit(&self) -> Duration {
+        self.delivery.initial_timeout()
+    }
+
+    fn path_message_len(&self) -> usize {
+        self.records.max_overhead() + PathMessage::LEN
+    }
+
+    fn send_path_message(&mut self, path: Path, message: &[u8]) -> bool {
+        let write = self.records.writing().current();
+        if !write.is_protected() || write.is_used_up() || !self.outgoing.may_direct() {
+            return false;
+        }
+        let mut datagram = Vec::with_capacity(write.overhead() + message.len());
+        write.append(ContentType::RETURN_ROUTABILITY_CHECK, message, &mut datagram);
+        self.stats.records_sent += 1;
+        self.outgoing.direct(path, datagram);
+        true
+    }
+
+    fn admit_connection_ids(&mut self, ours: &[ConnectionId]) {
+        self.records.admit_ids(ours);
+    }
+
     fn send_message(&mut self, epoch: Epoch, seq: MessageSeq, typ: HandshakeType, body: Vec<u8>) {
         self.delivery.push_message(epoch, seq, typ, body);
     }
@@ -312,7 +372,8 @@ impl Layer for Datagram {
     }
 
     fn install_write(&mut self, epoch: Epoch, protection: RecordProtection) {
-        self.records.writing().install(epoch, &protection);
+        let id = self.records.next_write_id();
+        self.records.writing().install(epoch, &protection, id);
     }
 
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {
@@ -441,7 +502,7 @@ impl Layer for Datagram {
         self.outgoing
             .largest()
             .saturating_sub(self.records.max_overhead())
-            .min(MAX_PLAINTEXT_LEN)
+            .min(self.records.max_contents())
     }
 
     #[inline]

@@ -181,13 +181,15 @@ impl<'m, 'a> Packer<'m, 'a> {
     /// construction.
     fn room(&mut self, epoch: Epoch) -> usize {
         let write = self.means.records.writing().find(epoch);
-        let overhead = write.map_or(HEADER_LEN, |it| it.overhead());
         // RFC 5246 §6.2.1: whatever a datagram could hold, a record holds 2^14 bytes.
+        let (overhead, most) = write.map_or((HEADER_LEN, MAX_PLAINTEXT_LEN), |it| {
+            (it.overhead(), it.max_contents())
+        });
         self.means
             .outgoing
             .largest_of_flight()
             .saturating_sub(self.datagram.len() + overhead)
-            .min(MAX_PLAINTEXT_LEN)
+            .min(most)
             .saturating_sub(self.open.contents.len())
     }
 

@@ -1,9 +1,8 @@
 //! What leaves: sealed datagrams in batches, how large they may be, and how much may be sent at
 //! all.
 //!
-//! Everything that depends on the path to the peer is here and nowhere else. A check that the peer
-//! can be reached at a new address (RFC 9853) would concern this object alone: another path beside
-//! the one in use, with a size and a limit of its own.
+//! Everything that depends on the path to the peer is here and nowhere else. Messages that find out
+//! whether the peer can be reached elsewhere (RFC 9853) are the only ones that take another way.
 
 mod path_size;
 
@@ -29,6 +28,8 @@ pub(super) struct Outgoing {
     /// What may be sent to an address that is not proved; `None` for one that is.
     unproven: Option<Box<Allowance>>,
     path: Path,
+    /// Datagrams for other ways than that one: messages of checks, few and small.
+    directed: Option<Box<VecDeque<(Path, Vec<u8>)>>>,
 }
 
 /// Datagrams of one size, but for the last, which may be shorter.
@@ -94,6 +95,9 @@ const MAX_BATCH: usize = 65_507;
 /// How many times what came from an unproven address is sent to it at most.
 const AMPLIFICATION: usize = 3;
 
+/// How many datagrams for other ways wait at most: a peer may ask often.
+const MAX_DIRECTED: usize = 8;
+
 /// How many tries of one size go unanswered before the next smaller size is tried
 /// (RFC 6347 §4.1.1.1).
 const TRIES_A_SIZE: u32 = 2;
@@ -111,6 +115,7 @@ impl Outgoing {
             capacity,
             unproven: None,
             path,
+            directed: None,
         }
     }
 
@@ -119,7 +124,46 @@ impl Outgoing {
         self.path
     }
 
+    /// From here on everything takes this way. What was learned of the size of datagrams is kept:
+    /// most often one peer has moved behind the same narrow link, and nothing is lost by it.
+    pub(super) const fn move_to(&mut self, path: Path) {
+        self.path = path;
+    }
+
     // What waits.
+
+    /// Whether one more datagram can be sent another way.
+    pub(super) fn may_direct(&self) -> bool {
+        self.directed
+            .as_ref()
+            .is_none_or(|them| them.len() < MAX_DIRECTED)
+    }
+
+    /// Sends a datagram by this way, whatever the others take.
+    pub(super) fn direct(&mut self, path: Path, datagram: Vec<u8>) {
+        let directed = self.directed.get_or_insert_default();
+        directed.push_back((path, datagram));
+    }
+
+    /// Appends the first of them to `out`, and says how long it is and where it goes.
+    #[inline]
+    pub(super) fn take_directed(&mut self, out: &mut Vec<u8>) -> Option<(usize, Path)> {
+        match self.directed {
+            None => None,
+            Some(_) => self.pop_directed(out),
+        }
+    }
+
+    #[cold]
+    fn pop_directed(&mut self, out: &mut Vec<u8>) -> Option<(usize, Path)> {
+        let directed = self.directed.as_mut()?;
+        let (path, datagram) = directed.pop_front()?;
+        if directed.is_empty() {
+            self.directed = None;
+        }
+        out.extend_from_slice(&datagram);
+        Some((datagram.len(), path))
+    }
 
     /// The buffer to whose end exactly `length` bytes, one datagram, are about to be appended.
     #[inline]
@@ -252,7 +296,7 @@ impl Outgoing {
     /// Whether nothing waits.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.queued == 0
+        self.queued == 0 && self.directed.is_none()
     }
 
     /// Gives back allocations that an idle association does not need.

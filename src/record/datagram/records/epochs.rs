@@ -8,10 +8,11 @@
 
 use super::dormant::Dormant;
 use super::replay::ReplayWindow;
-use crate::protocol::{ContentType, Epoch, ProtocolVersion, RecordNumber};
+use crate::protocol::{ConnectionId, ContentType, Epoch, ProtocolVersion, RecordNumber};
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
+use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 
 /// One epoch that can be read.
 pub(super) struct ReadEpoch {
@@ -134,6 +135,21 @@ impl ReadEpochs {
         self.iter().any(|known| known.epoch == epoch)
     }
 
+    /// The oldest epoch that can be read.
+    pub(super) fn oldest(&self) -> Epoch {
+        self.older.first().unwrap_or(&self.newest).epoch
+    }
+
+    /// Whether no record has a higher number than this one, which was read (RFC 9146 §6).
+    pub(super) fn is_newest(&self, number: RecordNumber) -> bool {
+        self.iter().all(|it| {
+            let next = it.protection.next();
+            it.epoch < number.epoch
+                || next == 0
+                || it.epoch == number.epoch && next == number.sequence + 1
+        })
+    }
+
     /// The newest epoch that can be read.
     pub(super) const fn newest(&self) -> Epoch {
         self.newest.epoch
@@ -178,6 +194,8 @@ impl ReadEpochs {
 pub(in super::super) struct WriteEpoch {
     pub(super) epoch: Epoch,
     pub(super) protection: Writing,
+    /// What its records carry; empty for nothing.
+    id: ConnectionId,
     next_sequence: u64,
     limit: u64,
 }
@@ -196,9 +214,10 @@ pub(super) enum Writing {
 const SEALED_VERSION: ProtocolVersion = ProtocolVersion::DTLS12;
 
 impl WriteEpoch {
-    const fn plaintext(next_sequence: u64) -> Self {
+    fn plaintext(next_sequence: u64) -> Self {
         Self {
             epoch: Epoch::PLAINTEXT,
+            id: ConnectionId::empty(),
             // RFC 6347 §4.1: what OpenSSL and others put there before the version is known; peers
             // take both.
             protection: Writing::Plaintext(ProtocolVersion::DTLS10),
@@ -211,9 +230,15 @@ impl WriteEpoch {
     #[inline]
     pub(in super::super) fn overhead(&self) -> usize {
         match &self.protection {
-            Writing::Protected(sealer) => sealer.datagram_overhead(),
+            Writing::Protected(sealer) => sealer.datagram_overhead(self.id.len()),
             Writing::Plaintext(_) | Writing::Dormant(_) => HEADER_LEN,
         }
+    }
+
+    /// The most contents of a record (RFC 5246 §6.2.1). At 1.2 the type counts where it is inside
+    /// (RFC 9146 §5).
+    pub(in super::super) fn max_contents(&self) -> usize {
+        MAX_PLAINTEXT_LEN - usize::from(!self.id.is_empty())
     }
 
     /// Whether records are protected.
@@ -233,8 +258,12 @@ impl WriteEpoch {
     ) -> Option<RecordNumber> {
         let number = self.next_number()?;
         match &self.protection {
-            Writing::Protected(sealer) => {
+            Writing::Protected(sealer) if self.id.is_empty() => {
                 sealer.seal_datagram(number, content_type, SEALED_VERSION, payload, out);
+            }
+            Writing::Protected(sealer) => {
+                let id = self.id.as_bytes();
+                sealer.seal_identified(number, content_type, SEALED_VERSION, id, payload, out);
             }
             &Writing::Plaintext(version) => {
                 let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
@@ -354,13 +383,34 @@ impl WriteEpochs {
         }
     }
 
-    /// Adds the next epoch and makes it current.
-    pub(in super::super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
+    /// What the records of the current epoch carry.
+    #[inline]
+    pub(super) const fn current_id(&self) -> &ConnectionId {
+        &self.current.id
+    }
+
+    /// From here on every protected record carries this.
+    pub(super) fn use_id(&mut self, id: &ConnectionId) {
+        for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {
+            if epoch.is_protected() {
+                epoch.id = id.clone();
+            }
+        }
+    }
+
+    /// Adds the next epoch, whose records carry `id`, and makes it current.
+    pub(in super::super) fn install(
+        &mut self,
+        epoch: Epoch,
+        protection: &RecordProtection,
+        id: ConnectionId,
+    ) {
         let sealer = Sealer::new(protection);
         let limit = sealer.limit().min(RecordNumber::LIMIT_48);
         let next = WriteEpoch {
             epoch,
             protection: Writing::Protected(Box::new(sealer)),
+            id,
             next_sequence: 0,
             limit,
         };
@@ -402,7 +452,7 @@ mod tests {
         );
         assert_eq!(current.next_number(), None);
 
-        epochs.install(Epoch::new(1), &protection(AeadAlgorithm::ChaCha20Poly1305));
+        epochs.install(Epoch::new(1), &protection(AeadAlgorithm::ChaCha20Poly1305), ConnectionId::empty());
         let current = epochs.current();
         current.next_sequence = RecordNumber::LIMIT_48 - 1;
         assert!(current.next_number().is_some());
@@ -413,7 +463,7 @@ mod tests {
     #[test]
     fn a_gcm_key_ends_at_its_confidentiality_limit() {
         let mut epochs = WriteEpochs::plaintext(0);
-        epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm));
+        epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm), ConnectionId::empty());
         let current = epochs.current();
         current.next_sequence = 23_726_565;
         assert!(current.next_number().is_some());
@@ -423,7 +473,7 @@ mod tests {
     #[test]
     fn a_write_epoch_lives_as_long_as_a_flight_needs_it() {
         let mut epochs = WriteEpochs::plaintext(0);
-        epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm));
+        epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm), ConnectionId::empty());
         epochs.retain(|epoch| epoch == Epoch::PLAINTEXT);
         assert!(epochs.find(Epoch::PLAINTEXT).is_some());
         epochs.retain(|_| false);
@@ -436,7 +486,7 @@ mod tests {
         for dropped in [false, true] {
             let mut epochs = WriteEpochs::plaintext(5);
             let used = epochs.current().next_number().unwrap();
-            epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm));
+            epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm), ConnectionId::empty());
             epochs.retain(|epoch| !dropped && epoch == Epoch::PLAINTEXT);
             epochs.begin_afresh();
             let next = epochs.current().next_number().unwrap();

@@ -9,17 +9,15 @@
 //! ```
 //!
 //! Nothing changes before a record has authenticated, except in the plaintext epoch, where nothing
-//! can. This object knows what a record looks like, and neither the version nor what is said in it.
-//! Of the three objects of a `Datagram`, a connection ID (RFC 9146, RFC 9147 §9) would concern this
-//! one: one more part of a header that is checked when a record is cut off and written when one is
-//! sealed. (Beside it, `wire/` has the header, `protection` the additional data, `endpoint/routing`
-//! the route.) Exporting a live association
-//! is what is here, as numbers: the keys and windows of each epoch.
+//! can. This object knows what a record looks like, connection IDs included, and neither the
+//! version nor what is said in it. Exporting a live association is what is here, as numbers: the
+//! keys and windows of each epoch.
 
 mod dormant;
 mod early;
 mod epochs;
 mod forgeries;
+mod identified;
 mod opening;
 mod preview;
 mod replay;
@@ -36,6 +34,7 @@ use crate::wire::record_dtls13::SENT_HEADER_LEN;
 use bytes::BytesMut;
 use early::EarlyRecords;
 use epochs::{ReadEpochs, WriteEpochs};
+use identified::Identification;
 use preview::Preview;
 
 /// Epochs, keys, windows, and the datagram that is being taken apart.
@@ -53,6 +52,8 @@ pub(super) struct Records {
     preview: Option<Box<Preview>>,
     /// The epoch whose key has seen half of the forgeries that it may.
     attacked: Option<Box<Epoch>>,
+    /// Connection IDs, where there are any.
+    ids: Option<Box<Identification>>,
 }
 
 /// A datagram that is being taken apart.
@@ -97,6 +98,7 @@ impl Records {
             in_force: Epoch::PLAINTEXT,
             preview: None,
             attacked: None,
+            ids: None,
         }
     }
 
@@ -108,6 +110,7 @@ impl Records {
         self.early = early_after(Epoch::PLAINTEXT);
         self.preview = None;
         self.in_force = Epoch::PLAINTEXT;
+        self.ids = None;
     }
 
     /// From here on protected records have this form.
@@ -168,6 +171,7 @@ impl Records {
                 .read
                 .retain(|known| known >= epoch && known > Epoch::PLAINTEXT),
         }
+        self.forget_old_ids();
     }
 
     /// What came late has come by now (E21).
@@ -181,6 +185,7 @@ impl Records {
         } else {
             self.read.retain(|known| known >= in_force);
         }
+        self.forget_old_ids();
     }
 
     /// A handshake is done, and `epoch` in force.
@@ -188,6 +193,7 @@ impl Records {
         if self.form != Form::Unified {
             self.in_force = epoch;
         }
+        self.ids_established();
         // After the Finished that has just been taken from there, data of the same epoch may wait.
         self.early.take_if(|it| !it.keep_only(epoch));
     }
@@ -196,6 +202,7 @@ impl Records {
     pub(super) fn abandon(&mut self) {
         let in_force = self.in_force;
         self.read.retain(|known| known <= in_force);
+        self.ids_abandoned();
         self.forget_waiting();
     }
 
@@ -235,7 +242,9 @@ impl Records {
     /// Whether there are keys to read a record with this header.
     pub(super) fn can_read(&self, header: &DatagramHeader) -> bool {
         match header {
-            DatagramHeader::Full(header) => self.read.contains(header.number.epoch),
+            DatagramHeader::Full(header) | DatagramHeader::Identified(header, _) => {
+                self.read.contains(header.number.epoch)
+            }
             DatagramHeader::Unified(header) => {
                 let epoch = self.read.newest_ending_in(header.epoch_bits);
                 self.form == Form::Unified && epoch.is_some()
@@ -278,12 +287,20 @@ impl Records {
         self.write.current.is_used_up()
     }
 
+    /// The most data in a record that is written now.
+    #[inline]
+    pub(super) fn max_contents(&self) -> usize {
+        self.write.current.max_contents()
+    }
+
     /// The most that a record is longer than its data, whatever the suite: a renegotiation may
     /// change that, and data that waits for the new keys must still fit.
     #[inline]
-    pub(super) const fn max_overhead(&self) -> usize {
+    pub(super) fn max_overhead(&self) -> usize {
+        let id_len = self.write.current_id().len();
         match self.form {
-            Form::Unified => SENT_HEADER_LEN + MAX_EXPANSION_13,
+            Form::Unified => SENT_HEADER_LEN + id_len + MAX_EXPANSION_13,
+            _ if id_len > 0 => HEADER_LEN + id_len + 1 + MAX_EXPANSION_12,
             _ => HEADER_LEN + MAX_EXPANSION_12,
         }
     }

@@ -5,8 +5,8 @@ use super::epochs::{Protected, Reading};
 use super::{Form, Input, Records};
 use crate::protocol::{ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
 use crate::record::{Discard, Fault};
-use crate::wire::record_datagram::DatagramHeader;
-use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
+use crate::wire::record_datagram::{BadHeader, DatagramHeader};
+use crate::wire::record_dtls::{CONNECTION_ID_AT, HEADER_LEN, RecordHeader};
 use crate::wire::record_tls::{MAX_FRAGMENT_LEN, MAX_PLAINTEXT_LEN};
 use bytes::{Buf as _, BytesMut};
 use std::ops::Range;
@@ -72,6 +72,14 @@ impl Records {
         }
     }
 
+    /// The header at the start of `bytes`, and how long its record is.
+    #[inline]
+    fn decode(&self, bytes: &[u8]) -> Result<(DatagramHeader, usize), BadHeader> {
+        DatagramHeader::decode(bytes, self.form != Form::Full, |at| {
+            self.ids.as_ref()?.length(at)
+        })
+    }
+
     /// Opens a datagram in place that is a single record, of data as far as its header tells.
     /// Anything else counts as a record without keys: nothing was touched.
     #[inline]
@@ -79,12 +87,15 @@ impl Records {
         &mut self,
         datagram: &mut [u8],
     ) -> Result<Opened, NotOpened> {
-        match DatagramHeader::decode(datagram, self.form != Form::Full) {
-            Some((_, length)) if length != datagram.len() => Err(NotOpened::NoKeys),
-            Some((DatagramHeader::Full(header), _)) if is_protected_data(&header) => {
+        match self.decode(datagram) {
+            Ok((_, length)) if length != datagram.len() => Err(NotOpened::NoKeys),
+            Ok((DatagramHeader::Full(header), _)) if is_protected_data(&header) => {
                 self.open_full(&header, datagram)
             }
-            Some((DatagramHeader::Unified(header), _)) => self.open_unified(header, datagram),
+            Ok((DatagramHeader::Unified(header), _)) => self.open_unified(header, datagram),
+            Ok((DatagramHeader::Identified(header, header_len), _)) => {
+                self.open_identified(&header, header_len, datagram)
+            }
             _ => Err(NotOpened::NoKeys),
         }
     }
@@ -122,11 +133,10 @@ impl Records {
     pub(in super::super) fn next(&mut self) -> Option<Record> {
         if let Some(EarlyRecord { bytes, path, .. }) = self.take_early() {
             let length = bytes.len();
-            let header = DatagramHeader::decode(&bytes, self.form != Form::Full);
             // It has come earlier, and perhaps another way: it is none of this datagram.
-            return Some(match header {
-                Some((header, _)) => self.open(header, bytes, path, length),
-                None => bad_record(path),
+            return Some(match self.decode(&bytes) {
+                Ok((header, _)) => self.open(header, bytes, path, length),
+                Err(why) => bad_record(why, path),
             });
         }
         let input = self.input.as_mut()?;
@@ -137,12 +147,18 @@ impl Records {
             return None;
         }
         let (path, len) = (input.path, input.len);
-        let header = DatagramHeader::decode(&input.bytes, self.form != Form::Full);
-        let Some((header, length)) = header else {
+        let decoded = DatagramHeader::decode(&input.bytes, self.form != Form::Full, |at| {
+            self.ids.as_ref()?.length(at)
+        });
+        let (header, length) = match decoded {
+            Ok(decoded) => decoded,
             // After a header that makes no sense nothing in the datagram can be trusted to be a
-            // header (RFC 6347 §4.1.1).
-            self.skip();
-            return Some(bad_record(path));
+            // header (RFC 6347 §4.1.1); after the connection ID of another association the rest is
+            // dropped (RFC 9147 §4).
+            Err(why) => {
+                self.skip();
+                return Some(bad_record(why, path));
+            }
         };
         let bytes = if length == input.bytes.len() {
             std::mem::take(&mut input.bytes)
@@ -191,6 +207,9 @@ impl Records {
     ) -> Record {
         let mut opened = match header {
             DatagramHeader::Full(header) => self.open_full(&header, &mut bytes),
+            DatagramHeader::Identified(header, header_len) => {
+                self.open_identified(&header, header_len, &mut bytes)
+            }
             DatagramHeader::Unified(header) => self.open_unified(header, &mut bytes),
         };
         if let Err(NotOpened::NoKeys) = opened {
@@ -213,30 +232,74 @@ impl Records {
     fn open_full(&mut self, header: &RecordHeader, record: &mut [u8]) -> Result<Opened, NotOpened> {
         let epoch = header.number.epoch;
         check_header(header)?;
-        match self.read.find(epoch).map(|it| &mut it.protection) {
-            Some(Reading::Protected(protected)) => match protected.open_full(header, record) {
-                Err(NotOpened::Discard(Discard::Unauthenticated)) => {
-                    Err(self.weigh_forgeries(epoch))
-                }
-                outcome => outcome,
-            },
-            Some(Reading::Plaintext) if record.len() - HEADER_LEN > MAX_PLAINTEXT_LEN => {
-                Err(Discard::OverlongRecord.into())
+        if let Some(Reading::Plaintext) = self.read.find(epoch).map(|it| &it.protection) {
+            if record.len() - HEADER_LEN > MAX_PLAINTEXT_LEN {
+                return Err(Discard::OverlongRecord.into());
             }
-            Some(Reading::Plaintext) => Ok(Opened {
+            return Ok(Opened {
                 number: header.number,
                 content_type: header.content_type,
                 contents: HEADER_LEN..record.len(),
-            }),
-            Some(dormant @ Reading::Dormant(_)) => {
-                match dormant.open_dormant(|it| it.open_full(header, record)) {
-                    Err(NotOpened::Discard(Discard::Unauthenticated)) => {
-                        Err(self.weigh_forgeries(epoch))
-                    }
-                    outcome => outcome,
-                }
-            }
-            None => Err(NotOpened::NoKeys),
+            });
+        }
+        if self.expects_id(epoch) && epoch != Epoch::PLAINTEXT {
+            // RFC 9146 §3: also where the connection ID was cut out, and the type replaced.
+            return Err(Discard::MissingConnectionId.into());
+        }
+        self.open_with(epoch, record, |protected, record| protected.open_full(header, record))
+    }
+
+    /// Whether records of `epoch` carry a connection ID.
+    #[inline]
+    pub(super) fn expects_id(&self, epoch: Epoch) -> bool {
+        match &self.ids {
+            Some(ids) => ids.is_expected(epoch),
+            None => false,
+        }
+    }
+
+    /// Checks and opens a record of version 1.2 in place that carries a connection ID.
+    fn open_identified(
+        &mut self,
+        header: &RecordHeader,
+        header_len: usize,
+        record: &mut [u8],
+    ) -> Result<Opened, NotOpened> {
+        let epoch = header.number.epoch;
+        if header.version != ProtocolVersion::DTLS12 || self.form == Form::Unified {
+            return Err(Discard::BadVersion.into());
+        }
+        if usize::from(header.length) > MAX_FRAGMENT_LEN {
+            return Err(Discard::OverlongRecord.into());
+        }
+        let id = record.get(CONNECTION_ID_AT..header_len - 2);
+        let id = id.unwrap_or_default();
+        let ids = self.ids.as_ref();
+        // RFC 9146 §3: what is not protected never has one.
+        if epoch == Epoch::PLAINTEXT || !ids.is_some_and(|it| it.admits(self.form, epoch, id)) {
+            return Err(Discard::UnknownConnectionId.into());
+        }
+        self.open_with(epoch, record, |protected, record| {
+            protected.open_identified(header, header_len, record)
+        })
+    }
+
+    /// Opens a record of `epoch` in place.
+    #[inline]
+    pub(super) fn open_with(
+        &mut self,
+        epoch: Epoch,
+        record: &mut [u8],
+        open: impl FnOnce(&mut Protected, &mut [u8]) -> Result<Opened, NotOpened>,
+    ) -> Result<Opened, NotOpened> {
+        let opened = match self.read.find(epoch).map(|it| &mut it.protection) {
+            Some(Reading::Protected(protected)) => open(protected, record),
+            Some(dormant @ Reading::Dormant(_)) => dormant.open_dormant(|it| open(it, record)),
+            Some(Reading::Plaintext) | None => return Err(NotOpened::NoKeys),
+        };
+        match opened {
+            Err(NotOpened::Discard(Discard::Unauthenticated)) => Err(self.weigh_forgeries(epoch)),
+            outcome => outcome,
         }
     }
 
@@ -254,7 +317,7 @@ impl Records {
         }
         let awaited = self.early.as_ref().map(|it| it.awaited);
         let (is_old, epoch) = match (header, self.form) {
-            (DatagramHeader::Full(it), form) => {
+            (DatagramHeader::Full(it) | DatagramHeader::Identified(it, _), form) => {
                 let epoch = it.number.epoch;
                 let is_awaited = awaited == Some(epoch) && form != Form::Unified;
                 let is_old = epoch <= self.read.newest();
@@ -302,11 +365,15 @@ impl Input {
     }
 }
 
-/// Something whose header makes no sense.
+/// Something whose header cannot be read.
 #[cold]
-fn bad_record(path: Path) -> Record {
+fn bad_record(why: BadHeader, path: Path) -> Record {
+    let cause = match why {
+        BadHeader::Malformed => Discard::BadRecord,
+        BadHeader::UnknownConnectionId => Discard::UnknownConnectionId,
+    };
     Record {
-        opened: Err(Discard::BadRecord.into()),
+        opened: Err(cause.into()),
         bytes: BytesMut::new(),
         path,
         pinned: 0,
@@ -344,6 +411,30 @@ impl Protected {
             contents: HEADER_LEN + range.start..HEADER_LEN + range.end,
         })
     }
+
+    /// Opens a record in place whose connection ID is this association's.
+    pub(super) fn open_identified(
+        &mut self,
+        header: &RecordHeader,
+        header_len: usize,
+        record: &mut [u8],
+    ) -> Result<Opened, NotOpened> {
+        let number = header.number;
+        if !self.window.admits(number.sequence) {
+            return Err(Discard::Replay.into());
+        }
+        let opened = self.opener.open_identified_12(header, header_len, record);
+        let (contents, content_type) = match opened {
+            Ok(opened) => opened,
+            Err(why) => return Err(self.not_opened(why)),
+        };
+        self.window.record(number.sequence);
+        Ok(Opened {
+            number,
+            content_type,
+            contents,
+        })
+    }
 }
 
 /// Whether records of this type exist, of whichever version.
@@ -355,6 +446,7 @@ fn is_known(content_type: ContentType) -> bool {
             | ContentType::ALERT
             | ContentType::CHANGE_CIPHER_SPEC
             | ContentType::ACK
+            | ContentType::RETURN_ROUTABILITY_CHECK
     )
 }
 

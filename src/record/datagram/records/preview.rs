@@ -37,6 +37,8 @@ impl Preview {
             DatagramHeader::Full(it) => {
                 it.number.epoch == self.epoch && it.content_type == ContentType::ALERT
             }
+            // What it is stands inside.
+            DatagramHeader::Identified(it, _) => it.number.epoch == self.epoch,
             DatagramHeader::Unified(it) => it.epoch_bits == self.epoch.low_bits(),
         };
         if !may_be_alert {
@@ -46,6 +48,7 @@ impl Preview {
         let keys = self.keys.get_or_insert_with(new);
         let opened = match header {
             DatagramHeader::Full(it) => keys.open_full(it, record),
+            DatagramHeader::Identified(it, length) => keys.open_identified(it, *length, record),
             DatagramHeader::Unified(it) => keys.open_unified(self.epoch, it, record),
         };
         opened

@@ -2,7 +2,7 @@
 //! §4.2.2, §4.2.3).
 
 use super::Records;
-use super::epochs::{Protected, Reading};
+use super::epochs::Protected;
 use super::opening::{NotOpened, Opened};
 use crate::protocol::{ContentType, Epoch, RecordNumber};
 use crate::record::{Discard, Fault};
@@ -17,6 +17,10 @@ impl Records {
         header: UnifiedHeader,
         record: &mut [u8],
     ) -> Result<Opened, NotOpened> {
+        if header.id_len == 0 && self.expects_id(Epoch::HANDSHAKE_13) {
+            // RFC 9147 §4: once it is agreed on, it is in all records.
+            return Err(Discard::MissingConnectionId.into());
+        }
         match self.read.newest_ending_in(header.epoch_bits) {
             Some((epoch, true)) => self.open_in(epoch, &header, record),
             Some((_, false)) => self.open_by_trial(header, record),
@@ -56,17 +60,9 @@ impl Records {
         header: &UnifiedHeader,
         record: &mut [u8],
     ) -> Result<Opened, NotOpened> {
-        let opened = match self.read.find(epoch).map(|it| &mut it.protection) {
-            Some(Reading::Protected(protected)) => protected.open_unified(epoch, header, record),
-            Some(dormant @ Reading::Dormant(_)) => {
-                dormant.open_dormant(|it| it.open_unified(epoch, header, record))
-            }
-            _ => return Err(NotOpened::NoKeys),
-        };
-        match opened {
-            Err(NotOpened::Discard(Discard::Unauthenticated)) => Err(self.weigh_forgeries(epoch)),
-            outcome => outcome,
-        }
+        self.open_with(epoch, record, |protected, record| {
+            protected.open_unified(epoch, header, record)
+        })
     }
 }
 
@@ -188,7 +184,10 @@ fn check_place(epoch: Epoch, content_type: ContentType) -> Result<(), Fault> {
 
 fn check_place_of_other(content_type: ContentType) -> Result<(), Fault> {
     match content_type {
-        ContentType::ALERT | ContentType::HANDSHAKE | ContentType::ACK => Ok(()),
+        ContentType::ALERT
+        | ContentType::HANDSHAKE
+        | ContentType::ACK
+        | ContentType::RETURN_ROUTABILITY_CHECK => Ok(()),
         ContentType::APPLICATION_DATA => Err(Fault::UnexpectedData),
         ContentType::CHANGE_CIPHER_SPEC => Err(Fault::UnexpectedChangeCipherSpec),
         _ => Err(Fault::UnknownContentType),

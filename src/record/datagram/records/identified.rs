@@ -1,0 +1,186 @@
+//! The connection IDs of an association: what the peer's records carry, and this end's
+//! (RFC 9146 §3, RFC 9147 §9).
+//!
+//! At 1.2 each epoch has the ones that its handshake has agreed on. At 1.3 an association has them,
+//! and either end may give the other more.
+
+use super::{Form, Records};
+use crate::protocol::{ConnectionId, ConnectionIds, Epoch, RecordNumber};
+use std::collections::VecDeque;
+
+/// How many connection IDs the peer may use at a time. An older one has had its time.
+const MAX_GIVEN: usize = 16;
+
+/// The connection IDs of an association that has some, or may come to have some.
+#[derive(Default)]
+pub(super) struct Identification {
+    /// What the peer was given, in this order.
+    given: VecDeque<Given>,
+    /// What this end writes in every epoch that is installed from here on.
+    theirs: ConnectionId,
+    /// Whether the handshake that was completed last has agreed on checks of paths, and whether the
+    /// one that runs has.
+    checks: bool,
+    checks_next: bool,
+}
+
+/// A connection ID that the peer was given.
+struct Given {
+    /// The first epoch that it belongs to; `None` while it is only offered.
+    since: Option<Epoch>,
+    id: ConnectionId,
+}
+
+impl Identification {
+    /// How long the connection ID is that these bytes begin with, if the peer was given it.
+    #[inline]
+    pub(super) fn length(&self, bytes: &[u8]) -> Option<usize> {
+        let mut given = self.given.iter().rev();
+        let found = given.find(|it| !it.id.is_empty() && bytes.starts_with(it.id.as_bytes()))?;
+        Some(found.id.len())
+    }
+
+    /// The connection ID that records of `epoch` carry at 1.2, as far as it was agreed on.
+    fn of_12(&self, epoch: Epoch) -> Option<&ConnectionId> {
+        let agreed = |it: &&Given| it.since.is_some_and(|since| since <= epoch);
+        let given = self.given.iter().rev().find(agreed)?;
+        Some(&given.id).filter(|id| !id.is_empty())
+    }
+
+    /// Whether records of `epoch` carry a connection ID.
+    #[inline]
+    pub(super) fn is_expected(&self, epoch: Epoch) -> bool {
+        self.of_12(epoch).is_some()
+    }
+
+    /// Whether a record of `epoch` may carry `id`. An epoch that is not agreed on yet may turn out
+    /// to be what `id` was offered for.
+    pub(super) fn admits(&self, form: Form, epoch: Epoch, id: &[u8]) -> bool {
+        let known = |it: &Given| it.id.as_bytes() == id;
+        match (form, self.of_12(epoch)) {
+            (Form::Unified, _) => self.given.iter().any(known),
+            (_, Some(of_epoch)) if of_epoch.as_bytes() == id => true,
+            _ => self
+                .given
+                .iter()
+                .any(|it| it.since.is_none_or(|since| since >= epoch) && known(it)),
+        }
+    }
+
+    fn give(&mut self, since: Option<Epoch>, id: ConnectionId) {
+        self.given.push_back(Given { since, id });
+        if self.given.len() > MAX_GIVEN {
+            self.given.pop_front();
+        }
+    }
+
+    /// Forgets what belongs to epochs before `oldest` alone.
+    fn forget_before(&mut self, oldest: Epoch) {
+        while let [first, second, ..] = self.given.make_contiguous()
+            && first.since.is_some()
+            && second.since.is_some_and(|since| since <= oldest)
+        {
+            self.given.pop_front();
+        }
+    }
+}
+
+impl Records {
+    /// The peer may be told of these connection IDs from here on. Those of 1.2 and of a first
+    /// handshake count once the hellos have agreed on them; the records that carry them may
+    /// overtake the hello that says so.
+    pub(in super::super) fn admit_ids(&mut self, ours: &[ConnectionId]) {
+        let since = (self.form == Form::Unified).then_some(Epoch::PLAINTEXT);
+        let ids = self.ids.get_or_insert_default();
+        for id in ours.iter().filter(|id| !id.is_empty()) {
+            ids.give(since, id.clone());
+        }
+    }
+
+    /// Every epoch that is installed from here on has these connection IDs.
+    pub(in super::super) fn agree_on_ids(&mut self, agreed: ConnectionIds) {
+        if self.ids.is_none() && agreed == ConnectionIds::default() {
+            return;
+        }
+        let since = match self.form {
+            Form::Unified => Epoch::HANDSHAKE_13,
+            _ => self.in_force.next(Epoch::LIMIT_12).unwrap_or(self.in_force),
+        };
+        let ids = self.ids.get_or_insert_default();
+        ids.given.retain(|it| it.since.is_some());
+        ids.give(Some(since), agreed.ours);
+        ids.theirs = agreed.theirs;
+        ids.checks_next = agreed.checks;
+    }
+
+    /// What is written from here on carries this connection ID.
+    pub(in super::super) fn use_id(&mut self, theirs: ConnectionId) {
+        self.write.use_id(&theirs);
+        self.ids.get_or_insert_default().theirs = theirs;
+    }
+
+    /// What the epochs that are installed from here on are written with.
+    pub(in super::super) fn next_write_id(&self) -> ConnectionId {
+        let ids = self.ids.as_ref();
+        ids.map_or_else(ConnectionId::empty, |ids| ids.theirs.clone())
+    }
+
+    /// The handshake is done that has agreed on them.
+    pub(super) fn ids_established(&mut self) {
+        if let Some(ids) = &mut self.ids {
+            ids.checks = ids.checks_next;
+            let is_empty = ids.given.iter().all(|it| it.id.is_empty());
+            if is_empty && ids.theirs.is_empty() && !ids.checks {
+                self.ids = None;
+            }
+        }
+    }
+
+    /// It comes to nothing.
+    pub(super) fn ids_abandoned(&mut self) {
+        let in_force = self.in_force;
+        if let Some(ids) = &mut self.ids {
+            ids.given
+                .retain(|it| it.since.is_some_and(|since| since <= in_force));
+            ids.checks_next = ids.checks;
+        }
+    }
+
+    /// What belonged to epochs that are gone alone is gone as well.
+    pub(super) fn forget_old_ids(&mut self) {
+        let oldest = self.read.oldest();
+        if let (Some(ids), Form::Full) = (&mut self.ids, self.form) {
+            ids.forget_before(oldest);
+        }
+    }
+
+    /// Whether paths may be checked (RFC 9853 §3).
+    pub(in super::super) fn checks_paths(&self) -> bool {
+        self.ids.as_ref().is_some_and(|ids| ids.checks)
+    }
+
+    /// Whether the records of the peer that are in force carry a connection ID.
+    pub(in super::super) fn is_identified(&self) -> bool {
+        let ids = self.ids.as_ref();
+        ids.is_some_and(|ids| ids.is_expected(self.in_force))
+    }
+
+    /// Whether no record had a higher number than this one, which was read.
+    pub(in super::super) fn is_newest(&self, number: RecordNumber) -> bool {
+        self.read.is_newest(number)
+    }
+
+    /// What the peer puts into its records, the newest, and what this end puts into its own.
+    pub(in super::super) fn ids(&self) -> Option<(ConnectionId, ConnectionId)> {
+        let ids = self.ids.as_ref()?;
+        let ours = ids.given.iter().rev().find(|it| it.since.is_some());
+        let ours = ours.map_or_else(ConnectionId::empty, |it| it.id.clone());
+        Some((ours, self.write.current_id().clone()))
+    }
+
+    /// Whether these bytes of a header begin with a connection ID that the peer was given.
+    pub(in super::super) fn knows_id(&self, at: &[u8]) -> bool {
+        let ids = self.ids.as_ref();
+        ids.is_some_and(|ids| ids.length(at).is_some())
+    }
+}
