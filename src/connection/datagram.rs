@@ -123,6 +123,25 @@ impl DtlsConnection {
         Ok(Self::new(now, records, role, handshake))
     }
 
+    // STUB-BEGIN
+    pub(crate) fn connect_with(
+        now: Instant,
+        config: Arc<ClientConfig>,
+        server: ServerName<'static>,
+        path: Path,
+        _issuer: super::connection_ids::Issuer,
+    ) -> Result<Self, Error> {
+        Self::connect(now, config, server, path)
+    }
+    pub(crate) fn accept_with(
+        now: Instant,
+        config: Arc<ServerConfig>,
+        hello: ProvenHello,
+        _issuer: super::connection_ids::Issuer,
+    ) -> Result<Self, Error> {
+        Self::accept(now, config, hello)
+    }
+    // STUB-END
     /// Takes a datagram from the peer, and says what came of it. It is opened in place; received
     /// data are slices of it.
     ///
@@ -312,6 +331,17 @@ impl DtlsConnection {
     /// The peer's address and the way to it.
     pub fn path(&self) -> Path {
         self.records.path()
+    }
+
+    /// Whether these bytes of a header begin with a connection ID that the peer was given.
+    #[inline]
+    pub(crate) fn knows_id(&self, at: &[u8]) -> bool {
+        self.records.knows_id(at)
+    }
+
+    /// Whether what the peer writes is recognised wherever it comes from.
+    pub(crate) fn is_identified(&self) -> bool {
+        self.records.is_identified()
     }
 
     /// Takes an empty buffer from `buffers` for what is sent next, if there is none here.

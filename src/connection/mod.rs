@@ -33,6 +33,7 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use connection_ids::ConnectionIdIssuer;
 pub use datagram::{Taken, Transmit};
 pub use event::{Event, HandshakeKind, RenegotiationRefusal};
 pub use export::{ExportedSecret, TrafficSecrets};

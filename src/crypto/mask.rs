@@ -18,6 +18,12 @@ impl MaskKey {
         Self(key.expect("the key schedule cuts keys to the length of the algorithm"))
     }
 
+    /// The first bytes of the block that `input` is encrypted to.
+    #[inline]
+    pub(crate) fn block(&self, input: &[u8; SAMPLE_LEN]) -> [u8; 5] {
+        self.0.mask(input)
+    }
+
     /// The first two bytes of the mask for a record whose ciphertext begins with `sample`.
     #[inline]
     pub(crate) fn mask(&self, sample: &[u8; SAMPLE_LEN]) -> [u8; 2] {

@@ -40,6 +40,7 @@ pub(crate) mod hmac;
 pub(crate) mod kx;
 pub(crate) mod mask;
 pub(crate) mod names;
+pub(crate) mod permutation;
 pub(crate) mod prf;
 mod private_key;
 pub(crate) mod random;

@@ -1,7 +1,8 @@
 //! The table of associations.
 
+use super::connection_ids::Named;
 use super::id::AssociationId;
-use super::routing::Keys;
+use super::routing::Key;
 use crate::connection::DtlsConnection;
 use crate::crypto::hash::HashAlgorithm;
 use std::net::SocketAddr;
@@ -22,8 +23,8 @@ impl Origin {
 /// One association with what the endpoint remembers about it.
 pub(super) struct Association {
     pub(super) connection: DtlsConnection,
-    /// What its datagrams are found by.
-    pub(super) keys: Keys,
+    /// The address that it is found by; `None` if connection IDs alone lead to it.
+    pub(super) key: Option<Key>,
     /// `None` for a client association.
     pub(super) origin: Option<Box<Origin>>,
     /// The deadline that stands in the endpoint's timers.
@@ -47,12 +48,12 @@ impl Association {
     pub(super) fn new(
         now: Instant,
         connection: DtlsConnection,
-        keys: Keys,
+        key: Key,
         origin: Option<Origin>,
     ) -> Self {
         Self {
             connection,
-            keys,
+            key: Some(key),
             origin: origin.map(Box::new),
             timer: None,
             last_active: now,
@@ -92,6 +93,30 @@ struct Entry {
 }
 
 impl Table {
+    /// What the next association is called.
+    pub(super) fn next_id(&self) -> Option<AssociationId> {
+        let index = match self.free.last() {
+            Some(&index) => index,
+            None => u32::try_from(self.entries.len()).ok()?,
+        };
+        let entry = self.entries.get(usize::try_from(index).ok()?);
+        let generation = entry.map_or(0, |it| it.generation);
+        Some(AssociationId { index, generation })
+    }
+
+    /// The association with this number, and whose generation ends in these bits if they are told.
+    #[inline]
+    pub(super) fn named(&self, named: Named) -> Option<(AssociationId, &Association)> {
+        let entry = self.entries.get(usize::try_from(named.index).ok()?)?;
+        let generation = entry.generation;
+        let fits = named
+            .generation
+            .is_none_or(|low| u32::from(low) == generation & 0xff);
+        let association = entry.association.as_deref().filter(|_| fits)?;
+        let index = named.index;
+        Some((AssociationId { index, generation }, association))
+    }
+
     /// Adds an association. `None` if there is no number left.
     pub(super) fn insert(&mut self, association: Association) -> Option<AssociationId> {
         let index = match self.free.pop() {

@@ -8,14 +8,15 @@ use super::answered::Answered;
 use super::association::{Association, Origin, Table};
 use super::attempts::Attempts;
 use super::buffers::Buffers;
+use super::connection_ids::ConnectionIds;
 use super::half_open::HalfOpen;
 use super::id::AssociationId;
 use super::policy::EndpointPolicy;
 use super::replies::Replies;
-use super::routing::{Key, Keys, Route, Routes};
+use super::routing::{Key, Route, Routes};
 use super::stats::EndpointStats;
 use super::timers::Timers;
-use crate::connection::{DtlsConnection, Event, Transmit};
+use crate::connection::{ConnectionIdIssuer, DtlsConnection, Event, Transmit};
 use crate::error::Error;
 use crate::protocol::{Path, Side};
 use std::collections::{BTreeMap, VecDeque};
@@ -39,6 +40,7 @@ pub(super) struct Associations {
     /// look.
     ended: BTreeMap<AssociationId, Box<Association>>,
     routes: Routes,
+    ids: ConnectionIds,
     timers: Timers,
     half_open: HalfOpen,
     /// Those that may have something to send.
@@ -55,7 +57,7 @@ pub(super) struct Associations {
 }
 
 impl Associations {
-    pub(super) fn new(policy: EndpointPolicy) -> Self {
+    pub(super) fn new(policy: EndpointPolicy, ids: ConnectionIds) -> Self {
         Self {
             policy,
             stats: EndpointStats::default(),
@@ -65,6 +67,7 @@ impl Associations {
             table: Table::default(),
             ended: BTreeMap::new(),
             routes: Routes::default(),
+            ids,
             timers: Timers::default(),
             half_open: HalfOpen::default(),
             senders: VecDeque::new(),
@@ -86,7 +89,7 @@ impl Associations {
     ) -> Option<AssociationId> {
         let is_server = connection.side() == Side::Server;
         let key = Key::of(connection.path());
-        let association = Association::new(now, connection, Keys::one(key), origin);
+        let association = Association::new(now, connection, key, origin);
         let id = self.table.insert(association)?;
         if is_server {
             self.half_open.enter(now, id, &mut self.table);
@@ -96,6 +99,21 @@ impl Associations {
         }
         self.settle(now, id);
         Some(id)
+    }
+
+    /// What issues connection IDs for the association that is entered next.
+    pub(super) fn next_issuer(&self) -> Option<Arc<dyn ConnectionIdIssuer>> {
+        self.table.next_id().map(|id| self.ids.issuer(id))
+    }
+
+    /// The association whose peer was given the connection ID that these bytes of a header begin
+    /// with.
+    #[inline]
+    pub(super) fn identified(&self, at: &[u8]) -> Option<AssociationId> {
+        self.ids.find(at, |named| {
+            let (id, association) = self.table.named(named)?;
+            association.connection.knows_id(at).then_some(id)
+        })
     }
 
     /// Whether datagrams of a new association could not be told from those of another.
@@ -181,17 +199,28 @@ impl Associations {
 
     /// Takes note that the system has refused a datagram of `bytes` on its way along `path`.
     pub(super) fn handle_too_large(&mut self, now: Instant, path: Path, bytes: usize) -> bool {
-        let Some(route) = self.routes.find(Key::of(path)) else {
-            return false;
+        let concerned: Vec<_> = match self.routes.find(Key::of(path)) {
+            Some(route) => route.newest_first().collect(),
+            // Those that are found by connection IDs alone have no place there.
+            None => self
+                .table
+                .ids()
+                .filter(|&id| self.sends_to(id, &path))
+                .collect(),
         };
         let mut news = false;
-        for id in route.newest_first() {
+        for id in concerned {
             if let Some(association) = self.table.get_mut(id) {
                 news |= association.connection.handle_too_large(bytes);
                 self.settle(now, id);
             }
         }
         news
+    }
+
+    fn sends_to(&self, id: AssociationId, path: &Path) -> bool {
+        let association = self.table.get(id);
+        association.is_some_and(|it| it.connection.path().is_same_way(path))
     }
 
     /// The first deadline.
@@ -364,9 +393,10 @@ impl Associations {
         let Some(association) = self.table.get_mut(id) else {
             return;
         };
-        let mut completed = false;
+        let (mut completed, mut moved) = (false, false);
         while let Some(event) = association.connection.poll_event() {
             completed |= matches!(event, Event::HandshakeComplete { .. });
+            moved |= matches!(event, Event::PathChanged { .. });
             if matches!(event, Event::MaxPayloadChanged { .. })
                 && self.events.back().is_some_and(|last| tells_size(last, id))
             {
@@ -408,6 +438,9 @@ impl Associations {
         if completed {
             self.promote(now, id);
         }
+        if completed || moved {
+            self.find_again(id);
+        }
         if is_over {
             self.reap(id);
         }
@@ -426,16 +459,47 @@ impl Associations {
         }
     }
 
-    /// The association has proved who it is, and takes the place of the one that it succeeds.
+    /// The association has proved who it is, and takes the place of the one that it succeeds. That
+    /// one goes on if its peer may be elsewhere by now and is recognised there: a NAT gives the
+    /// address of a peer that sleeps to another.
     #[cold]
     fn promote(&mut self, now: Instant, id: AssociationId) {
-        let Some(keys) = self.table.get(id).map(|it| it.keys.clone()) else {
+        let Some(key) = self.table.get(id).and_then(|it| it.key) else {
             return;
         };
-        for key in keys.iter() {
-            if let Some(replaced) = self.routes.promote(key, id) {
-                self.end_early(now, replaced, Error::Superseded);
-            }
+        let Some(replaced) = self.routes.promote(key, id) else {
+            return;
+        };
+        match self.table.get_mut(replaced) {
+            Some(other) if other.connection.is_identified() => other.key = None,
+            _ => self.end_early(now, replaced, Error::Superseded),
+        }
+    }
+
+    /// A handshake is done, or the peer has moved: how its datagrams are found. A client whose
+    /// server names it needs no address, and leaves that to another client of the same server. A
+    /// server's association has its address as long as that is nobody else's, for a client that
+    /// begins again.
+    #[cold]
+    fn find_again(&mut self, id: AssociationId) {
+        let Some(association) = self.table.get_mut(id) else {
+            return;
+        };
+        let connection = &association.connection;
+        if !connection.is_identified() {
+            return;
+        }
+        let key = Key::of(connection.path());
+        let wanted = (connection.side() == Side::Server).then_some(key);
+        if association.key == wanted {
+            return;
+        }
+        if let Some(left) = association.key.take() {
+            self.routes.leave(left, id);
+        }
+        if let Some(key) = wanted.filter(|&key| !self.routes.is_taken(key)) {
+            association.key = Some(key);
+            self.routes.enter(key, id);
         }
     }
 
@@ -487,7 +551,9 @@ impl Associations {
         {
             self.attempts.died(association.remote(), *origin);
         }
-        self.routes.leave(&association.keys, id);
+        if let Some(key) = association.key {
+            self.routes.leave(key, id);
+        }
         self.buffered -= association.buffered;
         self.half_open.leave(&mut association);
         // A server's association that never came up was not told of: nobody can ask for it, and

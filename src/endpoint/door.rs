@@ -178,7 +178,8 @@ impl Door {
         let Some(hello) = ProvenHello::for_resumption(path, BytesMut::from(datagram)) else {
             return false;
         };
-        let Ok(mut connection) = DtlsConnection::accept(now, config, hello) else {
+        let issuer = associations.next_issuer();
+        let Ok(mut connection) = DtlsConnection::accept_with(now, config, hello, issuer) else {
             return false;
         };
         // The session does not fit after all, or a large ticket was asked for by a small hello:
@@ -373,7 +374,8 @@ impl Door {
             let attempts = &mut associations.attempts;
             attempts.note(now, path.remote(), issued, origin);
         }
-        let connection = DtlsConnection::accept(now, config, hello).ok()?;
+        let issuer = associations.next_issuer();
+        let connection = DtlsConnection::accept_with(now, config, hello, issuer).ok()?;
         enter(associations, now, connection, origin)
     }
 

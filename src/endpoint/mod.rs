@@ -8,6 +8,7 @@
 //!                            │                                       ─► a new one, as current or
 //!                            │                                          successor
 //!                            │     (associations)
+//!                            ├─ with a connection ID ─► who has given it to a peer
 //!                            ├─ plaintext ─► successor on a copy, current in place
 //!                            └─ protected ─► successor on a copy if it has the keys; current in
 //!                                            place if it has not, or they do not open it
@@ -31,6 +32,7 @@ mod association;
 mod associations;
 mod attempts;
 mod buffers;
+mod connection_ids;
 mod cookie;
 mod cookie_keys;
 mod door;
@@ -48,6 +50,7 @@ mod timers;
 mod unproven;
 
 pub use crate::config::proven::ProvenHello;
+pub use connection_ids::FleetMembers;
 pub use cookie::{CookieCheck, Cookies};
 pub use guard::AssociationMut;
 pub use id::AssociationId;
@@ -59,9 +62,10 @@ use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{DtlsConnection, Event, Transmit};
 use crate::error::{ConnectError, Error};
 use crate::protocol::{AlertDescription, Epoch, Path};
-use crate::wire::record_datagram::DatagramHeader;
+use crate::wire::record_datagram::{DatagramHeader, connection_id_at};
 use associations::{Associations, next_datagram};
 use bytes::BytesMut;
+use connection_ids::ConnectionIds;
 use door::Door;
 use pki_types::ServerName;
 use routing::Key;
@@ -92,9 +96,11 @@ impl Endpoint {
         policy: EndpointPolicy,
         server: Option<Arc<ServerConfig>>,
     ) -> Result<Self, Error> {
+        let fleet = server.as_ref().and_then(|config| config.fleet.as_ref());
+        let ids = ConnectionIds::new(fleet.or(policy.group.as_ref()), policy.member)?;
         let mut endpoint = Self {
             door: Door::closed(),
-            associations: Associations::new(policy),
+            associations: Associations::new(policy, ids),
         };
         if let Some(config) = server {
             endpoint.serve(now, config)?;
@@ -106,8 +112,11 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// `AddressInUse` if there is an association with that address already, however it was spelt:
-    /// records carry nothing that would tell two of them apart. `TooManyAssociations` at the limit.
+    /// `AddressInUse` if there is an association with that address already, however it was spelt,
+    /// and nothing in its records would tell the two apart: connection IDs do, once its handshake
+    /// is done, if its configuration and its server have them
+    /// ([`DatagramPolicy::connection_ids`](crate::config::DatagramPolicy::connection_ids) of 4 and
+    /// more). `TooManyAssociations` at the limit.
     pub fn connect(
         &mut self,
         now: Instant,
@@ -123,7 +132,13 @@ impl Endpoint {
         if self.associations.len() >= self.associations.policy.max_associations {
             return Err(ConnectError::TooManyAssociations);
         }
-        let connection = DtlsConnection::connect(now, config, server, path)?;
+        let connection = DtlsConnection::connect_with(
+            now,
+            config,
+            server,
+            path,
+            self.associations.next_issuer(),
+        )?;
         let id = self.associations.enter(now, connection, None);
         id.ok_or(ConnectError::TooManyAssociations)
     }
@@ -205,6 +220,11 @@ impl Endpoint {
     #[inline]
     pub fn handle_datagram(&mut self, now: Instant, path: Path, datagram: BytesMut) {
         let associations = &mut self.associations;
+        if let Some(at) = connection_id_at(&datagram) {
+            let id = associations.identified(at);
+            associations.take_identified(now, path, datagram, id);
+            return;
+        }
         let header = DatagramHeader::decode_anonymous(&datagram, true);
         if let Some((DatagramHeader::Full(header), _)) = &header
             && header.number.epoch == Epoch::PLAINTEXT

@@ -16,6 +16,7 @@ pub struct EndpointPolicy {
     pub(super) newcomers: Newcomers,
     /// What the members of a group share, where their configuration belongs to no fleet.
     pub(crate) group: Option<FleetSecret>,
+    pub(super) member: u16,
 }
 
 /// Who decides whether a client is served that has proved its address.
@@ -78,6 +79,7 @@ impl Default for EndpointPolicy {
             resumption_cookies: ResumptionCookies::default(),
             newcomers: Newcomers::default(),
             group: None,
+            member: 0,
         }
     }
 }
@@ -162,6 +164,15 @@ impl EndpointPolicy {
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_timeout = timeout;
+        self
+    }
+
+    /// The number of this endpoint in its fleet, 0 by default. It stands in connection IDs of eight
+    /// bytes and more, so that a datagram can be passed to the member that it is for:
+    /// [`FleetMembers`](crate::endpoint::FleetMembers) reads it.
+    #[must_use]
+    pub fn member(mut self, number: u16) -> Self {
+        self.member = number;
         self
     }
 }

@@ -52,28 +52,6 @@ impl Hash for Key {
     }
 }
 
-/// All the keys of one association: at least one, and hardly ever more.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Keys {
-    first: Key,
-    more: Option<Box<Self>>,
-}
-
-impl Keys {
-    /// One key.
-    pub(super) const fn one(key: Key) -> Self {
-        Self {
-            first: key,
-            more: None,
-        }
-    }
-
-    /// Each of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Key> + '_ {
-        std::iter::successors(Some(self), |keys| keys.more.as_deref()).map(|keys| keys.first)
-    }
-}
-
 /// The associations with one key.
 ///
 /// A peer that starts again gets a `successor`, which replaces `current` with its verified Finished
@@ -143,20 +121,18 @@ impl Routes {
         Some(std::mem::replace(&mut route.current, id))
     }
 
-    /// Forgets an association, under all its keys; a successor moves up.
-    pub(super) fn leave(&mut self, keys: &Keys, id: AssociationId) {
-        for key in keys.iter() {
-            let Some(route) = self.by_key.get_mut(&key) else {
-                continue;
-            };
-            if route.successor == Some(id) {
-                route.successor = None;
-            } else if route.current == id {
-                match route.successor.take() {
-                    Some(successor) => route.current = successor,
-                    None => {
-                        self.by_key.remove(&key);
-                    }
+    /// Forgets an association at this key; a successor moves up.
+    pub(super) fn leave(&mut self, key: Key, id: AssociationId) {
+        let Some(route) = self.by_key.get_mut(&key) else {
+            return;
+        };
+        if route.successor == Some(id) {
+            route.successor = None;
+        } else if route.current == id {
+            match route.successor.take() {
+                Some(successor) => route.current = successor,
+                None => {
+                    self.by_key.remove(&key);
                 }
             }
         }
@@ -179,24 +155,15 @@ mod tests {
     }
 
     #[test]
-    fn an_association_is_found_by_each_of_its_keys_until_it_leaves() {
-        let keys = Keys {
-            first: key(1),
-            more: Some(Box::new(Keys::one(key(2)))),
-        };
+    fn an_association_is_found_by_its_key_until_it_leaves() {
         let mut routes = Routes::default();
-        for key in keys.iter() {
-            assert_eq!(routes.enter(key, id(7)), None);
-        }
-        // One of the addresses has a newcomer, which succeeds there alone.
-        assert_eq!(routes.enter(key(2), id(8)), None);
-        for port in [1, 2] {
-            assert_eq!(routes.find(key(port)).map(|it| it.current), Some(id(7)));
-        }
-        routes.leave(&keys, id(7));
-        assert_eq!(routes.find(key(1)), None);
-        assert_eq!(routes.find(key(2)).map(|it| it.current), Some(id(8)));
-        routes.leave(&Keys::one(key(2)), id(8));
+        assert_eq!(routes.enter(key(1), id(7)), None);
+        // A newcomer succeeds it there.
+        assert_eq!(routes.enter(key(1), id(8)), None);
+        assert_eq!(routes.find(key(1)).map(|it| it.current), Some(id(7)));
+        routes.leave(key(1), id(7));
+        assert_eq!(routes.find(key(1)).map(|it| it.current), Some(id(8)));
+        routes.leave(key(1), id(8));
         assert!(routes.by_key.is_empty());
     }
 }

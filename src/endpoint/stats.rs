@@ -16,6 +16,9 @@ pub struct EndpointStats {
     pub replies_dropped: u64,
     /// Datagrams that belong to no association and are no hello.
     pub strays: u64,
+    /// Datagrams with a connection ID that no association here has given to its peer: most often
+    /// from before a restart, or for another member of the fleet.
+    pub unknown_connection_ids: u64,
     /// Proven hellos that created an established association already, or that met a client
     /// association.
     pub hellos_ignored: u64,

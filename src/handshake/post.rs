@@ -14,8 +14,8 @@ use super::{Action, Outbox};
 use crate::config::Parameters;
 use crate::error::{Error, KeyUpdateError, PeerMisbehaved};
 use crate::protocol::{
-    ConnectionId, Dialect, Epoch, ExtensionType, FlightEnd, FlightId, HandshakeType, ReadSwitch, Side,
-    Unacknowledged,
+    ConnectionId, Dialect, Epoch, ExtensionType, FlightEnd, FlightId, HandshakeType, ReadSwitch,
+    Side, Unacknowledged,
 };
 use crate::secrets::schedule13::{ExporterSecret, ResumptionSecret, TrafficSecret};
 use crate::secrets::traffic::Protections;

@@ -20,8 +20,8 @@ pub use stream::Stream;
 
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, SendError};
 use crate::protocol::{
-    Alert, AlertLevel, ConnectionId, ConnectionIds, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
-    ProtocolVersion, ReadSwitch, RecordNumber,
+    Alert, AlertLevel, ConnectionId, ConnectionIds, Dialect, Epoch, FlightEnd, FlightId,
+    HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber,
 };
 use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;

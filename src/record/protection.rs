@@ -483,7 +483,9 @@ fn mask_number(mask: &MaskKey, record: &mut [u8], id_len: usize, header_len: usi
 #[inline]
 fn apply_mask(mask: [u8; 2], record: &mut [u8], id_len: usize, number_len: usize) {
     let start = record_dtls13::CONNECTION_ID_AT + id_len;
-    let number = record.get_mut(start..start + number_len).unwrap_or_default();
+    let number = record
+        .get_mut(start..start + number_len)
+        .unwrap_or_default();
     for (byte, mask) in number.iter_mut().zip(mask) {
         *byte ^= mask;
     }

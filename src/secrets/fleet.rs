@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  secret ─┬─HMAC(cookie, number of the five minutes)──► key of cookies
-//!          └─HMAC(ticket, name of the key)─────────────► key of tickets
+//!          ├─HMAC(ticket, name of the key)─────────────► key of tickets
+//!          └─HMAC(connection id)───────────────────────► key of connection IDs, for ever
 //! ```
 //!
 //! Which keys are in use follows from the clock alone, so members that never talk to each other
@@ -42,6 +43,8 @@ pub(crate) enum Purpose {
     Cookies,
     /// Sessions that clients keep.
     Tickets,
+    /// What names associations in records.
+    ConnectionIds,
 }
 
 impl Purpose {
@@ -49,6 +52,7 @@ impl Purpose {
         match self {
             Self::Cookies => b"sealgram cookie key",
             Self::Tickets => b"sealgram ticket key",
+            Self::ConnectionIds => b"sealgram connection id key",
         }
     }
 }
@@ -128,7 +132,7 @@ mod tests {
     fn each_purpose_and_context_has_a_key_of_its_own() {
         let secret = FleetSecret::from_bytes([7; FleetSecret::LEN]);
         let mut keys = Vec::new();
-        for purpose in [Purpose::Cookies, Purpose::Tickets] {
+        for purpose in [Purpose::Cookies, Purpose::Tickets, Purpose::ConnectionIds] {
             for context in [&b""[..], b"1", b"2"] {
                 let key = secret.derive(purpose, context);
                 assert_eq!(key, secret.derive(purpose, context));

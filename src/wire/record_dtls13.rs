@@ -53,7 +53,9 @@ pub(crate) const CONNECTION_ID_AT: usize = 1;
 /// Whether a record that begins with a unified header carries a connection ID.
 #[inline]
 pub(crate) fn has_connection_id(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(|first| first & CONNECTION_ID != 0)
+    bytes
+        .first()
+        .is_some_and(|first| first & CONNECTION_ID != 0)
 }
 
 impl UnifiedHeader {

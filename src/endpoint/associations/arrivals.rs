@@ -1,12 +1,12 @@
 //! The way in: whose a datagram is that is not a hello, and what becomes of it.
 
 use super::Associations;
-use crate::connection::Taken;
+use crate::connection::{DtlsConnection, Taken};
 use crate::endpoint::id::AssociationId;
 use crate::endpoint::routing::{Key, Route};
 use crate::error::Error;
 use crate::protocol::{Epoch, Path};
-use crate::wire::record_datagram::DatagramHeader;
+use crate::wire::record_datagram::{DatagramHeader, connection_id_at};
 use bytes::BytesMut;
 use std::time::Instant;
 
@@ -32,6 +32,23 @@ impl Associations {
         self.deliver(now, route.current, path, datagram);
     }
 
+    /// Gives a datagram to whoever has given its connection ID to a peer. No address stands in for one that nobody knows.
+    #[inline]
+    pub(in super::super) fn take_identified(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: BytesMut,
+        id: Option<AssociationId>,
+    ) {
+        match id {
+            Some(id) => {
+                self.deliver(now, id, path, datagram);
+            }
+            None => self.stats.unknown_connection_ids += 1,
+        }
+    }
+
     /// Takes from the front of `datagrams`, each of them `size` bytes long, those that begin with a
     /// protected record of a peer that has one association, and brings everything up to date once.
     /// What it leaves is for the general way.
@@ -42,17 +59,32 @@ impl Associations {
         datagrams: &mut BytesMut,
         size: usize,
     ) {
-        let route = self.routes.find(Key::of(path));
         // Near the limit each datagram is weighed by itself.
-        let scarce = self.buffered + datagrams.len() >= self.policy.max_buffered;
-        let Some(route) = route.filter(|route| route.successor.is_none() && !scarce) else {
+        if self.buffered + datagrams.len() >= self.policy.max_buffered {
+            return;
+        }
+        let id = match connection_id_at(datagrams) {
+            Some(at) => self.identified(at),
+            None => {
+                let route = self.routes.find(Key::of(path));
+                route
+                    .filter(|it| it.successor.is_none())
+                    .map(|it| it.current)
+            }
+        };
+        let Some(id) = id else {
             return;
         };
-        let Some(association) = self.table.get_mut(route.current) else {
+        let Some(association) = self.table.get_mut(id) else {
             return;
         };
         let connection = &mut association.connection;
-        while !connection.is_closed() && begins_protected(datagrams) {
+        let is_its =
+            |connection: &DtlsConnection, datagrams: &[u8]| match connection_id_at(datagrams) {
+                Some(at) => connection.knows_id(at),
+                None => begins_protected(datagrams) && !connection.is_identified(),
+            };
+        while !connection.is_closed() && is_its(connection, datagrams) {
             let datagram = next_datagram(datagrams, size);
             let outcome = connection.handle_datagram(now, path, datagram);
             if Delivery::of(&outcome) == Delivery::Authenticated {
@@ -60,7 +92,7 @@ impl Associations {
                 self.replies.note_work(now);
             }
         }
-        self.settle(now, route.current);
+        self.settle(now, id);
     }
 
     /// Gives plaintext that begins no hello, the rest of a handshake, to the successor on a copy

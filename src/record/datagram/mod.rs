@@ -38,8 +38,8 @@ use crate::config::{DatagramPolicy, MAX_WARNINGS, PlaintextAlerts};
 use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
-    Alert, ConnectionId, ConnectionIds, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, Path,
-    ProtocolVersion, ReadSwitch, RecordNumber, Side,
+    Alert, ConnectionId, ConnectionIds, ContentType, Dialect, Epoch, FlightEnd, FlightId,
+    HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber, Side,
 };
 use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;
@@ -102,6 +102,17 @@ impl Datagram {
     pub(crate) fn receive(&mut self, path: Path, datagram: BytesMut) {
         self.outgoing.received(datagram.len());
         self.records.receive(path, datagram);
+    }
+
+    /// Whether these bytes of a header begin with a connection ID that the peer was given.
+    #[inline]
+    pub(crate) fn knows_id(&self, at: &[u8]) -> bool {
+        self.records.knows_id(at)
+    }
+
+    /// Whether the peer puts connection IDs into its records.
+    pub(crate) fn is_identified(&self) -> bool {
+        self.records.is_identified()
     }
 
     /// Where this end sends to.
@@ -348,7 +359,11 @@ impl Layer for Datagram {
             return false;
         }
         let mut datagram = Vec::with_capacity(write.overhead() + message.len());
-        write.append(ContentType::RETURN_ROUTABILITY_CHECK, message, &mut datagram);
+        write.append(
+            ContentType::RETURN_ROUTABILITY_CHECK,
+            message,
+            &mut datagram,
+        );
         self.stats.records_sent += 1;
         self.outgoing.direct(path, datagram);
         true

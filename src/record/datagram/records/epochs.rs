@@ -452,7 +452,11 @@ mod tests {
         );
         assert_eq!(current.next_number(), None);
 
-        epochs.install(Epoch::new(1), &protection(AeadAlgorithm::ChaCha20Poly1305), ConnectionId::empty());
+        epochs.install(
+            Epoch::new(1),
+            &protection(AeadAlgorithm::ChaCha20Poly1305),
+            ConnectionId::empty(),
+        );
         let current = epochs.current();
         current.next_sequence = RecordNumber::LIMIT_48 - 1;
         assert!(current.next_number().is_some());
@@ -463,7 +467,11 @@ mod tests {
     #[test]
     fn a_gcm_key_ends_at_its_confidentiality_limit() {
         let mut epochs = WriteEpochs::plaintext(0);
-        epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm), ConnectionId::empty());
+        epochs.install(
+            Epoch::new(1),
+            &protection(AeadAlgorithm::Aes128Gcm),
+            ConnectionId::empty(),
+        );
         let current = epochs.current();
         current.next_sequence = 23_726_565;
         assert!(current.next_number().is_some());
@@ -473,7 +481,11 @@ mod tests {
     #[test]
     fn a_write_epoch_lives_as_long_as_a_flight_needs_it() {
         let mut epochs = WriteEpochs::plaintext(0);
-        epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm), ConnectionId::empty());
+        epochs.install(
+            Epoch::new(1),
+            &protection(AeadAlgorithm::Aes128Gcm),
+            ConnectionId::empty(),
+        );
         epochs.retain(|epoch| epoch == Epoch::PLAINTEXT);
         assert!(epochs.find(Epoch::PLAINTEXT).is_some());
         epochs.retain(|_| false);
@@ -486,7 +498,11 @@ mod tests {
         for dropped in [false, true] {
             let mut epochs = WriteEpochs::plaintext(5);
             let used = epochs.current().next_number().unwrap();
-            epochs.install(Epoch::new(1), &protection(AeadAlgorithm::Aes128Gcm), ConnectionId::empty());
+            epochs.install(
+                Epoch::new(1),
+                &protection(AeadAlgorithm::Aes128Gcm),
+                ConnectionId::empty(),
+            );
             epochs.retain(|epoch| !dropped && epoch == Epoch::PLAINTEXT);
             epochs.begin_afresh();
             let next = epochs.current().next_number().unwrap();

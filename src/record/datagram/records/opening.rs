@@ -246,7 +246,9 @@ impl Records {
             // RFC 9146 §3: also where the connection ID was cut out, and the type replaced.
             return Err(Discard::MissingConnectionId.into());
         }
-        self.open_with(epoch, record, |protected, record| protected.open_full(header, record))
+        self.open_with(epoch, record, |protected, record| {
+            protected.open_full(header, record)
+        })
     }
 
     /// Whether records of `epoch` carry a connection ID.
