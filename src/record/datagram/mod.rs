@@ -27,6 +27,8 @@ mod outgoing;
 mod records;
 #[cfg(test)]
 mod tests13;
+#[cfg(test)]
+mod tests_ids;
 mod unused;
 
 pub(crate) use delivery::{Jitter, Reassembly};
