@@ -88,6 +88,7 @@ fn counted(endpoint: &Endpoint) -> u64 {
         hello_verify_requests,
         replies_dropped,
         strays,
+        unknown_connection_ids,
         hellos_ignored,
         over_limit,
         ..
@@ -96,6 +97,7 @@ fn counted(endpoint: &Endpoint) -> u64 {
     hello_verify_requests
         + replies_dropped
         + strays
+        + unknown_connection_ids
         + hellos_ignored
         + over_limit
         + discards.map(|(_, count)| count).sum::<u64>()
