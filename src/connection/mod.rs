@@ -17,6 +17,7 @@ mod datagram;
 mod event;
 mod export;
 mod first;
+mod former;
 mod getters;
 mod key_update;
 mod path_check;
@@ -52,6 +53,7 @@ use afresh::Doubt;
 use data::{ReceiveQueue, SendQueue};
 use event::Events;
 use first::First;
+use former::Former;
 use path_check::PathCheck;
 use phase::Phase;
 use rekeying::Rekeying;
@@ -104,6 +106,8 @@ pub struct Connection<R: RecordLayer> {
     failure: Option<Box<Failure>>,
     /// While it is found out whether the peer has moved.
     path_check: Option<Box<PathCheck>>,
+    /// Identities of the peer that were in force before this one.
+    former: Option<Box<Former>>,
     span: Option<Box<tracing::Span>>,
 }
 
@@ -125,6 +129,7 @@ impl<R: RecordLayer> Connection<R> {
             read_closed: None,
             failure: None,
             path_check: None,
+            former: None,
         }
     }
 
@@ -432,6 +437,7 @@ impl<R: RecordLayer> Connection<R> {
     /// New keys are in force.
     fn commit(&mut self, now: Instant, established: Box<Completed>) {
         self.records.established(now, established.epoch());
+        self.remember_identity(&established);
         // RFC 9147 §5.8.1: until a client's last flight is acknowledged, the server may be gone.
         // The acknowledgement is awaited for as long again as the handshake, which is over.
         let post = established.post_ref();

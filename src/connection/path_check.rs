@@ -74,6 +74,10 @@ impl<R: RecordLayer> Connection<R> {
             bytes,
             newest,
         } = *elsewhere;
+        // The answer to a challenge has come from where the association has just moved.
+        if path.is_same_way(&self.records.path()) {
+            return Ok(());
+        }
         if let Some(check) = &mut self.path_check {
             if check.candidate.is_same_way(&path) {
                 check.budget += AMPLIFICATION * bytes;

@@ -75,9 +75,12 @@ pub struct Received {
     /// The data: a slice of the buffer that was given to `handle_datagram` or `handle_bytes`, which
     /// it keeps alive.
     pub data: Bytes,
-    /// The epoch whose keys protected it.
+    /// The epoch whose keys protected it;
+    /// [`Connection::peer_identity_in`](crate::Connection::peer_identity_in) says who the peer was
+    /// in it.
     pub epoch: Epoch,
-    /// The way it came; [`Path::UNSPECIFIED`] over a stream.
+    /// The way it came, which need not be the one that is in use
+    /// ([`Migration`](crate::config::Migration)); [`Path::UNSPECIFIED`] over a stream.
     pub path: Path,
     /// The place of its record within the epoch.
     pub(crate) sequence: u64,

@@ -117,8 +117,9 @@ impl Datagram {
     #[inline]
     fn authenticated(&mut self, path: &Path, number: RecordNumber, bytes: usize) {
         self.stats.records_received += 1;
-        self.outgoing.peer_is_proved();
-        if !path.is_same_way(&self.outgoing.path()) {
+        if path.is_same_way(&self.outgoing.path()) {
+            self.outgoing.peer_is_proved();
+        } else {
             self.heard_elsewhere(*path, number, bytes);
         }
     }
@@ -128,6 +129,7 @@ impl Datagram {
     #[cold]
     fn heard_elsewhere(&mut self, path: Path, number: RecordNumber, bytes: usize) {
         if !self.records.is_identified() {
+            self.outgoing.peer_is_proved();
             return;
         }
         let newest = self.records.is_newest(number);
