@@ -131,13 +131,13 @@ pub mod server {
 pub use crate::config::client::ClientConfig;
 pub use crate::config::server::ServerConfig;
 pub use crate::connection::{
-    Connection, DtlsConnection, Event, ExportedSecret, HandshakeKind, RenegotiationRefusal, Taken,
-    TlsConnection, TrafficSecrets, Transmit,
+    Connection, DtlsConnection, Event, ExportedSecret, HandshakeKind, PathChange,
+    RenegotiationRefusal, Taken, TlsConnection, TrafficSecrets, Transmit,
 };
 pub use crate::error::fatal::{Error, Failure};
 pub use crate::identity::reply::Reply;
 pub use crate::protocol::{
-    Alert, AlertDescription, AlertLevel, CipherSuite, Ecn, Epoch, NamedGroup, Path,
+    Alert, AlertDescription, AlertLevel, CipherSuite, ConnectionId, Ecn, Epoch, NamedGroup, Path,
     ProtocolVersion, RecordNumber, Side, SignatureScheme, SrtpProfile,
 };
 pub use crate::wire::key_update::KeyUpdate;

@@ -50,22 +50,11 @@ pub enum Event {
     },
     /// The peer's address has changed, and what is sent goes to the new one from now on
     /// (RFC 9146 §6). Data, handshakes and keys are not concerned.
-    PathChanged {
-        /// The way that was in use.
-        from: Path,
-        /// The way that is in use now.
-        to: Path,
-        /// Whether the peer has shown that it receives there (RFC 9853). It has not with
-        /// [`Migration::Newest`](crate::config::Migration::Newest), which leaves that to the
-        /// application.
-        validated: bool,
-    },
+    PathChanged(Box<PathChange>),
     /// Something of the peer has come from another address, where it does not answer: it was
-    /// copied, or the peer has moved on. What is sent goes where it went before.
-    PathNotValidated {
-        /// The way that it came.
-        path: Path,
-    },
+    /// copied, or the peer has moved on. What is sent goes where it went before. This is the way
+    /// that it came.
+    PathNotValidated(Box<Path>),
     /// Data waits for `recv`. It is given once, until the queue has been empty again.
     Readable,
     /// The peer sends no more data. Over a stream of version 1.3 it may still take some
@@ -80,6 +69,20 @@ pub enum Event {
     /// The association is over because one end closed it. This is its last event: its identifier is
     /// no longer valid.
     Closed,
+}
+
+/// The peer's address has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct PathChange {
+    /// The way that was in use.
+    pub from: Path,
+    /// The way that is in use now.
+    pub to: Path,
+    /// Whether the peer has shown that it receives there (RFC 9853). It has not with
+    /// [`Migration::Newest`](crate::config::Migration::Newest), which leaves that to the
+    /// application.
+    pub validated: bool,
 }
 
 /// The events that wait for the application.

@@ -36,7 +36,7 @@ mod tests;
 
 pub(crate) use connection_ids::ConnectionIdIssuer;
 pub use datagram::{Taken, Transmit};
-pub use event::{Event, HandshakeKind, RenegotiationRefusal};
+pub use event::{Event, HandshakeKind, PathChange, RenegotiationRefusal};
 pub use export::{ExportedSecret, TrafficSecrets};
 
 use crate::config::RenegotiationRefusals;

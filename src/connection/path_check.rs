@@ -17,7 +17,7 @@
 //! address meanwhile starts nothing (RFC 9853 §5), and its newest record after the check does.
 
 use super::phase::Phase;
-use super::{Connection, Event};
+use super::{Connection, Event, PathChange};
 use crate::config::Migration;
 use crate::error::Error;
 use crate::protocol::Path;
@@ -164,9 +164,8 @@ impl<R: RecordLayer> Connection<R> {
             return self.go_on_checking(now);
         }
         tracing::debug!(candidate = %check.candidate, "the peer is not there");
-        self.events.push_back(Event::PathNotValidated {
-            path: check.candidate,
-        });
+        let path = Box::new(check.candidate);
+        self.events.push_back(Event::PathNotValidated(path));
         Ok(())
     }
 
@@ -253,11 +252,12 @@ impl<R: RecordLayer> Connection<R> {
         if let Some(id) = self.phase.post().and_then(|post| post.take_spare()) {
             self.records.use_connection_id(id);
         }
-        self.events.push_back(Event::PathChanged {
-            from,
-            to,
-            validated,
-        });
+        self.events
+            .push_back(Event::PathChanged(Box::new(PathChange {
+                from,
+                to,
+                validated,
+            })));
     }
 
     /// When a check goes on.

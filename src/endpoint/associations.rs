@@ -396,7 +396,7 @@ impl Associations {
         let (mut completed, mut moved) = (false, false);
         while let Some(event) = association.connection.poll_event() {
             completed |= matches!(event, Event::HandshakeComplete { .. });
-            moved |= matches!(event, Event::PathChanged { .. });
+            moved |= matches!(event, Event::PathChanged(_));
             if matches!(event, Event::MaxPayloadChanged { .. })
                 && self.events.back().is_some_and(|last| tells_size(last, id))
             {
