@@ -4,7 +4,8 @@ use super::completed::Completed;
 use super::question::Question;
 use crate::error::Error;
 use crate::protocol::{
-    ConnectionId, ConnectionIds, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion, ReadSwitch, Side,
+    ConnectionId, ConnectionIds, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq,
+    ProtocolVersion, ReadSwitch, Side,
 };
 use crate::secrets::traffic::RecordProtection;
 use crate::session::Session;
