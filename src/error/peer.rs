@@ -141,6 +141,8 @@ pub enum PeerMisbehaved {
     TooManyKeyUpdates,
     /// The peer asks for connection IDs again and again without need (RFC 9147 §9).
     TooManyConnectionIdRequests,
+    /// A NewConnectionId has an empty connection ID, or asks for something that does not exist.
+    IllegalConnectionId,
     /// A KeyUpdate asks for something that does not exist.
     IllegalKeyUpdate,
     /// The peer acknowledges a record that does not exist yet (RFC 9147 §7).
@@ -205,6 +207,7 @@ impl PeerMisbehaved {
             | Self::WrongCertificateContext
             | Self::AckOfUnsentRecord
             | Self::IllegalKeyUpdate
+            | Self::IllegalConnectionId
             | Self::UnknownAlertLevel
             | Self::IllegalExtension(_) => A::ILLEGAL_PARAMETER,
         }
@@ -315,6 +318,9 @@ impl fmt::Display for PeerMisbehaved {
             Self::TooManyKeyUpdates => f.write_str("it sends a flood of key updates"),
             Self::TooManyConnectionIdRequests => {
                 f.write_str("it sends a flood of requests for connection IDs")
+            }
+            Self::IllegalConnectionId => {
+                f.write_str("a NewConnectionId has an empty ID, or asks for something that does not exist")
             }
             Self::IllegalKeyUpdate => {
                 f.write_str("a KeyUpdate asks for something that does not exist")

@@ -23,27 +23,25 @@ pub(crate) struct NewConnectionId {
 }
 
 impl NewConnectionId {
-    /// Decodes a body.
-    pub(crate) fn decode(body: &[u8]) -> Result<Self, InvalidMessage> {
+    /// Decodes a body; `None` if it asks for something that does not exist.
+    pub(crate) fn decode(body: &[u8]) -> Result<Option<Self>, InvalidMessage> {
         let mut reader = Reader::new(body);
         let mut list = Reader::new(reader.vec16("cids")?);
         let mut cids = Vec::new();
         while !list.is_empty() {
-            let cid = list.vec8("cid")?;
-            // A record with an empty one would have another form, which its receiver cannot tell
-            // from that with the others: it never looks for them by length.
-            if cid.is_empty() {
-                return Err(InvalidMessage::IllegalValue("cid"));
-            }
-            cids.push(ConnectionId::new(cid));
+            cids.push(ConnectionId::new(list.vec8("cid")?));
         }
-        let usage = match reader.u8("usage")? {
+        let usage = reader.u8("usage")?;
+        reader.finish("NewConnectionId")?;
+        let usage = match usage {
             0 => ConnectionIdUsage::Immediate,
             1 => ConnectionIdUsage::Spare,
-            _ => return Err(InvalidMessage::IllegalValue("usage")),
+            _ => return Ok(None),
         };
-        reader.finish("NewConnectionId")?;
-        Ok(Self { cids, usage })
+        // An end that negotiates connection IDs for its records always wants some (RFC 9147 §9
+        // knows no way back).
+        let usable = !cids.iter().any(ConnectionId::is_empty);
+        Ok(usable.then_some(Self { cids, usage }))
     }
 
     /// The body.
@@ -124,7 +122,7 @@ mod tests {
             let longer = [&bytes[..], &[0]].concat();
             let outcome = NewConnectionId::decode(&longer);
             assert_eq!(alert(outcome), Some(AlertDescription::DECODE_ERROR));
-            assert_eq!(NewConnectionId::decode(&bytes), Ok(message));
+            assert_eq!(NewConnectionId::decode(&bytes), Ok(Some(message)));
         }
     }
 
@@ -132,11 +130,9 @@ mod tests {
     #[test]
     fn n52_05_an_unknown_usage_or_an_empty_id_is_illegal() {
         for usage in 2..=255 {
-            let outcome = NewConnectionId::decode(&[0, 2, 1, 5, usage]);
-            assert_eq!(alert(outcome), Some(AlertDescription::ILLEGAL_PARAMETER));
+            assert_eq!(NewConnectionId::decode(&[0, 2, 1, 5, usage]), Ok(None));
         }
-        let outcome = NewConnectionId::decode(&[0, 3, 1, 5, 0, 1]);
-        assert_eq!(alert(outcome), Some(AlertDescription::ILLEGAL_PARAMETER));
+        assert_eq!(NewConnectionId::decode(&[0, 3, 1, 5, 0, 1]), Ok(None));
     }
 
     /// RFC 9147 §9: one byte.

@@ -193,7 +193,8 @@ impl Post {
         // RFC 9147 §9: not by an end that has negotiated to receive none.
         let ids = self.connection_ids.as_mut().filter(|ids| ids.takes);
         let ids = ids.ok_or_else(|| unexpected(message))?;
-        let NewConnectionId { cids, usage } = NewConnectionId::decode(&message.body)?;
+        let new = NewConnectionId::decode(&message.body)?;
+        let NewConnectionId { cids, usage } = new.ok_or(PeerMisbehaved::IllegalConnectionId)?;
         ids.awaits_answer = false;
         let mut cids = cids.into_iter();
         if usage == ConnectionIdUsage::Immediate
