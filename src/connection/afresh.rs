@@ -8,6 +8,7 @@
 //! nothing of that kind ends an attempt at once. It is a doubt, which the honest answer dispels; if
 //! no such answer comes, the attempt begins again without a cookie, as RFC 9147 §5.1 allows.
 
+use super::connection_ids::draw;
 use super::role::Opening;
 use super::{Connection, Phase};
 use crate::error::Error;
@@ -103,13 +104,19 @@ impl<R: RecordLayer> Connection<R> {
         if !wanted || !possible || first.fresh_starts == MAX_FRESH_STARTS {
             return Ok(false);
         }
+        let connection_id = draw(R::DIALECT, self.role.parameters(), &self.issuer)?;
+        let opening = Opening {
+            connection_id: connection_id.clone(),
+            ..Opening::AFRESH
+        };
         first.fresh_starts += 1;
         tracing::debug!(
             times = first.fresh_starts,
             "the attempt begins again without a cookie"
         );
-        first.handshake = self.role.first_handshake(R::DIALECT, Opening::AFRESH)?;
+        first.handshake = self.role.first_handshake(R::DIALECT, opening)?;
         self.records.begin_afresh();
+        self.records.admit_connection_ids(connection_id.as_slice());
         self.perform(now)?;
         Ok(true)
     }

@@ -1,9 +1,16 @@
-//! Connection IDs: where those come from that the peer is to use (RFC 9146 §3, RFC 9147 §9).
+//! Connection IDs: where those come from that the peer is to use (RFC 9146 §3, RFC 9147 §9), and
+//! calls for others.
+//!
+//! The engine half, which says what is sent, is [`Post`](crate::handshake::post).
 
-use super::Connection;
-use crate::error::Error;
-use crate::protocol::ConnectionId;
+use super::phase::Phase;
+use super::{Connection, DtlsConnection};
+use crate::config::Parameters;
+use crate::error::{ConnectionIdError, Error};
+use crate::handshake::post::Post;
+use crate::protocol::{ConnectionId, Dialect};
 use crate::record::RecordLayer;
+use crate::wire::connection_id_update::ConnectionIdUsage;
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,9 +30,90 @@ impl fmt::Debug for dyn ConnectionIdIssuer {
 /// drawn at random.
 pub(crate) type Issuer = Option<Arc<dyn ConnectionIdIssuer>>;
 
+/// A connection ID for a handshake to announce; `None` if the configuration, or the transport, has
+/// none.
+pub(super) fn draw(
+    dialect: &Dialect,
+    parameters: &Parameters,
+    issuer: &Issuer,
+) -> Result<Option<ConnectionId>, Error> {
+    let length = parameters.datagram.connection_ids;
+    let Some(length) = length.filter(|_| dialect.connection_ids) else {
+        return Ok(None);
+    };
+    let drawn = match issuer {
+        // RFC 9146 §3: this end finds the association without.
+        _ if length == 0 => ConnectionId::empty(),
+        Some(issuer) => issuer.issue(length)?,
+        None => {
+            let mut bytes = vec![0; length];
+            parameters.random.fill(&mut bytes)?;
+            ConnectionId::new(&bytes)
+        }
+    };
+    Ok(Some(drawn))
+}
+
 impl<R: RecordLayer> Connection<R> {
+    /// A connection ID for the next handshake to announce: each has one of its own.
+    pub(super) fn draw_connection_id(&self) -> Result<Option<ConnectionId>, Error> {
+        draw(R::DIALECT, self.role.parameters(), &self.issuer)
+    }
+
     /// Issues connection IDs that the peer has asked for.
-    pub(super) fn issue_connection_ids(&mut self, _count: u8) -> Result<(), Error> {
+    pub(super) fn issue_connection_ids(&mut self, count: u8) -> Result<(), Error> {
+        self.give_connection_ids(count, ConnectionIdUsage::Spare)
+    }
+
+    /// Gives the peer connection IDs. The records know them before the peer can use them.
+    fn give_connection_ids(&mut self, count: u8, usage: ConnectionIdUsage) -> Result<(), Error> {
+        let mut cids = Vec::with_capacity(count.into());
+        for _ in 0..count {
+            // A configuration that has changed since the handshake may want none any more.
+            cids.extend(self.draw_connection_id()?.filter(|cid| !cid.is_empty()));
+        }
+        self.records.admit_connection_ids(&cids);
+        if let Some(post) = self.phase.post() {
+            post.announce(cids, usage);
+        }
         Ok(())
+    }
+}
+
+impl DtlsConnection {
+    /// Asks the peer for `count` more connection IDs, which this end uses on other paths
+    /// (RFC 9147 §9). The peer may give fewer, or none; more than 8 are not kept. The next input or
+    /// output sends the request.
+    ///
+    /// # Errors
+    ///
+    /// None is fatal: `NotConnected` before the handshake is done and after the end, `Version12`,
+    /// `NotNegotiated` where the peer wants no connection IDs in this end's records, `Pending`
+    /// while the peer has not answered the last request.
+    pub fn request_connection_ids(&mut self, count: u8) -> Result<(), ConnectionIdError> {
+        self.post_for_ids()?.request_connection_ids(count)
+    }
+
+    /// Gives the peer a fresh connection ID, which it uses at once instead of the one that it has
+    /// (RFC 9147 §9): whoever has seen the old one does not recognise what comes from then on. The
+    /// next input or output sends it; the old one is good for what is on its way.
+    ///
+    /// # Errors
+    ///
+    /// None is fatal: `NotConnected` before the handshake is done and after the end, `Version12`,
+    /// `NotNegotiated` where the peer's records carry no connection IDs, `Pending` while the peer
+    /// has not acknowledged what it was given before, `RandomFailed`.
+    pub fn renew_connection_id(&mut self) -> Result<(), ConnectionIdError> {
+        self.post_for_ids()?.check_renewal()?;
+        self.give_connection_ids(1, ConnectionIdUsage::Immediate)
+            .map_err(|_| ConnectionIdError::RandomFailed)
+    }
+
+    /// What gives connection IDs and takes them.
+    fn post_for_ids(&mut self) -> Result<&mut Post, ConnectionIdError> {
+        if self.write_closed || matches!(self.phase, Phase::Initial(_) | Phase::Closed) {
+            return Err(ConnectionIdError::NotConnected);
+        }
+        self.phase.post().ok_or(ConnectionIdError::Version12)
     }
 }

@@ -1,5 +1,6 @@
 //! The inputs and outputs of an association over datagrams.
 
+use super::connection_ids::{Issuer, draw};
 use super::phase::Phase;
 use super::role::Opening;
 use super::{DtlsConnection, Event, Role};
@@ -58,12 +59,30 @@ impl DtlsConnection {
         server: ServerName<'static>,
         path: Path,
     ) -> Result<Self, Error> {
+        Self::connect_with(now, config, server, path, None)
+    }
+
+    /// As [`DtlsConnection::connect`], for an association that is found by what `issuer` issues.
+    pub(crate) fn connect_with(
+        now: Instant,
+        config: Arc<ClientConfig>,
+        server: ServerName<'static>,
+        path: Path,
+        issuer: Issuer,
+    ) -> Result<Self, Error> {
         let policy = config.parameters.datagram.clone();
+        let connection_id = draw(Datagram::DIALECT, &config.parameters, &issuer)?;
+        let opening = Opening {
+            connection_id: connection_id.clone(),
+            ..Opening::FIRST
+        };
         let role = Role::Client { config, server };
-        let handshake = role.first_handshake(Datagram::DIALECT, Opening::FIRST)?;
+        let handshake = role.first_handshake(Datagram::DIALECT, opening)?;
         let jitter = role.jitter(&handshake)?;
-        let records = Datagram::new(Side::Client, &policy, path, MessageSeq::FIRST, 0, jitter);
+        let mut records = Datagram::new(Side::Client, &policy, path, MessageSeq::FIRST, 0, jitter);
+        records.admit_connection_ids(connection_id.as_slice());
         let mut connection = Self::new(now, records, role, handshake);
+        connection.issuer = issuer;
         connection.pump(now, &mut ())?;
         Ok(connection)
     }
@@ -80,13 +99,25 @@ impl DtlsConnection {
         config: Arc<ServerConfig>,
         hello: ProvenHello,
     ) -> Result<Self, Error> {
+        Self::accept_with(now, config, hello, None)
+    }
+
+    /// As [`DtlsConnection::accept`], for an association that is found by what `issuer` issues.
+    pub(crate) fn accept_with(
+        now: Instant,
+        config: Arc<ServerConfig>,
+        hello: ProvenHello,
+        issuer: Issuer,
+    ) -> Result<Self, Error> {
         let policy = config.parameters.datagram.clone();
+        let connection_id = draw(Datagram::DIALECT, &config.parameters, &issuer)?;
         let role = Role::Server(config);
         let opening = Opening {
             first_seq: hello.message_seq,
             retried: hello.retried,
             only_resume: hello.only_resume,
             offers_session: false,
+            connection_id: connection_id.clone(),
         };
         let handshake = role.first_handshake(Datagram::DIALECT, opening)?;
         let jitter = Jitter::of_hello(&hello.random);
@@ -99,6 +130,10 @@ impl DtlsConnection {
             jitter,
         );
         let mut connection = Self::new(now, records, role, handshake);
+        connection.issuer = issuer;
+        connection
+            .records
+            .admit_connection_ids(connection_id.as_slice());
         connection.records.receive(hello.path, hello.datagram);
         // The failure is kept in the connection, so that its alert can be sent.
         let _failed = connection.pump(now, &mut ());
@@ -116,32 +151,19 @@ impl DtlsConnection {
     /// built.
     pub fn listen(now: Instant, config: Arc<ServerConfig>, path: Path) -> Result<Self, Error> {
         let policy = config.parameters.datagram.clone();
+        let connection_id = draw(Datagram::DIALECT, &config.parameters, &None)?;
+        let opening = Opening {
+            connection_id: connection_id.clone(),
+            ..Opening::FIRST
+        };
         let role = Role::Server(config);
-        let handshake = role.first_handshake(Datagram::DIALECT, Opening::FIRST)?;
+        let handshake = role.first_handshake(Datagram::DIALECT, opening)?;
         let jitter = role.jitter(&handshake)?;
-        let records = Datagram::new(Side::Server, &policy, path, MessageSeq::FIRST, 0, jitter);
+        let mut records = Datagram::new(Side::Server, &policy, path, MessageSeq::FIRST, 0, jitter);
+        records.admit_connection_ids(connection_id.as_slice());
         Ok(Self::new(now, records, role, handshake))
     }
 
-    // STUB-BEGIN
-    pub(crate) fn connect_with(
-        now: Instant,
-        config: Arc<ClientConfig>,
-        server: ServerName<'static>,
-        path: Path,
-        _issuer: super::connection_ids::Issuer,
-    ) -> Result<Self, Error> {
-        Self::connect(now, config, server, path)
-    }
-    pub(crate) fn accept_with(
-        now: Instant,
-        config: Arc<ServerConfig>,
-        hello: ProvenHello,
-        _issuer: super::connection_ids::Issuer,
-    ) -> Result<Self, Error> {
-        Self::accept(now, config, hello)
-    }
-    // STUB-END
     /// Takes a datagram from the peer, and says what came of it. It is opened in place; received
     /// data are slices of it.
     ///

@@ -50,6 +50,7 @@ use crate::record::{Datagram, Discard, GaveUp, Inbound, RecordLayer, Sent, Strea
 use crate::session::{Resumable, Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use afresh::Doubt;
+use connection_ids::Issuer;
 use data::{ReceiveQueue, SendQueue};
 use event::Events;
 use first::First;
@@ -90,6 +91,8 @@ pub type TlsConnection = Connection<Stream>;
 pub struct Connection<R: RecordLayer> {
     records: R,
     role: Role,
+    /// Who issues the connection IDs that the peer is to use.
+    issuer: Issuer,
     phase: Phase,
     rekeying: Rekeying,
     events: Events,
@@ -118,6 +121,7 @@ impl<R: RecordLayer> Connection<R> {
             span: span::of(role.side(), records.peer()),
             records,
             role,
+            issuer: None,
             phase: Phase::Initial(Box::new(First::new(handshake, wait))),
             rekeying: Rekeying::new(now),
             events: Events::default(),

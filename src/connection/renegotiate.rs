@@ -9,6 +9,7 @@
 //! ```
 
 use super::attempt::{Attempt, Course, Data, Undone, Wanted};
+use super::connection_ids::draw;
 use super::phase::Phase;
 use super::{Connection, Event, RenegotiationRefusal, Role};
 use crate::config::{ClientRenegotiation, DataDuringRenegotiation, RenegotiationRefusals};
@@ -204,6 +205,12 @@ impl<R: RecordLayer> Connection<R> {
             && current.session.has_name()
             && current.session.extended_master_secret
             && current.session.is_fresh(started);
+        let unanswered = self.rekeying.take_earlier(offers);
+        // A hello that is repeated has the connection ID that it had.
+        let connection_id = match unanswered {
+            Some(_) => None,
+            None => draw(R::DIALECT, parameters, &self.issuer)?,
+        };
         let settings = client::Settings {
             config: config.clone(),
             server_name: server.clone(),
@@ -213,11 +220,13 @@ impl<R: RecordLayer> Connection<R> {
             renegotiating: Some(client::Renegotiating {
                 binding,
                 cookie: current.cookie.to_vec(),
-                unanswered: self.rekeying.take_earlier(offers),
+                unanswered,
             }),
+            connection_id: connection_id.clone(),
         };
         let handshake = Handshake::client(R::DIALECT, settings)?;
         self.enter(now, handshake, wanted.initiator, MessageSeq::FIRST);
+        self.records.admit_connection_ids(connection_id.as_slice());
         self.perform(now)
     }
 
@@ -314,6 +323,7 @@ impl<R: RecordLayer> Connection<R> {
         let (Some(current), Role::Server(config)) = (current, &self.role) else {
             return Ok(());
         };
+        let connection_id = self.draw_connection_id()?;
         let settings = server::Settings {
             config: config.clone(),
             current: current.epoch,
@@ -327,6 +337,7 @@ impl<R: RecordLayer> Connection<R> {
             resumes: !self.rekeying.wants_full
                 && (!requested || R::DIALECT.resumes_on_hello_request),
             requested,
+            connection_id: connection_id.clone(),
         };
         // RFC 6347 §4.2.2: after a HelloRequest the ServerHello is the second message.
         let (first, initiator) = match request {
@@ -339,6 +350,7 @@ impl<R: RecordLayer> Connection<R> {
             .ok_or(PeerMisbehaved::MessageSequenceExhausted)?;
         let handshake = Handshake::server(R::DIALECT, settings, first)?;
         self.enter(now, handshake, initiator, expected);
+        self.records.admit_connection_ids(connection_id.as_slice());
         self.take_message(now, message)
     }
 

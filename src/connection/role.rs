@@ -3,7 +3,7 @@
 use crate::config::{ClientConfig, Parameters, Retried, ServerConfig};
 use crate::error::Error;
 use crate::handshake::{Handshake, client, server};
-use crate::protocol::{Dialect, Epoch, MessageSeq, Side};
+use crate::protocol::{ConnectionId, Dialect, Epoch, MessageSeq, Side};
 use crate::record::datagram::Jitter;
 use crate::session::{Resumable, Session, Session12};
 use crate::wire::client_hello::RANDOM_LEN;
@@ -20,6 +20,8 @@ pub(super) struct Opening {
     pub(super) only_resume: bool,
     /// A client offers the session that it has.
     pub(super) offers_session: bool,
+    /// What the peer is to put into its records; `None` for no connection IDs.
+    pub(super) connection_id: Option<ConnectionId>,
 }
 
 impl Opening {
@@ -29,6 +31,7 @@ impl Opening {
         retried: None,
         only_resume: false,
         offers_session: true,
+        connection_id: None,
     };
 
     /// A client's attempt was refused, possibly because of the session that it has offered.
@@ -92,6 +95,7 @@ impl Role {
                     session: self
                         .session_to_offer(dialect)
                         .filter(|_| opening.offers_session),
+                    connection_id: opening.connection_id,
                     renegotiating: None,
                 },
             ),
@@ -105,6 +109,7 @@ impl Role {
                     only_resume: opening.only_resume,
                     resumes: true,
                     requested: false,
+                    connection_id: opening.connection_id,
                 };
                 Handshake::server(dialect, settings, opening.first_seq)
             }

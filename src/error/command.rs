@@ -150,6 +150,41 @@ impl fmt::Display for KeyUpdateError {
 
 impl std::error::Error for KeyUpdateError {}
 
+/// Why connection IDs are not asked for or replaced. Nothing has changed, and the association goes
+/// on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ConnectionIdError {
+    /// The handshake is not done, or the association is closed.
+    NotConnected,
+    /// Version 1.2 is in force, at which only a handshake replaces connection IDs.
+    Version12,
+    /// The handshake has agreed on no connection IDs in that direction (RFC 9147 §9).
+    NotNegotiated,
+    /// The peer has not acknowledged, or not answered, the last such message.
+    Pending,
+    /// The source of connection IDs has failed.
+    RandomFailed,
+}
+
+impl fmt::Display for ConnectionIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotConnected => "there is no association; do this between its handshake and its end",
+            Self::Version12 => {
+                "version 1.2 cannot replace connection IDs alone; a renegotiation replaces them"
+            }
+            Self::NotNegotiated => {
+                "no connection IDs were agreed on in that direction; set their length at the end that is to receive them, and connect again"
+            }
+            Self::Pending => "the peer has not answered the last such message; do this again later",
+            Self::RandomFailed => "no connection ID could be drawn; the source of randomness has failed",
+        })
+    }
+}
+
+impl std::error::Error for ConnectionIdError {}
+
 /// Why an endpoint does not start an association.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]

@@ -13,7 +13,9 @@ mod file;
 mod peer;
 
 pub use certificate::{CertificateError, FingerprintParseError};
-pub use command::{ApiMisuse, ConnectError, KeyUpdateError, RenegotiateError, SendError};
+pub use command::{
+    ApiMisuse, ConnectError, ConnectionIdError, KeyUpdateError, RenegotiateError, SendError,
+};
 pub use configuration::{ConfigError, UnsupportedKey};
 pub use fatal::Suspicion;
 pub(crate) use fatal::{Error, Failure};

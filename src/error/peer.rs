@@ -139,6 +139,10 @@ pub enum PeerMisbehaved {
     MessageAcrossKeys,
     /// The peer changes its keys again and again without need.
     TooManyKeyUpdates,
+    /// The peer asks for connection IDs again and again without need (RFC 9147 §9).
+    TooManyConnectionIdRequests,
+    /// A NewConnectionId has an empty connection ID, or asks for something that does not exist.
+    IllegalConnectionId,
     /// A KeyUpdate asks for something that does not exist.
     IllegalKeyUpdate,
     /// The peer acknowledges a record that does not exist yet (RFC 9147 §7).
@@ -175,6 +179,7 @@ impl PeerMisbehaved {
             | Self::NoContentType
             | Self::TooMuchEarlyData
             | Self::TooManyWarnings => A::UNEXPECTED_MESSAGE,
+            Self::TooManyConnectionIdRequests => A::TOO_MANY_CIDS_REQUESTED,
             Self::MissingExtension(_) => A::MISSING_EXTENSION,
             Self::UnsolicitedExtension(_) => A::UNSUPPORTED_EXTENSION,
             Self::SelectedUnofferedVersion(_) => A::PROTOCOL_VERSION,
@@ -202,6 +207,7 @@ impl PeerMisbehaved {
             | Self::WrongCertificateContext
             | Self::AckOfUnsentRecord
             | Self::IllegalKeyUpdate
+            | Self::IllegalConnectionId
             | Self::UnknownAlertLevel
             | Self::IllegalExtension(_) => A::ILLEGAL_PARAMETER,
         }
@@ -310,6 +316,12 @@ impl fmt::Display for PeerMisbehaved {
                 f.write_str("a handshake message continues across a change of keys")
             }
             Self::TooManyKeyUpdates => f.write_str("it sends a flood of key updates"),
+            Self::TooManyConnectionIdRequests => {
+                f.write_str("it sends a flood of requests for connection IDs")
+            }
+            Self::IllegalConnectionId => {
+                f.write_str("a NewConnectionId has an empty ID, or asks for something that does not exist")
+            }
             Self::IllegalKeyUpdate => {
                 f.write_str("a KeyUpdate asks for something that does not exist")
             }

@@ -29,6 +29,8 @@ mod question;
 pub(crate) mod renegotiation;
 pub(crate) mod server;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use action::{Action, Epochs};
 pub(crate) use completed::{Completed, Completed12, CompletedKind};

@@ -5,7 +5,8 @@ use crate::config::{ClientConfig, ServerConfig};
 use crate::error::{Error, PeerMisbehaved};
 use crate::protocol::dialect::speaking;
 use crate::protocol::{
-    Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion, ReadSwitch,
+    ConnectionIds, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion,
+    ReadSwitch,
 };
 use crate::secrets::schedule12::VerifyData;
 use crate::secrets::traffic::RecordProtection;
@@ -109,6 +110,21 @@ impl Outbox {
             .ok_or(PeerMisbehaved::MessageSequenceExhausted)?;
         self.next_seq = seq.next();
         Ok(seq)
+    }
+
+    /// The hellos have decided on a version, and on what the records of the epochs that follow carry.
+    pub(crate) fn decide(
+        &mut self,
+        dialect: &Dialect,
+        version: ProtocolVersion,
+        ids: Option<ConnectionIds>,
+    ) {
+        self.push(Action::VersionDecided(version));
+        // RFC 9146 §3: where nothing was agreed, the epochs that follow have none, whatever the
+        // handshake before has agreed on.
+        if dialect.connection_ids {
+            self.push(Action::ConnectionIdsAgreed(ids.unwrap_or_default()));
+        }
     }
 
     /// The peer may have switched to this epoch, and given up, before this end has everything that

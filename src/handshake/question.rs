@@ -99,6 +99,7 @@ mod tests {
             current: Epoch::PLAINTEXT,
             started: UnixTime::since_unix_epoch(Duration::ZERO),
             session: None,
+            connection_id: None,
             renegotiating: None,
         };
         Handshake::client(&DTLS, settings).unwrap()
@@ -114,6 +115,7 @@ mod tests {
             only_resume: false,
             resumes: true,
             requested: false,
+            connection_id: None,
         };
         Handshake::server(&DTLS, settings, MessageSeq::FIRST).unwrap()
     }

@@ -39,6 +39,8 @@ pub(crate) struct Dialect {
     pub(crate) overtakes: bool,
     /// Whether a handshake can make keys for SRTP (RFC 5764 §3).
     pub(crate) srtp: bool,
+    /// Whether records can carry connection IDs (RFC 9146 §3, RFC 9147 §9).
+    pub(crate) connection_ids: bool,
     /// Whether a client that answers a HelloRequest offers the session in force. A DTLS client does
     /// a full handshake, for historical reasons (manual page SSL_renegotiate(3)).
     pub(crate) resumes_on_hello_request: bool,
@@ -77,6 +79,7 @@ pub(crate) static DTLS: Dialect = Dialect {
     acknowledges: true,
     overtakes: true,
     srtp: true,
+    connection_ids: true,
     resumes_on_hello_request: false,
 };
 
@@ -95,5 +98,6 @@ pub(crate) static TLS: Dialect = Dialect {
     acknowledges: false,
     overtakes: false,
     srtp: false,
+    connection_ids: false,
     resumes_on_hello_request: true,
 };

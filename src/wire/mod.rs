@@ -7,6 +7,7 @@ pub(crate) mod certificate;
 pub(crate) mod certificate_request;
 pub(crate) mod client_hello;
 pub(crate) mod codec;
+pub(crate) mod connection_id_update;
 pub(crate) mod extension;
 pub(crate) mod handshake;
 pub(crate) mod hello_verify_request;

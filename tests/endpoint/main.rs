@@ -14,6 +14,7 @@ mod full_tables;
 mod incoming;
 mod many_clients;
 mod misuse;
+mod moving;
 mod running;
 mod strangers;
 mod tcp;

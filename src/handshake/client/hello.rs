@@ -10,8 +10,8 @@ use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::state::{OfferedHello, OutstandingHello, State, Step, unexpected};
 use crate::handshake::{Action, Epochs, Outbox};
 use crate::protocol::{
-    CipherSuite, CompressionMethod, Dialect, Epoch, ExtensionType, FlightEnd, HandshakeType,
-    NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode,
+    CipherSuite, CompressionMethod, ConnectionId, Dialect, Epoch, ExtensionType, FlightEnd,
+    HandshakeType, NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode,
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::{Keeps, Transcript};
@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) started: UnixTime,
     /// The session to offer.
     pub(crate) session: Option<Session>,
+    /// What the server is to put into its records (RFC 9146 §3); `None` for no connection IDs.
+    pub(crate) connection_id: Option<ConnectionId>,
     /// What is renegotiated.
     pub(crate) renegotiating: Option<Renegotiating>,
 }
@@ -67,6 +69,7 @@ pub(in crate::handshake) fn start(
         current,
         started,
         session,
+        connection_id,
         renegotiating,
     } = settings;
     let epochs = Epochs::after(current)?;
@@ -83,7 +86,7 @@ pub(in crate::handshake) fn start(
     let OfferedHello { hello, session } = match unanswered {
         Some(unanswered) => *unanswered,
         None => {
-            let mut hello = client_hello(dialect, &config, &server_name)?;
+            let mut hello = client_hello(dialect, &config, &server_name, connection_id)?;
             hello.cookie = cookie;
             exchange = complete(
                 &mut hello,
@@ -119,8 +122,10 @@ fn client_hello(
     dialect: &Dialect,
     config: &ClientConfig,
     server_name: &ServerName<'_>,
+    connection_id: Option<ConnectionId>,
 ) -> Result<ClientHello, Error> {
     let parameters = &config.parameters;
+    let connection_id = connection_id.filter(|_| dialect.connection_ids);
     let mut random = [0; RANDOM_LEN];
     parameters.random.fill(&mut random)?;
     Ok(ClientHello {
@@ -140,6 +145,9 @@ fn client_hello(
             extended_master_secret: true,
             // RFC 5077 §3.2: empty asks for a ticket.
             session_ticket: (config.tickets && config.sessions.is_some()).then(Vec::new),
+            // RFC 9853 §3: whoever offers the one offers the other.
+            rrc: connection_id.is_some(),
+            connection_id,
             ..ClientExtensions::default()
         },
     })
@@ -397,8 +405,9 @@ impl ExpectServerHello {
             return Err(PeerMisbehaved::SelectedCompression.into());
         }
         self.check_extensions(hello)?;
+        let ids = self.offer.connection_ids(&hello.extensions)?;
         let resumed = self.resumed(hello)?;
-        outbox.push(Action::VersionDecided(hello.version));
+        outbox.decide(self.offer.dialect, hello.version, ids);
         let may_sign = resumed.is_none() && self.offer.config.may_show_something();
         let transcript = &mut self.offer.transcript;
         transcript.start_hash(suite.hash, Keeps::messages_if(may_sign));

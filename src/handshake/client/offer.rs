@@ -5,11 +5,12 @@ use crate::crypto::kx::Exchange;
 use crate::crypto::suite::{self, Suite};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved};
 use crate::protocol::{
-    CipherSuite, CompressionMethod, Dialect, ExtensionType, NamedGroup, SrtpProfile,
+    CipherSuite, CompressionMethod, ConnectionIds, Dialect, ExtensionType, NamedGroup, SrtpProfile,
 };
 use crate::secrets::transcript::Transcript;
 use crate::session::Session13;
 use crate::wire::client_hello::ClientHello;
+use crate::wire::extension::ServerExtensions;
 use crate::wire::server_hello::ServerHello;
 use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
@@ -56,6 +57,32 @@ impl Offer {
         suite::find(id)
             .filter(|suite| offered && stands && suite.is_13())
             .ok_or_else(|| PeerMisbehaved::SelectedUnofferedCipherSuite.into())
+    }
+}
+
+impl Offer {
+    /// What a ServerHello makes of the connection IDs that were offered (RFC 9146 §3); `None` if it
+    /// has none.
+    pub(super) fn connection_ids(
+        &self,
+        granted: &ServerExtensions,
+    ) -> Result<Option<ConnectionIds>, PeerMisbehaved> {
+        let offered = &self.hello.extensions;
+        let (id, rrc) = (ExtensionType::CONNECTION_ID.0, ExtensionType::RRC.0);
+        if granted.rrc && !offered.rrc {
+            return Err(PeerMisbehaved::UnsolicitedExtension(rrc));
+        }
+        match (&granted.connection_id, &offered.connection_id) {
+            // RFC 9853 §3: only beside connection_id.
+            (None, _) if granted.rrc => Err(PeerMisbehaved::IllegalExtension(rrc)),
+            (None, _) => Ok(None),
+            (Some(_), None) => Err(PeerMisbehaved::UnsolicitedExtension(id)),
+            (Some(theirs), Some(ours)) => Ok(Some(ConnectionIds {
+                ours: ours.clone(),
+                theirs: theirs.clone(),
+                checks: granted.rrc,
+            })),
+        }
     }
 }
 

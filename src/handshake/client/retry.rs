@@ -6,7 +6,7 @@ use crate::crypto::kx;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::{Action, Outbox};
-use crate::protocol::{HandshakeType, NamedGroup};
+use crate::protocol::{ExtensionType, HandshakeType, NamedGroup};
 use crate::secrets::schedule13::{Derivation, EarlySecret};
 use crate::secrets::transcript::Transcript;
 use crate::session::Session13;
@@ -68,6 +68,10 @@ pub(super) fn check(
     offer.check_form_13(request)?;
     let suite = offer.check_suite_13(request.cipher_suite)?;
     check_extensions(request)?;
+    // RFC 9147 §9: the connection ID comes with the ServerHello.
+    if offer.connection_ids(&request.extensions)?.is_some() {
+        return Err(PeerMisbehaved::IllegalExtension(ExtensionType::CONNECTION_ID.0).into());
+    }
     let Some(ServerShare::Wanted(group)) = request.extensions.key_share else {
         // RFC 8446 §4.1.4: it must change the hello.
         return match &request.extensions.cookie {

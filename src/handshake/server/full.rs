@@ -8,7 +8,7 @@ use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible};
 use crate::handshake::renegotiation;
 use crate::handshake::state::Step;
-use crate::handshake::{Action, Outbox, ServerQuestion, Unsigned};
+use crate::handshake::{Outbox, ServerQuestion, Unsigned};
 use crate::identity::{Credential, Identity, encode_certificate_12};
 use crate::protocol::{CompressionMethod, HandshakeType, NamedGroup, PointFormat, SignatureScheme};
 use crate::secrets::schedule12::Randoms;
@@ -41,7 +41,8 @@ pub(super) fn start(
     transcript.start_hash(choice.suite.hash, Keeps::messages_if(may_cross || asks));
     let server_hello = server_hello(&terms, hello, &choice)?;
     let claim = choice.credential.claim();
-    outbox.push(Action::VersionDecided(terms.dialect.version_12));
+    let ids = terms.connection_ids(hello);
+    outbox.decide(terms.dialect, terms.dialect.version_12, ids);
     send(&terms, &server_hello, &claim, &mut transcript, outbox)?;
 
     let (exchange, share) = kx::start(choice.group)?;
@@ -208,7 +209,7 @@ fn server_hello(terms: &Terms, hello: &ClientHello, choice: &Choice) -> Result<S
             session_ticket,
             // RFC 5746 §3.6: the SCSV alone obliges the server to send it too.
             renegotiation_info: terms.renegotiation_info(hello),
-            ..ServerExtensions::default()
+            ..ServerExtensions::with_connection_ids(terms.connection_ids(hello).as_ref())
         },
     })
 }

@@ -7,7 +7,9 @@ use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::state::{State, Step, unexpected};
 use crate::handshake::{Answer, Epochs, Outbox, ServerAnswer, ServerQuestion};
-use crate::protocol::{CipherSuite, CompressionMethod, Dialect, Epoch, HandshakeType, PointFormat};
+use crate::protocol::{
+    CipherSuite, CompressionMethod, ConnectionId, Dialect, Epoch, HandshakeType, PointFormat,
+};
 use crate::secrets::transcript::Transcript;
 use crate::wire::client_hello::ClientHello;
 use crate::wire::handshake::InboundMessage;
@@ -33,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) resumes: bool,
     /// A HelloRequest is out, which the client may or may not have counted when it sent its hello.
     pub(crate) requested: bool,
+    /// What the client is to put into its records (RFC 9146 §3); `None` for no connection IDs.
+    pub(crate) connection_id: Option<ConnectionId>,
 }
 
 /// Waits for a ClientHello.
@@ -46,6 +50,7 @@ pub(in crate::handshake) fn start(dialect: &'static Dialect, settings: Settings)
         only_resume,
         resumes,
         requested,
+        connection_id,
     } = settings;
     let epochs = Epochs::after(current)?;
     Ok(Box::new(ExpectClientHello(Terms {
@@ -58,6 +63,7 @@ pub(in crate::handshake) fn start(dialect: &'static Dialect, settings: Settings)
         only_resume,
         resumes,
         requested,
+        connection_id,
         answer: HelloAnswer::default(),
     })))
 }
@@ -106,6 +112,7 @@ fn proceed(
     inbound: &InboundMessage,
     outbox: &mut Outbox,
 ) -> Step {
+    terms.note_draft(&hello);
     if chooses_13(&terms, &hello)? {
         return v13::start(terms, hello, inbound, outbox);
     }

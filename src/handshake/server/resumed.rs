@@ -172,7 +172,8 @@ impl Resumption {
         } = self;
         transcript.start_hash(session.agreed.suite.hash, Keeps::HashAlone);
         let Epochs { current, next } = terms.epochs;
-        outbox.push(Action::VersionDecided(terms.dialect.version_12));
+        let ids = terms.connection_ids(&hello);
+        outbox.decide(terms.dialect, terms.dialect.version_12, ids);
         let mut body = Vec::with_capacity(128);
         server_hello.encode(&mut body);
         outbox.send(current, HandshakeType::SERVER_HELLO, body, &mut transcript)?;
@@ -239,7 +240,7 @@ impl Resumption {
                 session_ticket: terms.promises_ticket(hello),
                 // F11: RFC 5746 §3.6, also in a resumption.
                 renegotiation_info: terms.renegotiation_info(hello),
-                ..ServerExtensions::default()
+                ..ServerExtensions::with_connection_ids(terms.connection_ids(hello).as_ref())
             },
         })
     }

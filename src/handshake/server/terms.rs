@@ -6,7 +6,7 @@ use crate::error::{Error, PeerIncompatible};
 use crate::handshake::Epochs;
 use crate::handshake::renegotiation::{self, Binding};
 use crate::identity::Credential;
-use crate::protocol::{CertificateType, Dialect, SrtpProfile};
+use crate::protocol::{CertificateType, ConnectionId, ConnectionIds, Dialect, SrtpProfile};
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
 use crate::wire::server_hello::DOWNGRADE_TO_12;
 use pki_types::UnixTime;
@@ -23,6 +23,7 @@ pub(super) struct Terms {
     pub(super) only_resume: bool,
     pub(super) resumes: bool,
     pub(super) requested: bool,
+    pub(super) connection_id: Option<ConnectionId>,
     /// What the application wants otherwise than configured.
     pub(super) answer: HelloAnswer,
 }
@@ -82,6 +83,33 @@ impl Terms {
         let offered = hello.extensions.srtp.as_ref()?;
         let mut ours = self.config.parameters.srtp.iter().copied();
         ours.find(|profile| self.dialect.srtp && offered.contains(profile))
+    }
+
+    /// What both ends put into their records, if both use connection IDs. RFC 9146 §3: an offer is
+    /// answered even if this end wants none, because the client may want some.
+    pub(super) fn connection_ids(&self, hello: &ClientHello) -> Option<ConnectionIds> {
+        let ours = self.connection_id.as_ref();
+        let ours = ours.filter(|_| self.dialect.connection_ids)?;
+        let offered = &hello.extensions;
+        Some(ConnectionIds {
+            ours: ours.clone(),
+            theirs: offered.connection_id.clone()?,
+            checks: offered.rrc,
+        })
+    }
+
+    /// Says in the log why a client that wants connection IDs gets none.
+    pub(super) fn note_draft(&self, hello: &ClientHello) {
+        let offered = &hello.extensions;
+        if self.dialect.connection_ids
+            && offered.draft_connection_id
+            && offered.connection_id.is_none()
+        {
+            tracing::debug!(
+                "the draft's connection ID was offered, which is another extension than that of \
+                 RFC 9146: there will be none"
+            );
+        }
     }
 
     /// Whether a NewSessionTicket is promised: whenever the client takes tickets, also in a

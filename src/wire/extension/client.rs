@@ -3,10 +3,11 @@
 use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
 use crate::protocol::{
-    CertificateType, ExtensionType, NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode,
-    ServerNameType, SignatureScheme, SrtpProfile,
+    CertificateType, ConnectionId, ExtensionType, NamedGroup, PointFormat, ProtocolVersion,
+    PskKeyExchangeMode, ServerNameType, SignatureScheme, SrtpProfile,
 };
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::extension::connection_id;
 use crate::wire::extension::key_share::{KeyShare, decode_shares, put_shares};
 use crate::wire::extension::psk::OfferedPsks;
 use crate::wire::extension::srtp::{decode_offer, put_profiles};
@@ -50,6 +51,12 @@ pub(crate) struct ClientExtensions {
     /// RFC 7250 §4.1: the types of certificate that the client accepts from a server; X.509 if
     /// absent.
     pub(crate) server_certificate_types: Option<Vec<CertificateType>>,
+    /// RFC 9146 §3, over datagrams alone: what the client wants the server to put into records.
+    pub(crate) connection_id: Option<ConnectionId>,
+    /// The draft of RFC 9146 whose MAC is another one. It is never sent.
+    pub(crate) draft_connection_id: bool,
+    /// RFC 9853 §3: the client answers whether it can be reached, and may ask.
+    pub(crate) rrc: bool,
     /// RFC 8446 §4.2.11; always the last one.
     pub(crate) pre_shared_keys: Option<OfferedPsks>,
 }
@@ -119,6 +126,14 @@ impl ClientExtensions {
                     found.server_certificate_types = Some(types.collect());
                 }
                 ExtensionType::EARLY_DATA => found.early_data = true,
+                ExtensionType::CONNECTION_ID => {
+                    found.connection_id = Some(connection_id::decode(body)?);
+                }
+                ExtensionType::CONNECTION_ID_DRAFT => {
+                    found.draft_connection_id = true;
+                    return Ok(Known::No);
+                }
+                ExtensionType::RRC => found.rrc = true,
                 ExtensionType::PRE_SHARED_KEY => {
                     found.pre_shared_keys = Some(OfferedPsks::decode(body)?);
                 }
@@ -167,6 +182,7 @@ impl ClientExtensions {
                     });
                 });
             }
+            connection_id::put(out, self.connection_id.as_ref(), self.rrc);
             if let Some(formats) = &self.point_formats {
                 put_extension(out, ExtensionType::EC_POINT_FORMATS, |out| {
                     out.put_vec(1, |out| {

@@ -2,6 +2,7 @@
 //! none occurs twice.
 
 mod client;
+mod connection_id;
 mod encrypted;
 mod key_share;
 mod psk;

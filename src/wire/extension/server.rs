@@ -2,8 +2,12 @@
 
 use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
-use crate::protocol::{ExtensionType, NamedGroup, PointFormat, ProtocolVersion, SrtpProfile};
+use crate::protocol::{
+    ConnectionId, ConnectionIds, ExtensionType, NamedGroup, PointFormat, ProtocolVersion,
+    SrtpProfile,
+};
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::extension::connection_id;
 use crate::wire::extension::key_share::KeyShare;
 use crate::wire::extension::srtp::{decode_choice, put_profiles};
 
@@ -43,11 +47,24 @@ pub(crate) struct ServerExtensions {
     pub(crate) selected_identity: Option<u16>,
     /// RFC 8446 §4.2.2: in a HelloRetryRequest, what the client repeats.
     pub(crate) cookie: Option<Vec<u8>>,
+    /// RFC 9146 §3, RFC 9147 §9: what the server wants the client to put into records.
+    pub(crate) connection_id: Option<ConnectionId>,
+    /// RFC 9853 §3.
+    pub(crate) rrc: bool,
     /// Unknown extensions. A client refuses them, because it cannot have offered them.
     pub(crate) unknown: Vec<ExtensionType>,
 }
 
 impl ServerExtensions {
+    /// What says which connection IDs were agreed on, and nothing else.
+    pub(crate) fn with_connection_ids(agreed: Option<&ConnectionIds>) -> Self {
+        Self {
+            connection_id: agreed.map(|agreed| agreed.ours.clone()),
+            rrc: agreed.is_some_and(|agreed| agreed.checks),
+            ..Self::default()
+        }
+    }
+
     /// Reads the block; `retry` says that the message is a HelloRetryRequest.
     pub(crate) fn decode(reader: &mut Reader<'_>, retry: bool) -> Result<Self, InvalidMessage> {
         let mut found = Self::default();
@@ -92,6 +109,10 @@ impl ServerExtensions {
                     }
                     found.cookie = Some(cookie.to_vec());
                 }
+                ExtensionType::CONNECTION_ID => {
+                    found.connection_id = Some(connection_id::decode(body)?);
+                }
+                ExtensionType::RRC => found.rrc = true,
                 ExtensionType::SUPPORTED_GROUPS => {
                     found.supported_groups = true;
                     return Ok(Known::No);
@@ -129,6 +150,7 @@ impl ServerExtensions {
                     });
                 });
             }
+            connection_id::put(out, self.connection_id.as_ref(), self.rrc);
             if let Some(profile) = self.srtp {
                 put_extension(out, ExtensionType::USE_SRTP, |out| {
                     put_profiles(out, &[profile])

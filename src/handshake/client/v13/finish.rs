@@ -14,8 +14,8 @@ use crate::handshake::{
 };
 use crate::identity::{Identity, encode_certificate_13};
 use crate::protocol::{
-    Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme,
-    SrtpProfile, Unacknowledged,
+    ConnectionIds, Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, ReadSwitch, Side,
+    SignatureScheme, SrtpProfile, Unacknowledged,
 };
 use crate::secrets::finished::FinishedVerified;
 use crate::secrets::schedule13::{ExporterSecret, FinishedKey, MainSecret, TrafficSecret};
@@ -116,6 +116,7 @@ impl ExpectFinished {
             group: context.group,
             retried: context.retried,
             srtp: context.srtp,
+            connection_ids: context.connection_ids,
             psk: context.psk,
             alpn: context.alpn,
             transcript: context.transcript,
@@ -167,6 +168,7 @@ struct Ready {
     group: NamedGroup,
     retried: bool,
     srtp: Option<SrtpProfile>,
+    connection_ids: Option<ConnectionIds>,
     psk: Option<Arc<Session13>>,
     alpn: Option<Vec<u8>>,
     transcript: Transcript,
@@ -257,6 +259,7 @@ impl Ready {
             exporter: self.exporter,
             resumption,
             age_skew: None,
+            connection_ids: self.connection_ids,
             read: self.read,
             write: self.write,
             outbox,

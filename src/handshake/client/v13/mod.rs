@@ -28,7 +28,8 @@ use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::state::{State, Step, unexpected};
 use crate::handshake::{Action, Outbox};
 use crate::protocol::{
-    Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup, ReadSwitch, Side, SrtpProfile,
+    ConnectionIds, Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup, ReadSwitch, Side,
+    SrtpProfile,
 };
 use crate::secrets::schedule13::{Derivation, FinishedKey, HandshakeSecret, SecretLog};
 use crate::secrets::transcript::Transcript;
@@ -58,6 +59,7 @@ struct ClientContext13 {
     psk: Option<Arc<Session13>>,
     alpn: Option<Vec<u8>>,
     srtp: Option<SrtpProfile>,
+    connection_ids: Option<ConnectionIds>,
     transcript: Transcript,
     secret: HandshakeSecret,
     client: FinishedKey,
@@ -166,7 +168,12 @@ pub(super) fn start(
     let suite = check(&offer, hello)?;
     let psk = resumed(&offer, hello, suite)?;
     let (group, shared_secret) = agree(&mut offer, hello)?;
-    outbox.push(Action::VersionDecided(offer.dialect.version_13));
+    let connection_ids = offer.connection_ids(&hello.extensions)?;
+    outbox.decide(
+        offer.dialect,
+        offer.dialect.version_13,
+        connection_ids.clone(),
+    );
     offer.transcript.start_hash_13(suite.hash);
     offer
         .transcript
@@ -210,6 +217,7 @@ pub(super) fn start(
             psk,
             alpn: None,
             srtp: None,
+            connection_ids,
             transcript: offer.transcript,
             secret,
             client,

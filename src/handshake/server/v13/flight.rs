@@ -11,8 +11,8 @@ use crate::handshake::state::{State, Step};
 use crate::handshake::{Action, Answer, Outbox, ServerAnswer, ServerQuestion, Unsigned};
 use crate::identity::{Credential, Identity, encode_certificate_13};
 use crate::protocol::{
-    CompressionMethod, Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup, PskKeyExchangeMode,
-    ReadSwitch, Side, SignatureScheme, SrtpProfile,
+    CompressionMethod, ConnectionIds, Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup,
+    PskKeyExchangeMode, ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule13::{
     Derivation, FinishedKey, HandshakeSecret, SecretLog, TrafficSecret,
@@ -60,6 +60,7 @@ pub(super) struct ServerContext13 {
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Vec<u8>>,
     pub(super) srtp: Option<SrtpProfile>,
+    pub(super) connection_ids: Option<ConnectionIds>,
     /// Whether the client takes tickets of the kind that is made here.
     pub(super) takes_tickets: bool,
     pub(super) psk: Option<Arc<Session13>>,
@@ -178,7 +179,9 @@ fn begin(
     let alpn = terms.choose_alpn(hello.extensions.alpn.as_deref())?;
     let index = psk.as_ref().map(|(index, _)| *index);
     let (server_hello, shared_secret) = server_hello(&terms, suite, hello, &share, index)?;
-    send(&terms, &server_hello, retried, &mut transcript, outbox)?;
+    let connection_ids = terms.connection_ids(hello);
+    let said = (retried, connection_ids.clone());
+    send(&terms, &server_hello, said, &mut transcript, outbox)?;
     let age_skew = psk
         .as_ref()
         .and_then(|psk| age_skew(psk, hello, terms.started));
@@ -205,6 +208,7 @@ fn begin(
         server_name: hello.extensions.server_name.clone(),
         alpn,
         srtp: terms.choose_srtp(hello),
+        connection_ids,
         takes_tickets: takes_tickets(hello),
         psk,
         shown: None,
@@ -223,12 +227,12 @@ fn begin(
 fn send(
     terms: &Terms,
     server_hello: &ServerHello,
-    retried: bool,
+    (retried, ids): (bool, Option<ConnectionIds>),
     transcript: &mut Transcript,
     outbox: &mut Outbox,
 ) -> Result<(), Error> {
     let (dialect, epoch) = (terms.dialect, terms.epochs.current);
-    outbox.push(Action::VersionDecided(dialect.version_13));
+    outbox.decide(dialect, dialect.version_13, ids);
     let mut body = Vec::with_capacity(160);
     server_hello.encode(&mut body);
     outbox.send(epoch, HandshakeType::SERVER_HELLO, body, transcript)?;
@@ -295,7 +299,7 @@ fn server_hello(
             selected_version: Some(dialect.version_13),
             key_share: Some(ServerShare::Share(KeyShare { group, share })),
             selected_identity,
-            ..ServerExtensions::default()
+            ..ServerExtensions::with_connection_ids(terms.connection_ids(hello).as_ref())
         },
     };
     Ok((server_hello, shared_secret))

@@ -13,7 +13,8 @@ use crate::handshake::{
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{Identity, verify_13};
 use crate::protocol::{
-    Dialect, Epoch, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme, SrtpProfile,
+    ConnectionIds, Dialect, Epoch, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme,
+    SrtpProfile,
 };
 use crate::secrets::schedule13::{
     ExporterSecret, FinishedKey, MainSecret, SecretLog, TrafficSecret,
@@ -37,6 +38,7 @@ pub(super) struct Awaiting {
     server_name: Option<String>,
     alpn: Option<Vec<u8>>,
     srtp: Option<SrtpProfile>,
+    connection_ids: Option<ConnectionIds>,
     takes_tickets: bool,
     psk: Option<Arc<Session13>>,
     shown: Option<Identity>,
@@ -78,6 +80,7 @@ impl Awaiting {
             server_name: context.server_name,
             alpn: context.alpn,
             srtp: context.srtp,
+            connection_ids: context.connection_ids,
             takes_tickets: context.takes_tickets,
             psk: context.psk,
             shown: context.shown,
@@ -341,6 +344,7 @@ impl ExpectFinished {
             exporter: awaiting.exporter,
             resumption: None,
             age_skew: awaiting.age_skew,
+            connection_ids: awaiting.connection_ids,
             read: awaiting.read,
             write: awaiting.write,
             outbox,

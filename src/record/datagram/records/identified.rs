@@ -91,9 +91,8 @@ impl Records {
     /// overtake the hello that says so.
     pub(in super::super) fn admit_ids(&mut self, ours: &[ConnectionId]) {
         let since = (self.form == Form::Unified).then_some(Epoch::PLAINTEXT);
-        let ids = self.ids.get_or_insert_default();
         for id in ours.iter().filter(|id| !id.is_empty()) {
-            ids.give(since, id.clone());
+            self.ids.get_or_insert_default().give(since, id.clone());
         }
     }
 

@@ -1,5 +1,5 @@
-//! After a handshake of version 1.3: tickets (RFC 8446 §4.6.1) and key updates (RFC 8446 §4.6.3,
-//! RFC 9147 §8).
+//! After a handshake of version 1.3: tickets (RFC 8446 §4.6.1), key updates (RFC 8446 §4.6.3,
+//! RFC 9147 §8) and [connection IDs](connection_ids) (RFC 9147 §9).
 //!
 //! ```text
 //!  key_update() ─┐
@@ -10,11 +10,16 @@
 //!  KeyUpdate of the peer ─► the next read keys, and an answer if it asks for one
 //! ```
 
+mod connection_ids;
+#[cfg(test)]
+mod tests;
+
+use self::connection_ids::PostConnectionIds;
 use super::{Action, Outbox};
 use crate::config::Parameters;
 use crate::error::{Error, KeyUpdateError, PeerMisbehaved};
 use crate::protocol::{
-    ConnectionId, Dialect, Epoch, ExtensionType, FlightEnd, FlightId, HandshakeType, ReadSwitch,
+    ConnectionIds, Dialect, Epoch, ExtensionType, FlightEnd, FlightId, HandshakeType, ReadSwitch,
     Side, Unacknowledged,
 };
 use crate::secrets::schedule13::{ExporterSecret, ResumptionSecret, TrafficSecret};
@@ -72,6 +77,8 @@ pub(crate) struct Post {
     manners: Manners,
     /// Key updates of the peer since the last data.
     idle_updates: u8,
+    /// `None` where records carry no connection IDs in either direction.
+    connection_ids: Option<Box<PostConnectionIds>>,
     outbox: Outbox,
 }
 
@@ -105,6 +112,7 @@ pub(super) struct Handover<'a> {
     pub(super) exporter: ExporterSecret,
     pub(super) resumption: Option<ResumptionSecret>,
     pub(super) age_skew: Option<i32>,
+    pub(super) connection_ids: Option<ConnectionIds>,
     pub(super) read: TrafficSecret,
     pub(super) write: TrafficSecret,
     pub(super) outbox: &'a Outbox,
@@ -138,6 +146,7 @@ impl Post {
                 .filter(|_| handover.dialect.acknowledges),
             manners: handover.manners,
             idle_updates: 0,
+            connection_ids: PostConnectionIds::of(handover.connection_ids.as_ref()),
             outbox: handover.outbox.successor(),
         }
     }
@@ -200,11 +209,18 @@ impl Post {
     }
 
     /// Whether the outbox holds something, or would if it were asked to begin.
-    pub(crate) const fn wants_to_begin(&self) -> bool {
+    #[inline]
+    pub(crate) fn wants_to_begin(&self) -> bool {
+        let wanted = self.scheduled.is_some() && !self.waits_for_data;
+        self.is_free() && (wanted || self.wants_connection_ids())
+    }
+
+    /// Whether something new can be said under the keys that this end writes with.
+    const fn is_free(&self) -> bool {
         // RFC 9147 §5.8.1: until its last flight is acknowledged, a client does not know whether
-        // there is a server at all.
-        let free = self.in_flight.is_none() && self.unconfirmed.is_none();
-        self.scheduled.is_some() && free && !self.waits_for_data
+        // there is a server at all. RFC 9147 §8: after a KeyUpdate the peer takes messages under
+        // the keys that follow, and those are not in use before it is acknowledged.
+        self.in_flight.is_none() && self.unconfirmed.is_none()
     }
 
     /// Whether a client does not know yet that the server has its last flight (RFC 9147 §5.8.1).
@@ -219,8 +235,11 @@ impl Post {
     }
 
     /// Data has come: the peer does not only update keys.
-    pub(crate) const fn data_came(&mut self) {
+    pub(crate) fn data_came(&mut self) {
         self.idle_updates = 0;
+        if let Some(ids) = &mut self.connection_ids {
+            ids.data_came();
+        }
     }
 
     /// Schedules a key update.
@@ -255,20 +274,20 @@ impl Post {
             .or_else(|_| self.schedule(KeyUpdate::NotRequested));
     }
 
-    /// An unused connection ID of the peer's, for a new path.
-    pub(crate) fn take_spare(&mut self) -> Option<ConnectionId> {
-        None
-    }
-
     /// What is scheduled or on its way.
     pub(crate) fn pending_update(&self) -> Option<KeyUpdate> {
         let in_flight = self.in_flight.map(|(_, update)| update);
         in_flight.or(self.scheduled)
     }
 
-    /// Sends the scheduled KeyUpdate, if none is on its way.
+    /// Sends what is scheduled, as far as nothing is on its way that it must wait for.
     pub(crate) fn begin(&mut self) -> Result<(), Error> {
-        if !self.wants_to_begin() {
+        if !self.is_free() {
+            return Ok(());
+        }
+        // Before the KeyUpdate, which ends what is said under these keys.
+        self.begin_connection_ids()?;
+        if self.waits_for_data {
             return Ok(());
         }
         let Some(update) = self.scheduled.take() else {
@@ -289,6 +308,9 @@ impl Post {
     pub(crate) fn delivered(&mut self, delivered: FlightId) -> Result<(), Error> {
         if self.unconfirmed == Some(delivered) {
             self.unconfirmed = None;
+        }
+        if let Some(ids) = &mut self.connection_ids {
+            ids.delivered(delivered);
         }
         match self.in_flight {
             Some((id, _)) if id == delivered => self.in_flight = None,
@@ -319,6 +341,8 @@ impl Post {
             (HandshakeType::NEW_SESSION_TICKET, Side::Client) => {
                 self.take_ticket(&message.body, now)
             }
+            (HandshakeType::NEW_CONNECTION_ID, _) => self.take_connection_ids(message),
+            (HandshakeType::REQUEST_CONNECTION_ID, _) => self.take_request(message),
             _ => Err(unexpected(message)),
         }
     }
@@ -442,171 +466,4 @@ fn unexpected(message: &InboundMessage) -> Error {
     // RFC 8446 §4.1.2, §4.6.2: no ClientHello, no HelloRequest, and no request for a certificate
     // that was not offered.
     PeerMisbehaved::UnexpectedMessage { got }.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::crypto::hash::HashAlgorithm;
-    use crate::error::{InvalidMessage, PeerMisbehaved as P};
-    use crate::protocol::dialect::{DTLS, TLS};
-    use crate::protocol::{AlertDescription, MessageSeq};
-    use crate::secrets::schedule13::{Derivation, HandshakeSecret, SecretLog};
-    use crate::wire::client_hello::RANDOM_LEN;
-
-    fn post(side: Side) -> Post {
-        post_of(&DTLS, side)
-    }
-
-    fn post_of(dialect: &'static Dialect, side: Side) -> Post {
-        let derivation = Derivation::new(dialect, HashAlgorithm::Sha256);
-        let log = SecretLog {
-            log: None,
-            client_random: &[0; RANDOM_LEN],
-        };
-        let main = HandshakeSecret::new(derivation, None, b"secret").finish();
-        Post::new(Handover {
-            manners: Manners::of(dialect, &Parameters::default()),
-            unconfirmed: None,
-            dialect,
-            side,
-            agreed: crate::session::test_session_13().agreed,
-            exporter: main.exporter(&[0; 32], log),
-            resumption: None,
-            age_skew: None,
-            read: main.traffic(side.peer(), &[0; 32], log),
-            write: main.traffic(side, &[0; 32], log),
-            outbox: &Outbox::starting_at(MessageSeq(5)),
-        })
-    }
-
-    fn message(epoch: u64, typ: HandshakeType, body: &[u8]) -> InboundMessage {
-        InboundMessage {
-            epoch: Epoch::new(epoch),
-            seq: MessageSeq(9),
-            typ,
-            body: body.to_vec(),
-        }
-    }
-
-    fn update(post: &mut Post, epoch: u64, request: u8) -> Result<(), Error> {
-        let message = message(epoch, HandshakeType::KEY_UPDATE, &[request]);
-        post.handle(
-            &message,
-            UnixTime::since_unix_epoch(std::time::Duration::ZERO),
-        )
-    }
-
-    /// RFC 8446 §4.6.3: neither another value nor another length.
-    #[test]
-    fn r8446_01_a_key_update_says_zero_or_one() {
-        for side in [Side::Client, Side::Server] {
-            for request in 2..=255 {
-                let error = update(&mut post(side), 3, request).unwrap_err();
-                assert_eq!(error.alert(), Some(AlertDescription::ILLEGAL_PARAMETER));
-            }
-            for body in [&[][..], &[0, 0]] {
-                let message = message(3, HandshakeType::KEY_UPDATE, body);
-                let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
-                let error = post(side).handle(&message, now).unwrap_err();
-                assert!(
-                    matches!(
-                        error,
-                        Error::InvalidMessage(
-                            InvalidMessage::TrailingData(_) | InvalidMessage::MissingData(_)
-                        )
-                    ),
-                    "{error:?}"
-                );
-            }
-        }
-    }
-
-    /// RFC 8446 §4.6.3: what is asked for is sent before any more data; several requests get one
-    /// answer.
-    #[test]
-    fn r8446_03_requests_are_answered_once_and_at_once() {
-        let mut post = post(Side::Server);
-        update(&mut post, 3, 1).unwrap();
-        update(&mut post, 4, 1).unwrap();
-        assert_eq!(post.pending_update(), Some(KeyUpdate::NotRequested));
-        assert!(post.wants_to_begin());
-        post.begin().unwrap();
-        let sent = std::iter::from_fn(|| post.poll_action())
-            .filter(|it| matches!(it, Action::SendMessage { body, .. } if *body == [0]))
-            .count();
-        assert_eq!(sent, 1);
-        assert_eq!(post.read_epoch().number(), 5);
-    }
-
-    /// RFC 8446 §4.6.3: an answer asks for nothing, whatever this end had scheduled before it was
-    /// asked, by a call or by itself.
-    #[test]
-    fn r8446_03_an_answer_that_was_scheduled_before_the_request_asks_for_nothing() {
-        for dialect in [&DTLS, &TLS] {
-            for side in [Side::Client, Side::Server] {
-                for automatic in [false, true] {
-                    let mut post = post_of(dialect, side);
-                    match automatic {
-                        true => post.schedule_automatic(),
-                        false => post.schedule(KeyUpdate::Requested).unwrap(),
-                    }
-                    update(&mut post, 3, 1).unwrap();
-                    assert_eq!(post.pending_update(), Some(KeyUpdate::NotRequested));
-                    post.begin().unwrap();
-                    let said: Vec<_> = std::iter::from_fn(|| post.poll_action())
-                        .filter_map(|it| match it {
-                            Action::SendMessage { body, .. } => Some(body),
-                            _ => None,
-                        })
-                        .collect();
-                    assert_eq!(said, [[0]], "{side} {automatic}");
-                }
-            }
-        }
-    }
-
-    /// RFC 9147 §8: after a KeyUpdate nothing new is said under the old keys.
-    #[test]
-    fn r9147_43_a_new_message_under_the_old_keys_is_a_fault() {
-        let mut post = post(Side::Client);
-        update(&mut post, 3, 0).unwrap();
-        let error = update(&mut post, 3, 0).unwrap_err();
-        assert_eq!(error.alert(), Some(AlertDescription::UNEXPECTED_MESSAGE));
-    }
-
-    /// RFC 9147 §8: epochs end before they wrap (G2). The call says so; a peer that goes on is at
-    /// fault.
-    #[test]
-    fn r9147_45_epochs_end() {
-        let mut writer = post(Side::Client);
-        writer.write.epoch = Epoch::LIMIT_13;
-        let outcome = writer.schedule(KeyUpdate::NotRequested);
-        assert_eq!(outcome, Err(KeyUpdateError::EpochsExhausted));
-        let mut reader = post(Side::Client);
-        let last = Epoch::LIMIT_13.number();
-        reader.read.epoch = Epoch::new(last - 1);
-        update(&mut reader, last - 1, 0).unwrap();
-        let beyond = P::TooManyKeyUpdates.into();
-        assert_eq!(update(&mut reader, last, 0), Err(beyond));
-        assert_eq!(reader.read_epoch().number(), last);
-    }
-
-    /// RFC 8446 §4.1.2, §4.6.2: nothing else has a place after the handshake.
-    #[test]
-    fn r8446_10_r8446_11_other_messages_are_unexpected() {
-        let now = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
-        for side in [Side::Client, Side::Server] {
-            for number in 0..=255 {
-                let known = number == HandshakeType::KEY_UPDATE.0
-                    || side == Side::Client && number == HandshakeType::NEW_SESSION_TICKET.0;
-                if known {
-                    continue;
-                }
-                let stray = message(3, HandshakeType(number), &[]);
-                let error = post(side).handle(&stray, now).unwrap_err();
-                assert_eq!(error, P::UnexpectedMessage { got: number }.into());
-            }
-        }
-    }
 }
