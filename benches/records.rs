@@ -232,7 +232,43 @@ fn ratio(name: &str, configs: &Configs, payload: &[u8], mut bare: impl FnMut(&[u
     });
 }
 
+/// Prints the time of a record with a connection ID of eight bytes as a multiple of one without.
+fn identified_ratio(suite: CipherSuite, payload: &[u8]) {
+    let (plain, identified) = (Configs::with_suite(suite), Configs::identified(suite));
+    let mut places: Vec<_> = (1..=PLACES)
+        .map(|place| {
+            let between = Vec::<u8>::with_capacity(place * 80);
+            (Ends::new(&plain), between, Ends::new(&identified))
+        })
+        .collect();
+    let mut round = 0;
+    let name = format!(
+        "{suite}: with a connection ID to without, {} bytes",
+        payload.len()
+    );
+    support::report(&name, || {
+        round += 1;
+        let (plain, _, identified) = &mut places[round % PLACES];
+        let [plain, identified] = [plain, identified].map(|ends| {
+            time(TURN, || {
+                ends.seal(black_box(payload));
+                black_box(ends.open());
+            })
+        });
+        identified.as_secs_f64() / plain.as_secs_f64()
+    });
+}
+
 fn ratios(configs_12: &Configs) {
+    for size in SIZES {
+        let payload = vec![3; size];
+        for suite in [
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            CipherSuite::TLS_AES_128_GCM_SHA256,
+        ] {
+            identified_ratio(suite, &payload);
+        }
+    }
     let configs_13 = Configs::with_suite(CipherSuite::TLS_AES_128_GCM_SHA256);
     for size in SIZES {
         let payload = vec![3; size];

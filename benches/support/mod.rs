@@ -7,7 +7,7 @@ mod tests;
 
 use bytes::BytesMut;
 use rustls::pki_types::PrivateKeyDer;
-use sealgram::config::{Algorithms, ClientRenegotiation, RekeyPolicy, Versions};
+use sealgram::config::{Algorithms, ClientRenegotiation, DatagramPolicy, RekeyPolicy, Versions};
 use sealgram::endpoint::ProvenHello;
 use sealgram::net::{TlsStream, mio};
 use sealgram::{
@@ -65,6 +65,16 @@ impl Configs {
         ends.client = ends
             .client
             .algorithms(Algorithms::default().cipher_suites(&[suite]).unwrap());
+        Self(ends.build())
+    }
+
+    /// The same, with connection IDs of eight bytes in each direction.
+    pub fn identified(suite: CipherSuite) -> Self {
+        let mut ends = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256).versions(Versions::ALL);
+        let algorithms = Algorithms::default().cipher_suites(&[suite]).unwrap();
+        let policy = DatagramPolicy::default().connection_ids(Some(8)).unwrap();
+        ends.client = ends.client.algorithms(algorithms).datagram(policy.clone());
+        ends.server = ends.server.datagram(policy);
         Self(ends.build())
     }
 
