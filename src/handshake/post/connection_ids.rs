@@ -188,6 +188,12 @@ impl Post {
         self.connection_ids.as_mut()?.spares.pop_front()
     }
 
+    /// What of the peer's waits for another path.
+    #[cfg(test)]
+    pub(crate) fn spare_ids(&self) -> std::collections::vec_deque::Iter<'_, ConnectionId> {
+        self.connection_ids.as_ref().unwrap().spares.iter()
+    }
+
     /// The peer gives connection IDs.
     pub(super) fn take_connection_ids(&mut self, message: &InboundMessage) -> Result<(), Error> {
         // RFC 9147 §9: not by an end that has negotiated to receive none.
