@@ -1,6 +1,8 @@
 //! Forgeries that come near to what a key may see (RFC 9325 §4.4, RFC 9147 §4.5.3), with counters
 //! that are set near the limit; and what is said of datagrams.
 
+mod connection_ids;
+
 use super::DtlsConnection;
 use crate::config::ClientRenegotiation::Allow;
 use crate::config::{ClientConfig, RekeyPolicy, Versions, test_server};

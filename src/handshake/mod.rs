@@ -23,6 +23,7 @@ mod action;
 mod auth;
 pub(crate) mod client;
 mod completed;
+mod connection_ids;
 mod outbox;
 pub(crate) mod post;
 mod question;

@@ -112,7 +112,8 @@ impl Outbox {
         Ok(seq)
     }
 
-    /// The hellos have decided on a version, and on what the records of the epochs that follow carry.
+    /// The hellos have decided on a version, and on what the records of the epochs that follow
+    /// carry.
     pub(crate) fn decide(
         &mut self,
         dialect: &Dialect,

@@ -395,8 +395,8 @@ fn n52_09_a_flood_of_requests_is_a_fault() {
     assert_eq!(error.alert(), Some(alert));
 }
 
-/// RFC 9147 §5.8.4: the next NewConnectionId waits until the last one is acknowledged; what is to be
-/// used at once is in front of it.
+/// RFC 9147 §5.8.4: the next NewConnectionId waits until the last one is acknowledged; what is to
+/// be used at once is in front of it.
 #[test]
 fn n52_07_one_announcement_is_on_its_way_at_most() {
     let mut post = with_ids(Side::Server, 4, 0);
@@ -455,9 +455,9 @@ fn n52_07_one_request_is_unanswered_at_most() {
     }
 }
 
-/// RFC 9147 §5.8.4: each kind of message is acknowledged by itself, so a KeyUpdate begins beside the
-/// others. RFC 9147 §8: after it nothing new is said under the old keys, so the others wait for its
-/// acknowledgement.
+/// RFC 9147 §5.8.4: each kind of message is acknowledged by itself, so a KeyUpdate begins beside
+/// the others. RFC 9147 §8: after it nothing new is said under the old keys, so the others wait for
+/// its acknowledgement.
 #[test]
 fn n52_10_a_key_update_goes_beside_connection_ids_and_nothing_after_it() {
     let mut post = with_ids(Side::Client, 4, 4);

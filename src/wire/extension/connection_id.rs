@@ -49,7 +49,7 @@ mod tests {
     }
 
     fn is_decode_error<T>(outcome: &Result<T, InvalidMessage>) -> bool {
-        let alert = |fact: &InvalidMessage| Error::from(fact.clone()).alert();
+        let alert = |fact: &InvalidMessage| Error::from(*fact).alert();
         outcome.as_ref().err().and_then(alert) == Some(AlertDescription::DECODE_ERROR)
     }
 

@@ -1,5 +1,5 @@
 //! After a handshake of version 1.3: tickets (RFC 8446 §4.6.1), key updates (RFC 8446 §4.6.3,
-//! RFC 9147 §8) and [connection IDs](connection_ids) (RFC 9147 §9).
+//! RFC 9147 §8) and [connection IDs](super::connection_ids) (RFC 9147 §9).
 //!
 //! ```text
 //!  key_update() ─┐
@@ -10,21 +10,21 @@
 //!  KeyUpdate of the peer ─► the next read keys, and an answer if it asks for one
 //! ```
 
-mod connection_ids;
 #[cfg(test)]
 mod tests;
 
-use self::connection_ids::PostConnectionIds;
+use super::connection_ids::GivenConnectionIds;
 use super::{Action, Outbox};
 use crate::config::Parameters;
-use crate::error::{Error, KeyUpdateError, PeerMisbehaved};
+use crate::error::{ConnectionIdError, Error, KeyUpdateError, PeerMisbehaved};
 use crate::protocol::{
-    ConnectionIds, Dialect, Epoch, ExtensionType, FlightEnd, FlightId, HandshakeType, ReadSwitch,
-    Side, Unacknowledged,
+    ConnectionId, ConnectionIds, Dialect, Epoch, ExtensionType, FlightEnd, FlightId, HandshakeType,
+    ReadSwitch, Side, Unacknowledged,
 };
 use crate::secrets::schedule13::{ExporterSecret, ResumptionSecret, TrafficSecret};
 use crate::secrets::traffic::Protections;
 use crate::session::{Agreed, MAX_LIFETIME, ServerSessions, Session13};
+use crate::wire::connection_id_update::{ConnectionIdUsage, NewConnectionId};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_update::KeyUpdate;
 use crate::wire::new_session_ticket::NewSessionTicket13;
@@ -78,7 +78,7 @@ pub(crate) struct Post {
     /// Key updates of the peer since the last data.
     idle_updates: u8,
     /// `None` where records carry no connection IDs in either direction.
-    connection_ids: Option<Box<PostConnectionIds>>,
+    connection_ids: Option<Box<GivenConnectionIds>>,
     outbox: Outbox,
 }
 
@@ -146,7 +146,7 @@ impl Post {
                 .filter(|_| handover.dialect.acknowledges),
             manners: handover.manners,
             idle_updates: 0,
-            connection_ids: PostConnectionIds::of(handover.connection_ids.as_ref()),
+            connection_ids: GivenConnectionIds::of(handover.connection_ids.as_ref()),
             outbox: handover.outbox.successor(),
         }
     }
@@ -213,6 +213,11 @@ impl Post {
     pub(crate) fn wants_to_begin(&self) -> bool {
         let wanted = self.scheduled.is_some() && !self.waits_for_data;
         self.is_free() && (wanted || self.wants_connection_ids())
+    }
+
+    fn wants_connection_ids(&self) -> bool {
+        let ids = self.connection_ids.as_deref();
+        ids.is_some_and(GivenConnectionIds::wants_to_begin) && !self.outbox.is_exhausted()
     }
 
     /// Whether something new can be said under the keys that this end writes with.
@@ -286,7 +291,9 @@ impl Post {
             return Ok(());
         }
         // Before the KeyUpdate, which ends what is said under these keys.
-        self.begin_connection_ids()?;
+        if let Some(ids) = &mut self.connection_ids {
+            ids.begin(self.write.epoch, &mut self.outbox)?;
+        }
         if self.waits_for_data {
             return Ok(());
         }
@@ -330,19 +337,68 @@ impl Post {
         Ok(())
     }
 
+    /// Whether the peer can be given a connection ID that it uses at once.
+    ///
+    /// # Errors
+    ///
+    /// `NotNegotiated` if the peer's records carry none; `Pending` while the peer has not
+    /// acknowledged what it was given before.
+    pub(crate) fn check_renewal(&self) -> Result<(), ConnectionIdError> {
+        let ids = self.connection_ids.as_ref();
+        ids.ok_or(ConnectionIdError::NotNegotiated)?.check_renewal()
+    }
+
+    /// Schedules the announcement of connection IDs that records are found by already. While an
+    /// earlier one is not acknowledged it waits.
+    pub(crate) fn announce(&mut self, cids: Vec<ConnectionId>, usage: ConnectionIdUsage) {
+        if let Some(ids) = &mut self.connection_ids {
+            ids.announce(NewConnectionId { cids, usage });
+        }
+    }
+
+    /// Schedules a request for connection IDs of the peer's.
+    ///
+    /// # Errors
+    ///
+    /// `NotNegotiated` if this end's records carry none; `Pending` while a request is scheduled, on
+    /// its way or unanswered (RFC 9147 §9).
+    pub(crate) fn request_connection_ids(&mut self, count: u8) -> Result<(), ConnectionIdError> {
+        let ids = self.connection_ids.as_mut();
+        ids.ok_or(ConnectionIdError::NotNegotiated)?.request(count)
+    }
+
+    /// A connection ID of the peer's that was not used yet, for another path; the oldest first.
+    pub(crate) fn take_spare(&mut self) -> Option<ConnectionId> {
+        self.connection_ids.as_mut()?.take_spare()
+    }
+
+    /// What of the peer's waits for another path.
+    #[cfg(test)]
+    pub(crate) fn spare_ids(&self) -> std::collections::vec_deque::Iter<'_, ConnectionId> {
+        self.connection_ids.as_ref().unwrap().spares()
+    }
+
     /// Takes a message of the peer.
     pub(crate) fn handle(&mut self, message: &InboundMessage, now: UnixTime) -> Result<(), Error> {
         // RFC 9147 §8: after a KeyUpdate nothing new is said under the old keys.
         if message.epoch != self.read.epoch {
             return Err(unexpected(message));
         }
+        let outbox = &mut self.outbox;
+        match (message.typ, &mut self.connection_ids) {
+            (HandshakeType::NEW_CONNECTION_ID, Some(ids)) => {
+                return ids.take_given(message, outbox);
+            }
+            (HandshakeType::REQUEST_CONNECTION_ID, Some(ids)) => {
+                return ids.take_request(message, outbox);
+            }
+            _ => {}
+        }
         match (message.typ, self.side) {
             (HandshakeType::KEY_UPDATE, _) => self.take_update(&message.body),
             (HandshakeType::NEW_SESSION_TICKET, Side::Client) => {
                 self.take_ticket(&message.body, now)
             }
-            (HandshakeType::NEW_CONNECTION_ID, _) => self.take_connection_ids(message),
-            (HandshakeType::REQUEST_CONNECTION_ID, _) => self.take_request(message),
             _ => Err(unexpected(message)),
         }
     }

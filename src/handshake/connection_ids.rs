@@ -9,11 +9,10 @@
 //!  RequestConnectionId of the peer ──► the connection issues some ─► announce()
 //! ```
 
-use super::{Post, unexpected};
+use super::{Action, Outbox};
 use crate::error::{ConnectionIdError, Error, PeerMisbehaved};
-use crate::handshake::Action;
 use crate::protocol::Unacknowledged;
-use crate::protocol::{ConnectionId, ConnectionIds, FlightEnd, FlightId, HandshakeType};
+use crate::protocol::{ConnectionId, ConnectionIds, Epoch, FlightEnd, FlightId, HandshakeType};
 use crate::wire::connection_id_update::{ConnectionIdUsage, NewConnectionId, RequestConnectionId};
 use crate::wire::handshake::InboundMessage;
 use std::collections::VecDeque;
@@ -29,7 +28,7 @@ const MAX_ANNOUNCED: usize = 8;
 const MAX_IDLE_REQUESTS: u8 = 32;
 
 /// The connection IDs of an association that has some.
-pub(super) struct PostConnectionIds {
+pub(super) struct GivenConnectionIds {
     /// Whether the peer puts connection IDs into its records, so that this end can give it more.
     gives: bool,
     /// Whether this end puts them into its own, so that the peer can give more.
@@ -50,7 +49,7 @@ pub(super) struct PostConnectionIds {
     idle_requests: u8,
 }
 
-impl PostConnectionIds {
+impl GivenConnectionIds {
     /// What follows from the hellos; `None` if neither direction carries any.
     pub(super) fn of(agreed: Option<&ConnectionIds>) -> Option<Box<Self>> {
         let agreed = agreed?;
@@ -102,43 +101,32 @@ impl PostConnectionIds {
         scheduled.cids.append(&mut more.cids);
         self.scheduled = Some(scheduled);
     }
-}
 
-impl Post {
-    /// Whether a message about connection IDs is to be sent and may be.
-    #[inline]
-    pub(super) fn wants_connection_ids(&self) -> bool {
-        let ids = self.connection_ids.as_deref();
-        ids.is_some_and(|ids| ids.may_announce() || ids.may_request())
-            && !self.outbox.is_exhausted()
+    /// Whether a message is to be sent and may be.
+    pub(super) const fn wants_to_begin(&self) -> bool {
+        self.may_announce() || self.may_request()
     }
 
     /// Sends what is scheduled, each message as a flight of its own: they are acknowledged
     /// independently of each other (RFC 9147 §5.8.4).
-    pub(super) fn begin_connection_ids(&mut self) -> Result<(), Error> {
-        if !self.wants_connection_ids() {
-            return Ok(());
-        }
-        let Some(ids) = &mut self.connection_ids else {
-            return Ok(());
-        };
+    pub(super) fn begin(&mut self, epoch: Epoch, outbox: &mut Outbox) -> Result<(), Error> {
         let end = FlightEnd::AwaitAck(Unacknowledged::Persists);
-        let epoch = self.write.epoch;
-        if ids.may_announce()
-            && let Some(message) = ids.scheduled.take()
+        if self.may_announce()
+            && !outbox.is_exhausted()
+            && let Some(message) = self.scheduled.take()
         {
             let typ = HandshakeType::NEW_CONNECTION_ID;
-            self.outbox.send_post(epoch, typ, message.encode())?;
-            ids.announced = Some(self.outbox.end_flight(end));
+            outbox.send_post(epoch, typ, message.encode())?;
+            self.announced = Some(outbox.end_flight(end));
         }
-        if ids.may_request()
-            && !self.outbox.is_exhausted()
-            && let Some(count) = ids.wanted.take()
+        if self.may_request()
+            && !outbox.is_exhausted()
+            && let Some(count) = self.wanted.take()
         {
             let body = RequestConnectionId(count).encode();
             let typ = HandshakeType::REQUEST_CONNECTION_ID;
-            self.outbox.send_post(epoch, typ, body)?;
-            ids.requested = Some(self.outbox.end_flight(end));
+            outbox.send_post(epoch, typ, body)?;
+            self.requested = Some(outbox.end_flight(end));
         }
         Ok(())
     }
@@ -149,80 +137,102 @@ impl Post {
     ///
     /// `NotNegotiated` if the peer's records carry none; `Pending` while the peer has not
     /// acknowledged what it was given before.
-    pub(crate) fn check_renewal(&self) -> Result<(), ConnectionIdError> {
-        let ids = self.connection_ids.as_deref().filter(|ids| ids.gives);
-        let ids = ids.ok_or(ConnectionIdError::NotNegotiated)?;
-        if ids.scheduled.is_some() || ids.announced.is_some() {
+    pub(super) const fn check_renewal(&self) -> Result<(), ConnectionIdError> {
+        if !self.gives {
+            return Err(ConnectionIdError::NotNegotiated);
+        }
+        if self.scheduled.is_some() || self.announced.is_some() {
             return Err(ConnectionIdError::Pending);
         }
         Ok(())
     }
 
-    /// Schedules the announcement of connection IDs that records are found by already. While an
-    /// earlier one is not acknowledged it waits.
-    pub(crate) fn announce(&mut self, cids: Vec<ConnectionId>, usage: ConnectionIdUsage) {
-        if let Some(ids) = self.connection_ids.as_mut().filter(|ids| ids.gives) {
-            ids.schedule(NewConnectionId { cids, usage });
+    /// Schedules an announcement.
+    pub(super) fn announce(&mut self, message: NewConnectionId) {
+        if self.gives {
+            self.schedule(message);
         }
     }
 
-    /// Schedules a request for connection IDs of the peer's.
+    /// Schedules a request.
     ///
     /// # Errors
     ///
     /// `NotNegotiated` if this end's records carry none; `Pending` while a request is scheduled, on
     /// its way or unanswered (RFC 9147 §9).
-    pub(crate) fn request_connection_ids(&mut self, count: u8) -> Result<(), ConnectionIdError> {
-        let ids = self.connection_ids.as_mut().filter(|ids| ids.takes);
-        let ids = ids.ok_or(ConnectionIdError::NotNegotiated)?;
-        if ids.wanted.is_some() || ids.requested.is_some() || ids.awaits_answer {
+    pub(super) const fn request(&mut self, count: u8) -> Result<(), ConnectionIdError> {
+        if !self.takes {
+            return Err(ConnectionIdError::NotNegotiated);
+        }
+        if self.wanted.is_some() || self.requested.is_some() || self.awaits_answer {
             return Err(ConnectionIdError::Pending);
         }
-        ids.wanted = Some(count);
-        ids.awaits_answer = true;
+        self.wanted = Some(count);
+        self.awaits_answer = true;
         Ok(())
     }
 
-    /// A connection ID of the peer's that was not used yet, for another path; the oldest first.
-    pub(crate) fn take_spare(&mut self) -> Option<ConnectionId> {
-        self.connection_ids.as_mut()?.spares.pop_front()
+    /// The oldest spare.
+    pub(super) fn take_spare(&mut self) -> Option<ConnectionId> {
+        self.spares.pop_front()
+    }
+
+    /// What waits for another path.
+    #[cfg(test)]
+    pub(super) fn spares(&self) -> std::collections::vec_deque::Iter<'_, ConnectionId> {
+        self.spares.iter()
     }
 
     /// The peer gives connection IDs.
-    pub(super) fn take_connection_ids(&mut self, message: &InboundMessage) -> Result<(), Error> {
+    pub(super) fn take_given(
+        &mut self,
+        message: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<(), Error> {
         // RFC 9147 §9: not by an end that has negotiated to receive none.
-        let ids = self.connection_ids.as_mut().filter(|ids| ids.takes);
-        let ids = ids.ok_or_else(|| unexpected(message))?;
+        if !self.takes {
+            return Err(unexpected(message));
+        }
         let new = NewConnectionId::decode(&message.body)?;
         let NewConnectionId { cids, usage } = new.ok_or(PeerMisbehaved::IllegalConnectionId)?;
-        ids.awaits_answer = false;
+        self.awaits_answer = false;
         let mut cids = cids.into_iter();
         if usage == ConnectionIdUsage::Immediate
             && let Some(first) = cids.next()
         {
-            self.outbox.push(Action::UseConnectionId(first));
+            outbox.push(Action::UseConnectionId(first));
         }
         // RFC 9147 §9: what is too many is dropped.
-        let room = MAX_SPARES.saturating_sub(ids.spares.len());
-        ids.spares.extend(cids.take(room));
+        let room = MAX_SPARES.saturating_sub(self.spares.len());
+        self.spares.extend(cids.take(room));
         Ok(())
     }
 
     /// The peer wants connection IDs. It gets fewer than it asks for if that is too many, but an
     /// answer in any case (RFC 9147 §9).
-    pub(super) fn take_request(&mut self, message: &InboundMessage) -> Result<(), Error> {
+    pub(super) fn take_request(
+        &mut self,
+        message: &InboundMessage,
+        outbox: &mut Outbox,
+    ) -> Result<(), Error> {
         // RFC 9147 §9: not by an end that sends none.
-        let ids = self.connection_ids.as_mut().filter(|ids| ids.gives);
-        let ids = ids.ok_or_else(|| unexpected(message))?;
+        if !self.gives {
+            return Err(unexpected(message));
+        }
         let RequestConnectionId(wanted) = RequestConnectionId::decode(&message.body)?;
-        ids.idle_requests += 1;
-        if ids.idle_requests > MAX_IDLE_REQUESTS {
+        self.idle_requests += 1;
+        if self.idle_requests > MAX_IDLE_REQUESTS {
             return Err(PeerMisbehaved::TooManyConnectionIdRequests.into());
         }
-        let waiting = ids.scheduled.as_ref().map_or(0, |it| it.cids.len());
+        let waiting = self.scheduled.as_ref().map_or(0, |it| it.cids.len());
         let count = usize::from(wanted).min(MAX_ANNOUNCED.saturating_sub(waiting));
         let count = u8::try_from(count).unwrap_or(u8::MAX);
-        self.outbox.push(Action::IssueConnectionIds { count });
+        outbox.push(Action::IssueConnectionIds { count });
         Ok(())
     }
+}
+
+fn unexpected(message: &InboundMessage) -> Error {
+    let got = message.typ.0;
+    PeerMisbehaved::UnexpectedMessage { got }.into()
 }
