@@ -16,6 +16,7 @@ use super::replies::Replies;
 use super::routing::{Key, Route, Routes};
 use super::stats::EndpointStats;
 use super::timers::Timers;
+use crate::config::DatagramPolicy;
 use crate::connection::{ConnectionIdIssuer, DtlsConnection, Event, Transmit};
 use crate::error::Error;
 use crate::protocol::{Path, Side};
@@ -101,8 +102,12 @@ impl Associations {
         Some(id)
     }
 
-    /// What issues connection IDs for the association that is entered next.
-    pub(super) fn next_issuer(&self) -> Option<Arc<dyn ConnectionIdIssuer>> {
+    /// What issues connection IDs for the association that is entered next, if `policy` wants any.
+    pub(super) fn next_issuer(
+        &self,
+        policy: &DatagramPolicy,
+    ) -> Option<Arc<dyn ConnectionIdIssuer>> {
+        policy.connection_ids.filter(|&length| length > 0)?;
         self.table.next_id().map(|id| self.ids.issuer(id))
     }
 

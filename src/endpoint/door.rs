@@ -178,7 +178,7 @@ impl Door {
         let Some(hello) = ProvenHello::for_resumption(path, BytesMut::from(datagram)) else {
             return false;
         };
-        let issuer = associations.next_issuer();
+        let issuer = associations.next_issuer(&config.parameters.datagram);
         let Ok(mut connection) = DtlsConnection::accept_with(now, config, hello, issuer) else {
             return false;
         };
@@ -374,7 +374,7 @@ impl Door {
             let attempts = &mut associations.attempts;
             attempts.note(now, path.remote(), issued, origin);
         }
-        let issuer = associations.next_issuer();
+        let issuer = associations.next_issuer(&config.parameters.datagram);
         let connection = DtlsConnection::accept_with(now, config, hello, issuer).ok()?;
         enter(associations, now, connection, origin)
     }

@@ -132,13 +132,8 @@ impl Endpoint {
         if self.associations.len() >= self.associations.policy.max_associations {
             return Err(ConnectError::TooManyAssociations);
         }
-        let connection = DtlsConnection::connect_with(
-            now,
-            config,
-            server,
-            path,
-            self.associations.next_issuer(),
-        )?;
+        let issuer = self.associations.next_issuer(&config.parameters.datagram);
+        let connection = DtlsConnection::connect_with(now, config, server, path, issuer)?;
         let id = self.associations.enter(now, connection, None);
         id.ok_or(ConnectError::TooManyAssociations)
     }

@@ -324,8 +324,9 @@ fn each_change_of_a_server_has_its_outcome() {
                 other,
                 misbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol)
             );
-            for typ in [1, 22, 28, 54, SESSION_TICKET] {
-                let unsolicited = change(&|choice| choice.set_extension(typ, &[]));
+            for typ in [1, 22, 28, 54, 61, SESSION_TICKET] {
+                let body: &[u8] = if typ == 54 { &[0] } else { &[] };
+                let unsolicited = change(&|choice| choice.set_extension(typ, body));
                 let expected = misbehaved(PeerMisbehaved::UnsolicitedExtension(typ));
                 assert_eq!(unsolicited, expected);
             }
