@@ -16,8 +16,9 @@ use std::sync::Arc;
 
 /// What makes connection IDs by which an endpoint finds an association again.
 pub(crate) trait ConnectionIdIssuer: Send + Sync {
-    /// A new one of `length` bytes, not used before.
-    fn issue(&self, length: usize) -> Result<ConnectionId, Error>;
+    /// A new one of `length` bytes, not used before, for the association that the issuer calls
+    /// `whose`.
+    fn issue(&self, whose: u64, length: usize) -> Result<ConnectionId, Error>;
 }
 
 impl fmt::Debug for dyn ConnectionIdIssuer {
@@ -26,9 +27,9 @@ impl fmt::Debug for dyn ConnectionIdIssuer {
     }
 }
 
-/// Who issues connection IDs for an association; `None` where nobody routes by them, and they are
-/// drawn at random.
-pub(crate) type Issuer = Option<Arc<dyn ConnectionIdIssuer>>;
+/// Who issues connection IDs for an association, and what that calls it; `None` where nobody routes
+/// by them, and they are drawn at random. Most associations have none.
+pub(crate) type Issuer = Option<Box<(Arc<dyn ConnectionIdIssuer>, u64)>>;
 
 /// A connection ID for a handshake to announce; `None` if the configuration, or the transport, has
 /// none.
@@ -44,7 +45,7 @@ pub(super) fn draw(
     let drawn = match issuer {
         // RFC 9146 §3: this end finds the association without.
         _ if length == 0 => ConnectionId::empty(),
-        Some(issuer) => issuer.issue(length)?,
+        Some(issuer) => issuer.0.issue(issuer.1, length)?,
         None => {
             let mut bytes = vec![0; length];
             parameters.random.fill(&mut bytes)?;

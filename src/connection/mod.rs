@@ -34,7 +34,7 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use connection_ids::ConnectionIdIssuer;
+pub(crate) use connection_ids::{ConnectionIdIssuer, Issuer};
 pub use datagram::{Taken, Transmit};
 pub use event::{Event, HandshakeKind, PathChange, RenegotiationRefusal};
 pub use export::{ExportedSecret, TrafficSecrets};
@@ -50,7 +50,6 @@ use crate::record::{Datagram, Discard, GaveUp, Inbound, RecordLayer, Sent, Strea
 use crate::session::{Resumable, Session, Session12};
 use crate::wire::handshake::InboundMessage;
 use afresh::Doubt;
-use connection_ids::Issuer;
 use data::{ReceiveQueue, SendQueue};
 use event::Events;
 use first::First;

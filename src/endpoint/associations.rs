@@ -17,7 +17,7 @@ use super::routing::{Key, Route, Routes};
 use super::stats::EndpointStats;
 use super::timers::Timers;
 use crate::config::DatagramPolicy;
-use crate::connection::{ConnectionIdIssuer, DtlsConnection, Event, Transmit};
+use crate::connection::{DtlsConnection, Event, Issuer, Transmit};
 use crate::error::Error;
 use crate::protocol::{Path, Side};
 use std::collections::{BTreeMap, VecDeque};
@@ -103,12 +103,9 @@ impl Associations {
     }
 
     /// What issues connection IDs for the association that is entered next, if `policy` wants any.
-    pub(super) fn next_issuer(
-        &self,
-        policy: &DatagramPolicy,
-    ) -> Option<Arc<dyn ConnectionIdIssuer>> {
+    pub(super) fn next_issuer(&self, policy: &DatagramPolicy) -> Issuer {
         policy.connection_ids.filter(|&length| length > 0)?;
-        self.table.next_id().map(|id| self.ids.issuer(id))
+        self.ids.issuer(self.table.next_id()?)
     }
 
     /// The association whose peer was given the connection ID that these bytes of a header begin

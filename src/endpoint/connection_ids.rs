@@ -11,7 +11,7 @@
 //! what it opens authenticates.
 
 use super::id::AssociationId;
-use crate::connection::ConnectionIdIssuer;
+use crate::connection::{ConnectionIdIssuer, Issuer};
 use crate::crypto::permutation::{Permutation, halves};
 use crate::crypto::random::{SecureRandom, SystemRandom};
 use crate::error::Error;
@@ -73,11 +73,9 @@ impl ConnectionIds {
     }
 
     /// What issues connection IDs for the association `id`.
-    pub(super) fn issuer(&self, id: AssociationId) -> Arc<dyn ConnectionIdIssuer> {
-        Arc::new(Issuer {
-            shared: self.shared.clone(),
-            id,
-        })
+    pub(super) fn issuer(&self, id: AssociationId) -> Issuer {
+        let whose = u64::from(id.index) << 32 | u64::from(id.generation);
+        Some(Box::new((self.shared.clone(), whose)))
     }
 
     /// The first association among those that these bytes of a header may name, of which `is_its`
@@ -130,9 +128,8 @@ impl Shared {
         }
     }
 
-    fn issue(&self, id: AssociationId, length: usize) -> ConnectionId {
-        let [_, i0, i1, i2] = id.index.to_be_bytes();
-        let [.., generation] = id.generation.to_be_bytes();
+    fn make(&self, whose: u64, length: usize) -> ConnectionId {
+        let [_, i0, i1, i2, .., generation] = whose.to_be_bytes();
         let [c0, c1] = self.count.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let [m0, m1] = self.member.to_be_bytes();
         let mut out = Vec::with_capacity(length + SHORT);
@@ -161,6 +158,12 @@ impl Shared {
     }
 }
 
+impl ConnectionIdIssuer for Shared {
+    fn issue(&self, whose: u64, length: usize) -> Result<ConnectionId, Error> {
+        Ok(self.make(whose, length))
+    }
+}
+
 /// What a long one says: the member, and its association.
 #[inline]
 fn reveal(permutation: &Permutation, block: [u8; LONG]) -> (u16, Named) {
@@ -176,18 +179,6 @@ fn reveal(permutation: &Permutation, block: [u8; LONG]) -> (u16, Named) {
 
 fn permutation_of(secret: &FleetSecret) -> Permutation {
     Permutation::new(&secret.derive(Purpose::ConnectionIds, b""))
-}
-
-/// Issues the connection IDs of one association.
-struct Issuer {
-    shared: Arc<Shared>,
-    id: AssociationId,
-}
-
-impl ConnectionIdIssuer for Issuer {
-    fn issue(&self, length: usize) -> Result<ConnectionId, Error> {
-        Ok(self.shared.issue(self.id, length))
-    }
 }
 
 /// Tells a balancer, or a member of a fleet that has received a stray, which member a datagram is
@@ -237,9 +228,9 @@ mod tests {
     fn an_association_is_found_by_each_of_its_connection_ids() {
         for length in 4..=20 {
             let ids = ConnectionIds::new(None, 7).unwrap();
-            let issuer = ids.issuer(ID);
-            let one = issuer.issue(length).unwrap();
-            let other = issuer.issue(length).unwrap();
+            let issuer = ids.issuer(ID).unwrap();
+            let issue = || issuer.0.issue(issuer.1, length).unwrap();
+            let (one, other) = (issue(), issue());
             assert_eq!((one.len(), other.len()), (length, length));
             assert_ne!(one, other);
             for cid in [&one, &other] {
@@ -262,7 +253,8 @@ mod tests {
         for member in [0, 1, 0xfffe] {
             let ids = ConnectionIds::new(Some(&secret), member).unwrap();
             for length in [8, 9, 20] {
-                let cid = ids.issuer(ID).issue(length).unwrap();
+                let issuer = ids.issuer(ID).unwrap();
+                let cid = issuer.0.issue(issuer.1, length).unwrap();
                 let mut of_12 = vec![25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0];
                 of_12.extend_from_slice(cid.as_bytes());
                 assert_eq!(members.member_of(&of_12), Some(member));

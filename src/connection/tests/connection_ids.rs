@@ -18,7 +18,7 @@ impl Counting {
 }
 
 impl ConnectionIdIssuer for Counting {
-    fn issue(&self, length: usize) -> Result<ConnectionId, Error> {
+    fn issue(&self, _whose: u64, length: usize) -> Result<ConnectionId, Error> {
         let number = self.0.fetch_add(1, Ordering::Relaxed);
         Ok(ConnectionId::new(&vec![number; length]))
     }
@@ -42,10 +42,10 @@ fn beginning(versions: Versions, lengths: [Option<usize>; 2]) -> (Two, [Arc<Coun
     });
     let issuers = [Arc::<Counting>::default(), Arc::default()];
     let name = "server.test".try_into().unwrap();
-    let issuer = Some(issuers[0].clone() as _);
+    let issuer = Some(Box::new((issuers[0].clone() as _, 0)));
     let client = DtlsConnection::connect_with(now, Arc::new(client), name, PATH, issuer).unwrap();
     let mut server = DtlsConnection::listen(now, Arc::new(config), PATH).unwrap();
-    server.issuer = Some(issuers[1].clone() as _);
+    server.issuer = Some(Box::new((issuers[1].clone() as _, 1)));
     let two = Two {
         client,
         server,

@@ -6,7 +6,6 @@
 
 use super::{Form, Records};
 use crate::protocol::{ConnectionId, ConnectionIds, Epoch, RecordNumber};
-use std::collections::VecDeque;
 
 /// How many connection IDs the peer may use at a time. An older one has had its time.
 const MAX_GIVEN: usize = 16;
@@ -15,9 +14,9 @@ const MAX_GIVEN: usize = 16;
 #[derive(Default)]
 pub(super) struct Identification {
     /// What the peer was given, in this order.
-    given: VecDeque<Given>,
-    /// What this end writes in every epoch that is installed from here on.
-    theirs: ConnectionId,
+    given: Box<[Given]>,
+    /// What this end writes in every epoch that is installed from here on, while a handshake runs.
+    theirs: Option<Box<ConnectionId>>,
     /// Whether the handshake that was completed last has agreed on checks of paths, and whether the
     /// one that runs has.
     checks: bool,
@@ -68,19 +67,29 @@ impl Identification {
     }
 
     fn give(&mut self, since: Option<Epoch>, id: ConnectionId) {
-        self.given.push_back(Given { since, id });
-        if self.given.len() > MAX_GIVEN {
-            self.given.pop_front();
-        }
+        self.change(|given| {
+            if given.len() == MAX_GIVEN {
+                given.remove(0);
+            }
+            given.reserve_exact(1);
+            given.push(Given { since, id });
+        });
+    }
+
+    /// Changes the list, which takes no more memory than it needs: most have one entry, for ever.
+    fn change(&mut self, change: impl FnOnce(&mut Vec<Given>)) {
+        let mut given = std::mem::take(&mut self.given).into_vec();
+        change(&mut given);
+        self.given = given.into();
     }
 
     /// Forgets what belongs to epochs before `oldest` alone.
     fn forget_before(&mut self, oldest: Epoch) {
-        while let [first, second, ..] = self.given.make_contiguous()
+        while let [first, second, ..] = &self.given[..]
             && first.since.is_some()
             && second.since.is_some_and(|since| since <= oldest)
         {
-            self.given.pop_front();
+            self.change(|given| drop(given.remove(0)));
         }
     }
 }
@@ -106,30 +115,30 @@ impl Records {
             _ => self.in_force.next(Epoch::LIMIT_12).unwrap_or(self.in_force),
         };
         let ids = self.ids.get_or_insert_default();
-        ids.given.retain(|it| it.since.is_some());
+        ids.change(|given| given.retain(|it| it.since.is_some()));
         ids.give(Some(since), agreed.ours);
-        ids.theirs = agreed.theirs;
+        ids.theirs = Some(Box::new(agreed.theirs));
         ids.checks_next = agreed.checks;
     }
 
     /// What is written from here on carries this connection ID.
     pub(in super::super) fn use_id(&mut self, theirs: ConnectionId) {
         self.write.use_id(&theirs);
-        self.ids.get_or_insert_default().theirs = theirs;
     }
 
     /// What the epochs that are installed from here on are written with.
     pub(in super::super) fn next_write_id(&self) -> ConnectionId {
-        let ids = self.ids.as_ref();
-        ids.map_or_else(ConnectionId::empty, |ids| ids.theirs.clone())
+        let agreed = self.ids.as_ref().and_then(|ids| ids.theirs.as_deref());
+        agreed.unwrap_or(self.write.current_id()).clone()
     }
 
     /// The handshake is done that has agreed on them.
     pub(super) fn ids_established(&mut self) {
         if let Some(ids) = &mut self.ids {
             ids.checks = ids.checks_next;
+            ids.theirs = None;
             let is_empty = ids.given.iter().all(|it| it.id.is_empty());
-            if is_empty && ids.theirs.is_empty() && !ids.checks {
+            if is_empty && self.write.current_id().is_empty() && !ids.checks {
                 self.ids = None;
             }
         }
@@ -139,8 +148,9 @@ impl Records {
     pub(super) fn ids_abandoned(&mut self) {
         let in_force = self.in_force;
         if let Some(ids) = &mut self.ids {
-            ids.given
-                .retain(|it| it.since.is_some_and(|since| since <= in_force));
+            let is_in_force = |it: &Given| it.since.is_some_and(|since| since <= in_force);
+            ids.change(|given| given.retain(is_in_force));
+            ids.theirs = None;
             ids.checks_next = ids.checks;
         }
     }
