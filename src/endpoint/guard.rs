@@ -5,7 +5,7 @@ use super::associations::Associations;
 use super::id::AssociationId;
 use crate::config::ClientAuthentication;
 use crate::connection::DtlsConnection;
-use crate::error::{ConfigError, KeyUpdateError, RenegotiateError, SendError};
+use crate::error::{ConfigError, ConnectionIdError, KeyUpdateError, RenegotiateError, SendError};
 use crate::protocol::{AlertDescription, Path};
 use crate::record::Received;
 use crate::wire::key_update::KeyUpdate;
@@ -138,6 +138,26 @@ impl<'a> AssociationMut<'a> {
     /// As there.
     pub fn key_update(&mut self, update: KeyUpdate) -> Result<(), KeyUpdateError> {
         self.change(|connection, _| connection.key_update(update))
+    }
+
+    /// Asks the peer for more connection IDs; see
+    /// [`DtlsConnection::request_connection_ids`](crate::DtlsConnection::request_connection_ids).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn request_connection_ids(&mut self, count: u8) -> Result<(), ConnectionIdError> {
+        self.change(|connection, _| connection.request_connection_ids(count))
+    }
+
+    /// Gives the peer a fresh connection ID; see
+    /// [`DtlsConnection::renew_connection_id`](crate::DtlsConnection::renew_connection_id).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn renew_connection_id(&mut self) -> Result<(), ConnectionIdError> {
+        self.change(|connection, _| connection.renew_connection_id())
     }
 
     /// Closes the association: the peer is told, and [`Event::Closed`](crate::Event::Closed)

@@ -3,7 +3,7 @@
 use crate::common::configs::{Configs, Ends, server_name};
 use crate::counting::{bytes, calls};
 use bytes::BytesMut;
-use sealgram::config::{Algorithms, ClientRenegotiation, RekeyPolicy, Versions};
+use sealgram::config::{Algorithms, ClientRenegotiation, DatagramPolicy, RekeyPolicy, Versions};
 use sealgram::endpoint::{Endpoint, EndpointPolicy, ProvenHello};
 use sealgram::pki_types::UnixTime;
 use sealgram::session::{ClientSessionStore, Session, SessionKey};
@@ -227,6 +227,9 @@ fn an_idle_association_is_small() {
     }
 }
 
+/// The most that connection IDs in both directions may add to an association.
+const MAX_IDENTIFIED: isize = 192;
+
 fn measure_idle(name: &str, configs: &Configs, renegotiations: u32, max: isize) {
     const PAIRS: usize = 1000;
     let (mut out, mut arena) = (Vec::with_capacity(4096), BytesMut::with_capacity(1 << 18));
@@ -277,6 +280,31 @@ fn an_idle_association_in_an_endpoint_takes_what_is_promised() {
             let version = version.unwrap();
             println!("idle association in an endpoint, {side}, {version}: {each} bytes");
             assert!(each <= max, "{side}, {version}: {each}");
+        }
+    }
+}
+
+/// What connection IDs of eight bytes in both directions take beside that: the list of what the
+/// peer was given, what this end writes, and who issues more.
+#[test]
+fn connection_ids_take_little_memory() {
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        let plain = ends().versions(versions);
+        let mut identified = ends().versions(versions);
+        let policy = DatagramPolicy::default().connection_ids(Some(8)).unwrap();
+        identified.client = identified.client.datagram(policy.clone());
+        identified.server = identified.server.datagram(policy);
+        let [plain, identified] = [plain, identified].map(|ends| {
+            let configs = ends.build();
+            [Side::Client, Side::Server].map(|side| in_endpoint(&configs, side))
+        });
+        for (side, (plain, identified)) in ["client", "server"]
+            .iter()
+            .zip(plain.iter().zip(identified))
+        {
+            let more = identified - plain;
+            println!("connection IDs at {versions:?}, {side}: {more} bytes more");
+            assert!(more <= MAX_IDENTIFIED, "{versions:?}, {side}: {more}");
         }
     }
 }
