@@ -444,5 +444,10 @@ mod tests {
                 .retransmission_timeouts(second, second / 2)
                 .is_err()
         );
+        for length in 0..=300 {
+            let policy = DatagramPolicy::default().connection_ids(Some(length));
+            let fits = length == 0 || (MIN_CONNECTION_ID..=MAX_CONNECTION_ID).contains(&length);
+            assert_eq!(policy.is_ok(), fits, "{length}");
+        }
     }
 }

@@ -203,7 +203,7 @@ impl fmt::Display for ConnectError {
             Self::AddressInUse(remote) => {
                 write!(
                     f,
-                    "an association with {remote} already exists; use a second socket"
+                    "an association with {remote} already exists; use a second socket, or connection IDs in both directions"
                 )
             }
             Self::TooManyAssociations => f.write_str("the limit on associations is reached"),

@@ -32,7 +32,8 @@ impl Associations {
         self.deliver(now, route.current, path, datagram);
     }
 
-    /// Gives a datagram to whoever has given its connection ID to a peer. No address stands in for one that nobody knows.
+    /// Gives a datagram to whoever has given its connection ID to a peer. No address stands in for
+    /// one that nobody knows.
     #[inline]
     pub(in super::super) fn take_identified(
         &mut self,
