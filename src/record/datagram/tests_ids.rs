@@ -357,6 +357,11 @@ fn n51_05_each_epoch_has_the_connection_id_of_its_handshake() {
         let mixed = craft_12(Epoch::new(2), 9, id(4).as_bytes(), DATA, b"mixed", 0);
         assert_eq!(two.take(&mixed).unwrap(), [[0; 0]; 0]);
         assert_eq!(two.discarded(Discard::UnknownConnectionId), 1);
+        let ours = craft_12(ONE, 77, &vec![0x77; after], DATA, b"mixed", 0);
+        if after > 0 {
+            assert_eq!(two.take(&ours).unwrap(), [[0; 0]; 0]);
+        }
+        assert_eq!(two.discarded(Discard::Unauthenticated), 0);
         two.server.records.end_retention();
         assert!(!two.server.knows_id(id(4).as_bytes()));
         assert_eq!(two.server.knows_id(&[0x77; 20]), after > 0);

@@ -52,18 +52,17 @@ impl Identification {
         self.of_12(epoch).is_some()
     }
 
-    /// Whether a record of `epoch` may carry `id`. An epoch that is not agreed on yet may turn out
-    /// to be what `id` was offered for.
+    /// Whether a record of `epoch` may carry `id`. An epoch after those that are agreed on may turn
+    /// out to be what `id` was offered for.
     pub(super) fn admits(&self, form: Form, epoch: Epoch, id: &[u8]) -> bool {
         let known = |it: &Given| it.id.as_bytes() == id;
-        match (form, self.of_12(epoch)) {
-            (Form::Unified, _) => self.given.iter().any(known),
-            (_, Some(of_epoch)) if of_epoch.as_bytes() == id => true,
-            _ => self
-                .given
-                .iter()
-                .any(|it| it.since.is_none_or(|since| since >= epoch) && known(it)),
+        if form == Form::Unified {
+            return self.given.iter().any(known);
         }
+        let agreed = self.of_12(epoch).is_some_and(|it| it.as_bytes() == id);
+        let may_be_next = self.given.iter().all(|it| it.since < Some(epoch));
+        let is_offered = |it: &Given| it.since.is_none() && known(it);
+        agreed || may_be_next && self.given.iter().any(is_offered)
     }
 
     fn give(&mut self, since: Option<Epoch>, id: ConnectionId) {
