@@ -4,6 +4,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// The quality of a link.
@@ -21,6 +22,9 @@ pub struct Conditions {
     pub mtu: Option<usize>,
     /// How long a datagram takes.
     pub delay: Duration,
+    /// The share before which the NAT in front of the sender gives it another address, 0 to 1. A
+    /// [`Pair`](super::Pair) does that; a link alone has no addresses.
+    pub rebind: f64,
 }
 
 impl Default for Conditions {
@@ -33,6 +37,7 @@ impl Default for Conditions {
             corrupt: 0.0,
             mtu: None,
             delay: Duration::from_millis(10),
+            rebind: 0.0,
         }
     }
 }
@@ -50,6 +55,22 @@ pub enum Fate {
     Swap,
 }
 
+/// The two addresses of a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Ends {
+    /// Where it seems to come from.
+    pub(super) from: SocketAddr,
+    /// Where it goes.
+    pub(super) to: SocketAddr,
+}
+
+/// A datagram that is under way.
+struct Flying {
+    /// `None` for one that nobody has addressed.
+    ends: Option<Ends>,
+    bytes: Vec<u8>,
+}
+
 /// Decides the fate of a datagram by its position in the order of sending, from 0, and its
 /// contents.
 type Script = Box<dyn FnMut(u64, &[u8]) -> Fate>;
@@ -58,7 +79,7 @@ type Script = Box<dyn FnMut(u64, &[u8]) -> Fate>;
 pub struct Link {
     conditions: Conditions,
     rng: StdRng,
-    in_flight: BTreeMap<(Instant, u64), Vec<u8>>,
+    in_flight: BTreeMap<(Instant, u64), Flying>,
     sent: u64,
     script: Option<Script>,
     held: bool,
@@ -107,8 +128,19 @@ impl Link {
         self.sent
     }
 
+    /// Whether the sender has another address from the next datagram on.
+    pub(super) fn rebinds(&mut self) -> bool {
+        // Where nobody moves, chance decides over the same things as if nobody could.
+        self.conditions.rebind > 0.0 && self.rng.random_bool(self.conditions.rebind)
+    }
+
     /// Sends a datagram.
     pub fn send(&mut self, now: Instant, datagram: &[u8]) {
+        self.send_between(now, None, datagram);
+    }
+
+    /// The same with its addresses.
+    pub(super) fn send_between(&mut self, now: Instant, ends: Option<Ends>, datagram: &[u8]) {
         let index = self.sent;
         self.sent += 1;
         if self.conditions.mtu.is_some_and(|mtu| datagram.len() > mtu) {
@@ -135,7 +167,7 @@ impl Link {
             self.corrupt(&mut bytes);
             self.in_flight.insert(
                 (now + self.conditions.delay + place + late, 2 * index + copy),
-                bytes,
+                Flying { ends, bytes },
             );
         }
     }
@@ -158,12 +190,18 @@ impl Link {
 
     /// Takes a datagram that has arrived by `now`.
     pub fn receive(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.receive_between(now).map(|(_, bytes)| bytes)
+    }
+
+    /// The same with its addresses, if it has any.
+    pub(super) fn receive_between(&mut self, now: Instant) -> Option<(Option<Ends>, Vec<u8>)> {
         if self.held {
             return None;
         }
         let entry = self.in_flight.first_entry()?;
         if entry.key().0 <= now {
-            Some(entry.remove())
+            let Flying { ends, bytes } = entry.remove();
+            Some((ends, bytes))
         } else {
             None
         }

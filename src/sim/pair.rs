@@ -1,13 +1,15 @@
 //! A client and a server, each a complete endpoint, with a link in each direction.
 
-use super::link::{Conditions, Link};
+use super::ledger::Ledger;
+use super::link::{Conditions, Ends, Link};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::{DtlsConnection, Event};
 use crate::endpoint::{AssociationId, Endpoint, EndpointPolicy};
 use crate::error::{ConnectError, Error};
-use crate::protocol::Path;
+use crate::protocol::{Path, Side};
 use bytes::BytesMut;
 use pki_types::ServerName;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,10 +49,22 @@ pub struct Pair {
     pub now: Instant,
     /// When the pair was made.
     pub start: Instant,
-    /// Where the client is; change it to move the client.
+    /// Where the client is, as the server sees it; change it to move the client. What is under way
+    /// from its old address still comes from there, and what is sent there reaches it.
+    /// [`Pair::rebind_client`] moves it as a NAT does that has forgotten it.
     pub client_address: SocketAddr,
-    /// Where the server is.
+    /// Where the server is, as the client sees it.
     pub server_address: SocketAddr,
+    /// Addresses at which neither end is (any more): what is sent there is lost.
+    pub unreachable: HashSet<SocketAddr>,
+    /// NATs that give an end another address go on delivering what is sent to its old ones.
+    pub keep_old: bool,
+    /// How many datagrams have come to unreachable addresses.
+    pub astray: u64,
+    /// How often NATs have given another address to an end.
+    pub rebindings: u64,
+    /// What each end has sent to each address, if [`Pair::keep_ledger`] was called.
+    pub ledger: Option<Ledger>,
     /// What the client endpoint told.
     pub client_events: Vec<(AssociationId, Event)>,
     /// What the server endpoint told.
@@ -92,6 +106,11 @@ impl Pair {
             start,
             client_address: ([192, 0, 2, 1], 40_000).into(),
             server_address: ([192, 0, 2, 2], 4433).into(),
+            unreachable: HashSet::new(),
+            keep_old: false,
+            astray: 0,
+            rebindings: 0,
+            ledger: None,
             client_events: Vec::new(),
             server_events: Vec::new(),
             seen: None,
@@ -107,6 +126,34 @@ impl Pair {
     /// Keeps a copy of every datagram from now on.
     pub fn record(&mut self) {
         self.seen.get_or_insert_default();
+    }
+
+    /// Keeps an account of what each end sends to each address from now on.
+    pub fn keep_ledger(&mut self) {
+        self.ledger.get_or_insert_default();
+    }
+
+    /// The NAT in front of the client gives it another port. It has forgotten the old one, unless
+    /// [`Pair::keep_old`] is set.
+    pub fn rebind_client(&mut self) {
+        self.rebind(Side::Client);
+    }
+
+    /// The same for the server.
+    pub fn rebind_server(&mut self) {
+        self.rebind(Side::Server);
+    }
+
+    fn rebind(&mut self, side: Side) {
+        let address = match side {
+            Side::Client => &mut self.client_address,
+            Side::Server => &mut self.server_address,
+        };
+        if !self.keep_old {
+            self.unreachable.insert(in_one_form(*address));
+        }
+        address.set_port(address.port().checked_add(1).unwrap_or(1024));
+        self.rebindings += 1;
     }
 
     /// Starts an association from the client's side.
@@ -126,30 +173,77 @@ impl Pair {
     /// Puts what both endpoints have to send on the links.
     pub fn transmit(&mut self) {
         let mut out = Vec::new();
-        for direction in [Direction::ToServer, Direction::ToClient] {
-            let (endpoint, link) = match direction {
-                Direction::ToServer => (&mut self.client, &mut self.to_server),
-                Direction::ToClient => (&mut self.server, &mut self.to_client),
-            };
-            while let Some(transmit) = {
-                out.clear();
-                endpoint.poll_transmit(self.now, 64, &mut out)
-            } {
-                let size = transmit.segment_size.unwrap_or(transmit.len).max(1);
-                for datagram in out[..transmit.len].chunks(size) {
-                    if self.interface_mtu.is_some_and(|mtu| datagram.len() > mtu) {
-                        endpoint.handle_too_large(self.now, transmit.path, datagram.len());
-                        break;
-                    }
-                    if let Some(seen) = &mut self.seen {
-                        seen.push(Seen {
-                            direction,
-                            datagram: datagram.to_vec(),
-                        });
-                    }
-                    link.send(self.now, datagram);
+        for side in [Side::Client, Side::Server] {
+            self.transmit_from(side, &mut out);
+        }
+    }
+
+    fn transmit_from(&mut self, side: Side, out: &mut Vec<u8>) {
+        while let Some(transmit) = {
+            out.clear();
+            let now = self.now;
+            self.endpoint(side).poll_transmit(now, 64, out)
+        } {
+            let size = transmit.segment_size.unwrap_or(transmit.len).max(1);
+            for datagram in out[..transmit.len].chunks(size) {
+                if self.interface_mtu.is_some_and(|mtu| datagram.len() > mtu) {
+                    let now = self.now;
+                    self.endpoint(side)
+                        .handle_too_large(now, transmit.path, datagram.len());
+                    break;
                 }
+                self.put_on_link(side, transmit.path, datagram);
             }
+        }
+    }
+
+    /// What `side` has sent to `path` leaves its host.
+    fn put_on_link(&mut self, side: Side, path: Path, datagram: &[u8]) {
+        let direction = match side {
+            Side::Client => Direction::ToServer,
+            Side::Server => Direction::ToClient,
+        };
+        if let Some(seen) = &mut self.seen {
+            seen.push(Seen {
+                direction,
+                datagram: datagram.to_vec(),
+            });
+        }
+        if self.link(direction).rebinds() {
+            self.rebind(side);
+        }
+        let (from, to) = (self.address(side), path.remote());
+        if let Some(ledger) = &mut self.ledger {
+            let endpoint = match side {
+                Side::Client => &self.client,
+                Side::Server => &self.server,
+            };
+            ledger.learn_first_paths(self.now, side, endpoint);
+            ledger.sends(self.now, side, to, datagram.len());
+        }
+        let now = self.now;
+        let ends = Some(Ends { from, to });
+        self.link(direction).send_between(now, ends, datagram);
+    }
+
+    const fn endpoint(&mut self, side: Side) -> &mut Endpoint {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    const fn link(&mut self, direction: Direction) -> &mut Link {
+        match direction {
+            Direction::ToServer => &mut self.to_server,
+            Direction::ToClient => &mut self.to_client,
+        }
+    }
+
+    const fn address(&self, side: Side) -> SocketAddr {
+        match side {
+            Side::Client => self.client_address,
+            Side::Server => self.server_address,
         }
     }
 
@@ -173,11 +267,8 @@ impl Pair {
             return false;
         };
         self.now = self.now.max(next);
-        while let Some(datagram) = self.to_server.receive(self.now) {
-            self.deliver_to_server(&datagram);
-        }
-        while let Some(datagram) = self.to_client.receive(self.now) {
-            self.deliver_to_client(&datagram);
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            self.take_arrivals(direction);
         }
         for endpoint in [&mut self.client, &mut self.server] {
             if endpoint
@@ -199,27 +290,63 @@ impl Pair {
         true
     }
 
+    /// Delivers what has arrived by now.
+    fn take_arrivals(&mut self, direction: Direction) {
+        let now = self.now;
+        let (sender, receiver) = match direction {
+            Direction::ToServer => (Side::Client, Side::Server),
+            Direction::ToClient => (Side::Server, Side::Client),
+        };
+        while let Some((ends, datagram)) = self.link(direction).receive_between(now) {
+            if ends.is_some_and(|ends| self.unreachable.contains(&in_one_form(ends.to))) {
+                self.astray += 1;
+                continue;
+            }
+            let from = ends.map_or_else(|| self.address(sender), |ends| ends.from);
+            self.deliver(receiver, from, &datagram);
+        }
+    }
+
     /// Gives the server a datagram that looks as if it came from the client.
     pub fn deliver_to_server(&mut self, datagram: &[u8]) {
-        let path = Path::new(self.client_address);
-        self.server
-            .handle_datagram(self.now, path, BytesMut::from(datagram));
-        self.collect_events();
+        self.deliver(Side::Server, self.client_address, datagram);
     }
 
     /// Gives the client a datagram that looks as if it came from the server.
     pub fn deliver_to_client(&mut self, datagram: &[u8]) {
-        let path = Path::new(self.server_address);
-        self.client
-            .handle_datagram(self.now, path, BytesMut::from(datagram));
+        self.deliver(Side::Client, self.server_address, datagram);
+    }
+
+    /// Gives an end a datagram that looks as if it came from `from`.
+    pub fn deliver(&mut self, to: Side, from: SocketAddr, datagram: &[u8]) {
+        let now = self.now;
+        let (endpoint, ledger) = match to {
+            Side::Client => (&mut self.client, &mut self.ledger),
+            Side::Server => (&mut self.server, &mut self.ledger),
+        };
+        let path = Path::new(from);
+        match ledger {
+            None => endpoint.handle_datagram(now, path, BytesMut::from(datagram)),
+            Some(ledger) => ledger.receives(to, from, datagram.len(), endpoint, |endpoint| {
+                endpoint.handle_datagram(now, path, BytesMut::from(datagram));
+            }),
+        }
         self.collect_events();
     }
 
     fn collect_events(&mut self) {
-        self.client_events
-            .extend(std::iter::from_fn(|| self.client.poll_event()));
-        self.server_events
-            .extend(std::iter::from_fn(|| self.server.poll_event()));
+        for side in [Side::Client, Side::Server] {
+            let (endpoint, events) = match side {
+                Side::Client => (&mut self.client, &mut self.client_events),
+                Side::Server => (&mut self.server, &mut self.server_events),
+            };
+            while let Some((id, event)) = endpoint.poll_event() {
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.learns(self.now, side, &event);
+                }
+                events.push((id, event));
+            }
+        }
     }
 
     /// Steps until `done`, for at most `limit` of virtual time. Returns whether it was done.
@@ -309,6 +436,11 @@ impl Pair {
                 && received.1.is_some_and(|got| got.data == answer)
         })
     }
+}
+
+/// The form that addresses have in paths, so that two spellings are one.
+pub(super) fn in_one_form(address: SocketAddr) -> SocketAddr {
+    Path::new(address).remote()
 }
 
 fn completed(events: &[(AssociationId, Event)]) -> Option<AssociationId> {
