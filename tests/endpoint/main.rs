@@ -15,6 +15,7 @@ mod incoming;
 mod many_clients;
 mod misuse;
 mod moving;
+mod path_checks;
 mod running;
 mod strangers;
 mod tcp;

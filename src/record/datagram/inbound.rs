@@ -113,7 +113,7 @@ impl Datagram {
         self.not_opened(why).map(|()| None)
     }
 
-    /// Something under keys has come from the peer.
+    /// Something under keys has come from the peer, with so many bytes of contents.
     #[inline]
     fn authenticated(&mut self, path: &Path, number: RecordNumber, bytes: usize) {
         self.stats.records_received += 1;
@@ -133,6 +133,7 @@ impl Datagram {
             return;
         }
         let newest = self.records.is_newest(number);
+        let bytes = self.records.received_overhead() + bytes;
         match &mut self.elsewhere {
             // Several records of one datagram.
             Some(known) if known.path.is_same_way(&path) => {

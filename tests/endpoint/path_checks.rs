@@ -1,0 +1,532 @@
+//! Whether a peer is followed that is heard elsewhere, and how its new address is proved
+//! (RFC 9146 §6, RFC 9853).
+
+use crate::common::configs::{Ends, server_name, start};
+use crate::common::handshakes::{connection, renegotiate, send, willing};
+use sealgram::config::{DatagramPolicy, Migration, Versions};
+use sealgram::endpoint::{Endpoint, EndpointPolicy};
+use sealgram::record::Discard;
+use sealgram::sim::{Account, Direction, Fate, Pair};
+use sealgram::{Event, KeyUpdate, Path, Side};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MOMENT: Duration = Duration::from_millis(100);
+const VERSIONS: [Versions; 2] = [Versions::V1_2, Versions::V1_3];
+
+/// Ends with connection IDs of eight bytes, whose server follows its client as `migration` says.
+fn ends(versions: Versions, migration: Migration) -> Ends {
+    let policy = DatagramPolicy::default().connection_ids(Some(8)).unwrap();
+    let mut ends = Ends::new().versions(versions).datagram(&policy);
+    let server = policy.timer_jitter(0).unwrap().migration(migration);
+    ends.server = ends.server.datagram(server).rekey(willing());
+    ends
+}
+
+/// Two such ends that are connected, with a ledger.
+fn connected(versions: Versions, migration: Migration) -> Pair {
+    let mut pair = ends(versions, migration).build().connected(1);
+    pair.run_for(SECOND);
+    pair.keep_ledger();
+    pair
+}
+
+/// Where the association is that the server has.
+fn peer(pair: &Pair) -> SocketAddr {
+    pair.server_connection().unwrap().path().remote()
+}
+
+/// What one end has received.
+fn received(pair: &mut Pair, side: Side) -> Vec<Vec<u8>> {
+    let (client, server) = (pair.client_id(), pair.server_id());
+    let (endpoint, id) = match side {
+        Side::Client => (&mut pair.client, client),
+        Side::Server => (&mut pair.server, server),
+    };
+    let mut end = endpoint.association(pair.now, id.unwrap()).unwrap();
+    std::iter::from_fn(|| end.recv())
+        .map(|received| received.data.to_vec())
+        .collect()
+}
+
+/// The events of the server about paths, which are taken: where to, and whether that was validated;
+/// `None` for one that does not answer.
+fn news(pair: &mut Pair) -> Vec<(SocketAddr, Option<bool>)> {
+    let events = std::mem::take(&mut pair.server_events);
+    let news = events.iter().filter_map(|(_, event)| match event {
+        Event::PathChanged(it) => Some((it.to.remote(), Some(it.validated))),
+        Event::PathNotValidated(path) => Some((path.remote(), None)),
+        _ => None,
+    });
+    let news = news.collect();
+    let rest = events.into_iter();
+    pair.server_events = rest
+        .filter(|(_, it)| matches!(it, Event::HandshakeComplete { .. }))
+        .collect();
+    news
+}
+
+/// What the server has sent to `address`, and what it has had from there.
+fn account(pair: &Pair, address: SocketAddr) -> Account {
+    let ledger = pair.ledger.as_ref().unwrap();
+    assert_eq!(ledger.overdrafts(), []);
+    ledger.account(Side::Server, address)
+}
+
+fn discarded(pair: &Pair, cause: Discard) -> u64 {
+    connection(pair, Side::Server).stats().discarded(cause)
+}
+
+/// A datagram of `side` that is not on its way yet.
+fn datagram(pair: &mut Pair, side: Side, data: &[u8]) -> Vec<u8> {
+    send(pair, side, data).unwrap();
+    taken(pair, side)
+}
+
+/// The datagram that `side` has to send.
+fn taken(pair: &mut Pair, side: Side) -> Vec<u8> {
+    let endpoint = match side {
+        Side::Client => &mut pair.client,
+        Side::Server => &mut pair.server,
+    };
+    let mut out = Vec::new();
+    endpoint.poll_transmit(pair.now, 1, &mut out).unwrap();
+    out
+}
+
+/// Sends `count` messages each way, all of which arrive; what has come before is dropped.
+fn talk(pair: &mut Pair, count: u32) -> bool {
+    received(pair, Side::Server);
+    received(pair, Side::Client);
+    pair.exchange(count)
+}
+
+fn elsewhere(port: u16) -> SocketAddr {
+    ([198, 51, 100, 7], port).into()
+}
+
+const DATA: [u8; 100] = [7; 100];
+
+/// J1, RFC 9146 §6: by whatever way it comes, what is not the newest is delivered and moves nobody,
+/// also where the keys were replaced meanwhile.
+#[test]
+fn j01_n51_14_n51_15_only_the_newest_record_moves() {
+    for versions in VERSIONS {
+        let mut pair = connected(versions, Migration::Newest);
+        let home = peer(&pair);
+        let [old, late, newest] =
+            [b"1", b"2", b"3"].map(|it| datagram(&mut pair, Side::Client, it));
+        pair.deliver(Side::Server, elsewhere(1), &newest);
+        assert_eq!(news(&mut pair), [(elsewhere(1), Some(false))]);
+        pair.deliver(Side::Server, elsewhere(2), &late);
+        pair.deliver(Side::Server, home, &late);
+        assert_eq!((news(&mut pair), peer(&pair)), (vec![], elsewhere(1)));
+        assert_eq!(received(&mut pair, Side::Server), [b"3", b"2"]);
+
+        // It is at home again, and its keys are replaced.
+        assert!(talk(&mut pair, 1));
+        assert_eq!(news(&mut pair), [(home, Some(false))]);
+        let in_old_epoch = datagram(&mut pair, Side::Client, b"4");
+        let before = connection(&pair, Side::Client).epoch();
+        match versions == Versions::V1_2 {
+            true => renegotiate(&mut pair, Side::Client, false).unwrap(),
+            false => {
+                let id = pair.client_id().unwrap();
+                let mut end = pair.client.association(pair.now, id).unwrap();
+                end.key_update(KeyUpdate::NotRequested).unwrap();
+            }
+        }
+        pair.run_for(SECOND);
+        for old in [&old, &in_old_epoch] {
+            pair.deliver(Side::Server, elsewhere(3), old);
+        }
+        assert_eq!(received(&mut pair, Side::Server), [b"1", b"4"]);
+        // Also if nothing but the handshake has come under the new ones.
+        assert!(connection(&pair, Side::Client).epoch() >= before);
+        assert_eq!((news(&mut pair), peer(&pair)), (vec![], home));
+        let newest = datagram(&mut pair, Side::Client, b"5");
+        pair.deliver(Side::Server, elsewhere(4), &newest);
+        assert_eq!(news(&mut pair), [(elsewhere(4), Some(false))]);
+    }
+}
+
+/// RFC 9146 §6: what does not authenticate, or has come before, moves nobody.
+#[test]
+fn n51_14_copies_and_forgeries_move_nobody() {
+    for versions in VERSIONS {
+        let mut pair = connected(versions, Migration::Newest);
+        let home = peer(&pair);
+        let newest = datagram(&mut pair, Side::Client, &DATA);
+        let mut forged = newest.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        pair.deliver(Side::Server, elsewhere(1), &forged);
+        assert_eq!(discarded(&pair, Discard::Unauthenticated), 1);
+        pair.deliver(Side::Server, home, &newest);
+        pair.deliver(Side::Server, elsewhere(1), &newest);
+        assert_eq!(discarded(&pair, Discard::Replay), 1);
+        assert_eq!((news(&mut pair), peer(&pair)), (vec![], home));
+        assert_eq!(received(&mut pair, Side::Server).len(), 1);
+    }
+}
+
+/// Whoever follows nobody hears a peer wherever it is, and sends to the first address.
+#[test]
+fn who_follows_nobody_hears_everybody() {
+    for versions in VERSIONS {
+        let mut pair = connected(versions, Migration::Never);
+        let home = peer(&pair);
+        pair.keep_old = true;
+        pair.rebind_client();
+        assert!(talk(&mut pair, 20));
+        assert_eq!((news(&mut pair), peer(&pair)), (vec![], home));
+        assert_eq!(account(&pair, pair.client_address).sent, 0);
+    }
+}
+
+/// RFC 9853 §5.1: the new address is asked; until it has answered, data goes to the old one.
+#[test]
+fn n53_06_n53_08_a_new_address_is_asked_before_anything_else_goes_there() {
+    for versions in VERSIONS {
+        let mut pair = connected(versions, Migration::Validated);
+        let home = peer(&pair);
+        pair.rebind_client();
+        let address = pair.client_address;
+        send(&mut pair, Side::Client, &DATA).unwrap();
+        pair.run_for(Duration::from_millis(15));
+        let asked = account(&pair, address);
+        assert!((1..100).contains(&asked.sent), "{asked:?}");
+        assert_eq!((peer(&pair), asked.proved), (home, None));
+        send(&mut pair, Side::Server, &[1; 1000]).unwrap();
+        pair.transmit();
+        assert_eq!(account(&pair, address), asked);
+        // A round trip later it has moved.
+        pair.run_for(Duration::from_millis(25));
+        assert_eq!((peer(&pair), pair.astray), (address, 1));
+        assert_eq!(news(&mut pair), [(address, Some(true))]);
+        assert!(talk(&mut pair, 20));
+        pair.run_for(10 * SECOND);
+        assert_eq!(news(&mut pair), []);
+        assert_eq!(discarded(&pair, Discard::PathCheck), 0);
+    }
+}
+
+/// Who sends a few bytes at a time is followed as well: what counts for the limit is all that has
+/// come from there, not only the contents (RFC 9853 §2).
+#[test]
+fn n53_06_who_says_little_is_followed() {
+    for versions in VERSIONS {
+        for data in [&b"a"[..], b"four"] {
+            let mut pair = connected(versions, Migration::Validated);
+            pair.rebind_client();
+            send(&mut pair, Side::Client, data).unwrap();
+            pair.run_for(SECOND);
+            let address = pair.client_address;
+            assert_eq!(news(&mut pair), [(address, Some(true))], "{versions:?}");
+            account(&pair, address);
+        }
+    }
+}
+
+/// RFC 9853 §5.3, §5.5: three challenges, one by one, and no more than that; then it stays where it
+/// was. What comes from a third address meanwhile starts nothing, and what comes from home ends
+/// nothing.
+#[test]
+fn n53_07_n53_10_n53_12_n53_15_a_new_address_that_is_silent_is_given_up() {
+    for versions in VERSIONS {
+        let mut pair = connected(versions, Migration::Validated);
+        let home = peer(&pair);
+        let victim = elsewhere(1);
+        pair.unreachable.insert(victim);
+        let copied = datagram(&mut pair, Side::Client, &DATA);
+        let before = pair.to_client.sent();
+        pair.deliver(Side::Server, victim, &copied);
+        pair.run_for(MOMENT);
+        assert_eq!(pair.to_client.sent() - before, 1);
+        let third = datagram(&mut pair, Side::Client, &DATA);
+        pair.deliver(Side::Server, elsewhere(2), &third);
+        pair.run_for(SECOND / 2);
+        assert_eq!(pair.to_client.sent() - before, 2);
+        assert_eq!(received(&mut pair, Side::Server), [DATA, DATA]);
+        assert!(talk(&mut pair, 1));
+        pair.run_for(SECOND / 2);
+        assert_eq!(pair.to_client.sent() - before, 3 + 1);
+        assert_eq!((news(&mut pair), peer(&pair)), (vec![(victim, None)], home));
+        pair.run_for(10 * SECOND);
+        assert_eq!((news(&mut pair), pair.astray), (vec![], 3));
+        assert_eq!(account(&pair, elsewhere(2)).sent, 0);
+        // Who is there after the check is asked.
+        pair.rebind_client();
+        assert!(!talk(&mut pair, 1));
+        pair.run_for(SECOND);
+        assert_eq!(news(&mut pair), [(pair.client_address, Some(true))]);
+    }
+}
+
+/// RFC 9853 §5.3, §5.4: each challenge is for one answer, whichever of them that is.
+#[test]
+fn n53_10_the_answer_to_any_of_the_challenges_counts() {
+    for versions in VERSIONS {
+        for lost in 0..3 {
+            let mut pair = connected(versions, Migration::Validated);
+            pair.rebind_client();
+            let base = pair.to_client.sent();
+            pair.to_client
+                .script(move |index, _| match index - base < lost {
+                    true => Fate::Drop,
+                    false => Fate::Deliver,
+                });
+            send(&mut pair, Side::Client, &DATA).unwrap();
+            pair.run_for(2 * SECOND);
+            assert_eq!(news(&mut pair), [(pair.client_address, Some(true))]);
+            assert_eq!(pair.to_client.sent() - base, lost + 1);
+        }
+    }
+}
+
+/// RFC 9853 §5.5: who knows how long a round trip takes, says so.
+#[test]
+fn n53_12_a_check_lasts_as_long_as_the_first_timeout() {
+    let timeout = Duration::from_millis(300);
+    for versions in VERSIONS {
+        let mut ends = ends(versions, Migration::Validated);
+        let policy = DatagramPolicy::default().connection_ids(Some(8)).unwrap();
+        let policy = policy.retransmission_timeouts(timeout, SECOND).unwrap();
+        ends.server = ends.server.datagram(policy);
+        let mut pair = ends.build().connected(1);
+        pair.run_for(SECOND);
+        pair.unreachable.insert(elsewhere(1));
+        let copied = datagram(&mut pair, Side::Client, &DATA);
+        pair.deliver(Side::Server, elsewhere(1), &copied);
+        let soon = Duration::from_millis(10);
+        pair.run_for(timeout - soon);
+        assert_eq!(news(&mut pair), []);
+        pair.run_for(2 * soon);
+        assert_eq!(news(&mut pair), [(elsewhere(1), None)]);
+    }
+}
+
+/// RFC 9853 §5.4: the answer goes where the challenge came from, once; and by another way it proves
+/// nothing.
+#[test]
+fn n53_11_n53_14_n53_16_an_answer_counts_by_the_way_that_was_asked() {
+    for versions in VERSIONS {
+        let mut pair = connected(versions, Migration::Validated);
+        let home = peer(&pair);
+        let copied = datagram(&mut pair, Side::Client, &DATA);
+        pair.deliver(Side::Server, elsewhere(1), &copied);
+        let challenge = taken(&mut pair, Side::Server);
+        // Somebody passes it on.
+        let client = Path::new(elsewhere(9));
+        let now = pair.now;
+        for _ in 0..2 {
+            let challenge = challenge.as_slice().into();
+            pair.client.handle_datagram(now, client, challenge);
+        }
+        let mut sent = Vec::new();
+        let mut out = Vec::new();
+        while let Some(transmit) = pair.client.poll_transmit(now, 1, &mut out) {
+            assert_eq!(transmit.path, client);
+            sent.push(std::mem::take(&mut out));
+        }
+        // The answer, and a challenge: the server seems to have moved as well.
+        let [answer, _] = sent.try_into().unwrap();
+        pair.deliver(Side::Server, home, &answer);
+        assert_eq!(discarded(&pair, Discard::PathCheck), 1);
+        pair.deliver(Side::Server, elsewhere(1), &answer);
+        assert_eq!(discarded(&pair, Discard::Replay), 1);
+        assert_eq!((news(&mut pair), peer(&pair)), (vec![], home));
+        assert_eq!(received(&mut pair, Side::Server).len(), 1);
+    }
+}
+
+/// Lets time pass, in which a copy of each datagram of the client arrives from the address
+/// `attacker` before it does itself.
+fn race(pair: &mut Pair, attacker: SocketAddr, duration: Duration) {
+    let end = pair.now + duration;
+    loop {
+        pair.record();
+        pair.transmit();
+        for seen in pair.seen.take().unwrap_or_default() {
+            if seen.direction == Direction::ToServer {
+                pair.deliver(Side::Server, attacker, &seen.datagram);
+            }
+        }
+        pair.record();
+        match pair.next_moment() {
+            Some(next) if next <= end => pair.step(),
+            _ => break,
+        };
+    }
+    pair.now = end;
+}
+
+/// RFC 9853 §5.2, §8: who copies what a client sends, and wins every race, gains nothing where the
+/// client can still be asked at its old address, or the attacker's does not answer.
+#[test]
+fn n53_09_who_copies_datagrams_from_elsewhere_gains_nothing() {
+    for versions in VERSIONS {
+        let mut pair = connected(versions, Migration::Enhanced);
+        let (home, attacker) = (peer(&pair), elsewhere(1));
+        pair.unreachable.insert(attacker);
+        for number in 0..100_u8 {
+            for side in [Side::Client, Side::Server] {
+                send(&mut pair, side, &[number; 100]).unwrap();
+            }
+            race(&mut pair, attacker, MOMENT);
+            assert_eq!(received(&mut pair, Side::Server), [[number; 100]]);
+            assert_eq!(received(&mut pair, Side::Client), [[number; 100]]);
+        }
+        assert_eq!(peer(&pair), home);
+        // The answers come from where nobody was asked.
+        assert!(discarded(&pair, Discard::PathCheck) > 0);
+        let news = news(&mut pair);
+        assert!(news.iter().all(|it| *it == (attacker, None)), "{news:?}");
+        account(&pair, attacker);
+    }
+}
+
+/// RFC 9853 §5.2: it is enough that one answer comes by the old way.
+#[test]
+fn n53_09_a_client_that_answers_where_it_was_has_not_moved() {
+    for versions in VERSIONS {
+        let mut pair = connected(versions, Migration::Enhanced);
+        let home = peer(&pair);
+        let copied = datagram(&mut pair, Side::Client, &DATA);
+        pair.deliver(Side::Server, elsewhere(1), &copied);
+        pair.run_for(10 * SECOND);
+        assert_eq!((news(&mut pair), peer(&pair)), (vec![], home));
+        assert_eq!(account(&pair, elsewhere(1)).sent, 0);
+        assert_eq!(discarded(&pair, Discard::PathCheck), 0);
+        assert!(talk(&mut pair, 3));
+    }
+}
+
+/// RFC 9853 §5.2: where nobody answers at the old address, the new one is asked; also where the NAT
+/// still knows the old one, because answers come from the new one.
+#[test]
+fn n53_09_where_the_old_address_is_dead_the_new_one_is_asked() {
+    for (versions, keep_old) in VERSIONS
+        .into_iter()
+        .flat_map(|it| [(it, false), (it, true)])
+    {
+        let mut pair = connected(versions, Migration::Enhanced);
+        let home = peer(&pair);
+        pair.keep_old = keep_old;
+        pair.rebind_client();
+        send(&mut pair, Side::Client, &DATA).unwrap();
+        pair.run_for(SECOND - MOMENT);
+        assert_eq!((news(&mut pair), peer(&pair)), (vec![], home));
+        assert_eq!(account(&pair, pair.client_address).sent, 0);
+        pair.run_for(2 * MOMENT);
+        assert_eq!(news(&mut pair), [(pair.client_address, Some(true))]);
+        assert!(talk(&mut pair, 10));
+    }
+}
+
+/// RFC 9853 §5.2, §5.4: a client that has several addresses of its own says at the old one that it
+/// has left it, and the new one is asked at once.
+#[test]
+fn n53_09_n53_11_a_client_that_has_left_says_so() {
+    for versions in VERSIONS {
+        let configs = ends(versions, Migration::Enhanced).build();
+        let mut pair = Pair::new(configs.server.clone(), start(), 1).unwrap();
+        let [left, preferred] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(std::net::IpAddr::from);
+        let server = Path::new(pair.server_address);
+        let now = pair.now;
+        pair.client
+            .connect(
+                now,
+                configs.client,
+                server_name(),
+                server.with_local(preferred),
+            )
+            .unwrap();
+        assert!(pair.run_until_connected(SECOND));
+        pair.run_for(SECOND);
+        pair.keep_ledger();
+        let (home, now) = (peer(&pair), pair.now);
+        let moved = datagram(&mut pair, Side::Client, &DATA);
+        pair.deliver(Side::Server, elsewhere(1), &moved);
+        let challenge = taken(&mut pair, Side::Server);
+        let path = server.with_local(left);
+        pair.client
+            .handle_datagram(now, path, challenge.as_slice().into());
+        let mut answer = Vec::new();
+        let sent = pair.client.poll_transmit(now, 1, &mut answer).unwrap();
+        assert_eq!(sent.path, path);
+        pair.deliver(Side::Server, home, &answer);
+        pair.client_address = elsewhere(1);
+        pair.run_for(MOMENT);
+        assert_eq!(news(&mut pair), [(elsewhere(1), Some(true))]);
+        assert!(talk(&mut pair, 10));
+    }
+}
+
+/// J20: somebody who sends the datagrams of a client on from the addresses of many others makes
+/// the server send them no more than three times that, ask one of them at a time, and remember
+/// nothing.
+#[test]
+fn j20_n53_06_nobody_is_flooded_whose_address_is_forged() {
+    for versions in VERSIONS {
+        for migration in [Migration::Validated, Migration::Enhanced] {
+            let mut pair = connected(versions, migration);
+            let home = peer(&pair);
+            let victims = (0..1000).map(elsewhere);
+            pair.unreachable.extend(victims.clone());
+            let idle = pair.server.buffered();
+            let mut arrived = 0;
+            for victim in victims.clone() {
+                send(&mut pair, Side::Client, &DATA).unwrap();
+                send(&mut pair, Side::Server, &[1; 1000]).unwrap();
+                race(&mut pair, victim, Duration::from_millis(20));
+                assert_eq!(received(&mut pair, Side::Server), [DATA]);
+                arrived += received(&mut pair, Side::Client).len();
+            }
+            assert_eq!(peer(&pair), home);
+            let accounts: Vec<_> = victims.map(|it| account(&pair, it)).collect();
+            let asked = accounts.iter().filter(|it| it.sent > 0).count();
+            // Twenty seconds, in which each check takes one at least.
+            assert!(asked <= 21, "{asked}");
+            pair.run_for(5 * SECOND);
+            assert_eq!(pair.server.buffered(), idle);
+            // What the server sends goes where it went.
+            arrived += received(&mut pair, Side::Client).len();
+            assert_eq!(arrived, 1000);
+        }
+    }
+}
+
+/// J15: somebody's datagrams are copied from where another client lives. Whatever becomes of the
+/// check, that one's own arrive as before, with and without connection IDs.
+#[test]
+fn j15_who_lives_at_an_address_that_is_asked_is_heard_as_before() {
+    for versions in VERSIONS {
+        for length in [None, Some(0), Some(8)] {
+            let ends = ends(versions, Migration::Validated);
+            let policy = DatagramPolicy::default().connection_ids(length).unwrap();
+            let other = ends.client.clone().datagram(policy).build().unwrap();
+            let mut pair = ends.build().connected(1);
+            pair.run_for(SECOND);
+            let (home, first) = (peer(&pair), pair.server_id().unwrap());
+            let copied = datagram(&mut pair, Side::Client, &DATA);
+            pair.client = Endpoint::new(pair.now, EndpointPolicy::default(), None).unwrap();
+            pair.client_events.clear();
+            pair.client_address = elsewhere(1);
+            pair.connect(other.into(), server_name()).unwrap();
+            assert!(pair.run_until(SECOND, |pair| pair.server_id() != Some(first)));
+            pair.run_for(SECOND);
+            assert!(talk(&mut pair, 5));
+            let before = pair.to_client.sent();
+            pair.deliver_to_server(&copied);
+            pair.run_for(MOMENT);
+            assert_eq!(pair.to_client.sent() - before, 1, "it is asked");
+            assert!(talk(&mut pair, 5));
+            pair.run_for(SECOND);
+            assert_eq!(news(&mut pair), [(elsewhere(1), None)]);
+            let path = pair.server.connection(first).unwrap().path();
+            assert_eq!(path.remote(), home);
+            assert!(talk(&mut pair, 5));
+        }
+    }
+}
