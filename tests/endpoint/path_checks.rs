@@ -6,7 +6,7 @@ use crate::common::handshakes::{connection, renegotiate, send, willing};
 use sealgram::config::{DatagramPolicy, Migration, Versions};
 use sealgram::endpoint::{Endpoint, EndpointPolicy};
 use sealgram::record::Discard;
-use sealgram::sim::{Account, Direction, Fate, Pair};
+use sealgram::sim::{Account, Conditions, Direction, Fate, Pair};
 use sealgram::{Event, KeyUpdate, Path, Side};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -529,4 +529,32 @@ fn j15_who_lives_at_an_address_that_is_asked_is_heard_as_before() {
             assert!(talk(&mut pair, 5));
         }
     }
+}
+
+/// The keys that are being agreed on are no way to ask a server that has moved meanwhile: it may
+/// lack what it needs to make them, and that goes where it was.
+#[test]
+fn a_server_that_moves_in_a_renegotiation_is_asked_under_keys_that_it_has() {
+    let policy = DatagramPolicy::default().connection_ids(Some(8)).unwrap();
+    let mut ends = Ends::new().datagram(&policy);
+    ends.server = ends.server.rekey(willing());
+    let mut pair = ends.build().connected(1);
+    pair.run_for(SECOND);
+    renegotiate(&mut pair, Side::Client, false).unwrap();
+    // The hello arrives, and nothing after it.
+    let base = pair.to_server.sent();
+    pair.to_server.script(move |index, _| match index == base {
+        true => Fate::Deliver,
+        false => Fate::Drop,
+    });
+    pair.run_for(MOMENT);
+    assert!(pair.to_server.sent() - base > 1);
+    pair.rebind_server();
+    pair.set_conditions(&Conditions::default());
+    send(&mut pair, Side::Server, &DATA).unwrap();
+    pair.run_for(5 * SECOND);
+    let client = connection(&pair, Side::Client);
+    assert_eq!(client.path().remote(), pair.server_address);
+    assert_eq!(client.epoch().number(), 2, "{:?}", pair.client_events);
+    assert!(talk(&mut pair, 3));
 }

@@ -373,6 +373,14 @@ impl WriteEpochs {
         Some(found)
     }
 
+    /// The epoch, or the current one if it can no longer be written.
+    pub(in super::super) fn find_or_current(&mut self, epoch: Epoch) -> &mut WriteEpoch {
+        let older = self.older.iter_mut().find(|known| known.epoch == epoch);
+        let found = older.unwrap_or(&mut self.current);
+        found.wake();
+        found
+    }
+
     /// Whether a record with this number can have been sent. Of epochs that are over this is no
     /// longer known, and taken for true.
     pub(in super::super) fn may_have_sent(&self, number: RecordNumber) -> bool {

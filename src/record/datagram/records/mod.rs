@@ -33,7 +33,7 @@ use crate::wire::record_dtls::HEADER_LEN;
 use crate::wire::record_dtls13::SENT_HEADER_LEN;
 use bytes::BytesMut;
 use early::EarlyRecords;
-use epochs::{ReadEpochs, WriteEpochs};
+use epochs::{ReadEpochs, WriteEpoch, WriteEpochs};
 use identified::Identification;
 use preview::Preview;
 
@@ -274,6 +274,17 @@ impl Records {
     #[inline]
     pub(super) const fn writing(&mut self) -> &mut WriteEpochs {
         &mut self.write
+    }
+
+    /// The newest epoch of which it is known that the peer can read it. At 1.2 that is not the
+    /// current one while this end has sent its Finished and has not had the peer's: what the peer
+    /// needs to make the keys may still be under way, or have gone to where it is not any more.
+    pub(super) fn readable_writing(&mut self) -> &mut WriteEpoch {
+        let agreed = match self.form {
+            Form::Full if self.in_force != Epoch::PLAINTEXT => self.in_force,
+            _ => self.write.current_epoch(),
+        };
+        self.write.find_or_current(agreed)
     }
 
     /// How many records the current one of them has sent.
