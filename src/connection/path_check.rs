@@ -72,6 +72,7 @@ impl<R: RecordLayer> Connection<R> {
         let Elsewhere {
             path,
             bytes,
+            answered,
             newest,
         } = *elsewhere;
         // The answer to a challenge has come from where the association has just moved.
@@ -80,7 +81,7 @@ impl<R: RecordLayer> Connection<R> {
         }
         if let Some(check) = &mut self.path_check {
             if check.candidate.is_same_way(&path) {
-                check.budget += AMPLIFICATION * bytes;
+                check.budget = (check.budget + AMPLIFICATION * bytes).saturating_sub(answered);
             }
             return Ok(());
         }
@@ -89,6 +90,7 @@ impl<R: RecordLayer> Connection<R> {
         if !newest || !is_up {
             return Ok(());
         }
+        let budget = (AMPLIFICATION * bytes).saturating_sub(answered);
         match self.role.parameters().datagram.migration {
             Migration::Never => Ok(()),
             Migration::Newest => {
@@ -97,8 +99,8 @@ impl<R: RecordLayer> Connection<R> {
             }
             // RFC 9146 §6: without a way to prove the address nothing moves.
             Migration::Validated | Migration::Enhanced if !self.records.checks_paths() => Ok(()),
-            Migration::Validated => self.begin_check(now, path, bytes, Asked::New),
-            Migration::Enhanced => self.begin_check(now, path, bytes, Asked::Old),
+            Migration::Validated => self.begin_check(now, path, budget, Asked::New),
+            Migration::Enhanced => self.begin_check(now, path, budget, Asked::Old),
         }
     }
 
@@ -106,13 +108,13 @@ impl<R: RecordLayer> Connection<R> {
         &mut self,
         now: Instant,
         candidate: Path,
-        bytes: usize,
+        budget: usize,
         asked: Asked,
     ) -> Result<(), Error> {
         tracing::debug!(%candidate, ?asked, "the peer seems to have moved");
         self.path_check = Some(Box::new(PathCheck {
             candidate,
-            budget: AMPLIFICATION * bytes,
+            budget,
             asked,
             cookies: Vec::new(),
             left: CHALLENGES,

@@ -64,6 +64,8 @@ pub(crate) struct Elsewhere {
     pub(crate) path: Path,
     /// How many bytes it was.
     pub(crate) bytes: usize,
+    /// How many bytes were sent there in answer.
+    pub(crate) answered: usize,
     /// Whether no record before it had a higher number (RFC 9146 §6).
     pub(crate) newest: bool,
 }

@@ -228,6 +228,31 @@ fn n53_06_who_says_little_is_followed() {
     }
 }
 
+/// RFC 9853 §5: an end that is asked by somebody who seems to have moved himself answers, and what
+/// that takes is missing for its own challenges.
+#[test]
+fn n53_06_an_answer_counts_for_what_may_be_sent_to_an_address() {
+    for versions in VERSIONS {
+        let mut ends = ends(versions, Migration::Validated);
+        // What the client receives is longer than what it sends.
+        let policy = DatagramPolicy::default().connection_ids(Some(20)).unwrap();
+        ends.client = ends.client.datagram(policy);
+        let mut pair = ends.build().connected(1);
+        pair.run_for(SECOND);
+        pair.keep_ledger();
+        let copied = datagram(&mut pair, Side::Client, &DATA);
+        pair.deliver(Side::Server, elsewhere(1), &copied);
+        let challenge = taken(&mut pair, Side::Server);
+        pair.unreachable.insert(elsewhere(9));
+        pair.deliver(Side::Client, elsewhere(9), &challenge);
+        pair.run_for(2 * SECOND);
+        let ledger = pair.ledger.as_ref().unwrap();
+        assert_eq!(ledger.overdrafts(), []);
+        let account = ledger.account(Side::Client, elsewhere(9));
+        assert!(account.sent > account.received, "{account:?}");
+    }
+}
+
 /// RFC 9853 §5.3, §5.5: three challenges, one by one, and no more than that; then it stays where it
 /// was. What comes from a third address meanwhile starts nothing, and what comes from home ends
 /// nothing.

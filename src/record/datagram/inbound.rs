@@ -144,6 +144,7 @@ impl Datagram {
                 *known = Some(Box::new(Elsewhere {
                     path,
                     bytes,
+                    answered: 0,
                     newest,
                 }));
             }

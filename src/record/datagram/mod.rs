@@ -367,6 +367,11 @@ impl Layer for Datagram {
             &mut datagram,
         );
         self.stats.records_sent += 1;
+        if let Some(elsewhere) = &mut self.elsewhere
+            && elsewhere.path.is_same_way(&path)
+        {
+            elsewhere.answered += datagram.len();
+        }
         self.outgoing.direct(path, datagram);
         true
     }
