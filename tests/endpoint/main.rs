@@ -16,6 +16,7 @@ mod many_clients;
 mod misuse;
 mod moving;
 mod path_checks;
+mod rebinding;
 mod running;
 mod strangers;
 mod tcp;
