@@ -29,8 +29,11 @@ pub(super) struct Outgoing {
     unproven: Option<Box<Allowance>>,
     path: Path,
     /// Datagrams for other ways than that one: messages of checks, few and small.
-    directed: Option<Box<VecDeque<(Path, Vec<u8>)>>>,
+    directed: Option<Box<Directed>>,
 }
+
+/// Datagrams, each with the way that it takes.
+type Directed = VecDeque<(Path, Vec<u8>)>;
 
 /// Datagrams of one size, but for the last, which may be shorter.
 #[derive(Default)]
