@@ -230,8 +230,7 @@ impl Endpoint {
         }
         let route = associations.route(Key::of(path));
         let Some(route) = route.filter(|_| !datagram.is_empty()) else {
-            associations.stats.strays += 1;
-            return;
+            return associations.take_stray(now, path, datagram);
         };
         match header {
             Some((DatagramHeader::Full(header), _)) if header.number.epoch == Epoch::PLAINTEXT => {

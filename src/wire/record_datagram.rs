@@ -93,6 +93,18 @@ pub(crate) fn connection_id_at(datagram: &[u8]) -> Option<&[u8]> {
     Some(datagram.get(at..).unwrap_or_default())
 }
 
+/// The same of the first record that carries one, if those before it have none.
+pub(crate) fn later_connection_id_at(datagram: &[u8]) -> Option<&[u8]> {
+    let mut rest = datagram;
+    loop {
+        if let Some(at) = connection_id_at(rest) {
+            return Some(at);
+        }
+        let (_, length) = DatagramHeader::decode_anonymous(rest, true)?;
+        rest = rest.get(length..).filter(|rest| !rest.is_empty())?;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -314,3 +314,23 @@ fn j09_n51_20_a_flight_that_changes_its_form_in_a_datagram_is_taken_at_once() {
         }
     }
 }
+
+/// RFC 9146 §3: a client whose address changes between its flights is found by the last record of
+/// the second one, and its handshake goes on.
+#[test]
+fn a_client_that_moves_in_its_handshake_completes_it() {
+    for versions in VERSIONS {
+        let (client, server) = configs(versions, 8, 8, Migration::Validated);
+        let mut pair = Pair::new(server, start(), 1).unwrap();
+        pair.connect(client, server_name()).unwrap();
+        let half_open = |pair: &Pair| pair.server.half_open() == 1;
+        assert!(pair.run_until(SECOND, half_open));
+        pair.client_address.set_port(7);
+        assert!(pair.run_until_connected(10 * SECOND), "{versions:?}");
+        assert_eq!(pair.server.stats().accepted, 1);
+        assert!(pair.exchange(3));
+        pair.run_for(SECOND);
+        let path = pair.server_connection().unwrap().path();
+        assert_eq!(path.remote().port(), 7);
+    }
+}

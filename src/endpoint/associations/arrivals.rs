@@ -6,7 +6,7 @@ use crate::endpoint::id::AssociationId;
 use crate::endpoint::routing::{Key, Route};
 use crate::error::Error;
 use crate::protocol::{Epoch, Path};
-use crate::wire::record_datagram::{DatagramHeader, connection_id_at};
+use crate::wire::record_datagram::{DatagramHeader, connection_id_at, later_connection_id_at};
 use bytes::BytesMut;
 use std::time::Instant;
 
@@ -47,6 +47,20 @@ impl Associations {
                 self.deliver(now, id, path, datagram);
             }
             None => self.stats.unknown_connection_ids += 1,
+        }
+    }
+
+    /// Takes a datagram whose first record has no connection ID, from an address where nobody is. A
+    /// flight that ends under keys may say in its last record whose it is: a client's address has
+    /// changed in the middle of its handshake.
+    #[cold]
+    pub(in super::super) fn take_stray(&mut self, now: Instant, path: Path, datagram: BytesMut) {
+        let at = later_connection_id_at(&datagram);
+        match at.and_then(|at| self.identified(at)) {
+            Some(id) => {
+                self.deliver(now, id, path, datagram);
+            }
+            None => self.stats.strays += 1,
         }
     }
 
