@@ -389,13 +389,14 @@ impl Storm {
             let unexpected: Vec<_> = stats
                 .discards()
                 .filter(|(cause, _)| !EXPECTED.contains(cause))
-                .filter(|(cause, _)| !(afresh && *cause == Discard::Unauthenticated))
+                .filter(|(cause, _)| !(afresh && OF_ANOTHER.contains(cause)))
                 .filter(|(cause, _)| !(refused && *cause == Discard::PlaintextAlert))
                 .collect();
             assert!(
                 unexpected.is_empty(),
-                "{:?}: {side}: {unexpected:?}",
-                self.case
+                "{:?}: {side}: {unexpected:?}, {:?}",
+                self.case,
+                self.pair.server.stats()
             );
         }
     }
@@ -437,6 +438,9 @@ const EXPECTED: [Discard; 9] = [
     // Data that overtakes Finished waits for it, as far as there is room.
     Discard::ReceiveQueueFull,
 ];
+
+/// What a first association of the server can cause at a client that has begun afresh.
+const OF_ANOTHER: [Discard; 2] = [Discard::Unauthenticated, Discard::UnknownConnectionId];
 
 fn ends_that_move_find_each_other(is_13: bool, seeds: Range<u64>) {
     let mut known: HashMap<Terms, Configs> = HashMap::new();

@@ -7,12 +7,12 @@ use super::{
 };
 use crate::common::configs::{server_name, start};
 use crate::common::handshakes::send;
-use sealgram::config::{DatagramPolicy, Migration};
+use sealgram::config::{DatagramPolicy, Migration, Versions};
 use sealgram::endpoint::{Endpoint, EndpointPolicy};
 use sealgram::record::Discard;
 use sealgram::sim::{Direction, Pair};
 use sealgram::{Path, Side};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// Lets time pass, in which a copy of each datagram of the client arrives from the address
@@ -99,41 +99,64 @@ fn n53_09_where_the_old_address_is_dead_the_new_one_is_asked() {
     }
 }
 
+/// Where the client of the next two tests sends from, and where it sent from before.
+const PREFERRED: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+const LEFT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+/// A server whose client has several addresses, and was just heard from `elsewhere(1)`.
+fn with_several_addresses(versions: Versions, migration: Migration) -> Pair {
+    let configs = ends(versions, migration).build();
+    let mut pair = Pair::new(configs.server.clone(), start(), 1).unwrap();
+    let path = Path::new(pair.server_address).with_local(PREFERRED);
+    let now = pair.now;
+    pair.client
+        .connect(now, configs.client, server_name(), path)
+        .unwrap();
+    assert!(pair.run_until_connected(SECOND));
+    pair.run_for(SECOND);
+    pair.keep_ledger();
+    let moved = datagram(&mut pair, Side::Client, &DATA);
+    pair.deliver(Side::Server, elsewhere(1), &moved);
+    pair
+}
+
+/// The client receives the server's challenge at the address that it has left; its answer.
+fn asked_where_it_was(pair: &mut Pair) -> Vec<u8> {
+    let challenge = taken(pair, Side::Server);
+    let (now, path) = (pair.now, Path::new(pair.server_address).with_local(LEFT));
+    pair.client
+        .handle_datagram(now, path, challenge.as_slice().into());
+    let mut answer = Vec::new();
+    let sent = pair.client.poll_transmit(now, 1, &mut answer).unwrap();
+    assert_eq!(sent.path, path);
+    answer
+}
+
 /// RFC 9853 §5.2, §5.4: a client that has several addresses of its own says at the old one that it
 /// has left it, and the new one is asked at once.
 #[test]
 fn n53_09_n53_11_a_client_that_has_left_says_so() {
     for versions in VERSIONS {
-        let configs = ends(versions, Migration::Enhanced).build();
-        let mut pair = Pair::new(configs.server.clone(), start(), 1).unwrap();
-        let [left, preferred] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(std::net::IpAddr::from);
-        let server = Path::new(pair.server_address);
-        let now = pair.now;
-        pair.client
-            .connect(
-                now,
-                configs.client,
-                server_name(),
-                server.with_local(preferred),
-            )
-            .unwrap();
-        assert!(pair.run_until_connected(SECOND));
-        pair.run_for(SECOND);
-        pair.keep_ledger();
-        let (home, now) = (peer(&pair), pair.now);
-        let moved = datagram(&mut pair, Side::Client, &DATA);
-        pair.deliver(Side::Server, elsewhere(1), &moved);
-        let challenge = taken(&mut pair, Side::Server);
-        let path = server.with_local(left);
-        pair.client
-            .handle_datagram(now, path, challenge.as_slice().into());
-        let mut answer = Vec::new();
-        let sent = pair.client.poll_transmit(now, 1, &mut answer).unwrap();
-        assert_eq!(sent.path, path);
+        let mut pair = with_several_addresses(versions, Migration::Enhanced);
+        let home = peer(&pair);
+        let answer = asked_where_it_was(&mut pair);
         pair.deliver(Side::Server, home, &answer);
         pair.client_address = elsewhere(1);
         pair.run_for(MOMENT);
         assert_eq!(news(&mut pair), [(elsewhere(1), Some(true))]);
+        assert!(talk(&mut pair, 10));
+    }
+}
+
+/// RFC 9853 §5.1: who says at the new address that it has left that as well is not followed.
+#[test]
+fn n53_08_who_has_left_the_new_address_is_not_followed() {
+    for versions in VERSIONS {
+        let mut pair = with_several_addresses(versions, Migration::Validated);
+        let home = peer(&pair);
+        let answer = asked_where_it_was(&mut pair);
+        pair.deliver(Side::Server, elsewhere(1), &answer);
+        assert_eq!((news(&mut pair), peer(&pair)), (vec![], home));
         assert!(talk(&mut pair, 10));
     }
 }

@@ -385,6 +385,32 @@ fn n53_11_n53_14_n53_16_an_answer_counts_by_the_way_that_was_asked() {
     }
 }
 
+/// RFC 9853 §5.4, §8: an answer to what was asked in an earlier check is for that one.
+#[test]
+fn n53_10_n53_14_the_answer_to_an_earlier_check_proves_nothing() {
+    for versions in VERSIONS {
+        let mut pair = connected(versions, Migration::Validated);
+        let home = peer(&pair);
+        pair.unreachable.insert(elsewhere(1));
+        let copied = datagram(&mut pair, Side::Client, &DATA);
+        pair.deliver(Side::Server, elsewhere(1), &copied);
+        let challenge = taken(&mut pair, Side::Server);
+        pair.deliver_to_client(&challenge);
+        let answer = taken(&mut pair, Side::Client);
+        pair.run_for(2 * SECOND);
+        assert_eq!(news(&mut pair), [(elsewhere(1), None)]);
+        let copied = datagram(&mut pair, Side::Client, &DATA);
+        pair.deliver(Side::Server, elsewhere(1), &copied);
+        pair.deliver(Side::Server, elsewhere(1), &answer);
+        assert_eq!(discarded(&pair, Discard::PathCheck), 1);
+        pair.run_for(2 * SECOND);
+        assert_eq!(
+            (news(&mut pair), peer(&pair)),
+            (vec![(elsewhere(1), None)], home)
+        );
+    }
+}
+
 /// The keys that are being agreed on are no way to ask a server that has moved meanwhile: it may
 /// lack what it needs to make them, and that goes where it was.
 #[test]
