@@ -76,6 +76,11 @@ pub(crate) struct ServerArguments {
     /// as secret as a private key.
     #[arg(long, value_name = "FILE")]
     pub(crate) fleet_secret: Option<PathBuf>,
+    /// The number of this server among those that have the same secret, which stands in connection
+    /// IDs of 8 bytes and more: whoever deals out datagrams finds it there [default: 0]. Each
+    /// thread has one, and this is the first.
+    #[arg(long, value_name = "N", requires = "fleet_secret", conflicts_with = "tls", value_parser = whole::<u16>("members", 0..=65_535))]
+    pub(crate) member: Option<u16>,
     #[command(flatten)]
     pub(crate) common: CommonArguments,
 }
@@ -167,6 +172,20 @@ pub(crate) enum DataMeanwhile {
     Flow,
 }
 
+/// Whether a peer is followed whose address changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Migrate {
+    /// It is not.
+    Never,
+    /// Once it has answered at the new address.
+    Validated,
+    /// Once it has answered there, and does not answer at the old address any more.
+    Enhanced,
+    /// At once, wherever its newest datagram came from; anybody on the path can then lead what is
+    /// sent to another place.
+    Newest,
+}
+
 /// `sealgram client`.
 #[derive(Debug, Args)]
 pub(crate) struct ClientArguments {
@@ -219,6 +238,14 @@ pub(crate) struct CommonArguments {
     /// The largest datagram to send, in bytes of UDP payload [default: 1400].
     #[arg(long, value_name = "BYTES", conflicts_with = "tls", value_parser = whole::<u64>("bytes", 128..=65_507))]
     pub(crate) mtu: Option<u64>,
+    /// Use connection IDs (RFC 9146, RFC 9147), by which a peer is recognised whose address
+    /// changes, if the other end does: the peer puts so many bytes into each record, 4 to 20; with
+    /// 0 only this end does, if the peer wants it [default: none are used].
+    #[arg(long, value_name = "BYTES", conflicts_with = "tls", value_parser = parse_connection_id_length)]
+    pub(crate) cid: Option<usize>,
+    /// Whether a peer with a connection ID is followed whose address changes [default: validated].
+    #[arg(long, value_name = "WHEN", requires = "cid", conflicts_with = "tls")]
+    pub(crate) migrate: Option<Migrate>,
     /// The cipher suites to allow, by their IANA names and in order of preference; a version for
     /// which none is given is not spoken [default: all].
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]
@@ -429,6 +456,12 @@ fn parse_profile(text: &str) -> Result<SrtpProfile, String> {
 fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
     let threads = whole::<u16>("threads", 1..=1024)(text)?;
     NonZeroUsize::try_from(usize::from(threads)).map_err(|error| error.to_string())
+}
+
+fn parse_connection_id_length(text: &str) -> Result<usize, String> {
+    let fits = |length: &usize| matches!(length, 0 | 4..=20);
+    let length = text.parse().ok().filter(fits);
+    length.ok_or_else(|| "it must be a whole number of bytes, from 4 to 20, or 0".into())
 }
 
 fn parse_fingerprint(text: &str) -> Result<Fingerprint, String> {

@@ -212,6 +212,9 @@ impl<E: Endpoint> Client<E> {
                     let (peer, certificate) = (self.remote, self.shows_certificate);
                     report::handshake_complete(connection, peer, kind, renegotiation, certificate)
                         .print();
+                    if let Some(ids) = endpoint.connection_ids(self.id) {
+                        report::connection_ids(peer, &ids).print();
+                    }
                     if let (Some(file), Some(session)) = (&self.session_out, connection.session()) {
                         session_file::write(file, &session)?;
                     }
@@ -232,6 +235,13 @@ impl<E: Endpoint> Client<E> {
                 if let (Some(file), Some(session)) = (&self.session_out, session) {
                     session_file::write(file, &session)?;
                 }
+            }
+            Event::PathChanged(change) => {
+                report::path_changed(&change).print();
+                self.remote = change.to.remote();
+            }
+            Event::PathNotValidated(path) => {
+                report::path_not_validated(self.remote, &path).print();
             }
             Event::Readable => self.take_data(endpoint)?,
             Event::PeerClosed => {

@@ -1,7 +1,7 @@
 //! Event lines: what the program reports on standard error.
 
 use sealgram::record::{Initiator, RecordLayer, Stats};
-use sealgram::{Connection, HandshakeKind, RenegotiationRefusal};
+use sealgram::{Connection, ConnectionId, HandshakeKind, Path, PathChange, RenegotiationRefusal};
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -127,6 +127,31 @@ pub(crate) fn renegotiation_refused(peer: SocketAddr, reason: RenegotiationRefus
 pub(crate) fn keys_updated(peer: SocketAddr, own: bool) -> Line {
     Line::new("keys_updated")
         .field("direction", if own { "sent" } else { "received" })
+        .field("peer", peer)
+}
+
+/// By which connection IDs each end recognises the other: what the peer's records carry, and what
+/// this end's do.
+pub(crate) fn connection_ids(peer: SocketAddr, ids: &(ConnectionId, ConnectionId)) -> Line {
+    let (received, sent) = ids;
+    Line::new("connection_ids")
+        .field("received", received)
+        .field("sent", sent)
+        .field("peer", peer)
+}
+
+/// The peer has another address.
+pub(crate) fn path_changed(change: &PathChange) -> Line {
+    Line::new("path_changed")
+        .field("from", change.from.remote())
+        .field("to", change.to.remote())
+        .field("validated", change.validated)
+}
+
+/// Something has come from an address where the peer does not answer.
+pub(crate) fn path_not_validated(peer: SocketAddr, path: &Path) -> Line {
+    Line::new("path_not_validated")
+        .field("path", path.remote())
         .field("peer", peer)
 }
 

@@ -240,6 +240,9 @@ impl<E: Endpoint> Server<E> {
                     let certificate = connection.peer_identity().is_some();
                     report::handshake_complete(connection, peer, kind, renegotiation, certificate)
                         .print();
+                    if let Some(ids) = endpoint.connection_ids(id) {
+                        report::connection_ids(peer, &ids).print();
+                    }
                     self.peers.insert(id, peer);
                 }
             }
@@ -251,6 +254,15 @@ impl<E: Endpoint> Server<E> {
             Event::KeysUpdated { sender } => {
                 if let Some(&peer) = self.peers.get(&id) {
                     report::keys_updated(peer, sender == Side::Server).print();
+                }
+            }
+            Event::PathChanged(change) => {
+                report::path_changed(&change).print();
+                self.peers.insert(id, change.to.remote());
+            }
+            Event::PathNotValidated(path) => {
+                if let Some(&peer) = self.peers.get(&id) {
+                    report::path_not_validated(peer, &path).print();
                 }
             }
             Event::Readable => self.take_data(endpoint, id)?,

@@ -2,7 +2,7 @@
 
 use crate::address;
 use crate::arguments::{
-    ClientArguments, ClientAuth, CommonArguments, CredentialArguments, DataMeanwhile,
+    ClientArguments, ClientAuth, CommonArguments, CredentialArguments, DataMeanwhile, Migrate,
     ServerArguments, Version,
 };
 use crate::certificate::SelfSigned;
@@ -11,8 +11,8 @@ use crate::report::Line;
 use sealgram::client::ClientConfigBuilder;
 use sealgram::config::{
     Algorithms, ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, ExtendedMasterSecret,
-    FleetSecret, IdentityChange, KeyLogFile, PlaintextAlerts, RekeyPolicy, SecureRenegotiation,
-    StreamPolicy, Versions,
+    FleetSecret, IdentityChange, KeyLogFile, Migration, PlaintextAlerts, RekeyPolicy,
+    SecureRenegotiation, StreamPolicy, Versions,
 };
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::error::ConfigError;
@@ -118,6 +118,15 @@ pub(crate) fn server_endpoint(arguments: &ServerArguments) -> Result<EndpointPol
     }
     if let Some(count) = arguments.limits.max_half_open {
         policy = policy.max_half_open(size(count), Eviction::default())?;
+    }
+    if let Some(first) = arguments.member {
+        let others = arguments.threads.map_or(0, |threads| threads.get() - 1);
+        if usize::from(first) + others > usize::from(u16::MAX) {
+            return Err(Problem::usage(
+                "--member: the numbers of all threads go beyond 65,535",
+            ));
+        }
+        policy = policy.member(first);
     }
     Ok(policy)
 }
@@ -257,7 +266,15 @@ fn datagram_policy(common: &CommonArguments) -> Result<DatagramPolicy, ConfigErr
     if let Some(deadline) = handshake_deadline(common) {
         policy = policy.handshake_deadline(Some(deadline));
     }
-    Ok(policy)
+    if let Some(migrate) = common.migrate {
+        policy = policy.migration(match migrate {
+            Migrate::Never => Migration::Never,
+            Migrate::Validated => Migration::Validated,
+            Migrate::Enhanced => Migration::Enhanced,
+            Migrate::Newest => Migration::Newest,
+        });
+    }
+    policy.connection_ids(common.cid)
 }
 
 fn stream_policy(common: &CommonArguments) -> Result<StreamPolicy, ConfigError> {
@@ -415,6 +432,8 @@ mod tests {
             ("--full-renegotiation", "resume: false"),
             ("--allow-identity-change", "identity_change: Allow"),
             ("--max-message=5000", "max_message: 5000"),
+            ("--cid=8", "connection_ids: Some(8)"),
+            ("--cid=0", "connection_ids: Some(0)"),
         ];
         let only_client = [
             ("--refuse-hello-requests", "follow_hello_requests: false"),
@@ -449,6 +468,26 @@ mod tests {
                 "{config}"
             );
         }
+    }
+
+    /// What they say together with another option.
+    #[test]
+    fn the_program_reaches_what_becomes_of_peers_that_move() {
+        for (way, set) in [
+            ("never", "migration: Never"),
+            ("validated", "migration: Validated"),
+            ("enhanced", "migration: Enhanced"),
+            ("newest", "migration: Newest"),
+        ] {
+            let options = ["--cid=8", "--migrate", way];
+            assert!(client_of(&options).contains(set), "{way}");
+            assert!(server_of(&options).contains(set), "{way}");
+        }
+        let secret = std::env::temp_dir().join(format!("sealgram-{}", std::process::id()));
+        std::fs::write(&secret, [7; FleetSecret::LEN]).unwrap();
+        let secret = format!("--fleet-secret={}", secret.display());
+        assert!(server_of(&[&secret]).contains("member: 0"));
+        assert!(server_of(&[&secret, "--member=7"]).contains("member: 7"));
     }
 
     /// Over UDP these are limits of the endpoint, over TCP they belong to the stream.

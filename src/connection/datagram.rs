@@ -6,7 +6,7 @@ use super::role::Opening;
 use super::{DtlsConnection, Event, Role};
 use crate::config::{ClientConfig, ProvenHello, ServerConfig};
 use crate::error::{ConfigError, Error, SendError};
-use crate::protocol::{MessageSeq, Path, RecordNumber, Side};
+use crate::protocol::{ConnectionId, MessageSeq, Path, RecordNumber, Side};
 use crate::record::datagram::Jitter;
 use crate::record::{Datagram, Discard, Layer as _};
 use crate::wire::record_datagram::DatagramHeader;
@@ -353,6 +353,24 @@ impl DtlsConnection {
     /// The peer's address and the way to it.
     pub fn path(&self) -> Path {
         self.records.path()
+    }
+
+    /// The connection ID that the peer puts into its records, the newest if it has several to
+    /// choose from. `None` if the handshake that counts has not agreed on connection IDs; empty if
+    /// it has, and this end wants none.
+    pub fn received_connection_id(&self) -> Option<ConnectionId> {
+        self.records.ids().map(|(ours, _)| ours)
+    }
+
+    /// The connection ID that this end puts into its records. `None` if the handshake that counts
+    /// has not agreed on connection IDs; empty if it has, and the peer wants none.
+    pub fn sent_connection_id(&self) -> Option<ConnectionId> {
+        self.records.ids().map(|(_, theirs)| theirs)
+    }
+
+    /// The addresses of this host have changed.
+    pub(crate) const fn forget_local_address(&mut self) {
+        self.records.forget_local_address();
     }
 
     /// Whether these bytes of a header begin with a connection ID that the peer was given.

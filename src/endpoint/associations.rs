@@ -220,6 +220,16 @@ impl Associations {
         news
     }
 
+    /// The system picks the address that each association sends from.
+    pub(super) fn forget_local_addresses(&mut self) {
+        let all: Vec<_> = self.table.ids().collect();
+        for id in all {
+            if let Some(association) = self.table.get_mut(id) {
+                association.connection.forget_local_address();
+            }
+        }
+    }
+
     fn sends_to(&self, id: AssociationId, path: &Path) -> bool {
         let association = self.table.get(id);
         association.is_some_and(|it| it.connection.path().is_same_way(path))

@@ -285,6 +285,12 @@ impl Endpoint {
         self.associations.handle_too_large(now, path, bytes)
     }
 
+    /// Takes note that this host has other addresses from here on: what is sent leaves from the one
+    /// that the system picks, and no more from the one that a peer was first heard at.
+    pub fn forget_local_addresses(&mut self) {
+        self.associations.forget_local_addresses();
+    }
+
     /// When [`Endpoint::handle_timeout`] wants to be called. May be earlier than anything is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         [self.associations.poll_timeout(), self.door.poll_timeout()]

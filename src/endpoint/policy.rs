@@ -16,7 +16,7 @@ pub struct EndpointPolicy {
     pub(super) newcomers: Newcomers,
     /// What the members of a group share, where their configuration belongs to no fleet.
     pub(crate) group: Option<FleetSecret>,
-    pub(super) member: u16,
+    pub(crate) member: u16,
 }
 
 /// Who decides whether a client is served that has proved its address.

@@ -42,6 +42,16 @@ impl UdpEndpoint {
     /// A group serves. Answers to a client of its own may reach any of the members, so a program
     /// that connects as well binds another endpoint for that.
     ///
+    /// # Peers that move
+    ///
+    /// The number of the first member in its fleet is that of `policy`
+    /// ([`EndpointPolicy::member`]), and the others have the numbers that follow. But *the system*
+    /// does not look into connection IDs: a peer that has moved may reach another member, which
+    /// counts an unknown connection ID
+    /// ([`EndpointStats::unknown_connection_ids`](crate::endpoint::EndpointStats::unknown_connection_ids)).
+    /// Where peers move, each endpoint has a port of its own, and something in front of them reads
+    /// the number: [`fleets`](crate::docs::fleets).
+    ///
     /// # Errors
     ///
     /// If the address cannot be bound, also because somebody has it alone; if the system has no
@@ -55,8 +65,12 @@ impl UdpEndpoint {
         let secret = FleetSecret::draw(&*server.parameters.random).map_err(io::Error::other)?;
         policy.group = Some(secret);
         let sockets = bind_together(local, members)?;
-        let member = |socket| Self::from_socket(socket, policy.clone(), Some(server.clone()));
-        sockets.into_iter().map(member).collect()
+        let first = policy.member;
+        let member = |(number, socket)| {
+            let policy = policy.clone().member(first.wrapping_add(number));
+            Self::from_socket(socket, policy, Some(server.clone()))
+        };
+        (0..).zip(sockets).map(member).collect()
     }
 }
 

@@ -111,10 +111,7 @@ impl UdpEndpoint {
         policy: EndpointPolicy,
         server: Option<Arc<ServerConfig>>,
     ) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        enlarge_buffers(&socket);
-        let socket = UdpSocket::from_std(socket);
-        let batch = Batch::new(&socket)?;
+        let (socket, batch) = set_up(socket)?;
         let endpoint = Endpoint::new(clock::now(), policy, server).map_err(io::Error::other)?;
         Ok(Self {
             socket,
@@ -375,6 +372,15 @@ const MAX_REPORTS: usize = 1024;
 /// The requested size of the system's buffers: a burst of some thousand datagrams. The system may
 /// grant less.
 const SOCKET_BUFFER: usize = 4 << 20;
+
+/// Makes a socket ready for use.
+fn set_up(socket: std::net::UdpSocket) -> io::Result<(UdpSocket, Batch)> {
+    socket.set_nonblocking(true)?;
+    enlarge_buffers(&socket);
+    let socket = UdpSocket::from_std(socket);
+    let batch = Batch::new(&socket)?;
+    Ok((socket, batch))
+}
 
 fn enlarge_buffers(socket: &std::net::UdpSocket) {
     let socket = socket2::SockRef::from(socket);

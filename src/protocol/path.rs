@@ -87,6 +87,13 @@ impl Path {
         self
     }
 
+    /// The same path, leaving from the local address that the system picks.
+    pub(crate) const fn without_local(mut self) -> Self {
+        self.local = [0; 2];
+        self.kind &= REMOTE_V6;
+        self
+    }
+
     /// The same path with an ECN mark.
     #[must_use]
     pub const fn with_ecn(mut self, ecn: Option<Ecn>) -> Self {

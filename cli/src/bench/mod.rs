@@ -428,6 +428,7 @@ fn local_server(common: &CommonArguments) -> ServerArguments {
         allow_client_renegotiation: None,
         threads: None,
         fleet_secret: None,
+        member: None,
         common: common.clone(),
     }
 }

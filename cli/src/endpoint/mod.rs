@@ -13,7 +13,7 @@ use mio::{Registry, Token};
 use sealgram::error::{RenegotiateError, SendError};
 use sealgram::record::RecordLayer;
 use sealgram::server::ClientAuthentication;
-use sealgram::{Connection, Event};
+use sealgram::{Connection, ConnectionId, Event};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -50,6 +50,12 @@ pub(crate) trait Endpoint {
 
     /// The address of a peer.
     fn peer(&self, id: Self::Id) -> Option<SocketAddr>;
+
+    /// The connection IDs that the peer's records carry and that this end's do; `None` if there was
+    /// no agreement on any.
+    fn connection_ids(&self, _: Self::Id) -> Option<(ConnectionId, ConnectionId)> {
+        None
+    }
 
     /// Whether more can be sent without queueing it up. When there is room again, `Readable` comes.
     fn has_room(&self, id: Self::Id) -> bool;

@@ -10,7 +10,7 @@ use sealgram::error::{RenegotiateError, SendError};
 use sealgram::net::{UdpEndpoint, Unreachable};
 use sealgram::record::Datagram;
 use sealgram::server::ClientAuthentication;
-use sealgram::{DtlsConnection, Event};
+use sealgram::{ConnectionId, DtlsConnection, Event};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -56,6 +56,12 @@ impl Endpoint for UdpEndpoint {
 
     fn peer(&self, id: AssociationId) -> Option<SocketAddr> {
         Some(self.endpoint().connection(id)?.path().remote())
+    }
+
+    fn connection_ids(&self, id: AssociationId) -> Option<(ConnectionId, ConnectionId)> {
+        let connection = self.endpoint().connection(id)?;
+        let received = connection.received_connection_id()?;
+        Some((received, connection.sent_connection_id()?))
     }
 
     /// Data that a full queue has no room for is lost, as in a congested network.
@@ -136,5 +142,6 @@ impl Endpoint for UdpEndpoint {
             .field("evicted", stats.evicted)
             .field("over_limit", stats.over_limit)
             .field("strays", stats.strays)
+            .field("unknown_connection_ids", stats.unknown_connection_ids)
     }
 }

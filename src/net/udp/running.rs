@@ -1,6 +1,6 @@
 //! Changes to an endpoint that is running: its registration with an event loop, and whom it serves.
 
-use super::{Registration, UdpEndpoint};
+use super::{Registration, UdpEndpoint, set_up};
 use crate::config::ServerConfig;
 use crate::error::Error;
 use crate::net::clock;
@@ -9,6 +9,7 @@ use mio::event::Source;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 impl UdpEndpoint {
@@ -32,6 +33,45 @@ impl UdpEndpoint {
             Some(registration) => registration.registry.deregister(&mut self.socket),
             None => Ok(()),
         }
+    }
+
+    /// Goes on with another socket, bound to `local`: for a client whose network has changed, or
+    /// that does not want to be recognised by its port. If the old socket was connected to one peer
+    /// ([`UdpEndpoint::connected_to`]), the new one is as well, and `local` has to be of the same
+    /// family; port 0 and the unspecified address leave the choice to the system. The new socket
+    /// takes the place of the old one in the event loop, under the same token. Options that were
+    /// set on the old socket are not carried over.
+    ///
+    /// A peer learns of it by what it is sent next, so send something. If it gave this end a
+    /// connection ID ([`sent_connection_id`](crate::DtlsConnection::sent_connection_id)) it
+    /// recognises the association, and answers at the new address once that is validated
+    /// ([`Migration`](crate::config::Migration)); until then its data goes to the old one, and is
+    /// lost. If it did not, the association is lost to it: it counts what comes as strays
+    /// ([`EndpointStats::strays`](crate::endpoint::EndpointStats::strays)) and says nothing, and
+    /// this end notices by the answers that do not come. What waits in the old socket unread is
+    /// lost as well.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be bound, the peer cannot be reached from there, or the event loop
+    /// does not take the new socket. Nothing has changed then.
+    pub fn rebind(&mut self, local: SocketAddr) -> io::Result<()> {
+        let socket = std::net::UdpSocket::bind(local)?;
+        if let Ok(peer) = self.socket.peer_addr() {
+            socket.connect(peer)?;
+        }
+        let (mut socket, batch) = set_up(socket)?;
+        if let Some(it) = &self.registration {
+            it.registry.register(&mut socket, it.token, it.interest)?;
+        }
+        let mut old = std::mem::replace(&mut self.socket, socket);
+        if let Some(registration) = &self.registration {
+            // A socket that is closed is in no event loop anyway.
+            let _closed_next = registration.registry.deregister(&mut old);
+        }
+        self.batch = batch;
+        self.endpoint.forget_local_addresses();
+        Ok(())
     }
 
     /// The socket, to read or set its options (with `socket2::SockRef`, for example). Do not read

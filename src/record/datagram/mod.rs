@@ -117,6 +117,17 @@ impl Datagram {
         self.records.is_identified()
     }
 
+    /// The connection IDs in force: what the peer puts into its records, and what this end puts
+    /// into its own. `None` if there was no agreement on any.
+    pub(crate) fn ids(&self) -> Option<(ConnectionId, ConnectionId)> {
+        self.records.ids()
+    }
+
+    /// From here on the system picks the address that is sent from.
+    pub(crate) const fn forget_local_address(&mut self) {
+        self.outgoing.move_to(self.outgoing.path().without_local());
+    }
+
     /// Where this end sends to.
     pub(crate) const fn path(&self) -> Path {
         self.outgoing.path()

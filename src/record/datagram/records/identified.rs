@@ -205,12 +205,16 @@ impl Records {
         self.read.is_newest(number)
     }
 
-    /// What the peer puts into its records, the newest, and what this end puts into its own.
+    /// What the peer puts into its records, the newest, and what this end puts into its own, as the
+    /// handshake has agreed that is in force; `None` if it has not.
     pub(in super::super) fn ids(&self) -> Option<(ConnectionId, ConnectionId)> {
         let ids = self.ids.as_ref()?;
-        let ours = ids.given.iter().rev().find(|it| it.since.is_some());
-        let ours = ours.map_or_else(ConnectionId::empty, |it| it.id.clone());
-        Some((ours, self.write.current_id().clone()))
+        let in_force = |it: &&Given| it.since.is_some_and(|since| since <= self.in_force);
+        let ours = ids.given.iter().rev().find(in_force)?.id.clone();
+        let theirs = self.write.current_id().clone();
+        // What is left of an earlier agreement is for records that are late.
+        let agreed = ids.checks || !ours.is_empty() || !theirs.is_empty();
+        agreed.then_some((ours, theirs))
     }
 
     /// Whether these bytes of a header begin with a connection ID that the peer was given.
