@@ -75,6 +75,9 @@ fn make_context(options: &Options) -> Result<*mut ffi::WOLFSSL_CTX, String> {
     }
 }
 
+/// A renegotiation goes on when the data that came with it has been read.
+const DATA_FIRST: c_int = ffi::wolfSSL_ErrorCodes_APP_DATA_READY as c_int;
+
 /// The longest connection ID (RFC 9146 §3).
 const ID_LIMIT: usize = 255;
 
@@ -330,6 +333,9 @@ impl Association for Wolf {
                 continue;
             }
             let error = self.error(length);
+            if error == DATA_FIRST {
+                continue;
+            }
             if Self::waits(error) {
                 break;
             }
