@@ -171,9 +171,7 @@ impl Ends {
                 self.server.wait_for("a change of path", deadline, change)?
             }
         };
-        let validated = line.ends_with("(validated)");
-        let ports = line.contains(&format!(":{left} -> ")) && line.contains(&format!(":{port} ("));
-        if ports && (validated || migrate == Migrate::Newest) {
+        if is_change(&line, migrate, left, port) {
             return Ok(());
         }
         Err(Failure::new(format!(
@@ -212,6 +210,25 @@ impl Ends {
             self.proxy.evidence()
         ))
     }
+}
+
+/// Whether `FROM -> TO (validated)` is what our server says under this policy when the client's
+/// port was `left` and is `port`.
+fn is_change(line: &str, migrate: Migrate, left: u16, port: u16) -> bool {
+    let Some((from, rest)) = line.split_once(" -> ") else {
+        return false;
+    };
+    let Some((to, validated)) = rest.split_once(" (") else {
+        return false;
+    };
+    let port_of = |address: &str| address.parse().map(|address: SocketAddr| address.port());
+    let validated = match validated {
+        "validated)" => true,
+        "not validated)" => false,
+        _ => return false,
+    };
+    (port_of(from), port_of(to)) == (Ok(left), Ok(port))
+        && (validated || migrate == Migrate::Newest)
 }
 
 /// What an end says about the connection IDs of a handshake.
@@ -260,7 +277,7 @@ fn listening(stack: Stack, transcript: &Transcript) -> Option<Listening> {
 }
 
 fn server_command(case: &Case, pki: &Pki) -> Outcome<Command> {
-    let mut command = command(case, Role::Server)?;
+    let mut command = command(case, Role::Server, &["server"])?;
     match case.server {
         Stack::Sealgram => {
             command.args(["--listen", "127.0.0.1:0", "--stdio"]);
@@ -283,28 +300,27 @@ fn server_command(case: &Case, pki: &Pki) -> Outcome<Command> {
 }
 
 fn client_command(case: &Case, server: SocketAddr, pki: &Pki) -> Outcome<Command> {
-    let mut command = command(case, Role::Client)?;
-    match case.client {
-        Stack::Sealgram => drop(command.arg(server.to_string())),
-        Stack::Wolf | Stack::Mbed => drop(command.args(["--port", &server.port().to_string()])),
-    }
+    let mut command = match case.client {
+        Stack::Sealgram => command(case, Role::Client, &["client", &server.to_string()])?,
+        Stack::Wolf | Stack::Mbed => {
+            let port = server.port().to_string();
+            command(case, Role::Client, &["client", "--port", &port])?
+        }
+    };
     command.args(["--name", Pki::NAME]);
     command.arg("--ca").arg(pki.server_authority());
     Ok(command)
 }
 
-/// The program, its role, the version and the connection IDs.
-fn command(case: &Case, role: Role) -> Outcome<Command> {
+/// The program with the first of its arguments, the version and the connection IDs.
+fn command(case: &Case, role: Role, first: &[&str]) -> Outcome<Command> {
     let stack = case.stack(role);
     let mut command = Command::new(match stack {
         Stack::Sealgram => Sealgram::program()?,
         Stack::Wolf => program("wolfssl-peer")?,
         Stack::Mbed => program("mbedtls3-peer")?,
     });
-    command.arg(match role {
-        Role::Client => "client",
-        Role::Server => "server",
-    });
+    command.args(first);
     if stack != Stack::Mbed {
         command.args(["--versions", case.version.name()]);
     }
@@ -371,6 +387,18 @@ const PATIENCE: Duration = Duration::from_millis(700);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_of_path_is_read() {
+        let line = "127.0.0.1:50 -> 127.0.0.1:60 (not validated)";
+        assert!(is_change(line, Migrate::Newest, 50, 60));
+        assert!(!is_change(line, Migrate::Validated, 50, 60));
+        assert!(!is_change(line, Migrate::Newest, 60, 50));
+        let line = "127.0.0.1:50 -> 127.0.0.1:60 (validated)";
+        assert!(is_change(line, Migrate::Validated, 50, 60));
+        assert!(!is_change(line, Migrate::Validated, 5, 60));
+        assert!(!is_change("127.0.0.1:50", Migrate::Validated, 50, 60));
+    }
 
     #[test]
     fn reports_of_all_programs_are_read() {
