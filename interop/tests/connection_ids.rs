@@ -29,20 +29,29 @@ fn survives(pairs: &[(Stack, Stack, Version)], title: &str) {
     run_all(&cases, LOSSY_AT_ONCE, |case| run(case, &pki)).conclude(title);
 }
 
+const FOREIGN_1_2: &[(Stack, Stack, Version)] = &[
+    (Wolf, Wolf, V12),
+    (Mbed, Mbed, V12),
+    (Wolf, Mbed, V12),
+    (Mbed, Wolf, V12),
+];
+
+const FOREIGN_1_3: &[(Stack, Stack, Version)] = &[(Wolf, Wolf, V13)];
+
 #[test]
 fn foreign_peers_understand_each_other_at_1_2() {
-    let pairs = [
-        (Wolf, Wolf, V12),
-        (Mbed, Mbed, V12),
-        (Wolf, Mbed, V12),
-        (Mbed, Wolf, V12),
-    ];
-    passes(&pairs, "foreign peers, connection IDs, 1.2");
+    passes(FOREIGN_1_2, "foreign peers, connection IDs, 1.2");
 }
 
 #[test]
 fn foreign_peers_understand_each_other_at_1_3() {
-    passes(&[(Wolf, Wolf, V13)], "foreign peers, connection IDs, 1.3");
+    passes(FOREIGN_1_3, "foreign peers, connection IDs, 1.3");
+}
+
+#[test]
+fn foreign_peers_survive_losses() {
+    let pairs = [FOREIGN_1_2, FOREIGN_1_3].concat();
+    survives(&pairs, "foreign peers, connection IDs, a tenth lost");
 }
 
 const WITH_WOLFSSL: [(Stack, Stack, Version); 4] = [

@@ -55,14 +55,18 @@ pub fn all(client: Stack, server: Stack, version: Version) -> Vec<Case> {
 }
 
 /// The cases over a path that loses a tenth, with this choice of losses: those with the lengths 4
-/// and 8, because losses do not depend on lengths.
+/// and 8, because losses do not depend on lengths. wolfSSL ends (-373) when a renegotiation loses
+/// datagrams, also with itself and with Mbed TLS: with it nothing is renegotiated.
 #[must_use]
 pub fn lossy(client: Stack, server: Stack, version: Version, seed: u64) -> Vec<Case> {
+    let spares = version == Version::V12 && [client, server].contains(&Stack::Wolf);
     all(client, server, version)
         .into_iter()
         .filter(|case| (case.client_id, case.server_id) == (4, 8))
+        .filter(|case| !(spares && case.refresh == Some(Role::Server)))
         .map(|case| Case {
             loss: Loss::new(10, seed),
+            refresh: case.refresh.filter(|_| !spares),
             ..case
         })
         .collect()

@@ -300,7 +300,10 @@ impl Wolf {
 impl Association for Wolf {
     fn take(&mut self, datagram: &[u8]) {
         self.queues.incoming.push_back(datagram.to_vec());
-        self.since = Instant::now();
+        if !self.done {
+            // Later, data would keep the timer of a renegotiation or a key update from ever ending.
+            self.since = Instant::now();
+        }
     }
 
     fn drive(&mut self) -> Vec<Fact> {
