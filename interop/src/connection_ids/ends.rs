@@ -14,7 +14,7 @@ use crate::pki::{Chain, Pki};
 use crate::port::{self, Listening};
 use crate::process::{Process, Transcript};
 use crate::proxy::Proxy;
-use crate::sealgram::{Sealgram, events};
+use crate::sealgram::{Event, Sealgram, events};
 
 /// A connection ID; an empty one means that records carry none.
 pub(super) type Identity = Vec<u8>;
@@ -158,24 +158,22 @@ impl Ends {
             return Ok(());
         }
         let change = |transcript: &Transcript| {
-            transcript
-                .stderr_lines()
-                .find_map(|line| line.strip_prefix("path changed: ").map(str::to_owned))
+            events(transcript).find(|event| event.name() == "path_changed")
         };
-        let line = match migrate {
+        let event = match migrate {
             Migrate::Never => match change(&self.server.transcript()) {
                 None => return Ok(()),
-                Some(line) => return Err(Failure::new(format!("the path changed: {line}"))),
+                Some(event) => return Err(Failure::new(format!("the path changed: {event:?}"))),
             },
             Migrate::Validated | Migrate::Newest => {
                 self.server.wait_for("a change of path", deadline, change)?
             }
         };
-        if is_change(&line, migrate, left, port) {
+        if is_change(&event, migrate, left, port) {
             return Ok(());
         }
         Err(Failure::new(format!(
-            "{left} -> {port}, {migrate:?}: the server says {line}"
+            "{left} -> {port}, {migrate:?}: the server says {event:?}"
         )))
     }
 
@@ -212,23 +210,19 @@ impl Ends {
     }
 }
 
-/// Whether `FROM -> TO (validated)` is what our server says under this policy when the client's
-/// port was `left` and is `port`.
-fn is_change(line: &str, migrate: Migrate, left: u16, port: u16) -> bool {
-    let Some((from, rest)) = line.split_once(" -> ") else {
-        return false;
+/// Whether this is what our server says under this policy when the client's port was `left` and is
+/// `port`.
+fn is_change(event: &Event, migrate: Migrate, left: u16, port: u16) -> bool {
+    let port_of = |key| {
+        let address: Option<SocketAddr> = event.value(key).and_then(|text| text.parse().ok());
+        address.map(|address| address.port())
     };
-    let Some((to, validated)) = rest.split_once(" (") else {
-        return false;
+    let validated = match event.value("validated") {
+        Some("true") => true,
+        Some("false") => migrate == Migrate::Newest,
+        _ => false,
     };
-    let port_of = |address: &str| address.parse().map(|address: SocketAddr| address.port());
-    let validated = match validated {
-        "validated)" => true,
-        "not validated)" => false,
-        _ => return false,
-    };
-    (port_of(from), port_of(to)) == (Ok(left), Ok(port))
-        && (validated || migrate == Migrate::Newest)
+    (port_of("from"), port_of("to")) == (Some(left), Some(port)) && validated
 }
 
 /// What an end says about the connection IDs of a handshake.
@@ -241,12 +235,14 @@ struct Report {
 
 impl Report {
     fn parse(stack: Stack, line: &str) -> Option<Self> {
-        let (received, sent) = match stack {
-            Stack::Sealgram => line
-                .strip_prefix("connection ids: we receive ")?
-                .split_once(", the peer receives ")?,
-            Stack::Wolf | Stack::Mbed => line.strip_prefix("cid rx=")?.split_once(" tx=")?,
-        };
+        if stack == Stack::Sealgram {
+            let event = Event::parse(line).filter(|event| event.name() == "connection_ids")?;
+            return Some(Self {
+                received: bytes(event.value("received")?)?,
+                sent: Some(bytes(event.value("sent")?)?),
+            });
+        }
+        let (received, sent) = line.strip_prefix("cid rx=")?.split_once(" tx=")?;
         Some(Self {
             received: bytes(received)?,
             sent: Some(bytes(sent.trim())?),
@@ -390,19 +386,23 @@ mod tests {
 
     #[test]
     fn a_change_of_path_is_read() {
-        let line = "127.0.0.1:50 -> 127.0.0.1:60 (not validated)";
-        assert!(is_change(line, Migrate::Newest, 50, 60));
-        assert!(!is_change(line, Migrate::Validated, 50, 60));
-        assert!(!is_change(line, Migrate::Newest, 60, 50));
-        let line = "127.0.0.1:50 -> 127.0.0.1:60 (validated)";
-        assert!(is_change(line, Migrate::Validated, 50, 60));
-        assert!(!is_change(line, Migrate::Validated, 5, 60));
-        assert!(!is_change("127.0.0.1:50", Migrate::Validated, 50, 60));
+        let is = |line: &str, migrate, left, port| {
+            let event = Event::parse(line).expect("an event");
+            is_change(&event, migrate, left, port)
+        };
+        let unproved = "event=path_changed from=127.0.0.1:50 to=127.0.0.1:60 validated=false";
+        assert!(is(unproved, Migrate::Newest, 50, 60));
+        assert!(!is(unproved, Migrate::Validated, 50, 60));
+        assert!(!is(unproved, Migrate::Newest, 60, 50));
+        let proved = "event=path_changed from=127.0.0.1:50 to=127.0.0.1:60 validated=true";
+        assert!(is(proved, Migrate::Validated, 50, 60));
+        assert!(!is(proved, Migrate::Validated, 5, 60));
+        assert!(!is("event=path_changed", Migrate::Newest, 50, 60));
     }
 
     #[test]
     fn reports_of_all_programs_are_read() {
-        let ours = "connection ids: we receive a1a2, the peer receives -";
+        let ours = "event=connection_ids received=a1a2 sent=- peer=127.0.0.1:5";
         let theirs = "cid rx=a1a2 tx=-";
         for (stack, line) in [(Stack::Sealgram, ours), (Stack::Wolf, theirs)] {
             let report = Report::parse(stack, line).expect("a report");
