@@ -101,6 +101,7 @@ mod tests {
                 direction: Direction::ToServer,
                 origin: Origin::Peer,
                 verdict: Verdict::Pass,
+                port: 0,
                 at: Duration::ZERO,
                 bytes: record.clone(),
             })

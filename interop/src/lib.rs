@@ -2,7 +2,7 @@
 //!
 //! Nothing in this crate links the library: it starts the *program* and those of OpenSSL and
 //! GnuTLS, lets them complete handshakes over loopback sockets (directly, or through a proxy that
-//! drops, records and injects datagrams), passes lines both ways and compares them byte for byte.
+//! drops, records and injects datagrams and changes ports), passes lines both ways and compares them byte for byte.
 //!
 //! Start reading with [`matrix`] (what is tried), [`case`](mod@case) (how one case runs) and
 //! [`peer`] (what a peer must report); the rest serves those three.
@@ -23,6 +23,7 @@
 //! | [`proxy`], [`loss`] | the datagram path between two peers |
 //! | [`rekeying`] | renegotiations and resumptions: who begins, and what the result must be |
 //! | [`record`], [`audit`] | reading captured records, and rules that they must obey |
+//! | [`connection_ids`] | connection IDs, and a client whose port changes |
 //! | [`version13`] | DTLS 1.3 with the stacks of `interop/peers` |
 //! | [`clock`] | deadlines |
 //! | [`failure`] | the one error type |
@@ -32,6 +33,7 @@ pub mod association;
 pub mod audit;
 pub mod case;
 pub mod clock;
+pub mod connection_ids;
 pub mod failure;
 pub mod foreign;
 pub mod gnutls;

@@ -1,11 +1,15 @@
-/* Mbed TLS 2.28 as a peer on the command line.
+/* Mbed TLS, 2.28 or 3.5, as a peer on the command line.
  *
  *   mbedtls-peer server --port P --cert FILE --key FILE [--tls] [--no-cookies] [--client-ca FILE] [--mtu N] [--bind ADDRESS]
  *   mbedtls-peer client --port P --name NAME --ca FILE [--tls] [--cert FILE --key FILE] [--mtu N] [--bind ADDRESS]
  *
+ * Both take [--cid HEX|-] [--cid-next HEX], which negotiate connection IDs: the first is received, or none (`-`), the second, which
+ * has the same length, after a renegotiation; and [--follow], with which datagrams go to wherever the newest came from, whatever it was: without it
+ * the socket is connected.
+ *
  * A line of standard input is data to send, except that `R` renegotiates (a server sends a
  * HelloRequest) and `Q` closes. Received data goes to standard output as it came. Facts go to
- * standard error, one on each line: `ready PORT`, `handshake SUITE`, `closed`, `error CODE TEXT`.
+ * standard error, one on each line: `ready PORT`, `handshake SUITE`, `cid rx=HEX|- tx=HEX|-`, `closed`, `error CODE TEXT`.
  *
  * One client is served, then the program ends. Everything happens in one loop around one connected socket that does not
  * block, as the library's own examples do it. */
@@ -31,6 +35,7 @@
 #include <mbedtls/ssl.h>
 #include <mbedtls/ssl_cookie.h>
 #include <mbedtls/timing.h>
+#include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 
 /* The interval at which timers are checked, in milliseconds. */
@@ -40,12 +45,15 @@
  * out. */
 #define AGAIN 1000
 
+/* The longest connection ID, in bytes. */
+#define ID 32
+
 /* The longest line, and the largest piece of data. */
 #define LINE 16384
 
 struct options {
-    int server, tls, cookies, mtu;
-    const char *port, *name, *cert, *key, *ca, *bind;
+    int server, tls, cookies, mtu, follow;
+    const char *port, *name, *cert, *key, *ca, *bind, *cid, *next_cid;
 };
 
 /* Everything that lives as long as the association does. */
@@ -60,6 +68,7 @@ struct peer {
     mbedtls_timing_delay_context timer;
     mbedtls_ssl_context ssl;
     mbedtls_net_context socket;
+    /* The server's client, and with `--follow` anybody's peer. */
     struct sockaddr_in client;
 };
 
@@ -103,6 +112,8 @@ static struct options parse(int count, char **arguments)
             options.tls = 1;
         } else if (strcmp(name, "--no-cookies") == 0) {
             options.cookies = 0;
+        } else if (strcmp(name, "--follow") == 0) {
+            options.follow = 1;
         } else if (++i == count) {
             fprintf(stderr, "error %s is unknown, or needs a value\n", name);
             exit(2);
@@ -118,6 +129,10 @@ static struct options parse(int count, char **arguments)
             options.ca = arguments[i];
         } else if (strcmp(name, "--mtu") == 0) {
             options.mtu = atoi(arguments[i]);
+        } else if (strcmp(name, "--cid") == 0) {
+            options.cid = arguments[i];
+        } else if (strcmp(name, "--cid-next") == 0) {
+            options.next_cid = arguments[i];
         } else if (strcmp(name, "--bind") == 0) {
             options.bind = arguments[i];
         } else {
@@ -137,6 +152,93 @@ static struct sockaddr_in address(const struct options *options)
         exit(2);
     }
     return address;
+}
+
+/* The bytes that are written as `text`; none for `-`. */
+static size_t bytes_of(const char *text, unsigned char bytes[ID])
+{
+    size_t length = strcmp(text, "-") == 0 ? 0 : strlen(text) / 2;
+    for (size_t i = 0; i < length && i < ID; i++) {
+        unsigned value = 0;
+        if (sscanf(text + 2 * i, "%2x", &value) != 1) {
+            length = ID + 1;
+        }
+        bytes[i] = (unsigned char) value;
+    }
+    if (length > ID) {
+        fprintf(stderr, "error %s is not a connection ID of at most %d bytes\n", text, ID);
+        exit(2);
+    }
+    return length;
+}
+
+/* Chooses the connection ID of the next handshake. All those of an association have the length of the first. */
+static void choose_connection_id(struct peer *peer, const char *text, int first)
+{
+#ifdef MBEDTLS_SSL_DTLS_CONNECTION_ID
+    unsigned char bytes[ID];
+    size_t length = bytes_of(text, bytes);
+    if (first) {
+        must("the connection ID's length",
+             mbedtls_ssl_conf_cid(&peer->config, length, MBEDTLS_SSL_UNEXPECTED_CID_IGNORE));
+    }
+    must("the connection ID", mbedtls_ssl_set_cid(&peer->ssl, MBEDTLS_SSL_CID_ENABLED, bytes, length));
+#else
+    (void) peer;
+    (void) first;
+    (void) bytes_of;
+    fprintf(stderr, "error this library has no connection IDs: %s\n", text);
+    exit(2);
+#endif
+}
+
+static void print_connection_id(const char *name, const unsigned char *bytes, size_t length)
+{
+    fprintf(stderr, " %s=", name);
+    for (size_t i = 0; i < length; i++) {
+        fprintf(stderr, "%02x", bytes[i]);
+    }
+    if (length == 0) {
+        fputc('-', stderr);
+    }
+}
+
+/* Says which connection IDs are in use. The library knows its own only as the setting: that is shown if the peer has negotiated
+ * any. */
+static void report_connection_ids(struct peer *peer, const char *own)
+{
+#ifdef MBEDTLS_SSL_DTLS_CONNECTION_ID
+    unsigned char bytes[ID], theirs[MBEDTLS_SSL_CID_OUT_LEN_MAX];
+    size_t length = bytes_of(own, bytes), their_length = 0;
+    int enabled = 0;
+    must("their connection ID", mbedtls_ssl_get_peer_cid(&peer->ssl, &enabled, theirs, &their_length));
+    fprintf(stderr, "cid");
+    print_connection_id("rx", bytes, enabled ? length : 0);
+    print_connection_id("tx", theirs, enabled ? their_length : 0);
+    fputc('\n', stderr);
+#else
+    (void) peer;
+    (void) own;
+    (void) print_connection_id;
+#endif
+}
+
+static void report_handshake(struct peer *peer, const char *own)
+{
+    fprintf(stderr, "handshake %s\n", mbedtls_ssl_get_ciphersuite(&peer->ssl));
+    if (own != NULL) {
+        report_connection_ids(peer, own);
+    }
+}
+
+static int parse_key(struct peer *peer)
+{
+#if MBEDTLS_VERSION_NUMBER < 0x03000000
+    return mbedtls_pk_parse_keyfile(&peer->key, peer->options.key, NULL);
+#else
+    return mbedtls_pk_parse_keyfile(&peer->key, peer->options.key, NULL, mbedtls_ctr_drbg_random,
+                                    &peer->random);
+#endif
 }
 
 static void configure(struct peer *peer)
@@ -165,7 +267,7 @@ static void configure(struct peer *peer)
     mbedtls_ssl_conf_renegotiation_enforced(config, MBEDTLS_SSL_RENEGOTIATION_NOT_ENFORCED);
     if (options->cert != NULL) {
         must("the certificate", mbedtls_x509_crt_parse_file(&peer->chain, options->cert));
-        must("the key", mbedtls_pk_parse_keyfile(&peer->key, options->key, NULL));
+        must("the key", parse_key(peer));
         must("the key", mbedtls_ssl_conf_own_cert(config, &peer->chain, &peer->key));
     }
     if (options->ca != NULL) {
@@ -188,6 +290,9 @@ static void configure(struct peer *peer)
     if (!options->server) {
         must("the name", mbedtls_ssl_set_hostname(&peer->ssl, options->name));
     }
+    if (options->cid != NULL) {
+        choose_connection_id(peer, options->cid, 1);
+    }
     if (options->mtu != 0) {
         mbedtls_ssl_set_mtu(&peer->ssl, (uint16_t) options->mtu);
     }
@@ -195,7 +300,30 @@ static void configure(struct peer *peer)
                              mbedtls_timing_get_delay);
 }
 
-/* Opens the socket and connects it: a server waits for its client first. */
+static int receive_from_anywhere(void *context, unsigned char *bytes, size_t size)
+{
+    struct peer *peer = context;
+    struct sockaddr_in source;
+    socklen_t length = sizeof source;
+    ssize_t got = recvfrom(peer->socket.fd, bytes, size, 0,
+                           (struct sockaddr *) &source, &length);
+    if (got < 0) {
+        /* Also where a datagram was sent to nobody. */
+        return MBEDTLS_ERR_SSL_WANT_READ;
+    }
+    peer->client = source;
+    return (int) got;
+}
+
+static int send_there(void *context, const unsigned char *bytes, size_t size)
+{
+    struct peer *peer = context;
+    ssize_t sent = sendto(peer->socket.fd, bytes, size, 0,
+                          (struct sockaddr *) &peer->client, sizeof peer->client);
+    return sent < 0 ? MBEDTLS_ERR_SSL_WANT_WRITE : (int) sent;
+}
+
+/* Opens the socket and connects it, unless peers may move: a server waits for its client first. */
 static void join(struct peer *peer)
 {
     struct options *options = &peer->options;
@@ -203,7 +331,9 @@ static void join(struct peer *peer)
     socklen_t length = sizeof own;
     int fd = socket(AF_INET, options->tls ? SOCK_STREAM : SOCK_DGRAM, 0);
     must_system("socket", fd);
-    if (!options->server) {
+    if (!options->server && options->follow) {
+        peer->client = own;
+    } else if (!options->server) {
         must_system("connect", connect(fd, (struct sockaddr *) &own, sizeof own));
     } else {
         must_system("bind", bind(fd, (struct sockaddr *) &own, sizeof own));
@@ -220,7 +350,9 @@ static void join(struct peer *peer)
             char byte;
             must_system("recvfrom", (int) recvfrom(fd, &byte, 1, MSG_PEEK,
                                                    (struct sockaddr *) &peer->client, &length));
-            must_system("connect", connect(fd, (struct sockaddr *) &peer->client, length));
+            if (!options->follow) {
+                must_system("connect", connect(fd, (struct sockaddr *) &peer->client, length));
+            }
         }
     }
     if (options->tls) {
@@ -229,7 +361,11 @@ static void join(struct peer *peer)
     }
     must_system("fcntl", fcntl(fd, F_SETFL, O_NONBLOCK));
     peer->socket.fd = fd;
-    mbedtls_ssl_set_bio(&peer->ssl, &peer->socket, mbedtls_net_send, mbedtls_net_recv, NULL);
+    if (options->follow) {
+        mbedtls_ssl_set_bio(&peer->ssl, peer, send_there, receive_from_anywhere, NULL);
+    } else {
+        mbedtls_ssl_set_bio(&peer->ssl, &peer->socket, mbedtls_net_send, mbedtls_net_recv, NULL);
+    }
 }
 
 /* The client's address goes into the cookies. */
@@ -272,7 +408,10 @@ static void shake_hands(struct peer *peer)
             die("the handshake", code);
         }
     }
-    fprintf(stderr, "handshake %s\n", mbedtls_ssl_get_ciphersuite(&peer->ssl));
+    report_handshake(peer, peer->options.cid);
+    if (peer->options.next_cid != NULL) {
+        choose_connection_id(peer, peer->options.next_cid, 0);
+    }
 }
 
 static void read_input(struct input *input)

@@ -6,11 +6,17 @@
 //!
 //!   --versions 1.2,1.3      --groups x25519,p256,p384      --cert FILE --key FILE      --ca FILE
 //!   --client-auth           --echo                    --resume N             --default-hello
+//!   --cid HEX|-             --follow
 //! ```
 //!
+//! `--cid` negotiates connection IDs: this one is received, or none (`-`). With `--follow` datagrams
+//! go to wherever the newest came from, whatever it was; without it, to where the first came from,
+//! and others are dropped.
+//!
 //! A line of standard input is a datagram to send, except for `k` (key update), `K` (key update
-//! that asks for the peer's) and `Q` (close and end). Facts go to standard output, one on each
-//! line: `ready PORT`, `handshake …`, `data TEXT`, `closed`, `error TEXT`.
+//! that asks for the peer's), `R` (renegotiation) and `Q` (close and end). Facts go to standard
+//! output, one on each line: `ready PORT`, `handshake …`, `cid rx=HEX|- tx=HEX|-`, `data TEXT`,
+//! `closed`, `error TEXT`.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, ErrorKind, Write as _};
@@ -49,6 +55,11 @@ pub struct Options {
     pub resume: u32,
     /// Whether the stack's own choice of groups is offered.
     pub default_hello: bool,
+    /// The connection ID that this end receives, which may be empty; if there is one, connection
+    /// IDs are negotiated.
+    pub cid: Option<Vec<u8>>,
+    /// Whether the peer is where its newest datagram came from.
+    pub follow: bool,
 }
 
 impl Options {
@@ -83,6 +94,8 @@ impl Options {
                 "--client-auth" => options.client_auth = true,
                 "--echo" => options.echo = true,
                 "--default-hello" => options.default_hello = true,
+                "--cid" => options.cid = Some(connection_id(&value()?)?),
+                "--follow" => options.follow = true,
                 _ => return Err(format!("{argument} is unknown")),
             }
         }
@@ -90,11 +103,36 @@ impl Options {
     }
 }
 
+fn connection_id(text: &str) -> Result<Vec<u8>, String> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let byte = |pair: &[u8]| {
+        let pair = std::str::from_utf8(pair).map_err(|error| error.to_string())?;
+        u8::from_str_radix(pair, 16).map_err(|error| format!("connection ID: {error}"))
+    };
+    digits.as_bytes().chunks(2).map(byte).collect()
+}
+
+/// A connection ID as it is printed.
+#[must_use]
+pub fn hex(id: &[u8]) -> String {
+    if id.is_empty() {
+        return "-".into();
+    }
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Something that happened to an association.
 #[derive(Clone, Debug)]
 pub enum Fact {
     /// The handshake is complete; what was agreed, as `name=value` words.
     Handshake(String),
+    /// The connection IDs that it negotiated.
+    ConnectionIds {
+        /// What this end receives.
+        received: Vec<u8>,
+        /// What it sends.
+        sent: Vec<u8>,
+    },
     /// A datagram from the peer.
     Data(Vec<u8>),
     /// The peer has closed.
@@ -127,6 +165,14 @@ pub trait Association {
     ///
     /// The error of the stack.
     fn key_update(&mut self, request: bool) -> Result<(), String>;
+    /// Renegotiates at version 1.2: a server asks for it.
+    ///
+    /// # Errors
+    ///
+    /// The error of the stack.
+    fn renegotiate(&mut self) -> Result<(), String> {
+        Err("not-supported: renegotiation".into())
+    }
     /// Closes the association.
     fn close(&mut self);
 }
@@ -231,6 +277,9 @@ impl Peer {
                         connected = true;
                         say(&format!("handshake {agreed}"));
                     }
+                    Fact::ConnectionIds { received, sent } => {
+                        say(&format!("cid rx={} tx={}", hex(&received), hex(&sent)));
+                    }
                     Fact::Data(data) => {
                         say(&format!("data {}", String::from_utf8_lossy(&data)));
                         if self.options.echo {
@@ -287,7 +336,11 @@ impl Peer {
         wait.map_err(|error| error.to_string())?;
         match self.socket.recv_from(buffer) {
             Ok((length, from)) => {
-                if *self.remote.get_or_insert(from) == from {
+                let remote = self.remote.get_or_insert(from);
+                if self.options.follow {
+                    *remote = from;
+                }
+                if *remote == from {
                     association.take(&buffer[..length]);
                 }
                 Ok(())
@@ -324,6 +377,7 @@ impl Peer {
                 "Q" => return true,
                 "k" => association.key_update(false),
                 "K" => association.key_update(true),
+                "R" => association.renegotiate(),
                 data => association.send(data.as_bytes()),
             };
             if let Err(reason) = outcome {

@@ -3,7 +3,7 @@
 use peer_frame::{Association, Fact, Options, run};
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::path::Path;
 use std::ptr;
 use std::rc::Rc;
@@ -75,6 +75,12 @@ fn make_context(options: &Options) -> Result<*mut ffi::WOLFSSL_CTX, String> {
     }
 }
 
+/// A renegotiation goes on when the data that came with it has been read.
+const DATA_FIRST: c_int = ffi::wolfSSL_ErrorCodes_APP_DATA_READY as c_int;
+
+/// The longest connection ID (RFC 9146 §3).
+const ID_LIMIT: usize = 255;
+
 const PEM: c_int = ffi::WOLFSSL_FILETYPE_PEM as c_int;
 
 fn groups(options: &Options) -> Vec<c_int> {
@@ -86,11 +92,13 @@ fn groups(options: &Options) -> Vec<c_int> {
     options.groups.iter().map(known).collect()
 }
 
-/// The datagrams on their way in and out.
+/// The datagrams on their way in and out, and what else the library's callbacks leave.
 #[derive(Default)]
 struct Queues {
     incoming: VecDeque<Vec<u8>>,
     outgoing: Vec<Vec<u8>>,
+    /// How many handshakes are complete.
+    handshakes: u32,
 }
 
 unsafe extern "C" fn receive(
@@ -125,6 +133,12 @@ unsafe extern "C" fn send(
     size
 }
 
+unsafe extern "C" fn complete(_: *mut ffi::WOLFSSL, queues: *mut c_void) -> c_int {
+    // SAFETY: as above.
+    unsafe { (*queues.cast::<Queues>()).handshakes += 1 };
+    0
+}
+
 struct Wolf {
     ssl: *mut ffi::WOLFSSL,
     queues: Box<Queues>,
@@ -132,6 +146,9 @@ struct Wolf {
     /// The handshake fails without a certificate of the peer; this build cannot show it.
     demands: bool,
     done: bool,
+    /// How many handshakes have been reported.
+    reported: u32,
+    identified: bool,
     over: bool,
     ticket: Ticket,
     /// When the stack's timer was last read; the stack says only how long it is.
@@ -156,6 +173,18 @@ impl Wolf {
             ffi::wolfSSL_SetIOReadCtx(ssl, place.cast());
             ffi::wolfSSL_SetIOWriteCtx(ssl, place.cast());
             ffi::wolfSSL_dtls_set_using_nonblock(ssl, 1);
+            let outcome = ffi::wolfSSL_SetHsDoneCb(ssl, Some(complete), place.cast());
+            check("callback", outcome)?;
+            if !options.v13 {
+                let outcome = ffi::wolfSSL_UseSecureRenegotiation(ssl);
+                check("renegotiation", outcome)?;
+            }
+            if let Some(mut id) = options.cid.clone() {
+                check("connection IDs", ffi::wolfSSL_dtls_cid_use(ssl))?;
+                let length = id.len() as c_uint;
+                let outcome = ffi::wolfSSL_dtls_cid_set(ssl, id.as_mut_ptr(), length);
+                check("connection ID", outcome)?;
+            }
             let mut groups = groups(options);
             if !groups.is_empty() {
                 let count = groups.len() as c_int;
@@ -188,6 +217,8 @@ impl Wolf {
             server: options.server,
             demands: !options.server || options.client_auth,
             done: false,
+            reported: 0,
+            identified: options.cid.is_some(),
             over: false,
             ticket: ticket.clone(),
             since: Instant::now(),
@@ -228,6 +259,34 @@ impl Wolf {
         )
     }
 
+    /// The connection IDs in use; empty ones if the peer has negotiated none.
+    fn connection_ids(&self) -> Fact {
+        let (mut received, mut sent) = (vec![0; ID_LIMIT], vec![0; ID_LIMIT]);
+        let (mut received_length, mut sent_length) = (0, 0);
+        // SAFETY: the association is alive, and the buffers have the size that is given.
+        unsafe {
+            let size = ID_LIMIT as c_uint;
+            ffi::wolfSSL_dtls_cid_get_rx_size(self.ssl, &mut received_length);
+            ffi::wolfSSL_dtls_cid_get_rx(self.ssl, received.as_mut_ptr(), size);
+            ffi::wolfSSL_dtls_cid_get_tx_size(self.ssl, &mut sent_length);
+            ffi::wolfSSL_dtls_cid_get_tx(self.ssl, sent.as_mut_ptr(), size);
+        }
+        received.truncate(received_length as usize);
+        sent.truncate(sent_length as usize);
+        Fact::ConnectionIds { received, sent }
+    }
+
+    /// Reports the handshakes that have been completed since this was called last.
+    fn report(&mut self, facts: &mut Vec<Fact>) {
+        while self.reported < self.queues.handshakes {
+            self.reported += 1;
+            facts.push(Fact::Handshake(self.agreed()));
+            if self.identified {
+                facts.push(self.connection_ids());
+            }
+        }
+    }
+
     fn error(&self, outcome: c_int) -> c_int {
         // SAFETY: the association is alive.
         unsafe { ffi::wolfSSL_get_error(self.ssl, outcome) }
@@ -241,7 +300,10 @@ impl Wolf {
 impl Association for Wolf {
     fn take(&mut self, datagram: &[u8]) {
         self.queues.incoming.push_back(datagram.to_vec());
-        self.since = Instant::now();
+        if !self.done {
+            // Later, data would keep the timer of a renegotiation or a key update from ever ending.
+            self.since = Instant::now();
+        }
     }
 
     fn drive(&mut self) -> Vec<Fact> {
@@ -261,18 +323,22 @@ impl Association for Wolf {
                 return facts;
             }
             self.done = true;
-            facts.push(Fact::Handshake(self.agreed()));
         }
+        self.report(&mut facts);
         let mut buffer = vec![0_u8; 1 << 14];
         loop {
             let size = buffer.len() as c_int;
             // SAFETY: the buffer has that size.
             let length = unsafe { ffi::wolfSSL_read(self.ssl, buffer.as_mut_ptr().cast(), size) };
+            self.report(&mut facts);
             if length > 0 {
                 facts.push(Fact::Data(buffer[..length as usize].to_vec()));
                 continue;
             }
             let error = self.error(length);
+            if error == DATA_FIRST {
+                continue;
+            }
             if Self::waits(error) {
                 break;
             }
@@ -331,6 +397,16 @@ impl Association for Wolf {
             _ if outcome == 1 => Ok(()),
             error if Self::waits(error) => Ok(()),
             error => Err(format!("key update: {error}")),
+        }
+    }
+
+    fn renegotiate(&mut self) -> Result<(), String> {
+        // SAFETY: the association is alive.
+        let outcome = unsafe { ffi::wolfSSL_Rehandshake(self.ssl) };
+        match self.error(outcome) {
+            _ if outcome == 1 => Ok(()),
+            error if Self::waits(error) => Ok(()),
+            error => Err(format!("renegotiation: {error}")),
         }
     }
 

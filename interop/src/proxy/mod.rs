@@ -6,10 +6,13 @@
 //!
 //! It forwards, drops by [`Loss`], records every datagram with its verdict, can hold one direction
 //! back for a while, and can send datagrams of the test's own making to either side, as if the
-//! other side had sent them. Order is kept.
+//! other side had sent them. Order is kept. It can change the port by which the server knows the
+//! client, as a NAT does ([`Proxy::rebind`]).
+
+mod rebinding;
 
 use std::fmt::Write as _;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,13 +22,14 @@ use std::time::Duration;
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::loss::{Direction, Loss, Verdict, Verdicts};
+pub use rebinding::OldPort;
+use rebinding::{Back, Backs};
 
 /// A running proxy. Dropping it stops it.
 #[derive(Debug)]
 pub struct Proxy {
     shared: Arc<Shared>,
     address: SocketAddr,
-    threads: Vec<JoinHandle<()>>,
 }
 
 /// A datagram that came to the proxy, or that the test injected there.
@@ -37,6 +41,8 @@ pub struct Captured {
     pub origin: Origin,
     /// What happened to it.
     pub verdict: Verdict,
+    /// The port by which the server knew the client when it came.
+    pub port: u16,
     /// The time since the proxy's start.
     pub at: Duration,
     /// The whole datagram.
@@ -62,10 +68,14 @@ pub enum Origin {
 #[derive(Debug)]
 struct Shared {
     front: UdpSocket,
-    back: UdpSocket,
+    backs: Mutex<Backs>,
     client: Mutex<Option<SocketAddr>>,
+    to_server: Mutex<Verdicts>,
+    to_client: Mutex<Verdicts>,
     captured: Mutex<Vec<Captured>>,
     held: Mutex<Option<Held>>,
+    /// One for the client's datagrams, one for each port that the server has seen.
+    threads: Mutex<Vec<JoinHandle<()>>>,
     stop: AtomicBool,
     stopwatch: Deadline,
 }
@@ -78,33 +88,25 @@ impl Proxy {
     /// When no sockets can be created.
     pub fn start(server: SocketAddr, loss: Loss) -> Outcome<Self> {
         let front = UdpSocket::bind("127.0.0.1:0")?;
-        let back = UdpSocket::bind("127.0.0.1:0")?;
-        back.connect(server)?;
-        for socket in [&front, &back] {
-            socket.set_read_timeout(Some(STOP_POLL))?;
-        }
+        front.set_read_timeout(Some(STOP_POLL))?;
         let address = front.local_addr()?;
+        let backs = Backs::new(server)?;
+        let back = backs.current();
         let shared = Arc::new(Shared {
             front,
-            back,
+            backs: Mutex::new(backs),
             client: Mutex::new(None),
+            to_server: Mutex::new(loss.verdicts(Direction::ToServer)),
+            to_client: Mutex::new(loss.verdicts(Direction::ToClient)),
             captured: Mutex::new(Vec::new()),
             held: Mutex::new(None),
+            threads: Mutex::new(Vec::new()),
             stop: AtomicBool::new(false),
             stopwatch: Deadline::after(Duration::ZERO),
         });
-        let threads = [Direction::ToServer, Direction::ToClient]
-            .map(|direction| {
-                let shared = Arc::clone(&shared);
-                let verdicts = loss.verdicts(direction);
-                thread::spawn(move || shared.forward(direction, verdicts))
-            })
-            .into();
-        Ok(Self {
-            shared,
-            address,
-            threads,
-        })
+        shared.start(Shared::forward_to_server);
+        shared.listen(&back);
+        Ok(Self { shared, address })
     }
 
     /// The address to which a client connects instead of the server's.
@@ -120,7 +122,7 @@ impl Proxy {
     ///
     /// When the socket refuses.
     pub fn redirect(&self, server: SocketAddr) -> Outcome<()> {
-        Ok(self.shared.back.connect(server)?)
+        lock(&self.shared.backs).redirect(server)
     }
 
     /// Sends `datagram` to the server or to the client, from the address that it knows as its peer.
@@ -129,9 +131,10 @@ impl Proxy {
     ///
     /// When no client has been seen yet, or the socket refuses.
     pub fn inject(&self, direction: Direction, datagram: &[u8]) -> Outcome<()> {
-        self.shared.send(direction, datagram)?;
-        self.shared
-            .record(direction, Origin::Injected, Verdict::Pass, datagram);
+        let back = lock(&self.shared.backs).current();
+        self.shared.send(direction, &back, datagram)?;
+        let came = (Origin::Injected, Verdict::Pass);
+        self.shared.record(direction, back.port, came, datagram);
         Ok(())
     }
 
@@ -148,9 +151,10 @@ impl Proxy {
         // Under the lock, so that nothing that comes in the meantime overtakes.
         let mut held = lock(&self.shared.held);
         if let Some(held) = held.take() {
+            let back = lock(&self.shared.backs).current();
             for datagram in held.datagrams {
                 // The receiver may have ended; the case notices that in other ways.
-                let _ = self.shared.send(held.direction, &datagram);
+                let _ = self.shared.send(held.direction, &back, &datagram);
             }
         }
     }
@@ -243,9 +247,10 @@ impl Proxy {
                 .collect();
             let _ = writeln!(
                 text,
-                "    {:8.3} s {} {} {:4} bytes {head}",
+                "    {:8.3} s {} by {} {} {:4} bytes {head}",
                 captured.at.as_secs_f32(),
                 captured.direction,
+                captured.port,
                 captured.letter(),
                 captured.bytes.len()
             );
@@ -257,7 +262,8 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
+        // One of them may have started another; the lock must be free for that.
+        while let Some(thread) = { lock(&self.shared.threads).pop() } {
             // A panic of the thread has been printed already, and the case fails without it.
             let _ = thread.join();
         }
@@ -275,48 +281,59 @@ impl Captured {
 }
 
 impl Shared {
-    /// Forwards one direction until the proxy stops.
-    fn forward(&self, direction: Direction, mut verdicts: Verdicts) {
+    fn start(self: &Arc<Self>, work: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        let shared = Arc::clone(self);
+        lock(&self.threads).push(thread::spawn(move || work(&shared)));
+    }
+
+    /// Forwards what comes to this port of the server's side until the proxy stops.
+    fn listen(self: &Arc<Self>, back: &Arc<Back>) {
+        let back = Arc::clone(back);
+        self.start(move |shared| shared.forward_to_client(&back));
+    }
+
+    fn forward_to_server(self: &Arc<Self>) {
         let mut buffer = vec![0; MAX_DATAGRAM];
         while !self.stop.load(Ordering::Relaxed) {
-            let Some(length) = self.receive(direction, &mut buffer) else {
+            let received = received(self.front.recv_from(&mut buffer));
+            let Some((length, source)) = received else {
                 continue;
             };
-            let datagram = &buffer[..length];
-            let verdict = verdicts.next().unwrap_or(Verdict::Pass);
-            self.record(direction, Origin::Peer, verdict, datagram);
-            if verdict == Verdict::Pass && !self.keep(direction, datagram) {
-                // The receiver may have ended; the case notices that in other ways.
-                let _ = self.send(direction, datagram);
+            *lock(&self.client) = Some(source);
+            let (back, is_new) = lock(&self.backs).next();
+            if is_new {
+                self.listen(&back);
             }
+            let verdict = lock(&self.to_server).next().unwrap_or(Verdict::Pass);
+            self.forward(Direction::ToServer, &back, verdict, &buffer[..length]);
         }
     }
 
-    fn receive(&self, direction: Direction, buffer: &mut [u8]) -> Option<usize> {
-        let received = match direction {
-            Direction::ToServer => self.front.recv_from(buffer).map(|(length, source)| {
-                *lock(&self.client) = Some(source);
-                length
-            }),
-            Direction::ToClient => self.back.recv(buffer),
-        };
-        match received {
-            Ok(length) => Some(length),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                None
-            }
-            // ECONNREFUSED from a peer that has ended, for example: pause, instead of asking again
-            // at full speed.
-            Err(_) => {
-                thread::sleep(STOP_POLL);
-                None
-            }
+    fn forward_to_client(&self, back: &Back) {
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        while !self.stop.load(Ordering::Relaxed) {
+            let Some(length) = received(back.socket.recv(&mut buffer)) else {
+                continue;
+            };
+            let verdict = match back.is_open() {
+                true => lock(&self.to_client).next().unwrap_or(Verdict::Pass),
+                false => Verdict::Drop,
+            };
+            self.forward(Direction::ToClient, back, verdict, &buffer[..length]);
         }
     }
 
-    fn send(&self, direction: Direction, datagram: &[u8]) -> Outcome<()> {
+    fn forward(&self, direction: Direction, back: &Back, verdict: Verdict, datagram: &[u8]) {
+        self.record(direction, back.port, (Origin::Peer, verdict), datagram);
+        if verdict == Verdict::Pass && !self.keep(direction, datagram) {
+            // The receiver may have ended; the case notices that in other ways.
+            let _ = self.send(direction, back, datagram);
+        }
+    }
+
+    fn send(&self, direction: Direction, back: &Back, datagram: &[u8]) -> Outcome<()> {
         match direction {
-            Direction::ToServer => self.back.send(datagram)?,
+            Direction::ToServer => back.socket.send(datagram)?,
             Direction::ToClient => {
                 let client = lock(&self.client)
                     .ok_or_else(|| Failure::new("the proxy has not seen a client yet"))?;
@@ -336,14 +353,35 @@ impl Shared {
         true
     }
 
-    fn record(&self, direction: Direction, origin: Origin, verdict: Verdict, datagram: &[u8]) {
+    fn record(
+        &self,
+        direction: Direction,
+        port: u16,
+        (origin, verdict): (Origin, Verdict),
+        datagram: &[u8],
+    ) {
         lock(&self.captured).push(Captured {
             direction,
             origin,
             verdict,
+            port,
             at: self.stopwatch.elapsed(),
             bytes: datagram.to_owned(),
         });
+    }
+}
+
+/// What a socket has received; `None` if it is to be asked again.
+fn received<T>(outcome: io::Result<T>) -> Option<T> {
+    match outcome {
+        Ok(received) => Some(received),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
+        // ECONNREFUSED from a peer that has ended, for example: pause, instead of asking again at
+        // full speed.
+        Err(_) => {
+            thread::sleep(STOP_POLL);
+            None
+        }
     }
 }
 
