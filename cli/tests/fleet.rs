@@ -6,8 +6,14 @@
 mod program;
 
 use program::{Directory, Program, value};
-use std::collections::BTreeSet;
+use sealgram::config::FleetSecret;
+use sealgram::endpoint::FleetMembers;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 /// What all servers of a test have in common, in files.
@@ -162,5 +168,100 @@ fn a_secret_of_another_length_is_refused_with_a_remedy() {
         let (code, line) = Program::start(&[&server[..], &["--fleet-secret", file]].concat()).end();
         assert_eq!(code, Some(2), "{line}");
         assert!(line.contains(said), "{line}");
+    }
+}
+
+/// A balancer in front of two members, with a port of its own for each client and member. It reads
+/// the member in connection IDs; everything else goes by address, until it deals out anew.
+struct Balancer {
+    front: Arc<UdpSocket>,
+    /// The member of everybody who is not named.
+    stranger: Arc<AtomicUsize>,
+    sessions: Arc<Mutex<HashMap<(SocketAddr, usize), Arc<UdpSocket>>>>,
+}
+
+impl Balancer {
+    fn new(members: [SocketAddr; 2]) -> Self {
+        let this = Self {
+            front: Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap()),
+            stranger: Arc::default(),
+            sessions: Arc::default(),
+        };
+        let front = this.front.clone();
+        let (stranger, sessions) = (this.stranger.clone(), this.sessions.clone());
+        let reader = FleetMembers::new(&FleetSecret::from_bytes([7; 32]));
+        thread::spawn(move || {
+            let mut buffer = [0; 2048];
+            while let Ok((length, from)) = front.recv_from(&mut buffer) {
+                let named = reader.member_of(&buffer[..length]).map(usize::from);
+                let member = named.unwrap_or_else(|| stranger.load(Ordering::SeqCst));
+                let mut sessions = sessions.lock().unwrap();
+                let session = sessions
+                    .entry((from, member))
+                    .or_insert_with(|| session(&front, from));
+                let _lost = session.send_to(&buffer[..length], members[member]);
+            }
+        });
+        this
+    }
+
+    /// As a reload does: other members for strangers, and a new session for everybody.
+    fn deal_anew(&self, member: usize) {
+        self.stranger.store(member, Ordering::SeqCst);
+        self.sessions.lock().unwrap().clear();
+    }
+}
+
+/// A port for one client, whose answers leave from the balancer's address.
+fn session(front: &Arc<UdpSocket>, client: SocketAddr) -> Arc<UdpSocket> {
+    let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
+    let (front, back) = (front.clone(), socket.clone());
+    thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok(length) = back.recv(&mut buffer) {
+            let _lost = front.send_to(&buffer[..length], client);
+        }
+    });
+    socket
+}
+
+/// J22: associations go on where they are when a balancer deals out its clients anew, and what
+/// comes back leaves from its address, or the client's socket would drop it.
+#[test]
+fn associations_outlive_a_balancer_that_deals_out_its_clients_anew() {
+    for version in ["1.2", "1.3"] {
+        let fleet = Fleet::new(&format!("anew-{version}"));
+        let [one, other] = ["0", "1"]
+            .map(|number| fleet.server("127.0.0.1:0", &["--cid", "8", "--member", number]));
+        let balancer = Balancer::new([&one, &other].map(|(_, at)| at.parse().unwrap()));
+        let mut servers = [one.0, other.0];
+        let at = balancer.front.local_addr().unwrap().to_string();
+        let mut clients = Vec::new();
+        for member in [0, 1] {
+            balancer.deal_anew(member);
+            let arguments = ["--versions", version, "--cid", "0"];
+            clients.push(fleet.client(&at, &arguments).0);
+            servers[member].event("handshake_complete");
+        }
+        // Strangers of each member are the other's from here on.
+        for (member, client) in clients.iter_mut().enumerate() {
+            balancer.deal_anew(1 - member);
+            client.write("moved\n");
+            assert_eq!(client.line(), "moved");
+            let moved = servers[member].event("path_changed");
+            assert_eq!(value(&moved, "validated"), "true");
+            client.write("again\n");
+            assert_eq!(client.line(), "again");
+        }
+        for mut server in servers {
+            server.signal("TERM");
+            let counters = server.event("endpoint_counters");
+            assert_eq!(value(&counters, "strays"), "0", "{counters}");
+            assert_eq!(
+                value(&counters, "unknown_connection_ids"),
+                "0",
+                "{counters}"
+            );
+        }
     }
 }

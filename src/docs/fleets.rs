@@ -95,6 +95,40 @@
 //!   ([`Eviction`](crate::endpoint::Eviction)), there is nobody left to be fair to; clients that
 //!   flood are the proxy's business. `proxy_bind … transparent` keeps addresses.
 //!
+//! ## Peers that move
+//!
+//! With connection IDs of eight bytes or more ([`connection_ids`]) records name the member that has
+//! their association, wherever they come from. Each member gets a number of its own ([`member`]),
+//! and [`FleetMembers`], made from the same secret, reads it: of every datagram under keys, but not
+//! of those of a first handshake, which go by address as before.
+//!
+//! ```
+//! use sealgram::endpoint::FleetMembers;
+//!
+//! /// The member that a datagram is for, where `by_address` is the one for strangers.
+//! fn member_for(members: &FleetMembers, datagram: &[u8], count: u16, by_address: u16) -> u16 {
+//!     let named = members.member_of(datagram);
+//!     named.filter(|&number| number < count).unwrap_or(by_address)
+//! }
+//! ```
+//!
+//! What is read there is not authenticated: a number that no member has is anybody's invention.
+//! Whoever passes datagrams on can be a balancer, or each member that owns its socket and feeds an
+//! [`Endpoint`](crate::endpoint::Endpoint) itself, before it calls `handle_datagram`. Either way:
+//!
+//! * The member has to learn where a datagram came from. A proxy gives each client and member a
+//!   port of its own; between members the address travels in front of the datagram, and the
+//!   receiver makes the [`Path`](crate::Path) from it. That channel needs protection from
+//!   strangers, who could otherwise name any address.
+//! * Answers have to leave from the address that the client sends to, so they go back by whoever
+//!   passed the datagram on, or from a socket that is bound to the same address. A client behind a
+//!   NAT does not hear anybody else.
+//! * A proxy that deals out clients anew, or begins new sessions, is to its members a client that
+//!   has moved: the new port is validated ([`Migration`](crate::config::Migration)), and the
+//!   association goes on. Passing a datagram to a member at most once keeps two that disagree from
+//!   sending it round in circles.
+//! * A member that gets what is for another one drops it and [counts it][unknown].
+//!
 //! ## A client's side
 //!
 //! A server that ends in peace says goodbye: [`stop_accepting`], [`close_all`], and the loop goes
@@ -115,3 +149,7 @@
 //! [`stop_accepting`]: crate::endpoint::Endpoint::stop_accepting
 //! [`close_all`]: crate::endpoint::Endpoint::close_all
 //! [`PeerClosed`]: crate::Event::PeerClosed
+//! [`connection_ids`]: crate::config::DatagramPolicy::connection_ids
+//! [`member`]: crate::endpoint::EndpointPolicy::member
+//! [`FleetMembers`]: crate::endpoint::FleetMembers
+//! [unknown]: crate::endpoint::EndpointStats::unknown_connection_ids

@@ -25,5 +25,6 @@ mod udp_deferred;
 mod udp_floods;
 mod udp_group;
 mod udp_narrow_path;
+mod udp_rebind;
 mod udp_running;
 mod wakers;
