@@ -47,9 +47,8 @@ impl UdpEndpoint {
     /// The number of the first member in its fleet is that of `policy`
     /// ([`EndpointPolicy::member`]), and the others have the numbers that follow. But *the system*
     /// does not look into connection IDs: a peer that has moved may reach another member, which
-    /// counts an unknown connection ID
-    /// ([`EndpointStats::unknown_connection_ids`](crate::endpoint::EndpointStats::unknown_connection_ids)).
-    /// Where peers move, each endpoint has a port of its own, and something in front of them reads
+    /// counts it among `unknown_connection_ids`
+    /// ([`EndpointStats`](crate::endpoint::EndpointStats)). Where peers move, each endpoint has a port of its own, and something in front of them reads
     /// the number: [`fleets`](crate::docs::fleets).
     ///
     /// # Errors
