@@ -2,7 +2,8 @@
 //!
 //! Nothing in this crate links the library: it starts the *program* and those of OpenSSL and
 //! GnuTLS, lets them complete handshakes over loopback sockets (directly, or through a proxy that
-//! drops, records and injects datagrams and changes ports), passes lines both ways and compares them byte for byte.
+//! drops, records and injects datagrams and changes ports), passes lines both ways and compares
+//! them byte for byte.
 //!
 //! Start reading with [`matrix`] (what is tried), [`case`](mod@case) (how one case runs) and
 //! [`peer`] (what a peer must report); the rest serves those three.

@@ -48,8 +48,9 @@ impl UdpEndpoint {
     /// ([`EndpointPolicy::member`]), and the others have the numbers that follow. But *the system*
     /// does not look into connection IDs: a peer that has moved may reach another member, which
     /// counts it among `unknown_connection_ids`
-    /// ([`EndpointStats`](crate::endpoint::EndpointStats)). Where peers move, each endpoint has a port of its own, and something in front of them reads
-    /// the number: [`fleets`](crate::docs::fleets).
+    /// ([`EndpointStats`](crate::endpoint::EndpointStats)). Where peers move, each endpoint has a
+    /// port of its own, and something in front of them reads the number:
+    /// [`fleets`](crate::docs::fleets).
     ///
     /// # Errors
     ///
