@@ -171,13 +171,16 @@ fn a_secret_of_another_length_is_refused_with_a_remedy() {
     }
 }
 
+/// The socket towards a member for each client that it has heard.
+type Sessions = HashMap<(SocketAddr, usize), Arc<UdpSocket>>;
+
 /// A balancer in front of two members, with a port of its own for each client and member. It reads
 /// the member in connection IDs; everything else goes by address, until it deals out anew.
 struct Balancer {
     front: Arc<UdpSocket>,
     /// The member of everybody who is not named.
     stranger: Arc<AtomicUsize>,
-    sessions: Arc<Mutex<HashMap<(SocketAddr, usize), Arc<UdpSocket>>>>,
+    sessions: Arc<Mutex<Sessions>>,
 }
 
 impl Balancer {
