@@ -498,11 +498,11 @@ impl Associations {
             return;
         };
         let connection = &association.connection;
-        if !connection.is_identified() {
-            return;
-        }
         let key = Key::of(connection.path());
-        let wanted = (connection.side() == Side::Server).then_some(key);
+        // A renegotiation may have agreed on no connection IDs any more: then the address is all
+        // that leads to the association.
+        let by_address = connection.side() == Side::Server || !connection.is_identified();
+        let wanted = by_address.then_some(key);
         if association.key == wanted {
             return;
         }
