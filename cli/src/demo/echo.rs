@@ -35,6 +35,8 @@ pub(super) struct EchoReport {
     pub(super) bytes: u64,
     /// How many did not have the right contents.
     pub(super) mismatches: u64,
+    /// How often the client was followed to another address, after a check.
+    pub(super) followed: u64,
 }
 
 impl EchoService {
@@ -104,6 +106,9 @@ impl Service<UdpEndpoint> for Echo {
             Happening::Connection(id, Event::PeerClosed) => {
                 self.answer(endpoint, id)?;
                 endpoint.close(id);
+            }
+            Happening::Connection(_, Event::PathChanged(change)) => {
+                self.report.followed += u64::from(change.validated);
             }
             Happening::Failed(_, problem) => return Err(problem),
             Happening::Closed(_) => self.over = true,

@@ -1,9 +1,10 @@
 //! `sealgram demo`: everything at once, on loopback sockets, once for each version.
 //!
 //! ```text
-//!   client ◄──── socket ────► relay ◄──── socket ────► echo service
+//!   client ◄──── socket ────► relay ◄──── sockets ───► echo service
 //!   (this thread)             loses handshake          (a thread, an event loop
-//!                             datagrams                 and an endpoint of its own)
+//!                             datagrams, moves          and an endpoint of its own)
+//!                             the client
 //! ```
 
 mod client;
@@ -63,7 +64,9 @@ fn run_version(
     roots.add(&leaf)?;
 
     let echo = EchoService::start(server_config(identity, versions)?, arguments.datagrams)?;
-    let relay = Relay::start(echo.address(), arguments.loss)?;
+    let moves = rekeying::is_planned(arguments.datagrams);
+    let half = moves.then_some(u64::from(arguments.datagrams) / 2);
+    let relay = Relay::start(echo.address(), arguments.loss, half)?;
     let endpoint = UdpEndpoint::connected_to(relay.address(), EndpointPolicy::default())
         .map_err(|error| Problem::failure(format!("no socket for the client: {error}")))?;
     let mut event_loop = EventLoop::new(endpoint)?;
@@ -84,6 +87,7 @@ fn run_version(
         loss: arguments.loss,
         datagrams: arguments.datagrams.into(),
         rekeying: rekeying::is_planned(arguments.datagrams),
+        moves,
         certificate: Fingerprint::of(&leaf),
         client: client.report(),
         server: echo.report(deadline)?,
@@ -95,9 +99,9 @@ fn run_version(
 }
 
 /// RFC 6347 §4.2.4.1 starts at one second and doubles; here it stops at two, so that the
-/// demonstration ends in time even over a very lossy link.
+/// demonstration ends in time even over a very lossy link. Each end recognises the other elsewhere.
 fn datagram_policy() -> Result<DatagramPolicy, Problem> {
-    let policy = DatagramPolicy::default();
+    let policy = DatagramPolicy::default().connection_ids(Some(8))?;
     Ok(policy.retransmission_timeouts(Duration::from_secs(1), Duration::from_secs(2))?)
 }
 

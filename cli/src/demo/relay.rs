@@ -1,4 +1,5 @@
-//! The link of the demonstration: a UDP relay that loses part of the handshake, and never data.
+//! The link of the demonstration: a UDP relay that loses part of the handshake, and never data, and
+//! that behaves like a NAT which gives the client another port in the middle.
 
 use super::payload::XorShift;
 use crate::problem::Problem;
@@ -21,9 +22,13 @@ pub(super) struct Relay {
 struct Link {
     /// The socket that the client sends to.
     front: UdpSocket,
-    /// The socket that the server answers to.
-    back: UdpSocket,
+    /// The sockets that the server answers to: that of the client's first port, and of its second.
+    /// The first one goes on, for what is still on its way there.
+    backs: [UdpSocket; 2],
     client: OnceLock<SocketAddr>,
+    /// After how many datagrams of the client that may be data it gets the second port.
+    moves_after: u64,
+    data: AtomicU64,
     handshake_datagrams: AtomicU64,
     dropped: AtomicU64,
 }
@@ -41,25 +46,41 @@ pub(super) struct LinkReport {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Direction {
     ToServer,
-    ToClient,
+    /// By the first port of the client, or by the second.
+    ToClient(usize),
 }
 
 impl Relay {
-    /// Starts a relay to `server` that loses `percent` of the handshake.
-    pub(super) fn start(server: SocketAddr, percent: u8) -> Result<Self, Problem> {
+    /// Starts a relay to `server` that loses `percent` of the handshake, and gives the client
+    /// another port after so many datagrams of its own, if it is to move.
+    pub(super) fn start(
+        server: SocketAddr,
+        percent: u8,
+        moves_after: Option<u64>,
+    ) -> Result<Self, Problem> {
         let failed = |error: io::Error| Problem::failure(format!("no relay: {error}"));
         let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
-        let back = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
-        back.connect(server).map_err(failed)?;
+        let back = || {
+            let back = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            back.connect(server)?;
+            Ok(back)
+        };
+        let backs = [back().map_err(failed)?, back().map_err(failed)?];
         let address = front.local_addr().map_err(failed)?;
         let link = Arc::new(Link {
             front,
-            back,
+            backs,
             client: OnceLock::new(),
+            moves_after: moves_after.unwrap_or(u64::MAX),
+            data: AtomicU64::new(0),
             handshake_datagrams: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         });
-        for direction in [Direction::ToServer, Direction::ToClient] {
+        for direction in [
+            Direction::ToServer,
+            Direction::ToClient(0),
+            Direction::ToClient(1),
+        ] {
             let link = link.clone();
             thread::Builder::new()
                 .name(format!("relay {direction:?}"))
@@ -113,10 +134,11 @@ impl Link {
                 let _the_first_one_stays = self.client.set(from);
                 length
             }
-            Direction::ToClient => self.back.recv(buffer)?,
+            Direction::ToClient(port) => self.backs[port].recv(buffer)?,
         };
         let datagram = &buffer[..length];
-        if loss.concerns(datagram) {
+        let concerned = loss.concerns(datagram);
+        if concerned {
             self.handshake_datagrams.fetch_add(1, Ordering::Relaxed);
             if loss.loses() {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -124,9 +146,13 @@ impl Link {
             }
         }
         match (direction, self.client.get()) {
-            (Direction::ToServer, _) => self.back.send(datagram)?,
-            (Direction::ToClient, Some(client)) => self.front.send_to(datagram, client)?,
-            (Direction::ToClient, None) => 0,
+            (Direction::ToServer, _) => {
+                let is_data = u64::from(!concerned);
+                let before = self.data.fetch_add(is_data, Ordering::Relaxed);
+                self.backs[usize::from(before >= self.moves_after)].send(datagram)?
+            }
+            (Direction::ToClient(_), Some(client)) => self.front.send_to(datagram, client)?,
+            (Direction::ToClient(_), None) => 0,
         };
         Ok(())
     }
@@ -156,7 +182,7 @@ const CERTAIN_LOSS: u64 = 1;
 
 impl Loss {
     fn new(direction: Direction, percent: u8) -> Self {
-        let to_client = direction == Direction::ToClient;
+        let to_client = direction != Direction::ToServer;
         Self {
             percent: percent.into(),
             numbers: XorShift::new(u64::from(to_client)),
@@ -192,7 +218,8 @@ impl Loss {
 /// data.
 ///
 /// The content type is in the clear at the front of every DTLS 1.2 record (RFC 6347 §4.1). At 1.3
-/// protected records follow the ServerHello in the same datagram.
+/// protected records follow the ServerHello in the same datagram, and at 1.2 Finished has a
+/// connection ID (RFC 9146 §4). Later flights look like data, and are not lost.
 fn is_handshake(datagram: &[u8]) -> bool {
     let mut handshake = false;
     let mut rest = datagram;
@@ -200,6 +227,7 @@ fn is_handshake(datagram: &[u8]) -> bool {
         match header[0] {
             CHANGE_CIPHER_SPEC | HANDSHAKE => handshake = true,
             first if handshake && first & UNIFIED_MASK == UNIFIED => return true,
+            TLS12_CID if handshake => return true,
             _ => return false,
         }
         let length = u16::from_be_bytes([header[HEADER_LEN - 2], header[HEADER_LEN - 1]]);
@@ -225,6 +253,9 @@ const CHANGE_CIPHER_SPEC: u8 = 20;
 /// RFC 5246 §6.2.1.
 const HANDSHAKE: u8 = 22;
 
+/// RFC 9146 §4.
+const TLS12_CID: u8 = 25;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,12 +276,16 @@ mod tests {
         assert!(!is_handshake(&record(23)));
         assert!(!is_handshake(&record(21)));
         assert!(!is_handshake(&[record(HANDSHAKE), record(23)].concat()));
+        assert!(is_handshake(
+            &[record(CHANGE_CIPHER_SPEC), record(TLS12_CID)].concat()
+        ));
+        assert!(!is_handshake(&record(TLS12_CID)));
         assert!(!is_handshake(&[]));
     }
 
     #[test]
     fn at_1_3_only_the_epoch_of_the_handshake_is_lost() {
-        let mut loss = Loss::new(Direction::ToClient, 10);
+        let mut loss = Loss::new(Direction::ToClient(0), 10);
         assert!(loss.concerns(&record(HANDSHAKE)));
         assert!(loss.concerns(&[UNIFIED | HANDSHAKE_EPOCH, 0, 0]));
         assert!(!loss.concerns(&[UNIFIED | 3, 0, 0]));
@@ -259,9 +294,9 @@ mod tests {
 
     #[test]
     fn a_lossy_link_loses_something_and_a_perfect_one_nothing() {
-        let mut perfect = Loss::new(Direction::ToClient, 0);
+        let mut perfect = Loss::new(Direction::ToClient(0), 0);
         assert!((0..100).all(|_| !perfect.loses()));
-        let mut lossy = Loss::new(Direction::ToClient, 1);
+        let mut lossy = Loss::new(Direction::ToClient(0), 1);
         let lost: Vec<_> = (0..4).map(|_| lossy.loses()).collect();
         assert!(lost[usize::try_from(CERTAIN_LOSS).unwrap()]);
         let mut bad = Loss::new(Direction::ToServer, 50);

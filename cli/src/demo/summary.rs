@@ -20,6 +20,8 @@ pub(super) struct Summary {
     pub(super) datagrams: u64,
     /// Whether the keys should be replaced in each of the three ways.
     pub(super) rekeying: bool,
+    /// Whether the client should get another port.
+    pub(super) moves: bool,
     /// The fingerprint of the certificate that was made for the server.
     pub(super) certificate: Fingerprint,
     pub(super) client: ClientReport,
@@ -90,6 +92,10 @@ impl Summary {
                 "the keys were replaced by the client, by the server, and automatically",
                 !self.rekeying || client.rekeyed.is_complete(self.first_epoch()),
             ),
+            (
+                "the server followed its client to another port, after it had asked there",
+                server.followed == u64::from(self.moves),
+            ),
             ("every datagram was sent", client.sent == self.datagrams),
             (
                 "every datagram reached the server",
@@ -159,6 +165,11 @@ impl Summary {
             false => "renegotiations",
         };
         rows.push((name, renegotiations));
+        let moved = match server.followed {
+            0 => "no",
+            _ => "to another port, found by connection ID, followed after a check",
+        };
+        rows.push(("client moved", moved.to_owned()));
         let (sent, lost) = (link.handshake_datagrams, link.dropped);
         let datagrams = format!("{sent}, {lost} of them lost by the link");
         rows.push(("handshake datagrams", datagrams));
@@ -204,6 +215,7 @@ mod tests {
             loss: 10,
             datagrams: 1,
             rekeying: false,
+            moves: false,
             certificate: Fingerprint::of(&CertificateDer::from(vec![1])),
             client: ClientReport::default(),
             server: EchoReport::default(),
