@@ -207,3 +207,18 @@ fn n52_08_calls_that_cannot_be_are_refused() {
         assert_eq!(both(&mut two.server), server, "{lengths:?}");
     }
 }
+
+/// RFC 9147 §9: asking for more takes away nothing. What the peer writes with stays good, however
+/// often it asks.
+#[test]
+fn who_asks_often_is_still_heard() {
+    let (mut two, _) = connected(Versions::V1_3, [Some(8), Some(8)]);
+    for round in 0..4 {
+        two.client.request_connection_ids(8).unwrap();
+        two.settle();
+        two.client.send(two.now, b"still here").unwrap();
+        two.settle();
+        let heard = std::iter::from_fn(|| two.server.recv()).count();
+        assert_eq!(heard, 1, "{round}");
+    }
+}
