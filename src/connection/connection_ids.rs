@@ -64,20 +64,23 @@ impl<R: RecordLayer> Connection<R> {
     /// Issues connection IDs that the peer has asked for.
     pub(super) fn issue_connection_ids(&mut self, count: u8) -> Result<(), Error> {
         self.give_connection_ids(count, ConnectionIdUsage::Spare)
+            .map(|_| ())
     }
 
-    /// Gives the peer connection IDs. The records know them before the peer can use them.
-    fn give_connection_ids(&mut self, count: u8, usage: ConnectionIdUsage) -> Result<(), Error> {
+    /// Gives the peer connection IDs, as many as there is room for. The records know them before the
+    /// peer can use them.
+    fn give_connection_ids(&mut self, count: u8, usage: ConnectionIdUsage) -> Result<usize, Error> {
         let mut cids = Vec::with_capacity(count.into());
         for _ in 0..count {
             // A configuration that has changed since the handshake may want none any more.
             cids.extend(self.draw_connection_id()?.filter(|cid| !cid.is_empty()));
         }
-        self.records.admit_connection_ids(&cids);
+        cids.truncate(self.records.admit_connection_ids(&cids));
+        let given = cids.len();
         if let Some(post) = self.phase.post() {
             post.announce(cids, usage);
         }
-        Ok(())
+        Ok(given)
     }
 }
 
@@ -106,8 +109,11 @@ impl DtlsConnection {
     /// has not acknowledged what it was given before, `RandomFailed`.
     pub fn renew_connection_id(&mut self) -> Result<(), ConnectionIdError> {
         self.post_for_ids()?.check_renewal()?;
-        self.give_connection_ids(1, ConnectionIdUsage::Immediate)
-            .map_err(|_| ConnectionIdError::RandomFailed)
+        match self.give_connection_ids(1, ConnectionIdUsage::Immediate) {
+            Ok(0) => Err(ConnectionIdError::Pending),
+            Ok(_) => Ok(()),
+            Err(_) => Err(ConnectionIdError::RandomFailed),
+        }
     }
 
     /// What gives connection IDs and takes them.

@@ -369,8 +369,9 @@ impl DtlsConnection {
     }
 
     /// The addresses of this host have changed.
-    pub(crate) const fn forget_local_address(&mut self) {
+    pub(crate) fn forget_local_address(&mut self) {
         self.records.forget_local_address();
+        self.use_fresh_connection_id();
     }
 
     /// Whether these bytes of a header begin with a connection ID that the peer was given.

@@ -250,16 +250,21 @@ impl<R: RecordLayer> Connection<R> {
         let from = self.records.path();
         tracing::debug!(%from, %to, validated, "the peer has moved");
         self.records.move_to(to);
-        // RFC 9147 §9: what is in the clear must not show that both paths lead to one peer.
-        if let Some(id) = self.phase.post().and_then(|post| post.take_spare()) {
-            self.records.use_connection_id(id);
-        }
+        self.use_fresh_connection_id();
         self.events
             .push_back(Event::PathChanged(Box::new(PathChange {
                 from,
                 to,
                 validated,
             })));
+    }
+
+    /// RFC 9147 §9: what is in the clear must not show that two paths lead to one peer. Whoever has
+    /// no connection ID to spare, and everybody at version 1.2, goes on with the one in use.
+    pub(super) fn use_fresh_connection_id(&mut self) {
+        if let Some(id) = self.phase.post().and_then(|post| post.take_spare()) {
+            self.records.use_connection_id(id);
+        }
     }
 
     /// When a check goes on.

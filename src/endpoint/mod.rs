@@ -228,9 +228,17 @@ impl Endpoint {
             self.door.take_hello(associations, now, path, datagram);
             return;
         }
+        if let Some((DatagramHeader::Full(_), length)) = header
+            && length < datagram.len()
+            && let Some(id) = associations.identified_later(&datagram)
+        {
+            associations.deliver(now, id, path, datagram);
+            return;
+        }
         let route = associations.route(Key::of(path));
         let Some(route) = route.filter(|_| !datagram.is_empty()) else {
-            return associations.take_stray(now, path, datagram);
+            associations.stats.strays += 1;
+            return;
         };
         match header {
             Some((DatagramHeader::Full(header), _)) if header.number.epoch == Epoch::PLAINTEXT => {

@@ -295,8 +295,11 @@ pub(crate) trait Layer {
     fn send_path_message(&mut self, _path: Path, _message: &[u8]) -> bool {
         false
     }
-    /// The peer may use these connection IDs from here on, beside those that it has.
-    fn admit_connection_ids(&mut self, _ours: &[ConnectionId]) {}
+    /// The peer may use these connection IDs from here on, beside those that it has; how many of
+    /// them, as there is a limit.
+    fn admit_connection_ids(&mut self, _ours: &[ConnectionId]) -> usize {
+        0
+    }
     /// Adds a message to the flight under construction.
     fn send_message(&mut self, epoch: Epoch, seq: MessageSeq, typ: HandshakeType, body: Vec<u8>);
     /// Adds ChangeCipherSpec to the flight under construction.

@@ -50,18 +50,12 @@ impl Associations {
         }
     }
 
-    /// Takes a datagram whose first record has no connection ID, from an address where nobody is. A
-    /// flight that ends under keys may say in its last record whose it is: a client's address has
-    /// changed in the middle of its handshake.
+    /// Whose a datagram is of which a later record has a connection ID: a flight that ends under
+    /// keys. Its sender may have moved in the middle of its handshake, and where a client has two
+    /// associations with one server the address does not tell them apart.
     #[cold]
-    pub(in super::super) fn take_stray(&mut self, now: Instant, path: Path, datagram: BytesMut) {
-        let at = later_connection_id_at(&datagram);
-        match at.and_then(|at| self.identified(at)) {
-            Some(id) => {
-                self.deliver(now, id, path, datagram);
-            }
-            None => self.stats.strays += 1,
-        }
+    pub(in super::super) fn identified_later(&self, datagram: &[u8]) -> Option<AssociationId> {
+        self.identified(later_connection_id_at(datagram)?)
     }
 
     /// Takes from the front of `datagrams`, each of them `size` bytes long, those that begin with a

@@ -387,8 +387,8 @@ impl Layer for Datagram {
         true
     }
 
-    fn admit_connection_ids(&mut self, ours: &[ConnectionId]) {
-        self.records.admit_ids(ours);
+    fn admit_connection_ids(&mut self, ours: &[ConnectionId]) -> usize {
+        self.records.admit_ids(ours)
     }
 
     fn send_message(&mut self, epoch: Epoch, seq: MessageSeq, typ: HandshakeType, body: Vec<u8>) {

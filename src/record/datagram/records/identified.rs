@@ -10,7 +10,7 @@ use crate::protocol::{ConnectionId, ConnectionIds, Epoch, RecordNumber};
 use crate::wire::record_dtls::HEADER_LEN;
 use crate::wire::record_dtls13::SHORTEST_HEADER_LEN;
 
-/// How many connection IDs the peer may use at a time. An older one has had its time.
+/// How many connection IDs the peer may use at a time.
 const MAX_GIVEN: usize = 16;
 
 /// How many bytes longer than its contents a fragment is at least that has their type inside: that
@@ -32,6 +32,8 @@ pub(super) struct Identification {
     given: Box<[Given]>,
     /// What this end writes in every epoch that is installed from here on, while a handshake runs.
     theirs: Option<Box<ConnectionId>>,
+    /// When the last one was heard that was not the one before, counted from 1.
+    clock: u32,
     /// Whether the handshake that was completed last has agreed on checks of paths, and whether the
     /// one that runs has.
     checks: bool,
@@ -43,6 +45,8 @@ struct Given {
     /// The first epoch that it belongs to; `None` while it is only offered.
     since: Option<Epoch>,
     id: ConnectionId,
+    /// When it was heard last, by the clock of the list; 0 for never. Kept where there are several.
+    heard: u32,
 }
 
 impl Identification {
@@ -80,14 +84,39 @@ impl Identification {
         agreed || may_be_next && self.given.iter().any(is_offered)
     }
 
-    fn give(&mut self, since: Option<Epoch>, id: ConnectionId) {
+    /// Adds one. `false` if there is no room: what the peer may still use is not forgotten.
+    fn give(&mut self, since: Option<Epoch>, id: ConnectionId) -> bool {
+        if self.given.len() == MAX_GIVEN && !self.make_room() {
+            return false;
+        }
+        let heard = 0;
         self.change(|given| {
-            if given.len() == MAX_GIVEN {
-                given.remove(0);
-            }
             given.reserve_exact(1);
-            given.push(Given { since, id });
+            given.push(Given { since, id, heard });
         });
+        true
+    }
+
+    /// Forgets the one that was heard longest ago, if the peer has used another one since.
+    fn make_room(&mut self) -> bool {
+        let clock = self.clock;
+        let given = self.given.iter().enumerate();
+        let left = given.filter(|(_, it)| it.heard > 0 && it.heard != clock);
+        let oldest = left.min_by_key(|(_, it)| it.heard).map(|(place, _)| place);
+        let Some(oldest) = oldest else {
+            return false;
+        };
+        self.change(|given| drop(given.remove(oldest)));
+        true
+    }
+
+    /// A record with this connection ID has authenticated, and is newer than any before.
+    fn heard(&mut self, id: &[u8]) {
+        let known = self.given.iter_mut().find(|it| it.id.as_bytes() == id);
+        if let Some(known) = known.filter(|it| it.heard == 0 || it.heard != self.clock) {
+            self.clock = self.clock.checked_add(1).unwrap_or(1);
+            known.heard = self.clock;
+        }
     }
 
     /// Changes the list, which takes no more memory than it needs: most have one entry, for ever.
@@ -112,10 +141,25 @@ impl Records {
     /// The peer may be told of these connection IDs from here on. Those of 1.2 and of a first
     /// handshake count once the hellos have agreed on them; the records that carry them may
     /// overtake the hello that says so.
-    pub(in super::super) fn admit_ids(&mut self, ours: &[ConnectionId]) {
+    ///
+    /// Returns how many of them: there is a limit, and what the peer may still use counts.
+    pub(in super::super) fn admit_ids(&mut self, ours: &[ConnectionId]) -> usize {
         let since = (self.form == Form::Unified).then_some(Epoch::PLAINTEXT);
-        for id in ours.iter().filter(|id| !id.is_empty()) {
-            self.ids.get_or_insert_default().give(since, id.clone());
+        let wanted = ours.iter().filter(|id| !id.is_empty());
+        wanted
+            .take_while(|&id| self.ids.get_or_insert_default().give(since, id.clone()))
+            .count()
+    }
+
+    /// A record with this connection ID has authenticated. One that is late says nothing about which
+    /// the peer uses now.
+    #[inline]
+    pub(super) fn heard_id(&mut self, number: RecordNumber, id: &[u8]) {
+        if let Some(ids) = &mut self.ids
+            && ids.given.len() > 1
+            && self.read.is_newest(number)
+        {
+            ids.heard(id);
         }
     }
 

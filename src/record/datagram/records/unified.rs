@@ -6,7 +6,7 @@ use super::epochs::Protected;
 use super::opening::{NotOpened, Opened};
 use crate::protocol::{ContentType, Epoch, RecordNumber};
 use crate::record::{Discard, Fault};
-use crate::wire::record_dtls13::{UnifiedHeader, reconstruct};
+use crate::wire::record_dtls13::{CONNECTION_ID_AT, UnifiedHeader, reconstruct};
 use crate::wire::record_tls::MAX_FRAGMENT_LEN_13;
 
 impl Records {
@@ -21,11 +21,18 @@ impl Records {
             // RFC 9147 §4: once it is agreed on, it is in all records.
             return Err(Discard::MissingConnectionId.into());
         }
-        match self.read.newest_ending_in(header.epoch_bits) {
+        let opened = match self.read.newest_ending_in(header.epoch_bits) {
             Some((epoch, true)) => self.open_in(epoch, &header, record),
             Some((_, false)) => self.open_by_trial(header, record),
             None => Err(NotOpened::NoKeys),
+        };
+        if header.id_len > 0
+            && let Ok(opened) = &opened
+        {
+            let id = record.get(CONNECTION_ID_AT..CONNECTION_ID_AT + header.id_len);
+            self.heard_id(opened.number, id.unwrap_or_default());
         }
+        opened
     }
 
     /// Two epochs end in the same bits, one of them long over: each is tried, the older ones on
