@@ -63,6 +63,9 @@ pub fn lossy(client: Stack, server: Stack, version: Version, seed: u64) -> Vec<C
     all(client, server, version)
         .into_iter()
         .filter(|case| (case.client_id, case.server_id) == (4, 8))
+        // A check whose challenges are all lost begins again with the peer's next record
+        // (RFC 9853 §5), and the client of a case says nothing before the path has changed.
+        .filter(|case| !VALIDATED_PATHS.contains(&case.path))
         .filter(|case| !(spares && case.refresh == Some(Role::Server)))
         .map(|case| Case {
             loss: Loss::new(10, seed),
@@ -95,6 +98,15 @@ pub fn empty(case: &Case) -> Option<&'static str> {
 fn stays_as_it_is(case: &Case) -> Option<&'static str> {
     let wolf_to_none = (case.client == Stack::Wolf && case.server_id == 0)
         || (case.server == Stack::Wolf && case.client_id == 0);
-    (case.version == Version::V12 && wolf_to_none)
-        .then_some("wolfSSL ends (-192) in a renegotiation if its peer wants no connection ID")
+    if case.version != Version::V12 {
+        return None;
+    }
+    if wolf_to_none {
+        return Some("wolfSSL ends (-192) in a renegotiation if its peer wants no connection ID");
+    }
+    // Whose fault that is has not been found out. With Mbed TLS, and between two of a kind, data
+    // goes on after a renegotiation in which both connection IDs have changed.
+    let wolf_with_us = [case.client, case.server].contains(&Stack::Wolf)
+        && [case.client, case.server].contains(&Stack::Sealgram);
+    wolf_with_us.then_some("no data comes through after a renegotiation between wolfSSL and us")
 }
