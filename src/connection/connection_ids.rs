@@ -67,8 +67,8 @@ impl<R: RecordLayer> Connection<R> {
             .map(|_| ())
     }
 
-    /// Gives the peer connection IDs, as many as there is room for. The records know them before the
-    /// peer can use them.
+    /// Gives the peer connection IDs, as many as there is room for. The records know them before
+    /// the peer can use them.
     fn give_connection_ids(&mut self, count: u8, usage: ConnectionIdUsage) -> Result<usize, Error> {
         let mut cids = Vec::with_capacity(count.into());
         for _ in 0..count {

@@ -151,7 +151,7 @@ impl Records {
             .count()
     }
 
-    /// A record with this connection ID has authenticated. One that is late says nothing about which
+    /// A record with this connection ID has authenticated. One that is late says nothing about what
     /// the peer uses now.
     #[inline]
     pub(super) fn heard_id(&mut self, number: RecordNumber, id: &[u8]) {
