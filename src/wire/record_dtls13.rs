@@ -15,10 +15,6 @@ use crate::protocol::RecordNumber;
 /// The length, in bytes, of the header that is sent: with 16 bits of the number and with a length.
 pub(crate) const SENT_HEADER_LEN: usize = 5;
 
-/// The length, in bytes, of the shortest header that may be received, but for its connection ID:
-/// with 8 bits of the number and without a length.
-pub(crate) const SHORTEST_HEADER_LEN: usize = 2;
-
 /// The bits that every unified header begins with.
 const FIXED: u8 = 0b0010_0000;
 const FIXED_MASK: u8 = 0b1110_0000;

@@ -85,7 +85,7 @@ impl Datagram {
             self.receive_opened(path, std::mem::take(datagram), &opened);
             return Ok(None);
         }
-        self.authenticated(path, number, contents.len());
+        self.authenticated(path, number, datagram.len());
         self.delivery.data_came(number.epoch, &mut self.records);
         Ok(Some(DataRecord { number, contents }))
     }
@@ -113,7 +113,7 @@ impl Datagram {
         self.not_opened(why).map(|()| None)
     }
 
-    /// Something under keys has come from the peer, with so many bytes of contents.
+    /// A record under keys has come from the peer, of so many bytes.
     #[inline]
     fn authenticated(&mut self, path: &Path, number: RecordNumber, bytes: usize) {
         self.stats.records_received += 1;
@@ -133,7 +133,6 @@ impl Datagram {
             return;
         }
         let newest = self.records.is_newest(number);
-        let bytes = self.records.received_overhead() + bytes;
         match &mut self.elsewhere {
             // Several records of one datagram.
             Some(known) if known.path.is_same_way(&path) => {
@@ -179,7 +178,7 @@ impl Datagram {
             self.stats.records_received += 1;
             return self.dispatch_other(now, number, content_type, &record);
         }
-        self.authenticated(&record.path, number, record.bytes.len());
+        self.authenticated(&record.path, number, record.len);
         if content_type != ContentType::APPLICATION_DATA {
             return self.dispatch_other(now, number, content_type, &record);
         }

@@ -229,6 +229,27 @@ fn n53_06_who_says_little_is_followed() {
     }
 }
 
+/// RFC 9853 §2: a record counts with every byte that it has on the wire, explicit nonce and padding
+/// included. What leaves room for three challenges is answered with three.
+#[test]
+fn n53_06_a_record_counts_with_all_of_its_bytes() {
+    let mut ends = ends(Versions::V1_2, Migration::Validated);
+    let policy = DatagramPolicy::default().connection_ids(Some(4)).unwrap();
+    ends.client = ends.client.datagram(policy);
+    let mut pair = ends.build().connected(1);
+    pair.run_for(SECOND);
+    pair.keep_ledger();
+    let copied = datagram(&mut pair, Side::Client, b"nine byte");
+    pair.unreachable.insert(elsewhere(1));
+    pair.deliver(Side::Server, elsewhere(1), &copied);
+    pair.run_for(2 * SECOND);
+    let account = account(&pair, elsewhere(1));
+    // Header, connection ID, explicit nonce, type and cookie, inner type, tag.
+    let challenge = 13 + 4 + 8 + 9 + 1 + 16;
+    assert_eq!(account.sent, 3 * challenge);
+    assert_eq!(account.received, 55);
+}
+
 /// RFC 9853 §5: an end that is asked by somebody who seems to have moved himself answers, and what
 /// that takes is missing for its own challenges.
 #[test]

@@ -5,25 +5,10 @@
 //! and either end may give the other more.
 
 use super::{Form, Records};
-use crate::crypto::aead::AeadAlgorithm;
 use crate::protocol::{ConnectionId, ConnectionIds, Epoch, RecordNumber};
-use crate::wire::record_dtls::HEADER_LEN;
-use crate::wire::record_dtls13::SHORTEST_HEADER_LEN;
 
 /// How many connection IDs the peer may use at a time.
 const MAX_GIVEN: usize = 16;
-
-/// How many bytes longer than its contents a fragment is at least that has their type inside: that
-/// and the shortest tag of any suite.
-const MIN_EXPANSION: usize = {
-    let (mut least, mut rest) = (usize::MAX, AeadAlgorithm::ALL.as_slice());
-    while let [aead, others @ ..] = rest {
-        let tag = aead.tag_len();
-        least = if tag < least { tag } else { least };
-        rest = others;
-    }
-    1 + least
-};
 
 /// The connection IDs of an association that has some, or may come to have some.
 #[derive(Default)]
@@ -230,18 +215,6 @@ impl Records {
     pub(in super::super) fn is_identified(&self) -> bool {
         let ids = self.ids.as_ref();
         ids.is_some_and(|ids| ids.is_expected(self.in_force))
-    }
-
-    /// By how many bytes a record of the peer that carries a connection ID is longer than its
-    /// contents, at least.
-    pub(in super::super) fn received_overhead(&self) -> usize {
-        let given = self.ids.iter().flat_map(|ids| &ids.given);
-        let lengths = given.map(|it| it.id.len()).filter(|&length| length > 0);
-        let header = match self.form {
-            Form::Unified => SHORTEST_HEADER_LEN,
-            _ => HEADER_LEN,
-        };
-        header + lengths.min().unwrap_or_default() + MIN_EXPANSION
     }
 
     /// Whether no record had a higher number than this one, which was read.

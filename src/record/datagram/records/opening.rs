@@ -22,6 +22,8 @@ pub(in super::super) struct Record {
     pub(in super::super) bytes: BytesMut,
     /// The way it came.
     pub(in super::super) path: Path,
+    /// How long it was as it came, with its header.
+    pub(in super::super) len: usize,
     /// How many bytes of the caller's buffer it pins.
     pub(in super::super) pinned: usize,
 }
@@ -205,6 +207,7 @@ impl Records {
         path: Path,
         pinned: usize,
     ) -> Record {
+        let len = bytes.len();
         let mut opened = match header {
             DatagramHeader::Full(header) => self.open_full(&header, &mut bytes),
             DatagramHeader::Identified(header, header_len) => {
@@ -223,6 +226,7 @@ impl Records {
             opened,
             bytes,
             path,
+            len,
             pinned,
         }
     }
@@ -362,6 +366,7 @@ impl Input {
             }),
             bytes,
             path: self.path,
+            len: self.len,
             pinned: self.len,
         })
     }
@@ -378,6 +383,7 @@ fn bad_record(why: BadHeader, path: Path) -> Record {
         opened: Err(cause.into()),
         bytes: BytesMut::new(),
         path,
+        len: 0,
         pinned: 0,
     }
 }
