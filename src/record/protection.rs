@@ -6,9 +6,6 @@
 //!  nonce, GCM:      fixed IV (4) ‖ explicit nonce (8)
 //!  nonce, ChaCha20: fixed IV (12) ⊕ (0⁴ ‖ number)                        RFC 7905 §2
 //!  additional data: number ‖ type ‖ version ‖ plaintext length           RFC 5246 §6.2.3.3
-//!                   with a connection ID, which makes the type a part of the plaintext:
-//!                   ff⁸ ‖ 25 ‖ its length ‖ 25 ‖ version ‖ number ‖ ID ‖ plaintext length
-//!                                                                         RFC 9146 §5.3
 //!  number:          over datagrams, epoch ‖ sequence                     RFC 6347 §4.1.2.1
 //!                   over a stream, the sequence                          RFC 5246 §6.1
 //!
@@ -17,13 +14,19 @@
 //!  nonce:           IV (12) ⊕ (0⁴ ‖ sequence)                            RFC 8446 §5.3
 //!  additional data: the header, over datagrams with the number unmasked  RFC 9147 §4
 //! ```
+//!
+//! Datagram records with a connection ID are sealed and opened in `identified`.
+
+mod identified;
+mod masked;
 
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN};
 use crate::crypto::mask::{MaskKey, SAMPLE_LEN};
-use crate::protocol::{ContentType, MAX_CONNECTION_ID_LEN, ProtocolVersion, RecordNumber};
+use crate::protocol::{ContentType, ProtocolVersion, RecordNumber};
 use crate::secrets::traffic::{RecordForm, RecordProtection};
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use crate::wire::{record_dtls, record_dtls13, record_tls};
+use masked::mask_number;
 use std::ops::Range;
 
 /// Why a record cannot be opened. Anybody can cause the first two; the others only the peer.
@@ -164,41 +167,6 @@ fn additional_data(
     aad
 }
 
-/// How many bytes of additional data a record with a connection ID has beside that.
-const IDENTIFIED_AAD_LEN: usize = 23;
-
-/// The longest connection ID of which the additional data is made without ado.
-const USUAL_ID_LEN: usize = 20;
-
-/// Calls `use_it` with the additional data of a 1.2 record that carries the connection ID `id`.
-#[inline]
-fn with_additional_data<T>(
-    number: [u8; 8],
-    version: ProtocolVersion,
-    id: &[u8],
-    inner_len: u16,
-    use_it: impl FnOnce(&[u8]) -> T,
-) -> T {
-    // Most are short, and what is not needed of a buffer must be cleared all the same.
-    let (mut short, mut long);
-    let aad: &mut [u8] = if id.len() <= USUAL_ID_LEN {
-        short = [0; IDENTIFIED_AAD_LEN + USUAL_ID_LEN];
-        &mut short
-    } else {
-        long = [0; IDENTIFIED_AAD_LEN + MAX_CONNECTION_ID_LEN];
-        &mut long
-    };
-    let cid = ContentType::TLS12_CID.0;
-    let id_len = id.len().min(MAX_CONNECTION_ID_LEN);
-    aad[..8].fill(0xff);
-    aad[8..11].copy_from_slice(&[cid, id_len as u8, cid]);
-    aad[11..13].copy_from_slice(&version.to_bytes());
-    aad[13..21].copy_from_slice(&number);
-    aad[21..21 + id_len].copy_from_slice(&id[..id_len]);
-    aad[21 + id_len..23 + id_len].copy_from_slice(&inner_len.to_be_bytes());
-    use_it(&aad[..IDENTIFIED_AAD_LEN + id_len])
-}
-
 /// Protects outgoing records of one epoch.
 pub(crate) struct Sealer {
     keys: Keys,
@@ -252,71 +220,6 @@ impl Sealer {
             Form::V12 => self.seal_12(number, content_type, version, payload, out),
             Form::V13 { mask } => self.seal_13(mask.as_deref(), number, content_type, payload, out),
         }
-    }
-
-    /// Appends one datagram record with the connection ID `id`, which is not empty.
-    pub(crate) fn seal_identified(
-        &self,
-        number: RecordNumber,
-        content_type: ContentType,
-        version: ProtocolVersion,
-        id: &[u8],
-        payload: &[u8],
-        out: &mut Vec<u8>,
-    ) {
-        match &self.keys.form {
-            Form::V12 => self.seal_identified_12(number, content_type, version, id, payload, out),
-            Form::V13 { mask } => {
-                let start = out.len();
-                out.reserve(self.datagram_overhead(id.len()) + payload.len());
-                record_dtls13::put_identified(number, id, self.fragment_len(payload), out);
-                let contents = out.len();
-                out.extend_from_slice(payload);
-                out.push(content_type.0);
-                let nonce = self.keys.nonce(number.sequence.to_be_bytes());
-                let (before, contents) = out.split_at_mut(contents);
-                let tag = self.keys.key.seal(nonce, &before[start..], contents);
-                out.extend_from_slice(tag.as_ref());
-                if let (Some(mask), Some(record)) = (mask.as_deref(), out.get_mut(start..)) {
-                    let header = record_dtls13::SENT_HEADER_LEN + id.len();
-                    mask_number(mask, record, id.len(), header);
-                }
-            }
-        }
-    }
-
-    /// RFC 9146 §4: the type stands behind the contents, and from outside the record is a
-    /// tls12_cid.
-    fn seal_identified_12(
-        &self,
-        number: RecordNumber,
-        content_type: ContentType,
-        version: ProtocolVersion,
-        id: &[u8],
-        payload: &[u8],
-        out: &mut Vec<u8>,
-    ) {
-        let number = number.to_bytes_12();
-        let inner = payload.len() + TYPE_LEN;
-        let length = u16::try_from(inner + self.expansion()).unwrap_or(u16::MAX);
-        out.reserve(self.datagram_overhead(id.len()) + payload.len());
-        out.push(ContentType::TLS12_CID.0);
-        out.extend_from_slice(&version.to_bytes());
-        out.extend_from_slice(&number);
-        out.extend_from_slice(id);
-        out.extend_from_slice(&length.to_be_bytes());
-        if self.keys.has_explicit_nonce() {
-            out.extend_from_slice(&number);
-        }
-        let start = out.len();
-        out.extend_from_slice(payload);
-        out.push(content_type.0);
-        let nonce = self.keys.nonce(number);
-        let inner = u16::try_from(inner).unwrap_or(u16::MAX);
-        let tag = with_additional_data(number, version, id, inner, |aad| {
-            self.keys.key.seal(nonce, aad, &mut out[start..])
-        });
-        out.extend_from_slice(tag.as_ref());
     }
 
     /// RFC 9147 §4, §4.2.3: the mask is made from the ciphertext, which is long enough even if it
@@ -468,29 +371,6 @@ impl Sealer {
     }
 }
 
-/// Hides the number of a record that is sent, which has a connection ID of `id_len` bytes and
-/// `header_len` bytes of header (RFC 9147 §4.2.3).
-#[inline]
-fn mask_number(mask: &MaskKey, record: &mut [u8], id_len: usize, header_len: usize) {
-    let sample = record
-        .get(header_len..)
-        .and_then(|ciphertext| ciphertext.first_chunk());
-    if let Some(sample) = sample {
-        apply_mask(mask.mask(sample), record, id_len, 2);
-    }
-}
-
-#[inline]
-fn apply_mask(mask: [u8; 2], record: &mut [u8], id_len: usize, number_len: usize) {
-    let start = record_dtls13::CONNECTION_ID_AT + id_len;
-    let number = record
-        .get_mut(start..start + number_len)
-        .unwrap_or_default();
-    for (byte, mask) in number.iter_mut().zip(mask) {
-        *byte ^= mask;
-    }
-}
-
 /// Opens incoming records of one epoch.
 pub(crate) struct Opener {
     keys: Keys,
@@ -528,48 +408,6 @@ impl Opener {
         self.open(number, header.content_type, header.version, fragment)
     }
 
-    /// Opens a 1.2 record in place that carries a connection ID and has `header_len` bytes of
-    /// header; returns where in it the contents are, and of which type (RFC 9146 §4).
-    ///
-    /// # Errors
-    ///
-    /// [`NotOpened`]; the contents of `record` are then lost.
-    pub(crate) fn open_identified_12(
-        &self,
-        header: &record_dtls::RecordHeader,
-        header_len: usize,
-        record: &mut [u8],
-    ) -> Result<(Range<usize>, ContentType), NotOpened> {
-        let number = header.number.to_bytes_12();
-        let explicit = self.keys.explicit_nonce_len();
-        let (before, fragment) = record.split_at_mut(header_len);
-        let id = before
-            .get(record_dtls::CONNECTION_ID_AT..header_len - 2)
-            .unwrap_or_default();
-        let length = fragment
-            .len()
-            .checked_sub(explicit + self.keys.tag_len())
-            .ok_or(NotOpened::TooShort)?;
-        let inner_len = u16::try_from(length).map_err(|_| NotOpened::TooShort)?;
-        let (nonce, ciphertext) = fragment.split_at_mut(explicit);
-        let nonce = <[u8; 8]>::try_from(&*nonce).unwrap_or(number);
-        let nonce = self.keys.nonce(nonce);
-        with_additional_data(number, header.version, id, inner_len, |aad| {
-            self.keys.key.open(nonce, aad, ciphertext).map(|_| ())
-        })
-        .map_err(|_| NotOpened::Forged)?;
-        if length > MAX_PLAINTEXT_LEN {
-            return Err(NotOpened::Overlong);
-        }
-        let start = header_len + explicit;
-        let inner = ciphertext.get(..length).unwrap_or_default();
-        let end = inner
-            .iter()
-            .rposition(|&byte| byte != 0)
-            .ok_or(NotOpened::NoContentType)?;
-        Ok((start..start + end, ContentType(inner[end])))
-    }
-
     /// Opens `fragment`, which is what follows the header of the stream record `sequence`, in
     /// place; returns where in it the contents are, and of which type.
     ///
@@ -595,36 +433,6 @@ impl Opener {
     #[inline]
     pub(crate) const fn is_13(&self) -> bool {
         matches!(self.keys.form, Form::V13 { .. })
-    }
-
-    /// Removes the mask from the number of a 1.3 datagram record, and returns those low bits of the
-    /// number that the header has. A second call puts the mask on again.
-    ///
-    /// # Errors
-    ///
-    /// `TooShort` if the ciphertext has less than 16 bytes (RFC 9147 §4.2.3).
-    #[inline]
-    pub(crate) fn unmask(
-        &self,
-        header: &record_dtls13::UnifiedHeader,
-        record: &mut [u8],
-    ) -> Result<u64, NotOpened> {
-        if header.length < SAMPLE_LEN {
-            return Err(NotOpened::TooShort);
-        }
-        if let Form::V13 { mask: Some(mask) } = &self.keys.form {
-            let sample = record
-                .get(header.header_len..)
-                .and_then(|rest| rest.first_chunk())
-                .ok_or(NotOpened::TooShort)?;
-            apply_mask(mask.mask(sample), record, header.id_len, header.number_len);
-        }
-        let start = record_dtls13::CONNECTION_ID_AT + header.id_len;
-        let number = record.get(start..start + header.number_len);
-        let number = number.unwrap_or_default();
-        Ok(number
-            .iter()
-            .fold(0, |number, &byte| number << 8 | u64::from(byte)))
     }
 
     /// Opens a whole 1.3 datagram record in place, whose number is unmasked and known to be
@@ -666,12 +474,7 @@ impl Opener {
         if length > MAX_PLAINTEXT_LEN + 1 {
             return Err(NotOpened::Overlong);
         }
-        let inner = fragment.get(..length).unwrap_or_default();
-        let end = inner
-            .iter()
-            .rposition(|&byte| byte != 0)
-            .ok_or(NotOpened::NoContentType)?;
-        Ok((0..end, ContentType(inner[end])))
+        find_type(fragment.get(..length).unwrap_or_default())
     }
 
     #[inline]
@@ -682,25 +485,68 @@ impl Opener {
         version: ProtocolVersion,
         fragment: &mut [u8],
     ) -> Result<Range<usize>, NotOpened> {
-        let explicit = self.keys.explicit_nonce_len();
-        // A7: a fragment that is shorter than nonce and tag is noise, like any other that does not
-        // open.
-        let length = fragment
-            .len()
-            .checked_sub(explicit + self.keys.tag_len())
-            .ok_or(NotOpened::TooShort)?;
-        let plaintext_len = u16::try_from(length).map_err(|_| NotOpened::TooShort)?;
-        let (nonce, ciphertext) = fragment.split_at_mut(explicit);
-        let nonce = self
-            .keys
-            .nonce(<[u8; 8]>::try_from(&*nonce).unwrap_or(number));
-        let aad = additional_data(number, content_type, version, plaintext_len);
+        let Parts12 {
+            nonce,
+            ciphertext,
+            start,
+            length,
+        } = self.keys.parts_12(number, fragment)?;
+        let aad = additional_data(number, content_type, version, length);
         self.keys
             .key
             .open(nonce, &aad, ciphertext)
             .map_err(|_| NotOpened::Forged)?;
-        Ok(explicit..explicit + length)
+        Ok(start..start + usize::from(length))
     }
+}
+
+/// The parts of a 1.2 fragment.
+struct Parts12<'a> {
+    nonce: [u8; NONCE_LEN],
+    /// With its tag.
+    ciphertext: &'a mut [u8],
+    /// Where in the fragment it begins.
+    start: usize,
+    /// The length of the plaintext.
+    length: u16,
+}
+
+impl Keys {
+    /// Takes a 1.2 fragment apart, of the record with this number.
+    #[inline]
+    fn parts_12<'a>(
+        &self,
+        number: [u8; 8],
+        fragment: &'a mut [u8],
+    ) -> Result<Parts12<'a>, NotOpened> {
+        let start = self.explicit_nonce_len();
+        // A7: a fragment that is shorter than nonce and tag is noise, like any other that does not
+        // open.
+        let length = fragment
+            .len()
+            .checked_sub(start + self.tag_len())
+            .ok_or(NotOpened::TooShort)?;
+        let length = u16::try_from(length).map_err(|_| NotOpened::TooShort)?;
+        let (nonce, ciphertext) = fragment.split_at_mut(start);
+        let nonce = self.nonce(<[u8; 8]>::try_from(&*nonce).unwrap_or(number));
+        Ok(Parts12 {
+            nonce,
+            ciphertext,
+            start,
+            length,
+        })
+    }
+}
+
+/// Where the contents end that are followed by their type and by zeros, and which type that is
+/// (RFC 8446 §5.4, RFC 9146 §4).
+#[inline]
+fn find_type(inner: &[u8]) -> Result<(Range<usize>, ContentType), NotOpened> {
+    let end = inner
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .ok_or(NotOpened::NoContentType)?;
+    Ok((0..end, ContentType(inner[end])))
 }
 
 #[cfg(test)]
