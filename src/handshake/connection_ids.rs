@@ -33,6 +33,13 @@ pub(super) struct GivenConnectionIds {
     gives: bool,
     /// Whether this end puts them into its own, so that the peer can give more.
     takes: bool,
+    /// Once either end has given or asked for more, which most never do.
+    updates: Option<Box<Updates>>,
+}
+
+/// What either end has given, or has asked for, since the handshake.
+#[derive(Default)]
+struct Updates {
     /// What the peer has given for later, in its order.
     spares: VecDeque<ConnectionId>,
     /// What the next output announces.
@@ -49,36 +56,7 @@ pub(super) struct GivenConnectionIds {
     idle_requests: u8,
 }
 
-impl GivenConnectionIds {
-    /// What follows from the hellos; `None` if neither direction carries any.
-    pub(super) fn of(agreed: Option<&ConnectionIds>) -> Option<Box<Self>> {
-        let agreed = agreed?;
-        let (gives, takes) = (!agreed.ours.is_empty(), !agreed.theirs.is_empty());
-        (gives || takes).then(|| {
-            Box::new(Self {
-                gives,
-                takes,
-                spares: VecDeque::new(),
-                scheduled: None,
-                announced: None,
-                wanted: None,
-                requested: None,
-                awaits_answer: false,
-                idle_requests: 0,
-            })
-        })
-    }
-
-    pub(super) const fn data_came(&mut self) {
-        self.idle_requests = 0;
-    }
-
-    /// The peer has received a flight.
-    pub(super) fn delivered(&mut self, delivered: FlightId) {
-        self.announced.take_if(|id| *id == delivered);
-        self.requested.take_if(|id| *id == delivered);
-    }
-
+impl Updates {
     /// RFC 9147 §5.8.4: one message of each type is on its way at most.
     const fn may_announce(&self) -> bool {
         self.scheduled.is_some() && self.announced.is_none()
@@ -101,32 +79,69 @@ impl GivenConnectionIds {
         scheduled.cids.append(&mut more.cids);
         self.scheduled = Some(scheduled);
     }
+}
+
+impl GivenConnectionIds {
+    /// What follows from the hellos; `None` if neither direction carries any.
+    pub(super) fn of(agreed: Option<&ConnectionIds>) -> Option<Box<Self>> {
+        let agreed = agreed?;
+        let (gives, takes) = (!agreed.ours.is_empty(), !agreed.theirs.is_empty());
+        (gives || takes).then(|| {
+            Box::new(Self {
+                gives,
+                takes,
+                updates: None,
+            })
+        })
+    }
+
+    fn updates(&mut self) -> &mut Updates {
+        self.updates.get_or_insert_default()
+    }
+
+    pub(super) fn data_came(&mut self) {
+        if let Some(updates) = &mut self.updates {
+            updates.idle_requests = 0;
+        }
+    }
+
+    /// The peer has received a flight.
+    pub(super) fn delivered(&mut self, delivered: FlightId) {
+        if let Some(updates) = &mut self.updates {
+            updates.announced.take_if(|id| *id == delivered);
+            updates.requested.take_if(|id| *id == delivered);
+        }
+    }
 
     /// Whether a message is to be sent and may be.
-    pub(super) const fn wants_to_begin(&self) -> bool {
-        self.may_announce() || self.may_request()
+    pub(super) fn wants_to_begin(&self) -> bool {
+        let updates = self.updates.as_ref();
+        updates.is_some_and(|it| it.may_announce() || it.may_request())
     }
 
     /// Sends what is scheduled, each message as a flight of its own: they are acknowledged
     /// independently of each other (RFC 9147 §5.8.4).
     pub(super) fn begin(&mut self, epoch: Epoch, outbox: &mut Outbox) -> Result<(), Error> {
+        let Some(updates) = &mut self.updates else {
+            return Ok(());
+        };
         let end = FlightEnd::AwaitAck(Unacknowledged::Persists);
-        if self.may_announce()
+        if updates.may_announce()
             && !outbox.is_exhausted()
-            && let Some(message) = self.scheduled.take()
+            && let Some(message) = updates.scheduled.take()
         {
             let typ = HandshakeType::NEW_CONNECTION_ID;
             outbox.send_post(epoch, typ, message.encode())?;
-            self.announced = Some(outbox.end_flight(end));
+            updates.announced = Some(outbox.end_flight(end));
         }
-        if self.may_request()
+        if updates.may_request()
             && !outbox.is_exhausted()
-            && let Some(count) = self.wanted.take()
+            && let Some(count) = updates.wanted.take()
         {
             let body = RequestConnectionId(count).encode();
             let typ = HandshakeType::REQUEST_CONNECTION_ID;
             outbox.send_post(epoch, typ, body)?;
-            self.requested = Some(outbox.end_flight(end));
+            updates.requested = Some(outbox.end_flight(end));
         }
         Ok(())
     }
@@ -137,20 +152,21 @@ impl GivenConnectionIds {
     ///
     /// `NotNegotiated` if the peer's records carry none; `Pending` while the peer has not
     /// acknowledged what it was given before.
-    pub(super) const fn check_renewal(&self) -> Result<(), ConnectionIdError> {
+    pub(super) fn check_renewal(&self) -> Result<(), ConnectionIdError> {
         if !self.gives {
             return Err(ConnectionIdError::NotNegotiated);
         }
-        if self.scheduled.is_some() || self.announced.is_some() {
-            return Err(ConnectionIdError::Pending);
+        let updates = self.updates.as_ref();
+        match updates.is_some_and(|it| it.scheduled.is_some() || it.announced.is_some()) {
+            true => Err(ConnectionIdError::Pending),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// Schedules an announcement.
     pub(super) fn announce(&mut self, message: NewConnectionId) {
         if self.gives {
-            self.schedule(message);
+            self.updates().schedule(message);
         }
     }
 
@@ -160,27 +176,28 @@ impl GivenConnectionIds {
     ///
     /// `NotNegotiated` if this end's records carry none; `Pending` while a request is scheduled, on
     /// its way or unanswered (RFC 9147 §9).
-    pub(super) const fn request(&mut self, count: u8) -> Result<(), ConnectionIdError> {
+    pub(super) fn request(&mut self, count: u8) -> Result<(), ConnectionIdError> {
         if !self.takes {
             return Err(ConnectionIdError::NotNegotiated);
         }
-        if self.wanted.is_some() || self.requested.is_some() || self.awaits_answer {
+        let updates = self.updates();
+        if updates.wanted.is_some() || updates.requested.is_some() || updates.awaits_answer {
             return Err(ConnectionIdError::Pending);
         }
-        self.wanted = Some(count);
-        self.awaits_answer = true;
+        updates.wanted = Some(count);
+        updates.awaits_answer = true;
         Ok(())
     }
 
     /// The oldest spare.
     pub(super) fn take_spare(&mut self) -> Option<ConnectionId> {
-        self.spares.pop_front()
+        self.updates.as_mut()?.spares.pop_front()
     }
 
     /// What waits for another path.
     #[cfg(test)]
-    pub(super) fn spares(&self) -> std::collections::vec_deque::Iter<'_, ConnectionId> {
-        self.spares.iter()
+    pub(super) fn spares(&mut self) -> std::collections::vec_deque::Iter<'_, ConnectionId> {
+        self.updates().spares.iter()
     }
 
     /// The peer gives connection IDs.
@@ -195,7 +212,8 @@ impl GivenConnectionIds {
         }
         let new = NewConnectionId::decode(&message.body)?;
         let NewConnectionId { cids, usage } = new.ok_or(PeerMisbehaved::IllegalConnectionId)?;
-        self.awaits_answer = false;
+        let updates = self.updates();
+        updates.awaits_answer = false;
         let mut cids = cids.into_iter();
         if usage == ConnectionIdUsage::Immediate
             && let Some(first) = cids.next()
@@ -203,8 +221,8 @@ impl GivenConnectionIds {
             outbox.push(Action::UseConnectionId(first));
         }
         // RFC 9147 §9: what is too many is dropped.
-        let room = MAX_SPARES.saturating_sub(self.spares.len());
-        self.spares.extend(cids.take(room));
+        let room = MAX_SPARES.saturating_sub(updates.spares.len());
+        updates.spares.extend(cids.take(room));
         Ok(())
     }
 
@@ -220,11 +238,12 @@ impl GivenConnectionIds {
             return Err(unexpected(message));
         }
         let RequestConnectionId(wanted) = RequestConnectionId::decode(&message.body)?;
-        self.idle_requests += 1;
-        if self.idle_requests > MAX_IDLE_REQUESTS {
+        let updates = self.updates();
+        updates.idle_requests += 1;
+        if updates.idle_requests > MAX_IDLE_REQUESTS {
             return Err(PeerMisbehaved::TooManyConnectionIdRequests.into());
         }
-        let waiting = self.scheduled.as_ref().map_or(0, |it| it.cids.len());
+        let waiting = updates.scheduled.as_ref().map_or(0, |it| it.cids.len());
         let count = usize::from(wanted).min(MAX_ANNOUNCED.saturating_sub(waiting));
         let count = u8::try_from(count).unwrap_or(u8::MAX);
         outbox.push(Action::IssueConnectionIds { count });

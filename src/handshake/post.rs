@@ -374,8 +374,8 @@ impl Post {
 
     /// What of the peer's waits for another path.
     #[cfg(test)]
-    pub(crate) fn spare_ids(&self) -> std::collections::vec_deque::Iter<'_, ConnectionId> {
-        self.connection_ids.as_ref().unwrap().spares()
+    pub(crate) fn spare_ids(&mut self) -> std::collections::vec_deque::Iter<'_, ConnectionId> {
+        self.connection_ids.as_mut().unwrap().spares()
     }
 
     /// Takes a message of the peer.

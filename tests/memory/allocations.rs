@@ -228,7 +228,7 @@ fn an_idle_association_is_small() {
 }
 
 /// The most that connection IDs in both directions may add to an association.
-const MAX_IDENTIFIED: isize = 208;
+const MAX_IDENTIFIED: isize = 128;
 
 fn measure_idle(name: &str, configs: &Configs, renegotiations: u32, max: isize) {
     const PAIRS: usize = 1000;
