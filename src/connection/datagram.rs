@@ -6,7 +6,7 @@ use super::role::Opening;
 use super::{DtlsConnection, Event, Role};
 use crate::config::{ClientConfig, ProvenHello, ServerConfig};
 use crate::error::{ConfigError, Error, SendError};
-use crate::protocol::{ConnectionId, MessageSeq, Path, RecordNumber, Side};
+use crate::protocol::{ConnectionId, Path, RecordNumber};
 use crate::record::datagram::Jitter;
 use crate::record::{Datagram, Discard, Layer as _};
 use crate::wire::record_datagram::DatagramHeader;
@@ -46,6 +46,25 @@ impl Taken {
     }
 }
 
+/// Where an association begins, and with what.
+struct Place {
+    path: Path,
+    /// The number of the first record that is sent.
+    record_sequence: u64,
+    /// What spreads the timers; `None` to draw it.
+    jitter: Option<Jitter>,
+}
+
+impl Place {
+    const fn of(path: Path) -> Self {
+        Self {
+            path,
+            record_sequence: 0,
+            jitter: None,
+        }
+    }
+}
+
 impl DtlsConnection {
     /// Starts an association with the server at `path`, which must prove to be `server`. The first
     /// ClientHello waits in `poll_transmit`.
@@ -70,19 +89,8 @@ impl DtlsConnection {
         path: Path,
         issuer: Issuer,
     ) -> Result<Self, Error> {
-        let policy = config.parameters.datagram.clone();
-        let connection_id = draw(Datagram::DIALECT, &config.parameters, &issuer)?;
-        let opening = Opening {
-            connection_id: connection_id.clone(),
-            ..Opening::FIRST
-        };
         let role = Role::Client { config, server };
-        let handshake = role.first_handshake(Datagram::DIALECT, opening)?;
-        let jitter = role.jitter(&handshake)?;
-        let mut records = Datagram::new(Side::Client, &policy, path, MessageSeq::FIRST, 0, jitter);
-        records.admit_connection_ids(connection_id.as_slice());
-        let mut connection = Self::new(now, records, role, handshake);
-        connection.issuer = issuer;
+        let mut connection = Self::begin(now, role, issuer, Opening::FIRST, Place::of(path))?;
         connection.pump(now, &mut ())?;
         Ok(connection)
     }
@@ -109,31 +117,19 @@ impl DtlsConnection {
         hello: ProvenHello,
         issuer: Issuer,
     ) -> Result<Self, Error> {
-        let policy = config.parameters.datagram.clone();
-        let connection_id = draw(Datagram::DIALECT, &config.parameters, &issuer)?;
-        let role = Role::Server(config);
         let opening = Opening {
             first_seq: hello.message_seq,
             retried: hello.retried,
             only_resume: hello.only_resume,
             offers_session: false,
-            connection_id: connection_id.clone(),
+            connection_id: None,
         };
-        let handshake = role.first_handshake(Datagram::DIALECT, opening)?;
-        let jitter = Jitter::of_hello(&hello.random);
-        let records = Datagram::new(
-            Side::Server,
-            &policy,
-            hello.path,
-            hello.message_seq,
-            hello.record_sequence,
-            jitter,
-        );
-        let mut connection = Self::new(now, records, role, handshake);
-        connection.issuer = issuer;
-        connection
-            .records
-            .admit_connection_ids(connection_id.as_slice());
+        let place = Place {
+            path: hello.path,
+            record_sequence: hello.record_sequence,
+            jitter: Some(Jitter::of_hello(&hello.random)),
+        };
+        let mut connection = Self::begin(now, Role::Server(config), issuer, opening, place)?;
         connection.records.receive(hello.path, hello.datagram);
         // The failure is kept in the connection, so that its alert can be sent.
         let _failed = connection.pump(now, &mut ());
@@ -150,18 +146,41 @@ impl DtlsConnection {
     /// [`Error::RandomFailed`]; a configuration that cannot serve anybody is found when it is
     /// built.
     pub fn listen(now: Instant, config: Arc<ServerConfig>, path: Path) -> Result<Self, Error> {
-        let policy = config.parameters.datagram.clone();
-        let connection_id = draw(Datagram::DIALECT, &config.parameters, &None)?;
-        let opening = Opening {
-            connection_id: connection_id.clone(),
-            ..Opening::FIRST
-        };
         let role = Role::Server(config);
-        let handshake = role.first_handshake(Datagram::DIALECT, opening)?;
-        let jitter = role.jitter(&handshake)?;
-        let mut records = Datagram::new(Side::Server, &policy, path, MessageSeq::FIRST, 0, jitter);
+        Self::begin(now, role, None, Opening::FIRST, Place::of(path))
+    }
+
+    /// An association at this place whose first handshake begins with `opening`, for which a
+    /// connection ID is drawn. Records that carry it are admitted before anything that announces
+    /// it is sent.
+    fn begin(
+        now: Instant,
+        role: Role,
+        issuer: Issuer,
+        mut opening: Opening,
+        place: Place,
+    ) -> Result<Self, Error> {
+        let dialect = Datagram::DIALECT;
+        let connection_id = draw(dialect, role.parameters(), &issuer)?;
+        opening.connection_id.clone_from(&connection_id);
+        let first_seq = opening.first_seq;
+        let handshake = role.first_handshake(dialect, opening)?;
+        let jitter = match place.jitter {
+            Some(jitter) => jitter,
+            None => role.jitter(&handshake)?,
+        };
+        let mut records = Datagram::new(
+            role.side(),
+            &role.parameters().datagram,
+            place.path,
+            first_seq,
+            place.record_sequence,
+            jitter,
+        );
         records.admit_connection_ids(connection_id.as_slice());
-        Ok(Self::new(now, records, role, handshake))
+        let mut connection = Self::new(now, records, role, handshake);
+        connection.issuer = issuer;
+        Ok(connection)
     }
 
     /// Takes a datagram from the peer, and says what came of it. It is opened in place; received
