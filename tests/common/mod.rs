@@ -15,6 +15,7 @@ pub mod harness;
 pub mod judged;
 pub mod mutator;
 pub mod renegotiating;
+pub mod seeds;
 pub mod sources;
 pub mod targets;
 pub mod traffic;

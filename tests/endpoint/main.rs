@@ -18,6 +18,8 @@ mod moving;
 mod path_checks;
 mod rebinding;
 mod running;
+#[cfg(feature = "net")]
+mod sockets;
 mod strangers;
 mod tcp;
 mod udp;

@@ -5,6 +5,7 @@
 use crate::common::configs::{Configs, Ends, server_name, start};
 use crate::common::dice::Dice;
 use crate::common::handshakes::{SIDES, exported, send, willing};
+use crate::common::seeds::seeds;
 use sealgram::config::{DatagramPolicy, Migration, Versions};
 use sealgram::endpoint::{AssociationId, Endpoint, EndpointPolicy};
 use sealgram::record::Discard;
@@ -13,17 +14,6 @@ use sealgram::{DtlsConnection, Event, KeyUpdate, Side};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
-
-fn seeds() -> Range<u64> {
-    let parse = |text: String| {
-        let (from, to) = text.split_once("..")?;
-        Some(from.parse().ok()?..to.parse().ok()?)
-    };
-    std::env::var("SEALGRAM_SEEDS")
-        .ok()
-        .and_then(parse)
-        .unwrap_or(0..10_000)
-}
 
 /// What two ends have agreed on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -487,13 +477,13 @@ impl Sum {
 /// (RFC 9146 §6, RFC 9853).
 #[test]
 fn ends_that_move_at_any_moment_find_each_other() {
-    ends_that_move_find_each_other(false, seeds());
+    ends_that_move_find_each_other(false, seeds(0..10_000));
 }
 
 /// The same with key updates.
 #[test]
 fn ends_of_1_3_that_move_at_any_moment_find_each_other() {
-    ends_that_move_find_each_other(true, seeds());
+    ends_that_move_find_each_other(true, seeds(0..10_000));
 }
 
 /// Without connection IDs a NAT that forgets an address is the end of what is sent there.

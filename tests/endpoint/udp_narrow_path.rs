@@ -3,14 +3,14 @@
 
 #![cfg(all(feature = "net", target_os = "linux"))]
 
-use crate::common::configs::{Ends, server_name, start};
+use crate::common::configs::Ends;
+use crate::sockets::Both;
 use sealgram::config::Versions;
-use sealgram::endpoint::{AssociationId, EndpointPolicy};
+use sealgram::endpoint::AssociationId;
 use sealgram::identity::{CertifiedKey, Credential};
-use sealgram::net::UdpEndpoint;
 use sealgram::{Event, ServerConfig};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Set in the process whose loopback interface is narrow.
 const INSIDE: &str = "SEALGRAM_NARROW_LOOPBACK";
@@ -56,38 +56,6 @@ fn narrow_loopback() {
     }
 }
 
-struct Both {
-    client: UdpEndpoint,
-    server: UdpEndpoint,
-    client_events: Vec<(AssociationId, Event)>,
-    server_events: Vec<(AssociationId, Event)>,
-}
-
-impl Both {
-    fn run_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) -> Duration {
-        let begun = start();
-        while !done(self) {
-            self.client.turn().unwrap();
-            self.server.turn().unwrap();
-            self.client_events
-                .extend(std::iter::from_fn(|| self.client.poll_event()));
-            self.server_events
-                .extend(std::iter::from_fn(|| self.server.poll_event()));
-            let took: Duration = Instant::duration_since(&start(), begun);
-            let told = (&self.client_events, &self.server_events);
-            assert!(took < Duration::from_secs(10), "{told:?}");
-        }
-        start() - begun
-    }
-}
-
-fn complete(events: &[(AssociationId, Event)]) -> Option<AssociationId> {
-    events.iter().find_map(|event| match event {
-        (id, Event::HandshakeComplete { .. }) => Some(*id),
-        _ => None,
-    })
-}
-
 fn size(events: &[(AssociationId, Event)]) -> Option<usize> {
     events.iter().rev().find_map(|event| match event {
         (_, Event::MaxPayloadChanged { max_payload }) => Some(*max_payload),
@@ -104,23 +72,7 @@ fn narrow(versions: Versions) {
     });
     let credential = Credential::Certificate(CertifiedKey::new(vec![leaf], &key).unwrap());
     ends.server = ServerConfig::with_credential(credential).versions(versions);
-    let configs = ends.build();
-    let local = ([127, 0, 0, 1], 0).into();
-    let policy = EndpointPolicy::default();
-    let server = UdpEndpoint::bind(local, policy.clone(), Some(configs.server)).unwrap();
-    let remote = server.local_addr().unwrap();
-    let mut both = Both {
-        client: UdpEndpoint::connected_to(remote, policy).unwrap(),
-        server,
-        client_events: Vec::new(),
-        server_events: Vec::new(),
-    };
-    both.client
-        .connect(configs.client, server_name(), remote)
-        .unwrap();
-    let took = both.run_until(|it| {
-        complete(&it.client_events).is_some() && complete(&it.server_events).is_some()
-    });
+    let (mut both, took) = Both::connected(ends.build());
     println!("connected in {took:?}");
     assert!(took < Duration::from_millis(900), "{took:?}");
     let learned = size(&both.server_events).expect("the server's flight was refused");
@@ -131,10 +83,7 @@ fn narrow(versions: Versions) {
     }
 
     // The client's flights were short: it learns by its data, which leave as a batch.
-    let (client, server) = (
-        complete(&both.client_events).unwrap(),
-        complete(&both.server_events).unwrap(),
-    );
+    let (client, server) = both.ids();
     let mut received = None;
     let mut tries = 0;
     both.run_until(|it| {

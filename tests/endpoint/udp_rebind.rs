@@ -3,72 +3,27 @@
 
 #![cfg(feature = "net")]
 
-use crate::common::configs::{Ends, server_name, start};
+use crate::common::configs::Ends;
+use crate::sockets::Both;
 use sealgram::Event;
 use sealgram::config::{DatagramPolicy, Versions};
-use sealgram::endpoint::{AssociationId, EndpointPolicy};
+use sealgram::endpoint::AssociationId;
 use sealgram::net::UdpEndpoint;
-use std::time::Duration;
 
-struct Both {
-    client: UdpEndpoint,
-    server: UdpEndpoint,
-    client_events: Vec<(AssociationId, Event)>,
-    server_events: Vec<(AssociationId, Event)>,
-}
-
-impl Both {
-    /// A client and a server whose handshake is complete.
-    fn connected(versions: Versions, ids: Option<usize>) -> (Self, AssociationId, AssociationId) {
-        let policy = DatagramPolicy::default().connection_ids(ids).unwrap();
-        let configs = Ends::new().versions(versions).datagram(&policy).build();
-        let local = ([127, 0, 0, 1], 0).into();
-        let policy = EndpointPolicy::default();
-        let server = UdpEndpoint::bind(local, policy.clone(), Some(configs.server)).unwrap();
-        let remote = server.local_addr().unwrap();
-        let mut this = Self {
-            client: UdpEndpoint::connected_to(remote, policy).unwrap(),
-            server,
-            client_events: Vec::new(),
-            server_events: Vec::new(),
-        };
-        this.client
-            .connect(configs.client, server_name(), remote)
-            .unwrap();
-        this.run_until(|it| {
-            complete(&it.client_events).is_some() && complete(&it.server_events).is_some()
-        });
-        let client = complete(&this.client_events).unwrap();
-        let server = complete(&this.server_events).unwrap();
-        (this, client, server)
-    }
-
-    fn run_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
-        let end = start() + Duration::from_secs(10);
-        while !done(self) {
-            self.client.turn().unwrap();
-            self.server.turn().unwrap();
-            self.client_events
-                .extend(std::iter::from_fn(|| self.client.poll_event()));
-            self.server_events
-                .extend(std::iter::from_fn(|| self.server.poll_event()));
-            assert!(start() < end, "{:?}", self.server_events);
-        }
-    }
-}
-
-fn complete(events: &[(AssociationId, Event)]) -> Option<AssociationId> {
-    events.iter().find_map(|event| match event {
-        (id, Event::HandshakeComplete { .. }) => Some(*id),
-        _ => None,
-    })
+/// A client and a server whose handshake is complete, with connection IDs of this length or none.
+fn connected(versions: Versions, ids: Option<usize>) -> (Both, AssociationId, AssociationId) {
+    let policy = DatagramPolicy::default().connection_ids(ids).unwrap();
+    let configs = Ends::new().versions(versions).datagram(&policy).build();
+    let (both, _) = Both::connected(configs);
+    let (client, server) = both.ids();
+    (both, client, server)
 }
 
 /// RFC 9146 §6, RFC 9853 §5.1: the server follows once the new address has answered.
 #[test]
 fn a_client_with_connection_ids_that_binds_another_socket_is_followed() {
     for versions in [Versions::V1_2, Versions::V1_3] {
-        let (mut both, client, server) = Both::connected(versions, Some(8));
+        let (mut both, client, server) = connected(versions, Some(8));
         let of = |endpoint: &UdpEndpoint, id| {
             let connection = endpoint.endpoint().connection(id).unwrap();
             let ids = connection.received_connection_id();
@@ -117,7 +72,7 @@ fn a_client_with_connection_ids_that_binds_another_socket_is_followed() {
 
 #[test]
 fn a_client_without_connection_ids_that_binds_another_socket_is_a_stranger() {
-    let (mut both, client, server) = Both::connected(Versions::V1_2, None);
+    let (mut both, client, server) = connected(Versions::V1_2, None);
     let connection = both.client.endpoint().connection(client).unwrap();
     assert_eq!(connection.received_connection_id(), None);
     assert_eq!(connection.sent_connection_id(), None);

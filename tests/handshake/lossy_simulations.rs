@@ -3,23 +3,12 @@
 //! `SEALGRAM_SEEDS=a..b` runs other seeds; a failure names its own.
 
 use crate::common::configs::{Configs, Ends, server_name, start};
+use crate::common::seeds::seeds;
 use sealgram::config::{DatagramPolicy, Versions};
 use sealgram::record::Discard;
 use sealgram::sim::{Conditions, Pair};
 use sealgram::{Error, Event};
-use std::ops::Range;
 use std::time::Duration;
-
-fn seeds() -> Range<u64> {
-    let parse = |text: String| {
-        let (from, to) = text.split_once("..")?;
-        Some(from.parse().ok()?..to.parse().ok()?)
-    };
-    std::env::var("SEALGRAM_SEEDS")
-        .ok()
-        .and_then(parse)
-        .unwrap_or(0..10_000)
-}
 
 /// What honest peers and a bad network can cause. Anything else is a fault of ours.
 const EXPECTED: [Discard; 6] = [
@@ -96,7 +85,7 @@ fn everybody_gets_through(version: &str, versions: Versions) {
         ..Conditions::default()
     };
     let mut times = Vec::new();
-    for seed in seeds() {
+    for seed in seeds(0..10_000) {
         let large = usize::from(seed.is_multiple_of(8));
         let mut pair = lossy_pair(&configs[large], &conditions, seed);
         let limit = Duration::from_secs(3600);
@@ -131,7 +120,7 @@ fn nearly_everybody_gets_through(version: &str, versions: Versions) {
         ..Conditions::default()
     };
     let (mut times, mut late) = (Vec::new(), 0);
-    let seeds = seeds();
+    let seeds = seeds(0..10_000);
     let all = seeds.end - seeds.start;
     for seed in seeds {
         let large = usize::from(seed.is_multiple_of(8));

@@ -4,25 +4,14 @@
 use crate::common::configs::{Configs, Ends, server_name, start};
 use crate::common::dice::Dice;
 use crate::common::handshakes::{SIDES, willing};
+use crate::common::seeds::seeds;
 use sealgram::Side;
 use sealgram::config::DataDuringRenegotiation::{self, Flow, Hold};
 use sealgram::config::RekeyPolicy;
 use sealgram::error::{RenegotiateError, SendError};
 use sealgram::record::Initiator;
 use sealgram::sim::{StreamEnd, StreamPair};
-use std::ops::Range;
 use std::time::Duration;
-
-fn seeds() -> Range<u64> {
-    let parse = |text: String| {
-        let (from, to) = text.split_once("..")?;
-        Some(from.parse().ok()?..to.parse().ok()?)
-    };
-    std::env::var("SEALGRAM_SEEDS")
-        .ok()
-        .and_then(parse)
-        .unwrap_or(0..1000)
-}
 
 /// What each end sends in a run, in bytes.
 const BULK: usize = 60_000;
@@ -199,7 +188,7 @@ fn bulk_data_arrives_intact_while_both_ends_renegotiate() {
         let configs = configs(data);
         Bulk::new(&configs, 0, "warm");
         let (mut runs, mut renegotiations) = (0, 0);
-        for seed in seeds() {
+        for seed in seeds(0..1000) {
             let mut bulk = Bulk::new(&configs, seed, &format!("{data:?}"));
             renegotiations += bulk.run();
             runs += 1;

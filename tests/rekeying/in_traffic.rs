@@ -7,6 +7,7 @@ use crate::common::handshakes::{
     ALERT, Kind, SIDES, assert_agreed, assert_quiet, connection, decide, is_in_epoch, records,
     renegotiate, willing,
 };
+use crate::common::seeds::seeds;
 use crate::common::traffic::{Account, Traffic, Weather};
 use sealgram::Side;
 use sealgram::config::ClientRenegotiation::Allow;
@@ -17,17 +18,6 @@ use sealgram::record::{Discard, Initiator};
 use sealgram::sim::{Conditions, Direction, Fate, Pair};
 use std::ops::Range;
 use std::time::Duration;
-
-fn seeds(default: Range<u64>) -> Range<u64> {
-    let parse = |text: String| {
-        let (from, to) = text.split_once("..")?;
-        Some(from.parse().ok()?..to.parse().ok()?)
-    };
-    std::env::var("SEALGRAM_SEEDS")
-        .ok()
-        .and_then(parse)
-        .unwrap_or(default)
-}
 
 /// A deadline would end what takes long by chance alone.
 fn patient() -> DatagramPolicy {
