@@ -15,10 +15,11 @@
 //!  additional data: the header, over datagrams with the number unmasked  RFC 9147 §4
 //! ```
 //!
-//! Datagram records with a connection ID are sealed and opened in `identified`.
+//! Datagram records with a connection ID are sealed and opened in `identified`, those of 1.3 opened
+//! in `unified`.
 
 mod identified;
-mod masked;
+mod unified;
 
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN};
 use crate::crypto::mask::{MaskKey, SAMPLE_LEN};
@@ -26,7 +27,6 @@ use crate::protocol::{ContentType, ProtocolVersion, RecordNumber};
 use crate::secrets::traffic::{RecordForm, RecordProtection};
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use crate::wire::{record_dtls, record_dtls13, record_tls};
-use masked::mask_number;
 use std::ops::Range;
 
 /// Why a record cannot be opened. Anybody can cause the first two; the others only the peer.
@@ -371,6 +371,29 @@ impl Sealer {
     }
 }
 
+/// Hides the number of a record that is sent, which has a connection ID of `id_len` bytes and
+/// `header_len` bytes of header (RFC 9147 §4.2.3).
+#[inline]
+fn mask_number(mask: &MaskKey, record: &mut [u8], id_len: usize, header_len: usize) {
+    let sample = record
+        .get(header_len..)
+        .and_then(|ciphertext| ciphertext.first_chunk());
+    if let Some(sample) = sample {
+        apply_mask(mask.mask(sample), record, id_len, 2);
+    }
+}
+
+#[inline]
+fn apply_mask(mask: [u8; 2], record: &mut [u8], id_len: usize, number_len: usize) {
+    let start = record_dtls13::CONNECTION_ID_AT + id_len;
+    let number = record
+        .get_mut(start..start + number_len)
+        .unwrap_or_default();
+    for (byte, mask) in number.iter_mut().zip(mask) {
+        *byte ^= mask;
+    }
+}
+
 /// Opens incoming records of one epoch.
 pub(crate) struct Opener {
     keys: Keys,
@@ -433,25 +456,6 @@ impl Opener {
     #[inline]
     pub(crate) const fn is_13(&self) -> bool {
         matches!(self.keys.form, Form::V13 { .. })
-    }
-
-    /// Opens a whole 1.3 datagram record in place, whose number is unmasked and known to be
-    /// `sequence`; returns where in it the contents are, and of which type.
-    ///
-    /// # Errors
-    ///
-    /// [`NotOpened`]; the contents of `record` are then lost.
-    #[inline]
-    pub(crate) fn open_datagram_13(
-        &self,
-        header: &record_dtls13::UnifiedHeader,
-        sequence: u64,
-        record: &mut [u8],
-    ) -> Result<(Range<usize>, ContentType), NotOpened> {
-        let (aad, fragment) = record.split_at_mut(header.header_len);
-        let (range, content_type) = self.open_inner(aad, sequence, fragment)?;
-        let contents = header.header_len + range.start..header.header_len + range.end;
-        Ok((contents, content_type))
     }
 
     /// Opens a 1.3 fragment and finds its type, which follows the contents (RFC 8446 §5.2, §5.4).

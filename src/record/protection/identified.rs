@@ -10,8 +10,7 @@
 //!  version 1.3: the ID is a part of the header                            RFC 9147 §4
 //! ```
 
-use super::masked::mask_number;
-use super::{Form, NotOpened, Opener, Parts12, Sealer, TYPE_LEN, find_type};
+use super::{Form, NotOpened, Opener, Parts12, Sealer, TYPE_LEN, find_type, mask_number};
 use crate::protocol::{ContentType, MAX_CONNECTION_ID_LEN, ProtocolVersion, RecordNumber};
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use crate::wire::{record_dtls, record_dtls13};

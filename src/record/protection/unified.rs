@@ -1,32 +1,11 @@
-//! The numbers in the headers of 1.3 datagram records, hidden by masks that are made from the
-//! ciphertext (RFC 9147 §4.2.3).
+//! Opening 1.3 datagram records: their number is hidden by a mask that is made from the ciphertext
+//! (RFC 9147 §4.2.3), and the header with the number in the clear is authenticated (§4).
 
-use super::{Form, NotOpened, Opener};
-use crate::crypto::mask::{MaskKey, SAMPLE_LEN};
+use super::{Form, NotOpened, Opener, apply_mask};
+use crate::crypto::mask::SAMPLE_LEN;
+use crate::protocol::ContentType;
 use crate::wire::record_dtls13;
-
-/// Hides the number of a record that is sent, which has a connection ID of `id_len` bytes and
-/// `header_len` bytes of header (RFC 9147 §4.2.3).
-#[inline]
-pub(super) fn mask_number(mask: &MaskKey, record: &mut [u8], id_len: usize, header_len: usize) {
-    let sample = record
-        .get(header_len..)
-        .and_then(|ciphertext| ciphertext.first_chunk());
-    if let Some(sample) = sample {
-        apply_mask(mask.mask(sample), record, id_len, 2);
-    }
-}
-
-#[inline]
-fn apply_mask(mask: [u8; 2], record: &mut [u8], id_len: usize, number_len: usize) {
-    let start = record_dtls13::CONNECTION_ID_AT + id_len;
-    let number = record
-        .get_mut(start..start + number_len)
-        .unwrap_or_default();
-    for (byte, mask) in number.iter_mut().zip(mask) {
-        *byte ^= mask;
-    }
-}
+use std::ops::Range;
 
 impl Opener {
     /// Removes the mask from the number of a 1.3 datagram record, and returns those low bits of the
@@ -57,5 +36,24 @@ impl Opener {
         Ok(number
             .iter()
             .fold(0, |number, &byte| number << 8 | u64::from(byte)))
+    }
+
+    /// Opens a whole 1.3 datagram record in place, whose number is unmasked and known to be
+    /// `sequence`; returns where in it the contents are, and of which type.
+    ///
+    /// # Errors
+    ///
+    /// [`NotOpened`]; the contents of `record` are then lost.
+    #[inline]
+    pub(crate) fn open_datagram_13(
+        &self,
+        header: &record_dtls13::UnifiedHeader,
+        sequence: u64,
+        record: &mut [u8],
+    ) -> Result<(Range<usize>, ContentType), NotOpened> {
+        let (aad, fragment) = record.split_at_mut(header.header_len);
+        let (range, content_type) = self.open_inner(aad, sequence, fragment)?;
+        let contents = header.header_len + range.start..header.header_len + range.end;
+        Ok((contents, content_type))
     }
 }
