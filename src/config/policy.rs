@@ -229,7 +229,8 @@ impl DatagramPolicy {
     /// clients whose server stays where it is. `None`, the default, is not to use any.
     ///
     /// Eight bytes are enough for any endpoint, and name the member of a fleet. With fewer there is
-    /// room for no member. An eavesdropper sees at version 1.2 that records of one association
+    /// room for no member, and an association has 256 of them, so that one that is renewed often
+    /// comes again. An eavesdropper sees at version 1.2 that records of one association
     /// belong together, wherever they come from (RFC 9146 §8).
     ///
     /// # Errors

@@ -201,15 +201,16 @@ impl Associations {
 
     /// Takes note that the system has refused a datagram of `bytes` on its way along `path`.
     pub(super) fn handle_too_large(&mut self, now: Instant, path: Path, bytes: usize) -> bool {
-        let concerned: Vec<_> = match self.routes.find(Key::of(path)) {
-            Some(route) => route.newest_first().collect(),
+        let route = self.routes.find(Key::of(path));
+        let mut concerned: Vec<_> = route.into_iter().flat_map(Route::newest_first).collect();
+        if self.ids.were_issued() {
             // Those that are found by connection IDs alone have no place there.
-            None => self
-                .table
-                .ids()
-                .filter(|&id| self.sends_to(id, &path))
-                .collect(),
-        };
+            concerned.extend(
+                self.table
+                    .ids()
+                    .filter(|&id| self.sends_unrouted(id, &path)),
+            );
+        }
         let mut news = false;
         for id in concerned {
             if let Some(association) = self.table.get_mut(id) {
@@ -230,9 +231,9 @@ impl Associations {
         }
     }
 
-    fn sends_to(&self, id: AssociationId, path: &Path) -> bool {
+    fn sends_unrouted(&self, id: AssociationId, path: &Path) -> bool {
         let association = self.table.get(id);
-        association.is_some_and(|it| it.connection.path().is_same_way(path))
+        association.is_some_and(|it| it.key.is_none() && it.connection.path().is_same_way(path))
     }
 
     /// The first deadline.

@@ -78,6 +78,12 @@ impl ConnectionIds {
         Some(Box::new((self.shared.clone(), whose)))
     }
 
+    /// Whether any association may have given one to its peer.
+    pub(super) fn were_issued(&self) -> bool {
+        let shared = &*self.shared;
+        shared.long.load(Ordering::Relaxed) || shared.short.load(Ordering::Relaxed)
+    }
+
     /// The first association among those that these bytes of a header may name, of which `is_its`
     /// says that it has given them to its peer.
     #[inline]

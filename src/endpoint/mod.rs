@@ -18,6 +18,7 @@
 //
 // ```text
 //  id, stats, replies, shares, cookie_keys, unproven
+//  connection_ids                       what names associations in records
 //  policy, routing, timers, retry, answered
 //                                       policies, keys to associations, deadlines, cookies of 1.3
 //  association, cookie                  one association and its place; proof of an address

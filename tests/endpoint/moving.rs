@@ -316,21 +316,53 @@ fn j09_n51_20_a_flight_that_changes_its_form_in_a_datagram_is_taken_at_once() {
 }
 
 /// RFC 9146 §3: a client whose address changes between its flights is found by the last record of
-/// the second one, and its handshake goes on.
+/// the second one, and its handshake goes on, also if somebody else lives where it is now.
 #[test]
 fn a_client_that_moves_in_its_handshake_completes_it() {
     for versions in VERSIONS {
-        let (client, server) = configs(versions, 8, 8, Migration::Validated);
-        let mut pair = Pair::new(server, start(), 1).unwrap();
-        pair.connect(client, server_name()).unwrap();
-        let half_open = |pair: &Pair| pair.server.half_open() == 1;
-        assert!(pair.run_until(SECOND, half_open));
-        pair.client_address.set_port(7);
-        assert!(pair.run_until_connected(10 * SECOND), "{versions:?}");
-        assert_eq!(pair.server.stats().accepted, 1);
-        assert!(pair.exchange(3));
-        pair.run_for(SECOND);
-        let path = pair.server_connection().unwrap().path();
-        assert_eq!(path.remote().port(), 7);
+        for inhabited in [false, true] {
+            let (client, server) = configs(versions, 8, 8, Migration::Validated);
+            let mut pair = Pair::new(server, start(), 1).unwrap();
+            let (from, to) = (pair.client_address, ([192, 0, 2, 1], 7).into());
+            if inhabited {
+                pair.client_address = to;
+                pair.connect(client.clone(), server_name()).unwrap();
+                assert!(pair.run_until_connected(SECOND));
+                pair.client = Endpoint::new(pair.now, EndpointPolicy::default(), None).unwrap();
+                pair.client_events.clear();
+                pair.server_events.clear();
+                pair.client_address = from;
+            }
+            let accepted = pair.server.stats().accepted;
+            pair.connect(client, server_name()).unwrap();
+            let half_open = |pair: &Pair| pair.server.half_open() == 1;
+            assert!(pair.run_until(SECOND, half_open));
+            pair.client_address = to;
+            assert!(pair.run_until_connected(10 * SECOND), "{versions:?}");
+            assert_eq!(pair.server.stats().accepted, accepted + 1);
+            assert!(pair.exchange(3));
+            pair.run_for(SECOND);
+            let path = pair.server_connection().unwrap().path();
+            assert_eq!(path.remote(), to);
+        }
     }
+}
+
+/// What the system says of an address concerns every association that sends there, those included
+/// that connection IDs alone lead to.
+#[test]
+fn a_narrow_path_is_that_of_all_associations_with_one_address() {
+    let (mut pair, config) = connected(Versions::V1_2, 8, 8, Migration::Validated);
+    let first = pair.client_id().unwrap();
+    let path = Path::new(pair.server_address);
+    let before = pair.client.connection(first).unwrap().max_payload();
+    assert!(pair.client.handle_too_large(pair.now, path, 1400));
+    let alone = pair.client.connection(first).unwrap().max_payload();
+    assert!(alone < before);
+    // The second one has the address as long as its handshake lasts.
+    let second = pair.connect(config, server_name()).unwrap();
+    assert!(pair.client.handle_too_large(pair.now, path, 1300));
+    let with_another = pair.client.connection(first).unwrap().max_payload();
+    assert!(with_another < alone, "{with_another}");
+    assert!(pair.run_until(SECOND, |pair| pair.client_id() == Some(second)));
 }

@@ -31,12 +31,22 @@ fn a_client_with_connection_ids_that_binds_another_socket_is_followed() {
         };
         let (received, sent) = of(&both.client, client);
         assert_eq!((received.len(), sent.len()), (8, 8));
-        assert_eq!(of(&both.server, server), (sent, received));
+        assert_eq!(of(&both.server, server), (sent.clone(), received));
+        // RFC 9147 §9: who has one to spare uses it for a new path. At 1.2 there are none.
+        let asked = both.client.association(client).unwrap();
+        let spares = { asked }.request_connection_ids(1).is_ok();
+        assert_eq!(spares, versions == Versions::V1_3);
+        let mut turns = 0;
+        both.run_until(|_| {
+            turns += 1;
+            turns > 500
+        });
 
         let before = both.client.local_addr().unwrap();
         both.client.rebind(([127, 0, 0, 1], 0).into()).unwrap();
         let after = both.client.local_addr().unwrap();
         assert_ne!(before, after);
+        assert_eq!(of(&both.client, client).1 != sent, spares);
         both.client
             .association(client)
             .unwrap()
