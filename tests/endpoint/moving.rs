@@ -6,7 +6,7 @@ use sealgram::config::{DatagramPolicy, Migration, Versions};
 use sealgram::endpoint::{AssociationId, Endpoint, EndpointPolicy};
 use sealgram::record::Discard;
 use sealgram::sim::{Conditions, Direction, Pair};
-use sealgram::{ClientConfig, Event, Path, ServerConfig};
+use sealgram::{ClientConfig, DtlsConnection, Event, Path, ServerConfig};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -365,4 +365,27 @@ fn a_narrow_path_is_that_of_all_associations_with_one_address() {
     let with_another = pair.client.connection(first).unwrap().max_payload();
     assert!(with_another < alone, "{with_another}");
     assert!(pair.run_until(SECOND, |pair| pair.client_id() == Some(second)));
+}
+
+/// J12: what was agreed on is visible at both ends, also where it is that nobody wants any.
+#[test]
+fn j12_each_end_tells_what_it_receives_and_sends() {
+    for versions in VERSIONS {
+        for (client, server) in [(0, 0), (0, 8), (8, 0), (4, 20)] {
+            let (pair, _) = connected(versions, client, server, Migration::Never);
+            let ids = |it: &DtlsConnection| {
+                let received = it.received_connection_id().unwrap();
+                (received, it.sent_connection_id().unwrap())
+            };
+            let (to_client, to_server) = ids(pair.client_connection().unwrap());
+            assert_eq!((to_client.len(), to_server.len()), (client, server));
+            let expected = (to_server, to_client);
+            assert_eq!(ids(pair.server_connection().unwrap()), expected);
+        }
+        let configs = Ends::new().versions(versions).build();
+        let pair = configs.connected(1);
+        let client = pair.client_connection().unwrap();
+        assert_eq!(client.received_connection_id(), None);
+        assert_eq!(client.sent_connection_id(), None);
+    }
 }
