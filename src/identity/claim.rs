@@ -1,11 +1,12 @@
 //! What an end claims to be.
 
-use super::Fingerprint;
 use super::key_usage::allows_signatures;
 use super::public_key::PublicKey;
+use super::{Fingerprint, SharedKeyName};
 use crate::error::CertificateError;
 use crate::wire::certificate;
-use pki_types::CertificateDer;
+use crate::wire::codec::Writer as _;
+use pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,6 +22,11 @@ pub enum Identity {
     /// The holder of the key of this chain's first certificate, which is there. Each issuer follows
     /// what it has signed, if the end has sent it.
     Certificate(Arc<[CertificateDer<'static>]>),
+    /// The holder of the private half of this key, a SubjectPublicKeyInfo in DER (RFC 7250). Who
+    /// that is must be known beforehand.
+    RawPublicKey(Arc<SubjectPublicKeyInfoDer<'static>>),
+    /// The holder of this shared key, as this end is too.
+    SharedKey(Arc<SharedKeyName>),
 }
 
 impl Identity {
@@ -33,6 +39,15 @@ impl Identity {
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
         match self {
             Self::Certificate(chain) => chain,
+            Self::RawPublicKey(_) | Self::SharedKey(_) => &[],
+        }
+    }
+
+    /// The name of the shared key; `None` if the identity is of another kind.
+    pub fn shared_key(&self) -> Option<&SharedKeyName> {
+        match self {
+            Self::SharedKey(name) => Some(name),
+            Self::Certificate(_) | Self::RawPublicKey(_) => None,
         }
     }
 
@@ -48,6 +63,9 @@ impl Identity {
     pub(crate) fn is_same_end(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Certificate(one), Self::Certificate(other)) => one.first() == other.first(),
+            (Self::RawPublicKey(one), Self::RawPublicKey(other)) => one == other,
+            (Self::SharedKey(one), Self::SharedKey(other)) => one == other,
+            (Self::Certificate(_) | Self::RawPublicKey(_) | Self::SharedKey(_), _) => false,
         }
     }
 
@@ -61,6 +79,9 @@ impl Identity {
             Self::Certificate(chain) => {
                 PublicKey::of(chain.first().ok_or(CertificateError::Missing)?)
             }
+            Self::RawPublicKey(key) => PublicKey::raw(key),
+            // Finished proves a shared key, and no signature does.
+            Self::SharedKey(_) => Err(CertificateError::Missing),
         }
     }
 
@@ -68,6 +89,8 @@ impl Identity {
     pub(super) fn may_sign(&self) -> bool {
         match self {
             Self::Certificate(chain) => chain.first().is_some_and(allows_signatures),
+            Self::RawPublicKey(_) => true,
+            Self::SharedKey(_) => false,
         }
     }
 }
@@ -77,7 +100,8 @@ impl Identity {
 pub(crate) fn encode_certificate_12(shown: Option<&Identity>, out: &mut Vec<u8>) {
     match shown {
         Some(Identity::Certificate(chain)) => certificate::encode(chain, out),
-        None => certificate::encode(&[], out),
+        Some(Identity::RawPublicKey(key)) => out.put_vec(3, |out| out.put(key)),
+        Some(Identity::SharedKey(_)) | None => certificate::encode(&[], out),
     }
 }
 
@@ -85,15 +109,25 @@ pub(crate) fn encode_certificate_12(shown: Option<&Identity>, out: &mut Vec<u8>)
 pub(crate) fn encode_certificate_13(shown: Option<&Identity>, out: &mut Vec<u8>) {
     match shown {
         Some(Identity::Certificate(chain)) => certificate::encode_13(&[], chain, out),
-        None => certificate::encode_13(&[], &[], out),
+        Some(Identity::RawPublicKey(key)) => {
+            let entry = CertificateDer::from(key.as_ref().as_ref());
+            certificate::encode_13(&[], &[entry], out);
+        }
+        Some(Identity::SharedKey(_)) | None => certificate::encode_13(&[], &[], out),
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.fingerprint() {
-            Some(fingerprint) => write!(f, "Identity::Certificate({fingerprint})"),
-            None => f.write_str("Identity::Certificate(empty)"),
+        match (self, self.fingerprint()) {
+            (Self::Certificate(_), Some(fingerprint)) => {
+                write!(f, "Identity::Certificate({fingerprint})")
+            }
+            (Self::Certificate(_), None) => f.write_str("Identity::Certificate(empty)"),
+            (Self::RawPublicKey(key), _) => {
+                write!(f, "Identity::RawPublicKey({})", Fingerprint::digest(key))
+            }
+            (Self::SharedKey(name), _) => write!(f, "Identity::SharedKey({name:?})"),
         }
     }
 }

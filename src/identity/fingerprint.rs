@@ -15,8 +15,13 @@ pub struct Fingerprint([u8; 32]);
 impl Fingerprint {
     /// The fingerprint of a certificate.
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
+        Self::digest(certificate)
+    }
+
+    /// The digest of whatever is shown, in DER.
+    pub(super) fn digest(shown: &[u8]) -> Self {
         let mut out = [0; 32];
-        out.copy_from_slice(HashAlgorithm::Sha256.digest(certificate).as_ref());
+        out.copy_from_slice(HashAlgorithm::Sha256.digest(shown).as_ref());
         Self(out)
     }
 

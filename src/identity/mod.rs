@@ -51,6 +51,7 @@ mod key_usage;
 pub(crate) mod proof;
 mod public_key;
 pub(crate) mod reply;
+mod shared_key;
 mod signing;
 mod verifier;
 mod webpki;
@@ -62,6 +63,9 @@ pub use credential::{CertifiedKey, Credential};
 pub use fingerprint::{Fingerprint, PinnedFingerprint};
 pub(crate) use handshake_signature::{check_key_12, verify_12, verify_13};
 pub(crate) use reply::{Abandoned, Awaited, Reply};
+pub use shared_key::{
+    ChooseSharedKey, FindSharedKey, SharedKey, SharedKeyName, SharedKeyQuery, SharedKeys,
+};
 pub use signing::SignHandshake;
 pub(crate) use signing::{HandshakeKey, Signing};
 pub(crate) use verifier::AcceptAnyServer;

@@ -70,6 +70,18 @@ impl<'a> PublicKey<'a> {
         Ok(Self { info })
     }
 
+    /// A raw public key, which must be one SubjectPublicKeyInfo and nothing more (RFC 7250 §3).
+    ///
+    /// # Errors
+    ///
+    /// `BadEncoding` if it is not.
+    pub(super) fn raw(info: &'a SubjectPublicKeyInfoDer<'_>) -> Result<Self, CertificateError> {
+        match whole(SEQUENCE, info) {
+            Some((info, [])) => Ok(Self { info }),
+            _ => Err(CertificateError::BadEncoding),
+        }
+    }
+
     /// The kind of key, with the curve of an ECDSA key.
     pub(super) fn kind(&self) -> Result<(KeyKind, Option<NamedGroup>), UnsupportedKey> {
         let unknown = || UnsupportedKey::Algorithm(self.algorithm_name());
