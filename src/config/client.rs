@@ -3,7 +3,9 @@
 use super::answers::AnswerRequest;
 use super::parameters::{Parameters, shared_setters};
 use crate::error::{ConfigError, Error, PeerIncompatible};
-use crate::identity::{AcceptAnyServer, Credential, Roots, VerifyServer, WebPkiServerVerifier};
+use crate::identity::{
+    AcceptAnyServer, Credential, Roots, SharedKey, VerifyServer, WebPkiServerVerifier,
+};
 use crate::protocol::{Dialect, dialect};
 use crate::session::{ClientSessionStore, MemoryClientSessions, Session, SessionKey};
 use pki_types::ServerName;
@@ -23,6 +25,8 @@ pub struct ClientConfig {
     pub(crate) sessions: Option<Arc<dyn ClientSessionStore>>,
     pub(crate) tickets: bool,
     pub(crate) answers: Option<Arc<dyn AnswerRequest>>,
+    /// The keys to name, the preferred one first; of one name only one.
+    pub(crate) shared_keys: Vec<SharedKey>,
     /// Tells this configuration from every other one of the process.
     pub(crate) number: u64,
 }
@@ -102,6 +106,7 @@ impl ClientConfig {
             sessions: Some(Arc::new(MemoryClientSessions::new(SESSIONS))),
             tickets: true,
             answers: None,
+            shared_keys: Vec::new(),
         }
     }
 
@@ -133,6 +138,7 @@ pub struct ClientConfigBuilder {
     sessions: Option<Arc<dyn ClientSessionStore>>,
     tickets: bool,
     answers: Option<Arc<dyn AnswerRequest>>,
+    shared_keys: Vec<SharedKey>,
 }
 
 impl ClientConfigBuilder {
@@ -162,6 +168,14 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// Adds a pre-shared key; none by default. At 1.3 a client names all of them, the preferred one
+    /// first, and the server chooses; at 1.2 it names the first that is not imported.
+    #[must_use]
+    pub fn add_shared_key(mut self, key: SharedKey) -> Self {
+        self.shared_keys.push(key);
+        self
+    }
+
     /// The configuration.
     ///
     /// # Errors
@@ -175,6 +189,7 @@ impl ClientConfigBuilder {
             sessions,
             tickets,
             answers,
+            shared_keys,
         } = self;
         static BUILT: AtomicU64 = AtomicU64::new(0);
         Ok(ClientConfig {
@@ -184,6 +199,7 @@ impl ClientConfigBuilder {
             sessions,
             tickets,
             answers,
+            shared_keys,
             number: BUILT.fetch_add(1, Ordering::Relaxed),
         })
     }

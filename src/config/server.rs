@@ -4,7 +4,7 @@ use super::answers::AnswerHello;
 use super::parameters::{Parameters, shared_setters};
 use crate::crypto::suite::Suite;
 use crate::error::ConfigError;
-use crate::identity::{Credential, VerifyClient};
+use crate::identity::{Credential, FindSharedKey, VerifyClient};
 use crate::protocol::CipherSuite;
 use crate::secrets::fleet::FleetSecret;
 use crate::session::{self, MemoryServerSessions, ServerSessionStore, ServerSessions, Tickets};
@@ -60,6 +60,7 @@ pub struct ServerConfig {
     pub(crate) fleet: Option<FleetSecret>,
     pub(crate) suite_preference: Preference,
     pub(crate) answers: Option<Arc<dyn AnswerHello>>,
+    pub(crate) shared_keys: Option<Arc<dyn FindSharedKey>>,
 }
 
 /// How many sessions a server keeps by default. With tickets few are needed.
@@ -109,6 +110,7 @@ impl ServerConfig {
             tickets_per_handshake: TICKETS_PER_HANDSHAKE,
             suite_preference: Preference::default(),
             answers: None,
+            shared_keys: None,
         }
     }
 }
@@ -135,6 +137,7 @@ pub struct ServerConfigBuilder {
     tickets_per_handshake: u8,
     suite_preference: Preference,
     answers: Option<Arc<dyn AnswerHello>>,
+    shared_keys: Option<Arc<dyn FindSharedKey>>,
 }
 
 impl ServerConfigBuilder {
@@ -226,6 +229,14 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// Where the keys are found that clients name, pre-shared ones; no such client is served by
+    /// default. With them a server needs no credential.
+    #[must_use]
+    pub fn shared_keys(mut self, keys: Arc<dyn FindSharedKey>) -> Self {
+        self.shared_keys = Some(keys);
+        self
+    }
+
     /// The configuration, with only those suites that one of the keys can serve.
     ///
     /// # Errors
@@ -244,8 +255,9 @@ impl ServerConfigBuilder {
             tickets_per_handshake,
             suite_preference,
             answers,
+            shared_keys,
         } = self;
-        if credentials.is_empty() && answers.is_none() {
+        if credentials.is_empty() && answers.is_none() && shared_keys.is_none() {
             return Err(ConfigError::NoCredential);
         }
         parameters.algorithms.suites.retain(|suite| {
@@ -275,6 +287,7 @@ impl ServerConfigBuilder {
             fleet,
             suite_preference,
             answers,
+            shared_keys,
             sessions: ServerSessions {
                 tickets,
                 cache,

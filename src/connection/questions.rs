@@ -7,7 +7,7 @@ use crate::handshake::{
     Answer, ClientAnswer, ClientQuestion, Input, Question, ServerAnswer, ServerQuestion, Unsigned,
 };
 use crate::identity::proof::ClaimVerified;
-use crate::identity::{Abandoned, Awaited, Reply, Signing};
+use crate::identity::{Abandoned, Awaited, Reply, SharedKeyQuery, Signing};
 use crate::record::RecordLayer;
 use std::task::Waker;
 use std::time::Instant;
@@ -157,6 +157,7 @@ fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
         ServerQuestion::FindTicket { tickets } => done(ServerAnswer::Ticket(
             config.sessions.find_13(&tickets, now()),
         )),
+        ServerQuestion::FindSharedKey(query) => find_shared_key(config, query),
         ServerQuestion::VerifyClient { claim } => match config.client_authentication.verifier() {
             Some(verifier) => Asked::of(
                 |reply| verifier.verify_later(claim, now(), reply),
@@ -174,6 +175,25 @@ fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
         },
         ServerQuestion::Sign(unsigned) => {
             Asked::signature(&unsigned, |made| Answer::Server(ServerAnswer::Signed(made)))
+        }
+    }
+}
+
+/// Asks where a server finds shared keys. One that was not asked for, and an answer that will not
+/// come, are keys that were not found.
+fn find_shared_key(config: &ServerConfig, query: SharedKeyQuery) -> Asked {
+    let done = |found| Answer::Server(ServerAnswer::SharedKey(found));
+    match &config.shared_keys {
+        None => Asked::Now(Ok(done(None))),
+        Some(keys) => {
+            let asked = query.clone();
+            Asked::of(
+                |reply| keys.find_later(query, reply),
+                move |found| {
+                    let found = found.unwrap_or_default();
+                    Ok(done(found.filter(|key| asked.is_for(key))))
+                },
+            )
         }
     }
 }

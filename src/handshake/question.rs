@@ -10,7 +10,7 @@ use crate::config::{
 };
 use crate::error::{CertificateError, Error};
 use crate::identity::proof::ClaimVerified;
-use crate::identity::{HandshakeKey, Identity};
+use crate::identity::{HandshakeKey, Identity, SharedKey, SharedKeyQuery};
 use crate::protocol::{AlertDescription, SignatureScheme};
 use crate::session::{Session, Session13};
 use pki_types::ServerName;
@@ -43,6 +43,8 @@ pub(crate) enum ServerQuestion {
     FindSession { id: Vec<u8>, ticket: Vec<u8> },
     /// The first of these tickets that can be opened.
     FindTicket { tickets: Vec<Vec<u8>> },
+    /// The shared key of this name.
+    FindSharedKey(SharedKeyQuery),
     /// May this client be served?
     VerifyClient { claim: Identity },
     /// A signature.
@@ -75,6 +77,8 @@ pub(crate) enum ServerAnswer {
     Session(Option<Session>),
     /// The place of the ticket and what was in it.
     Ticket(Option<(usize, Arc<Session13>)>),
+    /// The key, if there is one: of the name that was asked for.
+    SharedKey(Option<SharedKey>),
     ClientVerified(Result<ClaimVerified, CertificateError>),
     Signed(Result<Vec<u8>, Error>),
 }
