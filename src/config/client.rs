@@ -2,9 +2,11 @@
 
 use super::answers::AnswerRequest;
 use super::parameters::{Parameters, shared_setters};
+use crate::crypto::suite::Authentication;
 use crate::error::{ConfigError, Error, PeerIncompatible};
 use crate::identity::{
-    AcceptAnyServer, Credential, Roots, SharedKey, VerifyServer, WebPkiServerVerifier,
+    AcceptAnyServer, ChooseSharedKey, Credential, Roots, SharedKey, VerifyServer,
+    WebPkiServerVerifier,
 };
 use crate::protocol::{Dialect, dialect};
 use crate::session::{ClientSessionStore, MemoryClientSessions, Session, SessionKey};
@@ -20,13 +22,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     pub(crate) parameters: Parameters,
-    pub(crate) verifier: Arc<dyn VerifyServer>,
+    /// Who judges certificates of servers; `None` to take none.
+    pub(crate) verifier: Option<Arc<dyn VerifyServer>>,
     pub(crate) credentials: Vec<Credential>,
     pub(crate) sessions: Option<Arc<dyn ClientSessionStore>>,
     pub(crate) tickets: bool,
     pub(crate) answers: Option<Arc<dyn AnswerRequest>>,
     /// The keys to name, the preferred one first; of one name only one.
     pub(crate) shared_keys: Vec<SharedKey>,
+    /// Who chooses a key at 1.2; the first of the keys by default.
+    pub(crate) shared_key_choice: Option<Arc<dyn ChooseSharedKey>>,
     /// Tells this configuration from every other one of the process.
     pub(crate) number: u64,
 }
@@ -52,6 +57,18 @@ impl ClientConfig {
     /// Whether this client may show something of itself, and so sign for it.
     pub(crate) const fn may_show_something(&self) -> bool {
         !self.credentials.is_empty() || self.answers.is_some()
+    }
+
+    /// Whether the server of a session that is resumed is verified anew.
+    pub(crate) fn verifies_resumed(&self) -> bool {
+        let verifier = self.verifier.as_ref();
+        verifier.is_some_and(|verifier| verifier.verifies_resumed())
+    }
+
+    /// The key that is named at version 1.2. RFC 9258 §3: never one that is imported.
+    pub(crate) fn key_12(&self) -> Option<&SharedKey> {
+        let mut keys = self.shared_keys.iter();
+        keys.find(|key| key.name().context().is_none())
     }
 
     /// Where the session with `server` over this protocol is kept.
@@ -99,6 +116,23 @@ impl ClientConfig {
     /// A client that leaves the decision to `verifier`, for example a
     /// [`PinnedFingerprint`](crate::identity::PinnedFingerprint).
     pub fn with_verifier(verifier: Arc<dyn VerifyServer>) -> ClientConfigBuilder {
+        Self::builder(Some(verifier))
+    }
+
+    /// A client that shares `key` with its servers and takes no certificate: it offers nothing that
+    /// would be answered with one.
+    pub fn with_shared_key(key: SharedKey) -> ClientConfigBuilder {
+        Self::without_verifier().add_shared_key(key)
+    }
+
+    /// A client that takes no certificate of any server. It needs
+    /// [a shared key](ClientConfigBuilder::add_shared_key), or somebody who
+    /// [chooses one](ClientConfigBuilder::choose_shared_key).
+    pub fn without_verifier() -> ClientConfigBuilder {
+        Self::builder(None)
+    }
+
+    fn builder(verifier: Option<Arc<dyn VerifyServer>>) -> ClientConfigBuilder {
         ClientConfigBuilder {
             parameters: Parameters::default(),
             verifier,
@@ -107,6 +141,7 @@ impl ClientConfig {
             tickets: true,
             answers: None,
             shared_keys: Vec::new(),
+            shared_key_choice: None,
         }
     }
 
@@ -133,12 +168,13 @@ impl DangerousClientConfig {
 #[derive(Clone, Debug)]
 pub struct ClientConfigBuilder {
     parameters: Parameters,
-    verifier: Arc<dyn VerifyServer>,
+    verifier: Option<Arc<dyn VerifyServer>>,
     credentials: Vec<Credential>,
     sessions: Option<Arc<dyn ClientSessionStore>>,
     tickets: bool,
     answers: Option<Arc<dyn AnswerRequest>>,
     shared_keys: Vec<SharedKey>,
+    shared_key_choice: Option<Arc<dyn ChooseSharedKey>>,
 }
 
 impl ClientConfigBuilder {
@@ -176,21 +212,42 @@ impl ClientConfigBuilder {
         self
     }
 
-    /// The configuration.
+    /// Who chooses the pre-shared key for each server of version 1.2, by its name and by the hint
+    /// that it gives (RFC 4279 §5.2); the first of the keys by default, whatever the hint. At 1.3 a
+    /// client names its keys before the server has said anything.
+    #[must_use]
+    pub fn choose_shared_key(mut self, choice: Arc<dyn ChooseSharedKey>) -> Self {
+        self.shared_key_choice = Some(choice);
+        self
+    }
+
+    /// The configuration, with only those suites that it has a verifier or a key for: suites with a
+    /// pre-shared key are not offered without one, those with certificates not without a verifier.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite belongs to an allowed version.
+    /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite belongs to an allowed version, or
+    /// the client has nothing that an allowed suite could be used with.
     pub fn build(self) -> Result<ClientConfig, ConfigError> {
         let Self {
-            parameters,
+            mut parameters,
             verifier,
             credentials,
             sessions,
             tickets,
             answers,
             shared_keys,
+            shared_key_choice,
         } = self;
+        let serves_12 = |key: &SharedKey| key.name().context().is_none();
+        let shares_12 = shared_key_choice.is_some() || shared_keys.iter().any(serves_12);
+        parameters
+            .algorithms
+            .suites
+            .retain(|suite| match suite.authentication {
+                Authentication::SharedKey => shares_12,
+                Authentication::Signature(_) | Authentication::Negotiated => verifier.is_some(),
+            });
         static BUILT: AtomicU64 = AtomicU64::new(0);
         Ok(ClientConfig {
             parameters: parameters.checked()?,
@@ -200,6 +257,7 @@ impl ClientConfigBuilder {
             tickets,
             answers,
             shared_keys,
+            shared_key_choice,
             number: BUILT.fetch_add(1, Ordering::Relaxed),
         })
     }

@@ -9,7 +9,7 @@ use super::policy::{
 use super::rekey::RekeyPolicy;
 use super::versions::Versions;
 use crate::crypto::random::{SecureRandom, SystemRandom};
-use crate::crypto::suite::Suite;
+use crate::crypto::suite::{Authentication, KeyExchange, Suite};
 use crate::crypto::verify::algorithm_13;
 use crate::error::ConfigError;
 use crate::protocol::{SignatureScheme, SrtpProfile};
@@ -80,6 +80,18 @@ impl Parameters {
     /// Whether version 1.3 can be agreed on.
     pub(crate) fn speaks_13(&self) -> bool {
         self.suites_13().next().is_some()
+    }
+
+    /// Whether a handshake may exchange keys in a group. RFC 8422 §4: groups are named only then.
+    pub(crate) fn may_exchange(&self) -> bool {
+        let mut suites = self.algorithms.suites.iter();
+        suites.any(|suite| suite.key_exchange != KeyExchange::SharedKeyAlone)
+    }
+
+    /// Whether a peer may sign a handshake; with a shared key none does (RFC 4279 §2).
+    pub(crate) fn may_see_signatures(&self) -> bool {
+        let mut suites = self.algorithms.suites.iter();
+        suites.any(|suite| suite.authentication != Authentication::SharedKey)
     }
 
     /// Whether a session of version 1.2 may be resumed, as far as the policy is concerned (RFC 7627

@@ -31,11 +31,11 @@ impl<R: RecordLayer> Connection<R> {
         self.agreed().map(|agreed| agreed.suite.id)
     }
 
-    /// The group of the key exchange, once the handshake is done. Where a session of 1.2 was
-    /// resumed it is that of the session; at 1.3 a resumption has an exchange of its own.
+    /// The group of the key exchange, once the handshake is done; `None` where a pre-shared key is
+    /// the only secret. Where a session of 1.2 was resumed it is that of the session; at 1.3 a
+    /// resumption has an exchange of its own.
     pub fn key_exchange_group(&self) -> Option<NamedGroup> {
-        let group = |established: &Completed| established.group;
-        self.phase.established().map(group)
+        self.phase.established()?.group
     }
 
     /// How the keys in force came about, once the handshake is done.

@@ -9,6 +9,7 @@
 
 mod afresh;
 mod attempt;
+mod blame;
 mod client_certificate;
 mod close;
 mod connection_ids;
@@ -40,7 +41,7 @@ pub use event::{Event, HandshakeKind, PathChange, RenegotiationRefusal};
 pub use export::{ExportedSecret, TrafficSecrets};
 
 use crate::config::RenegotiationRefusals;
-use crate::error::{Error, Failure, PeerMisbehaved, Suspicion};
+use crate::error::{Error, Failure, PeerMisbehaved};
 use crate::handshake::post::Post;
 use crate::handshake::{Action, Completed, Handled, Handshake, Input, NotTaken};
 use crate::protocol::{
@@ -214,18 +215,9 @@ impl<R: RecordLayer> Connection<R> {
                 retransmissions,
             }));
         }
-        let both_connect = matches!(
-            &self.phase,
-            Phase::Initial(first) if first.hellos_cross && first.handshake.is_unanswered()
-        );
         let handshake = self.phase.handshake();
         let resuming = handshake.is_some_and(|handshake| handshake.is_resuming());
-        let suspicion = if both_connect {
-            Some(Suspicion::BothConnect)
-        } else {
-            let too_long = self.records.has_seen_too_long();
-            too_long.then_some(Suspicion::MessageTooLong)
-        };
+        let suspicion = self.suspicion();
         Err(self.fail(Error::TimedOut {
             after,
             retransmissions,
@@ -518,6 +510,7 @@ impl<R: RecordLayer> Connection<R> {
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
         let _span = self.enter_span();
+        let error = self.blame_key(error);
         // Nobody would hear an alert in answer to a fatal alert, or to silence.
         let alert =
             error

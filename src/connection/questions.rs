@@ -100,7 +100,11 @@ fn ask_client(config: &ClientConfig, question: ClientQuestion) -> Asked {
     match question {
         ClientQuestion::VerifyServer { claim, name } => {
             let now = config.parameters.clock.unix_now();
-            let verifier = &config.verifier;
+            let Some(verifier) = &config.verifier else {
+                let reason = "this client takes servers by a shared key alone";
+                let reason = CertificateError::Other(reason.into());
+                return done(ClientAnswer::ServerVerified(Err(reason)));
+            };
             Asked::of(
                 |reply| verifier.verify_later(claim, name, now, reply),
                 |outcome| {
@@ -119,6 +123,16 @@ fn ask_client(config: &ClientConfig, question: ClientQuestion) -> Asked {
                 },
             ),
             None => done(ClientAnswer::Request(Ok(RequestAnswer::AsConfigured))),
+        },
+        ClientQuestion::ChooseSharedKey { server, hint } => match &config.shared_key_choice {
+            Some(choice) => Asked::of(
+                |reply| choice.choose_later(server, hint, reply),
+                |chosen| {
+                    let key = answered(chosen, "the choice of a shared key")?;
+                    Ok(Answer::Client(ClientAnswer::SharedKey(key)))
+                },
+            ),
+            None => done(ClientAnswer::SharedKey(config.key_12().cloned())),
         },
         ClientQuestion::Sign(unsigned) => {
             Asked::signature(&unsigned, |made| Answer::Client(ClientAnswer::Signed(made)))

@@ -12,13 +12,14 @@ pub(crate) struct Suite {
     pub(crate) id: CipherSuite,
     /// How the secret is agreed.
     pub(crate) key_exchange: KeyExchange,
-    /// Whose signature authenticates the exchange; `None` where that is agreed apart from the
-    /// suite.
-    pub(crate) authentication: Option<KeyKind>,
+    /// What authenticates the exchange.
+    pub(crate) authentication: Authentication,
     /// What protects the records.
     pub(crate) aead: AeadAlgorithm,
     /// The hash of the PRF and of Finished.
     pub(crate) hash: HashAlgorithm,
+    /// Whether it is used only where a configuration names it, because it is weaker than others.
+    pub(crate) only_by_name: bool,
 }
 
 /// How a suite agrees its secret.
@@ -26,8 +27,32 @@ pub(crate) struct Suite {
 pub(crate) enum KeyExchange {
     /// Ephemeral elliptic-curve Diffie-Hellman (RFC 8422).
     Ecdhe,
+    /// There is no exchange: the shared key is the secret (RFC 4279 §2). Whoever learns the key can
+    /// read what was recorded before (RFC 9325 §4.1).
+    SharedKeyAlone,
     /// By whatever the hellos agree on: a suite of version 1.3 (RFC 8446 §4.1.1).
     Negotiated,
+}
+
+/// What authenticates the key exchange of a suite.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Authentication {
+    /// A signature by a key of this kind.
+    Signature(KeyKind),
+    /// A key that both ends share (RFC 4279, RFC 5489).
+    SharedKey,
+    /// Whatever the hellos agree on: a suite of version 1.3.
+    Negotiated,
+}
+
+impl Authentication {
+    /// The kind of key that signs; `None` if the suite does not say so.
+    pub(crate) const fn key_kind(self) -> Option<KeyKind> {
+        match self {
+            Self::Signature(kind) => Some(kind),
+            Self::SharedKey | Self::Negotiated => None,
+        }
+    }
 }
 
 impl Suite {
@@ -48,6 +73,11 @@ pub(crate) fn supported() -> impl Iterator<Item = &'static Suite> {
     SUITES.iter().filter(|suite| suite.is_supported())
 }
 
+/// Those of them that need not be named to be used.
+pub(crate) fn usual() -> impl Iterator<Item = &'static Suite> {
+    supported().filter(|suite| !suite.only_by_name)
+}
+
 /// The suite with this code point, if it works here.
 pub(crate) fn find(id: CipherSuite) -> Option<&'static Suite> {
     let mut suites = SUITES.iter();
@@ -58,7 +88,7 @@ pub(crate) fn find(id: CipherSuite) -> Option<&'static Suite> {
 
 /// Every suite that can be used, the preferred ones first (RFC 9325 §4.2). No CBC, no RC4, no
 /// static RSA, ever.
-static SUITES: [Suite; 9] = [
+static SUITES: [Suite; 15] = [
     suite_13(
         CipherSuite::TLS_AES_128_GCM_SHA256,
         AeadAlgorithm::Aes128Gcm,
@@ -110,6 +140,42 @@ static SUITES: [Suite; 9] = [
         AeadAlgorithm::ChaCha20Poly1305,
         HashAlgorithm::Sha256,
     ),
+    suite_psk(
+        CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
+        KeyExchange::Ecdhe,
+        AeadAlgorithm::Aes128Gcm,
+        HashAlgorithm::Sha256,
+    ),
+    suite_psk(
+        CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
+        KeyExchange::Ecdhe,
+        AeadAlgorithm::Aes256Gcm,
+        HashAlgorithm::Sha384,
+    ),
+    suite_psk(
+        CipherSuite::TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
+        KeyExchange::Ecdhe,
+        AeadAlgorithm::ChaCha20Poly1305,
+        HashAlgorithm::Sha256,
+    ),
+    suite_psk(
+        CipherSuite::TLS_PSK_WITH_AES_128_GCM_SHA256,
+        KeyExchange::SharedKeyAlone,
+        AeadAlgorithm::Aes128Gcm,
+        HashAlgorithm::Sha256,
+    ),
+    suite_psk(
+        CipherSuite::TLS_PSK_WITH_AES_256_GCM_SHA384,
+        KeyExchange::SharedKeyAlone,
+        AeadAlgorithm::Aes256Gcm,
+        HashAlgorithm::Sha384,
+    ),
+    suite_psk(
+        CipherSuite::TLS_PSK_WITH_CHACHA20_POLY1305_SHA256,
+        KeyExchange::SharedKeyAlone,
+        AeadAlgorithm::ChaCha20Poly1305,
+        HashAlgorithm::Sha256,
+    ),
 ];
 
 const fn suite(
@@ -121,9 +187,27 @@ const fn suite(
     Suite {
         id,
         key_exchange: KeyExchange::Ecdhe,
-        authentication: Some(authentication),
+        authentication: Authentication::Signature(authentication),
         aead,
         hash,
+        only_by_name: false,
+    }
+}
+
+/// A suite with a shared key. RFC 9325 §4.1: without an exchange it is for those who ask for it.
+const fn suite_psk(
+    id: CipherSuite,
+    key_exchange: KeyExchange,
+    aead: AeadAlgorithm,
+    hash: HashAlgorithm,
+) -> Suite {
+    Suite {
+        id,
+        key_exchange,
+        authentication: Authentication::SharedKey,
+        aead,
+        hash,
+        only_by_name: matches!(key_exchange, KeyExchange::SharedKeyAlone),
     }
 }
 
@@ -131,16 +215,18 @@ const fn suite_13(id: CipherSuite, aead: AeadAlgorithm, hash: HashAlgorithm) -> 
     Suite {
         id,
         key_exchange: KeyExchange::Negotiated,
-        authentication: None,
+        authentication: Authentication::Negotiated,
         aead,
         hash,
+        only_by_name: false,
     }
 }
 
-/// The suites of version 1.2, the strongest first. For peers in tests, which speak nothing else.
+/// The suites of version 1.2 with certificates, the strongest first. For peers in tests, which
+/// speak nothing else.
 #[cfg(any(test, feature = "sim"))]
 pub(crate) fn suites_12() -> impl Iterator<Item = &'static Suite> {
-    supported().filter(|suite| !suite.is_13())
+    usual().filter(|suite| suite.authentication.key_kind().is_some())
 }
 
 /// The first of them.
@@ -161,12 +247,16 @@ mod tests {
     }
 
     /// H3, H5: nothing with CBC, RC4, static RSA or finite-field DH can be negotiated, because it
-    /// is not there.
+    /// is not there. What has no exchange must be asked for (RFC 9325 §4.1).
     #[test]
-    fn every_suite_is_ephemeral_with_an_aead() {
+    fn every_suite_is_ephemeral_or_asked_for_by_name_with_an_aead() {
         for suite in supported() {
             let name = suite.id.to_string();
-            assert!(suite.is_13() || name.starts_with("TLS_ECDHE_"), "{name}");
+            let ephemeral = suite.is_13() || name.starts_with("TLS_ECDHE_");
+            assert_eq!(ephemeral, !suite.only_by_name, "{name}");
+            let with_key = name.contains("_PSK_");
+            let is_psk = suite.authentication == Authentication::SharedKey;
+            assert_eq!(with_key, is_psk, "{name}");
             assert!(
                 name.contains("_GCM_") || name.contains("_POLY1305_"),
                 "{name}"

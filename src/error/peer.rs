@@ -367,6 +367,12 @@ pub enum PeerIncompatible {
     NoCommonCertificateType,
     /// The server asks for a certificate that none of the client's credentials fits.
     NoFittingCredential,
+    /// The client has no pre-shared key for the server, or none that serves this version.
+    NoSharedKey,
+    /// What the peer sent does not open with the pre-shared key: it has another one, or this end
+    /// knows another one by the same identity, or none. Both ends say the same, so that nobody
+    /// learns which identities there are (RFC 4279 §2).
+    SharedKeyDiffers,
 }
 
 impl PeerIncompatible {
@@ -378,7 +384,10 @@ impl PeerIncompatible {
             Self::UncompressedPointsRequired => A::ILLEGAL_PARAMETER,
             Self::InappropriateFallback => A::INAPPROPRIATE_FALLBACK,
             Self::ClientCertificateMissing => A::CERTIFICATE_REQUIRED,
+            // RFC 4279 §2, RFC 7925 §4.2.
+            Self::SharedKeyDiffers => A::DECRYPT_ERROR,
             Self::NoCommonCipherSuite
+            | Self::NoSharedKey
             | Self::NoCommonGroup
             | Self::NoFittingCredential
             | Self::NoCommonCertificateType
@@ -414,6 +423,8 @@ impl fmt::Display for PeerIncompatible {
             Self::NoFittingCredential => "none of this client's credentials has a key, a signature algorithm and an issuer that the server accepts",
             Self::NoCommonCertificateType => "the client does not accept X.509 certificates, and this end has no others",
             Self::InappropriateFallback => "the client fell back to this version although both ends support a later one; something on the path may break its first attempts",
+            Self::NoSharedKey => "this client has no pre-shared key for the server, or only imported ones, which serve 1.3 alone",
+            Self::SharedKeyDiffers => "the pre-shared key or its identity is not the same at both ends; compare them, and whether one end takes as text what the other takes as hexadecimal",
             Self::UncompressedPointsRequired => "the peer does not accept uncompressed points",
         })
     }

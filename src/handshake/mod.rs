@@ -195,6 +195,12 @@ impl Handshake {
             .is_some_and(|state| state.awaits_proof())
     }
 
+    /// Whether all that is missing is the peer's proof that it has a shared key.
+    pub(crate) fn awaits_proof_of_shared_key(&self) -> bool {
+        let state = self.state.as_ref();
+        state.is_some_and(|state| state.awaits_proof_of_shared_key())
+    }
+
     /// Whether what answers a client's hello in the clear may be meant for another hello.
     pub(crate) fn may_doubt(&self) -> bool {
         self.is_unanswered() && self.dialect.hello_cookie

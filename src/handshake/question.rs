@@ -31,6 +31,8 @@ pub(crate) enum ClientQuestion {
     },
     /// What is shown to this server?
     Request(Box<ReceivedRequest>),
+    /// The shared key for the server of this name, which has given this hint.
+    ChooseSharedKey { server: String, hint: Vec<u8> },
     /// A signature.
     Sign(Unsigned),
 }
@@ -68,6 +70,8 @@ pub(crate) enum Answer {
 pub(crate) enum ClientAnswer {
     ServerVerified(Result<ClaimVerified, CertificateError>),
     Request(Result<RequestAnswer, AlertDescription>),
+    /// The key, if there is one.
+    SharedKey(Option<SharedKey>),
     Signed(Result<Vec<u8>, Error>),
 }
 

@@ -55,6 +55,11 @@ pub(super) trait State: Send + Sync {
         false
     }
 
+    /// Whether all that is missing is the peer's proof that it has a shared key.
+    fn awaits_proof_of_shared_key(&self) -> bool {
+        false
+    }
+
     /// A client's hello that nothing has answered.
     fn hello(&self) -> Option<&dyn OutstandingHello> {
         None

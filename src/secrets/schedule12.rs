@@ -1,6 +1,7 @@
 //! The key schedule of version 1.2 (RFC 5246 §6.3, §8.1; RFC 7627; RFC 5705).
 //!
 //! ```text
+//!   [other secret] ‖ shared key ─────────────────────────────────────────► shared secret
 //!   shared secret ── PRF "extended master secret", session hash ──► master secret
 //!   master secret ── PRF "key expansion", server ‖ client random ──► key block
 //!   master secret ── PRF "client finished" | "server finished", transcript hash ──► verify_data
@@ -16,6 +17,7 @@ use crate::crypto::prf::Prf;
 use crate::crypto::suite::Suite;
 use crate::protocol::Side;
 use crate::wire::client_hello::RANDOM_LEN;
+use crate::wire::codec::Writer as _;
 use crate::wire::message::VERIFY_DATA_LEN;
 use zeroize::Zeroizing;
 
@@ -61,6 +63,20 @@ pub(crate) struct FinishedPair {
     pub(crate) client: VerifyData,
     /// What the server sent.
     pub(crate) server: VerifyData,
+}
+
+/// What two ends with a shared key have in common (RFC 4279 §2, RFC 5489 §2): the secret of their
+/// exchange, or as many zeros as the key is long, and the key, each after its length.
+pub(crate) fn with_shared_key(exchanged: Option<&[u8]>, key: &[u8]) -> Zeroizing<Vec<u8>> {
+    let length = exchanged.map_or(key.len(), <[u8]>::len) + key.len() + 4;
+    // It need not grow: no copy of the key may remain.
+    let mut out = Zeroizing::new(Vec::with_capacity(length));
+    out.put_vec(2, |out| match exchanged {
+        Some(secret) => out.put(secret),
+        None => out.resize(out.len() + key.len(), 0),
+    });
+    out.put_vec(2, |out| out.put(key));
+    out
 }
 
 /// The secret from which everything else of a session is derived.

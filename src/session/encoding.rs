@@ -151,7 +151,8 @@ pub(super) fn encode_12(session: &Session12) -> Zeroizing<Vec<u8>> {
     let mut out = common.begin(FORM_12, bound);
     let capacity = out.capacity();
     out.put(&session.lifetime.to_be_bytes());
-    out.put_u16(session.group.0);
+    // No group has the number 0.
+    out.put_u16(session.group.map_or(0, |group| group.0));
     out.put(session.master_secret.as_bytes());
     out.put_vec(1, |out| out.put(&session.id));
     common.end(&mut out);
@@ -238,7 +239,10 @@ fn decode_12(mut reader: Reader<'_>) -> Result<Session12, InvalidMessage> {
     let versions = [ProtocolVersion::TLS12, ProtocolVersion::DTLS12];
     let (flags, mut agreed) = decode_beginning(&mut reader, versions)?;
     let lifetime = u32::from_be_bytes(reader.array("session lifetime")?);
-    let group = NamedGroup(reader.u16("session group")?);
+    let group = match reader.u16("session group")? {
+        0 => None,
+        number => Some(NamedGroup(number)),
+    };
     let master_secret = MasterSecret::from_bytes(agreed.suite.hash, reader.array("master secret")?);
     let id = reader.vec8("session_id")?;
     if id.len() > MAX_SESSION_ID_LEN {

@@ -164,8 +164,8 @@ impl Agreed {
 /// A session of version 1.2, in force or stored.
 pub(crate) struct Session12 {
     pub(crate) agreed: Agreed,
-    /// The group of the key exchange.
-    pub(crate) group: NamedGroup,
+    /// The group of the key exchange; `None` if there was none.
+    pub(crate) group: Option<NamedGroup>,
     pub(crate) master_secret: MasterSecret,
     /// Whether the master secret is bound to the handshake (RFC 7627). Without it a session is not
     /// resumed, unless the policy allows that.
@@ -424,7 +424,7 @@ fn test_session() -> Session12 {
             peer_scheme: Some(SignatureScheme::ED25519),
             created: 1000,
         },
-        group: NamedGroup::X25519,
+        group: Some(NamedGroup::X25519),
         master_secret: MasterSecret::from_bytes(suite.hash, [9; 48]),
         extended_master_secret: true,
         lifetime: 3600,

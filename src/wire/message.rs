@@ -5,7 +5,9 @@ use super::certificate_request::CertificateRequest;
 use super::client_hello::ClientHello;
 use super::extension::EncryptedExtensions;
 use super::hello_verify_request::HelloVerifyRequest;
-use super::key_exchange::{self, ServerKeyExchange};
+use super::key_exchange::{
+    self, ServerKeyExchange, SharedKeyClientExchange, SharedKeyServerExchange,
+};
 use super::new_session_ticket::NewSessionTicket;
 use super::server_hello::ServerHello;
 use super::signed::DigitallySigned;
@@ -20,8 +22,10 @@ pub(crate) const VERIFY_DATA_LEN: usize = 12;
 /// The form of messages that differ between versions. Hellos have one form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Grammar {
-    /// Version 1.2.
+    /// Version 1.2 with certificates, and whatever does not depend on the suite.
     V12,
+    /// Version 1.2 with a shared key (RFC 4279 §2), and with an exchange or without (RFC 5489 §2).
+    SharedKey12 { exchanges: bool },
     /// Version 1.3.
     V13,
 }
@@ -47,6 +51,10 @@ pub(crate) enum Message {
     ServerHelloDone,
     /// RFC 8422 §5.7: the client's share.
     ClientKeyExchange(Vec<u8>),
+    /// RFC 4279 §2, RFC 5489 §2.
+    SharedKeyServerExchange(SharedKeyServerExchange),
+    /// RFC 4279 §2, RFC 5489 §2.
+    SharedKeyClientExchange(SharedKeyClientExchange),
     /// RFC 5246 §7.4.8.
     CertificateVerify(DigitallySigned),
     /// RFC 5246 §7.4.9.
@@ -75,8 +83,30 @@ impl Message {
     ) -> Result<Self, InvalidMessage> {
         match grammar {
             Grammar::V12 => Self::decode_12(dialect, typ, body),
+            Grammar::SharedKey12 { exchanges } => {
+                Self::decode_shared_key_12(dialect, exchanges, typ, body)
+            }
             Grammar::V13 => Self::decode_13(dialect, typ, body),
         }
+    }
+
+    fn decode_shared_key_12(
+        dialect: &Dialect,
+        exchanges: bool,
+        typ: HandshakeType,
+        body: &[u8],
+    ) -> Result<Self, InvalidMessage> {
+        Ok(match typ {
+            HandshakeType::SERVER_KEY_EXCHANGE => {
+                let exchange = SharedKeyServerExchange::decode(exchanges, body)?;
+                Self::SharedKeyServerExchange(exchange)
+            }
+            HandshakeType::CLIENT_KEY_EXCHANGE => {
+                let exchange = SharedKeyClientExchange::decode(exchanges, body)?;
+                Self::SharedKeyClientExchange(exchange)
+            }
+            _ => return Self::decode_12(dialect, typ, body),
+        })
     }
 
     fn decode_13(

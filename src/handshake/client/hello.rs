@@ -4,7 +4,7 @@ use super::offer::{Offer, check_srtp, dns_name};
 use super::{cookie, resumed, retry, v12, v13};
 use crate::config::{ClientConfig, ExtendedMasterSecret};
 use crate::crypto::kx::{self, Exchange};
-use crate::crypto::suite;
+use crate::crypto::suite::{self, Authentication};
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::state::{OfferedHello, OutstandingHello, State, Step, unexpected};
@@ -128,6 +128,7 @@ fn client_hello(
     let connection_id = connection_id.filter(|_| dialect.connection_ids);
     let mut random = [0; RANDOM_LEN];
     parameters.random.fill(&mut random)?;
+    let (exchanges, signs) = (parameters.may_exchange(), parameters.may_see_signatures());
     Ok(ClientHello {
         version: dialect.version_12,
         random,
@@ -137,9 +138,9 @@ fn client_hello(
         compression_methods: vec![CompressionMethod::NULL],
         extensions: ClientExtensions {
             server_name: dns_name(server_name),
-            supported_groups: Some(parameters.algorithms.groups.clone()),
-            point_formats: Some(vec![PointFormat::UNCOMPRESSED]),
-            signature_algorithms: Some(config.parameters.algorithms.schemes.clone()),
+            supported_groups: exchanges.then(|| parameters.algorithms.groups.clone()),
+            point_formats: exchanges.then(|| vec![PointFormat::UNCOMPRESSED]),
+            signature_algorithms: signs.then(|| parameters.algorithms.schemes.clone()),
             srtp: (dialect.srtp && !parameters.srtp.is_empty()).then(|| parameters.srtp.clone()),
             alpn: (!parameters.alpn.is_empty()).then(|| parameters.alpn.clone()),
             extended_master_secret: true,
@@ -449,6 +450,9 @@ impl ExpectServerHello {
         });
         Ok(match resumed {
             Some(session) => resumed::start(context, session, outbox),
+            None if suite.authentication == Authentication::SharedKey => {
+                Box::new(v12::ExpectSharedKeyExchange { context })
+            }
             None => Box::new(v12::ExpectCertificate { context }),
         })
     }

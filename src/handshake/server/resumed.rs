@@ -2,7 +2,7 @@
 
 use super::full;
 use super::terms::Terms;
-use super::v12::new_session_ticket;
+use super::ticket::new_session_ticket;
 use crate::config::ClientAuthentication;
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Continuity};
@@ -66,7 +66,7 @@ impl State for ExpectSession {
             .verifier()
             .filter(|verifier| verifier.verifies_resumed());
         match (&resumption.session.agreed.peer_identity, verified) {
-            (Some(claim), Some(_)) => {
+            (Some(claim), Some(_)) if claim.shared_key().is_none() => {
                 let claim = claim.clone();
                 outbox.ask_server(
                     &resumption.terms.config,
@@ -106,10 +106,13 @@ fn fits(terms: &Terms, hello: &ClientHello, session: &Session12) -> Result<bool,
         && !session.agreed.suite.is_13()
         && hello.cipher_suites.contains(&session.agreed.suite.id);
     let alpn = terms.choose_alpn(offered.alpn.as_deref());
+    let known = session.agreed.peer_identity.as_ref();
     let identity = match config.client_authentication {
-        ClientAuthentication::None => session.agreed.peer_identity.is_none(),
+        // With a shared key no certificate is asked for.
+        _ if known.is_some_and(|it| it.shared_key().is_some()) => config.shared_keys.is_some(),
+        ClientAuthentication::None => known.is_none(),
         ClientAuthentication::Optional(_) => true,
-        ClientAuthentication::Required(_) => session.agreed.peer_identity.is_some(),
+        ClientAuthentication::Required(_) => known.is_some(),
     };
     let continues = terms.binding.as_ref().is_none_or(|binding| {
         binding.continues(

@@ -35,18 +35,34 @@ impl Terms {
         answered.unwrap_or(&self.config.credentials)
     }
 
-    /// No signature is made for a client whose address was not proved or that accepts no X.509
-    /// certificates, nor without a credential.
-    pub(super) fn check_full_allowed(&self, hello: &ClientHello) -> Result<(), Error> {
+    /// Only a resumption is worth an answer to a client whose address was not proved.
+    pub(super) fn check_proved(&self) -> Result<(), Error> {
         if self.only_resume {
             return Err(Error::Evicted);
         }
+        Ok(())
+    }
+
+    /// No signature is made for a client whose address was not proved, or that takes no certificate
+    /// of this server.
+    pub(super) fn check_full_allowed(&self, hello: &ClientHello) -> Result<(), Error> {
+        self.check_proved()?;
+        self.check_certificate_allowed(hello)
+    }
+
+    /// No certificate is shown to a client that accepts no X.509 certificates, nor without a
+    /// credential.
+    pub(super) fn check_certificate_allowed(&self, hello: &ClientHello) -> Result<(), Error> {
         let types = hello.extensions.server_certificate_types.as_ref();
         if types.is_some_and(|types| !types.contains(&CertificateType::X509)) {
             return Err(PeerIncompatible::NoCommonCertificateType.into());
         }
         if self.credentials().is_empty() {
-            return Err(Error::NoCredential);
+            // Whom nobody has promised a certificate does not miss one.
+            return Err(match self.config.answers {
+                Some(_) => Error::NoCredential,
+                None => PeerIncompatible::NoCommonCipherSuite.into(),
+            });
         }
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! A server's states of version 1.2 after the ClientHello.
 
 use super::crossing::Crossing;
+use super::ticket::new_session_ticket;
 use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::kx::Exchange;
-use crate::crypto::suite::Suite;
+use crate::crypto::suite::{Authentication, Suite};
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::auth;
 use crate::handshake::renegotiation::{self, Binding, Continuity};
@@ -21,13 +22,12 @@ use crate::protocol::{
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
-use crate::session::{Agreed, ServerSessions, Session12};
+use crate::session::{Agreed, Session12};
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::client_hello::ClientHello;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_exchange::{EcdhParams, ServerKeyExchange};
 use crate::wire::message::{Grammar, Message};
-use crate::wire::new_session_ticket::NewSessionTicket;
 use crate::wire::signed::DigitallySigned;
 use pki_types::UnixTime;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) struct ServerContext12 {
     /// When the handshake began.
     pub(super) started: UnixTime,
     pub(super) suite: &'static Suite,
-    pub(super) group: NamedGroup,
+    pub(super) group: Option<NamedGroup>,
     pub(super) randoms: Randoms,
     pub(super) extended_master_secret: bool,
     /// Whether the client binds handshakes to each other (RFC 5746).
@@ -48,8 +48,8 @@ pub(super) struct ServerContext12 {
     pub(super) alpn: Option<Vec<u8>>,
     pub(super) srtp: Option<SrtpProfile>,
     pub(super) server_name: Option<String>,
-    /// The certificates that the server has shown.
-    pub(super) shown: Identity,
+    /// What the server has shown; nothing until a shared key is known.
+    pub(super) shown: Option<Identity>,
     /// The name that the session gets; empty for none.
     pub(super) session_id: Vec<u8>,
     /// Whether a NewSessionTicket comes before Finished (RFC 5077 §3.2).
@@ -66,13 +66,18 @@ impl ServerContext12 {
     }
 
     /// What comes after the server's flight: a message of the type `next`, or the hello again.
-    fn expects(&self, next: HandshakeType, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+    pub(super) fn expects(
+        &self,
+        next: HandshakeType,
+        typ: HandshakeType,
+        epoch: Epoch,
+    ) -> Option<Grammar> {
         let again = typ == HandshakeType::CLIENT_HELLO && self.crossing.is_some();
         (epoch == self.epochs.current && (typ == next || again)).then_some(Grammar::V12)
     }
 
     /// The client has said its hello again.
-    fn cross(
+    pub(super) fn cross(
         &mut self,
         hello: &ClientHello,
         inbound: &InboundMessage,
@@ -133,7 +138,7 @@ impl ServerContext12 {
     }
 
     /// The master secret, once ClientKeyExchange is in the transcript.
-    fn master_secret(&self, shared_secret: &[u8]) -> MasterSecret {
+    pub(super) fn master_secret(&self, shared_secret: &[u8]) -> MasterSecret {
         let binding = SessionBinding::of(self.extended_master_secret, &self.transcript);
         let key_log = self.config.parameters.key_log.as_deref();
         MasterSecret::agree(
@@ -376,10 +381,10 @@ impl State for ExpectClientKeyExchange {
 }
 
 /// What the key exchange has made.
-struct Secrets {
-    master_secret: MasterSecret,
+pub(super) struct Secrets {
+    pub(super) master_secret: MasterSecret,
     /// The client's, which is read with, and this server's.
-    protections: [RecordProtection; 2],
+    pub(super) protections: [RecordProtection; 2],
 }
 
 /// The client must prove that it holds the key of its certificate. Its Finished is not readable
@@ -437,8 +442,10 @@ impl State for ExpectCertificateVerify {
 }
 
 /// Who the client is, once everything about it was checked.
-enum Peer {
+pub(super) enum Peer {
     Anonymous,
+    /// The holder of a shared key: Finished proves that.
+    Shares(Identity),
     Proved {
         claim: Identity,
         _verified: ClaimVerified,
@@ -448,20 +455,26 @@ enum Peer {
 
 impl Peer {
     /// Who the client is, and what it has proved that with.
-    fn identity(self) -> Option<(Identity, SignatureScheme)> {
+    fn identity(self) -> (Option<Identity>, Option<SignatureScheme>) {
         match self {
-            Self::Anonymous => None,
+            Self::Anonymous => (None, None),
+            Self::Shares(holder) => (Some(holder), None),
             Self::Proved {
                 claim, signature, ..
-            } => Some((claim, signature.scheme())),
+            } => (Some(claim), Some(signature.scheme())),
         }
     }
 }
 
 /// Installs the read keys, for use after ChangeCipherSpec: only the client's Finished is missing.
 /// In a renegotiation the client must be who it was (E23).
-fn arm(context: Box<ServerContext12>, secrets: Secrets, peer: Peer, outbox: &mut Outbox) -> Step {
-    let (identity, scheme) = peer.identity().unzip();
+pub(super) fn arm(
+    context: Box<ServerContext12>,
+    secrets: Secrets,
+    peer: Peer,
+    outbox: &mut Outbox,
+) -> Step {
+    let (identity, scheme) = peer.identity();
     let policy = &context.config.parameters.rekey;
     renegotiation::check_identity(context.binding.as_ref(), policy, identity.as_ref())?;
     let Secrets {
@@ -512,6 +525,10 @@ impl State for ExpectFinished {
         };
         self.complete(verify_data, inbound, outbox)
     }
+
+    fn awaits_proof_of_shared_key(&self) -> bool {
+        self.context.suite.authentication == Authentication::SharedKey
+    }
 }
 
 impl ExpectFinished {
@@ -560,7 +577,7 @@ impl ExpectFinished {
             group: context.group,
             retried: false,
             srtp: context.srtp,
-            shown: Some(context.shown),
+            shown: context.shown,
             kind: CompletedKind::V12(Completed12 {
                 session,
                 epoch: epochs.next,
@@ -572,26 +589,4 @@ impl ExpectFinished {
         })));
         Ok(Box::new(Complete))
     }
-}
-
-/// A ticket for `session`; an empty one if none can be made, because one was promised
-/// (RFC 5077 §3.3).
-pub(super) fn new_session_ticket(
-    sessions: &ServerSessions,
-    session: &Arc<Session12>,
-    now: UnixTime,
-) -> Vec<u8> {
-    let tickets = sessions.tickets.as_ref();
-    let ticket = tickets.and_then(|tickets| tickets.seal(&session.clone().into(), now));
-    let message = NewSessionTicket {
-        lifetime_hint: if ticket.is_some() {
-            session.remaining(now)
-        } else {
-            0
-        },
-        ticket: ticket.unwrap_or_default(),
-    };
-    let mut body = Vec::with_capacity(8 + message.ticket.len());
-    message.encode(&mut body);
-    body
 }

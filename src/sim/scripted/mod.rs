@@ -36,12 +36,14 @@ mod hello;
 mod inbound;
 mod keys;
 mod line;
+mod shared_key;
 mod spoken;
 
 pub use again::ScriptedSession;
 pub use hello::{ClientOffer, ServerChoice};
 pub use inbound::Heard;
 pub use line::Line;
+pub use shared_key::ScriptedSharedKey;
 pub use spoken::Spoken;
 
 use crate::crypto::kx::Exchange;
@@ -84,6 +86,9 @@ pub struct ScriptedPeer {
     pub verify_version: u16,
     /// The group of a ServerKeyExchange. A client keeps the one that it received here.
     pub group: u16,
+    /// What is said under a suite with a shared key. A client keeps the hint that it received here,
+    /// a server the identity.
+    pub shared_key: ScriptedSharedKey,
     /// Whether a server grants the ticket extension to a client that asks for it.
     pub promises_ticket: bool,
     /// The ticket of a NewSessionTicket. A client keeps the last one that it received here.
@@ -130,6 +135,22 @@ impl ScriptedPeer {
         )
     }
 
+    /// A server without a certificate, which chooses this suite and shares a key with its client.
+    pub fn sharing_server(suite: u16, shared_key: ScriptedSharedKey) -> Self {
+        let mut server = Self::new(Side::Server, ClientOffer::honest("", [0; 32]), None);
+        server.choice.suite = suite;
+        server.shared_key = shared_key;
+        server
+    }
+
+    /// A client that offers this suite alone and shares a key with its server.
+    pub fn sharing_client(name: &str, suite: u16, shared_key: ScriptedSharedKey) -> Self {
+        let mut client = Self::client(name, None);
+        client.offer.suites = vec![suite];
+        client.shared_key = shared_key;
+        client
+    }
+
     /// A server with this certificate, which chooses a suite that fits it.
     pub fn server(credential: Credential) -> Self {
         Self::new(
@@ -146,6 +167,7 @@ impl ScriptedPeer {
             cookie: b"a cookie of 20 bytes".to_vec(),
             verify_version: ProtocolVersion::DTLS10.0,
             group: NamedGroup::X25519.0,
+            shared_key: ScriptedSharedKey::default(),
             promises_ticket: false,
             ticket: Vec::new(),
             ticket_lifetime: 0,

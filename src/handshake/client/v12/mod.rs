@@ -1,8 +1,10 @@
 //! A client's states of version 1.2 after the ServerHello.
 
 mod finish;
+mod shared_key;
 
 pub(super) use finish::lifetime;
+pub(super) use shared_key::ExpectSharedKeyExchange;
 
 use crate::config::{ClientConfig, ReceivedRequest, RequestAnswer};
 use crate::crypto::kx;
@@ -99,7 +101,7 @@ impl State for ExpectCertificate {
         // RFC 5246 §7.4.2: a server that is asked for a certificate must have one.
         let claim = Identity::of_chain(chain).ok_or(CertificateError::Missing)?;
         let groups = &self.context.config.parameters.algorithms.groups;
-        check_key_12(&claim, self.context.suite.authentication, groups)?;
+        check_key_12(&claim, self.context.suite.authentication.key_kind(), groups)?;
         let context = &mut self.context;
         let policy = &context.config.parameters.rekey;
         renegotiation::check_identity(context.binding.as_ref(), policy, Some(&claim))?;
@@ -149,7 +151,7 @@ impl State for ExpectServerKeyExchange {
         }
         let message =
             params.signed_message(&self.context.randoms.client, &self.context.randoms.server);
-        let kind = self.context.suite.authentication;
+        let kind = self.context.suite.authentication.key_kind();
         let signature = verify_12(
             &self.claim,
             kind,
@@ -417,13 +419,13 @@ impl State for ExpectServerVerified {
         )?;
 
         let master_secret = context.master_secret(&secret);
-        let group = server.params.group;
+        let group = Some(server.params.group);
         let ready = Ready {
             context,
             group,
-            server: Proven {
+            server: Proven::Signed {
                 claim: server.claim,
-                verified,
+                _verified: verified,
                 signature: server.signature,
             },
             shown,

@@ -55,7 +55,7 @@ impl State for ExpectFinished {
         };
         let (ready, asked) = self.finished(&verify_data, inbound)?;
         let resumed = ready.identity.as_ref().filter(|_| ready.psk.is_some());
-        match resumed.filter(|_| ready.config.verifier.verifies_resumed()) {
+        match resumed.filter(|_| ready.config.verifies_resumed()) {
             Some(claim) => {
                 outbox.ask_client(
                     &ready.config,
@@ -266,7 +266,7 @@ impl Ready {
         });
         outbox.push(Action::Completed(Box::new(Completed {
             resumed: self.psk.is_some(),
-            group: self.group,
+            group: Some(self.group),
             retried: self.retried,
             srtp: self.srtp,
             shown: self.shown,

@@ -366,7 +366,7 @@ impl ExpectFinished {
         }
         outbox.push(Action::Completed(Box::new(Completed {
             resumed: awaiting.psk.is_some(),
-            group: awaiting.group,
+            group: Some(awaiting.group),
             retried: awaiting.retried,
             srtp: awaiting.srtp,
             shown: awaiting.shown,
