@@ -405,7 +405,7 @@ fn elapsed(since: Instant) -> Duration {
     start().duration_since(since)
 }
 
-/// RFC 4279 §2, K4 at 1.2: nor does the time tell one from the other. The bounds leave room for
+/// RFC 4279 §2: nor does the time tell one from the other. The bounds leave room for
 /// machines that do other things meanwhile; a look-up that spares the derivation, or an alert that
 /// comes at once, takes less than half of the other.
 #[test]
