@@ -10,7 +10,7 @@ use sealgram::config::{
     Algorithms, Conformance, DatagramPolicy, RekeyPolicy, RenegotiationRefusals,
     SecureRenegotiation, StreamPolicy, Versions,
 };
-use sealgram::identity::Credential;
+use sealgram::identity::{Credential, SharedKey, SharedKeys};
 use sealgram::pki_types::ServerName;
 use sealgram::server::{ClientAuthentication, Preference};
 use sealgram::session::{MemoryServerSessions, Tickets};
@@ -95,6 +95,9 @@ impl Shared {
         for credential in credentials(options, &answers)? {
             builder = builder.add_credential(credential);
         }
+        if let Some(key) = shared_key(options)? {
+            builder = builder.add_shared_key(key);
+        }
         Ok(builder.build()?)
     }
 
@@ -103,12 +106,14 @@ impl Shared {
         options: &Options,
         answers: Arc<Answers>,
     ) -> Result<ServerConfig, Failed> {
-        let mut credentials = credentials(options, &answers)?.into_iter();
-        let first = credentials
-            .next()
-            .ok_or_else(|| Failed::Unimplemented("a server without a certificate".to_owned()))?;
+        let credentials = credentials(options, &answers)?;
+        let shared_key = shared_key(options)?;
+        if credentials.is_empty() && shared_key.is_none() {
+            let lacking = "a server without a certificate or a shared key";
+            return Err(Failed::Unimplemented(lacking.to_owned()));
+        }
         let verifier = Arc::new(verdict(options));
-        let builder = ServerConfig::with_credential(first)
+        let builder = ServerConfig::without_credential()
             .tickets((!options.no_ticket).then(|| self.tickets.clone()))
             .session_store(Some(self.sessions.clone()))
             .suite_preference(Preference::Client)
@@ -123,6 +128,9 @@ impl Shared {
         let mut builder = with_common!(builder, self, options);
         for credential in credentials {
             builder = builder.add_credential(credential);
+        }
+        if let Some(key) = shared_key {
+            builder = builder.shared_keys(Arc::new(SharedKeys::new([key])));
         }
         if options.reject_alpn {
             builder = builder.alpn(&[b"nothing that a test offers"])?;
@@ -293,6 +301,14 @@ fn schemes(options: &Options) -> Vec<SignatureScheme> {
 
 /// What BoringSSL calls the signatures of versions before 1.2.
 const RSA_PKCS1_MD5_SHA1: SignatureScheme = SignatureScheme(0xff01);
+
+/// The shared key of version 1.2, of whatever length.
+fn shared_key(options: &Options) -> Result<Option<SharedKey>, Failed> {
+    let given = &options.shared_key;
+    let made = given.key.as_ref();
+    let made = made.map(|key| SharedKey::new_short(&given.identity, key));
+    Ok(made.transpose()?)
+}
 
 /// The credentials in order, the default one last.
 fn credentials(options: &Options, answers: &Arc<Answers>) -> Result<Vec<Credential>, Failed> {
