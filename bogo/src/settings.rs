@@ -130,7 +130,10 @@ impl Shared {
             builder = builder.add_credential(credential);
         }
         if let Some(key) = shared_key {
+            // BoringSSL's program tells the client which identity it expects.
+            let hint = &options.shared_key.identity;
             builder = builder.shared_keys(Arc::new(SharedKeys::new([key])));
+            builder = builder.identity_hint(hint)?;
         }
         if options.reject_alpn {
             builder = builder.alpn(&[b"nothing that a test offers"])?;
