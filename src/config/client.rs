@@ -3,7 +3,10 @@
 use super::answers::AnswerRequest;
 use super::parameters::{Parameters, shared_setters};
 use crate::error::{ConfigError, Error, PeerIncompatible};
-use crate::identity::{AcceptAnyServer, Credential, Roots, VerifyServer, WebPkiServerVerifier};
+use crate::identity::{
+    AcceptAnyServer, CertificateKind, Credential, Identity, Roots, VerifyServer,
+    WebPkiServerVerifier,
+};
 use crate::protocol::{Dialect, dialect};
 use crate::session::{ClientSessionStore, MemoryClientSessions, Session, SessionKey};
 use pki_types::ServerName;
@@ -23,6 +26,7 @@ pub struct ClientConfig {
     pub(crate) sessions: Option<Arc<dyn ClientSessionStore>>,
     pub(crate) tickets: bool,
     pub(crate) answers: Option<Arc<dyn AnswerRequest>>,
+    certificate_kinds: Option<Vec<CertificateKind>>,
     /// Tells this configuration from every other one of the process.
     pub(crate) number: u64,
 }
@@ -48,6 +52,21 @@ impl ClientConfig {
     /// Whether this client may show something of itself, and so sign for it.
     pub(crate) const fn may_show_something(&self) -> bool {
         !self.credentials.is_empty() || self.answers.is_some()
+    }
+
+    /// The kinds of certificates that this client may show, the preferred one first, perhaps several
+    /// times.
+    pub(crate) fn certificate_kinds(&self) -> Vec<CertificateKind> {
+        let of_credentials = || self.credentials.iter().map(Credential::kind).collect();
+        self.certificate_kinds
+            .clone()
+            .unwrap_or_else(of_credentials)
+    }
+
+    /// Whether the session is with a server that the verifier can judge.
+    pub(crate) fn suits(&self, session: &Session) -> bool {
+        let kind = session.peer_identity().and_then(Identity::certificate_kind);
+        kind.is_none_or(|kind| self.verifier.kinds().contains(&kind))
     }
 
     /// Where the session with `server` over this protocol is kept.
@@ -102,6 +121,7 @@ impl ClientConfig {
             sessions: Some(Arc::new(MemoryClientSessions::new(SESSIONS))),
             tickets: true,
             answers: None,
+            certificate_kinds: None,
         }
     }
 
@@ -117,8 +137,8 @@ impl ClientConfig {
 pub struct DangerousClientConfig(());
 
 impl DangerousClientConfig {
-    /// A client that takes any certificate of any server. Whoever can alter datagrams can read
-    /// everything.
+    /// A client that takes any certificate of any server, and any raw public key. Whoever can alter
+    /// datagrams can read everything.
     pub fn accept_any_certificate(self) -> ClientConfigBuilder {
         ClientConfig::with_verifier(Arc::new(AcceptAnyServer))
     }
@@ -133,6 +153,7 @@ pub struct ClientConfigBuilder {
     sessions: Option<Arc<dyn ClientSessionStore>>,
     tickets: bool,
     answers: Option<Arc<dyn AnswerRequest>>,
+    certificate_kinds: Option<Vec<CertificateKind>>,
 }
 
 impl ClientConfigBuilder {
@@ -162,6 +183,18 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// The kinds of certificates that this client tells servers it can show, the preferred one first
+    /// (RFC 7250 §4.1); by default those of its credentials, in their order. It has to be told where
+    /// [`answers`](Self::answers) come up with others. None, or X.509 alone, is not mentioned: that
+    /// is what servers expect anyway.
+    ///
+    /// A server chooses one of them before it asks for something, and what is shown is of that kind.
+    #[must_use]
+    pub fn certificate_kinds(mut self, kinds: &[CertificateKind]) -> Self {
+        self.certificate_kinds = Some(kinds.to_vec());
+        self
+    }
+
     /// The configuration.
     ///
     /// # Errors
@@ -175,6 +208,7 @@ impl ClientConfigBuilder {
             sessions,
             tickets,
             answers,
+            certificate_kinds,
         } = self;
         static BUILT: AtomicU64 = AtomicU64::new(0);
         Ok(ClientConfig {
@@ -184,6 +218,7 @@ impl ClientConfigBuilder {
             sessions,
             tickets,
             answers,
+            certificate_kinds,
             number: BUILT.fetch_add(1, Ordering::Relaxed),
         })
     }

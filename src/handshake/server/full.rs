@@ -6,10 +6,11 @@ use super::v12;
 use crate::crypto::kx;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible};
+use crate::handshake::certificate_types::answer;
 use crate::handshake::renegotiation;
 use crate::handshake::state::Step;
 use crate::handshake::{Outbox, ServerQuestion, Unsigned};
-use crate::identity::{Credential, Identity, encode_certificate_12};
+use crate::identity::{CertificateKind, Credential, Identity, encode_certificate_12};
 use crate::protocol::{CompressionMethod, HandshakeType, NamedGroup, PointFormat, SignatureScheme};
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::{Keeps, Transcript};
@@ -37,9 +38,10 @@ pub(super) fn start(
     terms.check_full_allowed(hello)?;
     let choice = choose(&terms, hello)?;
     let may_cross = terms.requested && terms.dialect.hello_cookie;
-    let asks = terms.config.client_authentication.verifier().is_some();
-    transcript.start_hash(choice.suite.hash, Keeps::messages_if(may_cross || asks));
-    let server_hello = server_hello(&terms, hello, &choice)?;
+    let asked = terms.asks_for(hello)?;
+    let keeps = Keeps::messages_if(may_cross || asked.is_some());
+    transcript.start_hash(choice.suite.hash, keeps);
+    let server_hello = server_hello(&terms, hello, &choice, asked)?;
     let claim = choice.credential.claim();
     let ids = terms.connection_ids(hello);
     outbox.decide(terms.dialect, terms.dialect.version_12, ids);
@@ -72,6 +74,7 @@ pub(super) fn start(
             started: terms.started,
             suite: choice.suite,
             group: choice.group,
+            asked,
             randoms,
             extended_master_secret: hello.extensions.extended_master_secret,
             secure_renegotiation: renegotiation::is_secure(hello),
@@ -134,7 +137,7 @@ fn choose(terms: &Terms, hello: &ClientHello) -> Result<Choice, Error> {
 /// The first suite that a key and a signature scheme can serve.
 fn choose_suite<'a>(
     terms: &'a Terms,
-    hello: &ClientHello,
+    hello: &'a ClientHello,
 ) -> Result<(&'static Suite, &'a Credential, SignatureScheme), Error> {
     // RFC 5246 §7.4.1.4.1: a client without the extension accepts SHA-1 only, which is not
     // supported here.
@@ -143,7 +146,6 @@ fn choose_suite<'a>(
         .signature_algorithms
         .as_deref()
         .unwrap_or_default();
-    let authorities = &hello.extensions.authorities;
     let mut lacking = PeerIncompatible::NoCommonCipherSuite;
     let suites = terms.config.parameters.suites_12();
     for suite in terms.config.in_order(suites, &hello.cipher_suites) {
@@ -151,10 +153,8 @@ fn choose_suite<'a>(
             lacking = PeerIncompatible::NoCommonSignatureScheme;
         }
         let fitting = terms
-            .credentials()
-            .iter()
-            .filter(|credential| suite.authentication == Some(credential.key().kind()))
-            .filter(|credential| credential.suits_authorities(authorities));
+            .fitting(hello)
+            .filter(|credential| suite.authentication == Some(credential.key().kind()));
         for credential in fitting {
             if !suits_groups(credential, hello) {
                 lacking = PeerIncompatible::NoCommonGroup;
@@ -181,7 +181,12 @@ fn suits_groups(credential: &Credential, hello: &ClientHello) -> bool {
     }
 }
 
-fn server_hello(terms: &Terms, hello: &ClientHello, choice: &Choice) -> Result<ServerHello, Error> {
+fn server_hello(
+    terms: &Terms,
+    hello: &ClientHello,
+    choice: &Choice,
+    asked: Option<CertificateKind>,
+) -> Result<ServerHello, Error> {
     let offered = &hello.extensions;
     let session_ticket = terms.promises_ticket(hello);
     let cached =
@@ -209,6 +214,7 @@ fn server_hello(terms: &Terms, hello: &ClientHello, choice: &Choice) -> Result<S
             session_ticket,
             // RFC 5746 §3.6: the SCSV alone obliges the server to send it too.
             renegotiation_info: terms.renegotiation_info(hello),
+            certificate_types: answer(offered, asked, Some(choice.credential.kind())),
             ..ServerExtensions::with_connection_ids(terms.connection_ids(hello).as_ref())
         },
     })
