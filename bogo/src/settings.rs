@@ -269,6 +269,7 @@ fn conformance(options: &Options) -> Conformance {
         ask_for_preferred_group: true,
         require_supported_groups: true,
         refuse_needless_certificate_types: true,
+        take_certificate_types_for_signatures: true,
         grease_tickets: true,
     }
 }

@@ -46,9 +46,14 @@ impl Terms {
         if self.credentials().is_empty() {
             return Err(Error::NoCredential);
         }
-        // RFC 7250 §4.2: unsupported_certificate.
         if self.would_show(hello).is_none() {
-            return Err(PeerIncompatible::NoCommonCertificateType.into());
+            let conformance = &self.config.parameters.conformance;
+            return Err(if conformance.take_certificate_types_for_signatures {
+                PeerIncompatible::NoCommonSignatureScheme.into()
+            } else {
+                // RFC 7250 §4.2: unsupported_certificate.
+                PeerIncompatible::NoCommonCertificateType.into()
+            });
         }
         self.asks_for(hello).map(drop)
     }
