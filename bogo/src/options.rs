@@ -75,8 +75,8 @@ pub(crate) struct Options {
     pub(crate) fail_early_callback: bool,
     pub(crate) fallback: bool,
     pub(crate) reverify: bool,
-    /// The types of certificates of RFC 7250 that are accepted from the peer, and that a client says
-    /// it can show.
+    /// The types of certificates of RFC 7250 that are accepted from the peer, and that a client
+    /// says it can show.
     pub(crate) accepted_types: Vec<u8>,
     pub(crate) available_types: Vec<u8>,
     pub(crate) fail_cert_callback: bool,

@@ -54,8 +54,8 @@ impl ClientConfig {
         !self.credentials.is_empty() || self.answers.is_some()
     }
 
-    /// The kinds of certificates that this client may show, the preferred one first, perhaps several
-    /// times.
+    /// The kinds of certificates that this client may show, the preferred one first, perhaps
+    /// several times.
     pub(crate) fn certificate_kinds(&self) -> Vec<CertificateKind> {
         let of_credentials = || self.credentials.iter().map(Credential::kind).collect();
         self.certificate_kinds
@@ -183,12 +183,13 @@ impl ClientConfigBuilder {
         self
     }
 
-    /// The kinds of certificates that this client tells servers it can show, the preferred one first
-    /// (RFC 7250 §4.1); by default those of its credentials, in their order. It has to be told where
-    /// [`answers`](Self::answers) come up with others. None, or X.509 alone, is not mentioned: that
-    /// is what servers expect anyway.
+    /// The kinds of certificates that this client tells servers it can show, the preferred one
+    /// first (RFC 7250 §4.1); by default those of its credentials, in their order. It has to be
+    /// told where [`answers`](Self::answers) come up with others. None, or X.509 alone, is not
+    /// mentioned: that is what servers expect anyway.
     ///
-    /// A server chooses one of them before it asks for something, and what is shown is of that kind.
+    /// A server chooses one of them before it asks for something, and what is shown is of that
+    /// kind.
     #[must_use]
     pub fn certificate_kinds(mut self, kinds: &[CertificateKind]) -> Self {
         self.certificate_kinds = Some(kinds.to_vec());

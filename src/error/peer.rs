@@ -369,8 +369,8 @@ pub enum PeerIncompatible {
     /// The client says that it fell back to this version, but both ends support a later one
     /// (RFC 7507 §3): somebody may have broken its first attempts.
     InappropriateFallback,
-    /// The ends do not have a type of certificate in common, for what one of them shows to the other
-    /// (RFC 7250 §4.2).
+    /// The ends do not have a type of certificate in common, for what one of them shows to the
+    /// other (RFC 7250 §4.2).
     NoCommonCertificateType,
     /// The server asks for a certificate that none of the client's credentials fits.
     NoFittingCredential,

@@ -79,7 +79,8 @@ impl Identity {
         }
     }
 
-    /// The raw public key, a SubjectPublicKeyInfo in DER; `None` if the identity is of another kind.
+    /// The raw public key, a SubjectPublicKeyInfo in DER; `None` if the identity is of another
+    /// kind.
     pub fn raw_public_key(&self) -> Option<&SubjectPublicKeyInfoDer<'static>> {
         match self {
             Self::RawPublicKey(key) => Some(key),

@@ -8,9 +8,10 @@ use std::fmt;
 /// Decides whether a server is the one that is wanted.
 ///
 /// Called once a handshake. That the server holds the key of what it claims is checked apart from
-/// this, so a verifier cannot forget it. It is asked about claims of its [kinds](Self::kinds) alone,
-/// but for sessions that were made under another one: a claim of a kind that it does not know is to
-/// be refused, with [`CertificateError::Refused`] and the alert `unsupported_certificate`.
+/// this, so a verifier cannot forget it. It is asked about claims of its [kinds](Self::kinds)
+/// alone, but for sessions that were made under another one: a claim of a kind that it does not
+/// know is to be refused, with [`CertificateError::Refused`] and the alert
+/// `unsupported_certificate`.
 pub trait VerifyServer: Send + Sync + fmt::Debug {
     /// Accepts what the server claims to be for `name` at `date`, or says why not.
     ///
@@ -24,8 +25,8 @@ pub trait VerifyServer: Send + Sync + fmt::Debug {
         date: UnixTime,
     ) -> Result<(), CertificateError>;
 
-    /// The kinds of certificates that the verifier can judge, the preferred one first; X.509 alone by
-    /// default. Servers are told of them (RFC 7250 §4.1), and one that shows another kind is
+    /// The kinds of certificates that the verifier can judge, the preferred one first; X.509 alone
+    /// by default. Servers are told of them (RFC 7250 §4.1), and one that shows another kind is
     /// refused.
     fn kinds(&self) -> &[CertificateKind] {
         &[CertificateKind::X509]
@@ -62,9 +63,9 @@ pub trait VerifyClient: Send + Sync + fmt::Debug {
     /// The reason; the handshake fails with the alert that belongs to it.
     fn verify(&self, claimed: &Identity, date: UnixTime) -> Result<(), CertificateError>;
 
-    /// The kinds of certificates that the verifier can judge, the preferred one first; X.509 alone by
-    /// default. The first that the client offers is asked for; a client that offers none of them is
-    /// refused (RFC 7250 §4.2), also where a certificate is optional.
+    /// The kinds of certificates that the verifier can judge, the preferred one first; X.509 alone
+    /// by default. The first that the client offers is asked for; a client that offers none of them
+    /// is refused (RFC 7250 §4.2), also where a certificate is optional.
     fn kinds(&self) -> &[CertificateKind] {
         &[CertificateKind::X509]
     }

@@ -16,7 +16,7 @@ use sealgram::identity::{
 use sealgram::pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use sealgram::server::ClientAuthentication;
 use sealgram::session::{MemoryClientSessions, Tickets};
-use sealgram::{ClientConfig, Error, Event, ServerConfig, Side};
+use sealgram::{ClientConfig, Error, Event, ServerConfig, Side, SignatureScheme};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -461,7 +461,27 @@ fn unusable_raw_keys_are_refused_at_configuration() {
         let refused = RawKey::with_signer(shown.into(), signer()).unwrap_err();
         assert_eq!(refused, expected);
     }
-    let schemes = [sealgram::SignatureScheme::RSA_PSS_RSAE_SHA256];
+    let schemes = [SignatureScheme::RSA_PSS_RSAE_SHA256];
     let refused = RawKey::new(&der).unwrap().sign_with(&schemes).unwrap_err();
     assert_eq!(refused, ConfigError::KeyWithoutScheme);
+}
+
+/// RFC 8446 §4.2.3: an RSA key has several schemes, of which the first that the peer takes is used.
+#[test]
+fn a_raw_key_signs_with_what_it_is_told_to() {
+    let rsa = raw_rsa_key();
+    for scheme in [
+        SignatureScheme::RSA_PSS_RSAE_SHA512,
+        SignatureScheme::RSA_PSS_RSAE_SHA384,
+    ] {
+        for versions in VERSIONS {
+            let server = rsa.clone().sign_with(&[scheme]).unwrap();
+            let configs = Configs {
+                client: Arc::new(client_of(&rsa).versions(versions).build().unwrap()),
+                server: Arc::new(server_with(&server).versions(versions).build().unwrap()),
+            };
+            let duo = Duo::connected(BOTH[0], &configs);
+            assert_eq!(duo.scheme(Side::Client), Some(scheme));
+        }
+    }
 }

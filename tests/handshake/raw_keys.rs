@@ -2,6 +2,7 @@
 
 use crate::common::configs::{Ends, Pki};
 use crate::common::handshakes::willing;
+use crate::common::judged::{CHOICES, judged};
 use crate::common::raw_keys::{
     ENCRYPTED_EXTENSIONS, Outcome, RAW, SERVER_CERTIFICATE_TYPE, Script, X509, client_of,
     demanding, extensions, our_client, our_server, pinned, raw_key, raw_rsa_key, server_with,
@@ -176,21 +177,56 @@ fn n58_03_a_server_chooses_a_type_of_the_clients_list() {
     }
 }
 
-/// RFC 7250 §3: a list has at least one type.
+/// RFC 7250 §4.1: a list of X.509 alone should not be there and does no harm, unless a judge wants
+/// it refused.
 #[test]
-fn empty_lists_are_refused() {
+fn needless_lists_are_refused_where_a_judge_wants_that() {
     let pki = Pki::new(&rcgen::PKCS_ED25519);
-    for versions in VERSIONS {
-        for types in [[Some(&[][..]), None], [None, Some(&[][..])]] {
+    for &refuse in CHOICES {
+        for versions in VERSIONS {
+            for list in [&[X509][..], &[]] {
+                for types in [[Some(list), None], [None, Some(list)]] {
+                    let script = Script {
+                        credential: None,
+                        types,
+                        asks: false,
+                        alter: &|_| {},
+                    };
+                    let server = ServerConfig::with_credential(pki.server(&rcgen::PKCS_ED25519));
+                    let server = judged!(server, refuse_needless_certificate_types: refuse);
+                    let expected = match (refuse, list) {
+                        (true, _) => Some(ILLEGAL_PARAMETER),
+                        (false, []) => Some(DECODE_ERROR),
+                        (false, _) => None,
+                    };
+                    let outcome = our_server(versions, server, &script);
+                    assert_eq!(outcome.alert(), expected, "{versions:?} {types:?}");
+                }
+            }
+        }
+    }
+}
+
+/// RFC 7250 §4.2: where no type is in common the alert says so, unless a judge wants another.
+#[test]
+fn a_missing_type_is_a_missing_signature_where_a_judge_wants_that() {
+    let pki = Pki::new(&rcgen::PKCS_ED25519);
+    for &other in CHOICES {
+        for versions in VERSIONS {
             let script = Script {
                 credential: None,
-                types,
+                types: [None, Some(&[RAW])],
                 asks: false,
                 alter: &|_| {},
             };
             let server = ServerConfig::with_credential(pki.server(&rcgen::PKCS_ED25519));
+            let server = judged!(server, take_certificate_types_for_signatures: other);
             let outcome = our_server(versions, server, &script);
-            assert_eq!(outcome.alert(), Some(DECODE_ERROR), "{outcome:?}");
+            let expected = match other {
+                true => PeerIncompatible::NoCommonSignatureScheme,
+                false => PeerIncompatible::NoCommonCertificateType,
+            };
+            assert_eq!(outcome.error, Some(expected.into()), "{versions:?}");
         }
     }
 }

@@ -37,8 +37,8 @@ impl Terms {
         answered.unwrap_or(&self.config.credentials)
     }
 
-    /// No signature is made for a client whose address was not proved or that accepts no certificate
-    /// of a kind that is here, nor without a credential.
+    /// No signature is made for a client whose address was not proved or that accepts no
+    /// certificate of a kind that is here, nor without a credential.
     pub(super) fn check_full_allowed(&self, hello: &ClientHello) -> Result<(), Error> {
         if self.only_resume {
             return Err(Error::Evicted);
