@@ -13,7 +13,7 @@ use sealgram::error::{CertificateError, ConfigError, PeerIncompatible, Unsupport
 use sealgram::identity::{
     Credential, Fingerprint, PinnedKeys, RawKey, SigningKey, WebPkiClientVerifier,
 };
-use sealgram::pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
+use sealgram::pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer, UnixTime};
 use sealgram::server::ClientAuthentication;
 use sealgram::session::{MemoryClientSessions, Tickets};
 use sealgram::{ClientConfig, Error, Event, ServerConfig, Side, SignatureScheme};
@@ -241,12 +241,15 @@ fn mutations(key: &RawKey) -> Vec<(&'static str, Vec<u8>, CertificateError)> {
     ]
 }
 
+/// Changes the body of a Certificate.
+type Alter = Box<dyn Fn(&mut Vec<u8>)>;
+
 /// A script that shows these bytes in place of its key.
 fn showing<'a>(
     versions: Versions,
     shown: &[u8],
     key: &RawKey,
-    alter: &'a mut Option<Box<dyn Fn(&mut Vec<u8>)>>,
+    alter: &'a mut Option<Alter>,
 ) -> Script<'a> {
     let shown = shown.to_vec();
     let length = |more: usize| u16::try_from(shown.len() + more).unwrap().to_be_bytes();
@@ -369,7 +372,7 @@ impl sealgram::identity::VerifyClient for Nameless {
     fn verify(
         &self,
         claimed: &sealgram::identity::Identity,
-        date: sealgram::pki_types::UnixTime,
+        date: UnixTime,
     ) -> Result<(), CertificateError> {
         self.0.verify(claimed, date)
     }
