@@ -33,6 +33,8 @@ pub(crate) struct CredentialOptions {
     /// The schemes that it may sign with.
     pub(crate) signing_prefs: Vec<u16>,
     pub(crate) must_match_issuer: bool,
+    /// Whether the public key is shown by itself (RFC 7250).
+    pub(crate) raw: bool,
 }
 
 /// A shared key of version 1.2.
@@ -81,6 +83,10 @@ pub(crate) struct Options {
     pub(crate) fail_early_callback: bool,
     pub(crate) fallback: bool,
     pub(crate) reverify: bool,
+    /// The types of certificates of RFC 7250 that are accepted from the peer, and that a client
+    /// says it can show.
+    pub(crate) accepted_types: Vec<u8>,
+    pub(crate) available_types: Vec<u8>,
     pub(crate) fail_cert_callback: bool,
 
     pub(crate) shim_writes_first: bool,
@@ -115,6 +121,8 @@ pub(crate) struct Options {
     pub(crate) expect_no_peer_cert: bool,
     pub(crate) expect_total_renegotiations: Option<u64>,
     pub(crate) expect_peer_cert_file: Option<PathBuf>,
+    pub(crate) expect_peer_type: Option<u8>,
+    pub(crate) expect_peer_raw_key: Option<Vec<u8>>,
     pub(crate) expect_no_secure_renegotiation: bool,
     pub(crate) expect_ticket_age_skew: Option<i32>,
     pub(crate) expect_peer_verify_prefs: Vec<u16>,
@@ -236,6 +244,12 @@ impl Options {
             "cert-file" => self.credential().chain = Some(values.path()?),
             "key-file" => self.credential().key = Some(values.path()?),
             "new-x509-credential" => self.credentials.push(CredentialOptions::default()),
+            "new-rpk-credential" => self.credentials.push(CredentialOptions {
+                raw: true,
+                ..CredentialOptions::default()
+            }),
+            "accepted-peer-cert-types" => self.accepted_types.push(values.number()?),
+            "available-client-cert-types" => self.available_types.push(values.number()?),
             "signing-prefs" => {
                 let scheme = values.number()?;
                 self.credential().signing_prefs.push(scheme);
@@ -349,6 +363,10 @@ impl Options {
                 self.expect_client_ca_list = Some(names(&values.text()?)?);
             }
             "expect-peer-cert-file" => self.expect_peer_cert_file = Some(values.path()?),
+            "expect-peer-certificate-type" => self.expect_peer_type = Some(values.number()?),
+            "expect-peer-rpk-sha256" => {
+                self.expect_peer_raw_key = Some(base64(&values.text()?)?);
+            }
             "expect-peer-signature-algorithm" => self.expect_peer_scheme = Some(values.number()?),
             "expect-selected-credential" => self.expect_credential = Some(values.number()?),
             // For machines without AES instructions, and for BoringSSL's reason codes and traces.

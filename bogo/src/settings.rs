@@ -10,7 +10,7 @@ use sealgram::config::{
     Algorithms, Conformance, DatagramPolicy, RekeyPolicy, RenegotiationRefusals,
     SecureRenegotiation, StreamPolicy, Versions,
 };
-use sealgram::identity::{Credential, SharedKey, SharedKeys};
+use sealgram::identity::{CertificateKind, Credential, RawKey, SharedKey, SharedKeys};
 use sealgram::pki_types::ServerName;
 use sealgram::server::{ClientAuthentication, Preference};
 use sealgram::session::{MemoryServerSessions, Tickets};
@@ -18,6 +18,7 @@ use sealgram::{
     AlertDescription, ClientConfig, NamedGroup, ServerConfig, SignatureScheme, SrtpProfile,
 };
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,7 +86,7 @@ impl Shared {
         options: &Options,
         answers: Arc<Answers>,
     ) -> Result<ClientConfig, Failed> {
-        let builder = ClientConfig::with_verifier(Arc::new(verdict(options)))
+        let builder = ClientConfig::with_verifier(Arc::new(verdict(options)?))
             .answers(answers.clone())
             .tickets(!options.no_ticket);
         let mut builder = with_common!(builder, self, options);
@@ -97,6 +98,9 @@ impl Shared {
         }
         if let Some(key) = shared_key(options)? {
             builder = builder.add_shared_key(key);
+        }
+        if !options.available_types.is_empty() {
+            builder = builder.certificate_kinds(&kinds(&options.available_types)?);
         }
         Ok(builder.build()?)
     }
@@ -112,7 +116,7 @@ impl Shared {
             let lacking = "a server without a certificate or a shared key";
             return Err(Failed::Unimplemented(lacking.to_owned()));
         }
-        let verifier = Arc::new(verdict(options));
+        let verifier = Arc::new(verdict(options)?);
         let builder = ServerConfig::without_credential()
             .tickets((!options.no_ticket).then(|| self.tickets.clone()))
             .session_store(Some(self.sessions.clone()))
@@ -150,19 +154,38 @@ pub(crate) fn server_name(options: &Options) -> Result<ServerName<'static>, Fail
     }
 }
 
-fn verdict(options: &Options) -> Verdict {
+fn verdict(options: &Options) -> Result<Verdict, Failed> {
     let alert = if options.custom_verify_callback {
         AlertDescription::CERTIFICATE_UNKNOWN
     } else {
         AlertDescription::HANDSHAKE_FAILURE
     };
-    // A BoringSSL client that does not verify goes on after a refusal.
-    let counts = options.verify_peer || options.require_client_certificate;
-    Verdict {
+    // A BoringSSL client that does not verify goes on after a refusal, but not where there may be a
+    // raw public key.
+    let counts = options.verify_peer
+        || options.require_client_certificate
+        || options.accepted_types.contains(&RAW_PUBLIC_KEY);
+    Ok(Verdict {
         refusal: (options.verify_fail && counts).then_some(alert),
         authorities: options.client_ca_list.clone(),
         again: options.reverify,
-    }
+        kinds: match &options.accepted_types[..] {
+            [] => vec![CertificateKind::X509],
+            types => kinds(types)?,
+        },
+    })
+}
+
+/// The number of raw public keys (RFC 7250 §3).
+const RAW_PUBLIC_KEY: u8 = 2;
+
+fn kinds(types: &[u8]) -> Result<Vec<CertificateKind>, Failed> {
+    let kind = |typ: &u8| match *typ {
+        0 => Ok(CertificateKind::X509),
+        RAW_PUBLIC_KEY => Ok(CertificateKind::RawPublicKey),
+        _ => Err(Failed::Unimplemented(format!("certificates of type {typ}"))),
+    };
+    types.iter().map(kind).collect()
 }
 
 fn versions(options: &Options) -> Result<Versions, Failed> {
@@ -256,6 +279,8 @@ fn conformance(options: &Options) -> Conformance {
         hide_server_name: options.no_server_name_ack,
         ask_for_preferred_group: true,
         require_supported_groups: true,
+        refuse_needless_certificate_types: true,
+        take_certificate_types_for_signatures: true,
         grease_tickets: true,
     }
 }
@@ -318,15 +343,12 @@ fn credentials(options: &Options, answers: &Arc<Answers>) -> Result<Vec<Credenti
     let given = options.credentials.iter();
     given
         .chain([&options.default_credential])
-        .filter_map(|credential| match credential {
-            CredentialOptions {
-                chain: Some(chain),
-                key: Some(key),
-                ..
-            } => Some((chain, key, credential)),
-            _ => None,
-        })
-        .map(|(chain, key, credential)| {
+        .filter_map(|credential| Some((credential, credential.key.as_ref()?)))
+        .filter(|(credential, _)| credential.raw || credential.chain.is_some())
+        .map(|(credential, key)| {
+            let Some(chain) = credential.chain.as_ref().filter(|_| !credential.raw) else {
+                return raw_key(credential, key);
+            };
             let slow = (options.private_key_delay_ms > 0).then_some(answers);
             let mut certified = keys::certified(chain, key, slow)?;
             if !credential.signing_prefs.is_empty() {
@@ -340,6 +362,16 @@ fn credentials(options: &Options, answers: &Arc<Answers>) -> Result<Vec<Credenti
             Ok(Credential::Certificate(certified))
         })
         .collect()
+}
+
+/// A key that is shown by itself.
+fn raw_key(credential: &CredentialOptions, key: &Path) -> Result<Credential, Failed> {
+    let mut raw = RawKey::from_pem_file(key)?;
+    if !credential.signing_prefs.is_empty() {
+        let schemes = credential.signing_prefs.iter().copied();
+        raw = raw.sign_with(&schemes.map(SignatureScheme).collect::<Vec<_>>())?;
+    }
+    Ok(Credential::RawKey(raw))
 }
 
 /// The names of a list in ALPN's wire format, each preceded by its length.

@@ -5,8 +5,8 @@ use super::parameters::{Parameters, shared_setters};
 use crate::crypto::suite::Authentication;
 use crate::error::{ConfigError, Error, PeerIncompatible};
 use crate::identity::{
-    AcceptAnyServer, ChooseSharedKey, Credential, Identity, Roots, SharedKey, VerifyServer,
-    WebPkiServerVerifier,
+    AcceptAnyServer, CertificateKind, ChooseSharedKey, Credential, Identity, Roots, SharedKey,
+    VerifyServer, WebPkiServerVerifier,
 };
 use crate::protocol::{Dialect, dialect};
 use crate::session::{ClientSessionStore, MemoryClientSessions, Session, SessionKey};
@@ -32,6 +32,7 @@ pub struct ClientConfig {
     pub(crate) shared_keys: Vec<SharedKey>,
     /// Who chooses a key at 1.2; the first of the keys by default.
     pub(crate) shared_key_choice: Option<Arc<dyn ChooseSharedKey>>,
+    certificate_kinds: Option<Vec<CertificateKind>>,
     /// Tells this configuration from every other one of the process.
     pub(crate) number: u64,
 }
@@ -65,14 +66,24 @@ impl ClientConfig {
         verifier.is_some_and(|verifier| verifier.verifies_resumed())
     }
 
+    /// The kinds of certificates that this client can judge, the preferred one first; none without
+    /// a verifier.
+    pub(crate) fn judged_kinds(&self) -> &[CertificateKind] {
+        let verifier = self.verifier.as_ref();
+        verifier.map_or(&[], |verifier| verifier.kinds())
+    }
+
     /// Whether this client could meet a server with this identity.
     pub(crate) fn takes(&self, identity: Option<&Identity>) -> bool {
-        match identity.map(Identity::shared_key) {
+        match identity {
             None => true,
-            Some(None) => self.verifier.is_some(),
-            Some(Some(name)) => {
+            Some(Identity::SharedKey(name)) => {
                 let mut keys = self.shared_keys.iter();
-                self.shared_key_choice.is_some() || keys.any(|key| key.name() == name)
+                self.shared_key_choice.is_some() || keys.any(|key| *key.name() == **name)
+            }
+            Some(identity) => {
+                let kind = identity.certificate_kind();
+                kind.is_some_and(|kind| self.judged_kinds().contains(&kind))
             }
         }
     }
@@ -81,6 +92,15 @@ impl ClientConfig {
     pub(crate) fn key_12(&self) -> Option<&SharedKey> {
         let mut keys = self.shared_keys.iter();
         keys.find(|key| key.name().context().is_none())
+    }
+
+    /// The kinds of certificates that this client may show, the preferred one first, perhaps
+    /// several times.
+    pub(crate) fn certificate_kinds(&self) -> Vec<CertificateKind> {
+        let of_credentials = || self.credentials.iter().map(Credential::kind).collect();
+        self.certificate_kinds
+            .clone()
+            .unwrap_or_else(of_credentials)
     }
 
     /// Where the session with `server` over this protocol is kept.
@@ -154,6 +174,7 @@ impl ClientConfig {
             answers: None,
             shared_keys: Vec::new(),
             shared_key_choice: None,
+            certificate_kinds: None,
         }
     }
 
@@ -169,8 +190,8 @@ impl ClientConfig {
 pub struct DangerousClientConfig(());
 
 impl DangerousClientConfig {
-    /// A client that takes any certificate of any server. Whoever can alter datagrams can read
-    /// everything.
+    /// A client that takes any certificate of any server, and any raw public key. Whoever can alter
+    /// datagrams can read everything.
     pub fn accept_any_certificate(self) -> ClientConfigBuilder {
         ClientConfig::with_verifier(Arc::new(AcceptAnyServer))
     }
@@ -187,6 +208,7 @@ pub struct ClientConfigBuilder {
     answers: Option<Arc<dyn AnswerRequest>>,
     shared_keys: Vec<SharedKey>,
     shared_key_choice: Option<Arc<dyn ChooseSharedKey>>,
+    certificate_kinds: Option<Vec<CertificateKind>>,
 }
 
 impl ClientConfigBuilder {
@@ -233,6 +255,19 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// The kinds of certificates that this client tells servers it can show, the preferred one
+    /// first (RFC 7250 §4.1); by default those of its credentials, in their order. It has to be
+    /// told where [`answers`](Self::answers) come up with others. None, or X.509 alone, is not
+    /// mentioned: that is what servers expect anyway.
+    ///
+    /// A server chooses one of them before it asks for something, and what is shown is of that
+    /// kind.
+    #[must_use]
+    pub fn certificate_kinds(mut self, kinds: &[CertificateKind]) -> Self {
+        self.certificate_kinds = Some(kinds.to_vec());
+        self
+    }
+
     /// The configuration, with only those suites that it has a verifier or a key for: suites with a
     /// pre-shared key are not offered without one, those with certificates not without a verifier.
     ///
@@ -250,6 +285,7 @@ impl ClientConfigBuilder {
             answers,
             shared_keys,
             shared_key_choice,
+            certificate_kinds,
         } = self;
         let serves_12 = |key: &SharedKey| key.name().context().is_none();
         let shares_12 = shared_key_choice.is_some() || shared_keys.iter().any(serves_12);
@@ -270,6 +306,7 @@ impl ClientConfigBuilder {
             answers,
             shared_keys,
             shared_key_choice,
+            certificate_kinds,
             number: BUILT.fetch_add(1, Ordering::Relaxed),
         })
     }

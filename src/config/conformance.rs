@@ -114,6 +114,14 @@ pub struct Conformance {
     /// Servers at 1.2: a client that does not list its groups is refused; else the server chooses
     /// (RFC 8422 §4), P-256 if it can.
     pub require_supported_groups: bool,
+    /// Servers: a client that lists X.509 as its only type of certificate, or none, is answered
+    /// with illegal_parameter; else the first does no harm, and the second is a decode_error
+    /// (RFC 7250 §4.1).
+    pub refuse_needless_certificate_types: bool,
+    /// Servers: a client that accepts no certificate of a kind that is here is treated like one
+    /// that accepts no signature of it, with handshake_failure; else it gets
+    /// unsupported_certificate (RFC 7250 §4.2).
+    pub take_certificate_types_for_signatures: bool,
     /// Servers at 1.3: tickets hold an extension that stands for nothing (RFC 8701 §4.1).
     pub grease_tickets: bool,
 }
@@ -145,6 +153,8 @@ impl Conformance {
         hide_server_name: false,
         ask_for_preferred_group: false,
         require_supported_groups: false,
+        refuse_needless_certificate_types: false,
+        take_certificate_types_for_signatures: false,
         grease_tickets: false,
     };
 

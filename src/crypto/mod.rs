@@ -43,6 +43,7 @@ pub(crate) mod names;
 pub(crate) mod permutation;
 pub(crate) mod prf;
 mod private_key;
+pub(crate) mod public_key_info;
 pub(crate) mod random;
 pub(crate) mod sign;
 pub(crate) mod suite;

@@ -19,7 +19,7 @@ pub enum ConfigError {
     KeyMismatch,
     /// The key can sign with none of the schemes that it was told to.
     KeyWithoutScheme,
-    /// The certificate does not parse.
+    /// The certificate, or the public key of a signer, does not parse.
     BadCertificate,
     /// A server has nothing to prove its identity with, and nobody to ask for it.
     NoCredential,

@@ -21,6 +21,7 @@
 
 mod action;
 mod auth;
+mod certificate_types;
 pub(crate) mod client;
 mod completed;
 mod connection_ids;

@@ -2,10 +2,9 @@
 
 use super::key_usage::allows_signatures;
 use super::public_key::PublicKey;
-use super::{Fingerprint, SharedKeyName};
-use crate::error::CertificateError;
+use super::{CertificateKind, Fingerprint, SharedKeyName};
+use crate::error::{CertificateError, Error, InvalidMessage};
 use crate::wire::certificate;
-use crate::wire::codec::Writer as _;
 use pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use std::fmt;
 use std::sync::Arc;
@@ -35,11 +34,57 @@ impl Identity {
         (!chain.is_empty()).then(|| Self::Certificate(chain.into()))
     }
 
+    /// What a Certificate message with a raw public key claims: nothing, if the key is empty, as
+    /// peers of 1.2 send it that have none (RFC 7250 §3 has no form for that).
+    ///
+    /// # Errors
+    ///
+    /// If it is not the DER of one SubjectPublicKeyInfo, or of another algorithm than those of
+    /// certificates.
+    pub(crate) fn of_raw_key(key: Vec<u8>) -> Result<Option<Self>, CertificateError> {
+        if key.is_empty() {
+            return Ok(None);
+        }
+        let key = SubjectPublicKeyInfoDer::from(key);
+        PublicKey::raw(&key)?;
+        Ok(Some(Self::RawPublicKey(Arc::new(key))))
+    }
+
+    /// What a Certificate message of version 1.3 with these entries claims: nothing, if there are
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Identity::of_raw_key`], and if there is more than one raw public key.
+    pub(crate) fn of_entries(
+        kind: CertificateKind,
+        entries: Vec<CertificateDer<'static>>,
+    ) -> Result<Option<Self>, Error> {
+        match (kind, &entries[..]) {
+            (CertificateKind::X509, _) => Ok(Self::of_chain(entries)),
+            (CertificateKind::RawPublicKey, []) => Ok(None),
+            (CertificateKind::RawPublicKey, [key]) => Ok(Self::of_raw_key(key.to_vec())?),
+            // RFC 8446 §4.4.2: one entry at most.
+            (CertificateKind::RawPublicKey, _) => {
+                Err(InvalidMessage::IllegalValue("the number of raw public keys").into())
+            }
+        }
+    }
+
     /// The certificates, the end's own first; none if the identity is of another kind.
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
         match self {
             Self::Certificate(chain) => chain,
             Self::RawPublicKey(_) | Self::SharedKey(_) => &[],
+        }
+    }
+
+    /// The raw public key, a SubjectPublicKeyInfo in DER; `None` if the identity is of another
+    /// kind.
+    pub fn raw_public_key(&self) -> Option<&SubjectPublicKeyInfoDer<'static>> {
+        match self {
+            Self::RawPublicKey(key) => Some(key),
+            Self::Certificate(_) | Self::SharedKey(_) => None,
         }
     }
 
@@ -51,11 +96,14 @@ impl Identity {
         }
     }
 
-    /// The SHA-256 fingerprint of the end's own certificate; `None` if it has none.
+    /// The SHA-256 fingerprint of the end's own certificate, or of its raw public key; `None` if it
+    /// has neither.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
-        self.certificates()
-            .first()
-            .map(|leaf| Fingerprint::of(leaf))
+        match self {
+            Self::Certificate(chain) => chain.first().map(|leaf| Fingerprint::of(leaf)),
+            Self::RawPublicKey(key) => Some(Fingerprint::of_key(key)),
+            Self::SharedKey(_) => None,
+        }
     }
 
     /// Whether both are the same end. Its own certificate decides that; the rest of the chain only
@@ -100,7 +148,7 @@ impl Identity {
 pub(crate) fn encode_certificate_12(shown: Option<&Identity>, out: &mut Vec<u8>) {
     match shown {
         Some(Identity::Certificate(chain)) => certificate::encode(chain, out),
-        Some(Identity::RawPublicKey(key)) => out.put_vec(3, |out| out.put(key)),
+        Some(Identity::RawPublicKey(key)) => certificate::encode_raw_key(key, out),
         Some(Identity::SharedKey(_)) | None => certificate::encode(&[], out),
     }
 }
@@ -125,7 +173,7 @@ impl fmt::Debug for Identity {
             }
             (Self::Certificate(_), None) => f.write_str("Identity::Certificate(empty)"),
             (Self::RawPublicKey(key), _) => {
-                write!(f, "Identity::RawPublicKey({})", Fingerprint::digest(key))
+                write!(f, "Identity::RawPublicKey({})", Fingerprint::of_key(key))
             }
             (Self::SharedKey(name), _) => write!(f, "Identity::SharedKey({name:?})"),
         }

@@ -196,6 +196,8 @@ wire_number! {
         /// RFC 7301 §3.1.
         ALPN = 16, "application_layer_protocol_negotiation";
         /// RFC 7250 §3.
+        CLIENT_CERTIFICATE_TYPE = 19, "client_certificate_type";
+        /// RFC 7250 §3.
         SERVER_CERTIFICATE_TYPE = 20, "server_certificate_type";
         /// RFC 7627 §5.1.
         EXTENDED_MASTER_SECRET = 23, "extended_master_secret";
@@ -253,6 +255,8 @@ wire_number! {
     pub(crate) struct CertificateType(u8) {
         /// A certificate of RFC 5280.
         X509 = 0, "X.509";
+        /// A SubjectPublicKeyInfo alone.
+        RAW_PUBLIC_KEY = 2, "RawPublicKey";
     }
 }
 

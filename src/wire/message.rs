@@ -26,6 +26,8 @@ pub(crate) enum Grammar {
     V12,
     /// Version 1.2 with a shared key (RFC 4279 §2), and with an exchange or without (RFC 5489 §2).
     SharedKey12 { exchanges: bool },
+    /// Version 1.2, where the peer shows a raw public key: its Certificate has another form.
+    V12RawKey,
     /// Version 1.3.
     V13,
 }
@@ -43,6 +45,8 @@ pub(crate) enum Message {
     NewSessionTicket(NewSessionTicket),
     /// RFC 5246 §7.4.2 and §7.4.6.
     Certificate(Vec<CertificateDer<'static>>),
+    /// RFC 7250 §3: a SubjectPublicKeyInfo in the place of the list; empty for none.
+    RawPublicKey(Vec<u8>),
     /// RFC 8422 §5.4.
     ServerKeyExchange(ServerKeyExchange),
     /// RFC 5246 §7.4.4.
@@ -82,7 +86,10 @@ impl Message {
         body: &[u8],
     ) -> Result<Self, InvalidMessage> {
         match grammar {
-            Grammar::V12 => Self::decode_12(dialect, typ, body),
+            Grammar::V12RawKey if typ == HandshakeType::CERTIFICATE => {
+                Ok(Self::RawPublicKey(certificate::decode_raw_key(body)?))
+            }
+            Grammar::V12 | Grammar::V12RawKey => Self::decode_12(dialect, typ, body),
             Grammar::SharedKey12 { exchanges } => {
                 Self::decode_shared_key_12(dialect, exchanges, typ, body)
             }

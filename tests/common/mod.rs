@@ -14,6 +14,7 @@ pub mod handshakes;
 pub mod harness;
 pub mod judged;
 pub mod mutator;
+pub mod raw_keys;
 pub mod renegotiating;
 pub mod seeds;
 pub mod shared_keys;

@@ -10,6 +10,7 @@ use sealgram::session::Session;
 use sealgram::sim::{Pair, StreamEnd, StreamPair};
 use sealgram::{
     DtlsConnection, Epoch, Error, Event, HandshakeKind, KeyUpdate, RenegotiationRefusal, Side,
+    SignatureScheme,
 };
 use std::time::Duration;
 
@@ -407,6 +408,11 @@ impl Duo {
 
     pub fn identity(&self, side: Side) -> Option<Identity> {
         ask!(self, side, |end| end.peer_identity().cloned())
+    }
+
+    /// What the peer has signed with.
+    pub fn scheme(&self, side: Side) -> Option<SignatureScheme> {
+        ask!(self, side, |end| end.peer_signature_scheme())
     }
 
     /// The longest datagram that an end sends.

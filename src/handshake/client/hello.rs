@@ -6,6 +6,7 @@ use crate::config::{ClientConfig, ExtendedMasterSecret};
 use crate::crypto::kx::{self, Exchange};
 use crate::crypto::suite::{self, Authentication};
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
+use crate::handshake::certificate_types::{self, Offered};
 use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::state::{OfferedHello, OutstandingHello, State, Step, unexpected};
 use crate::handshake::{Action, Epochs, Outbox};
@@ -144,6 +145,8 @@ fn client_hello(
             srtp: (dialect.srtp && !parameters.srtp.is_empty()).then(|| parameters.srtp.clone()),
             alpn: (!parameters.alpn.is_empty()).then(|| parameters.alpn.clone()),
             extended_master_secret: true,
+            client_certificate_types: certificate_types::list(config.certificate_kinds()),
+            server_certificate_types: certificate_types::list(config.judged_kinds().to_vec()),
             // RFC 5077 §3.2: empty asks for a ticket.
             session_ticket: (config.tickets && config.sessions.is_some()).then(Vec::new),
             // RFC 9853 §3: whoever offers the one offers the other.
@@ -408,6 +411,8 @@ impl ExpectServerHello {
         self.check_extensions(hello)?;
         let ids = self.offer.connection_ids(&hello.extensions)?;
         let resumed = self.resumed(hello)?;
+        let types = Offered::of(&self.offer.hello.extensions);
+        let kinds = types.check(hello.extensions.certificate_types, resumed.is_some())?;
         outbox.decide(self.offer.dialect, hello.version, ids);
         let may_sign = resumed.is_none() && self.offer.config.may_show_something();
         let transcript = &mut self.offer.transcript;
@@ -434,6 +439,7 @@ impl ExpectServerHello {
             epochs,
             started,
             suite,
+            kinds,
             randoms: Randoms {
                 client: offer.hello.random,
                 server: hello.random,

@@ -118,6 +118,14 @@ pub(super) fn misplaced(hello: &ServerHello) -> Option<ExtensionType> {
         ),
         (granted.session_ticket, ExtensionType::SESSION_TICKET),
         (
+            granted.certificate_types.client.is_some(),
+            ExtensionType::CLIENT_CERTIFICATE_TYPE,
+        ),
+        (
+            granted.certificate_types.server.is_some(),
+            ExtensionType::SERVER_CERTIFICATE_TYPE,
+        ),
+        (
             granted.renegotiation_info.is_some(),
             ExtensionType::RENEGOTIATION_INFO,
         ),

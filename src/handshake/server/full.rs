@@ -7,10 +7,11 @@ use crate::crypto::kx::{self, Exchange};
 use crate::crypto::sign::KeyKind;
 use crate::crypto::suite::{Authentication, KeyExchange, Suite};
 use crate::error::{Error, PeerIncompatible};
+use crate::handshake::certificate_types::answer;
 use crate::handshake::renegotiation;
 use crate::handshake::state::Step;
 use crate::handshake::{Outbox, ServerQuestion, Unsigned};
-use crate::identity::{Credential, encode_certificate_12};
+use crate::identity::{CertificateKind, Credential, encode_certificate_12};
 use crate::protocol::{
     CipherSuite, CompressionMethod, HandshakeType, NamedGroup, PointFormat, SignatureScheme,
 };
@@ -38,6 +39,16 @@ enum Proof {
     SharedKey,
 }
 
+impl Proof {
+    /// The kind of certificate that the server shows, if it shows one.
+    fn shown_kind(&self) -> Option<CertificateKind> {
+        match self {
+            Self::Signature(credential, _) => Some(credential.kind()),
+            Self::SharedKey => None,
+        }
+    }
+}
+
 /// A handshake with a key exchange.
 pub(super) fn start(
     terms: Terms,
@@ -48,10 +59,13 @@ pub(super) fn start(
     terms.check_proved()?;
     let choice = choose(&terms, hello)?;
     let may_cross = terms.requested && terms.dialect.hello_cookie;
-    let signs = matches!(choice.proof, Proof::Signature(..));
-    let asks = signs && terms.config.client_authentication.verifier().is_some();
-    transcript.start_hash(choice.suite.hash, Keeps::messages_if(may_cross || asks));
-    let server_hello = server_hello(&terms, hello, &choice)?;
+    let asked = match choice.proof {
+        Proof::Signature(..) => terms.asks_for(hello)?,
+        Proof::SharedKey => None,
+    };
+    let keeps = Keeps::messages_if(may_cross || asked.is_some());
+    transcript.start_hash(choice.suite.hash, keeps);
+    let server_hello = server_hello(&terms, hello, &choice, asked)?;
     let ids = terms.connection_ids(hello);
     outbox.decide(terms.dialect, terms.dialect.version_12, ids);
     let mut body = Vec::with_capacity(128);
@@ -73,6 +87,7 @@ pub(super) fn start(
         started: terms.started,
         suite: choice.suite,
         group: choice.group,
+        asked,
         randoms: Randoms {
             client: hello.random,
             server: server_hello.random,
@@ -223,11 +238,9 @@ fn choose_credential(
     // supported here.
     let schemes = hello.extensions.signature_algorithms.as_deref();
     let schemes = schemes.unwrap_or_default();
-    let authorities = &hello.extensions.authorities;
-    let credentials = terms.credentials().iter();
-    let fitting = credentials
-        .filter(|credential| credential.key().kind() == kind)
-        .filter(|credential| credential.suits_authorities(authorities));
+    let fitting = terms
+        .fitting(hello)
+        .filter(|credential| credential.key().kind() == kind);
     for credential in fitting {
         if !suits_groups(credential, hello) {
             lacking = PeerIncompatible::NoCommonGroup;
@@ -250,7 +263,12 @@ fn suits_groups(credential: &Credential, hello: &ClientHello) -> bool {
     }
 }
 
-fn server_hello(terms: &Terms, hello: &ClientHello, choice: &Choice) -> Result<ServerHello, Error> {
+fn server_hello(
+    terms: &Terms,
+    hello: &ClientHello,
+    choice: &Choice,
+    asked: Option<CertificateKind>,
+) -> Result<ServerHello, Error> {
     let offered = &hello.extensions;
     let session_ticket = terms.promises_ticket(hello);
     let cached =
@@ -277,6 +295,7 @@ fn server_hello(terms: &Terms, hello: &ClientHello, choice: &Choice) -> Result<S
             session_ticket,
             // RFC 5746 §3.6: the SCSV alone obliges the server to send it too.
             renegotiation_info: terms.renegotiation_info(hello),
+            certificate_types: answer(offered, asked, choice.proof.shown_kind()),
             ..ServerExtensions::with_connection_ids(terms.connection_ids(hello).as_ref())
         },
     })

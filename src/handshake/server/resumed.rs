@@ -3,7 +3,6 @@
 use super::full;
 use super::terms::Terms;
 use super::ticket::new_session_ticket;
-use crate::config::ClientAuthentication;
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Continuity};
 use crate::handshake::state::{Complete, State, Step, unexpected};
@@ -106,14 +105,7 @@ fn fits(terms: &Terms, hello: &ClientHello, session: &Session12) -> Result<bool,
         && !session.agreed.suite.is_13()
         && hello.cipher_suites.contains(&session.agreed.suite.id);
     let alpn = terms.choose_alpn(offered.alpn.as_deref());
-    let known = session.agreed.peer_identity.as_ref();
-    let identity = match config.client_authentication {
-        // With a shared key no certificate is asked for.
-        _ if known.is_some_and(|it| it.shared_key().is_some()) => config.shared_keys.is_some(),
-        ClientAuthentication::None => known.is_none(),
-        ClientAuthentication::Optional(_) => true,
-        ClientAuthentication::Required(_) => known.is_some(),
-    };
+    let identity = terms.suits_identity(session.agreed.peer_identity.as_ref());
     let continues = terms.binding.as_ref().is_none_or(|binding| {
         binding.continues(
             &config.parameters.rekey,
@@ -243,6 +235,7 @@ impl Resumption {
                 session_ticket: terms.promises_ticket(hello),
                 // F11: RFC 5746 §3.6, also in a resumption.
                 renegotiation_info: terms.renegotiation_info(hello),
+                certificate_types: terms.types_of_resumption(hello),
                 ..ServerExtensions::with_connection_ids(terms.connection_ids(hello).as_ref())
             },
         })

@@ -14,7 +14,7 @@ use crate::handshake::{
     ServerQuestion,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
-use crate::identity::{Identity, verify_12};
+use crate::identity::{CertificateKind, Identity, verify_12};
 use crate::protocol::{
     ClientCertificateType, Epoch, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion,
     ReadSwitch, Side, SignatureScheme, SrtpProfile,
@@ -41,6 +41,8 @@ pub(super) struct ServerContext12 {
     pub(super) started: UnixTime,
     pub(super) suite: &'static Suite,
     pub(super) group: Option<NamedGroup>,
+    /// What the client is asked for.
+    pub(super) asked: Option<CertificateKind>,
     pub(super) randoms: Randoms,
     pub(super) extended_master_secret: bool,
     /// Whether the client binds handshakes to each other (RFC 5746).
@@ -73,7 +75,11 @@ impl ServerContext12 {
         epoch: Epoch,
     ) -> Option<Grammar> {
         let again = typ == HandshakeType::CLIENT_HELLO && self.crossing.is_some();
-        (epoch == self.epochs.current && (typ == next || again)).then_some(Grammar::V12)
+        let form = match self.asked {
+            Some(CertificateKind::RawPublicKey) => Grammar::V12RawKey,
+            _ => Grammar::V12,
+        };
+        (epoch == self.epochs.current && (typ == next || again)).then_some(form)
     }
 
     /// The client has said its hello again.
@@ -92,7 +98,8 @@ impl ServerContext12 {
 
     /// Asks for the client's certificate, if it is wanted.
     fn ask_for_certificate(&mut self, outbox: &mut Outbox) -> Result<bool, Error> {
-        let Some(verifier) = self.config.client_authentication.verifier() else {
+        let verifier = self.config.client_authentication.verifier();
+        let Some(verifier) = verifier.filter(|_| self.asked.is_some()) else {
             return Ok(false);
         };
         let request = CertificateRequest {
@@ -231,8 +238,9 @@ impl State for ExpectCertificate {
         inbound: &InboundMessage,
         outbox: &mut Outbox,
     ) -> Step {
-        let chain = match message {
-            Message::Certificate(chain) => chain,
+        let claim = match message {
+            Message::Certificate(chain) => Identity::of_chain(chain),
+            Message::RawPublicKey(key) => Identity::of_raw_key(key)?,
             Message::ClientHello(hello) => {
                 self.context.cross(&hello, inbound, outbox)?;
                 return Ok(self);
@@ -245,7 +253,7 @@ impl State for ExpectCertificate {
             mut context,
             exchange,
         } = *self;
-        let Some(claim) = Identity::of_chain(chain) else {
+        let Some(claim) = claim else {
             // RFC 5246 §7.4.6: the server decides whether a client without certificate is served.
             if let ClientAuthentication::Required(_) = context.config.client_authentication {
                 return Err(PeerIncompatible::ClientCertificateRequired.into());

@@ -7,10 +7,10 @@ use crate::protocol::{
     PskKeyExchangeMode, ServerNameType, SignatureScheme, SrtpProfile,
 };
 use crate::wire::codec::{Reader, Writer};
-use crate::wire::extension::connection_id;
 use crate::wire::extension::key_share::{KeyShare, decode_shares, put_shares};
 use crate::wire::extension::psk::OfferedPsks;
 use crate::wire::extension::srtp::{decode_offer, put_profiles};
+use crate::wire::extension::{certificate_type, connection_id};
 
 /// What a client offers besides suites: one field for each extension. Unknown extensions are
 /// skipped.
@@ -48,6 +48,8 @@ pub(crate) struct ClientExtensions {
     /// RFC 8446 §4.2.4: the DER names of the authorities that the client trusts; empty if it does
     /// not say. This end never does.
     pub(crate) authorities: Vec<Vec<u8>>,
+    /// RFC 7250 §4.1: the types of certificate that the client can show; X.509 if absent.
+    pub(crate) client_certificate_types: Option<Vec<CertificateType>>,
     /// RFC 7250 §4.1: the types of certificate that the client accepts from a server; X.509 if
     /// absent.
     pub(crate) server_certificate_types: Option<Vec<CertificateType>>,
@@ -118,12 +120,12 @@ impl ClientExtensions {
                     found.authorities = super::decode_names(body)?
                 }
                 ExtensionType::SERVER_CERTIFICATE_TYPE => {
-                    let types = body.vec8("server_certificate_types")?;
-                    if types.is_empty() {
-                        return Err(InvalidMessage::EmptyList("server_certificate_types"));
-                    }
-                    let types = types.iter().copied().map(CertificateType);
-                    found.server_certificate_types = Some(types.collect());
+                    let types = certificate_type::decode_list(body, "server_certificate_types")?;
+                    found.server_certificate_types = Some(types);
+                }
+                ExtensionType::CLIENT_CERTIFICATE_TYPE => {
+                    let types = certificate_type::decode_list(body, "client_certificate_types")?;
+                    found.client_certificate_types = Some(types);
                 }
                 ExtensionType::EARLY_DATA => found.early_data = true,
                 ExtensionType::CONNECTION_ID => {
@@ -197,6 +199,11 @@ impl ClientExtensions {
                     });
                 });
             }
+            certificate_type::put_lists(
+                out,
+                self.client_certificate_types.as_deref(),
+                self.server_certificate_types.as_deref(),
+            );
             if let Some(ticket) = &self.session_ticket {
                 put_extension(out, ExtensionType::SESSION_TICKET, |out| out.put(ticket));
             }

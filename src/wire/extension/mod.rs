@@ -1,6 +1,7 @@
 //! Hello extensions: one field for each known one, so that the types tell which are present and
 //! none occurs twice.
 
+mod certificate_type;
 mod client;
 mod connection_id;
 mod encrypted;
@@ -9,6 +10,7 @@ mod psk;
 mod server;
 mod srtp;
 
+pub(crate) use certificate_type::ChosenTypes;
 pub(crate) use client::ClientExtensions;
 pub(crate) use encrypted::EncryptedExtensions;
 pub(crate) use key_share::KeyShare;

@@ -25,6 +25,7 @@ use crate::config::ClientConfig;
 use crate::crypto::kx::SharedSecret;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerMisbehaved};
+use crate::handshake::certificate_types::{Kinds, Offered};
 use crate::handshake::state::{State, Step, unexpected};
 use crate::handshake::{Action, Outbox};
 use crate::protocol::{
@@ -59,6 +60,8 @@ struct ClientContext13 {
     psk: Option<Arc<Session13>>,
     alpn: Option<Vec<u8>>,
     srtp: Option<SrtpProfile>,
+    /// What each end shows, if it does.
+    kinds: Kinds,
     connection_ids: Option<ConnectionIds>,
     transcript: Transcript,
     secret: HandshakeSecret,
@@ -204,30 +207,35 @@ pub(super) fn start(
         epoch,
         protection: write,
     });
-    Ok(Box::new(ExpectEncryptedExtensions(Box::new(
-        ClientContext13 {
-            dialect: offer.dialect,
-            config: offer.config,
-            server_name: offer.server_name,
-            started: offer.started,
-            suite,
-            group,
-            retried: offer.retried.is_some(),
-            client_random,
-            psk,
-            alpn: None,
-            srtp: None,
-            connection_ids,
-            transcript: offer.transcript,
-            secret,
-            client,
-            server,
-        },
-    ))))
+    let offered = Offered::of(&offer.hello.extensions);
+    let context = Box::new(ClientContext13 {
+        dialect: offer.dialect,
+        config: offer.config,
+        server_name: offer.server_name,
+        started: offer.started,
+        suite,
+        group,
+        retried: offer.retried.is_some(),
+        client_random,
+        psk,
+        alpn: None,
+        srtp: None,
+        kinds: Kinds::USUAL,
+        connection_ids,
+        transcript: offer.transcript,
+        secret,
+        client,
+        server,
+    });
+    Ok(Box::new(ExpectEncryptedExtensions { context, offered }))
 }
 
 /// The rest of the server's choice comes next.
-struct ExpectEncryptedExtensions(Box<ClientContext13>);
+struct ExpectEncryptedExtensions {
+    context: Box<ClientContext13>,
+    /// The types of certificates that the hello has offered.
+    offered: Offered,
+}
 
 impl State for ExpectEncryptedExtensions {
     fn name(&self) -> &'static str {
@@ -248,8 +256,12 @@ impl State for ExpectEncryptedExtensions {
         let Message::EncryptedExtensions(granted) = message else {
             return unexpected(inbound);
         };
-        let Self(mut context) = *self;
+        let Self {
+            mut context,
+            offered,
+        } = *self;
         context.check(&granted)?;
+        context.kinds = offered.check(granted.certificate_types, context.psk.is_some())?;
         context.alpn = granted.alpn;
         context.srtp = granted.srtp;
         context.add(inbound);
@@ -271,7 +283,7 @@ impl State for ExpectEncryptedExtensions {
     }
 
     fn is_resuming(&self) -> bool {
-        self.0.psk.is_some()
+        self.context.psk.is_some()
     }
 
     fn awaits_proof(&self) -> bool {

@@ -2,7 +2,7 @@
 //! §4.2.11).
 
 use super::flight::{self, Chosen};
-use crate::config::{ClientAuthentication, Retried, ServerConfig};
+use crate::config::{Retried, ServerConfig};
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::server::terms::Terms;
@@ -423,11 +423,7 @@ impl ExpectTicket {
         let agreed = &psk.agreed;
         let offered = &self.hello.extensions;
         let alpn = terms.choose_alpn(offered.alpn.as_deref())?;
-        let identity = match terms.config.client_authentication {
-            ClientAuthentication::None => agreed.peer_identity.is_none(),
-            ClientAuthentication::Optional(_) => true,
-            ClientAuthentication::Required(_) => agreed.peer_identity.is_some(),
-        };
+        let identity = terms.suits_identity(agreed.peer_identity.as_ref());
         Ok(agreed.version == terms.dialect.version_13
             // RFC 8446 §4.2.11 asks for the same hash; a client that changes the suite proves its
             // identity again.

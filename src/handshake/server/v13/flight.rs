@@ -1,15 +1,16 @@
 //! The flight of a server of 1.3, from ServerHello to Finished.
 
 use super::proof::{Awaiting, ExpectCertificate, ExpectFinished};
-use crate::config::{ClientAuthentication, ServerConfig};
+use crate::config::ServerConfig;
 use crate::crypto::kx::{self, SharedSecret};
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible};
 use crate::handshake::auth::{bounded, choose_scheme, signed_message};
+use crate::handshake::certificate_types::answer;
 use crate::handshake::server::terms::Terms;
 use crate::handshake::state::{State, Step};
 use crate::handshake::{Action, Answer, Outbox, ServerAnswer, ServerQuestion, Unsigned};
-use crate::identity::{Credential, Identity, encode_certificate_13};
+use crate::identity::{CertificateKind, Credential, Identity, encode_certificate_13};
 use crate::protocol::{
     CompressionMethod, ConnectionIds, Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup,
     PskKeyExchangeMode, ReadSwitch, Side, SignatureScheme, SrtpProfile,
@@ -21,7 +22,9 @@ use crate::secrets::transcript::Transcript;
 use crate::session::Session13;
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
-use crate::wire::extension::{EncryptedExtensions, KeyShare, ServerExtensions, ServerShare};
+use crate::wire::extension::{
+    ChosenTypes, EncryptedExtensions, KeyShare, ServerExtensions, ServerShare,
+};
 use crate::wire::server_hello::ServerHello;
 use crate::wire::signed::DigitallySigned;
 use pki_types::UnixTime;
@@ -54,6 +57,8 @@ pub(super) struct ServerContext13 {
     pub(super) started: UnixTime,
     pub(super) suite: &'static Suite,
     pub(super) group: NamedGroup,
+    /// What kind of certificate the client is asked for, if it is.
+    pub(super) asked: Option<CertificateKind>,
     /// Whether the client was asked for a second hello.
     pub(super) retried: bool,
     pub(super) client_random: [u8; RANDOM_LEN],
@@ -86,7 +91,7 @@ impl ServerContext13 {
     }
 
     /// Sends what the client is granted beside the ServerHello.
-    fn send_extensions(&mut self, outbox: &mut Outbox) -> Result<(), Error> {
+    fn send_extensions(&mut self, types: ChosenTypes, outbox: &mut Outbox) -> Result<(), Error> {
         let granted = EncryptedExtensions {
             // RFC 6066 §3: not where a session is resumed.
             server_name: self.server_name.is_some()
@@ -94,6 +99,7 @@ impl ServerContext13 {
                 && !self.config.parameters.conformance.hide_server_name,
             srtp: self.srtp,
             alpn: self.alpn.clone(),
+            certificate_types: types,
             unknown: Vec::new(),
         };
         let mut body = Vec::new();
@@ -105,9 +111,12 @@ impl ServerContext13 {
 /// A handshake in which the server shows its certificate.
 pub(super) fn full(chosen: Chosen, hello: &ClientHello, outbox: &mut Outbox) -> Step {
     chosen.terms.check_full_allowed(hello)?;
-    let (credential, scheme) = choose_credential(chosen.terms.credentials(), hello)?;
-    let mut context = begin(chosen, hello, None, outbox)?;
-    if let Some(verifier) = context.config.client_authentication.verifier() {
+    let (credential, scheme) = choose_credential(&chosen.terms, hello)?;
+    let asked = chosen.terms.asks_for(hello)?;
+    let types = answer(&hello.extensions, asked, Some(credential.kind()));
+    let mut context = begin(chosen, hello, None, (asked, types), outbox)?;
+    let verifier = context.config.client_authentication.verifier();
+    if let Some(verifier) = verifier.filter(|_| asked.is_some()) {
         let request = CertificateRequest {
             certificate_types: Vec::new(),
             signature_algorithms: context.config.parameters.requested_schemes_13(),
@@ -142,20 +151,20 @@ pub(super) fn resumed(
     psk: Arc<Session13>,
     outbox: &mut Outbox,
 ) -> Step {
-    let context = begin(chosen, hello, Some((index, psk)), outbox)?;
+    let types = chosen.terms.types_of_resumption(hello);
+    let context = begin(chosen, hello, Some((index, psk)), (None, types), outbox)?;
     finish(context, outbox)
 }
 
 /// The first credential that can sign for this client.
 fn choose_credential(
-    credentials: &[Credential],
+    terms: &Terms,
     hello: &ClientHello,
 ) -> Result<(Credential, SignatureScheme), Error> {
     let offered = hello.extensions.signature_algorithms.as_deref();
     let offered = offered.unwrap_or_default();
-    credentials
-        .iter()
-        .filter(|credential| credential.suits_authorities(&hello.extensions.authorities))
+    terms
+        .fitting(hello)
         .find_map(|credential| Some((credential.clone(), choose_scheme(credential, offered)?)))
         .ok_or_else(|| PeerIncompatible::NoCommonSignatureScheme.into())
 }
@@ -166,6 +175,7 @@ fn begin(
     chosen: Chosen,
     hello: &ClientHello,
     psk: Option<(u16, Arc<Session13>)>,
+    (asked, types): (Option<CertificateKind>, ChosenTypes),
     outbox: &mut Outbox,
 ) -> Result<Box<ServerContext13>, Error> {
     let Chosen {
@@ -203,6 +213,7 @@ fn begin(
         started: terms.started,
         suite,
         group: share.group,
+        asked,
         retried,
         client_random: hello.random,
         server_name: hello.extensions.server_name.clone(),
@@ -219,7 +230,7 @@ fn begin(
         server,
         config: terms.config,
     });
-    context.send_extensions(outbox)?;
+    context.send_extensions(types, outbox)?;
     Ok(context)
 }
 
@@ -343,11 +354,7 @@ fn finish(mut context: Box<ServerContext13>, outbox: &mut Outbox) -> Step {
         outbox,
     )?;
     let hash = context.transcript.hash();
-    let asks = context.psk.is_none()
-        && !matches!(
-            context.config.client_authentication,
-            ClientAuthentication::None
-        );
+    let asked = context.asked;
     let (awaiting, protection) = Awaiting::new(context, hash.as_ref());
     outbox.push(Action::InstallWrite {
         epoch: Epoch::APPLICATION_13,
@@ -360,10 +367,11 @@ fn finish(mut context: Box<ServerContext13>, outbox: &mut Outbox) -> Step {
     });
     awaiting.listen_for_alerts(outbox);
     outbox.end_flight(FlightEnd::AwaitReply);
-    Ok(if asks {
-        Box::new(ExpectCertificate { awaiting })
-    } else {
-        let client = awaiting.resumed_client();
-        Box::new(ExpectFinished::new(awaiting, client))
+    Ok(match asked {
+        Some(kind) => Box::new(ExpectCertificate { awaiting, kind }),
+        None => {
+            let client = awaiting.resumed_client();
+            Box::new(ExpectFinished::new(awaiting, client))
+        }
     })
 }

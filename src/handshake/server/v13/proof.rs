@@ -11,7 +11,7 @@ use crate::handshake::{
     Action, Answer, Completed, CompletedKind, Outbox, ServerAnswer, ServerQuestion,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
-use crate::identity::{Identity, verify_13};
+use crate::identity::{CertificateKind, Identity, verify_13};
 use crate::protocol::{
     ConnectionIds, Dialect, Epoch, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme,
     SrtpProfile,
@@ -143,6 +143,7 @@ pub(super) struct Client {
 /// The client was asked for a certificate.
 pub(super) struct ExpectCertificate {
     pub(super) awaiting: Box<Awaiting>,
+    pub(super) kind: CertificateKind,
 }
 
 impl State for ExpectCertificate {
@@ -163,7 +164,7 @@ impl State for ExpectCertificate {
         let Message::Certificate13(shown) = message else {
             return unexpected(inbound);
         };
-        let Self { mut awaiting } = *self;
+        let Self { mut awaiting, kind } = *self;
         if !shown.context.is_empty() {
             return Err(PeerMisbehaved::WrongCertificateContext.into());
         }
@@ -171,7 +172,7 @@ impl State for ExpectCertificate {
             return Err(PeerMisbehaved::UnsolicitedExtension(typ.0).into());
         }
         awaiting.add(inbound);
-        let Some(claim) = Identity::of_chain(shown.chain) else {
+        let Some(claim) = Identity::of_entries(kind, shown.chain)? else {
             let required = matches!(
                 awaiting.config.client_authentication,
                 ClientAuthentication::Required(_)
