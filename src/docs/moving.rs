@@ -48,7 +48,8 @@
 //! # What an eavesdropper sees
 //!
 //! At version 1.2 a connection ID is in the clear and lasts for an epoch, so records of one peer
-//! are seen to belong together wherever they come from (RFC 9146 §8). At 1.3 either end can change
+//! are seen to belong together wherever they come from (RFC 9146 §8); a renegotiation changes it,
+//! unless the policy is to keep it ([`RenegotiatedConnectionId`]). At 1.3 either end can change
 //! it: [`DtlsConnection::renew_connection_id`] gives the peer a fresh one, and
 //! [`DtlsConnection::request_connection_ids`] asks for some that are used where the peer is next.
 //!
@@ -77,3 +78,4 @@
 //! [`Migration::Enhanced`]: crate::config::Migration::Enhanced
 //! [`Migration::Validated`]: crate::config::Migration::Validated
 //! [`Received::path`]: crate::record::Received::path
+//! [`RenegotiatedConnectionId`]: crate::config::RenegotiatedConnectionId

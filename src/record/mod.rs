@@ -295,6 +295,10 @@ pub(crate) trait Layer {
     fn send_path_message(&mut self, _path: Path, _message: &[u8]) -> bool {
         false
     }
+    /// What the peer puts into its records, the newest, if there was an agreement on any.
+    fn connection_id(&self) -> Option<ConnectionId> {
+        None
+    }
     /// The peer may use these connection IDs from here on, beside those that it has; how many of
     /// them, as there is a limit.
     fn admit_connection_ids(&mut self, _ours: &[ConnectionId]) -> usize {

@@ -336,6 +336,9 @@ fn command(case: &Case, role: Role, first: &[&str]) -> Outcome<Command> {
     }
     if stack == Stack::Sealgram {
         command.args(["--cid", &case.id_length(role).to_string()]);
+        if case.version == Version::V12 && !case.renews(role) {
+            command.arg("--keep-cid");
+        }
         return Ok(command);
     }
     command.args(["--cid", &hex(&given(case, role, 1))]);

@@ -132,10 +132,11 @@ impl Case {
         }
     }
 
-    /// Whether this end has another connection ID after a renegotiation. wolfSSL ends when its
-    /// peer's is not what it was.
+    /// Whether this end has another connection ID after a renegotiation. wolfSSL gives the one that
+    /// it has, and ends (-454) when its peer's is not what it was.
     fn renews(&self, role: Role) -> bool {
-        self.stack(role) == Stack::Mbed
+        self.version == Version::V12
+            && self.stack(role) != Stack::Wolf
             && self.stack(other(role)) != Stack::Wolf
             && self.id_length(role) > 0
     }
@@ -189,6 +190,16 @@ fn refresh(
         Version::V12 => ends.identities(case, 2, deadline)?,
         Version::V13 => before.clone(),
     };
+    for role in [Role::Client, Role::Server] {
+        let changes = before.of(role) != after.of(role);
+        if changes != case.renews(role) {
+            return Err(Failure::new(format!(
+                "{role:?} receives {:02x?} after {:02x?}",
+                after.of(role),
+                before.of(role)
+            )));
+        }
+    }
     check_records(case, &ends.proxy, &before.and(&after))?;
     check_latest(case, &ends.proxy, &after)
 }

@@ -387,6 +387,10 @@ impl Layer for Datagram {
         true
     }
 
+    fn connection_id(&self) -> Option<ConnectionId> {
+        self.records.ids().map(|(ours, _)| ours)
+    }
+
     fn admit_connection_ids(&mut self, ours: &[ConnectionId]) -> usize {
         self.records.admit_ids(ours)
     }
