@@ -31,7 +31,8 @@
 //!
 //! # Who is followed
 //!
-//! Data is received wherever it comes from ([`Received::path`]). What is *sent* goes to another
+//! Data is received wherever it comes from; each piece tells the address and the connection ID that
+//! it came with ([`Received::path`], [`Received::connection_id`]). What is *sent* goes to another
 //! address only if a record that is newer than any before has come from there, and as
 //! [`Migration`] says: by default once the peer has answered a challenge at that address
 //! (RFC 9853). Until then everything but the challenge goes to the old one, and no more than three
@@ -77,5 +78,6 @@
 //! [`Migration`]: crate::config::Migration
 //! [`Migration::Enhanced`]: crate::config::Migration::Enhanced
 //! [`Migration::Validated`]: crate::config::Migration::Validated
+//! [`Received::connection_id`]: crate::record::Received::connection_id
 //! [`Received::path`]: crate::record::Received::path
 //! [`RenegotiatedConnectionId`]: crate::config::RenegotiatedConnectionId

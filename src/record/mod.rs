@@ -84,6 +84,9 @@ pub struct Received {
     /// The way it came, which need not be the one that is in use
     /// ([`Migration`](crate::config::Migration)); [`Path::UNSPECIFIED`] over a stream.
     pub path: Path,
+    /// The connection ID that its record carried (RFC 9146 §4, RFC 9147 §4), one of those that this
+    /// end has given to the peer; `None` where records carry none, and over a stream.
+    pub connection_id: Option<ConnectionId>,
     /// The place of its record within the epoch.
     pub(crate) sequence: u64,
     /// How many bytes of the caller's buffer it pins: the length of the datagram or of the record.

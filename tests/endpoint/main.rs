@@ -17,6 +17,7 @@ mod misuse;
 mod moving;
 mod path_checks;
 mod rebinding;
+mod received;
 mod renegotiated_ids;
 mod running;
 #[cfg(feature = "net")]

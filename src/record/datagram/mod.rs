@@ -410,7 +410,7 @@ impl Layer for Datagram {
 
     fn install_write(&mut self, epoch: Epoch, protection: RecordProtection) {
         let id = self.records.next_write_id();
-        self.records.writing().install(epoch, &protection, id);
+        self.records.writing().install(epoch, &protection, &id);
     }
 
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {

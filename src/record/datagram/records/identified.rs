@@ -172,7 +172,10 @@ impl Records {
     /// What the epochs that are installed from here on are written with.
     pub(in super::super) fn next_write_id(&self) -> ConnectionId {
         let agreed = self.ids.as_ref().and_then(|ids| ids.theirs.as_deref());
-        agreed.unwrap_or(self.write.current_id()).clone()
+        match agreed {
+            Some(agreed) => agreed.clone(),
+            None => ConnectionId::new(self.write.current_id()),
+        }
     }
 
     /// The handshake is done that has agreed on them.
@@ -228,7 +231,7 @@ impl Records {
         let ids = self.ids.as_ref()?;
         let in_force = |it: &&Given| it.since.is_some_and(|since| since <= self.in_force);
         let ours = ids.given.iter().rev().find(in_force)?.id.clone();
-        let theirs = self.write.current_id().clone();
+        let theirs = ConnectionId::new(self.write.current_id());
         // What is left of an earlier agreement is for records that are late.
         let agreed = ids.checks || !ours.is_empty() || !theirs.is_empty();
         agreed.then_some((ours, theirs))
