@@ -11,6 +11,7 @@ mod fleet;
 mod floods;
 mod forged_hellos;
 mod full_tables;
+mod identified_peers;
 mod incoming;
 mod many_clients;
 mod misuse;

@@ -2,15 +2,18 @@
 //! endpoints that find associations by them.
 
 use crate::common::configs::{Ends, server_name, start};
+use crate::common::datagram_harness::{DatagramHarness, FINALE, SERVER_FLIGHT, scripted_server};
 use crate::common::handshakes::{SIDES, connection, renegotiate, send, willing};
 use crate::common::seeds::seeds;
-use sealgram::Side;
 use sealgram::config::{
     DataDuringRenegotiation, DatagramPolicy, Migration, RenegotiatedConnectionId, Versions,
 };
 use sealgram::record::Discard;
+use sealgram::sim::scripted::{APPLICATION_DATA, Line};
 use sealgram::sim::{Conditions, Direction, Pair};
+use sealgram::{AlertDescription, ClientConfig, Path, Side};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -123,4 +126,114 @@ fn n51_05_a_connection_id_that_is_kept_leads_to_its_association_whatever_ends() 
             assert_eq!(carried.len(), usize::from(length > 0), "{seed}");
         }
     }
+}
+
+/// A client that is found by its connection ID alone, opposite a script, and what it was made of.
+fn identified_client() -> (DatagramHarness, Arc<ClientConfig>) {
+    let policy = DatagramPolicy::default().connection_ids(Some(8)).unwrap();
+    let ends = Ends::new().versions(Versions::V1_2).datagram(&policy);
+    let mut server = scripted_server(&ends);
+    server.identify(b"server's", true);
+    let config = ends.build().client;
+    let mut harness = DatagramHarness::client(config.clone(), server);
+    harness.complete();
+    (harness, config)
+}
+
+/// The client begins a renegotiation whose server wants no connection IDs any more, and gives none.
+fn lose_ids(harness: &mut DatagramHarness) {
+    harness.peer.renegotiate();
+    harness.peer.stay_anonymous();
+    let id = harness.id().unwrap();
+    let mut client = harness.endpoint.association(harness.now, id).unwrap();
+    client.renegotiate().unwrap();
+    drop(client);
+    harness.listen();
+}
+
+/// What our end has to send is lost.
+fn unheard(harness: &mut DatagramHarness) {
+    let mut out = Vec::new();
+    while harness
+        .endpoint
+        .poll_transmit(harness.now, 64, &mut out)
+        .is_some()
+    {}
+}
+
+/// RFC 9146 §3: the first record of the new epoch carries none any more, whatever it is, and the
+/// Finished need not be the first that comes, nor come with others.
+#[test]
+fn n51_05_a_client_that_loses_its_connection_ids_is_found_by_its_address_at_once() {
+    let (mut harness, config) = identified_client();
+    let id = harness.id().unwrap();
+    let path = Path::new(harness.address);
+    // Nobody but the connection ID leads to it, so another one may begin there.
+    let other = harness
+        .endpoint
+        .connect(harness.now, config.clone(), server_name(), path);
+    let mut other = harness
+        .endpoint
+        .association(harness.now, other.unwrap())
+        .unwrap();
+    other.abort(AlertDescription::USER_CANCELED);
+    drop(other);
+    unheard(&mut harness);
+    lose_ids(&mut harness);
+    harness.play(&SERVER_FLIGHT);
+    let overtaking = harness.peer.record(APPLICATION_DATA, 2, b"overtaking");
+    harness.deliver(&overtaking);
+    // What is under way in the old epoch still carries the old one.
+    let late = harness.peer.record(APPLICATION_DATA, 1, b"late");
+    harness.play(&FINALE);
+    assert_eq!(harness.connection().unwrap().renegotiations(), 1);
+    harness.deliver(&late);
+    for (data, carries) in [(&b"overtaking"[..], false), (b"late", true)] {
+        let received = harness.recv(id).unwrap();
+        assert_eq!(
+            (&received.data[..], received.connection_id.is_some()),
+            (data, carries)
+        );
+    }
+    assert!(harness.exchange(3));
+    assert_eq!(harness.endpoint.stats().strays, 0);
+    // The address is its own from here on.
+    let other = harness
+        .endpoint
+        .connect(harness.now, config, server_name(), path);
+    assert!(other.is_err());
+}
+
+/// The same where another client that connects to the server has the address, as long as that has
+/// it: then what the server repeats finds its way.
+#[test]
+fn n51_05_a_client_that_loses_its_connection_ids_waits_for_an_address_that_is_taken() {
+    let (mut harness, config) = identified_client();
+    lose_ids(&mut harness);
+    let path = Path::new(harness.address);
+    let other = harness
+        .endpoint
+        .connect(harness.now, config, server_name(), path);
+    let other = other.unwrap();
+    unheard(&mut harness);
+    harness.play(&SERVER_FLIGHT);
+    harness.play(&[Line::ChangeCipherSpec]);
+    let finished = harness.peer.speak(&[Line::Finished]).concat();
+    harness.deliver(&finished);
+    assert!(harness.peer.has_verified());
+    assert_eq!(
+        harness
+            .endpoint
+            .connection(harness.id().unwrap())
+            .unwrap()
+            .renegotiations(),
+        0
+    );
+    let mut client = harness.endpoint.association(harness.now, other).unwrap();
+    client.abort(AlertDescription::USER_CANCELED);
+    drop(client);
+    harness.wait(2 * SECOND);
+    harness.deliver(&finished);
+    assert_eq!(harness.connection().unwrap().renegotiations(), 1);
+    assert!(harness.exchange(3));
 }

@@ -117,6 +117,12 @@ impl Datagram {
         self.records.is_identified()
     }
 
+    /// Whether an address has to lead here: not every record of the peer that may come carries a
+    /// connection ID.
+    pub(crate) fn needs_address(&self) -> bool {
+        !self.records.is_identified() || self.records.goes_anonymous()
+    }
+
     /// The connection IDs in force: what the peer puts into its records, and what this end puts
     /// into its own. `None` if there was no agreement on any.
     pub(crate) fn ids(&self) -> Option<(ConnectionId, ConnectionId)> {

@@ -220,6 +220,13 @@ impl Records {
         ids.is_some_and(|ids| ids.is_expected(self.in_force))
     }
 
+    /// Whether the handshake that runs has agreed that the records of the peer carry none any more.
+    /// Those that come next are then found by their address alone.
+    pub(in super::super) fn goes_anonymous(&self) -> bool {
+        let last = self.ids.as_ref().and_then(|ids| ids.given.last());
+        last.is_some_and(|last| last.since > Some(self.in_force) && last.id.is_empty())
+    }
+
     /// Whether no record had a higher number than this one, which was read.
     pub(in super::super) fn is_newest(&self, number: RecordNumber) -> bool {
         self.read.is_newest(number)
