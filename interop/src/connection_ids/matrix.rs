@@ -1,6 +1,6 @@
 //! The list of cases.
 
-use super::{Case, Migrate, Path, Stack, Version};
+use super::{Case, Migrate, Path, Resume, Stack, Version};
 use crate::loss::Loss;
 use crate::peer::Role;
 use crate::proxy::OldPort;
@@ -33,6 +33,7 @@ pub fn all(client: Stack, server: Stack, version: Version) -> Vec<Case> {
                         server_id,
                         path,
                         refresh: Some(refresh),
+                        resume: None,
                         loss: Loss::NONE,
                     };
                     if let Some(reason) = empty(&case) {
@@ -48,6 +49,30 @@ pub fn all(client: Stack, server: Stack, version: Version) -> Vec<Case> {
                     }
                     cases.push(case);
                 }
+            }
+        }
+    }
+    cases
+}
+
+/// Every case of these two in which the client comes back with its session, at version 1.2.
+#[must_use]
+pub fn resumed(client: Stack, server: Stack) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for client_id in LENGTHS {
+        for server_id in LENGTHS {
+            for resume in [Resume::Id, Resume::Ticket] {
+                cases.push(Case {
+                    client,
+                    server,
+                    version: Version::V12,
+                    client_id,
+                    server_id,
+                    path: Path::Stays,
+                    refresh: None,
+                    resume: Some(resume),
+                    loss: Loss::NONE,
+                });
             }
         }
     }
