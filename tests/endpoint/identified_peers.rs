@@ -4,7 +4,7 @@
 
 use crate::common::configs::Ends;
 use crate::common::datagram_harness::{
-    CLIENT_FLIGHT, DatagramHarness, FINALE, SERVER_FLIGHT, WARNING, scripted_client,
+    CLIENT_FLIGHT, DatagramHarness, FINALE, SERVER_FLIGHT, WARNING, record, scripted_client,
     scripted_server,
 };
 use crate::common::handshakes::{SIDES, willing};
@@ -13,7 +13,7 @@ use sealgram::config::{DatagramPolicy, Migration, Versions};
 use sealgram::error::PeerMisbehaved;
 use sealgram::record::Discard;
 use sealgram::sim::scripted::{
-    ALERT, APPLICATION_DATA, Heard, Line, RETURN_ROUTABILITY_CHECK, ScriptedPeer,
+    ALERT, APPLICATION_DATA, DTLS12, Heard, Line, RETURN_ROUTABILITY_CHECK, ScriptedPeer,
 };
 use sealgram::{Error, Event, HandshakeKind, RenegotiationRefusal, Side};
 use std::net::SocketAddr;
@@ -466,4 +466,106 @@ fn j08_n51_05_a_resumption_by_session_id_has_connection_ids_of_its_own() {
     );
     assert_eq!(end.sent_connection_id().unwrap().as_bytes(), b"the second");
     assert!(harness.peer.has_verified() && harness.exchange(3));
+}
+
+/// RFC 9146 §3: whatever is protected carries the connection ID, an alert as well as a message of a
+/// renegotiation. §6: what does not authenticate is dropped without a word.
+#[test]
+fn r9146_02_r9146_07_all_that_is_protected_carries_it_and_forgeries_are_not_answered() {
+    for side in SIDES {
+        let mut harness = connected(side, 8, Migration::Validated, b"theirs", true);
+        let before = harness.sent.len();
+        let mut forged = harness.peer.data(b"forged");
+        *forged.last_mut().unwrap() ^= 1;
+        harness.deliver(&forged);
+        assert_eq!(harness.discarded(Discard::Unauthenticated), 1);
+        assert_eq!((harness.sent.len(), harness.failure()), (before, None));
+        let id = harness.id().unwrap();
+        let mut end = harness.endpoint.association(harness.now, id).unwrap();
+        end.renegotiate().unwrap();
+        drop(end);
+        harness.listen();
+        let mut end = harness.endpoint.association(harness.now, id).unwrap();
+        end.close();
+        drop(end);
+        harness.listen();
+        assert!(harness.peer.alerts_heard().contains(&(WARNING, 0)));
+        let protected = harness.sent[before..].iter();
+        let carried = protected.map(|datagram| (datagram[0], &datagram[11..17]));
+        let carried: Vec<_> = carried.collect();
+        assert!(carried.len() >= 2 && carried.iter().all(|it| *it == (25, b"theirs")));
+        // Before there were keys nothing had one.
+        let first = &harness.sent[0];
+        assert_eq!((first[0], &first[3..5]), (22, &[0, 0][..]));
+    }
+}
+
+/// RFC 9853 §4: a message of a check is protected, and a type with eight bytes; anything else is
+/// nothing, and not answered.
+#[test]
+fn r9853_02_what_is_no_message_of_a_check_is_dropped() {
+    for side in SIDES {
+        let mut harness = connected(side, 8, Migration::Validated, b"pion's ID", true);
+        let before = harness.sent.len();
+        let question = [&[CHALLENGE][..], &COOKIE].concat();
+        let plain = record(RETURN_ROUTABILITY_CHECK, DTLS12, 0, 99, &question);
+        harness.deliver(&plain);
+        for cut in [0, 1, 8] {
+            let short = &question[..cut];
+            let record = harness.peer.record(RETURN_ROUTABILITY_CHECK, 1, short);
+            harness.deliver(&record);
+        }
+        let long = [&question[..], &[0]].concat();
+        let long = harness.peer.record(RETURN_ROUTABILITY_CHECK, 1, &long);
+        harness.deliver(&long);
+        assert_eq!((harness.sent.len(), harness.failure()), (before, None));
+        assert!(harness.exchange(1));
+    }
+}
+
+/// RFC 9853 §5.3, §5.5: several challenges for one address are each a datagram of their own, with
+/// bytes of their own, and a part of the time apart. §5: what comes from another address meanwhile
+/// starts nothing; what comes after it begins anew.
+#[test]
+fn r9853_06_r9853_09_challenges_differ_and_a_move_within_a_check_begins_anew() {
+    for side in SIDES {
+        let mut harness = connected(side, 8, Migration::Validated, b"pion's ID", true);
+        let home = harness.address;
+        harness.address = ELSEWHERE.into();
+        let since = harness.peer.heard.len();
+        assert!(hears(&mut harness, &[7; 300]));
+        let mut asked = vec![path_messages(&harness.peer, since).len()];
+        for _ in 0..3 {
+            let sent = harness.sent.len();
+            harness.wait(SECOND / 3);
+            asked.push(path_messages(&harness.peer, since).len());
+            assert!(harness.sent.len() - sent <= 1);
+        }
+        assert_eq!(asked, [1, 2, 3, 3]);
+        let mut challenges = path_messages(&harness.peer, since);
+        challenges.sort();
+        challenges.dedup();
+        assert_eq!(challenges.len(), 3);
+        assert!(!moves(&harness).iter().any(|it| it.1 != home));
+        let given_up = |harness: &DatagramHarness| {
+            let mut events = harness.events.iter();
+            events.any(|it| matches!(it.1, Event::PathNotValidated(_)))
+        };
+        harness.wait(SECOND);
+        assert!(given_up(&harness));
+
+        // Again, and on from there while it is asked.
+        assert!(hears(&mut harness, b"here"));
+        harness.address = ([203, 0, 113, 3], 3).into();
+        let since = harness.peer.heard.len();
+        assert!(hears(&mut harness, b"and now here"));
+        harness.wait(2 * SECOND);
+        assert_eq!(path_messages(&harness.peer, since), [[0; 0]; 0]);
+        assert!(hears(&mut harness, b"still here"));
+        let challenges = path_messages(&harness.peer, since);
+        let answer = [&[RESPONSE][..], &challenges[0][1..]].concat();
+        let answer = harness.peer.record(RETURN_ROUTABILITY_CHECK, 1, &answer);
+        harness.deliver(&answer);
+        assert_eq!(moves(&harness), [(home, harness.address, true)]);
+    }
 }
