@@ -244,6 +244,10 @@ pub(crate) struct CommonArguments {
     /// 0 only this end does, if the peer wants it [default: none are used].
     #[arg(long, value_name = "BYTES", conflicts_with = "tls", value_parser = parse_connection_id_length)]
     pub(crate) cid: Option<usize>,
+    /// Announce the same connection ID in each renegotiation of DTLS 1.2, for peers that end when
+    /// it changes, as wolfSSL does; whoever has seen it once recognises the peer for ever.
+    #[arg(long, requires = "cid", conflicts_with = "tls")]
+    pub(crate) keep_cid: bool,
     /// Whether a peer with a connection ID is followed whose address changes [default: validated].
     #[arg(long, value_name = "WHEN", requires = "cid", conflicts_with = "tls")]
     pub(crate) migrate: Option<Migrate>,

@@ -12,7 +12,7 @@ use sealgram::client::ClientConfigBuilder;
 use sealgram::config::{
     Algorithms, ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, ExtendedMasterSecret,
     FleetSecret, IdentityChange, KeyLogFile, Migration, PlaintextAlerts, RekeyPolicy,
-    SecureRenegotiation, StreamPolicy, Versions,
+    RenegotiatedConnectionId, SecureRenegotiation, StreamPolicy, Versions,
 };
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::error::ConfigError;
@@ -286,6 +286,9 @@ fn datagram_policy(common: &CommonArguments) -> Result<DatagramPolicy, ConfigErr
     if let Some(deadline) = handshake_deadline(common) {
         policy = policy.handshake_deadline(Some(deadline));
     }
+    if common.keep_cid {
+        policy = policy.renegotiated_connection_id(RenegotiatedConnectionId::Keep);
+    }
     if let Some(migrate) = common.migrate {
         policy = policy.migration(match migrate {
             Migrate::Never => Migration::Never,
@@ -498,6 +501,10 @@ mod tests {
     /// What they say together with another option.
     #[test]
     fn the_program_reaches_what_becomes_of_peers_that_move() {
+        let (cid, kept) = (["--cid=8"], "renegotiated_connection_id: Keep");
+        let keeping = ["--cid=8", "--keep-cid"];
+        assert!(!client_of(&cid).contains(kept) && client_of(&keeping).contains(kept));
+        assert!(!server_of(&cid).contains(kept) && server_of(&keeping).contains(kept));
         for (way, set) in [
             ("never", "migration: Never"),
             ("validated", "migration: Validated"),

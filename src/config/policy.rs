@@ -75,6 +75,23 @@ pub enum Migration {
     Newest,
 }
 
+/// Whether a renegotiation of version 1.2 changes the connection ID that the peer puts into its
+/// records. Each agrees on connection IDs anew (RFC 9146 §3); this is about what this end says.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub enum RenegotiatedConnectionId {
+    /// Each announces a fresh one, under the keys in force, and the records of the new epoch carry
+    /// it.
+    #[default]
+    Change,
+    /// Each announces the one that is in force, unless the configuration wants one of another
+    /// length by now. This is for peers that end an association whose connection ID changes, as
+    /// wolfSSL 5.9 does. It costs what a renegotiation gains otherwise: the connection ID stays the
+    /// same as long as the association lives, and whoever has seen it once recognises all that the
+    /// peer sends, from whatever address (RFC 9146 §8).
+    Keep,
+}
+
 /// How an association behaves over datagrams: timers, sizes and queues.
 ///
 /// Each setter checks its range; the defaults are those of RFC 6347 where it has one.
@@ -92,6 +109,7 @@ pub struct DatagramPolicy {
     pub(crate) send_bytes: usize,
     pub(crate) max_message: usize,
     pub(crate) connection_ids: Option<usize>,
+    pub(crate) renegotiated_connection_id: RenegotiatedConnectionId,
     pub(crate) migration: Migration,
     pub(crate) conformance: InForce,
 }
@@ -111,6 +129,7 @@ impl Default for DatagramPolicy {
             send_bytes: 1 << 18,
             max_message: 1 << 15,
             connection_ids: None,
+            renegotiated_connection_id: RenegotiatedConnectionId::default(),
             migration: Migration::default(),
             conformance: InForce::default(),
         }
@@ -243,6 +262,14 @@ impl DatagramPolicy {
         }
         self.connection_ids = length;
         Ok(self)
+    }
+
+    /// Whether a renegotiation of version 1.2 changes the connection ID that the peer puts into its
+    /// records; it does, by default.
+    #[must_use]
+    pub fn renegotiated_connection_id(mut self, policy: RenegotiatedConnectionId) -> Self {
+        self.renegotiated_connection_id = policy;
+        self
     }
 
     /// Whether a peer is followed whose address changes; once it was validated, by default.

@@ -404,6 +404,11 @@ impl DtlsConnection {
         self.records.is_identified()
     }
 
+    /// Whether an address has to lead here.
+    pub(crate) fn needs_address(&self) -> bool {
+        self.records.needs_address()
+    }
+
     /// Takes an empty buffer from `buffers` for what is sent next, if there is none here.
     #[inline]
     pub(crate) fn borrow_buffer(&mut self, buffers: &mut Vec<Vec<u8>>) {

@@ -84,6 +84,9 @@ pub struct Received {
     /// The way it came, which need not be the one that is in use
     /// ([`Migration`](crate::config::Migration)); [`Path::UNSPECIFIED`] over a stream.
     pub path: Path,
+    /// The connection ID that its record carried (RFC 9146 §4, RFC 9147 §4), one of those that this
+    /// end has given to the peer; `None` where records carry none, and over a stream.
+    pub connection_id: Option<ConnectionId>,
     /// The place of its record within the epoch.
     pub(crate) sequence: u64,
     /// How many bytes of the caller's buffer it pins: the length of the datagram or of the record.
@@ -294,6 +297,10 @@ pub(crate) trait Layer {
     /// Sends a message of a check by `path`, as a datagram of its own; whether there was room.
     fn send_path_message(&mut self, _path: Path, _message: &[u8]) -> bool {
         false
+    }
+    /// What the peer puts into its records, the newest, if there was an agreement on any.
+    fn connection_id(&self) -> Option<ConnectionId> {
+        None
     }
     /// The peer may use these connection IDs from here on, beside those that it has; how many of
     /// them, as there is a limit.

@@ -7,11 +7,14 @@
  * has the same length, after a renegotiation; and [--follow], with which datagrams go to wherever the newest came from, whatever it was: without it
  * the socket is connected.
  *
+ * Both take [--resume id|ticket]: sessions are resumed in this way only, and a server serves two clients, one after the other,
+ * as with `--follow`. A client takes [--session-out FILE] and [--session-in FILE], which keep a session and offer it.
+ *
  * A line of standard input is data to send, except that `R` renegotiates (a server sends a
  * HelloRequest) and `Q` closes. Received data goes to standard output as it came. Facts go to
  * standard error, one on each line: `ready PORT`, `handshake SUITE`, `cid rx=HEX|- tx=HEX|-`, `closed`, `error CODE TEXT`.
  *
- * One client is served, then the program ends. Everything happens in one loop around one connected socket that does not
+ * One client is served, then the program ends, unless there is `--resume`. Everything happens in one loop around one connected socket that does not
  * block, as the library's own examples do it. */
 
 #include <errno.h>
@@ -33,7 +36,9 @@
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/ssl.h>
+#include <mbedtls/ssl_cache.h>
 #include <mbedtls/ssl_cookie.h>
+#include <mbedtls/ssl_ticket.h>
 #include <mbedtls/timing.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
@@ -51,9 +56,15 @@
 /* The longest line, and the largest piece of data. */
 #define LINE 16384
 
+/* The largest session in a file, in bytes. */
+#define SESSION 16384
+
+/* How long a ticket is good, in seconds. */
+#define DAY 86400
+
 struct options {
     int server, tls, cookies, mtu, follow;
-    const char *port, *name, *cert, *key, *ca, *bind, *cid, *next_cid;
+    const char *port, *name, *cert, *key, *ca, *bind, *cid, *next_cid, *resume, *session_out, *session_in;
 };
 
 /* Everything that lives as long as the association does. */
@@ -65,6 +76,8 @@ struct peer {
     mbedtls_pk_context key;
     mbedtls_ssl_config config;
     mbedtls_ssl_cookie_ctx cookies;
+    mbedtls_ssl_cache_context cache;
+    mbedtls_ssl_ticket_context tickets;
     mbedtls_timing_delay_context timer;
     mbedtls_ssl_context ssl;
     mbedtls_net_context socket;
@@ -133,6 +146,13 @@ static struct options parse(int count, char **arguments)
             options.cid = arguments[i];
         } else if (strcmp(name, "--cid-next") == 0) {
             options.next_cid = arguments[i];
+        } else if (strcmp(name, "--resume") == 0) {
+            options.resume = arguments[i];
+            options.follow |= options.server;
+        } else if (strcmp(name, "--session-out") == 0) {
+            options.session_out = arguments[i];
+        } else if (strcmp(name, "--session-in") == 0) {
+            options.session_in = arguments[i];
         } else if (strcmp(name, "--bind") == 0) {
             options.bind = arguments[i];
         } else {
@@ -241,6 +261,57 @@ static int parse_key(struct peer *peer)
 #endif
 }
 
+/* Sessions are resumed by ID, or by ticket. */
+static void configure_sessions(struct peer *peer)
+{
+    mbedtls_ssl_config *config = &peer->config;
+    int by_ticket = strcmp(peer->options.resume, "ticket") == 0;
+    if (!peer->options.server) {
+        mbedtls_ssl_conf_session_tickets(config, by_ticket ? MBEDTLS_SSL_SESSION_TICKETS_ENABLED
+                                                           : MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+    } else if (by_ticket) {
+        mbedtls_ssl_ticket_init(&peer->tickets);
+        must("tickets", mbedtls_ssl_ticket_setup(&peer->tickets, mbedtls_ctr_drbg_random, &peer->random,
+                                                 MBEDTLS_CIPHER_AES_256_GCM, DAY));
+        mbedtls_ssl_conf_session_tickets_cb(config, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse,
+                                            &peer->tickets);
+    } else {
+        mbedtls_ssl_cache_init(&peer->cache);
+        mbedtls_ssl_conf_session_cache(config, &peer->cache, mbedtls_ssl_cache_get,
+                                       mbedtls_ssl_cache_set);
+    }
+}
+
+/* Offers the session that an earlier client has kept. */
+static void offer_session(struct peer *peer)
+{
+    static unsigned char bytes[SESSION];
+    mbedtls_ssl_session session;
+    FILE *file = fopen(peer->options.session_in, "rb");
+    must_system("the session's file", file == NULL ? -1 : 0);
+    size_t length = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    mbedtls_ssl_session_init(&session);
+    must("the session", mbedtls_ssl_session_load(&session, bytes, length));
+    must("the session", mbedtls_ssl_set_session(&peer->ssl, &session));
+    mbedtls_ssl_session_free(&session);
+}
+
+static void keep_session(struct peer *peer)
+{
+    static unsigned char bytes[SESSION];
+    mbedtls_ssl_session session;
+    size_t length = 0;
+    mbedtls_ssl_session_init(&session);
+    must("the session", mbedtls_ssl_get_session(&peer->ssl, &session));
+    must("the session", mbedtls_ssl_session_save(&session, bytes, sizeof bytes, &length));
+    mbedtls_ssl_session_free(&session);
+    FILE *file = fopen(peer->options.session_out, "wb");
+    must_system("the session's file", file == NULL ? -1 : 0);
+    must_system("the session's file", fwrite(bytes, 1, length, file) == length ? 0 : -1);
+    must_system("the session's file", fclose(file));
+}
+
 static void configure(struct peer *peer)
 {
     struct options *options = &peer->options;
@@ -285,6 +356,9 @@ static void configure(struct peer *peer)
             mbedtls_ssl_conf_dtls_cookies(config, NULL, NULL, NULL);
         }
     }
+    if (options->resume != NULL) {
+        configure_sessions(peer);
+    }
     mbedtls_ssl_conf_read_timeout(config, AGAIN);
     must("the association", mbedtls_ssl_setup(&peer->ssl, config));
     if (!options->server) {
@@ -292,6 +366,9 @@ static void configure(struct peer *peer)
     }
     if (options->cid != NULL) {
         choose_connection_id(peer, options->cid, 1);
+    }
+    if (options->session_in != NULL) {
+        offer_session(peer);
     }
     if (options->mtu != 0) {
         mbedtls_ssl_set_mtu(&peer->ssl, (uint16_t) options->mtu);
@@ -323,6 +400,20 @@ static int send_there(void *context, const unsigned char *bytes, size_t size)
     return sent < 0 ? MBEDTLS_ERR_SSL_WANT_WRITE : (int) sent;
 }
 
+/* Waits for a server's client, and connects the socket with it unless that may move. */
+static void await_client(struct peer *peer, int fd)
+{
+    struct pollfd file = { .fd = fd, .events = POLLIN };
+    socklen_t length = sizeof peer->client;
+    char byte;
+    must_system("poll", poll(&file, 1, -1));
+    must_system("recvfrom", (int) recvfrom(fd, &byte, 1, MSG_PEEK, (struct sockaddr *) &peer->client,
+                                           &length));
+    if (!peer->options.follow) {
+        must_system("connect", connect(fd, (struct sockaddr *) &peer->client, length));
+    }
+}
+
 /* Opens the socket and connects it, unless peers may move: a server waits for its client first. */
 static void join(struct peer *peer)
 {
@@ -347,12 +438,7 @@ static void join(struct peer *peer)
             fd = accept(fd, (struct sockaddr *) &peer->client, &length);
             must_system("accept", fd);
         } else {
-            char byte;
-            must_system("recvfrom", (int) recvfrom(fd, &byte, 1, MSG_PEEK,
-                                                   (struct sockaddr *) &peer->client, &length));
-            if (!options->follow) {
-                must_system("connect", connect(fd, (struct sockaddr *) &peer->client, length));
-            }
+            await_client(peer, fd);
         }
     }
     if (options->tls) {
@@ -409,6 +495,9 @@ static void shake_hands(struct peer *peer)
         }
     }
     report_handshake(peer, peer->options.cid);
+    if (peer->options.session_out != NULL) {
+        keep_session(peer);
+    }
     if (peer->options.next_cid != NULL) {
         choose_connection_id(peer, peer->options.next_cid, 0);
     }
@@ -485,6 +574,17 @@ static void converse(struct peer *peer)
     mbedtls_ssl_close_notify(&peer->ssl);
 }
 
+/* The next client may come from anywhere. */
+static void await_another(struct peer *peer)
+{
+    must("a new start", mbedtls_ssl_session_reset(&peer->ssl));
+    if (peer->options.next_cid != NULL) {
+        peer->options.cid = peer->options.next_cid;
+        choose_connection_id(peer, peer->options.cid, 0);
+    }
+    await_client(peer, peer->socket.fd);
+}
+
 int main(int count, char **arguments)
 {
     static struct peer peer;
@@ -493,5 +593,10 @@ int main(int count, char **arguments)
     join(&peer);
     shake_hands(&peer);
     converse(&peer);
+    if (peer.options.server && peer.options.resume != NULL) {
+        await_another(&peer);
+        shake_hands(&peer);
+        converse(&peer);
+    }
     return 0;
 }

@@ -117,6 +117,12 @@ impl Datagram {
         self.records.is_identified()
     }
 
+    /// Whether an address has to lead here: not every record of the peer that may come carries a
+    /// connection ID.
+    pub(crate) fn needs_address(&self) -> bool {
+        !self.records.is_identified() || self.records.goes_anonymous()
+    }
+
     /// The connection IDs in force: what the peer puts into its records, and what this end puts
     /// into its own. `None` if there was no agreement on any.
     pub(crate) fn ids(&self) -> Option<(ConnectionId, ConnectionId)> {
@@ -387,6 +393,10 @@ impl Layer for Datagram {
         true
     }
 
+    fn connection_id(&self) -> Option<ConnectionId> {
+        self.records.ids().map(|(ours, _)| ours)
+    }
+
     fn admit_connection_ids(&mut self, ours: &[ConnectionId]) -> usize {
         self.records.admit_ids(ours)
     }
@@ -406,7 +416,7 @@ impl Layer for Datagram {
 
     fn install_write(&mut self, epoch: Epoch, protection: RecordProtection) {
         let id = self.records.next_write_id();
-        self.records.writing().install(epoch, &protection, id);
+        self.records.writing().install(epoch, &protection, &id);
     }
 
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {

@@ -368,6 +368,56 @@ fn n51_05_each_epoch_has_the_connection_id_of_its_handshake() {
     }
 }
 
+/// RFC 9146 §3: a handshake may agree on the connection ID that is in use. It then outlives the
+/// epoch that had it first: late records of that epoch are taken as long as its keys are there, and
+/// the association is found by it before, meanwhile and after.
+#[test]
+fn n51_05_a_connection_id_that_goes_on_outlives_its_epoch() {
+    let kept = id(8);
+    let mut two = Two::connected(ProtocolVersion::DTLS12, &id(0), &kept);
+    for number in 2..20 {
+        let epoch = Epoch::new(number);
+        let (late, too_late) = (two.sent(b"late"), two.sent(b"too late"));
+        two.server.admit_connection_ids(std::slice::from_ref(&kept));
+        two.server.begin_handshake(MessageSeq::FIRST);
+        if number % 2 == 0 {
+            let early = craft_12(epoch, 5, kept.as_bytes(), DATA, b"early", 0);
+            assert_eq!(two.take(&early).unwrap(), [[0; 0]; 0]);
+        }
+        if number % 2 == 1 {
+            // One that comes to nothing takes nothing with it.
+            two.server.abandon_handshake();
+            assert!(two.server.knows_id(kept.as_bytes()));
+            two.server.admit_connection_ids(std::slice::from_ref(&kept));
+        }
+        two.server.connection_ids_agreed(ConnectionIds {
+            ours: kept.clone(),
+            ..ConnectionIds::default()
+        });
+        two.client.connection_ids_agreed(ConnectionIds {
+            theirs: kept.clone(),
+            ..ConnectionIds::default()
+        });
+        two.install(epoch);
+        let fresh = two.sent(b"fresh");
+        assert_eq!(&fresh[11..19], kept.as_bytes());
+        let (early, fresh) = (&b"early"[..], two.take(&fresh).unwrap());
+        let expected = [early, b"fresh"];
+        assert_eq!(fresh, &expected[usize::from(number % 2 == 1)..]);
+        assert_eq!(two.take(&late).unwrap(), [b"late"]);
+        two.server.records.end_retention();
+        assert!(two.server.knows_id(kept.as_bytes()) && two.server.is_identified());
+        assert_eq!(two.take(&too_late).unwrap(), [[0; 0]; 0]);
+        let live = two.sent(b"live");
+        assert_eq!(two.take(&live).unwrap(), [b"live"]);
+    }
+    // Only what came when its keys were gone.
+    assert_eq!(
+        two.server.stats().discards().map(|it| it.1).sum::<u64>(),
+        18
+    );
+}
+
 /// A renegotiation that comes to nothing takes its connection IDs with it.
 #[test]
 fn n51_05_an_abandoned_handshake_leaves_the_connection_ids_as_they_were() {

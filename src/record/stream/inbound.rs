@@ -239,6 +239,7 @@ impl Stream {
             data: contents.freeze(),
             epoch,
             path: Path::UNSPECIFIED,
+            connection_id: None,
             sequence,
             pinned,
         })))

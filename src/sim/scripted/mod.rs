@@ -33,6 +33,7 @@
 
 mod again;
 mod hello;
+mod identified;
 mod inbound;
 mod keys;
 mod line;
@@ -63,6 +64,8 @@ pub const CHANGE_CIPHER_SPEC: u8 = ContentType::CHANGE_CIPHER_SPEC.0;
 pub const ALERT: u8 = ContentType::ALERT.0;
 /// The type of a handshake record.
 pub const HANDSHAKE: u8 = ContentType::HANDSHAKE.0;
+/// The type of a record with a message of a return routability check.
+pub const RETURN_ROUTABILITY_CHECK: u8 = ContentType::RETURN_ROUTABILITY_CHECK.0;
 /// The type of a data record.
 pub const APPLICATION_DATA: u8 = ContentType::APPLICATION_DATA.0;
 
@@ -95,6 +98,9 @@ pub struct ScriptedPeer {
     pub ticket: Vec<u8>,
     /// The lifetime of the ticket, in seconds. A client keeps the last one that it received here.
     pub ticket_lifetime: u32,
+    /// What a server answers an offer of connection IDs with, and whether it takes part in checks
+    /// of paths; `None` to leave the offer unanswered.
+    pub identity: Option<(Vec<u8>, bool)>,
     /// Everything that was received, in order.
     pub heard: Vec<Heard>,
     side: Side,
@@ -171,6 +177,7 @@ impl ScriptedPeer {
             promises_ticket: false,
             ticket: Vec::new(),
             ticket_lifetime: 0,
+            identity: None,
             heard: Vec::new(),
             side,
             credential,
@@ -384,6 +391,7 @@ impl ScriptedPeer {
             Side::Server => (server, client),
         };
         self.keys.install(self.epoch + 1, &write, &read);
+        self.keys.identify(self.epoch + 1, self.agreed_ids());
         self.master = Some(master);
     }
 

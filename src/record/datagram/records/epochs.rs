@@ -195,7 +195,7 @@ pub(in super::super) struct WriteEpoch {
     pub(super) epoch: Epoch,
     pub(super) protection: Writing,
     /// What its records carry; empty for nothing.
-    id: ConnectionId,
+    id: Box<[u8]>,
     next_sequence: u64,
     limit: u64,
 }
@@ -217,7 +217,7 @@ impl WriteEpoch {
     fn plaintext(next_sequence: u64) -> Self {
         Self {
             epoch: Epoch::PLAINTEXT,
-            id: ConnectionId::empty(),
+            id: Box::default(),
             // RFC 6347 §4.1: what OpenSSL and others put there before the version is known; peers
             // take both.
             protection: Writing::Plaintext(ProtocolVersion::DTLS10),
@@ -262,7 +262,7 @@ impl WriteEpoch {
                 sealer.seal_datagram(number, content_type, SEALED_VERSION, payload, out);
             }
             Writing::Protected(sealer) => {
-                let id = self.id.as_bytes();
+                let id = &self.id;
                 sealer.seal_identified(number, content_type, SEALED_VERSION, id, payload, out);
             }
             &Writing::Plaintext(version) => {
@@ -391,9 +391,9 @@ impl WriteEpochs {
         }
     }
 
-    /// What the records of the current epoch carry.
+    /// The connection ID that records of the current epoch carry; empty for none.
     #[inline]
-    pub(super) const fn current_id(&self) -> &ConnectionId {
+    pub(super) const fn current_id(&self) -> &[u8] {
         &self.current.id
     }
 
@@ -401,7 +401,7 @@ impl WriteEpochs {
     pub(super) fn use_id(&mut self, id: &ConnectionId) {
         for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {
             if epoch.is_protected() {
-                epoch.id = id.clone();
+                epoch.id = id.as_bytes().into();
             }
         }
     }
@@ -411,14 +411,14 @@ impl WriteEpochs {
         &mut self,
         epoch: Epoch,
         protection: &RecordProtection,
-        id: ConnectionId,
+        id: &ConnectionId,
     ) {
         let sealer = Sealer::new(protection);
         let limit = sealer.limit().min(RecordNumber::LIMIT_48);
         let next = WriteEpoch {
             epoch,
             protection: Writing::Protected(Box::new(sealer)),
-            id,
+            id: id.as_bytes().into(),
             next_sequence: 0,
             limit,
         };
@@ -463,7 +463,7 @@ mod tests {
         epochs.install(
             Epoch::new(1),
             &protection(AeadAlgorithm::ChaCha20Poly1305),
-            ConnectionId::empty(),
+            &ConnectionId::empty(),
         );
         let current = epochs.current();
         current.next_sequence = RecordNumber::LIMIT_48 - 1;
@@ -478,7 +478,7 @@ mod tests {
         epochs.install(
             Epoch::new(1),
             &protection(AeadAlgorithm::Aes128Gcm),
-            ConnectionId::empty(),
+            &ConnectionId::empty(),
         );
         let current = epochs.current();
         current.next_sequence = 23_726_565;
@@ -492,7 +492,7 @@ mod tests {
         epochs.install(
             Epoch::new(1),
             &protection(AeadAlgorithm::Aes128Gcm),
-            ConnectionId::empty(),
+            &ConnectionId::empty(),
         );
         epochs.retain(|epoch| epoch == Epoch::PLAINTEXT);
         assert!(epochs.find(Epoch::PLAINTEXT).is_some());
@@ -509,7 +509,7 @@ mod tests {
             epochs.install(
                 Epoch::new(1),
                 &protection(AeadAlgorithm::Aes128Gcm),
-                ConnectionId::empty(),
+                &ConnectionId::empty(),
             );
             epochs.retain(|epoch| !dropped && epoch == Epoch::PLAINTEXT);
             epochs.begin_afresh();

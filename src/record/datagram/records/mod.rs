@@ -23,7 +23,7 @@ mod preview;
 mod replay;
 mod unified;
 
-pub(super) use opening::{NotOpened, Opened, Record};
+pub(super) use opening::{NotOpened, Opened, Record, id_in};
 
 use crate::protocol::{ContentType, Epoch, Path, RecordNumber};
 use crate::record::protection::{MAX_EXPANSION_12, MAX_EXPANSION_13};
