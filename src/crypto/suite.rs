@@ -48,6 +48,11 @@ pub(crate) fn supported() -> impl Iterator<Item = &'static Suite> {
     SUITES.iter().filter(|suite| suite.is_supported())
 }
 
+/// Those of them that are allowed unless somebody says otherwise.
+pub(crate) fn usual() -> impl Iterator<Item = &'static Suite> {
+    supported().filter(|suite| !suite.aead.has_short_tag())
+}
+
 /// The suite with this code point, if it works here.
 pub(crate) fn find(id: CipherSuite) -> Option<&'static Suite> {
     let mut suites = SUITES.iter();
@@ -58,7 +63,7 @@ pub(crate) fn find(id: CipherSuite) -> Option<&'static Suite> {
 
 /// Every suite that can be used, the preferred ones first (RFC 9325 §4.2). No CBC, no RC4, no
 /// static RSA, ever.
-static SUITES: [Suite; 9] = [
+static SUITES: [Suite; 13] = [
     suite_13(
         CipherSuite::TLS_AES_128_GCM_SHA256,
         AeadAlgorithm::Aes128Gcm,
@@ -110,6 +115,29 @@ static SUITES: [Suite; 9] = [
         AeadAlgorithm::ChaCha20Poly1305,
         HashAlgorithm::Sha256,
     ),
+    // RFC 7251 §2: for small devices, which have nothing else.
+    suite_13(
+        CipherSuite::TLS_AES_128_CCM_SHA256,
+        AeadAlgorithm::Aes128Ccm,
+        HashAlgorithm::Sha256,
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+        KeyKind::Ecdsa,
+        AeadAlgorithm::Aes128Ccm,
+        HashAlgorithm::Sha256,
+    ),
+    suite_13(
+        CipherSuite::TLS_AES_128_CCM_8_SHA256,
+        AeadAlgorithm::Aes128Ccm8,
+        HashAlgorithm::Sha256,
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8,
+        KeyKind::Ecdsa,
+        AeadAlgorithm::Aes128Ccm8,
+        HashAlgorithm::Sha256,
+    ),
 ];
 
 const fn suite(
@@ -157,7 +185,12 @@ mod tests {
     /// A table of the provider that lacks a part of a suite takes the suite away without a word.
     #[test]
     fn every_suite_works() {
-        assert_eq!(supported().count(), SUITES.len());
+        let absent = |suite: &&Suite| !suite.is_supported();
+        let absent: Vec<_> = SUITES.iter().filter(absent).collect();
+        let has_ccm = cfg!(feature = "ccm");
+        assert_eq!(absent.len(), if has_ccm { 0 } else { 4 }, "{absent:?}");
+        let without = |suite: &&Suite| suite.id.to_string().contains("_CCM");
+        assert!(absent.iter().all(without), "{absent:?}");
     }
 
     /// H3, H5: nothing with CBC, RC4, static RSA or finite-field DH can be negotiated, because it
@@ -167,10 +200,8 @@ mod tests {
         for suite in supported() {
             let name = suite.id.to_string();
             assert!(suite.is_13() || name.starts_with("TLS_ECDHE_"), "{name}");
-            assert!(
-                name.contains("_GCM_") || name.contains("_POLY1305_"),
-                "{name}"
-            );
+            let aeads = ["_GCM_", "_POLY1305_", "_CCM"];
+            assert!(aeads.iter().any(|aead| name.contains(aead)), "{name}");
             assert_eq!(find(suite.id), Some(suite));
         }
     }
