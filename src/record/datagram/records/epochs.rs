@@ -226,7 +226,17 @@ impl WriteEpoch {
         }
     }
 
-    /// How many bytes longer than its contents a record is.
+    /// How long a record is with so many bytes of contents.
+    #[inline]
+    pub(in super::super) fn record_len(&self, contents_len: usize) -> usize {
+        let padding = match &self.protection {
+            Writing::Protected(sealer) => sealer.padding(contents_len),
+            Writing::Plaintext(_) | Writing::Dormant(_) => 0,
+        };
+        self.overhead() + contents_len + padding
+    }
+
+    /// How many bytes longer than its contents a record is, without the padding of the shortest.
     #[inline]
     pub(in super::super) fn overhead(&self) -> usize {
         match &self.protection {
