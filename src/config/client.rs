@@ -4,7 +4,7 @@ use super::answers::AnswerRequest;
 use super::parameters::{Parameters, shared_setters};
 use crate::error::{ConfigError, Error, PeerIncompatible};
 use crate::identity::{AcceptAnyServer, Credential, Roots, VerifyServer, WebPkiServerVerifier};
-use crate::protocol::{Dialect, dialect};
+use crate::protocol::{Dialect, MaxFragmentLength, dialect};
 use crate::session::{ClientSessionStore, MemoryClientSessions, Session, SessionKey};
 use pki_types::ServerName;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ pub struct ClientConfig {
     pub(crate) sessions: Option<Arc<dyn ClientSessionStore>>,
     pub(crate) tickets: bool,
     pub(crate) answers: Option<Arc<dyn AnswerRequest>>,
+    pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     /// Tells this configuration from every other one of the process.
     pub(crate) number: u64,
 }
@@ -102,6 +103,7 @@ impl ClientConfig {
             sessions: Some(Arc::new(MemoryClientSessions::new(SESSIONS))),
             tickets: true,
             answers: None,
+            max_fragment_length: None,
         }
     }
 
@@ -133,6 +135,7 @@ pub struct ClientConfigBuilder {
     sessions: Option<Arc<dyn ClientSessionStore>>,
     tickets: bool,
     answers: Option<Arc<dyn AnswerRequest>>,
+    max_fragment_length: Option<MaxFragmentLength>,
 }
 
 impl ClientConfigBuilder {
@@ -162,6 +165,18 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// The most that either end puts into one record, for servers that know nothing better
+    /// (max_fragment_length, RFC 6066 §4); `None`, the default, does not ask for it.
+    ///
+    /// A server that knows record_size_limit ignores this: it hears the same number there, or less
+    /// if [`record_size_limit`](Self::record_size_limit) says so, and that limits only what the
+    /// server sends. One that knows neither sends what it likes. A server here grants each length.
+    #[must_use]
+    pub fn max_fragment_length(mut self, length: Option<MaxFragmentLength>) -> Self {
+        self.max_fragment_length = length;
+        self
+    }
+
     /// The configuration.
     ///
     /// # Errors
@@ -169,13 +184,17 @@ impl ClientConfigBuilder {
     /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite belongs to an allowed version.
     pub fn build(self) -> Result<ClientConfig, ConfigError> {
         let Self {
-            parameters,
+            mut parameters,
             verifier,
             credentials,
             sessions,
             tickets,
             answers,
+            max_fragment_length,
         } = self;
+        if let Some(length) = max_fragment_length {
+            parameters.record_size_limit = parameters.record_size_limit.min(length.bytes());
+        }
         static BUILT: AtomicU64 = AtomicU64::new(0);
         Ok(ClientConfig {
             parameters: parameters.checked()?,
@@ -184,6 +203,7 @@ impl ClientConfigBuilder {
             sessions,
             tickets,
             answers,
+            max_fragment_length,
             number: BUILT.fetch_add(1, Ordering::Relaxed),
         })
     }

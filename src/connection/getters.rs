@@ -6,7 +6,8 @@ use crate::error::Failure;
 use crate::handshake::{Completed, CompletedKind};
 use crate::identity::Identity;
 use crate::protocol::{
-    Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side, SignatureScheme, SrtpProfile,
+    Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, RecordLimits, Side, SignatureScheme,
+    SrtpProfile,
 };
 use crate::record::{RecordLayer, Stats};
 use crate::session::{Agreed, Session};
@@ -36,6 +37,12 @@ impl<R: RecordLayer> Connection<R> {
     pub fn key_exchange_group(&self) -> Option<NamedGroup> {
         let group = |established: &Completed| established.group;
         self.phase.established().map(group)
+    }
+
+    /// How long the records of the keys may be that this end writes with. Over datagrams
+    /// [`max_payload`](crate::DtlsConnection::max_payload) says what follows for data.
+    pub fn record_limits(&self) -> RecordLimits {
+        self.records.record_limits()
     }
 
     /// How the keys in force came about, once the handshake is done.

@@ -24,6 +24,7 @@ mod auth;
 pub(crate) mod client;
 mod completed;
 mod connection_ids;
+mod limits;
 mod outbox;
 pub(crate) mod post;
 mod question;

@@ -19,11 +19,12 @@
 //! in `unified`.
 
 mod identified;
+mod limits;
 mod unified;
 
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN};
 use crate::crypto::mask::{MaskKey, SAMPLE_LEN};
-use crate::protocol::{ContentType, ProtocolVersion, RecordNumber};
+use crate::protocol::{ContentType, ProtocolVersion, RecordLimits, RecordNumber};
 use crate::secrets::traffic::{RecordForm, RecordProtection};
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use crate::wire::{record_dtls, record_dtls13, record_tls};
@@ -40,6 +41,8 @@ pub(crate) enum NotOpened {
     NoContentType,
     /// It authenticates, and is longer with its padding than a record may be (RFC 8446 §5.4).
     Overlong,
+    /// It authenticates, and is longer than was agreed (RFC 8449 §4, RFC 6066 §4).
+    BeyondLimit,
 }
 
 /// What the records of an epoch look like, with what that form needs beside the key.
@@ -397,14 +400,19 @@ fn apply_mask(mask: [u8; 2], record: &mut [u8], id_len: usize, number_len: usize
 /// Opens incoming records of one epoch.
 pub(crate) struct Opener {
     keys: Keys,
+    /// The most that a record protects, in bytes, with everything that is encrypted.
+    most: u16,
 }
 
 impl Opener {
     /// An opener with these keys.
     pub(crate) fn new(protection: &RecordProtection) -> Self {
-        Self {
+        let mut opener = Self {
             keys: Keys::new(protection),
-        }
+            most: 0,
+        };
+        opener.limit(RecordLimits::None, false);
+        opener
     }
 
     /// How many failures to open are tolerable.
@@ -475,8 +483,8 @@ impl Opener {
             .key
             .open(nonce, header, fragment)
             .map_err(|_| NotOpened::Forged)?;
-        if length > MAX_PLAINTEXT_LEN + 1 {
-            return Err(NotOpened::Overlong);
+        if length > usize::from(self.most) {
+            return Err(self.overlong(length));
         }
         find_type(fragment.get(..length).unwrap_or_default())
     }
@@ -500,6 +508,9 @@ impl Opener {
             .key
             .open(nonce, &aad, ciphertext)
             .map_err(|_| NotOpened::Forged)?;
+        if length > self.most {
+            return Err(self.overlong(length.into()));
+        }
         Ok(start..start + usize::from(length))
     }
 }

@@ -14,7 +14,9 @@ use super::{Agreed, MAX_LIFETIME, Session, Session12, Session13};
 use crate::crypto::suite::{self, Suite};
 use crate::error::InvalidMessage;
 use crate::identity::Identity;
-use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use crate::protocol::{
+    CipherSuite, MaxFragmentLength, NamedGroup, ProtocolVersion, SignatureScheme,
+};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
 use crate::wire::certificate;
@@ -34,6 +36,8 @@ const EXTENDED_MASTER_SECRET: u8 = 1;
 const HAS_SERVER_NAME: u8 = 2;
 /// The peer's identity is the certificates at the end; one of another kind has a flag of its own.
 const HAS_CERTIFICATES: u8 = 4;
+/// The highest three bits of the flags are the number of a max_fragment_length, 0 for none.
+const MAX_FRAGMENT_AT: u32 = 5;
 
 /// The most that the fields of fixed length and the lengths of the others take, in bytes.
 const FIXED_LEN: usize = 114;
@@ -94,7 +98,8 @@ pub(super) fn encode_12(session: &Session12) -> Zeroizing<Vec<u8>> {
         ticket: &session.ticket,
     };
     let bound = u8::from(session.extended_master_secret) * EXTENDED_MASTER_SECRET;
-    let mut out = common.begin(FORM_12, bound);
+    let length = session.max_fragment_length.map_or(0, |it| it.number());
+    let mut out = common.begin(FORM_12, bound | length << MAX_FRAGMENT_AT);
     let capacity = out.capacity();
     out.put(&session.lifetime.to_be_bytes());
     out.put_u16(session.group.0);
@@ -200,6 +205,7 @@ fn decode_12(mut reader: Reader<'_>) -> Result<Session12, InvalidMessage> {
         group,
         master_secret,
         extended_master_secret: flags & EXTENDED_MASTER_SECRET != 0,
+        max_fragment_length: MaxFragmentLength::numbered(flags >> MAX_FRAGMENT_AT),
         lifetime: lifetime.min(MAX_LIFETIME),
         id: id.into(),
         ticket: ticket.into(),
@@ -257,6 +263,7 @@ mod tests {
             read.master_secret.as_bytes(),
             before.master_secret.as_bytes()
         );
+        assert_eq!(read.max_fragment_length, before.max_fragment_length);
         let (before, bytes) = (test_session_13(), encode_13(&test_session_13()));
         let Ok(Session(Resumable::V13(read))) = Session::from_bytes(&bytes) else {
             panic!("a session of 1.3");

@@ -23,7 +23,9 @@ pub use ticket::Tickets;
 use crate::crypto::suite::Suite;
 use crate::error::{ConfigError, InvalidMessage};
 use crate::identity::{Identity, Reply};
-use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use crate::protocol::{
+    CipherSuite, MaxFragmentLength, NamedGroup, ProtocolVersion, SignatureScheme,
+};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
 use pki_types::UnixTime;
@@ -170,6 +172,8 @@ pub(crate) struct Session12 {
     /// Whether the master secret is bound to the handshake (RFC 7627). Without it a session is not
     /// resumed, unless the policy allows that.
     pub(crate) extended_master_secret: bool,
+    /// What limits its records for as long as it is resumed (RFC 6066 §4).
+    pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     /// How long the session may be resumed, in seconds.
     pub(crate) lifetime: u32,
     /// The name under which the server keeps the session; empty for none.
@@ -427,6 +431,7 @@ fn test_session() -> Session12 {
         group: NamedGroup::X25519,
         master_secret: MasterSecret::from_bytes(suite.hash, [9; 48]),
         extended_master_secret: true,
+        max_fragment_length: Some(MaxFragmentLength::Bytes4096),
         lifetime: 3600,
         id: Box::new([7; 32]),
         ticket: Box::from(*b"a ticket"),

@@ -13,8 +13,8 @@ use sealgram::session::Session;
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
 use sealgram::{
-    ClientConfig, Error, Event, HandshakeKind, RenegotiationRefusal, ServerConfig, Side,
-    TlsConnection,
+    ClientConfig, Error, Event, HandshakeKind, RecordLimits, RenegotiationRefusal, ServerConfig,
+    Side, TlsConnection,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -498,6 +498,10 @@ impl Harness {
 
     pub fn session(&self) -> Option<Session> {
         ask!(self, |end| end.session())
+    }
+
+    pub fn record_limits(&self) -> RecordLimits {
+        ask!(self, |end| end.record_limits())
     }
 
     pub fn stats(&self) -> Stats {

@@ -9,7 +9,8 @@ use sealgram::server::ClientAuthentication;
 use sealgram::session::Session;
 use sealgram::sim::{Pair, StreamEnd, StreamPair};
 use sealgram::{
-    DtlsConnection, Epoch, Error, Event, HandshakeKind, KeyUpdate, RenegotiationRefusal, Side,
+    DtlsConnection, Epoch, Error, Event, HandshakeKind, KeyUpdate, RecordLimits,
+    RenegotiationRefusal, Side,
 };
 use std::time::Duration;
 
@@ -395,6 +396,10 @@ impl Duo {
 
     pub fn renegotiations(&self, side: Side) -> u64 {
         ask!(self, side, |end| end.renegotiations())
+    }
+
+    pub fn record_limits(&self, side: Side) -> RecordLimits {
+        ask!(self, side, |end| end.record_limits())
     }
 
     pub fn stats(&self, side: Side) -> Stats {

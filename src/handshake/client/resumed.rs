@@ -90,6 +90,7 @@ impl Resumption {
             group: session.group,
             master_secret: self.master_secret.clone(),
             extended_master_secret: session.extended_master_secret,
+            max_fragment_length: self.context.limits.fragment(),
             lifetime: match renewed {
                 Some(_) => lifetime(renewed).saturating_add(age).min(lifetime(None)),
                 None => session.lifetime,

@@ -6,6 +6,7 @@ use super::v12;
 use crate::crypto::kx;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible};
+use crate::handshake::limits;
 use crate::handshake::renegotiation;
 use crate::handshake::state::Step;
 use crate::handshake::{Outbox, ServerQuestion, Unsigned};
@@ -42,7 +43,8 @@ pub(super) fn start(
     let server_hello = server_hello(&terms, hello, &choice)?;
     let claim = choice.credential.claim();
     let ids = terms.connection_ids(hello);
-    outbox.decide(terms.dialect, terms.dialect.version_12, ids);
+    let limits = terms.limits_12(hello)?;
+    outbox.decide(terms.dialect, terms.dialect.version_12, ids, limits);
     send(&terms, &server_hello, &claim, &mut transcript, outbox)?;
 
     let (exchange, share) = kx::start(choice.group)?;
@@ -81,6 +83,7 @@ pub(super) fn start(
             shown: claim,
             session_id: server_hello.session_id,
             ticket_promised: server_hello.extensions.session_ticket,
+            limits,
             binding: terms.binding,
             crossing: may_cross.then(|| Crossing::of(hello)),
             transcript,
@@ -209,6 +212,7 @@ fn server_hello(terms: &Terms, hello: &ClientHello, choice: &Choice) -> Result<S
             session_ticket,
             // RFC 5746 §3.6: the SCSV alone obliges the server to send it too.
             renegotiation_info: terms.renegotiation_info(hello),
+            limits: limits::answer(terms.limits_12(hello)?),
             ..ServerExtensions::with_connection_ids(terms.connection_ids(hello).as_ref())
         },
     })

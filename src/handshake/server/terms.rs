@@ -2,11 +2,14 @@
 //! answered, and what the handshake began from.
 
 use crate::config::{HelloAnswer, Retried, ServerConfig};
-use crate::error::{Error, PeerIncompatible};
+use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::Epochs;
+use crate::handshake::limits;
 use crate::handshake::renegotiation::{self, Binding};
 use crate::identity::Credential;
-use crate::protocol::{CertificateType, ConnectionId, ConnectionIds, Dialect, SrtpProfile};
+use crate::protocol::{
+    CertificateType, ConnectionId, ConnectionIds, Dialect, RecordLimits, SrtpProfile,
+};
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
 use crate::wire::server_hello::DOWNGRADE_TO_12;
 use pki_types::UnixTime;
@@ -96,6 +99,11 @@ impl Terms {
             theirs: offered.connection_id.clone()?,
             checks: offered.rrc,
         })
+    }
+
+    /// How long records of 1.2 may be.
+    pub(super) fn limits_12(&self, hello: &ClientHello) -> Result<RecordLimits, PeerMisbehaved> {
+        limits::grant(&self.config.parameters, hello.extensions.limits, false)
     }
 
     /// Says in the log why a client that wants connection IDs gets none.

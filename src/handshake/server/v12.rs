@@ -16,7 +16,7 @@ use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{Identity, verify_12};
 use crate::protocol::{
     ClientCertificateType, Epoch, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion,
-    ReadSwitch, Side, SignatureScheme, SrtpProfile,
+    ReadSwitch, RecordLimits, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
 use crate::secrets::traffic::RecordProtection;
@@ -54,6 +54,8 @@ pub(super) struct ServerContext12 {
     pub(super) session_id: Vec<u8>,
     /// Whether a NewSessionTicket comes before Finished (RFC 5077 §3.2).
     pub(super) ticket_promised: bool,
+    /// How long records may be.
+    pub(super) limits: RecordLimits,
     pub(super) binding: Option<Binding>,
     /// The hello, if the client may repeat it because it crossed a HelloRequest.
     pub(super) crossing: Option<Crossing>,
@@ -126,6 +128,7 @@ impl ServerContext12 {
             group: self.group,
             master_secret,
             extended_master_secret: self.extended_master_secret,
+            max_fragment_length: self.limits.fragment(),
             lifetime: self.config.sessions.lifetime(),
             id: std::mem::take(&mut self.session_id).into(),
             ticket: Box::default(),

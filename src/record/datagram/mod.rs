@@ -23,6 +23,7 @@
 
 mod delivery;
 mod inbound;
+mod limits;
 mod outgoing;
 mod records;
 #[cfg(test)]
@@ -41,7 +42,7 @@ use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
     Alert, ConnectionId, ConnectionIds, ContentType, Dialect, Epoch, FlightEnd, FlightId,
-    HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber, Side,
+    HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordLimits, RecordNumber, Side,
 };
 use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;
@@ -307,9 +308,8 @@ impl Layer for Datagram {
     }
 
     fn portion(&self, length: usize, room: usize) -> Result<usize, SendError> {
-        let max = self.max_payload();
-        if length > max {
-            return Err(SendError::TooLarge { max });
+        if length > self.max_payload() {
+            return Err(self.too_large());
         }
         match room {
             0 => Err(SendError::Backlog),
@@ -332,6 +332,14 @@ impl Layer for Datagram {
 
     fn connection_ids_agreed(&mut self, ids: ConnectionIds) {
         self.records.agree_on_ids(ids);
+    }
+
+    fn limit_records(&mut self, limits: RecordLimits) {
+        self.records.limit(limits);
+    }
+
+    fn record_limits(&self) -> RecordLimits {
+        self.records.limits()
     }
 
     fn use_connection_id(&mut self, theirs: ConnectionId) {
@@ -406,7 +414,7 @@ impl Layer for Datagram {
 
     fn install_write(&mut self, epoch: Epoch, protection: RecordProtection) {
         let id = self.records.next_write_id();
-        self.records.writing().install(epoch, &protection, id);
+        self.records.install_write(epoch, &protection, id);
     }
 
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {
@@ -465,12 +473,13 @@ impl Layer for Datagram {
         self.delivery.abandon();
     }
 
-    fn established(&mut self, now: Instant, epoch: Epoch) {
+    fn established(&mut self, now: Instant, epoch: Epoch) -> bool {
         self.outgoing.answered();
-        self.records.established(epoch);
+        let resized = self.records.established(epoch);
         let (delivery, mut means) = self.split();
         delivery.established(now, epoch, &mut means);
         self.unused.established(now);
+        resized
     }
 
     #[inline]
@@ -497,7 +506,7 @@ impl Layer for Datagram {
             return Err(SendError::NotConnected);
         }
         if data.len() > max {
-            return Err(SendError::TooLarge { max });
+            return Err(self.too_large());
         }
         let length = write.overhead() + data.len();
         if !self.outgoing.has_room(length) {

@@ -1,6 +1,6 @@
 //! EncryptedExtensions (RFC 8446 §4.3.1).
 
-use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
+use super::{Known, LimitExtensions, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
 use crate::protocol::{ExtensionType, SrtpProfile};
 use crate::wire::codec::{Reader, Writer};
@@ -15,6 +15,8 @@ pub(crate) struct EncryptedExtensions {
     pub(crate) srtp: Option<SrtpProfile>,
     /// The protocol that the server chose (RFC 7301 §3.1).
     pub(crate) alpn: Option<Vec<u8>>,
+    /// How long records may be.
+    pub(crate) limits: LimitExtensions,
     /// Extensions that belong in other messages, or are unknown. A client refuses them.
     pub(crate) unknown: Vec<ExtensionType>,
 }
@@ -39,6 +41,7 @@ impl EncryptedExtensions {
                     }
                     found.alpn = protocols.pop();
                 }
+                typ if LimitExtensions::TYPES.contains(&typ) => found.limits.decode(typ, body)?,
                 // RFC 8446 §4.2.7: what the server would have preferred; nothing follows from it.
                 ExtensionType::SUPPORTED_GROUPS => return Ok(Known::No),
                 _ => {
@@ -58,6 +61,7 @@ impl EncryptedExtensions {
             if self.server_name {
                 put_extension(out, ExtensionType::SERVER_NAME, |_| {});
             }
+            self.limits.put(out);
             if let Some(profile) = self.srtp {
                 put_extension(out, ExtensionType::USE_SRTP, |out| {
                     put_profiles(out, &[profile])

@@ -1,6 +1,6 @@
 //! The extensions of a ServerHello.
 
-use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
+use super::{Known, LimitExtensions, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
 use crate::protocol::{
     ConnectionId, ConnectionIds, ExtensionType, NamedGroup, PointFormat, ProtocolVersion,
@@ -51,6 +51,8 @@ pub(crate) struct ServerExtensions {
     pub(crate) connection_id: Option<ConnectionId>,
     /// RFC 9853 §3.
     pub(crate) rrc: bool,
+    /// How long records may be.
+    pub(crate) limits: LimitExtensions,
     /// Unknown extensions. A client refuses them, because it cannot have offered them.
     pub(crate) unknown: Vec<ExtensionType>,
 }
@@ -113,6 +115,7 @@ impl ServerExtensions {
                     found.connection_id = Some(connection_id::decode(body)?);
                 }
                 ExtensionType::RRC => found.rrc = true,
+                typ if LimitExtensions::TYPES.contains(&typ) => found.limits.decode(typ, body)?,
                 ExtensionType::SUPPORTED_GROUPS => {
                     found.supported_groups = true;
                     return Ok(Known::No);
@@ -151,6 +154,7 @@ impl ServerExtensions {
                 });
             }
             connection_id::put(out, self.connection_id.as_ref(), self.rrc);
+            self.limits.put(out);
             if let Some(profile) = self.srtp {
                 put_extension(out, ExtensionType::USE_SRTP, |out| {
                     put_profiles(out, &[profile])

@@ -293,6 +293,7 @@ impl ClientContext12 {
             group,
             master_secret,
             extended_master_secret: self.extended_master_secret,
+            max_fragment_length: self.limits.fragment(),
             lifetime: lifetime(ticket.as_ref()),
             id: std::mem::take(&mut self.session_id).into(),
             ticket: ticket.map_or_else(Box::default, |message| message.ticket.into()),

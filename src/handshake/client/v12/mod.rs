@@ -16,7 +16,7 @@ use crate::handshake::{Answer, ClientAnswer, ClientQuestion, Epochs, Outbox};
 use crate::identity::proof::SignatureVerified;
 use crate::identity::{Credential, Identity, check_key_12, encode_certificate_12, verify_12};
 use crate::protocol::{
-    AlertDescription, ClientCertificateType, Epoch, HandshakeType, ProtocolVersion,
+    AlertDescription, ClientCertificateType, Epoch, HandshakeType, ProtocolVersion, RecordLimits,
     SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::{MasterSecret, Randoms, SessionBinding};
@@ -48,6 +48,8 @@ pub(crate) struct ClientContext12 {
     pub(super) session_id: Vec<u8>,
     /// Whether a NewSessionTicket comes before the server's Finished (RFC 5077 §3.2).
     pub(super) ticket_promised: bool,
+    /// How long records may be.
+    pub(super) limits: RecordLimits,
     pub(super) cookie: Vec<u8>,
     pub(super) binding: Option<Binding>,
     pub(super) transcript: Transcript,

@@ -26,16 +26,16 @@ use crate::crypto::kx::SharedSecret;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::state::{State, Step, unexpected};
-use crate::handshake::{Action, Outbox};
+use crate::handshake::{Action, Outbox, limits};
 use crate::protocol::{
-    ConnectionIds, Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup, ReadSwitch, Side,
-    SrtpProfile,
+    ConnectionIds, Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup, ReadSwitch,
+    RecordLimits, Side, SrtpProfile,
 };
 use crate::secrets::schedule13::{Derivation, FinishedKey, HandshakeSecret, SecretLog};
 use crate::secrets::transcript::Transcript;
 use crate::session::Session13;
 use crate::wire::client_hello::RANDOM_LEN;
-use crate::wire::extension::{EncryptedExtensions, KeyShare, ServerShare};
+use crate::wire::extension::{EncryptedExtensions, KeyShare, LimitExtensions, ServerShare};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::{Grammar, Message};
 use crate::wire::server_hello::ServerHello;
@@ -60,6 +60,7 @@ struct ClientContext13 {
     alpn: Option<Vec<u8>>,
     srtp: Option<SrtpProfile>,
     connection_ids: Option<ConnectionIds>,
+    offered_limits: LimitExtensions,
     transcript: Transcript,
     secret: HandshakeSecret,
     client: FinishedKey,
@@ -173,6 +174,8 @@ pub(super) fn start(
         offer.dialect,
         offer.dialect.version_13,
         connection_ids.clone(),
+        // They come with EncryptedExtensions.
+        RecordLimits::None,
     );
     offer.transcript.start_hash_13(suite.hash);
     offer
@@ -218,6 +221,7 @@ pub(super) fn start(
             alpn: None,
             srtp: None,
             connection_ids,
+            offered_limits: offer.hello.extensions.limits,
             transcript: offer.transcript,
             secret,
             client,
@@ -243,13 +247,15 @@ impl State for ExpectEncryptedExtensions {
         self: Box<Self>,
         message: Message,
         inbound: &InboundMessage,
-        _outbox: &mut Outbox,
+        outbox: &mut Outbox,
     ) -> Step {
         let Message::EncryptedExtensions(granted) = message else {
             return unexpected(inbound);
         };
         let Self(mut context) = *self;
         context.check(&granted)?;
+        let limits = limits::granted(context.offered_limits, granted.limits, true)?;
+        outbox.push(Action::LimitRecords(limits));
         context.alpn = granted.alpn;
         context.srtp = granted.srtp;
         context.add(inbound);

@@ -26,6 +26,7 @@ pub(super) struct Dormant {
     forgeries: u64,
     misses: u32,
     integrity_limit: u64,
+    most: u16,
 }
 
 impl Reading {
@@ -56,8 +57,10 @@ impl Reading {
         let Self::Dormant(dormant) = self else {
             return Err(NotOpened::NoKeys);
         };
+        let mut opener = Opener::new(&dormant.protection);
+        opener.limit_to(dormant.most);
         let mut protected = Box::new(Protected {
-            opener: Opener::new(&dormant.protection),
+            opener,
             window: std::mem::take(&mut dormant.window),
             forgeries: dormant.forgeries,
             misses: dormant.misses,
@@ -119,6 +122,7 @@ impl Records {
                 forgeries: protected.forgeries,
                 misses: protected.misses,
                 integrity_limit: protected.opener.integrity_limit(),
+                most: protected.opener.most(),
             }));
         }
         let current = &mut self.write.current;

@@ -8,7 +8,9 @@
 
 use super::dormant::Dormant;
 use super::replay::ReplayWindow;
-use crate::protocol::{ConnectionId, ContentType, Epoch, ProtocolVersion, RecordNumber};
+use crate::protocol::{
+    ConnectionId, ContentType, Epoch, ProtocolVersion, RecordLimits, RecordNumber,
+};
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
@@ -166,8 +168,7 @@ impl ReadEpochs {
     }
 
     /// Adds the next epoch.
-    pub(super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
-        let protected = Protected::new(protection);
+    pub(super) fn install(&mut self, epoch: Epoch, protected: Protected) {
         let newest = ReadEpoch {
             epoch,
             protection: Reading::Protected(Box::new(protected)),
@@ -176,6 +177,15 @@ impl ReadEpochs {
         let mut older = std::mem::take(&mut self.older).into_vec();
         older.push(before);
         self.older = older.into();
+    }
+
+    /// All records that are protected may be so long, of version 1.3.
+    pub(super) fn limit(&mut self, limits: RecordLimits) {
+        for epoch in std::iter::once(&mut self.newest).chain(&mut self.older) {
+            if let Reading::Protected(protected) = &mut epoch.protection {
+                protected.opener.limit(limits, false);
+            }
+        }
     }
 
     /// Drops every epoch but those that `needed` names; the one in force is always among them.
@@ -196,6 +206,10 @@ pub(in super::super) struct WriteEpoch {
     pub(super) protection: Writing,
     /// What its records carry; empty for nothing.
     id: ConnectionId,
+    /// The most contents of a record, in bytes.
+    pub(super) max_contents: u16,
+    /// What was agreed about that.
+    pub(super) limits: RecordLimits,
     next_sequence: u64,
     limit: u64,
 }
@@ -218,6 +232,8 @@ impl WriteEpoch {
         Self {
             epoch: Epoch::PLAINTEXT,
             id: ConnectionId::empty(),
+            max_contents: MAX_PLAINTEXT_LEN as u16,
+            limits: RecordLimits::None,
             // RFC 6347 §4.1: what OpenSSL and others put there before the version is known; peers
             // take both.
             protection: Writing::Plaintext(ProtocolVersion::DTLS10),
@@ -235,10 +251,11 @@ impl WriteEpoch {
         }
     }
 
-    /// The most contents of a record (RFC 5246 §6.2.1). At 1.2 the type counts where it is inside
-    /// (RFC 9146 §5).
-    pub(in super::super) fn max_contents(&self) -> usize {
-        MAX_PLAINTEXT_LEN - usize::from(!self.id.is_empty())
+    /// The most contents of a record, in bytes (RFC 5246 §6.2.1, RFC 8449 §4). At 1.2 the type
+    /// counts where it is inside (RFC 9146 §5).
+    #[inline]
+    pub(in super::super) const fn max_contents(&self) -> usize {
+        self.max_contents as usize
     }
 
     /// Whether records are protected.
@@ -406,19 +423,44 @@ impl WriteEpochs {
         }
     }
 
-    /// Adds the next epoch, whose records carry `id`, and makes it current.
-    pub(in super::super) fn install(
+    /// All records that are protected may be so long, of version 1.3.
+    pub(super) fn limit(&mut self, limits: RecordLimits) {
+        for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {
+            if let Writing::Protected(sealer) = &epoch.protection {
+                epoch.limits = limits;
+                epoch.max_contents = sealer.max_contents(limits);
+            }
+        }
+    }
+
+    /// No record has more contents than this from here on, whatever its epoch (RFC 6066 §4).
+    pub(super) fn limit_at_once(&mut self, most: u16) {
+        for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {
+            epoch.max_contents = epoch.max_contents.min(most);
+        }
+    }
+
+    /// Adds the next epoch, whose records carry `id` and are as long as was agreed, and makes it
+    /// current.
+    pub(super) fn install(
         &mut self,
         epoch: Epoch,
         protection: &RecordProtection,
         id: ConnectionId,
+        limits: RecordLimits,
     ) {
         let sealer = Sealer::new(protection);
+        let max_contents = match id.is_empty() {
+            true => sealer.max_contents(limits),
+            false => sealer.max_contents_identified(limits),
+        };
         let limit = sealer.limit().min(RecordNumber::LIMIT_48);
         let next = WriteEpoch {
             epoch,
             protection: Writing::Protected(Box::new(sealer)),
             id,
+            max_contents,
+            limits,
             next_sequence: 0,
             limit,
         };
@@ -464,6 +506,7 @@ mod tests {
             Epoch::new(1),
             &protection(AeadAlgorithm::ChaCha20Poly1305),
             ConnectionId::empty(),
+            RecordLimits::None,
         );
         let current = epochs.current();
         current.next_sequence = RecordNumber::LIMIT_48 - 1;
@@ -479,6 +522,7 @@ mod tests {
             Epoch::new(1),
             &protection(AeadAlgorithm::Aes128Gcm),
             ConnectionId::empty(),
+            RecordLimits::None,
         );
         let current = epochs.current();
         current.next_sequence = 23_726_565;
@@ -493,6 +537,7 @@ mod tests {
             Epoch::new(1),
             &protection(AeadAlgorithm::Aes128Gcm),
             ConnectionId::empty(),
+            RecordLimits::None,
         );
         epochs.retain(|epoch| epoch == Epoch::PLAINTEXT);
         assert!(epochs.find(Epoch::PLAINTEXT).is_some());
@@ -510,6 +555,7 @@ mod tests {
                 Epoch::new(1),
                 &protection(AeadAlgorithm::Aes128Gcm),
                 ConnectionId::empty(),
+                RecordLimits::None,
             );
             epochs.retain(|epoch| !dropped && epoch == Epoch::PLAINTEXT);
             epochs.begin_afresh();

@@ -25,15 +25,16 @@ mod unified;
 
 pub(super) use opening::{NotOpened, Opened, Record};
 
-use crate::protocol::{ContentType, Epoch, Path, RecordNumber};
+use crate::protocol::{ConnectionId, ContentType, Epoch, Path, RecordLimits, RecordNumber};
 use crate::record::protection::{MAX_EXPANSION_12, MAX_EXPANSION_13};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_datagram::DatagramHeader;
 use crate::wire::record_dtls::HEADER_LEN;
 use crate::wire::record_dtls13::SENT_HEADER_LEN;
+use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use bytes::BytesMut;
 use early::EarlyRecords;
-use epochs::{ReadEpochs, WriteEpoch, WriteEpochs};
+use epochs::{Protected, ReadEpochs, WriteEpoch, WriteEpochs};
 use identified::Identification;
 use preview::Preview;
 
@@ -52,6 +53,10 @@ pub(super) struct Records {
     preview: Option<Box<Preview>>,
     /// The epoch whose key has seen half of the forgeries that it may.
     attacked: Option<Box<Epoch>>,
+    /// What was agreed on about the length of records, for the epochs that come next.
+    limits: RecordLimits,
+    /// The most contents of a record when a handshake was completed last, in bytes; 0 before.
+    settled_contents: u16,
     /// Connection IDs, where there are any.
     ids: Option<Box<Identification>>,
 }
@@ -98,6 +103,8 @@ impl Records {
             in_force: Epoch::PLAINTEXT,
             preview: None,
             attacked: None,
+            limits: RecordLimits::None,
+            settled_contents: 0,
             ids: None,
         }
     }
@@ -143,13 +150,48 @@ impl Records {
     /// Makes `epoch` readable.
     pub(super) fn install_read(&mut self, epoch: Epoch, protection: &RecordProtection) {
         self.preview = None;
-        self.read.install(epoch, protection);
+        let mut protected = Protected::new(protection);
+        protected.opener.limit(self.limits, self.expects_id(epoch));
+        self.read.install(epoch, protected);
         if self.form == Form::Unified {
             self.in_force = epoch;
             if epoch == Epoch::HANDSHAKE_13 {
                 self.await_epoch(Epoch::APPLICATION_13);
             }
         }
+    }
+
+    /// Makes `epoch` writable, with records that carry `id`, and current.
+    pub(super) fn install_write(
+        &mut self,
+        epoch: Epoch,
+        protection: &RecordProtection,
+        id: ConnectionId,
+    ) {
+        self.write.install(epoch, protection, id, self.limits);
+    }
+
+    /// So long may records be: those of the epochs that come next; of 1.3 all that are protected;
+    /// at once, where that was agreed.
+    pub(super) fn limit(&mut self, limits: RecordLimits) {
+        self.limits = limits;
+        if self.form == Form::Unified {
+            self.read.limit(limits);
+            self.write.limit(limits);
+        } else if let Some(most) = limits.at_once() {
+            self.write.limit_at_once(most);
+        }
+    }
+
+    /// What was agreed on about the length of the records that are written now.
+    pub(super) const fn limits(&self) -> RecordLimits {
+        self.write.current.limits
+    }
+
+    /// The most contents of a record without protection that is taken, in bytes.
+    fn max_unprotected(&self) -> usize {
+        let at_once = self.limits.at_once().filter(|_| self.form == Form::Full);
+        at_once.map_or(MAX_PLAINTEXT_LEN, usize::from)
     }
 
     /// Reads fatal alerts, and nothing else, in `epoch`, whose time has not come.
@@ -188,14 +230,18 @@ impl Records {
         self.forget_old_ids();
     }
 
-    /// A handshake is done, and `epoch` in force.
-    pub(super) fn established(&mut self, epoch: Epoch) {
+    /// A handshake is done, and `epoch` in force. Whether records hold more or less than after the
+    /// one before.
+    pub(super) fn established(&mut self, epoch: Epoch) -> bool {
         if self.form != Form::Unified {
             self.in_force = epoch;
         }
         self.ids_established();
         // After the Finished that has just been taken from there, data of the same epoch may wait.
         self.early.take_if(|it| !it.keep_only(epoch));
+        let max = self.write.current.max_contents;
+        let before = std::mem::replace(&mut self.settled_contents, max);
+        before != 0 && before != max
     }
 
     /// The handshake comes to nothing: the epoch in force goes on.
