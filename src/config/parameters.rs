@@ -12,7 +12,7 @@ use crate::crypto::random::{SecureRandom, SystemRandom};
 use crate::crypto::suite::Suite;
 use crate::crypto::verify::algorithm_13;
 use crate::error::ConfigError;
-use crate::protocol::{RecordLimits, SignatureScheme, SrtpProfile};
+use crate::protocol::{AgreedLimits, SignatureScheme, SrtpProfile};
 use crate::secrets::key_log::KeyLog;
 use crate::session::Session12;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
@@ -143,7 +143,7 @@ impl Parameters {
 
     /// Sets the most contents of a record that this end receives.
     pub(crate) fn set_record_size_limit(&mut self, bytes: usize) -> Result<(), ConfigError> {
-        let (min, max) = (usize::from(RecordLimits::MIN), MAX_PLAINTEXT_LEN);
+        let (min, max) = (usize::from(AgreedLimits::MIN), MAX_PLAINTEXT_LEN);
         let bytes = in_range("the record size limit", bytes, min, max)?;
         self.record_size_limit = u16::try_from(bytes).unwrap_or(MAX_RECORD_SIZE);
         Ok(())

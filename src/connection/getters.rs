@@ -39,10 +39,14 @@ impl<R: RecordLayer> Connection<R> {
         self.phase.established().map(group)
     }
 
-    /// How long the records of the keys may be that this end writes with. Over datagrams
-    /// [`max_payload`](crate::DtlsConnection::max_payload) says what follows for data.
+    /// How much data a record has at most under the keys in force, in each direction
+    /// (record_size_limit, RFC 8449; max_fragment_length, RFC 6066 §4). Over datagrams
+    /// [`max_payload`](crate::DtlsConnection::max_payload) is less where the path carries less.
     pub fn record_limits(&self) -> RecordLimits {
-        self.records.record_limits()
+        RecordLimits {
+            sent: self.records.max_sent(),
+            received: self.records.max_received(),
+        }
     }
 
     /// How the keys in force came about, once the handshake is done.

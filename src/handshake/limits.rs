@@ -9,7 +9,7 @@
 
 use crate::config::{ClientConfig, Parameters};
 use crate::error::PeerMisbehaved;
-use crate::protocol::{ExtensionType, MaxFragmentLength, RecordLimits};
+use crate::protocol::{AgreedLimits, ExtensionType, MaxFragmentLength};
 use crate::wire::client_hello::ClientHello;
 use crate::wire::extension::LimitExtensions;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
@@ -22,7 +22,7 @@ fn announced(contents: u16, is_13: bool) -> u16 {
 /// A limit that the peer has announced. RFC 8449 §4: what is more than the version allows is as
 /// good as the most that it allows.
 fn take(announced: u16, is_13: bool) -> Result<u16, PeerMisbehaved> {
-    if announced < RecordLimits::MIN {
+    if announced < AgreedLimits::MIN {
         return Err(illegal(ExtensionType::RECORD_SIZE_LIMIT));
     }
     Ok(announced.min(most(is_13)))
@@ -52,29 +52,29 @@ pub(super) fn grant(
     parameters: &Parameters,
     offered: LimitExtensions,
     is_13: bool,
-) -> Result<RecordLimits, PeerMisbehaved> {
+) -> Result<AgreedLimits, PeerMisbehaved> {
     // RFC 8449 §5: where there is the one, the other is ignored.
     if let Some(theirs) = offered.record_size_limit {
-        return Ok(RecordLimits::RecordSize {
+        return Ok(AgreedLimits::RecordSize {
             ours: announced(parameters.record_size_limit, is_13),
             theirs: take(theirs, is_13)?,
         });
     }
     let Some(number) = offered.max_fragment_length else {
-        return Ok(RecordLimits::None);
+        return Ok(AgreedLimits::None);
     };
     // RFC 6066 §4: a length that does not exist ends the handshake.
     MaxFragmentLength::numbered(number)
-        .map(RecordLimits::Fragment)
+        .map(AgreedLimits::Fragment)
         .ok_or_else(|| illegal(ExtensionType::MAX_FRAGMENT_LENGTH))
 }
 
 /// How a server says what it has granted.
-pub(super) fn answer(limits: RecordLimits) -> LimitExtensions {
+pub(super) fn answer(limits: AgreedLimits) -> LimitExtensions {
     match limits {
-        RecordLimits::None => LimitExtensions::default(),
-        RecordLimits::RecordSize { ours, .. } => LimitExtensions::new(Some(ours), None),
-        RecordLimits::Fragment(length) => LimitExtensions::new(None, Some(length)),
+        AgreedLimits::None => LimitExtensions::default(),
+        AgreedLimits::RecordSize { ours, .. } => LimitExtensions::new(Some(ours), None),
+        AgreedLimits::Fragment(length) => LimitExtensions::new(None, Some(length)),
     }
 }
 
@@ -83,17 +83,17 @@ pub(super) fn granted(
     offered: LimitExtensions,
     granted: LimitExtensions,
     is_13: bool,
-) -> Result<RecordLimits, PeerMisbehaved> {
+) -> Result<AgreedLimits, PeerMisbehaved> {
     let (size, fragment) = (
         ExtensionType::RECORD_SIZE_LIMIT,
         ExtensionType::MAX_FRAGMENT_LENGTH,
     );
     match (granted.record_size_limit, granted.max_fragment_length) {
-        (None, None) => Ok(RecordLimits::None),
+        (None, None) => Ok(AgreedLimits::None),
         // RFC 8449 §5.
         (Some(_), Some(_)) => Err(illegal(fragment)),
         (Some(theirs), None) => match offered.record_size_limit {
-            Some(ours) => Ok(RecordLimits::RecordSize {
+            Some(ours) => Ok(AgreedLimits::RecordSize {
                 ours: ours.min(most(is_13)),
                 theirs: take(theirs, is_13)?,
             }),
@@ -104,7 +104,7 @@ pub(super) fn granted(
             // RFC 6066 §4: the value that was asked for, or none.
             Some(asked) if asked != number => Err(illegal(fragment)),
             Some(_) => MaxFragmentLength::numbered(number)
-                .map(RecordLimits::Fragment)
+                .map(AgreedLimits::Fragment)
                 .ok_or_else(|| illegal(fragment)),
         },
     }

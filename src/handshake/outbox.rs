@@ -5,8 +5,8 @@ use crate::config::{ClientConfig, ServerConfig};
 use crate::error::{Error, PeerMisbehaved};
 use crate::protocol::dialect::speaking;
 use crate::protocol::{
-    ConnectionIds, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion,
-    ReadSwitch, RecordLimits,
+    AgreedLimits, ConnectionIds, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq,
+    ProtocolVersion, ReadSwitch,
 };
 use crate::secrets::schedule12::VerifyData;
 use crate::secrets::traffic::RecordProtection;
@@ -119,7 +119,7 @@ impl Outbox {
         dialect: &Dialect,
         version: ProtocolVersion,
         ids: Option<ConnectionIds>,
-        limits: RecordLimits,
+        limits: AgreedLimits,
     ) {
         self.push(Action::VersionDecided(version));
         // RFC 9146 §3: where nothing was agreed, the epochs that follow have none, whatever the

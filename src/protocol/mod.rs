@@ -28,6 +28,7 @@ pub(crate) use numbers::{
 };
 pub use numbers::{CipherSuite, NamedGroup, SignatureScheme, SrtpProfile};
 pub use path::{Ecn, Path};
+pub(crate) use record_limits::AgreedLimits;
 pub use record_limits::{MaxFragmentLength, RecordLimits};
 pub use side::Side;
 pub use version::ProtocolVersion;

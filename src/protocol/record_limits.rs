@@ -2,11 +2,22 @@
 
 use std::fmt;
 
+/// How much data a record has at most, in bytes of contents: 16,384, which is the most that there
+/// is (RFC 5246 §6.2.1), or less as both ends have agreed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct RecordLimits {
+    /// What this end sends: the peer takes no more. Over a stream also no more than
+    /// [`max_fragment`](crate::config::StreamPolicy::max_fragment).
+    pub sent: usize,
+    /// What this end takes: the peer has promised to send no more.
+    pub received: usize,
+}
+
 /// What both ends have agreed on about the length of records: nothing, one value for each direction
 /// (RFC 8449), or one for both (RFC 6066 §4).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-#[non_exhaustive]
-pub enum RecordLimits {
+pub(crate) enum AgreedLimits {
     /// Nothing: a record protects up to 2^14 bytes of contents.
     #[default]
     None,
@@ -23,7 +34,7 @@ pub enum RecordLimits {
     Fragment(MaxFragmentLength),
 }
 
-impl RecordLimits {
+impl AgreedLimits {
     /// The smallest record_size_limit that there is, in bytes (RFC 8449 §4).
     pub(crate) const MIN: u16 = 64;
 

@@ -20,8 +20,8 @@ pub use stream::Stream;
 
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, SendError};
 use crate::protocol::{
-    Alert, AlertLevel, ConnectionId, ConnectionIds, Dialect, Epoch, FlightEnd, FlightId,
-    HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordLimits, RecordNumber,
+    AgreedLimits, Alert, AlertLevel, ConnectionId, ConnectionIds, Dialect, Epoch, FlightEnd,
+    FlightId, HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber,
 };
 use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;
@@ -269,9 +269,13 @@ pub(crate) trait Layer {
     /// What was agreed on about the length of records: for every epoch that is installed from here
     /// on, at 1.3 also for those that are installed (RFC 8449 §4), and for everything at once as
     /// far as RFC 6066 §4 says so.
-    fn limit_records(&mut self, limits: RecordLimits);
-    /// What was agreed on for the records that are written now.
-    fn record_limits(&self) -> RecordLimits;
+    fn limit_records(&mut self, limits: AgreedLimits);
+    /// The most contents of a record that is taken now, in bytes.
+    fn max_received(&self) -> usize;
+    /// The most contents of a record that is written now, in bytes, whatever the path carries.
+    fn max_sent(&self) -> usize {
+        self.max_payload()
+    }
     /// What is written from here on carries this connection ID.
     fn use_connection_id(&mut self, _theirs: ConnectionId) {}
     /// Whether paths may be checked (RFC 9853 §3).

@@ -24,7 +24,7 @@ mod unified;
 
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN};
 use crate::crypto::mask::{MaskKey, SAMPLE_LEN};
-use crate::protocol::{ContentType, ProtocolVersion, RecordLimits, RecordNumber};
+use crate::protocol::{AgreedLimits, ContentType, ProtocolVersion, RecordNumber};
 use crate::secrets::traffic::{RecordForm, RecordProtection};
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use crate::wire::{record_dtls, record_dtls13, record_tls};
@@ -61,6 +61,9 @@ struct Keys {
     key: AeadKey,
     iv: [u8; NONCE_LEN],
     form: Form,
+    /// The most of a record, in bytes: of one that is written its contents, of one that is read
+    /// everything that is encrypted.
+    most: u16,
 }
 
 impl Keys {
@@ -78,6 +81,7 @@ impl Keys {
             algorithm: keys.aead,
             key: AeadKey::new(keys.aead, keys.key()),
             iv: *keys.iv(),
+            most: form.most(),
             form,
         }
     }
@@ -178,9 +182,11 @@ pub(crate) struct Sealer {
 impl Sealer {
     /// A sealer with these keys.
     pub(crate) fn new(protection: &RecordProtection) -> Self {
-        Self {
+        let mut sealer = Self {
             keys: Keys::new(protection),
-        }
+        };
+        sealer.limit_records(AgreedLimits::None, false);
+        sealer
     }
 
     /// How many bytes longer than its contents a fragment is.
@@ -400,19 +406,14 @@ fn apply_mask(mask: [u8; 2], record: &mut [u8], id_len: usize, number_len: usize
 /// Opens incoming records of one epoch.
 pub(crate) struct Opener {
     keys: Keys,
-    /// The most that a record protects, in bytes, with everything that is encrypted.
-    most: u16,
 }
 
 impl Opener {
     /// An opener with these keys.
     pub(crate) fn new(protection: &RecordProtection) -> Self {
-        let mut opener = Self {
+        Self {
             keys: Keys::new(protection),
-            most: 0,
-        };
-        opener.limit(RecordLimits::None, false);
-        opener
+        }
     }
 
     /// How many failures to open are tolerable.
@@ -483,7 +484,7 @@ impl Opener {
             .key
             .open(nonce, header, fragment)
             .map_err(|_| NotOpened::Forged)?;
-        if length > usize::from(self.most) {
+        if length > usize::from(self.keys.most) {
             return Err(self.overlong(length));
         }
         find_type(fragment.get(..length).unwrap_or_default())
@@ -508,7 +509,7 @@ impl Opener {
             .key
             .open(nonce, &aad, ciphertext)
             .map_err(|_| NotOpened::Forged)?;
-        if length > self.most {
+        if length > self.keys.most {
             return Err(self.overlong(length.into()));
         }
         Ok(start..start + usize::from(length))

@@ -98,7 +98,10 @@ pub(super) fn encode_12(session: &Session12) -> Zeroizing<Vec<u8>> {
         ticket: &session.ticket,
     };
     let bound = u8::from(session.extended_master_secret) * EXTENDED_MASTER_SECRET;
-    let length = session.max_fragment_length.map_or(0, |it| it.number());
+    let length = session
+        .agreed
+        .max_fragment_length
+        .map_or(0, |it| it.number());
     let mut out = common.begin(FORM_12, bound | length << MAX_FRAGMENT_AT);
     let capacity = out.capacity();
     out.put(&session.lifetime.to_be_bytes());
@@ -156,6 +159,7 @@ fn decode_beginning(
     let flags = reader.u8("session flags")?;
     let agreed = Agreed {
         version,
+        max_fragment_length: MaxFragmentLength::numbered(flags >> MAX_FRAGMENT_AT),
         suite,
         alpn: None,
         server_name: None,
@@ -205,7 +209,6 @@ fn decode_12(mut reader: Reader<'_>) -> Result<Session12, InvalidMessage> {
         group,
         master_secret,
         extended_master_secret: flags & EXTENDED_MASTER_SECRET != 0,
-        max_fragment_length: MaxFragmentLength::numbered(flags >> MAX_FRAGMENT_AT),
         lifetime: lifetime.min(MAX_LIFETIME),
         id: id.into(),
         ticket: ticket.into(),
@@ -263,7 +266,10 @@ mod tests {
             read.master_secret.as_bytes(),
             before.master_secret.as_bytes()
         );
-        assert_eq!(read.max_fragment_length, before.max_fragment_length);
+        assert_eq!(
+            read.agreed.max_fragment_length,
+            before.agreed.max_fragment_length
+        );
         let (before, bytes) = (test_session_13(), encode_13(&test_session_13()));
         let Ok(Session(Resumable::V13(read))) = Session::from_bytes(&bytes) else {
             panic!("a session of 1.3");

@@ -142,6 +142,8 @@ impl From<Arc<Session13>> for Session {
 #[derive(Clone)]
 pub(crate) struct Agreed {
     pub(crate) version: ProtocolVersion,
+    /// At 1.2, what limits the records of a session for as long as it is resumed (RFC 6066 §4).
+    pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     pub(crate) suite: &'static Suite,
     pub(crate) alpn: Option<Vec<u8>>,
     /// The DNS name that the client asked for.
@@ -172,8 +174,6 @@ pub(crate) struct Session12 {
     /// Whether the master secret is bound to the handshake (RFC 7627). Without it a session is not
     /// resumed, unless the policy allows that.
     pub(crate) extended_master_secret: bool,
-    /// What limits its records for as long as it is resumed (RFC 6066 §4).
-    pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     /// How long the session may be resumed, in seconds.
     pub(crate) lifetime: u32,
     /// The name under which the server keeps the session; empty for none.
@@ -421,6 +421,7 @@ fn test_session() -> Session12 {
     Session12 {
         agreed: Agreed {
             version: ProtocolVersion::DTLS12,
+            max_fragment_length: Some(MaxFragmentLength::Bytes4096),
             suite,
             alpn: Some(b"coap".to_vec()),
             server_name: Some("server.test".to_owned()),
@@ -431,7 +432,6 @@ fn test_session() -> Session12 {
         group: NamedGroup::X25519,
         master_secret: MasterSecret::from_bytes(suite.hash, [9; 48]),
         extended_master_secret: true,
-        max_fragment_length: Some(MaxFragmentLength::Bytes4096),
         lifetime: 3600,
         id: Box::new([7; 32]),
         ticket: Box::from(*b"a ticket"),

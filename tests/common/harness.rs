@@ -13,8 +13,8 @@ use sealgram::session::Session;
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{Heard, Line, ScriptedPeer};
 use sealgram::{
-    ClientConfig, Error, Event, HandshakeKind, RecordLimits, RenegotiationRefusal, ServerConfig,
-    Side, TlsConnection,
+    ClientConfig, Error, Event, HandshakeKind, RenegotiationRefusal, ServerConfig, Side,
+    TlsConnection,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -500,8 +500,10 @@ impl Harness {
         ask!(self, |end| end.session())
     }
 
-    pub fn record_limits(&self) -> RecordLimits {
-        ask!(self, |end| end.record_limits())
+    /// The most data of a record: what our end sends, and what it takes.
+    pub fn record_limits(&self) -> (usize, usize) {
+        let limits = ask!(self, |end| end.record_limits());
+        (limits.sent, limits.received)
     }
 
     pub fn stats(&self) -> Stats {

@@ -9,8 +9,7 @@ use sealgram::server::ClientAuthentication;
 use sealgram::session::Session;
 use sealgram::sim::{Pair, StreamEnd, StreamPair};
 use sealgram::{
-    DtlsConnection, Epoch, Error, Event, HandshakeKind, KeyUpdate, RecordLimits,
-    RenegotiationRefusal, Side,
+    DtlsConnection, Epoch, Error, Event, HandshakeKind, KeyUpdate, RenegotiationRefusal, Side,
 };
 use std::time::Duration;
 
@@ -398,8 +397,10 @@ impl Duo {
         ask!(self, side, |end| end.renegotiations())
     }
 
-    pub fn record_limits(&self, side: Side) -> RecordLimits {
-        ask!(self, side, |end| end.record_limits())
+    /// The most data of a record: what an end sends, and what it takes.
+    pub fn record_limits(&self, side: Side) -> (usize, usize) {
+        let limits = ask!(self, side, |end| end.record_limits());
+        (limits.sent, limits.received)
     }
 
     pub fn stats(&self, side: Side) -> Stats {

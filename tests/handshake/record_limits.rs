@@ -13,7 +13,7 @@ use sealgram::error::{PeerMisbehaved, SendError};
 use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{Heard as Heard12, Line as Line12};
 use sealgram::sim::scripted13::{Heard, Line, ScriptedPeer};
-use sealgram::{AlertDescription, Error, MaxFragmentLength, RecordLimits, Side, TlsConnection};
+use sealgram::{AlertDescription, Error, Event, MaxFragmentLength, Side, TlsConnection};
 
 const MAX_FRAGMENT_LENGTH: u16 = 1;
 const EXTENDED_MASTER_SECRET: u16 = 23;
@@ -146,7 +146,7 @@ fn n59_01_what_a_server_takes_and_what_it_refuses() {
         (0, None),
         (63, None),
         (64, Some(64)),
-        (65_535, Some(16_384)),
+        (65_535, Some(16_384_usize)),
     ] {
         let expected = taken.is_none().then(|| illegal(RECORD_SIZE_LIMIT));
         for transport in BOTH {
@@ -157,10 +157,7 @@ fn n59_01_what_a_server_takes_and_what_it_refuses() {
             assert_eq!(answer, Some(&[0, 100][..]));
             harness.play(&CLIENT_FLIGHT);
             harness.assert_done(1);
-            assert_eq!(
-                harness.record_limits(),
-                RecordLimits::RecordSize { ours: 100, theirs }
-            );
+            assert_eq!(harness.record_limits(), (theirs, 100));
         }
         let (ours, _) = offered_13(limiting(100), &[size(announced)]);
         assert_eq!(ours.error, expected, "{announced}");
@@ -178,17 +175,16 @@ fn n59_01_what_a_client_takes_and_what_it_refuses() {
             if announced >= 64 {
                 harness.play(&FINALE);
                 harness.assert_done(1);
-                let theirs = announced.min(16_384);
-                let limits = RecordLimits::RecordSize { ours: 1000, theirs };
-                assert_eq!(harness.record_limits(), limits);
+                let theirs = usize::from(announced.min(16_384));
+                assert_eq!(harness.record_limits(), (theirs, 1000));
             }
         }
         let (ours, _) = granted_13(limiting(1000), vec![size(announced)]);
         assert_eq!(ours.error, expected, "{announced}");
         if announced >= 64 {
-            let theirs = announced.min(16_385);
-            let limits = RecordLimits::RecordSize { ours: 1001, theirs };
-            assert_eq!(ours.connection.record_limits(), limits);
+            let limits = ours.connection.record_limits();
+            let theirs = usize::from(announced.min(16_385)) - 1;
+            assert_eq!((limits.sent, limits.received), (theirs, 1000));
         }
     }
 }
@@ -197,23 +193,30 @@ fn n59_01_what_a_client_takes_and_what_it_refuses() {
 /// asks constrained devices to support it.
 #[test]
 fn n59_09_both_ends_announce_it_by_default() {
-    for versions in all_versions() {
-        for transport in BOTH {
-            let duo = Duo::connected(transport, &Ends::new().versions(versions).build());
-            let most = if versions == Versions::V1_2 {
-                16_384
-            } else {
-                16_385
-            };
+    for transport in BOTH {
+        let mut harness = offered_12(transport, Ends::new(), &[size(16_385)]);
+        let answer = harness.peer().choice.extension(RECORD_SIZE_LIMIT);
+        assert_eq!(answer, Some(&[0x40, 0][..]));
+        for versions in all_versions() {
+            let configs = Ends::new().versions(versions).build();
+            let duo = Duo::connected(transport, &configs);
             for side in SIDES {
-                let limits = RecordLimits::RecordSize {
-                    ours: most,
-                    theirs: most,
-                };
-                assert_eq!(duo.record_limits(side), limits, "{versions:?} {side}");
+                assert_eq!(duo.record_limits(side), (16_384, 16_384), "{versions:?}");
             }
         }
     }
+    let (_, peer) = offered_13(Ends::new(), &[size(16_385)]);
+    let extensions = encrypted_extensions(&peer);
+    assert!(extensions.ends_with(&[0, 28, 0, 2, 0x40, 1]));
+}
+
+/// The body of the EncryptedExtensions that was heard.
+fn encrypted_extensions(peer: &ScriptedPeer) -> Vec<u8> {
+    let found = peer.heard.iter().find_map(|heard| match heard {
+        Heard::Message(8, body) => Some(body.clone()),
+        _ => None,
+    });
+    found.unwrap()
 }
 
 /// RFC 8449 §4: at 1.3 the answer is in EncryptedExtensions, and nowhere else.
@@ -221,11 +224,8 @@ fn n59_09_both_ends_announce_it_by_default() {
 fn n59_05_the_answer_of_1_3_is_encrypted() {
     let (_, peer) = offered_13(limiting(100), &[size(200)]);
     assert_eq!(peer.choice.extension(RECORD_SIZE_LIMIT), None);
-    let extensions = peer.heard.iter().find_map(|heard| match heard {
-        Heard::Message(8, body) => Some(body.clone()),
-        _ => None,
-    });
-    assert!(extensions.unwrap().ends_with(&[0, 28, 0, 2, 0, 101]));
+    let extensions = encrypted_extensions(&peer);
+    assert!(extensions.ends_with(&[0, 28, 0, 2, 0, 101]));
     // In a ServerHello it is misplaced.
     for (typ, body) in [size(200), fragment(1)] {
         let mut ends = Ends::new().versions(Versions::V1_3);
@@ -315,7 +315,8 @@ fn a_fragment_length_is_granted_as_it_was_asked_for() {
                 if answered == number {
                     harness.play(&FINALE);
                     harness.assert_done(1);
-                    assert_eq!(harness.record_limits(), RecordLimits::Fragment(length));
+                    let bytes = usize::from(length.bytes());
+                    assert_eq!(harness.record_limits(), (bytes, bytes));
                 }
             }
             let (ours, _) = granted_13(ends(), vec![fragment(answered)]);
@@ -350,8 +351,8 @@ fn n59_05_a_renegotiation_agrees_anew() {
         let mut harness = offered_12(transport, ends, &[size(100)]);
         harness.play(&CLIENT_FLIGHT);
         harness.assert_done(1);
-        let mut epoch = 1;
-        for (announced, expected) in [(Some(64), 64), (None, 1000), (Some(300), 300)] {
+        let rounds = [(Some(64), 64), (None, 1000), (Some(300), 300)];
+        for (epoch, (announced, expected)) in (2..).zip(rounds) {
             harness.peer().renegotiate();
             match announced {
                 Some(bytes) => {
@@ -361,8 +362,19 @@ fn n59_05_a_renegotiation_agrees_anew() {
                 None => harness.peer().offer.remove_extension(RECORD_SIZE_LIMIT),
             }
             harness.play(&[Line12::ClientHello]);
-            harness.finish(Side::Server, epoch + 1);
-            epoch += 1;
+            harness.finish(Side::Server, epoch);
+            if transport == Transport::Dtls {
+                let told = harness
+                    .events()
+                    .into_iter()
+                    .rev()
+                    .find_map(|event| match event {
+                        Event::MaxPayloadChanged { max_payload } => Some(max_payload),
+                        _ => None,
+                    });
+                let told = told.expect("the application is told");
+                assert_eq!(told == expected, announced.is_some(), "{told}");
+            }
             let heard = harness.peer().heard.len();
             let sent = harness.send(&[7; 1000]);
             if transport == Transport::Dtls && announced.is_some() {

@@ -6,8 +6,8 @@ use crate::crypto::suite::{self, Suite};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved};
 use crate::handshake::limits;
 use crate::protocol::{
-    CipherSuite, CompressionMethod, ConnectionIds, Dialect, ExtensionType, NamedGroup,
-    RecordLimits, SrtpProfile,
+    AgreedLimits, CipherSuite, CompressionMethod, ConnectionIds, Dialect, ExtensionType,
+    NamedGroup, SrtpProfile,
 };
 use crate::secrets::transcript::Transcript;
 use crate::session::{Session12, Session13};
@@ -95,11 +95,11 @@ impl Offer {
         &self,
         granted: &ServerExtensions,
         resumed: Option<&Session12>,
-    ) -> Result<RecordLimits, PeerMisbehaved> {
+    ) -> Result<AgreedLimits, PeerMisbehaved> {
         let limits = limits::granted(self.hello.extensions.limits, granted.limits, false)?;
-        let kept = resumed.and_then(|session| session.max_fragment_length);
+        let kept = resumed.and_then(|session| session.agreed.max_fragment_length);
         Ok(match (limits, kept) {
-            (RecordLimits::None, Some(kept)) => RecordLimits::Fragment(kept),
+            (AgreedLimits::None, Some(kept)) => AgreedLimits::Fragment(kept),
             (limits, _) => limits,
         })
     }

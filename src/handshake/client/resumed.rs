@@ -84,13 +84,13 @@ impl Resumption {
         let age = u32::try_from(age).unwrap_or(u32::MAX);
         Session12 {
             agreed: Agreed {
+                max_fragment_length: self.context.limits.fragment(),
                 alpn: self.context.alpn.clone(),
                 ..session.agreed.clone()
             },
             group: session.group,
             master_secret: self.master_secret.clone(),
             extended_master_secret: session.extended_master_secret,
-            max_fragment_length: self.context.limits.fragment(),
             lifetime: match renewed {
                 Some(_) => lifetime(renewed).saturating_add(age).min(lifetime(None)),
                 None => session.lifetime,

@@ -121,7 +121,7 @@ fn fits(terms: &Terms, hello: &ClientHello, session: &Session12) -> Result<bool,
     // RFC 6066 §4: a session keeps its length. RFC 8449 §4: the other limit is agreed on anew.
     let limits = terms.limits_12(hello)?;
     let limited = offered.limits.record_size_limit.is_some()
-        || limits.fragment() == session.max_fragment_length;
+        || limits.fragment() == session.agreed.max_fragment_length;
     Ok(suite
         && limited
         && session.agreed.server_name == offered.server_name

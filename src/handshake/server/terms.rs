@@ -8,7 +8,7 @@ use crate::handshake::limits;
 use crate::handshake::renegotiation::{self, Binding};
 use crate::identity::Credential;
 use crate::protocol::{
-    CertificateType, ConnectionId, ConnectionIds, Dialect, RecordLimits, SrtpProfile,
+    AgreedLimits, CertificateType, ConnectionId, ConnectionIds, Dialect, SrtpProfile,
 };
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
 use crate::wire::server_hello::DOWNGRADE_TO_12;
@@ -102,7 +102,7 @@ impl Terms {
     }
 
     /// How long records of 1.2 may be.
-    pub(super) fn limits_12(&self, hello: &ClientHello) -> Result<RecordLimits, PeerMisbehaved> {
+    pub(super) fn limits_12(&self, hello: &ClientHello) -> Result<AgreedLimits, PeerMisbehaved> {
         limits::grant(&self.config.parameters, hello.extensions.limits, false)
     }
 

@@ -15,8 +15,8 @@ use crate::handshake::{
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{Identity, verify_12};
 use crate::protocol::{
-    ClientCertificateType, Epoch, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion,
-    ReadSwitch, RecordLimits, Side, SignatureScheme, SrtpProfile,
+    AgreedLimits, ClientCertificateType, Epoch, FlightEnd, HandshakeType, NamedGroup,
+    ProtocolVersion, ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
 use crate::secrets::traffic::RecordProtection;
@@ -55,7 +55,7 @@ pub(super) struct ServerContext12 {
     /// Whether a NewSessionTicket comes before Finished (RFC 5077 §3.2).
     pub(super) ticket_promised: bool,
     /// How long records may be.
-    pub(super) limits: RecordLimits,
+    pub(super) limits: AgreedLimits,
     pub(super) binding: Option<Binding>,
     /// The hello, if the client may repeat it because it crossed a HelloRequest.
     pub(super) crossing: Option<Crossing>,
@@ -118,6 +118,7 @@ impl ServerContext12 {
         Session12 {
             agreed: Agreed {
                 version: self.version,
+                max_fragment_length: self.limits.fragment(),
                 suite: self.suite,
                 alpn: self.alpn.take(),
                 server_name: self.server_name.take(),
@@ -128,7 +129,6 @@ impl ServerContext12 {
             group: self.group,
             master_secret,
             extended_master_secret: self.extended_master_secret,
-            max_fragment_length: self.limits.fragment(),
             lifetime: self.config.sessions.lifetime(),
             id: std::mem::take(&mut self.session_id).into(),
             ticket: Box::default(),

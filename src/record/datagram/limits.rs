@@ -2,7 +2,6 @@
 
 use super::Datagram;
 use crate::error::SendError;
-use crate::protocol::RecordLimits;
 use crate::record::Layer as _;
 
 impl Datagram {
@@ -10,10 +9,9 @@ impl Datagram {
     #[cold]
     pub(super) fn too_large(&self) -> SendError {
         let max = self.max_payload();
-        match self.records.limits() {
-            RecordLimits::None => SendError::TooLarge { max },
-            _ if max < self.records.max_contents() => SendError::TooLarge { max },
-            _ => SendError::BeyondPeerLimit { max },
+        match self.records.is_limited() && max == self.records.max_contents() {
+            true => SendError::BeyondPeerLimit { max },
+            false => SendError::TooLarge { max },
         }
     }
 }

@@ -41,8 +41,8 @@ use crate::config::{DatagramPolicy, MAX_WARNINGS, PlaintextAlerts};
 use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
-    Alert, ConnectionId, ConnectionIds, ContentType, Dialect, Epoch, FlightEnd, FlightId,
-    HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordLimits, RecordNumber, Side,
+    AgreedLimits, Alert, ConnectionId, ConnectionIds, ContentType, Dialect, Epoch, FlightEnd,
+    FlightId, HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber, Side,
 };
 use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;
@@ -334,12 +334,16 @@ impl Layer for Datagram {
         self.records.agree_on_ids(ids);
     }
 
-    fn limit_records(&mut self, limits: RecordLimits) {
+    fn limit_records(&mut self, limits: AgreedLimits) {
         self.records.limit(limits);
     }
 
-    fn record_limits(&self) -> RecordLimits {
-        self.records.limits()
+    fn max_received(&self) -> usize {
+        self.records.max_received()
+    }
+
+    fn max_sent(&self) -> usize {
+        self.records.max_contents()
     }
 
     fn use_connection_id(&mut self, theirs: ConnectionId) {

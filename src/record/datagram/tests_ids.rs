@@ -7,8 +7,8 @@ use crate::config::DatagramPolicy;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey};
 use crate::crypto::mask::MaskKey;
 use crate::protocol::{
-    ConnectionId, ConnectionIds, Epoch, MessageSeq, Path, ProtocolVersion, ReadSwitch,
-    RecordLimits, Side,
+    AgreedLimits, ConnectionId, ConnectionIds, Epoch, MessageSeq, Path, ProtocolVersion,
+    ReadSwitch, Side,
 };
 use crate::record::{Discard, Fault, Inbound, Layer as _};
 use crate::secrets::traffic::{RecordProtection, TrafficKeys};
@@ -464,7 +464,7 @@ fn n51_15_only_the_newest_record_of_all_epochs_tells_of_a_new_address() {
 #[test]
 fn n59_02_the_type_counts_where_it_is_inside() {
     let mut two = Two::connected(ProtocolVersion::DTLS12, &id(8), &id(8));
-    two.server.limit_records(RecordLimits::RecordSize {
+    two.server.limit_records(AgreedLimits::RecordSize {
         ours: 100,
         theirs: 70,
     });

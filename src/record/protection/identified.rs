@@ -146,7 +146,7 @@ impl Opener {
         })
         .map_err(|_| NotOpened::Forged)?;
         let length = usize::from(length);
-        if length > usize::from(self.most) {
+        if length > usize::from(self.keys.most) {
             return Err(self.overlong(length));
         }
         let (range, content_type) = find_type(ciphertext.get(..length).unwrap_or_default())?;

@@ -23,8 +23,8 @@ use crate::config::StreamPolicy;
 use crate::error::SendError;
 use crate::protocol::dialect::TLS;
 use crate::protocol::{
-    Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq,
-    ProtocolVersion, ReadSwitch, RecordLimits, Side,
+    AgreedLimits, Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType,
+    MessageSeq, ProtocolVersion, ReadSwitch, Side,
 };
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::traffic::RecordProtection;
@@ -63,7 +63,7 @@ pub struct Stream {
     unfinished: bool,
     read: ReadState,
     /// What was agreed on for what is installed next.
-    limits: RecordLimits,
+    limits: AgreedLimits,
     /// The most contents of a record without protection, in bytes.
     max_unprotected: u16,
     /// The keys that the peer's next ChangeCipherSpec switches to.
@@ -97,8 +97,6 @@ struct WriteState {
     limit: u64,
     /// The most contents of a record, in bytes: as the policy says, or less as it was agreed.
     max_contents: usize,
-    /// What was agreed.
-    limits: RecordLimits,
 }
 
 impl WriteState {
@@ -164,7 +162,7 @@ impl Stream {
                 opener: None,
                 sequence: 0,
             },
-            limits: RecordLimits::None,
+            limits: AgreedLimits::None,
             max_unprotected: MAX_UNPROTECTED,
             armed: None,
             write: WriteState {
@@ -173,7 +171,6 @@ impl Stream {
                 sequence: 0,
                 limit: u64::MAX,
                 max_contents: policy.max_fragment,
-                limits: RecordLimits::None,
             },
             fragmenter: Fragmenter::default(),
             outgoing: Vec::new(),
@@ -300,21 +297,17 @@ impl Layer for Stream {
         self.drops_change_cipher_spec = !is_12;
     }
 
-    fn limit_records(&mut self, limits: RecordLimits) {
+    fn limit_records(&mut self, limits: AgreedLimits) {
         self.limits = limits;
         if self.decided.is_none() {
             // Of 1.3, where the keys of the handshake may be here already.
-            self.write.limits = limits;
             if let Some(opener) = &mut self.read.opener {
-                opener.limit(limits, false);
+                opener.limit_records(limits, false);
             }
-            if let Some(max) = self
-                .write
-                .sealer
-                .as_deref()
-                .map(|it| it.max_contents(limits))
-            {
-                self.write.max_contents = self.policy.max_fragment.min(max.into());
+            if let Some(sealer) = &mut self.write.sealer {
+                sealer.limit_records(limits, false);
+                self.write.max_contents =
+                    self.policy.max_fragment.min(sealer.max_contents().into());
             }
         } else if let Some(most) = limits.at_once() {
             self.write.max_contents = self.write.max_contents.min(most.into());
@@ -322,8 +315,10 @@ impl Layer for Stream {
         }
     }
 
-    fn record_limits(&self) -> RecordLimits {
-        self.write.limits
+    fn max_received(&self) -> usize {
+        let opener = self.read.opener.as_deref();
+        let received = opener.map_or(self.max_unprotected, |it| it.most() - u16::from(it.is_13()));
+        received.into()
     }
 
     fn send_message(&mut self, epoch: Epoch, _: MessageSeq, typ: HandshakeType, body: Vec<u8>) {
@@ -357,12 +352,11 @@ impl Layer for Stream {
 
     fn install_write(&mut self, epoch: Epoch, protection: RecordProtection) {
         self.flush();
-        let sealer = Sealer::new(&protection);
-        let max_contents = sealer.max_contents(self.limits);
+        let mut sealer = Sealer::new(&protection);
+        sealer.limit_records(self.limits, false);
         self.write = WriteState {
             epoch,
-            max_contents: self.policy.max_fragment.min(max_contents.into()),
-            limits: self.limits,
+            max_contents: self.policy.max_fragment.min(sealer.max_contents().into()),
             limit: sealer.limit(),
             sealer: Some(Box::new(sealer)),
             sequence: 0,
@@ -371,7 +365,7 @@ impl Layer for Stream {
 
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {
         let mut opener = Opener::new(&protection);
-        opener.limit(self.limits, false);
+        opener.limit_records(self.limits, false);
         let state = ReadState {
             epoch,
             opener: Some(Box::new(opener)),

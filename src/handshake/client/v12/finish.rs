@@ -283,6 +283,7 @@ impl ClientContext12 {
         Session12 {
             agreed: Agreed {
                 version: self.version,
+                max_fragment_length: self.limits.fragment(),
                 suite: self.suite,
                 alpn: self.alpn.take(),
                 server_name: dns_name(&self.server_name),
@@ -293,7 +294,6 @@ impl ClientContext12 {
             group,
             master_secret,
             extended_master_secret: self.extended_master_secret,
-            max_fragment_length: self.limits.fragment(),
             lifetime: lifetime(ticket.as_ref()),
             id: std::mem::take(&mut self.session_id).into(),
             ticket: ticket.map_or_else(Box::default, |message| message.ticket.into()),

@@ -16,7 +16,7 @@ use crate::handshake::{Answer, ClientAnswer, ClientQuestion, Epochs, Outbox};
 use crate::identity::proof::SignatureVerified;
 use crate::identity::{Credential, Identity, check_key_12, encode_certificate_12, verify_12};
 use crate::protocol::{
-    AlertDescription, ClientCertificateType, Epoch, HandshakeType, ProtocolVersion, RecordLimits,
+    AgreedLimits, AlertDescription, ClientCertificateType, Epoch, HandshakeType, ProtocolVersion,
     SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::{MasterSecret, Randoms, SessionBinding};
@@ -49,7 +49,7 @@ pub(crate) struct ClientContext12 {
     /// Whether a NewSessionTicket comes before the server's Finished (RFC 5077 §3.2).
     pub(super) ticket_promised: bool,
     /// How long records may be.
-    pub(super) limits: RecordLimits,
+    pub(super) limits: AgreedLimits,
     pub(super) cookie: Vec<u8>,
     pub(super) binding: Option<Binding>,
     pub(super) transcript: Transcript,

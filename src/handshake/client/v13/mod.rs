@@ -28,8 +28,8 @@ use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::state::{State, Step, unexpected};
 use crate::handshake::{Action, Outbox, limits};
 use crate::protocol::{
-    ConnectionIds, Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup, ReadSwitch,
-    RecordLimits, Side, SrtpProfile,
+    AgreedLimits, ConnectionIds, Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup,
+    ReadSwitch, Side, SrtpProfile,
 };
 use crate::secrets::schedule13::{Derivation, FinishedKey, HandshakeSecret, SecretLog};
 use crate::secrets::transcript::Transcript;
@@ -175,7 +175,7 @@ pub(super) fn start(
         offer.dialect.version_13,
         connection_ids.clone(),
         // They come with EncryptedExtensions.
-        RecordLimits::None,
+        AgreedLimits::None,
     );
     offer.transcript.start_hash_13(suite.hash);
     offer

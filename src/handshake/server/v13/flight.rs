@@ -12,8 +12,8 @@ use crate::handshake::state::{State, Step};
 use crate::handshake::{Action, Answer, Outbox, ServerAnswer, ServerQuestion, Unsigned};
 use crate::identity::{Credential, Identity, encode_certificate_13};
 use crate::protocol::{
-    CompressionMethod, ConnectionIds, Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup,
-    PskKeyExchangeMode, ReadSwitch, RecordLimits, Side, SignatureScheme, SrtpProfile,
+    AgreedLimits, CompressionMethod, ConnectionIds, Dialect, Epoch, FlightEnd, HandshakeType,
+    NamedGroup, PskKeyExchangeMode, ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule13::{
     Derivation, FinishedKey, HandshakeSecret, SecretLog, TrafficSecret,
@@ -87,7 +87,7 @@ impl ServerContext13 {
     }
 
     /// Sends what the client is granted beside the ServerHello.
-    fn send_extensions(&mut self, limits: RecordLimits, outbox: &mut Outbox) -> Result<(), Error> {
+    fn send_extensions(&mut self, limits: AgreedLimits, outbox: &mut Outbox) -> Result<(), Error> {
         let granted = EncryptedExtensions {
             // RFC 6066 §3: not where a session is resumed.
             server_name: self.server_name.is_some()
@@ -231,7 +231,7 @@ fn begin(
 fn send(
     terms: &Terms,
     server_hello: &ServerHello,
-    (retried, ids, limits): (bool, Option<ConnectionIds>, RecordLimits),
+    (retried, ids, limits): (bool, Option<ConnectionIds>, AgreedLimits),
     transcript: &mut Transcript,
     outbox: &mut Outbox,
 ) -> Result<(), Error> {

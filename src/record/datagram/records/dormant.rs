@@ -29,7 +29,22 @@ pub(super) struct Dormant {
     most: u16,
 }
 
+/// The same of one that can be written.
+pub(super) struct DormantWriting {
+    protection: RecordProtection,
+    pub(super) max_contents: u16,
+}
+
 impl Reading {
+    /// The most that a record may protect, in bytes; `None` without keys.
+    pub(super) fn most(&self) -> Option<u16> {
+        match self {
+            Self::Plaintext => None,
+            Self::Protected(protected) => Some(protected.opener.most()),
+            Self::Dormant(dormant) => Some(dormant.most),
+        }
+    }
+
     /// One more than the highest number that was read; 0 if there was none.
     pub(super) fn next(&self) -> u64 {
         match self {
@@ -88,8 +103,10 @@ impl WriteEpoch {
 
     #[cold]
     fn make_ready(&mut self) {
-        if let Writing::Dormant(protection) = &self.protection {
-            self.protection = Writing::Protected(Box::new(Sealer::new(protection)));
+        if let Writing::Dormant(dormant) = &self.protection {
+            let mut sealer = Sealer::new(&dormant.protection);
+            sealer.limit_contents(dormant.max_contents);
+            self.protection = Writing::Protected(Box::new(sealer));
         }
     }
 }
@@ -127,9 +144,12 @@ impl Records {
         }
         let current = &mut self.write.current;
         if current.epoch == write.0
-            && let Writing::Protected(_) = current.protection
+            && let Writing::Protected(sealer) = &current.protection
         {
-            current.protection = Writing::Dormant(Box::new(write.1));
+            current.protection = Writing::Dormant(Box::new(DormantWriting {
+                protection: write.1,
+                max_contents: sealer.max_contents(),
+            }));
         }
     }
 }

@@ -6,10 +6,10 @@
 //!  writing:  those that a retained flight needs │ current
 //! ```
 
-use super::dormant::Dormant;
+use super::dormant::{Dormant, DormantWriting};
 use super::replay::ReplayWindow;
 use crate::protocol::{
-    ConnectionId, ContentType, Epoch, ProtocolVersion, RecordLimits, RecordNumber,
+    AgreedLimits, ConnectionId, ContentType, Epoch, ProtocolVersion, RecordNumber,
 };
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::traffic::RecordProtection;
@@ -180,10 +180,10 @@ impl ReadEpochs {
     }
 
     /// All records that are protected may be so long, of version 1.3.
-    pub(super) fn limit(&mut self, limits: RecordLimits) {
+    pub(super) fn limit(&mut self, limits: AgreedLimits) {
         for epoch in std::iter::once(&mut self.newest).chain(&mut self.older) {
             if let Reading::Protected(protected) = &mut epoch.protection {
-                protected.opener.limit(limits, false);
+                protected.opener.limit_records(limits, false);
             }
         }
     }
@@ -206,23 +206,23 @@ pub(in super::super) struct WriteEpoch {
     pub(super) protection: Writing,
     /// What its records carry; empty for nothing.
     id: ConnectionId,
-    /// The most contents of a record, in bytes.
-    pub(super) max_contents: u16,
-    /// What was agreed about that.
-    pub(super) limits: RecordLimits,
     next_sequence: u64,
     limit: u64,
 }
 
 /// How an epoch is written.
 pub(super) enum Writing {
-    /// Without protection; the version is what headers say.
-    Plaintext(ProtocolVersion),
+    /// Without protection; the version is what headers say. The number is the most contents of a
+    /// record, in bytes.
+    Plaintext(ProtocolVersion, u16),
     /// With keys.
     Protected(Box<Sealer>),
     /// With keys that were put away: whoever asks for the epoch gets it with keys that are ready.
-    Dormant(Box<RecordProtection>),
+    Dormant(Box<DormantWriting>),
 }
+
+/// The most contents of a record without protection (RFC 5246 §6.2.1).
+const MAX_UNPROTECTED: u16 = MAX_PLAINTEXT_LEN as u16;
 
 /// What the headers of protected records say, of whichever version (RFC 9147 §4).
 const SEALED_VERSION: ProtocolVersion = ProtocolVersion::DTLS12;
@@ -232,11 +232,9 @@ impl WriteEpoch {
         Self {
             epoch: Epoch::PLAINTEXT,
             id: ConnectionId::empty(),
-            max_contents: MAX_PLAINTEXT_LEN as u16,
-            limits: RecordLimits::None,
             // RFC 6347 §4.1: what OpenSSL and others put there before the version is known; peers
             // take both.
-            protection: Writing::Plaintext(ProtocolVersion::DTLS10),
+            protection: Writing::Plaintext(ProtocolVersion::DTLS10, MAX_UNPROTECTED),
             next_sequence,
             limit: RecordNumber::LIMIT_48,
         }
@@ -247,21 +245,25 @@ impl WriteEpoch {
     pub(in super::super) fn overhead(&self) -> usize {
         match &self.protection {
             Writing::Protected(sealer) => sealer.datagram_overhead(self.id.len()),
-            Writing::Plaintext(_) | Writing::Dormant(_) => HEADER_LEN,
+            Writing::Plaintext(..) | Writing::Dormant(_) => HEADER_LEN,
         }
     }
 
     /// The most contents of a record, in bytes (RFC 5246 §6.2.1, RFC 8449 §4). At 1.2 the type
     /// counts where it is inside (RFC 9146 §5).
     #[inline]
-    pub(in super::super) const fn max_contents(&self) -> usize {
-        self.max_contents as usize
+    pub(in super::super) fn max_contents(&self) -> usize {
+        usize::from(match &self.protection {
+            Writing::Protected(sealer) => sealer.max_contents(),
+            Writing::Plaintext(_, most) => *most,
+            Writing::Dormant(dormant) => dormant.max_contents,
+        })
     }
 
     /// Whether records are protected.
     #[inline]
     pub(in super::super) const fn is_protected(&self) -> bool {
-        !matches!(self.protection, Writing::Plaintext(_))
+        !matches!(self.protection, Writing::Plaintext(..))
     }
 
     /// Appends one record to `out` with the next number, which is returned; nothing when the
@@ -282,7 +284,7 @@ impl WriteEpoch {
                 let id = self.id.as_bytes();
                 sealer.seal_identified(number, content_type, SEALED_VERSION, id, payload, out);
             }
-            &Writing::Plaintext(version) => {
+            &Writing::Plaintext(version, _) => {
                 let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
                 let header = RecordHeader {
                     content_type,
@@ -359,7 +361,7 @@ impl WriteEpochs {
     /// The hellos are through. RFC 9147 §4: plaintext records of 1.3 look like those of 1.2.
     pub(super) fn settle(&mut self) {
         if let Some(plaintext) = self.find(Epoch::PLAINTEXT) {
-            plaintext.protection = Writing::Plaintext(ProtocolVersion::DTLS12);
+            plaintext.protection = Writing::Plaintext(ProtocolVersion::DTLS12, MAX_UNPROTECTED);
         }
     }
 
@@ -424,11 +426,10 @@ impl WriteEpochs {
     }
 
     /// All records that are protected may be so long, of version 1.3.
-    pub(super) fn limit(&mut self, limits: RecordLimits) {
+    pub(super) fn limit(&mut self, limits: AgreedLimits) {
         for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {
-            if let Writing::Protected(sealer) = &epoch.protection {
-                epoch.limits = limits;
-                epoch.max_contents = sealer.max_contents(limits);
+            if let Writing::Protected(sealer) = &mut epoch.protection {
+                sealer.limit_records(limits, false);
             }
         }
     }
@@ -436,7 +437,13 @@ impl WriteEpochs {
     /// No record has more contents than this from here on, whatever its epoch (RFC 6066 §4).
     pub(super) fn limit_at_once(&mut self, most: u16) {
         for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {
-            epoch.max_contents = epoch.max_contents.min(most);
+            match &mut epoch.protection {
+                Writing::Protected(sealer) => sealer.limit_contents(most),
+                Writing::Plaintext(_, max) => *max = (*max).min(most),
+                Writing::Dormant(dormant) => {
+                    dormant.max_contents = dormant.max_contents.min(most);
+                }
+            }
         }
     }
 
@@ -447,20 +454,15 @@ impl WriteEpochs {
         epoch: Epoch,
         protection: &RecordProtection,
         id: ConnectionId,
-        limits: RecordLimits,
+        limits: AgreedLimits,
     ) {
-        let sealer = Sealer::new(protection);
-        let max_contents = match id.is_empty() {
-            true => sealer.max_contents(limits),
-            false => sealer.max_contents_identified(limits),
-        };
+        let mut sealer = Sealer::new(protection);
+        sealer.limit_records(limits, !id.is_empty());
         let limit = sealer.limit().min(RecordNumber::LIMIT_48);
         let next = WriteEpoch {
             epoch,
             protection: Writing::Protected(Box::new(sealer)),
             id,
-            max_contents,
-            limits,
             next_sequence: 0,
             limit,
         };
@@ -506,7 +508,7 @@ mod tests {
             Epoch::new(1),
             &protection(AeadAlgorithm::ChaCha20Poly1305),
             ConnectionId::empty(),
-            RecordLimits::None,
+            AgreedLimits::None,
         );
         let current = epochs.current();
         current.next_sequence = RecordNumber::LIMIT_48 - 1;
@@ -522,7 +524,7 @@ mod tests {
             Epoch::new(1),
             &protection(AeadAlgorithm::Aes128Gcm),
             ConnectionId::empty(),
-            RecordLimits::None,
+            AgreedLimits::None,
         );
         let current = epochs.current();
         current.next_sequence = 23_726_565;
@@ -537,7 +539,7 @@ mod tests {
             Epoch::new(1),
             &protection(AeadAlgorithm::Aes128Gcm),
             ConnectionId::empty(),
-            RecordLimits::None,
+            AgreedLimits::None,
         );
         epochs.retain(|epoch| epoch == Epoch::PLAINTEXT);
         assert!(epochs.find(Epoch::PLAINTEXT).is_some());
@@ -555,7 +557,7 @@ mod tests {
                 Epoch::new(1),
                 &protection(AeadAlgorithm::Aes128Gcm),
                 ConnectionId::empty(),
-                RecordLimits::None,
+                AgreedLimits::None,
             );
             epochs.retain(|epoch| !dropped && epoch == Epoch::PLAINTEXT);
             epochs.begin_afresh();

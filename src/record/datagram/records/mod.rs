@@ -25,7 +25,7 @@ mod unified;
 
 pub(super) use opening::{NotOpened, Opened, Record};
 
-use crate::protocol::{ConnectionId, ContentType, Epoch, Path, RecordLimits, RecordNumber};
+use crate::protocol::{AgreedLimits, ConnectionId, ContentType, Epoch, Path, RecordNumber};
 use crate::record::protection::{MAX_EXPANSION_12, MAX_EXPANSION_13};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_datagram::DatagramHeader;
@@ -54,9 +54,9 @@ pub(super) struct Records {
     /// The epoch whose key has seen half of the forgeries that it may.
     attacked: Option<Box<Epoch>>,
     /// What was agreed on about the length of records, for the epochs that come next.
-    limits: RecordLimits,
-    /// The most contents of a record when a handshake was completed last, in bytes; 0 before.
-    settled_contents: u16,
+    limits: AgreedLimits,
+    /// Whether the records that are written since a handshake hold more or less than before it.
+    resized: bool,
     /// Connection IDs, where there are any.
     ids: Option<Box<Identification>>,
 }
@@ -103,8 +103,8 @@ impl Records {
             in_force: Epoch::PLAINTEXT,
             preview: None,
             attacked: None,
-            limits: RecordLimits::None,
-            settled_contents: 0,
+            limits: AgreedLimits::None,
+            resized: false,
             ids: None,
         }
     }
@@ -151,7 +151,9 @@ impl Records {
     pub(super) fn install_read(&mut self, epoch: Epoch, protection: &RecordProtection) {
         self.preview = None;
         let mut protected = Protected::new(protection);
-        protected.opener.limit(self.limits, self.expects_id(epoch));
+        protected
+            .opener
+            .limit_records(self.limits, self.expects_id(epoch));
         self.read.install(epoch, protected);
         if self.form == Form::Unified {
             self.in_force = epoch;
@@ -168,12 +170,15 @@ impl Records {
         protection: &RecordProtection,
         id: ConnectionId,
     ) {
+        let before = &self.write.current;
+        let before = before.is_protected().then(|| before.max_contents());
         self.write.install(epoch, protection, id, self.limits);
+        self.resized = before.is_some_and(|it| it != self.max_contents());
     }
 
     /// So long may records be: those of the epochs that come next; of 1.3 all that are protected;
     /// at once, where that was agreed.
-    pub(super) fn limit(&mut self, limits: RecordLimits) {
+    pub(super) fn limit(&mut self, limits: AgreedLimits) {
         self.limits = limits;
         if self.form == Form::Unified {
             self.read.limit(limits);
@@ -183,9 +188,20 @@ impl Records {
         }
     }
 
-    /// What was agreed on about the length of the records that are written now.
-    pub(super) const fn limits(&self) -> RecordLimits {
-        self.write.current.limits
+    /// Whether the records that are written now hold less than a datagram could carry in any case.
+    pub(super) fn is_limited(&self) -> bool {
+        let inside = usize::from(!self.write.current_id().is_empty());
+        self.max_contents() < MAX_PLAINTEXT_LEN - inside
+    }
+
+    /// The most contents of a record that is taken now, in bytes.
+    pub(super) fn max_received(&self) -> usize {
+        let newest = &self.read.newest;
+        let inside = self.form == Form::Unified || self.expects_id(newest.epoch);
+        match newest.protection.most() {
+            Some(most) => usize::from(most - u16::from(inside)),
+            None => self.max_unprotected(),
+        }
     }
 
     /// The most contents of a record without protection that is taken, in bytes.
@@ -239,9 +255,7 @@ impl Records {
         self.ids_established();
         // After the Finished that has just been taken from there, data of the same epoch may wait.
         self.early.take_if(|it| !it.keep_only(epoch));
-        let max = self.write.current.max_contents;
-        let before = std::mem::replace(&mut self.settled_contents, max);
-        before != 0 && before != max
+        std::mem::take(&mut self.resized)
     }
 
     /// The handshake comes to nothing: the epoch in force goes on.

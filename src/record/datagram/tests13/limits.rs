@@ -1,10 +1,10 @@
 //! Records that are longer than was agreed on (RFC 8449 §4, RFC 6066 §4).
 
 use super::*;
-use crate::protocol::{MaxFragmentLength, RecordLimits};
+use crate::protocol::{AgreedLimits, MaxFragmentLength};
 use crate::secrets::traffic::Protections;
 
-const LIMITS: RecordLimits = RecordLimits::RecordSize {
+const LIMITS: AgreedLimits = AgreedLimits::RecordSize {
     ours: 100,
     theirs: 80,
 };
@@ -53,7 +53,7 @@ fn n59_02_n59_06_padding_counts_in_every_epoch() {
 #[test]
 fn a_fragment_length_leaves_room_for_the_type_in_what_is_received() {
     let mut two = Two::connected();
-    let limits = RecordLimits::Fragment(MaxFragmentLength::Bytes512);
+    let limits = AgreedLimits::Fragment(MaxFragmentLength::Bytes512);
     two.client.limit_records(limits);
     assert_eq!(taken(&mut two, THREE, 0, &[(512, 0), (513, 0)]), (1, 1));
     assert_eq!(two.client.max_payload(), 511);
@@ -64,7 +64,7 @@ fn a_fragment_length_leaves_room_for_the_type_in_what_is_received() {
 fn n59_04_acknowledgements_obey() {
     let mut two = Two::shaking_hands();
     for layer in [&mut two.client, &mut two.server] {
-        layer.limit_records(RecordLimits::RecordSize {
+        layer.limit_records(AgreedLimits::RecordSize {
             ours: 64,
             theirs: 64,
         });
