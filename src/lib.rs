@@ -137,8 +137,9 @@ pub use crate::connection::{
 pub use crate::error::fatal::{Error, Failure};
 pub use crate::identity::reply::Reply;
 pub use crate::protocol::{
-    Alert, AlertDescription, AlertLevel, CipherSuite, ConnectionId, Ecn, Epoch, NamedGroup, Path,
-    ProtocolVersion, RecordNumber, Side, SignatureScheme, SrtpProfile,
+    Alert, AlertDescription, AlertLevel, CipherSuite, ConnectionId, Ecn, Epoch, MaxFragmentLength,
+    NamedGroup, Path, ProtocolVersion, RecordLimits, RecordNumber, Side, SignatureScheme,
+    SrtpProfile,
 };
 pub use crate::wire::key_update::KeyUpdate;
 

@@ -8,7 +8,7 @@ use crate::identity::{
     AcceptAnyServer, CertificateKind, ChooseSharedKey, Credential, Identity, Roots, SharedKey,
     VerifyServer, WebPkiServerVerifier,
 };
-use crate::protocol::{Dialect, dialect};
+use crate::protocol::{Dialect, MaxFragmentLength, dialect};
 use crate::session::{ClientSessionStore, MemoryClientSessions, Session, SessionKey};
 use pki_types::ServerName;
 use std::sync::Arc;
@@ -33,6 +33,7 @@ pub struct ClientConfig {
     /// Who chooses a key at 1.2; the first of the keys by default.
     pub(crate) shared_key_choice: Option<Arc<dyn ChooseSharedKey>>,
     certificate_kinds: Option<Vec<CertificateKind>>,
+    pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     /// Tells this configuration from every other one of the process.
     pub(crate) number: u64,
 }
@@ -175,6 +176,7 @@ impl ClientConfig {
             shared_keys: Vec::new(),
             shared_key_choice: None,
             certificate_kinds: None,
+            max_fragment_length: None,
         }
     }
 
@@ -209,6 +211,7 @@ pub struct ClientConfigBuilder {
     shared_keys: Vec<SharedKey>,
     shared_key_choice: Option<Arc<dyn ChooseSharedKey>>,
     certificate_kinds: Option<Vec<CertificateKind>>,
+    max_fragment_length: Option<MaxFragmentLength>,
 }
 
 impl ClientConfigBuilder {
@@ -268,6 +271,18 @@ impl ClientConfigBuilder {
         self
     }
 
+    /// The most that either end puts into one record, for servers that know nothing better
+    /// (max_fragment_length, RFC 6066 §4); `None`, the default, does not ask for it.
+    ///
+    /// A server that knows record_size_limit ignores this: it hears the same number there, or less
+    /// if [`record_size_limit`](Self::record_size_limit) says so, and that limits only what the
+    /// server sends. One that knows neither sends what it likes. A server here grants each length.
+    #[must_use]
+    pub fn max_fragment_length(mut self, length: Option<MaxFragmentLength>) -> Self {
+        self.max_fragment_length = length;
+        self
+    }
+
     /// The configuration, with only those suites that it has a verifier or a key for: suites with a
     /// pre-shared key are not offered without one, those with certificates not without a verifier.
     ///
@@ -286,7 +301,11 @@ impl ClientConfigBuilder {
             shared_keys,
             shared_key_choice,
             certificate_kinds,
+            max_fragment_length,
         } = self;
+        if let Some(length) = max_fragment_length {
+            parameters.record_size_limit = parameters.record_size_limit.min(length.bytes());
+        }
         let serves_12 = |key: &SharedKey| key.name().context().is_none();
         let shares_12 = shared_key_choice.is_some() || shared_keys.iter().any(serves_12);
         parameters
@@ -307,6 +326,7 @@ impl ClientConfigBuilder {
             shared_keys,
             shared_key_choice,
             certificate_kinds,
+            max_fragment_length,
             number: BUILT.fetch_add(1, Ordering::Relaxed),
         })
     }

@@ -12,9 +12,10 @@ use crate::crypto::random::{SecureRandom, SystemRandom};
 use crate::crypto::suite::{Authentication, KeyExchange, Suite};
 use crate::crypto::verify::algorithm_13;
 use crate::error::ConfigError;
-use crate::protocol::{SignatureScheme, SrtpProfile};
+use crate::protocol::{AgreedLimits, SignatureScheme, SrtpProfile};
 use crate::secrets::key_log::KeyLog;
 use crate::session::Session12;
+use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use std::sync::Arc;
 
 /// Settings that do not depend on the side.
@@ -26,6 +27,8 @@ pub(crate) struct Parameters {
     pub(crate) alpn: Vec<Vec<u8>>,
     /// The profiles of SRTP, the preferred ones first; empty for none.
     pub(crate) srtp: Vec<SrtpProfile>,
+    /// The most contents of a record that this end receives, in bytes.
+    pub(crate) record_size_limit: u16,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) secure_renegotiation: SecureRenegotiation,
     pub(crate) datagram: Arc<DatagramPolicy>,
@@ -44,6 +47,7 @@ impl Default for Parameters {
             algorithms: Algorithms::default(),
             alpn: Vec::new(),
             srtp: Vec::new(),
+            record_size_limit: MAX_RECORD_SIZE,
             extended_master_secret: ExtendedMasterSecret::default(),
             secure_renegotiation: SecureRenegotiation::default(),
             datagram: Arc::default(),
@@ -149,6 +153,14 @@ impl Parameters {
         Ok(())
     }
 
+    /// Sets the most contents of a record that this end receives.
+    pub(crate) fn set_record_size_limit(&mut self, bytes: usize) -> Result<(), ConfigError> {
+        let (min, max) = (usize::from(AgreedLimits::MIN), MAX_PLAINTEXT_LEN);
+        let bytes = in_range("the record size limit", bytes, min, max)?;
+        self.record_size_limit = u16::try_from(bytes).unwrap_or(MAX_RECORD_SIZE);
+        Ok(())
+    }
+
     /// Replaces the application protocols; each name is 1 to 255 bytes long (RFC 7301 §3.1).
     pub(crate) fn set_alpn(&mut self, protocols: &[&[u8]]) -> Result<(), ConfigError> {
         for name in protocols {
@@ -160,6 +172,9 @@ impl Parameters {
         Ok(())
     }
 }
+
+/// The most contents of a record that there can be (RFC 5246 §6.2.1).
+const MAX_RECORD_SIZE: u16 = MAX_PLAINTEXT_LEN as u16;
 
 /// The most profiles of SRTP; more are not registered.
 const MAX_SRTP_PROFILES: usize = 64;
@@ -214,6 +229,32 @@ macro_rules! shared_setters {
             profiles: &[$crate::protocol::SrtpProfile],
         ) -> Result<Self, $crate::error::ConfigError> {
             self.parameters.set_srtp(profiles)?;
+            Ok(self)
+        }
+
+        /// The most that the peer may put into one record, in bytes of contents: 64 to 16,384,
+        /// which is the default (record_size_limit, RFC 8449). It is for ends with little memory:
+        /// a record can be opened only when all of it is here.
+        ///
+        /// It is announced in any case, because RFC 8449 §4 wants that of both ends: without it a
+        /// server could not say what it takes. A peer that does not know the extension pays no
+        /// attention to it, and sends what it likes. A record that is longer than was agreed ends
+        /// a stream with `record_overflow`; a datagram is counted and dropped
+        /// ([`Discard::OverlongRecord`](crate::record::Discard::OverlongRecord)). Records without
+        /// protection are not limited. What this end sends obeys the peer's limit:
+        /// [`Connection::record_limits`](crate::Connection::record_limits) shows both.
+        ///
+        /// At version 1.3 the byte of the type is announced as well, which the peer may use for
+        /// contents where a client has offered both versions and 1.2 was chosen.
+        ///
+        /// # Errors
+        ///
+        /// [`ConfigError::OutOfRange`](crate::error::ConfigError::OutOfRange).
+        pub fn record_size_limit(
+            mut self,
+            bytes: usize,
+        ) -> Result<Self, $crate::error::ConfigError> {
+            self.parameters.set_record_size_limit(bytes)?;
             Ok(self)
         }
 

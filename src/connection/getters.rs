@@ -6,7 +6,8 @@ use crate::error::Failure;
 use crate::handshake::{Completed, CompletedKind};
 use crate::identity::Identity;
 use crate::protocol::{
-    Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side, SignatureScheme, SrtpProfile,
+    Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, RecordLimits, Side, SignatureScheme,
+    SrtpProfile,
 };
 use crate::record::{RecordLayer, Stats};
 use crate::session::{Agreed, Session};
@@ -36,6 +37,16 @@ impl<R: RecordLayer> Connection<R> {
     /// resumption has an exchange of its own.
     pub fn key_exchange_group(&self) -> Option<NamedGroup> {
         self.phase.established()?.group
+    }
+
+    /// How much data a record has at most under the keys in force, in each direction
+    /// (record_size_limit, RFC 8449; max_fragment_length, RFC 6066 §4). Over datagrams
+    /// [`max_payload`](crate::DtlsConnection::max_payload) is less where the path carries less.
+    pub fn record_limits(&self) -> RecordLimits {
+        RecordLimits {
+            sent: self.records.max_sent(),
+            received: self.records.max_received(),
+        }
     }
 
     /// How the keys in force came about, once the handshake is done.

@@ -381,6 +381,7 @@ impl<R: RecordLayer> Connection<R> {
                 Action::ForgetAhead => self.records.forget_ahead(),
                 Action::VersionDecided(version) => self.records.version_decided(version),
                 Action::ConnectionIdsAgreed(ids) => self.records.connection_ids_agreed(ids),
+                Action::LimitRecords(limits) => self.records.limit_records(limits),
                 Action::UseConnectionId(theirs) => self.records.use_connection_id(theirs),
                 Action::IssueConnectionIds { count } => self.issue_connection_ids(count)?,
                 Action::SendMessage {
@@ -431,7 +432,7 @@ impl<R: RecordLayer> Connection<R> {
 
     /// New keys are in force.
     fn commit(&mut self, now: Instant, established: Box<Completed>) {
-        self.records.established(now, established.epoch());
+        self.records_established(now, established.epoch());
         self.remember_identity(&established);
         // RFC 9147 §5.8.1: until a client's last flight is acknowledged, the server may be gone.
         // The acknowledgement is awaited for as long again as the handshake, which is over.

@@ -25,6 +25,7 @@ mod certificate_types;
 pub(crate) mod client;
 mod completed;
 mod connection_ids;
+mod limits;
 mod outbox;
 pub(crate) mod post;
 mod question;

@@ -201,6 +201,8 @@ wire_number! {
     pub(crate) struct ExtensionType(u16) {
         /// RFC 6066 §3.
         SERVER_NAME = 0, "server_name";
+        /// RFC 6066 §4.
+        MAX_FRAGMENT_LENGTH = 1, "max_fragment_length";
         /// RFC 8422 §5.1.1.
         SUPPORTED_GROUPS = 10, "supported_groups";
         /// RFC 8422 §5.1.2.
@@ -217,6 +219,8 @@ wire_number! {
         SERVER_CERTIFICATE_TYPE = 20, "server_certificate_type";
         /// RFC 7627 §5.1.
         EXTENDED_MASTER_SECRET = 23, "extended_master_secret";
+        /// RFC 8449 §4.
+        RECORD_SIZE_LIMIT = 28, "record_size_limit";
         /// RFC 5077 §3.2.
         SESSION_TICKET = 35, "session_ticket";
         /// RFC 8446 §4.2.11.

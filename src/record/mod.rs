@@ -20,8 +20,8 @@ pub use stream::Stream;
 
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, SendError};
 use crate::protocol::{
-    Alert, AlertLevel, ConnectionId, ConnectionIds, Dialect, Epoch, FlightEnd, FlightId,
-    HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber,
+    AgreedLimits, Alert, AlertLevel, ConnectionId, ConnectionIds, Dialect, Epoch, FlightEnd,
+    FlightId, HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber,
 };
 use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;
@@ -269,6 +269,16 @@ pub(crate) trait Layer {
     fn version_decided(&mut self, version: ProtocolVersion);
     /// Every epoch that is installed from here on has these connection IDs.
     fn connection_ids_agreed(&mut self, _ids: ConnectionIds) {}
+    /// What was agreed on about the length of records: for every epoch that is installed from here
+    /// on, at 1.3 also for those that are installed (RFC 8449 §4), and for everything at once as
+    /// far as RFC 6066 §4 says so.
+    fn limit_records(&mut self, limits: AgreedLimits);
+    /// The most contents of a record that is taken now, in bytes.
+    fn max_received(&self) -> usize;
+    /// The most contents of a record that is written now, in bytes, whatever the path carries.
+    fn max_sent(&self) -> usize {
+        self.max_payload()
+    }
     /// What is written from here on carries this connection ID.
     fn use_connection_id(&mut self, _theirs: ConnectionId) {}
     /// Whether paths may be checked (RFC 9853 §3).
@@ -343,8 +353,9 @@ pub(crate) trait Layer {
     fn hold_messages(&mut self, now: Instant, hold: bool);
     /// The handshake, or the request for one, comes to nothing: the epoch in force goes on.
     fn abandon_handshake(&mut self);
-    /// The handshake is done; `epoch` is the one in force.
-    fn established(&mut self, now: Instant, epoch: Epoch);
+    /// The handshake is done; `epoch` is the one in force. Whether that changes how much data goes
+    /// into a record, where that is what the application must know.
+    fn established(&mut self, now: Instant, epoch: Epoch) -> bool;
     /// The next thing that came, out of `input`.
     ///
     /// # Errors

@@ -19,11 +19,12 @@
 //! in `unified`.
 
 mod identified;
+mod limits;
 mod unified;
 
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN};
 use crate::crypto::mask::{MaskKey, SAMPLE_LEN};
-use crate::protocol::{ContentType, ProtocolVersion, RecordNumber};
+use crate::protocol::{AgreedLimits, ContentType, ProtocolVersion, RecordNumber};
 use crate::secrets::traffic::{RecordForm, RecordProtection};
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use crate::wire::{record_dtls, record_dtls13, record_tls};
@@ -40,6 +41,8 @@ pub(crate) enum NotOpened {
     NoContentType,
     /// It authenticates, and is longer with its padding than a record may be (RFC 8446 §5.4).
     Overlong,
+    /// It authenticates, and is longer than was agreed (RFC 8449 §4, RFC 6066 §4).
+    BeyondLimit,
 }
 
 /// What the records of an epoch look like, with what that form needs beside the key.
@@ -58,6 +61,9 @@ struct Keys {
     key: AeadKey,
     iv: [u8; NONCE_LEN],
     form: Form,
+    /// The most of a record, in bytes: of one that is written its contents, of one that is read
+    /// everything that is encrypted.
+    most: u16,
 }
 
 impl Keys {
@@ -75,6 +81,7 @@ impl Keys {
             algorithm: keys.aead,
             key: AeadKey::new(keys.aead, keys.key()),
             iv: *keys.iv(),
+            most: form.most(),
             form,
         }
     }
@@ -173,9 +180,11 @@ pub(crate) struct Sealer {
 impl Sealer {
     /// A sealer with these keys.
     pub(crate) fn new(protection: &RecordProtection) -> Self {
-        Self {
+        let mut sealer = Self {
             keys: Keys::new(protection),
-        }
+        };
+        sealer.limit_records(AgreedLimits::None, false);
+        sealer
     }
 
     /// How many bytes longer than its contents a fragment is, without padding.
@@ -496,8 +505,8 @@ impl Opener {
             .key
             .open(nonce, header, fragment)
             .map_err(|_| NotOpened::Forged)?;
-        if length > MAX_PLAINTEXT_LEN + 1 {
-            return Err(NotOpened::Overlong);
+        if length > usize::from(self.keys.most) {
+            return Err(self.overlong(length));
         }
         find_type(fragment.get(..length).unwrap_or_default())
     }
@@ -521,6 +530,9 @@ impl Opener {
             .key
             .open(nonce, &aad, ciphertext)
             .map_err(|_| NotOpened::Forged)?;
+        if length > self.keys.most {
+            return Err(self.overlong(length.into()));
+        }
         Ok(start..start + usize::from(length))
     }
 }

@@ -17,7 +17,9 @@ use super::{Agreed, MAX_LIFETIME, Session, Session12, Session13};
 use crate::crypto::suite::{self, Suite};
 use crate::error::InvalidMessage;
 use crate::identity::{Identity, SharedKeyName};
-use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use crate::protocol::{
+    CipherSuite, MaxFragmentLength, NamedGroup, ProtocolVersion, SignatureScheme,
+};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
 use crate::wire::certificate;
@@ -38,8 +40,10 @@ const HAS_SERVER_NAME: u8 = 2;
 const HAS_CERTIFICATES: u8 = 4;
 const HAS_RAW_KEY: u8 = 8;
 const HAS_SHARED_KEY: u8 = 16;
-/// Beside [`HAS_SHARED_KEY`]: the key is imported, and has a context.
-const IS_IMPORTED: u8 = 32;
+/// A shared key that is imported, and has a context.
+const HAS_IMPORTED_KEY: u8 = HAS_RAW_KEY | HAS_SHARED_KEY;
+/// The highest three bits of the flags are the number of a max_fragment_length, 0 for none.
+const MAX_FRAGMENT_AT: u32 = 5;
 
 /// The most that the fields of fixed length and the lengths of the others take, in bytes.
 const FIXED_LEN: usize = 115;
@@ -95,7 +99,7 @@ fn identity_size(identity: Option<&Identity>) -> (u8, usize) {
             None => (HAS_SHARED_KEY, name.identity().len()),
             Some(context) => {
                 let length = name.identity().len() + context.len();
-                (HAS_SHARED_KEY | IS_IMPORTED, length)
+                (HAS_IMPORTED_KEY, length)
             }
         },
     }
@@ -128,10 +132,10 @@ fn decode_identity(bytes: &[u8], flags: u8) -> Result<Option<Identity>, InvalidM
             let key = reader.vec24("raw public key")?.to_vec();
             Some(Identity::RawPublicKey(Arc::new(key.into())))
         }
-        HAS_SHARED_KEY => {
+        kind @ (HAS_SHARED_KEY | HAS_IMPORTED_KEY) => {
             let identity = reader.vec16("identity of a shared key")?;
             let context = reader.vec16("context of a shared key")?;
-            let context = (flags & IS_IMPORTED != 0).then_some(context);
+            let context = (kind == HAS_IMPORTED_KEY).then_some(context);
             let name = SharedKeyName::from_parts(identity, context);
             Some(Identity::SharedKey(Arc::new(name)))
         }
@@ -148,7 +152,11 @@ pub(super) fn encode_12(session: &Session12) -> Zeroizing<Vec<u8>> {
         ticket: &session.ticket,
     };
     let bound = u8::from(session.extended_master_secret) * EXTENDED_MASTER_SECRET;
-    let mut out = common.begin(FORM_12, bound);
+    let length = session
+        .agreed
+        .max_fragment_length
+        .map_or(0, |it| it.number());
+    let mut out = common.begin(FORM_12, bound | length << MAX_FRAGMENT_AT);
     let capacity = out.capacity();
     out.put(&session.lifetime.to_be_bytes());
     // No group has the number 0.
@@ -206,6 +214,7 @@ fn decode_beginning(
     let flags = reader.u8("session flags")?;
     let agreed = Agreed {
         version,
+        max_fragment_length: MaxFragmentLength::numbered(flags >> MAX_FRAGMENT_AT),
         suite,
         alpn: None,
         server_name: None,
@@ -310,6 +319,10 @@ mod tests {
         assert_eq!(
             read.master_secret.as_bytes(),
             before.master_secret.as_bytes()
+        );
+        assert_eq!(
+            read.agreed.max_fragment_length,
+            before.agreed.max_fragment_length
         );
         let (before, bytes) = (test_session_13(), encode_13(&test_session_13()));
         let Ok(Session(Resumable::V13(read))) = Session::from_bytes(&bytes) else {

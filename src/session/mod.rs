@@ -23,7 +23,9 @@ pub use ticket::Tickets;
 use crate::crypto::suite::Suite;
 use crate::error::{ConfigError, InvalidMessage};
 use crate::identity::{Identity, Reply};
-use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use crate::protocol::{
+    CipherSuite, MaxFragmentLength, NamedGroup, ProtocolVersion, SignatureScheme,
+};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
 use pki_types::UnixTime;
@@ -140,6 +142,8 @@ impl From<Arc<Session13>> for Session {
 #[derive(Clone)]
 pub(crate) struct Agreed {
     pub(crate) version: ProtocolVersion,
+    /// At 1.2, what limits the records of a session for as long as it is resumed (RFC 6066 §4).
+    pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     pub(crate) suite: &'static Suite,
     pub(crate) alpn: Option<Vec<u8>>,
     /// The DNS name that the client asked for.
@@ -417,6 +421,7 @@ fn test_session() -> Session12 {
     Session12 {
         agreed: Agreed {
             version: ProtocolVersion::DTLS12,
+            max_fragment_length: Some(MaxFragmentLength::Bytes4096),
             suite,
             alpn: Some(b"coap".to_vec()),
             server_name: Some("server.test".to_owned()),

@@ -398,6 +398,12 @@ impl Duo {
         ask!(self, side, |end| end.renegotiations())
     }
 
+    /// The most data of a record: what an end sends, and what it takes.
+    pub fn record_limits(&self, side: Side) -> (usize, usize) {
+        let limits = ask!(self, side, |end| end.record_limits());
+        (limits.sent, limits.received)
+    }
+
     pub fn stats(&self, side: Side) -> Stats {
         ask!(self, side, |end| end.stats().clone())
     }

@@ -26,6 +26,7 @@ mod noise;
 mod preferences;
 mod raw_key_faults;
 mod raw_keys;
+mod record_limits;
 mod shared_key_faults;
 mod shared_key_lookups;
 mod shared_keys;

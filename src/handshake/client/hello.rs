@@ -1,12 +1,13 @@
 //! The client's hello and the server's answer to it, up to the point where the version is known.
 
-use super::offer::{Offer, check_srtp, dns_name};
+use super::offer::{Offer, check_srtp, dns_name, is_downgraded};
 use super::{cookie, resumed, retry, v12, v13};
 use crate::config::{ClientConfig, ExtendedMasterSecret};
 use crate::crypto::kx::{self, Exchange};
 use crate::crypto::suite::{self, Authentication};
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::certificate_types::{self, Offered};
+use crate::handshake::limits;
 use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::state::{OfferedHello, OutstandingHello, State, Step, unexpected};
 use crate::handshake::{Action, Epochs, Outbox};
@@ -22,7 +23,7 @@ use crate::wire::extension::{ClientExtensions, KeyShare};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::hello_verify_request::HelloVerifyRequest;
 use crate::wire::message::{Grammar, Message};
-use crate::wire::server_hello::{DOWNGRADE_TO_12, ServerHello};
+use crate::wire::server_hello::ServerHello;
 use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
 
@@ -96,6 +97,7 @@ pub(in crate::handshake) fn start(
                 binding.as_ref(),
                 session.as_deref(),
             )?;
+            limits::offer(&mut hello, &config);
             OfferedHello { hello, session }
         }
     };
@@ -413,7 +415,10 @@ impl ExpectServerHello {
         let resumed = self.resumed(hello)?;
         let types = Offered::of(&self.offer.hello.extensions);
         let kinds = types.check(hello.extensions.certificate_types, resumed.is_some())?;
-        outbox.decide(self.offer.dialect, hello.version, ids);
+        let limits = self
+            .offer
+            .limits_12(&hello.extensions, resumed.as_deref())?;
+        outbox.decide(self.offer.dialect, hello.version, ids, limits);
         let may_sign = resumed.is_none() && self.offer.config.may_show_something();
         let transcript = &mut self.offer.transcript;
         transcript.start_hash(suite.hash, Keeps::messages_if(may_sign));
@@ -450,6 +455,7 @@ impl ExpectServerHello {
             srtp: hello.extensions.srtp,
             session_id: hello.session_id.clone(),
             ticket_promised: hello.extensions.session_ticket,
+            limits,
             cookie,
             binding,
             transcript: offer.transcript,
@@ -593,11 +599,4 @@ impl ExpectServerHello {
         }
         Ok(())
     }
-}
-
-/// Whether the server says that it speaks a higher version than it has chosen (RFC 8446 §4.1.3).
-fn is_downgraded(random: &[u8; RANDOM_LEN]) -> bool {
-    let (mut to_11, to_12) = (DOWNGRADE_TO_12, DOWNGRADE_TO_12);
-    to_11[7] = 0;
-    random.ends_with(&to_12) || random.ends_with(&to_11)
 }

@@ -84,6 +84,7 @@ impl Resumption {
         let age = u32::try_from(age).unwrap_or(u32::MAX);
         Session12 {
             agreed: Agreed {
+                max_fragment_length: self.context.limits.fragment(),
                 alpn: self.context.alpn.clone(),
                 ..session.agreed.clone()
             },

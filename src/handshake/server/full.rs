@@ -8,6 +8,7 @@ use crate::crypto::sign::KeyKind;
 use crate::crypto::suite::{Authentication, KeyExchange, Suite};
 use crate::error::{Error, PeerIncompatible};
 use crate::handshake::certificate_types::answer;
+use crate::handshake::limits;
 use crate::handshake::renegotiation;
 use crate::handshake::state::Step;
 use crate::handshake::{Outbox, ServerQuestion, Unsigned};
@@ -67,7 +68,8 @@ pub(super) fn start(
     transcript.start_hash(choice.suite.hash, keeps);
     let server_hello = server_hello(&terms, hello, &choice, asked)?;
     let ids = terms.connection_ids(hello);
-    outbox.decide(terms.dialect, terms.dialect.version_12, ids);
+    let limits = terms.limits_12(hello)?;
+    outbox.decide(terms.dialect, terms.dialect.version_12, ids, limits);
     let mut body = Vec::with_capacity(128);
     server_hello.encode(&mut body);
     let current = terms.epochs.current;
@@ -100,6 +102,7 @@ pub(super) fn start(
         shown: None,
         session_id: server_hello.session_id,
         ticket_promised: server_hello.extensions.session_ticket,
+        limits,
         binding: terms.binding,
         crossing: may_cross.then(|| Crossing::of(hello)),
         transcript,
@@ -296,6 +299,7 @@ fn server_hello(
             // RFC 5746 §3.6: the SCSV alone obliges the server to send it too.
             renegotiation_info: terms.renegotiation_info(hello),
             certificate_types: answer(offered, asked, choice.proof.shown_kind()),
+            limits: limits::answer(terms.limits_12(hello)?),
             ..ServerExtensions::with_connection_ids(terms.connection_ids(hello).as_ref())
         },
     })

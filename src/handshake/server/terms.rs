@@ -2,12 +2,11 @@
 //! answered, and what the handshake began from.
 
 use crate::config::{ClientAuthentication, HelloAnswer, Retried, ServerConfig};
-use crate::error::{Error, PeerIncompatible};
-use crate::handshake::Epochs;
-use crate::handshake::certificate_types;
+use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding};
+use crate::handshake::{Epochs, certificate_types, limits};
 use crate::identity::{CertificateKind, Credential, Identity};
-use crate::protocol::{ConnectionId, ConnectionIds, Dialect, SrtpProfile};
+use crate::protocol::{AgreedLimits, ConnectionId, ConnectionIds, Dialect, SrtpProfile};
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
 use crate::wire::extension::ChosenTypes;
 use crate::wire::server_hello::DOWNGRADE_TO_12;
@@ -161,6 +160,11 @@ impl Terms {
             theirs: offered.connection_id.clone()?,
             checks: offered.rrc,
         })
+    }
+
+    /// How long records of 1.2 may be.
+    pub(super) fn limits_12(&self, hello: &ClientHello) -> Result<AgreedLimits, PeerMisbehaved> {
+        limits::grant(&self.config.parameters, hello.extensions.limits, false)
     }
 
     /// Says in the log why a client that wants connection IDs gets none.

@@ -16,8 +16,8 @@ use crate::handshake::{
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{CertificateKind, Identity, verify_12};
 use crate::protocol::{
-    ClientCertificateType, Epoch, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion,
-    ReadSwitch, Side, SignatureScheme, SrtpProfile,
+    AgreedLimits, ClientCertificateType, Epoch, FlightEnd, HandshakeType, NamedGroup,
+    ProtocolVersion, ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
 use crate::secrets::traffic::RecordProtection;
@@ -56,6 +56,8 @@ pub(super) struct ServerContext12 {
     pub(super) session_id: Vec<u8>,
     /// Whether a NewSessionTicket comes before Finished (RFC 5077 §3.2).
     pub(super) ticket_promised: bool,
+    /// How long records may be.
+    pub(super) limits: AgreedLimits,
     pub(super) binding: Option<Binding>,
     /// The hello, if the client may repeat it because it crossed a HelloRequest.
     pub(super) crossing: Option<Crossing>,
@@ -128,6 +130,7 @@ impl ServerContext12 {
         Session12 {
             agreed: Agreed {
                 version: self.version,
+                max_fragment_length: self.limits.fragment(),
                 suite: self.suite,
                 alpn: self.alpn.take(),
                 server_name: self.server_name.take(),

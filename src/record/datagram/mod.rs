@@ -23,6 +23,7 @@
 
 mod delivery;
 mod inbound;
+mod limits;
 mod outgoing;
 mod records;
 #[cfg(test)]
@@ -40,8 +41,8 @@ use crate::config::{DatagramPolicy, MAX_WARNINGS, PlaintextAlerts};
 use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
-    Alert, ConnectionId, ConnectionIds, ContentType, Dialect, Epoch, FlightEnd, FlightId,
-    HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber, Side,
+    AgreedLimits, Alert, ConnectionId, ConnectionIds, ContentType, Dialect, Epoch, FlightEnd,
+    FlightId, HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber, Side,
 };
 use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;
@@ -313,9 +314,8 @@ impl Layer for Datagram {
     }
 
     fn portion(&self, length: usize, room: usize) -> Result<usize, SendError> {
-        let max = self.max_payload();
-        if length > max {
-            return Err(SendError::TooLarge { max });
+        if length > self.max_payload() {
+            return Err(self.too_large());
         }
         match room {
             0 => Err(SendError::Backlog),
@@ -338,6 +338,18 @@ impl Layer for Datagram {
 
     fn connection_ids_agreed(&mut self, ids: ConnectionIds) {
         self.records.agree_on_ids(ids);
+    }
+
+    fn limit_records(&mut self, limits: AgreedLimits) {
+        self.records.limit(limits);
+    }
+
+    fn max_received(&self) -> usize {
+        self.records.max_received()
+    }
+
+    fn max_sent(&self) -> usize {
+        self.records.max_contents()
     }
 
     fn use_connection_id(&mut self, theirs: ConnectionId) {
@@ -416,7 +428,7 @@ impl Layer for Datagram {
 
     fn install_write(&mut self, epoch: Epoch, protection: RecordProtection) {
         let id = self.records.next_write_id();
-        self.records.writing().install(epoch, &protection, &id);
+        self.records.install_write(epoch, &protection, &id);
     }
 
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {
@@ -475,12 +487,13 @@ impl Layer for Datagram {
         self.delivery.abandon();
     }
 
-    fn established(&mut self, now: Instant, epoch: Epoch) {
+    fn established(&mut self, now: Instant, epoch: Epoch) -> bool {
         self.outgoing.answered();
-        self.records.established(epoch);
+        let resized = self.records.established(epoch);
         let (delivery, mut means) = self.split();
         delivery.established(now, epoch, &mut means);
         self.unused.established(now);
+        resized
     }
 
     #[inline]
@@ -507,7 +520,7 @@ impl Layer for Datagram {
             return Err(SendError::NotConnected);
         }
         if data.len() > max {
-            return Err(SendError::TooLarge { max });
+            return Err(self.too_large());
         }
         let length = write.record_len(data.len());
         if !self.outgoing.has_room(length) {

@@ -7,7 +7,8 @@ use crate::config::DatagramPolicy;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey};
 use crate::crypto::mask::MaskKey;
 use crate::protocol::{
-    ConnectionId, ConnectionIds, Epoch, MessageSeq, Path, ProtocolVersion, ReadSwitch, Side,
+    AgreedLimits, ConnectionId, ConnectionIds, Epoch, MessageSeq, Path, ProtocolVersion,
+    ReadSwitch, Side,
 };
 use crate::record::{Discard, Fault, Inbound, Layer as _};
 use crate::secrets::traffic::{RecordProtection, TrafficKeys};
@@ -506,4 +507,23 @@ fn n51_15_only_the_newest_record_of_all_epochs_tells_of_a_new_address() {
     let next = two.sent(b"next");
     assert_eq!(seen(&mut two, &next), Some(true));
     assert_eq!(seen(&mut two, &third), Some(false));
+}
+
+/// RFC 9146 §4, RFC 8449 §4: with a connection ID the type is encrypted at 1.2 as well, so it
+/// counts, in both directions.
+#[test]
+fn n59_02_the_type_counts_where_it_is_inside() {
+    let mut two = Two::connected(ProtocolVersion::DTLS12, &id(8), &id(8));
+    two.server.limit_records(AgreedLimits::RecordSize {
+        ours: 100,
+        theirs: 70,
+    });
+    two.install(Epoch::new(2));
+    assert_eq!(two.server.max_payload(), 69);
+    for (length, fits) in [(99, true), (100, false)] {
+        let record = two.sent(&vec![7; length]);
+        let outcome = two.take(&record).unwrap();
+        assert_eq!(outcome.len(), usize::from(fits), "{length}");
+    }
+    assert_eq!(two.server.stats().discarded(Discard::OverlongRecord), 1);
 }

@@ -12,7 +12,6 @@
 
 use super::{Form, NotOpened, Opener, Parts12, Sealer, TYPE_LEN, find_type, mask_number};
 use crate::protocol::{ContentType, MAX_CONNECTION_ID_LEN, ProtocolVersion, RecordNumber};
-use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use crate::wire::{record_dtls, record_dtls13};
 use std::ops::Range;
 
@@ -147,8 +146,8 @@ impl Opener {
         })
         .map_err(|_| NotOpened::Forged)?;
         let length = usize::from(length);
-        if length > MAX_PLAINTEXT_LEN {
-            return Err(NotOpened::Overlong);
+        if length > usize::from(self.keys.most) {
+            return Err(self.overlong(length));
         }
         let (range, content_type) = find_type(ciphertext.get(..length).unwrap_or_default())?;
         let start = header_len + start;

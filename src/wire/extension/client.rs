@@ -1,6 +1,6 @@
 //! The extensions of a ClientHello.
 
-use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
+use super::{Known, LimitExtensions, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
 use crate::protocol::{
     CertificateType, ConnectionId, ExtensionType, NamedGroup, PointFormat, ProtocolVersion,
@@ -59,6 +59,8 @@ pub(crate) struct ClientExtensions {
     pub(crate) draft_connection_id: bool,
     /// RFC 9853 §3: the client answers whether it can be reached, and may ask.
     pub(crate) rrc: bool,
+    /// How long records may be.
+    pub(crate) limits: LimitExtensions,
     /// RFC 8446 §4.2.11; always the last one.
     pub(crate) pre_shared_keys: Option<OfferedPsks>,
 }
@@ -136,6 +138,7 @@ impl ClientExtensions {
                     return Ok(Known::No);
                 }
                 ExtensionType::RRC => found.rrc = true,
+                typ if LimitExtensions::TYPES.contains(&typ) => found.limits.decode(typ, body)?,
                 ExtensionType::PRE_SHARED_KEY => {
                     found.pre_shared_keys = Some(OfferedPsks::decode(body)?);
                 }
@@ -204,6 +207,7 @@ impl ClientExtensions {
                 self.client_certificate_types.as_deref(),
                 self.server_certificate_types.as_deref(),
             );
+            self.limits.put(out);
             if let Some(ticket) = &self.session_ticket {
                 put_extension(out, ExtensionType::SESSION_TICKET, |out| out.put(ticket));
             }

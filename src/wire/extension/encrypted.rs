@@ -1,6 +1,6 @@
 //! EncryptedExtensions (RFC 8446 §4.3.1).
 
-use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
+use super::{Known, LimitExtensions, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
 use crate::protocol::{ExtensionType, SrtpProfile};
 use crate::wire::codec::{Reader, Writer};
@@ -18,6 +18,8 @@ pub(crate) struct EncryptedExtensions {
     pub(crate) alpn: Option<Vec<u8>>,
     /// RFC 7250 §4.2, RFC 8446 §4.4.2.
     pub(crate) certificate_types: ChosenTypes,
+    /// How long records may be.
+    pub(crate) limits: LimitExtensions,
     /// Extensions that belong in other messages, or are unknown. A client refuses them.
     pub(crate) unknown: Vec<ExtensionType>,
 }
@@ -45,6 +47,7 @@ impl EncryptedExtensions {
                 ExtensionType::CLIENT_CERTIFICATE_TYPE | ExtensionType::SERVER_CERTIFICATE_TYPE => {
                     found.certificate_types.decode(typ, body)?;
                 }
+                typ if LimitExtensions::TYPES.contains(&typ) => found.limits.decode(typ, body)?,
                 // RFC 8446 §4.2.7: what the server would have preferred; nothing follows from it.
                 ExtensionType::SUPPORTED_GROUPS => return Ok(Known::No),
                 _ => {
@@ -65,6 +68,7 @@ impl EncryptedExtensions {
                 put_extension(out, ExtensionType::SERVER_NAME, |_| {});
             }
             self.certificate_types.put(out);
+            self.limits.put(out);
             if let Some(profile) = self.srtp {
                 put_extension(out, ExtensionType::USE_SRTP, |out| {
                     put_profiles(out, &[profile])

@@ -7,6 +7,7 @@ mod connection_id;
 mod encrypted;
 mod key_share;
 mod psk;
+mod record_limits;
 mod server;
 mod srtp;
 
@@ -15,6 +16,7 @@ pub(crate) use client::ClientExtensions;
 pub(crate) use encrypted::EncryptedExtensions;
 pub(crate) use key_share::KeyShare;
 pub(crate) use psk::{OfferedPsks, PskIdentity};
+pub(crate) use record_limits::LimitExtensions;
 pub(crate) use server::{ServerExtensions, ServerShare};
 
 use super::codec::{Reader, Writer};

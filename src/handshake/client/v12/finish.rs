@@ -297,6 +297,7 @@ impl ClientContext12 {
         Session12 {
             agreed: Agreed {
                 version: self.version,
+                max_fragment_length: self.limits.fragment(),
                 suite: self.suite,
                 alpn: self.alpn.take(),
                 server_name: dns_name(&self.server_name),

@@ -21,7 +21,7 @@ use crate::identity::{
     CertificateKind, Credential, Identity, check_key_12, encode_certificate_12, verify_12,
 };
 use crate::protocol::{
-    AlertDescription, ClientCertificateType, Epoch, HandshakeType, ProtocolVersion,
+    AgreedLimits, AlertDescription, ClientCertificateType, Epoch, HandshakeType, ProtocolVersion,
     SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::{MasterSecret, Randoms, SessionBinding};
@@ -55,6 +55,8 @@ pub(crate) struct ClientContext12 {
     pub(super) session_id: Vec<u8>,
     /// Whether a NewSessionTicket comes before the server's Finished (RFC 5077 §3.2).
     pub(super) ticket_promised: bool,
+    /// How long records may be.
+    pub(super) limits: AgreedLimits,
     pub(super) cookie: Vec<u8>,
     pub(super) binding: Option<Binding>,
     pub(super) transcript: Transcript,

@@ -249,6 +249,7 @@ impl Ready {
             side: Side::Client,
             agreed: Arc::new(Agreed {
                 version: self.dialect.version_13,
+                max_fragment_length: None,
                 suite: self.suite,
                 alpn: self.alpn,
                 server_name: dns_name(&self.server_name),

@@ -27,16 +27,16 @@ use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerMisbehaved};
 use crate::handshake::certificate_types::{Kinds, Offered};
 use crate::handshake::state::{State, Step, unexpected};
-use crate::handshake::{Action, Outbox};
+use crate::handshake::{Action, Outbox, limits};
 use crate::protocol::{
-    ConnectionIds, Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup, ReadSwitch, Side,
-    SrtpProfile,
+    AgreedLimits, ConnectionIds, Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup,
+    ReadSwitch, Side, SrtpProfile,
 };
 use crate::secrets::schedule13::{Derivation, FinishedKey, HandshakeSecret, SecretLog};
 use crate::secrets::transcript::Transcript;
 use crate::session::Session13;
 use crate::wire::client_hello::RANDOM_LEN;
-use crate::wire::extension::{EncryptedExtensions, KeyShare, ServerShare};
+use crate::wire::extension::{EncryptedExtensions, KeyShare, LimitExtensions, ServerShare};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::{Grammar, Message};
 use crate::wire::server_hello::ServerHello;
@@ -63,6 +63,7 @@ struct ClientContext13 {
     /// What each end shows, if it does.
     kinds: Kinds,
     connection_ids: Option<ConnectionIds>,
+    offered_limits: LimitExtensions,
     transcript: Transcript,
     secret: HandshakeSecret,
     client: FinishedKey,
@@ -176,6 +177,8 @@ pub(super) fn start(
         offer.dialect,
         offer.dialect.version_13,
         connection_ids.clone(),
+        // They come with EncryptedExtensions.
+        AgreedLimits::None,
     );
     offer.transcript.start_hash_13(suite.hash);
     offer
@@ -222,6 +225,7 @@ pub(super) fn start(
         srtp: None,
         kinds: Kinds::USUAL,
         connection_ids,
+        offered_limits: offer.hello.extensions.limits,
         transcript: offer.transcript,
         secret,
         client,
@@ -251,7 +255,7 @@ impl State for ExpectEncryptedExtensions {
         self: Box<Self>,
         message: Message,
         inbound: &InboundMessage,
-        _outbox: &mut Outbox,
+        outbox: &mut Outbox,
     ) -> Step {
         let Message::EncryptedExtensions(granted) = message else {
             return unexpected(inbound);
@@ -262,6 +266,8 @@ impl State for ExpectEncryptedExtensions {
         } = *self;
         context.check(&granted)?;
         context.kinds = offered.check(granted.certificate_types, context.psk.is_some())?;
+        let limits = limits::granted(context.offered_limits, granted.limits, true)?;
+        outbox.push(Action::LimitRecords(limits));
         context.alpn = granted.alpn;
         context.srtp = granted.srtp;
         context.add(inbound);

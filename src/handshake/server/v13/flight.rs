@@ -7,13 +7,14 @@ use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible};
 use crate::handshake::auth::{bounded, choose_scheme, signed_message};
 use crate::handshake::certificate_types::answer;
+use crate::handshake::limits;
 use crate::handshake::server::terms::Terms;
 use crate::handshake::state::{State, Step};
 use crate::handshake::{Action, Answer, Outbox, ServerAnswer, ServerQuestion, Unsigned};
 use crate::identity::{CertificateKind, Credential, Identity, encode_certificate_13};
 use crate::protocol::{
-    CompressionMethod, ConnectionIds, Dialect, Epoch, FlightEnd, HandshakeType, NamedGroup,
-    PskKeyExchangeMode, ReadSwitch, Side, SignatureScheme, SrtpProfile,
+    AgreedLimits, CompressionMethod, ConnectionIds, Dialect, Epoch, FlightEnd, HandshakeType,
+    NamedGroup, PskKeyExchangeMode, ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule13::{
     Derivation, FinishedKey, HandshakeSecret, SecretLog, TrafficSecret,
@@ -91,7 +92,12 @@ impl ServerContext13 {
     }
 
     /// Sends what the client is granted beside the ServerHello.
-    fn send_extensions(&mut self, types: ChosenTypes, outbox: &mut Outbox) -> Result<(), Error> {
+    fn send_extensions(
+        &mut self,
+        types: ChosenTypes,
+        limits: AgreedLimits,
+        outbox: &mut Outbox,
+    ) -> Result<(), Error> {
         let granted = EncryptedExtensions {
             // RFC 6066 §3: not where a session is resumed.
             server_name: self.server_name.is_some()
@@ -100,6 +106,7 @@ impl ServerContext13 {
             srtp: self.srtp,
             alpn: self.alpn.clone(),
             certificate_types: types,
+            limits: limits::answer(limits),
             unknown: Vec::new(),
         };
         let mut body = Vec::new();
@@ -190,7 +197,9 @@ fn begin(
     let index = psk.as_ref().map(|(index, _)| *index);
     let (server_hello, shared_secret) = server_hello(&terms, suite, hello, &share, index)?;
     let connection_ids = terms.connection_ids(hello);
-    let said = (retried, connection_ids.clone());
+    let offered = hello.extensions.limits;
+    let limits = limits::grant(&terms.config.parameters, offered, true)?;
+    let said = (retried, connection_ids.clone(), limits);
     send(&terms, &server_hello, said, &mut transcript, outbox)?;
     let age_skew = psk
         .as_ref()
@@ -230,7 +239,7 @@ fn begin(
         server,
         config: terms.config,
     });
-    context.send_extensions(types, outbox)?;
+    context.send_extensions(types, limits, outbox)?;
     Ok(context)
 }
 
@@ -238,12 +247,12 @@ fn begin(
 fn send(
     terms: &Terms,
     server_hello: &ServerHello,
-    (retried, ids): (bool, Option<ConnectionIds>),
+    (retried, ids, limits): (bool, Option<ConnectionIds>, AgreedLimits),
     transcript: &mut Transcript,
     outbox: &mut Outbox,
 ) -> Result<(), Error> {
     let (dialect, epoch) = (terms.dialect, terms.epochs.current);
-    outbox.decide(dialect, dialect.version_13, ids);
+    outbox.decide(dialect, dialect.version_13, ids, limits);
     let mut body = Vec::with_capacity(160);
     server_hello.encode(&mut body);
     outbox.send(epoch, HandshakeType::SERVER_HELLO, body, transcript)?;

@@ -119,6 +119,7 @@ impl Awaiting {
     fn agreed(&mut self, client: Client) -> Agreed {
         Agreed {
             version: self.dialect.version_13,
+            max_fragment_length: None,
             suite: self.suite,
             alpn: self.alpn.take(),
             server_name: self.server_name.take(),

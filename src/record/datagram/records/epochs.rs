@@ -6,9 +6,11 @@
 //!  writing:  those that a retained flight needs │ current
 //! ```
 
-use super::dormant::Dormant;
+use super::dormant::{Dormant, DormantWriting};
 use super::replay::ReplayWindow;
-use crate::protocol::{ConnectionId, ContentType, Epoch, ProtocolVersion, RecordNumber};
+use crate::protocol::{
+    AgreedLimits, ConnectionId, ContentType, Epoch, ProtocolVersion, RecordNumber,
+};
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
@@ -166,8 +168,7 @@ impl ReadEpochs {
     }
 
     /// Adds the next epoch.
-    pub(super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
-        let protected = Protected::new(protection);
+    pub(super) fn install(&mut self, epoch: Epoch, protected: Protected) {
         let newest = ReadEpoch {
             epoch,
             protection: Reading::Protected(Box::new(protected)),
@@ -176,6 +177,15 @@ impl ReadEpochs {
         let mut older = std::mem::take(&mut self.older).into_vec();
         older.push(before);
         self.older = older.into();
+    }
+
+    /// All records that are protected may be so long, of version 1.3.
+    pub(super) fn limit(&mut self, limits: AgreedLimits) {
+        for epoch in std::iter::once(&mut self.newest).chain(&mut self.older) {
+            if let Reading::Protected(protected) = &mut epoch.protection {
+                protected.opener.limit_records(limits, false);
+            }
+        }
     }
 
     /// Drops every epoch but those that `needed` names; the one in force is always among them.
@@ -202,13 +212,17 @@ pub(in super::super) struct WriteEpoch {
 
 /// How an epoch is written.
 pub(super) enum Writing {
-    /// Without protection; the version is what headers say.
-    Plaintext(ProtocolVersion),
+    /// Without protection; the version is what headers say. The number is the most contents of a
+    /// record, in bytes.
+    Plaintext(ProtocolVersion, u16),
     /// With keys.
     Protected(Box<Sealer>),
     /// With keys that were put away: whoever asks for the epoch gets it with keys that are ready.
-    Dormant(Box<RecordProtection>),
+    Dormant(Box<DormantWriting>),
 }
+
+/// The most contents of a record without protection (RFC 5246 §6.2.1).
+const MAX_UNPROTECTED: u16 = MAX_PLAINTEXT_LEN as u16;
 
 /// What the headers of protected records say, of whichever version (RFC 9147 §4).
 const SEALED_VERSION: ProtocolVersion = ProtocolVersion::DTLS12;
@@ -220,7 +234,7 @@ impl WriteEpoch {
             id: Box::default(),
             // RFC 6347 §4.1: what OpenSSL and others put there before the version is known; peers
             // take both.
-            protection: Writing::Plaintext(ProtocolVersion::DTLS10),
+            protection: Writing::Plaintext(ProtocolVersion::DTLS10, MAX_UNPROTECTED),
             next_sequence,
             limit: RecordNumber::LIMIT_48,
         }
@@ -231,7 +245,7 @@ impl WriteEpoch {
     pub(in super::super) fn record_len(&self, contents_len: usize) -> usize {
         let padding = match &self.protection {
             Writing::Protected(sealer) => sealer.padding(contents_len),
-            Writing::Plaintext(_) | Writing::Dormant(_) => 0,
+            Writing::Plaintext(..) | Writing::Dormant(_) => 0,
         };
         self.overhead() + contents_len + padding
     }
@@ -241,20 +255,25 @@ impl WriteEpoch {
     pub(in super::super) fn overhead(&self) -> usize {
         match &self.protection {
             Writing::Protected(sealer) => sealer.datagram_overhead(self.id.len()),
-            Writing::Plaintext(_) | Writing::Dormant(_) => HEADER_LEN,
+            Writing::Plaintext(..) | Writing::Dormant(_) => HEADER_LEN,
         }
     }
 
-    /// The most contents of a record (RFC 5246 §6.2.1). At 1.2 the type counts where it is inside
-    /// (RFC 9146 §5).
+    /// The most contents of a record, in bytes (RFC 5246 §6.2.1, RFC 8449 §4). At 1.2 the type
+    /// counts where it is inside (RFC 9146 §5).
+    #[inline]
     pub(in super::super) fn max_contents(&self) -> usize {
-        MAX_PLAINTEXT_LEN - usize::from(!self.id.is_empty())
+        usize::from(match &self.protection {
+            Writing::Protected(sealer) => sealer.max_contents(),
+            Writing::Plaintext(_, most) => *most,
+            Writing::Dormant(dormant) => dormant.max_contents,
+        })
     }
 
     /// Whether records are protected.
     #[inline]
     pub(in super::super) const fn is_protected(&self) -> bool {
-        !matches!(self.protection, Writing::Plaintext(_))
+        !matches!(self.protection, Writing::Plaintext(..))
     }
 
     /// Appends one record to `out` with the next number, which is returned; nothing when the
@@ -275,7 +294,7 @@ impl WriteEpoch {
                 let id = &self.id;
                 sealer.seal_identified(number, content_type, SEALED_VERSION, id, payload, out);
             }
-            &Writing::Plaintext(version) => {
+            &Writing::Plaintext(version, _) => {
                 let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
                 let header = RecordHeader {
                     content_type,
@@ -352,7 +371,7 @@ impl WriteEpochs {
     /// The hellos are through. RFC 9147 §4: plaintext records of 1.3 look like those of 1.2.
     pub(super) fn settle(&mut self) {
         if let Some(plaintext) = self.find(Epoch::PLAINTEXT) {
-            plaintext.protection = Writing::Plaintext(ProtocolVersion::DTLS12);
+            plaintext.protection = Writing::Plaintext(ProtocolVersion::DTLS12, MAX_UNPROTECTED);
         }
     }
 
@@ -416,14 +435,39 @@ impl WriteEpochs {
         }
     }
 
-    /// Adds the next epoch, whose records carry `id`, and makes it current.
-    pub(in super::super) fn install(
+    /// All records that are protected may be so long, of version 1.3.
+    pub(super) fn limit(&mut self, limits: AgreedLimits) {
+        for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {
+            if let Writing::Protected(sealer) = &mut epoch.protection {
+                sealer.limit_records(limits, false);
+            }
+        }
+    }
+
+    /// No record has more contents than this from here on, whatever its epoch (RFC 6066 §4).
+    pub(super) fn limit_at_once(&mut self, most: u16) {
+        for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {
+            match &mut epoch.protection {
+                Writing::Protected(sealer) => sealer.limit_contents(most),
+                Writing::Plaintext(_, max) => *max = (*max).min(most),
+                Writing::Dormant(dormant) => {
+                    dormant.max_contents = dormant.max_contents.min(most);
+                }
+            }
+        }
+    }
+
+    /// Adds the next epoch, whose records carry `id` and are as long as was agreed, and makes it
+    /// current.
+    pub(super) fn install(
         &mut self,
         epoch: Epoch,
         protection: &RecordProtection,
         id: &ConnectionId,
+        limits: AgreedLimits,
     ) {
-        let sealer = Sealer::new(protection);
+        let mut sealer = Sealer::new(protection);
+        sealer.limit_records(limits, !id.is_empty());
         let limit = sealer.limit().min(RecordNumber::LIMIT_48);
         let next = WriteEpoch {
             epoch,
@@ -474,6 +518,7 @@ mod tests {
             Epoch::new(1),
             &protection(AeadAlgorithm::ChaCha20Poly1305),
             &ConnectionId::empty(),
+            AgreedLimits::None,
         );
         let current = epochs.current();
         current.next_sequence = RecordNumber::LIMIT_48 - 1;
@@ -489,6 +534,7 @@ mod tests {
             Epoch::new(1),
             &protection(AeadAlgorithm::Aes128Gcm),
             &ConnectionId::empty(),
+            AgreedLimits::None,
         );
         let current = epochs.current();
         current.next_sequence = 23_726_565;
@@ -503,6 +549,7 @@ mod tests {
             Epoch::new(1),
             &protection(AeadAlgorithm::Aes128Gcm),
             &ConnectionId::empty(),
+            AgreedLimits::None,
         );
         epochs.retain(|epoch| epoch == Epoch::PLAINTEXT);
         assert!(epochs.find(Epoch::PLAINTEXT).is_some());
@@ -520,6 +567,7 @@ mod tests {
                 Epoch::new(1),
                 &protection(AeadAlgorithm::Aes128Gcm),
                 &ConnectionId::empty(),
+                AgreedLimits::None,
             );
             epochs.retain(|epoch| !dropped && epoch == Epoch::PLAINTEXT);
             epochs.begin_afresh();

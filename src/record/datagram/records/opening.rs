@@ -8,7 +8,7 @@ use crate::record::{Discard, Fault};
 use crate::wire::record_datagram::{BadHeader, DatagramHeader};
 use crate::wire::record_dtls::{CONNECTION_ID_AT, HEADER_LEN, RecordHeader};
 use crate::wire::record_dtls13;
-use crate::wire::record_tls::{MAX_FRAGMENT_LEN, MAX_PLAINTEXT_LEN};
+use crate::wire::record_tls::MAX_FRAGMENT_LEN;
 use bytes::{Buf as _, BytesMut};
 use std::ops::Range;
 
@@ -267,7 +267,7 @@ impl Records {
         let epoch = header.number.epoch;
         check_header(header)?;
         if let Some(Reading::Plaintext) = self.read.find(epoch).map(|it| &it.protection) {
-            if record.len() - HEADER_LEN > MAX_PLAINTEXT_LEN {
+            if record.len() - HEADER_LEN > self.max_unprotected() {
                 return Err(Discard::OverlongRecord.into());
             }
             return Ok(Opened {
@@ -444,9 +444,6 @@ impl Protected {
             Err(why) => return Err(self.not_opened(why)),
         };
         self.window.record(number.sequence);
-        if range.len() > MAX_PLAINTEXT_LEN {
-            return Err(Fault::RecordOverflow.into());
-        }
         Ok(Opened {
             number,
             content_type: header.content_type,
