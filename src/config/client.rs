@@ -166,7 +166,8 @@ impl ClientConfigBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite belongs to an allowed version.
+    /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite belongs to an allowed version,
+    /// [`ConfigError::NoUsableGroup`] if no allowed group does.
     pub fn build(self) -> Result<ClientConfig, ConfigError> {
         let Self {
             parameters,

@@ -110,17 +110,18 @@ fn send(
 
 fn choose(terms: &Terms, hello: &ClientHello) -> Result<Choice, Error> {
     let (suite, credential, scheme) = choose_suite(terms, hello)?;
-    let groups = &terms.config.parameters.algorithms.groups;
+    let mut groups = terms.config.parameters.groups_12();
     let group = match &hello.extensions.supported_groups {
-        Some(offered) => groups.iter().find(|group| offered.contains(group)),
+        Some(offered) => groups.find(|group| offered.contains(group)),
         None if terms.config.parameters.conformance.require_supported_groups => None,
         // RFC 8422 §4: a client that does not say takes any; one that old most likely knows P-256.
-        None => groups
-            .iter()
-            .find(|&&group| group == NamedGroup::SECP256R1)
-            .or(groups.first()),
+        None => {
+            let old = |group: &NamedGroup| *group == NamedGroup::SECP256R1;
+            let mut any = terms.config.parameters.groups_12();
+            groups.find(old).or_else(|| any.next())
+        }
     };
-    let group = *group.ok_or(PeerIncompatible::NoCommonGroup)?;
+    let group = group.ok_or(PeerIncompatible::NoCommonGroup)?;
     let alpn = terms.choose_alpn(hello.extensions.alpn.as_deref())?;
     Ok(Choice {
         suite,

@@ -455,6 +455,10 @@ impl Layer for Datagram {
         self.delivery.is_unanswered(now)
     }
 
+    fn hears_nothing(&self) -> bool {
+        self.delivery.cost() + self.records.buffered() == 0
+    }
+
     fn hold_messages(&mut self, now: Instant, hold: bool) {
         self.delivery.hold(now, hold);
     }
