@@ -244,6 +244,7 @@ impl Datagram {
     /// Delivery, and what it sends with.
     fn split(&mut self) -> (&mut Delivery, Means<'_>) {
         let means = Means {
+            burst: self.delivery.burst(),
             records: &mut self.records,
             outgoing: &mut self.outgoing,
             stats: &mut self.stats,
