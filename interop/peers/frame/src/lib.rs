@@ -505,7 +505,11 @@ impl Peer {
                 "k" => association.key_update(false),
                 "K" => association.key_update(true),
                 "R" => association.renegotiate(),
-                data => association.send(data.as_bytes()),
+                // A stream has no other ends of lines.
+                data => match self.link {
+                    Link::Datagrams { .. } => association.send(data.as_bytes()),
+                    Link::Stream { .. } => association.send(format!("{data}\n").as_bytes()),
+                },
             };
             if let Err(reason) = outcome {
                 say(&format!("error {reason}"));
