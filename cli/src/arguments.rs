@@ -255,10 +255,15 @@ pub(crate) struct CommonArguments {
     /// which none is given is not spoken [default: all but TLS_PSK_…, which are not forward secret].
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]
     pub(crate) suites: Vec<CipherSuite>,
-    /// The key exchange groups to allow, in order of preference: X25519, P-256, P-384 [default:
-    /// all].
+    /// The key exchange groups to allow, by their IANA names and in order of preference:
+    /// X25519MLKEM768 (version 1.3 only), x25519, secp256r1, secp384r1 [default: all].
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_group)]
     pub(crate) groups: Vec<NamedGroup>,
+    /// Send the share of X25519MLKEM768 with a client's first hello, which then takes two
+    /// datagrams; some servers and firewalls do not take that [default: only when the server asks
+    /// for it; with --tls always].
+    #[arg(long, conflicts_with = "tls")]
+    pub(crate) hybrid_share: bool,
     /// The application protocols (ALPN) to offer, in order of preference [default: none].
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub(crate) alpn: Vec<String>,
@@ -514,10 +519,11 @@ fn grouped(number: u64) -> String {
 
 fn parse_group(text: &str) -> Result<NamedGroup, String> {
     match text.to_ascii_lowercase().as_str() {
+        "x25519mlkem768" => Ok(NamedGroup::X25519MLKEM768),
         "x25519" => Ok(NamedGroup::X25519),
         "p-256" | "p256" | "secp256r1" => Ok(NamedGroup::SECP256R1),
         "p-384" | "p384" | "secp384r1" => Ok(NamedGroup::SECP384R1),
-        _ => Err("choose from X25519, P-256, P-384".into()),
+        _ => Err("choose from X25519MLKEM768, x25519, secp256r1, secp384r1".into()),
     }
 }
 

@@ -297,7 +297,9 @@ fn datagram_policy(common: &CommonArguments) -> Result<DatagramPolicy, ConfigErr
             Migrate::Newest => Migration::Newest,
         });
     }
-    policy.connection_ids(common.cid)
+    policy
+        .hybrid_share(common.hybrid_share)
+        .connection_ids(common.cid)
 }
 
 fn stream_policy(common: &CommonArguments) -> Result<StreamPolicy, ConfigError> {

@@ -289,7 +289,8 @@ impl ClientConfigBuilder {
     /// # Errors
     ///
     /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite belongs to an allowed version, or
-    /// the client has nothing that an allowed suite could be used with.
+    /// the client has nothing that an allowed suite could be used with;
+    /// [`ConfigError::NoUsableGroup`] if no allowed group belongs to an allowed version.
     pub fn build(self) -> Result<ClientConfig, ConfigError> {
         let Self {
             mut parameters,

@@ -51,6 +51,9 @@ pub struct Conformance {
     /// acknowledgement has left out is sent again by the timer. Else both happen at once where
     /// something is missing in the middle of a flight, and after the handshake (RFC 9147 §7.1).
     pub acknowledge_patiently: bool,
+    /// Datagrams at 1.3: a flight leaves as a whole, however many records it takes; else in bursts
+    /// of ten (RFC 9147 §5.8.3).
+    pub whole_flights: bool,
     /// Datagrams at 1.3: the first flights, which nothing protects, are acknowledged, and
     /// acknowledgements of them believed (RFC 9147 §7). Else not: anybody can make one, and what it
     /// names would not be sent again.
@@ -133,6 +136,7 @@ impl Conformance {
         repeat_last_flight_after: None,
         timer_slack: Duration::ZERO,
         acknowledge_patiently: false,
+        whole_flights: false,
         acknowledge_plaintext: false,
         need_tickets_acknowledged: false,
         last_epoch: Epoch::LIMIT_13.number(),

@@ -8,11 +8,12 @@ use super::policy::{
 };
 use super::rekey::RekeyPolicy;
 use super::versions::Versions;
+use crate::crypto::kx::is_13_only;
 use crate::crypto::random::{SecureRandom, SystemRandom};
 use crate::crypto::suite::{Authentication, KeyExchange, Suite};
 use crate::crypto::verify::algorithm_13;
 use crate::error::ConfigError;
-use crate::protocol::{AgreedLimits, SignatureScheme, SrtpProfile};
+use crate::protocol::{AgreedLimits, NamedGroup, SignatureScheme, SrtpProfile};
 use crate::secrets::key_log::KeyLog;
 use crate::session::Session12;
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
@@ -62,9 +63,15 @@ impl Default for Parameters {
 }
 
 impl Parameters {
+    /// The groups that version 1.2 has.
+    pub(crate) fn groups_12(&self) -> impl Iterator<Item = NamedGroup> + '_ {
+        let groups = self.algorithms.groups.iter().copied();
+        groups.filter(|&group| !is_13_only(group))
+    }
+
     /// The suites of version 1.2, if that is spoken.
     pub(crate) fn suites_12(&self) -> impl Iterator<Item = &'static Suite> + '_ {
-        let spoken = self.versions.v12;
+        let spoken = self.versions.v12 && self.groups_12().next().is_some();
         let suites = self.algorithms.suites.iter().copied();
         suites.filter(move |suite| spoken && !suite.is_13())
     }
@@ -116,6 +123,7 @@ impl Parameters {
         Arc::make_mut(&mut self.datagram).conformance = self.conformance.clone();
         self.stream.conformance = self.conformance.clone();
         match (self.speaks_12(), self.speaks_13()) {
+            (false, false) if self.groups_12().next().is_none() => Err(ConfigError::NoUsableGroup),
             (false, false) => Err(ConfigError::NoUsableCipherSuite),
             (false, true) if self.schemes_13().next().is_none() => {
                 Err(ConfigError::NoUsableSignatureScheme)

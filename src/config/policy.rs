@@ -111,6 +111,7 @@ pub struct DatagramPolicy {
     pub(crate) connection_ids: Option<usize>,
     pub(crate) renegotiated_connection_id: RenegotiatedConnectionId,
     pub(crate) migration: Migration,
+    pub(crate) hybrid_share: bool,
     pub(crate) conformance: InForce,
 }
 
@@ -131,6 +132,7 @@ impl Default for DatagramPolicy {
             connection_ids: None,
             renegotiated_connection_id: RenegotiatedConnectionId::default(),
             migration: Migration::default(),
+            hybrid_share: false,
             conformance: InForce::default(),
         }
     }
@@ -276,6 +278,22 @@ impl DatagramPolicy {
     #[must_use]
     pub fn migration(mut self, policy: Migration) -> Self {
         self.migration = policy;
+        self
+    }
+
+    /// Whether a client's first hello holds the share of X25519MLKEM768, if that comes first in
+    /// [`Algorithms::groups`](super::Algorithms::groups), with that of X25519 beside it. The hello
+    /// then takes two datagrams (1,216 bytes of share), which many servers of DTLS 1.3 and some
+    /// firewalls do not take. By default the group is listed, and the share of the next curve in
+    /// the list is sent alone: a server that insists on X25519MLKEM768 asks for it (RFC 8446
+    /// §4.1.4), and the second hello holds its share. Servers take either, whatever is set here.
+    ///
+    /// After two hellos without an answer the client begins again as it does by default, and
+    /// [`Event::HybridShareLeftOut`](crate::Event::HybridShareLeftOut) tells. Whoever can drop
+    /// datagrams can bring that about; a client that does not allow X25519 never does it.
+    #[must_use]
+    pub fn hybrid_share(mut self, at_once: bool) -> Self {
+        self.hybrid_share = at_once;
         self
     }
 

@@ -264,7 +264,8 @@ impl ServerConfigBuilder {
     /// # Errors
     ///
     /// [`ConfigError::NoCredential`] if there is no credential and nobody to ask for one.
-    /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite fits the type of any key.
+    /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite fits the type of any key,
+    /// [`ConfigError::NoUsableGroup`] if no allowed group belongs to an allowed version.
     pub fn build(self) -> Result<ServerConfig, ConfigError> {
         let Self {
             mut parameters,

@@ -123,6 +123,7 @@ impl DtlsConnection {
             only_resume: hello.only_resume,
             offers_session: false,
             connection_id: None,
+            small_hello: false,
         };
         let place = Place {
             path: hello.path,

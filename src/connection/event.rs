@@ -34,6 +34,11 @@ pub enum Event {
         /// Whose keys they are.
         sender: Side,
     },
+    /// Over datagrams: two hellos with the share of X25519MLKEM768, which take two datagrams each,
+    /// have not been answered, so the client has begun again with the share of X25519 alone
+    /// ([`DatagramPolicy::hybrid_share`](crate::config::DatagramPolicy::hybrid_share)). A server,
+    /// or a firewall before it, may take no hello in pieces; it may as well be down.
+    HybridShareLeftOut,
     /// A client of version 1.3 has received a ticket (RFC 8446 §4.6.1).
     /// [`Connection::session`](crate::Connection::session) returns it, and the store of the
     /// configuration already has it.

@@ -177,6 +177,7 @@ impl<R: RecordLayer> Connection<R> {
         let _span = self.enter_span();
         self.handle_answers(now)?;
         self.resolve_doubt(now)?;
+        self.try_smaller_hello(now)?;
         let late = self.phase.wait().is_some_and(|wait| wait.is_over(now));
         let gave_up = matches!(self.records.handle_timeout(now), Err(GaveUp));
         if late || gave_up {

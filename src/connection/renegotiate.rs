@@ -222,6 +222,7 @@ impl<R: RecordLayer> Connection<R> {
                 unanswered,
             }),
             connection_id: connection_id.clone(),
+            small: false,
         };
         let handshake = Handshake::client(R::DIALECT, settings)?;
         self.enter(now, handshake, wanted.initiator, MessageSeq::FIRST);

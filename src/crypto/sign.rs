@@ -35,7 +35,7 @@ impl SigningKey {
     /// # Errors
     ///
     /// [`ConfigError::UnsupportedKey`] if it is none of ECDSA P-256 and P-384, Ed25519, RSA of 2048
-    /// to 4096 bits, with what it is.
+    /// to 4096 bits (8192 with `aws-lc-rs`), with what it is.
     pub fn new(key: &PrivateKeyDer<'_>) -> Result<Self, ConfigError> {
         match sign::Key::parse(key) {
             Some(key) => Ok(Self { key }),

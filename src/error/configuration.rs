@@ -25,6 +25,8 @@ pub enum ConfigError {
     NoCredential,
     /// No enabled cipher suite works with the configured keys.
     NoUsableCipherSuite,
+    /// No allowed group belongs to an allowed version: 1.2 has no X25519MLKEM768.
+    NoUsableGroup,
     /// No signature scheme is left that signs at a version that is spoken (RFC 8446 §4.2.3).
     NoUsableSignatureScheme,
     /// A cipher suite that does not exist here.
@@ -74,6 +76,9 @@ impl fmt::Display for ConfigError {
             ),
             Self::NoUsableCipherSuite => {
                 f.write_str("no enabled cipher suite fits the type of the configured keys")
+            }
+            Self::NoUsableGroup => {
+                f.write_str("none of the allowed groups exists at version 1.2; allow a curve too")
             }
             Self::KeyWithoutScheme => {
                 f.write_str("the private key can sign with none of the schemes that it shall sign with")

@@ -64,6 +64,9 @@ pub enum Error {
     RandomFailed,
     /// A local signing key failed to sign.
     SigningFailed,
+    /// The provider of cryptography could not finish a key exchange, which was not the peer's
+    /// fault.
+    KeyExchangeFailed,
     /// The application has ended the association with this alert.
     Aborted(AlertDescription),
     /// The application answered a hello with something that the client did not offer.
@@ -96,6 +99,7 @@ impl Error {
             Self::NoCredential => A::HANDSHAKE_FAILURE,
             Self::RandomFailed
             | Self::SigningFailed
+            | Self::KeyExchangeFailed
             | Self::UnusableReply
             | Self::UnexpectedAnswer(_)
             | Self::ReplyMissing(_) => A::INTERNAL_ERROR,
@@ -198,6 +202,9 @@ impl fmt::Display for Error {
             Self::InvalidConfiguration(fact) => write!(f, "the configuration cannot work: {fact}"),
             Self::RandomFailed => f.write_str("the system's random number generator failed"),
             Self::SigningFailed => f.write_str("the local private key failed to sign"),
+            Self::KeyExchangeFailed => {
+                f.write_str("the local provider of cryptography could not finish a key exchange")
+            }
             Self::Aborted(alert) => write!(f, "this end ended the association with {alert}"),
             Self::UnusableReply => f.write_str(
                 "this application chose a protocol that the client did not offer; choose one of the client's list",

@@ -214,6 +214,11 @@ impl Handshake {
         self.hello().is_some_and(OutstandingHello::shows_cookie)
     }
 
+    /// Whether a client's hello is out that another, which fits a datagram, could replace.
+    pub(crate) fn can_be_smaller(&self) -> bool {
+        self.hello().is_some_and(OutstandingHello::can_be_smaller)
+    }
+
     /// The next thing to do.
     pub(crate) fn poll_action(&mut self) -> Option<Action> {
         self.outbox.pop()

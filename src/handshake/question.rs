@@ -109,6 +109,7 @@ mod tests {
             session: None,
             connection_id: None,
             renegotiating: None,
+            small: false,
         };
         Handshake::client(&DTLS, settings).unwrap()
     }

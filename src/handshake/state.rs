@@ -94,6 +94,9 @@ pub(super) trait OutstandingHello {
     /// Whether it follows a request for a cookie, and nothing has come since.
     fn shows_cookie(&self) -> bool;
 
+    /// Whether it is cut into pieces for the sake of a share that could be left out.
+    fn can_be_smaller(&self) -> bool;
+
     /// Why a message may be meant for another hello from this client's address.
     fn doubt(&self, message: &Message) -> Option<Error>;
 }

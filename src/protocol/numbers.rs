@@ -165,6 +165,8 @@ wire_number! {
         SECP384R1 = 24, "secp384r1";
         /// Curve25519 (RFC 7748).
         X25519 = 29, "x25519";
+        /// ML-KEM-768 with X25519, for version 1.3 alone (draft-ietf-tls-ecdhe-mlkem).
+        X25519MLKEM768 = 0x11ec, "X25519MLKEM768";
     }
 }
 
@@ -336,7 +338,7 @@ mod tests {
 
     #[test]
     fn unknown_values_pass_through_and_print_their_number() {
-        assert_eq!(NamedGroup(0x11ec).to_string(), "NamedGroup(0x11ec)");
+        assert_eq!(NamedGroup(0x6399).to_string(), "NamedGroup(0x6399)");
         assert_eq!(NamedGroup::X25519.to_string(), "x25519");
     }
 }

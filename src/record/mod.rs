@@ -348,6 +348,8 @@ pub(crate) trait Layer {
     /// Whether the flight that is out has waited for its answer as long as it does before it is
     /// sent again.
     fn is_unanswered(&self, now: Instant) -> bool;
+    /// Whether not even a part of an answer is here.
+    fn hears_nothing(&self) -> bool;
     /// This end awaits an answer of its own: until that has come, messages of the peer wait, and
     /// what was sent before is not sent again.
     fn hold_messages(&mut self, now: Instant, hold: bool);

@@ -15,6 +15,8 @@ mod dtls13;
 mod ends_of_attempts;
 mod hellos12;
 mod hellos13;
+#[cfg(any(feature = "aws-lc-rs", feature = "ml-kem"))]
+mod hybrid;
 mod identities;
 mod long_chains;
 mod loss12;

@@ -121,8 +121,8 @@ pub(super) fn check_handshake(
     };
     expect(&event, "version", version)?;
     expect(&event, "kind", if resumed { "resumed" } else { "full" })?;
-    if case.kind == Kind::OtherGroup {
-        expect(&event, "group", "secp384r1")?;
+    if let Some(group) = case.kind.group() {
+        expect(&event, "group", group)?;
     }
     if case.kind.demands_certificate() {
         expect(&event, "client_cert", "present")?;

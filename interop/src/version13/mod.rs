@@ -1,7 +1,7 @@
-//! Version 1.3: DTLS with the stacks that are available as crates, TLS with OpenSSL and GnuTLS.
-//! What is tried, and how one case runs.
+//! Version 1.3: DTLS with the stacks that are available as crates, TLS with OpenSSL, GnuTLS and
+//! rustls. What is tried, and how one case runs.
 //!
-//! The programs for DTLS are those of `interop/peers`, one for each stack, all with the same
+//! The programs for DTLS, and those of OpenSSL 3.6 and rustls, are those of `interop/peers`, one for each stack, all with the same
 //! command line and the same lines. Our server exchanges lines of its standard input and output
 //! with its clients; a foreign server sends everything back, except OpenSSL's, which sends lines of
 //! its own.
@@ -28,8 +28,12 @@ pub enum Stack {
     Wolf,
     /// dimpl.
     Dimpl,
-    /// OpenSSL, over TCP.
+    /// OpenSSL, Debian's program, over TCP.
     OpenSsl,
+    /// OpenSSL 3.6, as a crate, over TCP.
+    OpenSsl36,
+    /// rustls over AWS-LC, over TCP.
+    Rustls,
     /// GnuTLS, over TCP.
     GnuTls,
 }
@@ -69,12 +73,25 @@ pub enum Kind {
     },
     /// BoringSSL's own hello, with an ML-KEM share that fills two datagrams.
     DefaultHello,
+    /// X25519MLKEM768, whose share the client's first hello has.
+    Hybrid,
+    /// The server has no other group, and the client prefers X25519.
+    HybridRequested,
 }
 
 impl Kind {
     /// Whether the server requires a certificate.
     const fn demands_certificate(self) -> bool {
         matches!(self, Self::ClientCertificate | Self::Chain(_))
+    }
+
+    /// The group that must be agreed on.
+    const fn group(self) -> Option<&'static str> {
+        match self {
+            Self::OtherGroup => Some("secp384r1"),
+            Self::DefaultHello | Self::Hybrid | Self::HybridRequested => Some("X25519MLKEM768"),
+            _ => None,
+        }
     }
 
     /// How long the chains are.
@@ -118,7 +135,10 @@ impl Display for Case {
 impl Stack {
     /// Whether it speaks TLS here.
     const fn is_tls(self) -> bool {
-        matches!(self, Self::OpenSsl | Self::GnuTls)
+        matches!(
+            self,
+            Self::OpenSsl | Self::OpenSsl36 | Self::Rustls | Self::GnuTls
+        )
     }
 
     const fn program(self) -> &'static str {
@@ -127,12 +147,14 @@ impl Stack {
             Self::Wolf => "wolfssl-peer",
             Self::Dimpl => "dimpl-peer",
             Self::OpenSsl => "openssl",
+            Self::OpenSsl36 => "openssl-peer",
+            Self::Rustls => "rustls-peer",
             Self::GnuTls => "gnutls-serv",
         }
     }
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 13] = [
     Kind::Plain,
     Kind::OtherGroup,
     Kind::ClientCertificate,
@@ -144,6 +166,8 @@ const KINDS: [Kind; 11] = [
     Kind::TheirUpdate { request: false },
     Kind::TheirUpdate { request: true },
     Kind::DefaultHello,
+    Kind::Hybrid,
+    Kind::HybridRequested,
 ];
 
 /// The reason why a case does not exist for its stack, if it does not.
@@ -162,10 +186,16 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         (Stack::GnuTls, Role::Server, Kind::Resumed) => {
             Some("gnutls-cli connects again without waiting for a ticket")
         }
-        (_, Role::Client, Kind::DefaultHello)
-        | (Stack::Wolf | Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls, _, Kind::DefaultHello) => {
-            Some("the hello of BoringSSL's client")
+        (Stack::Boring, Role::Server, Kind::DefaultHello) => None,
+        (_, _, Kind::DefaultHello) => Some("the hello of BoringSSL's client"),
+        (Stack::Rustls, _, Kind::TheirUpdate { request: false }) => {
+            Some("rustls always asks for the peer's keys too")
         }
+        (
+            Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls,
+            _,
+            Kind::Hybrid | Kind::HybridRequested,
+        ) => Some("it has no ML-KEM"),
         _ => None,
     }
 }

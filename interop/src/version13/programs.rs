@@ -56,8 +56,12 @@ pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<
     if role == "server" {
         add_credential(&mut command, &server_credential(case, pki));
         command.arg("--echo");
-        if case.kind == Kind::OtherGroup {
-            command.args(["--groups", "p384"]);
+        match case.kind {
+            Kind::OtherGroup => drop(command.args(["--groups", "p384"])),
+            Kind::Hybrid | Kind::HybridRequested => {
+                command.args(["--groups", "x25519mlkem768"]);
+            }
+            _ => {}
         }
         if case.kind.demands_certificate() {
             command.arg("--client-auth");
@@ -75,6 +79,10 @@ pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<
             Kind::DefaultHello => drop(command.arg("--default-hello")),
             // wolfSSL's own choice is P-256 alone.
             Kind::OtherGroup => drop(command.args(["--groups", "x25519,p384"])),
+            Kind::Hybrid => drop(command.args(["--groups", "x25519mlkem768,x25519"])),
+            Kind::HybridRequested => {
+                command.args(["--groups", "x25519,x25519mlkem768"]);
+            }
             _ => {}
         }
     }

@@ -64,6 +64,14 @@ pub(super) fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
         if !session.is_empty() {
             command.arg(session).arg(&file);
         }
+        match case.kind {
+            Kind::Hybrid if !case.stack.is_tls() => drop(command.arg("--hybrid-share")),
+            // Over datagrams it is what a client does by itself.
+            Kind::HybridRequested if case.stack.is_tls() => {
+                command.args(["--groups", "x25519,X25519MLKEM768"]);
+            }
+            _ => {}
+        }
         ends.ours = Some(Process::spawn("our client", command)?);
         let outcome = visit_as_client(case, &mut ends, again, &file, deadline);
         outcome.map_err(|failure| ends.blame(failure, &proxy))?;
@@ -121,8 +129,10 @@ pub(super) fn as_server(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
         command.arg("--tls");
     }
     add_credential(&mut command, &server_credential(case, pki));
-    if case.kind == Kind::OtherGroup {
-        command.args(["--groups", "p-384"]);
+    match case.kind {
+        Kind::OtherGroup => drop(command.args(["--groups", "p-384"])),
+        Kind::HybridRequested => drop(command.args(["--groups", "X25519MLKEM768"])),
+        _ => {}
     }
     if case.kind.demands_certificate() {
         command.arg("--client-ca").arg(pki.client_authority());

@@ -1,9 +1,9 @@
 //! The client's hello and the server's answer to it, up to the point where the version is known.
 
 use super::offer::{Offer, check_srtp, dns_name, is_downgraded};
-use super::{cookie, resumed, retry, v12, v13};
+use super::{cookie, resumed, retry, shares, v12, v13};
 use crate::config::{ClientConfig, ExtendedMasterSecret};
-use crate::crypto::kx::{self, Exchange};
+use crate::crypto::kx::Exchange;
 use crate::crypto::suite::{self, Authentication};
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::certificate_types::{self, Offered};
@@ -13,13 +13,13 @@ use crate::handshake::state::{OfferedHello, OutstandingHello, State, Step, unexp
 use crate::handshake::{Action, Epochs, Outbox};
 use crate::protocol::{
     CipherSuite, CompressionMethod, ConnectionId, Dialect, Epoch, ExtensionType, FlightEnd,
-    HandshakeType, NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode,
+    HandshakeType, PointFormat, ProtocolVersion, PskKeyExchangeMode,
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::{Keeps, Transcript};
 use crate::session::{Resumable, Session, Session12};
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
-use crate::wire::extension::{ClientExtensions, KeyShare};
+use crate::wire::extension::ClientExtensions;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::hello_verify_request::HelloVerifyRequest;
 use crate::wire::message::{Grammar, Message};
@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) connection_id: Option<ConnectionId>,
     /// What is renegotiated.
     pub(crate) renegotiating: Option<Renegotiating>,
+    /// A hello with the share of a hybrid group was not answered: none goes out this time.
+    pub(crate) small: bool,
 }
 
 /// What a client's renegotiation starts from.
@@ -73,6 +75,7 @@ pub(in crate::handshake) fn start(
         session,
         connection_id,
         renegotiating,
+        small,
     } = settings;
     let epochs = Epochs::after(current)?;
     let (binding, cookie, unanswered) = match renegotiating {
@@ -94,8 +97,8 @@ pub(in crate::handshake) fn start(
                 &mut hello,
                 dialect,
                 &config,
-                binding.as_ref(),
-                session.as_deref(),
+                (binding.as_ref(), session.as_deref()),
+                small,
             )?;
             limits::offer(&mut hello, &config);
             OfferedHello { hello, session }
@@ -141,7 +144,7 @@ fn client_hello(
         compression_methods: vec![CompressionMethod::NULL],
         extensions: ClientExtensions {
             server_name: dns_name(server_name),
-            supported_groups: exchanges.then(|| parameters.algorithms.groups.clone()),
+            supported_groups: exchanges.then(|| parameters.groups_12().collect()),
             point_formats: exchanges.then(|| vec![PointFormat::UNCOMPRESSED]),
             signature_algorithms: signs.then(|| parameters.algorithms.schemes.clone()),
             srtp: (dialect.srtp && !parameters.srtp.is_empty()).then(|| parameters.srtp.clone()),
@@ -165,9 +168,9 @@ fn complete(
     hello: &mut ClientHello,
     dialect: &Dialect,
     config: &ClientConfig,
-    binding: Option<&Binding>,
-    session: Option<&Session12>,
-) -> Result<Option<(NamedGroup, Exchange)>, Error> {
+    (binding, session): (Option<&Binding>, Option<&Session12>),
+    small: bool,
+) -> Result<Option<Exchange>, Error> {
     let conformance = &config.parameters.conformance;
     if binding.is_some() && conformance.keep_application_protocol {
         hello.extensions.alpn = None;
@@ -181,17 +184,18 @@ fn complete(
     }
     // RFC 8446 §4.1.2: a renegotiation stays at the version in force, and nothing else is offered.
     if binding.is_none() && config.parameters.speaks_13() {
-        return offer_13(dialect, hello, config).map(Some);
+        return offer_13(dialect, hello, config, small).map(Some);
     }
     Ok(None)
 }
 
-/// Adds version 1.3 to the offer, with a share of the preferred group.
+/// Adds version 1.3 to the offer.
 fn offer_13(
     dialect: &Dialect,
     hello: &mut ClientHello,
     config: &ClientConfig,
-) -> Result<(NamedGroup, Exchange), Error> {
+    small: bool,
+) -> Result<Exchange, Error> {
     let parameters = &config.parameters;
     let mut suites: Vec<_> = parameters.suites_13().map(|suite| suite.id).collect();
     suites.append(&mut hello.cipher_suites);
@@ -212,17 +216,13 @@ fn offer_13(
         extensions.renegotiation_info = None;
     }
     extensions.supported_versions = Some(versions);
+    extensions.supported_groups = Some(parameters.algorithms.groups.clone());
     if config.sessions.is_some() {
         extensions.psk_modes = Some(vec![PskKeyExchangeMode::PSK_DHE_KE]);
     }
-    let group = *parameters
-        .algorithms
-        .groups
-        .first()
-        .ok_or(PeerIncompatible::NoCommonGroup)?;
-    let (exchange, share) = kx::start(group)?;
-    extensions.key_shares = Some(vec![KeyShare { group, share }]);
-    Ok((group, exchange))
+    let (shares, exchange) = shares::first(dialect, parameters, small)?;
+    extensions.key_shares = Some(shares);
+    Ok(exchange)
 }
 
 /// Offers a session, by ticket if there is one.
@@ -296,6 +296,10 @@ impl OutstandingHello for ExpectServerHello {
     fn shows_cookie(&self) -> bool {
         let follows_request = self.offer.retried.is_some() || self.verify_requests > 0;
         self.offer.dialect.hello_cookie && self.binding.is_none() && follows_request
+    }
+
+    fn can_be_smaller(&self) -> bool {
+        self.offer.dialect.hello_in_datagram && shares::are_two(&self.offer.hello)
     }
 
     fn doubt(&self, message: &Message) -> Option<Error> {

@@ -41,6 +41,7 @@ mod hello;
 mod offer;
 mod resumed;
 mod retry;
+mod shares;
 mod v12;
 mod v13;
 

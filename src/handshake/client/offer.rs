@@ -27,8 +27,8 @@ pub(super) struct Offer {
     pub(super) transcript: Transcript,
     /// The ticket of 1.3 that the hello offers.
     pub(super) psk: Option<Arc<Session13>>,
-    /// The key exchange of 1.3 that the hello has begun.
-    pub(super) exchange: Option<(NamedGroup, Exchange)>,
+    /// The key exchange of 1.3 that the hello has begun, in the groups of its shares.
+    pub(super) exchange: Option<Exchange>,
     /// The suite of a HelloRetryRequest that this hello answers.
     pub(super) retried: Option<&'static Suite>,
 }
@@ -63,6 +63,12 @@ impl Offer {
 }
 
 impl Offer {
+    /// Whether the hello has a share of this group.
+    pub(super) fn has_share(&self, group: NamedGroup) -> bool {
+        let shares = self.hello.extensions.key_shares.iter().flatten();
+        shares.into_iter().any(|share| share.group == group)
+    }
+
     /// What a ServerHello makes of the connection IDs that were offered (RFC 9146 §3); `None` if it
     /// has none.
     pub(super) fn connection_ids(

@@ -24,7 +24,7 @@ pub(super) fn follow(
     let (suite, wanted) = check(offer, request)?;
     if let Some(group) = wanted {
         let (exchange, share) = kx::start(group)?;
-        offer.exchange = Some((group, exchange));
+        offer.exchange = Some(exchange);
         offer.hello.extensions.key_shares = Some(vec![KeyShare { group, share }]);
     }
     offer.hello.extensions.cookie = request.extensions.cookie.clone();
@@ -83,8 +83,7 @@ pub(super) fn check(
     if !offer.config.parameters.algorithms.groups.contains(&group) {
         return Err(PeerMisbehaved::SelectedUnofferedGroup(group).into());
     }
-    let known = offer.exchange.as_ref().map(|(known, _)| *known);
-    if known == Some(group) {
+    if offer.has_share(group) {
         return Err(PeerMisbehaved::PointlessRetryRequest.into());
     }
     Ok((suite, Some(group)))

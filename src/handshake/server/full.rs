@@ -167,17 +167,17 @@ fn choose(terms: &Terms, hello: &ClientHello) -> Result<Choice, Error> {
 }
 
 fn choose_group(terms: &Terms, hello: &ClientHello) -> Option<NamedGroup> {
-    let groups = &terms.config.parameters.algorithms.groups;
-    let group = match &hello.extensions.supported_groups {
-        Some(offered) => groups.iter().find(|group| offered.contains(group)),
+    let mut groups = terms.config.parameters.groups_12();
+    match &hello.extensions.supported_groups {
+        Some(offered) => groups.find(|group| offered.contains(group)),
         None if terms.config.parameters.conformance.require_supported_groups => None,
         // RFC 8422 §4: a client that does not say takes any; one that old most likely knows P-256.
-        None => groups
-            .iter()
-            .find(|&&group| group == NamedGroup::SECP256R1)
-            .or(groups.first()),
-    };
-    group.copied()
+        None => {
+            let old = |group: &NamedGroup| *group == NamedGroup::SECP256R1;
+            let mut any = terms.config.parameters.groups_12();
+            groups.find(old).or_else(|| any.next())
+        }
+    }
 }
 
 /// The first suite that a key and a signature scheme can serve, or a shared key.

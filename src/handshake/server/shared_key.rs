@@ -94,7 +94,7 @@ impl State for ExpectNamedKey {
         } = *self;
         let exchanged = match (exchange, named.share) {
             (None, _) => None,
-            (Some(exchange), Some(share)) => Some(exchange.complete(&share)?),
+            (Some(exchange), Some(share)) => Some(exchange.complete_asked(&share)?),
             (Some(_), None) => return Err(InvalidMessage::MissingData("public share").into()),
         };
         context.add(inbound);

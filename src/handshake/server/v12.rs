@@ -362,7 +362,7 @@ impl State for ExpectClientKeyExchange {
             exchange,
             client,
         } = *self;
-        let secret = exchange.complete(&share)?;
+        let secret = exchange.complete_asked(&share)?;
         context.add(inbound);
         let master_secret = context.master_secret(&secret);
         let expanded = master_secret.expanded();

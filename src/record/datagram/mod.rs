@@ -251,6 +251,7 @@ impl Datagram {
     /// Delivery, and what it sends with.
     fn split(&mut self) -> (&mut Delivery, Means<'_>) {
         let means = Means {
+            burst: self.delivery.burst(),
             records: &mut self.records,
             outgoing: &mut self.outgoing,
             stats: &mut self.stats,
@@ -475,6 +476,10 @@ impl Layer for Datagram {
 
     fn is_unanswered(&self, now: Instant) -> bool {
         self.delivery.is_unanswered(now)
+    }
+
+    fn hears_nothing(&self) -> bool {
+        self.delivery.cost() + self.records.buffered() == 0
     }
 
     fn hold_messages(&mut self, now: Instant, hold: bool) {

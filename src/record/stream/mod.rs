@@ -418,6 +418,10 @@ impl Layer for Stream {
         false
     }
 
+    fn hears_nothing(&self) -> bool {
+        false
+    }
+
     /// The connection takes nothing from a stream meanwhile.
     fn hold_messages(&mut self, _: Instant, _: bool) {}
 

@@ -147,7 +147,7 @@ impl ScriptedPeer {
                 let secret = self
                     .exchange
                     .take()
-                    .map(|exchange| exchange.complete(share));
+                    .map(|exchange| exchange.complete(NamedGroup(self.group), share));
                 if let Some(Ok(secret)) = secret {
                     self.secret = secret.to_vec();
                 }

@@ -82,7 +82,7 @@ impl ScriptedPeer {
                     self.shared_key.identity = said.identity;
                     let share = said.share.unwrap_or_default();
                     let exchange = self.exchange.take();
-                    let secret = exchange.and_then(|exchange| exchange.complete(&share).ok());
+                    let secret = exchange.and_then(|exchange| exchange.complete_asked(&share).ok());
                     self.mix(secret.as_ref().map(|secret| &secret[..]));
                 }
             }

@@ -25,7 +25,7 @@ use crate::crypto::suite::{self, Suite};
 use crate::identity::Credential;
 use crate::protocol::dialect::TLS;
 use crate::protocol::{
-    CipherSuite, ContentType, ExtensionType, HandshakeType, ProtocolVersion, Side,
+    CipherSuite, ContentType, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion, Side,
 };
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::schedule13::{
@@ -359,7 +359,9 @@ impl ScriptedPeer {
         if let Some(exchange) = self.exchange.take() {
             // group (2), length (2), share
             let share = self.choice.extension(KEY_SHARE).unwrap_or_default();
-            let secret = exchange.complete(share.get(4..).unwrap_or_default());
+            let group = share.first_chunk().map(|group| u16::from_be_bytes(*group));
+            let group = NamedGroup(group.unwrap_or_default());
+            let secret = exchange.complete(group, share.get(4..).unwrap_or_default());
             self.shared = secret.map(|secret| secret.to_vec()).unwrap_or_default();
         }
         std::mem::take(&mut self.shared)

@@ -151,14 +151,8 @@ impl State for ExpectServerKeyExchange {
             return unexpected(inbound);
         };
         let ServerKeyExchange { params, signed } = exchange;
-        if !self
-            .context
-            .config
-            .parameters
-            .algorithms
-            .groups
-            .contains(&params.group)
-        {
+        let parameters = &self.context.config.parameters;
+        if parameters.groups_12().all(|group| group != params.group) {
             return Err(PeerMisbehaved::SelectedUnofferedGroup(params.group).into());
         }
         let message =

@@ -155,11 +155,11 @@ fn agree(offer: &mut Offer, hello: &ServerHello) -> Result<(NamedGroup, SharedSe
     let Some(ServerShare::Share(KeyShare { group, share })) = &hello.extensions.key_share else {
         return Err(missing.into());
     };
-    let (begun, exchange) = offer.exchange.take().ok_or(missing)?;
-    if begun != *group {
+    let exchange = offer.exchange.take().ok_or(missing)?;
+    if !offer.has_share(*group) {
         return Err(PeerMisbehaved::SelectedUnofferedGroup(*group).into());
     }
-    Ok((begun, exchange.complete(share)?))
+    Ok((*group, exchange.complete(*group, share)?))
 }
 
 /// The server has chosen 1.3: the handshake goes on under keys.

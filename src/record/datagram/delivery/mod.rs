@@ -45,6 +45,7 @@ use flight::Flight;
 use hello::Hello;
 use reassembly::WINDOW;
 use sending::Sending;
+use sent::MAX_BURST;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timer::{Pace, Timer};
@@ -86,6 +87,8 @@ pub(super) struct Means<'a> {
     pub(super) records: &'a mut Records,
     pub(super) outgoing: &'a mut Outgoing,
     pub(super) stats: &'a mut Stats,
+    /// How many records of a flight of 1.3 leave at a time.
+    pub(super) burst: usize,
 }
 
 impl Means<'_> {
@@ -132,6 +135,15 @@ impl Delivery {
                 sending: Sending::Idle,
                 retention: None,
             },
+        }
+    }
+
+    /// How many records of a flight of 1.3 leave at a time.
+    #[inline]
+    pub(super) fn burst(&self) -> usize {
+        match self.policy().conformance.whole_flights {
+            true => usize::MAX,
+            false => MAX_BURST,
         }
     }
 
