@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::algorithm::{Group, Suite};
+use crate::algorithm::{Aead, Group, Suite};
 use crate::failure::{Failure, Outcome};
 use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
@@ -160,7 +160,12 @@ fn add_common(command: &mut Command, settings: &Settings<'_>) {
     }
     let groups: Vec<_> = settings.groups.iter().map(|group| group.name()).collect();
     command.args(["-groups", &groups.join(":")]);
-    command.args(["-cipher", &settings.suite.openssl_name()]);
+    let suite = settings.suite.openssl_name();
+    match settings.suite.aead {
+        // A tag of 64 bits is less than its default asks for.
+        Aead::Aes128Ccm8 => command.args(["-cipher", &format!("{suite}:@SECLEVEL=0")]),
+        _ => command.args(["-cipher", &suite]),
+    };
     if let Some(mtu) = settings.mtu {
         command.args(["-mtu", &mtu.to_string()]);
     }

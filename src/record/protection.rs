@@ -261,7 +261,7 @@ impl Sealer {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) {
-        out.reserve(header.len() + usize::from(self.fragment_len(payload)));
+        out.reserve(header.len() + self.expansion() + payload.len() + self.padding(payload.len()));
         out.extend_from_slice(header);
         let nonce = self.keys.nonce(sequence.to_be_bytes());
         let start = out.len();
