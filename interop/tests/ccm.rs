@@ -1,5 +1,6 @@
-//! AES-CCM and CCM_8 at version 1.2 with OpenSSL, GnuTLS, Mbed TLS and webrtc-rs, over DTLS with and
-//! without losses, and over TLS. At 1.3 they are cells of `version13_tls.rs` and `version13_dtls.rs`.
+//! AES-CCM and CCM_8 at version 1.2 with OpenSSL, GnuTLS, Mbed TLS and webrtc-rs, over DTLS with
+//! and without losses, and over TLS. At 1.3 they are cells of `version13_tls.rs` and
+//! `version13_dtls.rs`.
 
 use sealgram_interop::ccm::{Case, run};
 use sealgram_interop::peer::Implementation;

@@ -8,9 +8,9 @@ use crate::protocol::{CipherSuite, NamedGroup, SignatureScheme};
 
 /// The cipher suites, groups and signature schemes that an end allows, the preferred ones first.
 ///
-/// The default is all that exist here, but for the cipher suites of AES-CCM with tags of eight bytes:
-/// those have to be named in [`cipher_suites`](Self::cipher_suites) (RFC 9147 §4.5.3, RFC 9325 §4.2).
-/// One value can serve clients and servers alike.
+/// The default is all that exist here, but for the cipher suites of AES-CCM with tags of eight
+/// bytes: those have to be named in [`cipher_suites`](Self::cipher_suites) (RFC 9147 §4.5.3,
+/// RFC 9325 §4.2). One value can serve clients and servers alike.
 #[derive(Clone, Debug)]
 pub struct Algorithms {
     /// Never empty.

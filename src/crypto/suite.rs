@@ -193,8 +193,8 @@ mod tests {
         assert!(absent.iter().all(without), "{absent:?}");
     }
 
-    /// RFC 6655 §3, RFC 7251 §2, RFC 8446 §B.4: every suite with CCM has SHA-256, and at 1.2 belongs
-    /// to ECDSA keys.
+    /// RFC 6655 §3, RFC 7251 §2, RFC 8446 §B.4: every suite with CCM has SHA-256, and at 1.2
+    /// belongs to ECDSA keys.
     #[test]
     fn n57_04_n57_07_suites_with_ccm_are_of_ecdsa_and_sha_256() {
         let ccm = |suite: &&Suite| suite.id.to_string().contains("_CCM");
