@@ -94,6 +94,11 @@
 //!   X25519MLKEM768, needs half the time for X25519, and signs with RSA keys of up to 8192 bits.
 //! * `ml-kem`: X25519MLKEM768 beside `ring`, with the ML-KEM of RustCrypto: its crate and fourteen
 //!   below it that the library has not otherwise. `aws-lc-rs` does without.
+//! * `ccm`: AES-128-CCM and AES-128-CCM_8, for small devices (RFC 7925). Brings the crates `ccm`
+//!   and `aes` of RustCrypto, with what those stand on: `aead`, `cipher`, `crypto-common`, `ctr`,
+//!   `ctutils` and others as small. They run in constant time, by the processor's own AES where it
+//!   has that. CCM comes last in the order of preference; CCM_8, whose tags are short, is used only
+//!   where [`config::Algorithms::cipher_suites`] names it.
 //! * `sim`: the deterministic network of the tests; its API is not stable.
 
 #![forbid(unsafe_code)]

@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::algorithm::{Group, Suite};
+use crate::algorithm::{Aead, Group, Suite};
 use crate::failure::{Failure, Outcome};
 use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
@@ -168,15 +168,18 @@ fn add_common(command: &mut Command, settings: &Settings<'_>) {
     }
     let groups: Vec<_> = settings.groups.iter().map(|group| group.name()).collect();
     command.args(["-groups", &groups.join(":")]);
-    match settings.shared_key {
-        None => command.args(["-cipher", &settings.suite.openssl_name()]),
-        Some(suite) => command.args(["-cipher", &suite.openssl_name()]).args([
-            "-psk",
-            KEY,
-            "-psk_identity",
-            IDENTITY,
-        ]),
+    let (aead, name) = match settings.shared_key {
+        None => (settings.suite.aead, settings.suite.openssl_name()),
+        Some(suite) => (suite.aead, suite.openssl_name()),
     };
+    match aead {
+        // A tag of 64 bits is less than its default asks for.
+        Aead::Aes128Ccm8 => command.args(["-cipher", &format!("{name}:@SECLEVEL=0")]),
+        _ => command.args(["-cipher", &name]),
+    };
+    if settings.shared_key.is_some() {
+        command.args(["-psk", KEY, "-psk_identity", IDENTITY]);
+    }
     if let Some(mtu) = settings.mtu {
         command.args(["-mtu", &mtu.to_string()]);
     }

@@ -299,6 +299,39 @@ mod tests {
         assert!(absent.iter().all(without), "{absent:?}");
     }
 
+    /// RFC 6655 §3, RFC 7251 §2, RFC 8446 §B.4: every suite with CCM has SHA-256, and those
+    /// that are signed for at 1.2 belong to ECDSA keys.
+    #[test]
+    fn n57_04_n57_07_suites_with_ccm_are_of_ecdsa_and_sha_256() {
+        let ccm = |suite: &&Suite| suite.id.to_string().contains("_CCM");
+        let signed = |suite: &&Suite| suite.authentication != Authentication::SharedKey;
+        let suites: Vec<_> = SUITES.iter().filter(ccm).collect();
+        let mut ids: Vec<_> = suites.iter().map(|suite| suite.id.0).collect();
+        ids.sort_unstable();
+        let shared = [0xc0a4, 0xc0a8, 0xd003, 0xd005];
+        assert_eq!(
+            ids,
+            [
+                &[0x1304, 0x1305],
+                &shared[..2],
+                &[0xc0ac, 0xc0ae],
+                &shared[2..]
+            ]
+            .concat()
+        );
+        for suite in suites {
+            assert_eq!(suite.hash, HashAlgorithm::Sha256);
+            if signed(&suite) && !suite.is_13() {
+                let key = Authentication::Signature(KeyKind::Ecdsa);
+                assert_eq!(suite.authentication, key);
+            }
+            assert_eq!(
+                suite.aead.has_short_tag(),
+                suite.id.to_string().contains("_CCM_8")
+            );
+        }
+    }
+
     /// H3, H5: nothing with CBC, RC4, static RSA or finite-field DH can be negotiated, because it
     /// is not there. What has no exchange must be asked for (RFC 9325 §4.1).
     #[test]

@@ -124,6 +124,9 @@ pub(super) fn check_handshake(
     if let Some(group) = case.kind.group() {
         expect(&event, "group", group)?;
     }
+    if let Some(suite) = case.kind.suite() {
+        expect(&event, "suite", suite)?;
+    }
     if case.kind.demands_certificate() {
         expect(&event, "client_cert", "present")?;
     }

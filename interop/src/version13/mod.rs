@@ -71,6 +71,11 @@ pub enum Kind {
         /// Whether ours are asked for.
         request: bool,
     },
+    /// AES-128-CCM is the only cipher of both ends.
+    Ccm {
+        /// With tags of eight bytes.
+        short: bool,
+    },
     /// BoringSSL's own hello, with an ML-KEM share that fills two datagrams.
     DefaultHello,
     /// X25519MLKEM768, whose share the client's first hello has.
@@ -83,6 +88,15 @@ impl Kind {
     /// Whether the server requires a certificate.
     const fn demands_certificate(self) -> bool {
         matches!(self, Self::ClientCertificate | Self::Chain(_))
+    }
+
+    /// The only suite of both ends, if the case says which.
+    const fn suite(self) -> Option<&'static str> {
+        match self {
+            Self::Ccm { short: false } => Some("TLS_AES_128_CCM_SHA256"),
+            Self::Ccm { short: true } => Some("TLS_AES_128_CCM_8_SHA256"),
+            _ => None,
+        }
     }
 
     /// The group that must be agreed on.
@@ -165,6 +179,8 @@ const KINDS: [Kind; 13] = [
     Kind::OurUpdate { request: true },
     Kind::TheirUpdate { request: false },
     Kind::TheirUpdate { request: true },
+    Kind::Ccm { short: false },
+    Kind::Ccm { short: true },
     Kind::DefaultHello,
     Kind::Hybrid,
     Kind::HybridRequested,
@@ -185,6 +201,11 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         }
         (Stack::GnuTls, Role::Server, Kind::Resumed) => {
             Some("gnutls-cli connects again without waiting for a ticket")
+        }
+        (Stack::Boring, _, Kind::Ccm { .. }) => Some("BoringSSL has no CCM suites"),
+        (Stack::Rustls, _, Kind::Ccm { .. }) => Some("rustls has no CCM suites"),
+        (Stack::Dimpl, _, Kind::Ccm { .. }) => {
+            Some("dimpl has CCM_8 at version 1.2 alone, with a pre-shared key")
         }
         (Stack::Boring, Role::Server, Kind::DefaultHello) => None,
         (_, _, Kind::DefaultHello) => Some("the hello of BoringSSL's client"),

@@ -58,6 +58,9 @@ pub(super) fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
         command
             .args(["--versions", "1.3", "--ca"])
             .arg(pki.server_authority());
+        if let Some(suite) = case.kind.suite() {
+            command.args(["--ciphers", suite]);
+        }
         if case.kind.demands_certificate() {
             add_credential(&mut command, &client_credential(case, pki));
         }
@@ -133,6 +136,9 @@ pub(super) fn as_server(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
         Kind::OtherGroup => drop(command.args(["--groups", "p-384"])),
         Kind::HybridRequested => drop(command.args(["--groups", "X25519MLKEM768"])),
         _ => {}
+    }
+    if let Some(suite) = case.kind.suite() {
+        command.args(["--ciphers", suite]);
     }
     if case.kind.demands_certificate() {
         command.arg("--client-ca").arg(pki.client_authority());
