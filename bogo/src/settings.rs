@@ -246,6 +246,7 @@ fn conformance(options: &Options) -> Conformance {
         ask_for_preferred_group: true,
         require_supported_groups: true,
         grease_tickets: true,
+        tell_unknown_keys: true,
     }
 }
 

@@ -246,7 +246,11 @@ impl ClientConfigBuilder {
             .suites
             .retain(|suite| match suite.authentication {
                 Authentication::SharedKey => shares_12,
-                Authentication::Signature(_) | Authentication::Negotiated => verifier.is_some(),
+                Authentication::Signature(_) => verifier.is_some(),
+                Authentication::Negotiated => {
+                    let mut keys = shared_keys.iter();
+                    verifier.is_some() || keys.any(|key| key.serves_13(suite.hash))
+                }
             });
         static BUILT: AtomicU64 = AtomicU64::new(0);
         Ok(ClientConfig {

@@ -4,7 +4,8 @@ use super::algorithms::Algorithms;
 use super::clock::{Clock, SystemClock};
 use super::conformance::InForce;
 use super::policy::{
-    DatagramPolicy, ExtendedMasterSecret, SecureRenegotiation, StreamPolicy, in_range,
+    DatagramPolicy, ExtendedMasterSecret, PskKeyExchange, SecureRenegotiation, StreamPolicy,
+    in_range,
 };
 use super::rekey::RekeyPolicy;
 use super::versions::Versions;
@@ -28,6 +29,7 @@ pub(crate) struct Parameters {
     pub(crate) srtp: Vec<SrtpProfile>,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) secure_renegotiation: SecureRenegotiation,
+    pub(crate) psk_key_exchange: PskKeyExchange,
     pub(crate) datagram: Arc<DatagramPolicy>,
     pub(crate) stream: StreamPolicy,
     pub(crate) rekey: RekeyPolicy,
@@ -46,6 +48,7 @@ impl Default for Parameters {
             srtp: Vec::new(),
             extended_master_secret: ExtendedMasterSecret::default(),
             secure_renegotiation: SecureRenegotiation::default(),
+            psk_key_exchange: PskKeyExchange::default(),
             datagram: Arc::default(),
             stream: StreamPolicy::default(),
             rekey: RekeyPolicy::default(),
@@ -232,6 +235,14 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn secure_renegotiation(mut self, policy: $crate::config::SecureRenegotiation) -> Self {
             self.parameters.secure_renegotiation = policy;
+            self
+        }
+
+        /// Whether a handshake of 1.3 with a pre-shared key exchanges keys as well (RFC 8446
+        /// §4.2.9); required by default.
+        #[must_use]
+        pub fn psk_key_exchange(mut self, policy: $crate::config::PskKeyExchange) -> Self {
+            self.parameters.psk_key_exchange = policy;
             self
         }
 

@@ -26,6 +26,7 @@ mod completed;
 mod connection_ids;
 mod outbox;
 pub(crate) mod post;
+mod psk;
 mod question;
 pub(crate) mod renegotiation;
 pub(crate) mod server;

@@ -10,6 +10,7 @@
 //! one key belongs to one client and one server (RFC 9257 §4): whoever holds it can be either.
 
 use super::Reply;
+use crate::crypto::hash::HashAlgorithm;
 use crate::error::ConfigError;
 use crate::protocol::ProtocolVersion;
 use std::collections::HashMap;
@@ -77,6 +78,11 @@ impl SharedKey {
         Ok(Self::with(identity, Some(context.into()), key))
     }
 
+    /// What is used in place of a key that was not found, so that the work is the same.
+    pub(crate) fn made_up(identity: &[u8], context: Option<&[u8]>, key: &[u8]) -> Self {
+        Self::with(identity, context.map(Into::into), key)
+    }
+
     fn with(identity: &[u8], context: Option<Box<[u8]>>, key: &[u8]) -> Self {
         let name = SharedKeyName {
             identity: identity.into(),
@@ -113,9 +119,20 @@ impl SharedKey {
         &self.bytes
     }
 
-    /// Whether it belongs to SHA-384, not SHA-256.
-    pub(crate) const fn is_with_sha384(&self) -> bool {
-        self.with_sha384
+    /// The hash that it belongs to at 1.3.
+    pub(crate) const fn hash(&self) -> HashAlgorithm {
+        if self.with_sha384 {
+            HashAlgorithm::Sha384
+        } else {
+            HashAlgorithm::Sha256
+        }
+    }
+
+    /// Whether it can be used at 1.3 with suites of this hash: one that is imported with any.
+    pub(crate) fn serves_13(&self, hash: HashAlgorithm) -> bool {
+        // RFC 8446 §4.2.11: an identity has one byte at least.
+        let named = !self.name.identity().is_empty();
+        named && (self.name.context().is_some() || self.hash() == hash)
     }
 }
 

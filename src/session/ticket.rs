@@ -202,6 +202,13 @@ impl Tickets {
         Session::from_bytes(&state[..length]).ok()
     }
 
+    /// Whether a ticket bears the name of a key that this server, or its fleet, may have sealed it
+    /// with.
+    pub(crate) fn may_have_sealed(&self, ticket: &[u8], now: UnixTime) -> bool {
+        let name = ticket.first_chunk::<NAME_LEN>();
+        name.is_some_and(|name| self.opening_key(name, now).is_some())
+    }
+
     /// The key that seals now, for one more ticket, and its name. Threads that share it wait for
     /// each other only here.
     fn sealing_key(&self, now: UnixTime) -> Option<([u8; NAME_LEN], Arc<AeadKey>)> {

@@ -4,11 +4,11 @@ use crate::config::ClientConfig;
 use crate::crypto::kx::Exchange;
 use crate::crypto::suite::{self, Suite};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved};
+use crate::handshake::psk::Psk;
 use crate::protocol::{
     CipherSuite, CompressionMethod, ConnectionIds, Dialect, ExtensionType, NamedGroup, SrtpProfile,
 };
 use crate::secrets::transcript::Transcript;
-use crate::session::Session13;
 use crate::wire::client_hello::ClientHello;
 use crate::wire::extension::ServerExtensions;
 use crate::wire::server_hello::ServerHello;
@@ -23,8 +23,8 @@ pub(super) struct Offer {
     pub(super) started: UnixTime,
     pub(super) hello: ClientHello,
     pub(super) transcript: Transcript,
-    /// The ticket of 1.3 that the hello offers.
-    pub(super) psk: Option<Arc<Session13>>,
+    /// The keys of 1.3 that the hello offers, in this order.
+    pub(super) psks: Vec<Psk>,
     /// The key exchange of 1.3 that the hello has begun.
     pub(super) exchange: Option<(NamedGroup, Exchange)>,
     /// The suite of a HelloRetryRequest that this hello answers.

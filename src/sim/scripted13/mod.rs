@@ -369,7 +369,8 @@ impl ScriptedPeer {
     fn derive_handshake(&mut self) {
         let shared = self.agree();
         let derivation = Derivation::new(&TLS, self.suite().hash);
-        let secret = HandshakeSecret::new(derivation, self.secrets.psk.as_ref(), &shared);
+        let key = self.secrets.psk.as_ref().map(Secret::as_bytes);
+        let secret = HandshakeSecret::new(derivation, key, Some(&shared));
         let hash = self.transcript_hash();
         let [client, server] =
             [Side::Client, Side::Server].map(|side| secret.traffic(side, &hash, NO_LOG));
