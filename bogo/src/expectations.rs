@@ -31,7 +31,8 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
         if options.expect_extended_master_secret && !it.extended_master_secret() {
             return Err(Failed::new("there is no extended_master_secret"));
         }
-        if options.expect_no_peer_cert && it.peer_identity().is_some() {
+        let shown = it.peer_identity().map(Identity::certificates).unwrap_or_default();
+        if options.expect_no_peer_cert && !shown.is_empty() {
             return Err(Failed::new("there is a peer certificate"));
         }
         if let Some(file) = &options.expect_peer_cert_file {
@@ -44,7 +45,7 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
         let scheme = it.peer_signature_scheme().map(|scheme| scheme.0);
         expect("scheme of the peer", options.expect_peer_scheme, scheme)?;
         if let Some(place) = options.expect_credential.filter(|_| !resumed)
-            && chain_of(options, place)?.as_deref() != it.local_identity().map(Identity::certificates)
+            && !is_shown(options, place, it.local_identity())?
         {
             return Err(Failed::new(format!("credential {place} was not shown")));
         }
@@ -61,6 +62,19 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
         }
     });
     exchange.answers.check(options)
+}
+
+/// Whether this end has shown the credential at this position.
+fn is_shown(options: &Options, place: i32, shown: Option<&Identity>) -> Result<bool, Failed> {
+    let at = usize::try_from(place)
+        .ok()
+        .and_then(|at| options.credentials.get(at));
+    if let Some(key) = at.and_then(|credential| credential.shared_key.as_ref()) {
+        let name = shown.and_then(Identity::shared_key);
+        return Ok(name.is_some_and(|name| name.identity() == key.identity));
+    }
+    let chain = chain_of(options, place)?;
+    Ok(chain.as_deref() == shown.map(Identity::certificates))
 }
 
 /// The chain of the credential at this position.

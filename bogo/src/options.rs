@@ -33,6 +33,16 @@ pub(crate) struct CredentialOptions {
     /// The schemes that it may sign with.
     pub(crate) signing_prefs: Vec<u16>,
     pub(crate) must_match_issuer: bool,
+    pub(crate) shared_key: Option<SharedKeyOptions>,
+}
+
+/// What a credential has that is an external key, to be imported (RFC 9258).
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct SharedKeyOptions {
+    pub(crate) key: Vec<u8>,
+    pub(crate) identity: Vec<u8>,
+    pub(crate) context: Vec<u8>,
+    pub(crate) sha384: bool,
 }
 
 /// What a test requires of one connection.
@@ -211,6 +221,11 @@ impl Options {
         }
     }
 
+    fn shared_key(&mut self) -> Result<&mut SharedKeyOptions, Failed> {
+        let newest = self.credential().shared_key.as_mut();
+        newest.ok_or_else(|| Failed::new("the credential is not a shared key"))
+    }
+
     fn take(&mut self, flag: &str, values: &mut Values<'_>) -> Result<(), Failed> {
         if self.take_setting(flag, values)?
             || self.take_action(flag, values)?
@@ -228,6 +243,15 @@ impl Options {
             "cert-file" => self.credential().chain = Some(values.path()?),
             "key-file" => self.credential().key = Some(values.path()?),
             "new-x509-credential" => self.credentials.push(CredentialOptions::default()),
+            "new-psk-credential" => self.credentials.push(CredentialOptions {
+                shared_key: Some(SharedKeyOptions::default()),
+                ..CredentialOptions::default()
+            }),
+            "psk-importer-key" => self.shared_key()?.key = base64(&values.text()?)?,
+            "psk-importer-identity" => self.shared_key()?.identity = base64(&values.text()?)?,
+            "psk-importer-context" => self.shared_key()?.context = base64(&values.text()?)?,
+            "psk-importer-sha256" => self.shared_key()?.sha384 = false,
+            "psk-importer-sha384" => self.shared_key()?.sha384 = true,
             "signing-prefs" => {
                 let scheme = values.number()?;
                 self.credential().signing_prefs.push(scheme);

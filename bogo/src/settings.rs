@@ -10,7 +10,7 @@ use sealgram::config::{
     Algorithms, Conformance, DatagramPolicy, RekeyPolicy, RenegotiationRefusals,
     SecureRenegotiation, StreamPolicy, Versions,
 };
-use sealgram::identity::Credential;
+use sealgram::identity::{Credential, SharedKey, SharedKeys};
 use sealgram::pki_types::ServerName;
 use sealgram::server::{ClientAuthentication, Preference};
 use sealgram::session::{MemoryServerSessions, Tickets};
@@ -85,15 +85,23 @@ impl Shared {
         options: &Options,
         answers: Arc<Answers>,
     ) -> Result<ClientConfig, Failed> {
-        let builder = ClientConfig::with_verifier(Arc::new(verdict(options)))
-            .answers(answers.clone())
-            .tickets(!options.no_ticket);
+        let keys = shared_keys(options)?;
+        // BoringSSL takes no certificate then, unless it is told to verify one.
+        let builder = if keys.is_empty() || options.verify_peer {
+            ClientConfig::with_verifier(Arc::new(verdict(options)))
+        } else {
+            ClientConfig::without_verifier()
+        };
+        let builder = builder.answers(answers.clone()).tickets(!options.no_ticket);
         let mut builder = with_common!(builder, self, options);
         if let Some(protocols) = &options.advertise_alpn {
             builder = builder.alpn(&wire_list(protocols)?)?;
         }
         for credential in credentials(options, &answers)? {
             builder = builder.add_credential(credential);
+        }
+        for key in keys {
+            builder = builder.add_shared_key(key);
         }
         Ok(builder.build()?)
     }
@@ -103,12 +111,14 @@ impl Shared {
         options: &Options,
         answers: Arc<Answers>,
     ) -> Result<ServerConfig, Failed> {
-        let mut credentials = credentials(options, &answers)?.into_iter();
-        let first = credentials
-            .next()
-            .ok_or_else(|| Failed::Unimplemented("a server without a certificate".to_owned()))?;
+        let credentials = credentials(options, &answers)?;
+        let keys = shared_keys(options)?;
+        if credentials.is_empty() && keys.is_empty() {
+            let what = "a server without a certificate".to_owned();
+            return Err(Failed::Unimplemented(what));
+        }
         let verifier = Arc::new(verdict(options));
-        let builder = ServerConfig::with_credential(first)
+        let builder = ServerConfig::without_credential()
             .tickets((!options.no_ticket).then(|| self.tickets.clone()))
             .session_store(Some(self.sessions.clone()))
             .suite_preference(Preference::Client)
@@ -123,6 +133,9 @@ impl Shared {
         let mut builder = with_common!(builder, self, options);
         for credential in credentials {
             builder = builder.add_credential(credential);
+        }
+        if !keys.is_empty() {
+            builder = builder.shared_keys(Arc::new(SharedKeys::new(keys)));
         }
         if options.reject_alpn {
             builder = builder.alpn(&[b"nothing that a test offers"])?;
@@ -320,6 +333,18 @@ fn credentials(options: &Options, answers: &Arc<Answers>) -> Result<Vec<Credenti
                 certified = certified.only_for_issuers();
             }
             Ok(Credential::Certificate(certified))
+        })
+        .collect()
+}
+
+/// The external keys in order.
+fn shared_keys(options: &Options) -> Result<Vec<SharedKey>, Failed> {
+    let given = options.credentials.iter();
+    given
+        .filter_map(|credential| credential.shared_key.as_ref())
+        .map(|given| {
+            let key = SharedKey::imported(&given.identity, &given.context, &given.key)?;
+            Ok(if given.sha384 { key.with_sha384() } else { key })
         })
         .collect()
 }

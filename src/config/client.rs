@@ -8,7 +8,7 @@ use crate::identity::{
     AcceptAnyServer, ChooseSharedKey, Credential, Roots, SharedKey, VerifyServer,
     WebPkiServerVerifier,
 };
-use crate::protocol::{Dialect, dialect};
+use crate::protocol::{Dialect, Side, dialect};
 use crate::session::{ClientSessionStore, MemoryClientSessions, Session, SessionKey};
 use pki_types::ServerName;
 use std::sync::Arc;
@@ -227,7 +227,8 @@ impl ClientConfigBuilder {
     /// # Errors
     ///
     /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite belongs to an allowed version, or
-    /// the client has nothing that an allowed suite could be used with.
+    /// the client has nothing that an allowed suite could be used with;
+    /// [`ConfigError::SharedKeyInBothRoles`] if a server of this process has used one of the keys.
     pub fn build(self) -> Result<ClientConfig, ConfigError> {
         let Self {
             mut parameters,
@@ -252,6 +253,9 @@ impl ClientConfigBuilder {
                     verifier.is_some() || keys.any(|key| key.serves_13(suite.hash))
                 }
             });
+        if !shared_keys.iter().all(|key| key.take_role(Side::Client)) {
+            return Err(ConfigError::SharedKeyInBothRoles);
+        }
         static BUILT: AtomicU64 = AtomicU64::new(0);
         Ok(ClientConfig {
             parameters: parameters.checked()?,

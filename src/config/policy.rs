@@ -32,10 +32,11 @@ pub enum SecureRenegotiation {
     Prefer,
 }
 
-/// Whether a handshake of version 1.3 with a pre-shared key exchanges keys as well (RFC 8446 §4.2.9).
+/// Whether a handshake of version 1.3 with a pre-shared key exchanges keys as well (RFC 8446
+/// §4.2.9).
 ///
 /// Without an exchange whoever learns the pre-shared key later can read what was recorded before.
-/// Tickets are always taken with an exchange here.
+/// A server takes tickets with an exchange only.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub enum PskKeyExchange {

@@ -12,10 +12,11 @@
 use super::Reply;
 use crate::crypto::hash::HashAlgorithm;
 use crate::error::ConfigError;
-use crate::protocol::ProtocolVersion;
+use crate::protocol::{ProtocolVersion, Side};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use zeroize::Zeroizing;
 
 /// How many bytes a shared key has at least: 128 bits (RFC 9257 §4).
@@ -27,11 +28,23 @@ const MAX_LEN: usize = 0xffff;
 /// A key that this end shares with its peer, and the name under which the peer knows it.
 ///
 /// It is cheap to clone. Its bytes are erased with the last copy and never shown.
+///
+/// One value and its clones are a client's or a server's, whichever is first, and never both: an
+/// attacker that sends such an end its own messages back could make it talk to itself (RFC 9257
+/// §4.1). An end that is both has two keys, or one that it imports with the two roles in the
+/// context.
 #[derive(Clone)]
 pub struct SharedKey {
     name: Arc<SharedKeyName>,
-    bytes: Arc<Zeroizing<Vec<u8>>>,
+    secret: Arc<Secret>,
     with_sha384: bool,
+}
+
+/// What all clones of a key have together.
+struct Secret {
+    bytes: Zeroizing<Vec<u8>>,
+    /// What the key was first used as: 0 for nothing, 1 for a client's, 2 for a server's.
+    role: AtomicU8,
 }
 
 impl SharedKey {
@@ -90,7 +103,10 @@ impl SharedKey {
         };
         Self {
             name: Arc::new(name),
-            bytes: Arc::new(Zeroizing::new(key.to_vec())),
+            secret: Arc::new(Secret {
+                bytes: Zeroizing::new(key.to_vec()),
+                role: AtomicU8::new(0),
+            }),
             with_sha384: false,
         }
     }
@@ -116,7 +132,19 @@ impl SharedKey {
 
     /// The bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.secret.bytes
+    }
+
+    /// Uses the key as the client's or as the server's; `false` if it, or a clone of it, is the
+    /// other one's already.
+    pub(crate) fn take_role(&self, side: Side) -> bool {
+        let role = match side {
+            Side::Client => 1,
+            Side::Server => 2,
+        };
+        let order = Ordering::Relaxed;
+        let before = self.secret.role.compare_exchange(0, role, order, order);
+        before.is_ok() || before == Err(role)
     }
 
     /// The hash that it belongs to at 1.3.
@@ -236,8 +264,8 @@ pub trait FindSharedKey: Send + Sync + fmt::Debug {
     fn find(&self, query: &SharedKeyQuery) -> Option<SharedKey>;
 
     /// The same for a store that has to ask another system, and answers later; by default it
-    /// answers at once, as [`FindSharedKey::find`] does. A `found` that is dropped is a key that was
-    /// not found.
+    /// answers at once, as [`FindSharedKey::find`] does. A `found` that is dropped is a key that
+    /// was not found.
     fn find_later(&self, query: SharedKeyQuery, found: Reply<Option<SharedKey>>) {
         found.send(self.find(&query));
     }

@@ -148,6 +148,14 @@ impl ScriptedPeer {
         self
     }
 
+    /// The same, but it takes the first key that the client offers for this one, which has 48 bytes
+    /// at most.
+    #[must_use]
+    pub fn sharing(mut self, key: &[u8]) -> Self {
+        self.secrets.psk = Secret::from_bytes(key);
+        self
+    }
+
     fn new(side: Side, offer: ClientOffer, credential: Option<Credential>) -> Self {
         Self {
             offer,

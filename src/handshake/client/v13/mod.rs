@@ -15,7 +15,8 @@
 //!  {Finished}                   ──►
 //! ```
 //!
-//! Braces stand for epoch 2. A server that has accepted a ticket or a shared key shows no certificate.
+//! Braces stand for epoch 2. A server that has accepted a ticket or a shared key shows no
+//! certificate.
 
 mod finish;
 mod proof;

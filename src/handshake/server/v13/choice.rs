@@ -253,7 +253,10 @@ fn is_repetition(first: &ClientHello, second: &ClientHello) -> bool {
     };
     let before = named(first);
     let mut before = before.iter();
-    if !named(second).iter().all(|identity| before.any(|it| it == identity)) {
+    if !named(second)
+        .iter()
+        .all(|identity| before.any(|it| it == identity))
+    {
         return false;
     }
     let mut expected = first.clone();

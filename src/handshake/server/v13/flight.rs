@@ -195,7 +195,12 @@ fn begin(
     let dialect = terms.dialect;
     let alpn = terms.choose_alpn(hello.extensions.alpn.as_deref())?;
     let index = psk.as_ref().map(|(index, _)| *index);
-    let exchange = exchange(&terms.config, hello, share, psk.as_ref().map(|(_, psk)| psk))?;
+    let exchange = exchange(
+        &terms.config,
+        hello,
+        share,
+        psk.as_ref().map(|(_, psk)| psk),
+    )?;
     let group = exchange.as_ref().map(|(share, _)| share.group);
     let (share, shared_secret) = exchange.unzip();
     let server_hello = server_hello(&terms, suite, hello, share, index)?;
@@ -272,11 +277,7 @@ pub(super) fn takes_tickets(hello: &ClientHello) -> bool {
 }
 
 /// By how much the ticket at this place of the hello is older by the client's clock, in seconds.
-fn age_skew(
-    (index, psk): &(u16, Psk),
-    hello: &ClientHello,
-    started: UnixTime,
-) -> Option<i32> {
+fn age_skew((index, psk): &(u16, Psk), hello: &ClientHello, started: UnixTime) -> Option<i32> {
     let psks = hello.extensions.pre_shared_keys.as_ref()?;
     let identity = psks.identities.get(usize::from(*index))?;
     let session = psk.ticket()?;

@@ -5,7 +5,6 @@
 //!                               ◄──  HelloRetryRequest (maybe)     ExpectSecondHello
 //!  ClientHello                  ──►
 //!                                      (was a ticket dropped?)     ExpectDroppedTicket
-//!                                      (was a key dropped?)        ExpectDroppedKey
 //!                                      (is there a ticket?)        ExpectTicket
 //!                                      (is its client trusted?)    ExpectTicketVerified
 //!                                      (is there a shared key?)    ExpectSharedKey
@@ -22,8 +21,8 @@
 //!  {Finished}                   ──►                                ExpectFinished
 //! ```
 //!
-//! Braces stand for epoch 2. With a ticket or a shared key there are no certificates. Over datagrams the HelloRetryRequest comes from the endpoint, before
-//! any handshake exists (`endpoint/cookie`).
+//! Braces stand for epoch 2. With a ticket or a shared key there are no certificates. Over datagrams
+//! the HelloRetryRequest comes from the endpoint, before any handshake exists (`endpoint/cookie`).
 
 mod choice;
 mod flight;

@@ -56,8 +56,8 @@ pub(super) fn spares_exchange(config: &ServerConfig, hello: &ClientHello) -> boo
 }
 
 /// The hashes of the shared keys that this hello may name, so that a suite can be chosen that one
-/// of them goes with. Empty if it begins with a ticket, or names none. A key that says nothing about
-/// its hash belongs to SHA-256 (RFC 8446 §4.2.11).
+/// of them goes with. Empty if it begins with a ticket, or names none. A key that says nothing
+/// about its hash belongs to SHA-256 (RFC 8446 §4.2.11).
 pub(super) fn hashes(config: &ServerConfig, hello: &ClientHello) -> Vec<HashAlgorithm> {
     let psks = hello.extensions.pre_shared_keys.as_ref();
     let Some(psks) = psks.filter(|_| config.shared_keys.is_some()) else {
@@ -201,10 +201,7 @@ impl Received {
             };
             Some(Candidate { index, query })
         };
-        named
-            .filter_map(candidate)
-            .take(MAX_KEYS_TRIED)
-            .collect()
+        named.filter_map(candidate).take(MAX_KEYS_TRIED).collect()
     }
 
     /// Goes on with the key that was chosen and proved, or without one.
@@ -396,7 +393,11 @@ impl Search {
         if self.differs {
             return wrong();
         }
-        if self.received.chosen.can_show_certificate(&self.received.hello) {
+        if self
+            .received
+            .chosen
+            .can_show_certificate(&self.received.hello)
+        {
             return self.received.go_on(None, outbox);
         }
         if let Some(Candidate { index, query }) = &self.first {
@@ -408,7 +409,13 @@ impl Search {
                 let _never_accepted = received.is_proved(*index, &psk);
             }
         }
-        if self.received.config().parameters.conformance.tell_unknown_keys {
+        if self
+            .received
+            .config()
+            .parameters
+            .conformance
+            .tell_unknown_keys
+        {
             return Err(PeerIncompatible::NoSharedKey.into());
         }
         wrong()
@@ -439,7 +446,10 @@ impl State for ExpectSharedKey {
                 if search.received.is_proved(index, &psk) {
                     return search.received.go_on(Some((index, psk)), outbox);
                 }
-                tracing::debug!(?query, "the client does not have the shared key of this name");
+                tracing::debug!(
+                    ?query,
+                    "the client does not have the shared key of this name"
+                );
                 search.differs = true;
             }
             Some(_) => {}
