@@ -45,6 +45,13 @@ pub(crate) struct SharedKeyOptions {
     pub(crate) sha384: bool,
 }
 
+/// A shared key of version 1.2.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct SharedKeyOptions {
+    pub(crate) identity: Vec<u8>,
+    pub(crate) key: Option<Vec<u8>>,
+}
+
 /// What a test requires of one connection.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Options {
@@ -53,6 +60,7 @@ pub(crate) struct Options {
     /// The default one, used if no other fits.
     pub(crate) default_credential: CredentialOptions,
     pub(crate) credentials: Vec<CredentialOptions>,
+    pub(crate) shared_key: SharedKeyOptions,
     pub(crate) min_version: Option<u16>,
     pub(crate) max_version: Option<u16>,
     pub(crate) no_tls12: bool,
@@ -257,6 +265,8 @@ impl Options {
                 self.credential().signing_prefs.push(scheme);
             }
             "must-match-issuer" => self.credential().must_match_issuer = true,
+            "psk" => self.shared_key.key = Some(values.raw()?),
+            "psk-identity" => self.shared_key.identity = values.raw()?,
             "min-version" => self.min_version = Some(values.number()?),
             "max-version" => self.max_version = Some(values.number()?),
             "no-tls12" => self.no_tls12 = true,

@@ -100,7 +100,7 @@ impl Shared {
         for credential in credentials(options, &answers)? {
             builder = builder.add_credential(credential);
         }
-        for key in keys {
+        for key in keys.into_iter().chain(shared_key(options)?) {
             builder = builder.add_shared_key(key);
         }
         Ok(builder.build()?)
@@ -112,10 +112,11 @@ impl Shared {
         answers: Arc<Answers>,
     ) -> Result<ServerConfig, Failed> {
         let credentials = credentials(options, &answers)?;
-        let keys = shared_keys(options)?;
+        let mut keys = shared_keys(options)?;
+        keys.extend(shared_key(options)?);
         if credentials.is_empty() && keys.is_empty() {
-            let what = "a server without a certificate".to_owned();
-            return Err(Failed::Unimplemented(what));
+            let lacking = \"a server without a certificate or a shared key\";
+            return Err(Failed::Unimplemented(lacking.to_owned()));
         }
         let verifier = Arc::new(verdict(options));
         let builder = ServerConfig::without_credential()
@@ -307,6 +308,14 @@ fn schemes(options: &Options) -> Vec<SignatureScheme> {
 
 /// What BoringSSL calls the signatures of versions before 1.2.
 const RSA_PKCS1_MD5_SHA1: SignatureScheme = SignatureScheme(0xff01);
+
+/// The shared key of version 1.2, of whatever length.
+fn shared_key(options: &Options) -> Result<Option<SharedKey>, Failed> {
+    let given = &options.shared_key;
+    let made = given.key.as_ref();
+    let made = made.map(|key| SharedKey::new_short(&given.identity, key));
+    Ok(made.transpose()?)
+}
 
 /// The credentials in order, the default one last.
 fn credentials(options: &Options, answers: &Arc<Answers>) -> Result<Vec<Credential>, Failed> {

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::shared_keys::SharedKeyArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealgram::identity::Fingerprint;
 use sealgram::{CipherSuite, NamedGroup, SrtpProfile};
@@ -247,7 +248,7 @@ pub(crate) struct CommonArguments {
     #[arg(long, value_name = "WHEN", requires = "cid", conflicts_with = "tls")]
     pub(crate) migrate: Option<Migrate>,
     /// The cipher suites to allow, by their IANA names and in order of preference; a version for
-    /// which none is given is not spoken [default: all].
+    /// which none is given is not spoken [default: all but TLS_PSK_…, which are not forward secret].
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]
     pub(crate) suites: Vec<CipherSuite>,
     /// The key exchange groups to allow, in order of preference: X25519, P-256, P-384 [default:
@@ -305,6 +306,8 @@ pub(crate) struct CommonArguments {
     /// version 1.3 not at all.
     #[arg(long)]
     pub(crate) no_tickets: bool,
+    #[command(flatten)]
+    pub(crate) shared_keys: SharedKeyArguments,
     /// Append the secrets of each session to the file that SSLKEYLOGFILE names. For debugging only.
     #[arg(long)]
     pub(crate) key_log: bool,
@@ -523,7 +526,7 @@ const PROFILES: [SrtpProfile; 4] = [
 ];
 
 /// Every suite that the library has.
-const SUITES: [CipherSuite; 9] = [
+const SUITES: [CipherSuite; 15] = [
     CipherSuite::TLS_AES_128_GCM_SHA256,
     CipherSuite::TLS_AES_256_GCM_SHA384,
     CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
@@ -533,6 +536,12 @@ const SUITES: [CipherSuite; 9] = [
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
     CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_PSK_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_PSK_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_PSK_WITH_CHACHA20_POLY1305_SHA256,
 ];
 
 #[cfg(test)]

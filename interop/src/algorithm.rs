@@ -29,6 +29,15 @@ pub struct Suite {
     pub authentication: Authentication,
 }
 
+/// A cipher suite with a pre-shared key: `TLS_{PSK,ECDHE_PSK}_WITH_…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SharedSuite {
+    /// The second half of the name.
+    pub aead: Aead,
+    /// Whether there is an ephemeral key exchange besides.
+    pub exchanges: bool,
+}
+
 /// A group for the ephemeral key exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Group {
@@ -150,6 +159,34 @@ impl Suite {
     #[must_use]
     pub fn from_openssl_name(name: &str) -> Option<Self> {
         Self::all().find(|suite| suite.openssl_name() == name)
+    }
+}
+
+impl SharedSuite {
+    /// Every suite.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let both = |aead| [true, false].map(|exchanges| Self { aead, exchanges });
+        Aead::ALL.into_iter().flat_map(both)
+    }
+
+    /// The registered name, which `sealgram` uses.
+    #[must_use]
+    pub fn iana_name(self) -> String {
+        let exchange = if self.exchanges { "ECDHE_" } else { "" };
+        format!("TLS_{exchange}PSK_WITH_{}", self.aead.iana_name())
+    }
+
+    /// OpenSSL's name.
+    #[must_use]
+    pub fn openssl_name(self) -> String {
+        let exchange = if self.exchanges { "ECDHE-" } else { "" };
+        format!("{exchange}PSK-{}", self.aead.openssl_name())
+    }
+
+    /// The key exchange in a GnuTLS priority string.
+    #[must_use]
+    pub const fn gnutls_name(self) -> &'static str {
+        if self.exchanges { "ECDHE-PSK" } else { "PSK" }
     }
 }
 

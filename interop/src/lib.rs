@@ -25,6 +25,7 @@
 //! | [`rekeying`] | renegotiations and resumptions: who begins, and what the result must be |
 //! | [`record`], [`audit`] | reading captured records, and rules that they must obey |
 //! | [`connection_ids`] | connection IDs, and a client whose port changes |
+//! | [`shared_keys`] | pre-shared keys at version 1.2 |
 //! | [`version13`] | DTLS 1.3 with the stacks of `interop/peers` |
 //! | [`clock`] | deadlines |
 //! | [`failure`] | the one error type |
@@ -52,4 +53,5 @@ pub mod proxy;
 pub mod record;
 pub mod rekeying;
 pub mod sealgram;
+pub mod shared_keys;
 pub mod version13;

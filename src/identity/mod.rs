@@ -20,6 +20,12 @@
 // identities differ, it asks the identity: for the key (`claim` alone finds it), whether it may
 // sign, whether two are the same end, and the Certificate message that shows one.
 //
+// A *pre-shared key* (RFC 4279, RFC 5489, RFC 8442) has neither Certificate nor CertificateVerify.
+// At 1.2 the suite says so, the client names its key in ClientKeyExchange, and the server asks a
+// store, which may answer later, as for a session. The client, and so the server, is then an
+// `Identity` of the kind "holder of this shared key", without `ClaimVerified` or
+// `SignatureVerified`: Finished proves it.
+//
 // # Kinds to come
 //
 // A *raw public key* (RFC 7250) is one more variant of `Identity`, a SubjectPublicKeyInfo, and one
@@ -28,12 +34,6 @@
 // one tells which credentials this end may choose from, the other which kind of claim the peer's
 // Certificate holds. That message has a form of its own at 1.2 (RFC 7250 §3) and holds one entry
 // at 1.3 (RFC 8446 §4.4.2). Signatures, verifiers, sessions and renegotiations need no change.
-//
-// A *pre-shared key at 1.2* (RFC 4279, RFC 5489, RFC 8442) has neither Certificate nor
-// CertificateVerify. The suite says so, the client names its key in ClientKeyExchange, and the
-// server asks a store, which may answer later, as for a session. The client is then an `Identity`
-// of the kind "holder of this shared key", without `ClaimVerified` or `SignatureVerified`:
-// Finished proves it. An end that has claimed nothing is `None`, as an end that resumes is today.
 //
 // An *external pre-shared key at 1.3* (RFC 8446 §4.2.11, RFC 9258) is offered beside tickets and
 // found by the question that finds those; its binder proves it, and the `Identity` is the same as

@@ -264,8 +264,8 @@ pub trait FindSharedKey: Send + Sync + fmt::Debug {
     fn find(&self, query: &SharedKeyQuery) -> Option<SharedKey>;
 
     /// The same for a store that has to ask another system, and answers later; by default it
-    /// answers at once, as [`FindSharedKey::find`] does. A `found` that is dropped is a key that
-    /// was not found.
+    /// answers at once, as [`FindSharedKey::find`] does. If `found` is dropped, the key was not
+    /// found.
     fn find_later(&self, query: SharedKeyQuery, found: Reply<Option<SharedKey>>) {
         found.send(self.find(&query));
     }

@@ -240,3 +240,39 @@ impl ExpectedFinished {
         FinishedVerified::compare(&self.0, body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4279 §2: N as 16 bits, N zeros, N again, and the key of N bytes.
+    #[test]
+    fn n54_02_without_an_exchange_zeros_stand_before_the_key() {
+        for length in [1_u8, 16, 32, 64] {
+            let key: Vec<u8> = (1..=length).collect();
+            let expected = [
+                &[0, length],
+                &vec![0; length.into()][..],
+                &[0, length],
+                &key,
+            ]
+            .concat();
+            assert_eq!(*with_shared_key(None, &key), expected);
+        }
+        assert_eq!(*with_shared_key(None, &[7]), [0, 1, 0, 0, 1, 7]);
+        let longest = with_shared_key(None, &[7; 0xffff]);
+        assert_eq!(longest.len(), 2 * (2 + 0xffff));
+    }
+
+    /// RFC 5489 §2: the secret of the exchange with its leading zeros, 32 bytes or 48, stands there
+    /// instead.
+    #[test]
+    fn n55_02_with_an_exchange_its_secret_stands_before_the_key() {
+        for length in [32_u8, 48] {
+            let secret: Vec<u8> = (0..length).collect();
+            let key = [9, 8, 7];
+            let expected = [&[0, length], &secret[..], &[0, 3], &key].concat();
+            assert_eq!(*with_shared_key(Some(&secret), &key), expected);
+        }
+    }
+}

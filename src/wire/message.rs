@@ -327,7 +327,13 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(typ: u8, body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _outcome = Message::decode(&DTLS, Grammar::V12, HandshakeType(typ), &body);
+            for grammar in [
+                Grammar::V12,
+                Grammar::SharedKey12 { exchanges: true },
+                Grammar::SharedKey12 { exchanges: false },
+            ] {
+                let _outcome = Message::decode(&DTLS, grammar, HandshakeType(typ), &body);
+            }
         }
     }
 }

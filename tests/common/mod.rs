@@ -17,6 +17,7 @@ pub mod judged;
 pub mod mutator;
 pub mod renegotiating;
 pub mod seeds;
+pub mod shared_keys;
 pub mod sources;
 pub mod targets;
 pub mod traffic;

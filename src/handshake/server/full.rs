@@ -187,8 +187,10 @@ fn choose_suite(
             Authentication::Signature(_) | Authentication::Negotiated => {}
         }
     }
-    certificates?;
-    Err(lacking.into())
+    match lacking {
+        PeerIncompatible::NoCommonCipherSuite => certificates.and(Err(lacking.into())),
+        lacking => Err(lacking.into()),
+    }
 }
 
 /// The suites that both ends allow, the ones to choose first in front. Whether a shared key or a
