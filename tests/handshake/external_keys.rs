@@ -2,9 +2,10 @@
 //! RFC 9258): handshakes of every kind, and what both ends know afterwards.
 
 use crate::common::configs::{Configs, Ends, exact};
+use crate::common::judged::{CHOICES, judged};
 use crate::common::transport::{BOTH, Duo, SIDES, Transport, complete};
 use sealgram::client::ClientConfigBuilder;
-use sealgram::config::{Algorithms, PskKeyExchange, Versions};
+use sealgram::config::{Algorithms, PskKeyExchange, StreamPolicy, Versions};
 use sealgram::error::{ConfigError, PeerIncompatible};
 use sealgram::identity::{FindSharedKey, Identity, SharedKey, SharedKeyQuery, SharedKeys};
 use sealgram::server::{Preference, ServerConfigBuilder};
@@ -437,7 +438,8 @@ fn k10_keys_are_found_later_one_after_the_other() {
     for transport in BOTH {
         for seconds in [0, 3, 30] {
             let store = Slow::with([raw(b"third")]);
-            let server = server([]).shared_keys(store.clone());
+            let patient = StreamPolicy::default().handshake_deadline(None);
+            let server = server([]).shared_keys(store.clone()).stream(patient);
             let client = client(raw(b"first"))
                 .add_shared_key(raw(b"second"))
                 .add_shared_key(raw(b"third"));
@@ -528,4 +530,20 @@ fn cookies_come_before_any_look_up() {
     duo.release(Side::Client);
     duo.settle();
     assert_eq!(store.count.load(Ordering::Relaxed), 1);
+}
+
+/// A judge wants unknown keys told from wrong ones.
+#[test]
+fn unknown_keys_are_told_from_wrong_ones_where_the_policy_says_so() {
+    for &tells in CHOICES {
+        let (error, alert) = match tells {
+            true => (PeerIncompatible::NoSharedKey, AlertDescription::HANDSHAKE_FAILURE),
+            false => (PeerIncompatible::SharedKeyDiffers, AlertDescription::DECRYPT_ERROR),
+        };
+        for transport in BOTH {
+            let server = judged!(server([raw(b"b")]), tell_unknown_keys: tells);
+            let found = failure(transport, &configs(client(raw(b"a")), server));
+            assert_eq!(found, (Some(error.into()), Some(alert.0)));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Hellos with pre-shared keys that are altered on their way, peers that break the rules about
-//! them, and what an attacker could learn or reflect (RFC 8446 §4.1.2, §4.2.11, §E.6; RFC 9257 §4.1).
+//! them, and what an attacker could learn or reflect (RFC 8446 §4.1.2, §4.2.11, §E.6;
+//! RFC 9257 §4.1).
 
 use crate::common::configs::{Configs, server_name, start};
 use crate::common::hello::{Hello, first_record};

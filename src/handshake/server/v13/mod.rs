@@ -21,8 +21,9 @@
 //!  {Finished}                   ──►                                ExpectFinished
 //! ```
 //!
-//! Braces stand for epoch 2. With a ticket or a shared key there are no certificates. Over datagrams
-//! the HelloRetryRequest comes from the endpoint, before any handshake exists (`endpoint/cookie`).
+//! Braces stand for epoch 2. With a ticket or a shared key there are no certificates. Over
+//! datagrams the HelloRetryRequest comes from the endpoint, before any handshake exists
+//! (`endpoint/cookie`).
 
 mod choice;
 mod flight;
