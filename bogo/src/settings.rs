@@ -115,7 +115,7 @@ impl Shared {
         let mut keys = shared_keys(options)?;
         keys.extend(shared_key(options)?);
         if credentials.is_empty() && keys.is_empty() {
-            let lacking = \"a server without a certificate or a shared key\";
+            let lacking = "a server without a certificate or a shared key";
             return Err(Failed::Unimplemented(lacking.to_owned()));
         }
         let verifier = Arc::new(verdict(options));
@@ -137,6 +137,8 @@ impl Shared {
         }
         if !keys.is_empty() {
             builder = builder.shared_keys(Arc::new(SharedKeys::new(keys)));
+            // BoringSSL's program tells the client which identity it expects.
+            builder = builder.identity_hint(&options.shared_key.identity)?;
         }
         if options.reject_alpn {
             builder = builder.alpn(&[b"nothing that a test offers"])?;

@@ -152,6 +152,10 @@ fn of(foreign: Implementation, suite: SharedSuite, role: Role, transport: Transp
         false => &[Group::X25519],
     };
     cases.extend(groups.iter().map(|&group| case(group, Then::Data)));
+    if crashes(&case(Group::X25519, Then::Data)) {
+        println!("empty: gnutls client, ECDHE_PSK, after the handshake: it ends with SIGSEGV");
+        return cases;
+    }
     for tickets in [true, false] {
         cases.push(case(Group::X25519, Then::Resumption { tickets }));
     }
@@ -207,6 +211,9 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
             (Route::Proxied(Loss::new(10, seed)), Delivery::Repeated)
         }
     };
+    if crashes(case) {
+        return completes(case, &settings, deadline);
+    }
     let mut association = Association::establish(client, server, &settings, route, deadline)?;
     let first = told(case, &association, 1, deadline);
     first.map_err(|failure| failure.with_evidence(association.evidence()))?;
@@ -224,12 +231,32 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
     Ok(String::new())
 }
 
+/// `gnutls-cli` 3.7.9 ends with a fault of memory (SIGSEGV) when it has completed a handshake with
+/// ECDHE_PSK, with `openssl s_server` too.
+fn crashes(case: &Case) -> bool {
+    case.foreign == Implementation::GnuTls && case.role == Role::Server && case.suite.exchanges
+}
+
+/// Our server completes the handshake with the client that has seen its Finished.
+fn completes(case: &Case, settings: &Settings<'_>, deadline: Deadline) -> Outcome<String> {
+    let (server, address) = Implementation::Sealgram.start_server(settings, deadline)?;
+    let client = case.foreign.start_client(settings, address)?;
+    check(case, &server.process, 1, deadline).map_err(|failure| {
+        let (ours, theirs) = (server.process.evidence(), client.process.evidence());
+        failure.with_evidence(format!("{ours}{theirs}"))
+    })?;
+    Ok("the client ends after the handshake".to_owned())
+}
+
 /// What our program reports of its handshake of this number is what the case wants.
 fn told(case: &Case, association: &Association, number: usize, deadline: Deadline) -> Outcome<()> {
-    let ours: &Process = match case.role {
-        Role::Client => &association.client.process,
-        Role::Server => &association.server.process,
-    };
+    match case.role {
+        Role::Client => check(case, &association.client.process, number, deadline),
+        Role::Server => check(case, &association.server.process, number, deadline),
+    }
+}
+
+fn check(case: &Case, ours: &Process, number: usize, deadline: Deadline) -> Outcome<()> {
     let epoch = number.to_string();
     let event = wait_for_event(ours, "its handshake", deadline, |event| {
         event.name() == "handshake_complete" && event.value("epoch") == Some(&epoch)

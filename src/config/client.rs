@@ -5,7 +5,7 @@ use super::parameters::{Parameters, shared_setters};
 use crate::crypto::suite::Authentication;
 use crate::error::{ConfigError, Error, PeerIncompatible};
 use crate::identity::{
-    AcceptAnyServer, ChooseSharedKey, Credential, Roots, SharedKey, VerifyServer,
+    AcceptAnyServer, ChooseSharedKey, Credential, Identity, Roots, SharedKey, VerifyServer,
     WebPkiServerVerifier,
 };
 use crate::protocol::{Dialect, Side, dialect};
@@ -63,6 +63,18 @@ impl ClientConfig {
     pub(crate) fn verifies_resumed(&self) -> bool {
         let verifier = self.verifier.as_ref();
         verifier.is_some_and(|verifier| verifier.verifies_resumed())
+    }
+
+    /// Whether this client could meet a server with this identity.
+    pub(crate) fn takes(&self, identity: Option<&Identity>) -> bool {
+        match identity.map(Identity::shared_key) {
+            None => true,
+            Some(None) => self.verifier.is_some(),
+            Some(Some(name)) => {
+                let mut keys = self.shared_keys.iter();
+                self.shared_key_choice.is_some() || keys.any(|key| key.name() == name)
+            }
+        }
     }
 
     /// The key that is named at version 1.2. RFC 9258 §3: never one that is imported.

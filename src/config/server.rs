@@ -234,7 +234,10 @@ impl ServerConfigBuilder {
     }
 
     /// Where the keys are found that clients name, pre-shared ones; no such client is served by
-    /// default. With them a server needs no credential.
+    /// default. With them a server needs no credential. A client that has such a key is not asked
+    /// for a certificate, whatever [`client_authentication`](Self::client_authentication) says:
+    /// its key proves who it is (RFC 4279 §2). If a client offers both kinds of suites, its own
+    /// order decides which kind is used.
     #[must_use]
     pub fn shared_keys(mut self, keys: Arc<dyn FindSharedKey>) -> Self {
         self.shared_keys = Some(keys);

@@ -71,14 +71,14 @@ impl<R: RecordLayer> Connection<R> {
     }
 
     /// Who the peer has proved to be; `None` before that, and for a client that showed no
-    /// certificate.
+    /// certificate and named no key.
     pub fn peer_identity(&self) -> Option<&Identity> {
         self.agreed()?.peer_identity.as_ref()
     }
 
     /// What the peer has proved that with: the scheme of its signature over the handshake, or over
-    /// the one that has made the session which was resumed. `None` where
-    /// [`Connection::peer_identity`] is.
+    /// the one that has made the session which was resumed. `None` where nothing was signed: where
+    /// [`Connection::peer_identity`] is `None`, or a pre-shared key.
     pub fn peer_signature_scheme(&self) -> Option<SignatureScheme> {
         self.agreed()?.peer_scheme
     }

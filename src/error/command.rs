@@ -90,6 +90,8 @@ pub enum RenegotiateError {
     EpochsExhausted,
     /// Only a server asks for its peer's certificate.
     NotAServer,
+    /// The client has proved itself with a pre-shared key: there is no certificate to ask for.
+    ProvedBySharedKey,
     /// The peer does not bind a renegotiation to the association (RFC 5746), so there can be none.
     Insecure,
     /// This end, or the peer, has closed the association.
@@ -107,6 +109,9 @@ impl fmt::Display for RenegotiateError {
             }
             Self::EpochsExhausted => "no epoch is left; connect again",
             Self::NotAServer => "only a server asks its client for a certificate",
+            Self::ProvedBySharedKey => {
+                "the client has proved itself with a pre-shared key, and is asked for no certificate"
+            }
             Self::Insecure => "the peer lacks renegotiation_info (RFC 5746); connect again",
             Self::Closed => "the association is closed",
         })

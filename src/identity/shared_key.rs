@@ -257,7 +257,7 @@ impl SharedKeyQuery {
 /// Called in the middle of handshakes, so it must not block: what takes long is answered later.
 /// Only clients whose address is proved are looked up, if the endpoint asks for cookies. A key that
 /// is not found fails like a wrong one, so that nobody learns which identities there are (RFC 4279
-/// §2).
+/// §2). A session that was made with a key is resumed without asking again, until it expires.
 pub trait FindSharedKey: Send + Sync + fmt::Debug {
     /// The key of this name, if there is one. A store that has to ask another system returns what
     /// it knows at once, for example nothing.

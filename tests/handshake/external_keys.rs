@@ -537,8 +537,14 @@ fn cookies_come_before_any_look_up() {
 fn unknown_keys_are_told_from_wrong_ones_where_the_policy_says_so() {
     for &tells in CHOICES {
         let (error, alert) = match tells {
-            true => (PeerIncompatible::NoSharedKey, AlertDescription::HANDSHAKE_FAILURE),
-            false => (PeerIncompatible::SharedKeyDiffers, AlertDescription::DECRYPT_ERROR),
+            true => (
+                PeerIncompatible::NoSharedKey,
+                AlertDescription::HANDSHAKE_FAILURE,
+            ),
+            false => (
+                PeerIncompatible::SharedKeyDiffers,
+                AlertDescription::DECRYPT_ERROR,
+            ),
         };
         for transport in BOTH {
             let server = judged!(server([raw(b"b")]), tell_unknown_keys: tells);

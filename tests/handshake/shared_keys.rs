@@ -9,8 +9,9 @@ use crate::common::shared_keys::{
     ECDHE_PSK, IDENTITY, PSK, SECRET, client, configs, key, large, named, only, scripted, server,
 };
 use crate::common::transport::{BOTH, Duo, SIDES, Transport, complete, refused};
+use sealgram::client::ClientConfigBuilder;
 use sealgram::config::{Algorithms, IdentityChange, RekeyPolicy, Versions};
-use sealgram::error::{ConfigError, PeerIncompatible};
+use sealgram::error::{ConfigError, PeerIncompatible, RenegotiateError};
 use sealgram::identity::{
     ChooseSharedKey, FindSharedKey, Identity, SharedKey, SharedKeyQuery, SharedKeys,
     WebPkiClientVerifier,
@@ -510,6 +511,49 @@ fn n54_11_a_key_is_the_same_identity_through_every_handshake() {
             let done = complete(HandshakeKind::Resumed, false);
             assert!(!duo.handshakes(Side::Client).contains(&done));
         }
+    }
+}
+
+/// A session of another key, or of a server with a certificate, is not offered: the server would
+/// be somebody else.
+#[test]
+fn n54_11_a_session_of_another_identity_is_not_offered() {
+    let session_of = |configs: &Configs| {
+        let duo = Duo::connected(Transport::Tls, configs);
+        duo.session(Side::Client).unwrap()
+    };
+    let of_key = session_of(&resuming(true));
+    let of_certificate = session_of(&Ends::new().resuming().build());
+    let keeping = |client: ClientConfigBuilder| {
+        client.session_store(Some(Arc::new(MemoryClientSessions::new(8))))
+    };
+    let all = || only(&[ECDHE_PSK[0], CERTIFICATES]);
+    for (client, session, offers) in [
+        (client(key()), &of_key, true),
+        (client(named(b"another")), &of_key, false),
+        (client(key()).algorithms(all()), &of_certificate, false),
+        (Ends::new().client, &of_certificate, true),
+        (Ends::new().client, &of_key, false),
+    ] {
+        let config = Arc::new(keeping(client).build().unwrap());
+        let name = server_name();
+        config.import_session(&name, session.clone()).unwrap();
+        let peer = ScriptedPeer::sharing_server(ECDHE_PSK[0].0, scripted());
+        let mut harness = Harness::client(Transport::Tls, config, peer);
+        assert_eq!(!harness.peer().offer.session_id.is_empty(), offers);
+    }
+}
+
+/// A client that is known by its key is not asked for a certificate later either.
+#[test]
+fn a_client_with_a_key_is_asked_for_no_certificate() {
+    for transport in BOTH {
+        let mut duo = Duo::connected(transport, &configs(client(key()), server([key()])));
+        let verifier = WebPkiClientVerifier::new(Ends::new().pki.roots()).unwrap();
+        let required = ClientAuthentication::Required(Arc::new(verifier));
+        let refused = duo.request_client_certificate(Side::Server, required);
+        assert_eq!(refused, Err(RenegotiateError::ProvedBySharedKey));
+        duo.assert_agreed(1);
     }
 }
 
