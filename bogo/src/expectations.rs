@@ -69,7 +69,7 @@ fn is_shown(options: &Options, place: i32, shown: Option<&Identity>) -> Result<b
     let at = usize::try_from(place)
         .ok()
         .and_then(|at| options.credentials.get(at));
-    if let Some(key) = at.and_then(|credential| credential.shared_key.as_ref()) {
+    if let Some(key) = at.and_then(|credential| credential.imported_key.as_ref()) {
         let name = shown.and_then(Identity::shared_key);
         return Ok(name.is_some_and(|name| name.identity() == key.identity));
     }

@@ -33,12 +33,12 @@ pub(crate) struct CredentialOptions {
     /// The schemes that it may sign with.
     pub(crate) signing_prefs: Vec<u16>,
     pub(crate) must_match_issuer: bool,
-    pub(crate) shared_key: Option<SharedKeyOptions>,
+    pub(crate) imported_key: Option<ImportedKeyOptions>,
 }
 
 /// What a credential has that is an external key, to be imported (RFC 9258).
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub(crate) struct SharedKeyOptions {
+pub(crate) struct ImportedKeyOptions {
     pub(crate) key: Vec<u8>,
     pub(crate) identity: Vec<u8>,
     pub(crate) context: Vec<u8>,
@@ -229,8 +229,8 @@ impl Options {
         }
     }
 
-    fn shared_key(&mut self) -> Result<&mut SharedKeyOptions, Failed> {
-        let newest = self.credential().shared_key.as_mut();
+    fn imported_key(&mut self) -> Result<&mut ImportedKeyOptions, Failed> {
+        let newest = self.credential().imported_key.as_mut();
         newest.ok_or_else(|| Failed::new("the credential is not a shared key"))
     }
 
@@ -252,14 +252,14 @@ impl Options {
             "key-file" => self.credential().key = Some(values.path()?),
             "new-x509-credential" => self.credentials.push(CredentialOptions::default()),
             "new-psk-credential" => self.credentials.push(CredentialOptions {
-                shared_key: Some(SharedKeyOptions::default()),
+                imported_key: Some(ImportedKeyOptions::default()),
                 ..CredentialOptions::default()
             }),
-            "psk-importer-key" => self.shared_key()?.key = base64(&values.text()?)?,
-            "psk-importer-identity" => self.shared_key()?.identity = base64(&values.text()?)?,
-            "psk-importer-context" => self.shared_key()?.context = base64(&values.text()?)?,
-            "psk-importer-sha256" => self.shared_key()?.sha384 = false,
-            "psk-importer-sha384" => self.shared_key()?.sha384 = true,
+            "psk-importer-key" => self.imported_key()?.key = base64(&values.text()?)?,
+            "psk-importer-identity" => self.imported_key()?.identity = base64(&values.text()?)?,
+            "psk-importer-context" => self.imported_key()?.context = base64(&values.text()?)?,
+            "psk-importer-sha256" => self.imported_key()?.sha384 = false,
+            "psk-importer-sha384" => self.imported_key()?.sha384 = true,
             "signing-prefs" => {
                 let scheme = values.number()?;
                 self.credential().signing_prefs.push(scheme);

@@ -85,7 +85,7 @@ impl Shared {
         options: &Options,
         answers: Arc<Answers>,
     ) -> Result<ClientConfig, Failed> {
-        let keys = shared_keys(options)?;
+        let keys = imported_keys(options)?;
         // BoringSSL takes no certificate then, unless it is told to verify one.
         let builder = if keys.is_empty() || options.verify_peer {
             ClientConfig::with_verifier(Arc::new(verdict(options)))
@@ -112,7 +112,7 @@ impl Shared {
         answers: Arc<Answers>,
     ) -> Result<ServerConfig, Failed> {
         let credentials = credentials(options, &answers)?;
-        let mut keys = shared_keys(options)?;
+        let mut keys = imported_keys(options)?;
         keys.extend(shared_key(options)?);
         if credentials.is_empty() && keys.is_empty() {
             let lacking = "a server without a certificate or a shared key";
@@ -349,10 +349,10 @@ fn credentials(options: &Options, answers: &Arc<Answers>) -> Result<Vec<Credenti
 }
 
 /// The external keys in order.
-fn shared_keys(options: &Options) -> Result<Vec<SharedKey>, Failed> {
+fn imported_keys(options: &Options) -> Result<Vec<SharedKey>, Failed> {
     let given = options.credentials.iter();
     given
-        .filter_map(|credential| credential.shared_key.as_ref())
+        .filter_map(|credential| credential.imported_key.as_ref())
         .map(|given| {
             let key = SharedKey::imported(&given.identity, &given.context, &given.key)?;
             Ok(if given.sha384 { key.with_sha384() } else { key })
