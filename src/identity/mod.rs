@@ -26,6 +26,12 @@
 // `Identity` of the kind "holder of this shared key", without `ClaimVerified` or
 // `SignatureVerified`: Finished proves it.
 //
+// At 1.3 (RFC 8446 §4.2.11, RFC 9258) a client names its keys beside its ticket, the server asks the
+// same store for one after the other, and the binder of the one that is chosen proves it
+// (`handshake/psk`). Such keys are no `Credential`s: they are known before the peer has said
+// anything, as sessions are. So a server may have no credential at all
+// (`ServerConfig::without_credential`).
+//
 // # Kinds to come
 //
 // A *raw public key* (RFC 7250) is one more variant of `Identity`, a SubjectPublicKeyInfo, and one
@@ -34,12 +40,6 @@
 // one tells which credentials this end may choose from, the other which kind of claim the peer's
 // Certificate holds. That message has a form of its own at 1.2 (RFC 7250 §3) and holds one entry
 // at 1.3 (RFC 8446 §4.4.2). Signatures, verifiers, sessions and renegotiations need no change.
-//
-// An *external pre-shared key at 1.3* (RFC 8446 §4.2.11, RFC 9258) is offered beside tickets and
-// found by the question that finds those; its binder proves it, and the `Identity` is the same as
-// at 1.2. Such keys are no `Credential`s: they are known before the peer has said anything, as
-// sessions are. So a server may have no credential at all
-// (`ServerConfig::without_credential`).
 
 mod chain;
 mod claim;

@@ -553,3 +553,35 @@ fn unknown_keys_are_told_from_wrong_ones_where_the_policy_says_so() {
         }
     }
 }
+
+/// After a HelloRetryRequest that fixed the suite, a client whose keys are all of another hash goes
+/// on without them, with certificates (RFC 8446 §4.1.4).
+#[test]
+fn n56_03_keys_of_another_hash_are_left_out_after_a_retry() {
+    let order = suites(&[
+        CipherSuite::TLS_AES_256_GCM_SHA384,
+        CipherSuite::TLS_AES_128_GCM_SHA256,
+    ]);
+    for transport in BOTH {
+        let ends = Ends::new().versions(Versions::V1_3);
+        // The server takes the key for one of SHA-256.
+        let client = ends.client.add_shared_key(raw(b"a").with_sha384());
+        let server = ends.server.algorithms(order.clone());
+        let server = server.shared_keys(Arc::new(SharedKeys::new([raw(b"b")])));
+        let duo = Duo::connected(
+            transport,
+            &configs(client.algorithms(order.clone()), server),
+        );
+        let shown = duo.identity(Side::Client).unwrap();
+        assert!(!shown.certificates().is_empty());
+    }
+    // Without certificates there is nothing left.
+    let client = client(raw(b"a").with_sha384()).algorithms(order.clone());
+    let server = server([raw(b"a")]).algorithms(order);
+    let mut duo = Duo::connecting(Transport::Dtls, &configs(client, server));
+    duo.settle();
+    assert_eq!(
+        duo.error(Side::Client),
+        Some(PeerIncompatible::NoSharedKey.into())
+    );
+}

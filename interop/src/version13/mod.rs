@@ -67,6 +67,11 @@ pub enum Kind {
         /// Whether ours are asked for.
         request: bool,
     },
+    /// Both ends share a key and show no certificate; BoringSSL imports it (RFC 9258).
+    SharedKey {
+        /// Whether the client's first hello has no share of the server's only group.
+        other_group: bool,
+    },
     /// BoringSSL's own hello, with an ML-KEM share that fills two datagrams.
     DefaultHello,
 }
@@ -75,6 +80,19 @@ impl Kind {
     /// Whether the server requires a certificate.
     const fn demands_certificate(self) -> bool {
         matches!(self, Self::ClientCertificate | Self::Chain(_))
+    }
+
+    /// Whether the client's first hello has no share of the server's only group.
+    const fn retries(self) -> bool {
+        matches!(
+            self,
+            Self::OtherGroup | Self::SharedKey { other_group: true }
+        )
+    }
+
+    /// Whether both ends share a key.
+    const fn shares_key(self) -> bool {
+        matches!(self, Self::SharedKey { .. })
     }
 
     /// How long the chains are.
@@ -132,7 +150,7 @@ impl Stack {
     }
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 13] = [
     Kind::Plain,
     Kind::OtherGroup,
     Kind::ClientCertificate,
@@ -143,6 +161,8 @@ const KINDS: [Kind; 11] = [
     Kind::OurUpdate { request: true },
     Kind::TheirUpdate { request: false },
     Kind::TheirUpdate { request: true },
+    Kind::SharedKey { other_group: false },
+    Kind::SharedKey { other_group: true },
     Kind::DefaultHello,
 ];
 
@@ -156,6 +176,7 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         (Stack::Dimpl, _, Kind::TheirUpdate { .. }) => {
             Some("dimpl updates keys at the limits of its algorithms, never by call")
         }
+        (Stack::Dimpl, _, Kind::SharedKey { .. }) => Some("dimpl has pre-shared keys at 1.2 alone"),
         (Stack::GnuTls, Role::Client, Kind::TheirUpdate { .. }) => {
             Some("gnutls-serv has no command for it")
         }

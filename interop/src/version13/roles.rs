@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::ends::{Ends, check_handshake, check_update, expect, wait_for, wait_for_nth};
 use super::programs::{
-    add_credential, client_credential, foreign, listening, openssl, server_credential,
-    session_file, their_update, update,
+    add_credential, add_shared_key, client_credential, foreign, listening, openssl,
+    server_credential, session_file, their_update, update,
 };
 use super::{Case, Kind, Stack};
 use crate::clock::Deadline;
@@ -55,9 +55,12 @@ pub(super) fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
         if case.stack.is_tls() {
             command.arg("--tls");
         }
-        command
-            .args(["--versions", "1.3", "--ca"])
-            .arg(pki.server_authority());
+        command.args(["--versions", "1.3"]);
+        if case.kind.shares_key() {
+            add_shared_key(&mut command, case, pki)?;
+        } else {
+            command.arg("--ca").arg(pki.server_authority());
+        }
         if case.kind.demands_certificate() {
             add_credential(&mut command, &client_credential(case, pki));
         }
@@ -120,8 +123,12 @@ pub(super) fn as_server(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
     if case.stack.is_tls() {
         command.arg("--tls");
     }
-    add_credential(&mut command, &server_credential(case, pki));
-    if case.kind == Kind::OtherGroup {
+    if case.kind.shares_key() {
+        add_shared_key(&mut command, case, pki)?;
+    } else {
+        add_credential(&mut command, &server_credential(case, pki));
+    }
+    if case.kind.retries() {
         command.args(["--groups", "p-384"]);
     }
     if case.kind.demands_certificate() {

@@ -26,10 +26,10 @@ pub(in crate::handshake::server) fn start(
     outbox: &mut Outbox,
 ) -> Step {
     check(&terms, &hello)?;
-    let suite = choose_suite(&terms.config, &hello)?;
     if let Some(retried) = terms.retried.take() {
-        return resume_retry(terms, *retried, suite, hello, inbound, outbox);
+        return resume_retry(terms, *retried, hello, inbound, outbox);
     }
+    let suite = choose_suite(&terms.config, &hello)?;
     let mut transcript = Transcript::new(terms.dialect);
     let share = match choose_share(&terms.config, &hello)? {
         Choice::Share(share) => Some(share),
@@ -109,9 +109,14 @@ pub(crate) fn choose(
     })
 }
 
-fn choose_suite(config: &ServerConfig, hello: &ClientHello) -> Result<&'static Suite, Error> {
+/// The suites that both ends allow, the preferred ones first.
+fn common_suites(config: &ServerConfig, hello: &ClientHello) -> Vec<&'static Suite> {
     let suites = config.parameters.suites_13();
-    let common = config.in_order(suites, &hello.cipher_suites);
+    config.in_order(suites, &hello.cipher_suites)
+}
+
+fn choose_suite(config: &ServerConfig, hello: &ClientHello) -> Result<&'static Suite, Error> {
+    let common = common_suites(config, hello);
     // RFC 8446 §4.2.11: a key goes with suites of its hash alone.
     let hashes = psk::hashes(config, hello);
     let fits = |suite: &&&Suite| hashes.contains(&suite.hash);
@@ -281,14 +286,15 @@ fn the_share(hello: &ClientHello, group: NamedGroup) -> Result<KeyShare, Error> 
 fn resume_retry(
     terms: Terms,
     retried: Retried,
-    suite: &'static Suite,
     hello: Box<ClientHello>,
     inbound: &InboundMessage,
     outbox: &mut Outbox,
 ) -> Step {
-    if suite.id != retried.suite {
-        return Err(PeerMisbehaved::ChangedHello.into());
-    }
+    // What the first hello named was chosen by, and a key that does not go with the suite may be
+    // gone since.
+    let common = common_suites(&terms.config, &hello);
+    let suite = common.into_iter().find(|suite| suite.id == retried.suite);
+    let suite = suite.ok_or(PeerMisbehaved::ChangedHello)?;
     let share = match retried.group {
         Some(group) => Some(the_share(&hello, group)?),
         None => match choose_share(&terms.config, &hello)? {
