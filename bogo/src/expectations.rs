@@ -6,7 +6,7 @@ use crate::end::either;
 use crate::exchange::Exchange;
 use crate::options::Options;
 use sealgram::HandshakeKind;
-use sealgram::identity::{CertificateKind, Identity, RawKey};
+use sealgram::identity::{CertificateKind, Identity, RawKey, SharedKey};
 use sealgram::pki_types::CertificateDer;
 use sealgram::pki_types::pem::PemObject as _;
 use std::path::Path;
@@ -32,7 +32,8 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
         if options.expect_extended_master_secret && !it.extended_master_secret() {
             return Err(Failed::new("there is no extended_master_secret"));
         }
-        if options.expect_no_peer_cert && it.peer_identity().is_some() {
+        let shown = it.peer_identity().map(Identity::certificates).unwrap_or_default();
+        if options.expect_no_peer_cert && !shown.is_empty() {
             return Err(Failed::new("there is a peer certificate"));
         }
         if let Some(file) = &options.expect_peer_cert_file {
@@ -80,6 +81,10 @@ fn identity_of(options: &Options, place: i32) -> Result<Option<Identity>, Failed
     let Some(credential) = credential else {
         return Ok(None);
     };
+    if let Some(key) = &credential.imported_key {
+        let key = SharedKey::imported(&key.identity, &key.context, &key.key)?;
+        return Ok(Some(Identity::SharedKey(Arc::new(key.name().clone()))));
+    }
     if let Some(key) = credential.key.as_ref().filter(|_| credential.raw) {
         let raw = RawKey::from_pem_file(key)?;
         let shown = Arc::new(raw.public_key().clone());

@@ -35,6 +35,16 @@ pub(crate) struct CredentialOptions {
     pub(crate) must_match_issuer: bool,
     /// Whether the public key is shown by itself (RFC 7250).
     pub(crate) raw: bool,
+    pub(crate) imported_key: Option<ImportedKeyOptions>,
+}
+
+/// What a credential has that is an external key, to be imported (RFC 9258).
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct ImportedKeyOptions {
+    pub(crate) key: Vec<u8>,
+    pub(crate) identity: Vec<u8>,
+    pub(crate) context: Vec<u8>,
+    pub(crate) sha384: bool,
 }
 
 /// A shared key of version 1.2.
@@ -227,6 +237,11 @@ impl Options {
         }
     }
 
+    fn imported_key(&mut self) -> Result<&mut ImportedKeyOptions, Failed> {
+        let newest = self.credential().imported_key.as_mut();
+        newest.ok_or_else(|| Failed::new("the credential is not a shared key"))
+    }
+
     fn take(&mut self, flag: &str, values: &mut Values<'_>) -> Result<(), Failed> {
         if self.take_setting(flag, values)?
             || self.take_action(flag, values)?
@@ -250,6 +265,15 @@ impl Options {
             }),
             "accepted-peer-cert-types" => self.accepted_types.push(values.number()?),
             "available-client-cert-types" => self.available_types.push(values.number()?),
+            "new-psk-credential" => self.credentials.push(CredentialOptions {
+                imported_key: Some(ImportedKeyOptions::default()),
+                ..CredentialOptions::default()
+            }),
+            "psk-importer-key" => self.imported_key()?.key = base64(&values.text()?)?,
+            "psk-importer-identity" => self.imported_key()?.identity = base64(&values.text()?)?,
+            "psk-importer-context" => self.imported_key()?.context = base64(&values.text()?)?,
+            "psk-importer-sha256" => self.imported_key()?.sha384 = false,
+            "psk-importer-sha384" => self.imported_key()?.sha384 = true,
             "signing-prefs" => {
                 let scheme = values.number()?;
                 self.credential().signing_prefs.push(scheme);

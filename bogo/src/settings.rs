@@ -87,9 +87,14 @@ impl Shared {
         options: &Options,
         answers: Arc<Answers>,
     ) -> Result<ClientConfig, Failed> {
-        let builder = ClientConfig::with_verifier(Arc::new(verdict(options)?))
-            .answers(answers.clone())
-            .tickets(!options.no_ticket);
+        let keys = imported_keys(options)?;
+        // BoringSSL takes no certificate then, unless it is told to verify one.
+        let builder = if keys.is_empty() || options.verify_peer {
+            ClientConfig::with_verifier(Arc::new(verdict(options)?))
+        } else {
+            ClientConfig::without_verifier()
+        };
+        let builder = builder.answers(answers.clone()).tickets(!options.no_ticket);
         let mut builder = with_common!(builder, self, options);
         if let Some(protocols) = &options.advertise_alpn {
             builder = builder.alpn(&wire_list(protocols)?)?;
@@ -97,7 +102,7 @@ impl Shared {
         for credential in credentials(options, &answers)? {
             builder = builder.add_credential(credential);
         }
-        if let Some(key) = shared_key(options)? {
+        for key in keys.into_iter().chain(shared_key(options)?) {
             builder = builder.add_shared_key(key);
         }
         if !options.available_types.is_empty() {
@@ -112,8 +117,9 @@ impl Shared {
         answers: Arc<Answers>,
     ) -> Result<ServerConfig, Failed> {
         let credentials = credentials(options, &answers)?;
-        let shared_key = shared_key(options)?;
-        if credentials.is_empty() && shared_key.is_none() {
+        let mut keys = imported_keys(options)?;
+        keys.extend(shared_key(options)?);
+        if credentials.is_empty() && keys.is_empty() {
             let lacking = "a server without a certificate or a shared key";
             return Err(Failed::Unimplemented(lacking.to_owned()));
         }
@@ -134,11 +140,10 @@ impl Shared {
         for credential in credentials {
             builder = builder.add_credential(credential);
         }
-        if let Some(key) = shared_key {
+        if !keys.is_empty() {
+            builder = builder.shared_keys(Arc::new(SharedKeys::new(keys)));
             // BoringSSL's program tells the client which identity it expects.
-            let hint = &options.shared_key.identity;
-            builder = builder.shared_keys(Arc::new(SharedKeys::new([key])));
-            builder = builder.identity_hint(hint)?;
+            builder = builder.identity_hint(&options.shared_key.identity)?;
         }
         if options.reject_alpn {
             builder = builder.alpn(&[b"nothing that a test offers"])?;
@@ -285,6 +290,7 @@ fn conformance(options: &Options) -> Conformance {
         refuse_needless_certificate_types: true,
         take_certificate_types_for_signatures: true,
         grease_tickets: true,
+        tell_unknown_keys: true,
     }
 }
 
@@ -380,6 +386,18 @@ fn raw_key(credential: &CredentialOptions, key: &Path) -> Result<Credential, Fai
         raw = raw.sign_with(&schemes.map(SignatureScheme).collect::<Vec<_>>())?;
     }
     Ok(Credential::RawKey(raw))
+}
+
+/// The external keys in order.
+fn imported_keys(options: &Options) -> Result<Vec<SharedKey>, Failed> {
+    let given = options.credentials.iter();
+    given
+        .filter_map(|credential| credential.imported_key.as_ref())
+        .map(|given| {
+            let key = SharedKey::imported(&given.identity, &given.context, &given.key)?;
+            Ok(if given.sha384 { key.with_sha384() } else { key })
+        })
+        .collect()
 }
 
 /// The names of a list in ALPN's wire format, each preceded by its length.

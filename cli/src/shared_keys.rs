@@ -32,6 +32,10 @@ pub(crate) struct SharedKeyArguments {
     /// while the program runs, so a file is better.
     #[arg(long, value_name = "HEX", requires = "psk_identity", conflicts_with_all = ["psk_file", "psk_text_file"])]
     pub(crate) psk_hex: Option<String>,
+    /// Import the keys for this context, which is the peer's too (RFC 9258): they serve version 1.3
+    /// alone, and only a peer that imports them as well.
+    #[arg(long, value_name = "TEXT", conflicts_with = "allow_short_psk")]
+    pub(crate) psk_context: Option<String>,
     /// Take keys below 16 bytes too, which can be guessed from recorded traffic.
     #[arg(long)]
     pub(crate) allow_short_psk: bool,
@@ -178,9 +182,10 @@ impl SharedKeyArguments {
     }
 
     fn key(&self, identity: &[u8], key: &[u8]) -> Result<SharedKey, String> {
-        let made = match self.allow_short_psk {
-            true => SharedKey::new_short(identity, key),
-            false => SharedKey::new(identity, key),
+        let made = match (&self.psk_context, self.allow_short_psk) {
+            (Some(context), _) => SharedKey::imported(identity, context.as_bytes(), key),
+            (None, true) => SharedKey::new_short(identity, key),
+            (None, false) => SharedKey::new(identity, key),
         };
         made.map_err(|error| match key.len() {
             1..16 => format!(
@@ -230,6 +235,18 @@ mod tests {
         assert!(hexadecimal("device").unwrap_err().contains("colon"));
         let text = |line: &str| of(line, Encoding::Text);
         assert_eq!(text("a:sixteen bytes: or more"), Ok(b"a".into()));
+    }
+
+    #[test]
+    fn keys_are_imported_for_a_context() {
+        let arguments = SharedKeyArguments {
+            psk_context: Some("of a, for b".to_owned()),
+            ..SharedKeyArguments::default()
+        };
+        let line = format!("device:{KEY}");
+        let key = arguments.line(line.as_bytes(), Encoding::Hexadecimal);
+        let key = key.unwrap();
+        assert_eq!(key.name().context(), Some(&b"of a, for b"[..]));
     }
 
     /// K14: whoever takes the one for the other is told so.

@@ -8,7 +8,7 @@ use crate::identity::{
     AcceptAnyServer, CertificateKind, ChooseSharedKey, Credential, Identity, Roots, SharedKey,
     VerifyServer, WebPkiServerVerifier,
 };
-use crate::protocol::{Dialect, MaxFragmentLength, dialect};
+use crate::protocol::{Dialect, MaxFragmentLength, Side, dialect};
 use crate::session::{ClientSessionStore, MemoryClientSessions, Session, SessionKey};
 use pki_types::ServerName;
 use std::sync::Arc;
@@ -290,7 +290,8 @@ impl ClientConfigBuilder {
     ///
     /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite belongs to an allowed version, or
     /// the client has nothing that an allowed suite could be used with;
-    /// [`ConfigError::NoUsableGroup`] if no allowed group belongs to an allowed version.
+    /// [`ConfigError::NoUsableGroup`] if no allowed group belongs to an allowed version;
+    /// [`ConfigError::SharedKeyInBothRoles`] if a server of this process has used one of the keys.
     pub fn build(self) -> Result<ClientConfig, ConfigError> {
         let Self {
             mut parameters,
@@ -314,8 +315,15 @@ impl ClientConfigBuilder {
             .suites
             .retain(|suite| match suite.authentication {
                 Authentication::SharedKey => shares_12,
-                Authentication::Signature(_) | Authentication::Negotiated => verifier.is_some(),
+                Authentication::Signature(_) => verifier.is_some(),
+                Authentication::Negotiated => {
+                    let mut keys = shared_keys.iter();
+                    verifier.is_some() || keys.any(|key| key.serves_13(suite.hash))
+                }
             });
+        if !shared_keys.iter().all(|key| key.take_role(Side::Client)) {
+            return Err(ConfigError::SharedKeyInBothRoles);
+        }
         static BUILT: AtomicU64 = AtomicU64::new(0);
         Ok(ClientConfig {
             parameters: parameters.checked()?,

@@ -127,6 +127,9 @@ pub struct Conformance {
     pub take_certificate_types_for_signatures: bool,
     /// Servers at 1.3: tickets hold an extension that stands for nothing (RFC 8701 §4.1).
     pub grease_tickets: bool,
+    /// Servers at 1.3: a client whose shared keys are all unknown is told so with
+    /// handshake_failure; else it is told the same as one that has a wrong key (RFC 8446 §E.6).
+    pub tell_unknown_keys: bool,
 }
 
 impl Conformance {
@@ -160,6 +163,7 @@ impl Conformance {
         refuse_needless_certificate_types: false,
         take_certificate_types_for_signatures: false,
         grease_tickets: false,
+        tell_unknown_keys: false,
     };
 
     /// [`last_epoch`](Self::last_epoch), within its range.

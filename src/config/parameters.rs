@@ -4,7 +4,8 @@ use super::algorithms::Algorithms;
 use super::clock::{Clock, SystemClock};
 use super::conformance::InForce;
 use super::policy::{
-    DatagramPolicy, ExtendedMasterSecret, SecureRenegotiation, StreamPolicy, in_range,
+    DatagramPolicy, ExtendedMasterSecret, PskKeyExchange, SecureRenegotiation, StreamPolicy,
+    in_range,
 };
 use super::rekey::RekeyPolicy;
 use super::versions::Versions;
@@ -32,6 +33,7 @@ pub(crate) struct Parameters {
     pub(crate) record_size_limit: u16,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) secure_renegotiation: SecureRenegotiation,
+    pub(crate) psk_key_exchange: PskKeyExchange,
     pub(crate) datagram: Arc<DatagramPolicy>,
     pub(crate) stream: StreamPolicy,
     pub(crate) rekey: RekeyPolicy,
@@ -51,6 +53,7 @@ impl Default for Parameters {
             record_size_limit: MAX_RECORD_SIZE,
             extended_master_secret: ExtendedMasterSecret::default(),
             secure_renegotiation: SecureRenegotiation::default(),
+            psk_key_exchange: PskKeyExchange::default(),
             datagram: Arc::default(),
             stream: StreamPolicy::default(),
             rekey: RekeyPolicy::default(),
@@ -281,6 +284,14 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn secure_renegotiation(mut self, policy: $crate::config::SecureRenegotiation) -> Self {
             self.parameters.secure_renegotiation = policy;
+            self
+        }
+
+        /// Whether a handshake of 1.3 with a pre-shared key exchanges keys as well (RFC 8446
+        /// §4.2.9); required by default.
+        #[must_use]
+        pub fn psk_key_exchange(mut self, policy: $crate::config::PskKeyExchange) -> Self {
+            self.parameters.psk_key_exchange = policy;
             self
         }
 

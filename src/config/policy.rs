@@ -32,6 +32,25 @@ pub enum SecureRenegotiation {
     Prefer,
 }
 
+/// Whether a handshake of version 1.3 with a pre-shared key exchanges keys as well (RFC 8446
+/// §4.2.9).
+///
+/// Without an exchange whoever learns the pre-shared key later can read what was recorded before.
+/// A server takes tickets with an exchange only.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub enum PskKeyExchange {
+    /// Always: psk_dhe_ke alone.
+    #[default]
+    Required,
+    /// Where the peer does. A client offers both modes, a server takes psk_ke from clients that
+    /// offer nothing else.
+    Preferred,
+    /// Where the peer insists. A client offers psk_ke alone, a server prefers it. For devices on
+    /// which an exchange takes too long.
+    Avoided,
+}
+
 /// Whether a fatal alert is believed that comes before keys exist, when anybody on the path could
 /// have sent it.
 ///

@@ -293,7 +293,9 @@ impl ServerConfigBuilder {
             .retain(|suite| match suite.authentication {
                 Authentication::Signature(kind) => signs(kind),
                 Authentication::SharedKey => shared_keys.is_some(),
-                Authentication::Negotiated => answers.is_some() || !credentials.is_empty(),
+                Authentication::Negotiated => {
+                    answers.is_some() || shared_keys.is_some() || !credentials.is_empty()
+                }
             });
         let parameters = parameters.checked()?;
         let tickets = match tickets {

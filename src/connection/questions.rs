@@ -7,7 +7,8 @@ use crate::handshake::{
     Answer, ClientAnswer, ClientQuestion, Input, Question, ServerAnswer, ServerQuestion, Unsigned,
 };
 use crate::identity::proof::ClaimVerified;
-use crate::identity::{Abandoned, Awaited, Reply, SharedKeyQuery, Signing};
+use crate::identity::{Abandoned, Awaited, Reply, SharedKey, SharedKeyQuery, Signing};
+use crate::protocol::Side;
 use crate::record::RecordLayer;
 use std::task::Waker;
 use std::time::Instant;
@@ -129,6 +130,7 @@ fn ask_client(config: &ClientConfig, question: ClientQuestion) -> Asked {
                 |reply| choice.choose_later(server, hint, reply),
                 |chosen| {
                     let key = answered(chosen, "the choice of a shared key")?;
+                    let key = key.filter(|key| is_ours(key, Side::Client));
                     Ok(Answer::Client(ClientAnswer::SharedKey(key)))
                 },
             ),
@@ -193,6 +195,19 @@ fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
     }
 }
 
+/// Whether this end may use a key in this role.
+fn is_ours(key: &SharedKey, side: Side) -> bool {
+    let ours = key.take_role(side);
+    if !ours {
+        let name = key.name();
+        tracing::error!(
+            ?name,
+            "a shared key is a client's and a server's in one process"
+        );
+    }
+    ours
+}
+
 /// Asks where a server finds shared keys. One that was not asked for, and an answer that will not
 /// come, are keys that were not found.
 fn find_shared_key(config: &ServerConfig, query: SharedKeyQuery) -> Asked {
@@ -205,7 +220,8 @@ fn find_shared_key(config: &ServerConfig, query: SharedKeyQuery) -> Asked {
                 |reply| keys.find_later(query, reply),
                 move |found| {
                     let found = found.unwrap_or_default();
-                    Ok(done(found.filter(|key| asked.is_for(key))))
+                    let found = found.filter(|key| asked.is_for(key));
+                    Ok(done(found.filter(|key| is_ours(key, Side::Server))))
                 },
             )
         }

@@ -44,6 +44,8 @@ pub enum ConfigError {
     NoRoots,
     /// A session for a configuration that keeps none.
     NoSessionStore,
+    /// A shared key of a client that a server of this process uses as well (RFC 9257 §4.1).
+    SharedKeyInBothRoles,
     /// A number lies outside its range.
     OutOfRange {
         /// Which setting.
@@ -94,6 +96,9 @@ impl fmt::Display for ConfigError {
             Self::NoSessionStore => {
                 f.write_str("the configuration keeps no sessions; give it a store for them")
             }
+            Self::SharedKeyInBothRoles => f.write_str(
+                "one shared key is a client's and a server's; give each role a key of its own",
+            ),
             // An upper limit that no configuration comes near is of no interest to the reader.
             Self::OutOfRange {
                 what,

@@ -28,6 +28,7 @@ mod connection_ids;
 mod limits;
 mod outbox;
 pub(crate) mod post;
+mod psk;
 mod question;
 pub(crate) mod renegotiation;
 pub(crate) mod server;

@@ -32,12 +32,10 @@
 // `Identity` of the kind "holder of this shared key", without `ClaimVerified` or
 // `SignatureVerified`: Finished proves it.
 //
-// # Kinds to come
-//
-// An *external pre-shared key at 1.3* (RFC 8446 §4.2.11, RFC 9258) is offered beside tickets and
-// found by the question that finds those; its binder proves it, and the `Identity` is the same as
-// at 1.2. Such keys are no `Credential`s: they are known before the peer has said anything, as
-// sessions are. So a server may have no credential at all
+// At 1.3 (RFC 8446 §4.2.11, RFC 9258) a client names its keys beside its ticket, the server asks the
+// same store for one after the other, and the binder of the one that is chosen proves it
+// (`handshake/psk`). Such keys are no `Credential`s: they are known before the peer has said
+// anything, as sessions are. So a server may have no credential at all
 // (`ServerConfig::without_credential`).
 
 mod chain;

@@ -10,11 +10,13 @@
 //! one key belongs to one client and one server (RFC 9257 §4): whoever holds it can be either.
 
 use super::Reply;
+use crate::crypto::hash::HashAlgorithm;
 use crate::error::ConfigError;
-use crate::protocol::ProtocolVersion;
+use crate::protocol::{ProtocolVersion, Side};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use zeroize::Zeroizing;
 
 /// How many bytes a shared key has at least: 128 bits (RFC 9257 §4).
@@ -26,11 +28,23 @@ const MAX_LEN: usize = 0xffff;
 /// A key that this end shares with its peer, and the name under which the peer knows it.
 ///
 /// It is cheap to clone. Its bytes are erased with the last copy and never shown.
+///
+/// One value and its clones are a client's or a server's, whichever is first, and never both: an
+/// attacker that sends such an end its own messages back could make it talk to itself (RFC 9257
+/// §4.1). An end that is both has two keys, or one that it imports with the two roles in the
+/// context.
 #[derive(Clone)]
 pub struct SharedKey {
     name: Arc<SharedKeyName>,
-    bytes: Arc<Zeroizing<Vec<u8>>>,
+    secret: Arc<Secret>,
     with_sha384: bool,
+}
+
+/// What all clones of a key have together.
+struct Secret {
+    bytes: Zeroizing<Vec<u8>>,
+    /// What the key was first used as: 0 for nothing, 1 for a client's, 2 for a server's.
+    role: AtomicU8,
 }
 
 impl SharedKey {
@@ -77,6 +91,11 @@ impl SharedKey {
         Ok(Self::with(identity, Some(context.into()), key))
     }
 
+    /// What is used in place of a key that was not found, so that the work is the same.
+    pub(crate) fn made_up(identity: &[u8], context: Option<&[u8]>, key: &[u8]) -> Self {
+        Self::with(identity, context.map(Into::into), key)
+    }
+
     fn with(identity: &[u8], context: Option<Box<[u8]>>, key: &[u8]) -> Self {
         let name = SharedKeyName {
             identity: identity.into(),
@@ -84,7 +103,10 @@ impl SharedKey {
         };
         Self {
             name: Arc::new(name),
-            bytes: Arc::new(Zeroizing::new(key.to_vec())),
+            secret: Arc::new(Secret {
+                bytes: Zeroizing::new(key.to_vec()),
+                role: AtomicU8::new(0),
+            }),
             with_sha384: false,
         }
     }
@@ -110,12 +132,35 @@ impl SharedKey {
 
     /// The bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.secret.bytes
     }
 
-    /// Whether it belongs to SHA-384, not SHA-256.
-    pub(crate) const fn is_with_sha384(&self) -> bool {
-        self.with_sha384
+    /// Uses the key as the client's or as the server's; `false` if it, or a clone of it, is the
+    /// other one's already.
+    pub(crate) fn take_role(&self, side: Side) -> bool {
+        let role = match side {
+            Side::Client => 1,
+            Side::Server => 2,
+        };
+        let order = Ordering::Relaxed;
+        let before = self.secret.role.compare_exchange(0, role, order, order);
+        before.is_ok() || before == Err(role)
+    }
+
+    /// The hash that it belongs to at 1.3.
+    pub(crate) const fn hash(&self) -> HashAlgorithm {
+        if self.with_sha384 {
+            HashAlgorithm::Sha384
+        } else {
+            HashAlgorithm::Sha256
+        }
+    }
+
+    /// Whether it can be used at 1.3 with suites of this hash: one that is imported with any.
+    pub(crate) fn serves_13(&self, hash: HashAlgorithm) -> bool {
+        // RFC 8446 §4.2.11: an identity has one byte at least.
+        let named = !self.name.identity().is_empty();
+        named && (self.name.context().is_some() || self.hash() == hash)
     }
 }
 

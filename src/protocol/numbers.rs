@@ -285,6 +285,8 @@ wire_number! {
 wire_number! {
     /// How a pre-shared key is used (RFC 8446 §4.2.9).
     pub(crate) struct PskKeyExchangeMode(u8) {
+        /// Without one.
+        PSK_KE = 0, "psk_ke";
         /// With a key exchange, so that old traffic stays secret if the key becomes known.
         PSK_DHE_KE = 1, "psk_dhe_ke";
     }

@@ -12,6 +12,7 @@ pub mod datagram_harness;
 pub mod dice;
 pub mod handshakes;
 pub mod harness;
+pub mod hello;
 pub mod judged;
 pub mod mutator;
 pub mod raw_keys;

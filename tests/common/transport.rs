@@ -9,8 +9,8 @@ use sealgram::server::ClientAuthentication;
 use sealgram::session::Session;
 use sealgram::sim::{Pair, StreamEnd, StreamPair};
 use sealgram::{
-    DtlsConnection, Epoch, Error, Event, HandshakeKind, KeyUpdate, RenegotiationRefusal, Side,
-    SignatureScheme,
+    DtlsConnection, Epoch, Error, Event, HandshakeKind, KeyUpdate, NamedGroup,
+    RenegotiationRefusal, Side, SignatureScheme,
 };
 use std::time::Duration;
 
@@ -384,6 +384,10 @@ impl Duo {
             && self.send(Side::Server, b"answer").is_ok();
         self.settle();
         sent && self.receive(Side::Server) == b"question" && self.receive(Side::Client) == b"answer"
+    }
+
+    pub fn group(&self, side: Side) -> Option<NamedGroup> {
+        ask!(self, side, |end| end.key_exchange_group())
     }
 
     pub fn epoch(&self, side: Side) -> u64 {

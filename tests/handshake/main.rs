@@ -13,6 +13,8 @@ mod cryptography;
 mod deferred_answers;
 mod dtls13;
 mod ends_of_attempts;
+mod external_keys;
+mod external_keys_faults;
 mod hellos12;
 mod hellos13;
 #[cfg(any(feature = "aws-lc-rs", feature = "ml-kem"))]

@@ -355,9 +355,9 @@ fn n54_06_k9_identities_and_keys_of_any_length_are_served() {
         for suite in [PSK[1], ECDHE_PSK[1]] {
             for identity in &identities {
                 for length in [1, 16, 64, 0xffff] {
-                    let key = SharedKey::new_short(identity, &vec![3; length]).unwrap();
-                    let client = client(key.clone()).algorithms(only(&[suite]));
-                    let server = server([key]).algorithms(only(&[suite]));
+                    let key = || SharedKey::new_short(identity, &vec![3; length]).unwrap();
+                    let client = client(key()).algorithms(only(&[suite]));
+                    let server = server([key()]).algorithms(only(&[suite]));
                     let (client, server) = large(client, server);
                     let mut duo = Duo::connected(transport, &configs(client, server));
                     duo.assert_agreed(1);
@@ -396,17 +396,18 @@ fn n54_04_names_that_differ_in_a_byte_are_other_names() {
     let key = |number: usize| SharedKey::new(identities[number], &[number as u8; 16]).unwrap();
     let all: Vec<SharedKey> = (0..identities.len()).map(key).collect();
     for number in 0..identities.len() {
-        let alone = all[number].clone();
+        // A key that is a client's is a value of its own.
+        let alone = || key(number);
         let store = server(all.clone());
-        let mut duo = Duo::connected(Transport::Tls, &configs(client(alone.clone()), store));
+        let mut duo = Duo::connected(Transport::Tls, &configs(client(alone()), store));
         duo.assert_agreed(1);
         assert_eq!(
             peer(&duo, Side::Server).as_deref(),
             Some(identities[number])
         );
-        let others = all.iter().filter(|key| key.name() != alone.name());
+        let others = all.iter().filter(|key| key.name() != alone().name());
         let others = server(others.cloned());
-        let mut duo = Duo::connecting(Transport::Tls, &configs(client(alone), others));
+        let mut duo = Duo::connecting(Transport::Tls, &configs(client(alone()), others));
         duo.settle();
         assert!(duo.error(Side::Server).is_some());
     }

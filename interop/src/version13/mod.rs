@@ -76,6 +76,11 @@ pub enum Kind {
         /// With tags of eight bytes.
         short: bool,
     },
+    /// Both ends share a key and show no certificate; BoringSSL imports it (RFC 9258).
+    SharedKey {
+        /// Whether the client's first hello has no share of the server's only group.
+        other_group: bool,
+    },
     /// BoringSSL's own hello, with an ML-KEM share that fills two datagrams.
     DefaultHello,
     /// X25519MLKEM768, whose share the client's first hello has.
@@ -102,10 +107,23 @@ impl Kind {
     /// The group that must be agreed on.
     const fn group(self) -> Option<&'static str> {
         match self {
-            Self::OtherGroup => Some("secp384r1"),
+            Self::OtherGroup | Self::SharedKey { other_group: true } => Some("secp384r1"),
             Self::DefaultHello | Self::Hybrid | Self::HybridRequested => Some("X25519MLKEM768"),
             _ => None,
         }
+    }
+
+    /// Whether the client's first hello has no share of the server's only group.
+    const fn retries(self) -> bool {
+        matches!(
+            self,
+            Self::OtherGroup | Self::SharedKey { other_group: true }
+        )
+    }
+
+    /// Whether both ends share a key.
+    const fn shares_key(self) -> bool {
+        matches!(self, Self::SharedKey { .. })
     }
 
     /// How long the chains are.
@@ -181,6 +199,8 @@ const KINDS: [Kind; 13] = [
     Kind::TheirUpdate { request: true },
     Kind::Ccm { short: false },
     Kind::Ccm { short: true },
+    Kind::SharedKey { other_group: false },
+    Kind::SharedKey { other_group: true },
     Kind::DefaultHello,
     Kind::Hybrid,
     Kind::HybridRequested,
@@ -196,6 +216,7 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         (Stack::Dimpl, _, Kind::TheirUpdate { .. }) => {
             Some("dimpl updates keys at the limits of its algorithms, never by call")
         }
+        (Stack::Dimpl, _, Kind::SharedKey { .. }) => Some("dimpl has pre-shared keys at 1.2 alone"),
         (Stack::GnuTls, Role::Client, Kind::TheirUpdate { .. }) => {
             Some("gnutls-serv has no command for it")
         }

@@ -1,7 +1,7 @@
 //! The client's hello and the server's answer to it, up to the point where the version is known.
 
 use super::offer::{Offer, check_srtp, dns_name, is_downgraded};
-use super::{cookie, resumed, retry, shares, v12, v13};
+use super::{cookie, psk, resumed, retry, shares, v12, v13};
 use crate::config::{ClientConfig, ExtendedMasterSecret};
 use crate::crypto::kx::Exchange;
 use crate::crypto::suite::{self, Authentication};
@@ -13,7 +13,7 @@ use crate::handshake::state::{OfferedHello, OutstandingHello, State, Step, unexp
 use crate::handshake::{Action, Epochs, Outbox};
 use crate::protocol::{
     CipherSuite, CompressionMethod, ConnectionId, Dialect, Epoch, ExtensionType, FlightEnd,
-    HandshakeType, PointFormat, ProtocolVersion, PskKeyExchangeMode,
+    HandshakeType, PointFormat, ProtocolVersion,
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::{Keeps, Transcript};
@@ -82,7 +82,7 @@ pub(in crate::handshake) fn start(
         Some(it) => (Some(it.binding), it.cookie, it.unanswered),
         None => (None, Vec::new(), None),
     };
-    let (session, psk) = match session {
+    let (session, ticket) = match session {
         Some(Session(Resumable::V12(session))) => (Some(session), None),
         Some(Session(Resumable::V13(session))) => (None, Some(session)),
         None => (None, None),
@@ -104,6 +104,11 @@ pub(in crate::handshake) fn start(
             OfferedHello { hello, session }
         }
     };
+    // Whatever version 1.3 is not offered beside is a key of that version for nothing.
+    let psks = match &exchange {
+        Some(_) => psk::offered(dialect, &config, ticket),
+        None => Vec::new(),
+    };
     let state = ExpectServerHello {
         offer: Box::new(Offer {
             dialect,
@@ -112,7 +117,7 @@ pub(in crate::handshake) fn start(
             started,
             hello,
             transcript: Transcript::new(dialect),
-            psk,
+            psks,
             exchange,
             retried: None,
         }),
@@ -134,7 +139,8 @@ fn client_hello(
     let connection_id = connection_id.filter(|_| dialect.connection_ids);
     let mut random = [0; RANDOM_LEN];
     parameters.random.fill(&mut random)?;
-    let (exchanges, signs) = (parameters.may_exchange(), parameters.may_see_signatures());
+    let exchanges = parameters.may_exchange();
+    let signs = config.verifier.is_some() && parameters.may_see_signatures();
     Ok(ClientHello {
         version: dialect.version_12,
         random,
@@ -217,9 +223,7 @@ fn offer_13(
     }
     extensions.supported_versions = Some(versions);
     extensions.supported_groups = Some(parameters.algorithms.groups.clone());
-    if config.sessions.is_some() {
-        extensions.psk_modes = Some(vec![PskKeyExchangeMode::PSK_DHE_KE]);
-    }
+    extensions.psk_modes = psk::modes(config);
     let (shares, exchange) = shares::first(dialect, parameters, small)?;
     extensions.key_shares = Some(shares);
     Ok(exchange)
@@ -347,10 +351,7 @@ impl ExpectServerHello {
             self.offer.transcript = Transcript::new(self.offer.dialect);
         }
         let mut body = Vec::with_capacity(512);
-        match self.offer.psk.clone() {
-            Some(psk) => retry::encode_with_binder(&mut self.offer, &psk, &mut body),
-            None => self.offer.hello.encode(self.offer.dialect, &mut body),
-        }
+        psk::encode_hello(&mut self.offer, &mut body);
         outbox.send(
             self.epochs.current,
             HandshakeType::CLIENT_HELLO,

@@ -39,6 +39,7 @@
 mod cookie;
 mod hello;
 mod offer;
+mod psk;
 mod resumed;
 mod retry;
 mod shares;

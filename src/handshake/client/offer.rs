@@ -5,12 +5,13 @@ use crate::crypto::kx::Exchange;
 use crate::crypto::suite::{self, Suite};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved};
 use crate::handshake::limits;
+use crate::handshake::psk::Psk;
 use crate::protocol::{
     AgreedLimits, CipherSuite, CompressionMethod, ConnectionIds, Dialect, ExtensionType,
     NamedGroup, SrtpProfile,
 };
 use crate::secrets::transcript::Transcript;
-use crate::session::{Session12, Session13};
+use crate::session::Session12;
 use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
 use crate::wire::extension::ServerExtensions;
 use crate::wire::server_hello::{DOWNGRADE_TO_12, ServerHello};
@@ -25,8 +26,8 @@ pub(super) struct Offer {
     pub(super) started: UnixTime,
     pub(super) hello: ClientHello,
     pub(super) transcript: Transcript,
-    /// The ticket of 1.3 that the hello offers.
-    pub(super) psk: Option<Arc<Session13>>,
+    /// The keys of 1.3 that the hello offers, in this order.
+    pub(super) psks: Vec<Psk>,
     /// The key exchange of 1.3 that the hello has begun, in the groups of its shares.
     pub(super) exchange: Option<Exchange>,
     /// The suite of a HelloRetryRequest that this hello answers.

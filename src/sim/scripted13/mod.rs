@@ -148,6 +148,14 @@ impl ScriptedPeer {
         self
     }
 
+    /// The same, but it takes the first key that the client offers for this one, which has 48 bytes
+    /// at most.
+    #[must_use]
+    pub fn sharing(mut self, key: &[u8]) -> Self {
+        self.secrets.psk = Secret::from_bytes(key);
+        self
+    }
+
     fn new(side: Side, offer: ClientOffer, credential: Option<Credential>) -> Self {
         Self {
             offer,
@@ -371,7 +379,8 @@ impl ScriptedPeer {
     fn derive_handshake(&mut self) {
         let shared = self.agree();
         let derivation = Derivation::new(&TLS, self.suite().hash);
-        let secret = HandshakeSecret::new(derivation, self.secrets.psk.as_ref(), &shared);
+        let key = self.secrets.psk.as_ref().map(Secret::as_bytes);
+        let secret = HandshakeSecret::new(derivation, key, Some(&shared));
         let hash = self.transcript_hash();
         let [client, server] =
             [Side::Client, Side::Server].map(|side| secret.traffic(side, &hash, NO_LOG));

@@ -7,12 +7,13 @@
 //!   --versions 1.2,1.3      --groups x25519mlkem768,x25519,p256,p384
 //!   --cert FILE --key FILE  --ca FILE
 //!   --client-auth           --echo                    --resume N             --default-hello
-//!   --cid HEX|-             --follow
+//!   --cid HEX|-             --follow                   --psk IDENTITY:HEX
 //! ```
 //!
 //! `--cid` negotiates connection IDs: this one is received, or none (`-`). With `--follow` datagrams
 //! go to wherever the newest came from, whatever it was; without it, to where the first came from,
-//! and others are dropped.
+//! and others are dropped. `--psk` is the only key that both ends share, at version 1.3; a client with
+//! one takes no certificate.
 //!
 //! A peer of [`run_stream`] speaks over TCP, one connection at a time: what is called a datagram here
 //! is then whatever came at once.
@@ -65,6 +66,8 @@ pub struct Options {
     pub cid: Option<Vec<u8>>,
     /// Whether the peer is where its newest datagram came from.
     pub follow: bool,
+    /// The identity of a key that both ends share, and its bytes.
+    pub psk: Option<(String, Vec<u8>)>,
 }
 
 impl Options {
@@ -101,6 +104,11 @@ impl Options {
                 "--default-hello" => options.default_hello = true,
                 "--cid" => options.cid = Some(connection_id(&value()?)?),
                 "--follow" => options.follow = true,
+                "--psk" => {
+                    let given = value()?;
+                    let (identity, key) = given.split_once(':').ok_or("IDENTITY:HEX")?;
+                    options.psk = Some((identity.to_owned(), digits(key)?));
+                }
                 _ => return Err(format!("{argument} is unknown")),
             }
         }
@@ -109,10 +117,13 @@ impl Options {
 }
 
 fn connection_id(text: &str) -> Result<Vec<u8>, String> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
+    digits(text.strip_prefix('-').unwrap_or(text))
+}
+
+fn digits(digits: &str) -> Result<Vec<u8>, String> {
     let byte = |pair: &[u8]| {
         let pair = std::str::from_utf8(pair).map_err(|error| error.to_string())?;
-        u8::from_str_radix(pair, 16).map_err(|error| format!("connection ID: {error}"))
+        u8::from_str_radix(pair, 16).map_err(|error| format!("hexadecimal digits: {error}"))
     };
     digits.as_bytes().chunks(2).map(byte).collect()
 }

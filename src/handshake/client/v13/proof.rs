@@ -23,8 +23,8 @@ pub(super) enum Proof {
         _claim: ClaimVerified,
         signature: SignatureVerified,
     },
-    /// It was proved when the ticket was made.
-    Ticket,
+    /// It has the key that both ends had before, that of a ticket or a shared one.
+    PreSharedKey,
 }
 
 /// Whether the server asked for a certificate, and what it will get.
