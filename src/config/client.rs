@@ -129,7 +129,7 @@ impl DangerousClientConfig {
 /// Collects a client's settings.
 #[derive(Clone, Debug)]
 pub struct ClientConfigBuilder {
-    parameters: Parameters,
+    pub(super) parameters: Parameters,
     verifier: Arc<dyn VerifyServer>,
     credentials: Vec<Credential>,
     sessions: Option<Arc<dyn ClientSessionStore>>,

@@ -23,6 +23,7 @@ mod misbehaviour12;
 mod misbehaviour13;
 mod noise;
 mod preferences;
+mod profiles;
 mod record_limits;
 mod srtp;
 mod timeouts;
