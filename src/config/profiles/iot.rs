@@ -3,15 +3,15 @@
 //!
 //! | what | set to | why |
 //! |---|---|---|
-//! | cipher suites | AES-128-GCM of both versions, with ECDSA at 1.2 | 1.3 profile, "Ciphersuites"; one cipher to keep in memory |
+//! | cipher suites | AES-128-GCM, with ECDSA at 1.2 | 1.3 profile, "Ciphersuites" |
 //! | groups | P-256, X25519 | RFC 7925 §4.4; 1.3 profile, "Credential Types" |
 //! | renegotiation | refused by either end | RFC 7925 §17 |
 //! | retransmission | first after 9 s, at most after 60 s | RFC 7925 §11 |
 //! | handshake deadline | 5 minutes | room for four tries of that |
-//! | connection IDs | the server receives 8 bytes, the client sends them | devices sleep longer than NATs remember |
+//! | connection IDs | 8 bytes, of the server alone | devices sleep longer than NATs remember |
 //! | migration | validated | RFC 9853 §5.1 |
-//! | a client's records | at most 1,024 bytes, also of old servers | 1.3 profile, "Maximum Fragment Length Negotiation"; RFC 7925 §15 |
-//! | sessions | kept, with tickets | RFC 7925 §7: a resumption spares a device the signatures |
+//! | records to a client | at most 1,024 bytes | 1.3 profile, "Maximum Fragment …"; RFC 7925 §15 |
+//! | sessions | kept, with tickets | RFC 7925 §7 |
 //!
 //! Renegotiation is refused when the peer wants it. That this end begins none is up to the
 //! application, which does not call `renegotiate`, and no policy begins one by itself.
@@ -22,11 +22,11 @@
 //! Most old devices need more than is here: AES-CCM with short tags, shared and raw keys. Where
 //! they exist, `algorithms` is the place for the former, and the credential for the latter.
 
-use crate::client::ClientConfigBuilder;
+use crate::config::client::ClientConfigBuilder;
+use crate::config::server::ServerConfigBuilder;
 use crate::config::{Algorithms, ClientRenegotiation, DatagramPolicy, Migration, RekeyPolicy};
 use crate::crypto::suite;
 use crate::protocol::{CipherSuite, MaxFragmentLength, NamedGroup};
-use crate::server::ServerConfigBuilder;
 use std::time::Duration;
 
 /// How many bytes of contents a client takes in a record.

@@ -6,21 +6,21 @@
 //! | extended_master_secret | required | RFC 9325 §3.5: a proxy is in the middle by trade |
 //! | identity change | refused | the peer's name decides what it may ask for (RFC 6614 §2.5) |
 //! | clients' renegotiation | refused | RFC 9325 §3.5 |
-//! | datagrams | up to 4,196 bytes | a packet of 4,096 bytes (RFC 2865 §3) goes into one record, and RADIUS has no fragments |
-//! | idle streams | stay | connections are long-lived, and a watchdog finds dead ones (RFC 3539 §3.4) |
+//! | datagrams | up to 4,196 bytes | a packet of 4,096 bytes (RFC 2865 §3) is one record |
+//! | idle streams | stay | a watchdog finds dead ones (RFC 3539 §3.4) |
 //!
 //! Where the way does not carry such datagrams whole, IP cuts them; flights of a handshake become
 //! shorter after two tries (RFC 6347 §4.1.1.1). A path that loses fragments needs TLS.
 //!
 //! RFC 9765 adds protocols (ALPN) `radius/1.0` and `radius/1.1`: whoever speaks them says so.
 
-use crate::client::ClientConfigBuilder;
+use crate::config::client::ClientConfigBuilder;
+use crate::config::server::{ClientAuthentication, ServerConfigBuilder};
 use crate::config::{
     ClientRenegotiation, DatagramPolicy, ExtendedMasterSecret, IdentityChange, RekeyPolicy,
     StreamPolicy,
 };
 use crate::identity::VerifyClient;
-use crate::server::{ClientAuthentication, ServerConfigBuilder};
 use std::sync::Arc;
 
 /// The longest RADIUS packet (RFC 2865 §3), with room for a record's header, nonce and tag and a

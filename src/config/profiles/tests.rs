@@ -3,14 +3,13 @@
 
 use super::{iot, radius, vpn, webrtc};
 use crate::config::client::ClientConfigBuilder;
+use crate::config::server::{ClientAuthentication, ServerConfigBuilder};
 use crate::config::{
-    ClientRenegotiation, DataDuringRenegotiation, ExtendedMasterSecret, IdentityChange, Migration,
-    Parameters, RekeyPolicy, Versions,
+    ClientConfig, ClientRenegotiation, DataDuringRenegotiation, ExtendedMasterSecret,
+    IdentityChange, Migration, Parameters, RekeyPolicy, ServerConfig, Versions,
 };
 use crate::identity::{CertifiedKey, Credential, PinnedFingerprint};
 use crate::protocol::{NamedGroup, Side, SrtpProfile};
-use crate::server::{ClientAuthentication, ServerConfigBuilder};
-use crate::{ClientConfig, ServerConfig};
 use std::sync::Arc;
 use std::time::Duration;
 

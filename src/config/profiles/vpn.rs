@@ -2,9 +2,9 @@
 //!
 //! | what | set to | why |
 //! |---|---|---|
-//! | keys | new after an hour or a gibibyte | RFC 9325 §4.4 sets the utmost; a stolen key opens little |
+//! | keys | new after an hour or a gibibyte | a stolen key opens little; RFC 9325 §4.4 |
 //! | clients' renegotiation | once in ten seconds | at 1.2 a client gets new keys by no other way |
-//! | data during a renegotiation | waits at a server from the client's hello on | both ends are of one make, and take it |
+//! | data during a renegotiation | waits from the hello on | both ends are of one make |
 //! | identity change | refused | RFC 5746 §5 |
 //! | extended_master_secret | required | RFC 7627 §1 |
 //! | connection IDs | 8 bytes each way | RFC 9146: a NAT forgets, a laptop moves |
@@ -14,12 +14,12 @@
 //! Where both ends can speak 1.3 they do, and new keys cost two small records (RFC 8446 §4.6.3).
 //! Both ends should authenticate: what they show and accept is theirs to say.
 
-use crate::client::ClientConfigBuilder;
+use crate::config::client::ClientConfigBuilder;
+use crate::config::server::ServerConfigBuilder;
 use crate::config::{
     ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, ExtendedMasterSecret,
     IdentityChange, Migration, RekeyPolicy,
 };
-use crate::server::ServerConfigBuilder;
 use std::time::Duration;
 
 /// How many bytes of data a key protects.

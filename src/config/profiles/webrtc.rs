@@ -2,9 +2,9 @@
 //!
 //! | what | set to | why |
 //! |---|---|---|
-//! | versions | 1.2 and 1.3 | RFC 8827 §6.5 wants 1.2 at least; browsers begin to speak 1.3 |
-//! | SRTP | AES-128-GCM, then AES-128 in counter mode with tags of 80 bits | RFC 8827 §6.5 requires the latter; RFC 7714 §14.2 |
-//! | identity | both ends show a certificate, which is pinned by its fingerprint | RFC 8827 §6.5, RFC 8122 §5 |
+//! | versions | 1.2 and 1.3 | RFC 8827 §6.5: 1.2 at least |
+//! | SRTP | AES-128-GCM, then AES-128 in counter mode, tags of 80 bits | RFC 7714; RFC 8827 §6.5 |
+//! | identity | the server wants a certificate with this fingerprint | RFC 8827 §6.5, RFC 8122 §5 |
 //! | renegotiation | refused by either end | RFC 8827 §6.5 |
 //! | identity change | refused | RFC 5764 §4.1: the media belongs to who was verified |
 //! | sessions | none kept, no tickets | each session has an association of its own (RFC 8842 §4) |
@@ -18,13 +18,13 @@
 //! ICE knows the round trip, which is most often shorter than the first timeout of 1 s: tell it
 //! with [`DtlsConnection::set_initial_timeout`](crate::DtlsConnection::set_initial_timeout).
 
-use crate::client::ClientConfigBuilder;
+use crate::config::client::ClientConfigBuilder;
+use crate::config::server::{ClientAuthentication, ServerConfigBuilder};
 use crate::config::{
     ClientRenegotiation, DatagramPolicy, IdentityChange, Migration, RekeyPolicy, Versions,
 };
 use crate::identity::PinnedFingerprint;
 use crate::protocol::SrtpProfile;
-use crate::server::{ClientAuthentication, ServerConfigBuilder};
 use std::sync::Arc;
 
 /// The profiles of SRTP, the preferred one first.
