@@ -3,7 +3,7 @@
 use crate::shared_keys::SharedKeyArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealgram::identity::Fingerprint;
-use sealgram::{CipherSuite, NamedGroup, SrtpProfile};
+use sealgram::{CipherSuite, MaxFragmentLength, NamedGroup, SrtpProfile};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -202,6 +202,11 @@ pub(crate) struct ClientArguments {
     /// Offer the session in this file to the server.
     #[arg(long, value_name = "FILE")]
     pub(crate) session_in: Option<PathBuf>,
+    /// Ask old servers, which do not know the limit of --record-limit, for records of at most this
+    /// many bytes in both directions (max_fragment_length, RFC 6066): 512, 1024, 2048 or 4096
+    /// [default: it is not asked for].
+    #[arg(long, value_name = "BYTES", value_parser = parse_fragment_length)]
+    pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     /// Refuse renegotiations that the server asks for.
     #[arg(long)]
     pub(crate) refuse_hello_requests: bool,
@@ -239,6 +244,10 @@ pub(crate) struct CommonArguments {
     /// The largest datagram to send, in bytes of UDP payload [default: 1400].
     #[arg(long, value_name = "BYTES", conflicts_with = "tls", value_parser = whole::<u64>("bytes", 128..=65_507))]
     pub(crate) mtu: Option<u64>,
+    /// The most data that the peer may put into a record, in bytes (record_size_limit, RFC 8449)
+    /// [default: 16384].
+    #[arg(long, value_name = "BYTES", value_parser = whole::<u64>("bytes", 64..=16_384))]
+    pub(crate) record_limit: Option<u64>,
     /// Use connection IDs (RFC 9146, RFC 9147), by which a peer is recognised whose address
     /// changes, if the other end does: the peer puts so many bytes into each record, 4 to 20; with
     /// 0 only this end does, if the peer wants it [default: none are used].
@@ -469,6 +478,15 @@ fn parse_profile(text: &str) -> Result<SrtpProfile, String> {
 fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
     let threads = whole::<u16>("threads", 1..=1024)(text)?;
     NonZeroUsize::try_from(usize::from(threads)).map_err(|error| error.to_string())
+}
+
+fn parse_fragment_length(text: &str) -> Result<MaxFragmentLength, String> {
+    let lengths = MaxFragmentLength::ALL.into_iter();
+    let named = lengths.map(|length| (length.to_string(), length));
+    let found = named.into_iter().find(|(name, _)| name == text);
+    found
+        .map(|(_, length)| length)
+        .ok_or_else(|| "it must be 512, 1024, 2048 or 4096".into())
 }
 
 fn parse_connection_id_length(text: &str) -> Result<usize, String> {

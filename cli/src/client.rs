@@ -303,7 +303,7 @@ impl<E: Endpoint> Client<E> {
                     self.waiting = Some(line);
                     Step::Wait(None)
                 }
-                Err(error @ SendError::TooLarge { .. }) => {
+                Err(error @ (SendError::TooLarge { .. } | SendError::BeyondPeerLimit { .. })) => {
                     self.lines_refused += 1;
                     Line::new("lost")
                         .field("reason", error)

@@ -86,8 +86,20 @@ pub(crate) fn handshake_complete<R: RecordLayer>(
     if let Some(profile) = connection.srtp_profile() {
         line = line.field("srtp", profile);
     }
+    // Said where there is something to say.
+    let limits = connection.record_limits();
+    if limits.sent < MAX_RECORD {
+        line = line.field("record_sent", limits.sent);
+    }
+    if limits.received < MAX_RECORD {
+        line = line.field("record_received", limits.received);
+    }
     line
 }
+
+/// The most data of a record, in bytes (RFC 5246 §6.2.1), less one for the type where it is inside
+/// at 1.2 (RFC 9146 §5).
+const MAX_RECORD: usize = (1 << 14) - 1;
 
 /// The counters of one connection.
 pub(crate) fn counters(peer: SocketAddr, stats: &Stats) -> Line {

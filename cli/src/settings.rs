@@ -40,6 +40,9 @@ macro_rules! with_common {
                 true => ExtendedMasterSecret::Require,
                 false => ExtendedMasterSecret::Prefer,
             });
+        if let Some(bytes) = common.record_limit {
+            builder = builder.record_size_limit(size(bytes))?;
+        }
         if common.allow_insecure_renegotiation_peers {
             builder = builder.secure_renegotiation(SecureRenegotiation::Prefer);
         }
@@ -178,7 +181,9 @@ pub(crate) fn client_with(
     if let Some(certified) = certified_key(&arguments.credential)? {
         builder = builder.add_credential(Credential::Certificate(certified));
     }
-    let builder = builder.tickets(!arguments.common.no_tickets);
+    let builder = builder
+        .tickets(!arguments.common.no_tickets)
+        .max_fragment_length(arguments.max_fragment_length);
     let mut rekey =
         rekey_policy(&arguments.common)?.follow_hello_requests(!arguments.refuse_hello_requests);
     // Without the option the library tells servers apart by the form of their cookies.
@@ -462,11 +467,13 @@ mod tests {
             ("--full-renegotiation", "resume: false"),
             ("--allow-identity-change", "identity_change: Allow"),
             ("--max-message=5000", "max_message: 5000"),
+            ("--record-limit=64", "record_size_limit: 64"),
             ("--cid=8", "connection_ids: Some(8)"),
             ("--cid=0", "connection_ids: Some(0)"),
         ];
         let only_client = [
             ("--refuse-hello-requests", "follow_hello_requests: false"),
+            ("--max-fragment-length=512", "Some(Bytes512)"),
             ("--empty-renegotiation-cookie", "repeat_cookie: Some(false)"),
         ];
         let only_server = [

@@ -202,7 +202,7 @@ impl DangerousClientConfig {
 /// Collects a client's settings.
 #[derive(Clone, Debug)]
 pub struct ClientConfigBuilder {
-    parameters: Parameters,
+    pub(super) parameters: Parameters,
     verifier: Option<Arc<dyn VerifyServer>>,
     credentials: Vec<Credential>,
     sessions: Option<Arc<dyn ClientSessionStore>>,

@@ -7,6 +7,7 @@ pub(crate) mod clock;
 mod conformance;
 mod parameters;
 mod policy;
+pub mod profiles;
 pub(crate) mod proven;
 mod rekey;
 pub(crate) mod server;

@@ -130,7 +130,7 @@ enum TicketPolicy {
 /// Collects a server's settings.
 #[derive(Clone, Debug)]
 pub struct ServerConfigBuilder {
-    parameters: Parameters,
+    pub(super) parameters: Parameters,
     credentials: Vec<Credential>,
     client_authentication: ClientAuthentication,
     tickets: TicketPolicy,

@@ -28,6 +28,7 @@ mod misbehaviour12;
 mod misbehaviour13;
 mod noise;
 mod preferences;
+mod profiles;
 mod raw_key_faults;
 mod raw_keys;
 mod record_limits;

@@ -324,8 +324,12 @@ fn each_change_of_a_server_has_its_outcome() {
                 other,
                 misbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol)
             );
-            for typ in [1, 22, 28, 54, 61, SESSION_TICKET] {
-                let body: &[u8] = if typ == 54 { &[0] } else { &[] };
+            for typ in [1, 5, 22, 54, 61, SESSION_TICKET] {
+                let body: &[u8] = match typ {
+                    1 => &[1],
+                    54 => &[0],
+                    _ => &[],
+                };
                 let unsolicited = change(&|choice| choice.set_extension(typ, body));
                 let expected = misbehaved(PeerMisbehaved::UnsolicitedExtension(typ));
                 assert_eq!(unsolicited, expected);

@@ -449,6 +449,7 @@ fn local_client(common: &CommonArguments) -> ClientArguments {
         trust: TrustArguments::default(),
         session_out: None,
         session_in: None,
+        max_fragment_length: None,
         refuse_hello_requests: false,
         empty_renegotiation_cookie: false,
         credential: CredentialArguments::default(),

@@ -444,6 +444,15 @@ impl WriteEpochs {
         }
     }
 
+    /// No record without protection has more contents than this from here on.
+    pub(super) fn limit_unprotected(&mut self, most: u16) {
+        for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {
+            if let Writing::Plaintext(_, max) = &mut epoch.protection {
+                *max = (*max).min(most);
+            }
+        }
+    }
+
     /// No record has more contents than this from here on, whatever its epoch (RFC 6066 §4).
     pub(super) fn limit_at_once(&mut self, most: u16) {
         for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {

@@ -185,6 +185,9 @@ impl Records {
             self.write.limit(limits);
         } else if let Some(most) = limits.at_once() {
             self.write.limit_at_once(most);
+        } else {
+            // RFC 8449 §4 leaves these alone, but clients of GnuTLS 3.7 drop what is longer.
+            self.write.limit_unprotected(limits.write());
         }
     }
 
