@@ -1,5 +1,6 @@
 //! Event lines: what the program reports on standard error.
 
+use sealgram::identity::Identity;
 use sealgram::record::{Initiator, RecordLayer, Stats};
 use sealgram::{Connection, ConnectionId, HandshakeKind, Path, PathChange, RenegotiationRefusal};
 use std::fmt::{self, Write as _};
@@ -76,6 +77,12 @@ pub(crate) fn handshake_complete<R: RecordLayer>(
                 "none"
             },
         );
+    let shown = connection.peer_identity();
+    line = line.field("peer_identity", shown.map_or("none", identity_kind));
+    let raw = shown.filter(|it| it.raw_public_key().is_some());
+    if let Some(fingerprint) = raw.and_then(Identity::fingerprint) {
+        line = line.field("peer_key", fingerprint);
+    }
     if let Some(protocol) = connection.alpn() {
         line = line.field("alpn", protocol.escape_ascii());
     }
@@ -83,6 +90,16 @@ pub(crate) fn handshake_complete<R: RecordLayer>(
         line = line.field("srtp", profile);
     }
     line
+}
+
+/// How a peer has shown who it is.
+fn identity_kind(identity: &Identity) -> &'static str {
+    match identity {
+        Identity::Certificate(_) => "certificate",
+        Identity::RawPublicKey(_) => "raw_key",
+        Identity::SharedKey(_) => "shared_key",
+        _ => "other",
+    }
 }
 
 /// The counters of one connection.
