@@ -76,6 +76,7 @@ fn groups(options: &Options) -> String {
     let names = options.groups.iter().map(|name| match name.as_str() {
         "p256" => "P-256",
         "p384" => "P-384",
+        "x25519mlkem768" => "X25519MLKEM768",
         _ => "X25519",
     });
     names.collect::<Vec<_>>().join(":")
