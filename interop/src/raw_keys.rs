@@ -117,7 +117,7 @@ impl Case {
                         }
                         cases.extend([false, true].map(|mutual| case(key, mutual, false)));
                     }
-                    // Its programs keep the session of a client between two runs only by themselves.
+                    // `gnutls-cli` resumes within one run only, which is not driven here.
                     if !(stack == Stack::GnuTls && role == Role::Server) {
                         cases.push(case(KeyType::EcdsaP256, true, true));
                     }

@@ -22,12 +22,18 @@ fn boringssl_and_we_know_each_other_by_raw_keys() {
 
 #[test]
 fn gnutls_and_raw_keys_survive_a_lossy_path() {
-    conclude(&Case::lossy(Stack::GnuTls), "GnuTLS, raw public keys, lossy");
+    conclude(
+        &Case::lossy(Stack::GnuTls),
+        "GnuTLS, raw public keys, lossy",
+    );
 }
 
 #[test]
 fn boringssl_and_raw_keys_survive_a_lossy_path() {
-    conclude(&Case::lossy(Stack::Boring), "BoringSSL, raw public keys, lossy");
+    conclude(
+        &Case::lossy(Stack::Boring),
+        "BoringSSL, raw public keys, lossy",
+    );
 }
 
 fn agree(stack: Stack, title: &str) {
