@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::raw_keys::RawKeyArguments;
 use crate::shared_keys::SharedKeyArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealgram::identity::Fingerprint;
@@ -292,6 +293,8 @@ pub(crate) struct CommonArguments {
     /// [default: 32768, with --tls 65536].
     #[arg(long, value_name = "BYTES", value_parser = whole::<u64>("bytes", 4096..=131_072))]
     pub(crate) max_message: Option<u64>,
+    #[command(flatten)]
+    pub(crate) raw_keys: RawKeyArguments,
     /// Replace the keys after this many bytes of data, received and sent together; at least 512
     /// [default: never].
     #[arg(long, value_name = "BYTES", value_parser = whole::<u64>("bytes", 512..=u64::MAX))]

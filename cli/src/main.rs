@@ -17,6 +17,7 @@ mod event_loop;
 mod input;
 mod output;
 mod problem;
+mod raw_keys;
 mod report;
 mod server;
 mod session_file;

@@ -104,6 +104,7 @@ fn option(error: &Error, side: Side) -> Option<&'static str> {
             PeerIncompatible::SecureRenegotiationRequired => "--allow-insecure-renegotiation-peers",
             PeerIncompatible::ClientCertificateRequired
             | PeerIncompatible::ClientCertificateMissing => "--client-auth",
+            PeerIncompatible::NoCommonCertificateType => "--raw-key and --peer-key",
             PeerIncompatible::NoFittingCredential => "--cert and --key",
             PeerIncompatible::SharedKeyDiffers => "--psk-file and --psk-text-file",
             PeerIncompatible::NoSharedKey => "--psk-file",
@@ -114,7 +115,7 @@ fn option(error: &Error, side: Side) -> Option<&'static str> {
                 Side::Client => "--ca and --fingerprint",
                 Side::Server => "--client-ca",
             },
-            CertificateError::FingerprintMismatch => "--fingerprint",
+            CertificateError::FingerprintMismatch => "--fingerprint and --peer-key",
             CertificateError::NotValidForName { .. } => "--name",
             CertificateError::WrongCurve => "--groups",
             CertificateError::IdentityChanged => "--allow-identity-change",
@@ -123,6 +124,7 @@ fn option(error: &Error, side: Side) -> Option<&'static str> {
         Error::AlertReceived { alert, .. } => match alert.description {
             AlertDescription::PROTOCOL_VERSION => "--versions",
             AlertDescription::CERTIFICATE_REQUIRED => "--cert and --key",
+            AlertDescription::UNSUPPORTED_CERTIFICATE => "--raw-key, --cert and --key",
             AlertDescription::UNRECOGNIZED_NAME => "--name",
             AlertDescription::UNKNOWN_PSK_IDENTITY => "--psk-identity",
             AlertDescription::NO_APPLICATION_PROTOCOL => "--alpn",

@@ -77,6 +77,12 @@ pub(crate) fn handshake_complete<R: RecordLayer>(
                 "none"
             },
         );
+    let shown = connection.peer_identity();
+    line = line.field("peer_identity", shown.map_or("none", identity_kind));
+    let raw = shown.filter(|it| it.raw_public_key().is_some());
+    if let Some(fingerprint) = raw.and_then(Identity::fingerprint) {
+        line = line.field("peer_key", fingerprint);
+    }
     if let Some(key) = connection.peer_identity().and_then(Identity::shared_key) {
         line = line.field("psk", key);
     }
@@ -95,6 +101,16 @@ pub(crate) fn handshake_complete<R: RecordLayer>(
         line = line.field("record_received", limits.received);
     }
     line
+}
+
+/// How a peer has shown who it is.
+fn identity_kind(identity: &Identity) -> &'static str {
+    match identity {
+        Identity::Certificate(_) => "certificate",
+        Identity::RawPublicKey(_) => "raw_key",
+        Identity::SharedKey(_) => "shared_key",
+        _ => "other",
+    }
 }
 
 /// The most data of a record, in bytes (RFC 5246 §6.2.1), less one for the type where it is inside

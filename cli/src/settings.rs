@@ -17,7 +17,8 @@ use sealgram::config::{
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::error::ConfigError;
 use sealgram::identity::{
-    CertifiedKey, Credential, PinnedFingerprint, Roots, WebPkiClientVerifier,
+    CertifiedKey, Credential, PinnedFingerprint, Roots, VerifyClient, VerifyServer,
+    WebPkiClientVerifier, WebPkiServerVerifier,
 };
 use sealgram::server::{ClientAuthentication, ServerConfigBuilder};
 use sealgram::{ClientConfig, ServerConfig};
@@ -86,6 +87,9 @@ fn server_from(
 ) -> Result<ServerConfig, Problem> {
     let builder = builder.client_authentication(client_authentication(arguments)?);
     let mut builder = arguments.common.shared_keys.server(builder)?;
+    if let Some(raw) = arguments.common.raw_keys.credential()? {
+        builder = builder.add_credential(raw);
+    }
     if arguments.common.no_tickets {
         builder = builder.tickets(None);
     }
@@ -181,6 +185,9 @@ pub(crate) fn client_with(
     if let Some(certified) = certified_key(&arguments.credential)? {
         builder = builder.add_credential(Credential::Certificate(certified));
     }
+    if let Some(raw) = arguments.common.raw_keys.credential()? {
+        builder = builder.add_credential(raw);
+    }
     let builder = builder
         .tickets(!arguments.common.no_tickets)
         .max_fragment_length(arguments.max_fragment_length);
@@ -194,7 +201,11 @@ pub(crate) fn client_with(
 }
 
 /// The verifier of a client.
-fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem> {
+pub(crate) fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem> {
+    let keys = &arguments.common.raw_keys;
+    if let Some(verifier) = keys.of_servers(|| also_trusted(arguments))? {
+        return Ok(ClientConfig::with_verifier(verifier));
+    }
     if let Some(file) = &arguments.trust.ca {
         return Ok(ClientConfig::with_roots(roots(file)?)?);
     }
@@ -219,6 +230,23 @@ fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem>
         ));
     }
     Ok(ClientConfig::with_roots(roots)?)
+}
+
+/// The verifier of certificates beside raw public keys, if the user has said which are accepted.
+fn also_trusted(arguments: &ClientArguments) -> Result<Option<Arc<dyn VerifyServer>>, Problem> {
+    let trust = &arguments.trust;
+    if trust.insecure {
+        let reason = "--peer-key says whom to accept, and --insecure that anybody is";
+        return Err(Problem::usage(reason));
+    }
+    if let Some(file) = &trust.ca {
+        return Ok(Some(Arc::new(WebPkiServerVerifier::new(roots(file)?)?)));
+    }
+    if trust.fingerprint.is_empty() {
+        return Ok(None);
+    }
+    let pinned = PinnedFingerprint::new(trust.fingerprint.iter().copied());
+    Ok(Some(Arc::new(pinned)))
 }
 
 /// The key log. If it cannot be written that is an error: a user who finds it empty would look for
@@ -325,18 +353,18 @@ fn handshake_deadline(common: &CommonArguments) -> Option<Duration> {
     common.timeout.map(Duration::from_secs)
 }
 
-/// What a server shows; nothing, if it has pre-shared keys alone.
+/// What a server shows beside a raw public key; nothing, if it has that or pre-shared keys alone.
 fn server_credential(arguments: &ServerArguments) -> Result<Option<Credential>, Problem> {
     if let Some(certified) = certified_key(&arguments.listener.credential)? {
         return Ok(Some(Credential::Certificate(certified)));
     }
     if !arguments.listener.self_signed {
-        if arguments.common.shared_keys.any() {
+        if arguments.common.shared_keys.any() || arguments.common.raw_keys.raw_key.is_some() {
             return Ok(None);
         }
         return Err(Problem::usage(
-            "a server needs a certificate: --cert FILE --key FILE, or --self-signed to make one; or pre-shared keys: \
-             --psk-file FILE",
+            "a server needs a certificate: --cert FILE --key FILE, or --self-signed to make one; or a raw public key: \
+             --raw-key FILE; or pre-shared keys: --psk-file FILE",
         ));
     }
     let made = SelfSigned::make(local_names(address::host(&arguments.listener.listen)?))?;
@@ -382,32 +410,37 @@ fn certified_key(arguments: &CredentialArguments) -> Result<Option<CertifiedKey>
     }
 }
 
-/// Which clients' certificates the line `C` asks for: those that --client-ca trusts.
+/// What the line `C` asks clients for: what --client-ca and --peer-key trust.
 pub(crate) fn later_client_authentication(
     arguments: &ServerArguments,
 ) -> Result<Option<ClientAuthentication>, Problem> {
-    let Some(file) = &arguments.listener.client_ca else {
-        return Ok(None);
-    };
-    let verifier = WebPkiClientVerifier::new(roots(file)?)?;
-    Ok(Some(ClientAuthentication::Required(Arc::new(verifier))))
+    Ok(client_verifier(arguments)?.map(ClientAuthentication::Required))
+}
+
+/// What decides about clients, if something is to be asked of them.
+fn client_verifier(arguments: &ServerArguments) -> Result<Option<Arc<dyn VerifyClient>>, Problem> {
+    let mut certificates: Option<Arc<dyn VerifyClient>> = None;
+    if let Some(file) = &arguments.listener.client_ca {
+        certificates = Some(Arc::new(WebPkiClientVerifier::new(roots(file)?)?));
+    }
+    Ok(arguments.common.raw_keys.of_clients(certificates))
 }
 
 fn client_authentication(arguments: &ServerArguments) -> Result<ClientAuthentication, Problem> {
-    let default = match arguments.listener.client_ca {
+    let verifier = client_verifier(arguments)?;
+    let default = match verifier {
         Some(_) => ClientAuth::Required,
         None => ClientAuth::None,
     };
     let policy = arguments.client_auth.unwrap_or(default);
-    let Some(file) = &arguments.listener.client_ca else {
+    let Some(verifier) = verifier else {
         return match policy {
             ClientAuth::None => Ok(ClientAuthentication::None),
             _ => Err(Problem::usage(
-                "--client-auth needs --client-ca FILE with the roots of clients' certificates",
+                "--client-auth needs --client-ca FILE with the roots of clients' certificates, or --peer-key HEX",
             )),
         };
     };
-    let verifier = Arc::new(WebPkiClientVerifier::new(roots(file)?)?);
     Ok(match policy {
         ClientAuth::None => ClientAuthentication::None,
         ClientAuth::Optional => ClientAuthentication::Optional(verifier),

@@ -24,6 +24,7 @@
 //! | [`port`] | ports for servers that cannot choose one |
 //! | [`proxy`], [`loss`] | the datagram path between two peers |
 //! | [`rekeying`] | renegotiations and resumptions: who begins, and what the result must be |
+//! | [`raw_keys`] | raw public keys |
 //! | [`record`], [`audit`] | reading captured records, and rules that they must obey |
 //! | [`connection_ids`] | connection IDs, and a client whose port changes |
 //! | [`shared_keys`] | pre-shared keys at version 1.2 |
@@ -52,6 +53,7 @@ pub mod pool;
 pub mod port;
 pub mod process;
 pub mod proxy;
+pub mod raw_keys;
 pub mod record;
 pub mod rekeying;
 pub mod sealgram;

@@ -1,13 +1,15 @@
 //! BoringSSL as a peer.
 
 use boring::error::ErrorStack;
+use boring::pkey::{PKey, PKeyRef, Public};
+use boring::sha::sha256;
 use boring::ssl::{
     ErrorCode, Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslOptions, SslSession,
     SslSessionCacheMode, SslStream, SslVerifyMode, SslVersion,
 };
 use boring_sys as ffi;
 use foreign_types_shared::ForeignTypeRef as _;
-use peer_frame::{Association, Fact, Options, run};
+use peer_frame::{Association, Fact, Options, hex, run};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
@@ -58,12 +60,14 @@ fn make_context(options: &Options, sessions: &Sessions) -> Result<SslContext, Er
     if let Some((identity, key)) = &options.psk {
         import(&mut builder, identity, key)?;
     }
-    builder.set_verify(match (options.server, options.client_auth) {
+    let mode = match (options.server, options.client_auth) {
         (true, false) => SslVerifyMode::NONE,
         (false, _) if options.psk.is_some() => SslVerifyMode::NONE,
         (true, true) => SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT,
         (false, _) => SslVerifyMode::PEER,
-    });
+    };
+    builder.set_verify(mode);
+    use_raw_keys(&mut builder, mode, options)?;
     if options.server {
         builder.set_session_id_context(b"peer")?;
     } else {
@@ -102,6 +106,34 @@ fn import(builder: &mut SslContextBuilder, identity: &str, key: &[u8]) -> Result
         true => Ok(()),
         false => Err(ErrorStack::get()),
     }
+}
+
+/// Raw public keys at either end, as far as the options want them.
+fn use_raw_keys(
+    builder: &mut SslContextBuilder,
+    mode: SslVerifyMode,
+    options: &Options,
+) -> Result<(), ErrorStack> {
+    const RAW: [u8; 1] = [ffi::TLSEXT_cert_type_rpk as u8];
+    if let Some(file) = &options.raw_key {
+        let key = PKey::private_key_from_pem(&std::fs::read(file).unwrap_or_default())?;
+        // SAFETY: all objects are live, and the context has a reference of its own.
+        unsafe {
+            let credential = ffi::SSL_CREDENTIAL_new_raw_public_key(key.as_ptr());
+            let added = ffi::SSL_CTX_add1_credential(builder.as_ptr(), credential);
+            ffi::SSL_CREDENTIAL_free(credential);
+            assert_eq!(added, 1, "the raw public key");
+        }
+    }
+    if options.raw_peer {
+        // SAFETY: the list is copied.
+        let set = unsafe {
+            ffi::SSL_CTX_set1_accepted_peer_cert_types(builder.as_ptr(), RAW.as_ptr(), RAW.len())
+        };
+        assert_eq!(set, 1, "the types of certificates");
+        builder.set_custom_verify_callback(mode, |_| Ok(()));
+    }
+    Ok(())
 }
 
 fn groups(options: &Options) -> String {
@@ -191,9 +223,23 @@ impl Boring {
             None => "no",
         };
         let group = ssl.curve_name().unwrap_or("?");
+        let raw = self.raw_key_of_peer().map(|raw| format!(" peer_rpk={raw}"));
         format!(
-            "version={version} cipher={cipher} group={group} resumed={resumed} peer_cert={certificate}"
+            "version={version} cipher={cipher} group={group} resumed={resumed} peer_cert={certificate}{}",
+            raw.unwrap_or_default()
         )
+    }
+
+    /// The digest of the raw public key that the peer has shown.
+    fn raw_key_of_peer(&self) -> Option<String> {
+        // SAFETY: the association is alive, and owns the key.
+        let key = unsafe { ffi::SSL_get0_peer_rpk(self.raw()) };
+        if key.is_null() {
+            return None;
+        }
+        // SAFETY: as above.
+        let key: &PKeyRef<Public> = unsafe { PKeyRef::from_ptr(key) };
+        Some(hex(&sha256(&key.public_key_to_der().ok()?)))
     }
 }
 

@@ -7,7 +7,8 @@
 //!   --versions 1.2,1.3      --groups x25519mlkem768,x25519,p256,p384
 //!   --cert FILE --key FILE  --ca FILE
 //!   --client-auth           --echo                    --resume N             --default-hello
-//!   --cid HEX|-             --follow                   --psk IDENTITY:HEX
+//!   --cid HEX|-             --follow                 --psk IDENTITY:HEX
+//!   --raw-key FILE          --raw-peer
 //! ```
 //!
 //! `--cid` negotiates connection IDs: this one is received, or none (`-`). With `--follow` datagrams
@@ -17,6 +18,9 @@
 //!
 //! A peer of [`run_stream`] speaks over TCP, one connection at a time: what is called a datagram here
 //! is then whatever came at once.
+//!
+//! `--raw-key` shows the public half of a key by itself (RFC 7250), and `--raw-peer` takes nothing
+//! else of the peer, whoever it is: the digest of what came is among what was agreed.
 //!
 //! A line of standard input is a datagram to send, except for `k` (key update), `K` (key update
 //! that asks for the peer's), `R` (renegotiation) and `Q` (close and end). Facts go to standard
@@ -53,6 +57,10 @@ pub struct Options {
     pub key: Option<PathBuf>,
     /// The roots to trust, as PEM.
     pub ca: Option<PathBuf>,
+    /// A private key, as PEM, whose public half is shown by itself.
+    pub raw_key: Option<PathBuf>,
+    /// Whether the peer must show such a key.
+    pub raw_peer: bool,
     /// Whether clients must show a certificate.
     pub client_auth: bool,
     /// Whether every datagram is sent back.
@@ -99,6 +107,8 @@ impl Options {
                 "--resume" => {
                     options.resume = value()?.parse().map_err(|_| "a number".to_owned())?
                 }
+                "--raw-key" => options.raw_key = Some(value()?.into()),
+                "--raw-peer" => options.raw_peer = true,
                 "--client-auth" => options.client_auth = true,
                 "--echo" => options.echo = true,
                 "--default-hello" => options.default_hello = true,

@@ -2,13 +2,15 @@
 
 use foreign_types_shared::ForeignTypeRef as _;
 use openssl::error::ErrorStack;
+use openssl::pkey::{PKeyRef, Public};
+use openssl::sha::sha256;
 use openssl::ssl::{
     ErrorCode, Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode, SslSession,
     SslSessionCacheMode, SslStream, SslVerifyMode, SslVersion,
 };
 use openssl_sys as ffi;
-use peer_frame::{Association, Fact, Options, run_stream};
-use std::ffi::c_int;
+use peer_frame::{Association, Fact, Options, hex, run_stream};
+use std::ffi::{c_int, c_uchar};
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -51,11 +53,13 @@ fn make_context(options: &Options, sessions: &Sessions) -> Result<SslContext, Er
     if let Some(ca) = &options.ca {
         builder.set_ca_file(ca)?;
     }
-    builder.set_verify(match (options.server, options.client_auth) {
+    let mode = match (options.server, options.client_auth) {
         (true, false) => SslVerifyMode::NONE,
         (true, true) => SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT,
         (false, _) => SslVerifyMode::PEER,
-    });
+    };
+    builder.set_verify(mode);
+    use_raw_keys(&mut builder, mode, options)?;
     if options.server {
         builder.set_session_id_context(b"peer")?;
     } else {
@@ -66,6 +70,33 @@ fn make_context(options: &Options, sessions: &Sessions) -> Result<SslContext, Er
         });
     }
     Ok(builder.build())
+}
+
+/// Raw public keys at either end, as far as the options want them.
+fn use_raw_keys(
+    builder: &mut SslContextBuilder,
+    mode: SslVerifyMode,
+    options: &Options,
+) -> Result<(), ErrorStack> {
+    const RAW: [u8; 1] = [2];
+    let [own, peers] = match options.server {
+        true => [SSL_CTX_set1_server_cert_type, SSL_CTX_set1_client_cert_type],
+        false => [SSL_CTX_set1_client_cert_type, SSL_CTX_set1_server_cert_type],
+    };
+    if let Some(file) = &options.raw_key {
+        builder.set_private_key_file(file, SslFiletype::PEM)?;
+        // SAFETY: the list is copied.
+        let set = unsafe { own(builder.as_ptr(), RAW.as_ptr(), RAW.len()) };
+        assert_eq!(set, 1, "the types of certificates");
+    }
+    if options.raw_peer {
+        // SAFETY: as above.
+        let set = unsafe { peers(builder.as_ptr(), RAW.as_ptr(), RAW.len()) };
+        assert_eq!(set, 1, "the types of certificates");
+        // Whoever it is: the digest is told.
+        builder.set_verify_callback(mode, |_, _| true);
+    }
+    Ok(())
 }
 
 fn groups(options: &Options) -> String {
@@ -151,12 +182,39 @@ impl OpenSsl {
             Some(_) => "yes",
             None => "no",
         };
-        format!("version={version} cipher={cipher} resumed={resumed} peer_cert={certificate}")
+        let raw = self.raw_key_of_peer().map(|raw| format!(" peer_rpk={raw}"));
+        format!(
+            "version={version} cipher={cipher} resumed={resumed} peer_cert={certificate}{}",
+            raw.unwrap_or_default()
+        )
+    }
+
+    /// The digest of the raw public key that the peer has shown.
+    fn raw_key_of_peer(&self) -> Option<String> {
+        // SAFETY: the stream owns the object, and that the key.
+        let key = unsafe { SSL_get0_peer_rpk(self.stream.ssl().as_ptr()) };
+        if key.is_null() {
+            return None;
+        }
+        // SAFETY: as above.
+        let key: &PKeyRef<Public> = unsafe { PKeyRef::from_ptr(key) };
+        Some(hex(&sha256(&key.public_key_to_der().ok()?)))
     }
 }
 
 unsafe extern "C" {
     fn SSL_key_update(ssl: *mut ffi::SSL, kind: c_int) -> c_int;
+    fn SSL_CTX_set1_client_cert_type(
+        context: *mut ffi::SSL_CTX,
+        types: *const c_uchar,
+        count: usize,
+    ) -> c_int;
+    fn SSL_CTX_set1_server_cert_type(
+        context: *mut ffi::SSL_CTX,
+        types: *const c_uchar,
+        count: usize,
+    ) -> c_int;
+    fn SSL_get0_peer_rpk(ssl: *const ffi::SSL) -> *mut ffi::EVP_PKEY;
 }
 
 impl Association for OpenSsl {
