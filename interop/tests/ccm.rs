@@ -1,5 +1,5 @@
-//! AES-CCM and CCM_8 at version 1.2 with OpenSSL, GnuTLS, Mbed TLS and webrtc-rs, over DTLS with
-//! and without losses, and over TLS. At 1.3 they are cells of `version13_tls.rs` and
+//! AES-CCM and CCM_8 at version 1.2 with OpenSSL, GnuTLS and Mbed TLS, over DTLS with and
+//! without losses, and over TLS. At 1.3 they are cells of `version13_tls.rs` and
 //! `version13_dtls.rs`.
 
 use sealgram_interop::ccm::{Case, run};
@@ -27,11 +27,6 @@ fn gnutls_and_we_speak_ccm() {
 #[test]
 fn mbedtls_and_we_speak_ccm() {
     agree(Implementation::MbedTls, "Mbed TLS, CCM at 1.2");
-}
-
-#[test]
-fn webrtc_and_we_speak_ccm() {
-    agree(Implementation::WebRtc, "webrtc-rs, CCM at 1.2");
 }
 
 const AT_ONCE: usize = 8;

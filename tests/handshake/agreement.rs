@@ -86,10 +86,12 @@ fn every_suite_group_and_kind_of_key_works() {
             }
             served.push(suite);
             for group in GROUPS {
-                // The client's list names the curves of keys as well, so the server alone chooses.
+                // The client's list names the curves of keys as well, so the server alone chooses
+                // the group.
                 let client = ClientConfig::with_roots(pki.roots())
                     .unwrap()
-                    .versions(Versions::V1_2);
+                    .versions(Versions::V1_2)
+                    .algorithms(algorithms.clone());
                 let algorithms = algorithms.clone().groups(&[group]).unwrap();
                 let server = server.clone().algorithms(algorithms);
                 let configs = Configs {

@@ -162,16 +162,19 @@ fn forgeries_wake_no_keys() {
             let taken = link.server.handle_datagram(link.now, path, datagram);
             assert!(!taken.unwrap().is_authenticated());
         };
-        // The first one brings the counters.
+        // The first one brings the counters. With short tags the 65th has new keys asked for.
         forge(&mut link);
+        let is_short = suite.to_string().contains("_CCM_8");
+        let count = if is_short { 50 } else { 100 };
         let before = bytes();
-        for _ in 0..100 {
+        for _ in 0..count {
             forge(&mut link);
         }
         assert_eq!(bytes(), before, "{suite}");
         assert_eq!(link.server.poll_timeout(), None, "{suite}");
         let stats = link.server.stats();
-        assert_eq!(stats.discarded(Discard::Unauthenticated), 101, "{suite}");
+        let discarded = stats.discarded(Discard::Unauthenticated);
+        assert_eq!(discarded, count + 1, "{suite}");
         exchange(&mut link, &mut out, &mut arena);
     }
 }
