@@ -2,8 +2,8 @@
 //! operations of its key exchange alone.
 //!
 //! ```sh
-//! cargo bench -p sealgram-benches --bench groups --features ml-kem       # ring, ML-KEM of RustCrypto
-//! cargo bench -p sealgram-benches --bench groups --features aws-lc-rs    # AWS-LC
+//! cargo bench -p sealgram-benches --bench groups --features ml-kem     # ring, with RustCrypto
+//! cargo bench -p sealgram-benches --bench groups --features aws-lc-rs  # AWS-LC
 //! ```
 //!
 //! Everything is measured in turns, round by round, in processor time, and is a median of all

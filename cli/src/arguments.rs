@@ -614,6 +614,9 @@ mod tests {
                 .contains("CHACHA20")
         );
         assert_eq!(parse_group("p-256"), Ok(NamedGroup::SECP256R1));
+        let hybrid = Ok(NamedGroup::X25519MLKEM768);
+        assert_eq!(parse_group("X25519MLKEM768"), hybrid);
+        assert_eq!(parse_group("x25519mlkem768"), hybrid);
         assert_eq!(parse_group("SECP384R1"), Ok(NamedGroup::SECP384R1));
         assert!(parse_group("X448").is_err());
     }

@@ -51,7 +51,12 @@ impl Algorithms {
         Ok(self)
     }
 
-    /// The key exchange groups to allow, the preferred ones first.
+    /// The key exchange groups to allow, the preferred ones first: X25519MLKEM768 where the build
+    /// has it, X25519, P-256, P-384. Version 1.2 does not have the first one: a list of nothing
+    /// else does not speak it. A client of 1.3 sends a share of the first group, with
+    /// X25519MLKEM768 also one of X25519 if that is in the list; over datagrams
+    /// [`DatagramPolicy::hybrid_share`](super::DatagramPolicy::hybrid_share) decides. A server
+    /// chooses, by its own order, among the groups of which the client has sent a share.
     ///
     /// # Errors
     ///

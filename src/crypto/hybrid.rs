@@ -206,6 +206,12 @@ mod tests {
         let other = exchange.complete(GROUP, &answer).unwrap();
         assert_ne!(other[..32], secret[..32]);
         assert_eq!(other[32..], secret[32..]);
+        // Whatever else could go wrong is a fault of this end.
+        let alert = Error::KeyExchangeFailed.alert();
+        assert_eq!(
+            alert,
+            Some(crate::protocol::AlertDescription::INTERNAL_ERROR)
+        );
     }
 
     /// 5.10.7: nothing is used twice, but for the share of X25519 in one hello.

@@ -6,8 +6,8 @@ use std::fmt;
 
 /// A source of unpredictable bytes: hello randoms, session IDs and cookie keys come from here.
 ///
-/// Key shares, ECDSA and RSA-PSS signatures do not: `ring` draws theirs from the system by itself,
-/// so a seeded source does not make the bytes of a handshake repeatable.
+/// Key shares, ECDSA and RSA-PSS signatures do not: the provider draws theirs from the system by
+/// itself, so a seeded source does not make the bytes of a handshake repeatable.
 pub trait SecureRandom: Send + Sync + fmt::Debug {
     /// Fills `out`.
     ///

@@ -1,10 +1,10 @@
 //! Version 1.3: DTLS with the stacks that are available as crates, TLS with OpenSSL, GnuTLS and
 //! rustls. What is tried, and how one case runs.
 //!
-//! The programs for DTLS, and those of OpenSSL 3.6 and rustls, are those of `interop/peers`, one for each stack, all with the same
-//! command line and the same lines. Our server exchanges lines of its standard input and output
-//! with its clients; a foreign server sends everything back, except OpenSSL's, which sends lines of
-//! its own.
+//! The programs for DTLS, and those of OpenSSL 3.6 and rustls, are those of `interop/peers`, one
+//! for each stack, all with the same command line and the same lines. Our server exchanges lines of
+//! its standard input and output with its clients; a foreign server sends everything back, except
+//! that of Debian's OpenSSL, which sends lines of its own.
 
 mod ends;
 mod programs;
