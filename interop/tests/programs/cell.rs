@@ -17,8 +17,10 @@ use crate::ours::{End, Transport, Version};
 /// A program in a role, at a version.
 pub(crate) struct Cell {
     name: String,
-    check: Box<dyn Fn(&Surroundings<'_>) -> Outcome<String> + Send + Sync>,
+    check: Box<Check>,
 }
+
+type Check = dyn Fn(&Surroundings<'_>) -> Outcome<String> + Send + Sync;
 
 /// What every cell needs.
 pub(crate) struct Surroundings<'a> {

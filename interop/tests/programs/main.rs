@@ -4,6 +4,7 @@
 //! Every case is a cell of a table: program, role, version. A cell that is empty says why, and has
 //! looked: its test fails when the reason is gone.
 
+mod anyconnect;
 mod cell;
 mod coap;
 mod curl;

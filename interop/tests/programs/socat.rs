@@ -100,7 +100,7 @@ fn no_version_13(it: &Surroundings<'_>, socat_is_client: bool) -> Outcome<()> {
     }
     let (socat, port) = start_server(it, Transport::Dtls)?;
     let client = End::client(Transport::Dtls, &settings, ([127, 0, 0, 1], port).into())?;
-    let refused = client.remark("alert", it.deadline);
+    let refused = client.remark("handshake_failure(40)", it.deadline);
     with_evidence(refused, &[&client], &[&socat])
 }
 

@@ -21,6 +21,18 @@ pub(super) fn asks(it: &Surroundings<'_>, library: &str) -> Outcome<String> {
     with_evidence(outcome, &[&end], &[&server])
 }
 
+pub(super) fn knows_no_version_13(it: &Surroundings<'_>, library: &str) -> Outcome<()> {
+    let (server, port) = start(it, library)?;
+    let settings = Settings::new(it.pki, Version::V1_3).mutual();
+    let address = ([127, 0, 0, 1], port).into();
+    let end = End::client(Transport::Dtls, &settings, address)?;
+    with_evidence(
+        end.remark("handshake_failure(40)", it.deadline),
+        &[&end],
+        &[&server],
+    )
+}
+
 fn converse(end: &End, deadline: Deadline) -> Outcome<String> {
     let remark = end.handshake(0, deadline)?.remark();
     let mut client = Client {

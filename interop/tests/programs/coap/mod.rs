@@ -24,6 +24,19 @@ fn libcoap_and_we_exchange_messages() {
             move |it| client::asks(it, library),
         ));
     }
+    for library in ["openssl", "gnutls"] {
+        let reason = "the library below it has no DTLS 1.3";
+        cells.push(Cell::empty(
+            format!("coap-client-{library}, DTLS 1.3"),
+            reason,
+            move |it| service::offers_no_version_13(it, library),
+        ));
+        cells.push(Cell::empty(
+            format!("coap-server-{library}, DTLS 1.3"),
+            reason,
+            move |it| client::knows_no_version_13(it, library),
+        ));
+    }
     cell::run("libcoap", &cells);
 }
 

@@ -30,17 +30,12 @@ pub(super) fn serves(it: &Surroundings<'_>, library: &str) -> Outcome<String> {
     .into_iter()
     .enumerate()
     {
-        let mut command = Command::new(format!("coap-client-{library}"));
-        with_certificates(&mut command, it, true);
         let file = it.directory.path().join(format!("answer-{number}"));
-        command
-            .args(["-v", "7", "-B", "20", "-m", method, "-o"])
-            .arg(&file);
+        let mut command = client(it, library, &server, method, path);
+        command.arg("-o").arg(&file);
         if !text.is_empty() {
             command.args(["-e", text]);
         }
-        let port = server.address().port();
-        command.arg(format!("coaps://localhost:{port}/{path}"));
         let mut client = it.start(command)?;
         let outcome = (|| {
             service.answer_while_running(&server, &mut client, it.deadline)?;
@@ -56,6 +51,23 @@ pub(super) fn serves(it: &Surroundings<'_>, library: &str) -> Outcome<String> {
         with_evidence(outcome, &[&server], &[&client])?;
     }
     Ok(remark)
+}
+
+pub(super) fn offers_no_version_13(it: &Surroundings<'_>, library: &str) -> Outcome<()> {
+    let settings = Settings::new(it.pki, Version::V1_3).mutual();
+    let server = End::server(Transport::Dtls, &settings)?;
+    let client = it.start(client(it, library, &server, "get", "notes"))?;
+    let refused = server.remark("no protocol version", it.deadline);
+    with_evidence(refused, &[&server], &[&client])
+}
+
+fn client(it: &Surroundings<'_>, library: &str, server: &End, method: &str, path: &str) -> Command {
+    let mut command = Command::new(format!("coap-client-{library}"));
+    with_certificates(&mut command, it, true);
+    command.args(["-v", "7", "-B", "20", "-m", method]);
+    let port = server.address().port();
+    command.arg(format!("coaps://localhost:{port}/{path}"));
+    command
 }
 
 /// Texts under their names.

@@ -202,6 +202,13 @@ impl End {
         })
     }
 
+    /// How many words contain `part`.
+    pub(crate) fn remarks(&self, part: &str) -> usize {
+        let kept = self.mailbox.lock();
+        let said = kept.words.iter().filter(|words| words.contains(part));
+        said.count()
+    }
+
     fn wait<T>(
         &self,
         wanted: &str,

@@ -39,25 +39,24 @@ fn radsecproxy_and_we_let_a_user_in() {
             move |it| as_server(it, transport, version),
         ));
     }
+    let reason = "the OpenSSL below it has no DTLS 1.3";
+    cells.push(Cell::empty(
+        "radsecproxy as client, DTLS 1.3",
+        reason,
+        offers_no_version_13,
+    ));
+    cells.push(Cell::empty(
+        "radsecproxy as server, DTLS 1.3",
+        reason,
+        knows_no_version_13,
+    ));
     cell::run("radsecproxy", &cells);
 }
 
 /// `radclient` asks radsecproxy, and that asks our server.
 fn as_client(it: &Surroundings<'_>, transport: Transport, version: Version) -> Outcome<String> {
     let server = End::server(transport, &Settings::new(it.pki, version).mutual())?;
-    let kind = kind(transport);
-    let remote = server.address().port();
-    let credential = it.pki.client(KeyType::EcdsaP256);
-    let configuration = |port: u16| {
-        format!(
-            "ListenUDP 127.0.0.1:{port}\n{}
-client plain {{\n type udp\n host 127.0.0.1\n secret {PLAIN}\n}}
-server secured {{\n type {kind}\n host 127.0.0.1\n port {remote}\n secret {SECURED}\n}}
-realm * {{\n server secured\n}}\n",
-            tls(&credential, it.pki.server_authority())
-        )
-    };
-    let (proxy, port) = start(it, configuration)?;
+    let (proxy, port) = start_client(it, transport, &server)?;
     let mut command = Command::new("radclient");
     command.args(["-x", "-r", "1", "-t", "10", &format!("127.0.0.1:{port}")]);
     command.args(["auth", PLAIN]);
@@ -88,25 +87,7 @@ realm * {{\n server secured\n}}\n",
 /// Our client asks radsecproxy, and that asks a server without DTLS.
 fn as_server(it: &Surroundings<'_>, transport: Transport, version: Version) -> Outcome<String> {
     let behind = UdpSocket::bind("127.0.0.1:0")?;
-    let remote = behind.local_addr()?.port();
-    let kind = kind(transport);
-    let upper = kind.to_uppercase();
-    let credential = it.pki.server(KeyType::EcdsaP256);
-    let configuration = |port: u16| {
-        format!(
-            "Listen{upper} 127.0.0.1:{port}\n{}
-client secured {{\n type {kind}\n host 127.0.0.1\n secret {SECURED}\n \
-             CertificateNameCheck off\n}}
-server plain {{\n type udp\n host 127.0.0.1\n port {remote}\n secret {PLAIN}\n}}
-realm * {{\n server plain\n}}\n",
-            tls(&credential, it.pki.client_authority())
-        )
-    };
-    let (proxy, port) = start(it, configuration)?;
-    if transport == Transport::Tls {
-        // It tells before it listens.
-        wait_for_tcp(port, it.deadline)?;
-    }
+    let (proxy, port) = start_server(it, transport, &behind)?;
     let settings = Settings::new(it.pki, version).mutual();
     let client = End::client(transport, &settings, ([127, 0, 0, 1], port).into())?;
     let outcome = (|| {
@@ -126,6 +107,70 @@ realm * {{\n server plain\n}}\n",
         Ok(handshake.remark())
     })();
     with_evidence(outcome, &[&client], &[&proxy])
+}
+
+fn start_client(
+    it: &Surroundings<'_>,
+    transport: Transport,
+    server: &End,
+) -> Outcome<(Process, u16)> {
+    let kind = kind(transport);
+    let remote = server.address().port();
+    let credential = it.pki.client(KeyType::EcdsaP256);
+    let configuration = |port: u16| {
+        format!(
+            "ListenUDP 127.0.0.1:{port}\n{}
+client plain {{\n type udp\n host 127.0.0.1\n secret {PLAIN}\n}}
+server secured {{\n type {kind}\n host 127.0.0.1\n port {remote}\n secret {SECURED}\n}}
+realm * {{\n server secured\n}}\n",
+            tls(&credential, it.pki.server_authority())
+        )
+    };
+    start(it, configuration)
+}
+
+fn start_server(
+    it: &Surroundings<'_>,
+    transport: Transport,
+    behind: &UdpSocket,
+) -> Outcome<(Process, u16)> {
+    let remote = behind.local_addr()?.port();
+    let kind = kind(transport);
+    let upper = kind.to_uppercase();
+    let credential = it.pki.server(KeyType::EcdsaP256);
+    let configuration = |port: u16| {
+        format!(
+            "Listen{upper} 127.0.0.1:{port}\n{}
+client secured {{\n type {kind}\n host 127.0.0.1\n secret {SECURED}\n \
+             CertificateNameCheck off\n}}
+server plain {{\n type udp\n host 127.0.0.1\n port {remote}\n secret {PLAIN}\n}}
+realm * {{\n server plain\n}}\n",
+            tls(&credential, it.pki.client_authority())
+        )
+    };
+    let (proxy, port) = start(it, configuration)?;
+    if transport == Transport::Tls {
+        // It tells before it listens.
+        wait_for_tcp(port, it.deadline)?;
+    }
+    Ok((proxy, port))
+}
+
+fn offers_no_version_13(it: &Surroundings<'_>) -> Outcome<()> {
+    let settings = Settings::new(it.pki, Version::V1_3).mutual();
+    let server = End::server(Transport::Dtls, &settings)?;
+    let (proxy, _) = start_client(it, Transport::Dtls, &server)?;
+    let refused = server.remark("no protocol version", it.deadline);
+    with_evidence(refused, &[&server], &[&proxy])
+}
+
+fn knows_no_version_13(it: &Surroundings<'_>) -> Outcome<()> {
+    let behind = UdpSocket::bind("127.0.0.1:0")?;
+    let (proxy, port) = start_server(it, Transport::Dtls, &behind)?;
+    let settings = Settings::new(it.pki, Version::V1_3).mutual();
+    let client = End::client(Transport::Dtls, &settings, ([127, 0, 0, 1], port).into())?;
+    let refused = client.remark("handshake_failure(40)", it.deadline);
+    with_evidence(refused, &[&client], &[&proxy])
 }
 
 /// The server behind radsecproxy.

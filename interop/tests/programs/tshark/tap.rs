@@ -11,8 +11,11 @@ use sealgram_interop::loss::Direction;
 /// A running relay. It ends with the connection.
 pub(super) struct Tap {
     address: SocketAddr,
-    parts: Arc<Mutex<Vec<(Direction, Vec<u8>)>>>,
+    parts: Arc<Mutex<Parts>>,
 }
+
+/// What has passed, in order.
+pub(super) type Parts = Vec<(Direction, Vec<u8>)>;
 
 impl Tap {
     /// A relay before `server`.
@@ -48,19 +51,14 @@ impl Tap {
         self.address
     }
 
-    /// What has passed, in order.
-    pub(super) fn parts(&self) -> Vec<(Direction, Vec<u8>)> {
+    /// What has passed so far.
+    pub(super) fn parts(&self) -> Parts {
         let parts = self.parts.lock();
         parts.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-fn pass(
-    mut from: TcpStream,
-    mut to: TcpStream,
-    direction: Direction,
-    parts: &Mutex<Vec<(Direction, Vec<u8>)>>,
-) {
+fn pass(mut from: TcpStream, mut to: TcpStream, direction: Direction, parts: &Mutex<Parts>) {
     let mut buffer = [0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         let part = (direction, buffer[..length].to_vec());
