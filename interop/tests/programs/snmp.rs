@@ -1,6 +1,6 @@
-//! net-snmp over DTLS and TLS (RFC 6353): `snmpget` and `snmpset` ask `snmpd` through our server and
-//! our client, which pass on what is in the records. Who asks is known by the certificate of our
-//! client alone (the Transport Security Model, RFC 5591).
+//! net-snmp over DTLS and TLS (RFC 6353): `snmpget` asks `snmpd` through our server and our client,
+//! which pass on what is in the records. Who asks is known by the certificate of our client alone
+//! (the Transport Security Model, RFC 5591).
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

@@ -158,7 +158,7 @@ impl End {
     }
 
     fn tell(&self, command: Command) {
-        // Both fail only when the thread has ended; whoever waits for an effect then gets its words.
+        // Both fail only when the thread has ended; whoever waits for an effect gets its words.
         let _ = self.commands.send(command);
         let _ = self.waker.wake();
     }

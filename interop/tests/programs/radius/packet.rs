@@ -80,7 +80,7 @@ impl Packet {
         bytes
     }
 
-    /// The bytes of an answer, whose authenticator depends on the request's (RFC 2865 §3), which is
+    /// The bytes of an answer: its authenticator is made of the request's (RFC 2865 §3), which is
     /// that of this packet.
     pub(super) fn encode_answer(&self, secret: &[u8]) -> Vec<u8> {
         let mut bytes = self.bytes(&self.authenticator);
