@@ -8,13 +8,14 @@ use sealgram_interop::port::{self, Listening, next_free_port};
 use sealgram_interop::process::{Process, Transcript};
 
 use super::message::{CONTENT, CREATED, GET, Kind, Message, OBSERVE, PUT, URI_PATH};
-use super::with_certificates;
+use super::prove;
 use crate::cell::{Surroundings, expect, with_evidence};
-use crate::ours::{End, Settings, Transport, Version};
+use crate::ours::{End, Proof, Settings, Transport, Version};
 
-pub(super) fn asks(it: &Surroundings<'_>, library: &str) -> Outcome<String> {
-    let (server, port) = start(it, library)?;
-    let settings = Settings::new(it.pki, Version::V1_2).mutual();
+pub(super) fn asks(it: &Surroundings<'_>, library: &str, proof: Proof) -> Outcome<String> {
+    let (server, port) = start(it, library, proof)?;
+    let mut settings = Settings::new(it.pki, Version::V1_2).mutual();
+    settings.proof = proof;
     let address = ([127, 0, 0, 1], port).into();
     let end = End::client(Transport::Dtls, &settings, address)?;
     let outcome = converse(&end, it.deadline);
@@ -22,7 +23,7 @@ pub(super) fn asks(it: &Surroundings<'_>, library: &str) -> Outcome<String> {
 }
 
 pub(super) fn knows_no_version_13(it: &Surroundings<'_>, library: &str) -> Outcome<()> {
-    let (server, port) = start(it, library)?;
+    let (server, port) = start(it, library, Proof::Certificates)?;
     let settings = Settings::new(it.pki, Version::V1_3).mutual();
     let address = ([127, 0, 0, 1], port).into();
     let end = End::client(Transport::Dtls, &settings, address)?;
@@ -31,6 +32,24 @@ pub(super) fn knows_no_version_13(it: &Surroundings<'_>, library: &str) -> Outco
         &[&end],
         &[&server],
     )
+}
+
+/// Our client knows of certificates and of nothing else, and this server has none.
+pub(super) fn is_refused(it: &Surroundings<'_>, library: &str, proof: Proof) -> Outcome<()> {
+    let (server, port) = start(it, library, proof)?;
+    let settings = Settings::new(it.pki, Version::V1_2).mutual();
+    let address = ([127, 0, 0, 1], port).into();
+    let end = End::client(Transport::Dtls, &settings, address)?;
+    let words = "Insufficient credentials provided";
+    let refused = match (library, proof) {
+        // It says nothing to the client.
+        ("gnutls", Proof::SharedKey) => server.wait_for(words, it.deadline, |transcript| {
+            let said = String::from_utf8_lossy(&transcript.stdout);
+            said.contains(words).then_some(())
+        }),
+        _ => end.remark("handshake_failure(40)", it.deadline),
+    };
+    with_evidence(refused, &[&end], &[&server])
 }
 
 fn converse(end: &End, deadline: Deadline) -> Outcome<String> {
@@ -112,12 +131,12 @@ impl Client<'_> {
 }
 
 /// It speaks DTLS on the port after the one that it is given.
-fn start(it: &Surroundings<'_>, library: &str) -> Outcome<(Process, u16)> {
+fn start(it: &Surroundings<'_>, library: &str, proof: Proof) -> Outcome<(Process, u16)> {
     let name = format!("coap-server-{library}");
     let command = |port: u16| {
         let mut command = Command::new(&name);
         command.args(["-A", "127.0.0.1", "-p", &(port - 1).to_string(), "-v", "7"]);
-        with_certificates(&mut command, it, false);
+        prove(&mut command, it, proof, false)?;
         Ok(command)
     };
     let ports = || {

@@ -10,13 +10,14 @@ use sealgram_interop::failure::Outcome;
 use sealgram_interop::process::Process;
 
 use super::message::{BLOCK2, CHANGED, CONTENT, GET, Message, NOT_FOUND, PUT};
-use super::with_certificates;
+use super::prove;
 use crate::cell::{Surroundings, expect, with_evidence};
-use crate::ours::{End, Settings, Transport, Version};
+use crate::ours::{End, Proof, Settings, Transport, Version};
 
 /// Each question is asked by a process, thus an association, of its own.
-pub(super) fn serves(it: &Surroundings<'_>, library: &str) -> Outcome<String> {
-    let settings = Settings::new(it.pki, Version::V1_2).mutual();
+pub(super) fn serves(it: &Surroundings<'_>, library: &str, proof: Proof) -> Outcome<String> {
+    let mut settings = Settings::new(it.pki, Version::V1_2).mutual();
+    settings.proof = proof;
     let server = End::server(Transport::Dtls, &settings)?;
     let mut service = Service::new();
     let long = LONG.repeat(100);
@@ -31,7 +32,7 @@ pub(super) fn serves(it: &Surroundings<'_>, library: &str) -> Outcome<String> {
     .enumerate()
     {
         let file = it.directory.path().join(format!("answer-{number}"));
-        let mut command = client(it, library, &server, method, path);
+        let mut command = client(it, library, proof, &server, (method, path))?;
         command.arg("-o").arg(&file);
         if !text.is_empty() {
             command.args(["-e", text]);
@@ -56,18 +57,42 @@ pub(super) fn serves(it: &Surroundings<'_>, library: &str) -> Outcome<String> {
 pub(super) fn offers_no_version_13(it: &Surroundings<'_>, library: &str) -> Outcome<()> {
     let settings = Settings::new(it.pki, Version::V1_3).mutual();
     let server = End::server(Transport::Dtls, &settings)?;
-    let client = it.start(client(it, library, &server, "get", "notes"))?;
+    let client = it.start(client(
+        it,
+        library,
+        Proof::Certificates,
+        &server,
+        GET_NOTES,
+    )?)?;
     let refused = server.remark("no protocol version", it.deadline);
     with_evidence(refused, &[&server], &[&client])
 }
 
-fn client(it: &Surroundings<'_>, library: &str, server: &End, method: &str, path: &str) -> Command {
+/// Our server has a certificate and nothing else, which is of no use to this client.
+pub(super) fn is_refused(it: &Surroundings<'_>, library: &str, proof: Proof) -> Outcome<()> {
+    let settings = Settings::new(it.pki, Version::V1_2).mutual();
+    let server = End::server(Transport::Dtls, &settings)?;
+    let client = it.start(client(it, library, proof, &server, GET_NOTES)?)?;
+    let words = match proof {
+        Proof::SharedKey => "no cipher suite",
+        _ => "alert",
+    };
+    with_evidence(server.remark(words, it.deadline), &[&server], &[&client])
+}
+
+fn client(
+    it: &Surroundings<'_>,
+    library: &str,
+    proof: Proof,
+    server: &End,
+    (method, path): (&str, &str),
+) -> Outcome<Command> {
     let mut command = Command::new(format!("coap-client-{library}"));
-    with_certificates(&mut command, it, true);
+    prove(&mut command, it, proof, true)?;
     command.args(["-v", "7", "-B", "20", "-m", method]);
     let port = server.address().port();
     command.arg(format!("coaps://localhost:{port}/{path}"));
-    command
+    Ok(command)
 }
 
 /// Texts under their names.
@@ -143,6 +168,8 @@ fn block(request: &Message, text: &[u8]) -> Message {
     }
     answer
 }
+
+const GET_NOTES: (&str, &str) = ("get", "notes");
 
 /// Blocks of 256 bytes.
 const LARGEST: u32 = 4;

@@ -97,7 +97,7 @@ impl Associations {
             suite: association.cipher_suite()?,
             kind: association.handshake_kind()?,
             renegotiation,
-            certificate: association.peer_identity().is_some(),
+            identified: association.peer_identity().is_some(),
             srtp,
         })
     }

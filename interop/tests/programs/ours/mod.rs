@@ -2,6 +2,7 @@
 //! has happened, so that a test reads from top to bottom.
 
 mod dtls;
+mod proof;
 mod settings;
 mod tls;
 
@@ -9,7 +10,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -20,6 +20,7 @@ use sealgram::{CipherSuite, HandshakeKind, ProtocolVersion, SrtpProfile};
 use sealgram_interop::clock::Deadline;
 use sealgram_interop::failure::{Failure, Outcome};
 
+pub(crate) use proof::{Proof, SharedKey};
 pub(crate) use sealgram_interop::peer::Transport;
 pub(crate) use settings::{Settings, Version};
 
@@ -43,8 +44,8 @@ pub(crate) struct Handshake {
     pub(crate) suite: CipherSuite,
     pub(crate) kind: HandshakeKind,
     pub(crate) renegotiation: bool,
-    /// The peer has shown a certificate.
-    pub(crate) certificate: bool,
+    /// The peer has proved who it is.
+    pub(crate) identified: bool,
     /// The protection profile, and 60 bytes of keys and salts (RFC 5764 §4.2).
     pub(crate) srtp: Option<(SrtpProfile, Vec<u8>)>,
 }
@@ -254,11 +255,11 @@ impl Handshake {
         format!("{} {}", self.version, self.suite)
     }
 
-    /// Whether a certificate was shown.
+    /// Whether the peer has proved who it is.
     pub(crate) fn mutual(&self) -> Outcome<()> {
-        match self.certificate {
+        match self.identified {
             true => Ok(()),
-            false => Err(Failure::new("the peer has shown no certificate")),
+            false => Err(Failure::new("the peer has not proved who it is")),
         }
     }
 }
@@ -285,12 +286,12 @@ impl fmt::Display for Kept {
         for handshake in &self.handshakes {
             writeln!(
                 f,
-                "    {} {:?}, peer {}, renegotiation {}, certificate {}",
+                "    {} {:?}, peer {}, renegotiation {}, identified {}",
                 handshake.remark(),
                 handshake.kind,
                 handshake.peer,
                 handshake.renegotiation,
-                handshake.certificate
+                handshake.identified
             )?;
         }
         for (peer, bytes) in &self.data {
@@ -339,11 +340,6 @@ pub(crate) fn relay(one: &End, other: &End, patience: Duration) {
             to.send(0, &bytes);
         }
     }
-}
-
-/// Appends what `log` says about secrets to this file.
-fn key_log_file(path: &Path) -> Arc<sealgram::config::KeyLogFile> {
-    Arc::new(sealgram::config::KeyLogFile::new(path))
 }
 
 const WAKER: Token = Token(0);

@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sealgram::config::{ClientRenegotiation, DatagramPolicy, RekeyPolicy, Versions};
-use sealgram::identity::{CertifiedKey, Credential, Roots, WebPkiClientVerifier};
+use sealgram::config::{ClientRenegotiation, DatagramPolicy, KeyLogFile, RekeyPolicy, Versions};
 use sealgram::pki_types::ServerName;
-use sealgram::server::ClientAuthentication;
 use sealgram::{ClientConfig, ServerConfig, SrtpProfile};
 use sealgram_interop::algorithm::KeyType;
 use sealgram_interop::failure::{Failure, Outcome};
-use sealgram_interop::pki::{self, Pki};
+use sealgram_interop::pki::Pki;
+
+use super::proof::Proof;
 
 /// A version of DTLS or TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +25,11 @@ pub(crate) enum Version {
 pub(crate) struct Settings<'a> {
     pub(crate) pki: &'a Pki,
     pub(crate) version: Version,
+    pub(crate) proof: Proof,
     /// The type of our key.
     pub(crate) key: KeyType,
     /// A server asks for a certificate, a client has one.
     pub(crate) mutual: bool,
-    /// Whoever has the key is trusted: programs that make their own certificates.
-    pub(crate) anybody: bool,
     pub(crate) srtp: bool,
     pub(crate) alpn: Option<&'static str>,
     /// Clients may renegotiate.
@@ -61,9 +61,9 @@ impl<'a> Settings<'a> {
         Self {
             pki,
             version,
+            proof: Proof::Certificates,
             key: KeyType::EcdsaP256,
             mutual: false,
-            anybody: false,
             srtp: false,
             alpn: None,
             renegotiation: false,
@@ -84,19 +84,12 @@ impl<'a> Settings<'a> {
     }
 
     pub(super) fn server(&self) -> Outcome<Arc<ServerConfig>> {
-        let credential = credential(&self.pki.server(self.key))?;
-        let mut builder = ServerConfig::with_credential(credential)
+        let mut builder = self
+            .proof
+            .server(self)?
             .versions(self.version.versions())
             .rekey(self.rekey())
             .datagram(self.datagram()?);
-        if self.mutual {
-            let roots = Roots::from_pem_file(&self.pki.client_authority()).map_err(failure)?;
-            let verifier: Arc<dyn sealgram::identity::VerifyClient> = match self.anybody {
-                true => Arc::new(Anybody),
-                false => Arc::new(WebPkiClientVerifier::new(roots).map_err(failure)?),
-            };
-            builder = builder.client_authentication(ClientAuthentication::Required(verifier));
-        }
         if self.srtp {
             builder = builder.srtp_profiles(&PROFILES).map_err(failure)?;
         }
@@ -104,24 +97,18 @@ impl<'a> Settings<'a> {
             builder = builder.alpn(&[alpn.as_bytes()]).map_err(failure)?;
         }
         if let Some(path) = &self.key_log {
-            builder = builder.key_log(super::key_log_file(path));
+            builder = builder.key_log(Arc::new(KeyLogFile::new(path)));
         }
         Ok(Arc::new(builder.build().map_err(failure)?))
     }
 
     pub(super) fn client(&self) -> Outcome<Arc<ClientConfig>> {
-        let roots = Roots::from_pem_file(&self.pki.server_authority()).map_err(failure)?;
-        let builder = match self.anybody {
-            true => ClientConfig::dangerous().accept_any_certificate(),
-            false => ClientConfig::with_roots(roots).map_err(failure)?,
-        };
-        let mut builder = builder
+        let mut builder = self
+            .proof
+            .client(self)?
             .versions(self.version.versions())
             .rekey(self.rekey())
             .datagram(self.datagram()?);
-        if self.mutual {
-            builder = builder.add_credential(credential(&self.pki.client(self.key))?);
-        }
         if self.srtp {
             builder = builder.srtp_profiles(&PROFILES).map_err(failure)?;
         }
@@ -129,7 +116,7 @@ impl<'a> Settings<'a> {
             builder = builder.alpn(&[alpn.as_bytes()]).map_err(failure)?;
         }
         if let Some(path) = &self.key_log {
-            builder = builder.key_log(super::key_log_file(path));
+            builder = builder.key_log(Arc::new(KeyLogFile::new(path)));
         }
         Ok(Arc::new(builder.build().map_err(failure)?))
     }
@@ -142,32 +129,13 @@ impl<'a> Settings<'a> {
 
     fn rekey(&self) -> RekeyPolicy {
         // A test has no time to wait between two renegotiations.
-        let min_interval = std::time::Duration::ZERO;
+        let min_interval = Duration::ZERO;
         match self.renegotiation {
             true => RekeyPolicy::default()
                 .client_renegotiation(ClientRenegotiation::Allow { min_interval }),
             false => RekeyPolicy::default(),
         }
     }
-}
-
-/// Accepts every certificate: of programs that make a new one each time.
-#[derive(Debug)]
-struct Anybody;
-
-impl sealgram::identity::VerifyClient for Anybody {
-    fn verify(
-        &self,
-        _claimed: &sealgram::identity::Identity,
-        _date: sealgram::pki_types::UnixTime,
-    ) -> Result<(), sealgram::error::CertificateError> {
-        Ok(())
-    }
-}
-
-fn credential(files: &pki::Credential) -> Outcome<Credential> {
-    let key = CertifiedKey::from_pem_files(&files.certificate, &files.key).map_err(failure)?;
-    Ok(Credential::Certificate(key))
 }
 
 /// An error of the library in words.

@@ -131,7 +131,7 @@ impl Stream {
             suite: connection.cipher_suite()?,
             kind: connection.handshake_kind()?,
             renegotiation,
-            certificate: connection.peer_identity().is_some(),
+            identified: connection.peer_identity().is_some(),
             srtp: None,
         })
     }
