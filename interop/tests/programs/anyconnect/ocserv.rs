@@ -14,7 +14,6 @@ use sealgram_interop::process::{Process, Transcript};
 use super::packet::{ANSWER, PROBE, Packet, answers, echo_request};
 use super::{REKEYINGS, told};
 use crate::cell::{Cell, Surroundings, expect, wait_for_tcp, with_evidence};
-use crate::curl;
 use crate::ours::{End, Settings, Transport, Version};
 
 /// A cell that is empty where no interface can be made.
@@ -119,7 +118,7 @@ impl<'a> Near<'a> {
              X-CSTP-Address-Type: IPv4\r\n\r\n"
         );
         client.send(0, request.as_bytes());
-        let (_, answer) = client.receive_until(deadline, curl::complete)?;
+        let (_, (answer, stream)) = client.receive_until(deadline, head_and_rest)?;
         expect("acceptance", answer.starts_with("HTTP/1.1 200 "), true)?;
         let method = answer
             .lines()
@@ -134,7 +133,7 @@ impl<'a> Near<'a> {
             client,
             network,
             address: address.octets(),
-            stream: Vec::new(),
+            stream,
             sequence: 0,
         })
     }
@@ -157,6 +156,14 @@ impl<'a> Near<'a> {
             self.stream.extend(bytes);
         }
     }
+}
+
+/// The head of an answer, and what has come after it: the system has something to say as soon as
+/// there is an interface.
+fn head_and_rest(stream: &[u8]) -> Option<(String, Vec<u8>)> {
+    let end = stream.windows(4).position(|it| it == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&stream[..end]).into_owned();
+    Some((head, stream[end..].to_vec()))
 }
 
 /// The networks for documentation (RFC 5737), which nobody else uses: one for each ocserv.

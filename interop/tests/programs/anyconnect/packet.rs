@@ -37,6 +37,35 @@ impl Packet {
     }
 }
 
+/// Cuts a stream into what must be in records of their own: openconnect and ocserv take a record
+/// for a packet, and a reader of a stream may find several in one piece.
+#[derive(Debug, Default)]
+pub(super) struct Cutter {
+    rest: Vec<u8>,
+}
+
+impl Cutter {
+    /// What is complete with these bytes. Before the first packet there is HTTP, which goes as it
+    /// comes.
+    pub(super) fn pieces(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        self.rest.extend(bytes);
+        let mut pieces = Vec::new();
+        let known = self.rest.len().min(START.len());
+        if self.rest[..known] != START[..known] {
+            let head = self
+                .rest
+                .windows(END.len() + START.len())
+                .position(|it| it.starts_with(END) && it.ends_with(START));
+            let head = head.map_or(self.rest.len(), |end| end + END.len());
+            pieces.push(self.rest.drain(..head).collect());
+        }
+        while let Some(packet) = Packet::take(&mut self.rest) {
+            pieces.push(packet.encode());
+        }
+        pieces
+    }
+}
+
 /// An ICMP echo request.
 pub(super) fn echo_request(from: [u8; 4], to: [u8; 4], sequence: u16) -> Vec<u8> {
     let mut icmp = vec![8, 0, 0, 0, 0x5e, 0xa1];
@@ -76,6 +105,10 @@ fn checksum(bytes: &[u8]) -> u16 {
     let [_, _, high, low] = (folded + (folded >> 16)).to_be_bytes();
     !u16::from_be_bytes([high, low])
 }
+
+/// How a packet begins, and how the head of a request or an answer ends.
+const START: &[u8] = b"STF\x01";
+const END: &[u8] = b"\r\n\r\n";
 
 const DATA: u8 = 0;
 /// Is the other end there?

@@ -12,6 +12,7 @@ use sealgram_interop::failure::{Failure, Outcome};
 
 use super::ocserv::{Network, Ocserv};
 use super::openconnect::{self, Tunnel};
+use super::packet::Cutter;
 use super::{REKEYINGS, told};
 use crate::cell::{Surroundings, with_evidence};
 use crate::ours::{End, Handshake, Peer, Settings, Transport, Version};
@@ -69,22 +70,26 @@ impl Relay<'_> {
                 let back = match backs.entry(peer) {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(new) => {
-                        let back = End::client(Transport::Tls, &self.settings, self.ocserv)?;
-                        new.insert(back)
+                        let end = End::client(Transport::Tls, &self.settings, self.ocserv)?;
+                        new.insert(Back::new(end))
                     }
                 };
-                back.send(0, &bytes);
+                for piece in back.to_server.pieces(&bytes) {
+                    back.end.send(0, &piece);
+                }
             }
-            for (peer, back) in &backs {
-                while let Ok((_, bytes)) = back.receive(brief()) {
-                    self.front.send(*peer, &bytes);
+            for (peer, back) in &mut backs {
+                while let Ok((_, bytes)) = back.end.receive(brief()) {
+                    for piece in back.to_client.pieces(&bytes) {
+                        self.front.send(*peer, &piece);
+                    }
                 }
             }
             if let Ok(handshake) = self.front.handshake(seen.len(), brief()) {
                 if handshake.renegotiation
                     && let Some(back) = backs.get(&handshake.peer)
                 {
-                    back.renegotiate(0);
+                    back.end.renegotiate(0);
                 }
                 seen.push(handshake);
             }
@@ -97,14 +102,31 @@ impl Relay<'_> {
     }
 }
 
+/// A connection to ocserv.
+struct Back {
+    end: End,
+    to_server: Cutter,
+    to_client: Cutter,
+}
+
+impl Back {
+    fn new(end: End) -> Self {
+        Self {
+            end,
+            to_server: Cutter::default(),
+            to_client: Cutter::default(),
+        }
+    }
+}
+
 /// What to say of both connections when they have new keys often enough.
-fn renewed(seen: &[Handshake], backs: &BTreeMap<Peer, End>) -> Option<Outcome<String>> {
+fn renewed(seen: &[Handshake], backs: &BTreeMap<Peer, Back>) -> Option<Outcome<String>> {
     let peer = seen.last()?.peer;
     let front: Vec<_> = seen.iter().filter(|it| it.peer == peer).cloned().collect();
     let back = backs.get(&peer)?;
     let now = Deadline::after(Duration::ZERO);
     let back: Vec<_> = (0..=REKEYINGS)
-        .map_while(|number| back.handshake(number, now).ok())
+        .map_while(|number| back.end.handshake(number, now).ok())
         .collect();
     let enough = front.len() > REKEYINGS && back.len() > REKEYINGS;
     enough.then(|| Ok(format!("{}; {}", told(&front)?, told(&back)?)))

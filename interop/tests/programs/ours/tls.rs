@@ -1,5 +1,6 @@
 //! TLS connections, each on a stream of its own.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub(super) struct Streams {
 /// A connection, and what is not yet written to it.
 struct Stream {
     tls: TlsStream,
-    unwritten: Vec<u8>,
+    unwritten: VecDeque<Vec<u8>>,
     closing: bool,
     ended: bool,
 }
@@ -66,7 +67,7 @@ impl Streams {
         self.registry.register(&mut tls, token, both)?;
         self.streams.push(Stream {
             tls,
-            unwritten: Vec::new(),
+            unwritten: VecDeque::new(),
             closing: false,
             ended: false,
         });
@@ -148,10 +149,13 @@ impl Stream {
         }
     }
 
+    /// What was sent by one command begins a record, and nothing follows in its last one: some
+    /// peers take a record for a message.
     fn write(&mut self) -> io::Result<()> {
-        while !self.unwritten.is_empty() {
-            match self.tls.write(&self.unwritten) {
-                Ok(length) => drop(self.unwritten.drain(..length)),
+        while let Some(piece) = self.unwritten.front_mut() {
+            match self.tls.write(piece) {
+                Ok(length) if length == piece.len() => drop(self.unwritten.pop_front()),
+                Ok(length) => drop(piece.drain(..length)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
@@ -186,7 +190,7 @@ impl Connections for Streams {
         };
         // What cannot be done has no effect, and the effect is what the test waits for.
         match command {
-            Command::Send(_, bytes) => stream.unwritten.extend(bytes),
+            Command::Send(_, bytes) => stream.unwritten.push_back(bytes),
             Command::Renegotiate(_) if self.version == Version::V1_3 => {
                 _ = stream.tls.key_update(KeyUpdate::Requested);
             }
