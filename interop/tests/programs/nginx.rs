@@ -100,7 +100,7 @@ fn as_client(it: &Surroundings<'_>, version: Version) -> Outcome<String> {
         let mut answer = String::new();
         asks.read_to_string(&mut answer)?;
         let (_, got) = answer.split_once("\r\n\r\n").unwrap_or_default();
-        expect("the length of the answer", got.len(), LONG)?;
+        expect("that all has arrived", got == body, true)?;
         Ok(handshake.remark())
     })();
     with_evidence(outcome, &[&server], &[&nginx.process])
