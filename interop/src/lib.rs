@@ -1,9 +1,9 @@
 //! Tests of the `sealgram` program against DTLS and TLS peers that were not written here.
 //!
-//! Nothing in this crate links the library: it starts the *program* and those of OpenSSL and
-//! GnuTLS, lets them complete handshakes over loopback sockets (directly, or through a proxy that
-//! drops, records and injects datagrams and changes ports), passes lines both ways and compares
-//! them byte for byte.
+//! Nothing in this crate links the library, but the test `programs` does: it starts the *program*
+//! and those of OpenSSL and GnuTLS, lets them complete handshakes over loopback sockets (directly,
+//! or through a proxy that drops, records and injects datagrams and changes ports), passes lines
+//! both ways and compares them byte for byte.
 //!
 //! Start reading with [`matrix`] (what is tried), [`case`](mod@case) (how one case runs) and
 //! [`peer`] (what a peer must report); the rest serves those three.
