@@ -541,7 +541,12 @@ mod tests {
     fn n57_05_a_ccm_key_ends_at_its_confidentiality_limit() {
         for aead in [AeadAlgorithm::Aes128Ccm, AeadAlgorithm::Aes128Ccm8] {
             let mut epochs = WriteEpochs::plaintext(0);
-            epochs.install(Epoch::new(1), &protection(aead), ConnectionId::empty());
+            epochs.install(
+                Epoch::new(1),
+                &protection(aead),
+                &ConnectionId::empty(),
+                AgreedLimits::None,
+            );
             let current = epochs.current();
             current.next_sequence = (1 << 23) - 1;
             assert!(current.next_number().is_some());
