@@ -568,7 +568,7 @@ impl ExpectFinished {
             group: context.group,
             retried: false,
             srtp: context.srtp,
-            shown: Some(context.shown),
+            shown: Some(Box::new(context.shown)),
             kind: CompletedKind::V12(Completed12 {
                 session,
                 epoch: epochs.next,
