@@ -97,7 +97,7 @@ impl<R: RecordLayer> Connection<R> {
     /// What this end has claimed to be in the handshake whose keys are in force; `None` if nothing,
     /// as where a session was resumed. With several credentials it tells which one was chosen.
     pub fn local_identity(&self) -> Option<&Identity> {
-        self.phase.established()?.shown.as_ref()
+        self.phase.established()?.shown.as_deref()
     }
 
     /// The application protocol that was agreed (RFC 7301).

@@ -21,8 +21,9 @@ pub(crate) struct Completed {
     pub(crate) retried: bool,
     /// What protects the media of this association (RFC 5764).
     pub(crate) srtp: Option<SrtpProfile>,
-    /// What this end has claimed to be, if anything.
-    pub(crate) shown: Option<Identity>,
+    /// What this end has claimed to be, if anything. It lasts as long as the association, and most
+    /// clients have nothing.
+    pub(crate) shown: Option<Box<Identity>>,
     /// What belongs to the version.
     pub(crate) kind: CompletedKind,
     /// No association without a verified Finished.

@@ -588,7 +588,7 @@ impl ExpectFinished {
             group: context.group,
             retried: false,
             srtp: context.srtp,
-            shown: context.shown,
+            shown: context.shown.map(Box::new),
             kind: CompletedKind::V12(Completed12 {
                 session,
                 epoch: epochs.next,

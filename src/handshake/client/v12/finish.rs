@@ -265,7 +265,7 @@ impl Finish {
             group,
             retried: false,
             srtp: context.srtp,
-            shown,
+            shown: shown.map(Box::new),
             kind: CompletedKind::V12(Completed12 {
                 session,
                 epoch: context.epochs.next,

@@ -278,7 +278,7 @@ impl Ready {
             group: self.group,
             retried: self.retried,
             srtp: self.srtp,
-            shown: self.shown,
+            shown: self.shown.map(Box::new),
             kind: CompletedKind::V13(Box::new(post)),
             _finished: self.finished,
         })));

@@ -378,7 +378,7 @@ impl ExpectFinished {
             group: awaiting.group,
             retried: awaiting.retried,
             srtp: awaiting.srtp,
-            shown: awaiting.shown,
+            shown: awaiting.shown.map(Box::new),
             kind: CompletedKind::V13(Box::new(post)),
             _finished: finished,
         })));
