@@ -248,7 +248,8 @@ pub(crate) struct CommonArguments {
     #[arg(long, value_name = "WHEN", requires = "cid", conflicts_with = "tls")]
     pub(crate) migrate: Option<Migrate>,
     /// The cipher suites to allow, by their IANA names and in order of preference; a version for
-    /// which none is given is not spoken [default: all but TLS_PSK_…, which are not forward secret].
+    /// which none is given is not spoken [default: all but those that are weaker, TLS_PSK_… for
+    /// example, which are not forward secret].
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]
     pub(crate) suites: Vec<CipherSuite>,
     /// The key exchange groups to allow, in order of preference: X25519, P-256, P-384 [default:
