@@ -44,7 +44,7 @@ impl AsRef<[u8]> for Tag {
 
 impl AeadAlgorithm {
     /// Whether somebody here has it.
-    pub(super) fn is_supported(self) -> bool {
+    pub(crate) fn is_supported(self) -> bool {
         #[cfg(feature = "ccm")]
         if ccm::ALGORITHMS.contains(&self) {
             return true;

@@ -1,4 +1,5 @@
-//! AES-CCM by the crates of RustCrypto, in constant time: no provider has it, so it serves with each.
+//! AES-CCM by the crates of RustCrypto, in constant time: no provider has it, so it serves with
+//! each.
 //!
 //! The nonce has 12 bytes, so the length of a message has 3 (RFC 5116 §5.3, RFC 6655 §6.1).
 

@@ -299,6 +299,25 @@ mod tests {
         assert!(absent.iter().all(without), "{absent:?}");
     }
 
+    /// RFC 6655 §3, RFC 7251 §2, RFC 8446 §B.4: every suite with CCM has SHA-256, and at 1.2
+    /// belongs to ECDSA keys.
+    #[test]
+    fn n57_04_n57_07_suites_with_ccm_are_of_ecdsa_and_sha_256() {
+        let ccm = |suite: &&Suite| suite.id.to_string().contains("_CCM");
+        let suites: Vec<_> = SUITES.iter().filter(ccm).collect();
+        let ids: Vec<_> = suites.iter().map(|suite| suite.id.0).collect();
+        assert_eq!(ids, [0x1304, 0xc0ac, 0x1305, 0xc0ae]);
+        for suite in suites {
+            assert_eq!(suite.hash, HashAlgorithm::Sha256);
+            let key = (!suite.is_13()).then_some(KeyKind::Ecdsa);
+            assert_eq!(suite.authentication, key);
+            assert_eq!(
+                suite.aead.has_short_tag(),
+                suite.id.to_string().contains("_CCM_8")
+            );
+        }
+    }
+
     /// H3, H5: nothing with CBC, RC4, static RSA or finite-field DH can be negotiated, because it
     /// is not there. What has no exchange must be asked for (RFC 9325 §4.1).
     #[test]

@@ -186,9 +186,9 @@ impl Sealer {
         }
     }
 
-    /// How many zeros follow contents of this length and their type. RFC 9147 §4.2.3: over datagrams
-    /// the ciphertext is long enough for the mask of the number to be made from it, which with a
-    /// tag of 16 bytes it always is.
+    /// How many zeros follow contents of this length and their type. RFC 9147 §4.2.3: over
+    /// datagrams the ciphertext is long enough for the mask of the number to be made from it, which
+    /// with a tag of 16 bytes it always is.
     #[inline]
     pub(crate) const fn padding(&self, contents_len: usize) -> usize {
         match &self.keys.form {
@@ -261,7 +261,7 @@ impl Sealer {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) {
-        out.reserve(header.len() + usize::from(self.fragment_len(payload)));
+        out.reserve(header.len() + self.expansion() + payload.len() + self.padding(payload.len()));
         out.extend_from_slice(header);
         let nonce = self.keys.nonce(sequence.to_be_bytes());
         let start = out.len();

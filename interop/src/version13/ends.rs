@@ -124,6 +124,9 @@ pub(super) fn check_handshake(
     if case.kind == Kind::OtherGroup {
         expect(&event, "group", "secp384r1")?;
     }
+    if let Some(suite) = case.kind.suite() {
+        expect(&event, "suite", suite)?;
+    }
     if case.kind.demands_certificate() {
         expect(&event, "client_cert", "present")?;
     }

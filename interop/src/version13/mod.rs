@@ -67,6 +67,11 @@ pub enum Kind {
         /// Whether ours are asked for.
         request: bool,
     },
+    /// AES-128-CCM is the only cipher of both ends.
+    Ccm {
+        /// With tags of eight bytes.
+        short: bool,
+    },
     /// BoringSSL's own hello, with an ML-KEM share that fills two datagrams.
     DefaultHello,
 }
@@ -75,6 +80,15 @@ impl Kind {
     /// Whether the server requires a certificate.
     const fn demands_certificate(self) -> bool {
         matches!(self, Self::ClientCertificate | Self::Chain(_))
+    }
+
+    /// The only suite of both ends, if the case says which.
+    const fn suite(self) -> Option<&'static str> {
+        match self {
+            Self::Ccm { short: false } => Some("TLS_AES_128_CCM_SHA256"),
+            Self::Ccm { short: true } => Some("TLS_AES_128_CCM_8_SHA256"),
+            _ => None,
+        }
     }
 
     /// How long the chains are.
@@ -132,7 +146,7 @@ impl Stack {
     }
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 13] = [
     Kind::Plain,
     Kind::OtherGroup,
     Kind::ClientCertificate,
@@ -143,6 +157,8 @@ const KINDS: [Kind; 11] = [
     Kind::OurUpdate { request: true },
     Kind::TheirUpdate { request: false },
     Kind::TheirUpdate { request: true },
+    Kind::Ccm { short: false },
+    Kind::Ccm { short: true },
     Kind::DefaultHello,
 ];
 
@@ -161,6 +177,10 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         }
         (Stack::GnuTls, Role::Server, Kind::Resumed) => {
             Some("gnutls-cli connects again without waiting for a ticket")
+        }
+        (Stack::Boring, _, Kind::Ccm { .. }) => Some("BoringSSL has no CCM suites"),
+        (Stack::Dimpl, _, Kind::Ccm { .. }) => {
+            Some("dimpl has CCM_8 at version 1.2 alone, with a pre-shared key")
         }
         (_, Role::Client, Kind::DefaultHello)
         | (Stack::Wolf | Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls, _, Kind::DefaultHello) => {

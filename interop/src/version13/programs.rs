@@ -90,8 +90,15 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
             command.arg("-cert_chain").arg(issuers);
         }
     };
+    let suites = |command: &mut Command| {
+        if let Some(suite) = case.kind.suite() {
+            // A tag of 64 bits is less than its default asks for.
+            command.args(["-ciphersuites", suite, "-cipher", "DEFAULT:@SECLEVEL=0"]);
+        }
+    };
     if role == "server" {
         command.args(["s_server", "-tls1_3", "-accept", "127.0.0.1:0"]);
+        suites(&mut command);
         credential(&mut command, &server_credential(case, pki));
         if case.kind == Kind::OtherGroup {
             command.args(["-groups", "P-384"]);
@@ -108,6 +115,7 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
         "-connect",
         &format!("127.0.0.1:{port}"),
     ]);
+    suites(&mut command);
     command.args(["-servername", Pki::NAME, "-verify_hostname", Pki::NAME]);
     command
         .args(["-verify_return_error", "-CAfile"])
@@ -134,7 +142,12 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
         (Kind::OtherGroup, _) => ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP384R1",
         _ => "",
     };
-    let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS1.3{groups}");
+    let cipher = match case.kind {
+        Kind::Ccm { short: false } => ":-CIPHER-ALL:+AES-128-CCM",
+        Kind::Ccm { short: true } => ":-CIPHER-ALL:+AES-128-CCM-8",
+        _ => "",
+    };
+    let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS1.3{groups}{cipher}");
     let credential = |command: &mut Command, credential: &Credential| {
         command.arg("--x509certfile").arg(&credential.certificate);
         command.arg("--x509keyfile").arg(&credential.key);

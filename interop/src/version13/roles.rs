@@ -58,6 +58,9 @@ pub(super) fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
         command
             .args(["--versions", "1.3", "--ca"])
             .arg(pki.server_authority());
+        if let Some(suite) = case.kind.suite() {
+            command.args(["--ciphers", suite]);
+        }
         if case.kind.demands_certificate() {
             add_credential(&mut command, &client_credential(case, pki));
         }
@@ -123,6 +126,9 @@ pub(super) fn as_server(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
     add_credential(&mut command, &server_credential(case, pki));
     if case.kind == Kind::OtherGroup {
         command.args(["--groups", "p-384"]);
+    }
+    if let Some(suite) = case.kind.suite() {
+        command.args(["--ciphers", suite]);
     }
     if case.kind.demands_certificate() {
         command.arg("--client-ca").arg(pki.client_authority());

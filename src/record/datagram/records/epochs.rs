@@ -481,6 +481,20 @@ mod tests {
         assert_eq!(current.next_number(), None);
     }
 
+    /// RFC 9147 §4.5.3: a CCM key protects 2^23 records, whatever its tag.
+    #[cfg(feature = "ccm")]
+    #[test]
+    fn n57_05_a_ccm_key_ends_at_its_confidentiality_limit() {
+        for aead in [AeadAlgorithm::Aes128Ccm, AeadAlgorithm::Aes128Ccm8] {
+            let mut epochs = WriteEpochs::plaintext(0);
+            epochs.install(Epoch::new(1), &protection(aead), ConnectionId::empty());
+            let current = epochs.current();
+            current.next_sequence = (1 << 23) - 1;
+            assert!(current.next_number().is_some());
+            assert_eq!(current.next_number(), None);
+        }
+    }
+
     /// RFC 9325 §4.4: a GCM key protects 2^24.5 records.
     #[test]
     fn a_gcm_key_ends_at_its_confidentiality_limit() {
