@@ -1,5 +1,5 @@
-//! Pre-shared keys at version 1.2 with a foreign peer: every suite that both have, every group, full,
-//! resumed and renegotiated, over both transports.
+//! Pre-shared keys at version 1.2 with a foreign peer: every suite that both have, every group,
+//! full, resumed and renegotiated, over both transports.
 
 use std::fmt::{self, Display, Formatter};
 use std::fs;

@@ -1,5 +1,6 @@
-//! Pre-shared keys at version 1.2 with OpenSSL, GnuTLS and Mbed TLS, in both roles, over both transports: each
-//! suite and group, resumed, renegotiated, and over a path that loses a tenth of all datagrams.
+//! Pre-shared keys at version 1.2 with OpenSSL, GnuTLS and Mbed TLS, in both roles, over both
+//! transports: each suite and group, resumed, renegotiated, and over a path that loses a tenth of
+//! all datagrams.
 
 use sealgram_interop::peer::Implementation;
 use sealgram_interop::pki::Pki;

@@ -168,6 +168,10 @@ fn n54_09_k11_suites_are_chosen_only_with_what_they_need() {
     let certified = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256);
     let (chosen, error) = server_of(certified.server.build().unwrap(), &ids);
     assert_eq!((chosen, error), (CERTIFICATES.0, None));
+    let certified = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let shared = &ECDHE_PSK.map(|suite| suite.0);
+    let (_, error) = server_of(certified.server.build().unwrap(), shared);
+    assert_eq!(error, Some(refused.clone()));
     // Suites that need naming are not chosen by default, the others are.
     let (chosen, error) = server_of(server([key()]).build().unwrap(), &ids);
     assert_eq!((chosen, error), (ECDHE_PSK[0].0, None));
