@@ -89,6 +89,11 @@
 //! * `net` (default): [`net::UdpEndpoint`] and [`net::TlsStream`] over mio.
 //! * `ring` (default): the provider of cryptography. There is no other yet, so whoever turns the
 //!   defaults off turns this one on again.
+//! * `ccm`: AES-128-CCM and AES-128-CCM_8, for small devices (RFC 7925). Brings the crates `ccm`
+//!   and `aes` of RustCrypto, with what those stand on: `aead`, `cipher`, `crypto-common`, `ctr`,
+//!   `ctutils` and others as small. They run in constant time, by the processor's own AES where it
+//!   has that. CCM comes last in the order of preference; CCM_8, whose tags are short, is used only
+//!   where [`config::Algorithms::cipher_suites`] names it.
 //! * `sim`: the deterministic network of the tests; its API is not stable.
 
 #![forbid(unsafe_code)]

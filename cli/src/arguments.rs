@@ -248,8 +248,9 @@ pub(crate) struct CommonArguments {
     #[arg(long, value_name = "WHEN", requires = "cid", conflicts_with = "tls")]
     pub(crate) migrate: Option<Migrate>,
     /// The cipher suites to allow, by their IANA names and in order of preference; a version for
-    /// which none is given is not spoken [default: all but TLS_PSK_…, which are not forward secret].
-    #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]
+    /// which none is given is not spoken [default: all but those that are weaker: those of CCM_8,
+    /// whose tags are short, and TLS_PSK_…, which are not forward secret].
+    #[arg(long, visible_alias = "ciphers", value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]
     pub(crate) suites: Vec<CipherSuite>,
     /// The key exchange groups to allow, in order of preference: X25519, P-256, P-384 [default:
     /// all].
@@ -526,7 +527,7 @@ const PROFILES: [SrtpProfile; 4] = [
 ];
 
 /// Every suite that the library has.
-const SUITES: [CipherSuite; 15] = [
+const SUITES: [CipherSuite; 23] = [
     CipherSuite::TLS_AES_128_GCM_SHA256,
     CipherSuite::TLS_AES_256_GCM_SHA384,
     CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
@@ -536,12 +537,20 @@ const SUITES: [CipherSuite; 15] = [
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
     CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_AES_128_CCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+    CipherSuite::TLS_AES_128_CCM_8_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8,
     CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
     CipherSuite::TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
     CipherSuite::TLS_PSK_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_PSK_WITH_AES_256_GCM_SHA384,
     CipherSuite::TLS_PSK_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256,
+    CipherSuite::TLS_PSK_WITH_AES_128_CCM,
+    CipherSuite::TLS_PSK_WITH_AES_128_CCM_8,
 ];
 
 #[cfg(test)]

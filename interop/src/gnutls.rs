@@ -196,6 +196,7 @@ fn described_suite(description: &str) -> Option<Suite> {
     };
     Aead::ALL
         .into_iter()
+        .chain(Aead::CCM)
         .find(|aead| aead.gnutls_name() == cipher)
         .map(|aead| Suite {
             aead,

@@ -11,6 +11,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`algorithm`] | suites, groups and key types under the names each peer gives them |
+//! | [`ccm`] | AES-CCM, which small devices speak |
 //! | [`matrix`] | the list of cases, the empty cells with their reasons |
 //! | [`pairwise`] | the choice of few cases that cover every pair of values |
 //! | [`association`] | two programs joined: handshake, conversation, close |
@@ -34,6 +35,7 @@ pub mod algorithm;
 pub mod association;
 pub mod audit;
 pub mod case;
+pub mod ccm;
 pub mod clock;
 pub mod connection_ids;
 pub mod failure;

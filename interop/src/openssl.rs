@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::algorithm::{Group, Suite};
+use crate::algorithm::{Aead, Group, Suite};
 use crate::failure::{Failure, Outcome};
 use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
@@ -168,14 +168,17 @@ fn add_common(command: &mut Command, settings: &Settings<'_>) {
     }
     let groups: Vec<_> = settings.groups.iter().map(|group| group.name()).collect();
     command.args(["-groups", &groups.join(":")]);
-    match settings.shared_key {
-        None => command.args(["-cipher", &settings.suite.openssl_name()]),
-        Some(suite) => command.args(["-cipher", &suite.openssl_name()]).args([
-            "-psk",
-            KEY,
-            "-psk_identity",
-            IDENTITY,
-        ]),
+    let (suite, aead) = match settings.shared_key {
+        None => (settings.suite.openssl_name(), settings.suite.aead),
+        Some(suite) => {
+            command.args(["-psk", KEY, "-psk_identity", IDENTITY]);
+            (suite.openssl_name(), suite.aead)
+        }
+    };
+    match aead {
+        // A tag of 64 bits is less than its default asks for.
+        Aead::Aes128Ccm8 => command.args(["-cipher", &format!("{suite}:@SECLEVEL=0")]),
+        _ => command.args(["-cipher", &suite]),
     };
     if let Some(mtu) = settings.mtu {
         command.args(["-mtu", &mtu.to_string()]);

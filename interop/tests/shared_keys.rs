@@ -1,5 +1,6 @@
-//! Pre-shared keys at version 1.2 with OpenSSL and GnuTLS, in both roles, over both transports: each
-//! suite and group, resumed, renegotiated, and over a path that loses a tenth of all datagrams.
+//! Pre-shared keys at version 1.2 with OpenSSL, GnuTLS and Mbed TLS, in both roles, over both
+//! transports: each suite and group, resumed, renegotiated, and over a path that loses a tenth of
+//! all datagrams.
 
 use sealgram_interop::peer::Implementation;
 use sealgram_interop::pki::Pki;
@@ -17,6 +18,19 @@ fn k8_gnutls_and_we_share_keys() {
     agree(Implementation::GnuTls, "GnuTLS, pre-shared keys");
 }
 
+/// With the cookies that are its servers' default.
+#[test]
+fn k6_k8_mbedtls_and_we_share_keys() {
+    agree(Implementation::MbedTls, "Mbed TLS, pre-shared keys");
+}
+
+/// K6: and without cookies.
+#[test]
+fn k6_mbedtls_without_cookies_and_we_share_keys() {
+    let foreign = Implementation::MbedTlsWithoutCookies;
+    agree(foreign, "Mbed TLS without cookies, pre-shared keys");
+}
+
 fn agree(foreign: Implementation, title: &str) {
     Sealgram::program().expect("the program under test");
     let pki = Pki::generate().expect("certificates");
@@ -31,6 +45,11 @@ fn openssl_and_we_share_keys_over_a_lossy_path() {
 #[test]
 fn gnutls_and_we_share_keys_over_a_lossy_path() {
     survive(Implementation::GnuTls, "GnuTLS, pre-shared keys, lossy");
+}
+
+#[test]
+fn mbedtls_and_we_share_keys_over_a_lossy_path() {
+    survive(Implementation::MbedTls, "Mbed TLS, pre-shared keys, lossy");
 }
 
 fn survive(foreign: Implementation, title: &str) {

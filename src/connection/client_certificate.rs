@@ -31,8 +31,8 @@ impl<R: RecordLayer> Connection<R> {
     ///
     /// None is fatal, and after any of them the policy has not changed: those of
     /// [`Connection::renegotiate`], with `NotSupportedByVersion` at 1.3, where certificates are
-    /// asked for in the handshake alone; `NotAServer` at a client; `ProvedBySharedKey` if the client
-    /// has proved itself with a pre-shared key, which is who it stays.
+    /// asked for in the handshake alone; `NotAServer` at a client; `ProvedBySharedKey` if the
+    /// client has proved itself with a pre-shared key, which is who it stays.
     pub fn request_client_certificate(
         &mut self,
         policy: ClientAuthentication,

@@ -20,6 +20,8 @@
 //!
 //! What a provider does not have is absent from its tables, and so from those above them: it is
 //! neither offered nor accepted, and a configuration that names it is refused.
+//!
+//! AES-CCM is no provider's: by a feature of its own, `ccm` stands beside whichever there is.
 
 #[cfg(not(feature = "ring"))]
 compile_error!(
@@ -33,6 +35,8 @@ use self::ring as provider;
 
 pub(crate) mod aead;
 pub(crate) mod algorithm;
+#[cfg(feature = "ccm")]
+mod ccm;
 pub(crate) mod der;
 pub(crate) mod hash;
 pub(crate) mod hkdf;

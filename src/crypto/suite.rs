@@ -18,8 +18,6 @@ pub(crate) struct Suite {
     pub(crate) aead: AeadAlgorithm,
     /// The hash of the PRF and of Finished.
     pub(crate) hash: HashAlgorithm,
-    /// Whether it is used only where a configuration names it, because it is weaker than others.
-    pub(crate) only_by_name: bool,
 }
 
 /// How a suite agrees its secret.
@@ -61,6 +59,12 @@ impl Suite {
         matches!(self.key_exchange, KeyExchange::Negotiated)
     }
 
+    /// Whether it is used only where a configuration names it: RFC 9325 §4.1 wants forward secrecy,
+    /// §4.2 whole tags.
+    fn is_weaker(&self) -> bool {
+        self.key_exchange == KeyExchange::SharedKeyAlone || self.aead.has_short_tag()
+    }
+
     /// Whether the provider has all of its parts.
     fn is_supported(&self) -> bool {
         self.aead.is_supported() && self.hash.is_supported()
@@ -75,7 +79,7 @@ pub(crate) fn supported() -> impl Iterator<Item = &'static Suite> {
 
 /// Those of them that need not be named to be used.
 pub(crate) fn usual() -> impl Iterator<Item = &'static Suite> {
-    supported().filter(|suite| !suite.only_by_name)
+    supported().filter(|suite| !suite.is_weaker())
 }
 
 /// The suite with this code point, if it works here.
@@ -88,7 +92,7 @@ pub(crate) fn find(id: CipherSuite) -> Option<&'static Suite> {
 
 /// Every suite that can be used, the preferred ones first (RFC 9325 §4.2). No CBC, no RC4, no
 /// static RSA, ever.
-static SUITES: [Suite; 15] = [
+static SUITES: [Suite; 23] = [
     suite_13(
         CipherSuite::TLS_AES_128_GCM_SHA256,
         AeadAlgorithm::Aes128Gcm,
@@ -140,6 +144,29 @@ static SUITES: [Suite; 15] = [
         AeadAlgorithm::ChaCha20Poly1305,
         HashAlgorithm::Sha256,
     ),
+    // RFC 7251 §2: for small devices, which have nothing else.
+    suite_13(
+        CipherSuite::TLS_AES_128_CCM_SHA256,
+        AeadAlgorithm::Aes128Ccm,
+        HashAlgorithm::Sha256,
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+        KeyKind::Ecdsa,
+        AeadAlgorithm::Aes128Ccm,
+        HashAlgorithm::Sha256,
+    ),
+    suite_13(
+        CipherSuite::TLS_AES_128_CCM_8_SHA256,
+        AeadAlgorithm::Aes128Ccm8,
+        HashAlgorithm::Sha256,
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8,
+        KeyKind::Ecdsa,
+        AeadAlgorithm::Aes128Ccm8,
+        HashAlgorithm::Sha256,
+    ),
     suite_psk(
         CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
         KeyExchange::Ecdhe,
@@ -156,6 +183,18 @@ static SUITES: [Suite; 15] = [
         CipherSuite::TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
         KeyExchange::Ecdhe,
         AeadAlgorithm::ChaCha20Poly1305,
+        HashAlgorithm::Sha256,
+    ),
+    suite_psk(
+        CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256,
+        KeyExchange::Ecdhe,
+        AeadAlgorithm::Aes128Ccm,
+        HashAlgorithm::Sha256,
+    ),
+    suite_psk(
+        CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256,
+        KeyExchange::Ecdhe,
+        AeadAlgorithm::Aes128Ccm8,
         HashAlgorithm::Sha256,
     ),
     suite_psk(
@@ -176,6 +215,18 @@ static SUITES: [Suite; 15] = [
         AeadAlgorithm::ChaCha20Poly1305,
         HashAlgorithm::Sha256,
     ),
+    suite_psk(
+        CipherSuite::TLS_PSK_WITH_AES_128_CCM,
+        KeyExchange::SharedKeyAlone,
+        AeadAlgorithm::Aes128Ccm,
+        HashAlgorithm::Sha256,
+    ),
+    suite_psk(
+        CipherSuite::TLS_PSK_WITH_AES_128_CCM_8,
+        KeyExchange::SharedKeyAlone,
+        AeadAlgorithm::Aes128Ccm8,
+        HashAlgorithm::Sha256,
+    ),
 ];
 
 const fn suite(
@@ -190,11 +241,10 @@ const fn suite(
         authentication: Authentication::Signature(authentication),
         aead,
         hash,
-        only_by_name: false,
     }
 }
 
-/// A suite with a shared key. RFC 9325 §4.1: without an exchange it is for those who ask for it.
+/// A suite of version 1.2 with a shared key.
 const fn suite_psk(
     id: CipherSuite,
     key_exchange: KeyExchange,
@@ -207,7 +257,6 @@ const fn suite_psk(
         authentication: Authentication::SharedKey,
         aead,
         hash,
-        only_by_name: matches!(key_exchange, KeyExchange::SharedKeyAlone),
     }
 }
 
@@ -218,7 +267,6 @@ const fn suite_13(id: CipherSuite, aead: AeadAlgorithm, hash: HashAlgorithm) -> 
         authentication: Authentication::Negotiated,
         aead,
         hash,
-        only_by_name: false,
     }
 }
 
@@ -243,7 +291,34 @@ mod tests {
     /// A table of the provider that lacks a part of a suite takes the suite away without a word.
     #[test]
     fn every_suite_works() {
-        assert_eq!(supported().count(), SUITES.len());
+        let absent = |suite: &&Suite| !suite.is_supported();
+        let absent: Vec<_> = SUITES.iter().filter(absent).collect();
+        let has_ccm = cfg!(feature = "ccm");
+        assert_eq!(absent.len(), if has_ccm { 0 } else { 8 }, "{absent:?}");
+        let without = |suite: &&Suite| suite.id.to_string().contains("_CCM");
+        assert!(absent.iter().all(without), "{absent:?}");
+    }
+
+    /// RFC 6655 §3, RFC 7251 §2, RFC 8446 §B.4: every suite with CCM has SHA-256, and at 1.2
+    /// belongs to ECDSA keys.
+    #[test]
+    fn n57_04_n57_07_suites_with_ccm_are_of_ecdsa_and_sha_256() {
+        let ccm = |suite: &&Suite| {
+            let name = suite.id.to_string();
+            name.contains("_CCM") && !name.contains("_PSK_")
+        };
+        let suites: Vec<_> = SUITES.iter().filter(ccm).collect();
+        let ids: Vec<_> = suites.iter().map(|suite| suite.id.0).collect();
+        assert_eq!(ids, [0x1304, 0xc0ac, 0x1305, 0xc0ae]);
+        for suite in suites {
+            assert_eq!(suite.hash, HashAlgorithm::Sha256);
+            let key = (!suite.is_13()).then_some(KeyKind::Ecdsa);
+            assert_eq!(suite.authentication.key_kind(), key);
+            assert_eq!(
+                suite.aead.has_short_tag(),
+                suite.id.to_string().contains("_CCM_8")
+            );
+        }
     }
 
     /// H3, H5: nothing with CBC, RC4, static RSA or finite-field DH can be negotiated, because it
@@ -253,14 +328,13 @@ mod tests {
         for suite in supported() {
             let name = suite.id.to_string();
             let ephemeral = suite.is_13() || name.starts_with("TLS_ECDHE_");
-            assert_eq!(ephemeral, !suite.only_by_name, "{name}");
+            let short = name.contains("_CCM_8");
+            assert_eq!(ephemeral && !short, !suite.is_weaker(), "{name}");
             let with_key = name.contains("_PSK_");
             let is_psk = suite.authentication == Authentication::SharedKey;
             assert_eq!(with_key, is_psk, "{name}");
-            assert!(
-                name.contains("_GCM_") || name.contains("_POLY1305_"),
-                "{name}"
-            );
+            let aeads = ["_GCM_", "_POLY1305_", "_CCM"];
+            assert!(aeads.iter().any(|aead| name.contains(aead)), "{name}");
             assert_eq!(find(suite.id), Some(suite));
         }
     }

@@ -75,7 +75,9 @@ impl fmt::Display for ConfigError {
                 "the server has no credential; give it one, or an application that answers hellos with one",
             ),
             Self::NoUsableCipherSuite => {
-                f.write_str("no enabled cipher suite fits the type of the configured keys")
+                f.write_str(
+                    "no enabled cipher suite fits the type of the configured keys, or there is no verifier or pre-shared key for it",
+                )
             }
             Self::KeyWithoutScheme => {
                 f.write_str("the private key can sign with none of the schemes that it shall sign with")

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //!  version 1.2 (RFC 5288 §3)
-//!  header (13 or 5) ‖ explicit nonce (8, GCM only) ‖ ciphertext ‖ tag (16)
-//!  nonce, GCM:      fixed IV (4) ‖ explicit nonce (8)
+//!  header (13 or 5) ‖ explicit nonce (8, GCM and CCM) ‖ ciphertext ‖ tag (16, CCM_8: 8)
+//!  nonce, GCM, CCM: fixed IV (4) ‖ explicit nonce (8)                    RFC 6655 §3
 //!  nonce, ChaCha20: fixed IV (12) ⊕ (0⁴ ‖ number)                        RFC 7905 §2
 //!  additional data: number ‖ type ‖ version ‖ plaintext length           RFC 5246 §6.2.3.3
 //!  number:          over datagrams, epoch ‖ sequence                     RFC 6347 §4.1.2.1
 //!                   over a stream, the sequence                          RFC 5246 §6.1
 //!
 //!  version 1.3 (RFC 8446 §5.2)
-//!  header (5) ‖ ciphertext of contents, type and zeros ‖ tag (16)
+//!  header (5) ‖ ciphertext of contents, type and zeros ‖ tag
 //!  nonce:           IV (12) ⊕ (0⁴ ‖ sequence)                            RFC 8446 §5.3
 //!  additional data: the header, over datagrams with the number unmasked  RFC 9147 §4
 //! ```
@@ -134,14 +134,12 @@ pub(crate) const MAX_EXPANSION_12: usize = {
     most
 };
 
-/// The same of a fragment of version 1.3: the type of its contents and a tag. This end pads
-/// nothing, so those two alone must make a ciphertext that the mask of a record number can be made
-/// from (RFC 9147 §4.2.3).
+/// The same of a fragment of version 1.3: the type of its contents and a tag. The padding of short
+/// contents does not count: those that fill a record need none.
 pub(crate) const MAX_EXPANSION_13: usize = {
     let (mut most, mut rest) = (0, AeadAlgorithm::ALL.as_slice());
     while let [aead, others @ ..] = rest {
         let expansion = TYPE_LEN + aead.tag_len();
-        assert!(expansion >= SAMPLE_LEN, "short records need padding");
         most = if expansion > most { expansion } else { most };
         rest = others;
     }
@@ -180,7 +178,7 @@ impl Sealer {
         }
     }
 
-    /// How many bytes longer than its contents a fragment is.
+    /// How many bytes longer than its contents a fragment is, without padding.
     pub(crate) const fn expansion(&self) -> usize {
         match self.keys.form {
             Form::V12 => self.keys.explicit_nonce_len() + self.keys.tag_len(),
@@ -188,8 +186,21 @@ impl Sealer {
         }
     }
 
+    /// How many zeros follow contents of this length and their type. RFC 9147 §4.2.3: over
+    /// datagrams the ciphertext is long enough for the mask of the number to be made from it, which
+    /// with a tag of 16 bytes it always is.
+    #[inline]
+    pub(crate) const fn padding(&self, contents_len: usize) -> usize {
+        match &self.keys.form {
+            Form::V13 { mask: Some(_) } => {
+                SAMPLE_LEN.saturating_sub(contents_len + self.expansion())
+            }
+            Form::V13 { mask: None } | Form::V12 => 0,
+        }
+    }
+
     /// How many bytes longer than its contents a datagram record is, with a connection ID of
-    /// `id_len` bytes.
+    /// `id_len` bytes and without padding.
     #[inline]
     pub(crate) const fn datagram_overhead(&self, id_len: usize) -> usize {
         let header_len = match self.keys.form {
@@ -222,8 +233,7 @@ impl Sealer {
         }
     }
 
-    /// RFC 9147 §4, §4.2.3: the mask is made from the ciphertext, which is long enough even if it
-    /// is only a tag.
+    /// RFC 9147 §4, §4.2.3: the mask is made from the ciphertext.
     #[inline]
     fn seal_13(
         &self,
@@ -241,7 +251,7 @@ impl Sealer {
         }
     }
 
-    /// Appends `header` and, sealed, `payload` with its type (RFC 8446 §5.2).
+    /// Appends `header` and, sealed, `payload` with its type and its padding (RFC 8446 §5.2).
     #[inline]
     fn append_13<const HEADER: usize>(
         &self,
@@ -251,14 +261,24 @@ impl Sealer {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) {
-        out.reserve(header.len() + self.expansion() + payload.len());
+        out.reserve(header.len() + self.expansion() + payload.len() + self.padding(payload.len()));
         out.extend_from_slice(header);
         let nonce = self.keys.nonce(sequence.to_be_bytes());
         let start = out.len();
-        out.extend_from_slice(payload);
-        out.push(content_type.0);
+        self.append_inner(content_type, payload, out);
         let tag = self.keys.key.seal(nonce, header, &mut out[start..]);
         out.extend_from_slice(tag.as_ref());
+    }
+
+    /// Appends `payload`, its type and its padding (RFC 8446 §5.2).
+    #[inline]
+    fn append_inner(&self, content_type: ContentType, payload: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(payload);
+        out.push(content_type.0);
+        let padding = self.padding(payload.len());
+        if padding > 0 {
+            out.resize(out.len() + padding, 0);
+        }
     }
 
     #[inline]
@@ -343,7 +363,8 @@ impl Sealer {
     #[inline]
     fn fragment_len(&self, payload: &[u8]) -> u16 {
         debug_assert!(payload.len() <= MAX_PLAINTEXT_LEN);
-        u16::try_from(payload.len() + self.expansion()).unwrap_or(u16::MAX)
+        let length = payload.len() + self.padding(payload.len()) + self.expansion();
+        u16::try_from(length).unwrap_or(u16::MAX)
     }
 
     #[inline]
@@ -411,7 +432,7 @@ impl Opener {
     pub(crate) const fn integrity_limit(&self) -> u64 {
         match self.keys.form {
             Form::V12 => self.keys.algorithm.integrity_limit_12(),
-            Form::V13 { .. } => AeadAlgorithm::INTEGRITY_LIMIT_13,
+            Form::V13 { .. } => self.keys.algorithm.integrity_limit_13(),
         }
     }
 

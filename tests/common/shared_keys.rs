@@ -24,6 +24,18 @@ pub const PSK: [CipherSuite; 3] = [
     CipherSuite::TLS_PSK_WITH_CHACHA20_POLY1305_SHA256,
 ];
 
+/// The same with AES-CCM: those that are used by default, and those that must be named.
+#[cfg(feature = "ccm")]
+pub const CCM: [CipherSuite; 1] = [CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256];
+#[cfg(feature = "ccm")]
+pub const NAMED_CCM: [CipherSuite; 3] = [
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256,
+    CipherSuite::TLS_PSK_WITH_AES_128_CCM,
+    CipherSuite::TLS_PSK_WITH_AES_128_CCM_8,
+];
+#[cfg(not(feature = "ccm"))]
+pub const CCM: [CipherSuite; 0] = [];
+
 pub fn key() -> SharedKey {
     named(IDENTITY)
 }

@@ -64,7 +64,8 @@ fn d15_a_server_hello_without_a_key_share_is_refused() {
 /// D10: nothing is taken that was not offered.
 #[test]
 fn d10_what_was_not_offered_is_refused() {
-    let suite = |hello: &mut Hello| hello.choices[..2].copy_from_slice(&[0x13, 0x04]);
+    // CCM_8, which is nowhere offered unless it is named.
+    let suite = |hello: &mut Hello| hello.choices[..2].copy_from_slice(&[0x13, 0x05]);
     assert_eq!(client_told(ends(), suite), ILLEGAL);
     let group = |hello: &mut Hello| hello.extension(KEY_SHARE)[..2].copy_from_slice(&[0, 25]);
     assert_eq!(client_told(ends(), group), ILLEGAL);

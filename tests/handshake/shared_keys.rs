@@ -5,8 +5,11 @@ use crate::common::configs::{Configs, Ends, SERVER, server_name, start};
 use crate::common::datagram_harness::SUPPORTED_GROUPS;
 use crate::common::harness::{EC_POINT_FORMATS, Harness, PATIENCE, SIGNATURE_ALGORITHMS};
 use crate::common::renegotiating::allowing;
+#[cfg(feature = "ccm")]
+use crate::common::shared_keys::NAMED_CCM;
 use crate::common::shared_keys::{
-    ECDHE_PSK, IDENTITY, PSK, SECRET, client, configs, key, large, named, only, scripted, server,
+    CCM, ECDHE_PSK, IDENTITY, PSK, SECRET, client, configs, key, large, named, only, scripted,
+    server,
 };
 use crate::common::transport::{BOTH, Duo, SIDES, Transport, complete, refused};
 use sealgram::client::ClientConfigBuilder;
@@ -74,6 +77,30 @@ fn n54_10_n55_04_every_suite_completes_and_names_the_key() {
     }
 }
 
+/// RFC 6655 §4, RFC 8442 §3: those of small devices, behind their feature; short tags and those
+/// without an exchange must be named.
+#[cfg(feature = "ccm")]
+#[test]
+fn n54_10_n55_04_suites_with_ccm_complete_and_the_weaker_ones_are_named() {
+    for transport in BOTH {
+        for suite in [&CCM[..], &NAMED_CCM].concat() {
+            let client = client(key()).algorithms(only(&[suite]));
+            let server = server([key()]).algorithms(only(&[suite]));
+            let mut duo = Duo::connected(transport, &configs(client, server));
+            duo.assert_agreed(1);
+            assert_eq!(suite_of(&duo).0, Some(suite));
+            assert_eq!(peer(&duo, Side::Server), Some(IDENTITY.to_vec()));
+        }
+        for suite in NAMED_CCM {
+            let client = client(key()).algorithms(only(&[suite]));
+            let mut duo = Duo::connecting(transport, &configs(client, server([key()])));
+            duo.settle();
+            let error = duo.error(Side::Server);
+            assert_eq!(error, Some(PeerIncompatible::NoCommonCipherSuite.into()));
+        }
+    }
+}
+
 /// At 1.2 a key belongs to no hash: one that is for SHA-384 at 1.3 serves every suite.
 #[test]
 fn n54_10_a_key_for_sha384_serves_every_suite() {
@@ -116,7 +143,8 @@ fn n54_09_k11_suites_are_offered_only_with_what_they_need() {
     let mut alone = hello(client(key()).build().unwrap());
     alone.retain(|id| !signals(id));
     // RFC 9325 §4.1: what is not forward secret must be named.
-    assert_eq!(alone, ECDHE_PSK.map(|suite| suite.0));
+    let usual = ECDHE_PSK.iter().chain(&CCM).map(|suite| suite.0);
+    assert_eq!(alone, usual.collect::<Vec<_>>());
     // A key that serves 1.3 alone is none here.
     let imported = SharedKey::imported(IDENTITY, b"", &SECRET).unwrap();
     let imported = Ends::new().client.add_shared_key(imported);
@@ -140,6 +168,10 @@ fn n54_09_k11_suites_are_chosen_only_with_what_they_need() {
     let certified = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256);
     let (chosen, error) = server_of(certified.server.build().unwrap(), &ids);
     assert_eq!((chosen, error), (CERTIFICATES.0, None));
+    let certified = Ends::with(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let shared = &ECDHE_PSK.map(|suite| suite.0);
+    let (_, error) = server_of(certified.server.build().unwrap(), shared);
+    assert_eq!(error, Some(refused.clone()));
     // Suites that need naming are not chosen by default, the others are.
     let (chosen, error) = server_of(server([key()]).build().unwrap(), &ids);
     assert_eq!((chosen, error), (ECDHE_PSK[0].0, None));
@@ -367,16 +399,13 @@ fn n54_04_names_that_differ_in_a_byte_are_other_names() {
     ];
     let key = |number: usize| SharedKey::new(identities[number], &[number as u8; 16]).unwrap();
     let all: Vec<SharedKey> = (0..identities.len()).map(key).collect();
-    for number in 0..identities.len() {
+    for (number, identity) in identities.iter().enumerate() {
         // A key that is a client's is a value of its own.
         let alone = || key(number);
         let store = server(all.clone());
         let mut duo = Duo::connected(Transport::Tls, &configs(client(alone()), store));
         duo.assert_agreed(1);
-        assert_eq!(
-            peer(&duo, Side::Server).as_deref(),
-            Some(identities[number])
-        );
+        assert_eq!(peer(&duo, Side::Server).as_deref(), Some(*identity));
         let others = all.iter().filter(|key| key.name() != alone().name());
         let others = server(others.cloned());
         let mut duo = Duo::connecting(Transport::Tls, &configs(client(alone()), others));

@@ -146,11 +146,19 @@ fn records_allocate_nothing_in_steady_state() {
         CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
         CipherSuite::TLS_AES_128_GCM_SHA256,
         CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+        #[cfg(feature = "ccm")]
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+        #[cfg(feature = "ccm")]
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8,
+        #[cfg(feature = "ccm")]
+        CipherSuite::TLS_AES_128_CCM_SHA256,
+        #[cfg(feature = "ccm")]
+        CipherSuite::TLS_AES_128_CCM_8_SHA256,
     ] {
         let mut ends = ends().versions(Versions::ALL);
-        ends.client = ends
-            .client
-            .algorithms(Algorithms::default().cipher_suites(&[suite]).unwrap());
+        let algorithms = Algorithms::default().cipher_suites(&[suite]).unwrap();
+        ends.client = ends.client.algorithms(algorithms.clone());
+        ends.server = ends.server.algorithms(algorithms);
         let mut out = Vec::new();
         let mut link = Link::new(&ends.build(), &mut out);
         let mut arena = BytesMut::with_capacity(1 << 18);

@@ -3,6 +3,9 @@
  *   mbedtls-peer server --port P --cert FILE --key FILE [--tls] [--no-cookies] [--client-ca FILE] [--mtu N] [--bind ADDRESS]
  *   mbedtls-peer client --port P --name NAME --ca FILE [--tls] [--cert FILE --key FILE] [--mtu N] [--bind ADDRESS]
  *
+ * Both take [--psk HEX --psk-identity ID --suite NAME] instead of certificates: a pre-shared key with its identity, and the only
+ * suite, by the library's name.
+ *
  * Both take [--cid HEX|-] [--cid-next HEX], which negotiate connection IDs: the first is received, or none (`-`), the second, which
  * has the same length, after a renegotiation; and [--follow], with which datagrams go to wherever the newest came from, whatever it was: without it
  * the socket is connected.
@@ -48,12 +51,15 @@
 /* The longest connection ID, in bytes. */
 #define ID 32
 
+/* The longest pre-shared key, in bytes. */
+#define KEY 64
+
 /* The longest line, and the largest piece of data. */
 #define LINE 16384
 
 struct options {
     int server, tls, cookies, mtu, follow;
-    const char *port, *name, *cert, *key, *ca, *bind, *cid, *next_cid;
+    const char *port, *name, *cert, *key, *ca, *bind, *cid, *next_cid, *psk, *identity, *suite;
 };
 
 /* Everything that lives as long as the association does. */
@@ -63,6 +69,8 @@ struct peer {
     mbedtls_ctr_drbg_context random;
     mbedtls_x509_crt chain, roots;
     mbedtls_pk_context key;
+    /* The only suite, and the end of the list. */
+    int suites[2];
     mbedtls_ssl_config config;
     mbedtls_ssl_cookie_ctx cookies;
     mbedtls_timing_delay_context timer;
@@ -133,6 +141,12 @@ static struct options parse(int count, char **arguments)
             options.cid = arguments[i];
         } else if (strcmp(name, "--cid-next") == 0) {
             options.next_cid = arguments[i];
+        } else if (strcmp(name, "--psk") == 0) {
+            options.psk = arguments[i];
+        } else if (strcmp(name, "--psk-identity") == 0) {
+            options.identity = arguments[i];
+        } else if (strcmp(name, "--suite") == 0) {
+            options.suite = arguments[i];
         } else if (strcmp(name, "--bind") == 0) {
             options.bind = arguments[i];
         } else {
@@ -155,21 +169,27 @@ static struct sockaddr_in address(const struct options *options)
 }
 
 /* The bytes that are written as `text`; none for `-`. */
-static size_t bytes_of(const char *text, unsigned char bytes[ID])
+static size_t hexadecimal(const char *text, unsigned char *bytes, size_t most)
 {
     size_t length = strcmp(text, "-") == 0 ? 0 : strlen(text) / 2;
-    for (size_t i = 0; i < length && i < ID; i++) {
+    for (size_t i = 0; i < length && i < most; i++) {
         unsigned value = 0;
         if (sscanf(text + 2 * i, "%2x", &value) != 1) {
-            length = ID + 1;
+            length = most + 1;
         }
         bytes[i] = (unsigned char) value;
     }
-    if (length > ID) {
-        fprintf(stderr, "error %s is not a connection ID of at most %d bytes\n", text, ID);
+    if (length > most) {
+        fprintf(stderr, "error %s is not at most %zu bytes in hexadecimal digits\n", text, most);
         exit(2);
     }
     return length;
+}
+
+/* A connection ID. */
+static size_t bytes_of(const char *text, unsigned char bytes[ID])
+{
+    return hexadecimal(text, bytes, ID);
 }
 
 /* Chooses the connection ID of the next handshake. All those of an association have the length of the first. */
@@ -274,6 +294,21 @@ static void configure(struct peer *peer)
         must("the roots", mbedtls_x509_crt_parse_file(&peer->roots, options->ca));
         mbedtls_ssl_conf_ca_chain(config, &peer->roots, NULL);
         mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
+    }
+    if (options->psk != NULL) {
+        unsigned char bytes[KEY];
+        size_t length = hexadecimal(options->psk, bytes, KEY);
+        must("the pre-shared key",
+             mbedtls_ssl_conf_psk(config, bytes, length, (const unsigned char *) options->identity,
+                                  strlen(options->identity)));
+    }
+    if (options->suite != NULL) {
+        peer->suites[0] = mbedtls_ssl_get_ciphersuite_id(options->suite);
+        if (peer->suites[0] == 0) {
+            fprintf(stderr, "error this library has no suite %s\n", options->suite);
+            exit(2);
+        }
+        mbedtls_ssl_conf_ciphersuites(config, peer->suites);
     }
     if (options->server && !options->tls) {
         if (options->cookies) {

@@ -129,6 +129,9 @@ pub(super) fn check_handshake(
     if case.kind.shares_key() {
         expect(&event, "psk", &shared_key_name(case))?;
     }
+    if let Some(suite) = case.kind.suite() {
+        expect(&event, "suite", suite)?;
+    }
     if case.kind.demands_certificate() {
         expect(&event, "client_cert", "present")?;
     }

@@ -72,6 +72,11 @@ pub enum Kind {
         /// Whether the client's first hello has no share of the server's only group.
         other_group: bool,
     },
+    /// AES-128-CCM is the only cipher of both ends.
+    Ccm {
+        /// With tags of eight bytes.
+        short: bool,
+    },
     /// BoringSSL's own hello, with an ML-KEM share that fills two datagrams.
     DefaultHello,
 }
@@ -93,6 +98,15 @@ impl Kind {
     /// Whether both ends share a key.
     const fn shares_key(self) -> bool {
         matches!(self, Self::SharedKey { .. })
+    }
+
+    /// The only suite of both ends, if the case says which.
+    const fn suite(self) -> Option<&'static str> {
+        match self {
+            Self::Ccm { short: false } => Some("TLS_AES_128_CCM_SHA256"),
+            Self::Ccm { short: true } => Some("TLS_AES_128_CCM_8_SHA256"),
+            _ => None,
+        }
     }
 
     /// How long the chains are.
@@ -150,7 +164,7 @@ impl Stack {
     }
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 15] = [
     Kind::Plain,
     Kind::OtherGroup,
     Kind::ClientCertificate,
@@ -163,6 +177,8 @@ const KINDS: [Kind; 13] = [
     Kind::TheirUpdate { request: true },
     Kind::SharedKey { other_group: false },
     Kind::SharedKey { other_group: true },
+    Kind::Ccm { short: false },
+    Kind::Ccm { short: true },
     Kind::DefaultHello,
 ];
 
@@ -182,6 +198,10 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         }
         (Stack::GnuTls, Role::Server, Kind::Resumed) => {
             Some("gnutls-cli connects again without waiting for a ticket")
+        }
+        (Stack::Boring, _, Kind::Ccm { .. }) => Some("BoringSSL has no CCM suites"),
+        (Stack::Dimpl, _, Kind::Ccm { .. }) => {
+            Some("dimpl has CCM_8 at version 1.2 alone, with a pre-shared key")
         }
         (_, Role::Client, Kind::DefaultHello)
         | (Stack::Wolf | Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls, _, Kind::DefaultHello) => {

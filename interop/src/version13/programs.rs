@@ -112,8 +112,15 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
             command.arg("-cert_chain").arg(issuers);
         }
     };
+    let suites = |command: &mut Command| {
+        if let Some(suite) = case.kind.suite() {
+            // A tag of 64 bits is less than its default asks for.
+            command.args(["-ciphersuites", suite, "-cipher", "DEFAULT:@SECLEVEL=0"]);
+        }
+    };
     if role == "server" {
         command.args(["s_server", "-tls1_3", "-accept", "127.0.0.1:0"]);
+        suites(&mut command);
         if case.kind.shares_key() {
             command.args(["-nocert", "-psk", KEY, "-psk_identity", IDENTITY]);
         } else {
@@ -134,6 +141,7 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
         "-connect",
         &format!("127.0.0.1:{port}"),
     ]);
+    suites(&mut command);
     command.args(["-servername", Pki::NAME]);
     if case.kind.shares_key() {
         command.args(["-psk", KEY, "-psk_identity", IDENTITY]);
@@ -173,7 +181,12 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
     } else {
         ""
     };
-    let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS1.3{exchange}{groups}");
+    let cipher = match case.kind {
+        Kind::Ccm { short: false } => ":-CIPHER-ALL:+AES-128-CCM",
+        Kind::Ccm { short: true } => ":-CIPHER-ALL:+AES-128-CCM-8",
+        _ => "",
+    };
+    let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS1.3{exchange}{groups}{cipher}");
     let credential = |command: &mut Command, credential: &Credential| {
         command.arg("--x509certfile").arg(&credential.certificate);
         command.arg("--x509keyfile").arg(&credential.key);

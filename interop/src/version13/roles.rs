@@ -61,6 +61,9 @@ pub(super) fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
         } else {
             command.arg("--ca").arg(pki.server_authority());
         }
+        if let Some(suite) = case.kind.suite() {
+            command.args(["--ciphers", suite]);
+        }
         if case.kind.demands_certificate() {
             add_credential(&mut command, &client_credential(case, pki));
         }
@@ -130,6 +133,9 @@ pub(super) fn as_server(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
     }
     if case.kind.retries() {
         command.args(["--groups", "p-384"]);
+    }
+    if let Some(suite) = case.kind.suite() {
+        command.args(["--ciphers", suite]);
     }
     if case.kind.demands_certificate() {
         command.arg("--client-ca").arg(pki.client_authority());

@@ -371,7 +371,7 @@ impl Layer for Datagram {
         if !write.is_protected() || write.is_used_up() || !self.outgoing.may_direct() {
             return false;
         }
-        let mut datagram = Vec::with_capacity(write.overhead() + message.len());
+        let mut datagram = Vec::with_capacity(write.record_len(message.len()));
         write.append(
             ContentType::RETURN_ROUTABILITY_CHECK,
             message,
@@ -499,7 +499,7 @@ impl Layer for Datagram {
         if data.len() > max {
             return Err(SendError::TooLarge { max });
         }
-        let length = write.overhead() + data.len();
+        let length = write.record_len(data.len());
         if !self.outgoing.has_room(length) {
             return Err(SendError::Backlog);
         }

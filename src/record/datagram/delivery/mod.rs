@@ -94,7 +94,7 @@ impl Means<'_> {
     pub(super) fn send_record(&mut self, content_type: ContentType, payload: &[u8]) {
         let write = self.records.writing().current();
         if write.remaining() > 0 {
-            let length = write.overhead() + payload.len();
+            let length = write.record_len(payload.len());
             let out = match content_type {
                 ContentType::ACK => self.outgoing.begin_ack(length),
                 _ => self.outgoing.begin(length),

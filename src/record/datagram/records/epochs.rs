@@ -226,7 +226,17 @@ impl WriteEpoch {
         }
     }
 
-    /// How many bytes longer than its contents a record is.
+    /// How long a record is with so many bytes of contents.
+    #[inline]
+    pub(in super::super) fn record_len(&self, contents_len: usize) -> usize {
+        let padding = match &self.protection {
+            Writing::Protected(sealer) => sealer.padding(contents_len),
+            Writing::Plaintext(_) | Writing::Dormant(_) => 0,
+        };
+        self.overhead() + contents_len + padding
+    }
+
+    /// How many bytes longer than its contents a record is, without the padding of the shortest.
     #[inline]
     pub(in super::super) fn overhead(&self) -> usize {
         match &self.protection {
@@ -469,6 +479,20 @@ mod tests {
         current.next_sequence = RecordNumber::LIMIT_48 - 1;
         assert!(current.next_number().is_some());
         assert_eq!(current.next_number(), None);
+    }
+
+    /// RFC 9147 §4.5.3: a CCM key protects 2^23 records, whatever its tag.
+    #[cfg(feature = "ccm")]
+    #[test]
+    fn n57_05_a_ccm_key_ends_at_its_confidentiality_limit() {
+        for aead in [AeadAlgorithm::Aes128Ccm, AeadAlgorithm::Aes128Ccm8] {
+            let mut epochs = WriteEpochs::plaintext(0);
+            epochs.install(Epoch::new(1), &protection(aead), ConnectionId::empty());
+            let current = epochs.current();
+            current.next_sequence = (1 << 23) - 1;
+            assert!(current.next_number().is_some());
+            assert_eq!(current.next_number(), None);
+        }
     }
 
     /// RFC 9325 §4.4: a GCM key protects 2^24.5 records.
