@@ -32,8 +32,8 @@
 // `Identity` of the kind "holder of this shared key", without `ClaimVerified` or
 // `SignatureVerified`: Finished proves it.
 //
-// At 1.3 (RFC 8446 §4.2.11, RFC 9258) a client names its keys beside its ticket, the server asks the
-// same store for one after the other, and the binder of the one that is chosen proves it
+// At 1.3 (RFC 8446 §4.2.11, RFC 9258) a client names its keys beside its ticket, the server asks
+// the same store for one after the other, and the binder of the one that is chosen proves it
 // (`handshake/psk`). Such keys are no `Credential`s: they are known before the peer has said
 // anything, as sessions are. So a server may have no credential at all
 // (`ServerConfig::without_credential`).

@@ -1,16 +1,17 @@
 //! Pre-shared keys that both ends were given, at version 1.3 (RFC 8446 §4.2.11, RFC 9257,
 //! RFC 9258): handshakes of every kind, and what both ends know afterwards.
 
-use crate::common::configs::{Configs, Ends, exact};
+use crate::common::configs::{Configs, Ends, exact, server_name, start};
 use crate::common::judged::{CHOICES, judged};
 use crate::common::transport::{BOTH, Duo, SIDES, Transport, complete};
 use sealgram::client::ClientConfigBuilder;
 use sealgram::config::{Algorithms, PskKeyExchange, StreamPolicy, Versions};
+use sealgram::endpoint::{EndpointPolicy, ResumptionCookies};
 use sealgram::error::{ConfigError, PeerIncompatible};
 use sealgram::identity::{FindSharedKey, Identity, SharedKey, SharedKeyQuery, SharedKeys};
 use sealgram::server::{Preference, ServerConfigBuilder};
-use sealgram::session::MemoryClientSessions;
-use sealgram::sim::Direction;
+use sealgram::session::{MemoryClientSessions, Tickets};
+use sealgram::sim::{Direction, Pair};
 use sealgram::{
     AlertDescription, CipherSuite, ClientConfig, Error, HandshakeKind, KeyUpdate, NamedGroup,
     Reply, ServerConfig, Side,
@@ -155,12 +156,19 @@ fn n56_03_the_suite_has_the_hash_of_the_key() {
         CipherSuite::TLS_AES_128_GCM_SHA256,
     ];
     for transport in BOTH {
+        // A client that takes certificates too offers every suite, the others first.
+        let ends = Ends::new().versions(Versions::V1_3);
+        let keys = Arc::new(SharedKeys::new([raw(b"a")]));
         let ends = configs(
-            client(raw(b"a")).algorithms(suites(&order)),
-            server([raw(b"a")]).suite_preference(Preference::Client),
+            ends.client
+                .add_shared_key(raw(b"a"))
+                .algorithms(suites(&order)),
+            ends.server
+                .shared_keys(keys)
+                .suite_preference(Preference::Client),
         );
         let duo = Duo::connected(transport, &ends);
-        assert_kind(&duo, HandshakeKind::Full);
+        assert_eq!(holder(&duo, Side::Server), b"a");
         let configs_384 = configs(
             client(raw(b"a").with_sha384()).algorithms(suites(&order[..1])),
             server([raw(b"a").with_sha384()]),
@@ -575,13 +583,50 @@ fn n56_03_keys_of_another_hash_are_left_out_after_a_retry() {
         let shown = duo.identity(Side::Client).unwrap();
         assert!(!shown.certificates().is_empty());
     }
-    // Without certificates there is nothing left.
-    let client = client(raw(b"a").with_sha384()).algorithms(order.clone());
-    let server = server([raw(b"a")]).algorithms(order);
-    let mut duo = Duo::connecting(Transport::Dtls, &configs(client, server));
-    duo.settle();
-    assert_eq!(
-        duo.error(Side::Client),
-        Some(PeerIncompatible::NoSharedKey.into())
-    );
+}
+
+/// Where a resumption is spared the cookie, a ticket that does not fit is no way to a look-up.
+#[test]
+fn a_ticket_without_a_cookie_leads_to_no_look_up() {
+    let tickets = Arc::new(Tickets::new(Duration::from_secs(3600)).unwrap());
+    let of = |suite| {
+        let store = Slow::with([raw(b"a")]);
+        let server = server([])
+            .shared_keys(store.clone())
+            .tickets(Some(tickets.clone()))
+            .algorithms(suites(&[suite]));
+        (store, Arc::new(server.build().unwrap()))
+    };
+    let sessions = Arc::new(MemoryClientSessions::new(4));
+    let client = client(raw(b"a")).session_store(Some(sessions));
+    let client = Arc::new(client.build().unwrap());
+    let policy = EndpointPolicy::default().resumption_cookies(ResumptionCookies::Spare);
+    let visit = |store: &Slow, server: &Arc<ServerConfig>| {
+        let mut pair = Pair::with_policy(server.clone(), policy.clone(), start(), 1).unwrap();
+        pair.connect(client.clone(), server_name()).unwrap();
+        // What the server answers to the first hello does not come back.
+        pair.to_client.hold(true);
+        pair.run_for(Duration::from_millis(100));
+        let early = store.count.load(Ordering::Relaxed);
+        pair.to_client.hold(false);
+        for _ in 0..3 {
+            pair.run_for(Duration::from_secs(1));
+            store.answer();
+            let now = pair.now;
+            pair.server.handle_answers(now);
+        }
+        pair.run_for(Duration::from_secs(20));
+        let connected = pair
+            .client_connection()
+            .is_some_and(|it| !it.is_handshaking());
+        (early, connected, store.count.load(Ordering::Relaxed))
+    };
+    let (first, server) = of(CipherSuite::TLS_AES_128_GCM_SHA256);
+    assert_eq!(visit(&first, &server), (0, true, 1));
+    // The ticket is known here, but of another suite.
+    let (second, server) = of(CipherSuite::TLS_CHACHA20_POLY1305_SHA256);
+    assert_eq!(visit(&second, &server), (0, true, 1));
+    // The newest ticket is resumed, and nobody is asked.
+    let (third, server) = of(CipherSuite::TLS_CHACHA20_POLY1305_SHA256);
+    assert_eq!(visit(&third, &server), (0, true, 0));
 }

@@ -399,16 +399,13 @@ fn n54_04_names_that_differ_in_a_byte_are_other_names() {
     ];
     let key = |number: usize| SharedKey::new(identities[number], &[number as u8; 16]).unwrap();
     let all: Vec<SharedKey> = (0..identities.len()).map(key).collect();
-    for number in 0..identities.len() {
+    for (number, identity) in identities.iter().enumerate() {
         // A key that is a client's is a value of its own.
         let alone = || key(number);
         let store = server(all.clone());
         let mut duo = Duo::connected(Transport::Tls, &configs(client(alone()), store));
         duo.assert_agreed(1);
-        assert_eq!(
-            peer(&duo, Side::Server).as_deref(),
-            Some(identities[number])
-        );
+        assert_eq!(peer(&duo, Side::Server).as_deref(), Some(*identity));
         let others = all.iter().filter(|key| key.name() != alone().name());
         let others = server(others.cloned());
         let mut duo = Duo::connecting(Transport::Tls, &configs(client(alone()), others));

@@ -186,7 +186,7 @@ impl Stack {
     }
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 17] = [
     Kind::Plain,
     Kind::OtherGroup,
     Kind::ClientCertificate,

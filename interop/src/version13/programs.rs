@@ -185,19 +185,18 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
         (true, _) => ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP384R1",
         _ => "",
     };
-    let cipher = match case.kind {
-        Kind::Ccm { short: false } => ":-CIPHER-ALL:+AES-128-CCM",
-        Kind::Ccm { short: true } => ":-CIPHER-ALL:+AES-128-CCM-8",
-        _ => "",
-    };
-    let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS1.3{groups}{cipher}");
     let shares = case.kind.shares_key();
     let exchange = if shares {
         ":-KX-ALL:+DHE-PSK:+ECDHE-PSK"
     } else {
         ""
     };
-    let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS1.3{exchange}{groups}");
+    let cipher = match case.kind {
+        Kind::Ccm { short: false } => ":-CIPHER-ALL:+AES-128-CCM",
+        Kind::Ccm { short: true } => ":-CIPHER-ALL:+AES-128-CCM-8",
+        _ => "",
+    };
+    let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS1.3{exchange}{groups}{cipher}");
     let credential = |command: &mut Command, credential: &Credential| {
         command.arg("--x509certfile").arg(&credential.certificate);
         command.arg("--x509keyfile").arg(&credential.key);

@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::path::Path;
 use std::ptr;
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use wolfssl_sys as ffi;
 
@@ -64,14 +65,81 @@ fn make_context(options: &Options) -> Result<*mut ffi::WOLFSSL_CTX, String> {
             check("roots", outcome)?;
         }
         let mode = match (options.server, options.client_auth) {
+            (false, _) if options.psk.is_some() => ffi::WOLFSSL_VERIFY_NONE,
             (true, false) => ffi::WOLFSSL_VERIFY_NONE,
             (true, true) => ffi::WOLFSSL_VERIFY_PEER | ffi::WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT,
             (false, _) => ffi::WOLFSSL_VERIFY_PEER,
         };
         ffi::wolfSSL_CTX_set_verify(context, mode as c_int, None);
+        if let Some(shared) = &options.psk {
+            let _only_once = SHARED.set(shared.clone());
+            if options.server {
+                ffi::wolfSSL_CTX_set_psk_server_tls13_callback(context, Some(find_key));
+            } else {
+                ffi::wolfSSL_CTX_set_psk_client_tls13_callback(context, Some(name_key));
+            }
+        }
         ffi::wolfSSL_CTX_SetIORecv(context, Some(receive));
         ffi::wolfSSL_CTX_SetIOSend(context, Some(send));
         Ok(context)
+    }
+}
+
+/// The key that both ends share, and its identity.
+static SHARED: OnceLock<(String, Vec<u8>)> = OnceLock::new();
+
+/// The suite that the key goes with.
+const SUITE: &CStr = c"TLS13-AES128-GCM-SHA256";
+
+/// Writes the key that both ends share, and says how long it is; 0 without one.
+///
+/// # Safety
+///
+/// There is room for `limit` bytes at `key`, and `suite` is a place for a pointer.
+unsafe fn give_key(key: *mut u8, limit: c_uint, suite: *mut *const c_char) -> c_uint {
+    let Some((_, bytes)) = SHARED.get().filter(|(_, it)| it.len() <= limit as usize) else {
+        return 0;
+    };
+    // SAFETY: the caller promises it.
+    unsafe {
+        ptr::copy_nonoverlapping(bytes.as_ptr(), key, bytes.len());
+        *suite = SUITE.as_ptr();
+    }
+    bytes.len() as c_uint
+}
+
+unsafe extern "C" fn name_key(
+    _: *mut ffi::WOLFSSL,
+    _hint: *const c_char,
+    identity: *mut c_char,
+    identity_limit: c_uint,
+    key: *mut u8,
+    key_limit: c_uint,
+    suite: *mut *const c_char,
+) -> c_uint {
+    let Some((name, _)) = SHARED.get().filter(|(it, _)| it.len() < identity_limit as usize) else {
+        return 0;
+    };
+    // SAFETY: the library's buffers have the sizes that it says; the identity ends with a zero.
+    unsafe {
+        ptr::copy_nonoverlapping(name.as_ptr(), identity.cast(), name.len());
+        *identity.add(name.len()) = 0;
+        give_key(key, key_limit, suite)
+    }
+}
+
+unsafe extern "C" fn find_key(
+    _: *mut ffi::WOLFSSL,
+    identity: *const c_char,
+    key: *mut u8,
+    key_limit: c_uint,
+    suite: *mut *const c_char,
+) -> c_uint {
+    // SAFETY: the library gives a string; its buffer has the size that it says.
+    unsafe {
+        let named = CStr::from_ptr(identity).to_bytes();
+        let known = SHARED.get().is_some_and(|(name, _)| name.as_bytes() == named);
+        if known { give_key(key, key_limit, suite) } else { 0 }
     }
 }
 

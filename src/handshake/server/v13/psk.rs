@@ -155,19 +155,19 @@ impl Received {
         let psks = self.hello.extensions.pre_shared_keys.as_ref();
         let psks = psks.filter(|_| flight::takes_tickets(&self.hello));
         let Some(psks) = psks.filter(|_| self.config().sessions.tickets.is_some()) else {
-            return self.look_for_shared_key(outbox);
+            return self.look_for_shared_key(None, outbox);
         };
         self.ask_for_tickets(&psks.identities, outbox);
         Ok(Box::new(ExpectTicket(self)))
     }
 
-    /// Looks for a key that both ends were given.
-    fn look_for_shared_key(self, outbox: &mut Outbox) -> Step {
+    /// Looks for a key that both ends were given. The identity at `ticket` is none of those.
+    fn look_for_shared_key(self, ticket: Option<usize>, outbox: &mut Outbox) -> Step {
         let usable = self.config().shared_keys.is_some()
             && !self.chosen.terms.only_resume
             && mode(self.config(), &self.hello).is_some();
         let candidates = match &self.hello.extensions.pre_shared_keys {
-            Some(psks) if usable => self.candidates(psks),
+            Some(psks) if usable => self.candidates(psks, ticket),
             _ => VecDeque::new(),
         };
         if candidates.is_empty() {
@@ -183,7 +183,7 @@ impl Received {
     }
 
     /// The keys that the hello may name, in its order, without those that serve another suite.
-    fn candidates(&self, psks: &OfferedPsks) -> VecDeque<Candidate> {
+    fn candidates(&self, psks: &OfferedPsks, ticket: Option<usize>) -> VecDeque<Candidate> {
         let named = psks.identities.iter().enumerate();
         let candidate = |(index, one): (usize, &PskIdentity)| {
             let (identity, context) = match ImportedIdentity::decode(&one.identity) {
@@ -201,7 +201,8 @@ impl Received {
             };
             Some(Candidate { index, query })
         };
-        named.filter_map(candidate).take(MAX_KEYS_TRIED).collect()
+        let keys = named.filter(|(index, _)| Some(*index) != ticket);
+        keys.filter_map(candidate).take(MAX_KEYS_TRIED).collect()
     }
 
     /// Goes on with the key that was chosen and proved, or without one.
@@ -292,7 +293,7 @@ impl State for ExpectTicket {
         let Self(received) = *self;
         let (index, session) = match found {
             Some((index, session)) if received.fits(&session)? => (index, session),
-            _ => return received.look_for_shared_key(outbox),
+            unfit => return received.look_for_shared_key(unfit.map(|(index, _)| index), outbox),
         };
         let psk = Psk::Ticket(session.clone());
         if !received.is_proved(index, &psk) {
