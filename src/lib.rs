@@ -54,7 +54,7 @@
 //!  session    what can be resumed: stores, tickets
 //!  secrets    transcript, key schedule           │ identity certificates and their verifiers
 //!  wire       bytes to values and back
-//!  crypto     the only user of ring
+//!  crypto     the only user of ring and aws-lc-rs
 //!  protocol   numbers, epochs, dialects, alerts; errors by blame
 //! ```
 //!
@@ -87,8 +87,18 @@
 //! # Features
 //!
 //! * `net` (default): [`net::UdpEndpoint`] and [`net::TlsStream`] over mio.
-//! * `ring` (default): the provider of cryptography. There is no other yet, so whoever turns the
-//!   defaults off turns this one on again.
+//! * `ring` (default): a provider of cryptography. Whoever turns the defaults off turns this one or
+//!   the next on again.
+//! * `aws-lc-rs`: AWS-LC as the provider, by the crate of that name, which a C compiler builds. It
+//!   is used wherever it is on, beside `ring` or without it: features add up. It brings
+//!   X25519MLKEM768, needs half the time for X25519, and signs with RSA keys of up to 8192 bits.
+//! * `ml-kem`: X25519MLKEM768 beside `ring`, with the ML-KEM of RustCrypto: its crate and fourteen
+//!   below it that the library has not otherwise. `aws-lc-rs` does without.
+//! * `ccm`: AES-128-CCM and AES-128-CCM_8, for small devices (RFC 7925). Brings the crates `ccm`
+//!   and `aes` of RustCrypto, with what those stand on: `aead`, `cipher`, `crypto-common`, `ctr`,
+//!   `ctutils` and others as small. They run in constant time, by the processor's own AES where it
+//!   has that. CCM comes last in the order of preference; CCM_8, whose tags are short, is used only
+//!   where [`config::Algorithms::cipher_suites`] names it.
 //! * `sim`: the deterministic network of the tests; its API is not stable.
 
 #![forbid(unsafe_code)]
@@ -137,8 +147,9 @@ pub use crate::connection::{
 pub use crate::error::fatal::{Error, Failure};
 pub use crate::identity::reply::Reply;
 pub use crate::protocol::{
-    Alert, AlertDescription, AlertLevel, CipherSuite, ConnectionId, Ecn, Epoch, NamedGroup, Path,
-    ProtocolVersion, RecordNumber, Side, SignatureScheme, SrtpProfile,
+    Alert, AlertDescription, AlertLevel, CipherSuite, ConnectionId, Ecn, Epoch, MaxFragmentLength,
+    NamedGroup, Path, ProtocolVersion, RecordLimits, RecordNumber, Side, SignatureScheme,
+    SrtpProfile,
 };
 pub use crate::wire::key_update::KeyUpdate;
 

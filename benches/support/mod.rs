@@ -85,8 +85,10 @@ impl Configs {
         // the first.
         let mut listed = vec![group, NamedGroup::SECP256R1];
         listed.dedup();
+        // Without another round trip for a hybrid group.
         ends.client = ends
             .client
+            .datagram(DatagramPolicy::default().hybrid_share(true))
             .algorithms(Algorithms::default().groups(&listed).unwrap());
         ends.server = ends
             .server

@@ -6,10 +6,11 @@ use crate::end::either;
 use crate::exchange::Exchange;
 use crate::options::Options;
 use sealgram::HandshakeKind;
-use sealgram::identity::Identity;
+use sealgram::identity::{CertificateKind, Identity, RawKey, SharedKey};
 use sealgram::pki_types::CertificateDer;
 use sealgram::pki_types::pem::PemObject as _;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Checks after the handshake.
 pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
@@ -31,7 +32,8 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
         if options.expect_extended_master_secret && !it.extended_master_secret() {
             return Err(Failed::new("there is no extended_master_secret"));
         }
-        if options.expect_no_peer_cert && it.peer_identity().is_some() {
+        let shown = it.peer_identity().map(Identity::certificates).unwrap_or_default();
+        if options.expect_no_peer_cert && !shown.is_empty() {
             return Err(Failed::new("there is a peer certificate"));
         }
         if let Some(file) = &options.expect_peer_cert_file {
@@ -41,10 +43,17 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
             };
             expect("peer certificates", Some(&expected[..]), Some(chain))?;
         }
+        let kind = it.peer_identity().and_then(Identity::certificate_kind);
+        let raw = kind == Some(CertificateKind::RawPublicKey);
+        let typ = kind.map(|_| if raw { 2 } else { 0 });
+        expect("type of the peer's certificate", options.expect_peer_type, typ)?;
+        let fingerprint = it.peer_identity().filter(|_| raw).and_then(Identity::fingerprint);
+        let fingerprint = fingerprint.map(|it| it.as_bytes().to_vec());
+        expect("raw key of the peer", options.expect_peer_raw_key.clone(), fingerprint)?;
         let scheme = it.peer_signature_scheme().map(|scheme| scheme.0);
         expect("scheme of the peer", options.expect_peer_scheme, scheme)?;
         if let Some(place) = options.expect_credential.filter(|_| !resumed)
-            && chain_of(options, place)?.as_deref() != it.local_identity().map(Identity::certificates)
+            && identity_of(options, place)?.as_ref() != it.local_identity()
         {
             return Err(Failed::new(format!("credential {place} was not shown")));
         }
@@ -63,14 +72,26 @@ pub(crate) fn after_handshake(exchange: &Exchange<'_>) -> Result<(), Failed> {
     exchange.answers.check(options)
 }
 
-/// The chain of the credential at this position.
-fn chain_of(options: &Options, place: i32) -> Result<Option<Vec<CertificateDer<'static>>>, Failed> {
+/// What the credential at this position shows.
+fn identity_of(options: &Options, place: i32) -> Result<Option<Identity>, Failed> {
     let credential = match usize::try_from(place) {
         Ok(place) => options.credentials.get(place),
         Err(_) => Some(&options.default_credential),
     };
-    let chain = credential.and_then(|credential| credential.chain.as_deref());
-    chain.map(certificates).transpose()
+    let Some(credential) = credential else {
+        return Ok(None);
+    };
+    if let Some(key) = &credential.imported_key {
+        let key = SharedKey::imported(&key.identity, &key.context, &key.key)?;
+        return Ok(Some(Identity::SharedKey(Arc::new(key.name().clone()))));
+    }
+    if let Some(key) = credential.key.as_ref().filter(|_| credential.raw) {
+        let raw = RawKey::from_pem_file(key)?;
+        let shown = Arc::new(raw.public_key().clone());
+        return Ok(Some(Identity::RawPublicKey(shown)));
+    }
+    let chain = credential.chain.as_deref().map(certificates).transpose()?;
+    Ok(chain.map(|chain| Identity::Certificate(chain.into())))
 }
 
 /// Checks after all data was exchanged.

@@ -33,6 +33,25 @@ pub(crate) struct CredentialOptions {
     /// The schemes that it may sign with.
     pub(crate) signing_prefs: Vec<u16>,
     pub(crate) must_match_issuer: bool,
+    /// Whether the public key is shown by itself (RFC 7250).
+    pub(crate) raw: bool,
+    pub(crate) imported_key: Option<ImportedKeyOptions>,
+}
+
+/// What a credential has that is an external key, to be imported (RFC 9258).
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct ImportedKeyOptions {
+    pub(crate) key: Vec<u8>,
+    pub(crate) identity: Vec<u8>,
+    pub(crate) context: Vec<u8>,
+    pub(crate) sha384: bool,
+}
+
+/// A shared key of version 1.2.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct SharedKeyOptions {
+    pub(crate) identity: Vec<u8>,
+    pub(crate) key: Option<Vec<u8>>,
 }
 
 /// What a test requires of one connection.
@@ -43,6 +62,7 @@ pub(crate) struct Options {
     /// The default one, used if no other fits.
     pub(crate) default_credential: CredentialOptions,
     pub(crate) credentials: Vec<CredentialOptions>,
+    pub(crate) shared_key: SharedKeyOptions,
     pub(crate) min_version: Option<u16>,
     pub(crate) max_version: Option<u16>,
     pub(crate) no_tls12: bool,
@@ -73,6 +93,10 @@ pub(crate) struct Options {
     pub(crate) fail_early_callback: bool,
     pub(crate) fallback: bool,
     pub(crate) reverify: bool,
+    /// The types of certificates of RFC 7250 that are accepted from the peer, and that a client
+    /// says it can show.
+    pub(crate) accepted_types: Vec<u8>,
+    pub(crate) available_types: Vec<u8>,
     pub(crate) fail_cert_callback: bool,
 
     pub(crate) shim_writes_first: bool,
@@ -107,6 +131,8 @@ pub(crate) struct Options {
     pub(crate) expect_no_peer_cert: bool,
     pub(crate) expect_total_renegotiations: Option<u64>,
     pub(crate) expect_peer_cert_file: Option<PathBuf>,
+    pub(crate) expect_peer_type: Option<u8>,
+    pub(crate) expect_peer_raw_key: Option<Vec<u8>>,
     pub(crate) expect_no_secure_renegotiation: bool,
     pub(crate) expect_ticket_age_skew: Option<i32>,
     pub(crate) expect_peer_verify_prefs: Vec<u16>,
@@ -211,6 +237,11 @@ impl Options {
         }
     }
 
+    fn imported_key(&mut self) -> Result<&mut ImportedKeyOptions, Failed> {
+        let newest = self.credential().imported_key.as_mut();
+        newest.ok_or_else(|| Failed::new("the credential is not a shared key"))
+    }
+
     fn take(&mut self, flag: &str, values: &mut Values<'_>) -> Result<(), Failed> {
         if self.take_setting(flag, values)?
             || self.take_action(flag, values)?
@@ -228,11 +259,28 @@ impl Options {
             "cert-file" => self.credential().chain = Some(values.path()?),
             "key-file" => self.credential().key = Some(values.path()?),
             "new-x509-credential" => self.credentials.push(CredentialOptions::default()),
+            "new-rpk-credential" => self.credentials.push(CredentialOptions {
+                raw: true,
+                ..CredentialOptions::default()
+            }),
+            "accepted-peer-cert-types" => self.accepted_types.push(values.number()?),
+            "available-client-cert-types" => self.available_types.push(values.number()?),
+            "new-psk-credential" => self.credentials.push(CredentialOptions {
+                imported_key: Some(ImportedKeyOptions::default()),
+                ..CredentialOptions::default()
+            }),
+            "psk-importer-key" => self.imported_key()?.key = base64(&values.text()?)?,
+            "psk-importer-identity" => self.imported_key()?.identity = base64(&values.text()?)?,
+            "psk-importer-context" => self.imported_key()?.context = base64(&values.text()?)?,
+            "psk-importer-sha256" => self.imported_key()?.sha384 = false,
+            "psk-importer-sha384" => self.imported_key()?.sha384 = true,
             "signing-prefs" => {
                 let scheme = values.number()?;
                 self.credential().signing_prefs.push(scheme);
             }
             "must-match-issuer" => self.credential().must_match_issuer = true,
+            "psk" => self.shared_key.key = Some(values.raw()?),
+            "psk-identity" => self.shared_key.identity = values.raw()?,
             "min-version" => self.min_version = Some(values.number()?),
             "max-version" => self.max_version = Some(values.number()?),
             "no-tls12" => self.no_tls12 = true,
@@ -339,6 +387,10 @@ impl Options {
                 self.expect_client_ca_list = Some(names(&values.text()?)?);
             }
             "expect-peer-cert-file" => self.expect_peer_cert_file = Some(values.path()?),
+            "expect-peer-certificate-type" => self.expect_peer_type = Some(values.number()?),
+            "expect-peer-rpk-sha256" => {
+                self.expect_peer_raw_key = Some(base64(&values.text()?)?);
+            }
             "expect-peer-signature-algorithm" => self.expect_peer_scheme = Some(values.number()?),
             "expect-selected-credential" => self.expect_credential = Some(values.number()?),
             // For machines without AES instructions, and for BoringSSL's reason codes and traces.

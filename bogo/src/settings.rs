@@ -10,7 +10,7 @@ use sealgram::config::{
     Algorithms, Conformance, DatagramPolicy, RekeyPolicy, RenegotiationRefusals,
     SecureRenegotiation, StreamPolicy, Versions,
 };
-use sealgram::identity::Credential;
+use sealgram::identity::{CertificateKind, Credential, RawKey, SharedKey, SharedKeys};
 use sealgram::pki_types::ServerName;
 use sealgram::server::{ClientAuthentication, Preference};
 use sealgram::session::{MemoryServerSessions, Tickets};
@@ -18,6 +18,7 @@ use sealgram::{
     AlertDescription, ClientConfig, NamedGroup, ServerConfig, SignatureScheme, SrtpProfile,
 };
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +40,8 @@ const WARNINGS: u8 = 4;
 const LAST_EPOCH: u64 = 0xffff;
 const TIMER_SLACK: Duration = Duration::from_millis(15);
 
-const GROUPS: [NamedGroup; 3] = [
+const GROUPS: [NamedGroup; 4] = [
+    NamedGroup::X25519MLKEM768,
     NamedGroup::X25519,
     NamedGroup::SECP256R1,
     NamedGroup::SECP384R1,
@@ -85,15 +87,26 @@ impl Shared {
         options: &Options,
         answers: Arc<Answers>,
     ) -> Result<ClientConfig, Failed> {
-        let builder = ClientConfig::with_verifier(Arc::new(verdict(options)))
-            .answers(answers.clone())
-            .tickets(!options.no_ticket);
+        let keys = imported_keys(options)?;
+        // BoringSSL takes no certificate then, unless it is told to verify one.
+        let builder = if keys.is_empty() || options.verify_peer {
+            ClientConfig::with_verifier(Arc::new(verdict(options)?))
+        } else {
+            ClientConfig::without_verifier()
+        };
+        let builder = builder.answers(answers.clone()).tickets(!options.no_ticket);
         let mut builder = with_common!(builder, self, options);
         if let Some(protocols) = &options.advertise_alpn {
             builder = builder.alpn(&wire_list(protocols)?)?;
         }
         for credential in credentials(options, &answers)? {
             builder = builder.add_credential(credential);
+        }
+        for key in keys.into_iter().chain(shared_key(options)?) {
+            builder = builder.add_shared_key(key);
+        }
+        if !options.available_types.is_empty() {
+            builder = builder.certificate_kinds(&kinds(&options.available_types)?);
         }
         Ok(builder.build()?)
     }
@@ -103,12 +116,15 @@ impl Shared {
         options: &Options,
         answers: Arc<Answers>,
     ) -> Result<ServerConfig, Failed> {
-        let mut credentials = credentials(options, &answers)?.into_iter();
-        let first = credentials
-            .next()
-            .ok_or_else(|| Failed::Unimplemented("a server without a certificate".to_owned()))?;
-        let verifier = Arc::new(verdict(options));
-        let builder = ServerConfig::with_credential(first)
+        let credentials = credentials(options, &answers)?;
+        let mut keys = imported_keys(options)?;
+        keys.extend(shared_key(options)?);
+        if credentials.is_empty() && keys.is_empty() {
+            let lacking = "a server without a certificate or a shared key";
+            return Err(Failed::Unimplemented(lacking.to_owned()));
+        }
+        let verifier = Arc::new(verdict(options)?);
+        let builder = ServerConfig::without_credential()
             .tickets((!options.no_ticket).then(|| self.tickets.clone()))
             .session_store(Some(self.sessions.clone()))
             .suite_preference(Preference::Client)
@@ -123,6 +139,11 @@ impl Shared {
         let mut builder = with_common!(builder, self, options);
         for credential in credentials {
             builder = builder.add_credential(credential);
+        }
+        if !keys.is_empty() {
+            builder = builder.shared_keys(Arc::new(SharedKeys::new(keys)));
+            // BoringSSL's program tells the client which identity it expects.
+            builder = builder.identity_hint(&options.shared_key.identity)?;
         }
         if options.reject_alpn {
             builder = builder.alpn(&[b"nothing that a test offers"])?;
@@ -139,19 +160,38 @@ pub(crate) fn server_name(options: &Options) -> Result<ServerName<'static>, Fail
     }
 }
 
-fn verdict(options: &Options) -> Verdict {
+fn verdict(options: &Options) -> Result<Verdict, Failed> {
     let alert = if options.custom_verify_callback {
         AlertDescription::CERTIFICATE_UNKNOWN
     } else {
         AlertDescription::HANDSHAKE_FAILURE
     };
-    // A BoringSSL client that does not verify goes on after a refusal.
-    let counts = options.verify_peer || options.require_client_certificate;
-    Verdict {
+    // A BoringSSL client that does not verify goes on after a refusal, but not where there may be a
+    // raw public key.
+    let counts = options.verify_peer
+        || options.require_client_certificate
+        || options.accepted_types.contains(&RAW_PUBLIC_KEY);
+    Ok(Verdict {
         refusal: (options.verify_fail && counts).then_some(alert),
         authorities: options.client_ca_list.clone(),
         again: options.reverify,
-    }
+        kinds: match &options.accepted_types[..] {
+            [] => vec![CertificateKind::X509],
+            types => kinds(types)?,
+        },
+    })
+}
+
+/// The number of raw public keys (RFC 7250 §3).
+const RAW_PUBLIC_KEY: u8 = 2;
+
+fn kinds(types: &[u8]) -> Result<Vec<CertificateKind>, Failed> {
+    let kind = |typ: &u8| match *typ {
+        0 => Ok(CertificateKind::X509),
+        RAW_PUBLIC_KEY => Ok(CertificateKind::RawPublicKey),
+        _ => Err(Failed::Unimplemented(format!("certificates of type {typ}"))),
+    };
+    types.iter().map(kind).collect()
 }
 
 fn versions(options: &Options) -> Result<Versions, Failed> {
@@ -185,6 +225,7 @@ fn datagram(options: &Options) -> Result<DatagramPolicy, Failed> {
         .initial_timeout_ms
         .map_or(INITIAL_TIMEOUT, Duration::from_millis);
     let mut policy = DatagramPolicy::default()
+        .hybrid_share(true)
         .retransmission_timeouts(initial, MAX_TIMEOUT)?
         .max_retransmissions(Some(RETRANSMISSIONS))
         .timer_jitter(0)?
@@ -219,6 +260,7 @@ fn conformance(options: &Options) -> Conformance {
         timer_slack: TIMER_SLACK,
         acknowledge_patiently: true,
         acknowledge_plaintext: true,
+        whole_flights: true,
         need_tickets_acknowledged: true,
         last_epoch: LAST_EPOCH,
         drop_overtaking_data: true,
@@ -245,7 +287,10 @@ fn conformance(options: &Options) -> Conformance {
         hide_server_name: options.no_server_name_ack,
         ask_for_preferred_group: true,
         require_supported_groups: true,
+        refuse_needless_certificate_types: true,
+        take_certificate_types_for_signatures: true,
         grease_tickets: true,
+        tell_unknown_keys: true,
     }
 }
 
@@ -264,8 +309,13 @@ fn algorithms(options: &Options) -> Result<Algorithms, Failed> {
     })
 }
 
-/// The groups that exist here: the runner allows a list to be reduced to them.
+/// The groups that exist here: the runner allows a list to be reduced to them. A DTLS client that
+/// was given none has no hybrid group: BoringSSL repeats a hello with such a share as it was, and
+/// ours leaves the share out after two without an answer.
 fn groups(options: &Options) -> Vec<NamedGroup> {
+    if options.dtls && !options.server && options.curves.is_empty() {
+        return GROUPS[1..].to_vec();
+    }
     let given = options.curves.iter().copied().map(NamedGroup);
     given.filter(|group| GROUPS.contains(group)).collect()
 }
@@ -294,20 +344,25 @@ fn schemes(options: &Options) -> Vec<SignatureScheme> {
 /// What BoringSSL calls the signatures of versions before 1.2.
 const RSA_PKCS1_MD5_SHA1: SignatureScheme = SignatureScheme(0xff01);
 
+/// The shared key of version 1.2, of whatever length.
+fn shared_key(options: &Options) -> Result<Option<SharedKey>, Failed> {
+    let given = &options.shared_key;
+    let made = given.key.as_ref();
+    let made = made.map(|key| SharedKey::new_short(&given.identity, key));
+    Ok(made.transpose()?)
+}
+
 /// The credentials in order, the default one last.
 fn credentials(options: &Options, answers: &Arc<Answers>) -> Result<Vec<Credential>, Failed> {
     let given = options.credentials.iter();
     given
         .chain([&options.default_credential])
-        .filter_map(|credential| match credential {
-            CredentialOptions {
-                chain: Some(chain),
-                key: Some(key),
-                ..
-            } => Some((chain, key, credential)),
-            _ => None,
-        })
-        .map(|(chain, key, credential)| {
+        .filter_map(|credential| Some((credential, credential.key.as_ref()?)))
+        .filter(|(credential, _)| credential.raw || credential.chain.is_some())
+        .map(|(credential, key)| {
+            let Some(chain) = credential.chain.as_ref().filter(|_| !credential.raw) else {
+                return raw_key(credential, key);
+            };
             let slow = (options.private_key_delay_ms > 0).then_some(answers);
             let mut certified = keys::certified(chain, key, slow)?;
             if !credential.signing_prefs.is_empty() {
@@ -319,6 +374,28 @@ fn credentials(options: &Options, answers: &Arc<Answers>) -> Result<Vec<Credenti
                 certified = certified.only_for_issuers();
             }
             Ok(Credential::Certificate(certified))
+        })
+        .collect()
+}
+
+/// A key that is shown by itself.
+fn raw_key(credential: &CredentialOptions, key: &Path) -> Result<Credential, Failed> {
+    let mut raw = RawKey::from_pem_file(key)?;
+    if !credential.signing_prefs.is_empty() {
+        let schemes = credential.signing_prefs.iter().copied();
+        raw = raw.sign_with(&schemes.map(SignatureScheme).collect::<Vec<_>>())?;
+    }
+    Ok(Credential::RawKey(raw))
+}
+
+/// The external keys in order.
+fn imported_keys(options: &Options) -> Result<Vec<SharedKey>, Failed> {
+    let given = options.credentials.iter();
+    given
+        .filter_map(|credential| credential.imported_key.as_ref())
+        .map(|given| {
+            let key = SharedKey::imported(&given.identity, &given.context, &given.key)?;
+            Ok(if given.sha384 { key.with_sha384() } else { key })
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 
 use sealgram::AlertDescription;
 use sealgram::error::CertificateError;
-use sealgram::identity::{Identity, VerifyClient, VerifyServer};
+use sealgram::identity::{CertificateKind, Identity, VerifyClient, VerifyServer};
 use sealgram::pki_types::{ServerName, UnixTime};
 
 /// Gives every chain the same verdict.
@@ -11,6 +11,8 @@ use sealgram::pki_types::{ServerName, UnixTime};
 pub(crate) struct Verdict {
     /// The alert of a refusal; `None` accepts.
     pub(crate) refusal: Option<AlertDescription>,
+    /// The kinds of certificates that are accepted.
+    pub(crate) kinds: Vec<CertificateKind>,
     /// The names of authorities that a server tells its clients, in DER.
     pub(crate) authorities: Vec<Vec<u8>>,
     /// Whether the certificate of a resumed session is verified again.
@@ -36,6 +38,10 @@ impl VerifyServer for Verdict {
         self.give()
     }
 
+    fn kinds(&self) -> &[CertificateKind] {
+        &self.kinds
+    }
+
     fn verifies_resumed(&self) -> bool {
         self.again
     }
@@ -44,6 +50,10 @@ impl VerifyServer for Verdict {
 impl VerifyClient for Verdict {
     fn verify(&self, _: &Identity, _: UnixTime) -> Result<(), CertificateError> {
         self.give()
+    }
+
+    fn kinds(&self) -> &[CertificateKind] {
+        &self.kinds
     }
 
     fn verifies_resumed(&self) -> bool {

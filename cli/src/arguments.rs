@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::shared_keys::SharedKeyArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealgram::identity::Fingerprint;
 use sealgram::{CipherSuite, NamedGroup, SrtpProfile};
@@ -243,17 +244,27 @@ pub(crate) struct CommonArguments {
     /// 0 only this end does, if the peer wants it [default: none are used].
     #[arg(long, value_name = "BYTES", conflicts_with = "tls", value_parser = parse_connection_id_length)]
     pub(crate) cid: Option<usize>,
+    /// Announce the same connection ID in each renegotiation of DTLS 1.2, for peers that end when
+    /// it changes, as wolfSSL does; whoever has seen it once recognises the peer for ever.
+    #[arg(long, requires = "cid", conflicts_with = "tls")]
+    pub(crate) keep_cid: bool,
     /// Whether a peer with a connection ID is followed whose address changes [default: validated].
     #[arg(long, value_name = "WHEN", requires = "cid", conflicts_with = "tls")]
     pub(crate) migrate: Option<Migrate>,
     /// The cipher suites to allow, by their IANA names and in order of preference; a version for
-    /// which none is given is not spoken [default: all].
-    #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]
+    /// which none is given is not spoken [default: all but TLS_PSK_…, which are not forward secret, and
+    /// those of CCM_8, whose tags are short].
+    #[arg(long, visible_alias = "ciphers", value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]
     pub(crate) suites: Vec<CipherSuite>,
-    /// The key exchange groups to allow, in order of preference: X25519, P-256, P-384 [default:
-    /// all].
+    /// The key exchange groups to allow, by their IANA names and in order of preference:
+    /// X25519MLKEM768 (version 1.3 only), x25519, secp256r1, secp384r1 [default: all].
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = parse_group)]
     pub(crate) groups: Vec<NamedGroup>,
+    /// Send the share of X25519MLKEM768 with a client's first hello, which then takes two
+    /// datagrams; some servers and firewalls do not take that [default: only when the server asks
+    /// for it; with --tls always].
+    #[arg(long, conflicts_with = "tls")]
+    pub(crate) hybrid_share: bool,
     /// The application protocols (ALPN) to offer, in order of preference [default: none].
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub(crate) alpn: Vec<String>,
@@ -305,6 +316,8 @@ pub(crate) struct CommonArguments {
     /// version 1.3 not at all.
     #[arg(long)]
     pub(crate) no_tickets: bool,
+    #[command(flatten)]
+    pub(crate) shared_keys: SharedKeyArguments,
     /// Append the secrets of each session to the file that SSLKEYLOGFILE names. For debugging only.
     #[arg(long)]
     pub(crate) key_log: bool,
@@ -507,10 +520,11 @@ fn grouped(number: u64) -> String {
 
 fn parse_group(text: &str) -> Result<NamedGroup, String> {
     match text.to_ascii_lowercase().as_str() {
+        "x25519mlkem768" => Ok(NamedGroup::X25519MLKEM768),
         "x25519" => Ok(NamedGroup::X25519),
         "p-256" | "p256" | "secp256r1" => Ok(NamedGroup::SECP256R1),
         "p-384" | "p384" | "secp384r1" => Ok(NamedGroup::SECP384R1),
-        _ => Err("choose from X25519, P-256, P-384".into()),
+        _ => Err("choose from X25519MLKEM768, x25519, secp256r1, secp384r1".into()),
     }
 }
 
@@ -523,7 +537,7 @@ const PROFILES: [SrtpProfile; 4] = [
 ];
 
 /// Every suite that the library has.
-const SUITES: [CipherSuite; 9] = [
+const SUITES: [CipherSuite; 23] = [
     CipherSuite::TLS_AES_128_GCM_SHA256,
     CipherSuite::TLS_AES_256_GCM_SHA384,
     CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
@@ -533,6 +547,20 @@ const SUITES: [CipherSuite; 9] = [
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
     CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_PSK_WITH_AES_128_GCM_SHA256,
+    CipherSuite::TLS_PSK_WITH_AES_256_GCM_SHA384,
+    CipherSuite::TLS_PSK_WITH_CHACHA20_POLY1305_SHA256,
+    CipherSuite::TLS_AES_128_CCM_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+    CipherSuite::TLS_AES_128_CCM_8_SHA256,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256,
+    CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256,
+    CipherSuite::TLS_PSK_WITH_AES_128_CCM,
+    CipherSuite::TLS_PSK_WITH_AES_128_CCM_8,
 ];
 
 #[cfg(test)]

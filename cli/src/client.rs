@@ -223,6 +223,10 @@ impl<E: Endpoint> Client<E> {
                     self.phase = Phase::Open;
                 }
             }
+            Event::HybridShareLeftOut => {
+                let line = Line::new("hybrid_share_left_out");
+                line.field("peer", self.remote).print();
+            }
             Event::RenegotiationRefused { reason } => {
                 report::renegotiation_refused(self.remote, reason).print();
             }

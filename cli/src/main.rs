@@ -21,6 +21,7 @@ mod report;
 mod server;
 mod session_file;
 mod settings;
+mod shared_keys;
 mod signals;
 
 use arguments::{Arguments, Command};

@@ -1,7 +1,7 @@
 //! Why the program ends without success.
 
 use crate::report::Line;
-use sealgram::error::{CertificateError, ConfigError, PeerIncompatible, PeerMisbehaved};
+use sealgram::error::{CertificateError, ConfigError, PeerIncompatible, PeerMisbehaved, Suspicion};
 use sealgram::{AlertDescription, Error, Failure, Side};
 use std::fmt;
 use std::net::SocketAddr;
@@ -105,6 +105,8 @@ fn option(error: &Error, side: Side) -> Option<&'static str> {
             PeerIncompatible::ClientCertificateRequired
             | PeerIncompatible::ClientCertificateMissing => "--client-auth",
             PeerIncompatible::NoFittingCredential => "--cert and --key",
+            PeerIncompatible::SharedKeyDiffers => "--psk-file and --psk-text-file",
+            PeerIncompatible::NoSharedKey => "--psk-file",
             _ => return None,
         },
         Error::InvalidCertificate(fact) => match fact {
@@ -122,9 +124,14 @@ fn option(error: &Error, side: Side) -> Option<&'static str> {
             AlertDescription::PROTOCOL_VERSION => "--versions",
             AlertDescription::CERTIFICATE_REQUIRED => "--cert and --key",
             AlertDescription::UNRECOGNIZED_NAME => "--name",
+            AlertDescription::UNKNOWN_PSK_IDENTITY => "--psk-identity",
             AlertDescription::NO_APPLICATION_PROTOCOL => "--alpn",
             _ => return None,
         },
+        Error::TimedOut {
+            suspicion: Some(Suspicion::SharedKeyDiffers),
+            ..
+        } => "--psk-file and --psk-text-file",
         Error::TimedOut { .. } => "--versions, --mtu and --timeout",
         Error::PeerMisbehaved(PeerMisbehaved::MessageTooLong) => "--max-message",
         Error::IdleTimeout => "--idle-timeout",

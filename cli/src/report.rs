@@ -1,5 +1,6 @@
 //! Event lines: what the program reports on standard error.
 
+use sealgram::identity::Identity;
 use sealgram::record::{Initiator, RecordLayer, Stats};
 use sealgram::{Connection, ConnectionId, HandshakeKind, Path, PathChange, RenegotiationRefusal};
 use std::fmt::{self, Write as _};
@@ -76,6 +77,9 @@ pub(crate) fn handshake_complete<R: RecordLayer>(
                 "none"
             },
         );
+    if let Some(key) = connection.peer_identity().and_then(Identity::shared_key) {
+        line = line.field("psk", key);
+    }
     if let Some(protocol) = connection.alpn() {
         line = line.field("alpn", protocol.escape_ascii());
     }

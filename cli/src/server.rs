@@ -237,7 +237,8 @@ impl<E: Endpoint> Server<E> {
                 renegotiation,
             } => {
                 if let Some((connection, peer)) = endpoint.connection(id).zip(endpoint.peer(id)) {
-                    let certificate = connection.peer_identity().is_some();
+                    let shown = connection.peer_identity();
+                    let certificate = shown.is_some_and(|it| !it.certificates().is_empty());
                     report::handshake_complete(connection, peer, kind, renegotiation, certificate)
                         .print();
                     if let Some(ids) = endpoint.connection_ids(id) {

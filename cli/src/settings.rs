@@ -12,14 +12,14 @@ use sealgram::client::ClientConfigBuilder;
 use sealgram::config::{
     Algorithms, ClientRenegotiation, DataDuringRenegotiation, DatagramPolicy, ExtendedMasterSecret,
     FleetSecret, IdentityChange, KeyLogFile, Migration, PlaintextAlerts, RekeyPolicy,
-    SecureRenegotiation, StreamPolicy, Versions,
+    RenegotiatedConnectionId, SecureRenegotiation, StreamPolicy, Versions,
 };
 use sealgram::endpoint::{EndpointPolicy, Eviction};
 use sealgram::error::ConfigError;
 use sealgram::identity::{
     CertifiedKey, Credential, PinnedFingerprint, Roots, WebPkiClientVerifier,
 };
-use sealgram::server::ClientAuthentication;
+use sealgram::server::{ClientAuthentication, ServerConfigBuilder};
 use sealgram::{ClientConfig, ServerConfig};
 use std::net::IpAddr;
 use std::path::Path;
@@ -62,7 +62,11 @@ macro_rules! with_common {
 
 /// A server's configuration.
 pub(crate) fn server(arguments: &ServerArguments) -> Result<ServerConfig, Problem> {
-    server_with(server_credential(arguments)?, arguments)
+    let builder = match server_credential(arguments)? {
+        Some(credential) => ServerConfig::with_credential(credential),
+        None => ServerConfig::without_credential(),
+    };
+    server_from(builder, arguments)
 }
 
 /// The same with a credential that is here already.
@@ -70,8 +74,15 @@ pub(crate) fn server_with(
     credential: Credential,
     arguments: &ServerArguments,
 ) -> Result<ServerConfig, Problem> {
-    let mut builder = ServerConfig::with_credential(credential)
-        .client_authentication(client_authentication(arguments)?);
+    server_from(ServerConfig::with_credential(credential), arguments)
+}
+
+fn server_from(
+    builder: ServerConfigBuilder,
+    arguments: &ServerArguments,
+) -> Result<ServerConfig, Problem> {
+    let builder = builder.client_authentication(client_authentication(arguments)?);
+    let mut builder = arguments.common.shared_keys.server(builder)?;
     if arguments.common.no_tickets {
         builder = builder.tickets(None);
     }
@@ -147,7 +158,16 @@ fn size(number: u64) -> usize {
 
 /// A client's configuration.
 pub(crate) fn client(arguments: &ClientArguments) -> Result<ClientConfig, Problem> {
-    Ok(client_with(trusting(arguments)?, arguments)?.build()?)
+    Ok(client_builder(arguments)?.build()?)
+}
+
+/// The same before it is built.
+pub(crate) fn client_builder(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem> {
+    let trust = &arguments.trust;
+    let trusts = trust.ca.is_some() || !trust.fingerprint.is_empty() || trust.insecure;
+    let keys = &arguments.common.shared_keys;
+    let builder = keys.client(trusts, || trusting(arguments))?;
+    client_with(builder, arguments)
 }
 
 /// The rest of a client's configuration, once it is known whom it trusts.
@@ -169,7 +189,7 @@ pub(crate) fn client_with(
 }
 
 /// The verifier of a client.
-pub(crate) fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem> {
+fn trusting(arguments: &ClientArguments) -> Result<ClientConfigBuilder, Problem> {
     if let Some(file) = &arguments.trust.ca {
         return Ok(ClientConfig::with_roots(roots(file)?)?);
     }
@@ -266,6 +286,9 @@ fn datagram_policy(common: &CommonArguments) -> Result<DatagramPolicy, ConfigErr
     if let Some(deadline) = handshake_deadline(common) {
         policy = policy.handshake_deadline(Some(deadline));
     }
+    if common.keep_cid {
+        policy = policy.renegotiated_connection_id(RenegotiatedConnectionId::Keep);
+    }
     if let Some(migrate) = common.migrate {
         policy = policy.migration(match migrate {
             Migrate::Never => Migration::Never,
@@ -274,7 +297,9 @@ fn datagram_policy(common: &CommonArguments) -> Result<DatagramPolicy, ConfigErr
             Migrate::Newest => Migration::Newest,
         });
     }
-    policy.connection_ids(common.cid)
+    policy
+        .hybrid_share(common.hybrid_share)
+        .connection_ids(common.cid)
 }
 
 fn stream_policy(common: &CommonArguments) -> Result<StreamPolicy, ConfigError> {
@@ -295,13 +320,18 @@ fn handshake_deadline(common: &CommonArguments) -> Option<Duration> {
     common.timeout.map(Duration::from_secs)
 }
 
-fn server_credential(arguments: &ServerArguments) -> Result<Credential, Problem> {
+/// What a server shows; nothing, if it has pre-shared keys alone.
+fn server_credential(arguments: &ServerArguments) -> Result<Option<Credential>, Problem> {
     if let Some(certified) = certified_key(&arguments.listener.credential)? {
-        return Ok(Credential::Certificate(certified));
+        return Ok(Some(Credential::Certificate(certified)));
     }
     if !arguments.listener.self_signed {
+        if arguments.common.shared_keys.any() {
+            return Ok(None);
+        }
         return Err(Problem::usage(
-            "a server needs a certificate: --cert FILE --key FILE, or --self-signed to make one",
+            "a server needs a certificate: --cert FILE --key FILE, or --self-signed to make one; or pre-shared keys: \
+             --psk-file FILE",
         ));
     }
     let made = SelfSigned::make(local_names(address::host(&arguments.listener.listen)?))?;
@@ -313,7 +343,7 @@ fn server_credential(arguments: &ServerArguments) -> Result<Credential, Problem>
             ))
         })?;
     }
-    Ok(Credential::Certificate(made.certified))
+    Ok(Some(Credential::Certificate(made.certified)))
 }
 
 /// The names that a client on this machine, or one that was told the address, would ask for.
@@ -473,6 +503,10 @@ mod tests {
     /// What they say together with another option.
     #[test]
     fn the_program_reaches_what_becomes_of_peers_that_move() {
+        let (cid, kept) = (["--cid=8"], "renegotiated_connection_id: Keep");
+        let keeping = ["--cid=8", "--keep-cid"];
+        assert!(!client_of(&cid).contains(kept) && client_of(&keeping).contains(kept));
+        assert!(!server_of(&cid).contains(kept) && server_of(&keeping).contains(kept));
         for (way, set) in [
             ("never", "migration: Never"),
             ("validated", "migration: Validated"),

@@ -119,6 +119,36 @@ fn chosen_suites_and_groups_are_used_or_fail_with_a_remedy() {
     assert_eq!(fits.end().0, Some(0));
 }
 
+/// `--ciphers` is the same option; the suites of CCM_8 are there for those who name them, and a
+/// name that is not there is answered by those that are.
+#[test]
+fn ccm_suites_are_chosen_by_name() {
+    let directory = Directory::new("ciphers");
+    let short = "TLS_AES_128_CCM_8_SHA256,TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8";
+    let (_server, certificate, address) = server(&directory, &["--ciphers", short]);
+    let client = ["client", &address, "--ca", &certificate];
+    for (version, suite) in [
+        ("1.3", "TLS_AES_128_CCM_8_SHA256"),
+        ("1.2", "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"),
+    ] {
+        let choice = ["--ciphers", suite, "--versions", version];
+        let mut fits = Program::start(&[&client[..], &choice].concat());
+        let complete = fits.event("handshake_complete");
+        assert_eq!(value(&complete, "suite"), suite);
+        fits.close_stdin();
+        assert_eq!(fits.end().0, Some(0));
+    }
+    let (code, said) = Program::start(&client).end();
+    assert_eq!(code, Some(1), "CCM_8 is not offered: {said}");
+    let strange = Program::start(&[&client[..], &["--ciphers", "AES128-CCM8"]].concat());
+    let (_, said) = strange.end();
+    assert!(said.contains("TLS_AES_128_CCM_SHA256"), "{said}");
+    assert!(
+        said.contains("TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_server_that_is_not_trusted_ends_the_client_with_a_reason() {
     let directory = Directory::new("untrusted");

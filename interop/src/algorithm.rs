@@ -9,6 +9,10 @@ pub enum Aead {
     Aes256Gcm,
     /// ChaCha20-Poly1305 with SHA-256.
     ChaCha20Poly1305,
+    /// AES-128-CCM with SHA-256.
+    Aes128Ccm,
+    /// The same with tags of eight bytes.
+    Aes128Ccm8,
 }
 
 /// How a suite authenticates the server.
@@ -27,6 +31,15 @@ pub struct Suite {
     pub aead: Aead,
     /// The first half of the name.
     pub authentication: Authentication,
+}
+
+/// A cipher suite with a pre-shared key: `TLS_{PSK,ECDHE_PSK}_WITH_…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SharedSuite {
+    /// The second half of the name.
+    pub aead: Aead,
+    /// Whether there is an ephemeral key exchange besides.
+    pub exchanges: bool,
 }
 
 /// A group for the ephemeral key exchange.
@@ -54,8 +67,11 @@ pub enum KeyType {
 }
 
 impl Aead {
-    /// Every value.
+    /// Every value that the matrix has.
     pub const ALL: [Self; 3] = [Self::Aes128Gcm, Self::Aes256Gcm, Self::ChaCha20Poly1305];
+
+    /// The others, which have suites for ECDSA keys alone: see [`crate::ccm`].
+    pub const CCM: [Self; 2] = [Self::Aes128Ccm, Self::Aes128Ccm8];
 
     /// The part of an OpenSSL cipher name after the authentication.
     #[must_use]
@@ -64,6 +80,8 @@ impl Aead {
             Self::Aes128Gcm => "AES128-GCM-SHA256",
             Self::Aes256Gcm => "AES256-GCM-SHA384",
             Self::ChaCha20Poly1305 => "CHACHA20-POLY1305",
+            Self::Aes128Ccm => "AES128-CCM",
+            Self::Aes128Ccm8 => "AES128-CCM8",
         }
     }
 
@@ -74,6 +92,8 @@ impl Aead {
             Self::Aes128Gcm => "AES-128-GCM",
             Self::Aes256Gcm => "AES-256-GCM",
             Self::ChaCha20Poly1305 => "CHACHA20-POLY1305",
+            Self::Aes128Ccm => "AES-128-CCM",
+            Self::Aes128Ccm8 => "AES-128-CCM-8",
         }
     }
 
@@ -82,14 +102,17 @@ impl Aead {
             Self::Aes128Gcm => "AES_128_GCM_SHA256",
             Self::Aes256Gcm => "AES_256_GCM_SHA384",
             Self::ChaCha20Poly1305 => "CHACHA20_POLY1305_SHA256",
+            Self::Aes128Ccm => "AES_128_CCM",
+            Self::Aes128Ccm8 => "AES_128_CCM_8",
         }
     }
 
-    /// Whether records carry an explicit nonce of eight bytes (RFC 5288 §3), as both GCM suites do.
+    /// Whether records carry an explicit nonce of eight bytes (RFC 5288 §3, RFC 6655 §3), as the
+    /// suites with GCM and with CCM do.
     #[must_use]
     pub fn has_explicit_nonce(self) -> bool {
         match self {
-            Self::Aes128Gcm | Self::Aes256Gcm => true,
+            Self::Aes128Gcm | Self::Aes256Gcm | Self::Aes128Ccm | Self::Aes128Ccm8 => true,
             Self::ChaCha20Poly1305 => false,
         }
     }
@@ -120,6 +143,15 @@ impl Suite {
         })
     }
 
+    /// Those and the suites of [`Aead::CCM`].
+    pub fn known() -> impl Iterator<Item = Self> {
+        let ccm = Aead::CCM.into_iter().map(|aead| Self {
+            aead,
+            authentication: Authentication::Ecdsa,
+        });
+        Self::all().chain(ccm)
+    }
+
     /// The registered name, which `sealgram` uses.
     #[must_use]
     pub fn iana_name(self) -> String {
@@ -140,16 +172,44 @@ impl Suite {
         )
     }
 
-    /// The suite with this registered name, if the matrix has it.
+    /// The suite with this registered name, if it is known.
     #[must_use]
     pub fn from_iana_name(name: &str) -> Option<Self> {
-        Self::all().find(|suite| suite.iana_name() == name)
+        Self::known().find(|suite| suite.iana_name() == name)
     }
 
-    /// The suite with this OpenSSL name, if the matrix has it.
+    /// The suite with this OpenSSL name, if it is known.
     #[must_use]
     pub fn from_openssl_name(name: &str) -> Option<Self> {
-        Self::all().find(|suite| suite.openssl_name() == name)
+        Self::known().find(|suite| suite.openssl_name() == name)
+    }
+}
+
+impl SharedSuite {
+    /// Every suite.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let both = |aead| [true, false].map(|exchanges| Self { aead, exchanges });
+        Aead::ALL.into_iter().flat_map(both)
+    }
+
+    /// The registered name, which `sealgram` uses.
+    #[must_use]
+    pub fn iana_name(self) -> String {
+        let exchange = if self.exchanges { "ECDHE_" } else { "" };
+        format!("TLS_{exchange}PSK_WITH_{}", self.aead.iana_name())
+    }
+
+    /// OpenSSL's name.
+    #[must_use]
+    pub fn openssl_name(self) -> String {
+        let exchange = if self.exchanges { "ECDHE-" } else { "" };
+        format!("{exchange}PSK-{}", self.aead.openssl_name())
+    }
+
+    /// The key exchange in a GnuTLS priority string.
+    #[must_use]
+    pub const fn gnutls_name(self) -> &'static str {
+        if self.exchanges { "ECDHE-PSK" } else { "PSK" }
     }
 }
 
@@ -237,7 +297,7 @@ mod tests {
     #[test]
     fn every_suite_is_found_again_by_its_names() {
         assert_eq!(Suite::all().count(), 6);
-        for suite in Suite::all() {
+        for suite in Suite::known() {
             assert_eq!(Suite::from_iana_name(&suite.iana_name()), Some(suite));
             assert_eq!(Suite::from_openssl_name(&suite.openssl_name()), Some(suite));
         }

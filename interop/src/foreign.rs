@@ -14,6 +14,7 @@ use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
+use crate::shared_keys::{IDENTITY, KEY};
 
 /// A stack that one of these programs uses.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +86,9 @@ impl Peer for Foreign {
         command.args(["server", "--port", "0"]);
         command.args(self.server_arguments);
         command.args(&settings.server_arguments);
-        add_credential(&mut command, &settings.server_credential());
+        if settings.shared_key.is_none() {
+            add_credential(&mut command, &settings.server_credential());
+        }
         if settings.client_key.is_some() {
             command
                 .arg("--client-ca")
@@ -99,8 +102,10 @@ impl Peer for Foreign {
         let mut command = Command::new(program(self.program)?);
         command.args(["client", "--port", &server.port().to_string()]);
         command.args(&settings.client_arguments);
-        command.args(["--name", Pki::NAME, "--ca"]);
-        command.arg(settings.pki.server_authority());
+        command.args(["--name", Pki::NAME]);
+        if settings.shared_key.is_none() {
+            command.arg("--ca").arg(settings.pki.server_authority());
+        }
         if let Some(credential) = settings.client_credential() {
             add_credential(&mut command, &credential);
         }
@@ -155,6 +160,10 @@ fn add_common(command: &mut Command, settings: &Settings<'_>) {
     }
     if let Some(mtu) = settings.mtu {
         command.args(["--mtu", &mtu.to_string()]);
+    }
+    if let Some(suite) = settings.shared_key {
+        command.args(["--psk", KEY, "--psk-identity", IDENTITY]);
+        command.args(["--suite", &suite.iana_name().replace('_', "-")]);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
+use crate::shared_keys::{self, IDENTITY, KEY};
 
 /// GnuTLS's command line programs.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +31,14 @@ impl Peer for GnuTls {
             command.arg("--noticket");
         }
         command.args(&settings.server_arguments);
-        add_credential(&mut command, &settings.server_credential());
+        match settings.shared_key {
+            Some(_) => drop(
+                command
+                    .arg("--pskpasswd")
+                    .arg(shared_keys::file(settings.pki)?),
+            ),
+            None => add_credential(&mut command, &settings.server_credential()),
+        }
         if settings.client_key.is_some() {
             command
                 .args(["--require-client-cert", "--verify-client-cert"])
@@ -48,9 +56,14 @@ impl Peer for GnuTls {
         command
             .args(["--port", &server.port().to_string()])
             .args(&settings.client_arguments)
-            .args(["--sni-hostname", Pki::NAME, "--verify-hostname", Pki::NAME])
-            .arg("--x509cafile")
-            .arg(settings.pki.server_authority());
+            .args(["--sni-hostname", Pki::NAME]);
+        match settings.shared_key {
+            Some(_) => command.args(["--pskusername", IDENTITY, "--pskkey", KEY]),
+            None => command
+                .args(["--verify-hostname", Pki::NAME])
+                .arg("--x509cafile")
+                .arg(settings.pki.server_authority()),
+        };
         if let Some(credential) = settings.client_credential() {
             add_credential(&mut command, &credential);
         }
@@ -149,7 +162,13 @@ fn add_common(command: &mut Command, settings: &Settings<'_>) {
 }
 
 fn priority(settings: &Settings<'_>) -> String {
-    let suite = settings.suite;
+    let (exchange, aead) = match settings.shared_key {
+        Some(suite) => (suite.gnutls_name().to_owned(), suite.aead),
+        None => {
+            let suite = settings.suite;
+            (format!("ECDHE-{}", suite.authentication.name()), suite.aead)
+        }
+    };
     let version = match settings.transport {
         Transport::Dtls => "DTLS1.2",
         Transport::Tls => "TLS1.2",
@@ -160,9 +179,8 @@ fn priority(settings: &Settings<'_>) -> String {
         .map(|group| format!("+GROUP-{}", group.gnutls_name()))
         .collect();
     format!(
-        "NORMAL:-VERS-ALL:+VERS-{version}:-KX-ALL:+ECDHE-{}:-CIPHER-ALL:+{}:-GROUP-ALL:{}",
-        suite.authentication.name(),
-        suite.aead.gnutls_name(),
+        "NORMAL:-VERS-ALL:+VERS-{version}:-KX-ALL:+{exchange}:-CIPHER-ALL:+{}:-GROUP-ALL:{}",
+        aead.gnutls_name(),
         groups.join(":")
     )
 }
@@ -178,6 +196,7 @@ fn described_suite(description: &str) -> Option<Suite> {
     };
     Aead::ALL
         .into_iter()
+        .chain(Aead::CCM)
         .find(|aead| aead.gnutls_name() == cipher)
         .map(|aead| Suite {
             aead,

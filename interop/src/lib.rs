@@ -11,6 +11,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`algorithm`] | suites, groups and key types under the names each peer gives them |
+//! | [`ccm`] | AES-CCM, which small devices speak |
 //! | [`matrix`] | the list of cases, the empty cells with their reasons |
 //! | [`pairwise`] | the choice of few cases that cover every pair of values |
 //! | [`association`] | two programs joined: handshake, conversation, close |
@@ -25,6 +26,7 @@
 //! | [`rekeying`] | renegotiations and resumptions: who begins, and what the result must be |
 //! | [`record`], [`audit`] | reading captured records, and rules that they must obey |
 //! | [`connection_ids`] | connection IDs, and a client whose port changes |
+//! | [`shared_keys`] | pre-shared keys at version 1.2 |
 //! | [`version13`] | DTLS 1.3 with the stacks of `interop/peers` |
 //! | [`clock`] | deadlines |
 //! | [`failure`] | the one error type |
@@ -33,6 +35,7 @@ pub mod algorithm;
 pub mod association;
 pub mod audit;
 pub mod case;
+pub mod ccm;
 pub mod clock;
 pub mod connection_ids;
 pub mod failure;
@@ -52,4 +55,5 @@ pub mod proxy;
 pub mod record;
 pub mod rekeying;
 pub mod sealgram;
+pub mod shared_keys;
 pub mod version13;

@@ -123,6 +123,7 @@ impl Case {
     #[must_use]
     pub fn settings<'a>(&self, pki: &'a Pki) -> Settings<'a> {
         Settings {
+            shared_key: None,
             pki,
             suite: self.suite(),
             groups: self.groups(),

@@ -8,12 +8,13 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::algorithm::{Group, Suite};
+use crate::algorithm::{Aead, Group, Suite};
 use crate::failure::{Failure, Outcome};
 use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
+use crate::shared_keys::{IDENTITY, KEY};
 
 /// OpenSSL's command line programs.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +52,10 @@ impl Peer for OpenSsl {
             command.arg("-client_renegotiation");
         }
         command.args(&settings.server_arguments);
-        add_credential(&mut command, &settings.server_credential());
+        match settings.shared_key {
+            Some(_) => drop(command.arg("-nocert")),
+            None => add_credential(&mut command, &settings.server_credential()),
+        }
         if settings.client_key.is_some() {
             command
                 .args(["-Verify", "1", "-verify_return_error", "-CAfile"])
@@ -70,9 +74,13 @@ impl Peer for OpenSsl {
                 &format!("{}:{}", settings.connect, server.port()),
             ])
             .args(&settings.client_arguments)
-            .args(["-servername", Pki::NAME, "-verify_hostname", Pki::NAME])
-            .args(["-verify_return_error", "-CAfile"])
-            .arg(settings.pki.server_authority());
+            .args(["-servername", Pki::NAME]);
+        if settings.shared_key.is_none() {
+            command
+                .args(["-verify_hostname", Pki::NAME])
+                .args(["-verify_return_error", "-CAfile"])
+                .arg(settings.pki.server_authority());
+        }
         if let Some(credential) = settings.client_credential() {
             add_credential(&mut command, &credential);
         }
@@ -160,7 +168,18 @@ fn add_common(command: &mut Command, settings: &Settings<'_>) {
     }
     let groups: Vec<_> = settings.groups.iter().map(|group| group.name()).collect();
     command.args(["-groups", &groups.join(":")]);
-    command.args(["-cipher", &settings.suite.openssl_name()]);
+    let (aead, name) = match settings.shared_key {
+        None => (settings.suite.aead, settings.suite.openssl_name()),
+        Some(suite) => (suite.aead, suite.openssl_name()),
+    };
+    match aead {
+        // A tag of 64 bits is less than its default asks for.
+        Aead::Aes128Ccm8 => command.args(["-cipher", &format!("{name}:@SECLEVEL=0")]),
+        _ => command.args(["-cipher", &name]),
+    };
+    if settings.shared_key.is_some() {
+        command.args(["-psk", KEY, "-psk_identity", IDENTITY]);
+    }
     if let Some(mtu) = settings.mtu {
         command.args(["-mtu", &mtu.to_string()]);
     }

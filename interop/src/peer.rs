@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::algorithm::{Group, KeyType, Suite};
+use crate::algorithm::{Group, KeyType, SharedSuite, Suite};
 use crate::clock::Deadline;
 use crate::failure::Outcome;
 use crate::foreign;
@@ -71,6 +71,9 @@ pub struct Settings<'a> {
     pub pki: &'a Pki,
     /// The only suite that a foreign peer offers or accepts.
     pub suite: Suite,
+    /// With this suite instead, both ends have the key of [`crate::shared_keys`] and nobody has a
+    /// certificate.
+    pub shared_key: Option<SharedSuite>,
     /// The groups of both peers, preferred first.
     pub groups: Vec<Group>,
     /// The server's certificate.

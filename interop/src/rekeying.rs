@@ -216,6 +216,7 @@ impl Display for Case {
 #[must_use]
 pub fn plain(pki: &Pki, transport: Transport, tickets: bool) -> Settings<'_> {
     Settings {
+        shared_key: None,
         pki,
         suite: Suite {
             aead: AEAD,
@@ -375,10 +376,24 @@ pub fn resume_as_client(
         foreign.name()
     ));
     let file = file.display().to_string();
-    let mut settings = plain(pki, transport, tickets);
+    let settings = plain(pki, transport, tickets);
+    resume_as_client_with(settings, &file, foreign, deadline)
+}
+
+/// The same with other settings, and with this file.
+///
+/// # Errors
+///
+/// As [`resume_as_client`].
+pub fn resume_as_client_with(
+    mut settings: Settings<'_>,
+    file: &str,
+    foreign: Implementation,
+    deadline: Deadline,
+) -> Outcome<()> {
     let (server, address) = foreign.start_server(&settings, deadline)?;
     for (argument, kind) in [("--session-out", "full"), ("--session-in", "resumed")] {
-        settings.client_arguments = vec![argument.to_owned(), file.clone()];
+        settings.client_arguments = vec![argument.to_owned(), file.to_owned()];
         let mut client = Implementation::Sealgram.start_client(&settings, address)?;
         let evidence = |failure: Failure, client: &Process| {
             failure.with_evidence(format!(
@@ -418,10 +433,24 @@ pub fn resume_as_server(
         .directory()
         .join(format!("theirs-{transport:?}-{tickets}"));
     let file = file.display().to_string();
-    let mut settings = plain(pki, transport, tickets);
+    let settings = plain(pki, transport, tickets);
+    resume_as_server_with(settings, &file, foreign, deadline)
+}
+
+/// The same with other settings, and with this file.
+///
+/// # Errors
+///
+/// As [`resume_as_server`].
+pub fn resume_as_server_with(
+    mut settings: Settings<'_>,
+    file: &str,
+    foreign: Implementation,
+    deadline: Deadline,
+) -> Outcome<()> {
     let (server, address) = Implementation::Sealgram.start_server(&settings, deadline)?;
     let visits: &[&[&str]] = match foreign {
-        Implementation::OpenSsl => &[&["-sess_out", &file], &["-sess_in", &file]],
+        Implementation::OpenSsl => &[&["-sess_out", file], &["-sess_in", file]],
         // It connects twice on its own.
         _ => &[&["--resume", "--waitresumption"]],
     };

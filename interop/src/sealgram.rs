@@ -11,6 +11,7 @@ use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
+use crate::shared_keys;
 
 /// The program of this workspace.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +54,9 @@ impl Peer for Sealgram {
     fn server_command(&self, settings: &Settings<'_>, _port: u16) -> Outcome<Command> {
         let mut command = Command::new(Self::program()?);
         command.args(["server", "--listen", &format!("{}:0", settings.listen)]);
-        add_credential(&mut command, &settings.server_credential());
+        if settings.shared_key.is_none() {
+            add_credential(&mut command, &settings.server_credential());
+        }
         if settings.client_key.is_some() {
             command
                 .args(["--client-auth", "required", "--client-ca"])
@@ -68,21 +71,22 @@ impl Peer for Sealgram {
             command.arg("--allow-client-renegotiation=0");
         }
         command.args(&settings.server_arguments);
-        add_common(&mut command, settings);
+        add_common(&mut command, settings)?;
         Ok(command)
     }
 
     fn client_command(&self, settings: &Settings<'_>, server: SocketAddr) -> Outcome<Command> {
         let mut command = Command::new(Self::program()?);
         let server = format!("{}:{}", settings.connect, server.port());
-        command
-            .args(["client", &server, "--name", Pki::NAME, "--ca"])
-            .arg(settings.pki.server_authority());
+        command.args(["client", &server, "--name", Pki::NAME]);
+        if settings.shared_key.is_none() {
+            command.arg("--ca").arg(settings.pki.server_authority());
+        }
         if let Some(credential) = settings.client_credential() {
             add_credential(&mut command, &credential);
         }
         command.args(&settings.client_arguments);
-        add_common(&mut command, settings);
+        add_common(&mut command, settings)?;
         Ok(command)
     }
 
@@ -178,7 +182,7 @@ fn add_credential(command: &mut Command, credential: &Credential) {
     command.arg("--key").arg(&credential.key);
 }
 
-fn add_common(command: &mut Command, settings: &Settings<'_>) {
+fn add_common(command: &mut Command, settings: &Settings<'_>) -> Outcome<()> {
     // These matrices are about version 1.2, even if both ends could agree on a later one.
     command.args(["--versions", "1.2"]);
     let groups: Vec<_> = settings.groups.iter().map(|group| group.name()).collect();
@@ -189,12 +193,20 @@ fn add_common(command: &mut Command, settings: &Settings<'_>) {
     if !settings.tickets {
         command.arg("--no-tickets");
     }
-    if settings.pin_our_suite {
-        command.args(["--suites", &settings.suite.iana_name()]);
+    match settings.shared_key {
+        Some(suite) => {
+            command.args(["--suites", &suite.iana_name(), "--psk-file"]);
+            command.arg(shared_keys::file(settings.pki)?);
+        }
+        None if settings.pin_our_suite => {
+            command.args(["--suites", &settings.suite.iana_name()]);
+        }
+        None => {}
     }
     if let Some(mtu) = settings.mtu {
         command.args(["--mtu", &mtu.to_string()]);
     }
+    Ok(())
 }
 
 #[cfg(test)]

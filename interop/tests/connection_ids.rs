@@ -5,7 +5,7 @@
 use sealgram_interop::connection_ids::{
     Stack::{self, Mbed, Sealgram, Wolf},
     Version::{self, V12, V13},
-    all, lossy, run,
+    all, lossy, resumed, run,
 };
 use sealgram_interop::pki::Pki;
 use sealgram_interop::pool::run_all;
@@ -85,6 +85,23 @@ fn our_programs_have_connection_ids() {
 fn connection_ids_survive_losses() {
     let pairs = [&WITH_WOLFSSL[..], &WITH_MBEDTLS, &OURSELVES].concat();
     survives(&pairs, "connection IDs, a tenth lost");
+}
+
+/// J8: a client that resumes, by session ID and by ticket.
+#[test]
+fn j08_resumptions_with_mbedtls_agree_anew() {
+    let pki = Pki::generate().expect("certificates");
+    let pairs = [
+        (Mbed, Mbed),
+        (Sealgram, Mbed),
+        (Mbed, Sealgram),
+        (Sealgram, Sealgram),
+    ];
+    let cases: Vec<_> = pairs
+        .iter()
+        .flat_map(|&(client, server)| resumed(client, server))
+        .collect();
+    run_all(&cases, AT_ONCE, |case| run(case, &pki)).conclude("resumptions, connection IDs");
 }
 
 const SEEDS: [u64; 3] = [1, 2, 3];

@@ -1,4 +1,4 @@
-//! TLS 1.3 with OpenSSL and GnuTLS: handshakes in both roles, HelloRetryRequest, client
+//! TLS 1.3 with OpenSSL, GnuTLS and rustls: handshakes in both roles, HelloRetryRequest, client
 //! certificates, resumption, key updates from each side.
 
 use sealgram_interop::pki::Pki;
@@ -16,6 +16,16 @@ fn passes(stack: Stack) {
 #[test]
 fn openssl_and_we_speak_tls_1_3() {
     passes(Stack::OpenSsl);
+}
+
+#[test]
+fn openssl_3_6_and_we_speak_tls_1_3() {
+    passes(Stack::OpenSsl36);
+}
+
+#[test]
+fn rustls_and_we_speak_tls_1_3() {
+    passes(Stack::Rustls);
 }
 
 #[test]

@@ -8,7 +8,12 @@ use crate::protocol::{CipherSuite, NamedGroup, SignatureScheme};
 
 /// The cipher suites, groups and signature schemes that an end allows, the preferred ones first.
 ///
-/// The default is all that exist here. One value can serve clients and servers alike.
+/// The default is all that exist here, but for suites that are weaker than others, and so are used
+/// only where [`cipher_suites`](Self::cipher_suites) names them: those of AES-CCM with tags of
+/// eight bytes (RFC 9147 §4.5.3, RFC 9325 §4.2), and those with a pre-shared key and no key
+/// exchange, `TLS_PSK_…`, because whoever learns the key later can read what was recorded before
+/// (RFC 9325 §4.1). One value can serve clients and servers alike: a suite for which an end has no
+/// key, credential or verifier is left out there.
 #[derive(Clone, Debug)]
 pub struct Algorithms {
     /// Never empty.
@@ -22,7 +27,7 @@ pub struct Algorithms {
 impl Default for Algorithms {
     fn default() -> Self {
         Self {
-            suites: suite::supported().collect(),
+            suites: suite::usual().collect(),
             groups: supported_groups().collect(),
             schemes: supported_schemes().collect(),
         }

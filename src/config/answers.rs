@@ -1,7 +1,7 @@
 //! What an application decides in the middle of a handshake: the answers to a hello and to a
 //! request for a certificate.
 
-use crate::identity::{Credential, Reply};
+use crate::identity::{CertificateKind, Credential, Reply};
 use crate::protocol::{
     AlertDescription, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme,
 };
@@ -29,6 +29,9 @@ pub struct ReceivedHello {
     /// The authorities that the client trusts, each a Name in DER (RFC 8446 §4.2.4); empty if it
     /// does not say.
     pub authorities: Vec<Vec<u8>>,
+    /// The kinds of certificates that the client accepts, the preferred ones first (RFC 7250 §4.1);
+    /// X.509 if it does not say.
+    pub certificate_kinds: Vec<CertificateKind>,
 }
 
 impl ReceivedHello {
@@ -43,6 +46,13 @@ impl ReceivedHello {
             groups: offered.supported_groups.clone().unwrap_or_default(),
             signature_schemes: offered.signature_algorithms.clone().unwrap_or_default(),
             authorities: offered.authorities.clone(),
+            certificate_kinds: match &offered.server_certificate_types {
+                Some(types) => {
+                    let types = types.iter().copied();
+                    types.filter_map(CertificateKind::of_number).collect()
+                }
+                None => vec![CertificateKind::X509],
+            },
         }
     }
 }
@@ -104,8 +114,11 @@ impl HelloAnswer {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ReceivedRequest {
-    /// The kinds of certificates, as numbers of RFC 5246 §7.4.4: 1 for RSA, 64 for ECDSA and EdDSA;
-    /// empty at 1.3.
+    /// In what form the client shows its key, out of those that it has offered (RFC 7250 §4.2): a
+    /// credential of another kind does not fit.
+    pub certificate_kind: CertificateKind,
+    /// The kinds of keys, as numbers of RFC 5246 §7.4.4: 1 for RSA, 64 for ECDSA and EdDSA; empty
+    /// at 1.3.
     pub certificate_types: Vec<u8>,
     /// What the client may sign with, the preferred schemes first.
     pub signature_schemes: Vec<SignatureScheme>,
@@ -114,8 +127,9 @@ pub struct ReceivedRequest {
 }
 
 impl ReceivedRequest {
-    pub(crate) fn of(request: &CertificateRequest) -> Self {
+    pub(crate) fn of(request: &CertificateRequest, certificate_kind: CertificateKind) -> Self {
         Self {
+            certificate_kind,
             certificate_types: request.certificate_types.iter().map(|typ| typ.0).collect(),
             signature_schemes: request.signature_algorithms.clone(),
             authorities: request.authorities.clone(),

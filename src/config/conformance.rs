@@ -51,6 +51,9 @@ pub struct Conformance {
     /// acknowledgement has left out is sent again by the timer. Else both happen at once where
     /// something is missing in the middle of a flight, and after the handshake (RFC 9147 §7.1).
     pub acknowledge_patiently: bool,
+    /// Datagrams at 1.3: a flight leaves as a whole, however many records it takes; else in bursts
+    /// of ten (RFC 9147 §5.8.3).
+    pub whole_flights: bool,
     /// Datagrams at 1.3: the first flights, which nothing protects, are acknowledged, and
     /// acknowledgements of them believed (RFC 9147 §7). Else not: anybody can make one, and what it
     /// names would not be sent again.
@@ -114,8 +117,19 @@ pub struct Conformance {
     /// Servers at 1.2: a client that does not list its groups is refused; else the server chooses
     /// (RFC 8422 §4), P-256 if it can.
     pub require_supported_groups: bool,
+    /// Servers: a client that lists X.509 as its only type of certificate, or none, is answered
+    /// with illegal_parameter; else the first does no harm, and the second is a decode_error
+    /// (RFC 7250 §4.1).
+    pub refuse_needless_certificate_types: bool,
+    /// Servers: a client that accepts no certificate of a kind that is here is treated like one
+    /// that accepts no signature of it, with handshake_failure; else it gets
+    /// unsupported_certificate (RFC 7250 §4.2).
+    pub take_certificate_types_for_signatures: bool,
     /// Servers at 1.3: tickets hold an extension that stands for nothing (RFC 8701 §4.1).
     pub grease_tickets: bool,
+    /// Servers at 1.3: a client whose shared keys are all unknown is told so with
+    /// handshake_failure; else it is told the same as one that has a wrong key (RFC 8446 §E.6).
+    pub tell_unknown_keys: bool,
 }
 
 impl Conformance {
@@ -125,6 +139,7 @@ impl Conformance {
         repeat_last_flight_after: None,
         timer_slack: Duration::ZERO,
         acknowledge_patiently: false,
+        whole_flights: false,
         acknowledge_plaintext: false,
         need_tickets_acknowledged: false,
         last_epoch: Epoch::LIMIT_13.number(),
@@ -145,7 +160,10 @@ impl Conformance {
         hide_server_name: false,
         ask_for_preferred_group: false,
         require_supported_groups: false,
+        refuse_needless_certificate_types: false,
+        take_certificate_types_for_signatures: false,
         grease_tickets: false,
+        tell_unknown_keys: false,
     };
 
     /// [`last_epoch`](Self::last_epoch), within its range.

@@ -33,8 +33,8 @@ pub(crate) use conformance::MAX_WARNINGS;
 pub(crate) use parameters::Parameters;
 pub(crate) use policy::MIN_HANDSHAKE_MTU;
 pub use policy::{
-    DatagramPolicy, ExtendedMasterSecret, Migration, PlaintextAlerts, SecureRenegotiation,
-    StreamPolicy,
+    DatagramPolicy, ExtendedMasterSecret, Migration, PlaintextAlerts, PskKeyExchange,
+    RenegotiatedConnectionId, SecureRenegotiation, StreamPolicy,
 };
 pub(crate) use proven::{FirstHello, Issued, ProvenHello, Retried};
 pub use rekey::{ClientRenegotiation, DataDuringRenegotiation, IdentityChange, RekeyPolicy};

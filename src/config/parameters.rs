@@ -4,17 +4,20 @@ use super::algorithms::Algorithms;
 use super::clock::{Clock, SystemClock};
 use super::conformance::InForce;
 use super::policy::{
-    DatagramPolicy, ExtendedMasterSecret, SecureRenegotiation, StreamPolicy, in_range,
+    DatagramPolicy, ExtendedMasterSecret, PskKeyExchange, SecureRenegotiation, StreamPolicy,
+    in_range,
 };
 use super::rekey::RekeyPolicy;
 use super::versions::Versions;
+use crate::crypto::kx::is_13_only;
 use crate::crypto::random::{SecureRandom, SystemRandom};
-use crate::crypto::suite::Suite;
+use crate::crypto::suite::{Authentication, KeyExchange, Suite};
 use crate::crypto::verify::algorithm_13;
 use crate::error::ConfigError;
-use crate::protocol::{SignatureScheme, SrtpProfile};
+use crate::protocol::{AgreedLimits, NamedGroup, SignatureScheme, SrtpProfile};
 use crate::secrets::key_log::KeyLog;
 use crate::session::Session12;
+use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use std::sync::Arc;
 
 /// Settings that do not depend on the side.
@@ -26,8 +29,11 @@ pub(crate) struct Parameters {
     pub(crate) alpn: Vec<Vec<u8>>,
     /// The profiles of SRTP, the preferred ones first; empty for none.
     pub(crate) srtp: Vec<SrtpProfile>,
+    /// The most contents of a record that this end receives, in bytes.
+    pub(crate) record_size_limit: u16,
     pub(crate) extended_master_secret: ExtendedMasterSecret,
     pub(crate) secure_renegotiation: SecureRenegotiation,
+    pub(crate) psk_key_exchange: PskKeyExchange,
     pub(crate) datagram: Arc<DatagramPolicy>,
     pub(crate) stream: StreamPolicy,
     pub(crate) rekey: RekeyPolicy,
@@ -44,8 +50,10 @@ impl Default for Parameters {
             algorithms: Algorithms::default(),
             alpn: Vec::new(),
             srtp: Vec::new(),
+            record_size_limit: MAX_RECORD_SIZE,
             extended_master_secret: ExtendedMasterSecret::default(),
             secure_renegotiation: SecureRenegotiation::default(),
+            psk_key_exchange: PskKeyExchange::default(),
             datagram: Arc::default(),
             stream: StreamPolicy::default(),
             rekey: RekeyPolicy::default(),
@@ -58,9 +66,15 @@ impl Default for Parameters {
 }
 
 impl Parameters {
+    /// The groups that version 1.2 has.
+    pub(crate) fn groups_12(&self) -> impl Iterator<Item = NamedGroup> + '_ {
+        let groups = self.algorithms.groups.iter().copied();
+        groups.filter(|&group| !is_13_only(group))
+    }
+
     /// The suites of version 1.2, if that is spoken.
     pub(crate) fn suites_12(&self) -> impl Iterator<Item = &'static Suite> + '_ {
-        let spoken = self.versions.v12;
+        let spoken = self.versions.v12 && self.groups_12().next().is_some();
         let suites = self.algorithms.suites.iter().copied();
         suites.filter(move |suite| spoken && !suite.is_13())
     }
@@ -82,6 +96,18 @@ impl Parameters {
         self.suites_13().next().is_some()
     }
 
+    /// Whether a handshake may exchange keys in a group. RFC 8422 §4: groups are named only then.
+    pub(crate) fn may_exchange(&self) -> bool {
+        let mut suites = self.algorithms.suites.iter();
+        suites.any(|suite| suite.key_exchange != KeyExchange::SharedKeyAlone)
+    }
+
+    /// Whether a peer may sign a handshake; with a shared key none does (RFC 4279 §2).
+    pub(crate) fn may_see_signatures(&self) -> bool {
+        let mut suites = self.algorithms.suites.iter();
+        suites.any(|suite| suite.authentication != Authentication::SharedKey)
+    }
+
     /// Whether a session of version 1.2 may be resumed, as far as the policy is concerned (RFC 7627
     /// §5.3).
     pub(crate) fn resumes(&self, session: &Session12) -> bool {
@@ -100,6 +126,7 @@ impl Parameters {
         Arc::make_mut(&mut self.datagram).conformance = self.conformance.clone();
         self.stream.conformance = self.conformance.clone();
         match (self.speaks_12(), self.speaks_13()) {
+            (false, false) if self.groups_12().next().is_none() => Err(ConfigError::NoUsableGroup),
             (false, false) => Err(ConfigError::NoUsableCipherSuite),
             (false, true) if self.schemes_13().next().is_none() => {
                 Err(ConfigError::NoUsableSignatureScheme)
@@ -137,6 +164,14 @@ impl Parameters {
         Ok(())
     }
 
+    /// Sets the most contents of a record that this end receives.
+    pub(crate) fn set_record_size_limit(&mut self, bytes: usize) -> Result<(), ConfigError> {
+        let (min, max) = (usize::from(AgreedLimits::MIN), MAX_PLAINTEXT_LEN);
+        let bytes = in_range("the record size limit", bytes, min, max)?;
+        self.record_size_limit = u16::try_from(bytes).unwrap_or(MAX_RECORD_SIZE);
+        Ok(())
+    }
+
     /// Replaces the application protocols; each name is 1 to 255 bytes long (RFC 7301 §3.1).
     pub(crate) fn set_alpn(&mut self, protocols: &[&[u8]]) -> Result<(), ConfigError> {
         for name in protocols {
@@ -148,6 +183,9 @@ impl Parameters {
         Ok(())
     }
 }
+
+/// The most contents of a record that there can be (RFC 5246 §6.2.1).
+const MAX_RECORD_SIZE: u16 = MAX_PLAINTEXT_LEN as u16;
 
 /// The most profiles of SRTP; more are not registered.
 const MAX_SRTP_PROFILES: usize = 64;
@@ -205,6 +243,32 @@ macro_rules! shared_setters {
             Ok(self)
         }
 
+        /// The most that the peer may put into one record, in bytes of contents: 64 to 16,384,
+        /// which is the default (record_size_limit, RFC 8449). It is for ends with little memory:
+        /// a record can be opened only when all of it is here.
+        ///
+        /// It is announced in any case, because RFC 8449 §4 wants that of both ends: without it a
+        /// server could not say what it takes. A peer that does not know the extension pays no
+        /// attention to it, and sends what it likes. A record that is longer than was agreed ends
+        /// a stream with `record_overflow`; a datagram is counted and dropped
+        /// ([`Discard::OverlongRecord`](crate::record::Discard::OverlongRecord)). Records without
+        /// protection are not limited. What this end sends obeys the peer's limit:
+        /// [`Connection::record_limits`](crate::Connection::record_limits) shows both.
+        ///
+        /// At version 1.3 the byte of the type is announced as well, which the peer may use for
+        /// contents where a client has offered both versions and 1.2 was chosen.
+        ///
+        /// # Errors
+        ///
+        /// [`ConfigError::OutOfRange`](crate::error::ConfigError::OutOfRange).
+        pub fn record_size_limit(
+            mut self,
+            bytes: usize,
+        ) -> Result<Self, $crate::error::ConfigError> {
+            self.parameters.set_record_size_limit(bytes)?;
+            Ok(self)
+        }
+
         /// Whether the peer must support extended_master_secret (RFC 7627); preferred by default.
         #[must_use]
         pub fn extended_master_secret(
@@ -220,6 +284,14 @@ macro_rules! shared_setters {
         #[must_use]
         pub fn secure_renegotiation(mut self, policy: $crate::config::SecureRenegotiation) -> Self {
             self.parameters.secure_renegotiation = policy;
+            self
+        }
+
+        /// Whether a handshake of 1.3 with a pre-shared key exchanges keys as well (RFC 8446
+        /// §4.2.9); required by default.
+        #[must_use]
+        pub fn psk_key_exchange(mut self, policy: $crate::config::PskKeyExchange) -> Self {
+            self.parameters.psk_key_exchange = policy;
             self
         }
 

@@ -32,6 +32,25 @@ pub enum SecureRenegotiation {
     Prefer,
 }
 
+/// Whether a handshake of version 1.3 with a pre-shared key exchanges keys as well (RFC 8446
+/// §4.2.9).
+///
+/// Without an exchange whoever learns the pre-shared key later can read what was recorded before.
+/// A server takes tickets with an exchange only.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub enum PskKeyExchange {
+    /// Always: psk_dhe_ke alone.
+    #[default]
+    Required,
+    /// Where the peer does. A client offers both modes, a server takes psk_ke from clients that
+    /// offer nothing else.
+    Preferred,
+    /// Where the peer insists. A client offers psk_ke alone, a server prefers it. For devices on
+    /// which an exchange takes too long.
+    Avoided,
+}
+
 /// Whether a fatal alert is believed that comes before keys exist, when anybody on the path could
 /// have sent it.
 ///
@@ -75,6 +94,23 @@ pub enum Migration {
     Newest,
 }
 
+/// Whether a renegotiation of version 1.2 changes the connection ID that the peer puts into its
+/// records. Each agrees on connection IDs anew (RFC 9146 §3); this is about what this end says.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub enum RenegotiatedConnectionId {
+    /// Each announces a fresh one, under the keys in force, and the records of the new epoch carry
+    /// it.
+    #[default]
+    Change,
+    /// Each announces the one that is in force, unless the configuration wants one of another
+    /// length by now. This is for peers that end an association whose connection ID changes, as
+    /// wolfSSL 5.9 does. It costs what a renegotiation gains otherwise: the connection ID stays the
+    /// same as long as the association lives, and whoever has seen it once recognises all that the
+    /// peer sends, from whatever address (RFC 9146 §8).
+    Keep,
+}
+
 /// How an association behaves over datagrams: timers, sizes and queues.
 ///
 /// Each setter checks its range; the defaults are those of RFC 6347 where it has one.
@@ -92,7 +128,9 @@ pub struct DatagramPolicy {
     pub(crate) send_bytes: usize,
     pub(crate) max_message: usize,
     pub(crate) connection_ids: Option<usize>,
+    pub(crate) renegotiated_connection_id: RenegotiatedConnectionId,
     pub(crate) migration: Migration,
+    pub(crate) hybrid_share: bool,
     pub(crate) conformance: InForce,
 }
 
@@ -111,7 +149,9 @@ impl Default for DatagramPolicy {
             send_bytes: 1 << 18,
             max_message: 1 << 15,
             connection_ids: None,
+            renegotiated_connection_id: RenegotiatedConnectionId::default(),
             migration: Migration::default(),
+            hybrid_share: false,
             conformance: InForce::default(),
         }
     }
@@ -245,10 +285,34 @@ impl DatagramPolicy {
         Ok(self)
     }
 
+    /// Whether a renegotiation of version 1.2 changes the connection ID that the peer puts into its
+    /// records; it does, by default.
+    #[must_use]
+    pub fn renegotiated_connection_id(mut self, policy: RenegotiatedConnectionId) -> Self {
+        self.renegotiated_connection_id = policy;
+        self
+    }
+
     /// Whether a peer is followed whose address changes; once it was validated, by default.
     #[must_use]
     pub fn migration(mut self, policy: Migration) -> Self {
         self.migration = policy;
+        self
+    }
+
+    /// Whether a client's first hello holds the share of X25519MLKEM768, if that comes first in
+    /// [`Algorithms::groups`](super::Algorithms::groups), with that of X25519 beside it. The hello
+    /// then takes two datagrams (1,216 bytes of share), which many servers of DTLS 1.3 and some
+    /// firewalls do not take. By default the group is listed, and the share of the next curve in
+    /// the list is sent alone: a server that insists on X25519MLKEM768 asks for it (RFC 8446
+    /// §4.1.4), and the second hello holds its share. Servers take either, whatever is set here.
+    ///
+    /// After two hellos without an answer the client begins again as it does by default, and
+    /// [`Event::HybridShareLeftOut`](crate::Event::HybridShareLeftOut) tells. Whoever can drop
+    /// datagrams can bring that about; a client that does not allow X25519 never does it.
+    #[must_use]
+    pub fn hybrid_share(mut self, at_once: bool) -> Self {
+        self.hybrid_share = at_once;
         self
     }
 

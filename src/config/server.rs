@@ -2,9 +2,9 @@
 
 use super::answers::AnswerHello;
 use super::parameters::{Parameters, shared_setters};
-use crate::crypto::suite::Suite;
+use crate::crypto::suite::{Authentication, Suite};
 use crate::error::ConfigError;
-use crate::identity::{Credential, VerifyClient};
+use crate::identity::{Credential, FindSharedKey, VerifyClient};
 use crate::protocol::CipherSuite;
 use crate::secrets::fleet::FleetSecret;
 use crate::session::{self, MemoryServerSessions, ServerSessionStore, ServerSessions, Tickets};
@@ -60,6 +60,9 @@ pub struct ServerConfig {
     pub(crate) fleet: Option<FleetSecret>,
     pub(crate) suite_preference: Preference,
     pub(crate) answers: Option<Arc<dyn AnswerHello>>,
+    pub(crate) shared_keys: Option<Arc<dyn FindSharedKey>>,
+    /// What clients of 1.2 are told for their choice of a key; empty for nothing.
+    pub(crate) identity_hint: Vec<u8>,
 }
 
 /// How many sessions a server keeps by default. With tickets few are needed.
@@ -109,6 +112,8 @@ impl ServerConfig {
             tickets_per_handshake: TICKETS_PER_HANDSHAKE,
             suite_preference: Preference::default(),
             answers: None,
+            shared_keys: None,
+            identity_hint: Vec::new(),
         }
     }
 }
@@ -135,6 +140,8 @@ pub struct ServerConfigBuilder {
     tickets_per_handshake: u8,
     suite_preference: Preference,
     answers: Option<Arc<dyn AnswerHello>>,
+    shared_keys: Option<Arc<dyn FindSharedKey>>,
+    identity_hint: Vec<u8>,
 }
 
 impl ServerConfigBuilder {
@@ -226,12 +233,39 @@ impl ServerConfigBuilder {
         self
     }
 
-    /// The configuration, with only those suites that one of the keys can serve.
+    /// Where the keys are found that clients name, pre-shared ones; no such client is served by
+    /// default. With them a server needs no credential. A client that has such a key is not asked
+    /// for a certificate, whatever [`client_authentication`](Self::client_authentication) says:
+    /// its key proves who it is (RFC 4279 §2). If a client offers both kinds of suites, its own
+    /// order decides which kind is used.
+    #[must_use]
+    pub fn shared_keys(mut self, keys: Arc<dyn FindSharedKey>) -> Self {
+        self.shared_keys = Some(keys);
+        self
+    }
+
+    /// What clients of version 1.2 are told, in the clear, so that they can choose a pre-shared key
+    /// (RFC 4279 §5.2): at most 65,535 bytes, nothing by default. A client ignores it unless both
+    /// ends have agreed on a meaning; servers are advised to give none.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::OutOfRange`] if it is longer.
+    pub fn identity_hint(mut self, hint: &[u8]) -> Result<Self, ConfigError> {
+        let most = usize::from(u16::MAX);
+        super::policy::in_range("the length of an identity hint", hint.len(), 0, most)?;
+        self.identity_hint = hint.to_vec();
+        Ok(self)
+    }
+
+    /// The configuration, with only those suites that one of the keys can serve, its own or a
+    /// shared one.
     ///
     /// # Errors
     ///
     /// [`ConfigError::NoCredential`] if there is no credential and nobody to ask for one.
-    /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite fits the type of any key.
+    /// [`ConfigError::NoUsableCipherSuite`] if no allowed suite fits the type of any key,
+    /// [`ConfigError::NoUsableGroup`] if no allowed group belongs to an allowed version.
     pub fn build(self) -> Result<ServerConfig, ConfigError> {
         let Self {
             mut parameters,
@@ -244,19 +278,25 @@ impl ServerConfigBuilder {
             tickets_per_handshake,
             suite_preference,
             answers,
+            shared_keys,
+            identity_hint,
         } = self;
-        if credentials.is_empty() && answers.is_none() {
+        if credentials.is_empty() && answers.is_none() && shared_keys.is_none() {
             return Err(ConfigError::NoCredential);
         }
-        parameters.algorithms.suites.retain(|suite| {
-            // What an answer brings is not known yet.
-            answers.is_some()
-                || credentials.iter().any(|credential| {
-                    suite
-                        .authentication
-                        .is_none_or(|kind| kind == credential.key().kind())
-                })
-        });
+        let kinds = credentials.iter().map(|credential| credential.key().kind());
+        // What an answer brings is not known yet.
+        let signs = |kind| answers.is_some() || kinds.clone().any(|it| it == kind);
+        parameters
+            .algorithms
+            .suites
+            .retain(|suite| match suite.authentication {
+                Authentication::Signature(kind) => signs(kind),
+                Authentication::SharedKey => shared_keys.is_some(),
+                Authentication::Negotiated => {
+                    answers.is_some() || shared_keys.is_some() || !credentials.is_empty()
+                }
+            });
         let parameters = parameters.checked()?;
         let tickets = match tickets {
             TicketPolicy::Own => {
@@ -275,6 +315,8 @@ impl ServerConfigBuilder {
             fleet,
             suite_preference,
             answers,
+            shared_keys,
+            identity_hint,
             sessions: ServerSessions {
                 tickets,
                 cache,

@@ -7,10 +7,13 @@
 //! the same port does the same without malice, and its ServerHello may still be on its way. So
 //! nothing of that kind ends an attempt at once. It is a doubt, which the honest answer dispels; if
 //! no such answer comes, the attempt begins again without a cookie, as RFC 9147 §5.1 allows.
+//!
+//! It also begins again with a smaller hello, where one that takes two datagrams is not answered:
+//! there are servers and firewalls that take no hello in pieces.
 
 use super::connection_ids::draw;
 use super::role::Opening;
-use super::{Connection, Phase};
+use super::{Connection, Event, Phase};
 use crate::error::Error;
 use crate::protocol::{Alert, AlertDescription};
 use crate::record::RecordLayer;
@@ -95,7 +98,27 @@ impl<R: RecordLayer> Connection<R> {
         !alert || self.records.believes_plaintext_alert(true)
     }
 
-    /// Begins the first handshake again, without cookie and session. Its deadline does not change.
+    /// Sends a hello that fits a datagram, if one with the share of a hybrid group has gone out
+    /// twice and the time for an answer to the second is over as well. A part of an answer shows
+    /// that the server takes it.
+    pub(super) fn try_smaller_hello(&mut self, now: Instant) -> Result<(), Error> {
+        let records = &self.records;
+        let again = records.retransmissions() > 0 && records.is_unanswered(now);
+        let unanswered = again && records.hears_nothing();
+        let Phase::Initial(first) = &mut self.phase else {
+            return Ok(());
+        };
+        if !unanswered || !first.handshake.can_be_smaller() {
+            return Ok(());
+        }
+        first.small_hello = true;
+        tracing::debug!("two hellos were not answered; the next one has no hybrid share");
+        self.events.push_back(Event::HybridShareLeftOut);
+        self.restart(now, Opening::FIRST)
+            .map_err(|error| self.fail(error))
+    }
+
+    /// Begins the first handshake again, without cookie and session.
     fn begin_afresh(&mut self, now: Instant, wanted: bool) -> Result<bool, Error> {
         let Phase::Initial(first) = &mut self.phase else {
             return Ok(false);
@@ -104,20 +127,30 @@ impl<R: RecordLayer> Connection<R> {
         if !wanted || !possible || first.fresh_starts == MAX_FRESH_STARTS {
             return Ok(false);
         }
-        let connection_id = draw(R::DIALECT, self.role.parameters(), &self.issuer)?;
-        let opening = Opening {
-            connection_id: connection_id.clone(),
-            ..Opening::AFRESH
-        };
         first.fresh_starts += 1;
         tracing::debug!(
             times = first.fresh_starts,
             "the attempt begins again without a cookie"
         );
+        self.restart(now, Opening::AFRESH)?;
+        Ok(true)
+    }
+
+    /// Replaces the first handshake. Its deadline does not change.
+    fn restart(&mut self, now: Instant, opening: Opening) -> Result<(), Error> {
+        let Phase::Initial(first) = &mut self.phase else {
+            return Ok(());
+        };
+        let connection_id = draw(R::DIALECT, self.role.parameters(), &self.issuer)?;
+        let opening = Opening {
+            connection_id: connection_id.clone(),
+            small_hello: first.small_hello,
+            ..opening
+        };
+        first.doubt = None;
         first.handshake = self.role.first_handshake(R::DIALECT, opening)?;
         self.records.begin_afresh();
         self.records.admit_connection_ids(connection_id.as_slice());
-        self.perform(now)?;
-        Ok(true)
+        self.perform(now)
     }
 }

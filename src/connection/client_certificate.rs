@@ -3,6 +3,7 @@
 use super::{Connection, Role};
 use crate::config::ClientAuthentication;
 use crate::error::RenegotiateError;
+use crate::handshake::Completed;
 use crate::record::RecordLayer;
 use std::sync::Arc;
 
@@ -30,13 +31,19 @@ impl<R: RecordLayer> Connection<R> {
     ///
     /// None is fatal, and after any of them the policy has not changed: those of
     /// [`Connection::renegotiate`], with `NotSupportedByVersion` at 1.3, where certificates are
-    /// asked for in the handshake alone; `NotAServer` at a client.
+    /// asked for in the handshake alone; `NotAServer` at a client; `ProvedBySharedKey` if the client
+    /// has proved itself with a pre-shared key, which is who it stays.
     pub fn request_client_certificate(
         &mut self,
         policy: ClientAuthentication,
     ) -> Result<(), RenegotiateError> {
         if let Role::Client { .. } = self.role {
             return Err(RenegotiateError::NotAServer);
+        }
+        let session = self.phase.established().and_then(Completed::v12);
+        let known = session.and_then(|it| it.session.agreed.peer_identity.as_ref());
+        if known.is_some_and(|identity| identity.shared_key().is_some()) {
+            return Err(RenegotiateError::ProvedBySharedKey);
         }
         self.renegotiate()?;
         if let Role::Server(config) = &mut self.role {

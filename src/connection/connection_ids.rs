@@ -5,7 +5,7 @@
 
 use super::phase::Phase;
 use super::{Connection, DtlsConnection};
-use crate::config::Parameters;
+use crate::config::{Parameters, RenegotiatedConnectionId};
 use crate::error::{ConnectionIdError, Error};
 use crate::handshake::post::Post;
 use crate::protocol::{ConnectionId, Dialect};
@@ -56,9 +56,23 @@ pub(super) fn draw(
 }
 
 impl<R: RecordLayer> Connection<R> {
-    /// A connection ID for the next handshake to announce: each has one of its own.
-    pub(super) fn draw_connection_id(&self) -> Result<Option<ConnectionId>, Error> {
+    /// A fresh connection ID.
+    fn draw_connection_id(&self) -> Result<Option<ConnectionId>, Error> {
         draw(R::DIALECT, self.role.parameters(), &self.issuer)
+    }
+
+    /// A connection ID for the next renegotiation to announce: each has one of its own, unless the
+    /// policy is to keep the one that is in force.
+    pub(super) fn next_connection_id(&self) -> Result<Option<ConnectionId>, Error> {
+        let policy = &self.role.parameters().datagram;
+        let kept = match policy.renegotiated_connection_id {
+            RenegotiatedConnectionId::Change => None,
+            RenegotiatedConnectionId::Keep => self.records.connection_id(),
+        };
+        match kept.filter(|kept| policy.connection_ids == Some(kept.len())) {
+            Some(kept) => Ok(Some(kept)),
+            None => self.draw_connection_id(),
+        }
     }
 
     /// Issues connection IDs that the peer has asked for.

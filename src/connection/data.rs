@@ -1,7 +1,7 @@
 //! Application data, in both directions.
 
-use super::Connection;
 use super::phase::Phase;
+use super::{Connection, Event};
 use crate::error::{Error, SendError};
 use crate::handshake::Completed;
 use crate::handshake::post::Post;
@@ -351,9 +351,11 @@ impl<R: RecordLayer> Connection<R> {
                     held.take(taken);
                     self.count_sent(now, taken);
                 }
-                // The MTU was lowered meanwhile: this datagram is lost, and must not hold up the
-                // next ones.
-                Err(SendError::TooLarge { .. }) => held.take(length),
+                // The MTU was lowered meanwhile, or the peer takes less from now on: this datagram
+                // is lost, and must not hold up the next ones.
+                Err(SendError::TooLarge { .. } | SendError::BeyondPeerLimit { .. }) => {
+                    held.take(length)
+                }
                 Err(error) => {
                     if !matches!(self.phase, Phase::Renegotiating { .. }) {
                         self.refuse_data(error);
@@ -365,6 +367,22 @@ impl<R: RecordLayer> Connection<R> {
                 }
             }
         }
+    }
+
+    /// The layer has the keys of a new handshake in force.
+    pub(super) fn records_established(&mut self, now: Instant, epoch: Epoch) {
+        if self.records.established(now, epoch) {
+            self.tell_max_payload();
+        }
+    }
+
+    /// Tells the application how much data goes into a record from now on.
+    pub(super) fn tell_max_payload(&mut self) {
+        let max_payload = self.records.max_payload();
+        let is_outdated = |event: &Event| matches!(event, Event::MaxPayloadChanged { .. });
+        self.events.take_back(is_outdated);
+        self.events
+            .push_back(Event::MaxPayloadChanged { max_payload });
     }
 
     /// Whether data has waited that the next output seals, or that ends the association if it

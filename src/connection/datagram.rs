@@ -3,7 +3,7 @@
 use super::connection_ids::{Issuer, draw};
 use super::phase::Phase;
 use super::role::Opening;
-use super::{DtlsConnection, Event, Role};
+use super::{DtlsConnection, Role};
 use crate::config::{ClientConfig, ProvenHello, ServerConfig};
 use crate::error::{ConfigError, Error, SendError};
 use crate::protocol::{ConnectionId, Path, RecordNumber};
@@ -123,6 +123,7 @@ impl DtlsConnection {
             only_resume: hello.only_resume,
             offers_session: false,
             connection_id: None,
+            small_hello: false,
         };
         let place = Place {
             path: hello.path,
@@ -284,17 +285,20 @@ impl DtlsConnection {
     ///
     /// # Errors
     ///
-    /// `TooLarge` beyond `max_payload`, `NotConnected` before the handshake is done, `Backlog` when
-    /// the send queue is full, `Renegotiating` when nothing more can wait for the end of a
-    /// renegotiation, `Closed` after `close`. `KeyExhausted` is the end of the association.
+    /// `TooLarge` or `BeyondPeerLimit` beyond `max_payload`, `NotConnected` before the handshake is
+    /// done, `Backlog` when the send queue is full, `Renegotiating` when nothing more can wait for
+    /// the end of a renegotiation, `Closed` after `close`. `KeyExhausted` is the end of the
+    /// association.
     #[inline]
     pub fn send(&mut self, now: Instant, data: &[u8]) -> Result<(), SendError> {
         self.send_data(now, data).map(|_| ())
     }
 
     /// The most data that `send` takes at once, in bytes; 0 before the handshake is done. It
-    /// depends on the MTU alone, as it was set or was found out ([`Event::MaxPayloadChanged`]), so
-    /// a renegotiation that changes the suite does not change it.
+    /// depends on the MTU, as it was set or was found out, and on what the peer takes in a record
+    /// ([`record_limits`](Self::record_limits)), of which the smaller counts. If it changes,
+    /// [`Event::MaxPayloadChanged`] says so; a renegotiation changes it only if the peer's limit
+    /// is another one than before, never because of the suite.
     pub fn max_payload(&self) -> usize {
         if self.is_handshaking() {
             0
@@ -321,11 +325,7 @@ impl DtlsConnection {
         }
         let news = self.records.handle_too_large(bytes);
         if news {
-            let max_payload = self.records.max_payload();
-            let is_outdated = |event: &Event| matches!(event, Event::MaxPayloadChanged { .. });
-            self.events.take_back(is_outdated);
-            self.events
-                .push_back(Event::MaxPayloadChanged { max_payload });
+            self.tell_max_payload();
         }
         news
     }
@@ -402,6 +402,11 @@ impl DtlsConnection {
     /// Whether what the peer writes is recognised wherever it comes from.
     pub(crate) fn is_identified(&self) -> bool {
         self.records.is_identified()
+    }
+
+    /// Whether an address has to lead here.
+    pub(crate) fn needs_address(&self) -> bool {
+        self.records.needs_address()
     }
 
     /// Takes an empty buffer from `buffers` for what is sent next, if there is none here.

@@ -34,15 +34,22 @@ pub enum Event {
         /// Whose keys they are.
         sender: Side,
     },
+    /// Over datagrams: two hellos with the share of X25519MLKEM768, which take two datagrams each,
+    /// have not been answered, so the client has begun again with the share of X25519 alone
+    /// ([`DatagramPolicy::hybrid_share`](crate::config::DatagramPolicy::hybrid_share)). A server,
+    /// or a firewall before it, may take no hello in pieces; it may as well be down.
+    HybridShareLeftOut,
     /// A client of version 1.3 has received a ticket (RFC 8446 §4.6.1).
     /// [`Connection::session`](crate::Connection::session) returns it, and the store of the
     /// configuration already has it.
     TicketReceived,
-    /// The system has refused a datagram as too large for the way out, so this association sends
-    /// smaller ones from now on. What was refused is lost, except for handshake messages, which are
-    /// sent again at once in smaller pieces. Data that no longer fits is refused by `send`, and is
-    /// lost if it was waiting for the end of a renegotiation. It may come several times in a row,
-    /// because the system does not say what would fit.
+    /// A record holds more or less data from now on than before. Either a renegotiation has agreed
+    /// on another limit ([`Connection::record_limits`](crate::Connection::record_limits)), or the
+    /// system has refused a datagram as too large for the way out, so that this association sends
+    /// smaller ones. What was refused is lost, except for handshake messages, which are sent again
+    /// at once in smaller pieces. Data that no longer fits is refused by `send`, and is lost if it
+    /// was waiting for the end of a renegotiation. It may come several times in a row, because the
+    /// system does not say what would fit.
     /// [`DtlsConnection::set_mtu`](crate::DtlsConnection::set_mtu) sets the size anew.
     MaxPayloadChanged {
         /// The most data that `send` takes at once, in bytes, once the handshake is done.

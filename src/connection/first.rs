@@ -20,6 +20,8 @@ pub(super) struct First {
     pub(super) doubt: Option<Box<Doubt>>,
     /// How often it was begun again.
     pub(super) fresh_starts: u8,
+    /// A client has left out the share of a hybrid group, because nothing has answered it.
+    pub(super) small_hello: bool,
     /// A ClientHello came where a client waits for an answer.
     pub(super) hellos_cross: bool,
 }
@@ -33,6 +35,7 @@ impl First {
             early: ReceiveQueue::default(),
             doubt: None,
             fresh_starts: 0,
+            small_hello: false,
             hellos_cross: false,
         }
     }

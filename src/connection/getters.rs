@@ -6,7 +6,8 @@ use crate::error::Failure;
 use crate::handshake::{Completed, CompletedKind};
 use crate::identity::Identity;
 use crate::protocol::{
-    Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, Side, SignatureScheme, SrtpProfile,
+    Alert, CipherSuite, Epoch, NamedGroup, ProtocolVersion, RecordLimits, Side, SignatureScheme,
+    SrtpProfile,
 };
 use crate::record::{RecordLayer, Stats};
 use crate::session::{Agreed, Session};
@@ -31,11 +32,21 @@ impl<R: RecordLayer> Connection<R> {
         self.agreed().map(|agreed| agreed.suite.id)
     }
 
-    /// The group of the key exchange, once the handshake is done. Where a session of 1.2 was
-    /// resumed it is that of the session; at 1.3 a resumption has an exchange of its own.
+    /// The group of the key exchange, once the handshake is done; `None` where a pre-shared key is
+    /// the only secret. Where a session of 1.2 was resumed it is that of the session; at 1.3 a
+    /// resumption has an exchange of its own.
     pub fn key_exchange_group(&self) -> Option<NamedGroup> {
-        let group = |established: &Completed| established.group;
-        self.phase.established().map(group)
+        self.phase.established()?.group
+    }
+
+    /// How much data a record has at most under the keys in force, in each direction
+    /// (record_size_limit, RFC 8449; max_fragment_length, RFC 6066 §4). Over datagrams
+    /// [`max_payload`](crate::DtlsConnection::max_payload) is less where the path carries less.
+    pub fn record_limits(&self) -> RecordLimits {
+        RecordLimits {
+            sent: self.records.max_sent(),
+            received: self.records.max_received(),
+        }
     }
 
     /// How the keys in force came about, once the handshake is done.
@@ -71,14 +82,14 @@ impl<R: RecordLayer> Connection<R> {
     }
 
     /// Who the peer has proved to be; `None` before that, and for a client that showed no
-    /// certificate.
+    /// certificate and named no key.
     pub fn peer_identity(&self) -> Option<&Identity> {
         self.agreed()?.peer_identity.as_ref()
     }
 
     /// What the peer has proved that with: the scheme of its signature over the handshake, or over
-    /// the one that has made the session which was resumed. `None` where
-    /// [`Connection::peer_identity`] is.
+    /// the one that has made the session which was resumed. `None` where nothing was signed: where
+    /// [`Connection::peer_identity`] is `None`, or a pre-shared key.
     pub fn peer_signature_scheme(&self) -> Option<SignatureScheme> {
         self.agreed()?.peer_scheme
     }

@@ -9,6 +9,7 @@
 
 mod afresh;
 mod attempt;
+mod blame;
 mod client_certificate;
 mod close;
 mod connection_ids;
@@ -40,7 +41,7 @@ pub use event::{Event, HandshakeKind, PathChange, RenegotiationRefusal};
 pub use export::{ExportedSecret, TrafficSecrets};
 
 use crate::config::RenegotiationRefusals;
-use crate::error::{Error, Failure, PeerMisbehaved, Suspicion};
+use crate::error::{Error, Failure, PeerMisbehaved};
 use crate::handshake::post::Post;
 use crate::handshake::{Action, Completed, Handled, Handshake, Input, NotTaken};
 use crate::protocol::{
@@ -176,6 +177,7 @@ impl<R: RecordLayer> Connection<R> {
         let _span = self.enter_span();
         self.handle_answers(now)?;
         self.resolve_doubt(now)?;
+        self.try_smaller_hello(now)?;
         let late = self.phase.wait().is_some_and(|wait| wait.is_over(now));
         let gave_up = matches!(self.records.handle_timeout(now), Err(GaveUp));
         if late || gave_up {
@@ -214,18 +216,9 @@ impl<R: RecordLayer> Connection<R> {
                 retransmissions,
             }));
         }
-        let both_connect = matches!(
-            &self.phase,
-            Phase::Initial(first) if first.hellos_cross && first.handshake.is_unanswered()
-        );
         let handshake = self.phase.handshake();
         let resuming = handshake.is_some_and(|handshake| handshake.is_resuming());
-        let suspicion = if both_connect {
-            Some(Suspicion::BothConnect)
-        } else {
-            let too_long = self.records.has_seen_too_long();
-            too_long.then_some(Suspicion::MessageTooLong)
-        };
+        let suspicion = self.suspicion();
         Err(self.fail(Error::TimedOut {
             after,
             retransmissions,
@@ -389,6 +382,7 @@ impl<R: RecordLayer> Connection<R> {
                 Action::ForgetAhead => self.records.forget_ahead(),
                 Action::VersionDecided(version) => self.records.version_decided(version),
                 Action::ConnectionIdsAgreed(ids) => self.records.connection_ids_agreed(ids),
+                Action::LimitRecords(limits) => self.records.limit_records(limits),
                 Action::UseConnectionId(theirs) => self.records.use_connection_id(theirs),
                 Action::IssueConnectionIds { count } => self.issue_connection_ids(count)?,
                 Action::SendMessage {
@@ -439,7 +433,7 @@ impl<R: RecordLayer> Connection<R> {
 
     /// New keys are in force.
     fn commit(&mut self, now: Instant, established: Box<Completed>) {
-        self.records.established(now, established.epoch());
+        self.records_established(now, established.epoch());
         self.remember_identity(&established);
         // RFC 9147 §5.8.1: until a client's last flight is acknowledged, the server may be gone.
         // The acknowledgement is awaited for as long again as the handshake, which is over.
@@ -518,6 +512,7 @@ impl<R: RecordLayer> Connection<R> {
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
         let _span = self.enter_span();
+        let error = self.blame_key(error);
         // Nobody would hear an alert in answer to a fatal alert, or to silence.
         let alert =
             error

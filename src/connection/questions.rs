@@ -7,7 +7,8 @@ use crate::handshake::{
     Answer, ClientAnswer, ClientQuestion, Input, Question, ServerAnswer, ServerQuestion, Unsigned,
 };
 use crate::identity::proof::ClaimVerified;
-use crate::identity::{Abandoned, Awaited, Reply, Signing};
+use crate::identity::{Abandoned, Awaited, Reply, SharedKey, SharedKeyQuery, Signing};
+use crate::protocol::Side;
 use crate::record::RecordLayer;
 use std::task::Waker;
 use std::time::Instant;
@@ -100,7 +101,11 @@ fn ask_client(config: &ClientConfig, question: ClientQuestion) -> Asked {
     match question {
         ClientQuestion::VerifyServer { claim, name } => {
             let now = config.parameters.clock.unix_now();
-            let verifier = &config.verifier;
+            let Some(verifier) = &config.verifier else {
+                let reason = "this client takes servers by a shared key alone";
+                let reason = CertificateError::Other(reason.into());
+                return done(ClientAnswer::ServerVerified(Err(reason)));
+            };
             Asked::of(
                 |reply| verifier.verify_later(claim, name, now, reply),
                 |outcome| {
@@ -119,6 +124,17 @@ fn ask_client(config: &ClientConfig, question: ClientQuestion) -> Asked {
                 },
             ),
             None => done(ClientAnswer::Request(Ok(RequestAnswer::AsConfigured))),
+        },
+        ClientQuestion::ChooseSharedKey { server, hint } => match &config.shared_key_choice {
+            Some(choice) => Asked::of(
+                |reply| choice.choose_later(server, hint, reply),
+                |chosen| {
+                    let key = answered(chosen, "the choice of a shared key")?;
+                    let key = key.filter(|key| is_ours(key, Side::Client));
+                    Ok(Answer::Client(ClientAnswer::SharedKey(key)))
+                },
+            ),
+            None => done(ClientAnswer::SharedKey(config.key_12().cloned())),
         },
         ClientQuestion::Sign(unsigned) => {
             Asked::signature(&unsigned, |made| Answer::Client(ClientAnswer::Signed(made)))
@@ -157,6 +173,7 @@ fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
         ServerQuestion::FindTicket { tickets } => done(ServerAnswer::Ticket(
             config.sessions.find_13(&tickets, now()),
         )),
+        ServerQuestion::FindSharedKey(query) => find_shared_key(config, query),
         ServerQuestion::VerifyClient { claim } => match config.client_authentication.verifier() {
             Some(verifier) => Asked::of(
                 |reply| verifier.verify_later(claim, now(), reply),
@@ -174,6 +191,39 @@ fn ask_server(config: &ServerConfig, question: ServerQuestion) -> Asked {
         },
         ServerQuestion::Sign(unsigned) => {
             Asked::signature(&unsigned, |made| Answer::Server(ServerAnswer::Signed(made)))
+        }
+    }
+}
+
+/// Whether this end may use a key in this role.
+fn is_ours(key: &SharedKey, side: Side) -> bool {
+    let ours = key.take_role(side);
+    if !ours {
+        let name = key.name();
+        tracing::error!(
+            ?name,
+            "a shared key is a client's and a server's in one process"
+        );
+    }
+    ours
+}
+
+/// Asks where a server finds shared keys. One that was not asked for, and an answer that will not
+/// come, are keys that were not found.
+fn find_shared_key(config: &ServerConfig, query: SharedKeyQuery) -> Asked {
+    let done = |found| Answer::Server(ServerAnswer::SharedKey(found));
+    match &config.shared_keys {
+        None => Asked::Now(Ok(done(None))),
+        Some(keys) => {
+            let asked = query.clone();
+            Asked::of(
+                |reply| keys.find_later(query, reply),
+                move |found| {
+                    let found = found.unwrap_or_default();
+                    let found = found.filter(|key| asked.is_for(key));
+                    Ok(done(found.filter(|key| is_ours(key, Side::Server))))
+                },
+            )
         }
     }
 }

@@ -266,11 +266,7 @@ mod tests {
 
     #[test]
     fn every_algorithm_leaves_room_for_a_handshake_after_its_limit() {
-        for aead in [
-            AeadAlgorithm::Aes128Gcm,
-            AeadAlgorithm::Aes256Gcm,
-            AeadAlgorithm::ChaCha20Poly1305,
-        ] {
+        for aead in AeadAlgorithm::ALL {
             let limit = aead.confidentiality_limit();
             let usage = fresh(limit).usage;
             assert!(usage.max_records < limit && limit - usage.max_records > 1_000_000);

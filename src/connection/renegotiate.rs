@@ -9,7 +9,6 @@
 //! ```
 
 use super::attempt::{Attempt, Course, Data, Undone, Wanted};
-use super::connection_ids::draw;
 use super::phase::Phase;
 use super::{Connection, Event, RenegotiationRefusal, Role};
 use crate::config::{ClientRenegotiation, DataDuringRenegotiation, RenegotiationRefusals};
@@ -209,7 +208,7 @@ impl<R: RecordLayer> Connection<R> {
         // A hello that is repeated has the connection ID that it had.
         let connection_id = match unanswered {
             Some(_) => None,
-            None => draw(R::DIALECT, parameters, &self.issuer)?,
+            None => self.next_connection_id()?,
         };
         let settings = client::Settings {
             config: config.clone(),
@@ -223,6 +222,7 @@ impl<R: RecordLayer> Connection<R> {
                 unanswered,
             }),
             connection_id: connection_id.clone(),
+            small: false,
         };
         let handshake = Handshake::client(R::DIALECT, settings)?;
         self.enter(now, handshake, wanted.initiator, MessageSeq::FIRST);
@@ -323,7 +323,7 @@ impl<R: RecordLayer> Connection<R> {
         let (Some(current), Role::Server(config)) = (current, &self.role) else {
             return Ok(());
         };
-        let connection_id = self.draw_connection_id()?;
+        let connection_id = self.next_connection_id()?;
         let settings = server::Settings {
             config: config.clone(),
             current: current.epoch,

@@ -22,6 +22,8 @@ pub(super) struct Opening {
     pub(super) offers_session: bool,
     /// What the peer is to put into its records; `None` for no connection IDs.
     pub(super) connection_id: Option<ConnectionId>,
+    /// A client's hello fits a datagram, whatever the policy says.
+    pub(super) small_hello: bool,
 }
 
 impl Opening {
@@ -32,6 +34,7 @@ impl Opening {
         only_resume: false,
         offers_session: true,
         connection_id: None,
+        small_hello: false,
     };
 
     /// A client's attempt was refused, possibly because of the session that it has offered.
@@ -97,6 +100,7 @@ impl Role {
                         .filter(|_| opening.offers_session),
                     connection_id: opening.connection_id,
                     renegotiating: None,
+                    small: opening.small_hello,
                 },
             ),
             Self::Server(config) => {
@@ -134,7 +138,8 @@ impl Role {
         let fits = [dialect.version_12, dialect.version_13].contains(&agreed.version)
             && !session.is_expired(now)
             && parameters.algorithms.suites.contains(&agreed.suite)
-            && agreed.server_name == name;
+            && agreed.server_name == name
+            && config.takes(agreed.peer_identity.as_ref());
         let allowed = match &session {
             Session(Resumable::V12(session)) => {
                 parameters.speaks_12()

@@ -31,3 +31,25 @@ impl MaskKey {
         [a, b]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of FIPS 197, appendix C.1. With CCM the mask is one block of AES, as with GCM,
+    /// whatever the length of the tag (RFC 9147 §4.2.3).
+    #[test]
+    fn n57_09_the_mask_of_every_aes_suite_is_a_block() {
+        let key: [u8; 16] = std::array::from_fn(|index| index as u8);
+        let sample = std::array::from_fn(|index| index as u8 * 0x11);
+        for algorithm in [
+            AeadAlgorithm::Aes128Gcm,
+            AeadAlgorithm::Aes128Ccm,
+            AeadAlgorithm::Aes128Ccm8,
+        ] {
+            let key = MaskKey::new(algorithm, &key);
+            assert_eq!(key.block(&sample), [0x69, 0xc4, 0xe0, 0xd8, 0x6a]);
+            assert_eq!(key.mask(&sample), [0x69, 0xc4]);
+        }
+    }
+}

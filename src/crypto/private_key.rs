@@ -75,7 +75,7 @@ fn wrap_sec1(prefix: &[u8], sec1: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Writes one element (X.690 §8.1).
-fn element(tag: u8, contents: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn element(tag: u8, contents: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let length = u16::try_from(contents.len()).ok()?;
     // Reserved at once, so that no copy is left behind by growth.
     let mut out = Zeroizing::new(Vec::with_capacity(contents.len() + 4));

@@ -4,11 +4,12 @@ use super::private_key::{
     PARAMETERS, PUBLIC_HALF, pkcs1_contents, pkcs8_contents, scalar, sec1_contents,
 };
 use super::provider::sign;
+use super::public_key_info::KeyAlgorithm;
 use super::verify::is_rsa;
 use super::{der, names};
 use crate::error::{ConfigError, Error, UnsupportedKey};
 use crate::protocol::{NamedGroup, SignatureScheme};
-use pki_types::PrivateKeyDer;
+use pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use std::fmt;
 
 /// The kind of a signing key, which decides the cipher suites that it can serve.
@@ -34,7 +35,7 @@ impl SigningKey {
     /// # Errors
     ///
     /// [`ConfigError::UnsupportedKey`] if it is none of ECDSA P-256 and P-384, Ed25519, RSA of 2048
-    /// to 4096 bits, with what it is.
+    /// to 4096 bits (8192 with `aws-lc-rs`), with what it is.
     pub fn new(key: &PrivateKeyDer<'_>) -> Result<Self, ConfigError> {
         match sign::Key::parse(key) {
             Some(key) => Ok(Self { key }),
@@ -87,6 +88,17 @@ impl SigningKey {
     pub fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, Error> {
         let signature = self.key.sign(scheme, message);
         signature.ok_or(Error::SigningFailed)
+    }
+
+    /// The public half, a SubjectPublicKeyInfo in DER (RFC 5280 §4.1.2.7).
+    pub fn public_key_info(&self) -> SubjectPublicKeyInfoDer<'static> {
+        let algorithm = self
+            .schemes()
+            .first()
+            .map(|it| KeyAlgorithm::of_scheme(*it));
+        let info = algorithm.and_then(|algorithm| algorithm.encode(self.public_key()));
+        // No key that signs here is too long for that.
+        info.unwrap_or_default().into()
     }
 
     /// The public key as it stands inside a SubjectPublicKeyInfo, without its outer wrapping.

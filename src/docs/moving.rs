@@ -31,7 +31,8 @@
 //!
 //! # Who is followed
 //!
-//! Data is received wherever it comes from ([`Received::path`]). What is *sent* goes to another
+//! Data is received wherever it comes from; each piece tells the address and the connection ID that
+//! it came with ([`Received::path`], [`Received::connection_id`]). What is *sent* goes to another
 //! address only if a record that is newer than any before has come from there, and as
 //! [`Migration`] says: by default once the peer has answered a challenge at that address
 //! (RFC 9853). Until then everything but the challenge goes to the old one, and no more than three
@@ -48,7 +49,8 @@
 //! # What an eavesdropper sees
 //!
 //! At version 1.2 a connection ID is in the clear and lasts for an epoch, so records of one peer
-//! are seen to belong together wherever they come from (RFC 9146 §8). At 1.3 either end can change
+//! are seen to belong together wherever they come from (RFC 9146 §8); a renegotiation changes it,
+//! unless the policy is to keep it ([`RenegotiatedConnectionId`]). At 1.3 either end can change
 //! it: [`DtlsConnection::renew_connection_id`] gives the peer a fresh one, and
 //! [`DtlsConnection::request_connection_ids`] asks for some that are used where the peer is next.
 //!
@@ -76,4 +78,6 @@
 //! [`Migration`]: crate::config::Migration
 //! [`Migration::Enhanced`]: crate::config::Migration::Enhanced
 //! [`Migration::Validated`]: crate::config::Migration::Validated
+//! [`Received::connection_id`]: crate::record::Received::connection_id
 //! [`Received::path`]: crate::record::Received::path
+//! [`RenegotiatedConnectionId`]: crate::config::RenegotiatedConnectionId

@@ -448,10 +448,11 @@ impl Associations {
             self.half_open.leave(association);
         }
         let is_over = association.connection.is_closed();
+        let lost = association.key.is_none() && association.connection.needs_address();
         if completed {
             self.promote(now, id);
         }
-        if completed || moved {
+        if completed || moved || lost {
             self.find_again(id);
         }
         if is_over {
@@ -500,9 +501,9 @@ impl Associations {
         };
         let connection = &association.connection;
         let key = Key::of(connection.path());
-        // A renegotiation may have agreed on no connection IDs any more: then the address is all
-        // that leads to the association.
-        let by_address = connection.side() == Side::Server || !connection.is_identified();
+        // A renegotiation may agree on no connection IDs any more. The address is then all that
+        // leads to the association, from the first record of the new epoch on.
+        let by_address = connection.side() == Side::Server || connection.needs_address();
         let wanted = by_address.then_some(key);
         if association.key == wanted {
             return;

@@ -14,6 +14,8 @@ pub enum CertificateError {
     Empty,
     /// The certificate does not parse.
     BadEncoding,
+    /// Something follows the raw public key (RFC 7250 §3).
+    StrayBytes,
     /// The certificate is X.509 version 1 or 2, and its extensions matter here (RFC 5280 §4.1.2.1).
     UnsupportedVersion,
     /// It has a critical extension that this library does not know (RFC 5280 §4.2).
@@ -84,6 +86,7 @@ impl CertificateError {
             | Self::UnsupportedKey(_) => A::UNSUPPORTED_CERTIFICATE,
             Self::NotValidForName { .. }
             | Self::FingerprintMismatch
+            | Self::StrayBytes
             | Self::IdentityChanged
             | Self::CaUsedAsEndEntity
             | Self::IssuerIsNoCa
@@ -102,6 +105,7 @@ impl fmt::Display for CertificateError {
         f.write_str(match self {
             Self::Missing | Self::Empty => "none was sent; its owner must configure one",
             Self::BadEncoding => "it does not parse; its owner must reissue it",
+            Self::StrayBytes => "it is a raw public key that is followed by stray bytes",
             Self::UnsupportedVersion => {
                 "it is X.509 version 1; reissue it as version 3, or pin its fingerprint"
             }

@@ -46,6 +46,12 @@ pub enum SendError {
         /// The most that fits.
         max: usize,
     },
+    /// The data is longer than a record may be that the peer takes (record_size_limit, RFC 8449 §4,
+    /// or max_fragment_length, RFC 6066 §4), whatever a datagram could carry.
+    BeyondPeerLimit {
+        /// The most that the peer takes.
+        max: usize,
+    },
     /// The first handshake is not done; wait for `HandshakeComplete`.
     NotConnected,
     /// Too much is queued; drain `poll_transmit` first.
@@ -63,6 +69,10 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { max } => write!(f, "the data does not fit; at most {max} bytes do"),
+            Self::BeyondPeerLimit { max } => write!(
+                f,
+                "the peer takes no record of so much data; at most {max} bytes"
+            ),
             Self::NotConnected => f.write_str("the handshake is not complete"),
             Self::Backlog => f.write_str("too much is queued; send again when some of it has left"),
             Self::Renegotiating => {
@@ -90,6 +100,8 @@ pub enum RenegotiateError {
     EpochsExhausted,
     /// Only a server asks for its peer's certificate.
     NotAServer,
+    /// The client has proved itself with a pre-shared key: there is no certificate to ask for.
+    ProvedBySharedKey,
     /// The peer does not bind a renegotiation to the association (RFC 5746), so there can be none.
     Insecure,
     /// This end, or the peer, has closed the association.
@@ -107,6 +119,9 @@ impl fmt::Display for RenegotiateError {
             }
             Self::EpochsExhausted => "no epoch is left; connect again",
             Self::NotAServer => "only a server asks its client for a certificate",
+            Self::ProvedBySharedKey => {
+                "the client has proved itself with a pre-shared key, and is asked for no certificate"
+            }
             Self::Insecure => "the peer lacks renegotiation_info (RFC 5746); connect again",
             Self::Closed => "the association is closed",
         })

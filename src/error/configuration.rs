@@ -19,12 +19,14 @@ pub enum ConfigError {
     KeyMismatch,
     /// The key can sign with none of the schemes that it was told to.
     KeyWithoutScheme,
-    /// The certificate does not parse.
+    /// The certificate, or the public key of a signer, does not parse.
     BadCertificate,
     /// A server has nothing to prove its identity with, and nobody to ask for it.
     NoCredential,
     /// No enabled cipher suite works with the configured keys.
     NoUsableCipherSuite,
+    /// No allowed group belongs to an allowed version: 1.2 has no X25519MLKEM768.
+    NoUsableGroup,
     /// No signature scheme is left that signs at a version that is spoken (RFC 8446 §4.2.3).
     NoUsableSignatureScheme,
     /// A cipher suite that does not exist here.
@@ -42,6 +44,8 @@ pub enum ConfigError {
     NoRoots,
     /// A session for a configuration that keeps none.
     NoSessionStore,
+    /// A shared key of a client that a server of this process uses as well (RFC 9257 §4.1).
+    SharedKeyInBothRoles,
     /// A number lies outside its range.
     OutOfRange {
         /// Which setting.
@@ -75,6 +79,9 @@ impl fmt::Display for ConfigError {
             Self::NoUsableCipherSuite => {
                 f.write_str("no enabled cipher suite fits the type of the configured keys")
             }
+            Self::NoUsableGroup => {
+                f.write_str("none of the allowed groups exists at version 1.2; allow a curve too")
+            }
             Self::KeyWithoutScheme => {
                 f.write_str("the private key can sign with none of the schemes that it shall sign with")
             }
@@ -89,6 +96,9 @@ impl fmt::Display for ConfigError {
             Self::NoSessionStore => {
                 f.write_str("the configuration keeps no sessions; give it a store for them")
             }
+            Self::SharedKeyInBothRoles => f.write_str(
+                "one shared key is a client's and a server's; give each role a key of its own",
+            ),
             // An upper limit that no configuration comes near is of no interest to the reader.
             Self::OutOfRange {
                 what,

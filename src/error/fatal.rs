@@ -38,7 +38,7 @@ pub enum Error {
         /// Whether the server had begun to resume a session: the two ends may then hold different
         /// secrets for it. This end has forgotten the session.
         resuming: bool,
-        /// What arrived unprotected in the meantime and may be the reason.
+        /// What may be the reason, by what has happened in the meantime.
         suspicion: Option<Suspicion>,
     },
     /// The handshake is complete, but the peer has not acknowledged something that it must have: a
@@ -64,6 +64,9 @@ pub enum Error {
     RandomFailed,
     /// A local signing key failed to sign.
     SigningFailed,
+    /// The provider of cryptography could not finish a key exchange, which was not the peer's
+    /// fault.
+    KeyExchangeFailed,
     /// The application has ended the association with this alert.
     Aborted(AlertDescription),
     /// The application answered a hello with something that the client did not offer.
@@ -96,6 +99,7 @@ impl Error {
             Self::NoCredential => A::HANDSHAKE_FAILURE,
             Self::RandomFailed
             | Self::SigningFailed
+            | Self::KeyExchangeFailed
             | Self::UnusableReply
             | Self::UnexpectedAnswer(_)
             | Self::ReplyMissing(_) => A::INTERNAL_ERROR,
@@ -198,6 +202,9 @@ impl fmt::Display for Error {
             Self::InvalidConfiguration(fact) => write!(f, "the configuration cannot work: {fact}"),
             Self::RandomFailed => f.write_str("the system's random number generator failed"),
             Self::SigningFailed => f.write_str("the local private key failed to sign"),
+            Self::KeyExchangeFailed => {
+                f.write_str("the local provider of cryptography could not finish a key exchange")
+            }
             Self::Aborted(alert) => write!(f, "this end ended the association with {alert}"),
             Self::UnusableReply => f.write_str(
                 "this application chose a protocol that the client did not offer; choose one of the client's list",
@@ -256,8 +263,8 @@ fn fmt_timed_out(
     remedy(alert.description).map_or(Ok(()), |text| write!(f, "; {text}"))
 }
 
-/// What arrived unprotected during a handshake that timed out: anybody may have sent it, so it did
-/// not end the handshake, but it is the most likely reason.
+/// The most likely reason of a handshake that timed out: anybody may have caused what it is taken
+/// from, so that did not end the handshake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Suspicion {
@@ -266,6 +273,9 @@ pub enum Suspicion {
     BothConnect,
     /// A handshake message longer than `max_message` of the policy allows.
     MessageTooLong,
+    /// Nothing, after everything but the peer's Finished under a pre-shared key: what is made with
+    /// another key is dropped without a word (RFC 6347 §4.1.2.7).
+    SharedKeyDiffers,
 }
 
 impl fmt::Display for Suspicion {
@@ -277,6 +287,10 @@ impl fmt::Display for Suspicion {
             Self::MessageTooLong => {
                 "a handshake message, most likely a certificate chain, is longer than this end accepts; raise \
                  max_message of the policy, or let the peer send fewer certificates"
+            }
+            Self::SharedKeyDiffers => {
+                "the pre-shared key or its identity is most likely not the same at both ends; compare them, and whether one end \
+                 takes as text what the other takes as hexadecimal"
             }
         })
     }
@@ -302,8 +316,14 @@ fn remedy(description: AlertDescription) -> Option<&'static str> {
         }
         A::UNRECOGNIZED_NAME => "the peer does not serve the server name that was asked for",
         A::NO_APPLICATION_PROTOCOL => "compare the ALPN lists of both ends",
+        A::UNKNOWN_PSK_IDENTITY => {
+            "the peer has no pre-shared key of this identity; it is compared byte by byte"
+        }
+        A::BAD_RECORD_MAC => {
+            "a record did not open at the peer; with a pre-shared key the two ends most likely have different ones"
+        }
         A::DECRYPT_ERROR => {
-            "a signature or Finished did not verify at the peer; it may trust an old issuer with the same name as that of this end's \
+            "a signature or Finished did not verify at the peer; with a pre-shared key the two ends most likely have different ones; it may trust an old issuer with the same name as that of this end's \
              certificate, or somebody is altering datagrams"
         }
         A::INSUFFICIENT_SECURITY => "the peer requires stronger parameters",

@@ -62,6 +62,8 @@ pub enum PeerMisbehaved {
     SelectedUnofferedApplicationProtocol,
     /// The server chose an SRTP profile that was not offered (RFC 5764 §4.1.1).
     SelectedUnofferedSrtpProfile(SrtpProfile),
+    /// The server chose a type of certificate, by its number, that was not offered (RFC 7250 §4.2).
+    SelectedUnofferedCertificateType(u8),
     /// A signature uses a scheme that was not offered, or that does not fit the suite.
     SignedWithUnofferedScheme(SignatureScheme),
     /// A signature does not verify.
@@ -194,6 +196,7 @@ impl PeerMisbehaved {
             | Self::SelectedUnofferedGroup(_)
             | Self::SelectedUnofferedApplicationProtocol
             | Self::SelectedUnofferedSrtpProfile(_)
+            | Self::SelectedUnofferedCertificateType(_)
             | Self::SignedWithUnofferedScheme(_)
             | Self::InvalidKeyShare
             | Self::MessageSequenceExhausted
@@ -242,6 +245,9 @@ impl fmt::Display for PeerMisbehaved {
             }
             Self::SelectedUnofferedSrtpProfile(profile) => {
                 write!(f, "it chose {profile}, which was not offered")
+            }
+            Self::SelectedUnofferedCertificateType(number) => {
+                write!(f, "it chose certificates of type {number}, which were not offered")
             }
             Self::SignedWithUnofferedScheme(scheme) => {
                 write!(
@@ -363,10 +369,17 @@ pub enum PeerIncompatible {
     /// The client says that it fell back to this version, but both ends support a later one
     /// (RFC 7507 §3): somebody may have broken its first attempts.
     InappropriateFallback,
-    /// The client does not accept the type of certificate that this end has (RFC 7250 §4.2).
+    /// The ends do not have a type of certificate in common, for what one of them shows to the
+    /// other (RFC 7250 §4.2).
     NoCommonCertificateType,
     /// The server asks for a certificate that none of the client's credentials fits.
     NoFittingCredential,
+    /// The client has no pre-shared key for the server, or none that serves this version.
+    NoSharedKey,
+    /// What the peer sent does not open with the pre-shared key: it has another one, or this end
+    /// knows another one by the same identity, or none. Both ends say the same, so that nobody
+    /// learns which identities there are (RFC 4279 §2).
+    SharedKeyDiffers,
 }
 
 impl PeerIncompatible {
@@ -378,10 +391,13 @@ impl PeerIncompatible {
             Self::UncompressedPointsRequired => A::ILLEGAL_PARAMETER,
             Self::InappropriateFallback => A::INAPPROPRIATE_FALLBACK,
             Self::ClientCertificateMissing => A::CERTIFICATE_REQUIRED,
+            // RFC 4279 §2, RFC 7925 §4.2.
+            Self::SharedKeyDiffers => A::DECRYPT_ERROR,
+            Self::NoCommonCertificateType => A::UNSUPPORTED_CERTIFICATE,
             Self::NoCommonCipherSuite
+            | Self::NoSharedKey
             | Self::NoCommonGroup
             | Self::NoFittingCredential
-            | Self::NoCommonCertificateType
             | Self::NoCommonSignatureScheme
             | Self::ExtendedMasterSecretRequired
             | Self::SecureRenegotiationRequired
@@ -412,8 +428,10 @@ impl fmt::Display for PeerIncompatible {
             }
             Self::ClientCertificateRequired | Self::ClientCertificateMissing => "the client sent no certificate, but one is required",
             Self::NoFittingCredential => "none of this client's credentials has a key, a signature algorithm and an issuer that the server accepts",
-            Self::NoCommonCertificateType => "the client does not accept X.509 certificates, and this end has no others",
+            Self::NoCommonCertificateType => "no type of certificate; one end shows X.509 or raw public keys alone, and the other does not take these",
             Self::InappropriateFallback => "the client fell back to this version although both ends support a later one; something on the path may break its first attempts",
+            Self::NoSharedKey => "this client has no pre-shared key for the server, or only imported ones, which serve 1.3 alone",
+            Self::SharedKeyDiffers => "the pre-shared key or its identity is not the same at both ends; compare them, and whether one end takes as text what the other takes as hexadecimal",
             Self::UncompressedPointsRequired => "the peer does not accept uncompressed points",
         })
     }

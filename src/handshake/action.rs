@@ -4,8 +4,8 @@ use super::completed::Completed;
 use super::question::Question;
 use crate::error::Error;
 use crate::protocol::{
-    ConnectionId, ConnectionIds, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq,
-    ProtocolVersion, ReadSwitch, Side,
+    AgreedLimits, ConnectionId, ConnectionIds, Epoch, FlightEnd, FlightId, HandshakeType,
+    MessageSeq, ProtocolVersion, ReadSwitch, Side,
 };
 use crate::secrets::traffic::RecordProtection;
 use crate::session::Session;
@@ -19,6 +19,10 @@ pub(crate) enum Action {
     /// The hellos have agreed on these connection IDs, for every epoch that is installed from here
     /// on (RFC 9146 §3); empty ones where they have not.
     ConnectionIdsAgreed(ConnectionIds),
+    /// What was agreed on about the length of records. It holds for every epoch that is installed
+    /// from here on, at 1.3 also for those that are installed; as far as RFC 6066 §4 says so, it
+    /// holds for everything at once.
+    LimitRecords(AgreedLimits),
     /// What this end writes from here on carries another connection ID (RFC 9147 §9).
     UseConnectionId(ConnectionId),
     /// The peer asks for so many more connection IDs (RFC 9147 §9).

@@ -3,7 +3,7 @@
 use crate::config::{ClientConfig, RequestAnswer};
 use crate::crypto::verify::algorithm_13;
 use crate::error::Error;
-use crate::identity::Credential;
+use crate::identity::{CertificateKind, Credential};
 use crate::protocol::{AlertDescription, Side, SignatureScheme};
 use crate::wire::certificate_request::CertificateRequest;
 
@@ -41,14 +41,16 @@ pub(super) fn with_answer<T>(
     }
 }
 
-/// What a client shows to a server that asks for a certificate; `None` for an empty chain
-/// (RFC 8446 §4.4.2).
+/// What a client shows to a server that asks for a certificate of this kind; `None` for an empty
+/// list (RFC 8446 §4.4.2).
 pub(super) fn answer_request(
     credentials: &[Credential],
+    kind: CertificateKind,
     request: &CertificateRequest,
 ) -> Option<(Credential, SignatureScheme)> {
     credentials
         .iter()
+        .filter(|credential| credential.kind() == kind)
         .filter(|credential| credential.suits_authorities(&request.authorities))
         .find_map(|credential| {
             let scheme = choose_scheme(credential, &request.signature_algorithms)?;

@@ -14,8 +14,9 @@ use std::sync::Arc;
 pub(crate) struct Completed {
     /// Whether an earlier session was resumed.
     pub(crate) resumed: bool,
-    /// The group of the key exchange, of this handshake or of the session that it has resumed.
-    pub(crate) group: NamedGroup,
+    /// The group of the key exchange, of this handshake or of the session that it has resumed;
+    /// `None` if there was no exchange.
+    pub(crate) group: Option<NamedGroup>,
     /// Whether the server has asked for a second hello (RFC 8446 §4.1.4).
     pub(crate) retried: bool,
     /// What protects the media of this association (RFC 5764).

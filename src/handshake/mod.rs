@@ -21,11 +21,14 @@
 
 mod action;
 mod auth;
+mod certificate_types;
 pub(crate) mod client;
 mod completed;
 mod connection_ids;
+mod limits;
 mod outbox;
 pub(crate) mod post;
+mod psk;
 mod question;
 pub(crate) mod renegotiation;
 pub(crate) mod server;
@@ -195,6 +198,12 @@ impl Handshake {
             .is_some_and(|state| state.awaits_proof())
     }
 
+    /// Whether all that is missing is the peer's proof that it has a shared key.
+    pub(crate) fn awaits_proof_of_shared_key(&self) -> bool {
+        let state = self.state.as_ref();
+        state.is_some_and(|state| state.awaits_proof_of_shared_key())
+    }
+
     /// Whether what answers a client's hello in the clear may be meant for another hello.
     pub(crate) fn may_doubt(&self) -> bool {
         self.is_unanswered() && self.dialect.hello_cookie
@@ -204,6 +213,11 @@ impl Handshake {
     /// again without one (RFC 9147 §5.1).
     pub(crate) fn shows_cookie(&self) -> bool {
         self.hello().is_some_and(OutstandingHello::shows_cookie)
+    }
+
+    /// Whether a client's hello is out that another, which fits a datagram, could replace.
+    pub(crate) fn can_be_smaller(&self) -> bool {
+        self.hello().is_some_and(OutstandingHello::can_be_smaller)
     }
 
     /// The next thing to do.

@@ -5,8 +5,8 @@ use crate::config::{ClientConfig, ServerConfig};
 use crate::error::{Error, PeerMisbehaved};
 use crate::protocol::dialect::speaking;
 use crate::protocol::{
-    ConnectionIds, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq, ProtocolVersion,
-    ReadSwitch,
+    AgreedLimits, ConnectionIds, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq,
+    ProtocolVersion, ReadSwitch,
 };
 use crate::secrets::schedule12::VerifyData;
 use crate::secrets::traffic::RecordProtection;
@@ -119,6 +119,7 @@ impl Outbox {
         dialect: &Dialect,
         version: ProtocolVersion,
         ids: Option<ConnectionIds>,
+        limits: AgreedLimits,
     ) {
         self.push(Action::VersionDecided(version));
         // RFC 9146 §3: where nothing was agreed, the epochs that follow have none, whatever the
@@ -126,6 +127,8 @@ impl Outbox {
         if dialect.connection_ids {
             self.push(Action::ConnectionIdsAgreed(ids.unwrap_or_default()));
         }
+        // RFC 8449 §4: the same is true of limits.
+        self.push(Action::LimitRecords(limits));
     }
 
     /// The peer may have switched to this epoch, and given up, before this end has everything that

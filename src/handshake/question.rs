@@ -10,7 +10,7 @@ use crate::config::{
 };
 use crate::error::{CertificateError, Error};
 use crate::identity::proof::ClaimVerified;
-use crate::identity::{HandshakeKey, Identity};
+use crate::identity::{HandshakeKey, Identity, SharedKey, SharedKeyQuery};
 use crate::protocol::{AlertDescription, SignatureScheme};
 use crate::session::{Session, Session13};
 use pki_types::ServerName;
@@ -31,6 +31,8 @@ pub(crate) enum ClientQuestion {
     },
     /// What is shown to this server?
     Request(Box<ReceivedRequest>),
+    /// The shared key for the server of this name, which has given this hint.
+    ChooseSharedKey { server: String, hint: Vec<u8> },
     /// A signature.
     Sign(Unsigned),
 }
@@ -43,6 +45,8 @@ pub(crate) enum ServerQuestion {
     FindSession { id: Vec<u8>, ticket: Vec<u8> },
     /// The first of these tickets that can be opened.
     FindTicket { tickets: Vec<Vec<u8>> },
+    /// The shared key of this name.
+    FindSharedKey(SharedKeyQuery),
     /// May this client be served?
     VerifyClient { claim: Identity },
     /// A signature.
@@ -66,6 +70,8 @@ pub(crate) enum Answer {
 pub(crate) enum ClientAnswer {
     ServerVerified(Result<ClaimVerified, CertificateError>),
     Request(Result<RequestAnswer, AlertDescription>),
+    /// The key, if there is one.
+    SharedKey(Option<SharedKey>),
     Signed(Result<Vec<u8>, Error>),
 }
 
@@ -75,6 +81,8 @@ pub(crate) enum ServerAnswer {
     Session(Option<Session>),
     /// The place of the ticket and what was in it.
     Ticket(Option<(usize, Arc<Session13>)>),
+    /// The key, if there is one: of the name that was asked for.
+    SharedKey(Option<SharedKey>),
     ClientVerified(Result<ClaimVerified, CertificateError>),
     Signed(Result<Vec<u8>, Error>),
 }
@@ -101,6 +109,7 @@ mod tests {
             session: None,
             connection_id: None,
             renegotiating: None,
+            small: false,
         };
         Handshake::client(&DTLS, settings).unwrap()
     }

@@ -55,6 +55,11 @@ pub(super) trait State: Send + Sync {
         false
     }
 
+    /// Whether all that is missing is the peer's proof that it has a shared key.
+    fn awaits_proof_of_shared_key(&self) -> bool {
+        false
+    }
+
     /// A client's hello that nothing has answered.
     fn hello(&self) -> Option<&dyn OutstandingHello> {
         None
@@ -88,6 +93,9 @@ pub(super) trait OutstandingHello {
 
     /// Whether it follows a request for a cookie, and nothing has come since.
     fn shows_cookie(&self) -> bool;
+
+    /// Whether it is cut into pieces for the sake of a share that could be left out.
+    fn can_be_smaller(&self) -> bool;
 
     /// Why a message may be meant for another hello from this client's address.
     fn doubt(&self, message: &Message) -> Option<Error>;

@@ -2,7 +2,7 @@
 
 use super::public_key::{PublicKey, issuer};
 use super::signing::{HandshakeKey, SignHandshake};
-use super::{Identity, files};
+use super::{CertificateKind, Identity, RawKey, files};
 use crate::crypto::der::{SEQUENCE, inside};
 use crate::crypto::sign::SigningKey;
 use crate::error::ConfigError;
@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub enum Credential {
     /// A certificate chain and the key of its first certificate.
     Certificate(CertifiedKey),
+    /// A key whose public half is shown by itself (RFC 7250), to peers that accept that.
+    RawKey(RawKey),
 }
 
 impl Credential {
@@ -25,6 +27,15 @@ impl Credential {
     pub(crate) fn claim(&self) -> Identity {
         match self {
             Self::Certificate(certified) => Identity::Certificate(certified.chain.clone()),
+            Self::RawKey(raw) => Identity::RawPublicKey(raw.info().clone()),
+        }
+    }
+
+    /// In what form it is shown.
+    pub fn kind(&self) -> CertificateKind {
+        match self {
+            Self::Certificate(_) => CertificateKind::X509,
+            Self::RawKey(_) => CertificateKind::RawPublicKey,
         }
     }
 
@@ -32,6 +43,7 @@ impl Credential {
     pub(crate) fn key(&self) -> &Arc<HandshakeKey> {
         match self {
             Self::Certificate(certified) => &certified.key,
+            Self::RawKey(raw) => raw.key(),
         }
     }
 
@@ -39,6 +51,7 @@ impl Credential {
     pub(crate) fn schemes(&self) -> &[SignatureScheme] {
         match self {
             Self::Certificate(certified) => &certified.schemes,
+            Self::RawKey(raw) => raw.schemes(),
         }
     }
 
@@ -46,6 +59,7 @@ impl Credential {
     pub(crate) fn suits_authorities(&self, authorities: &[Vec<u8>]) -> bool {
         match self {
             Self::Certificate(certified) => certified.suits_authorities(authorities),
+            Self::RawKey(_) => true,
         }
     }
 }
@@ -131,12 +145,7 @@ impl CertifiedKey {
     ///
     /// [`ConfigError::KeyWithoutScheme`] if the key can make none of them.
     pub fn sign_with(mut self, schemes: &[SignatureScheme]) -> Result<Self, ConfigError> {
-        let own = self.key.schemes();
-        let usable = schemes.iter().filter(|scheme| own.contains(scheme));
-        self.schemes = usable.copied().collect();
-        if self.schemes.is_empty() {
-            return Err(ConfigError::KeyWithoutScheme);
-        }
+        self.schemes = self.key.those_of(schemes)?;
         Ok(self)
     }
 

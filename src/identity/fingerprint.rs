@@ -1,22 +1,32 @@
-//! Certificates known by their fingerprint.
+//! Fingerprints, and certificates that are known by theirs.
 
 use super::{Identity, VerifyClient, VerifyServer};
 use crate::crypto::hash::HashAlgorithm;
 use crate::error::{CertificateError, FingerprintParseError};
-use pki_types::{CertificateDer, ServerName, UnixTime};
+use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use std::fmt;
 use std::str::FromStr;
 use subtle::ConstantTimeEq as _;
 
-/// The SHA-256 digest of a certificate in DER.
+/// The SHA-256 digest of a certificate in DER, or of a raw public key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// The fingerprint of a certificate.
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
+        Self::digest(certificate)
+    }
+
+    /// The fingerprint of a raw public key (RFC 7250): the digest of its SubjectPublicKeyInfo in
+    /// DER, which `openssl pkey -pubout -outform DER | sha256sum` prints of a private key.
+    pub fn of_key(key: &SubjectPublicKeyInfoDer<'_>) -> Self {
+        Self::digest(key)
+    }
+
+    fn digest(shown: &[u8]) -> Self {
         let mut out = [0; 32];
-        out.copy_from_slice(HashAlgorithm::Sha256.digest(certificate).as_ref());
+        out.copy_from_slice(HashAlgorithm::Sha256.digest(shown).as_ref());
         Self(out)
     }
 
@@ -103,7 +113,8 @@ impl PinnedFingerprint {
     }
 
     fn check(&self, claimed: &Identity) -> Result<(), CertificateError> {
-        let seen = claimed.fingerprint().ok_or(CertificateError::Missing)?;
+        let leaf = claimed.certificates().first();
+        let seen = Fingerprint::of(leaf.ok_or(CertificateError::Missing)?);
         let pinned = self.pins.iter().any(|pin| bool::from(pin.0.ct_eq(&seen.0)));
         if pinned {
             Ok(())

@@ -20,25 +20,22 @@
 // identities differ, it asks the identity: for the key (`claim` alone finds it), whether it may
 // sign, whether two are the same end, and the Certificate message that shows one.
 //
-// # Kinds to come
+// Chains of certificates and raw public keys (RFC 7250) are shown in the same message, and each end
+// must know beforehand which of the two it holds: `CertificateKind`. The hellos agree on one for
+// each direction, at 1.2 in ServerHello and at 1.3 in EncryptedExtensions
+// (`handshake/certificate_types`). A raw key has a form of its own at 1.2 (RFC 7250 §3), and is one
+// entry at 1.3 (RFC 8446 §4.4.2). What an end can judge its verifier says.
 //
-// A *raw public key* (RFC 7250) is one more variant of `Identity`, a SubjectPublicKeyInfo, and one
-// of `Credential`. The hellos agree on a certificate type for each direction, at 1.2 in
-// ServerHello and at 1.3 in EncryptedExtensions. The two types are data of the states after that:
-// one tells which credentials this end may choose from, the other which kind of claim the peer's
-// Certificate holds. That message has a form of its own at 1.2 (RFC 7250 §3) and holds one entry
-// at 1.3 (RFC 8446 §4.4.2). Signatures, verifiers, sessions and renegotiations need no change.
+// A *pre-shared key* (RFC 4279, RFC 5489, RFC 8442) has neither Certificate nor CertificateVerify.
+// At 1.2 the suite says so, the client names its key in ClientKeyExchange, and the server asks a
+// store, which may answer later, as for a session. The client, and so the server, is then an
+// `Identity` of the kind "holder of this shared key", without `ClaimVerified` or
+// `SignatureVerified`: Finished proves it.
 //
-// A *pre-shared key at 1.2* (RFC 4279, RFC 5489, RFC 8442) has neither Certificate nor
-// CertificateVerify. The suite says so, the client names its key in ClientKeyExchange, and the
-// server asks a store, which may answer later, as for a session. The client is then an `Identity`
-// of the kind "holder of this shared key", without `ClaimVerified` or `SignatureVerified`:
-// Finished proves it. An end that has claimed nothing is `None`, as an end that resumes is today.
-//
-// An *external pre-shared key at 1.3* (RFC 8446 §4.2.11, RFC 9258) is offered beside tickets and
-// found by the question that finds those; its binder proves it, and the `Identity` is the same as
-// at 1.2. Such keys are no `Credential`s: they are known before the peer has said anything, as
-// sessions are. So a server may have no credential at all
+// At 1.3 (RFC 8446 §4.2.11, RFC 9258) a client names its keys beside its ticket, the server asks the
+// same store for one after the other, and the binder of the one that is chosen proves it
+// (`handshake/psk`). Such keys are no `Credential`s: they are known before the peer has said
+// anything, as sessions are. So a server may have no credential at all
 // (`ServerConfig::without_credential`).
 
 mod chain;
@@ -48,9 +45,13 @@ mod files;
 mod fingerprint;
 mod handshake_signature;
 mod key_usage;
+mod kind;
+mod pinned_keys;
 pub(crate) mod proof;
 mod public_key;
+mod raw_key;
 pub(crate) mod reply;
+mod shared_key;
 mod signing;
 mod verifier;
 mod webpki;
@@ -61,7 +62,13 @@ pub(crate) use claim::{encode_certificate_12, encode_certificate_13};
 pub use credential::{CertifiedKey, Credential};
 pub use fingerprint::{Fingerprint, PinnedFingerprint};
 pub(crate) use handshake_signature::{check_key_12, verify_12, verify_13};
+pub use kind::CertificateKind;
+pub use pinned_keys::PinnedKeys;
+pub use raw_key::RawKey;
 pub(crate) use reply::{Abandoned, Awaited, Reply};
+pub use shared_key::{
+    ChooseSharedKey, FindSharedKey, SharedKey, SharedKeyName, SharedKeyQuery, SharedKeys,
+};
 pub use signing::SignHandshake;
 pub(crate) use signing::{HandshakeKey, Signing};
 pub(crate) use verifier::AcceptAnyServer;

@@ -1,5 +1,5 @@
-//! The public key of a peer or of this end, wherever it comes from. Today that is a certificate
-//! (RFC 5280 §4.1).
+//! The public key of a peer or of this end: in a certificate (RFC 5280 §4.1), or by itself
+//! (RFC 7250).
 //!
 //! Little is demanded of a certificate for that. A verifier decides whether its form, dates and
 //! issuer matter; a pinned fingerprint ignores them.
@@ -8,6 +8,7 @@ use crate::crypto::der::{
     BIT_STRING, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, bit_length, inside, whole,
 };
 use crate::crypto::names;
+use crate::crypto::public_key_info::{self, BadKeyInfo};
 use crate::crypto::sign::KeyKind;
 use crate::error::{CertificateError, UnsupportedKey};
 use crate::protocol::NamedGroup;
@@ -68,6 +69,23 @@ impl<'a> PublicKey<'a> {
     pub(crate) fn of(certificate: &'a CertificateDer<'_>) -> Result<Self, CertificateError> {
         let (_, info) = parts(certificate).ok_or(CertificateError::BadEncoding)?;
         Ok(Self { info })
+    }
+
+    /// A raw public key, which must be the DER of one SubjectPublicKeyInfo and nothing more
+    /// (RFC 7250 §3). So two of them are the same key if they are the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// `BadEncoding`, `StrayBytes`, or `UnsupportedKey` for one of another algorithm.
+    pub(super) fn raw(info: &'a SubjectPublicKeyInfoDer<'_>) -> Result<Self, CertificateError> {
+        match public_key_info::check(info) {
+            Ok(_) => Ok(Self { info }),
+            Err(BadKeyInfo::Encoding) => Err(CertificateError::BadEncoding),
+            Err(BadKeyInfo::Trailing) => Err(CertificateError::StrayBytes),
+            Err(BadKeyInfo::Algorithm(name)) => Err(CertificateError::UnsupportedKey(
+                UnsupportedKey::Algorithm(name),
+            )),
+        }
     }
 
     /// The kind of key, with the curve of an ECDSA key.

@@ -127,6 +127,27 @@ impl HandshakeKey {
         }
     }
 
+    /// Those of `wanted` that this key can make, in that order.
+    ///
+    /// # Errors
+    ///
+    /// `KeyWithoutScheme` if there is none.
+    pub(super) fn those_of(
+        &self,
+        wanted: &[SignatureScheme],
+    ) -> Result<Arc<[SignatureScheme]>, ConfigError> {
+        let own = self.schemes();
+        let usable: Arc<[_]> = wanted
+            .iter()
+            .filter(|it| own.contains(it))
+            .copied()
+            .collect();
+        if usable.is_empty() {
+            return Err(ConfigError::KeyWithoutScheme);
+        }
+        Ok(usable)
+    }
+
     /// Whether a scheme of this key's may sign a handshake of version 1.3, where it names the curve
     /// as well (RFC 8446 §4.2.3).
     pub(crate) fn suits_curve(&self, scheme: SignatureScheme) -> bool {

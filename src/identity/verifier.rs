@@ -1,6 +1,6 @@
 //! The traits that decide whether a peer is trusted.
 
-use super::{Identity, Reply};
+use super::{CertificateKind, Identity, Reply};
 use crate::error::CertificateError;
 use pki_types::{ServerName, UnixTime};
 use std::fmt;
@@ -8,8 +8,10 @@ use std::fmt;
 /// Decides whether a server is the one that is wanted.
 ///
 /// Called once a handshake. That the server holds the key of what it claims is checked apart from
-/// this, so a verifier cannot forget it. A claim of a kind that the verifier does not know is to be
-/// refused, with [`CertificateError::Refused`] and the alert `unsupported_certificate`.
+/// this, so a verifier cannot forget it. It is asked about claims of its [kinds](Self::kinds)
+/// alone, but for sessions that were made under another one: a claim of a kind that it does not
+/// know is to be refused, with [`CertificateError::Refused`] and the alert
+/// `unsupported_certificate`.
 pub trait VerifyServer: Send + Sync + fmt::Debug {
     /// Accepts what the server claims to be for `name` at `date`, or says why not.
     ///
@@ -23,8 +25,15 @@ pub trait VerifyServer: Send + Sync + fmt::Debug {
         date: UnixTime,
     ) -> Result<(), CertificateError>;
 
-    /// The same for a verifier that has to ask somebody else, and says later whether it accepts; by
-    /// default it says so at once, as [`VerifyServer::verify`] does.
+    /// The kinds of certificates that the verifier can judge, the preferred one first; X.509 alone
+    /// by default. Servers are told of them (RFC 7250 §4.1), and one that shows another kind is
+    /// refused.
+    fn kinds(&self) -> &[CertificateKind] {
+        &[CertificateKind::X509]
+    }
+
+    /// The same as [`VerifyServer::verify`] for a verifier that has to ask somebody else, and says
+    /// later whether it accepts; by default it says so at once, as that does.
     fn verify_later(
         &self,
         claimed: Identity,
@@ -54,8 +63,15 @@ pub trait VerifyClient: Send + Sync + fmt::Debug {
     /// The reason; the handshake fails with the alert that belongs to it.
     fn verify(&self, claimed: &Identity, date: UnixTime) -> Result<(), CertificateError>;
 
-    /// The same for a verifier that has to ask somebody else, and says later whether it accepts; by
-    /// default it says so at once, as [`VerifyClient::verify`] does.
+    /// The kinds of certificates that the verifier can judge, the preferred one first; X.509 alone
+    /// by default. The first that the client offers is asked for; a client that offers none of them
+    /// is refused (RFC 7250 §4.2), also where a certificate is optional.
+    fn kinds(&self) -> &[CertificateKind] {
+        &[CertificateKind::X509]
+    }
+
+    /// The same as [`VerifyClient::verify`] for a verifier that has to ask somebody else, and says
+    /// later whether it accepts; by default it says so at once, as that does.
     fn verify_later(
         &self,
         claimed: Identity,
@@ -91,5 +107,9 @@ impl VerifyServer for AcceptAnyServer {
     ) -> Result<(), CertificateError> {
         tracing::warn!("a server certificate was accepted without any check");
         Ok(())
+    }
+
+    fn kinds(&self) -> &[CertificateKind] {
+        &[CertificateKind::X509, CertificateKind::RawPublicKey]
     }
 }

@@ -126,6 +126,8 @@ wire_number! {
         UNSUPPORTED_EXTENSION = 110, "unsupported_extension";
         /// A server name that the server does not have.
         UNRECOGNIZED_NAME = 112, "unrecognized_name";
+        /// A pre-shared key whose identity is not known (RFC 4279 §2).
+        UNKNOWN_PSK_IDENTITY = 115, "unknown_psk_identity";
         /// A client certificate was required and none came.
         CERTIFICATE_REQUIRED = 116, "certificate_required";
         /// No common application protocol.

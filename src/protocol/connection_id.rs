@@ -1,43 +1,95 @@
 //! What names an association in a record, whatever address it comes from.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// A connection ID (RFC 9146 §3): 0 to 255 bytes that the receiver of records has chosen, and that
 /// the sender puts into the header of each protected one. An empty one says that its receiver finds
 /// the association without (by address).
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct ConnectionId(Box<[u8]>);
+#[derive(Clone)]
+pub struct ConnectionId(Bytes);
+
+/// Where the bytes are. Those of every connection ID that this library issues are in place, so that
+/// one can be told with each record without an allocation.
+#[derive(Clone)]
+enum Bytes {
+    Here { len: u8, bytes: [u8; IN_PLACE] },
+    Elsewhere(Box<[u8]>),
+}
+
+/// How many bytes are kept in place: as many as fit beside the length where a pointer would be.
+const IN_PLACE: usize = 22;
 
 /// The most bytes that a connection ID has (RFC 9146 §3).
 pub(crate) const MAX_CONNECTION_ID_LEN: usize = 255;
 
 impl ConnectionId {
     /// No bytes.
-    pub(crate) fn empty() -> Self {
-        Self::default()
+    pub(crate) const fn empty() -> Self {
+        Self(Bytes::Here {
+            len: 0,
+            bytes: [0; IN_PLACE],
+        })
     }
 
     /// These bytes; more than 255 are cut off.
-    pub(crate) fn new(bytes: &[u8]) -> Self {
-        Self(bytes[..bytes.len().min(MAX_CONNECTION_ID_LEN)].into())
+    #[inline]
+    pub(crate) fn new(id: &[u8]) -> Self {
+        let mut bytes = [0; IN_PLACE];
+        match (bytes.get_mut(..id.len()), u8::try_from(id.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(id);
+                Self(Bytes::Here { len, bytes })
+            }
+            _ => Self::long(id),
+        }
+    }
+
+    #[cold]
+    fn long(id: &[u8]) -> Self {
+        let id = &id[..id.len().min(MAX_CONNECTION_ID_LEN)];
+        Self(Bytes::Elsewhere(id.into()))
     }
 
     /// The bytes.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Bytes::Here { len, bytes } => &bytes[..usize::from(*len)],
+            Bytes::Elsewhere(bytes) => bytes,
+        }
     }
 
     /// How many bytes there are.
     #[inline]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.as_bytes().len()
     }
 
     /// Whether records go without.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.as_bytes().is_empty()
+    }
+}
+
+impl Default for ConnectionId {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl PartialEq for ConnectionId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for ConnectionId {}
+
+impl Hash for ConnectionId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
@@ -50,10 +102,11 @@ impl fmt::Debug for ConnectionId {
 /// In hexadecimal digits; `-` if it is empty.
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return f.write_str("-");
         }
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let mut bytes = self.as_bytes().iter();
+        bytes.try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -66,4 +119,28 @@ pub(crate) struct ConnectionIds {
     pub(crate) theirs: ConnectionId,
     /// Whether either end may check that the other can be reached (RFC 9853 §3).
     pub(crate) checks: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9146 §3: 0 to 255 bytes.
+    #[test]
+    fn connection_ids_of_all_lengths_say_what_they_were_made_of() {
+        let all: Vec<u8> = (0..=255).collect();
+        for len in 0..=256 {
+            let id = ConnectionId::new(&all[..len]);
+            let expected = &all[..len.min(MAX_CONNECTION_ID_LEN)];
+            assert_eq!(id.as_bytes(), expected);
+            assert_eq!((id.len(), id.is_empty()), (expected.len(), len == 0));
+            assert_eq!(id, id.clone());
+            if len > 0 {
+                assert_ne!(id, ConnectionId::new(&all[1..len]));
+            }
+        }
+        assert_eq!(ConnectionId::default(), ConnectionId::new(&[]));
+        assert_eq!(ConnectionId::default().to_string(), "-");
+        assert_eq!(ConnectionId::new(&[0, 0xab]).to_string(), "00ab");
+    }
 }

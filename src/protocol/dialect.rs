@@ -33,6 +33,8 @@ pub(crate) struct Dialect {
     pub(crate) transcript_header_12: HeaderForm,
     /// Whether ClientHello has a cookie field and HelloVerifyRequest exists (RFC 6347 §4.2.1).
     pub(crate) hello_cookie: bool,
+    /// Whether a hello had better fit a datagram: some servers and middleboxes take no other.
+    pub(crate) hello_in_datagram: bool,
     /// Whether messages are acknowledged (RFC 9147 §7), because they may be lost.
     pub(crate) acknowledges: bool,
     /// Whether records can overtake each other, even across a change of keys (RFC 6347 §3.2.2).
@@ -76,6 +78,7 @@ pub(crate) static DTLS: Dialect = Dialect {
     is_ssl: |_| false,
     transcript_header_12: HeaderForm::Datagram,
     hello_cookie: true,
+    hello_in_datagram: true,
     acknowledges: true,
     overtakes: true,
     srtp: true,
@@ -95,6 +98,7 @@ pub(crate) static TLS: Dialect = Dialect {
     is_ssl: |version| version.0 <= ProtocolVersion::SSL30.0,
     transcript_header_12: HeaderForm::Stream,
     hello_cookie: false,
+    hello_in_datagram: false,
     acknowledges: false,
     overtakes: false,
     srtp: false,

@@ -11,6 +11,7 @@ pub(crate) mod epoch;
 pub(crate) mod flight;
 pub(crate) mod numbers;
 pub(crate) mod path;
+pub(crate) mod record_limits;
 pub(crate) mod side;
 pub(crate) mod version;
 
@@ -27,5 +28,7 @@ pub(crate) use numbers::{
 };
 pub use numbers::{CipherSuite, NamedGroup, SignatureScheme, SrtpProfile};
 pub use path::{Ecn, Path};
+pub(crate) use record_limits::AgreedLimits;
+pub use record_limits::{MaxFragmentLength, RecordLimits};
 pub use side::Side;
 pub use version::ProtocolVersion;

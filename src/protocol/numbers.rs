@@ -111,16 +111,44 @@ wire_number! {
         TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 = 0xc02f, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
         /// RFC 5289 §3.2.
         TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 = 0xc030, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384";
+        /// RFC 7251 §2.
+        TLS_ECDHE_ECDSA_WITH_AES_128_CCM = 0xc0ac, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM";
+        /// RFC 7251 §2.
+        TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8 = 0xc0ae, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8";
         /// RFC 7905 §2.
         TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 = 0xcca8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256";
         /// RFC 7905 §2.
         TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 = 0xcca9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
+        /// RFC 5487 §2: no forward secrecy.
+        TLS_PSK_WITH_AES_128_GCM_SHA256 = 0x00a8, "TLS_PSK_WITH_AES_128_GCM_SHA256";
+        /// RFC 5487 §2: no forward secrecy.
+        TLS_PSK_WITH_AES_256_GCM_SHA384 = 0x00a9, "TLS_PSK_WITH_AES_256_GCM_SHA384";
+        /// RFC 6655 §4: no forward secrecy.
+        TLS_PSK_WITH_AES_128_CCM = 0xc0a4, "TLS_PSK_WITH_AES_128_CCM";
+        /// RFC 6655 §4: no forward secrecy, and a short tag.
+        TLS_PSK_WITH_AES_128_CCM_8 = 0xc0a8, "TLS_PSK_WITH_AES_128_CCM_8";
+        /// RFC 7905 §2: no forward secrecy.
+        TLS_PSK_WITH_CHACHA20_POLY1305_SHA256 = 0xccab, "TLS_PSK_WITH_CHACHA20_POLY1305_SHA256";
+        /// RFC 7905 §2.
+        TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256 = 0xccac, "TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256";
+        /// RFC 8442 §3.
+        TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256 = 0xd001, "TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256";
+        /// RFC 8442 §3.
+        TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384 = 0xd002, "TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384";
+        /// RFC 8442 §3: a short tag.
+        TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256 = 0xd003, "TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256";
+        /// RFC 8442 §3.
+        TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256 = 0xd005, "TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256";
         /// RFC 8446 §B.4.
         TLS_AES_128_GCM_SHA256 = 0x1301, "TLS_AES_128_GCM_SHA256";
         /// RFC 8446 §B.4.
         TLS_AES_256_GCM_SHA384 = 0x1302, "TLS_AES_256_GCM_SHA384";
         /// RFC 8446 §B.4.
         TLS_CHACHA20_POLY1305_SHA256 = 0x1303, "TLS_CHACHA20_POLY1305_SHA256";
+        /// RFC 8446 §B.4.
+        TLS_AES_128_CCM_SHA256 = 0x1304, "TLS_AES_128_CCM_SHA256";
+        /// RFC 8446 §B.4.
+        TLS_AES_128_CCM_8_SHA256 = 0x1305, "TLS_AES_128_CCM_8_SHA256";
         /// Not a suite: a signal that the client understands RFC 5746 (§3.3).
         TLS_EMPTY_RENEGOTIATION_INFO_SCSV = 0x00ff, "TLS_EMPTY_RENEGOTIATION_INFO_SCSV";
         /// Not a suite: a signal that the client tries again with a lower version (RFC 7507 §2).
@@ -137,6 +165,8 @@ wire_number! {
         SECP384R1 = 24, "secp384r1";
         /// Curve25519 (RFC 7748).
         X25519 = 29, "x25519";
+        /// ML-KEM-768 with X25519, for version 1.3 alone (draft-ietf-tls-ecdhe-mlkem).
+        X25519MLKEM768 = 0x11ec, "X25519MLKEM768";
     }
 }
 
@@ -173,6 +203,8 @@ wire_number! {
     pub(crate) struct ExtensionType(u16) {
         /// RFC 6066 §3.
         SERVER_NAME = 0, "server_name";
+        /// RFC 6066 §4.
+        MAX_FRAGMENT_LENGTH = 1, "max_fragment_length";
         /// RFC 8422 §5.1.1.
         SUPPORTED_GROUPS = 10, "supported_groups";
         /// RFC 8422 §5.1.2.
@@ -184,9 +216,13 @@ wire_number! {
         /// RFC 7301 §3.1.
         ALPN = 16, "application_layer_protocol_negotiation";
         /// RFC 7250 §3.
+        CLIENT_CERTIFICATE_TYPE = 19, "client_certificate_type";
+        /// RFC 7250 §3.
         SERVER_CERTIFICATE_TYPE = 20, "server_certificate_type";
         /// RFC 7627 §5.1.
         EXTENDED_MASTER_SECRET = 23, "extended_master_secret";
+        /// RFC 8449 §4.
+        RECORD_SIZE_LIMIT = 28, "record_size_limit";
         /// RFC 5077 §3.2.
         SESSION_TICKET = 35, "session_ticket";
         /// RFC 8446 §4.2.11.
@@ -241,12 +277,16 @@ wire_number! {
     pub(crate) struct CertificateType(u8) {
         /// A certificate of RFC 5280.
         X509 = 0, "X.509";
+        /// A SubjectPublicKeyInfo alone.
+        RAW_PUBLIC_KEY = 2, "RawPublicKey";
     }
 }
 
 wire_number! {
     /// How a pre-shared key is used (RFC 8446 §4.2.9).
     pub(crate) struct PskKeyExchangeMode(u8) {
+        /// Without one.
+        PSK_KE = 0, "psk_ke";
         /// With a key exchange, so that old traffic stays secret if the key becomes known.
         PSK_DHE_KE = 1, "psk_dhe_ke";
     }
@@ -300,7 +340,7 @@ mod tests {
 
     #[test]
     fn unknown_values_pass_through_and_print_their_number() {
-        assert_eq!(NamedGroup(0x11ec).to_string(), "NamedGroup(0x11ec)");
+        assert_eq!(NamedGroup(0x6399).to_string(), "NamedGroup(0x6399)");
         assert_eq!(NamedGroup::X25519.to_string(), "x25519");
     }
 }

@@ -20,8 +20,8 @@ pub use stream::Stream;
 
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, SendError};
 use crate::protocol::{
-    Alert, AlertLevel, ConnectionId, ConnectionIds, Dialect, Epoch, FlightEnd, FlightId,
-    HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber,
+    AgreedLimits, Alert, AlertLevel, ConnectionId, ConnectionIds, Dialect, Epoch, FlightEnd,
+    FlightId, HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber,
 };
 use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;
@@ -84,6 +84,9 @@ pub struct Received {
     /// The way it came, which need not be the one that is in use
     /// ([`Migration`](crate::config::Migration)); [`Path::UNSPECIFIED`] over a stream.
     pub path: Path,
+    /// The connection ID that its record carried (RFC 9146 §4, RFC 9147 §4), one of those that this
+    /// end has given to the peer; `None` where records carry none, and over a stream.
+    pub connection_id: Option<ConnectionId>,
     /// The place of its record within the epoch.
     pub(crate) sequence: u64,
     /// How many bytes of the caller's buffer it pins: the length of the datagram or of the record.
@@ -266,6 +269,16 @@ pub(crate) trait Layer {
     fn version_decided(&mut self, version: ProtocolVersion);
     /// Every epoch that is installed from here on has these connection IDs.
     fn connection_ids_agreed(&mut self, _ids: ConnectionIds) {}
+    /// What was agreed on about the length of records: for every epoch that is installed from here
+    /// on, at 1.3 also for those that are installed (RFC 8449 §4), and for everything at once as
+    /// far as RFC 6066 §4 says so.
+    fn limit_records(&mut self, limits: AgreedLimits);
+    /// The most contents of a record that is taken now, in bytes.
+    fn max_received(&self) -> usize;
+    /// The most contents of a record that is written now, in bytes, whatever the path carries.
+    fn max_sent(&self) -> usize {
+        self.max_payload()
+    }
     /// What is written from here on carries this connection ID.
     fn use_connection_id(&mut self, _theirs: ConnectionId) {}
     /// Whether paths may be checked (RFC 9853 §3).
@@ -294,6 +307,10 @@ pub(crate) trait Layer {
     /// Sends a message of a check by `path`, as a datagram of its own; whether there was room.
     fn send_path_message(&mut self, _path: Path, _message: &[u8]) -> bool {
         false
+    }
+    /// What the peer puts into its records, the newest, if there was an agreement on any.
+    fn connection_id(&self) -> Option<ConnectionId> {
+        None
     }
     /// The peer may use these connection IDs from here on, beside those that it has; how many of
     /// them, as there is a limit.
@@ -331,13 +348,16 @@ pub(crate) trait Layer {
     /// Whether the flight that is out has waited for its answer as long as it does before it is
     /// sent again.
     fn is_unanswered(&self, now: Instant) -> bool;
+    /// Whether not even a part of an answer is here.
+    fn hears_nothing(&self) -> bool;
     /// This end awaits an answer of its own: until that has come, messages of the peer wait, and
     /// what was sent before is not sent again.
     fn hold_messages(&mut self, now: Instant, hold: bool);
     /// The handshake, or the request for one, comes to nothing: the epoch in force goes on.
     fn abandon_handshake(&mut self);
-    /// The handshake is done; `epoch` is the one in force.
-    fn established(&mut self, now: Instant, epoch: Epoch);
+    /// The handshake is done; `epoch` is the one in force. Whether that changes how much data goes
+    /// into a record, where that is what the application must know.
+    fn established(&mut self, now: Instant, epoch: Epoch) -> bool;
     /// The next thing that came, out of `input`.
     ///
     /// # Errors

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //!  version 1.2 (RFC 5288 §3)
-//!  header (13 or 5) ‖ explicit nonce (8, GCM only) ‖ ciphertext ‖ tag (16)
-//!  nonce, GCM:      fixed IV (4) ‖ explicit nonce (8)
+//!  header (13 or 5) ‖ explicit nonce (8, GCM and CCM) ‖ ciphertext ‖ tag (16, CCM_8: 8)
+//!  nonce, GCM, CCM: fixed IV (4) ‖ explicit nonce (8)                    RFC 6655 §3
 //!  nonce, ChaCha20: fixed IV (12) ⊕ (0⁴ ‖ number)                        RFC 7905 §2
 //!  additional data: number ‖ type ‖ version ‖ plaintext length           RFC 5246 §6.2.3.3
 //!  number:          over datagrams, epoch ‖ sequence                     RFC 6347 §4.1.2.1
 //!                   over a stream, the sequence                          RFC 5246 §6.1
 //!
 //!  version 1.3 (RFC 8446 §5.2)
-//!  header (5) ‖ ciphertext of contents, type and zeros ‖ tag (16)
+//!  header (5) ‖ ciphertext of contents, type and zeros ‖ tag
 //!  nonce:           IV (12) ⊕ (0⁴ ‖ sequence)                            RFC 8446 §5.3
 //!  additional data: the header, over datagrams with the number unmasked  RFC 9147 §4
 //! ```
@@ -19,11 +19,12 @@
 //! in `unified`.
 
 mod identified;
+mod limits;
 mod unified;
 
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, NONCE_LEN};
 use crate::crypto::mask::{MaskKey, SAMPLE_LEN};
-use crate::protocol::{ContentType, ProtocolVersion, RecordNumber};
+use crate::protocol::{AgreedLimits, ContentType, ProtocolVersion, RecordNumber};
 use crate::secrets::traffic::{RecordForm, RecordProtection};
 use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use crate::wire::{record_dtls, record_dtls13, record_tls};
@@ -40,6 +41,8 @@ pub(crate) enum NotOpened {
     NoContentType,
     /// It authenticates, and is longer with its padding than a record may be (RFC 8446 §5.4).
     Overlong,
+    /// It authenticates, and is longer than was agreed (RFC 8449 §4, RFC 6066 §4).
+    BeyondLimit,
 }
 
 /// What the records of an epoch look like, with what that form needs beside the key.
@@ -58,6 +61,9 @@ struct Keys {
     key: AeadKey,
     iv: [u8; NONCE_LEN],
     form: Form,
+    /// The most of a record, in bytes: of one that is written its contents, of one that is read
+    /// everything that is encrypted.
+    most: u16,
 }
 
 impl Keys {
@@ -75,6 +81,7 @@ impl Keys {
             algorithm: keys.aead,
             key: AeadKey::new(keys.aead, keys.key()),
             iv: *keys.iv(),
+            most: form.most(),
             form,
         }
     }
@@ -134,14 +141,12 @@ pub(crate) const MAX_EXPANSION_12: usize = {
     most
 };
 
-/// The same of a fragment of version 1.3: the type of its contents and a tag. This end pads
-/// nothing, so those two alone must make a ciphertext that the mask of a record number can be made
-/// from (RFC 9147 §4.2.3).
+/// The same of a fragment of version 1.3: the type of its contents and a tag. The padding of short
+/// contents does not count: those that fill a record need none.
 pub(crate) const MAX_EXPANSION_13: usize = {
     let (mut most, mut rest) = (0, AeadAlgorithm::ALL.as_slice());
     while let [aead, others @ ..] = rest {
         let expansion = TYPE_LEN + aead.tag_len();
-        assert!(expansion >= SAMPLE_LEN, "short records need padding");
         most = if expansion > most { expansion } else { most };
         rest = others;
     }
@@ -175,12 +180,14 @@ pub(crate) struct Sealer {
 impl Sealer {
     /// A sealer with these keys.
     pub(crate) fn new(protection: &RecordProtection) -> Self {
-        Self {
+        let mut sealer = Self {
             keys: Keys::new(protection),
-        }
+        };
+        sealer.limit_records(AgreedLimits::None, false);
+        sealer
     }
 
-    /// How many bytes longer than its contents a fragment is.
+    /// How many bytes longer than its contents a fragment is, without padding.
     pub(crate) const fn expansion(&self) -> usize {
         match self.keys.form {
             Form::V12 => self.keys.explicit_nonce_len() + self.keys.tag_len(),
@@ -188,8 +195,21 @@ impl Sealer {
         }
     }
 
+    /// How many zeros follow contents of this length and their type. RFC 9147 §4.2.3: over
+    /// datagrams the ciphertext is long enough for the mask of the number to be made from it, which
+    /// with a tag of 16 bytes it always is.
+    #[inline]
+    pub(crate) const fn padding(&self, contents_len: usize) -> usize {
+        match &self.keys.form {
+            Form::V13 { mask: Some(_) } => {
+                SAMPLE_LEN.saturating_sub(contents_len + self.expansion())
+            }
+            Form::V13 { mask: None } | Form::V12 => 0,
+        }
+    }
+
     /// How many bytes longer than its contents a datagram record is, with a connection ID of
-    /// `id_len` bytes.
+    /// `id_len` bytes and without padding.
     #[inline]
     pub(crate) const fn datagram_overhead(&self, id_len: usize) -> usize {
         let header_len = match self.keys.form {
@@ -222,8 +242,7 @@ impl Sealer {
         }
     }
 
-    /// RFC 9147 §4, §4.2.3: the mask is made from the ciphertext, which is long enough even if it
-    /// is only a tag.
+    /// RFC 9147 §4, §4.2.3: the mask is made from the ciphertext.
     #[inline]
     fn seal_13(
         &self,
@@ -241,7 +260,7 @@ impl Sealer {
         }
     }
 
-    /// Appends `header` and, sealed, `payload` with its type (RFC 8446 §5.2).
+    /// Appends `header` and, sealed, `payload` with its type and its padding (RFC 8446 §5.2).
     #[inline]
     fn append_13<const HEADER: usize>(
         &self,
@@ -251,14 +270,24 @@ impl Sealer {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) {
-        out.reserve(header.len() + self.expansion() + payload.len());
+        out.reserve(header.len() + self.expansion() + payload.len() + self.padding(payload.len()));
         out.extend_from_slice(header);
         let nonce = self.keys.nonce(sequence.to_be_bytes());
         let start = out.len();
-        out.extend_from_slice(payload);
-        out.push(content_type.0);
+        self.append_inner(content_type, payload, out);
         let tag = self.keys.key.seal(nonce, header, &mut out[start..]);
         out.extend_from_slice(tag.as_ref());
+    }
+
+    /// Appends `payload`, its type and its padding (RFC 8446 §5.2).
+    #[inline]
+    fn append_inner(&self, content_type: ContentType, payload: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(payload);
+        out.push(content_type.0);
+        let padding = self.padding(payload.len());
+        if padding > 0 {
+            out.resize(out.len() + padding, 0);
+        }
     }
 
     #[inline]
@@ -343,7 +372,8 @@ impl Sealer {
     #[inline]
     fn fragment_len(&self, payload: &[u8]) -> u16 {
         debug_assert!(payload.len() <= MAX_PLAINTEXT_LEN);
-        u16::try_from(payload.len() + self.expansion()).unwrap_or(u16::MAX)
+        let length = payload.len() + self.padding(payload.len()) + self.expansion();
+        u16::try_from(length).unwrap_or(u16::MAX)
     }
 
     #[inline]
@@ -411,7 +441,7 @@ impl Opener {
     pub(crate) const fn integrity_limit(&self) -> u64 {
         match self.keys.form {
             Form::V12 => self.keys.algorithm.integrity_limit_12(),
-            Form::V13 { .. } => AeadAlgorithm::INTEGRITY_LIMIT_13,
+            Form::V13 { .. } => self.keys.algorithm.integrity_limit_13(),
         }
     }
 
@@ -475,8 +505,8 @@ impl Opener {
             .key
             .open(nonce, header, fragment)
             .map_err(|_| NotOpened::Forged)?;
-        if length > MAX_PLAINTEXT_LEN + 1 {
-            return Err(NotOpened::Overlong);
+        if length > usize::from(self.keys.most) {
+            return Err(self.overlong(length));
         }
         find_type(fragment.get(..length).unwrap_or_default())
     }
@@ -500,6 +530,9 @@ impl Opener {
             .key
             .open(nonce, &aad, ciphertext)
             .map_err(|_| NotOpened::Forged)?;
+        if length > self.keys.most {
+            return Err(self.overlong(length.into()));
+        }
         Ok(start..start + usize::from(length))
     }
 }

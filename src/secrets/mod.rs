@@ -5,6 +5,7 @@
 
 pub(crate) mod finished;
 pub(crate) mod fleet;
+pub(crate) mod imported;
 pub(crate) mod key_log;
 pub(crate) mod schedule12;
 pub(crate) mod schedule13;

@@ -1,6 +1,7 @@
 //! The key schedule of version 1.2 (RFC 5246 §6.3, §8.1; RFC 7627; RFC 5705).
 //!
 //! ```text
+//!   [other secret] ‖ shared key ─────────────────────────────────────────► shared secret
 //!   shared secret ── PRF "extended master secret", session hash ──► master secret
 //!   master secret ── PRF "key expansion", server ‖ client random ──► key block
 //!   master secret ── PRF "client finished" | "server finished", transcript hash ──► verify_data
@@ -16,6 +17,7 @@ use crate::crypto::prf::Prf;
 use crate::crypto::suite::Suite;
 use crate::protocol::Side;
 use crate::wire::client_hello::RANDOM_LEN;
+use crate::wire::codec::Writer as _;
 use crate::wire::message::VERIFY_DATA_LEN;
 use zeroize::Zeroizing;
 
@@ -61,6 +63,20 @@ pub(crate) struct FinishedPair {
     pub(crate) client: VerifyData,
     /// What the server sent.
     pub(crate) server: VerifyData,
+}
+
+/// What two ends with a shared key have in common (RFC 4279 §2, RFC 5489 §2): the secret of their
+/// exchange, or as many zeros as the key is long, and the key, each after its length.
+pub(crate) fn with_shared_key(exchanged: Option<&[u8]>, key: &[u8]) -> Zeroizing<Vec<u8>> {
+    let length = exchanged.map_or(key.len(), <[u8]>::len) + key.len() + 4;
+    // It need not grow: no copy of the key may remain.
+    let mut out = Zeroizing::new(Vec::with_capacity(length));
+    out.put_vec(2, |out| match exchanged {
+        Some(secret) => out.put(secret),
+        None => out.resize(out.len() + key.len(), 0),
+    });
+    out.put_vec(2, |out| out.put(key));
+    out
 }
 
 /// The secret from which everything else of a session is derived.
@@ -222,5 +238,41 @@ impl ExpectedFinished {
     /// [`FinishedMismatch`] if it is anything else.
     pub(crate) fn verify(&self, body: &[u8]) -> Result<FinishedVerified, FinishedMismatch> {
         FinishedVerified::compare(&self.0, body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4279 §2: N as 16 bits, N zeros, N again, and the key of N bytes.
+    #[test]
+    fn n54_02_without_an_exchange_zeros_stand_before_the_key() {
+        for length in [1_u8, 16, 32, 64] {
+            let key: Vec<u8> = (1..=length).collect();
+            let expected = [
+                &[0, length],
+                &vec![0; length.into()][..],
+                &[0, length],
+                &key,
+            ]
+            .concat();
+            assert_eq!(*with_shared_key(None, &key), expected);
+        }
+        assert_eq!(*with_shared_key(None, &[7]), [0, 1, 0, 0, 1, 7]);
+        let longest = with_shared_key(None, &[7; 0xffff]);
+        assert_eq!(longest.len(), 2 * (2 + 0xffff));
+    }
+
+    /// RFC 5489 §2: the secret of the exchange with its leading zeros, 32 bytes or 48, stands there
+    /// instead.
+    #[test]
+    fn n55_02_with_an_exchange_its_secret_stands_before_the_key() {
+        for length in [32_u8, 48] {
+            let secret: Vec<u8> = (0..length).collect();
+            let key = [9, 8, 7];
+            let expected = [&[0, length], &secret[..], &[0, 3], &key].concat();
+            assert_eq!(*with_shared_key(Some(&secret), &key), expected);
+        }
     }
 }

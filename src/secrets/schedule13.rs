@@ -1,7 +1,7 @@
 //! The key schedule of version 1.3 (RFC 8446 §7.1, RFC 9147 §5.9).
 //!
 //! ```text
-//!   PSK or 0 ──► early secret ──┬── "res binder" ──► binders
+//!   PSK or 0 ──► early secret ──┬── "res binder", "ext binder", "imp binder" ──► binders
 //!                               ▼
 //!   shared secret ──► handshake secret ──┬── "c hs traffic", "s hs traffic" ──► epoch 2, Finished
 //!                                        ▼
@@ -73,7 +73,7 @@ impl Derivation {
     }
 
     /// `HKDF-Expand-Label` (RFC 8446 §7.1).
-    fn expand_label(self, secret: &Prk, label: &[u8], context: &[u8], out: &mut [u8]) {
+    pub(super) fn expand_label(self, secret: &Prk, label: &[u8], context: &[u8], out: &mut [u8]) {
         // Lengths are those of outputs, labels and digests, all of them short.
         let [high, low] = u16::try_from(out.len()).unwrap_or(u16::MAX).to_be_bytes();
         let label_len = u8::try_from(self.prefix.len() + label.len()).unwrap_or(u8::MAX);
@@ -130,7 +130,7 @@ impl Derivation {
     }
 
     /// The early secret of a PSK.
-    fn early(self, psk: &[u8]) -> Prk {
+    pub(super) fn early(self, psk: &[u8]) -> Prk {
         Salt::new(self.hash, self.zeros()).extract(psk)
     }
 
@@ -156,6 +156,29 @@ impl SecretLog<'_> {
     }
 }
 
+/// Where a pre-shared key comes from. A proof of one kind is never one of another (RFC 8446 §7.1,
+/// RFC 9258 §5.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PskOrigin {
+    /// It belongs to a ticket.
+    Resumption,
+    /// Both ends were given it.
+    External,
+    /// It was derived from such a one by the importer.
+    Imported,
+}
+
+impl PskOrigin {
+    /// What the key of the binder is derived with.
+    const fn binder_label(self) -> &'static [u8] {
+        match self {
+            Self::Resumption => b"res binder",
+            Self::External => b"ext binder",
+            Self::Imported => b"imp binder",
+        }
+    }
+}
+
 /// The first stage, from the key that both ends already have.
 pub(crate) struct EarlySecret {
     derivation: Derivation,
@@ -164,21 +187,20 @@ pub(crate) struct EarlySecret {
 
 impl EarlySecret {
     /// From this PSK.
-    pub(crate) fn new(derivation: Derivation, psk: &Secret) -> Self {
+    pub(crate) fn new(derivation: Derivation, psk: &[u8]) -> Self {
         Self {
             derivation,
-            prk: derivation.early(psk.as_bytes()),
+            prk: derivation.early(psk),
         }
     }
 
-    /// The binder of a PSK that came from a ticket, over a transcript that ends before the binders
-    /// (RFC 8446 §4.2.11.2).
-    pub(crate) fn binder(&self, transcript_hash: &[u8]) -> Tag {
+    /// The binder of the PSK, which is of this origin, over a transcript that ends before the
+    /// binders (RFC 8446 §4.2.11.2).
+    pub(crate) fn binder(&self, origin: PskOrigin, transcript_hash: &[u8]) -> Tag {
         let Derivation { hash, .. } = self.derivation;
         let nothing = hash.digest_of_nothing();
-        let key = self
-            .derivation
-            .expand_secret(&self.prk, b"res binder", nothing);
+        let label = origin.binder_label();
+        let key = self.derivation.expand_secret(&self.prk, label, nothing);
         FinishedKey::new(self.derivation, &self.derivation.prk(&key)).verify_data(transcript_hash)
     }
 
@@ -189,14 +211,16 @@ impl EarlySecret {
     /// [`FinishedMismatch`]: the sender does not have the key.
     pub(crate) fn verify_binder(
         &self,
+        origin: PskOrigin,
         transcript_hash: &[u8],
         binder: &[u8],
     ) -> Result<FinishedVerified, FinishedMismatch> {
-        FinishedVerified::compare(self.binder(transcript_hash).as_ref(), binder)
+        FinishedVerified::compare(self.binder(origin, transcript_hash).as_ref(), binder)
     }
 
-    /// The next stage, with the secret of the key exchange.
-    pub(crate) fn agree(self, shared_secret: &[u8]) -> HandshakeSecret {
+    /// The next stage, with the secret of the key exchange; without one, zeros take its place.
+    pub(crate) fn agree(self, shared_secret: Option<&[u8]>) -> HandshakeSecret {
+        let shared_secret = shared_secret.unwrap_or(self.derivation.zeros());
         HandshakeSecret {
             derivation: self.derivation,
             prk: self.derivation.next_salt(&self.prk).extract(shared_secret),
@@ -211,11 +235,17 @@ pub(crate) struct HandshakeSecret {
 }
 
 impl HandshakeSecret {
-    /// From the secret of the key exchange and the PSK, if both ends have one.
-    pub(crate) fn new(derivation: Derivation, psk: Option<&Secret>, shared_secret: &[u8]) -> Self {
-        match psk {
-            Some(psk) => EarlySecret::new(derivation, psk).agree(shared_secret),
-            None => Self {
+    /// From the secret of the key exchange, if there was one, and the PSK, if both ends have one.
+    pub(crate) fn new(
+        derivation: Derivation,
+        psk: Option<&[u8]>,
+        shared_secret: Option<&[u8]>,
+    ) -> Self {
+        match (psk, shared_secret) {
+            (Some(psk), _) => EarlySecret::new(derivation, psk).agree(shared_secret),
+            // RFC 8446 §4.2.9: without a PSK there is always an exchange.
+            (None, None) => EarlySecret::new(derivation, derivation.zeros()).agree(None),
+            (None, Some(shared_secret)) => Self {
                 derivation,
                 prk: derivation.salt_without_psk().extract(shared_secret),
             },

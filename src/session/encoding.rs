@@ -3,24 +3,28 @@
 //! ```text
 //!  form (4) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ scheme (2) ‖ created (8) ‖ lifetime (4)
 //!           ‖ group (2) ‖ master secret (48) ‖ id<0..32>
-//!           ‖ ticket<0..2^16-1> ‖ alpn<0..255> ‖ server name<0..2^16-1> ‖ certificates<0..2^24-1>
+//!           ‖ ticket<0..2^16-1> ‖ alpn<0..255> ‖ server name<0..2^16-1> ‖ identity
 //!
 //!  form (5) ‖ version (2) ‖ suite (2) ‖ flags (1) ‖ scheme (2) ‖ created (8) ‖ issued (8)
 //!           ‖ lifetime (4) ‖ age_add (4) ‖ psk<32..48>
-//!           ‖ ticket<0..2^16-1> ‖ alpn<0..255> ‖ server name<0..2^16-1> ‖ certificates<0..2^24-1>
+//!           ‖ ticket<0..2^16-1> ‖ alpn<0..255> ‖ server name<0..2^16-1> ‖ identity
+//!
+//!  identity: certificates<0..2^24-1>, or raw public key<1..2^24-1>,
+//!            or identity of a shared key<0..2^16-1> ‖ its context<0..2^16-1>
 //! ```
 
 use super::{Agreed, MAX_LIFETIME, Session, Session12, Session13};
 use crate::crypto::suite::{self, Suite};
 use crate::error::InvalidMessage;
-use crate::identity::Identity;
-use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use crate::identity::{Identity, SharedKeyName};
+use crate::protocol::{
+    CipherSuite, MaxFragmentLength, NamedGroup, ProtocolVersion, SignatureScheme,
+};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
 use crate::wire::certificate;
 use crate::wire::client_hello::MAX_SESSION_ID_LEN;
 use crate::wire::codec::{Reader, Writer};
-use pki_types::CertificateDer;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -34,9 +38,15 @@ const EXTENDED_MASTER_SECRET: u8 = 1;
 const HAS_SERVER_NAME: u8 = 2;
 /// The peer's identity is the certificates at the end; one of another kind has a flag of its own.
 const HAS_CERTIFICATES: u8 = 4;
+const HAS_RAW_KEY: u8 = 8;
+const HAS_SHARED_KEY: u8 = 16;
+/// A shared key that is imported, and has a context.
+const HAS_IMPORTED_KEY: u8 = HAS_RAW_KEY | HAS_SHARED_KEY;
+/// The highest three bits of the flags are the number of a max_fragment_length, 0 for none.
+const MAX_FRAGMENT_AT: u32 = 5;
 
 /// The most that the fields of fixed length and the lengths of the others take, in bytes.
-const FIXED_LEN: usize = 114;
+const FIXED_LEN: usize = 115;
 
 /// What both forms say.
 struct Common<'a> {
@@ -45,31 +55,20 @@ struct Common<'a> {
 }
 
 impl Common<'_> {
-    fn chain(&self) -> &[CertificateDer<'static>] {
-        match &self.agreed.peer_identity {
-            Some(Identity::Certificate(chain)) => chain,
-            None => &[],
-        }
-    }
-
     /// The beginning, with the flags of the form, in a buffer that need not grow: no copy of the
     /// secret may remain.
     fn begin(&self, form: u8, of_form: u8) -> Zeroizing<Vec<u8>> {
         let agreed = self.agreed;
-        let certificates: usize = self.chain().iter().map(|one| one.len() + 3).sum();
+        let (flag, identity) = identity_size(agreed.peer_identity.as_ref());
         let alpn = agreed.alpn.as_ref().map_or(0, Vec::len);
         let names = alpn + agreed.server_name.as_ref().map_or(0, String::len);
-        let capacity = FIXED_LEN + MAX_SESSION_ID_LEN + self.ticket.len() + names + certificates;
+        let capacity = FIXED_LEN + MAX_SESSION_ID_LEN + self.ticket.len() + names + identity;
         let mut out = Zeroizing::new(Vec::with_capacity(capacity));
         out.put_u8(form);
         out.put(&agreed.version.to_bytes());
         out.put_u16(agreed.suite.id.0);
         let name = u8::from(agreed.server_name.is_some()) * HAS_SERVER_NAME;
-        let identity = match agreed.peer_identity {
-            Some(Identity::Certificate(_)) => HAS_CERTIFICATES,
-            None => 0,
-        };
-        out.put_u8(of_form | name | identity);
+        out.put_u8(of_form | name | flag);
         // Nothing is signed with 0.
         out.put_u16(agreed.peer_scheme.map_or(0, |scheme| scheme.0));
         out.put_u64(agreed.created);
@@ -83,8 +82,67 @@ impl Common<'_> {
         });
         let name = self.agreed.server_name.as_deref().unwrap_or_default();
         out.put_vec(2, |out| out.put(name.as_bytes()));
-        certificate::encode(self.chain(), out);
+        encode_identity(self.agreed.peer_identity.as_ref(), out);
     }
+}
+
+/// The flags of an identity, and how many bytes it takes beside the lengths of its fields.
+fn identity_size(identity: Option<&Identity>) -> (u8, usize) {
+    match identity {
+        None => (0, 0),
+        Some(Identity::Certificate(chain)) => {
+            let certificates = chain.iter().map(|one| one.len() + 3);
+            (HAS_CERTIFICATES, certificates.sum())
+        }
+        Some(Identity::RawPublicKey(key)) => (HAS_RAW_KEY, key.len()),
+        Some(Identity::SharedKey(name)) => match name.context() {
+            None => (HAS_SHARED_KEY, name.identity().len()),
+            Some(context) => {
+                let length = name.identity().len() + context.len();
+                (HAS_IMPORTED_KEY, length)
+            }
+        },
+    }
+}
+
+fn encode_identity(identity: Option<&Identity>, out: &mut Vec<u8>) {
+    match identity {
+        None => certificate::encode(&[], out),
+        Some(Identity::Certificate(chain)) => certificate::encode(chain, out),
+        Some(Identity::RawPublicKey(key)) => out.put_vec(3, |out| out.put(key)),
+        Some(Identity::SharedKey(name)) => {
+            out.put_vec(2, |out| out.put(name.identity()));
+            out.put_vec(2, |out| out.put(name.context().unwrap_or_default()));
+        }
+    }
+}
+
+fn decode_identity(bytes: &[u8], flags: u8) -> Result<Option<Identity>, InvalidMessage> {
+    let mut reader = Reader::new(bytes);
+    let identity = match flags & (HAS_CERTIFICATES | HAS_RAW_KEY | HAS_SHARED_KEY) {
+        0 => {
+            certificate::decode(reader.rest())?;
+            None
+        }
+        HAS_CERTIFICATES => {
+            let claim = Identity::of_chain(certificate::decode(reader.rest())?);
+            Some(claim.ok_or(InvalidMessage::EmptyList("certificates"))?)
+        }
+        HAS_RAW_KEY => {
+            let key = reader.vec24("raw public key")?.to_vec();
+            Some(Identity::RawPublicKey(Arc::new(key.into())))
+        }
+        kind @ (HAS_SHARED_KEY | HAS_IMPORTED_KEY) => {
+            let identity = reader.vec16("identity of a shared key")?;
+            let context = reader.vec16("context of a shared key")?;
+            let context = (kind == HAS_IMPORTED_KEY).then_some(context);
+            let name = SharedKeyName::from_parts(identity, context);
+            Some(Identity::SharedKey(Arc::new(name)))
+        }
+        _ => return Err(InvalidMessage::IllegalValue("session flags")),
+    };
+    reader.finish("session")?;
+    Ok(identity)
 }
 
 /// Writes a session of 1.2.
@@ -94,10 +152,15 @@ pub(super) fn encode_12(session: &Session12) -> Zeroizing<Vec<u8>> {
         ticket: &session.ticket,
     };
     let bound = u8::from(session.extended_master_secret) * EXTENDED_MASTER_SECRET;
-    let mut out = common.begin(FORM_12, bound);
+    let length = session
+        .agreed
+        .max_fragment_length
+        .map_or(0, |it| it.number());
+    let mut out = common.begin(FORM_12, bound | length << MAX_FRAGMENT_AT);
     let capacity = out.capacity();
     out.put(&session.lifetime.to_be_bytes());
-    out.put_u16(session.group.0);
+    // No group has the number 0.
+    out.put_u16(session.group.map_or(0, |group| group.0));
     out.put(session.master_secret.as_bytes());
     out.put_vec(1, |out| out.put(&session.id));
     common.end(&mut out);
@@ -151,6 +214,7 @@ fn decode_beginning(
     let flags = reader.u8("session flags")?;
     let agreed = Agreed {
         version,
+        max_fragment_length: MaxFragmentLength::numbered(flags >> MAX_FRAGMENT_AT),
         suite,
         alpn: None,
         server_name: None,
@@ -174,13 +238,9 @@ fn decode_end(
     let alpn = reader.vec8("protocol name")?;
     let name = std::str::from_utf8(reader.vec16("server name")?)
         .map_err(|_| InvalidMessage::IllegalValue("server name"))?;
-    let chain = certificate::decode(reader.rest())?;
+    agreed.peer_identity = decode_identity(reader.rest(), flags)?;
     agreed.alpn = (!alpn.is_empty()).then(|| alpn.to_vec());
     agreed.server_name = (flags & HAS_SERVER_NAME != 0).then(|| name.to_owned());
-    if flags & HAS_CERTIFICATES != 0 {
-        let claim = Identity::of_chain(chain);
-        agreed.peer_identity = Some(claim.ok_or(InvalidMessage::EmptyList("certificates"))?);
-    }
     Ok(ticket)
 }
 
@@ -188,7 +248,10 @@ fn decode_12(mut reader: Reader<'_>) -> Result<Session12, InvalidMessage> {
     let versions = [ProtocolVersion::TLS12, ProtocolVersion::DTLS12];
     let (flags, mut agreed) = decode_beginning(&mut reader, versions)?;
     let lifetime = u32::from_be_bytes(reader.array("session lifetime")?);
-    let group = NamedGroup(reader.u16("session group")?);
+    let group = match reader.u16("session group")? {
+        0 => None,
+        number => Some(NamedGroup(number)),
+    };
     let master_secret = MasterSecret::from_bytes(agreed.suite.hash, reader.array("master secret")?);
     let id = reader.vec8("session_id")?;
     if id.len() > MAX_SESSION_ID_LEN {
@@ -256,6 +319,10 @@ mod tests {
         assert_eq!(
             read.master_secret.as_bytes(),
             before.master_secret.as_bytes()
+        );
+        assert_eq!(
+            read.agreed.max_fragment_length,
+            before.agreed.max_fragment_length
         );
         let (before, bytes) = (test_session_13(), encode_13(&test_session_13()));
         let Ok(Session(Resumable::V13(read))) = Session::from_bytes(&bytes) else {

@@ -23,7 +23,9 @@ pub use ticket::Tickets;
 use crate::crypto::suite::Suite;
 use crate::error::{ConfigError, InvalidMessage};
 use crate::identity::{Identity, Reply};
-use crate::protocol::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
+use crate::protocol::{
+    CipherSuite, MaxFragmentLength, NamedGroup, ProtocolVersion, SignatureScheme,
+};
 use crate::secrets::schedule12::MasterSecret;
 use crate::secrets::schedule13::Secret;
 use pki_types::UnixTime;
@@ -140,6 +142,8 @@ impl From<Arc<Session13>> for Session {
 #[derive(Clone)]
 pub(crate) struct Agreed {
     pub(crate) version: ProtocolVersion,
+    /// At 1.2, what limits the records of a session for as long as it is resumed (RFC 6066 §4).
+    pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     pub(crate) suite: &'static Suite,
     pub(crate) alpn: Option<Vec<u8>>,
     /// The DNS name that the client asked for.
@@ -164,8 +168,8 @@ impl Agreed {
 /// A session of version 1.2, in force or stored.
 pub(crate) struct Session12 {
     pub(crate) agreed: Agreed,
-    /// The group of the key exchange.
-    pub(crate) group: NamedGroup,
+    /// The group of the key exchange; `None` if there was none.
+    pub(crate) group: Option<NamedGroup>,
     pub(crate) master_secret: MasterSecret,
     /// Whether the master secret is bound to the handshake (RFC 7627). Without it a session is not
     /// resumed, unless the policy allows that.
@@ -417,6 +421,7 @@ fn test_session() -> Session12 {
     Session12 {
         agreed: Agreed {
             version: ProtocolVersion::DTLS12,
+            max_fragment_length: Some(MaxFragmentLength::Bytes4096),
             suite,
             alpn: Some(b"coap".to_vec()),
             server_name: Some("server.test".to_owned()),
@@ -424,7 +429,7 @@ fn test_session() -> Session12 {
             peer_scheme: Some(SignatureScheme::ED25519),
             created: 1000,
         },
-        group: NamedGroup::X25519,
+        group: Some(NamedGroup::X25519),
         master_secret: MasterSecret::from_bytes(suite.hash, [9; 48]),
         extended_master_secret: true,
         lifetime: 3600,

@@ -202,6 +202,16 @@ impl Tickets {
         Session::from_bytes(&state[..length]).ok()
     }
 
+    /// Whether a ticket bears the name of a key that this server, or its fleet, may have sealed it
+    /// with.
+    pub(crate) fn may_have_sealed(&self, ticket: &[u8], now: UnixTime) -> bool {
+        let Some(name) = ticket.first_chunk::<NAME_LEN>() else {
+            return false;
+        };
+        let known = lock(&self.keys).iter().any(|key| key.name == *name);
+        known || self.fleet.is_some() && self.is_of_fleet(name, now)
+    }
+
     /// The key that seals now, for one more ticket, and its name. Threads that share it wait for
     /// each other only here.
     fn sealing_key(&self, now: UnixTime) -> Option<([u8; NAME_LEN], Arc<AeadKey>)> {
@@ -230,10 +240,15 @@ impl Tickets {
         }
         drop(keys);
         let secret = self.fleet.as_ref()?;
-        let made = TicketKey::date_of(name);
-        let begun = made <= now.as_secs() + CLOCK_TOLERANCE;
         // To derive a key costs less than to keep those of a large fleet.
-        (begun && self.may_open(made, now)).then(|| TicketKey::derived(secret, *name).key)
+        self.is_of_fleet(name, now)
+            .then(|| TicketKey::derived(secret, *name).key)
+    }
+
+    /// Whether a key of a fleet with this name may have sealed a ticket that is still good.
+    fn is_of_fleet(&self, name: &[u8; NAME_LEN], now: UnixTime) -> bool {
+        let made = TicketKey::date_of(name);
+        made <= now.as_secs() + CLOCK_TOLERANCE && self.may_open(made, now)
     }
 
     /// How long a key seals, in seconds.

@@ -79,6 +79,8 @@ pub struct StreamPair {
     pub now: Instant,
     /// The size of the pieces in which bytes arrive.
     pub piece: usize,
+    /// Everything that the client has sent, and the server, if a test has put something here.
+    pub seen: Option<[Vec<u8>; 2]>,
 }
 
 impl StreamPair {
@@ -98,6 +100,7 @@ impl StreamPair {
             server: StreamEnd::new(TlsConnection::accept(now, server)?),
             now,
             piece: usize::MAX,
+            seen: None,
         })
     }
 
@@ -108,6 +111,12 @@ impl StreamPair {
             Side::Server => (&mut self.server, &mut self.client),
         };
         let bytes = from.transmit(self.now);
+        if let Some([client, server]) = &mut self.seen {
+            match side {
+                Side::Client => client.extend_from_slice(&bytes),
+                Side::Server => server.extend_from_slice(&bytes),
+            }
+        }
         to.arriving.extend_from_slice(&bytes);
     }
 

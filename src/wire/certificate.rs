@@ -39,6 +39,20 @@ pub(crate) fn encode(chain: &[CertificateDer<'_>], out: &mut Vec<u8>) {
     });
 }
 
+/// Decodes a body of version 1.2 that holds a raw public key, with one length around it and no list
+/// (RFC 7250 §3); empty if the sender has none.
+pub(crate) fn decode_raw_key(body: &[u8]) -> Result<Vec<u8>, InvalidMessage> {
+    let mut reader = Reader::new(body);
+    let key = reader.vec24("ASN.1_subjectPublicKeyInfo")?.to_vec();
+    reader.finish("Certificate")?;
+    Ok(key)
+}
+
+/// Appends a body of version 1.2 that holds a raw public key.
+pub(crate) fn encode_raw_key(key: &[u8], out: &mut Vec<u8>) {
+    out.put_vec(3, |out| out.put(key));
+}
+
 /// Reads a Certificate of version 1.3: its context and its chain (RFC 8446 §4.4.2).
 ///
 /// Extensions of the entries answer requests in the hello or in CertificateRequest. This library

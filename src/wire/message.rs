@@ -5,7 +5,9 @@ use super::certificate_request::CertificateRequest;
 use super::client_hello::ClientHello;
 use super::extension::EncryptedExtensions;
 use super::hello_verify_request::HelloVerifyRequest;
-use super::key_exchange::{self, ServerKeyExchange};
+use super::key_exchange::{
+    self, ServerKeyExchange, SharedKeyClientExchange, SharedKeyServerExchange,
+};
 use super::new_session_ticket::NewSessionTicket;
 use super::server_hello::ServerHello;
 use super::signed::DigitallySigned;
@@ -20,8 +22,12 @@ pub(crate) const VERIFY_DATA_LEN: usize = 12;
 /// The form of messages that differ between versions. Hellos have one form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Grammar {
-    /// Version 1.2.
+    /// Version 1.2 with certificates, and whatever does not depend on the suite.
     V12,
+    /// Version 1.2 with a shared key (RFC 4279 §2), and with an exchange or without (RFC 5489 §2).
+    SharedKey12 { exchanges: bool },
+    /// Version 1.2, where the peer shows a raw public key: its Certificate has another form.
+    V12RawKey,
     /// Version 1.3.
     V13,
 }
@@ -39,6 +45,8 @@ pub(crate) enum Message {
     NewSessionTicket(NewSessionTicket),
     /// RFC 5246 §7.4.2 and §7.4.6.
     Certificate(Vec<CertificateDer<'static>>),
+    /// RFC 7250 §3: a SubjectPublicKeyInfo in the place of the list; empty for none.
+    RawPublicKey(Vec<u8>),
     /// RFC 8422 §5.4.
     ServerKeyExchange(ServerKeyExchange),
     /// RFC 5246 §7.4.4.
@@ -47,6 +55,10 @@ pub(crate) enum Message {
     ServerHelloDone,
     /// RFC 8422 §5.7: the client's share.
     ClientKeyExchange(Vec<u8>),
+    /// RFC 4279 §2, RFC 5489 §2.
+    SharedKeyServerExchange(SharedKeyServerExchange),
+    /// RFC 4279 §2, RFC 5489 §2.
+    SharedKeyClientExchange(SharedKeyClientExchange),
     /// RFC 5246 §7.4.8.
     CertificateVerify(DigitallySigned),
     /// RFC 5246 §7.4.9.
@@ -74,9 +86,34 @@ impl Message {
         body: &[u8],
     ) -> Result<Self, InvalidMessage> {
         match grammar {
-            Grammar::V12 => Self::decode_12(dialect, typ, body),
+            Grammar::V12RawKey if typ == HandshakeType::CERTIFICATE => {
+                Ok(Self::RawPublicKey(certificate::decode_raw_key(body)?))
+            }
+            Grammar::V12 | Grammar::V12RawKey => Self::decode_12(dialect, typ, body),
+            Grammar::SharedKey12 { exchanges } => {
+                Self::decode_shared_key_12(dialect, exchanges, typ, body)
+            }
             Grammar::V13 => Self::decode_13(dialect, typ, body),
         }
+    }
+
+    fn decode_shared_key_12(
+        dialect: &Dialect,
+        exchanges: bool,
+        typ: HandshakeType,
+        body: &[u8],
+    ) -> Result<Self, InvalidMessage> {
+        Ok(match typ {
+            HandshakeType::SERVER_KEY_EXCHANGE => {
+                let exchange = SharedKeyServerExchange::decode(exchanges, body)?;
+                Self::SharedKeyServerExchange(exchange)
+            }
+            HandshakeType::CLIENT_KEY_EXCHANGE => {
+                let exchange = SharedKeyClientExchange::decode(exchanges, body)?;
+                Self::SharedKeyClientExchange(exchange)
+            }
+            _ => return Self::decode_12(dialect, typ, body),
+        })
     }
 
     fn decode_13(
@@ -297,7 +334,13 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(typ: u8, body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _outcome = Message::decode(&DTLS, Grammar::V12, HandshakeType(typ), &body);
+            for grammar in [
+                Grammar::V12,
+                Grammar::SharedKey12 { exchanges: true },
+                Grammar::SharedKey12 { exchanges: false },
+            ] {
+                let _outcome = Message::decode(&DTLS, grammar, HandshakeType(typ), &body);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod connection_id_update;
 pub(crate) mod extension;
 pub(crate) mod handshake;
 pub(crate) mod hello_verify_request;
+pub(crate) mod imported_identity;
 pub(crate) mod key_exchange;
 pub(crate) mod key_update;
 pub(crate) mod message;

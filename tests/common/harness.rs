@@ -500,6 +500,12 @@ impl Harness {
         ask!(self, |end| end.session())
     }
 
+    /// The most data of a record: what our end sends, and what it takes.
+    pub fn record_limits(&self) -> (usize, usize) {
+        let limits = ask!(self, |end| end.record_limits());
+        (limits.sent, limits.received)
+    }
+
     pub fn stats(&self) -> Stats {
         ask!(self, |end| end.stats().clone())
     }

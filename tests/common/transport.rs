@@ -9,7 +9,8 @@ use sealgram::server::ClientAuthentication;
 use sealgram::session::Session;
 use sealgram::sim::{Pair, StreamEnd, StreamPair};
 use sealgram::{
-    DtlsConnection, Epoch, Error, Event, HandshakeKind, KeyUpdate, RenegotiationRefusal, Side,
+    DtlsConnection, Epoch, Error, Event, HandshakeKind, KeyUpdate, NamedGroup,
+    RenegotiationRefusal, Side, SignatureScheme,
 };
 use std::time::Duration;
 
@@ -385,6 +386,10 @@ impl Duo {
         sent && self.receive(Side::Server) == b"question" && self.receive(Side::Client) == b"answer"
     }
 
+    pub fn group(&self, side: Side) -> Option<NamedGroup> {
+        ask!(self, side, |end| end.key_exchange_group())
+    }
+
     pub fn epoch(&self, side: Side) -> u64 {
         ask!(self, side, |end| end.epoch()).number()
     }
@@ -397,6 +402,12 @@ impl Duo {
         ask!(self, side, |end| end.renegotiations())
     }
 
+    /// The most data of a record: what an end sends, and what it takes.
+    pub fn record_limits(&self, side: Side) -> (usize, usize) {
+        let limits = ask!(self, side, |end| end.record_limits());
+        (limits.sent, limits.received)
+    }
+
     pub fn stats(&self, side: Side) -> Stats {
         ask!(self, side, |end| end.stats().clone())
     }
@@ -407,6 +418,11 @@ impl Duo {
 
     pub fn identity(&self, side: Side) -> Option<Identity> {
         ask!(self, side, |end| end.peer_identity().cloned())
+    }
+
+    /// What the peer has signed with.
+    pub fn scheme(&self, side: Side) -> Option<SignatureScheme> {
+        ask!(self, side, |end| end.peer_signature_scheme())
     }
 
     /// The longest datagram that an end sends.

@@ -11,12 +11,15 @@ mod fleet;
 mod floods;
 mod forged_hellos;
 mod full_tables;
+mod identified_peers;
 mod incoming;
 mod many_clients;
 mod misuse;
 mod moving;
 mod path_checks;
 mod rebinding;
+mod received;
+mod renegotiated_ids;
 mod running;
 #[cfg(feature = "net")]
 mod sockets;

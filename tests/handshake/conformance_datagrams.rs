@@ -9,9 +9,9 @@ use crate::common::judged::{CHOICES, REFUSALS, judged};
 use bytes::BytesMut;
 use sealgram::config::{DatagramPolicy, Versions};
 use sealgram::error::PeerMisbehaved;
-use sealgram::sim::StreamEnd;
 use sealgram::sim::scripted::{APPLICATION_DATA, HANDSHAKE, Line};
 use sealgram::sim::scripted13::ScriptedPeer as ScriptedPeer13;
+use sealgram::sim::{Fate, StreamEnd};
 use sealgram::{
     AlertDescription, ClientConfig, DtlsConnection, Error, HandshakeKind, KeyUpdate, NamedGroup,
     Path, TlsConnection,
@@ -535,5 +535,26 @@ fn a_finished_of_another_length_does_not_decode_over_datagrams() {
             _ => AlertDescription::DECODE_ERROR,
         };
         assert_eq!(alert, Some(expected), "{length}: {outcome:?}");
+    }
+}
+
+/// RFC 9147 §5.8.3: no more than ten records leave at a time, unless a judge wants the flight.
+#[test]
+fn a_flight_of_many_records_leaves_as_a_whole_where_a_judge_wants_that() {
+    for &whole in CHOICES {
+        let ends = Ends::with_chain(6_000).versions(Versions::V1_3);
+        let policy = DatagramPolicy::default().mtu(256).unwrap();
+        let ends = judged!(ends.datagram(&policy), whole_flights: whole);
+        let mut pair = ends.build().pair(1);
+        // The HelloRetryRequest arrives, and nothing after it.
+        let arrives = |number, _: &[u8]| match number {
+            0 => Fate::Deliver,
+            _ => Fate::Drop,
+        };
+        pair.to_client.script(arrives);
+        pair.run_for(Duration::from_millis(500));
+        let sent = pair.to_client.sent() - 1;
+        assert_eq!(sent > 25, whole, "{sent} datagrams");
+        assert!(whole || sent <= 10, "{sent} datagrams");
     }
 }

@@ -22,9 +22,11 @@ use crate::common::handshakes::{
     Place, SIDES, assert_quiet, connection, decide_by, exported, places, with_each, with_each_pair,
 };
 use sealgram::config::{Algorithms, DatagramPolicy, Versions};
+use sealgram::identity::{SharedKey, SharedKeys};
 use sealgram::record::Discard;
 use sealgram::sim::{Fate, Pair, Seen};
 use sealgram::{HandshakeKind, KeyUpdate, NamedGroup, Side};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What happens while datagrams are lost.
@@ -38,6 +40,10 @@ enum Kind {
     LongChain,
     /// The same by both ends.
     LongChains,
+    /// With a key that both ends were given, and without certificates.
+    SharedKey,
+    /// The same with a first hello that has no share of the server's only group.
+    SharedKeyOtherGroup,
     /// With a ticket; two new ones are on their way behind it.
     Resumed,
     /// A client that takes tickets: they are in flight when the handshake is done.
@@ -50,12 +56,14 @@ enum Kind {
     TicketsAndUpdates,
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 15] = [
     Kind::Full,
     Kind::OtherGroup,
     Kind::ClientCertificate,
     Kind::LongChain,
     Kind::LongChains,
+    Kind::SharedKey,
+    Kind::SharedKeyOtherGroup,
     Kind::Resumed,
     Kind::Tickets,
     Kind::Update(Side::Client, KeyUpdate::NotRequested),
@@ -65,6 +73,10 @@ const KINDS: [Kind; 13] = [
     Kind::UpdateByBoth,
     Kind::TicketsAndUpdates,
 ];
+
+fn shared_key() -> SharedKey {
+    SharedKey::new(b"device 7", &[0x5a; 16]).unwrap()
+}
 
 struct Scenario {
     kind: Kind,
@@ -89,7 +101,15 @@ impl Scenario {
         };
         let mut ends = ends.versions(Versions::V1_3).datagram(&policy);
         match self.kind {
-            Kind::OtherGroup => {
+            Kind::SharedKey | Kind::SharedKeyOtherGroup => {
+                let keys = SharedKeys::new([shared_key()]);
+                ends.server = ends.server.shared_keys(Arc::new(keys));
+                ends.client = ends.client.add_shared_key(shared_key());
+            }
+            _ => {}
+        }
+        match self.kind {
+            Kind::OtherGroup | Kind::SharedKeyOtherGroup => {
                 ends.server = ends.server.algorithms(
                     Algorithms::default()
                         .groups(&[NamedGroup::SECP384R1])

@@ -2,7 +2,7 @@
 //! DTLS 1.2.
 //!
 //! * D6, D11–D15, D19: version 1.3
-//! * D7: raw public keys do not exist here
+//! * D7: `tests/handshake/raw_key_faults.rs`
 //! * D9, ServerKeyExchange: `tests/handshake/cryptography.rs`
 //! * D10, D18: `tests/handshake/hellos12.rs`
 //! * D16: `tests/handshake/agreement.rs`: ALPN; a server here answers to every name

@@ -3,7 +3,7 @@
 //!
 //! * D1, D2, D4, D5: 1.3 has no ChangeCipherSpec that says anything and no ServerKeyExchange;
 //!   verdicts: `tests/handshake/misbehaviour12.rs`
-//! * D7: raw public keys do not exist here
+//! * D7: `tests/handshake/raw_key_faults.rs`
 //! * D10, D12–D15, D19: `tests/handshake/hellos13.rs`: hellos are unprotected
 //! * D17, D18: `tests/handshake/misbehaviour12.rs`, `tests/handshake/hellos12.rs`
 

@@ -106,7 +106,10 @@ pub(crate) fn record(
     arena.extend_from_slice(out);
     to.handle_datagram(now, to.path(), arena.split()).unwrap();
     while to.poll_event().is_some() {}
-    assert_eq!(to.recv().unwrap().data.len(), 1200);
+    let received = to.recv().unwrap();
+    assert_eq!(received.data.len(), 1200);
+    let given = to.received_connection_id();
+    assert_eq!(received.connection_id, given);
 }
 
 /// A client's store that keeps nothing: each association has a full handshake, as with a server of
@@ -141,16 +144,38 @@ pub(crate) fn ends() -> Ends {
 
 #[test]
 fn records_allocate_nothing_in_steady_state() {
+    records_allocate_nothing(&DatagramPolicy::default());
+}
+
+/// Each tells its connection ID (`Received`); what ends at 1.2 and 1.3 give are of up to 20 bytes.
+#[test]
+fn records_with_connection_ids_allocate_nothing_in_steady_state() {
+    for length in [4, 8, 20] {
+        let policy = DatagramPolicy::default().connection_ids(Some(length));
+        records_allocate_nothing(&policy.unwrap());
+    }
+}
+
+fn records_allocate_nothing(policy: &DatagramPolicy) {
     for suite in [
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
         CipherSuite::TLS_AES_128_GCM_SHA256,
         CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+        #[cfg(feature = "ccm")]
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+        #[cfg(feature = "ccm")]
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8,
+        #[cfg(feature = "ccm")]
+        CipherSuite::TLS_AES_128_CCM_SHA256,
+        #[cfg(feature = "ccm")]
+        CipherSuite::TLS_AES_128_CCM_8_SHA256,
     ] {
         let mut ends = ends().versions(Versions::ALL);
-        ends.client = ends
-            .client
-            .algorithms(Algorithms::default().cipher_suites(&[suite]).unwrap());
+        let algorithms = Algorithms::default().cipher_suites(&[suite]).unwrap();
+        ends.client = ends.client.algorithms(algorithms.clone());
+        ends.server = ends.server.algorithms(algorithms);
+        let ends = ends.datagram(policy);
         let mut out = Vec::new();
         let mut link = Link::new(&ends.build(), &mut out);
         let mut arena = BytesMut::with_capacity(1 << 18);

@@ -8,19 +8,36 @@ use sealgram::record::Discard;
 use sealgram::{CipherSuite, HandshakeKind, KeyUpdate, ProtocolVersion};
 use std::time::Duration;
 
-const SUITES: [CipherSuite; 5] = [
+const SUITES_12: &[CipherSuite] = &[
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
     CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    #[cfg(feature = "ccm")]
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+    #[cfg(feature = "ccm")]
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8,
+];
+
+const SUITES_13: &[CipherSuite] = &[
     CipherSuite::TLS_AES_128_GCM_SHA256,
     CipherSuite::TLS_AES_256_GCM_SHA384,
     CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+    #[cfg(feature = "ccm")]
+    CipherSuite::TLS_AES_128_CCM_SHA256,
+    #[cfg(feature = "ccm")]
+    CipherSuite::TLS_AES_128_CCM_8_SHA256,
 ];
+
+/// Those of both versions.
+fn suites() -> impl Iterator<Item = CipherSuite> {
+    SUITES_12.iter().chain(SUITES_13).copied()
+}
 
 /// Two ends of one suite that have exchanged a record each way.
 fn link(suite: CipherSuite, out: &mut Vec<u8>, arena: &mut BytesMut) -> Link {
     let mut ends = ends().versions(Versions::ALL);
     let algorithms = Algorithms::default().cipher_suites(&[suite]).unwrap();
-    ends.client = ends.client.algorithms(algorithms);
+    ends.client = ends.client.algorithms(algorithms.clone());
+    ends.server = ends.server.algorithms(algorithms);
     let mut link = Link::new(&ends.build(), out);
     exchange(&mut link, out, arena);
     link
@@ -42,7 +59,7 @@ fn exchange(link: &mut Link, out: &mut Vec<u8>, arena: &mut BytesMut) {
 #[test]
 fn data_flows_as_if_the_keys_had_never_been_dormant() {
     let (mut out, mut arena) = (Vec::new(), BytesMut::with_capacity(1 << 18));
-    for suite in SUITES {
+    for suite in suites() {
         let mut link = link(suite, &mut out, &mut arena);
         for generation in 0..3 {
             link.client.send(link.now, b"once").unwrap();
@@ -98,7 +115,7 @@ fn replace_keys(link: &mut Link, out: &mut Vec<u8>) {
 #[test]
 fn dormant_keys_protect_the_hello_of_a_server_that_resumes() {
     let mut out = Vec::new();
-    for suite in &SUITES[..2] {
+    for suite in SUITES_12 {
         let mut link = link(*suite, &mut out, &mut BytesMut::new());
         for generation in 1..3 {
             link.idle();
@@ -118,7 +135,7 @@ fn dormant_keys_protect_the_hello_of_a_server_that_resumes() {
 #[test]
 fn new_keys_of_a_peer_that_says_nothing_under_them_become_dormant() {
     let mut out = Vec::new();
-    for suite in &SUITES[2..] {
+    for suite in SUITES_13 {
         let mut arena = BytesMut::with_capacity(1 << 18);
         let mut link = link(*suite, &mut out, &mut arena);
         for _ in 0..3 {
@@ -133,7 +150,7 @@ fn new_keys_of_a_peer_that_says_nothing_under_them_become_dormant() {
 #[test]
 fn forgeries_wake_no_keys() {
     let (mut out, mut arena) = (Vec::new(), BytesMut::with_capacity(1 << 18));
-    for suite in SUITES {
+    for suite in suites() {
         let mut link = link(suite, &mut out, &mut arena);
         link.idle();
         link.client.send(link.now, &[7; 100]).unwrap();
@@ -163,7 +180,7 @@ fn forgeries_wake_no_keys() {
 #[test]
 fn an_association_that_is_used_is_looked_at_twice_a_minute() {
     let (mut out, mut arena) = (Vec::new(), BytesMut::with_capacity(1 << 18));
-    let mut link = link(SUITES[0], &mut out, &mut arena);
+    let mut link = link(SUITES_12[0], &mut out, &mut arena);
     link.idle();
     for round in 0..10 {
         exchange(&mut link, &mut out, &mut arena);

@@ -4,6 +4,7 @@
 mod common;
 
 mod fragments;
+mod limits;
 mod mutants;
 mod path_size;
 mod plaintext;

@@ -580,6 +580,8 @@ fn the_longest_datagram_is_as_long_while_keys_are_replaced() {
     for suite in [
         Suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
         Suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        #[cfg(feature = "ccm")]
+        Suite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
     ] {
         let mut ends = Ends::new().resuming();
         ends.client = ends

@@ -125,7 +125,7 @@ fn no_socket(error: io::Error) -> Problem {
 /// `sealgram bench client`.
 fn measure(arguments: &BenchClientArguments) -> Result<(), Problem> {
     let (load, client) = (&arguments.load, client_arguments(arguments));
-    let builder = settings::client_with(settings::trusting(&client)?, &client)?;
+    let builder = settings::client_builder(&client)?;
     let addresses = address::resolve(&client.server)?;
     let remote = address::first_of(&addresses, reachable)?;
     let way = (server_name(&client)?, remote);

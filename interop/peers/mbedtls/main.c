@@ -3,15 +3,21 @@
  *   mbedtls-peer server --port P --cert FILE --key FILE [--tls] [--no-cookies] [--client-ca FILE] [--mtu N] [--bind ADDRESS]
  *   mbedtls-peer client --port P --name NAME --ca FILE [--tls] [--cert FILE --key FILE] [--mtu N] [--bind ADDRESS]
  *
+ * Both take [--psk HEX --psk-identity ID --suite NAME] instead of certificates: a pre-shared key with its identity, and the only
+ * suite, by the library's name.
+ *
  * Both take [--cid HEX|-] [--cid-next HEX], which negotiate connection IDs: the first is received, or none (`-`), the second, which
  * has the same length, after a renegotiation; and [--follow], with which datagrams go to wherever the newest came from, whatever it was: without it
  * the socket is connected.
+ *
+ * Both take [--resume id|ticket]: sessions are resumed in this way only, and a server serves two clients, one after the other,
+ * as with `--follow`. A client takes [--session-out FILE] and [--session-in FILE], which keep a session and offer it.
  *
  * A line of standard input is data to send, except that `R` renegotiates (a server sends a
  * HelloRequest) and `Q` closes. Received data goes to standard output as it came. Facts go to
  * standard error, one on each line: `ready PORT`, `handshake SUITE`, `cid rx=HEX|- tx=HEX|-`, `closed`, `error CODE TEXT`.
  *
- * One client is served, then the program ends. Everything happens in one loop around one connected socket that does not
+ * One client is served, then the program ends, unless there is `--resume`. Everything happens in one loop around one connected socket that does not
  * block, as the library's own examples do it. */
 
 #include <errno.h>
@@ -33,7 +39,9 @@
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/ssl.h>
+#include <mbedtls/ssl_cache.h>
 #include <mbedtls/ssl_cookie.h>
+#include <mbedtls/ssl_ticket.h>
 #include <mbedtls/timing.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
@@ -48,12 +56,22 @@
 /* The longest connection ID, in bytes. */
 #define ID 32
 
+/* The longest pre-shared key, in bytes. */
+#define KEY 64
+
 /* The longest line, and the largest piece of data. */
 #define LINE 16384
 
+/* The largest session in a file, in bytes. */
+#define SESSION 16384
+
+/* How long a ticket is good, in seconds. */
+#define DAY 86400
+
 struct options {
     int server, tls, cookies, mtu, follow;
-    const char *port, *name, *cert, *key, *ca, *bind, *cid, *next_cid;
+    const char *port, *name, *cert, *key, *ca, *bind, *cid, *next_cid, *resume, *session_out, *session_in;
+    const char *psk, *identity, *suite;
 };
 
 /* Everything that lives as long as the association does. */
@@ -63,8 +81,12 @@ struct peer {
     mbedtls_ctr_drbg_context random;
     mbedtls_x509_crt chain, roots;
     mbedtls_pk_context key;
+    /* The only suite, and the end of the list. */
+    int suites[2];
     mbedtls_ssl_config config;
     mbedtls_ssl_cookie_ctx cookies;
+    mbedtls_ssl_cache_context cache;
+    mbedtls_ssl_ticket_context tickets;
     mbedtls_timing_delay_context timer;
     mbedtls_ssl_context ssl;
     mbedtls_net_context socket;
@@ -133,6 +155,19 @@ static struct options parse(int count, char **arguments)
             options.cid = arguments[i];
         } else if (strcmp(name, "--cid-next") == 0) {
             options.next_cid = arguments[i];
+        } else if (strcmp(name, "--resume") == 0) {
+            options.resume = arguments[i];
+            options.follow |= options.server;
+        } else if (strcmp(name, "--session-out") == 0) {
+            options.session_out = arguments[i];
+        } else if (strcmp(name, "--session-in") == 0) {
+            options.session_in = arguments[i];
+        } else if (strcmp(name, "--psk") == 0) {
+            options.psk = arguments[i];
+        } else if (strcmp(name, "--psk-identity") == 0) {
+            options.identity = arguments[i];
+        } else if (strcmp(name, "--suite") == 0) {
+            options.suite = arguments[i];
         } else if (strcmp(name, "--bind") == 0) {
             options.bind = arguments[i];
         } else {
@@ -155,21 +190,27 @@ static struct sockaddr_in address(const struct options *options)
 }
 
 /* The bytes that are written as `text`; none for `-`. */
-static size_t bytes_of(const char *text, unsigned char bytes[ID])
+static size_t hexadecimal(const char *text, unsigned char *bytes, size_t most)
 {
     size_t length = strcmp(text, "-") == 0 ? 0 : strlen(text) / 2;
-    for (size_t i = 0; i < length && i < ID; i++) {
+    for (size_t i = 0; i < length && i < most; i++) {
         unsigned value = 0;
         if (sscanf(text + 2 * i, "%2x", &value) != 1) {
-            length = ID + 1;
+            length = most + 1;
         }
         bytes[i] = (unsigned char) value;
     }
-    if (length > ID) {
-        fprintf(stderr, "error %s is not a connection ID of at most %d bytes\n", text, ID);
+    if (length > most) {
+        fprintf(stderr, "error %s is not at most %zu bytes in hexadecimal digits\n", text, most);
         exit(2);
     }
     return length;
+}
+
+/* A connection ID. */
+static size_t bytes_of(const char *text, unsigned char bytes[ID])
+{
+    return hexadecimal(text, bytes, ID);
 }
 
 /* Chooses the connection ID of the next handshake. All those of an association have the length of the first. */
@@ -241,6 +282,57 @@ static int parse_key(struct peer *peer)
 #endif
 }
 
+/* Sessions are resumed by ID, or by ticket. */
+static void configure_sessions(struct peer *peer)
+{
+    mbedtls_ssl_config *config = &peer->config;
+    int by_ticket = strcmp(peer->options.resume, "ticket") == 0;
+    if (!peer->options.server) {
+        mbedtls_ssl_conf_session_tickets(config, by_ticket ? MBEDTLS_SSL_SESSION_TICKETS_ENABLED
+                                                           : MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+    } else if (by_ticket) {
+        mbedtls_ssl_ticket_init(&peer->tickets);
+        must("tickets", mbedtls_ssl_ticket_setup(&peer->tickets, mbedtls_ctr_drbg_random, &peer->random,
+                                                 MBEDTLS_CIPHER_AES_256_GCM, DAY));
+        mbedtls_ssl_conf_session_tickets_cb(config, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse,
+                                            &peer->tickets);
+    } else {
+        mbedtls_ssl_cache_init(&peer->cache);
+        mbedtls_ssl_conf_session_cache(config, &peer->cache, mbedtls_ssl_cache_get,
+                                       mbedtls_ssl_cache_set);
+    }
+}
+
+/* Offers the session that an earlier client has kept. */
+static void offer_session(struct peer *peer)
+{
+    static unsigned char bytes[SESSION];
+    mbedtls_ssl_session session;
+    FILE *file = fopen(peer->options.session_in, "rb");
+    must_system("the session's file", file == NULL ? -1 : 0);
+    size_t length = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    mbedtls_ssl_session_init(&session);
+    must("the session", mbedtls_ssl_session_load(&session, bytes, length));
+    must("the session", mbedtls_ssl_set_session(&peer->ssl, &session));
+    mbedtls_ssl_session_free(&session);
+}
+
+static void keep_session(struct peer *peer)
+{
+    static unsigned char bytes[SESSION];
+    mbedtls_ssl_session session;
+    size_t length = 0;
+    mbedtls_ssl_session_init(&session);
+    must("the session", mbedtls_ssl_get_session(&peer->ssl, &session));
+    must("the session", mbedtls_ssl_session_save(&session, bytes, sizeof bytes, &length));
+    mbedtls_ssl_session_free(&session);
+    FILE *file = fopen(peer->options.session_out, "wb");
+    must_system("the session's file", file == NULL ? -1 : 0);
+    must_system("the session's file", fwrite(bytes, 1, length, file) == length ? 0 : -1);
+    must_system("the session's file", fclose(file));
+}
+
 static void configure(struct peer *peer)
 {
     struct options *options = &peer->options;
@@ -275,6 +367,21 @@ static void configure(struct peer *peer)
         mbedtls_ssl_conf_ca_chain(config, &peer->roots, NULL);
         mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
     }
+    if (options->psk != NULL) {
+        unsigned char bytes[KEY];
+        size_t length = hexadecimal(options->psk, bytes, KEY);
+        must("the pre-shared key",
+             mbedtls_ssl_conf_psk(config, bytes, length, (const unsigned char *) options->identity,
+                                  strlen(options->identity)));
+    }
+    if (options->suite != NULL) {
+        peer->suites[0] = mbedtls_ssl_get_ciphersuite_id(options->suite);
+        if (peer->suites[0] == 0) {
+            fprintf(stderr, "error this library has no suite %s\n", options->suite);
+            exit(2);
+        }
+        mbedtls_ssl_conf_ciphersuites(config, peer->suites);
+    }
     if (options->server && !options->tls) {
         if (options->cookies) {
             must("cookies", mbedtls_ssl_cookie_setup(&peer->cookies, mbedtls_ctr_drbg_random,
@@ -285,6 +392,9 @@ static void configure(struct peer *peer)
             mbedtls_ssl_conf_dtls_cookies(config, NULL, NULL, NULL);
         }
     }
+    if (options->resume != NULL) {
+        configure_sessions(peer);
+    }
     mbedtls_ssl_conf_read_timeout(config, AGAIN);
     must("the association", mbedtls_ssl_setup(&peer->ssl, config));
     if (!options->server) {
@@ -292,6 +402,9 @@ static void configure(struct peer *peer)
     }
     if (options->cid != NULL) {
         choose_connection_id(peer, options->cid, 1);
+    }
+    if (options->session_in != NULL) {
+        offer_session(peer);
     }
     if (options->mtu != 0) {
         mbedtls_ssl_set_mtu(&peer->ssl, (uint16_t) options->mtu);
@@ -323,6 +436,20 @@ static int send_there(void *context, const unsigned char *bytes, size_t size)
     return sent < 0 ? MBEDTLS_ERR_SSL_WANT_WRITE : (int) sent;
 }
 
+/* Waits for a server's client, and connects the socket with it unless that may move. */
+static void await_client(struct peer *peer, int fd)
+{
+    struct pollfd file = { .fd = fd, .events = POLLIN };
+    socklen_t length = sizeof peer->client;
+    char byte;
+    must_system("poll", poll(&file, 1, -1));
+    must_system("recvfrom", (int) recvfrom(fd, &byte, 1, MSG_PEEK, (struct sockaddr *) &peer->client,
+                                           &length));
+    if (!peer->options.follow) {
+        must_system("connect", connect(fd, (struct sockaddr *) &peer->client, length));
+    }
+}
+
 /* Opens the socket and connects it, unless peers may move: a server waits for its client first. */
 static void join(struct peer *peer)
 {
@@ -347,12 +474,7 @@ static void join(struct peer *peer)
             fd = accept(fd, (struct sockaddr *) &peer->client, &length);
             must_system("accept", fd);
         } else {
-            char byte;
-            must_system("recvfrom", (int) recvfrom(fd, &byte, 1, MSG_PEEK,
-                                                   (struct sockaddr *) &peer->client, &length));
-            if (!options->follow) {
-                must_system("connect", connect(fd, (struct sockaddr *) &peer->client, length));
-            }
+            await_client(peer, fd);
         }
     }
     if (options->tls) {
@@ -409,6 +531,9 @@ static void shake_hands(struct peer *peer)
         }
     }
     report_handshake(peer, peer->options.cid);
+    if (peer->options.session_out != NULL) {
+        keep_session(peer);
+    }
     if (peer->options.next_cid != NULL) {
         choose_connection_id(peer, peer->options.next_cid, 0);
     }
@@ -485,6 +610,17 @@ static void converse(struct peer *peer)
     mbedtls_ssl_close_notify(&peer->ssl);
 }
 
+/* The next client may come from anywhere. */
+static void await_another(struct peer *peer)
+{
+    must("a new start", mbedtls_ssl_session_reset(&peer->ssl));
+    if (peer->options.next_cid != NULL) {
+        peer->options.cid = peer->options.next_cid;
+        choose_connection_id(peer, peer->options.cid, 0);
+    }
+    await_client(peer, peer->socket.fd);
+}
+
 int main(int count, char **arguments)
 {
     static struct peer peer;
@@ -493,5 +629,10 @@ int main(int count, char **arguments)
     join(&peer);
     shake_hands(&peer);
     converse(&peer);
+    if (peer.options.server && peer.options.resume != NULL) {
+        await_another(&peer);
+        shake_hands(&peer);
+        converse(&peer);
+    }
     return 0;
 }

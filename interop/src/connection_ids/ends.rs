@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Case, Identities, Migrate, Path, Stack, Version, other};
+use super::{Case, Identities, Migrate, Path, Stack, Version, other, resumption};
 use crate::algorithm::KeyType;
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
@@ -23,6 +23,7 @@ pub(super) type Identity = Vec<u8>;
 pub(super) struct Ends {
     client: Process,
     server: Process,
+    server_address: SocketAddr,
     pub(super) proxy: Proxy,
     /// Which program the server is.
     stack: Stack,
@@ -37,14 +38,32 @@ impl Ends {
             |transcript, _| listening(case.server, transcript),
             deadline,
         )?;
-        let proxy = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), case.loss)?;
-        let command = client_command(case, proxy.address(), pki)?;
+        let server_address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let proxy = Proxy::start(server_address, case.loss)?;
+        let command = client_command(case, proxy.address(), pki, 1)?;
         Ok(Self {
             client: Process::spawn(&format!("client, {:?}", case.client), command)?,
             server,
+            server_address,
             proxy,
             stack: case.server,
         })
+    }
+
+    /// A client that comes back, by a path of its own.
+    pub(super) fn reconnect(&mut self, case: &Case, pki: &Pki) -> Outcome<()> {
+        self.proxy = Proxy::start(self.server_address, case.loss)?;
+        let command = client_command(case, self.proxy.address(), pki, 2)?;
+        self.client = Process::spawn(&format!("client again, {:?}", case.client), command)?;
+        Ok(())
+    }
+
+    /// What a program has said.
+    pub(super) fn transcript(&self, role: Role) -> Transcript {
+        match role {
+            Role::Client => self.client.transcript(),
+            Role::Server => self.server.transcript(),
+        }
     }
 
     fn process(&mut self, role: Role) -> &mut Process {
@@ -86,8 +105,20 @@ impl Ends {
         number: usize,
         deadline: Deadline,
     ) -> Outcome<Identities> {
-        let client = self.report(case, Role::Client, number, deadline)?;
-        let server = self.report(case, Role::Server, number, deadline)?;
+        self.identities_at(case, number, [number; 2], deadline)
+    }
+
+    /// The same, where these are the numbers of the handshake in the client's process and in the
+    /// server's.
+    pub(super) fn identities_at(
+        &mut self,
+        case: &Case,
+        number: usize,
+        [of_client, of_server]: [usize; 2],
+        deadline: Deadline,
+    ) -> Outcome<Identities> {
+        let client = self.report(case, Role::Client, of_client, deadline)?;
+        let server = self.report(case, Role::Server, of_server, deadline)?;
         let both = [
             (Role::Client, &client, &server),
             (Role::Server, &server, &client),
@@ -121,8 +152,8 @@ impl Ends {
         deadline: Deadline,
     ) -> Outcome<Report> {
         let stack = case.stack(role);
-        if stack == Stack::Mbed && number > 1 {
-            // Its program reports the first handshake only.
+        if stack == Stack::Mbed && number > 1 && case.resume.is_none() {
+            // Its program reports the first handshake of an association only.
             return Ok(Report {
                 received: given(case, role, number),
                 sent: None,
@@ -287,7 +318,7 @@ fn listening(stack: Stack, transcript: &Transcript) -> Option<Listening> {
 }
 
 fn server_command(case: &Case, pki: &Pki) -> Outcome<Command> {
-    let mut command = command(case, Role::Server, &["server"])?;
+    let mut command = command(case, Role::Server, &["server"], 1)?;
     match case.server {
         Stack::Sealgram => {
             command.args(["--listen", "127.0.0.1:0", "--stdio"]);
@@ -303,27 +334,29 @@ fn server_command(case: &Case, pki: &Pki) -> Outcome<Command> {
     if case.server != Stack::Sealgram && case.path != Path::Stays {
         command.arg("--follow");
     }
+    resumption::add_arguments(case, Role::Server, pki, false, &mut command);
     let credential = pki.server_with(KeyType::EcdsaP256, Chain::Leaf);
     command.arg("--cert").arg(&credential.certificate);
     command.arg("--key").arg(&credential.key);
     Ok(command)
 }
 
-fn client_command(case: &Case, server: SocketAddr, pki: &Pki) -> Outcome<Command> {
-    let mut command = match case.client {
-        Stack::Sealgram => command(case, Role::Client, &["client", &server.to_string()])?,
-        Stack::Wolf | Stack::Mbed => {
-            let port = server.port().to_string();
-            command(case, Role::Client, &["client", "--port", &port])?
-        }
+/// The client's command for its first association, or the next.
+fn client_command(case: &Case, server: SocketAddr, pki: &Pki, number: usize) -> Outcome<Command> {
+    let (address, port) = (server.to_string(), server.port().to_string());
+    let first = match case.client {
+        Stack::Sealgram => &["client", &address][..],
+        Stack::Wolf | Stack::Mbed => &["client", "--port", &port],
     };
+    let mut command = command(case, Role::Client, first, number)?;
+    resumption::add_arguments(case, Role::Client, pki, number > 1, &mut command);
     command.args(["--name", Pki::NAME]);
     command.arg("--ca").arg(pki.server_authority());
     Ok(command)
 }
 
 /// The program with the first of its arguments, the version and the connection IDs.
-fn command(case: &Case, role: Role, first: &[&str]) -> Outcome<Command> {
+fn command(case: &Case, role: Role, first: &[&str], number: usize) -> Outcome<Command> {
     let stack = case.stack(role);
     let mut command = Command::new(match stack {
         Stack::Sealgram => Sealgram::program()?,
@@ -336,10 +369,13 @@ fn command(case: &Case, role: Role, first: &[&str]) -> Outcome<Command> {
     }
     if stack == Stack::Sealgram {
         command.args(["--cid", &case.id_length(role).to_string()]);
+        if case.version == Version::V12 && !case.renews(role) {
+            command.arg("--keep-cid");
+        }
         return Ok(command);
     }
-    command.args(["--cid", &hex(&given(case, role, 1))]);
-    if case.renews(role) {
+    command.args(["--cid", &hex(&given(case, role, number))]);
+    if case.renews(role) && number == 1 {
         command.args(["--cid-next", &hex(&given(case, role, 2))]);
     }
     Ok(command)

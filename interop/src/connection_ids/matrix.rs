@@ -1,6 +1,6 @@
 //! The list of cases.
 
-use super::{Case, Migrate, Path, Stack, Version};
+use super::{Case, Migrate, Path, Resume, Stack, Version};
 use crate::loss::Loss;
 use crate::peer::Role;
 use crate::proxy::OldPort;
@@ -33,6 +33,7 @@ pub fn all(client: Stack, server: Stack, version: Version) -> Vec<Case> {
                         server_id,
                         path,
                         refresh: Some(refresh),
+                        resume: None,
                         loss: Loss::NONE,
                     };
                     if let Some(reason) = empty(&case) {
@@ -48,6 +49,30 @@ pub fn all(client: Stack, server: Stack, version: Version) -> Vec<Case> {
                     }
                     cases.push(case);
                 }
+            }
+        }
+    }
+    cases
+}
+
+/// Every case of these two in which the client comes back with its session, at version 1.2.
+#[must_use]
+pub fn resumed(client: Stack, server: Stack) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for client_id in LENGTHS {
+        for server_id in LENGTHS {
+            for resume in [Resume::Id, Resume::Ticket] {
+                cases.push(Case {
+                    client,
+                    server,
+                    version: Version::V12,
+                    client_id,
+                    server_id,
+                    path: Path::Stays,
+                    refresh: None,
+                    resume: Some(resume),
+                    loss: Loss::NONE,
+                });
             }
         }
     }
@@ -95,15 +120,6 @@ pub fn empty(case: &Case) -> Option<&'static str> {
 fn stays_as_it_is(case: &Case) -> Option<&'static str> {
     let wolf_to_none = (case.client == Stack::Wolf && case.server_id == 0)
         || (case.server == Stack::Wolf && case.client_id == 0);
-    if case.version != Version::V12 {
-        return None;
-    }
-    if wolf_to_none {
-        return Some("wolfSSL ends (-192) in a renegotiation if its peer wants no connection ID");
-    }
-    // RFC 9146 §3: each handshake agrees anew, and ours announces another one each time.
-    let wolf_with_us = [case.client, case.server].contains(&Stack::Wolf)
-        && [case.client, case.server].contains(&Stack::Sealgram);
-    wolf_with_us
-        .then_some("wolfSSL ends (-454) when its peer's connection ID changes in a renegotiation")
+    (case.version == Version::V12 && wolf_to_none)
+        .then_some("wolfSSL ends (-192) in a renegotiation if its peer wants no connection ID")
 }

@@ -16,6 +16,7 @@
 
 mod ends;
 mod matrix;
+mod resumption;
 mod wire;
 
 use std::fmt::{self, Display, Formatter};
@@ -28,7 +29,7 @@ use crate::peer::Role;
 use crate::pki::Pki;
 use crate::proxy::{OldPort, Proxy};
 use ends::{Ends, Identity};
-pub use matrix::{all, empty, lossy};
+pub use matrix::{all, empty, lossy, resumed};
 use wire::Carried;
 
 /// A program that has connection IDs.
@@ -71,6 +72,15 @@ pub enum Path {
     Moves(OldPort, Migrate),
 }
 
+/// How a session is resumed at version 1.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// By session ID.
+    Id,
+    /// By ticket (RFC 5077).
+    Ticket,
+}
+
 /// One case.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
@@ -88,6 +98,8 @@ pub struct Case {
     pub path: Path,
     /// The end that starts the renegotiation or the key update, if there is one.
     pub refresh: Option<Role>,
+    /// How the client comes back when the first association has ended, if it does.
+    pub resume: Option<Resume>,
     /// What the path loses.
     pub loss: Loss,
 }
@@ -105,6 +117,9 @@ impl Display for Case {
         }
         if let Some(role) = self.refresh {
             write!(formatter, "/{role:?}-refreshes")?;
+        }
+        if let Some(resume) = self.resume {
+            write!(formatter, "/resumes-by-{resume:?}")?;
         }
         if self.loss.percent > 0 {
             write!(
@@ -132,10 +147,11 @@ impl Case {
         }
     }
 
-    /// Whether this end has another connection ID after a renegotiation. wolfSSL ends when its
-    /// peer's is not what it was.
+    /// Whether this end has another connection ID after a renegotiation, or a resumption. wolfSSL
+    /// gives the one that it has, and ends (-454) when its peer's is not what it was.
     fn renews(&self, role: Role) -> bool {
-        self.stack(role) == Stack::Mbed
+        self.version == Version::V12
+            && self.stack(role) != Stack::Wolf
             && self.stack(other(role)) != Stack::Wolf
             && self.id_length(role) > 0
     }
@@ -149,11 +165,11 @@ impl Case {
 pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
     let deadline = Deadline::after(LIMIT);
     let mut ends = Ends::start(case, pki, deadline)?;
-    steps(case, &mut ends, deadline).map_err(|failure| ends.blame(failure))?;
+    steps(case, &mut ends, pki, deadline).map_err(|failure| ends.blame(failure))?;
     Ok(String::new())
 }
 
-fn steps(case: &Case, ends: &mut Ends, deadline: Deadline) -> Outcome<()> {
+fn steps(case: &Case, ends: &mut Ends, pki: &Pki, deadline: Deadline) -> Outcome<()> {
     let before = ends.identities(case, 1, deadline)?;
     ends.exchange("before", deadline)?;
     check_records(case, &ends.proxy, &before)?;
@@ -163,7 +179,11 @@ fn steps(case: &Case, ends: &mut Ends, deadline: Deadline) -> Outcome<()> {
     if let Some(role) = case.refresh {
         refresh(case, ends, role, &before, deadline)?;
     }
-    ends.close(case, deadline)
+    ends.close(case, deadline)?;
+    match case.resume {
+        Some(_) => resumption::come_back(case, ends, pki, &before, deadline),
+        None => Ok(()),
+    }
 }
 
 /// Renegotiates or updates the keys, and checks that both directions have new ones.
@@ -189,8 +209,24 @@ fn refresh(
         Version::V12 => ends.identities(case, 2, deadline)?,
         Version::V13 => before.clone(),
     };
+    check_renewal(case, before, &after)?;
     check_records(case, &ends.proxy, &before.and(&after))?;
     check_latest(case, &ends.proxy, &after)
+}
+
+/// Each end has another connection ID than before, or the same, as the case says.
+fn check_renewal(case: &Case, before: &Identities, after: &Identities) -> Outcome<()> {
+    for role in [Role::Client, Role::Server] {
+        let changes = before.of(role) != after.of(role);
+        if changes != case.renews(role) {
+            return Err(Failure::new(format!(
+                "{role:?} receives {:02x?} after {:02x?}",
+                after.of(role),
+                before.of(role)
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Whether records of both directions have had new keys.

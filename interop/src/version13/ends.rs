@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use super::programs::CONTEXT;
 use super::{Case, Kind, Stack};
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::process::Process;
 use crate::proxy::Proxy;
 use crate::sealgram::{Event, events};
+use crate::shared_keys::IDENTITY;
 
 /// How long to wait for a line before it is sent again: data that is lost stays lost.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -121,13 +123,27 @@ pub(super) fn check_handshake(
     };
     expect(&event, "version", version)?;
     expect(&event, "kind", if resumed { "resumed" } else { "full" })?;
-    if case.kind == Kind::OtherGroup {
-        expect(&event, "group", "secp384r1")?;
+    if let Some(group) = case.kind.group() {
+        expect(&event, "group", group)?;
+    }
+    if let Some(suite) = case.kind.suite() {
+        expect(&event, "suite", suite)?;
+    }
+    if case.kind.shares_key() {
+        expect(&event, "psk", &shared_key_name(case))?;
     }
     if case.kind.demands_certificate() {
         expect(&event, "client_cert", "present")?;
     }
     Ok(())
+}
+
+/// What our end calls the key that both ends share.
+fn shared_key_name(case: &Case) -> String {
+    match case.stack {
+        Stack::Boring => format!("{IDENTITY} (imported for {CONTEXT})"),
+        _ => IDENTITY.to_owned(),
+    }
 }
 
 /// Checks that our end reports new keys in the directions that must have them.

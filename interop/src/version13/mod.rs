@@ -1,7 +1,7 @@
-//! Version 1.3: DTLS with the stacks that are available as crates, TLS with OpenSSL and GnuTLS.
-//! What is tried, and how one case runs.
+//! Version 1.3: DTLS with the stacks that are available as crates, TLS with OpenSSL, GnuTLS and
+//! rustls. What is tried, and how one case runs.
 //!
-//! The programs for DTLS are those of `interop/peers`, one for each stack, all with the same
+//! The programs for DTLS, and those of OpenSSL 3.6 and rustls, are those of `interop/peers`, one for each stack, all with the same
 //! command line and the same lines. Our server exchanges lines of its standard input and output
 //! with its clients; a foreign server sends everything back, except OpenSSL's, which sends lines of
 //! its own.
@@ -28,8 +28,12 @@ pub enum Stack {
     Wolf,
     /// dimpl.
     Dimpl,
-    /// OpenSSL, over TCP.
+    /// OpenSSL, Debian's program, over TCP.
     OpenSsl,
+    /// OpenSSL 3.6, as a crate, over TCP.
+    OpenSsl36,
+    /// rustls over AWS-LC, over TCP.
+    Rustls,
     /// GnuTLS, over TCP.
     GnuTls,
 }
@@ -67,14 +71,59 @@ pub enum Kind {
         /// Whether ours are asked for.
         request: bool,
     },
+    /// AES-128-CCM is the only cipher of both ends.
+    Ccm {
+        /// With tags of eight bytes.
+        short: bool,
+    },
+    /// Both ends share a key and show no certificate; BoringSSL imports it (RFC 9258).
+    SharedKey {
+        /// Whether the client's first hello has no share of the server's only group.
+        other_group: bool,
+    },
     /// BoringSSL's own hello, with an ML-KEM share that fills two datagrams.
     DefaultHello,
+    /// X25519MLKEM768, whose share the client's first hello has.
+    Hybrid,
+    /// The server has no other group, and the client prefers X25519.
+    HybridRequested,
 }
 
 impl Kind {
     /// Whether the server requires a certificate.
     const fn demands_certificate(self) -> bool {
         matches!(self, Self::ClientCertificate | Self::Chain(_))
+    }
+
+    /// The only suite of both ends, if the case says which.
+    const fn suite(self) -> Option<&'static str> {
+        match self {
+            Self::Ccm { short: false } => Some("TLS_AES_128_CCM_SHA256"),
+            Self::Ccm { short: true } => Some("TLS_AES_128_CCM_8_SHA256"),
+            _ => None,
+        }
+    }
+
+    /// The group that must be agreed on.
+    const fn group(self) -> Option<&'static str> {
+        match self {
+            Self::OtherGroup | Self::SharedKey { other_group: true } => Some("secp384r1"),
+            Self::DefaultHello | Self::Hybrid | Self::HybridRequested => Some("X25519MLKEM768"),
+            _ => None,
+        }
+    }
+
+    /// Whether the client's first hello has no share of the server's only group.
+    const fn retries(self) -> bool {
+        matches!(
+            self,
+            Self::OtherGroup | Self::SharedKey { other_group: true }
+        )
+    }
+
+    /// Whether both ends share a key.
+    const fn shares_key(self) -> bool {
+        matches!(self, Self::SharedKey { .. })
     }
 
     /// How long the chains are.
@@ -118,7 +167,10 @@ impl Display for Case {
 impl Stack {
     /// Whether it speaks TLS here.
     const fn is_tls(self) -> bool {
-        matches!(self, Self::OpenSsl | Self::GnuTls)
+        matches!(
+            self,
+            Self::OpenSsl | Self::OpenSsl36 | Self::Rustls | Self::GnuTls
+        )
     }
 
     const fn program(self) -> &'static str {
@@ -127,12 +179,14 @@ impl Stack {
             Self::Wolf => "wolfssl-peer",
             Self::Dimpl => "dimpl-peer",
             Self::OpenSsl => "openssl",
+            Self::OpenSsl36 => "openssl-peer",
+            Self::Rustls => "rustls-peer",
             Self::GnuTls => "gnutls-serv",
         }
     }
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 17] = [
     Kind::Plain,
     Kind::OtherGroup,
     Kind::ClientCertificate,
@@ -143,7 +197,13 @@ const KINDS: [Kind; 11] = [
     Kind::OurUpdate { request: true },
     Kind::TheirUpdate { request: false },
     Kind::TheirUpdate { request: true },
+    Kind::Ccm { short: false },
+    Kind::Ccm { short: true },
+    Kind::SharedKey { other_group: false },
+    Kind::SharedKey { other_group: true },
     Kind::DefaultHello,
+    Kind::Hybrid,
+    Kind::HybridRequested,
 ];
 
 /// The reason why a case does not exist for its stack, if it does not.
@@ -156,16 +216,28 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         (Stack::Dimpl, _, Kind::TheirUpdate { .. }) => {
             Some("dimpl updates keys at the limits of its algorithms, never by call")
         }
+        (Stack::Dimpl, _, Kind::SharedKey { .. }) => Some("dimpl has pre-shared keys at 1.2 alone"),
         (Stack::GnuTls, Role::Client, Kind::TheirUpdate { .. }) => {
             Some("gnutls-serv has no command for it")
         }
         (Stack::GnuTls, Role::Server, Kind::Resumed) => {
             Some("gnutls-cli connects again without waiting for a ticket")
         }
-        (_, Role::Client, Kind::DefaultHello)
-        | (Stack::Wolf | Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls, _, Kind::DefaultHello) => {
-            Some("the hello of BoringSSL's client")
+        (Stack::Boring, _, Kind::Ccm { .. }) => Some("BoringSSL has no CCM suites"),
+        (Stack::Rustls, _, Kind::Ccm { .. }) => Some("rustls has no CCM suites"),
+        (Stack::Dimpl, _, Kind::Ccm { .. }) => {
+            Some("dimpl has CCM_8 at version 1.2 alone, with a pre-shared key")
         }
+        (Stack::Boring, Role::Server, Kind::DefaultHello) => None,
+        (_, _, Kind::DefaultHello) => Some("the hello of BoringSSL's client"),
+        (Stack::Rustls, _, Kind::TheirUpdate { request: false }) => {
+            Some("rustls always asks for the peer's keys too")
+        }
+        (
+            Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls,
+            _,
+            Kind::Hybrid | Kind::HybridRequested,
+        ) => Some("it has no ML-KEM"),
         _ => None,
     }
 }

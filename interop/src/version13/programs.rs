@@ -9,6 +9,7 @@ use crate::failure::Outcome;
 use crate::pki::{Chain, Credential, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
+use crate::shared_keys::{self, IDENTITY, KEY};
 use crate::{foreign as peers, gnutls};
 
 /// The program of a stack.
@@ -40,6 +41,18 @@ fn chain_of(case: &Case, ours: Role) -> Chain {
     case.kind.chain()
 }
 
+/// What BoringSSL's program imports the key for.
+pub(super) const CONTEXT: &str = "interop";
+
+/// The key that our end shares with theirs.
+pub(super) fn add_shared_key(command: &mut Command, case: &Case, pki: &Pki) -> Outcome<()> {
+    command.arg("--psk-file").arg(shared_keys::file(pki)?);
+    if case.stack == Stack::Boring {
+        command.args(["--psk-context", CONTEXT]);
+    }
+    Ok(())
+}
+
 pub(super) fn add_credential(command: &mut Command, credential: &Credential) {
     command.arg("--cert").arg(&credential.certificate);
     command.arg("--key").arg(&credential.key);
@@ -48,16 +61,27 @@ pub(super) fn add_credential(command: &mut Command, credential: &Credential) {
 pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
     match case.stack {
         Stack::OpenSsl => return Ok(openssl(case, role, port, pki)),
-        Stack::GnuTls => return Ok(gnutls(case, role, port, pki)),
+        Stack::GnuTls => return gnutls(case, role, port, pki),
         _ => {}
     }
     let mut command = Command::new(program(case.stack)?);
     command.args([role, "--port", &port.to_string(), "--versions", "1.3"]);
+    if case.kind.shares_key() {
+        command.args(["--psk", &format!("{IDENTITY}:{KEY}")]);
+    }
     if role == "server" {
-        add_credential(&mut command, &server_credential(case, pki));
+        if !case.kind.shares_key() {
+            add_credential(&mut command, &server_credential(case, pki));
+        }
         command.arg("--echo");
-        if case.kind == Kind::OtherGroup {
-            command.args(["--groups", "p384"]);
+        match case.kind {
+            Kind::OtherGroup | Kind::SharedKey { other_group: true } => {
+                drop(command.args(["--groups", "p384"]))
+            }
+            Kind::Hybrid | Kind::HybridRequested => {
+                command.args(["--groups", "x25519mlkem768"]);
+            }
+            _ => {}
         }
         if case.kind.demands_certificate() {
             command.arg("--client-auth");
@@ -65,7 +89,9 @@ pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<
         }
     } else {
         command.args(["--name", Pki::NAME]);
-        command.arg("--ca").arg(pki.server_authority());
+        if !case.kind.shares_key() {
+            command.arg("--ca").arg(pki.server_authority());
+        }
         // dimpl requires a certificate in both roles.
         if case.kind.demands_certificate() || case.stack == Stack::Dimpl {
             add_credential(&mut command, &client_credential(case, pki));
@@ -74,7 +100,13 @@ pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<
             Kind::Resumed => drop(command.args(["--resume", "1"])),
             Kind::DefaultHello => drop(command.arg("--default-hello")),
             // wolfSSL's own choice is P-256 alone.
-            Kind::OtherGroup => drop(command.args(["--groups", "x25519,p384"])),
+            Kind::OtherGroup | Kind::SharedKey { other_group: true } => {
+                command.args(["--groups", "x25519,p384"]);
+            }
+            Kind::Hybrid => drop(command.args(["--groups", "x25519mlkem768,x25519"])),
+            Kind::HybridRequested => {
+                command.args(["--groups", "x25519,x25519mlkem768"]);
+            }
             _ => {}
         }
     }
@@ -90,10 +122,21 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
             command.arg("-cert_chain").arg(issuers);
         }
     };
+    let suites = |command: &mut Command| {
+        if let Some(suite) = case.kind.suite() {
+            // A tag of 64 bits is less than its default asks for.
+            command.args(["-ciphersuites", suite, "-cipher", "DEFAULT:@SECLEVEL=0"]);
+        }
+    };
     if role == "server" {
         command.args(["s_server", "-tls1_3", "-accept", "127.0.0.1:0"]);
-        credential(&mut command, &server_credential(case, pki));
-        if case.kind == Kind::OtherGroup {
+        suites(&mut command);
+        if case.kind.shares_key() {
+            command.args(["-nocert", "-psk", KEY, "-psk_identity", IDENTITY]);
+        } else {
+            credential(&mut command, &server_credential(case, pki));
+        }
+        if case.kind.retries() {
             command.args(["-groups", "P-384"]);
         }
         if case.kind.demands_certificate() {
@@ -108,12 +151,20 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
         "-connect",
         &format!("127.0.0.1:{port}"),
     ]);
-    command.args(["-servername", Pki::NAME, "-verify_hostname", Pki::NAME]);
-    command
-        .args(["-verify_return_error", "-CAfile"])
-        .arg(pki.server_authority());
+    suites(&mut command);
+    command.args(["-servername", Pki::NAME]);
+    if case.kind.shares_key() {
+        command.args(["-psk", KEY, "-psk_identity", IDENTITY]);
+    } else {
+        command
+            .args(["-verify_hostname", Pki::NAME, "-verify_return_error"])
+            .arg("-CAfile")
+            .arg(pki.server_authority());
+    }
     match case.kind {
-        Kind::OtherGroup => drop(command.args(["-groups", "X25519:P-384"])),
+        Kind::OtherGroup | Kind::SharedKey { other_group: true } => {
+            command.args(["-groups", "X25519:P-384"]);
+        }
         Kind::ClientCertificate | Kind::Chain(_) => {
             credential(&mut command, &client_credential(case, pki));
         }
@@ -128,13 +179,24 @@ pub(super) fn session_file(pki: &Pki) -> PathBuf {
     pki.directory().join("openssl-session.pem")
 }
 
-fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
-    let groups = match (case.kind, role) {
-        (Kind::OtherGroup, "server") => ":-GROUP-ALL:+GROUP-SECP384R1",
-        (Kind::OtherGroup, _) => ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP384R1",
+fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
+    let groups = match (case.kind.retries(), role) {
+        (true, "server") => ":-GROUP-ALL:+GROUP-SECP384R1",
+        (true, _) => ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP384R1",
         _ => "",
     };
-    let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS1.3{groups}");
+    let cipher = match case.kind {
+        Kind::Ccm { short: false } => ":-CIPHER-ALL:+AES-128-CCM",
+        Kind::Ccm { short: true } => ":-CIPHER-ALL:+AES-128-CCM-8",
+        _ => "",
+    };
+    let shares = case.kind.shares_key();
+    let exchange = if shares {
+        ":-KX-ALL:+DHE-PSK:+ECDHE-PSK"
+    } else {
+        ""
+    };
+    let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS1.3{exchange}{groups}{cipher}");
     let credential = |command: &mut Command, credential: &Credential| {
         command.arg("--x509certfile").arg(&credential.certificate);
         command.arg("--x509keyfile").arg(&credential.key);
@@ -143,7 +205,11 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
         let mut command = Command::new("gnutls-serv");
         command.args(["--echo", "--nocookie", "--port", &port.to_string()]);
         command.args(["--priority", &priority]);
-        credential(&mut command, &server_credential(case, pki));
+        if shares {
+            command.arg("--pskpasswd").arg(shared_keys::file(pki)?);
+        } else {
+            credential(&mut command, &server_credential(case, pki));
+        }
         if case.kind.demands_certificate() {
             command.args([
                 "--require-client-cert",
@@ -152,7 +218,7 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
             ]);
             command.arg(pki.client_authority());
         }
-        return command;
+        return Ok(command);
     }
     let mut command = Command::new("gnutls-cli");
     command.args([
@@ -161,13 +227,18 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
         &port.to_string(),
         "--inline-commands",
     ]);
-    command.args(["--sni-hostname", Pki::NAME, "--verify-hostname", Pki::NAME]);
+    command.args(["--sni-hostname", Pki::NAME]);
     command.args(["--priority", &priority, "--single-key-share"]);
-    command.arg("--x509cafile").arg(pki.server_authority());
+    if shares {
+        command.args(["--pskusername", IDENTITY, "--pskkey", KEY]);
+    } else {
+        command.args(["--verify-hostname", Pki::NAME, "--x509cafile"]);
+        command.arg(pki.server_authority());
+    }
     if case.kind.demands_certificate() {
         credential(&mut command, &client_credential(case, pki));
     }
-    command
+    Ok(command)
 }
 
 /// The address at which a foreign server listens, or that its port is taken.

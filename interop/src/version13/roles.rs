@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::ends::{Ends, check_handshake, check_update, expect, wait_for, wait_for_nth};
 use super::programs::{
-    add_credential, client_credential, foreign, listening, openssl, server_credential,
-    session_file, their_update, update,
+    add_credential, add_shared_key, client_credential, foreign, listening, openssl,
+    server_credential, session_file, their_update, update,
 };
 use super::{Case, Kind, Stack};
 use crate::clock::Deadline;
@@ -55,14 +55,28 @@ pub(super) fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
         if case.stack.is_tls() {
             command.arg("--tls");
         }
-        command
-            .args(["--versions", "1.3", "--ca"])
-            .arg(pki.server_authority());
+        command.args(["--versions", "1.3"]);
+        if case.kind.shares_key() {
+            add_shared_key(&mut command, case, pki)?;
+        } else {
+            command.arg("--ca").arg(pki.server_authority());
+        }
+        if let Some(suite) = case.kind.suite() {
+            command.args(["--ciphers", suite]);
+        }
         if case.kind.demands_certificate() {
             add_credential(&mut command, &client_credential(case, pki));
         }
         if !session.is_empty() {
             command.arg(session).arg(&file);
+        }
+        match case.kind {
+            Kind::Hybrid if !case.stack.is_tls() => drop(command.arg("--hybrid-share")),
+            // Over datagrams it is what a client does by itself.
+            Kind::HybridRequested if case.stack.is_tls() => {
+                command.args(["--groups", "x25519,X25519MLKEM768"]);
+            }
+            _ => {}
         }
         ends.ours = Some(Process::spawn("our client", command)?);
         let outcome = visit_as_client(case, &mut ends, again, &file, deadline);
@@ -120,9 +134,20 @@ pub(super) fn as_server(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
     if case.stack.is_tls() {
         command.arg("--tls");
     }
-    add_credential(&mut command, &server_credential(case, pki));
-    if case.kind == Kind::OtherGroup {
-        command.args(["--groups", "p-384"]);
+    if case.kind.shares_key() {
+        add_shared_key(&mut command, case, pki)?;
+    } else {
+        add_credential(&mut command, &server_credential(case, pki));
+    }
+    match case.kind {
+        Kind::OtherGroup | Kind::SharedKey { other_group: true } => {
+            command.args(["--groups", "p-384"]);
+        }
+        Kind::HybridRequested => drop(command.args(["--groups", "X25519MLKEM768"])),
+        _ => {}
+    }
+    if let Some(suite) = case.kind.suite() {
+        command.args(["--ciphers", suite]);
     }
     if case.kind.demands_certificate() {
         command.arg("--client-ca").arg(pki.client_authority());

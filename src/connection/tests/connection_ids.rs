@@ -1,7 +1,7 @@
 //! Who draws connection IDs, when, and the calls for others (RFC 9147 §9).
 
 use super::*;
-use crate::config::DatagramPolicy;
+use crate::config::{DatagramPolicy, RenegotiatedConnectionId};
 use crate::connection::connection_ids::ConnectionIdIssuer;
 use crate::error::ConnectionIdError;
 use crate::protocol::ConnectionId;
@@ -27,8 +27,14 @@ impl ConnectionIdIssuer for Counting {
 /// Two ends that want connection IDs of these lengths, and who issues the client's and the
 /// server's. Nothing was sent yet.
 fn beginning(versions: Versions, lengths: [Option<usize>; 2]) -> (Two, [Arc<Counting>; 2]) {
+    let of = |length| DatagramPolicy::default().connection_ids(length).unwrap();
+    beginning_with(versions, lengths.map(of))
+}
+
+/// The same, of these policies.
+fn beginning_with(versions: Versions, policies: [DatagramPolicy; 2]) -> (Two, [Arc<Counting>; 2]) {
     let now = test_now();
-    let [client, server] = lengths.map(|it| DatagramPolicy::default().connection_ids(it).unwrap());
+    let [client, server] = policies;
     let client = ClientConfig::dangerous()
         .accept_any_certificate()
         .versions(versions)
@@ -89,6 +95,47 @@ fn n51_05_each_renegotiation_draws_anew() {
         two.client.renegotiate().unwrap();
         two.settle();
         assert_eq!(two.server.renegotiations(), u64::from(round));
+    }
+}
+
+/// RFC 9146 §3: each end says which it wants to receive, also if that is the one that it has; the
+/// other end may have another policy, or want none.
+#[test]
+fn n51_05_a_renegotiation_keeps_the_connection_id_where_the_policy_is_to() {
+    use RenegotiatedConnectionId::{Change, Keep};
+    for policies in [[Keep, Keep], [Keep, Change], [Change, Keep]] {
+        for lengths in [[8, 8], [8, 0], [0, 8], [4, 20]] {
+            let policy = |place: usize| {
+                let policy = DatagramPolicy::default().connection_ids(Some(lengths[place]));
+                policy.unwrap().renegotiated_connection_id(policies[place])
+            };
+            let (mut two, _) = beginning_with(Versions::V1_2, [policy(0), policy(1)]);
+            two.settle();
+            let ids = |two: &Two| {
+                [&two.client, &two.server].map(|end| end.received_connection_id().unwrap())
+            };
+            for (round, by) in [Side::Client, Side::Server, Side::Client]
+                .iter()
+                .enumerate()
+            {
+                let before = ids(&two);
+                two.end(*by).renegotiate().unwrap();
+                two.settle();
+                assert_eq!(two.server.renegotiations(), round as u64 + 1);
+                for (place, (before, after)) in before.iter().zip(&ids(&two)).enumerate() {
+                    let stays = policies[place] == Keep || lengths[place] == 0;
+                    assert_eq!(before == after, stays, "{policies:?} {lengths:?} {place}");
+                }
+                let sent = two.client.sent_connection_id();
+                assert_eq!(sent, two.server.received_connection_id());
+            }
+            for side in [Side::Client, Side::Server] {
+                let now = two.now;
+                two.end(side).send(now, b"on").unwrap();
+                two.settle();
+                assert_eq!(two.end(side.peer()).recv().unwrap().data[..], *b"on");
+            }
+        }
     }
 }
 

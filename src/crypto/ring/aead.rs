@@ -24,12 +24,14 @@ impl AsRef<[u8]> for Tag {
 }
 
 impl Key {
-    /// `None` if `key` does not have the length that the algorithm wants.
+    /// `None` if `key` does not have the length that the algorithm wants, or it is not in
+    /// [`ALGORITHMS`].
     pub(crate) fn new(algorithm: AeadAlgorithm, key: &[u8]) -> Option<Self> {
         let algorithm = match algorithm {
             AeadAlgorithm::Aes128Gcm => &aead::AES_128_GCM,
             AeadAlgorithm::Aes256Gcm => &aead::AES_256_GCM,
             AeadAlgorithm::ChaCha20Poly1305 => &aead::CHACHA20_POLY1305,
+            AeadAlgorithm::Aes128Ccm | AeadAlgorithm::Aes128Ccm8 => return None,
         };
         let unbound = aead::UnboundKey::new(algorithm, key).ok()?;
         Some(Self(aead::LessSafeKey::new(unbound)))

@@ -1,27 +1,29 @@
 //! The client's hello and the server's answer to it, up to the point where the version is known.
 
-use super::offer::{Offer, check_srtp, dns_name};
-use super::{cookie, resumed, retry, v12, v13};
+use super::offer::{Offer, check_srtp, dns_name, is_downgraded};
+use super::{cookie, psk, resumed, retry, shares, v12, v13};
 use crate::config::{ClientConfig, ExtendedMasterSecret};
-use crate::crypto::kx::{self, Exchange};
-use crate::crypto::suite;
+use crate::crypto::kx::Exchange;
+use crate::crypto::suite::{self, Authentication};
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
+use crate::handshake::certificate_types::{self, Offered};
+use crate::handshake::limits;
 use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::state::{OfferedHello, OutstandingHello, State, Step, unexpected};
 use crate::handshake::{Action, Epochs, Outbox};
 use crate::protocol::{
     CipherSuite, CompressionMethod, ConnectionId, Dialect, Epoch, ExtensionType, FlightEnd,
-    HandshakeType, NamedGroup, PointFormat, ProtocolVersion, PskKeyExchangeMode,
+    HandshakeType, PointFormat, ProtocolVersion,
 };
 use crate::secrets::schedule12::Randoms;
 use crate::secrets::transcript::{Keeps, Transcript};
 use crate::session::{Resumable, Session, Session12};
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
-use crate::wire::extension::{ClientExtensions, KeyShare};
+use crate::wire::extension::ClientExtensions;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::hello_verify_request::HelloVerifyRequest;
 use crate::wire::message::{Grammar, Message};
-use crate::wire::server_hello::{DOWNGRADE_TO_12, ServerHello};
+use crate::wire::server_hello::ServerHello;
 use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
 
@@ -41,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) connection_id: Option<ConnectionId>,
     /// What is renegotiated.
     pub(crate) renegotiating: Option<Renegotiating>,
+    /// A hello with the share of a hybrid group was not answered: none goes out this time.
+    pub(crate) small: bool,
 }
 
 /// What a client's renegotiation starts from.
@@ -71,13 +75,14 @@ pub(in crate::handshake) fn start(
         session,
         connection_id,
         renegotiating,
+        small,
     } = settings;
     let epochs = Epochs::after(current)?;
     let (binding, cookie, unanswered) = match renegotiating {
         Some(it) => (Some(it.binding), it.cookie, it.unanswered),
         None => (None, Vec::new(), None),
     };
-    let (session, psk) = match session {
+    let (session, ticket) = match session {
         Some(Session(Resumable::V12(session))) => (Some(session), None),
         Some(Session(Resumable::V13(session))) => (None, Some(session)),
         None => (None, None),
@@ -92,11 +97,17 @@ pub(in crate::handshake) fn start(
                 &mut hello,
                 dialect,
                 &config,
-                binding.as_ref(),
-                session.as_deref(),
+                (binding.as_ref(), session.as_deref()),
+                small,
             )?;
+            limits::offer(&mut hello, &config);
             OfferedHello { hello, session }
         }
+    };
+    // Whatever version 1.3 is not offered beside is a key of that version for nothing.
+    let psks = match &exchange {
+        Some(_) => psk::offered(dialect, &config, ticket),
+        None => Vec::new(),
     };
     let state = ExpectServerHello {
         offer: Box::new(Offer {
@@ -106,7 +117,7 @@ pub(in crate::handshake) fn start(
             started,
             hello,
             transcript: Transcript::new(dialect),
-            psk,
+            psks,
             exchange,
             retried: None,
         }),
@@ -128,6 +139,8 @@ fn client_hello(
     let connection_id = connection_id.filter(|_| dialect.connection_ids);
     let mut random = [0; RANDOM_LEN];
     parameters.random.fill(&mut random)?;
+    let exchanges = parameters.may_exchange();
+    let signs = config.verifier.is_some() && parameters.may_see_signatures();
     Ok(ClientHello {
         version: dialect.version_12,
         random,
@@ -137,12 +150,14 @@ fn client_hello(
         compression_methods: vec![CompressionMethod::NULL],
         extensions: ClientExtensions {
             server_name: dns_name(server_name),
-            supported_groups: Some(parameters.algorithms.groups.clone()),
-            point_formats: Some(vec![PointFormat::UNCOMPRESSED]),
-            signature_algorithms: Some(config.parameters.algorithms.schemes.clone()),
+            supported_groups: exchanges.then(|| parameters.groups_12().collect()),
+            point_formats: exchanges.then(|| vec![PointFormat::UNCOMPRESSED]),
+            signature_algorithms: signs.then(|| parameters.algorithms.schemes.clone()),
             srtp: (dialect.srtp && !parameters.srtp.is_empty()).then(|| parameters.srtp.clone()),
             alpn: (!parameters.alpn.is_empty()).then(|| parameters.alpn.clone()),
             extended_master_secret: true,
+            client_certificate_types: certificate_types::list(config.certificate_kinds()),
+            server_certificate_types: certificate_types::list(config.judged_kinds().to_vec()),
             // RFC 5077 §3.2: empty asks for a ticket.
             session_ticket: (config.tickets && config.sessions.is_some()).then(Vec::new),
             // RFC 9853 §3: whoever offers the one offers the other.
@@ -159,9 +174,9 @@ fn complete(
     hello: &mut ClientHello,
     dialect: &Dialect,
     config: &ClientConfig,
-    binding: Option<&Binding>,
-    session: Option<&Session12>,
-) -> Result<Option<(NamedGroup, Exchange)>, Error> {
+    (binding, session): (Option<&Binding>, Option<&Session12>),
+    small: bool,
+) -> Result<Option<Exchange>, Error> {
     let conformance = &config.parameters.conformance;
     if binding.is_some() && conformance.keep_application_protocol {
         hello.extensions.alpn = None;
@@ -175,17 +190,18 @@ fn complete(
     }
     // RFC 8446 §4.1.2: a renegotiation stays at the version in force, and nothing else is offered.
     if binding.is_none() && config.parameters.speaks_13() {
-        return offer_13(dialect, hello, config).map(Some);
+        return offer_13(dialect, hello, config, small).map(Some);
     }
     Ok(None)
 }
 
-/// Adds version 1.3 to the offer, with a share of the preferred group.
+/// Adds version 1.3 to the offer.
 fn offer_13(
     dialect: &Dialect,
     hello: &mut ClientHello,
     config: &ClientConfig,
-) -> Result<(NamedGroup, Exchange), Error> {
+    small: bool,
+) -> Result<Exchange, Error> {
     let parameters = &config.parameters;
     let mut suites: Vec<_> = parameters.suites_13().map(|suite| suite.id).collect();
     suites.append(&mut hello.cipher_suites);
@@ -206,17 +222,11 @@ fn offer_13(
         extensions.renegotiation_info = None;
     }
     extensions.supported_versions = Some(versions);
-    if config.sessions.is_some() {
-        extensions.psk_modes = Some(vec![PskKeyExchangeMode::PSK_DHE_KE]);
-    }
-    let group = *parameters
-        .algorithms
-        .groups
-        .first()
-        .ok_or(PeerIncompatible::NoCommonGroup)?;
-    let (exchange, share) = kx::start(group)?;
-    extensions.key_shares = Some(vec![KeyShare { group, share }]);
-    Ok((group, exchange))
+    extensions.supported_groups = Some(parameters.algorithms.groups.clone());
+    extensions.psk_modes = psk::modes(config);
+    let (shares, exchange) = shares::first(dialect, parameters, small)?;
+    extensions.key_shares = Some(shares);
+    Ok(exchange)
 }
 
 /// Offers a session, by ticket if there is one.
@@ -292,6 +302,10 @@ impl OutstandingHello for ExpectServerHello {
         self.offer.dialect.hello_cookie && self.binding.is_none() && follows_request
     }
 
+    fn can_be_smaller(&self) -> bool {
+        self.offer.dialect.hello_in_datagram && shares::are_two(&self.offer.hello)
+    }
+
     fn doubt(&self, message: &Message) -> Option<Error> {
         match message {
             Message::ServerHello(hello) => self.doubt_hello(hello),
@@ -337,10 +351,7 @@ impl ExpectServerHello {
             self.offer.transcript = Transcript::new(self.offer.dialect);
         }
         let mut body = Vec::with_capacity(512);
-        match self.offer.psk.clone() {
-            Some(psk) => retry::encode_with_binder(&mut self.offer, &psk, &mut body),
-            None => self.offer.hello.encode(self.offer.dialect, &mut body),
-        }
+        psk::encode_hello(&mut self.offer, &mut body);
         outbox.send(
             self.epochs.current,
             HandshakeType::CLIENT_HELLO,
@@ -407,7 +418,12 @@ impl ExpectServerHello {
         self.check_extensions(hello)?;
         let ids = self.offer.connection_ids(&hello.extensions)?;
         let resumed = self.resumed(hello)?;
-        outbox.decide(self.offer.dialect, hello.version, ids);
+        let types = Offered::of(&self.offer.hello.extensions);
+        let kinds = types.check(hello.extensions.certificate_types, resumed.is_some())?;
+        let limits = self
+            .offer
+            .limits_12(&hello.extensions, resumed.as_deref())?;
+        outbox.decide(self.offer.dialect, hello.version, ids, limits);
         let may_sign = resumed.is_none() && self.offer.config.may_show_something();
         let transcript = &mut self.offer.transcript;
         transcript.start_hash(suite.hash, Keeps::messages_if(may_sign));
@@ -433,6 +449,7 @@ impl ExpectServerHello {
             epochs,
             started,
             suite,
+            kinds,
             randoms: Randoms {
                 client: offer.hello.random,
                 server: hello.random,
@@ -443,12 +460,16 @@ impl ExpectServerHello {
             srtp: hello.extensions.srtp,
             session_id: hello.session_id.clone(),
             ticket_promised: hello.extensions.session_ticket,
+            limits,
             cookie,
             binding,
             transcript: offer.transcript,
         });
         Ok(match resumed {
             Some(session) => resumed::start(context, session, outbox),
+            None if suite.authentication == Authentication::SharedKey => {
+                Box::new(v12::ExpectSharedKeyExchange { context })
+            }
             None => Box::new(v12::ExpectCertificate { context }),
         })
     }
@@ -583,11 +604,4 @@ impl ExpectServerHello {
         }
         Ok(())
     }
-}
-
-/// Whether the server says that it speaks a higher version than it has chosen (RFC 8446 §4.1.3).
-fn is_downgraded(random: &[u8; RANDOM_LEN]) -> bool {
-    let (mut to_11, to_12) = (DOWNGRADE_TO_12, DOWNGRADE_TO_12);
-    to_11[7] = 0;
-    random.ends_with(&to_12) || random.ends_with(&to_11)
 }

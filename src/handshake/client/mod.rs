@@ -21,7 +21,8 @@
 //!                               ◄──  Finished                      ExpectFinished
 //! ```
 //!
-//! After a ServerHello of version 1.3 the flow is that of [`v13`].
+//! Under a suite with a shared key there are no certificates, and so fewer messages
+//! (`v12/shared_key`). After a ServerHello of version 1.3 the flow is that of [`v13`].
 //!
 //! When the server resumes the session that was offered:
 //!
@@ -38,8 +39,10 @@
 mod cookie;
 mod hello;
 mod offer;
+mod psk;
 mod resumed;
 mod retry;
+mod shares;
 mod v12;
 mod v13;
 

@@ -4,14 +4,17 @@ use crate::config::ClientConfig;
 use crate::crypto::kx::Exchange;
 use crate::crypto::suite::{self, Suite};
 use crate::error::{Error, InvalidMessage, PeerMisbehaved};
+use crate::handshake::limits;
+use crate::handshake::psk::Psk;
 use crate::protocol::{
-    CipherSuite, CompressionMethod, ConnectionIds, Dialect, ExtensionType, NamedGroup, SrtpProfile,
+    AgreedLimits, CipherSuite, CompressionMethod, ConnectionIds, Dialect, ExtensionType,
+    NamedGroup, SrtpProfile,
 };
 use crate::secrets::transcript::Transcript;
-use crate::session::Session13;
-use crate::wire::client_hello::ClientHello;
+use crate::session::Session12;
+use crate::wire::client_hello::{ClientHello, RANDOM_LEN};
 use crate::wire::extension::ServerExtensions;
-use crate::wire::server_hello::ServerHello;
+use crate::wire::server_hello::{DOWNGRADE_TO_12, ServerHello};
 use pki_types::{ServerName, UnixTime};
 use std::sync::Arc;
 
@@ -23,10 +26,10 @@ pub(super) struct Offer {
     pub(super) started: UnixTime,
     pub(super) hello: ClientHello,
     pub(super) transcript: Transcript,
-    /// The ticket of 1.3 that the hello offers.
-    pub(super) psk: Option<Arc<Session13>>,
-    /// The key exchange of 1.3 that the hello has begun.
-    pub(super) exchange: Option<(NamedGroup, Exchange)>,
+    /// The keys of 1.3 that the hello offers, in this order.
+    pub(super) psks: Vec<Psk>,
+    /// The key exchange of 1.3 that the hello has begun, in the groups of its shares.
+    pub(super) exchange: Option<Exchange>,
     /// The suite of a HelloRetryRequest that this hello answers.
     pub(super) retried: Option<&'static Suite>,
 }
@@ -61,6 +64,12 @@ impl Offer {
 }
 
 impl Offer {
+    /// Whether the hello has a share of this group.
+    pub(super) fn has_share(&self, group: NamedGroup) -> bool {
+        let shares = self.hello.extensions.key_shares.iter().flatten();
+        shares.into_iter().any(|share| share.group == group)
+    }
+
     /// What a ServerHello makes of the connection IDs that were offered (RFC 9146 §3); `None` if it
     /// has none.
     pub(super) fn connection_ids(
@@ -84,6 +93,30 @@ impl Offer {
             })),
         }
     }
+}
+
+impl Offer {
+    /// What a ServerHello of 1.2 says about the length of records. RFC 6066 §4: what a session has
+    /// agreed on holds where it is resumed, unless the hellos know something better.
+    pub(super) fn limits_12(
+        &self,
+        granted: &ServerExtensions,
+        resumed: Option<&Session12>,
+    ) -> Result<AgreedLimits, PeerMisbehaved> {
+        let limits = limits::granted(self.hello.extensions.limits, granted.limits, false)?;
+        let kept = resumed.and_then(|session| session.agreed.max_fragment_length);
+        Ok(match (limits, kept) {
+            (AgreedLimits::None, Some(kept)) => AgreedLimits::Fragment(kept),
+            (limits, _) => limits,
+        })
+    }
+}
+
+/// Whether the server says that it speaks a higher version than it has chosen (RFC 8446 §4.1.3).
+pub(super) fn is_downgraded(random: &[u8; RANDOM_LEN]) -> bool {
+    let (mut to_11, to_12) = (DOWNGRADE_TO_12, DOWNGRADE_TO_12);
+    to_11[7] = 0;
+    random.ends_with(&to_12) || random.ends_with(&to_11)
 }
 
 /// The name for server_name (RFC 6066 §3): a DNS name without a final dot; literal addresses are
@@ -118,12 +151,21 @@ pub(super) fn misplaced(hello: &ServerHello) -> Option<ExtensionType> {
         ),
         (granted.session_ticket, ExtensionType::SESSION_TICKET),
         (
+            granted.certificate_types.client.is_some(),
+            ExtensionType::CLIENT_CERTIFICATE_TYPE,
+        ),
+        (
+            granted.certificate_types.server.is_some(),
+            ExtensionType::SERVER_CERTIFICATE_TYPE,
+        ),
+        (
             granted.renegotiation_info.is_some(),
             ExtensionType::RENEGOTIATION_INFO,
         ),
     ]
     .into_iter()
     .find_map(|(present, typ)| present.then_some(typ))
+    .or(granted.limits.present())
 }
 
 /// RFC 5764 §4.1.1: the server chooses one of the client's profiles.

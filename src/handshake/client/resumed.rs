@@ -84,6 +84,7 @@ impl Resumption {
         let age = u32::try_from(age).unwrap_or(u32::MAX);
         Session12 {
             agreed: Agreed {
+                max_fragment_length: self.context.limits.fragment(),
                 alpn: self.context.alpn.clone(),
                 ..session.agreed.clone()
             },
@@ -184,9 +185,9 @@ impl State for ExpectResumedFinished {
             finished,
         };
         let context = &finished.resumption.context;
-        let verifies = context.config.verifier.verifies_resumed();
+        let verifies = context.config.verifies_resumed();
         let identity = finished.resumption.session.agreed.peer_identity.as_ref();
-        match identity.filter(|_| verifies) {
+        match identity.filter(|claim| verifies && claim.shared_key().is_none()) {
             Some(claim) => {
                 outbox.ask_client(
                     &context.config,

@@ -1,16 +1,13 @@
-//! HelloRetryRequest (RFC 8446 §4.1.4), and the binder of a ticket that a hello offers
-//! (RFC 8446 §4.2.11.2).
+//! HelloRetryRequest (RFC 8446 §4.1.4).
 
 use super::offer::{Offer, misplaced};
 use crate::crypto::kx;
 use crate::crypto::suite::Suite;
-use crate::error::{Error, PeerMisbehaved};
+use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::{Action, Outbox};
-use crate::protocol::{ExtensionType, HandshakeType, NamedGroup};
-use crate::secrets::schedule13::{Derivation, EarlySecret};
+use crate::protocol::{ExtensionType, NamedGroup};
 use crate::secrets::transcript::Transcript;
-use crate::session::Session13;
-use crate::wire::extension::{KeyShare, OfferedPsks, PskIdentity, ServerShare};
+use crate::wire::extension::{KeyShare, ServerShare};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::server_hello::ServerHello;
 
@@ -24,7 +21,7 @@ pub(super) fn follow(
     let (suite, wanted) = check(offer, request)?;
     if let Some(group) = wanted {
         let (exchange, share) = kx::start(group)?;
-        offer.exchange = Some((group, exchange));
+        offer.exchange = Some(exchange);
         offer.hello.extensions.key_shares = Some(vec![KeyShare { group, share }]);
     }
     offer.hello.extensions.cookie = request.extensions.cookie.clone();
@@ -43,14 +40,10 @@ pub(super) fn follow(
         .transcript
         .add(inbound.typ, inbound.seq, &inbound.body);
     offer.retried = Some(suite);
-    // RFC 8446 §4.1.4: a ticket whose hash is another one cannot be bound to this transcript (D14).
-    if offer
-        .psk
-        .as_ref()
-        .is_some_and(|psk| psk.agreed.suite.hash != suite.hash)
-    {
-        offer.psk = None;
-        offer.hello.extensions.pre_shared_keys = None;
+    // RFC 8446 §4.1.4: a key whose hash is another one cannot be bound to this transcript (D14).
+    offer.psks.retain(|psk| psk.hash() == suite.hash);
+    if offer.psks.is_empty() && offer.config.verifier.is_none() {
+        return Err(PeerIncompatible::NoSharedKey.into());
     }
     Ok(())
 }
@@ -83,8 +76,7 @@ pub(super) fn check(
     if !offer.config.parameters.algorithms.groups.contains(&group) {
         return Err(PeerMisbehaved::SelectedUnofferedGroup(group).into());
     }
-    let known = offer.exchange.as_ref().map(|(known, _)| *known);
-    if known == Some(group) {
+    if offer.has_share(group) {
         return Err(PeerMisbehaved::PointlessRetryRequest.into());
     }
     Ok((suite, Some(group)))
@@ -98,31 +90,4 @@ fn check_extensions(request: &ServerHello) -> Result<(), Error> {
     misplaced(request).map_or(Ok(()), |typ| {
         Err(PeerMisbehaved::IllegalExtension(typ.0).into())
     })
-}
-
-/// Appends the hello with a ticket, and with the proof that this client has its key.
-pub(super) fn encode_with_binder(offer: &mut Offer, psk: &Session13, body: &mut Vec<u8>) {
-    let hash = psk.agreed.suite.hash;
-    let offered = OfferedPsks {
-        identities: vec![PskIdentity {
-            identity: psk.ticket.clone(),
-            obfuscated_ticket_age: psk.obfuscated_age(offer.started),
-        }],
-        binders: vec![vec![0; hash.len()]],
-    };
-    let unbound = offered.binders_len();
-    offer.hello.extensions.pre_shared_keys = Some(offered);
-    offer.hello.encode(offer.dialect, body);
-    let bound = body.len() - unbound;
-    let transcript_hash = offer.transcript.hash_with_partial(
-        hash,
-        HandshakeType::CLIENT_HELLO,
-        body.len(),
-        &body[..bound],
-    );
-    let early = EarlySecret::new(Derivation::new(offer.dialect, hash), &psk.psk);
-    let binder = early.binder(transcript_hash.as_ref());
-    // The last bytes of the hello: the only binder, after two lengths.
-    let start = body.len() - hash.len();
-    body[start..].copy_from_slice(binder.as_ref());
 }

@@ -23,7 +23,7 @@ fn post_with(dialect: &'static Dialect, side: Side, ids: Option<ConnectionIds>) 
         log: None,
         client_random: &[0; RANDOM_LEN],
     };
-    let main = HandshakeSecret::new(derivation, None, b"secret").finish();
+    let main = HandshakeSecret::new(derivation, None, Some(b"secret")).finish();
     Post::new(Handover {
         manners: Manners::of(dialect, &Parameters::default()),
         unconfirmed: None,

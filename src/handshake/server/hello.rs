@@ -4,6 +4,7 @@ use super::terms::Terms;
 use super::{full, resumed, v13};
 use crate::config::{ExtendedMasterSecret, HelloAnswer, ReceivedHello, Retried, ServerConfig};
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
+use crate::handshake::certificate_types;
 use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::state::{State, Step, unexpected};
 use crate::handshake::{Answer, Epochs, Outbox, ServerAnswer, ServerQuestion};
@@ -113,6 +114,7 @@ fn proceed(
     outbox: &mut Outbox,
 ) -> Step {
     terms.note_draft(&hello);
+    certificate_types::check_lists(&hello.extensions, &terms.config)?;
     if chooses_13(&terms, &hello)? {
         return v13::start(terms, hello, inbound, outbox);
     }

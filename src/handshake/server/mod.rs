@@ -35,7 +35,8 @@
 //!  Finished                     ──►                                ExpectResumedFinished
 //! ```
 //!
-//! With a ClientHello of version 1.3 the flow is that of [`v13`].
+//! Under a suite with a shared key there are no certificates, and so fewer messages
+//! ([`shared_key`]). With a ClientHello of version 1.3 the flow is that of [`v13`].
 //!
 //! There is no HelloVerifyRequest: the cookie is checked before any handshake exists
 //! (`endpoint/cookie`). The one that a crossing in a renegotiation leads to is made by the record
@@ -45,7 +46,9 @@ mod crossing;
 mod full;
 mod hello;
 mod resumed;
+mod shared_key;
 mod terms;
+mod ticket;
 mod v12;
 mod v13;
 

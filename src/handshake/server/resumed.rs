@@ -2,9 +2,9 @@
 
 use super::full;
 use super::terms::Terms;
-use super::v12::new_session_ticket;
-use crate::config::ClientAuthentication;
+use super::ticket::new_session_ticket;
 use crate::error::{Error, PeerMisbehaved};
+use crate::handshake::limits;
 use crate::handshake::renegotiation::{self, Continuity};
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
@@ -66,7 +66,7 @@ impl State for ExpectSession {
             .verifier()
             .filter(|verifier| verifier.verifies_resumed());
         match (&resumption.session.agreed.peer_identity, verified) {
-            (Some(claim), Some(_)) => {
+            (Some(claim), Some(_)) if claim.shared_key().is_none() => {
                 let claim = claim.clone();
                 outbox.ask_server(
                     &resumption.terms.config,
@@ -106,18 +106,19 @@ fn fits(terms: &Terms, hello: &ClientHello, session: &Session12) -> Result<bool,
         && !session.agreed.suite.is_13()
         && hello.cipher_suites.contains(&session.agreed.suite.id);
     let alpn = terms.choose_alpn(offered.alpn.as_deref());
-    let identity = match config.client_authentication {
-        ClientAuthentication::None => session.agreed.peer_identity.is_none(),
-        ClientAuthentication::Optional(_) => true,
-        ClientAuthentication::Required(_) => session.agreed.peer_identity.is_some(),
-    };
+    let identity = terms.suits_identity(session.agreed.peer_identity.as_ref());
     let continues = terms.binding.as_ref().is_none_or(|binding| {
         binding.continues(
             &config.parameters.rekey,
             session.agreed.peer_identity.as_ref(),
         )
     });
+    // RFC 6066 §4: a session keeps its length. RFC 8449 §4: the other limit is agreed on anew.
+    let limits = terms.limits_12(hello)?;
+    let limited = offered.limits.record_size_limit.is_some()
+        || limits.fragment() == session.agreed.max_fragment_length;
     Ok(suite
+        && limited
         && session.agreed.server_name == offered.server_name
         && alpn.as_ref() == Ok(&session.agreed.alpn)
         && identity
@@ -173,7 +174,8 @@ impl Resumption {
         transcript.start_hash(session.agreed.suite.hash, Keeps::HashAlone);
         let Epochs { current, next } = terms.epochs;
         let ids = terms.connection_ids(&hello);
-        outbox.decide(terms.dialect, terms.dialect.version_12, ids);
+        let limits = terms.limits_12(&hello)?;
+        outbox.decide(terms.dialect, terms.dialect.version_12, ids, limits);
         let mut body = Vec::with_capacity(128);
         server_hello.encode(&mut body);
         outbox.send(current, HandshakeType::SERVER_HELLO, body, &mut transcript)?;
@@ -240,6 +242,8 @@ impl Resumption {
                 session_ticket: terms.promises_ticket(hello),
                 // F11: RFC 5746 §3.6, also in a resumption.
                 renegotiation_info: terms.renegotiation_info(hello),
+                certificate_types: terms.types_of_resumption(hello),
+                limits: limits::answer(terms.limits_12(hello)?),
                 ..ServerExtensions::with_connection_ids(terms.connection_ids(hello).as_ref())
             },
         })

@@ -1,13 +1,14 @@
 //! What a server answers a client's hello with: its configuration, what its application has
 //! answered, and what the handshake began from.
 
-use crate::config::{HelloAnswer, Retried, ServerConfig};
-use crate::error::{Error, PeerIncompatible};
-use crate::handshake::Epochs;
+use crate::config::{ClientAuthentication, HelloAnswer, Retried, ServerConfig};
+use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::renegotiation::{self, Binding};
-use crate::identity::Credential;
-use crate::protocol::{CertificateType, ConnectionId, ConnectionIds, Dialect, SrtpProfile};
+use crate::handshake::{Epochs, certificate_types, limits};
+use crate::identity::{CertificateKind, Credential, Identity};
+use crate::protocol::{AgreedLimits, ConnectionId, ConnectionIds, Dialect, SrtpProfile};
 use crate::wire::client_hello::{ClientHello, MAX_SESSION_ID_LEN, RANDOM_LEN};
+use crate::wire::extension::ChosenTypes;
 use crate::wire::server_hello::DOWNGRADE_TO_12;
 use pki_types::UnixTime;
 use std::sync::Arc;
@@ -35,20 +36,83 @@ impl Terms {
         answered.unwrap_or(&self.config.credentials)
     }
 
-    /// No signature is made for a client whose address was not proved or that accepts no X.509
-    /// certificates, nor without a credential.
-    pub(super) fn check_full_allowed(&self, hello: &ClientHello) -> Result<(), Error> {
+    /// Only a resumption is worth an answer to a client whose address was not proved.
+    pub(super) fn check_proved(&self) -> Result<(), Error> {
         if self.only_resume {
             return Err(Error::Evicted);
         }
-        let types = hello.extensions.server_certificate_types.as_ref();
-        if types.is_some_and(|types| !types.contains(&CertificateType::X509)) {
-            return Err(PeerIncompatible::NoCommonCertificateType.into());
-        }
-        if self.credentials().is_empty() {
-            return Err(Error::NoCredential);
-        }
         Ok(())
+    }
+
+    /// No signature is made for a client whose address was not proved, or that takes no certificate
+    /// of this server.
+    pub(super) fn check_full_allowed(&self, hello: &ClientHello) -> Result<(), Error> {
+        self.check_proved()?;
+        self.check_certificate_allowed(hello)
+    }
+
+    /// No certificate is shown to a client that accepts none of a kind that is here, nor without a
+    /// credential.
+    pub(super) fn check_certificate_allowed(&self, hello: &ClientHello) -> Result<(), Error> {
+        if self.credentials().is_empty() {
+            // Whom nobody has promised a certificate does not miss one.
+            return Err(match self.config.answers {
+                Some(_) => Error::NoCredential,
+                None => PeerIncompatible::NoCommonCipherSuite.into(),
+            });
+        }
+        if self.would_show(hello).is_none() {
+            let conformance = &self.config.parameters.conformance;
+            return Err(if conformance.take_certificate_types_for_signatures {
+                PeerIncompatible::NoCommonSignatureScheme.into()
+            } else {
+                // RFC 7250 §4.2: unsupported_certificate.
+                PeerIncompatible::NoCommonCertificateType.into()
+            });
+        }
+        self.asks_for(hello).map(drop)
+    }
+
+    /// The kind of certificate that the client is asked for, if it is.
+    pub(super) fn asks_for(&self, hello: &ClientHello) -> Result<Option<CertificateKind>, Error> {
+        certificate_types::asks_for(&hello.extensions, &self.config)
+    }
+
+    /// The kind that this server shows to the client, if nothing else decides between several.
+    fn would_show(&self, hello: &ClientHello) -> Option<CertificateKind> {
+        certificate_types::would_show(&hello.extensions, self.credentials())
+    }
+
+    /// The credentials that the client accepts the kind of, and that its authorities suit.
+    pub(super) fn fitting<'a>(
+        &'a self,
+        hello: &'a ClientHello,
+    ) -> impl Iterator<Item = &'a Credential> {
+        let offered = &hello.extensions;
+        let of_kind = self.credentials().iter();
+        of_kind
+            .filter(|it| certificate_types::accepts(offered, it.kind()))
+            .filter(|it| it.suits_authorities(&offered.authorities))
+    }
+
+    /// What is said of the kinds of certificates to a client that resumes: it is asked for nothing.
+    pub(super) fn types_of_resumption(&self, hello: &ClientHello) -> ChosenTypes {
+        certificate_types::answer(&hello.extensions, None, self.would_show(hello))
+    }
+
+    /// Whether the session's client is one that could be asked for what it has shown.
+    pub(super) fn suits_identity(&self, identity: Option<&Identity>) -> bool {
+        let policy = &self.config.client_authentication;
+        let Some(identity) = identity else {
+            return !matches!(policy, ClientAuthentication::Required(_));
+        };
+        if identity.shared_key().is_some() {
+            // With a shared key no certificate is asked for.
+            return self.config.shared_keys.is_some();
+        }
+        let kind = identity.certificate_kind();
+        let verifier = policy.verifier();
+        verifier.is_some_and(|it| kind.is_none_or(|kind| it.kinds().contains(&kind)))
     }
 
     /// What the application has answered; else the server's preference (RFC 7301 §3.2). With a list
@@ -96,6 +160,11 @@ impl Terms {
             theirs: offered.connection_id.clone()?,
             checks: offered.rrc,
         })
+    }
+
+    /// How long records of 1.2 may be.
+    pub(super) fn limits_12(&self, hello: &ClientHello) -> Result<AgreedLimits, PeerMisbehaved> {
+        limits::grant(&self.config.parameters, hello.extensions.limits, false)
     }
 
     /// Says in the log why a client that wants connection IDs gets none.

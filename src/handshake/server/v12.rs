@@ -1,9 +1,10 @@
 //! A server's states of version 1.2 after the ClientHello.
 
 use super::crossing::Crossing;
+use super::ticket::new_session_ticket;
 use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::kx::Exchange;
-use crate::crypto::suite::Suite;
+use crate::crypto::suite::{Authentication, Suite};
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::auth;
 use crate::handshake::renegotiation::{self, Binding, Continuity};
@@ -13,21 +14,20 @@ use crate::handshake::{
     ServerQuestion,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
-use crate::identity::{Identity, verify_12};
+use crate::identity::{CertificateKind, Identity, verify_12};
 use crate::protocol::{
-    ClientCertificateType, Epoch, FlightEnd, HandshakeType, NamedGroup, ProtocolVersion,
-    ReadSwitch, Side, SignatureScheme, SrtpProfile,
+    AgreedLimits, ClientCertificateType, Epoch, FlightEnd, HandshakeType, NamedGroup,
+    ProtocolVersion, ReadSwitch, Side, SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
 use crate::secrets::traffic::RecordProtection;
 use crate::secrets::transcript::Transcript;
-use crate::session::{Agreed, ServerSessions, Session12};
+use crate::session::{Agreed, Session12};
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::client_hello::ClientHello;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_exchange::{EcdhParams, ServerKeyExchange};
 use crate::wire::message::{Grammar, Message};
-use crate::wire::new_session_ticket::NewSessionTicket;
 use crate::wire::signed::DigitallySigned;
 use pki_types::UnixTime;
 use std::sync::Arc;
@@ -40,7 +40,9 @@ pub(super) struct ServerContext12 {
     /// When the handshake began.
     pub(super) started: UnixTime,
     pub(super) suite: &'static Suite,
-    pub(super) group: NamedGroup,
+    pub(super) group: Option<NamedGroup>,
+    /// What the client is asked for.
+    pub(super) asked: Option<CertificateKind>,
     pub(super) randoms: Randoms,
     pub(super) extended_master_secret: bool,
     /// Whether the client binds handshakes to each other (RFC 5746).
@@ -48,12 +50,14 @@ pub(super) struct ServerContext12 {
     pub(super) alpn: Option<Vec<u8>>,
     pub(super) srtp: Option<SrtpProfile>,
     pub(super) server_name: Option<String>,
-    /// The certificates that the server has shown.
-    pub(super) shown: Identity,
+    /// What the server has shown; nothing until a shared key is known.
+    pub(super) shown: Option<Identity>,
     /// The name that the session gets; empty for none.
     pub(super) session_id: Vec<u8>,
     /// Whether a NewSessionTicket comes before Finished (RFC 5077 §3.2).
     pub(super) ticket_promised: bool,
+    /// How long records may be.
+    pub(super) limits: AgreedLimits,
     pub(super) binding: Option<Binding>,
     /// The hello, if the client may repeat it because it crossed a HelloRequest.
     pub(super) crossing: Option<Crossing>,
@@ -66,13 +70,22 @@ impl ServerContext12 {
     }
 
     /// What comes after the server's flight: a message of the type `next`, or the hello again.
-    fn expects(&self, next: HandshakeType, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
+    pub(super) fn expects(
+        &self,
+        next: HandshakeType,
+        typ: HandshakeType,
+        epoch: Epoch,
+    ) -> Option<Grammar> {
         let again = typ == HandshakeType::CLIENT_HELLO && self.crossing.is_some();
-        (epoch == self.epochs.current && (typ == next || again)).then_some(Grammar::V12)
+        let form = match self.asked {
+            Some(CertificateKind::RawPublicKey) => Grammar::V12RawKey,
+            _ => Grammar::V12,
+        };
+        (epoch == self.epochs.current && (typ == next || again)).then_some(form)
     }
 
     /// The client has said its hello again.
-    fn cross(
+    pub(super) fn cross(
         &mut self,
         hello: &ClientHello,
         inbound: &InboundMessage,
@@ -87,7 +100,8 @@ impl ServerContext12 {
 
     /// Asks for the client's certificate, if it is wanted.
     fn ask_for_certificate(&mut self, outbox: &mut Outbox) -> Result<bool, Error> {
-        let Some(verifier) = self.config.client_authentication.verifier() else {
+        let verifier = self.config.client_authentication.verifier();
+        let Some(verifier) = verifier.filter(|_| self.asked.is_some()) else {
             return Ok(false);
         };
         let request = CertificateRequest {
@@ -116,6 +130,7 @@ impl ServerContext12 {
         Session12 {
             agreed: Agreed {
                 version: self.version,
+                max_fragment_length: self.limits.fragment(),
                 suite: self.suite,
                 alpn: self.alpn.take(),
                 server_name: self.server_name.take(),
@@ -133,7 +148,7 @@ impl ServerContext12 {
     }
 
     /// The master secret, once ClientKeyExchange is in the transcript.
-    fn master_secret(&self, shared_secret: &[u8]) -> MasterSecret {
+    pub(super) fn master_secret(&self, shared_secret: &[u8]) -> MasterSecret {
         let binding = SessionBinding::of(self.extended_master_secret, &self.transcript);
         let key_log = self.config.parameters.key_log.as_deref();
         MasterSecret::agree(
@@ -226,8 +241,9 @@ impl State for ExpectCertificate {
         inbound: &InboundMessage,
         outbox: &mut Outbox,
     ) -> Step {
-        let chain = match message {
-            Message::Certificate(chain) => chain,
+        let claim = match message {
+            Message::Certificate(chain) => Identity::of_chain(chain),
+            Message::RawPublicKey(key) => Identity::of_raw_key(key)?,
             Message::ClientHello(hello) => {
                 self.context.cross(&hello, inbound, outbox)?;
                 return Ok(self);
@@ -240,7 +256,7 @@ impl State for ExpectCertificate {
             mut context,
             exchange,
         } = *self;
-        let Some(claim) = Identity::of_chain(chain) else {
+        let Some(claim) = claim else {
             // RFC 5246 §7.4.6: the server decides whether a client without certificate is served.
             if let ClientAuthentication::Required(_) = context.config.client_authentication {
                 return Err(PeerIncompatible::ClientCertificateRequired.into());
@@ -346,7 +362,7 @@ impl State for ExpectClientKeyExchange {
             exchange,
             client,
         } = *self;
-        let secret = exchange.complete(&share)?;
+        let secret = exchange.complete_asked(&share)?;
         context.add(inbound);
         let master_secret = context.master_secret(&secret);
         let expanded = master_secret.expanded();
@@ -376,10 +392,10 @@ impl State for ExpectClientKeyExchange {
 }
 
 /// What the key exchange has made.
-struct Secrets {
-    master_secret: MasterSecret,
+pub(super) struct Secrets {
+    pub(super) master_secret: MasterSecret,
     /// The client's, which is read with, and this server's.
-    protections: [RecordProtection; 2],
+    pub(super) protections: [RecordProtection; 2],
 }
 
 /// The client must prove that it holds the key of its certificate. Its Finished is not readable
@@ -437,8 +453,10 @@ impl State for ExpectCertificateVerify {
 }
 
 /// Who the client is, once everything about it was checked.
-enum Peer {
+pub(super) enum Peer {
     Anonymous,
+    /// The holder of a shared key: Finished proves that.
+    Shares(Identity),
     Proved {
         claim: Identity,
         _verified: ClaimVerified,
@@ -448,20 +466,26 @@ enum Peer {
 
 impl Peer {
     /// Who the client is, and what it has proved that with.
-    fn identity(self) -> Option<(Identity, SignatureScheme)> {
+    fn identity(self) -> (Option<Identity>, Option<SignatureScheme>) {
         match self {
-            Self::Anonymous => None,
+            Self::Anonymous => (None, None),
+            Self::Shares(holder) => (Some(holder), None),
             Self::Proved {
                 claim, signature, ..
-            } => Some((claim, signature.scheme())),
+            } => (Some(claim), Some(signature.scheme())),
         }
     }
 }
 
 /// Installs the read keys, for use after ChangeCipherSpec: only the client's Finished is missing.
 /// In a renegotiation the client must be who it was (E23).
-fn arm(context: Box<ServerContext12>, secrets: Secrets, peer: Peer, outbox: &mut Outbox) -> Step {
-    let (identity, scheme) = peer.identity().unzip();
+pub(super) fn arm(
+    context: Box<ServerContext12>,
+    secrets: Secrets,
+    peer: Peer,
+    outbox: &mut Outbox,
+) -> Step {
+    let (identity, scheme) = peer.identity();
     let policy = &context.config.parameters.rekey;
     renegotiation::check_identity(context.binding.as_ref(), policy, identity.as_ref())?;
     let Secrets {
@@ -512,6 +536,10 @@ impl State for ExpectFinished {
         };
         self.complete(verify_data, inbound, outbox)
     }
+
+    fn awaits_proof_of_shared_key(&self) -> bool {
+        self.context.suite.authentication == Authentication::SharedKey
+    }
 }
 
 impl ExpectFinished {
@@ -560,7 +588,7 @@ impl ExpectFinished {
             group: context.group,
             retried: false,
             srtp: context.srtp,
-            shown: Some(context.shown),
+            shown: context.shown,
             kind: CompletedKind::V12(Completed12 {
                 session,
                 epoch: epochs.next,
@@ -572,26 +600,4 @@ impl ExpectFinished {
         })));
         Ok(Box::new(Complete))
     }
-}
-
-/// A ticket for `session`; an empty one if none can be made, because one was promised
-/// (RFC 5077 §3.3).
-pub(super) fn new_session_ticket(
-    sessions: &ServerSessions,
-    session: &Arc<Session12>,
-    now: UnixTime,
-) -> Vec<u8> {
-    let tickets = sessions.tickets.as_ref();
-    let ticket = tickets.and_then(|tickets| tickets.seal(&session.clone().into(), now));
-    let message = NewSessionTicket {
-        lifetime_hint: if ticket.is_some() {
-            session.remaining(now)
-        } else {
-            0
-        },
-        ticket: ticket.unwrap_or_default(),
-    };
-    let mut body = Vec::with_capacity(8 + message.ticket.len());
-    message.encode(&mut body);
-    body
 }

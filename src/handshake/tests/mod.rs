@@ -207,6 +207,7 @@ impl Setup {
                 cookie: Vec::new(),
                 unanswered: None,
             }),
+            small: false,
         };
         let client = End::new(Handshake::client(self.dialect, settings).unwrap());
         let settings = server::Settings {

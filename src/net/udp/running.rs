@@ -11,6 +11,7 @@ use mio::{Interest, Registry, Token};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Waker;
 
 impl UdpEndpoint {
     /// Has the poll of `waker` woken whenever an answer comes that an association waits for, as
@@ -20,6 +21,24 @@ impl UdpEndpoint {
     /// gives each of them its turn.
     pub fn set_waker(&mut self, waker: Arc<mio::Waker>) {
         self.endpoint.set_waker(wakes_poll(waker));
+    }
+
+    /// The same for a loop that is not mio's: `waker` is woken, as those of async runtimes are, and
+    /// whoever it wakes calls [`UdpEndpoint::flush`]. It replaces the one before, of either kind.
+    pub fn set_task_waker(&mut self, waker: Waker) {
+        self.endpoint.set_waker(waker);
+    }
+
+    /// Whether the last [`UdpEndpoint::turn`] has ended before the socket was empty, so that
+    /// another one receives more, although no readiness is reported again.
+    pub const fn has_unread(&self) -> bool {
+        self.unfinished
+    }
+
+    /// Whether datagrams wait for room in the socket: call [`UdpEndpoint::flush`] once it is
+    /// writable. A loop that the endpoint is [registered](UdpEndpoint::register) with need not ask.
+    pub const fn wants_write(&self) -> bool {
+        !self.departure.is_empty()
     }
 
     /// Removes the socket from the event loop that it is registered with, if any. It may be

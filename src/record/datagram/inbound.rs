@@ -1,6 +1,6 @@
 //! The way upwards: what becomes of a record that was opened, or was not.
 
-use super::records::{NotOpened, Opened, Record};
+use super::records::{NotOpened, Opened, Record, id_in};
 use super::{Datagram, Discard, Fault, Inbound};
 use crate::protocol::{ContentType, Epoch, Path, RecordNumber};
 use crate::record::{Elsewhere, Received, read_alert};
@@ -32,6 +32,7 @@ pub(super) fn next(layer: &mut Datagram, now: Instant) -> Result<Option<Inbound>
 pub(crate) struct DataRecord {
     pub(crate) number: RecordNumber,
     contents: Range<usize>,
+    id_len: u8,
 }
 
 impl DataRecord {
@@ -39,6 +40,7 @@ impl DataRecord {
     #[inline]
     pub(crate) fn cut(self, path: Path, mut datagram: BytesMut) -> Received {
         let pinned = datagram.len();
+        let connection_id = id_in(&datagram, self.id_len);
         datagram.truncate(self.contents.end);
         // A `Bytes` moves its start with less ado than a `BytesMut`.
         let mut data = datagram.freeze();
@@ -47,6 +49,7 @@ impl DataRecord {
             data,
             epoch: self.number.epoch,
             path,
+            connection_id,
             sequence: self.number.sequence,
             pinned,
         }
@@ -71,6 +74,7 @@ impl Datagram {
             number,
             content_type,
             contents,
+            id_len,
         } = match self.records.open_single(datagram) {
             Ok(opened) => opened,
             Err(why) => return self.receive_closed(path, std::mem::take(datagram), why),
@@ -81,13 +85,18 @@ impl Datagram {
                 number,
                 content_type,
                 contents,
+                id_len,
             };
             self.receive_opened(path, std::mem::take(datagram), &opened);
             return Ok(None);
         }
         self.authenticated(path, number, datagram.len());
         self.delivery.data_came(number.epoch, &mut self.records);
-        Ok(Some(DataRecord { number, contents }))
+        Ok(Some(DataRecord {
+            number,
+            contents,
+            id_len,
+        }))
     }
 
     /// Takes a datagram that is one record, which is open and not just data.
@@ -192,6 +201,7 @@ impl Datagram {
             data: record.bytes.freeze(),
             epoch,
             path: record.path,
+            connection_id: record.connection_id,
             sequence,
             pinned: record.pinned,
         })))

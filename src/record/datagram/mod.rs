@@ -23,6 +23,7 @@
 
 mod delivery;
 mod inbound;
+mod limits;
 mod outgoing;
 mod records;
 #[cfg(test)]
@@ -40,8 +41,8 @@ use crate::config::{DatagramPolicy, MAX_WARNINGS, PlaintextAlerts};
 use crate::error::SendError;
 use crate::protocol::dialect::DTLS;
 use crate::protocol::{
-    Alert, ConnectionId, ConnectionIds, ContentType, Dialect, Epoch, FlightEnd, FlightId,
-    HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber, Side,
+    AgreedLimits, Alert, ConnectionId, ConnectionIds, ContentType, Dialect, Epoch, FlightEnd,
+    FlightId, HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber, Side,
 };
 use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;
@@ -115,6 +116,12 @@ impl Datagram {
     /// Whether the peer puts connection IDs into its records.
     pub(crate) fn is_identified(&self) -> bool {
         self.records.is_identified()
+    }
+
+    /// Whether an address has to lead here: not every record of the peer that may come carries a
+    /// connection ID.
+    pub(crate) fn needs_address(&self) -> bool {
+        !self.records.is_identified() || self.records.goes_anonymous()
     }
 
     /// The connection IDs in force: what the peer puts into its records, and what this end puts
@@ -244,6 +251,7 @@ impl Datagram {
     /// Delivery, and what it sends with.
     fn split(&mut self) -> (&mut Delivery, Means<'_>) {
         let means = Means {
+            burst: self.delivery.burst(),
             records: &mut self.records,
             outgoing: &mut self.outgoing,
             stats: &mut self.stats,
@@ -307,9 +315,8 @@ impl Layer for Datagram {
     }
 
     fn portion(&self, length: usize, room: usize) -> Result<usize, SendError> {
-        let max = self.max_payload();
-        if length > max {
-            return Err(SendError::TooLarge { max });
+        if length > self.max_payload() {
+            return Err(self.too_large());
         }
         match room {
             0 => Err(SendError::Backlog),
@@ -332,6 +339,18 @@ impl Layer for Datagram {
 
     fn connection_ids_agreed(&mut self, ids: ConnectionIds) {
         self.records.agree_on_ids(ids);
+    }
+
+    fn limit_records(&mut self, limits: AgreedLimits) {
+        self.records.limit(limits);
+    }
+
+    fn max_received(&self) -> usize {
+        self.records.max_received()
+    }
+
+    fn max_sent(&self) -> usize {
+        self.records.max_contents()
     }
 
     fn use_connection_id(&mut self, theirs: ConnectionId) {
@@ -371,7 +390,7 @@ impl Layer for Datagram {
         if !write.is_protected() || write.is_used_up() || !self.outgoing.may_direct() {
             return false;
         }
-        let mut datagram = Vec::with_capacity(write.overhead() + message.len());
+        let mut datagram = Vec::with_capacity(write.record_len(message.len()));
         write.append(
             ContentType::RETURN_ROUTABILITY_CHECK,
             message,
@@ -385,6 +404,10 @@ impl Layer for Datagram {
         }
         self.outgoing.direct(path, datagram);
         true
+    }
+
+    fn connection_id(&self) -> Option<ConnectionId> {
+        self.records.ids().map(|(ours, _)| ours)
     }
 
     fn admit_connection_ids(&mut self, ours: &[ConnectionId]) -> usize {
@@ -406,7 +429,7 @@ impl Layer for Datagram {
 
     fn install_write(&mut self, epoch: Epoch, protection: RecordProtection) {
         let id = self.records.next_write_id();
-        self.records.writing().install(epoch, &protection, id);
+        self.records.install_write(epoch, &protection, &id);
     }
 
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {
@@ -455,6 +478,10 @@ impl Layer for Datagram {
         self.delivery.is_unanswered(now)
     }
 
+    fn hears_nothing(&self) -> bool {
+        self.delivery.cost() + self.records.buffered() == 0
+    }
+
     fn hold_messages(&mut self, now: Instant, hold: bool) {
         self.delivery.hold(now, hold);
     }
@@ -465,12 +492,13 @@ impl Layer for Datagram {
         self.delivery.abandon();
     }
 
-    fn established(&mut self, now: Instant, epoch: Epoch) {
+    fn established(&mut self, now: Instant, epoch: Epoch) -> bool {
         self.outgoing.answered();
-        self.records.established(epoch);
+        let resized = self.records.established(epoch);
         let (delivery, mut means) = self.split();
         delivery.established(now, epoch, &mut means);
         self.unused.established(now);
+        resized
     }
 
     #[inline]
@@ -497,9 +525,9 @@ impl Layer for Datagram {
             return Err(SendError::NotConnected);
         }
         if data.len() > max {
-            return Err(SendError::TooLarge { max });
+            return Err(self.too_large());
         }
-        let length = write.overhead() + data.len();
+        let length = write.record_len(data.len());
         if !self.outgoing.has_room(length) {
             return Err(SendError::Backlog);
         }

@@ -7,7 +7,8 @@ use crate::config::DatagramPolicy;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey};
 use crate::crypto::mask::MaskKey;
 use crate::protocol::{
-    ConnectionId, ConnectionIds, Epoch, MessageSeq, Path, ProtocolVersion, ReadSwitch, Side,
+    AgreedLimits, ConnectionId, ConnectionIds, Epoch, MessageSeq, Path, ProtocolVersion,
+    ReadSwitch, Side,
 };
 use crate::record::{Discard, Fault, Inbound, Layer as _};
 use crate::secrets::traffic::{RecordProtection, TrafficKeys};
@@ -368,6 +369,56 @@ fn n51_05_each_epoch_has_the_connection_id_of_its_handshake() {
     }
 }
 
+/// RFC 9146 §3: a handshake may agree on the connection ID that is in use. It then outlives the
+/// epoch that had it first: late records of that epoch are taken as long as its keys are there, and
+/// the association is found by it before, meanwhile and after.
+#[test]
+fn n51_05_a_connection_id_that_goes_on_outlives_its_epoch() {
+    let kept = id(8);
+    let mut two = Two::connected(ProtocolVersion::DTLS12, &id(0), &kept);
+    for number in 2..20 {
+        let epoch = Epoch::new(number);
+        let (late, too_late) = (two.sent(b"late"), two.sent(b"too late"));
+        two.server.admit_connection_ids(std::slice::from_ref(&kept));
+        two.server.begin_handshake(MessageSeq::FIRST);
+        if number % 2 == 0 {
+            let early = craft_12(epoch, 5, kept.as_bytes(), DATA, b"early", 0);
+            assert_eq!(two.take(&early).unwrap(), [[0; 0]; 0]);
+        }
+        if number % 2 == 1 {
+            // One that comes to nothing takes nothing with it.
+            two.server.abandon_handshake();
+            assert!(two.server.knows_id(kept.as_bytes()));
+            two.server.admit_connection_ids(std::slice::from_ref(&kept));
+        }
+        two.server.connection_ids_agreed(ConnectionIds {
+            ours: kept.clone(),
+            ..ConnectionIds::default()
+        });
+        two.client.connection_ids_agreed(ConnectionIds {
+            theirs: kept.clone(),
+            ..ConnectionIds::default()
+        });
+        two.install(epoch);
+        let fresh = two.sent(b"fresh");
+        assert_eq!(&fresh[11..19], kept.as_bytes());
+        let (early, fresh) = (&b"early"[..], two.take(&fresh).unwrap());
+        let expected = [early, b"fresh"];
+        assert_eq!(fresh, &expected[usize::from(number % 2 == 1)..]);
+        assert_eq!(two.take(&late).unwrap(), [b"late"]);
+        two.server.records.end_retention();
+        assert!(two.server.knows_id(kept.as_bytes()) && two.server.is_identified());
+        assert_eq!(two.take(&too_late).unwrap(), [[0; 0]; 0]);
+        let live = two.sent(b"live");
+        assert_eq!(two.take(&live).unwrap(), [b"live"]);
+    }
+    // Only what came when its keys were gone.
+    assert_eq!(
+        two.server.stats().discards().map(|it| it.1).sum::<u64>(),
+        18
+    );
+}
+
 /// A renegotiation that comes to nothing takes its connection IDs with it.
 #[test]
 fn n51_05_an_abandoned_handshake_leaves_the_connection_ids_as_they_were() {
@@ -456,4 +507,23 @@ fn n51_15_only_the_newest_record_of_all_epochs_tells_of_a_new_address() {
     let next = two.sent(b"next");
     assert_eq!(seen(&mut two, &next), Some(true));
     assert_eq!(seen(&mut two, &third), Some(false));
+}
+
+/// RFC 9146 §4, RFC 8449 §4: with a connection ID the type is encrypted at 1.2 as well, so it
+/// counts, in both directions.
+#[test]
+fn n59_02_the_type_counts_where_it_is_inside() {
+    let mut two = Two::connected(ProtocolVersion::DTLS12, &id(8), &id(8));
+    two.server.limit_records(AgreedLimits::RecordSize {
+        ours: 100,
+        theirs: 70,
+    });
+    two.install(Epoch::new(2));
+    assert_eq!(two.server.max_payload(), 69);
+    for (length, fits) in [(99, true), (100, false)] {
+        let record = two.sent(&vec![7; length]);
+        let outcome = two.take(&record).unwrap();
+        assert_eq!(outcome.len(), usize::from(fits), "{length}");
+    }
+    assert_eq!(two.server.stats().discarded(Discard::OverlongRecord), 1);
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  version 1.2 (RFC 9146 §4)
-//!  header (13), with the ID before the length ‖ explicit nonce (8, GCM only)
-//!                   ‖ ciphertext of contents, type and zeros ‖ tag (16)
+//!  header (13), with the ID before the length ‖ explicit nonce (8, GCM and CCM)
+//!                   ‖ ciphertext of contents, type and zeros ‖ tag
 //!  additional data: ff⁸ ‖ 25 ‖ length of the ID ‖ 25 ‖ version ‖ number ‖ ID ‖ plaintext length
 //!                                                                         RFC 9146 §5.3
 //!
@@ -12,7 +12,6 @@
 
 use super::{Form, NotOpened, Opener, Parts12, Sealer, TYPE_LEN, find_type, mask_number};
 use crate::protocol::{ContentType, MAX_CONNECTION_ID_LEN, ProtocolVersion, RecordNumber};
-use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use crate::wire::{record_dtls, record_dtls13};
 use std::ops::Range;
 
@@ -66,11 +65,11 @@ impl Sealer {
             Form::V12 => self.seal_identified_12(number, content_type, version, id, payload, out),
             Form::V13 { mask } => {
                 let start = out.len();
-                out.reserve(self.datagram_overhead(id.len()) + payload.len());
+                let overhead = self.datagram_overhead(id.len());
+                out.reserve(overhead + payload.len() + self.padding(payload.len()));
                 record_dtls13::put_identified(number, id, self.fragment_len(payload), out);
                 let contents = out.len();
-                out.extend_from_slice(payload);
-                out.push(content_type.0);
+                self.append_inner(content_type, payload, out);
                 let nonce = self.keys.nonce(number.sequence.to_be_bytes());
                 let (before, contents) = out.split_at_mut(contents);
                 let tag = self.keys.key.seal(nonce, &before[start..], contents);
@@ -147,8 +146,8 @@ impl Opener {
         })
         .map_err(|_| NotOpened::Forged)?;
         let length = usize::from(length);
-        if length > MAX_PLAINTEXT_LEN {
-            return Err(NotOpened::Overlong);
+        if length > usize::from(self.keys.most) {
+            return Err(self.overlong(length));
         }
         let (range, content_type) = find_type(ciphertext.get(..length).unwrap_or_default())?;
         let start = header_len + start;

@@ -13,6 +13,12 @@ use bytes::{Buf as _, BytesMut};
 /// do not exist here.
 const MAX_EMPTY_RECORDS: u8 = 32;
 
+/// How many bytes protection may add to what it encrypts (RFC 5246 §6.2.3).
+const MAX_ADDED: usize = MAX_FRAGMENT_LEN - MAX_PLAINTEXT_LEN;
+
+/// The same at version 1.3, where the type is encrypted as well (RFC 8446 §5.2).
+const MAX_ADDED_13: usize = MAX_FRAGMENT_LEN_13 - MAX_PLAINTEXT_LEN - 1;
+
 /// The next thing that came: a message that is complete, then whatever is in the next record.
 #[inline]
 pub(super) fn next(layer: &mut Stream, input: &mut BytesMut) -> Result<Option<Inbound>, Fault> {
@@ -40,7 +46,7 @@ impl From<NotOpened> for Fault {
         match why {
             NotOpened::TooShort | NotOpened::Forged => Self::BadRecordMac,
             NotOpened::NoContentType => Self::NoContentType,
-            NotOpened::Overlong => Self::RecordOverflow,
+            NotOpened::Overlong | NotOpened::BeyondLimit => Self::RecordOverflow,
         }
     }
 }
@@ -80,11 +86,12 @@ impl Stream {
         if !version_fits {
             return Err(Fault::RecordVersion);
         }
+        // RFC 6066 §4: what is too long is not even waited for.
         let max = match &self.read.opener {
-            Some(opener) if opener.is_13() => MAX_FRAGMENT_LEN_13,
-            Some(_) => MAX_FRAGMENT_LEN,
+            Some(opener) if opener.is_13() => usize::from(opener.most()) + MAX_ADDED_13,
+            Some(opener) => usize::from(opener.most()) + MAX_ADDED,
             None if self.skippable.is_some() => MAX_FRAGMENT_LEN_13,
-            None => MAX_PLAINTEXT_LEN,
+            None => usize::from(self.max_unprotected),
         };
         if usize::from(header.length) > max {
             return Err(Fault::RecordOverflow);
@@ -138,9 +145,6 @@ impl Stream {
             }
             None => (HEADER_LEN..length, header.content_type),
         };
-        if contents.len() > MAX_PLAINTEXT_LEN {
-            return Err(Fault::RecordOverflow);
-        }
         // A ChangeCipherSpec for middleboxes may come before early data.
         if self.read.opener.is_some() || content_type == ContentType::HANDSHAKE {
             self.skippable = None;
@@ -239,6 +243,7 @@ impl Stream {
             data: contents.freeze(),
             epoch,
             path: Path::UNSPECIFIED,
+            connection_id: None,
             sequence,
             pinned,
         })))

@@ -23,13 +23,13 @@ use crate::config::StreamPolicy;
 use crate::error::SendError;
 use crate::protocol::dialect::TLS;
 use crate::protocol::{
-    Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType, MessageSeq,
-    ProtocolVersion, ReadSwitch, Side,
+    AgreedLimits, Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType,
+    MessageSeq, ProtocolVersion, ReadSwitch, Side,
 };
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::alert;
-use crate::wire::record_tls::{HEADER_LEN, RecordHeader};
+use crate::wire::record_tls::{HEADER_LEN, MAX_PLAINTEXT_LEN, RecordHeader};
 use bytes::BytesMut;
 use deframer::Deframer;
 use fragmenter::Fragmenter;
@@ -38,6 +38,9 @@ use std::time::{Duration, Instant};
 
 /// How much early data is skipped, in bytes. Most servers that accept early data allow this much.
 const MAX_SKIPPED: usize = 1 << 14;
+
+/// The most contents of a record without protection (RFC 5246 §6.2.1).
+const MAX_UNPROTECTED: u16 = MAX_PLAINTEXT_LEN as u16;
 
 /// The stream record layer of one connection.
 pub struct Stream {
@@ -59,6 +62,10 @@ pub struct Stream {
     /// The peer has switched keys and not finished yet.
     unfinished: bool,
     read: ReadState,
+    /// What was agreed on for what is installed next.
+    limits: AgreedLimits,
+    /// The most contents of a record without protection, in bytes.
+    max_unprotected: u16,
     /// The keys that the peer's next ChangeCipherSpec switches to.
     armed: Option<Box<ReadState>>,
     write: WriteState,
@@ -88,6 +95,8 @@ struct WriteState {
     sealer: Option<Box<Sealer>>,
     sequence: u64,
     limit: u64,
+    /// The most contents of a record, in bytes: as the policy says, or less as it was agreed.
+    max_contents: usize,
 }
 
 impl WriteState {
@@ -153,12 +162,15 @@ impl Stream {
                 opener: None,
                 sequence: 0,
             },
+            limits: AgreedLimits::None,
+            max_unprotected: MAX_UNPROTECTED,
             armed: None,
             write: WriteState {
                 epoch: Epoch::PLAINTEXT,
                 sealer: None,
                 sequence: 0,
                 limit: u64::MAX,
+                max_contents: policy.max_fragment,
             },
             fragmenter: Fragmenter::default(),
             outgoing: Vec::new(),
@@ -211,7 +223,7 @@ impl Stream {
     }
 
     fn flush(&mut self) {
-        let (size, version) = (self.policy.max_fragment, self.version);
+        let (size, version) = (self.write.max_contents, self.version);
         let (write, out) = (&mut self.write, &mut self.outgoing);
         self.stats.records_sent += self.fragmenter.flush(size, write, version, out);
     }
@@ -285,6 +297,30 @@ impl Layer for Stream {
         self.drops_change_cipher_spec = !is_12;
     }
 
+    fn limit_records(&mut self, limits: AgreedLimits) {
+        self.limits = limits;
+        if self.decided.is_none() {
+            // Of 1.3, where the keys of the handshake may be here already.
+            if let Some(opener) = &mut self.read.opener {
+                opener.limit_records(limits, false);
+            }
+            if let Some(sealer) = &mut self.write.sealer {
+                sealer.limit_records(limits, false);
+                self.write.max_contents =
+                    self.policy.max_fragment.min(sealer.max_contents().into());
+            }
+        } else if let Some(most) = limits.at_once() {
+            self.write.max_contents = self.write.max_contents.min(most.into());
+            self.max_unprotected = most;
+        }
+    }
+
+    fn max_received(&self) -> usize {
+        let opener = self.read.opener.as_deref();
+        let received = opener.map_or(self.max_unprotected, |it| it.most() - u16::from(it.is_13()));
+        received.into()
+    }
+
     fn send_message(&mut self, epoch: Epoch, _: MessageSeq, typ: HandshakeType, body: Vec<u8>) {
         debug_assert_eq!(epoch, self.write.epoch);
         self.fragmenter.push(typ, &body);
@@ -316,9 +352,11 @@ impl Layer for Stream {
 
     fn install_write(&mut self, epoch: Epoch, protection: RecordProtection) {
         self.flush();
-        let sealer = Sealer::new(&protection);
+        let mut sealer = Sealer::new(&protection);
+        sealer.limit_records(self.limits, false);
         self.write = WriteState {
             epoch,
+            max_contents: self.policy.max_fragment.min(sealer.max_contents().into()),
             limit: sealer.limit(),
             sealer: Some(Box::new(sealer)),
             sequence: 0,
@@ -326,9 +364,11 @@ impl Layer for Stream {
     }
 
     fn install_read(&mut self, epoch: Epoch, protection: RecordProtection, when: ReadSwitch) {
+        let mut opener = Opener::new(&protection);
+        opener.limit_records(self.limits, false);
         let state = ReadState {
             epoch,
-            opener: Some(Box::new(Opener::new(&protection))),
+            opener: Some(Box::new(opener)),
             sequence: 0,
         };
         match when {
@@ -378,6 +418,10 @@ impl Layer for Stream {
         false
     }
 
+    fn hears_nothing(&self) -> bool {
+        false
+    }
+
     /// The connection takes nothing from a stream meanwhile.
     fn hold_messages(&mut self, _: Instant, _: bool) {}
 
@@ -385,12 +429,13 @@ impl Layer for Stream {
         self.armed = None;
     }
 
-    fn established(&mut self, _: Instant, _: Epoch) {
+    fn established(&mut self, _: Instant, _: Epoch) -> bool {
         // Finished is the last message of its handshake.
         self.message_ahead |= !self.deframer.is_empty();
         self.unfinished = false;
         self.deframer.release();
         self.fragmenter.release();
+        false
     }
 
     #[inline]
@@ -409,11 +454,11 @@ impl Layer for Stream {
         self.flush();
         let mut taken = 0;
         let room = self.policy.send_bytes.saturating_sub(self.outgoing.len());
-        let records = data.len().div_ceil(self.policy.max_fragment);
+        let records = data.len().div_ceil(self.write.max_contents);
         // Once for all of them, so that what is already sealed is not moved time and again.
         self.outgoing
             .reserve(room.min(data.len() + records * self.write.overhead()));
-        for piece in data.chunks(self.policy.max_fragment) {
+        for piece in data.chunks(self.write.max_contents) {
             let room = self.policy.send_bytes.saturating_sub(self.outgoing.len());
             let piece = &piece[..piece.len().min(room.saturating_sub(self.write.overhead()))];
             let exhausted = self.is_used_up();
@@ -463,7 +508,7 @@ impl Layer for Stream {
     }
 
     fn max_payload(&self) -> usize {
-        self.policy.max_fragment
+        self.write.max_contents
     }
 
     /// A stream has no timers: nothing is repeated, and no old keys are kept.
@@ -507,7 +552,6 @@ mod tests {
     use super::*;
     use crate::crypto::aead::AeadAlgorithm;
     use crate::secrets::traffic::TrafficKeys;
-    use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 
     /// RFC 8446 §5.1: no message goes on under other keys than it began.
     #[test]

@@ -5,7 +5,7 @@ use super::{ClientOffer, ScriptedPeer, ServerChoice};
 use crate::protocol::{ContentType, HandshakeType, Side};
 use crate::wire::codec::Reader;
 use crate::wire::handshake::{FragmentHeader, STREAM_HEADER_LEN, StreamHeader};
-use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
+use crate::wire::record_dtls::RecordHeader;
 use crate::wire::record_tls;
 use std::collections::BTreeMap;
 
@@ -52,6 +52,13 @@ pub enum Heard {
         epoch: u16,
         /// The data.
         data: Vec<u8>,
+    },
+    /// A message of a return routability check (RFC 9853 §4).
+    PathMessage {
+        /// Its epoch.
+        epoch: u16,
+        /// The message.
+        contents: Vec<u8>,
     },
     /// A record that cannot be opened.
     Sealed {
@@ -137,20 +144,20 @@ impl ScriptedPeer {
             return self.heard[before..].to_vec();
         }
         let mut rest = datagram;
-        while let Some(header) = RecordHeader::decode(rest) {
-            let length = HEADER_LEN + usize::from(header.length);
+        while let Some((header, header_len)) = self.keys.header(rest) {
+            let length = header_len + usize::from(header.length);
             let Some((record, after)) = rest.split_at_checked(length) else {
                 break;
             };
             rest = after;
-            self.hear_record(&header, record);
+            self.hear_record(&header, header_len, record);
         }
         self.heard[before..].to_vec()
     }
 
-    fn hear_record(&mut self, header: &RecordHeader, record: &[u8]) {
+    fn hear_record(&mut self, header: &RecordHeader, header_len: usize, record: &[u8]) {
         let epoch = u16::try_from(header.number.epoch.number()).unwrap_or(u16::MAX);
-        let Some(contents) = self.keys.open(header, record) else {
+        let Some((typ, contents)) = self.keys.open(header, header_len, record) else {
             let content_type = header.content_type.0;
             self.heard.push(Heard::Sealed {
                 epoch,
@@ -158,7 +165,7 @@ impl ScriptedPeer {
             });
             return;
         };
-        self.hear_contents(header.content_type, epoch, contents);
+        self.hear_contents(typ, epoch, contents);
     }
 
     fn hear_contents(&mut self, content_type: ContentType, epoch: u16, contents: Vec<u8>) {
@@ -173,6 +180,9 @@ impl ScriptedPeer {
                 level: contents.first().copied().unwrap_or_default(),
                 description: contents.get(1).copied().unwrap_or_default(),
             }),
+            ContentType::RETURN_ROUTABILITY_CHECK => {
+                self.heard.push(Heard::PathMessage { epoch, contents });
+            }
             _ => self.heard.push(Heard::Data {
                 epoch,
                 data: contents,
@@ -263,6 +273,7 @@ impl ScriptedPeer {
                     let info = self.server_info();
                     self.choice.answer(&offer, &info, self.promises_ticket);
                     self.offer = offer;
+                    self.answer_offer_of_ids();
                     self.echo_session();
                 }
             }

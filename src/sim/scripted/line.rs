@@ -72,6 +72,8 @@ impl ScriptedPeer {
                 body
             }
             Line::Certificate => self.certificate(),
+            Line::ServerKeyExchange if self.shares_key() => self.shared_key_server_exchange(),
+            Line::ClientKeyExchange if self.shares_key() => self.shared_key_client_exchange(),
             Line::ServerKeyExchange => self.fresh_server_key_exchange(),
             Line::CertificateRequest => certificate_request(),
             Line::ClientKeyExchange => self.client_key_exchange(),
@@ -129,6 +131,9 @@ impl ScriptedPeer {
 
     /// Reads the other side's share from its key exchange message.
     pub(super) fn learn_share(&mut self, body: &[u8]) {
+        if self.shares_key() {
+            return self.learn_shared_key(body);
+        }
         match self.side {
             Side::Client => {
                 // curve_type (1), group (2), length (1), share
@@ -142,7 +147,7 @@ impl ScriptedPeer {
                 let secret = self
                     .exchange
                     .take()
-                    .map(|exchange| exchange.complete(share));
+                    .map(|exchange| exchange.complete(NamedGroup(self.group), share));
                 if let Some(Ok(secret)) = secret {
                     self.secret = secret.to_vec();
                 }

@@ -33,15 +33,18 @@
 
 mod again;
 mod hello;
+mod identified;
 mod inbound;
 mod keys;
 mod line;
+mod shared_key;
 mod spoken;
 
 pub use again::ScriptedSession;
 pub use hello::{ClientOffer, ServerChoice};
 pub use inbound::Heard;
 pub use line::Line;
+pub use shared_key::ScriptedSharedKey;
 pub use spoken::Spoken;
 
 use crate::crypto::kx::Exchange;
@@ -61,6 +64,8 @@ pub const CHANGE_CIPHER_SPEC: u8 = ContentType::CHANGE_CIPHER_SPEC.0;
 pub const ALERT: u8 = ContentType::ALERT.0;
 /// The type of a handshake record.
 pub const HANDSHAKE: u8 = ContentType::HANDSHAKE.0;
+/// The type of a record with a message of a return routability check.
+pub const RETURN_ROUTABILITY_CHECK: u8 = ContentType::RETURN_ROUTABILITY_CHECK.0;
 /// The type of a data record.
 pub const APPLICATION_DATA: u8 = ContentType::APPLICATION_DATA.0;
 
@@ -84,12 +89,18 @@ pub struct ScriptedPeer {
     pub verify_version: u16,
     /// The group of a ServerKeyExchange. A client keeps the one that it received here.
     pub group: u16,
+    /// What is said under a suite with a shared key. A client keeps the hint that it received here,
+    /// a server the identity.
+    pub shared_key: ScriptedSharedKey,
     /// Whether a server grants the ticket extension to a client that asks for it.
     pub promises_ticket: bool,
     /// The ticket of a NewSessionTicket. A client keeps the last one that it received here.
     pub ticket: Vec<u8>,
     /// The lifetime of the ticket, in seconds. A client keeps the last one that it received here.
     pub ticket_lifetime: u32,
+    /// What a server answers an offer of connection IDs with, and whether it takes part in checks
+    /// of paths; `None` to leave the offer unanswered.
+    pub identity: Option<(Vec<u8>, bool)>,
     /// Everything that was received, in order.
     pub heard: Vec<Heard>,
     side: Side,
@@ -130,6 +141,22 @@ impl ScriptedPeer {
         )
     }
 
+    /// A server without a certificate, which chooses this suite and shares a key with its client.
+    pub fn sharing_server(suite: u16, shared_key: ScriptedSharedKey) -> Self {
+        let mut server = Self::new(Side::Server, ClientOffer::honest("", [0; 32]), None);
+        server.choice.suite = suite;
+        server.shared_key = shared_key;
+        server
+    }
+
+    /// A client that offers this suite alone and shares a key with its server.
+    pub fn sharing_client(name: &str, suite: u16, shared_key: ScriptedSharedKey) -> Self {
+        let mut client = Self::client(name, None);
+        client.offer.suites = vec![suite];
+        client.shared_key = shared_key;
+        client
+    }
+
     /// A server with this certificate, which chooses a suite that fits it.
     pub fn server(credential: Credential) -> Self {
         Self::new(
@@ -146,9 +173,11 @@ impl ScriptedPeer {
             cookie: b"a cookie of 20 bytes".to_vec(),
             verify_version: ProtocolVersion::DTLS10.0,
             group: NamedGroup::X25519.0,
+            shared_key: ScriptedSharedKey::default(),
             promises_ticket: false,
             ticket: Vec::new(),
             ticket_lifetime: 0,
+            identity: None,
             heard: Vec::new(),
             side,
             credential,
@@ -362,6 +391,7 @@ impl ScriptedPeer {
             Side::Server => (server, client),
         };
         self.keys.install(self.epoch + 1, &write, &read);
+        self.keys.identify(self.epoch + 1, self.agreed_ids());
         self.master = Some(master);
     }
 

@@ -25,7 +25,7 @@ use crate::crypto::suite::{self, Suite};
 use crate::identity::Credential;
 use crate::protocol::dialect::TLS;
 use crate::protocol::{
-    CipherSuite, ContentType, ExtensionType, HandshakeType, ProtocolVersion, Side,
+    CipherSuite, ContentType, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion, Side,
 };
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::schedule13::{
@@ -145,6 +145,14 @@ impl ScriptedPeer {
     #[must_use]
     pub fn resuming(mut self, ticket: &ScriptedTicket) -> Self {
         self.secrets.psk = Some(ticket.key.clone());
+        self
+    }
+
+    /// The same, but it takes the first key that the client offers for this one, which has 48 bytes
+    /// at most.
+    #[must_use]
+    pub fn sharing(mut self, key: &[u8]) -> Self {
+        self.secrets.psk = Secret::from_bytes(key);
         self
     }
 
@@ -359,7 +367,9 @@ impl ScriptedPeer {
         if let Some(exchange) = self.exchange.take() {
             // group (2), length (2), share
             let share = self.choice.extension(KEY_SHARE).unwrap_or_default();
-            let secret = exchange.complete(share.get(4..).unwrap_or_default());
+            let group = share.first_chunk().map(|group| u16::from_be_bytes(*group));
+            let group = NamedGroup(group.unwrap_or_default());
+            let secret = exchange.complete(group, share.get(4..).unwrap_or_default());
             self.shared = secret.map(|secret| secret.to_vec()).unwrap_or_default();
         }
         std::mem::take(&mut self.shared)
@@ -369,7 +379,8 @@ impl ScriptedPeer {
     fn derive_handshake(&mut self) {
         let shared = self.agree();
         let derivation = Derivation::new(&TLS, self.suite().hash);
-        let secret = HandshakeSecret::new(derivation, self.secrets.psk.as_ref(), &shared);
+        let key = self.secrets.psk.as_ref().map(Secret::as_bytes);
+        let secret = HandshakeSecret::new(derivation, key, Some(&shared));
         let hash = self.transcript_hash();
         let [client, server] =
             [Side::Client, Side::Server].map(|side| secret.traffic(side, &hash, NO_LOG));

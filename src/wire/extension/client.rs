@@ -1,16 +1,16 @@
 //! The extensions of a ClientHello.
 
-use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
+use super::{Known, LimitExtensions, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
 use crate::protocol::{
     CertificateType, ConnectionId, ExtensionType, NamedGroup, PointFormat, ProtocolVersion,
     PskKeyExchangeMode, ServerNameType, SignatureScheme, SrtpProfile,
 };
 use crate::wire::codec::{Reader, Writer};
-use crate::wire::extension::connection_id;
 use crate::wire::extension::key_share::{KeyShare, decode_shares, put_shares};
 use crate::wire::extension::psk::OfferedPsks;
 use crate::wire::extension::srtp::{decode_offer, put_profiles};
+use crate::wire::extension::{certificate_type, connection_id};
 
 /// What a client offers besides suites: one field for each extension. Unknown extensions are
 /// skipped.
@@ -48,6 +48,8 @@ pub(crate) struct ClientExtensions {
     /// RFC 8446 §4.2.4: the DER names of the authorities that the client trusts; empty if it does
     /// not say. This end never does.
     pub(crate) authorities: Vec<Vec<u8>>,
+    /// RFC 7250 §4.1: the types of certificate that the client can show; X.509 if absent.
+    pub(crate) client_certificate_types: Option<Vec<CertificateType>>,
     /// RFC 7250 §4.1: the types of certificate that the client accepts from a server; X.509 if
     /// absent.
     pub(crate) server_certificate_types: Option<Vec<CertificateType>>,
@@ -57,6 +59,8 @@ pub(crate) struct ClientExtensions {
     pub(crate) draft_connection_id: bool,
     /// RFC 9853 §3: the client answers whether it can be reached, and may ask.
     pub(crate) rrc: bool,
+    /// How long records may be.
+    pub(crate) limits: LimitExtensions,
     /// RFC 8446 §4.2.11; always the last one.
     pub(crate) pre_shared_keys: Option<OfferedPsks>,
 }
@@ -118,12 +122,12 @@ impl ClientExtensions {
                     found.authorities = super::decode_names(body)?
                 }
                 ExtensionType::SERVER_CERTIFICATE_TYPE => {
-                    let types = body.vec8("server_certificate_types")?;
-                    if types.is_empty() {
-                        return Err(InvalidMessage::EmptyList("server_certificate_types"));
-                    }
-                    let types = types.iter().copied().map(CertificateType);
-                    found.server_certificate_types = Some(types.collect());
+                    let types = certificate_type::decode_list(body, "server_certificate_types")?;
+                    found.server_certificate_types = Some(types);
+                }
+                ExtensionType::CLIENT_CERTIFICATE_TYPE => {
+                    let types = certificate_type::decode_list(body, "client_certificate_types")?;
+                    found.client_certificate_types = Some(types);
                 }
                 ExtensionType::EARLY_DATA => found.early_data = true,
                 ExtensionType::CONNECTION_ID => {
@@ -134,6 +138,7 @@ impl ClientExtensions {
                     return Ok(Known::No);
                 }
                 ExtensionType::RRC => found.rrc = true,
+                typ if LimitExtensions::TYPES.contains(&typ) => found.limits.decode(typ, body)?,
                 ExtensionType::PRE_SHARED_KEY => {
                     found.pre_shared_keys = Some(OfferedPsks::decode(body)?);
                 }
@@ -197,6 +202,12 @@ impl ClientExtensions {
                     });
                 });
             }
+            certificate_type::put_lists(
+                out,
+                self.client_certificate_types.as_deref(),
+                self.server_certificate_types.as_deref(),
+            );
+            self.limits.put(out);
             if let Some(ticket) = &self.session_ticket {
                 put_extension(out, ExtensionType::SESSION_TICKET, |out| out.put(ticket));
             }

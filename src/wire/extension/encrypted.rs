@@ -1,9 +1,10 @@
 //! EncryptedExtensions (RFC 8446 §4.3.1).
 
-use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
+use super::{Known, LimitExtensions, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
 use crate::protocol::{ExtensionType, SrtpProfile};
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::extension::certificate_type::ChosenTypes;
 use crate::wire::extension::srtp::{decode_choice, put_profiles};
 
 /// What a server grants and the key exchange does not need.
@@ -15,6 +16,10 @@ pub(crate) struct EncryptedExtensions {
     pub(crate) srtp: Option<SrtpProfile>,
     /// The protocol that the server chose (RFC 7301 §3.1).
     pub(crate) alpn: Option<Vec<u8>>,
+    /// RFC 7250 §4.2, RFC 8446 §4.4.2.
+    pub(crate) certificate_types: ChosenTypes,
+    /// How long records may be.
+    pub(crate) limits: LimitExtensions,
     /// Extensions that belong in other messages, or are unknown. A client refuses them.
     pub(crate) unknown: Vec<ExtensionType>,
 }
@@ -39,6 +44,10 @@ impl EncryptedExtensions {
                     }
                     found.alpn = protocols.pop();
                 }
+                ExtensionType::CLIENT_CERTIFICATE_TYPE | ExtensionType::SERVER_CERTIFICATE_TYPE => {
+                    found.certificate_types.decode(typ, body)?;
+                }
+                typ if LimitExtensions::TYPES.contains(&typ) => found.limits.decode(typ, body)?,
                 // RFC 8446 §4.2.7: what the server would have preferred; nothing follows from it.
                 ExtensionType::SUPPORTED_GROUPS => return Ok(Known::No),
                 _ => {
@@ -58,6 +67,8 @@ impl EncryptedExtensions {
             if self.server_name {
                 put_extension(out, ExtensionType::SERVER_NAME, |_| {});
             }
+            self.certificate_types.put(out);
+            self.limits.put(out);
             if let Some(profile) = self.srtp {
                 put_extension(out, ExtensionType::USE_SRTP, |out| {
                     put_profiles(out, &[profile])

@@ -1,18 +1,22 @@
 //! Hello extensions: one field for each known one, so that the types tell which are present and
 //! none occurs twice.
 
+mod certificate_type;
 mod client;
 mod connection_id;
 mod encrypted;
 mod key_share;
 mod psk;
+mod record_limits;
 mod server;
 mod srtp;
 
+pub(crate) use certificate_type::ChosenTypes;
 pub(crate) use client::ClientExtensions;
 pub(crate) use encrypted::EncryptedExtensions;
 pub(crate) use key_share::KeyShare;
 pub(crate) use psk::{OfferedPsks, PskIdentity};
+pub(crate) use record_limits::LimitExtensions;
 pub(crate) use server::{ServerExtensions, ServerShare};
 
 use super::codec::{Reader, Writer};

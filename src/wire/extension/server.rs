@@ -1,12 +1,13 @@
 //! The extensions of a ServerHello.
 
-use super::{Known, decode_block, decode_protocols, put_extension, put_protocols};
+use super::{Known, LimitExtensions, decode_block, decode_protocols, put_extension, put_protocols};
 use crate::error::InvalidMessage;
 use crate::protocol::{
     ConnectionId, ConnectionIds, ExtensionType, NamedGroup, PointFormat, ProtocolVersion,
     SrtpProfile,
 };
 use crate::wire::codec::{Reader, Writer};
+use crate::wire::extension::certificate_type::ChosenTypes;
 use crate::wire::extension::connection_id;
 use crate::wire::extension::key_share::KeyShare;
 use crate::wire::extension::srtp::{decode_choice, put_profiles};
@@ -51,6 +52,10 @@ pub(crate) struct ServerExtensions {
     pub(crate) connection_id: Option<ConnectionId>,
     /// RFC 9853 §3.
     pub(crate) rrc: bool,
+    /// RFC 7250 §4.2, at 1.2.
+    pub(crate) certificate_types: ChosenTypes,
+    /// How long records may be.
+    pub(crate) limits: LimitExtensions,
     /// Unknown extensions. A client refuses them, because it cannot have offered them.
     pub(crate) unknown: Vec<ExtensionType>,
 }
@@ -113,6 +118,10 @@ impl ServerExtensions {
                     found.connection_id = Some(connection_id::decode(body)?);
                 }
                 ExtensionType::RRC => found.rrc = true,
+                ExtensionType::CLIENT_CERTIFICATE_TYPE | ExtensionType::SERVER_CERTIFICATE_TYPE => {
+                    found.certificate_types.decode(typ, body)?;
+                }
+                typ if LimitExtensions::TYPES.contains(&typ) => found.limits.decode(typ, body)?,
                 ExtensionType::SUPPORTED_GROUPS => {
                     found.supported_groups = true;
                     return Ok(Known::No);
@@ -151,6 +160,8 @@ impl ServerExtensions {
                 });
             }
             connection_id::put(out, self.connection_id.as_ref(), self.rrc);
+            self.certificate_types.put(out);
+            self.limits.put(out);
             if let Some(profile) = self.srtp {
                 put_extension(out, ExtensionType::USE_SRTP, |out| {
                     put_profiles(out, &[profile])

@@ -1,17 +1,22 @@
-//! What all peers of this workspace share: the command line, one UDP socket, the loop, and the
-//! lines they print.
+//! What all peers of this workspace share: the command line, one socket, the loop, and the lines
+//! they print.
 //!
 //! ```text
 //! peer server --port P [options]           peer client --port P --name NAME [options]
 //!
-//!   --versions 1.2,1.3      --groups x25519,p256,p384      --cert FILE --key FILE      --ca FILE
+//!   --versions 1.2,1.3      --groups x25519mlkem768,x25519,p256,p384
+//!   --cert FILE --key FILE  --ca FILE
 //!   --client-auth           --echo                    --resume N             --default-hello
-//!   --cid HEX|-             --follow
+//!   --cid HEX|-             --follow                   --psk IDENTITY:HEX
 //! ```
 //!
 //! `--cid` negotiates connection IDs: this one is received, or none (`-`). With `--follow` datagrams
 //! go to wherever the newest came from, whatever it was; without it, to where the first came from,
-//! and others are dropped.
+//! and others are dropped. `--psk` is the only key that both ends share, at version 1.3; a client with
+//! one takes no certificate.
+//!
+//! A peer of [`run_stream`] speaks over TCP, one connection at a time: what is called a datagram here
+//! is then whatever came at once.
 //!
 //! A line of standard input is a datagram to send, except for `k` (key update), `K` (key update
 //! that asks for the peer's), `R` (renegotiation) and `Q` (close and end). Facts go to standard
@@ -19,8 +24,8 @@
 //! `closed`, `error TEXT`.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead as _, ErrorKind, Write as _};
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{self, BufRead as _, ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
@@ -39,7 +44,8 @@ pub struct Options {
     pub v12: bool,
     /// Whether version 1.3 is spoken.
     pub v13: bool,
-    /// The groups by the names `x25519`, `p256`, `p384`; the stack's own if empty.
+    /// The groups by the names `x25519mlkem768`, `x25519`, `p256`, `p384`; the stack's own if
+    /// empty.
     pub groups: Vec<String>,
     /// The certificate chain, as PEM.
     pub cert: Option<PathBuf>,
@@ -60,6 +66,8 @@ pub struct Options {
     pub cid: Option<Vec<u8>>,
     /// Whether the peer is where its newest datagram came from.
     pub follow: bool,
+    /// The identity of a key that both ends share, and its bytes.
+    pub psk: Option<(String, Vec<u8>)>,
 }
 
 impl Options {
@@ -96,6 +104,11 @@ impl Options {
                 "--default-hello" => options.default_hello = true,
                 "--cid" => options.cid = Some(connection_id(&value()?)?),
                 "--follow" => options.follow = true,
+                "--psk" => {
+                    let given = value()?;
+                    let (identity, key) = given.split_once(':').ok_or("IDENTITY:HEX")?;
+                    options.psk = Some((identity.to_owned(), digits(key)?));
+                }
                 _ => return Err(format!("{argument} is unknown")),
             }
         }
@@ -104,10 +117,13 @@ impl Options {
 }
 
 fn connection_id(text: &str) -> Result<Vec<u8>, String> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
+    digits(text.strip_prefix('-').unwrap_or(text))
+}
+
+fn digits(digits: &str) -> Result<Vec<u8>, String> {
     let byte = |pair: &[u8]| {
         let pair = std::str::from_utf8(pair).map_err(|error| error.to_string())?;
-        u8::from_str_radix(pair, 16).map_err(|error| format!("connection ID: {error}"))
+        u8::from_str_radix(pair, 16).map_err(|error| format!("hexadecimal digits: {error}"))
     };
     digits.as_bytes().chunks(2).map(byte).collect()
 }
@@ -175,12 +191,26 @@ pub trait Association {
     }
     /// Closes the association.
     fn close(&mut self);
+    /// The peer has ended the stream.
+    fn ended(&mut self) {}
 }
 
-/// Runs a peer whose associations are made by `begin`, one after the other.
-pub fn run<A: Association>(mut begin: impl FnMut(&Options) -> Result<A, String>) {
+/// Runs a peer over UDP whose associations are made by `begin`, one after the other.
+pub fn run<A: Association>(begin: impl FnMut(&Options) -> Result<A, String>) {
+    run_over(Link::datagrams, begin);
+}
+
+/// The same over TCP.
+pub fn run_stream<A: Association>(begin: impl FnMut(&Options) -> Result<A, String>) {
+    run_over(Link::stream, begin);
+}
+
+fn run_over<A: Association>(
+    link: fn(&Options) -> io::Result<(Link, u16)>,
+    mut begin: impl FnMut(&Options) -> Result<A, String>,
+) {
     let outcome = Options::parse(std::env::args().skip(1))
-        .and_then(|options| Peer::new(options).and_then(|mut peer| peer.run(&mut begin)));
+        .and_then(|options| Peer::new(options, link).and_then(|mut peer| peer.run(&mut begin)));
     if let Err(error) = outcome {
         say(&format!("error {error}"));
         std::process::exit(1);
@@ -193,14 +223,131 @@ fn say(fact: &str) {
     let _gone = writeln!(out, "{fact}").and_then(|()| out.flush());
 }
 
+/// The way to the peer.
+enum Link {
+    Datagrams {
+        socket: UdpSocket,
+        remote: Option<SocketAddr>,
+    },
+    Stream {
+        /// A server's.
+        listener: Option<TcpListener>,
+        stream: Option<TcpStream>,
+    },
+}
+
+/// What was received.
+enum Received {
+    Bytes(usize),
+    Nothing,
+    End,
+}
+
+impl Link {
+    fn datagrams(options: &Options) -> io::Result<(Self, u16)> {
+        let port = if options.server { options.port } else { 0 };
+        let socket = UdpSocket::bind(("127.0.0.1", port))?;
+        socket.set_read_timeout(Some(TICK))?;
+        let port = socket.local_addr()?.port();
+        let server = SocketAddr::from(([127, 0, 0, 1], options.port));
+        let remote = (!options.server).then_some(server);
+        Ok((Self::Datagrams { socket, remote }, port))
+    }
+
+    fn stream(options: &Options) -> io::Result<(Self, u16)> {
+        let (mut listener, mut stream) = (None, None);
+        let port = if options.server {
+            let bound = TcpListener::bind(("127.0.0.1", options.port))?;
+            bound.set_nonblocking(true)?;
+            let port = bound.local_addr()?.port();
+            listener = Some(bound);
+            port
+        } else {
+            stream = Some(prepared(TcpStream::connect(("127.0.0.1", options.port))?)?);
+            options.port
+        };
+        Ok((Self::Stream { listener, stream }, port))
+    }
+
+    /// Forgets the peer: the next one may come.
+    fn forget(&mut self) {
+        match self {
+            Self::Datagrams { remote, .. } => *remote = None,
+            Self::Stream { stream, .. } => *stream = None,
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        let _lost = match self {
+            Self::Datagrams {
+                socket,
+                remote: Some(remote),
+            } => socket.send_to(bytes, *remote).map(|_| ()),
+            Self::Stream {
+                stream: Some(stream),
+                ..
+            } => stream.write_all(bytes),
+            _ => Ok(()),
+        };
+    }
+
+    /// Waits for a little while.
+    fn receive(&mut self, follow: bool, buffer: &mut [u8]) -> io::Result<Received> {
+        match self {
+            Self::Datagrams { socket, remote } => {
+                let (length, from) = socket.recv_from(buffer)?;
+                let remote = remote.get_or_insert(from);
+                if follow {
+                    *remote = from;
+                }
+                Ok(if *remote == from {
+                    Received::Bytes(length)
+                } else {
+                    Received::Nothing
+                })
+            }
+            Self::Stream {
+                stream: Some(stream),
+                ..
+            } => match stream.read(buffer)? {
+                0 => Ok(Received::End),
+                length => Ok(Received::Bytes(length)),
+            },
+            Self::Stream { listener, stream } => {
+                if let Some(listener) = listener {
+                    match listener.accept() {
+                        Ok((accepted, _)) => *stream = Some(prepared(accepted)?),
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                            thread::sleep(TICK);
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(Received::Nothing)
+            }
+        }
+    }
+}
+
+fn prepared(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(false)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(TICK))?;
+    Ok(stream)
+}
+
 struct Peer {
     options: Options,
-    socket: UdpSocket,
-    remote: Option<SocketAddr>,
+    link: Link,
+    begin_link: fn(&Options) -> io::Result<(Link, u16)>,
     lines: Receiver<String>,
     /// Lines that came before there was a peer to send them to.
     early: VecDeque<String>,
     ended: bool,
+}
+
+fn no_socket(error: io::Error) -> String {
+    format!("no socket: {error}")
 }
 
 /// Why an association is over.
@@ -213,14 +360,11 @@ enum End {
 const TICK: Duration = Duration::from_millis(10);
 
 impl Peer {
-    fn new(options: Options) -> Result<Self, String> {
-        let failed = |error: io::Error| format!("no socket: {error}");
-        let any = SocketAddr::from((
-            [127, 0, 0, 1],
-            if options.server { options.port } else { 0 },
-        ));
-        let socket = UdpSocket::bind(any).map_err(failed)?;
-        let server = SocketAddr::from(([127, 0, 0, 1], options.port));
+    fn new(
+        options: Options,
+        begin_link: fn(&Options) -> io::Result<(Link, u16)>,
+    ) -> Result<Self, String> {
+        let (link, port) = begin_link(&options).map_err(no_socket)?;
         let (sender, lines) = channel();
         thread::spawn(move || {
             for line in io::stdin().lock().lines() {
@@ -231,13 +375,12 @@ impl Peer {
             }
         });
         if options.server {
-            let port = socket.local_addr().map_err(failed)?.port();
             say(&format!("ready {port}"));
         }
         Ok(Self {
-            remote: (!options.server).then_some(server),
             options,
-            socket,
+            link,
+            begin_link,
             lines,
             early: VecDeque::new(),
             ended: false,
@@ -254,13 +397,12 @@ impl Peer {
             match self.serve(association)? {
                 End::Own if self.options.server => return Ok(()),
                 End::Own if left == 0 => return Ok(()),
-                End::Peer if self.options.server => self.remote = None,
+                End::Peer if self.options.server => self.link.forget(),
                 End::Peer => return Ok(()),
                 End::Own => {
                     left -= 1;
                     // A new port, so that the server sees a new client.
-                    self.socket = UdpSocket::bind(("127.0.0.1", 0))
-                        .map_err(|error| format!("no socket: {error}"))?;
+                    (self.link, _) = (self.begin_link)(&self.options).map_err(no_socket)?;
                 }
             }
         }
@@ -320,10 +462,9 @@ impl Peer {
         }
     }
 
-    fn flush<A: Association>(&self, association: &mut A) {
-        let Some(remote) = self.remote else { return };
+    fn flush<A: Association>(&mut self, association: &mut A) {
         for datagram in association.outgoing() {
-            let _lost = self.socket.send_to(&datagram, remote);
+            self.link.send(&datagram);
         }
     }
 
@@ -332,17 +473,14 @@ impl Peer {
         association: &mut A,
         buffer: &mut [u8],
     ) -> Result<(), String> {
-        let wait = self.socket.set_read_timeout(Some(TICK));
-        wait.map_err(|error| error.to_string())?;
-        match self.socket.recv_from(buffer) {
-            Ok((length, from)) => {
-                let remote = self.remote.get_or_insert(from);
-                if self.options.follow {
-                    *remote = from;
-                }
-                if *remote == from {
-                    association.take(&buffer[..length]);
-                }
+        match self.link.receive(self.options.follow, buffer) {
+            Ok(Received::Bytes(length)) => {
+                association.take(&buffer[..length]);
+                Ok(())
+            }
+            Ok(Received::Nothing) => Ok(()),
+            Ok(Received::End) => {
+                association.ended();
                 Ok(())
             }
             Err(error)
@@ -378,7 +516,11 @@ impl Peer {
                 "k" => association.key_update(false),
                 "K" => association.key_update(true),
                 "R" => association.renegotiate(),
-                data => association.send(data.as_bytes()),
+                // A stream has no other ends of lines.
+                data => match self.link {
+                    Link::Datagrams { .. } => association.send(data.as_bytes()),
+                    Link::Stream { .. } => association.send(format!("{data}\n").as_bytes()),
+                },
             };
             if let Err(reason) = outcome {
                 say(&format!("error {reason}"));

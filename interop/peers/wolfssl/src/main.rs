@@ -87,6 +87,7 @@ fn groups(options: &Options) -> Vec<c_int> {
     let known = |name: &String| match name.as_str() {
         "p256" => ffi::WOLFSSL_ECC_SECP256R1 as c_int,
         "p384" => ffi::WOLFSSL_ECC_SECP384R1 as c_int,
+        "x25519mlkem768" => ffi::WOLFSSL_X25519MLKEM768 as c_int,
         _ => ffi::WOLFSSL_ECC_X25519 as c_int,
     };
     options.groups.iter().map(known).collect()

@@ -27,18 +27,23 @@ use std::sync::Arc;
 /// The master secret is known; CertificateVerify, if any, and Finished are still to be sent.
 pub(super) struct Ready {
     pub(super) context: Box<ClientContext12>,
-    pub(super) group: NamedGroup,
+    pub(super) group: Option<NamedGroup>,
     pub(super) server: Proven,
     /// What this end shows.
     pub(super) shown: Option<Identity>,
     pub(super) master_secret: MasterSecret,
 }
 
-/// A server whose certificate was accepted and that has its key.
-pub(super) struct Proven {
-    pub(super) claim: Identity,
-    pub(super) verified: ClaimVerified,
-    pub(super) signature: SignatureVerified,
+/// Who the server is, once everything about it but Finished was checked.
+pub(super) enum Proven {
+    /// Its certificate was accepted, and it has the key.
+    Signed {
+        claim: Identity,
+        _verified: ClaimVerified,
+        signature: SignatureVerified,
+    },
+    /// The holder of a shared key: Finished proves that.
+    SharedKey(Identity),
 }
 
 impl Ready {
@@ -136,7 +141,7 @@ impl State for ExpectSignature {
 /// The client's part is done; what is missing is the server's.
 struct Finish {
     context: Box<ClientContext12>,
-    group: NamedGroup,
+    group: Option<NamedGroup>,
     server: Proven,
     shown: Option<Identity>,
     master_secret: MasterSecret,
@@ -188,6 +193,10 @@ impl State for ExpectTicket {
         finish.ticket = Some(ticket);
         Ok(finish.arm(read, outbox))
     }
+
+    fn awaits_proof_of_shared_key(&self) -> bool {
+        matches!(self.finish.server, Proven::SharedKey(_))
+    }
 }
 
 /// Only the server's Finished is missing.
@@ -213,6 +222,10 @@ impl State for ExpectFinished {
             return unexpected(inbound);
         };
         self.0.complete(verify_data, outbox)
+    }
+
+    fn awaits_proof_of_shared_key(&self) -> bool {
+        matches!(self.0.server, Proven::SharedKey(_))
     }
 }
 
@@ -271,23 +284,25 @@ impl ClientContext12 {
     fn session(
         &mut self,
         server: Proven,
-        group: NamedGroup,
+        group: Option<NamedGroup>,
         master_secret: MasterSecret,
         ticket: Option<NewSessionTicket>,
     ) -> Session12 {
-        let Proven {
-            claim,
-            verified: _verified,
-            signature,
-        } = server;
+        let (identity, scheme) = match server {
+            Proven::Signed {
+                claim, signature, ..
+            } => (claim, Some(signature.scheme())),
+            Proven::SharedKey(holder) => (holder, None),
+        };
         Session12 {
             agreed: Agreed {
                 version: self.version,
+                max_fragment_length: self.limits.fragment(),
                 suite: self.suite,
                 alpn: self.alpn.take(),
                 server_name: dns_name(&self.server_name),
-                peer_identity: Some(claim),
-                peer_scheme: Some(signature.scheme()),
+                peer_identity: Some(identity),
+                peer_scheme: scheme,
                 created: self.started.as_secs(),
             },
             group,

@@ -1,8 +1,10 @@
 //! A client's states of version 1.2 after the ServerHello.
 
 mod finish;
+mod shared_key;
 
 pub(super) use finish::lifetime;
+pub(super) use shared_key::ExpectSharedKeyExchange;
 
 use crate::config::{ClientConfig, ReceivedRequest, RequestAnswer};
 use crate::crypto::kx;
@@ -10,13 +12,16 @@ use crate::crypto::sign::KeyKind;
 use crate::crypto::suite::Suite;
 use crate::error::{CertificateError, Error, PeerMisbehaved};
 use crate::handshake::auth;
+use crate::handshake::certificate_types::Kinds;
 use crate::handshake::renegotiation::{self, Binding};
 use crate::handshake::state::{State, Step, unexpected};
 use crate::handshake::{Answer, ClientAnswer, ClientQuestion, Epochs, Outbox};
 use crate::identity::proof::SignatureVerified;
-use crate::identity::{Credential, Identity, check_key_12, encode_certificate_12, verify_12};
+use crate::identity::{
+    CertificateKind, Credential, Identity, check_key_12, encode_certificate_12, verify_12,
+};
 use crate::protocol::{
-    AlertDescription, ClientCertificateType, Epoch, HandshakeType, ProtocolVersion,
+    AgreedLimits, AlertDescription, ClientCertificateType, Epoch, HandshakeType, ProtocolVersion,
     SignatureScheme, SrtpProfile,
 };
 use crate::secrets::schedule12::{MasterSecret, Randoms, SessionBinding};
@@ -36,6 +41,8 @@ pub(crate) struct ClientContext12 {
     pub(super) server_name: ServerName<'static>,
     pub(super) epochs: Epochs,
     pub(super) suite: &'static Suite,
+    /// What each end shows, if it does.
+    pub(super) kinds: Kinds,
     pub(super) randoms: Randoms,
     pub(super) extended_master_secret: bool,
     /// Whether the server binds handshakes to each other (RFC 5746).
@@ -48,6 +55,8 @@ pub(crate) struct ClientContext12 {
     pub(super) session_id: Vec<u8>,
     /// Whether a NewSessionTicket comes before the server's Finished (RFC 5077 §3.2).
     pub(super) ticket_promised: bool,
+    /// How long records may be.
+    pub(super) limits: AgreedLimits,
     pub(super) cookie: Vec<u8>,
     pub(super) binding: Option<Binding>,
     pub(super) transcript: Transcript,
@@ -83,8 +92,11 @@ impl State for ExpectCertificate {
     }
 
     fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
-        (epoch == self.context.epochs.current && typ == HandshakeType::CERTIFICATE)
-            .then_some(Grammar::V12)
+        let form = match self.context.kinds.server {
+            CertificateKind::X509 => Grammar::V12,
+            CertificateKind::RawPublicKey => Grammar::V12RawKey,
+        };
+        (epoch == self.context.epochs.current && typ == HandshakeType::CERTIFICATE).then_some(form)
     }
 
     fn handle(
@@ -93,13 +105,15 @@ impl State for ExpectCertificate {
         inbound: &InboundMessage,
         _outbox: &mut Outbox,
     ) -> Step {
-        let Message::Certificate(chain) = message else {
-            return unexpected(inbound);
+        let claim = match message {
+            Message::Certificate(chain) => Identity::of_chain(chain),
+            Message::RawPublicKey(key) => Identity::of_raw_key(key)?,
+            _ => return unexpected(inbound),
         };
         // RFC 5246 §7.4.2: a server that is asked for a certificate must have one.
-        let claim = Identity::of_chain(chain).ok_or(CertificateError::Missing)?;
+        let claim = claim.ok_or(CertificateError::Missing)?;
         let groups = &self.context.config.parameters.algorithms.groups;
-        check_key_12(&claim, self.context.suite.authentication, groups)?;
+        check_key_12(&claim, self.context.suite.authentication.key_kind(), groups)?;
         let context = &mut self.context;
         let policy = &context.config.parameters.rekey;
         renegotiation::check_identity(context.binding.as_ref(), policy, Some(&claim))?;
@@ -137,19 +151,13 @@ impl State for ExpectServerKeyExchange {
             return unexpected(inbound);
         };
         let ServerKeyExchange { params, signed } = exchange;
-        if !self
-            .context
-            .config
-            .parameters
-            .algorithms
-            .groups
-            .contains(&params.group)
-        {
+        let parameters = &self.context.config.parameters;
+        if parameters.groups_12().all(|group| group != params.group) {
             return Err(PeerMisbehaved::SelectedUnofferedGroup(params.group).into());
         }
         let message =
             params.signed_message(&self.context.randoms.client, &self.context.randoms.server);
-        let kind = self.context.suite.authentication;
+        let kind = self.context.suite.authentication.key_kind();
         let signature = verify_12(
             &self.claim,
             kind,
@@ -219,7 +227,8 @@ impl State for ExpectCertificateRequest {
         if asked.context.config.answers.is_none() {
             return asked.go_on(Ok(RequestAnswer::AsConfigured));
         }
-        let received = Box::new(ReceivedRequest::of(&asked.request));
+        let kind = asked.context.kinds.client;
+        let received = Box::new(ReceivedRequest::of(&asked.request, kind));
         outbox.ask_client(&asked.context.config, ClientQuestion::Request(received));
         Ok(Box::new(asked))
     }
@@ -254,7 +263,7 @@ impl ExpectRequestAnswer {
         } = self;
         let config = &context.config;
         let shown = auth::with_answer(config, answer, |credentials| {
-            let shown = Shown::choose(credentials, &request);
+            let shown = Shown::choose(credentials, context.kinds.client, &request);
             if let Shown::NoCertificate = shown {
                 config.check_showing_none(credentials)?;
             }
@@ -276,9 +285,9 @@ enum Asked {
 
 /// The client's answer to a CertificateRequest.
 enum Shown {
-    /// An empty chain: there is none that fits (RFC 5246 §7.4.6).
+    /// An empty Certificate: there is none that fits (RFC 5246 §7.4.6).
     NoCertificate,
-    /// This chain, signed for with this scheme.
+    /// This one, signed for with this scheme.
     Certificate {
         credential: Credential,
         scheme: SignatureScheme,
@@ -286,8 +295,13 @@ enum Shown {
 }
 
 impl Shown {
-    fn choose(credentials: &[Credential], request: &CertificateRequest) -> Self {
-        let fitting = credentials.iter().find_map(|credential| {
+    fn choose(
+        credentials: &[Credential],
+        kind: CertificateKind,
+        request: &CertificateRequest,
+    ) -> Self {
+        let mut of_kind = credentials.iter().filter(|it| it.kind() == kind);
+        let fitting = of_kind.find_map(|credential| {
             let typ = match credential.key().kind() {
                 KeyKind::Ecdsa => ClientCertificateType::ECDSA_SIGN,
                 KeyKind::Rsa => ClientCertificateType::RSA_SIGN,
@@ -417,13 +431,13 @@ impl State for ExpectServerVerified {
         )?;
 
         let master_secret = context.master_secret(&secret);
-        let group = server.params.group;
+        let group = Some(server.params.group);
         let ready = Ready {
             context,
             group,
-            server: Proven {
+            server: Proven::Signed {
                 claim: server.claim,
-                verified,
+                _verified: verified,
                 signature: server.signature,
             },
             shown,

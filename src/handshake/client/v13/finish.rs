@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::handshake::auth::signed_message;
 use crate::handshake::client::offer::dns_name;
 use crate::handshake::post::{Handover, Manners, Post};
+use crate::handshake::psk::Psk;
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
     Action, Answer, ClientAnswer, ClientQuestion, Completed, CompletedKind, Outbox, Unsigned,
@@ -54,8 +55,9 @@ impl State for ExpectFinished {
             return unexpected(inbound);
         };
         let (ready, asked) = self.finished(&verify_data, inbound)?;
-        let resumed = ready.identity.as_ref().filter(|_| ready.psk.is_some());
-        match resumed.filter(|_| ready.config.verifier.verifies_resumed()) {
+        let resumed = ready.identity.as_ref().filter(|_| ready.ticket().is_some());
+        let claim = resumed.filter(|claim| claim.shared_key().is_none());
+        match claim.filter(|_| ready.config.verifies_resumed()) {
             Some(claim) => {
                 outbox.ask_client(
                     &ready.config,
@@ -71,7 +73,7 @@ impl State for ExpectFinished {
     }
 
     fn is_resuming(&self) -> bool {
-        self.context.psk.is_some()
+        self.context.is_resuming()
     }
 }
 
@@ -102,11 +104,9 @@ impl ExpectFinished {
         let exporter = main.exporter(hash.as_ref(), log);
         let scheme = match &proof {
             Proof::Certificate { signature, .. } => Some(signature.scheme()),
-            Proof::Ticket => {
-                let ticket = context.psk.as_ref();
-                ticket.and_then(|psk| psk.agreed.peer_scheme)
-            }
+            Proof::PreSharedKey => context.psk.as_ref().and_then(Psk::peer_scheme),
         };
+        let shown = context.psk.as_ref().and_then(Psk::holder);
         let ready = Box::new(Ready {
             dialect: context.dialect,
             config: context.config,
@@ -123,7 +123,8 @@ impl ExpectFinished {
             client: context.client,
             identity,
             scheme,
-            shown: None,
+            // With a shared key each end shows what the other one does.
+            shown,
             main,
             read,
             write,
@@ -165,11 +166,11 @@ struct Ready {
     server_name: ServerName<'static>,
     started: UnixTime,
     suite: &'static Suite,
-    group: NamedGroup,
+    group: Option<NamedGroup>,
     retried: bool,
     srtp: Option<SrtpProfile>,
     connection_ids: Option<ConnectionIds>,
-    psk: Option<Arc<Session13>>,
+    psk: Option<Psk>,
     alpn: Option<Vec<u8>>,
     transcript: Transcript,
     client: FinishedKey,
@@ -186,6 +187,11 @@ struct Ready {
 }
 
 impl Ready {
+    /// The session that is resumed, if one is.
+    fn ticket(&self) -> Option<&Session13> {
+        self.psk.as_ref()?.ticket().map(|session| &**session)
+    }
+
     fn reply(mut self: Box<Self>, asked: Asked, outbox: &mut Outbox) -> Step {
         // The server may write under the new keys already.
         outbox.push(Action::InstallRead {
@@ -242,6 +248,8 @@ impl Ready {
         let keeps_tickets = self.config.sessions.is_some();
         let resumption =
             keeps_tickets.then(|| self.main.resumption(self.transcript.hash().as_ref()));
+        let resumed = self.ticket().is_some();
+        let created = Agreed::created(self.ticket(), self.started);
         let post = Post::new(Handover {
             manners: Manners::of(self.dialect, &self.config.parameters),
             unconfirmed: Some(finished),
@@ -249,12 +257,13 @@ impl Ready {
             side: Side::Client,
             agreed: Arc::new(Agreed {
                 version: self.dialect.version_13,
+                max_fragment_length: None,
                 suite: self.suite,
                 alpn: self.alpn,
                 server_name: dns_name(&self.server_name),
                 peer_identity: self.identity,
                 peer_scheme: self.scheme,
-                created: Agreed::created(self.psk.as_deref(), self.started),
+                created,
             }),
             exporter: self.exporter,
             resumption,
@@ -265,7 +274,7 @@ impl Ready {
             outbox,
         });
         outbox.push(Action::Completed(Box::new(Completed {
-            resumed: self.psk.is_some(),
+            resumed,
             group: self.group,
             retried: self.retried,
             srtp: self.srtp,

@@ -15,7 +15,8 @@
 //!  {Finished}                   ──►
 //! ```
 //!
-//! Braces stand for epoch 2. A server that resumes shows no certificate.
+//! Braces stand for epoch 2. A server that has accepted a ticket or a shared key shows no
+//! certificate.
 
 mod finish;
 mod proof;
@@ -25,17 +26,18 @@ use crate::config::ClientConfig;
 use crate::crypto::kx::SharedSecret;
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerMisbehaved};
+use crate::handshake::certificate_types::{Kinds, Offered};
+use crate::handshake::psk::Psk;
 use crate::handshake::state::{State, Step, unexpected};
-use crate::handshake::{Action, Outbox};
+use crate::handshake::{Action, Outbox, limits};
 use crate::protocol::{
-    ConnectionIds, Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup, ReadSwitch, Side,
-    SrtpProfile,
+    AgreedLimits, ConnectionIds, Dialect, Epoch, ExtensionType, HandshakeType, NamedGroup,
+    PskKeyExchangeMode, ReadSwitch, Side, SrtpProfile,
 };
 use crate::secrets::schedule13::{Derivation, FinishedKey, HandshakeSecret, SecretLog};
 use crate::secrets::transcript::Transcript;
-use crate::session::Session13;
 use crate::wire::client_hello::RANDOM_LEN;
-use crate::wire::extension::{EncryptedExtensions, KeyShare, ServerShare};
+use crate::wire::extension::{EncryptedExtensions, KeyShare, LimitExtensions, ServerShare};
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::{Grammar, Message};
 use crate::wire::server_hello::ServerHello;
@@ -51,15 +53,19 @@ struct ClientContext13 {
     server_name: ServerName<'static>,
     started: UnixTime,
     suite: &'static Suite,
-    group: NamedGroup,
+    /// That of the key exchange; `None` if there was none.
+    group: Option<NamedGroup>,
     /// Whether the server has asked for a second hello.
     retried: bool,
     client_random: [u8; RANDOM_LEN],
-    /// The ticket that the server has accepted.
-    psk: Option<Arc<Session13>>,
+    /// The key that the server has accepted.
+    psk: Option<Psk>,
     alpn: Option<Vec<u8>>,
     srtp: Option<SrtpProfile>,
+    /// What each end shows, if it does.
+    kinds: Kinds,
     connection_ids: Option<ConnectionIds>,
+    offered_limits: LimitExtensions,
     transcript: Transcript,
     secret: HandshakeSecret,
     client: FinishedKey,
@@ -67,6 +73,11 @@ struct ClientContext13 {
 }
 
 impl ClientContext13 {
+    /// Whether the server has accepted a ticket.
+    fn is_resuming(&self) -> bool {
+        self.psk.as_ref().is_some_and(|psk| psk.ticket().is_some())
+    }
+
     fn add(&mut self, inbound: &InboundMessage) {
         self.transcript.add(inbound.typ, inbound.seq, &inbound.body);
     }
@@ -122,40 +133,54 @@ fn check(offer: &Offer, hello: &ServerHello) -> Result<&'static Suite, Error> {
     Ok(suite)
 }
 
-/// The ticket, if the server has accepted it.
-fn resumed(
-    offer: &Offer,
-    hello: &ServerHello,
-    suite: &Suite,
-) -> Result<Option<Arc<Session13>>, Error> {
+/// The key of those that were offered that the server has accepted, if it has.
+fn accepted(offer: &Offer, hello: &ServerHello, suite: &Suite) -> Result<Option<Psk>, Error> {
+    let number = ExtensionType::PRE_SHARED_KEY.0;
     let Some(index) = hello.extensions.selected_identity else {
-        return Ok(None);
+        // A client that takes no certificates has offered nothing but keys.
+        return match offer.config.verifier {
+            Some(_) => Ok(None),
+            None => Err(PeerMisbehaved::MissingExtension(number).into()),
+        };
     };
-    if offer.hello.extensions.pre_shared_keys.is_none() {
-        let number = ExtensionType::PRE_SHARED_KEY.0;
+    if offer.psks.is_empty() {
         return Err(PeerMisbehaved::UnsolicitedExtension(number).into());
     }
-    let psk = offer.psk.as_ref().filter(|_| index == 0);
+    let psk = offer.psks.get(usize::from(index));
     let psk = psk.ok_or(PeerMisbehaved::SelectedUnofferedPsk)?;
     // RFC 8446 §4.2.11: the key is for this hash.
-    if psk.agreed.suite.hash != suite.hash {
+    if psk.hash() != suite.hash {
         return Err(PeerMisbehaved::ResumedWithOtherCipherSuite.into());
     }
     Ok(Some(psk.clone()))
 }
 
-/// Completes the key exchange that the hello has begun: its group and what both ends know.
-fn agree(offer: &mut Offer, hello: &ServerHello) -> Result<(NamedGroup, SharedSecret), Error> {
-    // D15: without an exchange there would be no fresh secret; psk_ke was not offered.
-    let missing = PeerMisbehaved::MissingExtension(ExtensionType::KEY_SHARE.0);
+/// Completes the key exchange that the hello has begun: its group and what both ends know. With a
+/// pre-shared key there need not be one, if that was offered (RFC 8446 §4.2.9).
+fn agree(
+    offer: &mut Offer,
+    hello: &ServerHello,
+    psk: Option<&Psk>,
+) -> Result<Option<(NamedGroup, SharedSecret)>, Error> {
+    let modes = offer.hello.extensions.psk_modes.as_deref();
+    let has = |mode| psk.is_some() && modes.unwrap_or_default().contains(&mode);
+    let number = ExtensionType::KEY_SHARE.0;
+    // D15: without an exchange there would be no fresh secret.
+    let missing = PeerMisbehaved::MissingExtension(number);
     let Some(ServerShare::Share(KeyShare { group, share })) = &hello.extensions.key_share else {
+        if has(PskKeyExchangeMode::PSK_KE) && hello.extensions.key_share.is_none() {
+            return Ok(None);
+        }
         return Err(missing.into());
     };
-    let (begun, exchange) = offer.exchange.take().ok_or(missing)?;
-    if begun != *group {
+    if psk.is_some() && !has(PskKeyExchangeMode::PSK_DHE_KE) {
+        return Err(PeerMisbehaved::IllegalExtension(number).into());
+    }
+    let exchange = offer.exchange.take().ok_or(missing)?;
+    if !offer.has_share(*group) {
         return Err(PeerMisbehaved::SelectedUnofferedGroup(*group).into());
     }
-    Ok((begun, exchange.complete(share)?))
+    Ok(Some((*group, exchange.complete(*group, share)?)))
 }
 
 /// The server has chosen 1.3: the handshake goes on under keys.
@@ -166,13 +191,15 @@ pub(super) fn start(
     outbox: &mut Outbox,
 ) -> Step {
     let suite = check(&offer, hello)?;
-    let psk = resumed(&offer, hello, suite)?;
-    let (group, shared_secret) = agree(&mut offer, hello)?;
+    let psk = accepted(&offer, hello, suite)?;
+    let (group, shared_secret) = agree(&mut offer, hello, psk.as_ref())?.unzip();
     let connection_ids = offer.connection_ids(&hello.extensions)?;
     outbox.decide(
         offer.dialect,
         offer.dialect.version_13,
         connection_ids.clone(),
+        // They come with EncryptedExtensions.
+        AgreedLimits::None,
     );
     offer.transcript.start_hash_13(suite.hash);
     offer
@@ -180,8 +207,9 @@ pub(super) fn start(
         .add(inbound.typ, inbound.seq, &inbound.body);
 
     let derivation = Derivation::new(offer.dialect, suite.hash);
-    let key = psk.as_ref().map(|psk| &psk.psk);
-    let secret = HandshakeSecret::new(derivation, key, &shared_secret);
+    let key = psk.as_ref().map(Psk::secret);
+    let exchanged = shared_secret.as_ref().map(|secret| &secret[..]);
+    let secret = HandshakeSecret::new(derivation, key, exchanged);
     let hash = offer.transcript.hash();
     let client_random = offer.hello.random;
     let log = log(&offer.config, &client_random);
@@ -204,30 +232,36 @@ pub(super) fn start(
         epoch,
         protection: write,
     });
-    Ok(Box::new(ExpectEncryptedExtensions(Box::new(
-        ClientContext13 {
-            dialect: offer.dialect,
-            config: offer.config,
-            server_name: offer.server_name,
-            started: offer.started,
-            suite,
-            group,
-            retried: offer.retried.is_some(),
-            client_random,
-            psk,
-            alpn: None,
-            srtp: None,
-            connection_ids,
-            transcript: offer.transcript,
-            secret,
-            client,
-            server,
-        },
-    ))))
+    let offered = Offered::of(&offer.hello.extensions);
+    let context = Box::new(ClientContext13 {
+        dialect: offer.dialect,
+        config: offer.config,
+        server_name: offer.server_name,
+        started: offer.started,
+        suite,
+        group,
+        retried: offer.retried.is_some(),
+        client_random,
+        psk,
+        alpn: None,
+        srtp: None,
+        kinds: Kinds::USUAL,
+        connection_ids,
+        offered_limits: offer.hello.extensions.limits,
+        transcript: offer.transcript,
+        secret,
+        client,
+        server,
+    });
+    Ok(Box::new(ExpectEncryptedExtensions { context, offered }))
 }
 
 /// The rest of the server's choice comes next.
-struct ExpectEncryptedExtensions(Box<ClientContext13>);
+struct ExpectEncryptedExtensions {
+    context: Box<ClientContext13>,
+    /// The types of certificates that the hello has offered.
+    offered: Offered,
+}
 
 impl State for ExpectEncryptedExtensions {
     fn name(&self) -> &'static str {
@@ -243,24 +277,30 @@ impl State for ExpectEncryptedExtensions {
         self: Box<Self>,
         message: Message,
         inbound: &InboundMessage,
-        _outbox: &mut Outbox,
+        outbox: &mut Outbox,
     ) -> Step {
         let Message::EncryptedExtensions(granted) = message else {
             return unexpected(inbound);
         };
-        let Self(mut context) = *self;
+        let Self {
+            mut context,
+            offered,
+        } = *self;
         context.check(&granted)?;
+        context.kinds = offered.check(granted.certificate_types, context.psk.is_some())?;
+        let limits = limits::granted(context.offered_limits, granted.limits, true)?;
+        outbox.push(Action::LimitRecords(limits));
         context.alpn = granted.alpn;
         context.srtp = granted.srtp;
         context.add(inbound);
         Ok(match context.psk.as_ref() {
             Some(psk) => {
-                let identity = psk.agreed.peer_identity.clone();
+                let identity = psk.peer_identity();
                 Box::new(ExpectFinished {
                     context,
                     identity,
                     asked: Asked::Nothing,
-                    proof: Proof::Ticket,
+                    proof: Proof::PreSharedKey,
                 })
             }
             None => Box::new(ExpectCertificate {
@@ -271,7 +311,7 @@ impl State for ExpectEncryptedExtensions {
     }
 
     fn is_resuming(&self) -> bool {
-        self.0.psk.is_some()
+        self.context.is_resuming()
     }
 
     fn awaits_proof(&self) -> bool {

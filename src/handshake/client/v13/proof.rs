@@ -23,8 +23,8 @@ pub(super) enum Proof {
         _claim: ClaimVerified,
         signature: SignatureVerified,
     },
-    /// It was proved when the ticket was made.
-    Ticket,
+    /// It has the key that both ends had before, that of a ticket or a shared one.
+    PreSharedKey,
 }
 
 /// Whether the server asked for a certificate, and what it will get.
@@ -88,7 +88,8 @@ impl ExpectCertificate {
         if asked.context.config.answers.is_none() {
             return asked.go_on(Ok(RequestAnswer::AsConfigured));
         }
-        let received = Box::new(ReceivedRequest::of(&asked.request));
+        let kind = asked.context.kinds.client;
+        let received = Box::new(ReceivedRequest::of(&asked.request, kind));
         outbox.ask_client(&asked.context.config, ClientQuestion::Request(received));
         Ok(Box::new(asked))
     }
@@ -102,7 +103,8 @@ impl ExpectCertificate {
             return Err(PeerMisbehaved::WrongCertificateContext.into());
         }
         // RFC 8446 §4.4.2.4: a server always has one.
-        let claim = Identity::of_chain(shown.chain).ok_or(CertificateError::Empty)?;
+        let claim = Identity::of_entries(context.kinds.server, shown.chain)?;
+        let claim = claim.ok_or(CertificateError::Empty)?;
         if let Some(typ) = shown.unsolicited {
             return Err(PeerMisbehaved::UnsolicitedExtension(typ.0).into());
         }
@@ -139,7 +141,8 @@ impl ExpectRequestAnswer {
         let Self { context, request } = self;
         let config = &context.config;
         let asked = with_answer(config, answer, |credentials| {
-            Ok(match answer_request(credentials, &request) {
+            let kind = context.kinds.client;
+            Ok(match answer_request(credentials, kind, &request) {
                 Some((credential, scheme)) => Asked::Certificate(credential, scheme),
                 None => {
                     config.check_showing_none(credentials)?;

@@ -1,25 +1,22 @@
-//! What a server of 1.3 picks from a client's offer: suite, group, ticket (RFC 8446 §4.1.1,
-//! §4.2.11).
+//! What a server of 1.3 picks from a client's offer: suite and group (RFC 8446 §4.1.1).
 
 use super::flight::{self, Chosen};
-use crate::config::{ClientAuthentication, Retried, ServerConfig};
+use super::psk;
+use crate::config::{Retried, ServerConfig};
 use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::server::terms::Terms;
 use crate::handshake::state::{State, Step, unexpected};
-use crate::handshake::{Action, Answer, Outbox, ServerAnswer, ServerQuestion};
+use crate::handshake::{Action, Outbox};
 use crate::protocol::{
     CompressionMethod, Epoch, ExtensionType, FlightEnd, HandshakeType, NamedGroup,
 };
-use crate::secrets::schedule13::{Derivation, EarlySecret};
 use crate::secrets::transcript::Transcript;
-use crate::session::Session13;
 use crate::wire::client_hello::ClientHello;
-use crate::wire::extension::{KeyShare, OfferedPsks};
+use crate::wire::extension::KeyShare;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::message::{Grammar, Message};
 use crate::wire::server_hello::ServerHello;
-use std::sync::Arc;
 
 /// A ClientHello of 1.3 is here.
 pub(in crate::handshake::server) fn start(
@@ -29,30 +26,33 @@ pub(in crate::handshake::server) fn start(
     outbox: &mut Outbox,
 ) -> Step {
     check(&terms, &hello)?;
-    let suite = choose_suite(&terms.config, &hello)?;
     if let Some(retried) = terms.retried.take() {
-        return resume_retry(terms, *retried, suite, hello, inbound, outbox);
+        return resume_retry(terms, *retried, hello, inbound, outbox);
     }
+    let suite = choose_suite(&terms.config, &hello)?;
     let mut transcript = Transcript::new(terms.dialect);
-    match choose_share(&terms.config, &hello)? {
-        Choice::Share(share) => {
-            transcript.start_hash_13(suite.hash);
-            let chosen = Chosen {
-                terms,
-                suite,
-                share,
-                transcript,
-                retried: false,
-            };
-            look_for_ticket(chosen, hello, inbound, outbox)
-        }
+    let share = match choose_share(&terms.config, &hello)? {
+        Choice::Share(share) => Some(share),
+        Choice::Nothing => None,
         Choice::Ask(group) => {
-            terms.check_full_allowed(&hello)?;
+            terms.check_proved()?;
+            if terms.config.shared_keys.is_none() || hello.extensions.pre_shared_keys.is_none() {
+                terms.check_certificate_allowed(&hello)?;
+            }
             transcript.add(inbound.typ, inbound.seq, &inbound.body);
             transcript.start_hash_13(suite.hash);
-            ask_again(terms, suite, group, hello, &transcript, outbox)
+            return ask_again(terms, suite, group, hello, &transcript, outbox);
         }
-    }
+    };
+    transcript.start_hash_13(suite.hash);
+    let chosen = Chosen {
+        terms,
+        suite,
+        share,
+        transcript,
+        retried: false,
+    };
+    psk::look_for_ticket(chosen, hello, inbound, outbox)
 }
 
 /// What must hold of every hello of 1.3 (RFC 8446 §4.1.2, §9.2).
@@ -66,19 +66,20 @@ fn check(terms: &Terms, hello: &ClientHello) -> Result<(), Error> {
     }
     let offered = &hello.extensions;
     let missing = |typ: ExtensionType| Err(PeerMisbehaved::MissingExtension(typ.0).into());
-    // A ticket can do without signatures, but never without a key exchange here.
+    // A pre-shared key can do without signatures.
     if offered.signature_algorithms.is_none() && offered.pre_shared_keys.is_none() {
         return missing(ExtensionType::SIGNATURE_ALGORITHMS);
     }
-    let Some(groups) = &offered.supported_groups else {
-        return missing(ExtensionType::SUPPORTED_GROUPS);
-    };
-    let Some(shares) = &offered.key_shares else {
-        return missing(ExtensionType::KEY_SHARE);
-    };
     if offered.pre_shared_keys.is_some() && offered.psk_modes.is_none() {
         return missing(ExtensionType::PSK_KEY_EXCHANGE_MODES);
     }
+    let (groups, shares) = match (&offered.supported_groups, &offered.key_shares) {
+        (Some(groups), Some(shares)) => (&groups[..], &shares[..]),
+        (None, None) if psk::spares_exchange(&terms.config, hello) => (&[][..], &[][..]),
+        // RFC 8446 §9.2: there is none without the other.
+        (None, _) => return missing(ExtensionType::SUPPORTED_GROUPS),
+        (Some(_), None) => return missing(ExtensionType::KEY_SHARE),
+    };
     // RFC 8446 §4.2.8: shares are of groups that are offered.
     if let Some(stray) = shares.iter().find(|share| !groups.contains(&share.group)) {
         return Err(PeerMisbehaved::SelectedUnofferedGroup(stray.group).into());
@@ -103,16 +104,26 @@ pub(crate) fn choose(
 ) -> Result<(&'static Suite, Option<NamedGroup>), Error> {
     let suite = choose_suite(config, hello)?;
     Ok(match choose_share(config, hello)? {
-        Choice::Share(_) => (suite, None),
+        Choice::Share(_) | Choice::Nothing => (suite, None),
         Choice::Ask(group) => (suite, Some(group)),
     })
 }
 
-fn choose_suite(config: &ServerConfig, hello: &ClientHello) -> Result<&'static Suite, Error> {
+/// The suites that both ends allow, the preferred ones first.
+fn common_suites(config: &ServerConfig, hello: &ClientHello) -> Vec<&'static Suite> {
     let suites = config.parameters.suites_13();
-    let common = config.in_order(suites, &hello.cipher_suites);
+    config.in_order(suites, &hello.cipher_suites)
+}
+
+fn choose_suite(config: &ServerConfig, hello: &ClientHello) -> Result<&'static Suite, Error> {
+    let common = common_suites(config, hello);
+    // RFC 8446 §4.2.11: a key goes with suites of its hash alone.
+    let hashes = psk::hashes(config, hello);
+    let fits = |suite: &&&Suite| hashes.contains(&suite.hash);
     common
-        .first()
+        .iter()
+        .find(fits)
+        .or(common.first())
         .copied()
         .ok_or_else(|| PeerIncompatible::NoCommonCipherSuite.into())
 }
@@ -122,12 +133,17 @@ enum Choice {
     Share(KeyShare),
     /// There is a common group, but no share of it.
     Ask(NamedGroup),
+    /// The client wants no exchange, and gets none.
+    Nothing,
 }
 
 /// The server's preference among the groups that the client has sent shares of; else, or where a
 /// judge wants that, among all that it supports.
 fn choose_share(config: &ServerConfig, hello: &ClientHello) -> Result<Choice, Error> {
     let offered = &hello.extensions;
+    if offered.key_shares.is_none() && psk::spares_exchange(config, hello) {
+        return Ok(Choice::Nothing);
+    }
     let shares = offered.key_shares.as_deref().unwrap_or_default();
     let supported = offered.supported_groups.as_deref().unwrap_or_default();
     let ours = &config.parameters.algorithms.groups;
@@ -215,61 +231,39 @@ impl State for ExpectSecondHello {
         }
         check(&self.terms, &hello)?;
         let chosen = Chosen {
-            share: the_share(&hello, self.group)?,
+            share: Some(the_share(&hello, self.group)?),
             terms: self.terms,
             suite: self.suite,
             transcript: self.transcript,
             retried: true,
         };
         let before = self.first.extensions.pre_shared_keys;
-        match before.filter(|_| hello.extensions.pre_shared_keys.is_none()) {
-            Some(dropped) => {
-                outbox.ask_server(&chosen.terms.config, find_ticket(&dropped));
-                let inbound = inbound.clone();
-                let state = ExpectTicket {
-                    chosen,
-                    hello,
-                    inbound,
-                };
-                Ok(Box::new(ExpectDroppedTicket(state)))
-            }
-            None => look_for_ticket(chosen, hello, inbound, outbox),
-        }
-    }
-}
-
-/// Awaits whether a ticket of the first hello, which the second does not have, is this server's.
-struct ExpectDroppedTicket(ExpectTicket);
-
-impl State for ExpectDroppedTicket {
-    fn name(&self) -> &'static str {
-        "ExpectDroppedTicket"
-    }
-
-    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
-        let Answer::Server(ServerAnswer::Ticket(found)) = answer else {
-            return Err(Error::UnexpectedAnswer(self.name()));
+        let received = psk::Received {
+            chosen,
+            hello,
+            inbound: inbound.clone(),
         };
-        // RFC 8446 §4.1.2: only what does not go with the suite of the HelloRetryRequest may be
-        // left out.
-        let hash = self.0.chosen.suite.hash;
-        if found.is_some_and(|(_, psk)| psk.agreed.suite.hash == hash) {
-            let number = ExtensionType::PRE_SHARED_KEY.0;
-            return Err(PeerMisbehaved::MissingExtension(number).into());
-        }
-        self.0.go_on(None, outbox)
+        received.look_for_dropped(before, outbox)
     }
 }
 
-fn find_ticket(offered: &OfferedPsks) -> ServerQuestion {
-    let tickets = offered.identities.iter().map(|one| one.identity.clone());
-    ServerQuestion::FindTicket {
-        tickets: tickets.collect(),
-    }
-}
-
-/// Whether `second` is `first` but for what a HelloRetryRequest changes (RFC 8446 §4.1.2; D14).
+/// Whether `second` is `first` but for what a HelloRetryRequest changes (RFC 8446 §4.1.2; D14). Of
+/// the pre-shared keys some may be left out, but none added or moved (K2); their ages and binders
+/// are other ones.
 fn is_repetition(first: &ClientHello, second: &ClientHello) -> bool {
+    let named = |hello: &ClientHello| {
+        let psks = hello.extensions.pre_shared_keys.as_ref();
+        let identities = psks.map(|psks| psks.identities.iter().map(|one| one.identity.clone()));
+        identities.into_iter().flatten().collect::<Vec<_>>()
+    };
+    let before = named(first);
+    let mut before = before.iter();
+    if !named(second)
+        .iter()
+        .all(|identity| before.any(|it| it == identity))
+    {
+        return false;
+    }
     let mut expected = first.clone();
     let (before, after) = (&mut expected.extensions, &second.extensions);
     before.key_shares = after.key_shares.clone();
@@ -292,18 +286,20 @@ fn the_share(hello: &ClientHello, group: NamedGroup) -> Result<KeyShare, Error> 
 fn resume_retry(
     terms: Terms,
     retried: Retried,
-    suite: &'static Suite,
     hello: Box<ClientHello>,
     inbound: &InboundMessage,
     outbox: &mut Outbox,
 ) -> Step {
-    if suite.id != retried.suite {
-        return Err(PeerMisbehaved::ChangedHello.into());
-    }
+    // What the first hello named was chosen by, and a key that does not go with the suite may be
+    // gone since.
+    let common = common_suites(&terms.config, &hello);
+    let suite = common.into_iter().find(|suite| suite.id == retried.suite);
+    let suite = suite.ok_or(PeerMisbehaved::ChangedHello)?;
     let share = match retried.group {
-        Some(group) => the_share(&hello, group)?,
+        Some(group) => Some(the_share(&hello, group)?),
         None => match choose_share(&terms.config, &hello)? {
-            Choice::Share(share) => share,
+            Choice::Share(share) => Some(share),
+            Choice::Nothing => None,
             Choice::Ask(_) => return Err(PeerMisbehaved::ChangedHello.into()),
         },
     };
@@ -326,172 +322,5 @@ fn resume_retry(
         transcript,
         retried: true,
     };
-    look_for_ticket(chosen, hello, inbound, outbox)
-}
-
-/// Asks whether one of the client's tickets is this server's.
-fn look_for_ticket(
-    mut chosen: Chosen,
-    hello: Box<ClientHello>,
-    inbound: &InboundMessage,
-    outbox: &mut Outbox,
-) -> Step {
-    let psks = hello.extensions.pre_shared_keys.as_ref();
-    let psks = psks.filter(|_| flight::takes_tickets(&hello));
-    let Some(psks) = psks.filter(|_| chosen.terms.config.sessions.tickets.is_some()) else {
-        chosen
-            .transcript
-            .add(inbound.typ, inbound.seq, &inbound.body);
-        return flight::full(chosen, &hello, outbox);
-    };
-    outbox.ask_server(&chosen.terms.config, find_ticket(psks));
-    Ok(Box::new(ExpectTicket {
-        chosen,
-        hello,
-        inbound: inbound.clone(),
-    }))
-}
-
-/// Awaits whether one of the client's tickets is this server's.
-struct ExpectTicket {
-    chosen: Chosen,
-    hello: Box<ClientHello>,
-    /// The ClientHello as it came: a part of it is what the binder covers.
-    inbound: InboundMessage,
-}
-
-impl State for ExpectTicket {
-    fn name(&self) -> &'static str {
-        "ExpectTicket"
-    }
-
-    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
-        let Answer::Server(ServerAnswer::Ticket(found)) = answer else {
-            return Err(Error::UnexpectedAnswer(self.name()));
-        };
-        self.go_on(found, outbox)
-    }
-}
-
-impl ExpectTicket {
-    fn go_on(mut self, found: Option<(usize, Arc<Session13>)>, outbox: &mut Outbox) -> Step {
-        let found = match found {
-            Some((index, psk)) if self.fits(&psk)? => Some((index, psk)),
-            _ => None,
-        };
-        if let Some((index, psk)) = &found {
-            self.verify_binder(*index, psk)?;
-        }
-        let inbound = &self.inbound;
-        self.chosen
-            .transcript
-            .add(inbound.typ, inbound.seq, &inbound.body);
-        let Some((index, psk)) = found else {
-            return flight::full(self.chosen, &self.hello, outbox);
-        };
-        let accepted = ExpectTicketVerified {
-            chosen: self.chosen,
-            hello: self.hello,
-            index,
-            psk,
-        };
-        // F3: the client's identity was checked when the ticket was made; its certificate may have
-        // expired since.
-        let verifier = accepted
-            .chosen
-            .terms
-            .config
-            .client_authentication
-            .verifier()
-            .filter(|verifier| verifier.verifies_resumed());
-        match (&accepted.psk.agreed.peer_identity, verifier) {
-            (Some(claim), Some(_)) => {
-                let claim = claim.clone();
-                outbox.ask_server(
-                    &accepted.chosen.terms.config,
-                    ServerQuestion::VerifyClient { claim },
-                );
-                Ok(Box::new(accepted))
-            }
-            _ => accepted.resume(outbox),
-        }
-    }
-
-    /// Whether the ticket is of a session that this hello would have made (F2, F6).
-    fn fits(&self, psk: &Session13) -> Result<bool, Error> {
-        let terms = &self.chosen.terms;
-        let agreed = &psk.agreed;
-        let offered = &self.hello.extensions;
-        let alpn = terms.choose_alpn(offered.alpn.as_deref())?;
-        let identity = match terms.config.client_authentication {
-            ClientAuthentication::None => agreed.peer_identity.is_none(),
-            ClientAuthentication::Optional(_) => true,
-            ClientAuthentication::Required(_) => agreed.peer_identity.is_some(),
-        };
-        Ok(agreed.version == terms.dialect.version_13
-            // RFC 8446 §4.2.11 asks for the same hash; a client that changes the suite proves its
-            // identity again.
-            && agreed.suite.id == self.chosen.suite.id
-            && agreed.server_name == offered.server_name
-            && agreed.alpn == alpn
-            && identity)
-    }
-
-    /// RFC 8446 §4.2.11.2 (F7): a client that shows a ticket must have its key.
-    fn verify_binder(&self, index: usize, psk: &Session13) -> Result<(), Error> {
-        let offered = self.hello.extensions.pre_shared_keys.as_ref();
-        let bad = || Error::from(PeerMisbehaved::BadBinder);
-        let offered = offered.ok_or_else(bad)?;
-        let binder = offered.binders.get(index).ok_or_else(bad)?;
-        let body = &self.inbound.body;
-        let bound = body.len().checked_sub(offered.binders_len());
-        let bound = bound.and_then(|length| body.get(..length));
-        let hash = psk.agreed.suite.hash;
-        let transcript_hash = self.chosen.transcript.hash_with_partial(
-            hash,
-            self.inbound.typ,
-            body.len(),
-            bound.ok_or_else(bad)?,
-        );
-        let derivation = Derivation::new(self.chosen.terms.dialect, hash);
-        EarlySecret::new(derivation, &psk.psk)
-            .verify_binder(transcript_hash.as_ref(), binder)
-            .map(|_verified| ())
-            .map_err(|_| bad())
-    }
-}
-
-/// Awaits the configured verifier's new verdict on the client's certificate.
-struct ExpectTicketVerified {
-    chosen: Chosen,
-    hello: Box<ClientHello>,
-    index: usize,
-    psk: Arc<Session13>,
-}
-
-impl State for ExpectTicketVerified {
-    fn name(&self) -> &'static str {
-        "ExpectTicketVerified"
-    }
-
-    fn answer(self: Box<Self>, answer: Answer, outbox: &mut Outbox) -> Step {
-        let Answer::Server(ServerAnswer::ClientVerified(verdict)) = answer else {
-            return Err(Error::UnexpectedAnswer(self.name()));
-        };
-        match verdict {
-            Ok(_verified) => self.resume(outbox),
-            Err(reason) => {
-                tracing::debug!(%reason, "the identity of a session is no longer accepted");
-                flight::full(self.chosen, &self.hello, outbox)
-            }
-        }
-    }
-}
-
-impl ExpectTicketVerified {
-    fn resume(self, outbox: &mut Outbox) -> Step {
-        // At most as many as a hello of 2^16 bytes holds.
-        let index = u16::try_from(self.index).unwrap_or(u16::MAX);
-        flight::resumed(self.chosen, &self.hello, index, self.psk, outbox)
-    }
+    psk::look_for_ticket(chosen, hello, inbound, outbox)
 }

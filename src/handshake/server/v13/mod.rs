@@ -7,6 +7,7 @@
 //!                                      (was a ticket dropped?)     ExpectDroppedTicket
 //!                                      (is there a ticket?)        ExpectTicket
 //!                                      (is its client trusted?)    ExpectTicketVerified
+//!                                      (is there a shared key?)    ExpectSharedKey
 //!                               ◄──  ServerHello
 //!                               ◄──  {EncryptedExtensions}
 //!                               ◄──  {CertificateRequest} (maybe)
@@ -20,12 +21,14 @@
 //!  {Finished}                   ──►                                ExpectFinished
 //! ```
 //!
-//! Braces stand for epoch 2. Over datagrams the HelloRetryRequest comes from the endpoint, before
-//! any handshake exists (`endpoint/cookie`).
+//! Braces stand for epoch 2. With a ticket or a shared key there are no certificates. Over
+//! datagrams the HelloRetryRequest comes from the endpoint, before any handshake exists
+//! (`endpoint/cookie`).
 
 mod choice;
 mod flight;
 mod proof;
+mod psk;
 
 pub(crate) use choice::choose;
 pub(super) use choice::start;

@@ -6,12 +6,13 @@ use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::auth::signed_message;
 use crate::handshake::post::{Handover, Manners, Post};
+use crate::handshake::psk::Psk;
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
     Action, Answer, Completed, CompletedKind, Outbox, ServerAnswer, ServerQuestion,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
-use crate::identity::{Identity, verify_13};
+use crate::identity::{CertificateKind, Identity, verify_13};
 use crate::protocol::{
     ConnectionIds, Dialect, Epoch, HandshakeType, NamedGroup, ReadSwitch, Side, SignatureScheme,
     SrtpProfile,
@@ -33,14 +34,14 @@ pub(super) struct Awaiting {
     config: Arc<ServerConfig>,
     started: UnixTime,
     suite: &'static Suite,
-    group: NamedGroup,
+    group: Option<NamedGroup>,
     retried: bool,
     server_name: Option<String>,
     alpn: Option<Vec<u8>>,
     srtp: Option<SrtpProfile>,
     connection_ids: Option<ConnectionIds>,
     takes_tickets: bool,
-    psk: Option<Arc<Session13>>,
+    psk: Option<Psk>,
     shown: Option<Identity>,
     age_skew: Option<i32>,
     transcript: Transcript,
@@ -104,27 +105,33 @@ impl Awaiting {
         outbox.listen_for_alerts(version, Epoch::APPLICATION_13, &self.read_protection);
     }
 
-    /// Who the client is, if a ticket says so.
-    pub(super) fn resumed_client(&self) -> Client {
+    /// Who the client is, if a ticket or a shared key says so.
+    pub(super) fn known_client(&self) -> Client {
         match &self.psk {
             Some(psk) => Client {
-                identity: psk.agreed.peer_identity.clone(),
-                scheme: psk.agreed.peer_scheme,
+                identity: psk.peer_identity(),
+                scheme: psk.peer_scheme(),
             },
             None => Client::default(),
         }
+    }
+
+    /// The session that is resumed, if one is.
+    fn ticket(&self) -> Option<&Session13> {
+        self.psk.as_ref()?.ticket().map(|session| &**session)
     }
 
     /// What was agreed with this client.
     fn agreed(&mut self, client: Client) -> Agreed {
         Agreed {
             version: self.dialect.version_13,
+            max_fragment_length: None,
             suite: self.suite,
             alpn: self.alpn.take(),
             server_name: self.server_name.take(),
             peer_identity: client.identity,
             peer_scheme: client.scheme,
-            created: Agreed::created(self.psk.as_deref(), self.started),
+            created: Agreed::created(self.ticket(), self.started),
         }
     }
 
@@ -143,6 +150,7 @@ pub(super) struct Client {
 /// The client was asked for a certificate.
 pub(super) struct ExpectCertificate {
     pub(super) awaiting: Box<Awaiting>,
+    pub(super) kind: CertificateKind,
 }
 
 impl State for ExpectCertificate {
@@ -163,7 +171,7 @@ impl State for ExpectCertificate {
         let Message::Certificate13(shown) = message else {
             return unexpected(inbound);
         };
-        let Self { mut awaiting } = *self;
+        let Self { mut awaiting, kind } = *self;
         if !shown.context.is_empty() {
             return Err(PeerMisbehaved::WrongCertificateContext.into());
         }
@@ -171,7 +179,7 @@ impl State for ExpectCertificate {
             return Err(PeerMisbehaved::UnsolicitedExtension(typ.0).into());
         }
         awaiting.add(inbound);
-        let Some(claim) = Identity::of_chain(shown.chain) else {
+        let Some(claim) = Identity::of_entries(kind, shown.chain)? else {
             let required = matches!(
                 awaiting.config.client_authentication,
                 ClientAuthentication::Required(_)
@@ -307,7 +315,7 @@ impl State for ExpectFinished {
     }
 
     fn is_resuming(&self) -> bool {
-        self.awaiting.psk.is_some()
+        self.awaiting.ticket().is_some()
     }
 }
 
@@ -328,6 +336,7 @@ impl ExpectFinished {
             .verify_finished(awaiting.transcript.hash().as_ref(), verify_data)
             .map_err(|it| it.error_13(conformance.compare_finished_of_any_length))?;
         awaiting.add(inbound);
+        let resumed = awaiting.ticket().is_some();
         let agreed = Arc::new(awaiting.agreed(client));
         outbox.push(Action::InstallRead {
             epoch: Epoch::APPLICATION_13,
@@ -365,7 +374,7 @@ impl ExpectFinished {
             )?;
         }
         outbox.push(Action::Completed(Box::new(Completed {
-            resumed: awaiting.psk.is_some(),
+            resumed,
             group: awaiting.group,
             retried: awaiting.retried,
             srtp: awaiting.srtp,

@@ -7,7 +7,7 @@
 use super::Means;
 use super::covered::Covered;
 use super::packer::{Message, Packer, Place};
-use super::sent::{MAX_BURST, SentRecords};
+use super::sent::SentRecords;
 use crate::protocol::{Epoch, HandshakeType, MessageSeq, RecordNumber};
 use crate::wire::hello_verify_request::HelloVerifyRequest;
 use std::time::{Duration, Instant};
@@ -122,7 +122,11 @@ impl Flight {
     pub(super) fn transmit(&mut self, means: &mut Means<'_>, acknowledged: bool) {
         self.sent.lose_all();
         let from = self.rest.take().unwrap_or_default();
-        let limit = if acknowledged { MAX_BURST } else { usize::MAX };
+        let limit = if acknowledged {
+            means.burst
+        } else {
+            usize::MAX
+        };
         let mut packer = Packer::new(means, acknowledged, limit);
         packer.make_room(self.items.iter().map(Item::size).sum());
         // What has less protection than the rest brings the keys for it: without that the peer
@@ -157,7 +161,11 @@ impl Flight {
     pub(super) fn go_on(&mut self, means: &mut Means<'_>) {
         let rest = self.rest.take();
         // RFC 9147 §5.8.3: never more than ten records at a time, however much may be on its way.
-        let mut packer = Packer::new(means, true, self.sent.room().min(MAX_BURST));
+        let room = match means.burst {
+            usize::MAX => usize::MAX,
+            burst => self.sent.room().min(burst),
+        };
+        let mut packer = Packer::new(means, true, room);
         packer.left_before(rest);
         self.transmit_from(Place::default(), self.items.len(), &mut packer);
         if self.rest.is_some() {
@@ -286,6 +294,7 @@ impl Flight {
 mod tests {
     use super::super::super::outgoing::Outgoing;
     use super::super::super::records::Records;
+    use super::super::sent::MAX_BURST;
     use super::*;
     use crate::protocol::Path;
     use crate::record::Stats;
@@ -305,6 +314,7 @@ mod tests {
             records: &mut Records::new(0),
             outgoing: &mut outgoing,
             stats: &mut Stats::default(),
+            burst: MAX_BURST,
         };
         flight.transmit(&mut means, false);
         std::iter::from_fn(|| {
@@ -374,6 +384,7 @@ mod tests {
             records,
             outgoing: &mut outgoing,
             stats: &mut stats,
+            burst: MAX_BURST,
         };
         flight.transmit(&mut means, true);
         (stats.records_sent(), outgoing.queued())

@@ -45,6 +45,7 @@ use flight::Flight;
 use hello::Hello;
 use reassembly::WINDOW;
 use sending::Sending;
+use sent::MAX_BURST;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timer::{Pace, Timer};
@@ -86,6 +87,8 @@ pub(super) struct Means<'a> {
     pub(super) records: &'a mut Records,
     pub(super) outgoing: &'a mut Outgoing,
     pub(super) stats: &'a mut Stats,
+    /// How many records of a flight of 1.3 leave at a time.
+    pub(super) burst: usize,
 }
 
 impl Means<'_> {
@@ -94,7 +97,7 @@ impl Means<'_> {
     pub(super) fn send_record(&mut self, content_type: ContentType, payload: &[u8]) {
         let write = self.records.writing().current();
         if write.remaining() > 0 {
-            let length = write.overhead() + payload.len();
+            let length = write.record_len(payload.len());
             let out = match content_type {
                 ContentType::ACK => self.outgoing.begin_ack(length),
                 _ => self.outgoing.begin(length),
@@ -132,6 +135,15 @@ impl Delivery {
                 sending: Sending::Idle,
                 retention: None,
             },
+        }
+    }
+
+    /// How many records of a flight of 1.3 leave at a time.
+    #[inline]
+    pub(super) fn burst(&self) -> usize {
+        match self.policy().conformance.whole_flights {
+            true => usize::MAX,
+            false => MAX_BURST,
         }
     }
 

@@ -118,7 +118,12 @@ impl<'m, 'a> Packer<'m, 'a> {
         if !self.acknowledged || self.open.epoch != epoch {
             self.close();
         }
-        if self.room(epoch) < DATAGRAM_HEADER_LEN + range.len().min(MIN_FRAGMENT) {
+        let least = DATAGRAM_HEADER_LEN + range.len().min(MIN_FRAGMENT);
+        if self.room(epoch) < least {
+            // RFC 8449 §4: where records are short, a datagram has room for several.
+            self.close();
+        }
+        if self.room(epoch) < least {
             self.flush();
         }
         if self.open.contents.is_empty() {

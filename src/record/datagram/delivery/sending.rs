@@ -263,6 +263,7 @@ impl Sending {
 mod tests {
     use super::super::super::outgoing::Outgoing;
     use super::super::super::records::Records;
+    use super::super::sent::MAX_BURST;
     use super::*;
     use crate::config::DatagramPolicy;
     use crate::protocol::{HandshakeType, MessageSeq, Path};
@@ -283,6 +284,7 @@ mod tests {
                 records: &mut Records::new(0),
                 outgoing: &mut Outgoing::new(Path::UNSPECIFIED, 1200, usize::MAX),
                 stats: &mut stats,
+                burst: MAX_BURST,
             },
             false,
         );

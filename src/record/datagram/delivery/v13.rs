@@ -21,7 +21,7 @@ use crate::config::DatagramPolicy;
 use crate::protocol::{ContentType, Epoch, FlightId, RecordNumber, Side, Unacknowledged};
 use crate::record::datagram::records::Records;
 use crate::record::{Discard, GaveUp, Inbound};
-use crate::wire::ack;
+use crate::wire::ack::{self, NUMBER_LEN};
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -219,8 +219,9 @@ impl V13 {
             return;
         }
         let room = largest.saturating_sub(write.overhead() + LENGTH_LEN);
-        let numbers = self.acks.tell(room);
-        if !numbers.is_empty() {
+        // RFC 8449 §4: as many as the peer takes in a record.
+        let of_a_record = write.max_contents().saturating_sub(LENGTH_LEN) / NUMBER_LEN;
+        for numbers in self.acks.tell(room).chunks(of_a_record.max(1)) {
             means.send_record(ContentType::ACK, &ack::encode(numbers));
         }
         // With patience, what was told is told again, because an acknowledgement may be lost.

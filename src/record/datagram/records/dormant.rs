@@ -26,9 +26,25 @@ pub(super) struct Dormant {
     forgeries: u64,
     misses: u32,
     integrity_limit: u64,
+    most: u16,
+}
+
+/// The same of one that can be written.
+pub(super) struct DormantWriting {
+    protection: RecordProtection,
+    pub(super) max_contents: u16,
 }
 
 impl Reading {
+    /// The most that a record may protect, in bytes; `None` without keys.
+    pub(super) fn most(&self) -> Option<u16> {
+        match self {
+            Self::Plaintext => None,
+            Self::Protected(protected) => Some(protected.opener.most()),
+            Self::Dormant(dormant) => Some(dormant.most),
+        }
+    }
+
     /// One more than the highest number that was read; 0 if there was none.
     pub(super) fn next(&self) -> u64 {
         match self {
@@ -56,8 +72,10 @@ impl Reading {
         let Self::Dormant(dormant) = self else {
             return Err(NotOpened::NoKeys);
         };
+        let mut opener = Opener::new(&dormant.protection);
+        opener.limit_to(dormant.most);
         let mut protected = Box::new(Protected {
-            opener: Opener::new(&dormant.protection),
+            opener,
             window: std::mem::take(&mut dormant.window),
             forgeries: dormant.forgeries,
             misses: dormant.misses,
@@ -85,8 +103,10 @@ impl WriteEpoch {
 
     #[cold]
     fn make_ready(&mut self) {
-        if let Writing::Dormant(protection) = &self.protection {
-            self.protection = Writing::Protected(Box::new(Sealer::new(protection)));
+        if let Writing::Dormant(dormant) = &self.protection {
+            let mut sealer = Sealer::new(&dormant.protection);
+            sealer.limit_contents(dormant.max_contents);
+            self.protection = Writing::Protected(Box::new(sealer));
         }
     }
 }
@@ -119,13 +139,17 @@ impl Records {
                 forgeries: protected.forgeries,
                 misses: protected.misses,
                 integrity_limit: protected.opener.integrity_limit(),
+                most: protected.opener.most(),
             }));
         }
         let current = &mut self.write.current;
         if current.epoch == write.0
-            && let Writing::Protected(_) = current.protection
+            && let Writing::Protected(sealer) = &current.protection
         {
-            current.protection = Writing::Dormant(Box::new(write.1));
+            current.protection = Writing::Dormant(Box::new(DormantWriting {
+                protection: write.1,
+                max_contents: sealer.max_contents(),
+            }));
         }
     }
 }

@@ -6,9 +6,11 @@
 //!  writing:  those that a retained flight needs │ current
 //! ```
 
-use super::dormant::Dormant;
+use super::dormant::{Dormant, DormantWriting};
 use super::replay::ReplayWindow;
-use crate::protocol::{ConnectionId, ContentType, Epoch, ProtocolVersion, RecordNumber};
+use crate::protocol::{
+    AgreedLimits, ConnectionId, ContentType, Epoch, ProtocolVersion, RecordNumber,
+};
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
@@ -166,8 +168,7 @@ impl ReadEpochs {
     }
 
     /// Adds the next epoch.
-    pub(super) fn install(&mut self, epoch: Epoch, protection: &RecordProtection) {
-        let protected = Protected::new(protection);
+    pub(super) fn install(&mut self, epoch: Epoch, protected: Protected) {
         let newest = ReadEpoch {
             epoch,
             protection: Reading::Protected(Box::new(protected)),
@@ -176,6 +177,15 @@ impl ReadEpochs {
         let mut older = std::mem::take(&mut self.older).into_vec();
         older.push(before);
         self.older = older.into();
+    }
+
+    /// All records that are protected may be so long, of version 1.3.
+    pub(super) fn limit(&mut self, limits: AgreedLimits) {
+        for epoch in std::iter::once(&mut self.newest).chain(&mut self.older) {
+            if let Reading::Protected(protected) = &mut epoch.protection {
+                protected.opener.limit_records(limits, false);
+            }
+        }
     }
 
     /// Drops every epoch but those that `needed` names; the one in force is always among them.
@@ -195,20 +205,24 @@ pub(in super::super) struct WriteEpoch {
     pub(super) epoch: Epoch,
     pub(super) protection: Writing,
     /// What its records carry; empty for nothing.
-    id: ConnectionId,
+    id: Box<[u8]>,
     next_sequence: u64,
     limit: u64,
 }
 
 /// How an epoch is written.
 pub(super) enum Writing {
-    /// Without protection; the version is what headers say.
-    Plaintext(ProtocolVersion),
+    /// Without protection; the version is what headers say. The number is the most contents of a
+    /// record, in bytes.
+    Plaintext(ProtocolVersion, u16),
     /// With keys.
     Protected(Box<Sealer>),
     /// With keys that were put away: whoever asks for the epoch gets it with keys that are ready.
-    Dormant(Box<RecordProtection>),
+    Dormant(Box<DormantWriting>),
 }
+
+/// The most contents of a record without protection (RFC 5246 §6.2.1).
+const MAX_UNPROTECTED: u16 = MAX_PLAINTEXT_LEN as u16;
 
 /// What the headers of protected records say, of whichever version (RFC 9147 §4).
 const SEALED_VERSION: ProtocolVersion = ProtocolVersion::DTLS12;
@@ -217,34 +231,49 @@ impl WriteEpoch {
     fn plaintext(next_sequence: u64) -> Self {
         Self {
             epoch: Epoch::PLAINTEXT,
-            id: ConnectionId::empty(),
+            id: Box::default(),
             // RFC 6347 §4.1: what OpenSSL and others put there before the version is known; peers
             // take both.
-            protection: Writing::Plaintext(ProtocolVersion::DTLS10),
+            protection: Writing::Plaintext(ProtocolVersion::DTLS10, MAX_UNPROTECTED),
             next_sequence,
             limit: RecordNumber::LIMIT_48,
         }
     }
 
-    /// How many bytes longer than its contents a record is.
+    /// How long a record is with so many bytes of contents.
+    #[inline]
+    pub(in super::super) fn record_len(&self, contents_len: usize) -> usize {
+        let padding = match &self.protection {
+            Writing::Protected(sealer) => sealer.padding(contents_len),
+            Writing::Plaintext(..) | Writing::Dormant(_) => 0,
+        };
+        self.overhead() + contents_len + padding
+    }
+
+    /// How many bytes longer than its contents a record is, without the padding of the shortest.
     #[inline]
     pub(in super::super) fn overhead(&self) -> usize {
         match &self.protection {
             Writing::Protected(sealer) => sealer.datagram_overhead(self.id.len()),
-            Writing::Plaintext(_) | Writing::Dormant(_) => HEADER_LEN,
+            Writing::Plaintext(..) | Writing::Dormant(_) => HEADER_LEN,
         }
     }
 
-    /// The most contents of a record (RFC 5246 §6.2.1). At 1.2 the type counts where it is inside
-    /// (RFC 9146 §5).
+    /// The most contents of a record, in bytes (RFC 5246 §6.2.1, RFC 8449 §4). At 1.2 the type
+    /// counts where it is inside (RFC 9146 §5).
+    #[inline]
     pub(in super::super) fn max_contents(&self) -> usize {
-        MAX_PLAINTEXT_LEN - usize::from(!self.id.is_empty())
+        usize::from(match &self.protection {
+            Writing::Protected(sealer) => sealer.max_contents(),
+            Writing::Plaintext(_, most) => *most,
+            Writing::Dormant(dormant) => dormant.max_contents,
+        })
     }
 
     /// Whether records are protected.
     #[inline]
     pub(in super::super) const fn is_protected(&self) -> bool {
-        !matches!(self.protection, Writing::Plaintext(_))
+        !matches!(self.protection, Writing::Plaintext(..))
     }
 
     /// Appends one record to `out` with the next number, which is returned; nothing when the
@@ -262,10 +291,10 @@ impl WriteEpoch {
                 sealer.seal_datagram(number, content_type, SEALED_VERSION, payload, out);
             }
             Writing::Protected(sealer) => {
-                let id = self.id.as_bytes();
+                let id = &self.id;
                 sealer.seal_identified(number, content_type, SEALED_VERSION, id, payload, out);
             }
-            &Writing::Plaintext(version) => {
+            &Writing::Plaintext(version, _) => {
                 let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
                 let header = RecordHeader {
                     content_type,
@@ -342,7 +371,7 @@ impl WriteEpochs {
     /// The hellos are through. RFC 9147 §4: plaintext records of 1.3 look like those of 1.2.
     pub(super) fn settle(&mut self) {
         if let Some(plaintext) = self.find(Epoch::PLAINTEXT) {
-            plaintext.protection = Writing::Plaintext(ProtocolVersion::DTLS12);
+            plaintext.protection = Writing::Plaintext(ProtocolVersion::DTLS12, MAX_UNPROTECTED);
         }
     }
 
@@ -391,9 +420,9 @@ impl WriteEpochs {
         }
     }
 
-    /// What the records of the current epoch carry.
+    /// The connection ID that records of the current epoch carry; empty for none.
     #[inline]
-    pub(super) const fn current_id(&self) -> &ConnectionId {
+    pub(super) const fn current_id(&self) -> &[u8] {
         &self.current.id
     }
 
@@ -401,24 +430,49 @@ impl WriteEpochs {
     pub(super) fn use_id(&mut self, id: &ConnectionId) {
         for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {
             if epoch.is_protected() {
-                epoch.id = id.clone();
+                epoch.id = id.as_bytes().into();
             }
         }
     }
 
-    /// Adds the next epoch, whose records carry `id`, and makes it current.
-    pub(in super::super) fn install(
+    /// All records that are protected may be so long, of version 1.3.
+    pub(super) fn limit(&mut self, limits: AgreedLimits) {
+        for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {
+            if let Writing::Protected(sealer) = &mut epoch.protection {
+                sealer.limit_records(limits, false);
+            }
+        }
+    }
+
+    /// No record has more contents than this from here on, whatever its epoch (RFC 6066 §4).
+    pub(super) fn limit_at_once(&mut self, most: u16) {
+        for epoch in std::iter::once(&mut self.current).chain(&mut self.older) {
+            match &mut epoch.protection {
+                Writing::Protected(sealer) => sealer.limit_contents(most),
+                Writing::Plaintext(_, max) => *max = (*max).min(most),
+                Writing::Dormant(dormant) => {
+                    dormant.max_contents = dormant.max_contents.min(most);
+                }
+            }
+        }
+    }
+
+    /// Adds the next epoch, whose records carry `id` and are as long as was agreed, and makes it
+    /// current.
+    pub(super) fn install(
         &mut self,
         epoch: Epoch,
         protection: &RecordProtection,
-        id: ConnectionId,
+        id: &ConnectionId,
+        limits: AgreedLimits,
     ) {
-        let sealer = Sealer::new(protection);
+        let mut sealer = Sealer::new(protection);
+        sealer.limit_records(limits, !id.is_empty());
         let limit = sealer.limit().min(RecordNumber::LIMIT_48);
         let next = WriteEpoch {
             epoch,
             protection: Writing::Protected(Box::new(sealer)),
-            id,
+            id: id.as_bytes().into(),
             next_sequence: 0,
             limit,
         };
@@ -463,12 +517,27 @@ mod tests {
         epochs.install(
             Epoch::new(1),
             &protection(AeadAlgorithm::ChaCha20Poly1305),
-            ConnectionId::empty(),
+            &ConnectionId::empty(),
+            AgreedLimits::None,
         );
         let current = epochs.current();
         current.next_sequence = RecordNumber::LIMIT_48 - 1;
         assert!(current.next_number().is_some());
         assert_eq!(current.next_number(), None);
+    }
+
+    /// RFC 9147 §4.5.3: a CCM key protects 2^23 records, whatever its tag.
+    #[cfg(feature = "ccm")]
+    #[test]
+    fn n57_05_a_ccm_key_ends_at_its_confidentiality_limit() {
+        for aead in [AeadAlgorithm::Aes128Ccm, AeadAlgorithm::Aes128Ccm8] {
+            let mut epochs = WriteEpochs::plaintext(0);
+            epochs.install(Epoch::new(1), &protection(aead), ConnectionId::empty());
+            let current = epochs.current();
+            current.next_sequence = (1 << 23) - 1;
+            assert!(current.next_number().is_some());
+            assert_eq!(current.next_number(), None);
+        }
     }
 
     /// RFC 9325 §4.4: a GCM key protects 2^24.5 records.
@@ -478,7 +547,8 @@ mod tests {
         epochs.install(
             Epoch::new(1),
             &protection(AeadAlgorithm::Aes128Gcm),
-            ConnectionId::empty(),
+            &ConnectionId::empty(),
+            AgreedLimits::None,
         );
         let current = epochs.current();
         current.next_sequence = 23_726_565;
@@ -492,7 +562,8 @@ mod tests {
         epochs.install(
             Epoch::new(1),
             &protection(AeadAlgorithm::Aes128Gcm),
-            ConnectionId::empty(),
+            &ConnectionId::empty(),
+            AgreedLimits::None,
         );
         epochs.retain(|epoch| epoch == Epoch::PLAINTEXT);
         assert!(epochs.find(Epoch::PLAINTEXT).is_some());
@@ -509,7 +580,8 @@ mod tests {
             epochs.install(
                 Epoch::new(1),
                 &protection(AeadAlgorithm::Aes128Gcm),
-                ConnectionId::empty(),
+                &ConnectionId::empty(),
+                AgreedLimits::None,
             );
             epochs.retain(|epoch| !dropped && epoch == Epoch::PLAINTEXT);
             epochs.begin_afresh();

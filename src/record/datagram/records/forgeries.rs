@@ -18,6 +18,10 @@ impl Protected {
                 return NotOpened::Fault(Fault::NoContentType);
             }
             protection::NotOpened::Overlong => return NotOpened::Fault(Fault::RecordOverflow),
+            // RFC 8449 §4 leaves the choice between this and an end.
+            protection::NotOpened::BeyondLimit => {
+                return NotOpened::Discard(Discard::OverlongRecord);
+            }
         }
         NotOpened::Discard(Discard::Unauthenticated)
     }

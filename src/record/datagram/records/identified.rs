@@ -172,7 +172,10 @@ impl Records {
     /// What the epochs that are installed from here on are written with.
     pub(in super::super) fn next_write_id(&self) -> ConnectionId {
         let agreed = self.ids.as_ref().and_then(|ids| ids.theirs.as_deref());
-        agreed.unwrap_or(self.write.current_id()).clone()
+        match agreed {
+            Some(agreed) => agreed.clone(),
+            None => ConnectionId::new(self.write.current_id()),
+        }
     }
 
     /// The handshake is done that has agreed on them.
@@ -217,6 +220,13 @@ impl Records {
         ids.is_some_and(|ids| ids.is_expected(self.in_force))
     }
 
+    /// Whether the handshake that runs has agreed that the records of the peer carry none any more.
+    /// Those that come next are then found by their address alone.
+    pub(in super::super) fn goes_anonymous(&self) -> bool {
+        let last = self.ids.as_ref().and_then(|ids| ids.given.last());
+        last.is_some_and(|last| last.since > Some(self.in_force) && last.id.is_empty())
+    }
+
     /// Whether no record had a higher number than this one, which was read.
     pub(in super::super) fn is_newest(&self, number: RecordNumber) -> bool {
         self.read.is_newest(number)
@@ -228,7 +238,7 @@ impl Records {
         let ids = self.ids.as_ref()?;
         let in_force = |it: &&Given| it.since.is_some_and(|since| since <= self.in_force);
         let ours = ids.given.iter().rev().find(in_force)?.id.clone();
-        let theirs = self.write.current_id().clone();
+        let theirs = ConnectionId::new(self.write.current_id());
         // What is left of an earlier agreement is for records that are late.
         let agreed = ids.checks || !ours.is_empty() || !theirs.is_empty();
         agreed.then_some((ours, theirs))

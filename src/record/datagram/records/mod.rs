@@ -23,17 +23,18 @@ mod preview;
 mod replay;
 mod unified;
 
-pub(super) use opening::{NotOpened, Opened, Record};
+pub(super) use opening::{NotOpened, Opened, Record, id_in};
 
-use crate::protocol::{ContentType, Epoch, Path, RecordNumber};
+use crate::protocol::{AgreedLimits, ConnectionId, ContentType, Epoch, Path, RecordNumber};
 use crate::record::protection::{MAX_EXPANSION_12, MAX_EXPANSION_13};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_datagram::DatagramHeader;
 use crate::wire::record_dtls::HEADER_LEN;
 use crate::wire::record_dtls13::SENT_HEADER_LEN;
+use crate::wire::record_tls::MAX_PLAINTEXT_LEN;
 use bytes::BytesMut;
 use early::EarlyRecords;
-use epochs::{ReadEpochs, WriteEpoch, WriteEpochs};
+use epochs::{Protected, ReadEpochs, WriteEpoch, WriteEpochs};
 use identified::Identification;
 use preview::Preview;
 
@@ -52,6 +53,10 @@ pub(super) struct Records {
     preview: Option<Box<Preview>>,
     /// The epoch whose key has seen half of the forgeries that it may.
     attacked: Option<Box<Epoch>>,
+    /// What was agreed on about the length of records, for the epochs that come next.
+    limits: AgreedLimits,
+    /// Whether the records that are written since a handshake hold more or less than before it.
+    resized: bool,
     /// Connection IDs, where there are any.
     ids: Option<Box<Identification>>,
 }
@@ -98,6 +103,8 @@ impl Records {
             in_force: Epoch::PLAINTEXT,
             preview: None,
             attacked: None,
+            limits: AgreedLimits::None,
+            resized: false,
             ids: None,
         }
     }
@@ -143,13 +150,64 @@ impl Records {
     /// Makes `epoch` readable.
     pub(super) fn install_read(&mut self, epoch: Epoch, protection: &RecordProtection) {
         self.preview = None;
-        self.read.install(epoch, protection);
+        let mut protected = Protected::new(protection);
+        protected
+            .opener
+            .limit_records(self.limits, self.expects_id(epoch));
+        self.read.install(epoch, protected);
         if self.form == Form::Unified {
             self.in_force = epoch;
             if epoch == Epoch::HANDSHAKE_13 {
                 self.await_epoch(Epoch::APPLICATION_13);
             }
         }
+    }
+
+    /// Makes `epoch` writable, with records that carry `id`, and current.
+    pub(super) fn install_write(
+        &mut self,
+        epoch: Epoch,
+        protection: &RecordProtection,
+        id: &ConnectionId,
+    ) {
+        let before = &self.write.current;
+        let before = before.is_protected().then(|| before.max_contents());
+        self.write.install(epoch, protection, id, self.limits);
+        self.resized = before.is_some_and(|it| it != self.max_contents());
+    }
+
+    /// So long may records be: those of the epochs that come next; of 1.3 all that are protected;
+    /// at once, where that was agreed.
+    pub(super) fn limit(&mut self, limits: AgreedLimits) {
+        self.limits = limits;
+        if self.form == Form::Unified {
+            self.read.limit(limits);
+            self.write.limit(limits);
+        } else if let Some(most) = limits.at_once() {
+            self.write.limit_at_once(most);
+        }
+    }
+
+    /// Whether the records that are written now hold less than a datagram could carry in any case.
+    pub(super) fn is_limited(&self) -> bool {
+        let inside = usize::from(!self.write.current_id().is_empty());
+        self.max_contents() < MAX_PLAINTEXT_LEN - inside
+    }
+
+    /// The most contents of a record that is taken now, in bytes.
+    pub(super) fn max_received(&self) -> usize {
+        let newest = &self.read.newest;
+        let inside = self.form == Form::Unified || self.expects_id(newest.epoch);
+        match newest.protection.most() {
+            Some(most) => usize::from(most - u16::from(inside)),
+            None => self.max_unprotected(),
+        }
+    }
+
+    /// The most contents of a record without protection that is taken, in bytes.
+    fn max_unprotected(&self) -> usize {
+        let at_once = self.limits.at_once().filter(|_| self.form == Form::Full);
+        at_once.map_or(MAX_PLAINTEXT_LEN, usize::from)
     }
 
     /// Reads fatal alerts, and nothing else, in `epoch`, whose time has not come.
@@ -188,14 +246,16 @@ impl Records {
         self.forget_old_ids();
     }
 
-    /// A handshake is done, and `epoch` in force.
-    pub(super) fn established(&mut self, epoch: Epoch) {
+    /// A handshake is done, and `epoch` in force. Whether records hold more or less than after the
+    /// one before.
+    pub(super) fn established(&mut self, epoch: Epoch) -> bool {
         if self.form != Form::Unified {
             self.in_force = epoch;
         }
         self.ids_established();
         // After the Finished that has just been taken from there, data of the same epoch may wait.
         self.early.take_if(|it| !it.keep_only(epoch));
+        std::mem::take(&mut self.resized)
     }
 
     /// The handshake comes to nothing: the epoch in force goes on.

@@ -3,11 +3,12 @@
 use super::early::EarlyRecord;
 use super::epochs::{Protected, Reading};
 use super::{Form, Input, Records};
-use crate::protocol::{ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
+use crate::protocol::{ConnectionId, ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
 use crate::record::{Discard, Fault};
 use crate::wire::record_datagram::{BadHeader, DatagramHeader};
 use crate::wire::record_dtls::{CONNECTION_ID_AT, HEADER_LEN, RecordHeader};
-use crate::wire::record_tls::{MAX_FRAGMENT_LEN, MAX_PLAINTEXT_LEN};
+use crate::wire::record_dtls13;
+use crate::wire::record_tls::MAX_FRAGMENT_LEN;
 use bytes::{Buf as _, BytesMut};
 use std::ops::Range;
 
@@ -20,6 +21,8 @@ pub(in super::super) struct Record {
     pub(in super::super) opened: Result<Opened, NotOpened>,
     /// Its contents, if it was opened.
     pub(in super::super) bytes: BytesMut,
+    /// The connection ID in its header, if it was opened and has one.
+    pub(in super::super) connection_id: Option<ConnectionId>,
     /// The way it came.
     pub(in super::super) path: Path,
     /// How long it was as it came, with its header.
@@ -55,6 +58,30 @@ pub(in super::super) struct Opened {
     pub(in super::super) number: RecordNumber,
     pub(in super::super) content_type: ContentType,
     pub(in super::super) contents: Range<usize>,
+    /// How long the connection ID is that its header has; 0 if there is none.
+    pub(in super::super) id_len: u8,
+}
+
+impl Opened {
+    /// The connection ID in the header of a record that was opened, and is whole.
+    #[inline]
+    pub(in super::super) fn id_in(&self, record: &[u8]) -> Option<ConnectionId> {
+        id_in(record, self.id_len)
+    }
+}
+
+/// The connection ID of so many bytes in the header of a record.
+#[inline]
+pub(in super::super) fn id_in(record: &[u8], id_len: u8) -> Option<ConnectionId> {
+    if id_len == 0 {
+        return None;
+    }
+    let at = match record_dtls13::is_unified(record) {
+        true => record_dtls13::CONNECTION_ID_AT,
+        false => CONNECTION_ID_AT,
+    };
+    let id = record.get(at..at + usize::from(id_len))?;
+    Some(ConnectionId::new(id))
 }
 
 impl Records {
@@ -218,13 +245,16 @@ impl Records {
         if let Err(NotOpened::NoKeys) = opened {
             opened = self.without_keys(header, &mut bytes, path);
         }
+        let mut connection_id = None;
         if let Ok(opened) = &opened {
+            connection_id = opened.id_in(&bytes);
             bytes.truncate(opened.contents.end);
             bytes.advance(opened.contents.start);
         }
         Record {
             opened,
             bytes,
+            connection_id,
             path,
             len,
             pinned,
@@ -237,13 +267,14 @@ impl Records {
         let epoch = header.number.epoch;
         check_header(header)?;
         if let Some(Reading::Plaintext) = self.read.find(epoch).map(|it| &it.protection) {
-            if record.len() - HEADER_LEN > MAX_PLAINTEXT_LEN {
+            if record.len() - HEADER_LEN > self.max_unprotected() {
                 return Err(Discard::OverlongRecord.into());
             }
             return Ok(Opened {
                 number: header.number,
                 content_type: header.content_type,
                 contents: HEADER_LEN..record.len(),
+                id_len: 0,
             });
         }
         if self.expects_id(epoch) && epoch != Epoch::PLAINTEXT {
@@ -363,8 +394,10 @@ impl Input {
                 number: self.taken,
                 content_type,
                 contents: 0..bytes.len(),
+                id_len: 0,
             }),
             bytes,
+            connection_id: None,
             path: self.path,
             len: self.len,
             pinned: self.len,
@@ -382,6 +415,7 @@ fn bad_record(why: BadHeader, path: Path) -> Record {
     Record {
         opened: Err(cause.into()),
         bytes: BytesMut::new(),
+        connection_id: None,
         path,
         len: 0,
         pinned: 0,
@@ -410,13 +444,11 @@ impl Protected {
             Err(why) => return Err(self.not_opened(why)),
         };
         self.window.record(number.sequence);
-        if range.len() > MAX_PLAINTEXT_LEN {
-            return Err(Fault::RecordOverflow.into());
-        }
         Ok(Opened {
             number,
             content_type: header.content_type,
             contents: HEADER_LEN + range.start..HEADER_LEN + range.end,
+            id_len: 0,
         })
     }
 
@@ -441,6 +473,7 @@ impl Protected {
             number,
             content_type,
             contents,
+            id_len: u8::try_from(header_len - HEADER_LEN).unwrap_or(u8::MAX),
         })
     }
 }

@@ -124,6 +124,7 @@ impl Protected {
             number: RecordNumber { epoch, sequence },
             content_type,
             contents,
+            id_len: u8::try_from(header.id_len).unwrap_or(u8::MAX),
         })
     }
 

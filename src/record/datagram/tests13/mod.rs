@@ -4,6 +4,7 @@
 
 mod acks;
 mod faults;
+mod limits;
 
 use super::{Datagram, Jitter};
 use crate::config::DatagramPolicy;

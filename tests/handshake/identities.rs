@@ -1,0 +1,226 @@
+//! Every kind of identity through everything that an association does: who the peer is does not
+//! change, and both ends can tell.
+
+use crate::common::configs::{Configs, Ends};
+use crate::common::handshakes::willing;
+use crate::common::raw_keys::{client_of, demanding, raw_key, server_with};
+use crate::common::transport::{BOTH, Duo, SIDES, Transport, complete};
+use sealgram::client::ClientConfigBuilder;
+use sealgram::config::Versions;
+use sealgram::identity::{Credential, Identity, RawKey};
+use sealgram::server::ServerConfigBuilder;
+use sealgram::session::MemoryClientSessions;
+use sealgram::{HandshakeKind, KeyUpdate, Side};
+use std::sync::Arc;
+
+/// Two ends that know each other by one kind of identity.
+struct Subject {
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    /// What the client learns of the server, and the server of the client.
+    identities: [Option<Identity>; 2],
+}
+
+/// A kind of identity. A new one is a row here.
+struct Row {
+    name: &'static str,
+    subject: fn() -> Subject,
+}
+
+const ROWS: [Row; 2] = [
+    Row {
+        name: "certificate",
+        subject: certificates,
+    },
+    Row {
+        name: "raw key",
+        subject: raw_keys,
+    },
+];
+
+fn certificates() -> Subject {
+    let ends = Ends::new();
+    let own = ends.pki.client(&rcgen::PKCS_ED25519);
+    let theirs = ends.pki.server(&rcgen::PKCS_ED25519);
+    let Ends { client, server, .. } = ends.mutual_with(own.clone());
+    let chain = |credential: &Credential| match credential {
+        Credential::Certificate(certified) => Identity::Certificate(certified.chain().into()),
+        _ => panic!("a chain of certificates"),
+    };
+    let answers = Arc::new(Fixed(theirs.clone()));
+    Subject {
+        client,
+        server: server.answers(answers),
+        identities: [Some(chain(&theirs)), Some(chain(&own))],
+    }
+}
+
+/// Shows one credential.
+#[derive(Debug)]
+struct Fixed(Credential);
+
+impl sealgram::server::AnswerHello for Fixed {
+    fn answer(
+        &self,
+        _: &sealgram::server::ReceivedHello,
+    ) -> Result<sealgram::server::HelloAnswer, sealgram::AlertDescription> {
+        Ok(sealgram::server::HelloAnswer::default().add_credential(self.0.clone()))
+    }
+}
+
+fn raw_keys() -> Subject {
+    let (own, theirs) = (raw_key(&rcgen::PKCS_ED25519), raw_key(&rcgen::PKCS_ED25519));
+    let identity = |key: &RawKey| Some(Identity::RawPublicKey(Arc::new(key.public_key().clone())));
+    Subject {
+        client: client_of(&theirs).add_credential(Credential::RawKey(own.clone())),
+        server: server_with(&theirs).client_authentication(demanding(&own)),
+        identities: [identity(&theirs), identity(&own)],
+    }
+}
+
+/// What happens to the association before one looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Course {
+    Full,
+    Resumed,
+    /// A full renegotiation; version 1.3 has none.
+    Renegotiated,
+    /// The same with the session in force.
+    RenegotiatedAbbreviated,
+    /// New keys without a handshake; version 1.2 has none.
+    KeyUpdate,
+}
+
+impl Course {
+    const ALL: [Self; 5] = [
+        Self::Full,
+        Self::Resumed,
+        Self::Renegotiated,
+        Self::RenegotiatedAbbreviated,
+        Self::KeyUpdate,
+    ];
+
+    fn exists_at(self, versions: Versions) -> bool {
+        match self {
+            Self::Full | Self::Resumed => true,
+            Self::Renegotiated | Self::RenegotiatedAbbreviated => versions == Versions::V1_2,
+            Self::KeyUpdate => versions == Versions::V1_3,
+        }
+    }
+}
+
+fn run(course: Course, transport: Transport, configs: &Configs) -> Duo {
+    let mut duo = Duo::connected(transport, configs);
+    match course {
+        Course::Full => {}
+        Course::Resumed => {
+            // Tickets of 1.3 come after the handshake.
+            duo.settle();
+            duo = Duo::connected(transport, configs);
+            for side in SIDES {
+                let resumed = complete(HandshakeKind::Resumed, false);
+                assert!(
+                    duo.events(side).contains(&resumed),
+                    "{:?}",
+                    duo.events(side)
+                );
+            }
+        }
+        Course::Renegotiated | Course::RenegotiatedAbbreviated => {
+            let abbreviated = course == Course::RenegotiatedAbbreviated;
+            duo.renegotiate(Side::Client, abbreviated).unwrap();
+            duo.settle();
+            let kind = match abbreviated {
+                true => HandshakeKind::Resumed,
+                false => HandshakeKind::Full,
+            };
+            for side in SIDES {
+                assert!(duo.events(side).contains(&complete(kind, true)), "{side}");
+            }
+        }
+        Course::KeyUpdate => {
+            let before = duo.epoch(Side::Server);
+            duo.key_update(Side::Client, KeyUpdate::Requested).unwrap();
+            duo.settle();
+            assert!(duo.exchange() && duo.epoch(Side::Server) > before);
+        }
+    }
+    duo
+}
+
+/// What the table must hold: each kind of identity, through each course that its version has, over
+/// each transport.
+const COMBINATIONS: [&str; 28] = [
+    "certificate, Full, Dtls, 1.2",
+    "certificate, Full, Tls, 1.2",
+    "certificate, Full, Dtls, 1.3",
+    "certificate, Full, Tls, 1.3",
+    "certificate, Resumed, Dtls, 1.2",
+    "certificate, Resumed, Tls, 1.2",
+    "certificate, Resumed, Dtls, 1.3",
+    "certificate, Resumed, Tls, 1.3",
+    "certificate, Renegotiated, Dtls, 1.2",
+    "certificate, Renegotiated, Tls, 1.2",
+    "certificate, RenegotiatedAbbreviated, Dtls, 1.2",
+    "certificate, RenegotiatedAbbreviated, Tls, 1.2",
+    "certificate, KeyUpdate, Dtls, 1.3",
+    "certificate, KeyUpdate, Tls, 1.3",
+    "raw key, Full, Dtls, 1.2",
+    "raw key, Full, Tls, 1.2",
+    "raw key, Full, Dtls, 1.3",
+    "raw key, Full, Tls, 1.3",
+    "raw key, Resumed, Dtls, 1.2",
+    "raw key, Resumed, Tls, 1.2",
+    "raw key, Resumed, Dtls, 1.3",
+    "raw key, Resumed, Tls, 1.3",
+    "raw key, Renegotiated, Dtls, 1.2",
+    "raw key, Renegotiated, Tls, 1.2",
+    "raw key, RenegotiatedAbbreviated, Dtls, 1.2",
+    "raw key, RenegotiatedAbbreviated, Tls, 1.2",
+    "raw key, KeyUpdate, Dtls, 1.3",
+    "raw key, KeyUpdate, Tls, 1.3",
+];
+
+/// E23, F3, RFC 7250: whatever an association does, both ends know the identities of its first
+/// handshake.
+#[test]
+fn each_kind_of_identity_lasts_through_everything_that_an_association_does() {
+    let mut names = Vec::new();
+    for row in &ROWS {
+        for course in Course::ALL {
+            for (versions, number) in [(Versions::V1_2, "1.2"), (Versions::V1_3, "1.3")] {
+                if !course.exists_at(versions) {
+                    continue;
+                }
+                for transport in BOTH {
+                    let name = format!("{}, {course:?}, {transport:?}, {number}", row.name);
+                    let subject = (row.subject)();
+                    let store = Arc::new(MemoryClientSessions::new(4));
+                    let client = subject.client.session_store(Some(store));
+                    let configs = Configs {
+                        client: Arc::new(client.versions(versions).build().unwrap()),
+                        server: Arc::new(
+                            subject
+                                .server
+                                .rekey(willing())
+                                .versions(versions)
+                                .build()
+                                .unwrap(),
+                        ),
+                    };
+                    let mut duo = run(course, transport, &configs);
+                    let found = SIDES.map(|side| duo.identity(side));
+                    assert_eq!(found, subject.identities, "{name}");
+                    assert!(duo.exchange(), "{name}");
+                    let session = duo.session(Side::Client);
+                    let remembered = session.map(|it| it.peer_identity().cloned());
+                    if let Some(remembered) = remembered {
+                        assert_eq!(remembered, subject.identities[0], "{name}");
+                    }
+                    names.push(name);
+                }
+            }
+        }
+    }
+    assert_eq!(names, COMBINATIONS);
+}
