@@ -13,6 +13,7 @@ use sealgram_interop::clock::Deadline;
 use sealgram_interop::failure::{Failure, Outcome};
 use sealgram_interop::pki::Pki;
 use sealgram_interop::port::next_free_port;
+use sealgram_interop::process::Process;
 
 use super::packet::{ANSWER, PROBE, Packet, answers, echo_request};
 use super::{REKEYINGS, told};
@@ -64,14 +65,12 @@ fn converse(
     settings.renegotiation = true;
     let server = End::server(Transport::Tls, &settings)?;
     let tunnel = Tunnel::new(it)?;
-    let mut command = command(it, server.address().port(), &tunnel)?;
-    command.args(["--cookie", "any"]);
-    let openconnect = it.start(command)?;
+    let openconnect = Openconnect::start(it, &server, &tunnel, &["--cookie", "any"])?;
     let outcome = (|| {
         let peer = accept(&server, it.deadline)?;
         check(&server, &mut Far::new(&server, peer), &tunnel)
     })();
-    with_evidence(outcome, &[&server], &[&openconnect])
+    with_evidence(outcome, &[&server], &[&openconnect.process])
 }
 
 /// Answers the request for a tunnel.
@@ -209,8 +208,39 @@ impl Tunnel {
     }
 }
 
-/// openconnect with that tunnel.
-pub(super) fn command(it: &Surroundings<'_>, port: u16, tunnel: &Tunnel) -> Outcome<Command> {
+/// A running openconnect. Dropping it stops it with the program that has its packets.
+pub(super) struct Openconnect {
+    pub(super) process: Process,
+    patience: Deadline,
+}
+
+impl Openconnect {
+    /// Connects to `server`, and has that tunnel.
+    pub(super) fn start(
+        it: &Surroundings<'_>,
+        server: &End,
+        tunnel: &Tunnel,
+        options: &[&str],
+    ) -> Outcome<Self> {
+        let mut command = command(it, server.address().port(), tunnel)?;
+        command.args(options);
+        Ok(Self {
+            process: it.start(command)?,
+            patience: it.deadline,
+        })
+    }
+}
+
+impl Drop for Openconnect {
+    fn drop(&mut self) {
+        // If it were killed that program would go on.
+        if self.process.signal("TERM").is_ok() {
+            let _ = self.process.wait_for_exit(self.patience);
+        }
+    }
+}
+
+fn command(it: &Surroundings<'_>, port: u16, tunnel: &Tunnel) -> Outcome<Command> {
     let script = it.directory.path().join("tunnel.sh");
     let to = tunnel.socket.local_addr()?;
     let text = format!(

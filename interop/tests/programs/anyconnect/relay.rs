@@ -11,7 +11,7 @@ use sealgram_interop::clock::Deadline;
 use sealgram_interop::failure::{Failure, Outcome};
 
 use super::ocserv::{Network, Ocserv};
-use super::openconnect::{self, Tunnel};
+use super::openconnect::{Openconnect, Tunnel};
 use super::packet::Cutter;
 use super::{REKEYINGS, told};
 use crate::cell::{Surroundings, with_evidence};
@@ -24,7 +24,7 @@ pub(super) fn rekeys(it: &Surroundings<'_>) -> Outcome<String> {
     settings.renegotiation = true;
     let front = End::server(Transport::Tls, &settings)?;
     let tunnel = Tunnel::new(it)?;
-    let openconnect = it.start(openconnect::command(it, front.address().port(), &tunnel)?)?;
+    let openconnect = Openconnect::start(it, &front, &tunnel, &[])?;
     let relay = Relay {
         front: &front,
         ocserv: ([127, 0, 0, 1], ocserv.port).into(),
@@ -46,7 +46,7 @@ pub(super) fn rekeys(it: &Surroundings<'_>) -> Outcome<String> {
         let passed = passing.join().expect("it does not panic");
         outcome.and(passed)
     });
-    with_evidence(outcome, &[&front], &[&openconnect, &ocserv.process])
+    with_evidence(outcome, &[&front], &[&openconnect.process, &ocserv.process])
 }
 
 /// What passes on what comes from either side, each connection by one of its own.

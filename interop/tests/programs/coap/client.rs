@@ -34,24 +34,6 @@ pub(super) fn knows_no_version_13(it: &Surroundings<'_>, library: &str) -> Outco
     )
 }
 
-/// Our client knows of certificates and of nothing else, and this server has none.
-pub(super) fn is_refused(it: &Surroundings<'_>, library: &str, proof: Proof) -> Outcome<()> {
-    let (server, port) = start(it, library, proof)?;
-    let settings = Settings::new(it.pki, Version::V1_2).mutual();
-    let address = ([127, 0, 0, 1], port).into();
-    let end = End::client(Transport::Dtls, &settings, address)?;
-    let words = "Insufficient credentials provided";
-    let refused = match (library, proof) {
-        // It says nothing to the client.
-        ("gnutls", Proof::SharedKey) => server.wait_for(words, it.deadline, |transcript| {
-            let said = String::from_utf8_lossy(&transcript.stdout);
-            said.contains(words).then_some(())
-        }),
-        _ => end.remark("handshake_failure(40)", it.deadline),
-    };
-    with_evidence(refused, &[&end], &[&server])
-}
-
 fn converse(end: &End, deadline: Deadline) -> Outcome<String> {
     let remark = end.handshake(0, deadline)?.remark();
     let mut client = Client {

@@ -49,17 +49,6 @@ fn with(library: &'static str, proof: Proof) -> [Cell; 2] {
             Cell::empty(server, reason, |it| no_raw_keys(it, "coap-server-openssl")),
         ];
     }
-    if !proof.is_ours() {
-        let reason = "it waits for our library";
-        return [
-            Cell::empty(client, reason, move |it| {
-                service::is_refused(it, library, proof)
-            }),
-            Cell::empty(server, reason, move |it| {
-                client::is_refused(it, library, proof)
-            }),
-        ];
-    }
     [
         Cell::new(client, move |it| service::serves(it, library, proof)),
         Cell::new(server, move |it| client::asks(it, library, proof)),

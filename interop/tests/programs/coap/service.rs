@@ -68,18 +68,6 @@ pub(super) fn offers_no_version_13(it: &Surroundings<'_>, library: &str) -> Outc
     with_evidence(refused, &[&server], &[&client])
 }
 
-/// Our server has a certificate and nothing else, which is of no use to this client.
-pub(super) fn is_refused(it: &Surroundings<'_>, library: &str, proof: Proof) -> Outcome<()> {
-    let settings = Settings::new(it.pki, Version::V1_2).mutual();
-    let server = End::server(Transport::Dtls, &settings)?;
-    let client = it.start(client(it, library, proof, &server, GET_NOTES)?)?;
-    let words = match proof {
-        Proof::SharedKey => "no cipher suite",
-        _ => "alert",
-    };
-    with_evidence(server.remark(words, it.deadline), &[&server], &[&client])
-}
-
 fn client(
     it: &Surroundings<'_>,
     library: &str,

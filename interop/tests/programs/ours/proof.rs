@@ -1,7 +1,4 @@
 //! How two ends prove to each other who they are.
-//!
-//! The library knows certificates. Cells with other proofs are written all the same: a feature of
-//! this package turns them on when the library has what they need.
 
 use std::sync::Arc;
 
@@ -32,15 +29,6 @@ impl Proof {
             Self::Certificates => "certificates",
             Self::SharedKey => "a shared key",
             Self::RawKeys => "raw public keys",
-        }
-    }
-
-    /// Whether our ends can do that.
-    pub(crate) const fn is_ours(self) -> bool {
-        match self {
-            Self::Certificates => true,
-            Self::SharedKey => cfg!(feature = "shared-keys"),
-            Self::RawKeys => cfg!(feature = "raw-keys"),
         }
     }
 
@@ -94,7 +82,6 @@ fn credential(files: &pki::Credential) -> Outcome<Credential> {
     Ok(Credential::Certificate(key))
 }
 
-#[cfg(feature = "shared-keys")]
 mod shared_key {
     use std::sync::Arc;
 
@@ -121,7 +108,6 @@ mod shared_key {
     }
 }
 
-#[cfg(feature = "raw-keys")]
 mod raw_keys {
     use std::path::Path;
     use std::sync::Arc;
@@ -151,39 +137,5 @@ mod raw_keys {
 
     fn key(file: &Path) -> Outcome<RawKey> {
         RawKey::from_pem_file(file).map_err(failure)
-    }
-}
-
-/// Stands for what the library cannot do yet: no cell asks for it.
-#[cfg(not(feature = "shared-keys"))]
-mod shared_key {
-    use sealgram::client::ClientConfigBuilder;
-    use sealgram::server::ServerConfigBuilder;
-    use sealgram_interop::failure::{Failure, Outcome};
-
-    pub(super) fn server() -> Outcome<ServerConfigBuilder> {
-        Err(Failure::new("our server has no shared keys"))
-    }
-
-    pub(super) fn client() -> Outcome<ClientConfigBuilder> {
-        Err(Failure::new("our client has no shared key"))
-    }
-}
-
-/// As above.
-#[cfg(not(feature = "raw-keys"))]
-mod raw_keys {
-    use sealgram::client::ClientConfigBuilder;
-    use sealgram::server::ServerConfigBuilder;
-    use sealgram_interop::failure::{Failure, Outcome};
-
-    use super::Settings;
-
-    pub(super) fn server(_settings: &Settings<'_>) -> Outcome<ServerConfigBuilder> {
-        Err(Failure::new("our server has no raw key"))
-    }
-
-    pub(super) fn client(_settings: &Settings<'_>) -> Outcome<ClientConfigBuilder> {
-        Err(Failure::new("our client has no raw key"))
     }
 }
