@@ -299,32 +299,24 @@ mod tests {
         assert!(absent.iter().all(without), "{absent:?}");
     }
 
-    /// RFC 6655 §3, RFC 7251 §2, RFC 8446 §B.4: every suite with CCM has SHA-256, and those
-    /// that are signed for at 1.2 belong to ECDSA keys.
+    /// RFC 6655 §3, §4, RFC 7251 §2, RFC 8442 §3, RFC 8446 §B.4: every suite with CCM has SHA-256,
+    /// and at 1.2 belongs to ECDSA keys or to shared ones.
     #[test]
     fn n57_04_n57_07_suites_with_ccm_are_of_ecdsa_and_sha_256() {
         let ccm = |suite: &&Suite| suite.id.to_string().contains("_CCM");
-        let signed = |suite: &&Suite| suite.authentication != Authentication::SharedKey;
         let suites: Vec<_> = SUITES.iter().filter(ccm).collect();
-        let mut ids: Vec<_> = suites.iter().map(|suite| suite.id.0).collect();
-        ids.sort_unstable();
-        let shared = [0xc0a4, 0xc0a8, 0xd003, 0xd005];
-        assert_eq!(
-            ids,
-            [
-                &[0x1304, 0x1305],
-                &shared[..2],
-                &[0xc0ac, 0xc0ae],
-                &shared[2..]
-            ]
-            .concat()
-        );
+        let ids: Vec<_> = suites.iter().map(|suite| suite.id.0).collect();
+        let shared = [0xd005, 0xd003, 0xc0a4, 0xc0a8];
+        assert_eq!(ids[..4], [0x1304, 0xc0ac, 0x1305, 0xc0ae]);
+        assert_eq!(ids[4..], shared);
         for suite in suites {
             assert_eq!(suite.hash, HashAlgorithm::Sha256);
-            if signed(&suite) && !suite.is_13() {
-                let key = Authentication::Signature(KeyKind::Ecdsa);
-                assert_eq!(suite.authentication, key);
-            }
+            let authentication = match suite.id.0 {
+                id if shared.contains(&id) => Authentication::SharedKey,
+                _ if suite.is_13() => Authentication::Negotiated,
+                _ => Authentication::Signature(KeyKind::Ecdsa),
+            };
+            assert_eq!(suite.authentication, authentication);
             assert_eq!(
                 suite.aead.has_short_tag(),
                 suite.id.to_string().contains("_CCM_8")
