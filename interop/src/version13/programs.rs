@@ -76,7 +76,7 @@ pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<
         command.arg("--echo");
         match case.kind {
             Kind::OtherGroup | Kind::SharedKey { other_group: true } => {
-                drop(command.args(["--groups", "p384"]))
+                command.args(["--groups", "p384"]);
             }
             Kind::Hybrid | Kind::HybridRequested => {
                 command.args(["--groups", "x25519mlkem768"]);
