@@ -8,7 +8,7 @@ use boring::ssl::{
     SslSessionCacheMode, SslStream, SslVerifyMode, SslVersion,
 };
 use boring_sys as ffi;
-use foreign_types_shared::ForeignTypeRef as _;
+use foreign_types_shared::{ForeignType as _, ForeignTypeRef as _};
 use peer_frame::{Association, Fact, Options, hex, run};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
