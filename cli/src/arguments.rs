@@ -262,8 +262,8 @@ pub(crate) struct CommonArguments {
     #[arg(long, value_name = "WHEN", requires = "cid", conflicts_with = "tls")]
     pub(crate) migrate: Option<Migrate>,
     /// The cipher suites to allow, by their IANA names and in order of preference; a version for
-    /// which none is given is not spoken [default: all but TLS_PSK_…, which are not forward secret, and
-    /// those of CCM_8, whose tags are short].
+    /// which none is given is not spoken [default: all but those that are weaker: those of CCM_8,
+    /// whose tags are short, and TLS_PSK_…, which are not forward secret].
     #[arg(long, visible_alias = "ciphers", value_name = "A,B", value_delimiter = ',', value_parser = parse_suite)]
     pub(crate) suites: Vec<CipherSuite>,
     /// The key exchange groups to allow, by their IANA names and in order of preference:

@@ -110,6 +110,47 @@ fn a_key_on_another_thread_wakes_an_endpoint() {
     }
 }
 
+/// Wakes a poll, as what an async runtime brings wakes its task.
+struct Wakes(Arc<Waker>);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.wake().unwrap();
+    }
+}
+
+/// The same for a loop that is not mio's, which is told what it would be registered for.
+#[test]
+fn a_key_on_another_thread_wakes_a_loop_of_another_kind() {
+    in_time(|| {
+        let (mut poll, waker) = poll_and_waker();
+        let Configs { client, server } = configs(Versions::V1_3);
+        let policy = EndpointPolicy::default();
+        let mut server = UdpEndpoint::bind(localhost(), policy.clone(), Some(server)).unwrap();
+        server.set_task_waker(Arc::new(Wakes(waker)).into());
+        let address = server.local_addr().unwrap();
+        let mut endpoint = UdpEndpoint::connected_to(address, policy).unwrap();
+        endpoint.register(poll.registry(), Token(0)).unwrap();
+        server.register(poll.registry(), Token(1)).unwrap();
+        endpoint.connect(client, server_name(), address).unwrap();
+        let mut ready = Events::with_capacity(8);
+        let mut completed = [false; 2];
+        while completed != [true; 2] {
+            let both = [&mut endpoint, &mut server];
+            for (endpoint, completed) in both.into_iter().zip(&mut completed) {
+                endpoint.turn().unwrap();
+                assert!(!endpoint.has_unread() && !endpoint.wants_write());
+                while let Some(event) = endpoint.poll_event() {
+                    *completed |= is_complete(&event);
+                }
+            }
+            if completed != [true; 2] {
+                poll.poll(&mut ready, None).unwrap();
+            }
+        }
+    });
+}
+
 #[test]
 fn a_key_on_another_thread_wakes_a_stream() {
     for versions in [Versions::V1_2, Versions::V1_3] {
