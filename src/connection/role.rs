@@ -138,7 +138,7 @@ impl Role {
         let fits = [dialect.version_12, dialect.version_13].contains(&agreed.version)
             && !session.is_expired(now)
             && parameters.algorithms.suites.contains(&agreed.suite)
-            && agreed.server_name == name
+            && agreed.server_name.as_deref() == name.as_deref()
             && config.takes(agreed.peer_identity.as_ref());
         let allowed = match &session {
             Session(Resumable::V12(session)) => {

@@ -61,7 +61,7 @@ impl Common<'_> {
         let agreed = self.agreed;
         let (flag, identity) = identity_size(agreed.peer_identity.as_ref());
         let alpn = agreed.alpn.as_ref().map_or(0, Vec::len);
-        let names = alpn + agreed.server_name.as_ref().map_or(0, String::len);
+        let names = alpn + agreed.server_name.as_ref().map_or(0, |name| name.len());
         let capacity = FIXED_LEN + MAX_SESSION_ID_LEN + self.ticket.len() + names + identity;
         let mut out = Zeroizing::new(Vec::with_capacity(capacity));
         out.put_u8(form);
@@ -160,7 +160,7 @@ pub(super) fn encode_12(session: &Session12) -> Zeroizing<Vec<u8>> {
     let capacity = out.capacity();
     out.put(&session.lifetime.to_be_bytes());
     // No group has the number 0.
-    out.put_u16(session.group.map_or(0, |group| group.0));
+    out.put_u16(session.exchanged.group().map_or(0, |group| group.0));
     out.put(session.master_secret.as_bytes());
     out.put_vec(1, |out| out.put(&session.id));
     common.end(&mut out);
@@ -240,7 +240,7 @@ fn decode_end(
         .map_err(|_| InvalidMessage::IllegalValue("server name"))?;
     agreed.peer_identity = decode_identity(reader.rest(), flags)?;
     agreed.alpn = (!alpn.is_empty()).then(|| alpn.to_vec());
-    agreed.server_name = (flags & HAS_SERVER_NAME != 0).then(|| name.to_owned());
+    agreed.server_name = (flags & HAS_SERVER_NAME != 0).then(|| name.into());
     Ok(ticket)
 }
 
@@ -260,7 +260,7 @@ fn decode_12(mut reader: Reader<'_>) -> Result<Session12, InvalidMessage> {
     let ticket = decode_end(&mut reader, flags, &mut agreed)?;
     Ok(Session12 {
         agreed,
-        group,
+        exchanged: group.into(),
         master_secret,
         extended_master_secret: flags & EXTENDED_MASTER_SECRET != 0,
         lifetime: lifetime.min(MAX_LIFETIME),
@@ -337,12 +337,12 @@ mod tests {
     fn the_longest_session_fits_into_the_first_allocation() {
         let mut session = test_session();
         session.agreed.alpn = Some(vec![b'p'; 255]);
-        session.agreed.server_name = Some("n".repeat(255));
+        session.agreed.server_name = Some("n".repeat(255).into());
         assert!(encode_12(&session).len() > 600);
         let mut session = test_session_13();
         session.agreed = Arc::new(Agreed {
             alpn: Some(vec![b'p'; 255]),
-            server_name: Some("n".repeat(255)),
+            server_name: Some("n".repeat(255).into()),
             ..(*session.agreed).clone()
         });
         assert!(encode_13(&session).len() > 550);

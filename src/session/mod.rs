@@ -147,7 +147,7 @@ pub(crate) struct Agreed {
     pub(crate) suite: &'static Suite,
     pub(crate) alpn: Option<Vec<u8>>,
     /// The DNS name that the client asked for.
-    pub(crate) server_name: Option<String>,
+    pub(crate) server_name: Option<Box<str>>,
     /// Who the peer of this end is.
     pub(crate) peer_identity: Option<Identity>,
     /// What the peer has proved that with.
@@ -165,11 +165,31 @@ impl Agreed {
     }
 }
 
+/// The group of a key exchange, if there was one, in two bytes: every association holds one.
+#[derive(Clone, Copy)]
+pub(crate) struct Exchanged(NamedGroup);
+
+impl Exchanged {
+    /// What no group has for a number.
+    const NOTHING: NamedGroup = NamedGroup(0);
+
+    /// The group.
+    pub(crate) fn group(self) -> Option<NamedGroup> {
+        (self.0 != Self::NOTHING).then_some(self.0)
+    }
+}
+
+impl From<Option<NamedGroup>> for Exchanged {
+    fn from(group: Option<NamedGroup>) -> Self {
+        Self(group.unwrap_or(Self::NOTHING))
+    }
+}
+
 /// A session of version 1.2, in force or stored.
 pub(crate) struct Session12 {
     pub(crate) agreed: Agreed,
-    /// The group of the key exchange; `None` if there was none.
-    pub(crate) group: Option<NamedGroup>,
+    /// Whether keys were exchanged, and in which group.
+    pub(crate) exchanged: Exchanged,
     pub(crate) master_secret: MasterSecret,
     /// Whether the master secret is bound to the handshake (RFC 7627). Without it a session is not
     /// resumed, unless the policy allows that.
@@ -424,12 +444,12 @@ fn test_session() -> Session12 {
             max_fragment_length: Some(MaxFragmentLength::Bytes4096),
             suite,
             alpn: Some(b"coap".to_vec()),
-            server_name: Some("server.test".to_owned()),
+            server_name: Some("server.test".into()),
             peer_identity: Some(Identity::Certificate(chain.into())),
             peer_scheme: Some(SignatureScheme::ED25519),
             created: 1000,
         },
-        group: Some(NamedGroup::X25519),
+        exchanged: Some(NamedGroup::X25519).into(),
         master_secret: MasterSecret::from_bytes(suite.hash, [9; 48]),
         extended_master_secret: true,
         lifetime: 3600,

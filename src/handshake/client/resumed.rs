@@ -88,7 +88,7 @@ impl Resumption {
                 alpn: self.context.alpn.clone(),
                 ..session.agreed.clone()
             },
-            group: session.group,
+            exchanged: session.exchanged,
             master_secret: self.master_secret.clone(),
             extended_master_secret: session.extended_master_secret,
             lifetime: match renewed {
@@ -268,7 +268,7 @@ impl Finished {
         let continuity = Continuity::of_resumption(secure, finished_pair, &session);
         outbox.push(Action::Completed(Box::new(Completed {
             resumed: true,
-            group: session.group,
+            group: session.exchanged.group(),
             retried: false,
             srtp: context.srtp,
             shown: None,

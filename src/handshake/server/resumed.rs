@@ -119,7 +119,7 @@ fn fits(terms: &Terms, hello: &ClientHello, session: &Session12) -> Result<bool,
         || limits.fragment() == session.agreed.max_fragment_length;
     Ok(suite
         && limited
-        && session.agreed.server_name == offered.server_name
+        && session.agreed.server_name.as_deref() == offered.server_name.as_deref()
         && alpn.as_ref() == Ok(&session.agreed.alpn)
         && identity
         && continues)
@@ -295,7 +295,7 @@ impl State for ExpectResumedFinished {
         let continuity = Continuity::of_resumption(secure, finished_pair, &self.session);
         outbox.push(Action::Completed(Box::new(Completed {
             resumed: true,
-            group: self.session.group,
+            group: self.session.exchanged.group(),
             retried: false,
             srtp: self.srtp,
             shown: None,

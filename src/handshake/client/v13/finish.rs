@@ -260,7 +260,7 @@ impl Ready {
                 max_fragment_length: None,
                 suite: self.suite,
                 alpn: self.alpn,
-                server_name: dns_name(&self.server_name),
+                server_name: dns_name(&self.server_name).map(String::into_boxed_str),
                 peer_identity: self.identity,
                 peer_scheme: self.scheme,
                 created,

@@ -128,7 +128,7 @@ impl Awaiting {
             max_fragment_length: None,
             suite: self.suite,
             alpn: self.alpn.take(),
-            server_name: self.server_name.take(),
+            server_name: self.server_name.take().map(String::into_boxed_str),
             peer_identity: client.identity,
             peer_scheme: client.scheme,
             created: Agreed::created(self.ticket(), self.started),

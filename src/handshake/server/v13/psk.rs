@@ -232,7 +232,7 @@ impl Received {
             // RFC 8446 §4.2.11 asks for the same hash; a client that changes the suite proves its
             // identity again.
             && agreed.suite.id == self.chosen.suite.id
-            && agreed.server_name == offered.server_name
+            && agreed.server_name.as_deref() == offered.server_name.as_deref()
             && agreed.alpn == alpn
             && identity)
     }
