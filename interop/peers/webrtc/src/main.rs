@@ -42,6 +42,9 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
+    // The peer around rustls, in this workspace, turns another provider on, and then there is no
+    // default one.
+    let _unless_there_is_one = rustls::crypto::ring::default_provider().install_default();
     let outcome = match Options::parse(std::env::args().skip(1)) {
         Ok(options) => run(options).await,
         Err(error) => Err(error),
