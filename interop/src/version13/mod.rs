@@ -225,6 +225,12 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         }
         (Stack::Boring, _, Kind::Ccm { .. }) => Some("BoringSSL has no CCM suites"),
         (Stack::Rustls, _, Kind::Ccm { .. }) => Some("rustls has no CCM suites"),
+        (Stack::Rustls, _, Kind::SharedKey { .. }) => {
+            Some("rustls has no pre-shared keys but tickets")
+        }
+        (Stack::OpenSsl36, _, Kind::Ccm { .. } | Kind::SharedKey { .. }) => {
+            Some("its program in peers/ has no option for them; those of OpenSSL 3.0 have")
+        }
         (Stack::Dimpl, _, Kind::Ccm { .. }) => {
             Some("dimpl has CCM_8 at version 1.2 alone, with a pre-shared key")
         }

@@ -30,6 +30,7 @@ impl Key {
             AeadAlgorithm::Aes128Gcm => &aead::AES_128_GCM,
             AeadAlgorithm::Aes256Gcm => &aead::AES_256_GCM,
             AeadAlgorithm::ChaCha20Poly1305 => &aead::CHACHA20_POLY1305,
+            AeadAlgorithm::Aes128Ccm | AeadAlgorithm::Aes128Ccm8 => return None,
         };
         let unbound = aead::UnboundKey::new(algorithm, key).ok()?;
         Some(Self(aead::LessSafeKey::new(unbound)))

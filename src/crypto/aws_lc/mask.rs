@@ -10,7 +10,9 @@ impl Key {
     /// `None` if `key` does not have the length that the algorithm wants.
     pub(crate) fn new(algorithm: AeadAlgorithm, key: &[u8]) -> Option<Self> {
         let algorithm = match algorithm {
-            AeadAlgorithm::Aes128Gcm => &quic::AES_128,
+            AeadAlgorithm::Aes128Gcm | AeadAlgorithm::Aes128Ccm | AeadAlgorithm::Aes128Ccm8 => {
+                &quic::AES_128
+            }
             AeadAlgorithm::Aes256Gcm => &quic::AES_256,
             AeadAlgorithm::ChaCha20Poly1305 => &quic::CHACHA20,
         };
