@@ -297,8 +297,8 @@ impl DtlsConnection {
     /// The most data that `send` takes at once, in bytes; 0 before the handshake is done. It
     /// depends on the MTU, as it was set or was found out, and on what the peer takes in a record
     /// ([`record_limits`](Self::record_limits)), of which the smaller counts. If it changes,
-    /// [`Event::MaxPayloadChanged`] says so; a renegotiation changes it only if the peer's limit
-    /// is another one than before, never because of the suite.
+    /// [`MaxPayloadChanged`](crate::Event::MaxPayloadChanged) says so; a renegotiation changes it
+    /// only if the peer's limit is another one than before, never because of the suite.
     pub fn max_payload(&self) -> usize {
         if self.is_handshaking() {
             0
@@ -308,11 +308,11 @@ impl DtlsConnection {
     }
 
     /// Takes note that the system has refused a datagram of `bytes` bytes as too large for the way
-    /// out (`EMSGSIZE`). From then on datagrams are smaller: [`Event::MaxPayloadChanged`] says by
-    /// how much, and a handshake flight that was cut to that size waits in `poll_transmit` in
-    /// smaller pieces. A size that this association does not send is ignored. The size never goes
-    /// below 548 bytes, the payload of the largest datagram that every IPv4 host must accept
-    /// (RFC 791 §3.1).
+    /// out (`EMSGSIZE`). From then on datagrams are smaller:
+    /// [`MaxPayloadChanged`](crate::Event::MaxPayloadChanged) says by how much, and a handshake
+    /// flight that was cut to that size waits in `poll_transmit` in smaller pieces. A size that
+    /// this association does not send is ignored. The size never goes below 548 bytes, the payload
+    /// of the largest datagram that every IPv4 host must accept (RFC 791 §3.1).
     ///
     /// Call it only for what the host says of its own datagram. What arrives as ICMP, in an error
     /// queue or as a one-time error of a *connected* socket, can be forged by anybody
