@@ -20,6 +20,43 @@ enum Bytes {
 /// How many bytes are kept in place: as many as fit beside the length where a pointer would be.
 const IN_PLACE: usize = 22;
 
+/// The connection ID that a record carried, if it carried one: what this end issues has 20 bytes at
+/// most. It is moved with each record, so it is plain bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct CarriedId {
+    len: u8,
+    bytes: [u8; MAX_ISSUED],
+}
+
+/// The most bytes of what this end issues.
+const MAX_ISSUED: usize = 20;
+
+impl CarriedId {
+    /// None.
+    pub(crate) const NONE: Self = Self {
+        len: 0,
+        bytes: [0; MAX_ISSUED],
+    };
+
+    /// These bytes; none, if this end does not issue so many.
+    #[inline]
+    pub(crate) fn new(id: &[u8]) -> Self {
+        let mut carried = Self::NONE;
+        if let (Some(place), Ok(len)) = (carried.bytes.get_mut(..id.len()), u8::try_from(id.len()))
+        {
+            place.copy_from_slice(id);
+            carried.len = len;
+        }
+        carried
+    }
+
+    /// The same by itself.
+    pub(crate) fn id(&self) -> Option<ConnectionId> {
+        let id = &self.bytes[..usize::from(self.len)];
+        (!id.is_empty()).then(|| ConnectionId::new(id))
+    }
+}
+
 /// The most bytes that a connection ID has (RFC 9146 §3).
 pub(crate) const MAX_CONNECTION_ID_LEN: usize = 255;
 

@@ -20,8 +20,9 @@ pub use stream::Stream;
 
 use crate::error::{Error, InvalidMessage, PeerMisbehaved, SendError};
 use crate::protocol::{
-    AgreedLimits, Alert, AlertLevel, ConnectionId, ConnectionIds, Dialect, Epoch, FlightEnd,
-    FlightId, HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch, RecordNumber,
+    AgreedLimits, Alert, AlertLevel, CarriedId, ConnectionId, ConnectionIds, Dialect, Epoch,
+    FlightEnd, FlightId, HandshakeType, MessageSeq, Path, ProtocolVersion, ReadSwitch,
+    RecordNumber,
 };
 use crate::secrets::traffic::{Protections, RecordProtection};
 use crate::wire::alert;
@@ -84,13 +85,20 @@ pub struct Received {
     /// The way it came, which need not be the one that is in use
     /// ([`Migration`](crate::config::Migration)); [`Path::UNSPECIFIED`] over a stream.
     pub path: Path,
-    /// The connection ID that its record carried (RFC 9146 §4, RFC 9147 §4), one of those that this
-    /// end has given to the peer; `None` where records carry none, and over a stream.
-    pub connection_id: Option<ConnectionId>,
+    /// The connection ID that its record carried.
+    pub(crate) carried: CarriedId,
     /// The place of its record within the epoch.
     pub(crate) sequence: u64,
     /// How many bytes of the caller's buffer it pins: the length of the datagram or of the record.
     pub(crate) pinned: usize,
+}
+
+impl Received {
+    /// The connection ID that its record carried (RFC 9146 §4, RFC 9147 §4), one of those that this
+    /// end has given to the peer; `None` where records carry none, and over a stream.
+    pub fn connection_id(&self) -> Option<ConnectionId> {
+        self.carried.id()
+    }
 }
 
 /// What ends a connection from below the seam. Small, because every record's way up could end in

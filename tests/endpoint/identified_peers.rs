@@ -133,7 +133,7 @@ fn n51_03_n51_06_both_ends_announce_or_one_or_only_in_name() {
             let record = harness.peer.data(b"with it");
             harness.deliver(&record);
             let id = harness.id().unwrap();
-            let got = harness.recv(id).unwrap().connection_id;
+            let got = harness.recv(id).unwrap().connection_id();
             assert_eq!(got, Some(received).filter(|it| !it.is_empty()));
         }
     }

@@ -94,7 +94,7 @@ fn each_datagram_tells_the_connection_id_that_it_came_with() {
                         *data,
                         "{versions:?} {lengths:?} {side:?}"
                     );
-                    assert_eq!(received.connection_id, expected);
+                    assert_eq!(received.connection_id(), expected);
                 }
             }
         }
@@ -131,7 +131,7 @@ fn a_late_datagram_of_1_2_tells_of_the_epoch_that_it_belongs_to() {
         let received = recv(&mut pair, Side::Server).unwrap();
         assert_eq!(received.data, data);
         assert_eq!(received.epoch.number(), epoch);
-        assert_eq!(received.connection_id, *id);
+        assert_eq!(received.connection_id(), *id);
         assert_eq!(received.path.remote(), from);
         let server = connection(&pair, Side::Server);
         let identity = server.peer_identity_in(received.epoch);
@@ -162,8 +162,8 @@ fn a_late_datagram_of_1_3_tells_of_the_connection_id_that_it_carried() {
     let late = recv(&mut pair, Side::Server).unwrap();
     assert_eq!((&new.data[..], &late.data[..]), (&b"new"[..], &b"late"[..]));
     assert_eq!(new.epoch.number(), late.epoch.number() + 1);
-    assert_eq!(late.connection_id, first);
-    assert!(new.connection_id.is_some() && new.connection_id != first);
+    assert_eq!(late.connection_id(), first);
+    assert!(new.connection_id().is_some() && new.connection_id() != first);
     let server = connection(&pair, Side::Server);
     let identity = server.peer_identity_in(late.epoch);
     assert_eq!(identity, server.peer_identity_in(new.epoch));

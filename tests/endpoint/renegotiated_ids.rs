@@ -191,7 +191,7 @@ fn n51_05_a_client_that_loses_its_connection_ids_is_found_by_its_address_at_once
     for (data, carries) in [(&b"overtaking"[..], false), (b"late", true)] {
         let received = harness.recv(id).unwrap();
         assert_eq!(
-            (&received.data[..], received.connection_id.is_some()),
+            (&received.data[..], received.connection_id().is_some()),
             (data, carries)
         );
     }

@@ -109,7 +109,7 @@ pub(crate) fn record(
     let received = to.recv().unwrap();
     assert_eq!(received.data.len(), 1200);
     let given = to.received_connection_id();
-    assert_eq!(received.connection_id, given);
+    assert_eq!(received.connection_id(), given);
 }
 
 /// A client's store that keeps nothing: each association has a full handshake, as with a server of

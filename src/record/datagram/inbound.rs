@@ -40,7 +40,7 @@ impl DataRecord {
     #[inline]
     pub(crate) fn cut(self, path: Path, mut datagram: BytesMut) -> Received {
         let pinned = datagram.len();
-        let connection_id = id_in(&datagram, self.id_len);
+        let carried = id_in(&datagram, self.id_len);
         datagram.truncate(self.contents.end);
         // A `Bytes` moves its start with less ado than a `BytesMut`.
         let mut data = datagram.freeze();
@@ -49,7 +49,7 @@ impl DataRecord {
             data,
             epoch: self.number.epoch,
             path,
-            connection_id,
+            carried,
             sequence: self.number.sequence,
             pinned,
         }
@@ -201,7 +201,7 @@ impl Datagram {
             data: record.bytes.freeze(),
             epoch,
             path: record.path,
-            connection_id: record.connection_id,
+            carried: record.carried,
             sequence,
             pinned: record.pinned,
         })))

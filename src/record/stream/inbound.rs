@@ -1,7 +1,7 @@
 //! From bytes to messages and data: the inbound half of a stream.
 
 use super::Stream;
-use crate::protocol::{ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
+use crate::protocol::{CarriedId, ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
 use crate::record::protection::{MAX_EXPANSION_13, NotOpened, Opener};
 use crate::record::{Discard, Fault, Inbound, Received, read_alert};
 use crate::wire::record_tls::{
@@ -243,7 +243,7 @@ impl Stream {
             data: contents.freeze(),
             epoch,
             path: Path::UNSPECIFIED,
-            connection_id: None,
+            carried: CarriedId::NONE,
             sequence,
             pinned,
         })))

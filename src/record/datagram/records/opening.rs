@@ -3,7 +3,7 @@
 use super::early::EarlyRecord;
 use super::epochs::{Protected, Reading};
 use super::{Form, Input, Records};
-use crate::protocol::{ConnectionId, ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
+use crate::protocol::{CarriedId, ContentType, Epoch, Path, ProtocolVersion, RecordNumber};
 use crate::record::{Discard, Fault};
 use crate::wire::record_datagram::{BadHeader, DatagramHeader};
 use crate::wire::record_dtls::{CONNECTION_ID_AT, HEADER_LEN, RecordHeader};
@@ -22,7 +22,7 @@ pub(in super::super) struct Record {
     /// Its contents, if it was opened.
     pub(in super::super) bytes: BytesMut,
     /// The connection ID in its header, if it was opened and has one.
-    pub(in super::super) connection_id: Option<ConnectionId>,
+    pub(in super::super) carried: CarriedId,
     /// The way it came.
     pub(in super::super) path: Path,
     /// How long it was as it came, with its header.
@@ -65,23 +65,23 @@ pub(in super::super) struct Opened {
 impl Opened {
     /// The connection ID in the header of a record that was opened, and is whole.
     #[inline]
-    pub(in super::super) fn id_in(&self, record: &[u8]) -> Option<ConnectionId> {
+    pub(in super::super) fn id_in(&self, record: &[u8]) -> CarriedId {
         id_in(record, self.id_len)
     }
 }
 
 /// The connection ID of so many bytes in the header of a record.
 #[inline]
-pub(in super::super) fn id_in(record: &[u8], id_len: u8) -> Option<ConnectionId> {
+pub(in super::super) fn id_in(record: &[u8], id_len: u8) -> CarriedId {
     if id_len == 0 {
-        return None;
+        return CarriedId::NONE;
     }
     let at = match record_dtls13::is_unified(record) {
         true => record_dtls13::CONNECTION_ID_AT,
         false => CONNECTION_ID_AT,
     };
-    let id = record.get(at..at + usize::from(id_len))?;
-    Some(ConnectionId::new(id))
+    let id = record.get(at..at + usize::from(id_len));
+    id.map_or(CarriedId::NONE, CarriedId::new)
 }
 
 impl Records {
@@ -245,16 +245,16 @@ impl Records {
         if let Err(NotOpened::NoKeys) = opened {
             opened = self.without_keys(header, &mut bytes, path);
         }
-        let mut connection_id = None;
+        let mut carried = CarriedId::NONE;
         if let Ok(opened) = &opened {
-            connection_id = opened.id_in(&bytes);
+            carried = opened.id_in(&bytes);
             bytes.truncate(opened.contents.end);
             bytes.advance(opened.contents.start);
         }
         Record {
             opened,
             bytes,
-            connection_id,
+            carried,
             path,
             len,
             pinned,
@@ -397,7 +397,7 @@ impl Input {
                 id_len: 0,
             }),
             bytes,
-            connection_id: None,
+            carried: CarriedId::NONE,
             path: self.path,
             len: self.len,
             pinned: self.len,
@@ -415,7 +415,7 @@ fn bad_record(why: BadHeader, path: Path) -> Record {
     Record {
         opened: Err(cause.into()),
         bytes: BytesMut::new(),
-        connection_id: None,
+        carried: CarriedId::NONE,
         path,
         len: 0,
         pinned: 0,
