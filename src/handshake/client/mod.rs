@@ -36,6 +36,7 @@
 //!  Finished                     ──►
 //! ```
 
+mod compose;
 mod cookie;
 mod hello;
 mod offer;

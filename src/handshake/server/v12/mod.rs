@@ -1,26 +1,25 @@
 //! A server's states of version 1.2 after the ClientHello.
 
+mod finish;
+
+pub(super) use finish::{Peer, Secrets, arm};
+
 use super::crossing::Crossing;
-use super::ticket::new_session_ticket;
 use crate::config::{ClientAuthentication, ServerConfig};
 use crate::crypto::kx::Exchange;
-use crate::crypto::suite::{Authentication, Suite};
+use crate::crypto::suite::Suite;
 use crate::error::{Error, PeerIncompatible, PeerMisbehaved};
 use crate::handshake::auth;
-use crate::handshake::renegotiation::{self, Binding, Continuity};
-use crate::handshake::state::{Complete, State, Step, unexpected};
-use crate::handshake::{
-    Action, Answer, Completed, Completed12, CompletedKind, Epochs, Outbox, ServerAnswer,
-    ServerQuestion,
-};
-use crate::identity::proof::{ClaimVerified, SignatureVerified};
+use crate::handshake::renegotiation::Binding;
+use crate::handshake::state::{State, Step, unexpected};
+use crate::handshake::{Answer, Epochs, Outbox, ServerAnswer, ServerQuestion};
+use crate::identity::proof::ClaimVerified;
 use crate::identity::{CertificateKind, Identity, verify_12};
 use crate::protocol::{
     AgreedLimits, ClientCertificateType, Epoch, FlightEnd, HandshakeType, NamedGroup,
-    ProtocolVersion, ReadSwitch, Side, SignatureScheme, SrtpProfile,
+    ProtocolVersion, SignatureScheme, SrtpProfile,
 };
-use crate::secrets::schedule12::{FinishedPair, MasterSecret, Randoms, SessionBinding, VerifyData};
-use crate::secrets::traffic::RecordProtection;
+use crate::secrets::schedule12::{MasterSecret, Randoms, SessionBinding};
 use crate::secrets::transcript::Transcript;
 use crate::session::{Agreed, Session12};
 use crate::wire::certificate_request::CertificateRequest;
@@ -391,13 +390,6 @@ impl State for ExpectClientKeyExchange {
     }
 }
 
-/// What the key exchange has made.
-pub(super) struct Secrets {
-    pub(super) master_secret: MasterSecret,
-    /// The client's, which is read with, and this server's.
-    pub(super) protections: [RecordProtection; 2],
-}
-
 /// The client must prove that it holds the key of its certificate. Its Finished is not readable
 /// before that: the read keys are installed after this state only (D3).
 struct ExpectCertificateVerify {
@@ -449,155 +441,5 @@ impl State for ExpectCertificateVerify {
             signature,
         };
         arm(context, secrets, peer, outbox)
-    }
-}
-
-/// Who the client is, once everything about it was checked.
-pub(super) enum Peer {
-    Anonymous,
-    /// The holder of a shared key: Finished proves that.
-    Shares(Identity),
-    Proved {
-        claim: Identity,
-        _verified: ClaimVerified,
-        signature: SignatureVerified,
-    },
-}
-
-impl Peer {
-    /// Who the client is, and what it has proved that with.
-    fn identity(self) -> (Option<Identity>, Option<SignatureScheme>) {
-        match self {
-            Self::Anonymous => (None, None),
-            Self::Shares(holder) => (Some(holder), None),
-            Self::Proved {
-                claim, signature, ..
-            } => (Some(claim), Some(signature.scheme())),
-        }
-    }
-}
-
-/// Installs the read keys, for use after ChangeCipherSpec: only the client's Finished is missing.
-/// In a renegotiation the client must be who it was (E23).
-pub(super) fn arm(
-    context: Box<ServerContext12>,
-    secrets: Secrets,
-    peer: Peer,
-    outbox: &mut Outbox,
-) -> Step {
-    let (identity, scheme) = peer.identity();
-    let policy = &context.config.parameters.rekey;
-    renegotiation::check_identity(context.binding.as_ref(), policy, identity.as_ref())?;
-    let Secrets {
-        master_secret,
-        protections: [client, server],
-    } = secrets;
-    outbox.push(Action::InstallRead {
-        epoch: context.epochs.next,
-        protection: client,
-        when: ReadSwitch::OnChangeCipherSpec,
-    });
-    Ok(Box::new(ExpectFinished {
-        context,
-        master_secret,
-        identity,
-        scheme,
-        write: server,
-    }))
-}
-
-/// Only the client's Finished is missing.
-struct ExpectFinished {
-    context: Box<ServerContext12>,
-    master_secret: MasterSecret,
-    identity: Option<Identity>,
-    scheme: Option<SignatureScheme>,
-    write: RecordProtection,
-}
-
-impl State for ExpectFinished {
-    fn name(&self) -> &'static str {
-        "ExpectFinished"
-    }
-
-    fn expects(&self, typ: HandshakeType, epoch: Epoch) -> Option<Grammar> {
-        (epoch == self.context.epochs.next && typ == HandshakeType::FINISHED)
-            .then_some(Grammar::V12)
-    }
-
-    fn handle(
-        self: Box<Self>,
-        message: Message,
-        inbound: &InboundMessage,
-        outbox: &mut Outbox,
-    ) -> Step {
-        let Message::Finished(verify_data) = message else {
-            return unexpected(inbound);
-        };
-        self.complete(verify_data, inbound, outbox)
-    }
-
-    fn awaits_proof_of_shared_key(&self) -> bool {
-        self.context.suite.authentication == Authentication::SharedKey
-    }
-}
-
-impl ExpectFinished {
-    /// Checks the client's Finished, answers with ChangeCipherSpec and Finished, and is done.
-    fn complete(
-        self,
-        verify_data: VerifyData,
-        inbound: &InboundMessage,
-        outbox: &mut Outbox,
-    ) -> Step {
-        let Self {
-            mut context,
-            master_secret,
-            identity,
-            scheme,
-            write,
-        } = self;
-        let hash = context.transcript.hash();
-        let expanded = master_secret.expanded();
-        let finished = expanded
-            .verify_finished(Side::Client, hash.as_ref(), &verify_data)
-            .map_err(|_| PeerMisbehaved::BadFinished)?;
-        context.add(inbound);
-        let session = Arc::new(context.session(master_secret, identity, scheme));
-        let epochs = context.epochs;
-        if context.ticket_promised {
-            let sessions = &context.config.sessions;
-            let body = new_session_ticket(sessions, &session, context.started);
-            let typ = HandshakeType::NEW_SESSION_TICKET;
-            outbox.send(epochs.current, typ, body, &mut context.transcript)?;
-        }
-        let ours = expanded.verify_data(Side::Server, context.transcript.hash().as_ref());
-        outbox.switch_and_finish(epochs, write, &ours, &mut context.transcript)?;
-        outbox.end_flight(FlightEnd::Final);
-        if context.config.parameters.resumes(&session) {
-            outbox.push(Action::SaveSession(session.clone().into()));
-        }
-        let finished_pair = FinishedPair {
-            client: verify_data,
-            server: ours,
-        };
-        let continuity = Continuity::of_full(context.secure_renegotiation, finished_pair);
-        outbox.push(Action::RetireRead(epochs.current));
-        outbox.push(Action::Completed(Box::new(Completed {
-            resumed: false,
-            group: context.group,
-            retried: false,
-            srtp: context.srtp,
-            shown: context.shown.map(Box::new),
-            kind: CompletedKind::V12(Completed12 {
-                session,
-                epoch: epochs.next,
-                randoms: context.randoms,
-                continuity,
-                cookie: Box::default(),
-            }),
-            _finished: finished,
-        })));
-        Ok(Box::new(Complete))
     }
 }
