@@ -21,39 +21,35 @@ enum Bytes {
 const IN_PLACE: usize = 22;
 
 /// The connection ID that a record carried, if it carried one: what this end issues has 20 bytes at
-/// most. It is moved with each record, so it is plain bytes.
+/// most. It is moved several times with each record, and words are moved with less ado than bytes:
+/// the ID is at the front, its length in the last byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct CarriedId {
-    len: u8,
-    bytes: [u8; MAX_ISSUED],
-}
+pub(crate) struct CarriedId([u64; 3]);
 
 /// The most bytes of what this end issues.
 const MAX_ISSUED: usize = 20;
 
 impl CarriedId {
     /// None.
-    pub(crate) const NONE: Self = Self {
-        len: 0,
-        bytes: [0; MAX_ISSUED],
-    };
+    pub(crate) const NONE: Self = Self([0; 3]);
 
     /// These bytes; none, if this end does not issue so many.
     #[inline]
     pub(crate) fn new(id: &[u8]) -> Self {
-        let mut carried = Self::NONE;
-        if let (Some(place), Ok(len)) = (carried.bytes.get_mut(..id.len()), u8::try_from(id.len()))
-        {
-            place.copy_from_slice(id);
-            carried.len = len;
-        }
-        carried
+        let mut bytes = [[0; 8]; 3];
+        let Some(place) = bytes.as_flattened_mut()[..MAX_ISSUED].get_mut(..id.len()) else {
+            return Self::NONE;
+        };
+        place.copy_from_slice(id);
+        bytes[2][7] = u8::try_from(id.len()).unwrap_or_default();
+        Self(bytes.map(u64::from_ne_bytes))
     }
 
     /// The same by itself.
-    pub(crate) fn id(&self) -> Option<ConnectionId> {
-        let id = &self.bytes[..usize::from(self.len)];
-        (!id.is_empty()).then(|| ConnectionId::new(id))
+    pub(crate) fn id(self) -> Option<ConnectionId> {
+        let bytes = self.0.map(u64::to_ne_bytes);
+        let len = usize::from(bytes[2][7]);
+        (len > 0).then(|| ConnectionId::new(&bytes.as_flattened()[..len]))
     }
 }
 
