@@ -5,7 +5,9 @@ use crate::common::transport::{BOTH, Duo, SIDES, Transport, refused};
 use sealgram::client::ClientConfigBuilder;
 use sealgram::config::Versions;
 use sealgram::config::profiles::{iot, radius, vpn, webrtc};
-use sealgram::identity::{Credential, Fingerprint, PinnedFingerprint, WebPkiClientVerifier};
+use sealgram::identity::{
+    Credential, Fingerprint, PinnedFingerprint, SharedKey, SharedKeys, WebPkiClientVerifier,
+};
 use sealgram::{ClientConfig, KeyUpdate, RenegotiationRefusal, Side, SrtpProfile};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +41,28 @@ fn devices_have_short_records_and_do_not_renegotiate() {
                 let told = refused(RenegotiationRefusal::NoRenegotiation);
                 assert!(duo.events(Side::Server).contains(&told));
                 assert_eq!(duo.epoch(Side::Client), 1);
+            }
+        }
+    }
+}
+
+/// RFC 7925 §4.2: a device with a pre-shared key alone, and a server that has certificates too.
+#[test]
+fn devices_may_have_nothing_but_a_key() {
+    let key = || SharedKey::new(b"device", &[7; 16]).unwrap();
+    for transport in BOTH {
+        for versions in VERSIONS {
+            let mut ends = ecdsa();
+            ends.client = iot::client(ClientConfig::with_shared_key(key())).versions(versions);
+            let keys = Arc::new(SharedKeys::new([key()]));
+            ends.server = iot::server(ends.server)
+                .shared_keys(keys)
+                .versions(versions);
+            let mut duo = Duo::connected(transport, &ends.build());
+            assert!(duo.exchange());
+            for side in SIDES {
+                let identity = duo.identity(side).unwrap();
+                assert_eq!(identity.shared_key().unwrap().identity(), b"device");
             }
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! | what | set to | why |
 //! |---|---|---|
-//! | cipher suites | AES-128-GCM, with ECDSA at 1.2 | 1.3 profile, "Ciphersuites" |
+//! | cipher suites | AES-128 with GCM, CCM, CCM_8 | RFC 7925 §4.2; 1.3 profile, "Ciphersuites" |
+//! | with, at 1.2 | ECDSA or a pre-shared key | RFC 7925 §4.2 to §4.4 |
 //! | groups | P-256, X25519 | RFC 7925 §4.4; 1.3 profile, "Credential Types" |
 //! | renegotiation | refused by either end | RFC 7925 §17 |
 //! | retransmission | first after 9 s, at most after 60 s | RFC 7925 §11 |
@@ -19,8 +20,13 @@
 //! The 1.3 profile takes one second for the first timeout where nothing is known about the way; who
 //! knows better says so ([`DatagramPolicy::retransmission_timeouts`]).
 //!
-//! Most old devices need more than is here: AES-CCM with short tags, shared and raw keys. Where
-//! they exist, `algorithms` is the place for the former, and the credential for the latter.
+//! Old devices have AES-CCM with short tags alone, and pre-shared keys without a key exchange. Both
+//! are weaker than what others have, and so they come last here. CCM needs the feature `ccm`, and
+//! is left out without it. A suite with a pre-shared key is left out without a key
+//! ([`add_shared_key`](crate::client::ClientConfigBuilder::add_shared_key),
+//! [`shared_keys`](crate::server::ServerConfigBuilder::shared_keys)). Whoever wants none of them
+//! sets `algorithms` after the profile. A raw public key is a
+//! [`Credential`](crate::identity::Credential) like others.
 
 use crate::config::client::ClientConfigBuilder;
 use crate::config::server::ServerConfigBuilder;
@@ -39,7 +45,17 @@ const CONNECTION_ID: usize = 8;
 pub fn algorithms() -> Algorithms {
     let suites = [
         CipherSuite::TLS_AES_128_GCM_SHA256,
+        CipherSuite::TLS_AES_128_CCM_SHA256,
+        CipherSuite::TLS_AES_128_CCM_8_SHA256,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8,
+        CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256,
+        CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256,
+        CipherSuite::TLS_PSK_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_PSK_WITH_AES_128_CCM,
+        CipherSuite::TLS_PSK_WITH_AES_128_CCM_8,
     ];
     Algorithms {
         suites: suites.into_iter().filter_map(suite::find).collect(),

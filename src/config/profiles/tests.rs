@@ -8,7 +8,8 @@ use crate::config::{
     ClientConfig, ClientRenegotiation, DataDuringRenegotiation, ExtendedMasterSecret,
     IdentityChange, Migration, Parameters, RekeyPolicy, ServerConfig, Versions,
 };
-use crate::identity::{CertifiedKey, Credential, PinnedFingerprint};
+use crate::crypto::suite::{Authentication, Suite};
+use crate::identity::{CertifiedKey, Credential, PinnedFingerprint, SharedKey, SharedKeys};
 use crate::protocol::{NamedGroup, Side, SrtpProfile};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,8 +55,9 @@ fn the_page_of_constrained_devices_is_true() {
             .iter()
             .map(|it| it.id.to_string())
             .collect();
-        assert_eq!(names.len(), 2);
-        assert!(names.iter().all(|name| name.contains("AES_128_GCM")));
+        assert_eq!(names.len(), if cfg!(feature = "ccm") { 6 } else { 2 });
+        assert!(names.iter().all(|name| name.contains("AES_128_")));
+        assert!(names.iter().all(|name| !name.contains("PSK")));
         assert_eq!(
             algorithms.groups,
             [NamedGroup::SECP256R1, NamedGroup::X25519]
@@ -66,6 +68,25 @@ fn the_page_of_constrained_devices_is_true() {
         assert_eq!(datagram.max_timeout, Duration::from_secs(60));
         assert_eq!(datagram.handshake_deadline, Some(Duration::from_secs(300)));
         assert_eq!(datagram.migration, Migration::Validated);
+    }
+    let key = || SharedKey::new(b"device", &[7; 16]).unwrap();
+    let client_with_key = iot::client(client()).add_shared_key(key());
+    let keys = Arc::new(SharedKeys::new([key()]));
+    let server_with_key = iot::server(server()).shared_keys(keys);
+    for parameters in both(client_with_key, server_with_key) {
+        let shared = |suite: &&&Suite| suite.authentication == Authentication::SharedKey;
+        let suites = &parameters.algorithms.suites;
+        let shares = suites.iter().filter(shared).count();
+        assert_eq!(shares, if cfg!(feature = "ccm") { 6 } else { 2 });
+        // The weakest come last.
+        assert!(
+            suites
+                .last()
+                .unwrap()
+                .id
+                .to_string()
+                .starts_with("TLS_PSK_")
+        );
     }
     let [device, cloud] = both(iot::client(client()), iot::server(server()));
     assert_eq!(device.datagram.connection_ids, Some(0));
