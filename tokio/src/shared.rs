@@ -145,10 +145,8 @@ impl Bell {
 
     pub(crate) fn ring(&self) {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waker = known.clone();
-        drop(known);
-        if let Some(waker) = waker {
-            waker.wake();
+        if let Some(waker) = &*known {
+            waker.wake_by_ref();
         }
     }
 }
