@@ -20,7 +20,7 @@ impl<R: RecordLayer> Connection<R> {
     ///
     /// A second call does nothing.
     pub fn close(&mut self, now: Instant) {
-        if self.write_closed || matches!(self.phase, Phase::Closed) {
+        if self.write_closed || matches!(self.phase, Phase::Closed { .. }) {
             return;
         }
         // What the peer still says to a handshake that this end gives up has no place.
@@ -32,7 +32,7 @@ impl<R: RecordLayer> Connection<R> {
         // It was taken, so it is sent even where the queue is full; no more can follow.
         self.records.lift_send_limit();
         self.release_held(now);
-        if let Phase::Closed = self.phase {
+        if let Phase::Closed { .. } = self.phase {
             return;
         }
         self.records.send_alert(Alert::CLOSE_NOTIFY);
@@ -57,19 +57,20 @@ impl<R: RecordLayer> Connection<R> {
 
     /// Whether this end has said that it sends no more data, or has failed.
     pub fn is_write_closed(&self) -> bool {
-        self.write_closed || matches!(self.phase, Phase::Closed)
+        self.write_closed || matches!(self.phase, Phase::Closed { .. })
     }
 
     /// Whether the peer has said that it sends no more data, or the association has failed.
     pub fn is_read_closed(&self) -> bool {
-        self.read_closed.is_some() || matches!(self.phase, Phase::Closed)
+        self.read_closed.is_some() || matches!(self.phase, Phase::Closed { .. })
     }
 
     /// Whether the association is over: it has failed, was closed by this end, or was closed by the
     /// peer and that was answered. No data can be sent any more. What is queued can be drained, and
     /// data that the peer's close_notify has overtaken is still taken.
     pub fn is_closed(&self) -> bool {
-        matches!(self.phase, Phase::Closed) || self.write_closed && self.read_closed.is_some()
+        matches!(self.phase, Phase::Closed { .. })
+            || self.write_closed && self.read_closed.is_some()
     }
 
     /// The peer sends nothing more. That is answered and ends both directions (RFC 5246 §7.2.1),
@@ -118,7 +119,7 @@ impl<R: RecordLayer> Connection<R> {
         self.held = None;
         // I13: data that came before the peer's Finished was verified is dropped with the
         // handshake, so the application never sees it.
-        self.phase = Phase::Closed;
+        self.phase.conclude();
         self.waker = None;
         self.rekeying.forget_hello();
         self.records.shut_down();

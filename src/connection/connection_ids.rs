@@ -132,7 +132,7 @@ impl DtlsConnection {
 
     /// What gives connection IDs and takes them.
     fn post_for_ids(&mut self) -> Result<&mut Post, ConnectionIdError> {
-        if self.write_closed || matches!(self.phase, Phase::Initial(_) | Phase::Closed) {
+        if self.write_closed || matches!(self.phase, Phase::Initial(_) | Phase::Closed { .. }) {
             return Err(ConnectionIdError::NotConnected);
         }
         self.phase.post().ok_or(ConnectionIdError::Version12)

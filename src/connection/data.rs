@@ -268,7 +268,7 @@ impl<R: RecordLayer> Connection<R> {
         match self.phase {
             Phase::Established { .. } if self.held.is_none() => {}
             Phase::Initial(_) => return Err(SendError::NotConnected),
-            Phase::Closed => return Err(SendError::Closed),
+            Phase::Closed { .. } => return Err(SendError::Closed),
             Phase::Established { .. } | Phase::Requested { .. } | Phase::Renegotiating { .. } => {
                 return self.send_beside_handshake(now, data);
             }
@@ -315,7 +315,7 @@ impl<R: RecordLayer> Connection<R> {
                 Err(error) => Err(self.refuse_data(error)),
             };
         }
-        if let Phase::Closed = self.phase {
+        if let Phase::Closed { .. } = self.phase {
             return Err(SendError::Closed);
         }
         let limit = self.records.limits().send_bytes;
@@ -360,7 +360,7 @@ impl<R: RecordLayer> Connection<R> {
                     if !matches!(self.phase, Phase::Renegotiating { .. }) {
                         self.refuse_data(error);
                     }
-                    if !matches!(self.phase, Phase::Closed) {
+                    if !matches!(self.phase, Phase::Closed { .. }) {
                         self.held = Some(held);
                     }
                     return;

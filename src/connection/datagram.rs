@@ -200,7 +200,7 @@ impl DtlsConnection {
         path: Path,
         mut datagram: BytesMut,
     ) -> Result<Taken, Error> {
-        if let Phase::Closed = self.phase {
+        if let Phase::Closed { .. } = self.phase {
             self.records.stats_mut().discard(Discard::Closed);
             return Ok(Taken::default());
         }
@@ -320,7 +320,7 @@ impl DtlsConnection {
     ///
     /// Returns whether anything has changed.
     pub fn handle_too_large(&mut self, bytes: usize) -> bool {
-        if let Phase::Closed = self.phase {
+        if let Phase::Closed { .. } = self.phase {
             return false;
         }
         let news = self.records.handle_too_large(bytes);

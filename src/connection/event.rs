@@ -1,7 +1,7 @@
 //! What an association reports to the application.
 
 use crate::error::Failure;
-use crate::handshake::Completed;
+use crate::handshake::Outcome;
 use crate::protocol::{Path, Side};
 use std::collections::VecDeque;
 
@@ -151,8 +151,8 @@ pub enum HandshakeKind {
 }
 
 impl HandshakeKind {
-    pub(super) const fn of(established: &Completed) -> Self {
-        if established.resumed {
+    pub(super) const fn of(outcome: &Outcome) -> Self {
+        if outcome.resumed {
             Self::Resumed
         } else {
             Self::Full

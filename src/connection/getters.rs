@@ -1,4 +1,5 @@
-//! What an association says about itself.
+//! What an association says about itself. What its last handshake has agreed on, and who the peer
+//! is, it says also when it is over, until it is dropped.
 
 use super::phase::Phase;
 use super::{Connection, HandshakeKind, Role};
@@ -19,10 +20,11 @@ impl<R: RecordLayer> Connection<R> {
     }
 
     fn agreed(&self) -> Option<&Agreed> {
-        self.phase.established().map(Completed::agreed)
+        self.phase.agreed()
     }
 
-    /// The version in force, once the handshake is done.
+    /// The version in force, once the handshake is done; like all that was agreed it is known after
+    /// the end of the association too.
     pub fn version(&self) -> Option<ProtocolVersion> {
         self.agreed().map(|agreed| agreed.version)
     }
@@ -36,7 +38,7 @@ impl<R: RecordLayer> Connection<R> {
     /// the only secret. Where a session of 1.2 was resumed it is that of the session; at 1.3 a
     /// resumption has an exchange of its own.
     pub fn key_exchange_group(&self) -> Option<NamedGroup> {
-        self.phase.established()?.group
+        self.phase.outcome()?.group
     }
 
     /// How much data a record has at most under the keys in force, in each direction
@@ -51,12 +53,12 @@ impl<R: RecordLayer> Connection<R> {
 
     /// How the keys in force came about, once the handshake is done.
     pub fn handshake_kind(&self) -> Option<HandshakeKind> {
-        self.phase.established().map(HandshakeKind::of)
+        self.phase.outcome().map(HandshakeKind::of)
     }
 
     /// A client's session, to be kept outside and put back with
     /// [`ClientConfig::import_session`](crate::ClientConfig::import_session); `None` before the
-    /// handshake is done, or if the server does not resume; at 1.3 until a ticket has come
+    /// handshake is done, after the end of the association, or if the server does not resume; at 1.3 until a ticket has come
     /// ([`Event::TicketReceived`](crate::Event::TicketReceived)). A server's sessions are in its
     /// store or in its tickets.
     pub fn session(&self) -> Option<Session> {
@@ -74,15 +76,18 @@ impl<R: RecordLayer> Connection<R> {
         }
     }
 
-    /// The epoch that this end sends in: 0 before the handshake is done.
+    /// The epoch that this end sends in, or has sent in until the end: 0 before the handshake is
+    /// done.
     pub fn epoch(&self) -> Epoch {
-        self.phase
-            .established()
-            .map_or(Epoch::PLAINTEXT, Completed::epoch)
+        let epoch = match &self.phase {
+            Phase::Closed { last } => last.as_ref().map(|it| it.epoch),
+            live => live.established().map(Completed::epoch),
+        };
+        epoch.unwrap_or(Epoch::PLAINTEXT)
     }
 
-    /// Who the peer has proved to be; `None` before that, and for a client that showed no
-    /// certificate and named no key.
+    /// Who the peer has proved to be, also when the association is over; `None` before that, and for
+    /// a client that showed no certificate and named no key.
     pub fn peer_identity(&self) -> Option<&Identity> {
         self.agreed()?.peer_identity.as_ref()
     }
@@ -97,7 +102,7 @@ impl<R: RecordLayer> Connection<R> {
     /// What this end has claimed to be in the handshake whose keys are in force; `None` if nothing,
     /// as where a session was resumed. With several credentials it tells which one was chosen.
     pub fn local_identity(&self) -> Option<&Identity> {
-        self.phase.established()?.shown.as_deref()
+        self.phase.outcome()?.shown.as_deref()
     }
 
     /// The application protocol that was agreed (RFC 7301).
@@ -107,7 +112,7 @@ impl<R: RecordLayer> Connection<R> {
 
     /// The profile of SRTP that was agreed (RFC 5764): never over a stream.
     pub fn srtp_profile(&self) -> Option<SrtpProfile> {
-        self.phase.established()?.srtp
+        self.phase.outcome()?.srtp
     }
 
     /// The DNS name that the client asked for.
@@ -117,21 +122,19 @@ impl<R: RecordLayer> Connection<R> {
 
     /// Whether the session is bound to its handshake (RFC 7627); at version 1.3 every one is.
     pub fn extended_master_secret(&self) -> bool {
-        self.phase
-            .established()
-            .is_some_and(|established| match &established.kind {
-                CompletedKind::V12(established) => established.session.extended_master_secret,
-                CompletedKind::V13(_) => true,
-            })
+        match &self.phase {
+            Phase::Closed { last } => last.as_ref().is_some_and(|it| it.extended_master_secret),
+            live => live
+                .established()
+                .is_some_and(Completed::extended_master_secret),
+        }
     }
 
     /// Whether the server has asked for a second ClientHello, to prove the client's address or to
     /// change the group (RFC 8446 §4.1.4). `false` at version 1.2, whose HelloVerifyRequest is
     /// something else, and before the handshake is done.
     pub fn is_hello_retried(&self) -> bool {
-        self.phase
-            .established()
-            .is_some_and(|established| established.retried)
+        self.phase.outcome().is_some_and(|outcome| outcome.retried)
     }
 
     /// By how many seconds the ticket that was resumed with is older by the client's clock than by
@@ -139,7 +142,10 @@ impl<R: RecordLayer> Connection<R> {
     /// that the ticket and the hello took to arrive. `None` at a client and for any other
     /// handshake.
     pub fn ticket_age_skew(&self) -> Option<i32> {
-        self.phase.established()?.post_ref()?.ticket_age_skew()
+        match &self.phase {
+            Phase::Closed { last } => last.as_ref()?.ticket_age_skew,
+            live => live.established()?.post_ref()?.ticket_age_skew(),
+        }
     }
 
     /// Whether the first handshake is still going on. For a renegotiation see

@@ -34,7 +34,7 @@ impl<R: RecordLayer> Connection<R> {
         }
         match &mut self.phase {
             Phase::Initial(_) => Err(KeyUpdateError::HandshakeNotComplete),
-            Phase::Closed => Err(KeyUpdateError::Closed),
+            Phase::Closed { .. } => Err(KeyUpdateError::Closed),
             established => established
                 .post()
                 .ok_or(KeyUpdateError::NotSupportedByVersion)?

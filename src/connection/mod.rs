@@ -151,7 +151,7 @@ impl<R: RecordLayer> Connection<R> {
     /// gives back a third of its memory, and has no deadline for that until they are needed again.
     #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if let Phase::Closed = self.phase {
+        if let Phase::Closed { .. } = self.phase {
             return None;
         }
         let deadlines = [
@@ -171,7 +171,7 @@ impl<R: RecordLayer> Connection<R> {
     /// repeated too often, and [`Error::Unacknowledged`] if it is complete but the peer does not
     /// acknowledge this end's last flight.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        if let Phase::Closed = self.phase {
+        if let Phase::Closed { .. } = self.phase {
             return Ok(());
         }
         let _span = self.enter_span();
@@ -302,7 +302,7 @@ impl<R: RecordLayer> Connection<R> {
     /// Whether what has come waits, or means nothing any more.
     #[inline]
     fn intake_stops(&self) -> bool {
-        self.is_full() || self.awaits_answer() || matches!(self.phase, Phase::Closed)
+        self.is_full() || self.awaits_answer() || matches!(self.phase, Phase::Closed { .. })
     }
 
     #[cold]
@@ -441,7 +441,7 @@ impl<R: RecordLayer> Connection<R> {
         let awaits_ack = post.is_some_and(Post::awaits_confirmation);
         let deadline = self.records.limits().handshake_deadline;
         let unconfirmed = awaits_ack.then(|| Box::new(Wait::new(now, deadline)));
-        let kind = HandshakeKind::of(&established);
+        let kind = HandshakeKind::of(&established.outcome);
         let limit = established.agreed().suite.aead.confidentiality_limit();
         let policy = &self.role.parameters().rekey;
         self.rekeying.committed(now, policy, limit);
@@ -566,7 +566,7 @@ impl<R: RecordLayer> Connection<R> {
             Phase::Initial(first) => first.handshake.state_name(),
             Phase::Renegotiating { attempt, .. } => attempt.handshake.state_name(),
             Phase::Established { .. } | Phase::Requested { .. } => "Established",
-            Phase::Closed => "Closed",
+            Phase::Closed { .. } => "Closed",
         }
     }
 

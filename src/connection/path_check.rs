@@ -86,7 +86,7 @@ impl<R: RecordLayer> Connection<R> {
             return Ok(());
         }
         // RFC 9146 §6: a record that is late or was held back says nothing about where the peer is.
-        let is_up = !matches!(self.phase, Phase::Initial(_) | Phase::Closed);
+        let is_up = !matches!(self.phase, Phase::Initial(_) | Phase::Closed { .. });
         if !newest || !is_up {
             return Ok(());
         }

@@ -18,7 +18,8 @@ use super::first::First;
 use super::questions::Await;
 use super::wait::Wait;
 use crate::handshake::post::Post;
-use crate::handshake::{Action, Completed, Handshake};
+use crate::handshake::{Action, Completed, Concluded, Handshake, Outcome};
+use crate::session::Agreed;
 use std::time::Instant;
 
 /// What an association does, with everything that ends when it does something else.
@@ -50,7 +51,11 @@ pub(super) enum Phase {
         current: Box<Completed>,
     },
     /// Nothing is sent or taken any more.
-    Closed,
+    Closed {
+        /// What was in force, if the first handshake was completed: what the application learns of
+        /// late, as of data that has come just before the end, still has a peer.
+        last: Option<Box<Concluded>>,
+    },
 }
 
 impl Phase {
@@ -78,8 +83,36 @@ impl Phase {
             Self::Established { current, .. }
             | Self::Requested { current, .. }
             | Self::Renegotiating { current, .. } => Some(current),
-            Self::Initial(_) | Self::Closed => None,
+            Self::Initial(_) | Self::Closed { .. } => None,
         }
+    }
+
+    /// What was agreed: it is said also when the association is over.
+    pub(super) fn agreed(&self) -> Option<&Agreed> {
+        match self {
+            Self::Closed { last } => Some(&last.as_ref()?.agreed),
+            live => live.established().map(Completed::agreed),
+        }
+    }
+
+    /// How the handshake went whose keys are in force, or were at the end.
+    pub(super) fn outcome(&self) -> Option<&Outcome> {
+        match self {
+            Self::Closed { last } => Some(&last.as_ref()?.outcome),
+            live => Some(&live.established()?.outcome),
+        }
+    }
+
+    /// The association is over. No secret is left.
+    pub(super) fn conclude(&mut self) {
+        let last = match std::mem::replace(self, Self::Closed { last: None }) {
+            Self::Established { current, .. }
+            | Self::Requested { current, .. }
+            | Self::Renegotiating { current, .. } => Some(Box::new(current.conclude())),
+            Self::Initial(_) => None,
+            Self::Closed { last } => last,
+        };
+        *self = Self::Closed { last };
     }
 
     /// The handshake that runs.
@@ -87,7 +120,7 @@ impl Phase {
         match self {
             Self::Initial(first) => Some(&mut first.handshake),
             Self::Renegotiating { attempt, .. } => Some(&mut attempt.handshake),
-            Self::Established { .. } | Self::Requested { .. } | Self::Closed => None,
+            Self::Established { .. } | Self::Requested { .. } | Self::Closed { .. } => None,
         }
     }
 
@@ -97,7 +130,7 @@ impl Phase {
         match self {
             Self::Initial(first) => first.awaited.as_deref(),
             Self::Renegotiating { attempt, .. } => attempt.awaited.as_deref(),
-            Self::Established { .. } | Self::Requested { .. } | Self::Closed => None,
+            Self::Established { .. } | Self::Requested { .. } | Self::Closed { .. } => None,
         }
     }
 
@@ -106,7 +139,7 @@ impl Phase {
         match self {
             Self::Initial(first) => first.awaited = awaited,
             Self::Renegotiating { attempt, .. } => attempt.awaited = awaited,
-            Self::Established { .. } | Self::Requested { .. } | Self::Closed => {}
+            Self::Established { .. } | Self::Requested { .. } | Self::Closed { .. } => {}
         }
     }
 
@@ -168,7 +201,7 @@ impl Phase {
         match self {
             Self::Requested { request, .. } => Some(request),
             Self::Renegotiating { attempt, .. } => Some(&mut attempt.course),
-            Self::Initial(_) | Self::Established { .. } | Self::Closed => None,
+            Self::Initial(_) | Self::Established { .. } | Self::Closed { .. } => None,
         }
     }
 
@@ -177,7 +210,7 @@ impl Phase {
         match self {
             Self::Requested { request, .. } => request.data != Data::Flows,
             Self::Renegotiating { attempt, .. } => attempt.course.data != Data::Flows,
-            Self::Initial(_) | Self::Established { .. } | Self::Closed => false,
+            Self::Initial(_) | Self::Established { .. } | Self::Closed { .. } => false,
         }
     }
 
@@ -186,7 +219,7 @@ impl Phase {
         match self {
             Self::Established { .. } | Self::Requested { .. } => true,
             Self::Renegotiating { attempt, .. } => attempt.has_way_back(),
-            Self::Initial(_) | Self::Closed => false,
+            Self::Initial(_) | Self::Closed { .. } => false,
         }
     }
 
@@ -195,7 +228,7 @@ impl Phase {
         match self {
             Self::Initial(first) => first.early.pinned(),
             Self::Renegotiating { attempt, .. } => attempt.early.pinned(),
-            Self::Established { .. } | Self::Requested { .. } | Self::Closed => 0,
+            Self::Established { .. } | Self::Requested { .. } | Self::Closed { .. } => 0,
         }
     }
 
@@ -204,7 +237,7 @@ impl Phase {
         match self {
             Self::Initial(first) => Some(&mut first.early),
             Self::Renegotiating { attempt, .. } => Some(&mut attempt.early),
-            Self::Established { .. } | Self::Requested { .. } | Self::Closed => None,
+            Self::Established { .. } | Self::Requested { .. } | Self::Closed { .. } => None,
         }
     }
 
@@ -215,7 +248,7 @@ impl Phase {
             Self::Established { unconfirmed, .. } => unconfirmed.as_deref(),
             Self::Requested { request, .. } => Some(&request.wait),
             Self::Renegotiating { attempt, .. } => Some(&attempt.course.wait),
-            Self::Closed => None,
+            Self::Closed { .. } => None,
         }
     }
 
@@ -226,7 +259,7 @@ impl Phase {
             Self::Initial(first) => first.doubt_deadline(),
             Self::Requested { request, .. } => request.data_waits_until(),
             Self::Renegotiating { attempt, .. } => attempt.course.data_waits_until(),
-            Self::Established { .. } | Self::Closed => None,
+            Self::Established { .. } | Self::Closed { .. } => None,
         };
         let wait = self.wait().and_then(Wait::deadline);
         [wait, also].into_iter().flatten().min()
@@ -234,7 +267,7 @@ impl Phase {
 
     /// Goes on from what is in force to another phase.
     pub(super) fn advance(&mut self, next: impl FnOnce(Box<Completed>) -> Self) {
-        *self = match std::mem::replace(self, Self::Closed) {
+        *self = match std::mem::replace(self, Self::Closed { last: None }) {
             Self::Established { current, .. }
             | Self::Requested { current, .. }
             | Self::Renegotiating { current, .. } => next(current),
@@ -257,7 +290,7 @@ impl Phase {
                 hello: None,
             }),
             Self::Renegotiating { attempt, .. } => Some(attempt.undone()),
-            Self::Initial(_) | Self::Established { .. } | Self::Closed => None,
+            Self::Initial(_) | Self::Established { .. } | Self::Closed { .. } => None,
         };
         self.advance(Self::resting);
         undone

@@ -101,7 +101,7 @@ impl<R: RecordLayer> Connection<R> {
         let allowed = self.allows_another();
         let (current, wanted) = match &mut self.phase {
             Phase::Initial(_) => return Err(RenegotiateError::HandshakeNotComplete),
-            Phase::Closed => return Err(RenegotiateError::Closed),
+            Phase::Closed { .. } => return Err(RenegotiateError::Closed),
             Phase::Requested { .. } | Phase::Renegotiating { .. } => {
                 return Err(RenegotiateError::Pending);
             }

@@ -71,7 +71,7 @@ impl<R: RecordLayer> Connection<R> {
                 Silence::Ignored => attempt.has_way_back(),
                 Silence::Late => attempt.handshake.is_unanswered(),
             },
-            Phase::Initial(_) | Phase::Established { .. } | Phase::Closed => false,
+            Phase::Initial(_) | Phase::Established { .. } | Phase::Closed { .. } => false,
         };
         match (survives, silence) {
             (false, _) => {}

@@ -62,12 +62,12 @@ impl TlsConnection {
     ///
     /// Fatal, and given once: a fault of the peer, a fatal alert, a failed verification.
     pub fn handle_bytes(&mut self, now: Instant, bytes: &mut BytesMut) -> Result<(), Error> {
-        if let Phase::Closed = self.phase {
+        if let Phase::Closed { .. } = self.phase {
             bytes.clear();
             return Ok(());
         }
         let outcome = self.pump(now, bytes);
-        if let Phase::Closed = self.phase {
+        if let Phase::Closed { .. } = self.phase {
             bytes.clear();
         }
         outcome
@@ -83,7 +83,7 @@ impl TlsConnection {
     /// (RFC 5246 §7.2.1).
     pub fn handle_eof(&mut self) -> Result<(), Error> {
         match self.phase {
-            Phase::Closed => Ok(()),
+            Phase::Closed { .. } => Ok(()),
             Phase::Initial(_) => Err(self.fail(Error::StreamEnded)),
             _ if self.read_closed.is_some() => Ok(()),
             _ if self.write_closed && self.records.goodbye() == Goodbye::Last => {

@@ -12,6 +12,15 @@ use std::sync::Arc;
 
 /// Everything that a completed handshake leaves behind. The handshake itself is dropped.
 pub(crate) struct Completed {
+    pub(crate) outcome: Outcome,
+    /// What belongs to the version.
+    pub(crate) kind: CompletedKind,
+    /// No association without a verified Finished.
+    pub(crate) _finished: FinishedVerified,
+}
+
+/// How a handshake of either version went, and what it has agreed on beside [`Agreed`].
+pub(crate) struct Outcome {
     /// Whether an earlier session was resumed.
     pub(crate) resumed: bool,
     /// The group of the key exchange, of this handshake or of the session that it has resumed;
@@ -24,10 +33,21 @@ pub(crate) struct Completed {
     /// What this end has claimed to be, if anything. It lasts as long as the association, and most
     /// clients have nothing.
     pub(crate) shown: Option<Box<Identity>>,
-    /// What belongs to the version.
-    pub(crate) kind: CompletedKind,
-    /// No association without a verified Finished.
-    pub(crate) _finished: FinishedVerified,
+}
+
+/// What an association that is over still says about the keys that were in force: none of them, and
+/// no other secret, is left in it.
+pub(crate) struct Concluded {
+    /// What was agreed.
+    pub(crate) agreed: Arc<Agreed>,
+    pub(crate) outcome: Outcome,
+    /// The epoch that this end wrote in.
+    pub(crate) epoch: Epoch,
+    /// Whether the session was bound to its handshake (RFC 7627).
+    pub(crate) extended_master_secret: bool,
+    /// By how much the ticket that a server has accepted was older by the client's clock, in
+    /// seconds.
+    pub(crate) ticket_age_skew: Option<i32>,
 }
 
 /// What a handshake of either version leaves behind.
@@ -79,6 +99,26 @@ impl Completed {
         match &self.kind {
             CompletedKind::V12(established) => &established.session.agreed,
             CompletedKind::V13(post) => post.agreed(),
+        }
+    }
+
+    /// Whether the session is bound to its handshake (RFC 7627); at version 1.3 every one is.
+    pub(crate) fn extended_master_secret(&self) -> bool {
+        self.v12()
+            .is_none_or(|established| established.session.extended_master_secret)
+    }
+
+    /// Drops every secret.
+    pub(crate) fn conclude(self) -> Concluded {
+        Concluded {
+            epoch: self.epoch(),
+            extended_master_secret: self.extended_master_secret(),
+            ticket_age_skew: self.post_ref().and_then(Post::ticket_age_skew),
+            agreed: match self.kind {
+                CompletedKind::V12(established) => Arc::new(established.session.agreed.clone()),
+                CompletedKind::V13(post) => post.into_agreed(),
+            },
+            outcome: self.outcome,
         }
     }
 

@@ -37,7 +37,7 @@ mod state;
 mod tests;
 
 pub(crate) use action::{Action, Epochs};
-pub(crate) use completed::{Completed, Completed12, CompletedKind};
+pub(crate) use completed::{Completed, Completed12, CompletedKind, Concluded, Outcome};
 pub(crate) use outbox::Outbox;
 pub(crate) use question::{
     Answer, ClientAnswer, ClientQuestion, Question, ServerAnswer, ServerQuestion, Unsigned,

@@ -156,6 +156,11 @@ impl Post {
         &self.agreed
     }
 
+    /// What the handshake has agreed on, without the keys.
+    pub(super) fn into_agreed(self) -> Arc<Agreed> {
+        self.agreed
+    }
+
     /// The epoch that this end writes in.
     pub(crate) const fn write_epoch(&self) -> Epoch {
         self.write.epoch

@@ -7,7 +7,7 @@ use crate::handshake::renegotiation::Continuity;
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
     Action, Answer, ClientAnswer, ClientQuestion, Completed, Completed12, CompletedKind, Epochs,
-    Outbox,
+    Outbox, Outcome,
 };
 use crate::protocol::{Epoch, FlightEnd, HandshakeType, ReadSwitch, Side};
 use crate::secrets::finished::FinishedVerified;
@@ -267,11 +267,13 @@ impl Finished {
         let secure = context.secure_renegotiation;
         let continuity = Continuity::of_resumption(secure, finished_pair, &session);
         outbox.push(Action::Completed(Box::new(Completed {
-            resumed: true,
-            group: session.exchanged.group(),
-            retried: false,
-            srtp: context.srtp,
-            shown: None,
+            outcome: Outcome {
+                resumed: true,
+                group: session.exchanged.group(),
+                retried: false,
+                srtp: context.srtp,
+                shown: None,
+            },
             kind: CompletedKind::V12(Completed12 {
                 session,
                 epoch: next,

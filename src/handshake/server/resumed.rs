@@ -8,7 +8,7 @@ use crate::handshake::limits;
 use crate::handshake::renegotiation::{self, Continuity};
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, Answer, Completed, Completed12, CompletedKind, Epochs, Outbox, ServerAnswer,
+    Action, Answer, Completed, Completed12, CompletedKind, Epochs, Outbox, Outcome, ServerAnswer,
     ServerQuestion,
 };
 use crate::protocol::{
@@ -294,11 +294,13 @@ impl State for ExpectResumedFinished {
         let secure = self.secure_renegotiation;
         let continuity = Continuity::of_resumption(secure, finished_pair, &self.session);
         outbox.push(Action::Completed(Box::new(Completed {
-            resumed: true,
-            group: self.session.exchanged.group(),
-            retried: false,
-            srtp: self.srtp,
-            shown: None,
+            outcome: Outcome {
+                resumed: true,
+                group: self.session.exchanged.group(),
+                retried: false,
+                srtp: self.srtp,
+                shown: None,
+            },
             kind: CompletedKind::V12(Completed12 {
                 session: self.session,
                 epoch: self.epochs.next,

@@ -8,7 +8,7 @@ use crate::handshake::renegotiation::Continuity;
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
     Action, Answer, ClientAnswer, ClientQuestion, Completed, Completed12, CompletedKind, Outbox,
-    Unsigned,
+    Outcome, Unsigned,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{HandshakeKey, Identity};
@@ -261,11 +261,13 @@ impl Finish {
         let continuity = Continuity::of_full(context.secure_renegotiation, finished_pair);
         outbox.push(Action::RetireRead(context.epochs.current));
         outbox.push(Action::Completed(Box::new(Completed {
-            resumed: false,
-            group,
-            retried: false,
-            srtp: context.srtp,
-            shown: shown.map(Box::new),
+            outcome: Outcome {
+                resumed: false,
+                group,
+                retried: false,
+                srtp: context.srtp,
+                shown: shown.map(Box::new),
+            },
             kind: CompletedKind::V12(Completed12 {
                 session,
                 epoch: context.epochs.next,

@@ -11,7 +11,8 @@ use crate::handshake::post::{Handover, Manners, Post};
 use crate::handshake::psk::Psk;
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, Answer, ClientAnswer, ClientQuestion, Completed, CompletedKind, Outbox, Unsigned,
+    Action, Answer, ClientAnswer, ClientQuestion, Completed, CompletedKind, Outbox, Outcome,
+    Unsigned,
 };
 use crate::identity::{Identity, encode_certificate_13};
 use crate::protocol::{
@@ -274,11 +275,13 @@ impl Ready {
             outbox,
         });
         outbox.push(Action::Completed(Box::new(Completed {
-            resumed,
-            group: self.group,
-            retried: self.retried,
-            srtp: self.srtp,
-            shown: self.shown.map(Box::new),
+            outcome: Outcome {
+                resumed,
+                group: self.group,
+                retried: self.retried,
+                srtp: self.srtp,
+                shown: self.shown.map(Box::new),
+            },
             kind: CompletedKind::V13(Box::new(post)),
             _finished: self.finished,
         })));

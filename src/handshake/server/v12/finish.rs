@@ -6,7 +6,7 @@ use crate::error::PeerMisbehaved;
 use crate::handshake::renegotiation::{self, Continuity};
 use crate::handshake::server::ticket::new_session_ticket;
 use crate::handshake::state::{Complete, State, Step, unexpected};
-use crate::handshake::{Action, Completed, Completed12, CompletedKind, Outbox};
+use crate::handshake::{Action, Completed, Completed12, CompletedKind, Outbox, Outcome};
 use crate::identity::Identity;
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::protocol::{Epoch, FlightEnd, HandshakeType, ReadSwitch, Side, SignatureScheme};
@@ -155,11 +155,13 @@ impl ExpectFinished {
         let continuity = Continuity::of_full(context.secure_renegotiation, finished_pair);
         outbox.push(Action::RetireRead(epochs.current));
         outbox.push(Action::Completed(Box::new(Completed {
-            resumed: false,
-            group: context.group,
-            retried: false,
-            srtp: context.srtp,
-            shown: context.shown.map(Box::new),
+            outcome: Outcome {
+                resumed: false,
+                group: context.group,
+                retried: false,
+                srtp: context.srtp,
+                shown: context.shown.map(Box::new),
+            },
             kind: CompletedKind::V12(Completed12 {
                 session,
                 epoch: epochs.next,

@@ -9,7 +9,7 @@ use crate::handshake::post::{Handover, Manners, Post};
 use crate::handshake::psk::Psk;
 use crate::handshake::state::{Complete, State, Step, unexpected};
 use crate::handshake::{
-    Action, Answer, Completed, CompletedKind, Outbox, ServerAnswer, ServerQuestion,
+    Action, Answer, Completed, CompletedKind, Outbox, Outcome, ServerAnswer, ServerQuestion,
 };
 use crate::identity::proof::{ClaimVerified, SignatureVerified};
 use crate::identity::{CertificateKind, Identity, verify_13};
@@ -374,11 +374,13 @@ impl ExpectFinished {
             )?;
         }
         outbox.push(Action::Completed(Box::new(Completed {
-            resumed,
-            group: awaiting.group,
-            retried: awaiting.retried,
-            srtp: awaiting.srtp,
-            shown: awaiting.shown.map(Box::new),
+            outcome: Outcome {
+                resumed,
+                group: awaiting.group,
+                retried: awaiting.retried,
+                srtp: awaiting.srtp,
+                shown: awaiting.shown.map(Box::new),
+            },
             kind: CompletedKind::V13(Box::new(post)),
             _finished: finished,
         })));
