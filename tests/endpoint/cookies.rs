@@ -252,6 +252,43 @@ fn a_client_does_not_follow_hello_verify_requests_for_ever() {
     }
 }
 
+/// RFC 6347 §4.2.2: a server that keeps no state for a client numbers each of its requests 0, also
+/// the one that answers a second hello because its key has changed in between. A request that
+/// comes twice asks for nothing new.
+#[test]
+fn a_client_begins_anew_for_a_stateless_server_that_has_forgotten_its_key() {
+    let ends = Ends::new();
+    let credential = ends.pki.server(&rcgen::PKCS_ED25519);
+    let server = || ScriptedPeer::server(credential.clone());
+    let mut harness = DatagramHarness::client(ends.build().client, server());
+    let asks = |harness: &mut DatagramHarness, cookie: &[u8]| {
+        harness.peer.set_next_seq(0);
+        harness.peer.cookie = cookie.to_vec();
+        harness.play(&[Line::HelloVerifyRequest]);
+        harness.peer.messages_heard().len()
+    };
+    let heard = asks(&mut harness, b"of the old key");
+    assert_eq!(harness.peer.offer.cookie, b"of the old key");
+
+    let sent = harness.sent.len();
+    assert_eq!(asks(&mut harness, b"of the old key"), heard, "a copy");
+    assert_eq!(harness.sent.len(), sent);
+    harness.wait(Duration::from_secs(1));
+    assert_eq!(harness.sent.len(), sent + 1);
+    assert_eq!(harness.peer.offer.cookie, b"of the old key", "repeated");
+
+    assert_eq!(asks(&mut harness, b"of the new key"), heard, "waited out");
+    assert_eq!(harness.sent.len(), sent + 1);
+    harness.peer = server();
+    harness.wait(Duration::from_secs(2));
+    assert_eq!(harness.peer.messages_heard().len(), 1);
+    assert!(harness.peer.offer.cookie.is_empty(), "a fresh hello");
+    asks(&mut harness, b"of the new key");
+    harness.play(&SERVER_FLIGHT);
+    harness.play(&crate::common::datagram_harness::FINALE);
+    assert!(harness.is_complete() && harness.exchange(100));
+}
+
 /// C5: cookies of every length are repeated as they are.
 #[test]
 fn a_cookie_of_any_length_is_repeated() {

@@ -2,7 +2,7 @@
 
 use super::reassembly::Reassembly;
 use super::{Delivery, Means, Numbering};
-use crate::protocol::{Epoch, HandshakeType, RecordNumber};
+use crate::protocol::{Epoch, HandshakeType, MessageSeq, RecordNumber};
 use crate::record::{Discard, Fault};
 use crate::wire::codec::Reader;
 use crate::wire::handshake::FragmentHeader;
@@ -52,6 +52,19 @@ impl<'a> Fragment<'a> {
     /// Whether its message ends with it.
     pub(super) fn is_last(&self) -> bool {
         self.header.ends_with(self.data)
+    }
+
+    /// Whether it is its whole message.
+    pub(super) fn is_whole(&self) -> bool {
+        self.header.offset == 0 && self.is_last()
+    }
+
+    /// The same with another number.
+    pub(super) fn numbered(&self, seq: MessageSeq) -> Self {
+        Self {
+            header: FragmentHeader { seq, ..self.header },
+            ..*self
+        }
     }
 
     /// Adds it to its message.
