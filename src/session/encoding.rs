@@ -295,6 +295,7 @@ mod tests {
     use super::*;
     use crate::session::Resumable;
     use crate::session::{Session, test_session, test_session_13};
+    use pki_types::CertificateDer;
 
     fn sessions() -> [Session; 2] {
         [
@@ -332,20 +333,33 @@ mod tests {
     }
 
     /// The secret is never in a buffer that is reallocated, even with a name and a protocol of the
-    /// greatest length. The assertion is in the encoders.
+    /// greatest length and whatever the peer has shown. The assertion is in the encoders.
     #[test]
     fn the_longest_session_fits_into_the_first_allocation() {
-        let mut session = test_session();
-        session.agreed.alpn = Some(vec![b'p'; 255]);
-        session.agreed.server_name = Some("n".repeat(255).into());
-        assert!(encode_12(&session).len() > 600);
-        let mut session = test_session_13();
-        session.agreed = Arc::new(Agreed {
-            alpn: Some(vec![b'p'; 255]),
-            server_name: Some("n".repeat(255).into()),
-            ..(*session.agreed).clone()
-        });
-        assert!(encode_13(&session).len() > 550);
+        let chain = vec![CertificateDer::from(vec![1; 600]); 100];
+        let name = |context| SharedKeyName::from_parts(&[2; 0xffff], context);
+        let identities = [
+            None,
+            Identity::of_chain(chain),
+            Some(Identity::RawPublicKey(Arc::new(vec![3; 1000].into()))),
+            Some(Identity::SharedKey(Arc::new(name(None)))),
+            Some(Identity::SharedKey(Arc::new(name(Some(&[4; 0xffff]))))),
+        ];
+        for peer_identity in identities {
+            let longest = |agreed: Agreed| Agreed {
+                alpn: Some(vec![b'p'; 255]),
+                server_name: Some("n".repeat(255).into()),
+                peer_identity: peer_identity.clone(),
+                ..agreed
+            };
+            let mut session = test_session();
+            session.agreed = longest(session.agreed);
+            session.id = vec![5; MAX_SESSION_ID_LEN].into();
+            assert!(encode_12(&session).len() > 600);
+            let mut session = test_session_13();
+            session.agreed = Arc::new(longest((*session.agreed).clone()));
+            assert!(encode_13(&session).len() > 550);
+        }
     }
 
     /// F17: what was cut, extended or is of another form is an error, never a session.

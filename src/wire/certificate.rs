@@ -31,7 +31,7 @@ const MAX_CHAIN_LEN: usize = 100;
 
 /// Appends a body that holds `chain`.
 pub(crate) fn encode(chain: &[CertificateDer<'_>], out: &mut Vec<u8>) {
-    out.reserve(room_for(chain));
+    out.reserve(room_for(chain, 0));
     out.put_vec(3, |out| {
         for certificate in chain {
             out.put_vec(3, |out| out.put(certificate));
@@ -100,19 +100,23 @@ pub(crate) struct Certificate13 {
 
 /// Appends the body of a Certificate of version 1.3.
 pub(crate) fn encode_13(context: &[u8], chain: &[CertificateDer<'_>], out: &mut Vec<u8>) {
-    out.reserve(1 + context.len() + room_for(chain));
+    out.reserve(1 + context.len() + room_for(chain, NO_EXTENSIONS_LEN));
     out.put_vec(1, |out| out.put(context));
     out.put_vec(3, |out| {
         for certificate in chain {
             out.put_vec(3, |out| out.put(certificate));
-            out.put_vec(2, |_| {});
+            out.put_vec(NO_EXTENSIONS_LEN, |_| {});
         }
     });
 }
 
-/// How many bytes a list with this chain takes at most, at either version.
-fn room_for(chain: &[CertificateDer<'_>]) -> usize {
-    let entries = chain.iter().map(|certificate| 3 + certificate.len() + 2);
+/// The length of an empty list of extensions, in bytes.
+const NO_EXTENSIONS_LEN: usize = 2;
+
+/// How many bytes a list with this chain takes, with so many more for each entry. Exactly: who
+/// writes a chain behind a secret has made room for no more.
+fn room_for(chain: &[CertificateDer<'_>], extra: usize) -> usize {
+    let entries = chain.iter().map(|one| 3 + one.len() + extra);
     3 + entries.sum::<usize>()
 }
 

@@ -81,8 +81,8 @@ fn n51_05_n53_03_a_resumption_negotiates_anew() {
         for lengths in [(Some(4), Some(20)), (Some(0), Some(5)), (None, Some(8))] {
             let ends = setup.ends(lengths, Some(&first), false);
             let pair = setup.run(ends, |_, _| ()).unwrap();
-            assert!(pair.0.completed.as_ref().unwrap().resumed);
-            assert!(pair.1.completed.as_ref().unwrap().resumed);
+            assert!(pair.0.completed.as_ref().unwrap().outcome.resumed);
+            assert!(pair.1.completed.as_ref().unwrap().outcome.resumed);
             assert_agreed(&pair, lengths);
         }
     }
