@@ -13,6 +13,8 @@ pub(super) struct Fragment<'a> {
     /// When it came.
     pub(super) now: Instant,
     pub(super) epoch: Epoch,
+    /// The number of its record within the epoch.
+    pub(super) sequence: u64,
     pub(super) header: FragmentHeader,
     pub(super) data: &'a [u8],
 }
@@ -32,13 +34,14 @@ impl From<Discard> for NotEntered {
 }
 
 impl<'a> Fragment<'a> {
-    fn decode(now: Instant, epoch: Epoch, reader: &mut Reader<'a>) -> Option<Self> {
+    fn decode(now: Instant, number: RecordNumber, reader: &mut Reader<'a>) -> Option<Self> {
         let header = FragmentHeader::decode(reader).ok()?;
         let length = usize::try_from(header.fragment_length).unwrap_or(usize::MAX);
         let data = reader.bytes(length, "fragment").ok()?;
         Some(Self {
             now,
-            epoch,
+            epoch: number.epoch,
+            sequence: number.sequence,
             header,
             data,
         })
@@ -90,7 +93,7 @@ impl Delivery {
         let mut reader = Reader::new(contents);
         let mut whole = !reader.is_empty();
         while !reader.is_empty() {
-            let Some(fragment) = Fragment::decode(now, number.epoch, &mut reader) else {
+            let Some(fragment) = Fragment::decode(now, number, &mut reader) else {
                 let (cause, fault) = (Discard::BadFragment, Fault::BadFragment);
                 return self.count_or_fail(number.epoch, cause, fault, means);
             };
@@ -108,7 +111,9 @@ impl Delivery {
     fn enter(&mut self, fragment: &Fragment<'_>, means: &mut Means<'_>) -> Result<(), NotEntered> {
         let sender = &mut self.sender;
         match &mut self.numbering {
-            Numbering::Hello(hello) => hello.fragment(fragment, sender.side),
+            Numbering::Hello(hello) => {
+                hello.fragment(fragment, sender.side, means.records.writing().written())
+            }
             Numbering::V12(v12) => v12.fragment(fragment, sender, means),
             Numbering::V13(v13) => v13.fragment(fragment, sender, means.records),
         }

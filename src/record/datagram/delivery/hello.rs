@@ -5,15 +5,14 @@ use super::fragments::{Fragment, NotEntered};
 use super::reassembly::{Reassembly, WINDOW};
 use crate::protocol::{HandshakeType, MessageSeq, Side};
 use crate::record::Discard;
-use crate::wire::handshake::InboundMessage;
 
 /// The hellos, with what either version goes on from.
 pub(super) struct Hello {
     pub(super) slots: Reassembly,
     /// If this turns out to be 1.3, what has come is a part of the flight that has just begun.
     pub(super) acks: Acks,
-    /// The HelloVerifyRequest that a client has taken last.
-    request: Option<Box<[u8]>>,
+    /// The first record of the hello that answers the request for a cookie, if there was one.
+    answer: Option<u64>,
 }
 
 impl Hello {
@@ -22,15 +21,16 @@ impl Hello {
         Self {
             slots: Reassembly::new(first, WINDOW, max_message),
             acks: Acks::default(),
-            request: None,
+            answer: None,
         }
     }
 
-    /// Enters a fragment.
+    /// Enters a fragment. `next_record` is the number of the record that this end sends next.
     pub(super) fn fragment(
         &mut self,
         fragment: &Fragment<'_>,
         side: Side,
+        next_record: u64,
     ) -> Result<(), NotEntered> {
         if fragment.is_finished() {
             return Err(NotEntered::Misplaced);
@@ -38,39 +38,34 @@ impl Hello {
         if is_hello_request_at_client(side, fragment) {
             return Err(Discard::UnexpectedMessage.into());
         }
-        match self.asks_again(fragment, side) {
-            Some(seq) => Ok(fragment.numbered(seq).enter(&mut self.slots)?),
-            None => Ok(fragment.enter(&mut self.slots)?),
+        if !(side == Side::Client && asks_for_cookie(fragment)) {
+            return Ok(fragment.enter(&mut self.slots)?);
         }
+        match self.place_of_request(fragment) {
+            Some(seq) => fragment.numbered(seq).enter(&mut self.slots)?,
+            None => fragment.enter(&mut self.slots)?,
+        }
+        self.answer = Some(next_record);
+        Ok(())
     }
 
-    /// The next message.
-    pub(super) fn pop(&mut self) -> Option<InboundMessage> {
-        let message = self.slots.pop()?;
-        if message.typ == HandshakeType::HELLO_VERIFY_REQUEST {
-            self.request = Some(message.body.as_slice().into());
-        }
-        Some(message)
+    /// The place of a request that refuses the cookie which was asked for before: RFC 6347 §4.2.2
+    /// has a server that keeps no state number each of its requests 0, also the one that it answers
+    /// a second hello with because its key has changed in between. RFC 6347 §4.2.1: it has the
+    /// record number of the hello that it answers. A part of something else in that place is not
+    /// displaced.
+    fn place_of_request(&self, fragment: &Fragment<'_>) -> Option<MessageSeq> {
+        let refuses = self.answer.is_some_and(|first| fragment.sequence >= first);
+        let expected = self.slots.expected();
+        expected.filter(|_| {
+            refuses && fragment.header.seq == MessageSeq::FIRST && self.slots.is_empty()
+        })
     }
+}
 
-    /// The place of a request for another cookie than the one that was asked for before. RFC 6347
-    /// §4.2.2: a server that keeps no state numbers each of its requests 0, so the one that answers
-    /// the second hello, because its key has changed in between, has the number of the first. A part
-    /// of something else in that place is not displaced.
-    fn asks_again(&self, fragment: &Fragment<'_>, side: Side) -> Option<MessageSeq> {
-        let header = &fragment.header;
-        let asks = side == Side::Client
-            && header.typ == HandshakeType::HELLO_VERIFY_REQUEST
-            && header.seq == MessageSeq::FIRST
-            && fragment.is_whole();
-        let other = self
-            .request
-            .as_deref()
-            .is_some_and(|it| it != fragment.data);
-        self.slots
-            .expected()
-            .filter(|_| asks && other && self.slots.is_empty())
-    }
+/// Whether it is the whole of a request for a cookie.
+fn asks_for_cookie(fragment: &Fragment<'_>) -> bool {
+    fragment.header.typ == HandshakeType::HELLO_VERIFY_REQUEST && fragment.is_whole()
 }
 
 /// RFC 5246 §7.4.1.1: such a one is ignored, and not counted either, whenever it comes (E7, E14).

@@ -278,7 +278,7 @@ impl Delivery {
                 }
                 message
             }
-            Numbering::Hello(hello) if !held => hello.pop(),
+            Numbering::Hello(hello) if !held => hello.slots.pop(),
             _ => None,
         };
         Ok(message.map(Inbound::Handshake))
