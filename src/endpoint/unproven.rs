@@ -6,7 +6,7 @@
 
 use crate::config::FirstHello;
 use crate::protocol::{
-    ContentType, Epoch, HandshakeType, MessageSeq, ProtocolVersion, RecordNumber,
+    ContentType, Epoch, HandshakeType, LONGEST_TICKET_13, MessageSeq, ProtocolVersion, RecordNumber,
 };
 use crate::record::datagram::Reassembly;
 use crate::wire::codec::{Reader, Writer as _};
@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 /// How many addresses can be in the middle of a hello.
 const MAX_SLOTS: usize = 256;
 
-/// The longest hello that is put together, in bytes: two key shares of 1,216 bytes and a ticket
-/// fit.
-const MAX_HELLO: usize = 4096;
+/// The longest hello that is put together, in bytes: the longest ticket fits beside a share of
+/// X25519MLKEM768, of 1,216 bytes, and all else that a hello says.
+const MAX_HELLO: usize = LONGEST_TICKET_13 + 2048;
 
 /// How long the rest of a hello may take. Its sender repeats the whole of it soon after.
 const LIFE: Duration = Duration::from_secs(2);

@@ -498,7 +498,9 @@ impl Post {
                 ticket: Vec::new(),
             };
             let (lifetime, age_add) = (session.lifetime, session.age_add);
-            let Some(ticket) = tickets.seal(&Arc::new(session).into(), now) else {
+            let sealed = tickets.seal(&Arc::new(session).into(), now);
+            let Some(ticket) = sealed.filter(|it| it.len() <= self.dialect.longest_ticket_13)
+            else {
                 break;
             };
             let mut body = Vec::with_capacity(ticket.len() + 16);

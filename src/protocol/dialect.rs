@@ -35,6 +35,9 @@ pub(crate) struct Dialect {
     pub(crate) hello_cookie: bool,
     /// Whether a hello had better fit a datagram: some servers and middleboxes take no other.
     pub(crate) hello_in_datagram: bool,
+    /// The longest ticket that a server of 1.3 issues, in bytes. Over datagrams the hello that shows
+    /// it is put together before its sender has proved anything, so its length has a limit.
+    pub(crate) longest_ticket_13: usize,
     /// Whether messages are acknowledged (RFC 9147 §7), because they may be lost.
     pub(crate) acknowledges: bool,
     /// Whether records can overtake each other, even across a change of keys (RFC 6347 §3.2.2).
@@ -66,6 +69,9 @@ pub(crate) fn speaking(version: ProtocolVersion) -> &'static Dialect {
     }
 }
 
+/// What [`Dialect::longest_ticket_13`] is over datagrams: a chain of two or three certificates fits.
+pub(crate) const LONGEST_TICKET_13: usize = 4096;
+
 /// DTLS, over datagrams.
 pub(crate) static DTLS: Dialect = Dialect {
     name: "DTLS",
@@ -79,6 +85,7 @@ pub(crate) static DTLS: Dialect = Dialect {
     transcript_header_12: HeaderForm::Datagram,
     hello_cookie: true,
     hello_in_datagram: true,
+    longest_ticket_13: LONGEST_TICKET_13,
     acknowledges: true,
     overtakes: true,
     srtp: true,
@@ -99,6 +106,7 @@ pub(crate) static TLS: Dialect = Dialect {
     transcript_header_12: HeaderForm::Stream,
     hello_cookie: false,
     hello_in_datagram: false,
+    longest_ticket_13: usize::MAX,
     acknowledges: false,
     overtakes: false,
     srtp: false,

@@ -18,7 +18,7 @@ pub(crate) mod version;
 pub use alert::{Alert, AlertDescription, AlertLevel};
 pub use connection_id::ConnectionId;
 pub(crate) use connection_id::{CarriedId, ConnectionIds, MAX_CONNECTION_ID_LEN};
-pub(crate) use dialect::Dialect;
+pub(crate) use dialect::{Dialect, LONGEST_TICKET_13};
 pub(crate) use epoch::MessageSeq;
 pub use epoch::{Epoch, RecordNumber};
 pub(crate) use flight::{FlightEnd, FlightId, ReadSwitch, Unacknowledged};

@@ -5,7 +5,7 @@ use crate::common::configs::Ends;
 use sealgram::config::{DatagramPolicy, PlaintextAlerts, Versions};
 use sealgram::record::Discard;
 use sealgram::sim::{Conditions, Direction, Pair};
-use sealgram::{Failure, Side};
+use sealgram::{Failure, HandshakeKind, Side};
 use std::time::Duration;
 
 const VERSIONS: [Versions; 2] = [Versions::V1_2, Versions::V1_3];
@@ -225,7 +225,7 @@ fn a_client_with_a_long_chain_comes_again() {
 /// once.
 #[test]
 fn a_hello_beyond_the_limit_is_not_reported_as_silence() {
-    let names: Vec<_> = (0..20).map(|number| vec![b'a' + number; 250]).collect();
+    let names: Vec<_> = (0..26).map(|number| vec![b'a' + number; 250]).collect();
     let names: Vec<_> = names.iter().map(Vec::as_slice).collect();
     for versions in [Versions::V1_3, Versions::ALL] {
         for mtu in [256, 1400] {
@@ -240,6 +240,52 @@ fn a_hello_beyond_the_limit_is_not_reported_as_silence() {
                 text.contains("decode_error"),
                 "{versions:?}, MTU {mtu}: {text:?}"
             );
+        }
+    }
+}
+
+/// RFC 8446 §4.6.1, RFC 5077: a ticket remembers who the client is, so it is as long as the client's
+/// chain, and a hello that offers it takes several datagrams. A chain that no ticket holds is shown
+/// again.
+#[test]
+fn a_ticket_with_a_long_chain_of_the_client_is_good() {
+    for versions in VERSIONS {
+        for bytes in [1_000, 3_000, 6_000, 16_000, 60_000] {
+            // A server of 1.2 answers the beginning of a hello; one of 1.3 needs the whole of it
+            // before it knows anything of its sender, and so it takes less.
+            let longest = if versions == Versions::V1_2 {
+                7_000
+            } else {
+                3_700
+            };
+            let kind = match bytes < longest {
+                true => HandshakeKind::Resumed,
+                false => HandshakeKind::Full,
+            };
+            for (mtu, loss) in [(1400, 0.0), (548, 0.0), (1400, 0.1), (548, 0.1)] {
+                let ends = Ends::with_chain(2_000).versions(versions).resuming();
+                let ends = ends.mutual_with_chain(bytes).datagram(&policy(mtu));
+                let configs = ends.build();
+                let mut kinds = Vec::new();
+                for seed in 0..if loss > 0.0 { 12 } else { 2 } {
+                    let mut pair = configs.pair(seed);
+                    pair.set_conditions(&Conditions {
+                        loss,
+                        ..Conditions::default()
+                    });
+                    let connected = pair.run_until_connected(Duration::from_secs(120));
+                    let name =
+                        format!("{versions:?}, {bytes} bytes, MTU {mtu}, loss {loss}, {seed}");
+                    assert!(connected, "{name}: {:?}", failures(&pair));
+                    // A ticket of 1.3 comes after the handshake.
+                    pair.run_for(Duration::from_secs(60));
+                    kinds.extend(pair.client_connection().and_then(|it| it.handshake_kind()));
+                }
+                let mut later = kinds.split_off(1);
+                assert_eq!(kinds, [HandshakeKind::Full]);
+                later.dedup();
+                assert_eq!(later, [kind], "{versions:?}, {bytes}, {mtu}, {loss}");
+            }
         }
     }
 }
