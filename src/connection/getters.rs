@@ -58,9 +58,9 @@ impl<R: RecordLayer> Connection<R> {
 
     /// A client's session, to be kept outside and put back with
     /// [`ClientConfig::import_session`](crate::ClientConfig::import_session); `None` before the
-    /// handshake is done, after the end of the association, or if the server does not resume; at 1.3 until a ticket has come
-    /// ([`Event::TicketReceived`](crate::Event::TicketReceived)). A server's sessions are in its
-    /// store or in its tickets.
+    /// handshake is done, after the end of the association, or if the server does not resume; at
+    /// 1.3 until a ticket has come ([`Event::TicketReceived`](crate::Event::TicketReceived)). A
+    /// server's sessions are in its store or in its tickets.
     pub fn session(&self) -> Option<Session> {
         let established = self.phase.established()?;
         if let Role::Server(_) = self.role {
@@ -86,8 +86,8 @@ impl<R: RecordLayer> Connection<R> {
         epoch.unwrap_or(Epoch::PLAINTEXT)
     }
 
-    /// Who the peer has proved to be, also when the association is over; `None` before that, and for
-    /// a client that showed no certificate and named no key.
+    /// Who the peer has proved to be, also when the association is over; `None` before that, and
+    /// for a client that showed no certificate and named no key.
     pub fn peer_identity(&self) -> Option<&Identity> {
         self.agreed()?.peer_identity.as_ref()
     }

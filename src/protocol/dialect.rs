@@ -35,8 +35,8 @@ pub(crate) struct Dialect {
     pub(crate) hello_cookie: bool,
     /// Whether a hello had better fit a datagram: some servers and middleboxes take no other.
     pub(crate) hello_in_datagram: bool,
-    /// The longest ticket that a server of 1.3 issues, in bytes. Over datagrams the hello that shows
-    /// it is put together before its sender has proved anything, so its length has a limit.
+    /// The longest ticket that a server of 1.3 issues, in bytes. Over datagrams the hello that
+    /// shows it is put together before its sender has proved anything, so its length has a limit.
     pub(crate) longest_ticket_13: usize,
     /// Whether messages are acknowledged (RFC 9147 §7), because they may be lost.
     pub(crate) acknowledges: bool,
@@ -69,7 +69,8 @@ pub(crate) fn speaking(version: ProtocolVersion) -> &'static Dialect {
     }
 }
 
-/// What [`Dialect::longest_ticket_13`] is over datagrams: a chain of two or three certificates fits.
+/// What [`Dialect::longest_ticket_13`] is over datagrams: a chain of two or three certificates
+/// fits.
 pub(crate) const LONGEST_TICKET_13: usize = 4096;
 
 /// DTLS, over datagrams.

@@ -244,9 +244,9 @@ fn a_hello_beyond_the_limit_is_not_reported_as_silence() {
     }
 }
 
-/// RFC 8446 §4.6.1, RFC 5077: a ticket remembers who the client is, so it is as long as the client's
-/// chain, and a hello that offers it takes several datagrams. A chain that no ticket holds is shown
-/// again.
+/// RFC 8446 §4.6.1, RFC 5077: a ticket remembers who the client is, so it is as long as the
+/// client's chain, and a hello that offers it takes several datagrams. A chain that no ticket holds
+/// is shown again.
 #[test]
 fn a_ticket_with_a_long_chain_of_the_client_is_good() {
     for versions in VERSIONS {
