@@ -1,5 +1,6 @@
 //! Chapters that belong to no single type.
 
+pub mod certificates;
 pub mod first_service;
 pub mod fleets;
 pub mod moving;
