@@ -1,6 +1,7 @@
 //! Chapters that belong to no single type.
 
 pub mod certificates;
+pub mod devices;
 pub mod first_service;
 pub mod fleets;
 pub mod moving;
