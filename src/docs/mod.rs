@@ -6,3 +6,4 @@ pub mod first_service;
 pub mod fleets;
 pub mod moving;
 pub mod rekeying;
+pub mod sans_io;
