@@ -7,4 +7,5 @@ pub mod fleets;
 pub mod many_peers;
 pub mod moving;
 pub mod rekeying;
+pub mod resumption;
 pub mod sans_io;
