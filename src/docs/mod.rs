@@ -7,6 +7,7 @@ pub mod fleets;
 pub mod limits;
 pub mod many_peers;
 pub mod moving;
+pub mod operating;
 pub mod rekeying;
 pub mod resumption;
 pub mod sans_io;
