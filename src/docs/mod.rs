@@ -11,3 +11,4 @@ pub mod operating;
 pub mod rekeying;
 pub mod resumption;
 pub mod sans_io;
+pub mod tokio;
