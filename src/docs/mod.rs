@@ -4,6 +4,7 @@ pub mod certificates;
 pub mod devices;
 pub mod first_service;
 pub mod fleets;
+pub mod from_openssl;
 pub mod limits;
 pub mod many_peers;
 pub mod moving;
