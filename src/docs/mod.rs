@@ -5,6 +5,7 @@ pub mod devices;
 pub mod first_service;
 pub mod fleets;
 pub mod from_openssl;
+pub mod from_rustls;
 pub mod from_webrtc;
 pub mod limits;
 pub mod many_peers;
