@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod devices;
+pub mod features;
 pub mod first_service;
 pub mod fleets;
 pub mod from_openssl;
