@@ -8,6 +8,7 @@ pub mod fleets;
 pub mod from_openssl;
 pub mod from_rustls;
 pub mod from_webrtc;
+pub mod handshakes;
 pub mod limits;
 pub mod many_peers;
 pub mod moving;
