@@ -50,7 +50,8 @@
 //!         .add_credential(shown)
 //!         .build()?)
 //! }
-//! # use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+//! # use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa};
+//! # use rcgen::{Issuer, KeyPair};
 //! # use sealgram::DtlsConnection;
 //! # use std::time::Instant;
 //! # /// What the commands make, without openssl.
@@ -73,7 +74,8 @@
 //! #     }
 //! #     Ok(())
 //! # }
-//! # fn carry(now: Instant, from: &mut DtlsConnection, to: &mut DtlsConnection) -> Result<(), Box<dyn Error>> {
+//! # fn carry(now: Instant, from: &mut DtlsConnection, to: &mut DtlsConnection)
+//! # -> Result<(), Box<dyn Error>> {
 //! #     let (path, mut datagram) = (sealgram::Path::UNSPECIFIED, Vec::new());
 //! #     while from.poll_transmit(now, 1, &mut datagram).is_some() {
 //! #         to.handle_datagram(now, path, datagram[..].into())?;
@@ -130,16 +132,17 @@
 //!
 //! Files are read when the configuration is made, and a [`ConfigError`] names the file and what it
 //! holds instead. `KeyMismatch` is a key of another certificate. What the *peer* shows is judged in
-//! the handshake:
+//! the handshake. After "the peer's certificate was refused: …" comes one of these, with the cure:
 //!
-//! | "the peer's certificate was refused: …" | the cure |
-//! | --- | --- |
-//! | its issuer is not trusted | the root of the peer in this end's file of roots |
-//! | it is the certificate of an authority, as `openssl req -x509` makes it | `-addext basicConstraints=critical,CA:FALSE`, or commands as above |
-//! | its extended key usage does not allow this role | `serverAuth` for a server, `clientAuth` for a device |
-//! | it is not valid for server.test | a subjectAltName; the CN does not count |
-//! | it has expired; it is not valid yet | a new one, or the right time: devices often start in 1970 |
-//! | none was sent; its owner must configure one | `add_credential` at the client |
+//! * *its issuer is not trusted:* the root of the peer in this end's file of roots.
+//! * *it is the certificate of an authority, as `openssl req -x509` makes it:*
+//!   `-addext basicConstraints=critical,CA:FALSE`, or commands as above.
+//! * *its extended key usage does not allow this role:* `serverAuth` for a server, `clientAuth` for
+//!   a device.
+//! * *it is not valid for server.test:* a subjectAltName; the CN does not count.
+//! * *it has expired; it is not valid yet:* a new one, or the right time: devices often start in
+//!   1970.
+//! * *none was sent; its owner must configure one:* `add_credential` at the client.
 //!
 //! The end that is refused gets an alert and says so: "the peer sent the unknown_ca alert; give the
 //! peer the root that signed this end's certificate". At version 1.3 a client has completed its

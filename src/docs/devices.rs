@@ -3,7 +3,7 @@
 //! | what an end has | what the other end has | for |
 //! | --- | --- | --- |
 //! | a pre-shared key | the same key | devices that get a secret when they are made |
-//! | a raw public key (RFC 7250) | its fingerprint | pairs of ends that know each other; no dates, no names |
+//! | a raw public key (RFC 7250) | its fingerprint | ends that know each other, without dates |
 //! | a certificate | a root | everybody else: [`certificates`](super::certificates) |
 //!
 //! # Pre-shared keys
@@ -20,7 +20,8 @@
 //! use std::sync::Arc;
 //! use std::time::Instant;
 //!
-//! # fn carry(now: Instant, from: &mut DtlsConnection, to: &mut DtlsConnection) -> Result<(), Box<dyn Error>> {
+//! # fn carry(now: Instant, from: &mut DtlsConnection, to: &mut DtlsConnection)
+//! # -> Result<(), Box<dyn Error>> {
 //! #     let mut datagram = Vec::new();
 //! #     while from.poll_transmit(now, 1, &mut datagram).is_some() {
 //! #         to.handle_datagram(now, Path::UNSPECIFIED, datagram[..].into())?;
@@ -83,7 +84,8 @@
 //! use std::sync::Arc;
 //! # use std::time::Instant;
 //!
-//! # fn carry(now: Instant, from: &mut DtlsConnection, to: &mut DtlsConnection) -> Result<(), Box<dyn Error>> {
+//! # fn carry(now: Instant, from: &mut DtlsConnection, to: &mut DtlsConnection)
+//! # -> Result<(), Box<dyn Error>> {
 //! #     let mut datagram = Vec::new();
 //! #     while from.poll_transmit(now, 1, &mut datagram).is_some() {
 //! #         to.handle_datagram(now, Path::UNSPECIFIED, datagram[..].into())?;
@@ -108,7 +110,8 @@
 //!     .build()?;
 //! # let (now, path) = (Instant::now(), Path::UNSPECIFIED);
 //! # let mut server = DtlsConnection::listen(now, server.into(), path)?;
-//! # let mut device = DtlsConnection::connect(now, device.into(), "server.test".try_into()?, path)?;
+//! # let name = "server.test".try_into()?;
+//! # let mut device = DtlsConnection::connect(now, device.into(), name, path)?;
 //! # for _ in 0..4 {
 //! #     carry(now, &mut device, &mut server)?;
 //! #     carry(now, &mut server, &mut device)?;
@@ -134,14 +137,14 @@
 //!
 //! # What goes wrong, and how it shows
 //!
-//! | what shows | what it is |
-//! | --- | --- |
-//! | "no answer within …; the pre-shared key or its identity is most likely not the same at both ends" | at 1.2 a wrong key is silence, for both ends (RFC 6347 §4.1.2.7) |
-//! | "no common parameters: …" with `NoSharedKey` | this end has no key for the other |
-//! | a failure with `SharedKeyDiffers` | at 1.3: the bytes differ |
-//! | "its fingerprint is not the pinned one; …" | another raw key than was pinned |
-//! | `NoCommonCipherSuite`, and the device is an old one | the feature `ccm` is off |
-//! | `ConfigError::OutOfRange` from `SharedKey::new` | fewer than 16 bytes: often hexadecimal digits taken as text, or the other way round |
+//! * *"no answer within …; the pre-shared key or its identity is most likely not the same at both
+//!   ends":* at 1.2 a wrong key is silence, for both ends (RFC 6347 §4.1.2.7).
+//! * *"no common parameters: …" with `NoSharedKey`:* this end has no key for the other.
+//! * *a failure with `SharedKeyDiffers`:* at 1.3: the bytes differ.
+//! * *"its fingerprint is not the pinned one; …":* another raw key than was pinned.
+//! * *`NoCommonCipherSuite`, and the device is an old one:* the feature `ccm` is off.
+//! * *`ConfigError::OutOfRange` from `SharedKey::new`:* fewer than 16 bytes: often hexadecimal
+//!   digits taken as text, or the other way round.
 //!
 //! An identity that does not exist fails like a wrong key, so that nobody learns which there are.
 //! The server's log tells them apart, at the level `debug`.

@@ -129,13 +129,13 @@
 //! A handshake that fails is [`Event::Failed`], which says what happened, in which state, at which
 //! end, and what to change:
 //!
-//! | text of the failure | what it is |
-//! | --- | --- |
-//! | no answer within 120 s and … retransmissions; check the peer's address, … | nobody is there, or a firewall is |
-//! | its issuer is not trusted; add the right root, or pin the fingerprint | the roots are not the server's |
-//! | it is not valid for other.test; ask for a name that it has, … | the name given to `connect` |
-//! | the peer sent the unknown_ca alert … | the other end has failed by one of these |
-//! | the peer sent a ClientHello instead of an answer, … | both ends connect |
+//! * *no answer within 120 s and … retransmissions; check the peer's address, …:* nobody is there,
+//!   or a firewall is.
+//! * *its issuer is not trusted; add the right root, or pin the fingerprint:* the roots are not the
+//!   server's.
+//! * *it is not valid for other.test; ask for a name that it has, …:* the name given to `connect`.
+//! * *the peer sent the unknown_ca alert …:* the other end has failed by one of these.
+//! * *the peer sent a ClientHello instead of an answer, …:* both ends connect.
 //!
 //! `send` before [`Event::HandshakeComplete`] is an error, [`SendError::NotConnected`], and changes
 //! nothing. Nobody at the server's port shows at once with a socket of

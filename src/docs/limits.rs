@@ -30,7 +30,8 @@
 //! # let pinned = PinnedFingerprint::new([Fingerprint::of(made.cert.der())]);
 //! # let client = ClientConfig::with_verifier(Arc::new(pinned)).build()?;
 //! # let mut honest = Endpoint::new(now, EndpointPolicy::default(), None)?;
-//! # honest.connect(now, client.into(), "server.test".try_into()?, Path::new(([192, 0, 2, 1], 4433).into()))?;
+//! # let path = Path::new(([192, 0, 2, 1], 4433).into());
+//! # honest.connect(now, client.into(), "server.test".try_into()?, path)?;
 //! # let mut hello = Vec::new();
 //! # honest.poll_transmit(now, 1, &mut hello);
 //! // A flood: a client's hello from 10,000 forged addresses, and as much rubbish.
@@ -51,33 +52,7 @@
 //! # }
 //! ```
 //!
-//! # What is limited, and what goes
-//!
-//! | what | limit | beyond it | counter |
-//! | --- | --- | --- | --- |
-//! | handshakes that are not done | [`max_half_open`], 1,024 | the oldest that has had its time goes, or the newcomer waits ([`Eviction`]) | `evicted`, `hellos_refused` |
-//! | associations | [`max_associations`], 131,072 | a newcomer takes the place of a half-open one, never of an established one | the same |
-//! | bytes held for all peers | [`max_buffered`], 256 MiB | no newcomer is served, peers with data waiting get no more | `over_limit`, `hellos_refused` |
-//! | silence | [`idle_timeout`], 15 min | the association ends | |
-//! | clients that await a decision ([`Newcomers::Ask`]) | 1,024, 5 s each | they are ignored | `hellos_undecided` |
-//! | handshakes that one address begins in a row | built in | the next ones wait | `hellos_postponed` |
-//! | a cookie that was used | once | | `hellos_replayed` |
-//! | answers to strangers while peers are at work | 20,000 a second | no answer; clients ask again | `replies_dropped` |
-//! | parts of fragmented hellos | a small pool, 2 s | | `hello_fragments` |
-//!
-//! The counters are those of [`EndpointStats`]. For one association:
-//!
-//! | what | limit | beyond it |
-//! | --- | --- | --- |
-//! | data that nobody fetches | [`receive_queue`], 256 datagrams and 1 MiB | the newest is dropped: `receive_queue_full` |
-//! | records that wait to leave | [`send_queue`], 256 KiB | `send` says [`Backlog`] |
-//! | a handshake message | [`max_message`], 32 KiB | the attempt fails, and says so |
-//! | a handshake | [`handshake_deadline`], 120 s | it fails with "no answer within …" |
-//! | bytes to an address that has not been proved | three times what came from there | waits |
-//! | forgeries under one key | that of the algorithm (RFC 9147 §4.5.3) | new keys at half of it, the end at all of it |
-//!
-//! Over TCP it is [`StreamPolicy`](crate::config::StreamPolicy): a server gives a first handshake
-//! 10 s, a stream that is idle 15 minutes, and a full queue slows the peer down.
+#![doc = include_str!("limits.md")]
 //!
 //! # What matters next
 //!
@@ -95,8 +70,8 @@
 //!
 //! # What goes wrong, and how it shows
 //!
-//! * *New clients are not served in a burst:* `hellos_refused` grows, and nothing else is wrong. The
-//!   clients repeat their hellos; raise `max_half_open`.
+//! * *New clients are not served in a burst:* `hellos_refused` grows, and nothing else is wrong.
+//!   The clients repeat their hellos; raise `max_half_open`.
 //! * *`evicted` grows:* clients begin and do not finish. A flood from real addresses, or a path
 //!   that loses the second flight: an MTU that is too large for it.
 //! * *`replies_dropped` grows:* a flood, or a loop that does not drain `poll_transmit`.

@@ -54,8 +54,8 @@
 //!         Ok(())
 //!     }
 //!
-//!     /// Who may come in. There is no association yet, and nothing of the hello is proved but that
-//!     /// the client receives at its address.
+//!     /// Who may come in. There is no association yet, and nothing of the hello is proved but
+//!     /// that the client receives at its address.
 //!     fn decide(&mut self) {
 //!         while let Some(incoming) = self.udp.poll_incoming() {
 //!             match incoming.hello().server_name.as_deref() {
@@ -131,7 +131,9 @@
 //! #         while let Some((id, event)) = udp.poll_event() {
 //! #             match (event, udp.association(id)) {
 //! #                 (Event::HandshakeComplete { .. }, _) => here += 1,
-//! #                 (Event::Readable, Some(mut peer)) => while peer.recv().is_some() { *heard += 1 },
+//! #                 (Event::Readable, Some(mut peer)) => while peer.recv().is_some() {
+//! #                     *heard += 1;
+//! #                 },
 //! #                 (Event::PeerClosed, Some(mut peer)) => peer.close(),
 //! #                 (Event::Failed(failure), _) => return Err(failure),
 //! #                 _ => {}

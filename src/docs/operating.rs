@@ -37,7 +37,8 @@
 //!     }
 //! }
 //!
-//! # fn carry(now: Instant, from: &mut DtlsConnection, to: &mut DtlsConnection) -> Result<Vec<u8>, Box<dyn Error>> {
+//! # fn carry(now: Instant, from: &mut DtlsConnection, to: &mut DtlsConnection)
+//! # -> Result<Vec<u8>, Box<dyn Error>> {
 //! #     let (mut datagram, mut last) = (Vec::new(), Vec::new());
 //! #     while from.poll_transmit(now, 1, &mut datagram).is_some() {
 //! #         to.handle_datagram(now, Path::UNSPECIFIED, datagram[..].into())?;
@@ -56,7 +57,8 @@
 //! # let client = ClientConfig::with_verifier(Arc::new(pinned)).build()?;
 //! # let (now, path) = (Instant::now(), Path::UNSPECIFIED);
 //! # let mut server = DtlsConnection::listen(now, config.into(), path)?;
-//! # let mut client = DtlsConnection::connect(now, client.into(), "server.test".try_into()?, path)?;
+//! # let name = "server.test".try_into()?;
+//! # let mut client = DtlsConnection::connect(now, client.into(), name, path)?;
 //! # for _ in 0..4 {
 //! #     carry(now, &mut client, &mut server)?;
 //! #     carry(now, &mut server, &mut client)?;
@@ -89,16 +91,16 @@
 //!   replaced, and by cause ([`Discard`]) what was dropped. Take them before the association's last
 //!   event, or with it: afterwards it is gone.
 //!
-//! | what grows | what it says |
-//! | --- | --- |
-//! | `flights_retransmitted` | loss during handshakes, or a first timeout that is shorter than the round trip |
-//! | `old_message`, `replay` | the same, seen from the other end: copies, which do no harm |
-//! | `unauthenticated` | forgeries, damage, or a peer with other keys |
-//! | `old_epoch` | late datagrams of before a rekeying |
-//! | `future_epoch` | data that has overtaken a handshake, more than is kept |
-//! | `receive_queue_full` | the application fetches too slowly |
-//! | `plaintext_alert` | somebody forges alerts, or a peer has lost its keys and says so |
-//! | `unknown_connection_id` | datagrams of another association: a balancer, or a peer of before a restart |
+//! * *`flights_retransmitted`:* loss during handshakes, or a first timeout that is shorter than the
+//!   round trip.
+//! * *`old_message`, `replay`:* the same, seen from the other end: copies, which do no harm.
+//! * *`unauthenticated`:* forgeries, damage, or a peer with other keys.
+//! * *`old_epoch`:* late datagrams of before a rekeying.
+//! * *`future_epoch`:* data that has overtaken a handshake, more than is kept.
+//! * *`receive_queue_full`:* the application fetches too slowly.
+//! * *`plaintext_alert`:* somebody forges alerts, or a peer has lost its keys and says so.
+//! * *`unknown_connection_id`:* datagrams of another association: a balancer, or a peer of before a
+//!   restart.
 //!
 //! The programs' own lines are `key=value` as well: `sealgram server` writes all counters to
 //! standard error at its end and on SIGUSR1.
@@ -110,11 +112,10 @@
 //! association stands in a span `association` that names it: `side`, `peer` and, at an endpoint,
 //! the `id` that events have.
 //!
-//! | level | what is said |
-//! | --- | --- |
-//! | `warn` | what an operator should know: any certificate is accepted, a root cannot be read, the key log cannot be written |
-//! | `debug` | each handshake message, failures, alerts, refused hellos, peers that move |
-//! | `trace` | each datagram or record that is dropped, with its cause; flights |
+//! * *`warn`:* what an operator should know: any certificate is accepted, a root cannot be read,
+//!   the key log cannot be written.
+//! * *`debug`:* each handshake message, failures, alerts, refused hellos, peers that move.
+//! * *`trace`:* each datagram or record that is dropped, with its cause; flights.
 //!
 //! Spans are made where a subscriber wants the level `debug`. Nothing that is secret is logged.
 //!
@@ -123,12 +124,14 @@
 //! With the secrets of a key log Wireshark shows what was said. Anybody who can read the log can do
 //! so too, so a log is for tests:
 //!
-//! ```no_run
-//! # fn build(builder: sealgram::client::ClientConfigBuilder) {
+//! ```
 //! use sealgram::config::KeyLogFile;
-//! // Writes nothing unless the environment says where to.
-//! let builder = builder.key_log(std::sync::Arc::new(KeyLogFile::from_env()));
-//! # }
+//! # use std::sync::Arc;
+//! # let pinned = sealgram::identity::PinnedFingerprint::new([]);
+//! # let builder = sealgram::ClientConfig::with_verifier(Arc::new(pinned));
+//! // Writes nothing unless SSLKEYLOGFILE names a file.
+//! let builder = builder.key_log(Arc::new(KeyLogFile::from_env()));
+//! # builder.build().expect("a configuration");
 //! ```
 //!
 //! ```sh
@@ -145,13 +148,14 @@
 //!
 //! # While it runs
 //!
-//! | what | how |
-//! | --- | --- |
-//! | a new certificate | [`serve`] with a new configuration; [`certificates`](super::certificates) |
-//! | no new clients, before a restart | [`stop_accepting`], then [`close_all`], and the loop until nobody is left |
-//! | who is here | [`associations`], and the getters of each [`connection`] |
-//! | one peer's datagram size or timeout | [`set_mtu`], [`set_initial_timeout`] of [`association`] |
-//! | new keys now | [`rekeying`](super::rekeying) |
+//! * *a new certificate:* [`serve`] with a new configuration;
+//!   [`certificates`](super::certificates).
+//! * *no new clients, before a restart:* [`stop_accepting`], then [`close_all`], and the loop until
+//!   nobody is left.
+//! * *who is here:* [`associations`], and the getters of each [`connection`].
+//! * *one peer's datagram size or timeout:* [`set_mtu`], [`set_initial_timeout`] of
+//!   [`association`].
+//! * *new keys now:* [`rekeying`](super::rekeying).
 //!
 //! # What goes wrong, and how it shows
 //!

@@ -14,7 +14,8 @@
 //! use std::sync::Arc;
 //! use std::time::Instant;
 //!
-//! # fn carry(now: Instant, from: &mut DtlsConnection, to: &mut DtlsConnection) -> Result<(), Box<dyn Error>> {
+//! # fn carry(now: Instant, from: &mut DtlsConnection, to: &mut DtlsConnection)
+//! # -> Result<(), Box<dyn Error>> {
 //! #     let mut datagram = Vec::new();
 //! #     while from.poll_transmit(now, 1, &mut datagram).is_some() {
 //! #         to.handle_datagram(now, Path::UNSPECIFIED, datagram[..].into())?;
@@ -68,15 +69,19 @@
 //!
 //! # What matters next
 //!
-//! | setting | by default |
-//! | --- | --- |
-//! | [`session_store`][client store] of a client; `None` makes every handshake a full one | in memory, 256 servers |
-//! | [`tickets`][client tickets] of a client | yes; without them it resumes by session ID, at 1.2 |
-//! | [`session_lifetime`] | two hours, a day at most |
-//! | [`tickets`][server tickets] of a server | under keys of this configuration; `None` for none |
-//! | [`tickets_per_handshake`] at 1.3 | 2; a client uses each once, and keeps 4 |
-//! | [`session_store`][server store] of a server, for session IDs of 1.2 | in memory, 10,000 sessions |
-//! | [`resumption_cookies`] | a client that resumes shows a cookie like everybody |
+//! The settings, and what they are by default:
+//!
+//! * [`session_store`][client store] of a client; `None` makes every handshake a full one: in
+//!   memory, 256 servers.
+//! * [`tickets`][client tickets] of a client: yes; without them it resumes by session ID, at 1.2.
+//! * [`session_lifetime`]: two hours, a day at most.
+//! * [`tickets`][server tickets] of a server: under keys of this configuration; `None` for none.
+//! * [`tickets_per_handshake`] at 1.3: 2; a client uses each once, and keeps 4.
+//! * [`session_store`][server store] of a server, for session IDs of 1.2: in memory, 10,000
+//!   sessions.
+//! * [`resumption_cookies`]: a client that resumes shows a cookie like everybody.
+//!
+//! And what they are about:
 //!
 //! * *A server that is started again, or one of many:* tickets stay good with a [`fleet`]. Within a
 //!   process two configurations can share [`Tickets`], for example the one before and the one after

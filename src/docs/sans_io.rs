@@ -107,15 +107,16 @@
 //! * One association whose address is known to be the peer's own, as after ICE, needs no cookie:
 //!   [`DtlsConnection::listen`]. Everybody else would make a server send floods to whom they like.
 //! * [`Cookies`] alone are for a server that has a table of associations of its own.
-//! * [`handle_datagrams`](crate::endpoint::Endpoint::handle_datagrams) and `poll_transmit` with more than one
+//! * [`handle_datagrams`] and `poll_transmit` with more than one
 //!   datagram fit `recvmsg` with GRO and `sendmsg` with GSO: segments of equal size, for one peer.
 //! * A datagram that the system refuses as too large (`EMSGSIZE`):
-//!   [`handle_too_large`](crate::endpoint::Endpoint::handle_too_large).
+//!   [`handle_too_large`].
 //! * A buffer of its own for each datagram that comes is the simplest. Slices of a large one are
-//!   kept alive by data that nobody has fetched: [`detach_unread`](crate::endpoint::Endpoint::detach_unread).
+//!   kept alive by data that nobody has fetched: [`detach_unread`].
 //! * An answer of the application that comes later, from an HSM for example, wakes the loop by
-//!   [`set_waker`](crate::endpoint::Endpoint::set_waker); then [`handle_answers`](Endpoint::handle_answers).
-//! * With the default features off there is no mio: `default-features = false, features = ["ring"]`.
+//!   [`set_waker`]; then [`handle_answers`].
+//! * With the default features off there is no mio:
+//!   `default-features = false, features = ["ring"]`.
 //!
 //! # What goes wrong, and how it shows
 //!
@@ -138,3 +139,8 @@
 //! [`SecureRandom`]: crate::config::SecureRandom
 //! [`Stats`]: crate::record::Stats
 //! [`TlsConnection`]: crate::TlsConnection
+//! [`detach_unread`]: crate::endpoint::Endpoint::detach_unread
+//! [`handle_answers`]: crate::endpoint::Endpoint::handle_answers
+//! [`handle_datagrams`]: crate::endpoint::Endpoint::handle_datagrams
+//! [`handle_too_large`]: crate::endpoint::Endpoint::handle_too_large
+//! [`set_waker`]: crate::endpoint::Endpoint::set_waker
