@@ -109,8 +109,9 @@
 //!
 //! A fingerprint is the SHA-256 digest of the certificate, and a good key for a table of devices.
 //! For the names in it take a crate that reads X.509. What a device is allowed to do is for the
-//! application to decide, by this identity, when [`Event::HandshakeComplete`] comes; it does not
-//! change while the association lives, renegotiations included.
+//! application to decide, by this identity, when [`Event::HandshakeComplete`] comes. It does not
+//! change while the association lives, renegotiations included, unless
+//! [`identity_change`](crate::config::RekeyPolicy::identity_change) says so.
 //!
 //! # What matters next
 //!
@@ -144,12 +145,12 @@
 //!   1970.
 //! * *none was sent; its owner must configure one:* `add_credential` at the client.
 //!
-//! The end that is refused gets an alert and says so: "the peer sent the unknown_ca alert; give the
-//! peer the root that signed this end's certificate". At version 1.3 a client has completed its
-//! handshake when the server judges its certificate, so it learns of a refusal a moment later, by
-//! [`Event::Failed`]. At 1.2 such an alert comes without protection, where anybody could have
-//! forged it: the client goes on until its deadline, and
-//! [`unauthenticated_alert`](crate::Connection::unauthenticated_alert) shows what came.
+//! The end that is refused gets an alert and says so: "the peer sent the fatal unknown_ca(48)
+//! alert; give the peer the root that signed this end's certificate". At version 1.3 a client has
+//! completed its handshake when the server judges its certificate, so it learns of a refusal a
+//! moment later, by [`Event::Failed`]. At 1.2 such an alert comes without protection, and the text
+//! adds that anybody on the path may have forged it; where that is believed, it ends the attempt
+//! ([`PlaintextAlerts`](crate::config::PlaintextAlerts)).
 //!
 //! [`AnswerHello`]: crate::server::AnswerHello
 //! [`CertifiedKey::with_signer`]: crate::identity::CertifiedKey::with_signer

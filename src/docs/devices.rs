@@ -138,13 +138,15 @@
 //! # What goes wrong, and how it shows
 //!
 //! * *"no answer within …; the pre-shared key or its identity is most likely not the same at both
-//!   ends":* at 1.2 a wrong key is silence, for both ends (RFC 6347 §4.1.2.7).
-//! * *"no common parameters: …" with `NoSharedKey`:* this end has no key for the other.
-//! * *a failure with `SharedKeyDiffers`:* at 1.3: the bytes differ.
+//!   ends; …":* at 1.2 a wrong key is silence, for both ends (RFC 6347 §4.1.2.7).
+//! * *"no common parameters: the pre-shared key or its identity is not the same at both ends; …":*
+//!   the same at a server of 1.3; its client has got the alert decrypt_error.
+//! * *"no common parameters: no cipher suite; …":* one end has keys alone and the other
+//!   certificates alone; or the device has CCM alone, and the feature `ccm` is off.
+//! * *"no common parameters: no type of certificate; …":* one end has raw keys alone, and the other
+//!   does not take them.
 //! * *"its fingerprint is not the pinned one; …":* another raw key than was pinned.
-//! * *`NoCommonCipherSuite`, and the device is an old one:* the feature `ccm` is off.
-//! * *`ConfigError::OutOfRange` from `SharedKey::new`:* fewer than 16 bytes: often hexadecimal
-//!   digits taken as text, or the other way round.
+//! * *"the length of a shared key must lie between 16 and 65535":* `new_short` takes shorter ones.
 //!
 //! An identity that does not exist fails like a wrong key, so that nobody learns which there are.
 //! The server's log tells them apart, at the level `debug`.

@@ -134,8 +134,10 @@
 //! * *its issuer is not trusted; add the right root, or pin the fingerprint:* the roots are not the
 //!   server's.
 //! * *it is not valid for other.test; ask for a name that it has, …:* the name given to `connect`.
-//! * *the peer sent the unknown_ca alert …:* the other end has failed by one of these.
+//! * *the peer sent the fatal unknown_ca(48) alert; …:* the other end has failed by one of these.
 //! * *the peer sent a ClientHello instead of an answer, …:* both ends connect.
+//!
+//! A `main` that returns the failure shows its fields; print it with `{}` to read the sentence.
 //!
 //! `send` before [`Event::HandshakeComplete`] is an error, [`SendError::NotConnected`], and changes
 //! nothing. Nobody at the server's port shows at once with a socket of

@@ -147,9 +147,10 @@
 //!
 //! * *`openssl s_server` sends flights in datagrams of 228 bytes* unless it is given `-mtu`. They
 //!   are put together.
-//! * *"the peer sent the protocol_version alert …; compare the versions …":* LibreSSL, see above.
-//! * *"the peer sent the handshake_failure alert …; compare the cipher suites, …":* most often a
-//!   list of ciphers with CBC or static RSA alone at the peer.
+//! * *"the peer sent the fatal protocol_version(70) alert …; compare the versions …":* LibreSSL,
+//!   see above.
+//! * *"the peer sent the fatal handshake_failure(40) alert …; compare the cipher suites, …":* most
+//!   often a list of ciphers with CBC or static RSA alone at the peer.
 //! * *A read that never returns, in the example above:* the answer was lost, as it may be over UDP;
 //!   repeating is up to the application.
 //!

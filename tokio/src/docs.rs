@@ -3,7 +3,7 @@
 //! ```toml
 //! [dependencies]
 //! sealgram-tokio = { path = "../sealgram/tokio" } # a clone of the repository
-//! tokio = { version = "1", features = ["macros", "rt-multi-thread", "time"] }
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread", "sync", "time"] }
 //! rcgen = "0.14"                                  # makes a certificate for the trial
 //! ```
 //!
@@ -155,11 +155,13 @@
 //! # What goes wrong, and how it shows
 //!
 //! Errors are [`std::io::Error`]. Those of kind `Other` have a [`Failure`](sealgram::Failure)
-//! inside, whose text says what to change:
+//! inside, whose text says what to change. A `main` that returns one shows its fields; print it
+//! with `{}` to read the sentence.
 //!
 //! * *`connect` fails after 120 s: "no answer within 120 s …":* nobody is there, or a firewall is.
-//! * *"the peer's certificate was refused: …", "the peer sent the … alert: …":* the chapter
-//!   [`certificates`](sealgram::docs::certificates).
+//! * *"the peer's certificate was refused: …", "the peer sent the fatal … alert; …":* the chapter
+//!   [`certificates`](sealgram::docs::certificates). At version 1.3 a client that is refused has
+//!   connected by then, and its `recv` fails.
 //! * *`AddrInUse` from `connect`:* this connector has an association with that address.
 //! * *`InvalidInput` from `send`:* the datagram does not fit;
 //!   [`max_payload`](sealgram::DtlsConnection::max_payload) says what does.
