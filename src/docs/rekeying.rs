@@ -80,6 +80,9 @@
 //! # }
 //! ```
 //!
+//! Over sockets, with data in the meantime, it is `cargo run --example renegotiate` and
+//! `cargo run --example key_update`.
+//!
 //! ## What leads to which handshake
 //!
 //! | on the client | TLS 1.2 | DTLS 1.2 |
