@@ -43,7 +43,7 @@
 //! let (now, path) = (Instant::now(), Path::UNSPECIFIED);
 //! let mut server = DtlsConnection::listen(now, server, path)?;
 //! let mut device = DtlsConnection::connect(now, client, "server.test".try_into()?, path)?;
-//! // As in the chapter `sans_io`.
+//! // `carry` is in the chapter `sans_io`.
 //! for _ in 0..4 {
 //!     carry(now, &mut device, &mut server)?;
 //!     carry(now, &mut server, &mut device)?;
@@ -117,7 +117,7 @@
 //! #     carry(now, &mut server, &mut device)?;
 //! # }
 //!
-//! // After the handshake:
+//! // After the handshake, which goes as above:
 //! let shown = server.peer_identity().and_then(|it| it.fingerprint());
 //! assert_eq!(shown, Some(of_device.fingerprint()));
 //! # Ok(())

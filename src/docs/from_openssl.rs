@@ -102,7 +102,7 @@
 //! # });
 //! # let pinned = PinnedFingerprint::new([Fingerprint::of(made.cert.der())]);
 //! # let config = Arc::new(ClientConfig::with_verifier(Arc::new(pinned)).build()?);
-//!
+//! // `config` is that of the chapter `first_service`, at `remote` is its server.
 //! let mut client = Client::new(config, "server.test", remote)?;
 //! // SSL_connect
 //! while client.ssl.is_handshaking() {

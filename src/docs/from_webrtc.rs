@@ -62,7 +62,8 @@
 //! // ICE knows the round trip: 400 ms is patient.
 //! active.set_initial_timeout(Duration::from_millis(400))?;
 //!
-//! // In a media stack: what begins with a byte from 20 to 63 goes to `handle_datagram`.
+//! // In a media stack: what begins with a byte from 20 to 63 goes to `handle_datagram`. Here both
+//! // ends are in memory, with `carry` of the chapter `sans_io`.
 //! for _ in 0..4 {
 //!     carry(now, &mut active, &mut passive)?;
 //!     carry(now, &mut passive, &mut active)?;

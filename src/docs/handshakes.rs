@@ -14,7 +14,6 @@
 //! # use sealgram::pki_types::PrivateKeyDer;
 //! # use sealgram::{ClientConfig, ServerConfig};
 //! use std::error::Error;
-//! # use std::net::SocketAddr;
 //! # use std::sync::Arc;
 //! use std::time::Instant;
 //!
@@ -30,6 +29,7 @@
 //! #   let client_config = client_config.versions(versions).build()?;
 //! #   let here = Path::new(([192, 0, 2, 1], 5000).into());
 //! #   let there = Path::new(([192, 0, 2, 2], 4433).into());
+//!     // The configurations and paths are those of the chapter `sans_io`.
 //!     let now = Instant::now();
 //!     let mut server = Endpoint::new(now, EndpointPolicy::default(), Some(server_config.into()))?;
 //!     let mut client = Endpoint::new(now, EndpointPolicy::default(), None)?;

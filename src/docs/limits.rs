@@ -24,6 +24,7 @@
 //!     .max_half_open(512, Eviction::OldestHalfOpen)?
 //!     .max_buffered(64 << 20)?
 //!     .idle_timeout(Some(Duration::from_secs(300)));
+//! // `config` has a certificate, as in the chapter `first_service`.
 //! let now = Instant::now();
 //! let mut server = Endpoint::new(now, policy, Some(config.into()))?;
 //!
@@ -34,7 +35,7 @@
 //! # honest.connect(now, client.into(), "server.test".try_into()?, path)?;
 //! # let mut hello = Vec::new();
 //! # honest.poll_transmit(now, 1, &mut hello);
-//! // A flood: a client's hello from 10,000 forged addresses, and as much rubbish.
+//! // A flood: a client's `hello` from 10,000 forged addresses, and as much rubbish.
 //! let mut answers = Vec::new();
 //! for number in 0..10_000_u16 {
 //!     let forged = Path::new(([198, 51, 100, 7], number).into());

@@ -104,7 +104,7 @@
 //! # let certified = CertifiedKey::new(vec![made.cert.der().clone()], &key)?;
 //! # let config = ServerConfig::with_credential(Credential::Certificate(certified)).build()?;
 //!
-//! // The service, on a thread of its own.
+//! // The service, on a thread of its own; `config` is that of the chapter `first_service`.
 //! let policy = EndpointPolicy::default().newcomers(Newcomers::Ask);
 //! let udp = UdpEndpoint::bind("127.0.0.1:0".parse()?, policy, Some(config.into()))?;
 //! let remote = udp.local_addr()?;
@@ -156,6 +156,7 @@
 //! #     thread::sleep(Duration::from_millis(1));
 //! # }
 //!
+//! // … a loop with `turn`, `poll_event` and `flush` for each, as in `first_service` …
 //! // One of them has said hello, the nine others have heard it, and STOP was woken.
 //! assert_eq!(clients[0].2, 0);
 //! assert!(clients[1..].iter().all(|(_, _, heard)| *heard > 0));

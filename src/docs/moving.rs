@@ -29,6 +29,7 @@
 //! # let certified = CertifiedKey::new(vec![made.cert.der().clone()], &key)?;
 //! # let credential = Credential::Certificate(certified);
 //! # let pinned = Arc::new(PinnedFingerprint::new([Fingerprint::of(made.cert.der())]));
+//! // `credential` is the server's, and `pinned` a verifier that knows it.
 //! let of_server = DatagramPolicy::default()
 //!     .connection_ids(Some(8))?
 //!     .migration(Migration::Validated);

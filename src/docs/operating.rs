@@ -51,6 +51,7 @@
 //! # let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
 //! # let certified = CertifiedKey::new(vec![made.cert.der().clone()], &key)?;
 //! # let builder = ServerConfig::with_credential(Credential::Certificate(certified));
+//! // `builder` has the server's certificate.
 //! let secrets = Arc::new(Secrets::default());
 //! let config = builder.key_log(secrets.clone()).build()?;
 //! # let pinned = PinnedFingerprint::new([Fingerprint::of(made.cert.der())]);
@@ -64,7 +65,8 @@
 //! #     carry(now, &mut server, &mut client)?;
 //! # }
 //!
-//! // After a handshake, a datagram of data, a copy of it, and one that was altered on its way:
+//! // After a handshake in memory, with `carry` of the chapter `sans_io`, which returns what it has
+//! // brought: a datagram of data, a copy of it, and one that was altered on its way.
 //! client.send(now, b"hello")?;
 //! let datagram = carry(now, &mut client, &mut server)?;
 //! server.handle_datagram(now, path, datagram[..].into())?;
@@ -112,6 +114,10 @@
 //! association stands in a span `association` that names it: `side`, `peer` and, at an endpoint,
 //! the `id` that events have.
 //!
+//! ```text
+//! DEBUG association{side=server peer=192.0.2.1:5000 id=#0.0}: sealgram::connection: failed …
+//! ```
+//!
 //! * *`warn`:* what an operator should know: any certificate is accepted, a root cannot be read,
 //!   the key log cannot be written.
 //! * *`debug`:* each handshake message, failures, alerts, refused hellos, peers that move.
@@ -140,7 +146,8 @@
 //! tshark -i any -f 'udp port 4433' -o tls.keylog_file:keys.log -d udp.port==4433,dtls
 //! ```
 //!
-//! In the window of Wireshark that is the preference *TLS, (Pre)-Master-Secret log filename*, also
+//! With `-Y data -T fields -e data.data` it prints the data alone, in hexadecimal digits. In the
+//! window of Wireshark that is the preference *TLS, (Pre)-Master-Secret log filename*, also
 //! for DTLS, and *Decode As … DTLS*. Version 4.0 opens DTLS 1.2, also with connection IDs, TLS 1.2
 //! and TLS 1.3. It finds no records of DTLS 1.3, and at DTLS 1.2 it loses the keys with a
 //! renegotiation, also between two ends of OpenSSL; so set [`Versions::V1_2`] for a capture that is

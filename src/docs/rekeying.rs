@@ -57,6 +57,10 @@
 //! #     Ok((client, server))
 //! # }
 //! # fn main() -> Result<(), Box<dyn Error>> {
+//! // `pair` makes two ends under a policy and completes their handshake; `exchange` brings each
+//! // what the other has to send, and returns the client's events. The chapter `sans_io` has such
+//! // code.
+//!
 //! // By itself after a gibibyte or an hour, whichever comes first.
 //! let policy = RekeyPolicy::default()
 //!     .bytes(Some(1 << 30))?

@@ -23,7 +23,7 @@
 //! #     }
 //! #     Ok(())
 //! # }
-//! /// A handshake in memory, as in the chapter `sans_io`; returns the client's end.
+//! /// A handshake in memory, with `carry` of the chapter `sans_io`; returns the client's end.
 //! fn connect(
 //!     client: &Arc<ClientConfig>,
 //!     server: &Arc<ServerConfig>,
@@ -46,6 +46,7 @@
 //! # let server = ServerConfig::with_credential(Credential::Certificate(certified)).build()?;
 //! # let pin = || Arc::new(PinnedFingerprint::new([Fingerprint::of(made.cert.der())]));
 //! # let server = Arc::new(server);
+//! // `server` is a configuration, and `pin` makes a verifier that knows its certificate.
 //! let client = Arc::new(ClientConfig::with_verifier(pin()).build()?);
 //! assert_eq!(connect(&client, &server)?.handshake_kind(), Some(HandshakeKind::Full));
 //!

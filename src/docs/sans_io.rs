@@ -98,6 +98,56 @@
 //! an error of an input is the end of that association, and is what an endpoint calls
 //! [`Event::Failed`].
 //!
+//! # One association
+//!
+//! Without an endpoint there are no addresses to tell apart and no cookies: two ends and what goes
+//! between them. Other chapters use this `carry`.
+//!
+//! ```
+//! use sealgram::{DtlsConnection, Path};
+//! # use sealgram::identity::{CertifiedKey, Credential, Fingerprint, PinnedFingerprint};
+//! # use sealgram::pki_types::PrivateKeyDer;
+//! # use sealgram::{ClientConfig, ServerConfig};
+//! use std::error::Error;
+//! # use std::sync::Arc;
+//! use std::time::Instant;
+//!
+//! /// Brings to one end what the other has to send.
+//! fn carry(
+//!     now: Instant,
+//!     from: &mut DtlsConnection,
+//!     to: &mut DtlsConnection,
+//! ) -> Result<(), Box<dyn Error>> {
+//!     let mut datagram = Vec::new();
+//!     while from.poll_transmit(now, 1, &mut datagram).is_some() {
+//!         to.handle_datagram(now, Path::UNSPECIFIED, datagram[..].into())?;
+//!         datagram.clear();
+//!     }
+//!     Ok(())
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn Error>> {
+//! # let made = rcgen::generate_simple_self_signed(["server.test".to_owned()])?;
+//! # let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
+//! # let certified = CertifiedKey::new(vec![made.cert.der().clone()], &key)?;
+//! # let server = ServerConfig::with_credential(Credential::Certificate(certified)).build()?;
+//! # let pinned = PinnedFingerprint::new([Fingerprint::of(made.cert.der())]);
+//! # let client = ClientConfig::with_verifier(Arc::new(pinned)).build()?;
+//! // `server` and `client` are configurations.
+//! let (now, path) = (Instant::now(), Path::UNSPECIFIED);
+//! let mut server = DtlsConnection::listen(now, server.into(), path)?;
+//! let mut client = DtlsConnection::connect(now, client.into(), "server.test".try_into()?, path)?;
+//! while client.is_handshaking() || server.is_handshaking() {
+//!     carry(now, &mut client, &mut server)?;
+//!     carry(now, &mut server, &mut client)?;
+//! }
+//! client.send(now, b"hello")?;
+//! carry(now, &mut client, &mut server)?;
+//! assert_eq!(server.recv().ok_or("nothing came")?.data, b"hello"[..]);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What matters next
 //!
 //! * `now` never goes back. It need not be the present: only differences count. Dates, for

@@ -15,7 +15,7 @@
 //! that crate, are its chapter `sealgram_tokio::docs`:
 //!
 //! ```sh
-//! cargo doc -p sealgram-tokio --open
+//! cargo doc -p sealgram-tokio --no-deps --open
 //! cargo run -p sealgram-tokio --example dtls_echo -- 127.0.0.1:4433 chain.pem key.pem
 //! ```
 //!

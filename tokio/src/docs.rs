@@ -127,7 +127,7 @@
 //! # let config = ServerConfig::with_credential(Credential::Certificate(certified)).build()?;
 //! # let pinned = PinnedFingerprint::new([Fingerprint::of(made.cert.der())]);
 //! # let client_config = ClientConfig::with_verifier(std::sync::Arc::new(pinned)).build()?;
-//! // A pipe here; `tokio::net::TcpStream` in a service.
+//! // The configurations are made as above. A pipe here; `tokio::net::TcpStream` in a service.
 //! let (near, far) = tokio::io::duplex(64 << 10);
 //!
 //! let acceptor = TlsAcceptor::new(config.into());
