@@ -147,11 +147,12 @@
 //! ```
 //!
 //! With `-Y data -T fields -e data.data` it prints the data alone, in hexadecimal digits. In the
-//! window of Wireshark that is the preference *TLS, (Pre)-Master-Secret log filename*, also
-//! for DTLS, and *Decode As … DTLS*. Version 4.0 opens DTLS 1.2, also with connection IDs, TLS 1.2
-//! and TLS 1.3. It finds no records of DTLS 1.3, and at DTLS 1.2 it loses the keys with a
-//! renegotiation, also between two ends of OpenSSL; so set [`Versions::V1_2`] for a capture that is
-//! to be read.
+//! window of Wireshark the file is named by the preference *(Pre)-Master-Secret log filename* of
+//! TLS, also for DTLS, and the port is a matter of *Decode As … DTLS*.
+//!
+//! Version 4.0 opens DTLS 1.2, also with connection IDs, TLS 1.2 and TLS 1.3. It finds no records
+//! of DTLS 1.3, and at DTLS 1.2 it loses the keys with a renegotiation, also between two ends of
+//! OpenSSL; so set [`Versions::V1_2`] for a capture that is to be read.
 //!
 //! # While it runs
 //!
