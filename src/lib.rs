@@ -7,8 +7,10 @@
 //! renegotiation, key update, cookies before any state, and memory that stays bounded whatever
 //! strangers send.
 //!
-//! Long-lived associations replace their keys: see the chapter [`docs::rekeying`]. Servers on many
-//! cores and machines stand in for each other: [`docs::fleets`].
+//! The guide is in [`docs`], from a [first service](docs::first_service) to
+//! [limits and floods](docs::limits); it begins with what you come from:
+//! [OpenSSL](docs::from_openssl), [webrtc-rs or dimpl](docs::from_webrtc),
+//! [rustls](docs::from_rustls). On tokio there is the crate [`sealgram-tokio`](docs::tokio).
 //!
 //! # A UDP service in one loop
 //!
@@ -45,18 +47,7 @@
 //!
 //! # The floors
 //!
-//! ```text
-//!  net        mio sockets: the only code that reads the monotonic clock
-//!  endpoint   many associations: routing, stateless cookies, timers, limits
-//!  connection one association: the pump between handshake and records, events, close
-//!  handshake  states that return ordered actions │ record   epochs, replay, fragments, flights
-//!  config     plain data, checked when it is built
-//!  session    what can be resumed: stores, tickets
-//!  secrets    transcript, key schedule           │ identity certificates and their verifiers
-//!  wire       bytes to values and back
-//!  crypto     the only user of ring and aws-lc-rs
-//!  protocol   numbers, epochs, dialects, alerts; errors by blame
-//! ```
+#![doc = include_str!("../docs/floors.svg")]
 //!
 //! A file imports from its own folder and from lower floors only; `tests/house/floors/` checks
 //! that. To read the library, start with `protocol/dialect.rs`, `record/mod.rs` and

@@ -27,16 +27,23 @@
 //! configured alike; where they differ in what a session is bound to, a client makes a full
 //! handshake instead of a resumed one.
 //!
-//! ```no_run
+//! ```
 //! use sealgram::ServerConfig;
 //! use sealgram::config::FleetSecret;
-//! # use sealgram::identity::Credential;
-//! # fn member(credential: Credential) -> Result<(), Box<dyn std::error::Error>> {
+//! # use sealgram::identity::{CertifiedKey, Credential};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let made = rcgen::generate_simple_self_signed(["server.test".to_owned()])?;
+//! # let key = sealgram::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
+//! # let certified = CertifiedKey::new(vec![made.cert.der().clone()], &key)?;
+//! # let credential = Credential::Certificate(certified);
+//! # let file = std::env::temp_dir().join(format!("sealgram-fleet-{}", std::process::id()));
+//! # std::fs::write(&file, [7; 32])?;
 //! // 32 bytes, made once for all members: openssl rand -out fleet.secret 32
-//! let secret = std::fs::read("fleet.secret")?.as_slice().try_into()?;
+//! let secret = std::fs::read(&file)?.as_slice().try_into()?;
 //! let config = ServerConfig::with_credential(credential)
 //!     .fleet(FleetSecret::from_bytes(secret))
 //!     .build()?;
+//! # std::fs::remove_file(&file)?;
 //! # Ok(())
 //! # }
 //! ```

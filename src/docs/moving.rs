@@ -13,13 +13,65 @@
 //!
 //! ```
 //! use sealgram::config::{DatagramPolicy, Migration};
+//! use sealgram::endpoint::EndpointPolicy;
+//! use sealgram::net::UdpEndpoint;
+//! use sealgram::{ClientConfig, Event, ServerConfig};
+//! # use sealgram::identity::{CertifiedKey, Credential, Fingerprint, PinnedFingerprint};
+//! # use sealgram::pki_types::PrivateKeyDer;
+//! # use std::error::Error;
+//! # use std::net::SocketAddr;
+//! # use std::sync::Arc;
+//! # use std::time::{Duration, Instant};
 //!
-//! # fn main() -> Result<(), sealgram::error::ConfigError> {
+//! # fn main() -> Result<(), Box<dyn Error>> {
+//! # let made = rcgen::generate_simple_self_signed(["server.test".to_owned()])?;
+//! # let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
+//! # let certified = CertifiedKey::new(vec![made.cert.der().clone()], &key)?;
+//! # let credential = Credential::Certificate(certified);
+//! # let pinned = Arc::new(PinnedFingerprint::new([Fingerprint::of(made.cert.der())]));
+//! // `credential` is the server's, and `pinned` a verifier that knows it.
 //! let of_server = DatagramPolicy::default()
 //!     .connection_ids(Some(8))?
 //!     .migration(Migration::Validated);
 //! let of_client = DatagramPolicy::default().connection_ids(Some(0))?;
-//! # let _ = (of_server, of_client);
+//!
+//! let config = ServerConfig::with_credential(credential).datagram(of_server).build()?;
+//! let local: SocketAddr = "127.0.0.1:0".parse()?;
+//! let mut server = UdpEndpoint::bind(local, EndpointPolicy::default(), Some(config.into()))?;
+//! let remote = server.local_addr()?;
+//!
+//! let config = ClientConfig::with_verifier(pinned).datagram(of_client).build()?;
+//! let mut client = UdpEndpoint::bind(local, EndpointPolicy::default(), None)?;
+//! let id = client.connect(config.into(), "server.test".try_into()?, remote)?;
+//!
+//! let (mut moved_to, mut heard) = (None, Vec::new());
+//! # let end = Instant::now() + Duration::from_secs(20);
+//! while moved_to.is_none() || heard.is_empty() {
+//! #   assert!(Instant::now() < end, "nothing has moved");
+//! #   std::thread::sleep(Duration::from_millis(1));
+//!     client.turn()?;
+//!     while let Some((_, event)) = client.poll_event() {
+//!         if let Event::HandshakeComplete { .. } = event {
+//!             // Another network, which here is another port.
+//!             client.rebind(local)?;
+//!             client.association(id).ok_or("gone")?.send(b"still me")?;
+//!         }
+//!     }
+//!     client.flush()?;
+//!     server.turn()?;
+//!     while let Some((id, event)) = server.poll_event() {
+//!         match (event, server.association(id)) {
+//!             (Event::PathChanged(change), _) => moved_to = Some(change.to.remote()),
+//!             (Event::Readable, Some(mut peer)) => {
+//!                 heard.extend(peer.recv().map(|received| received.data));
+//!             }
+//!             _ => {}
+//!         }
+//!     }
+//!     server.flush()?;
+//! }
+//! assert_eq!(moved_to, Some(client.local_addr()?));
+//! assert_eq!(heard, ["still me"]);
 //! # Ok(())
 //! # }
 //! ```

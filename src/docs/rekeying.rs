@@ -6,6 +6,87 @@
 //! the keys in force, bound to the handshake before it (RFC 5746), and followed by a new epoch. The
 //! association, its identities and its data go on.
 //!
+//! In a program it is one call, and an event later; a policy does it by itself. Between two ends in
+//! memory:
+//!
+//! ```
+//! use sealgram::config::{RekeyPolicy, Versions};
+//! use sealgram::{DtlsConnection, Event, HandshakeKind, KeyUpdate, Side};
+//! # use sealgram::identity::{CertifiedKey, Credential, Fingerprint, PinnedFingerprint};
+//! # use sealgram::pki_types::PrivateKeyDer;
+//! # use sealgram::{ClientConfig, Path, ServerConfig};
+//! use std::error::Error;
+//! # use std::sync::Arc;
+//! use std::time::Duration;
+//! # use std::time::Instant;
+//!
+//! # /// Carries datagrams to and fro, and returns what has happened at the client.
+//! # fn exchange(
+//! #     client: &mut DtlsConnection,
+//! #     server: &mut DtlsConnection,
+//! # ) -> Result<Vec<Event>, Box<dyn Error>> {
+//! #     let (now, mut datagram) = (Instant::now(), Vec::new());
+//! #     for _ in 0..6 {
+//! #         while client.poll_transmit(now, 1, &mut datagram).is_some() {
+//! #             server.handle_datagram(now, Path::UNSPECIFIED, datagram[..].into())?;
+//! #             datagram.clear();
+//! #         }
+//! #         while server.poll_transmit(now, 1, &mut datagram).is_some() {
+//! #             client.handle_datagram(now, Path::UNSPECIFIED, datagram[..].into())?;
+//! #             datagram.clear();
+//! #         }
+//! #     }
+//! #     Ok(std::iter::from_fn(|| client.poll_event()).collect())
+//! # }
+//! # fn pair(
+//! #     versions: Versions,
+//! #     policy: &RekeyPolicy,
+//! # ) -> Result<(DtlsConnection, DtlsConnection), Box<dyn Error>> {
+//! #     let made = rcgen::generate_simple_self_signed(["server.test".to_owned()])?;
+//! #     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
+//! #     let certified = CertifiedKey::new(vec![made.cert.der().clone()], &key)?;
+//! #     let server = ServerConfig::with_credential(Credential::Certificate(certified)).build()?;
+//! #     let pinned = PinnedFingerprint::new([Fingerprint::of(made.cert.der())]);
+//! #     let client = ClientConfig::with_verifier(Arc::new(pinned)).versions(versions);
+//! #     let client = client.rekey(policy.clone()).build()?;
+//! #     let (now, path) = (Instant::now(), Path::UNSPECIFIED);
+//! #     let mut server = DtlsConnection::listen(now, server.into(), path)?;
+//! #     let name = "server.test".try_into()?;
+//! #     let mut client = DtlsConnection::connect(now, client.into(), name, path)?;
+//! #     exchange(&mut client, &mut server)?;
+//! #     Ok((client, server))
+//! # }
+//! # fn main() -> Result<(), Box<dyn Error>> {
+//! // `pair` makes two ends under a policy and completes their handshake; `exchange` brings each
+//! // what the other has to send, and returns the client's events. The chapter `sans_io` has such
+//! // code.
+//!
+//! // By itself after a gibibyte or an hour, whichever comes first.
+//! let policy = RekeyPolicy::default()
+//!     .bytes(Some(1 << 30))?
+//!     .interval(Some(Duration::from_secs(3600)))?;
+//!
+//! // At 1.3, now: a key update, in both directions.
+//! let (mut client, mut server) = pair(Versions::V1_3, &policy)?;
+//! client.key_update(KeyUpdate::Requested)?;
+//! let events = exchange(&mut client, &mut server)?;
+//! assert!(events.contains(&Event::KeysUpdated { sender: Side::Client }));
+//! assert!(events.contains(&Event::KeysUpdated { sender: Side::Server }));
+//!
+//! // At 1.2, now: a renegotiation, for which a server asks its client.
+//! let (mut client, mut server) = pair(Versions::V1_2, &policy)?;
+//! server.renegotiate()?;
+//! let events = exchange(&mut client, &mut server)?;
+//! let (kind, renegotiation) = (HandshakeKind::Full, true);
+//! assert!(events.contains(&Event::HandshakeComplete { kind, renegotiation }));
+//! assert_eq!(server.renegotiations(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Over sockets, with data in the meantime, it is `cargo run --example renegotiate` and
+//! `cargo run --example key_update`.
+//!
 //! ## What leads to which handshake
 //!
 //! | on the client | TLS 1.2 | DTLS 1.2 |

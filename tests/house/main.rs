@@ -9,6 +9,7 @@ mod error_words;
 mod failures;
 mod floors;
 mod front_page;
+mod links;
 mod promises;
 mod security;
 mod settings;

@@ -41,9 +41,12 @@
 //!
 //! Every future may be dropped at any time: what was not yet received stays where it is, what was
 //! not yet sent is not sent, and a client that is not yet accepted stays in line.
+//!
+//! The chapter [`docs`] has both ends, TLS, the settings that matter, and what goes wrong.
 
 mod clock;
 mod connector;
+pub mod docs;
 mod driver;
 mod listener;
 mod shared;
