@@ -6,13 +6,15 @@ use crate::common::configs::{Configs, server_name, start};
 use crate::common::hello::{Hello, first_record};
 use crate::external_keys::{another_group, client, configs, imported, raw, server};
 use bytes::BytesMut;
-use sealgram::config::PskKeyExchange;
+use sealgram::config::{Algorithms, PskKeyExchange};
 use sealgram::endpoint::{Endpoint, EndpointPolicy};
 use sealgram::error::{ConfigError, PeerIncompatible, PeerMisbehaved};
 use sealgram::identity::{Credential, SharedKey};
 use sealgram::sim::scripted13::{Line, ScriptedPeer};
 use sealgram::sim::{StreamEnd, StreamPair};
-use sealgram::{AlertDescription, ClientConfig, Error, Path, ServerConfig, TlsConnection};
+use sealgram::{
+    AlertDescription, CipherSuite, ClientConfig, Error, Path, ServerConfig, TlsConnection,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -316,16 +318,29 @@ fn time_of(config: &Arc<ServerConfig>, hello: &[u8]) -> u128 {
 /// Statement 6, K4: the answers are the same bytes, and take the same time within noise.
 #[test]
 fn k4_how_long_it_takes_tells_nothing_about_a_name() {
-    for (offered, known) in [
-        (raw(b"a"), SharedKey::new(b"a", &[1; 32]).unwrap()),
+    let usual = &[CipherSuite::TLS_AES_128_GCM_SHA256][..];
+    let long = &[CipherSuite::TLS_AES_256_GCM_SHA384][..];
+    for (offered, known, suite) in [
+        (raw(b"a"), SharedKey::new(b"a", &[1; 32]).unwrap(), usual),
         (
             imported(b"a", b"c"),
             SharedKey::imported(b"a", b"c", &[1; 32]).unwrap(),
+            usual,
+        ),
+        (
+            raw(b"a").with_sha384(),
+            SharedKey::new(b"a", &[1; 32]).unwrap().with_sha384(),
+            long,
         ),
     ] {
-        let wrong = Arc::new(server([known]).build().unwrap());
-        let unknown = Arc::new(server([raw(b"another")]).build().unwrap());
-        let config = Arc::new(client(offered).build().unwrap());
+        let algorithms = Algorithms::default().cipher_suites(suite).unwrap();
+        let server_of = |key: SharedKey| {
+            let server = server([key]).algorithms(algorithms.clone());
+            Arc::new(server.build().unwrap())
+        };
+        let (wrong, unknown) = (server_of(known), server_of(raw(b"another")));
+        let client = client(offered).algorithms(algorithms.clone());
+        let config = Arc::new(client.build().unwrap());
         let connection = TlsConnection::connect(start(), config, server_name()).unwrap();
         let hello = StreamEnd::new(connection).transmit(start());
         let mut times = [Vec::new(), Vec::new()];

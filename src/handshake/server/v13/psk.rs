@@ -394,9 +394,13 @@ impl Search {
         }
         if let Some(Candidate { index, query }) = &self.first {
             // As much is computed as with a key that the client does not have.
-            let made_up = SharedKey::made_up(&query.identity, query.context.as_deref(), &MADE_UP);
             let received = &self.received;
             let Chosen { terms, suite, .. } = &received.chosen;
+            // One that is used as it is serves suites of its own hash alone; of others most are of
+            // SHA-256.
+            let context = query.context.as_deref();
+            let hash = context.map_or(suite.hash, |_| HashAlgorithm::Sha256);
+            let made_up = SharedKey::made_up(&query.identity, context, hash, &MADE_UP);
             if let Some(psk) = Psk::shared(terms.dialect, &made_up, suite.hash) {
                 let _never_accepted = received.is_proved(*index, &psk);
             }
