@@ -2,9 +2,9 @@
 //! them, and what an attacker could learn or reflect (RFC 8446 §4.1.2, §4.2.11, §E.6;
 //! RFC 9257 §4.1).
 
-use crate::common::configs::{Configs, server_name, start};
+use crate::common::configs::{Configs, SERVER, server_name, start};
 use crate::common::hello::{Hello, first_record};
-use crate::external_keys::{another_group, client, configs, imported, raw, server};
+use crate::external_keys::{SECRET, another_group, client, configs, imported, raw, server};
 use bytes::BytesMut;
 use sealgram::config::{Algorithms, PskKeyExchange};
 use sealgram::endpoint::{Endpoint, EndpointPolicy};
@@ -435,4 +435,26 @@ fn k16_an_end_does_not_talk_to_itself() {
 
 fn client_of_its_own() -> Arc<ClientConfig> {
     Arc::new(client(raw(b"a")).build().unwrap())
+}
+
+/// Statement 5: the age of a key that both ends were given is not judged. A client should say 0
+/// (RFC 8446 §4.2.11), and not every one does.
+#[test]
+fn n56_05_the_age_of_an_external_key_is_not_judged() {
+    for age in [0, 1, 86_400_000, 0x8000_0000, u32::MAX] {
+        let now = start();
+        let config = Arc::new(server([raw(b"a")]).build().unwrap());
+        let mut ours = StreamEnd::new(TlsConnection::accept(now, config).unwrap());
+        let mut peer = ScriptedPeer::client(SERVER, None).naming(b"a", age, &SECRET);
+        let hello = peer.speak(&[Line::ClientHello]);
+        ours.deliver(now, &hello);
+        assert_eq!(ours.error, None, "{age}");
+        peer.hear(&ours.transmit(now));
+        assert_eq!(peer.choice.extension(PRE_SHARED_KEY), Some(&[0, 0][..]));
+        let finished = peer.speak(&[Line::Finished]);
+        ours.deliver(now, &finished);
+        let identity = ours.connection.peer_identity();
+        let name = identity.and_then(|it| it.shared_key()).unwrap();
+        assert_eq!(name.identity(), b"a", "{age}");
+    }
 }
