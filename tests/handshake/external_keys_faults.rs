@@ -17,6 +17,7 @@ use sealgram::{
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 const PRE_SHARED_KEY: u16 = 41;
 const EARLY_DATA: u16 = 42;
@@ -457,4 +458,56 @@ fn n56_05_the_age_of_an_external_key_is_not_judged() {
         let name = identity.and_then(|it| it.shared_key()).unwrap();
         assert_eq!(name.identity(), b"a", "{age}");
     }
+}
+
+/// A stream with a ClientHello of this scripted peer, in records that are not too long.
+fn hello_of(peer: &ScriptedPeer) -> Vec<u8> {
+    let body = peer.offer.encode();
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    let message = [&[1], &length[1..], &body].concat();
+    let records = message.chunks(1 << 14).flat_map(|piece| {
+        let length = u16::try_from(piece.len()).unwrap().to_be_bytes();
+        [&[22, 3, 3][..], &length, piece].concat()
+    });
+    records.collect()
+}
+
+/// How long a server works on a second hello that names as many keys as the first one did.
+#[allow(clippy::disallowed_methods, reason = "this measures real time")]
+fn time_of_second(names: u16) -> Duration {
+    let mut list = Vec::new();
+    for number in 0..names {
+        put16(&mut list, &number.to_be_bytes());
+        list.extend([0; 4]);
+    }
+    let mut extension = Vec::new();
+    put16(&mut extension, &list);
+    put16(&mut extension, &vec![0; names.into()]);
+    let config = Arc::new(server([raw(b"a")]).build().unwrap());
+    let mut ours = StreamEnd::new(TlsConnection::accept(start(), config).unwrap());
+    let mut peer = ScriptedPeer::client(SERVER, None);
+    let share = peer.offer.extension(KEY_SHARE).unwrap().to_vec();
+    peer.offer.set_extension(KEY_SHARE, &[0, 0]);
+    peer.offer.set_extension(PSK_KEY_EXCHANGE_MODES, &[1, 1]);
+    peer.offer.set_extension(PRE_SHARED_KEY, &extension);
+    ours.deliver(start(), &hello_of(&peer));
+    assert_eq!(ours.error, None);
+    assert!(!ours.transmit(start()).is_empty(), "it asks for a share");
+    peer.offer.set_extension(KEY_SHARE, &share);
+    let hello = hello_of(&peer);
+    let before = std::time::Instant::now();
+    ours.deliver(start(), &hello);
+    let taken = before.elapsed();
+    let differs = Error::from(PeerIncompatible::SharedKeyDiffers);
+    assert_eq!(ours.error, Some(differs));
+    taken
+}
+
+/// A hello of a stranger costs as much as it is long: the names of two hellos are not compared each
+/// with each, of which there may be thousands.
+#[test]
+fn the_names_of_two_hellos_are_compared_in_order() {
+    let least = |names| (0..5).map(|_| time_of_second(names)).min().unwrap();
+    let (few, many) = (least(300), least(3000));
+    assert!(many < few * 30, "{few:?} and {many:?}");
 }

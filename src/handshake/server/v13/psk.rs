@@ -120,7 +120,9 @@ impl Received {
         let kept = self.hello.extensions.pre_shared_keys.as_ref();
         let kept: &[_] = kept.map_or(&[], |psks| &psks.identities);
         let before = before.map(|psks| psks.identities).unwrap_or_default();
-        let gone = |one: &PskIdentity| !kept.iter().any(|it| it.identity == one.identity);
+        // What is kept has kept its order, and there may be thousands.
+        let mut kept = kept.iter().peekable();
+        let gone = |one: &PskIdentity| kept.next_if(|it| it.identity == one.identity).is_none();
         let dropped: Vec<_> = before.into_iter().filter(gone).collect();
         if dropped.is_empty() {
             return self.look_for_ticket(outbox);
