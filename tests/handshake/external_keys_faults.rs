@@ -10,6 +10,8 @@ use sealgram::config::{Algorithms, PskKeyExchange};
 use sealgram::endpoint::{Endpoint, EndpointPolicy};
 use sealgram::error::{ConfigError, PeerIncompatible, PeerMisbehaved};
 use sealgram::identity::{Credential, SharedKey};
+use sealgram::server::ServerConfigBuilder;
+use sealgram::session::{MemoryClientSessions, Tickets};
 use sealgram::sim::scripted13::{Line, ScriptedPeer};
 use sealgram::sim::{StreamEnd, StreamPair};
 use sealgram::{
@@ -203,6 +205,28 @@ fn k2_the_second_hello_names_no_other_keys() {
         offered.binders.remove(0);
     });
     assert_eq!(told, Some(PeerIncompatible::SharedKeyDiffers.into()));
+}
+
+/// Statement 4, K2: nor may a ticket be left out that goes with the suite (RFC 8446 §4.1.2).
+#[test]
+fn k2_a_ticket_is_not_left_out_of_the_second_hello() {
+    let tickets = Arc::new(Tickets::new(Duration::from_secs(3600)).unwrap());
+    let store = Arc::new(MemoryClientSessions::new(8));
+    let client = client(raw(b"a")).session_store(Some(store)).build();
+    let (client, server) = (Arc::new(client.unwrap()), server([raw(b"a")]));
+    let server = server.tickets(Some(tickets));
+    let of = |server: ServerConfigBuilder| Configs {
+        client: client.clone(),
+        server: Arc::new(server.build().unwrap()),
+    };
+    pair(&of(server.clone())).run();
+    let retrying = of(server.algorithms(another_group()));
+    let told = told_second(&retrying, |offered| {
+        assert_eq!(offered.identities.len(), 2, "a ticket and the key");
+        offered.identities.remove(0);
+        offered.binders.remove(0);
+    });
+    assert_eq!(told, Some(PeerMisbehaved::ChangedHello.into()));
 }
 
 /// K1, statement 2: the second binder is checked as the first is.
