@@ -382,7 +382,11 @@ impl<R: RecordLayer> Connection<R> {
                 Action::ForgetAhead => self.records.forget_ahead(),
                 Action::VersionDecided(version) => self.records.version_decided(version),
                 Action::ConnectionIdsAgreed(ids) => self.records.connection_ids_agreed(ids),
-                Action::LimitRecords(limits) => self.records.limit_records(limits),
+                Action::LimitRecords(limits) => {
+                    if self.records.limit_records(limits) {
+                        self.tell_max_payload();
+                    }
+                }
                 Action::UseConnectionId(theirs) => self.records.use_connection_id(theirs),
                 Action::IssueConnectionIds { count } => self.issue_connection_ids(count)?,
                 Action::SendMessage {

@@ -239,6 +239,36 @@ mod tests {
         }
     }
 
+    /// The beginning is kept for the rest as long as that takes, and no longer.
+    #[test]
+    fn the_rest_of_a_hello_may_take_two_seconds() {
+        let (now, body) = (crate::test_now(), body());
+        let moment = Duration::from_millis(1);
+        for (pause, whole) in [(LIFE - moment, true), (LIFE, false)] {
+            let mut pool = Unproven::default();
+            pool.collect(now, remote(1), piece(1, 7, 1500, 0, &body[..1000]));
+            let last = piece(1, 8, 1500, 1000, &body[1000..]);
+            let last = pool.collect(now + pause, remote(1), last);
+            assert_eq!(matches!(last, Collected::Whole(_)), whole, "{pause:?}");
+        }
+    }
+
+    /// A part that is not next is dropped, so that nothing waits for a hole to be filled.
+    #[test]
+    fn parts_are_taken_in_order_alone() {
+        let (now, body) = (crate::test_now(), body());
+        for (order, whole) in [([0, 1, 2], true), ([0, 2, 1], false)] {
+            let mut pool = Unproven::default();
+            let mut outcome = false;
+            for (number, part) in (7..).zip(order) {
+                let from = part * 500;
+                let part = piece(1, number, 1500, from, &body[from..from + 500]);
+                outcome = matches!(pool.collect(now, remote(1), part), Collected::Whole(_));
+            }
+            assert_eq!(outcome, whole, "{order:?}");
+        }
+    }
+
     /// C1: what is kept of strangers is bounded in number, size and time.
     #[test]
     fn the_pool_is_bounded() {

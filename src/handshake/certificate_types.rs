@@ -59,21 +59,21 @@ impl Offered {
         }
     }
 
-    /// Checks what the server has chosen. A server that resumes shows nothing, and need not say
-    /// anything.
+    /// Checks what the server has chosen. A server that resumes, or uses a shared key, shows
+    /// nothing, and need not say anything.
     ///
     /// # Errors
     ///
     /// If the server answers what was not asked or chooses what was not offered; and, unless it
-    /// resumes, if it says nothing and so shows X.509, which was not offered.
-    pub(super) fn check(&self, chosen: ChosenTypes, resumes: bool) -> Result<Kinds, Error> {
+    /// shows nothing, if it says nothing and so shows X.509, which was not offered.
+    pub(super) fn check(&self, chosen: ChosenTypes, shows_nothing: bool) -> Result<Kinds, Error> {
         let client = ExtensionType::CLIENT_CERTIFICATE_TYPE;
         let server = ExtensionType::SERVER_CERTIFICATE_TYPE;
         let kinds = Kinds {
             client: check_one(chosen.client, self.client.as_deref(), client)?,
             server: check_one(chosen.server, self.server.as_deref(), server)?,
         };
-        let silent = chosen.server.is_none() && !resumes;
+        let silent = chosen.server.is_none() && !shows_nothing;
         let list = self.server.as_ref().filter(|_| silent);
         if list.is_some_and(|list| !list.contains(&CertificateType::X509)) {
             return Err(PeerIncompatible::NoCommonCertificateType.into());

@@ -91,9 +91,18 @@ impl SharedKey {
         Ok(Self::with(identity, Some(context.into()), key))
     }
 
-    /// What is used in place of a key that was not found, so that the work is the same.
-    pub(crate) fn made_up(identity: &[u8], context: Option<&[u8]>, key: &[u8]) -> Self {
-        Self::with(identity, context.map(Into::into), key)
+    /// What is used in place of a key that was not found, so that the work is the same as with one
+    /// of this hash.
+    pub(crate) fn made_up(
+        identity: &[u8],
+        context: Option<&[u8]>,
+        hash: HashAlgorithm,
+        key: &[u8],
+    ) -> Self {
+        Self {
+            with_sha384: hash == HashAlgorithm::Sha384,
+            ..Self::with(identity, context.map(Into::into), key)
+        }
     }
 
     fn with(identity: &[u8], context: Option<Box<[u8]>>, key: &[u8]) -> Self {

@@ -279,8 +279,9 @@ pub(crate) trait Layer {
     fn connection_ids_agreed(&mut self, _ids: ConnectionIds) {}
     /// What was agreed on about the length of records: for every epoch that is installed from here
     /// on, at 1.3 also for those that are installed (RFC 8449 §4), and for everything at once as
-    /// far as RFC 6066 §4 says so.
-    fn limit_records(&mut self, limits: AgreedLimits);
+    /// far as RFC 6066 §4 says so. Whether that changes at once how much data goes into a record,
+    /// where that is what the application must know.
+    fn limit_records(&mut self, limits: AgreedLimits) -> bool;
     /// The most contents of a record that is taken now, in bytes.
     fn max_received(&self) -> usize;
     /// The most contents of a record that is written now, in bytes, whatever the path carries.

@@ -2,19 +2,24 @@
 //! them, and what an attacker could learn or reflect (RFC 8446 §4.1.2, §4.2.11, §E.6;
 //! RFC 9257 §4.1).
 
-use crate::common::configs::{Configs, server_name, start};
+use crate::common::configs::{Configs, SERVER, server_name, start};
 use crate::common::hello::{Hello, first_record};
-use crate::external_keys::{another_group, client, configs, imported, raw, server};
+use crate::external_keys::{SECRET, another_group, client, configs, imported, raw, server};
 use bytes::BytesMut;
-use sealgram::config::PskKeyExchange;
+use sealgram::config::{Algorithms, PskKeyExchange};
 use sealgram::endpoint::{Endpoint, EndpointPolicy};
 use sealgram::error::{ConfigError, PeerIncompatible, PeerMisbehaved};
 use sealgram::identity::{Credential, SharedKey};
+use sealgram::server::ServerConfigBuilder;
+use sealgram::session::{MemoryClientSessions, Tickets};
 use sealgram::sim::scripted13::{Line, ScriptedPeer};
 use sealgram::sim::{StreamEnd, StreamPair};
-use sealgram::{AlertDescription, ClientConfig, Error, Path, ServerConfig, TlsConnection};
+use sealgram::{
+    AlertDescription, CipherSuite, ClientConfig, Error, Path, ServerConfig, TlsConnection,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 const PRE_SHARED_KEY: u16 = 41;
 const EARLY_DATA: u16 = 42;
@@ -202,6 +207,28 @@ fn k2_the_second_hello_names_no_other_keys() {
     assert_eq!(told, Some(PeerIncompatible::SharedKeyDiffers.into()));
 }
 
+/// Statement 4, K2: nor may a ticket be left out that goes with the suite (RFC 8446 §4.1.2).
+#[test]
+fn k2_a_ticket_is_not_left_out_of_the_second_hello() {
+    let tickets = Arc::new(Tickets::new(Duration::from_secs(3600)).unwrap());
+    let store = Arc::new(MemoryClientSessions::new(8));
+    let client = client(raw(b"a")).session_store(Some(store)).build();
+    let (client, server) = (Arc::new(client.unwrap()), server([raw(b"a")]));
+    let server = server.tickets(Some(tickets));
+    let of = |server: ServerConfigBuilder| Configs {
+        client: client.clone(),
+        server: Arc::new(server.build().unwrap()),
+    };
+    pair(&of(server.clone())).run();
+    let retrying = of(server.algorithms(another_group()));
+    let told = told_second(&retrying, |offered| {
+        assert_eq!(offered.identities.len(), 2, "a ticket and the key");
+        offered.identities.remove(0);
+        offered.binders.remove(0);
+    });
+    assert_eq!(told, Some(PeerMisbehaved::ChangedHello.into()));
+}
+
 /// K1, statement 2: the second binder is checked as the first is.
 #[test]
 fn k1_a_broken_second_binder_fails() {
@@ -316,16 +343,29 @@ fn time_of(config: &Arc<ServerConfig>, hello: &[u8]) -> u128 {
 /// Statement 6, K4: the answers are the same bytes, and take the same time within noise.
 #[test]
 fn k4_how_long_it_takes_tells_nothing_about_a_name() {
-    for (offered, known) in [
-        (raw(b"a"), SharedKey::new(b"a", &[1; 32]).unwrap()),
+    let usual = &[CipherSuite::TLS_AES_128_GCM_SHA256][..];
+    let long = &[CipherSuite::TLS_AES_256_GCM_SHA384][..];
+    for (offered, known, suite) in [
+        (raw(b"a"), SharedKey::new(b"a", &[1; 32]).unwrap(), usual),
         (
             imported(b"a", b"c"),
             SharedKey::imported(b"a", b"c", &[1; 32]).unwrap(),
+            usual,
+        ),
+        (
+            raw(b"a").with_sha384(),
+            SharedKey::new(b"a", &[1; 32]).unwrap().with_sha384(),
+            long,
         ),
     ] {
-        let wrong = Arc::new(server([known]).build().unwrap());
-        let unknown = Arc::new(server([raw(b"another")]).build().unwrap());
-        let config = Arc::new(client(offered).build().unwrap());
+        let algorithms = Algorithms::default().cipher_suites(suite).unwrap();
+        let server_of = |key: SharedKey| {
+            let server = server([key]).algorithms(algorithms.clone());
+            Arc::new(server.build().unwrap())
+        };
+        let (wrong, unknown) = (server_of(known), server_of(raw(b"another")));
+        let client = client(offered).algorithms(algorithms.clone());
+        let config = Arc::new(client.build().unwrap());
         let connection = TlsConnection::connect(start(), config, server_name()).unwrap();
         let hello = StreamEnd::new(connection).transmit(start());
         let mut times = [Vec::new(), Vec::new()];
@@ -420,4 +460,78 @@ fn k16_an_end_does_not_talk_to_itself() {
 
 fn client_of_its_own() -> Arc<ClientConfig> {
     Arc::new(client(raw(b"a")).build().unwrap())
+}
+
+/// Statement 5: the age of a key that both ends were given is not judged. A client should say 0
+/// (RFC 8446 §4.2.11), and not every one does.
+#[test]
+fn n56_05_the_age_of_an_external_key_is_not_judged() {
+    for age in [0, 1, 86_400_000, 0x8000_0000, u32::MAX] {
+        let now = start();
+        let config = Arc::new(server([raw(b"a")]).build().unwrap());
+        let mut ours = StreamEnd::new(TlsConnection::accept(now, config).unwrap());
+        let mut peer = ScriptedPeer::client(SERVER, None).naming(b"a", age, &SECRET);
+        let hello = peer.speak(&[Line::ClientHello]);
+        ours.deliver(now, &hello);
+        assert_eq!(ours.error, None, "{age}");
+        peer.hear(&ours.transmit(now));
+        assert_eq!(peer.choice.extension(PRE_SHARED_KEY), Some(&[0, 0][..]));
+        let finished = peer.speak(&[Line::Finished]);
+        ours.deliver(now, &finished);
+        let identity = ours.connection.peer_identity();
+        let name = identity.and_then(|it| it.shared_key()).unwrap();
+        assert_eq!(name.identity(), b"a", "{age}");
+    }
+}
+
+/// A stream with a ClientHello of this scripted peer, in records that are not too long.
+fn hello_of(peer: &ScriptedPeer) -> Vec<u8> {
+    let body = peer.offer.encode();
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    let message = [&[1], &length[1..], &body].concat();
+    let records = message.chunks(1 << 14).flat_map(|piece| {
+        let length = u16::try_from(piece.len()).unwrap().to_be_bytes();
+        [&[22, 3, 3][..], &length, piece].concat()
+    });
+    records.collect()
+}
+
+/// How long a server works on a second hello that names as many keys as the first one did.
+#[allow(clippy::disallowed_methods, reason = "this measures real time")]
+fn time_of_second(names: u16) -> Duration {
+    let mut list = Vec::new();
+    for number in 0..names {
+        put16(&mut list, &number.to_be_bytes());
+        list.extend([0; 4]);
+    }
+    let mut extension = Vec::new();
+    put16(&mut extension, &list);
+    put16(&mut extension, &vec![0; names.into()]);
+    let config = Arc::new(server([raw(b"a")]).build().unwrap());
+    let mut ours = StreamEnd::new(TlsConnection::accept(start(), config).unwrap());
+    let mut peer = ScriptedPeer::client(SERVER, None);
+    let share = peer.offer.extension(KEY_SHARE).unwrap().to_vec();
+    peer.offer.set_extension(KEY_SHARE, &[0, 0]);
+    peer.offer.set_extension(PSK_KEY_EXCHANGE_MODES, &[1, 1]);
+    peer.offer.set_extension(PRE_SHARED_KEY, &extension);
+    ours.deliver(start(), &hello_of(&peer));
+    assert_eq!(ours.error, None);
+    assert!(!ours.transmit(start()).is_empty(), "it asks for a share");
+    peer.offer.set_extension(KEY_SHARE, &share);
+    let hello = hello_of(&peer);
+    let before = std::time::Instant::now();
+    ours.deliver(start(), &hello);
+    let taken = before.elapsed();
+    let differs = Error::from(PeerIncompatible::SharedKeyDiffers);
+    assert_eq!(ours.error, Some(differs));
+    taken
+}
+
+/// A hello of a stranger costs as much as it is long: the names of two hellos are not compared each
+/// with each, of which there may be thousands.
+#[test]
+fn the_names_of_two_hellos_are_compared_in_order() {
+    let least = |names| (0..5).map(|_| time_of_second(names)).min().unwrap();
+    let (few, many) = (least(300), least(3000));
+    assert!(many < few * 30, "{few:?} and {many:?}");
 }

@@ -633,6 +633,25 @@ fn t4_two_unanswered_hybrid_hellos_are_followed_by_a_small_one() {
     assert_quiet(&mut pair, "a small hello");
 }
 
+/// T4: the small hello offers a session as the large one did.
+#[test]
+fn t4_a_small_hello_offers_a_session() {
+    let configs = ends(MTU, true).resuming().build();
+    configs.connected(1).run_for(Duration::from_secs(1));
+    let mut pair = configs.pair(2);
+    pair.to_server.script(|_, datagram| {
+        let cut = |piece: &Piece| piece.typ == 1 && piece.data.len() < piece.length;
+        match pieces(datagram).iter().any(cut) {
+            true => Fate::Drop,
+            false => Fate::Deliver,
+        }
+    });
+    assert!(pair.run_until_connected(Duration::from_secs(10)));
+    assert_group(&pair, X25519);
+    let kind = connection(&pair, Side::Client).handshake_kind();
+    assert_eq!(kind, Some(HandshakeKind::Resumed));
+}
+
 /// T4: what nobody could do without the share is not tried.
 #[test]
 fn t4_without_x25519_no_smaller_hello_is_sent() {

@@ -20,6 +20,7 @@ mod hellos13;
 #[cfg(any(feature = "aws-lc-rs", feature = "ml-kem"))]
 mod hybrid;
 mod identities;
+mod kinds_together;
 mod long_chains;
 mod loss12;
 mod loss13;

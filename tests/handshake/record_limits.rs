@@ -392,3 +392,25 @@ fn n59_05_a_renegotiation_agrees_anew() {
         }
     }
 }
+
+/// RFC 6066 §4: a length that a renegotiation agrees on holds at once, and the application hears
+/// how much data a datagram holds from then on.
+#[test]
+fn a_fragment_length_of_a_renegotiation_is_told() {
+    let mut ends = Ends::new();
+    ends.server = ends.server.rekey(allowing(RekeyPolicy::default()));
+    let mut harness = offered_12(Transport::Dtls, ends, &[]);
+    harness.play(&CLIENT_FLIGHT);
+    harness.assert_done(1);
+    harness.peer().renegotiate();
+    let (typ, body) = fragment(1);
+    harness.peer().offer.set_extension(typ, &body);
+    harness.play(&[Line12::ClientHello]);
+    harness.finish(Side::Server, 2);
+    let limited = harness.send(&[7; 513]);
+    assert_eq!(limited, Err(SendError::BeyondPeerLimit { max: 512 }));
+    let events = harness.events();
+    let told = |event: &&Event| matches!(event, Event::MaxPayloadChanged { .. });
+    let expected = Event::MaxPayloadChanged { max_payload: 512 };
+    assert_eq!(events.iter().rev().find(told), Some(&expected));
+}

@@ -5,6 +5,7 @@ mod common;
 
 mod fragments;
 mod limits;
+mod limits_in_time;
 mod mutants;
 mod path_size;
 mod plaintext;

@@ -3,12 +3,13 @@
 
 use crate::common::configs::{Configs, Ends, server_name, start};
 use crate::common::transport::{BOTH, Duo, SIDES, Transport, complete};
-use sealgram::config::{Clock, Versions};
+use sealgram::config::{Algorithms, Clock, Versions};
 use sealgram::endpoint::{EndpointPolicy, ResumptionCookies};
+use sealgram::identity::{CertifiedKey, Credential, SignHandshake, SigningKey};
 use sealgram::pki_types::UnixTime;
 use sealgram::session::{MemoryServerSessions, ServerSessionStore, Session, Tickets};
 use sealgram::sim::{Direction, Pair};
-use sealgram::{Error, HandshakeKind, Reply, Side};
+use sealgram::{CipherSuite, Error, HandshakeKind, Reply, ServerConfig, Side, SignatureScheme};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -507,5 +508,69 @@ fn servers_that_share_what_they_know_resume_each_others_sessions() {
                 );
             }
         }
+    }
+}
+
+/// A key that counts what it signs.
+#[derive(Debug)]
+struct Counting {
+    key: SigningKey,
+    signed: AtomicU64,
+}
+
+impl SignHandshake for Counting {
+    fn schemes(&self) -> &[SignatureScheme] {
+        self.key.schemes()
+    }
+
+    fn sign(&self, scheme: SignatureScheme, message: &[u8], signature: Reply<Vec<u8>>) {
+        self.signed.fetch_add(1, Ordering::Relaxed);
+        signature.send(self.key.sign(scheme, message).unwrap());
+    }
+}
+
+/// A session that does not fit after all leads a stranger without a cookie to no signature: that is
+/// the dearest thing that a server does.
+#[test]
+fn a_stranger_with_a_session_that_does_not_fit_leads_to_no_signature() {
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        let tickets = Arc::new(Tickets::new(Duration::from_secs(3600)).unwrap());
+        let ends = Ends::new().versions(versions).resuming();
+        let (leaf, key) = ends.pki.leaf_and_key(&rcgen::PKCS_ED25519, |_| {});
+        let counting = Arc::new(Counting {
+            key: SigningKey::new(&key).unwrap(),
+            signed: AtomicU64::new(0),
+        });
+        let certified = CertifiedKey::with_signer(vec![leaf], counting.clone()).unwrap();
+        let server = |suites: &[CipherSuite]| {
+            let algorithms = Algorithms::default().cipher_suites(suites).unwrap();
+            let server = ServerConfig::with_credential(Credential::Certificate(certified.clone()));
+            let server = server.versions(versions).algorithms(algorithms);
+            Arc::new(server.tickets(Some(tickets.clone())).build().unwrap())
+        };
+        let client = Arc::new(ends.client.build().unwrap());
+        let first = Configs {
+            client: client.clone(),
+            server: server(&[
+                CipherSuite::TLS_AES_128_GCM_SHA256,
+                CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            ]),
+        };
+        connect(&first, sparing());
+        let signed = || counting.signed.load(Ordering::Relaxed);
+        assert_eq!(signed(), 1);
+        let other = server(&[
+            CipherSuite::TLS_CHACHA20_POLY1305_SHA256,
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        ]);
+        let mut pair = Pair::with_policy(other, sparing(), start(), 2).unwrap();
+        pair.connect(client, server_name()).unwrap();
+        // The demand for a cookie does not come back.
+        pair.to_client.hold(true);
+        pair.run_for(Duration::from_millis(500));
+        assert_eq!(signed(), 1, "{versions:?}");
+        pair.to_client.hold(false);
+        assert!(pair.run_until_connected(Duration::from_secs(5)));
+        assert_eq!(signed(), 2);
     }
 }

@@ -163,7 +163,9 @@ impl DtlsStream {
         let end = state.peers.get(&self.id).and_then(|peer| peer.end.as_ref());
         match (end, refusal) {
             (Some(End::Failed(failure)), _) => io::Error::other((**failure).clone()),
-            (_, SendError::TooLarge { .. }) => io::Error::new(io::ErrorKind::InvalidInput, refusal),
+            (_, SendError::TooLarge { .. } | SendError::BeyondPeerLimit { .. }) => {
+                io::Error::new(io::ErrorKind::InvalidInput, refusal)
+            }
             (_, SendError::Closed) => io::ErrorKind::BrokenPipe.into(),
             _ => io::Error::other(refusal),
         }

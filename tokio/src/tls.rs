@@ -1,6 +1,7 @@
 //! TLS over anything that can be read and written.
 
 use crate::clock;
+use crate::waiting::Tasks;
 use bytes::{Buf as _, Bytes, BytesMut};
 use sealgram::error::{KeyUpdateError, RenegotiateError, SendError};
 use sealgram::pki_types::ServerName;
@@ -14,7 +15,7 @@ use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
@@ -96,9 +97,7 @@ pub struct TlsStream<S> {
     timer: Pin<Box<Sleep>>,
     input_ended: bool,
     is_truncated: bool,
-    /// Who reads and who writes: each may do work that the other waits for.
-    reader: Option<Waker>,
-    writer: Option<Waker>,
+    tasks: Arc<Tasks>,
 }
 
 /// How much is read from `io` at once, or a little more: a record that is full of data, and what
@@ -198,7 +197,7 @@ impl<S> TlsStream<S> {
 
     /// Lets the connection work: takes in what has come, fires timers. Whether that led to
     /// anything. A fault is kept as the connection's failure.
-    fn work(&mut self, context: &Context<'_>) -> bool {
+    fn work(&mut self) -> bool {
         let now = clock::now();
         let _verdict = self.connection.handle_timeout(now);
         let _verdict = self.connection.handle_answers(now);
@@ -207,7 +206,7 @@ impl<S> TlsStream<S> {
             let _verdict = self.connection.handle_bytes(now, &mut self.input);
         }
         if self.connection.awaits_answer() {
-            self.connection.set_waker(context.waker().clone());
+            self.connection.set_waker(self.tasks.waker());
         } else if self.input_ended {
             // Everything that is complete was taken above.
             let _verdict = self.connection.handle_eof();
@@ -231,15 +230,6 @@ impl<S> TlsStream<S> {
         }
         self.events.push_back(event);
     }
-
-    /// Wakes whoever waits in the other direction: it may go on now.
-    fn wake_others(&mut self, context: &Context<'_>) {
-        for waker in [self.reader.take(), self.writer.take()] {
-            if let Some(waker) = waker.filter(|waker| !waker.will_wake(context.waker())) {
-                waker.wake();
-            }
-        }
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
@@ -255,14 +245,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             input_ended: false,
             is_truncated: false,
-            reader: None,
-            writer: None,
+            tasks: Arc::default(),
         };
         poll_fn(|context| stream.poll_handshake(context)).await?;
         Ok(stream)
     }
 
     fn poll_handshake(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tasks.reads(context);
         loop {
             let progress = self.poll_progress(context);
             if let Some(fault) = self.fault() {
@@ -288,8 +278,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
 
     /// Does what can be done without the application. Ready if anything has changed, so that it is
     /// worth to look again.
-    fn poll_progress(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let has_changed = self.work(context);
+    fn poll_progress(&mut self, context: &Context<'_>) -> Poll<io::Result<()>> {
+        let has_changed = self.work();
         if let Poll::Ready(Err(error)) = self.poll_output(context) {
             return Poll::Ready(Err(error));
         }
@@ -303,11 +293,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         {
             return Poll::Ready(came);
         }
-        self.poll_timer(context)
+        self.poll_timer()
     }
 
     /// Ready when a deadline of the connection has passed.
-    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_timer(&mut self) -> Poll<io::Result<()>> {
         let Some(deadline) = self.connection.poll_timeout() else {
             return Poll::Pending;
         };
@@ -315,20 +305,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         if self.timer.deadline() != deadline {
             self.timer.as_mut().reset(deadline);
         }
-        self.timer.as_mut().poll(context).map(Ok)
+        let waker = self.tasks.waker();
+        let timer = self.timer.as_mut();
+        timer.poll(&mut Context::from_waker(&waker)).map(Ok)
     }
 
     /// Reads once from `io`.
-    fn poll_input(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_input(&mut self, context: &Context<'_>) -> Poll<io::Result<()>> {
         self.input.reserve(READ_SIZE);
-        let length = ready!(pin!(self.io.read_buf(&mut self.input)).poll(context))?;
+        let waker = self.tasks.waker();
+        let read = pin!(self.io.read_buf(&mut self.input));
+        let length = ready!(read.poll(&mut Context::from_waker(&waker)))?;
         self.input_ended = length == 0;
-        self.wake_others(context);
+        self.tasks.wake_other(context);
         Poll::Ready(Ok(()))
     }
 
     /// Gives `io` what was sealed; ready when nothing of it is left.
-    fn poll_output(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_output(&mut self, context: &Context<'_>) -> Poll<io::Result<()>> {
+        let waker = self.tasks.waker();
+        let mut either = Context::from_waker(&waker);
         loop {
             if self.sent == self.output.len() {
                 self.output.clear();
@@ -341,16 +337,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                 }
             }
             let rest = &self.output[self.sent..];
-            match ready!(Pin::new(&mut self.io).poll_write(context, rest))? {
+            match ready!(Pin::new(&mut self.io).poll_write(&mut either, rest))? {
                 0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
                 length => self.sent += length,
             }
-            self.wake_others(context);
+            self.tasks.wake_other(context);
         }
     }
 
     /// What a reader is told that has read everything; nothing while more may come.
-    fn end_of_data(&mut self, context: &mut Context<'_>) -> Option<io::Result<()>> {
+    fn end_of_data(&mut self, context: &Context<'_>) -> Option<io::Result<()>> {
         if let Some(fault) = self.fault() {
             let _sent = self.poll_output(context);
             return Some(Err(fault));
@@ -377,13 +373,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
             if let Some(end) = this.end_of_data(context) {
                 return Poll::Ready(end);
             }
-            match this.poll_progress(context) {
-                Poll::Ready(progress) => progress?,
-                Poll::Pending => {
-                    this.reader = Some(context.waker().clone());
-                    return Poll::Pending;
-                }
-            }
+            this.tasks.reads(context);
+            ready!(this.poll_progress(context))?;
         }
     }
 }
@@ -398,6 +389,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         if data.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        this.tasks.writes(context);
         loop {
             let progress = match this.connection.send(clock::now(), data) {
                 Ok(length) => {
@@ -417,26 +409,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
                 }
                 Err(refusal) => return Poll::Ready(Err(io::Error::other(refusal))),
             };
-            match progress {
-                Poll::Ready(progress) => progress?,
-                Poll::Pending => {
-                    this.writer = Some(context.waker().clone());
-                    return Poll::Pending;
-                }
-            }
+            ready!(progress)?;
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        match this.poll_output(context) {
-            Poll::Ready(sent) => sent?,
-            Poll::Pending => {
-                this.writer = Some(context.waker().clone());
-                return Poll::Pending;
-            }
-        }
-        Pin::new(&mut this.io).poll_flush(context)
+        this.tasks.writes(context);
+        ready!(this.poll_output(context))?;
+        let waker = this.tasks.waker();
+        Pin::new(&mut this.io).poll_flush(&mut Context::from_waker(&waker))
     }
 
     /// Says that no more follows, after what was written before, and ends this direction of the
@@ -446,8 +428,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         if !this.connection.is_write_closed() {
             this.connection.close(clock::now());
         }
+        this.tasks.writes(context);
         ready!(this.poll_output(context))?;
-        Pin::new(&mut this.io).poll_shutdown(context)
+        let waker = this.tasks.waker();
+        Pin::new(&mut this.io).poll_shutdown(&mut Context::from_waker(&waker))
     }
 }
 

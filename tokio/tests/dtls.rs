@@ -127,6 +127,24 @@ async fn a_datagram_that_is_too_large_is_refused() {
     assert_eq!(received.data.len(), max);
 }
 
+/// The same where the peer takes short records alone.
+#[tokio::test]
+async fn a_datagram_beyond_the_limit_of_the_peer_is_refused() {
+    let config = server(Versions::default()).record_size_limit(100).unwrap();
+    let config = config.build().unwrap();
+    let mut listener = DtlsListener::bind(LOCAL.parse().unwrap(), config.into()).unwrap();
+    let connector = connector(Versions::default());
+    let remote = listener.local_addr().unwrap();
+    let (peer, stream) = tokio::join!(listener.accept(), connector.connect(name(), remote));
+    let (peer, stream) = (peer.unwrap(), stream.unwrap());
+    let refused = stream.send(&[0; 101]).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    let reason = refused.get_ref().and_then(|it| it.downcast_ref());
+    assert_eq!(reason, Some(&SendError::BeyondPeerLimit { max: 100 }));
+    stream.send(&[0; 100]).await.unwrap();
+    assert_eq!(peer.recv().await.unwrap().unwrap().data.len(), 100);
+}
+
 /// Both ends say goodbye: what was sent before is received, then nothing more can be sent.
 #[tokio::test]
 async fn what_was_sent_before_a_goodbye_is_received() {

@@ -124,6 +124,49 @@ async fn keys_are_replaced_in_the_middle_of_bulk() {
     }
 }
 
+/// A goodbye that waits for room in the pipe is said, although a reader in another task is who finds
+/// that there is room again.
+#[tokio::test]
+async fn a_shutdown_that_waits_for_room_is_woken() {
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        let (mut peer, stream) = pair(versions, 4096).await;
+        let (mut reader, mut writer) = split(stream);
+        writer.write_all(&[7; 10_000]).await.unwrap();
+        let closing = tokio::spawn(async move { writer.shutdown().await });
+        tokio::task::yield_now().await;
+        let reading = tokio::spawn(async move { reader.read_to_end(&mut Vec::new()).await });
+        tokio::task::yield_now().await;
+        assert!(!closing.is_finished(), "the pipe is full");
+        let mut received = Vec::new();
+        let read = timeout(LONG, peer.read_to_end(&mut received)).await;
+        assert_eq!(read.unwrap().unwrap(), 10_000);
+        timeout(LONG, closing).await.unwrap().unwrap().unwrap();
+        peer.shutdown().await.unwrap();
+        assert_eq!(timeout(LONG, reading).await.unwrap().unwrap().unwrap(), 0);
+    }
+}
+
+/// A reader that gives up leaves nobody waiting who writes in another task.
+#[tokio::test]
+async fn a_writer_goes_on_when_a_reader_has_given_up() {
+    for versions in [Versions::V1_2, Versions::V1_3] {
+        let (mut peer, stream) = pair(versions, 4096).await;
+        let (mut reader, mut writer) = split(stream);
+        let writing = tokio::spawn(async move {
+            writer.write_all(&[7; 1 << 20]).await.unwrap();
+            writer.shutdown().await.unwrap();
+        });
+        tokio::task::yield_now().await;
+        assert!(!writing.is_finished(), "the pipe is full");
+        let nothing = timeout(Duration::from_millis(1), reader.read_u8()).await;
+        assert!(nothing.is_err());
+        let mut received = Vec::new();
+        let read = timeout(LONG, peer.read_to_end(&mut received)).await;
+        assert_eq!(read.unwrap().unwrap(), 1 << 20);
+        timeout(LONG, writing).await.unwrap().unwrap();
+    }
+}
+
 /// A stream that is cut off is told from one that was ended.
 #[tokio::test]
 async fn a_stream_that_is_cut_off_is_an_error() {

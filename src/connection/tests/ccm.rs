@@ -230,6 +230,32 @@ fn q2_n57_05_n57_06_the_129th_forgery_ends_a_key_with_short_tags() {
     }
 }
 
+/// Q2: keys that were put away remember what they have seen, however often that happens.
+#[test]
+fn q2_n57_05_keys_at_rest_count_forgeries_too() {
+    let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8;
+    for side in [Side::Client, Side::Server] {
+        let mut two = Two::with(Versions::V1_2, &only(suite));
+        let forged = two.forged(side);
+        let now = two.now;
+        let end = two.end(side);
+        for number in 1..=129 {
+            if let Phase::Established { current, .. } = &end.phase {
+                let protections = current.protections(end.role.side());
+                end.records.put_away(protections);
+            }
+            let datagram = BytesMut::from(&forged[..]);
+            let told = end.handle_datagram(now, PATH, datagram).map(|_| ());
+            let expected = if number == 129 {
+                Err(Error::TooManyForgeries)
+            } else {
+                Ok(())
+            };
+            assert_eq!(told, expected, "{side} {number}");
+        }
+    }
+}
+
 /// Q1, A7: over datagrams a record without room for nonce and tag is counted and nothing else.
 /// Where nothing was tried against the key, it is no forgery either: a thousand do not end an
 /// association that 129 forgeries would.

@@ -302,7 +302,10 @@ impl ExpectServerHello {
         let ids = self.offer.connection_ids(&hello.extensions)?;
         let resumed = self.resumed(hello)?;
         let types = Offered::of(&self.offer.hello.extensions);
-        let kinds = types.check(hello.extensions.certificate_types, resumed.is_some())?;
+        // RFC 4279 §2: with a shared key neither end shows a certificate.
+        let shares = suite.authentication == Authentication::SharedKey;
+        let shows_nothing = resumed.is_some() || shares;
+        let kinds = types.check(hello.extensions.certificate_types, shows_nothing)?;
         let limits = self
             .offer
             .limits_12(&hello.extensions, resumed.as_deref())?;
@@ -350,9 +353,7 @@ impl ExpectServerHello {
         });
         Ok(match resumed {
             Some(session) => resumed::start(context, session, outbox),
-            None if suite.authentication == Authentication::SharedKey => {
-                Box::new(v12::ExpectSharedKeyExchange { context })
-            }
+            None if shares => Box::new(v12::ExpectSharedKeyExchange { context }),
             None => Box::new(v12::ExpectCertificate { context }),
         })
     }

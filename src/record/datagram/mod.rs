@@ -341,8 +341,8 @@ impl Layer for Datagram {
         self.records.agree_on_ids(ids);
     }
 
-    fn limit_records(&mut self, limits: AgreedLimits) {
-        self.records.limit(limits);
+    fn limit_records(&mut self, limits: AgreedLimits) -> bool {
+        self.records.limit(limits)
     }
 
     fn max_received(&self) -> usize {

@@ -297,7 +297,7 @@ impl Layer for Stream {
         self.drops_change_cipher_spec = !is_12;
     }
 
-    fn limit_records(&mut self, limits: AgreedLimits) {
+    fn limit_records(&mut self, limits: AgreedLimits) -> bool {
         self.limits = limits;
         if self.decided.is_none() {
             // Of 1.3, where the keys of the handshake may be here already.
@@ -313,6 +313,7 @@ impl Layer for Stream {
             self.write.max_contents = self.write.max_contents.min(most.into());
             self.max_unprotected = most;
         }
+        false
     }
 
     fn max_received(&self) -> usize {

@@ -1,15 +1,20 @@
 //! What an honest peer of version 1.3 sends: the bodies of all messages.
 
 use super::super::scripted::{ClientOffer, ServerChoice};
-use super::{KEY_SHARE, ScriptedPeer};
+use super::{KEY_SHARE, ScriptedPeer, framed};
+use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::kx::{self, Exchange};
 use crate::identity::{Credential, encode_certificate_13};
+use crate::protocol::dialect::TLS;
 use crate::protocol::{
-    CipherSuite, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion, Side, SignatureScheme,
+    CipherSuite, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion, PskKeyExchangeMode,
+    Side, SignatureScheme,
 };
+use crate::secrets::schedule13::{Derivation, EarlySecret, PskOrigin};
 use crate::sim::scripted::{SCHEMES, random};
 use crate::wire::certificate_request::CertificateRequest;
 use crate::wire::codec::{Reader, Writer as _};
+use crate::wire::extension::OfferedPsks;
 use crate::wire::new_session_ticket::NewSessionTicket13;
 
 /// A line of a script: a message.
@@ -56,7 +61,7 @@ impl ScriptedPeer {
     /// way.
     pub fn body(&mut self, line: Line) -> Vec<u8> {
         match line {
-            Line::ClientHello => self.offer.encode(),
+            Line::ClientHello => self.client_hello(),
             Line::ServerHello => self.server_hello(),
             Line::EncryptedExtensions => {
                 let mut body = Vec::new();
@@ -103,6 +108,36 @@ impl ScriptedPeer {
             Line::NewSessionTicket => self.new_session_ticket(),
             Line::KeyUpdate => vec![0],
         }
+    }
+
+    /// With a key that it names, the hello ends with the proof that it has it (RFC 8446 §4.2.11.2).
+    fn client_hello(&mut self) -> Vec<u8> {
+        let (Some(named), Some(key)) = (&self.named, &self.secrets.psk) else {
+            return self.offer.encode();
+        };
+        let hash = HashAlgorithm::Sha256;
+        let offered = OfferedPsks {
+            identities: vec![named.clone()],
+            binders: vec![vec![0; hash.len()]],
+        };
+        let unbound = offered.binders_len();
+        let mut extension = Vec::new();
+        offered.encode(&mut extension);
+        let modes = ExtensionType::PSK_KEY_EXCHANGE_MODES.0;
+        let with_exchange = PskKeyExchangeMode::PSK_DHE_KE.0;
+        self.offer.set_extension(modes, &[1, with_exchange]);
+        self.offer.remove_extension(ExtensionType::PRE_SHARED_KEY.0);
+        let last = (ExtensionType::PRE_SHARED_KEY.0, extension);
+        self.offer.extensions.push(last);
+        let mut body = self.offer.encode();
+        let mut covered = self.transcript.clone();
+        covered.extend(framed(HandshakeType::CLIENT_HELLO, &body));
+        covered.truncate(covered.len() - unbound);
+        let early = EarlySecret::new(Derivation::new(&TLS, hash), key.as_bytes());
+        let binder = early.binder(PskOrigin::External, hash.digest(&covered).as_ref());
+        let place = body.len() - hash.len();
+        body[place..].copy_from_slice(binder.as_ref());
+        body
     }
 
     fn server_hello(&mut self) -> Vec<u8> {

@@ -33,6 +33,7 @@ use crate::secrets::schedule13::{
 };
 use crate::wire::client_hello::RANDOM_LEN;
 use crate::wire::codec::Writer as _;
+use crate::wire::extension::PskIdentity;
 use crate::wire::handshake::{STREAM_HEADER_LEN, StreamHeader};
 use crate::wire::record_tls::{HEADER_LEN, RecordHeader};
 
@@ -76,6 +77,8 @@ pub struct ScriptedPeer {
     side: Side,
     credential: Option<Credential>,
     exchange: Option<Exchange>,
+    /// What a client names its key by.
+    named: Option<PskIdentity>,
     /// The secret of the key exchange, until keys are derived from it.
     shared: Vec<u8>,
     transcript: Vec<u8>,
@@ -156,9 +159,21 @@ impl ScriptedPeer {
         self
     }
 
+    /// The same, but its hello names this key, which both ends were given, has 48 bytes at most and
+    /// goes with SHA-256. `age` stands beside the name.
+    #[must_use]
+    pub fn naming(mut self, identity: &[u8], age: u32, key: &[u8]) -> Self {
+        self.named = Some(PskIdentity {
+            identity: identity.to_vec(),
+            obfuscated_ticket_age: age,
+        });
+        self.sharing(key)
+    }
+
     fn new(side: Side, offer: ClientOffer, credential: Option<Credential>) -> Self {
         Self {
             offer,
+            named: None,
             choice: line::honest_choice(),
             granted: Vec::new(),
             named_scheme: None,

@@ -56,7 +56,7 @@ impl OfferedPsks {
         })
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.put_vec(2, |out| {
             for identity in &self.identities {
                 out.put_vec(2, |out| out.put(&identity.identity));

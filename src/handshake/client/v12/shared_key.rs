@@ -22,7 +22,7 @@ use crate::handshake::renegotiation;
 use crate::handshake::state::{State, Step, unexpected};
 use crate::handshake::{Answer, ClientAnswer, ClientQuestion, Outbox};
 use crate::identity::{Identity, SharedKey};
-use crate::protocol::{Epoch, HandshakeType};
+use crate::protocol::{Epoch, HandshakeType, NamedGroup};
 use crate::secrets::schedule12::with_shared_key;
 use crate::wire::handshake::InboundMessage;
 use crate::wire::key_exchange::{EcdhParams, SharedKeyClientExchange, SharedKeyServerExchange};
@@ -69,9 +69,10 @@ impl State for ExpectSharedKeyExchange {
             _ => return unexpected(inbound),
         };
         self.context.add(inbound);
-        let groups = &self.context.config.parameters.algorithms.groups;
+        let parameters = &self.context.config.parameters;
+        let offered = |group: &NamedGroup| parameters.groups_12().any(|it| it == *group);
         let group = params.as_ref().map(|params| params.group);
-        if let Some(stray) = group.filter(|group| !groups.contains(group)) {
+        if let Some(stray) = group.filter(|group| !offered(group)) {
             return Err(PeerMisbehaved::SelectedUnofferedGroup(stray).into());
         }
         Ok(Box::new(ExpectSharedKeyHelloDone {

@@ -120,7 +120,9 @@ impl Received {
         let kept = self.hello.extensions.pre_shared_keys.as_ref();
         let kept: &[_] = kept.map_or(&[], |psks| &psks.identities);
         let before = before.map(|psks| psks.identities).unwrap_or_default();
-        let gone = |one: &PskIdentity| !kept.iter().any(|it| it.identity == one.identity);
+        // What is kept has kept its order, and there may be thousands.
+        let mut kept = kept.iter().peekable();
+        let gone = |one: &PskIdentity| kept.next_if(|it| it.identity == one.identity).is_none();
         let dropped: Vec<_> = before.into_iter().filter(gone).collect();
         if dropped.is_empty() {
             return self.look_for_ticket(outbox);
@@ -394,9 +396,13 @@ impl Search {
         }
         if let Some(Candidate { index, query }) = &self.first {
             // As much is computed as with a key that the client does not have.
-            let made_up = SharedKey::made_up(&query.identity, query.context.as_deref(), &MADE_UP);
             let received = &self.received;
             let Chosen { terms, suite, .. } = &received.chosen;
+            // One that is used as it is serves suites of its own hash alone; of others most are of
+            // SHA-256.
+            let context = query.context.as_deref();
+            let hash = context.map_or(suite.hash, |_| HashAlgorithm::Sha256);
+            let made_up = SharedKey::made_up(&query.identity, context, hash, &MADE_UP);
             if let Some(psk) = Psk::shared(terms.dialect, &made_up, suite.hash) {
                 let _never_accepted = received.is_proved(*index, &psk);
             }

@@ -177,18 +177,22 @@ impl Records {
     }
 
     /// So long may records be: those of the epochs that come next; of 1.3 all that are protected;
-    /// at once, where that was agreed.
-    pub(super) fn limit(&mut self, limits: AgreedLimits) {
+    /// at once, where that was agreed. Whether data that is under way obeys already.
+    pub(super) fn limit(&mut self, limits: AgreedLimits) -> bool {
         self.limits = limits;
         if self.form == Form::Unified {
+            // These come with the first handshake, before there is any data.
             self.read.limit(limits);
             self.write.limit(limits);
         } else if let Some(most) = limits.at_once() {
+            let before = self.max_contents();
             self.write.limit_at_once(most);
+            return self.write.current.is_protected() && self.max_contents() != before;
         } else {
             // RFC 8449 §4 leaves these alone, but clients of GnuTLS 3.7 drop what is longer.
             self.write.limit_unprotected(limits.write());
         }
+        false
     }
 
     /// Whether the records that are written now hold less than a datagram could carry in any case.
