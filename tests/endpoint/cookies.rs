@@ -280,14 +280,20 @@ fn a_client_begins_anew_for_a_stateless_server_that_has_forgotten_its_key() {
     assert_eq!(harness.sent.len(), sent + 1);
     assert_eq!(harness.peer.offer.cookie, b"of the old key", "repeated");
 
+    // A copy in a record with a number of its own.
+    assert_eq!(asks(&mut harness, sent, b"of the old key"), heard);
+    harness.wait(Duration::from_secs(2));
+    assert_eq!(harness.sent.len(), sent + 2);
+    assert_eq!(harness.peer.offer.cookie, b"of the old key", "repeated");
+
     let refused = asks(&mut harness, sent, b"of the new key");
     assert_eq!(refused, heard, "waited out");
-    assert_eq!(harness.sent.len(), sent + 1);
+    assert_eq!(harness.sent.len(), sent + 2);
     harness.peer = server();
-    harness.wait(Duration::from_secs(2));
+    harness.wait(Duration::from_secs(4));
     assert_eq!(harness.peer.messages_heard().len(), 1);
     assert!(harness.peer.offer.cookie.is_empty(), "a fresh hello");
-    asks(&mut harness, sent + 1, b"of the new key");
+    asks(&mut harness, sent + 2, b"of the new key");
     harness.play(&SERVER_FLIGHT);
     harness.play(&crate::common::datagram_harness::FINALE);
     assert!(harness.is_complete() && harness.exchange(100));

@@ -11,8 +11,15 @@ pub(super) struct Hello {
     pub(super) slots: Reassembly,
     /// If this turns out to be 1.3, what has come is a part of the flight that has just begun.
     pub(super) acks: Acks,
-    /// The first record of the hello that answers the request for a cookie, if there was one.
-    answer: Option<u64>,
+    /// The request for a cookie that a client has taken last.
+    asked: Option<Asked>,
+}
+
+/// A request for a cookie.
+struct Asked {
+    body: Box<[u8]>,
+    /// The first record of the hello that answers it.
+    answer: u64,
 }
 
 impl Hello {
@@ -21,7 +28,7 @@ impl Hello {
         Self {
             slots: Reassembly::new(first, WINDOW, max_message),
             acks: Acks::default(),
-            answer: None,
+            asked: None,
         }
     }
 
@@ -45,17 +52,23 @@ impl Hello {
             Some(seq) => fragment.numbered(seq).enter(&mut self.slots)?,
             None => fragment.enter(&mut self.slots)?,
         }
-        self.answer = Some(next_record);
+        self.asked = Some(Asked {
+            body: fragment.data.into(),
+            answer: next_record,
+        });
         Ok(())
     }
 
     /// The place of a request that refuses the cookie which was asked for before: RFC 6347 §4.2.2
     /// has a server that keeps no state number each of its requests 0, also the one that it answers
     /// a second hello with because its key has changed in between. RFC 6347 §4.2.1: it has the
-    /// record number of the hello that it answers. A part of something else in that place is not
-    /// displaced.
+    /// record number of the hello that it answers. Some servers count records of their own, so that
+    /// a copy of the first request seems to answer the second hello; but that has the same cookie. A
+    /// part of something else in that place is not displaced.
     fn place_of_request(&self, fragment: &Fragment<'_>) -> Option<MessageSeq> {
-        let refuses = self.answer.is_some_and(|first| fragment.sequence >= first);
+        let refuses = self.asked.as_ref().is_some_and(|asked| {
+            fragment.sequence >= asked.answer && *asked.body != *fragment.data
+        });
         let expected = self.slots.expected();
         expected.filter(|_| {
             refuses && fragment.header.seq == MessageSeq::FIRST && self.slots.is_empty()
