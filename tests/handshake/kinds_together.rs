@@ -47,8 +47,8 @@ fn n58_05_a_pre_shared_key_needs_no_type_of_certificate() {
     }
 }
 
-/// 5.10.1: X25519MLKEM768 is for 1.3 alone, also under a suite with a pre-shared key, whose exchange
-/// nobody signs.
+/// 5.10.1: X25519MLKEM768 is for 1.3 alone, also under a suite with a pre-shared key, whose
+/// exchange nobody signs.
 #[test]
 fn n510_01_a_client_with_a_key_refuses_the_hybrid_group_at_1_2() {
     let hybrid = NamedGroup::X25519MLKEM768;

@@ -63,8 +63,8 @@ impl Hello {
     /// has a server that keeps no state number each of its requests 0, also the one that it answers
     /// a second hello with because its key has changed in between. RFC 6347 §4.2.1: it has the
     /// record number of the hello that it answers. Some servers count records of their own, so that
-    /// a copy of the first request seems to answer the second hello; but that has the same cookie. A
-    /// part of something else in that place is not displaced.
+    /// a copy of the first request seems to answer the second hello; but that has the same cookie.
+    /// A part of something else in that place is not displaced.
     fn place_of_request(&self, fragment: &Fragment<'_>) -> Option<MessageSeq> {
         let refuses = self.asked.as_ref().is_some_and(|asked| {
             fragment.sequence >= asked.answer && *asked.body != *fragment.data
