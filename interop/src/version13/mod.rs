@@ -216,7 +216,9 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         (Stack::Dimpl, _, Kind::TheirUpdate { .. }) => {
             Some("dimpl updates keys at the limits of its algorithms, never by call")
         }
-        (Stack::Dimpl, _, Kind::SharedKey { .. }) => Some("dimpl has pre-shared keys at 1.2 alone"),
+        (Stack::Dimpl, _, Kind::SharedKey { .. }) => {
+            Some("dimpl has pre-shared keys at 1.2 alone (`shared_keys`)")
+        }
         (Stack::GnuTls, Role::Client, Kind::TheirUpdate { .. }) => {
             Some("gnutls-serv has no command for it")
         }
@@ -228,11 +230,8 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         (Stack::Rustls, _, Kind::SharedKey { .. }) => {
             Some("rustls has no pre-shared keys but tickets")
         }
-        (Stack::OpenSsl36, _, Kind::Ccm { .. } | Kind::SharedKey { .. }) => {
-            Some("its program in peers/ has no option for them; those of OpenSSL 3.0 have")
-        }
         (Stack::Dimpl, _, Kind::Ccm { .. }) => {
-            Some("dimpl has CCM_8 at version 1.2 alone, with a pre-shared key")
+            Some("dimpl has CCM_8 at version 1.2 alone, with a pre-shared key (`shared_keys`)")
         }
         (Stack::Boring, Role::Server, Kind::DefaultHello) => None,
         (_, _, Kind::DefaultHello) => Some("the hello of BoringSSL's client"),
