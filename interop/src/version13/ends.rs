@@ -129,6 +129,9 @@ pub(super) fn check_handshake(
     if let Some(suite) = case.kind.suite() {
         expect(&event, "suite", suite)?;
     }
+    if case.kind == Kind::SharedKeyAlone && event.value("group").is_some() {
+        return Err(Failure::new(format!("keys were exchanged: {event:?}")));
+    }
     if case.kind.shares_key() {
         expect(&event, "psk", &shared_key_name(case))?;
     }

@@ -81,6 +81,8 @@ pub enum Kind {
         /// Whether the client's first hello has no share of the server's only group.
         other_group: bool,
     },
+    /// As `SharedKey`, without an ephemeral exchange (psk_ke), which both ends prefer or insist on.
+    SharedKeyAlone,
     /// BoringSSL's own hello, with an ML-KEM share that fills two datagrams.
     DefaultHello,
     /// X25519MLKEM768, whose share the client's first hello has.
@@ -123,7 +125,7 @@ impl Kind {
 
     /// Whether both ends share a key.
     const fn shares_key(self) -> bool {
-        matches!(self, Self::SharedKey { .. })
+        matches!(self, Self::SharedKey { .. } | Self::SharedKeyAlone)
     }
 
     /// How long the chains are.
@@ -186,7 +188,7 @@ impl Stack {
     }
 }
 
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 18] = [
     Kind::Plain,
     Kind::OtherGroup,
     Kind::ClientCertificate,
@@ -201,6 +203,7 @@ const KINDS: [Kind; 17] = [
     Kind::Ccm { short: true },
     Kind::SharedKey { other_group: false },
     Kind::SharedKey { other_group: true },
+    Kind::SharedKeyAlone,
     Kind::DefaultHello,
     Kind::Hybrid,
     Kind::HybridRequested,
@@ -216,7 +219,7 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         (Stack::Dimpl, _, Kind::TheirUpdate { .. }) => {
             Some("dimpl updates keys at the limits of its algorithms, never by call")
         }
-        (Stack::Dimpl, _, Kind::SharedKey { .. }) => {
+        (Stack::Dimpl, _, Kind::SharedKey { .. } | Kind::SharedKeyAlone) => {
             Some("dimpl has pre-shared keys at 1.2 alone (`shared_keys`)")
         }
         (Stack::GnuTls, Role::Client, Kind::TheirUpdate { .. }) => {
@@ -227,7 +230,8 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         }
         (Stack::Boring, _, Kind::Ccm { .. }) => Some("BoringSSL has no CCM suites"),
         (Stack::Rustls, _, Kind::Ccm { .. }) => Some("rustls has no CCM suites"),
-        (Stack::Rustls, _, Kind::SharedKey { .. }) => {
+        (Stack::Boring, _, Kind::SharedKeyAlone) => Some("BoringSSL has no psk_ke"),
+        (Stack::Rustls, _, Kind::SharedKey { .. } | Kind::SharedKeyAlone) => {
             Some("rustls has no pre-shared keys but tickets")
         }
         (Stack::Dimpl, _, Kind::Ccm { .. }) => {

@@ -47,6 +47,9 @@ pub(super) const CONTEXT: &str = "interop";
 /// The key that our end shares with theirs.
 pub(super) fn add_shared_key(command: &mut Command, case: &Case, pki: &Pki) -> Outcome<()> {
     command.arg("--psk-file").arg(shared_keys::file(pki)?);
+    if case.kind == Kind::SharedKeyAlone {
+        command.args(["--psk-exchange", "avoided"]);
+    }
     if case.stack == Stack::Boring {
         command.args(["--psk-context", CONTEXT]);
     }
@@ -68,6 +71,9 @@ pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<
     command.args([role, "--port", &port.to_string(), "--versions", "1.3"]);
     if case.kind.shares_key() {
         command.args(["--psk", &format!("{IDENTITY}:{KEY}")]);
+    }
+    if case.kind == Kind::SharedKeyAlone {
+        command.arg("--psk-alone");
     }
     if let (Stack::OpenSsl36, Some(suite)) = (case.stack, case.kind.suite()) {
         // A tag of 64 bits is less than its default asks for.
@@ -131,6 +137,9 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
             // A tag of 64 bits is less than its default asks for.
             command.args(["-ciphersuites", suite, "-cipher", "DEFAULT:@SECLEVEL=0"]);
         }
+        if case.kind == Kind::SharedKeyAlone {
+            command.arg("-allow_no_dhe_kex");
+        }
     };
     if role == "server" {
         command.args(["s_server", "-tls1_3", "-accept", "127.0.0.1:0"]);
@@ -190,10 +199,10 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
         _ => "",
     };
     let shares = case.kind.shares_key();
-    let exchange = if shares {
-        ":-KX-ALL:+DHE-PSK:+ECDHE-PSK"
-    } else {
-        ""
+    let exchange = match case.kind {
+        Kind::SharedKey { .. } => ":-KX-ALL:+DHE-PSK:+ECDHE-PSK",
+        Kind::SharedKeyAlone => ":-KX-ALL:+PSK",
+        _ => "",
     };
     let cipher = match case.kind {
         Kind::Ccm { short: false } => ":-CIPHER-ALL:+AES-128-CCM",
