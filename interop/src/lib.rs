@@ -26,6 +26,7 @@
 //! | [`rekeying`] | renegotiations and resumptions: who begins, and what the result must be |
 //! | [`raw_keys`] | raw public keys |
 //! | [`record`], [`audit`] | reading captured records, and rules that they must obey |
+//! | [`record_limits`] | how long records are |
 //! | [`connection_ids`] | connection IDs, and a client whose port changes |
 //! | [`shared_keys`] | pre-shared keys at version 1.2 |
 //! | [`version13`] | DTLS 1.3 with the stacks of `interop/peers` |
@@ -56,6 +57,7 @@ pub mod process;
 pub mod proxy;
 pub mod raw_keys;
 pub mod record;
+pub mod record_limits;
 pub mod rekeying;
 pub mod sealgram;
 pub mod shared_keys;

@@ -13,6 +13,9 @@
  * Both take [--resume id|ticket]: sessions are resumed in this way only, and a server serves two clients, one after the other,
  * as with `--follow`. A client takes [--session-out FILE] and [--session-in FILE], which keep a session and offer it.
  *
+ * A client takes [--max-fragment N], which it asks for by max_fragment_length. Both tell the most data that they may put into a
+ * record, `most N`.
+ *
  * A line of standard input is data to send, except that `R` renegotiates (a server sends a
  * HelloRequest) and `Q` closes. Received data goes to standard output as it came. Facts go to
  * standard error, one on each line: `ready PORT`, `handshake SUITE`, `cid rx=HEX|- tx=HEX|-`, `closed`, `error CODE TEXT`.
@@ -69,7 +72,7 @@
 #define DAY 86400
 
 struct options {
-    int server, tls, cookies, mtu, follow;
+    int server, tls, cookies, mtu, follow, max_fragment;
     const char *port, *name, *cert, *key, *ca, *bind, *cid, *next_cid, *resume, *session_out, *session_in;
     const char *psk, *identity, *suite;
 };
@@ -151,6 +154,8 @@ static struct options parse(int count, char **arguments)
             options.ca = arguments[i];
         } else if (strcmp(name, "--mtu") == 0) {
             options.mtu = atoi(arguments[i]);
+        } else if (strcmp(name, "--max-fragment") == 0) {
+            options.max_fragment = atoi(arguments[i]);
         } else if (strcmp(name, "--cid") == 0) {
             options.cid = arguments[i];
         } else if (strcmp(name, "--cid-next") == 0) {
@@ -267,8 +272,24 @@ static void report_connection_ids(struct peer *peer, const char *own)
 static void report_handshake(struct peer *peer, const char *own)
 {
     fprintf(stderr, "handshake %s\n", mbedtls_ssl_get_ciphersuite(&peer->ssl));
+    fprintf(stderr, "most %d\n", mbedtls_ssl_get_max_out_record_payload(&peer->ssl));
     if (own != NULL) {
         report_connection_ids(peer, own);
+    }
+}
+
+/* The number of a length in max_fragment_length (RFC 6066, section 4). */
+static unsigned char fragment_code(int length)
+{
+    switch (length) {
+    case 512:
+        return MBEDTLS_SSL_MAX_FRAG_LEN_512;
+    case 1024:
+        return MBEDTLS_SSL_MAX_FRAG_LEN_1024;
+    case 2048:
+        return MBEDTLS_SSL_MAX_FRAG_LEN_2048;
+    default:
+        return MBEDTLS_SSL_MAX_FRAG_LEN_4096;
     }
 }
 
@@ -355,6 +376,9 @@ static void configure(struct peer *peer)
     mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &peer->random);
     mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
     mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_ENABLED);
+    if (options->max_fragment != 0) {
+        must("the length of fragments", mbedtls_ssl_conf_max_frag_len(config, fragment_code(options->max_fragment)));
+    }
     /* What is under way after a HelloRequest is delivered, however much it is. */
     mbedtls_ssl_conf_renegotiation_enforced(config, MBEDTLS_SSL_RENEGOTIATION_NOT_ENFORCED);
     if (options->cert != NULL) {
