@@ -5,11 +5,13 @@ mod programs;
 mod tap;
 mod wire;
 
+use std::env;
 use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
+use crate::case::VERBOSE;
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::loss::{Direction, Loss, mix};
@@ -273,6 +275,12 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
         };
         failure.with_evidence(format!("{}{}{proxy}", client.evidence(), server.evidence()))
     })?;
+    if env::var_os(VERBOSE).is_some() {
+        return Ok(match &path {
+            Path::Datagrams(proxy) => format!("\n{}", proxy.evidence()),
+            Path::Stream(_) => String::new(),
+        });
+    }
     Ok(String::new())
 }
 
