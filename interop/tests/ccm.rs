@@ -1,5 +1,5 @@
-//! AES-CCM and CCM_8 at version 1.2 with OpenSSL (3.0 and 3.6), GnuTLS, Mbed TLS and wolfSSL, over DTLS with and
-//! without losses, and over TLS. At 1.3 they are cells of `version13_tls.rs` and
+//! AES-CCM and CCM_8 at version 1.2 with OpenSSL (3.0 and 3.6), GnuTLS, Mbed TLS and wolfSSL, over
+//! DTLS with and without losses, and over TLS. At 1.3 they are cells of `version13_tls.rs` and
 //! `version13_dtls.rs`.
 
 use sealgram_interop::ccm::{Case, run};

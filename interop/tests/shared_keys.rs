@@ -1,5 +1,5 @@
-//! Pre-shared keys at version 1.2 with OpenSSL (3.0 and 3.6), GnuTLS, Mbed TLS, wolfSSL and dimpl, in
-//! both roles, over both transports where the peer has them: each suite and group, resumed,
+//! Pre-shared keys at version 1.2 with OpenSSL (3.0 and 3.6), GnuTLS, Mbed TLS, wolfSSL and dimpl,
+//! in both roles, over both transports where the peer has them: each suite and group, resumed,
 //! renegotiated, and over a path that loses a tenth of all datagrams.
 
 use sealgram_interop::peer::Implementation;
