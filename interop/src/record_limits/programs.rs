@@ -10,6 +10,7 @@ use crate::failure::Outcome;
 use crate::foreign::program;
 use crate::gnutls;
 use crate::loss::Direction;
+use crate::openssl;
 use crate::peer::{Role, Transport};
 use crate::pki::{Chain, Credential, Pki};
 use crate::port::{self, Listening};
@@ -52,7 +53,7 @@ impl Programs<'_> {
         }
         let begins = match self.case.stack {
             Stack::GnuTls => return gnutls::listening(transcript, given),
-            Stack::OpenSsl => "ACCEPT 127.0.0.1:",
+            Stack::OpenSsl => return openssl::listening(transcript, given),
             Stack::Mbed | Stack::Wolf => "ready ",
         };
         let mut lines = transcript.stdout_lines().chain(transcript.stderr_lines());
@@ -132,7 +133,12 @@ impl Programs<'_> {
             }
             Stack::OpenSsl => {
                 command = Command::new("openssl");
-                command.args(["s_server", "-accept", "127.0.0.1:0", "-tlsextdebug"]);
+                let port = match self.case.transport {
+                    Transport::Dtls => port,
+                    Transport::Tls => 0,
+                };
+                let address = format!("127.0.0.1:{port}");
+                command.args(["s_server", "-accept", &address, "-tlsextdebug"]);
                 command.arg("-cert").arg(&certificate);
                 command.arg("-key").arg(&key);
                 if let Some(issuers) = &issuers {
