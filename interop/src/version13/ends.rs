@@ -55,7 +55,7 @@ impl Ends {
 
     /// A line each way, also with a server that sends everything back.
     pub(super) fn talk(&mut self, case: &Case, word: &str, deadline: Deadline) -> Outcome<()> {
-        if case.stack == Stack::OpenSsl {
+        if matches!(case.stack, Stack::OpenSsl | Stack::Mbed) {
             self.converse(word, deadline)
         } else {
             echo(self.ours()?, word, deadline)

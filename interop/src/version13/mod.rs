@@ -36,6 +36,8 @@ pub enum Stack {
     Rustls,
     /// GnuTLS, over TCP.
     GnuTls,
+    /// Mbed TLS 3.5, over TCP.
+    Mbed,
 }
 
 /// The role of our program.
@@ -171,7 +173,7 @@ impl Stack {
     const fn is_tls(self) -> bool {
         matches!(
             self,
-            Self::OpenSsl | Self::OpenSsl36 | Self::Rustls | Self::GnuTls
+            Self::OpenSsl | Self::OpenSsl36 | Self::Rustls | Self::GnuTls | Self::Mbed
         )
     }
 
@@ -184,6 +186,7 @@ impl Stack {
             Self::OpenSsl36 => "openssl-peer",
             Self::Rustls => "rustls-peer",
             Self::GnuTls => "gnutls-serv",
+            Self::Mbed => "mbedtls3-peer",
         }
     }
 }
@@ -242,11 +245,30 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         (Stack::Rustls, _, Kind::TheirUpdate { request: false }) => {
             Some("rustls always asks for the peer's keys too")
         }
+        (Stack::Mbed, _, Kind::OtherGroup | Kind::SharedKey { other_group: true }) => {
+            Some("its program in peers/ is not told groups")
+        }
+        (Stack::Mbed, _, Kind::Chain(Chain::Huge)) => Some("its messages have 16 kB at most"),
+        (Stack::Mbed, _, Kind::Resumed) => Some("its program makes one connection"),
+        (Stack::Mbed, _, Kind::OurUpdate { .. } | Kind::TheirUpdate { .. }) => {
+            Some("version 3.5 has no key update")
+        }
         (
-            Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls,
+            Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls | Stack::Mbed,
             _,
             Kind::Hybrid | Kind::HybridRequested,
         ) => Some("it has no ML-KEM"),
+        _ => None,
+    }
+}
+
+/// What their server says in a case that it refuses, and why; the case is tried all the same.
+const fn refusal(case: &Case) -> Option<(&'static str, &'static str)> {
+    match (case.stack, case.role, case.kind.shares_key()) {
+        (Stack::Mbed, Role::Client, true) => Some((
+            "error -0x6e00 the handshake",
+            "its server finds a wrong binder, of its own client too",
+        )),
         _ => None,
     }
 }
@@ -266,7 +288,12 @@ pub fn all(stack: Stack) -> Vec<Case> {
             };
             match empty(stack, role, kind) {
                 Some(reason) => println!("empty cell {case}: {reason}"),
-                None => cases.push(case),
+                None => {
+                    if let Some((_, reason)) = refusal(&case) {
+                        println!("empty cell, but tried {case}: {reason}");
+                    }
+                    cases.push(case);
+                }
             }
         }
     }

@@ -65,6 +65,7 @@ pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<
     match case.stack {
         Stack::OpenSsl => return Ok(openssl(case, role, port, pki)),
         Stack::GnuTls => return gnutls(case, role, port, pki),
+        Stack::Mbed => return mbedtls(case, role, port, pki),
         _ => {}
     }
     let mut command = Command::new(program(case.stack)?);
@@ -187,6 +188,32 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
     command
 }
 
+fn mbedtls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
+    let mut command = Command::new(program(case.stack)?);
+    command.args([role, "--port", &port.to_string(), "--tls", "--tls13"]);
+    if case.kind.shares_key() {
+        command.args(["--psk", KEY, "--psk-identity", IDENTITY]);
+    }
+    if case.kind == Kind::SharedKeyAlone {
+        command.arg("--psk-alone");
+    }
+    match (role == "server", case.kind.shares_key()) {
+        (true, false) => add_credential(&mut command, &server_credential(case, pki)),
+        (false, false) => drop(command.arg("--ca").arg(pki.server_authority())),
+        (_, true) => {}
+    }
+    if role != "server" {
+        command.args(["--name", Pki::NAME]);
+    }
+    if case.kind.demands_certificate() {
+        match role {
+            "server" => drop(command.arg("--client-ca").arg(pki.client_authority())),
+            _ => add_credential(&mut command, &client_credential(case, pki)),
+        }
+    }
+    Ok(command)
+}
+
 /// Where OpenSSL's client keeps its session.
 pub(super) fn session_file(pki: &Pki) -> PathBuf {
     pki.directory().join("openssl-session.pem")
@@ -261,7 +288,11 @@ pub(super) fn listening(stack: Stack, given: u16, transcript: &Transcript) -> Op
         Stack::OpenSsl => "ACCEPT 127.0.0.1:",
         _ => "ready ",
     };
-    let port = fact(transcript, name)?.parse().ok()?;
+    let told = match stack {
+        Stack::Mbed => peers::fact(transcript, name),
+        _ => fact(transcript, name),
+    };
+    let port = told?.parse().ok()?;
     Some(Listening::On(port))
 }
 
