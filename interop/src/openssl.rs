@@ -1,10 +1,11 @@
 //! `openssl s_server` and `openssl s_client`.
 //!
 //! Habits to know: over UDP `s_server` takes its port with SO_REUSEADDR. With port 0 the system may
-//! then give it the port of another `s_server`, whose datagrams it gets from then on; so it is given
-//! one. It always asks for a cookie, ends when its standard input ends, and splits its flights into
-//! datagrams of 228 bytes when no MTU is given. Both take the first letter of a line as a command
-//! (`Q`, `R`, `B`, `k`, `q`, `r`, `P`, `S`, …), so test lines begin with other letters.
+//! then give it the port of another `s_server`, whose datagrams it gets from then on; so it is
+//! given one. It always asks for a cookie, ends when its standard input ends, and splits its
+//! flights into datagrams of 228 bytes when no MTU is given. Both take the first letter of a line
+//! as a command (`Q`, `R`, `B`, `k`, `q`, `r`, `P`, `S`, …), so test lines begin with other
+//! letters.
 
 use std::net::SocketAddr;
 use std::process::Command;
