@@ -37,6 +37,7 @@ macro_rules! with_common {
             .datagram(datagram_policy(common)?)
             .stream(stream_policy(common)?)
             .rekey($rekey)
+            .psk_key_exchange(common.shared_keys.psk_exchange.unwrap_or_default())
             .extended_master_secret(match common.require_extended_master_secret {
                 true => ExtendedMasterSecret::Require,
                 false => ExtendedMasterSecret::Prefer,
@@ -501,6 +502,7 @@ mod tests {
             ("--allow-identity-change", "identity_change: Allow"),
             ("--max-message=5000", "max_message: 5000"),
             ("--record-limit=64", "record_size_limit: 64"),
+            ("--psk-exchange=avoided", "psk_key_exchange: Avoided"),
             ("--cid=8", "connection_ids: Some(8)"),
             ("--cid=0", "connection_ids: Some(0)"),
         ];

@@ -7,6 +7,7 @@ use crate::problem::Problem;
 use crate::report::Line;
 use clap::Args;
 use sealgram::client::ClientConfigBuilder;
+use sealgram::config::PskKeyExchange;
 use sealgram::identity::{SharedKey, SharedKeys};
 use sealgram::server::ServerConfigBuilder;
 use std::collections::HashSet;
@@ -36,9 +37,23 @@ pub(crate) struct SharedKeyArguments {
     /// alone, and only a peer that imports them as well.
     #[arg(long, value_name = "TEXT", conflicts_with = "allow_short_psk")]
     pub(crate) psk_context: Option<String>,
+    /// Whether a handshake of version 1.3 with such a key exchanges keys as well: required;
+    /// preferred: where the peer does; avoided: where the peer insists. Without an exchange whoever
+    /// learns the key later can read what was recorded before [default: required].
+    #[arg(long, value_name = "WHETHER", value_parser = parse_exchange)]
+    pub(crate) psk_exchange: Option<PskKeyExchange>,
     /// Take keys below 16 bytes too, which can be guessed from recorded traffic.
     #[arg(long)]
     pub(crate) allow_short_psk: bool,
+}
+
+fn parse_exchange(text: &str) -> Result<PskKeyExchange, String> {
+    match text {
+        "required" => Ok(PskKeyExchange::Required),
+        "preferred" => Ok(PskKeyExchange::Preferred),
+        "avoided" => Ok(PskKeyExchange::Avoided),
+        _ => Err("it is required, preferred or avoided".to_owned()),
+    }
 }
 
 /// How the keys of a file are written.

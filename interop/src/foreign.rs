@@ -168,7 +168,7 @@ fn add_common(command: &mut Command, settings: &Settings<'_>) {
 }
 
 /// What follows `name` in the first line of standard error that begins with it.
-fn fact(transcript: &Transcript, name: &str) -> Option<String> {
+pub(crate) fn fact(transcript: &Transcript, name: &str) -> Option<String> {
     transcript
         .stderr_lines()
         .find_map(|line| line.strip_prefix(name).map(|rest| rest.trim().to_owned()))

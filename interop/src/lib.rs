@@ -17,7 +17,7 @@
 //! | [`association`] | two programs joined: handshake, conversation, close |
 //! | [`case`](mod@case) | one case from start to verdict |
 //! | [`pool`] | many cases at once, and the report about them |
-//! | [`peer`], [`sealgram`], [`openssl`], [`gnutls`], [`foreign`] | the programs |
+//! | [`peer`], [`sealgram`], [`openssl`], [`gnutls`], [`foreign`], [`framed`] | the programs |
 //! | [`nginx`] | a balancer of datagrams |
 //! | [`process`] | child processes with captured output |
 //! | [`pki`] | certificates and keys |
@@ -26,6 +26,7 @@
 //! | [`rekeying`] | renegotiations and resumptions: who begins, and what the result must be |
 //! | [`raw_keys`] | raw public keys |
 //! | [`record`], [`audit`] | reading captured records, and rules that they must obey |
+//! | [`record_limits`] | how long records are |
 //! | [`connection_ids`] | connection IDs, and a client whose port changes |
 //! | [`shared_keys`] | pre-shared keys at version 1.2 |
 //! | [`version13`] | DTLS 1.3 with the stacks of `interop/peers` |
@@ -41,6 +42,7 @@ pub mod clock;
 pub mod connection_ids;
 pub mod failure;
 pub mod foreign;
+pub mod framed;
 pub mod gnutls;
 pub mod loss;
 pub mod matrix;
@@ -55,6 +57,7 @@ pub mod process;
 pub mod proxy;
 pub mod raw_keys;
 pub mod record;
+pub mod record_limits;
 pub mod rekeying;
 pub mod sealgram;
 pub mod shared_keys;

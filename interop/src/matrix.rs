@@ -219,16 +219,21 @@ pub const MTUS: [Option<u16>; 2] = [None, Some(1400)];
 /// key with an `ECDHE_RSA` suite, are not even combinations: the suite requires the key.
 const EMPTY_CELLS: &[EmptyCells] = &[
     EmptyCells {
-        reason: "OpenSSL 3.0's server never chooses an Ed25519 certificate over DTLS 1.2 (\"no shared \
+        reason: "OpenSSL's server (3.0 and 3.6) never chooses an Ed25519 certificate over DTLS 1.2 (\"no shared \
                  cipher\": it looks for the version number of TLS 1.2)",
         applies: |case| {
-            case.server == Implementation::OpenSsl && case.server_key == KeyType::Ed25519
+            let openssl = [Implementation::OpenSsl, Implementation::OpenSsl36];
+            openssl.contains(&case.server) && case.server_key == KeyType::Ed25519
         },
     },
     EmptyCells {
-        reason: "Erlang, Botan 2, Mbed TLS 2.28 and webrtc-rs have no Ed25519 certificates over DTLS 1.2",
+        reason: "Erlang, Botan 2, Mbed TLS 2.28, webrtc-rs and wolfSSL as it is built here have no Ed25519 \
+                 certificates over DTLS 1.2",
         applies: |case| {
-            case.foreign().is_behind_a_program_of_ours() && case.server_key == KeyType::Ed25519
+            let foreign = case.foreign();
+            foreign.is_behind_a_program_of_ours()
+                && foreign != Implementation::OpenSsl36
+                && case.server_key == KeyType::Ed25519
         },
     },
     EmptyCells {
@@ -236,11 +241,13 @@ const EMPTY_CELLS: &[EmptyCells] = &[
         applies: |case| case.foreign() == Implementation::Erlang && case.group == Group::X25519,
     },
     EmptyCells {
-        reason: "the servers of Botan and Mbed TLS take the first group of their own lists, and the curve of a \
+        reason: "the servers of Botan, Mbed TLS and wolfSSL take the first group of their own lists, and the curve of a \
                  certificate is offered as well",
         applies: |case| {
             let own: &[Group] = match case.server {
-                Implementation::Botan => &[Group::X25519, Group::P256, Group::P384],
+                Implementation::Botan | Implementation::WolfSsl => {
+                    &[Group::X25519, Group::P256, Group::P384]
+                }
                 Implementation::MbedTls => &[Group::P384, Group::P256, Group::X25519],
                 _ => return false,
             };

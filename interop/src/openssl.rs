@@ -1,9 +1,11 @@
 //! `openssl s_server` and `openssl s_client`.
 //!
-//! Habits to know: `s_server` always asks for a cookie, ends when its standard input ends, and
-//! splits its flights into datagrams of 228 bytes when no MTU is given. Both take the first letter
-//! of a line as a command (`Q`, `R`, `B`, `k`, `q`, `r`, `P`, `S`, …), so test lines begin with
-//! other letters.
+//! Habits to know: over UDP `s_server` takes its port with SO_REUSEADDR. With port 0 the system may
+//! then give it the port of another `s_server`, whose datagrams it gets from then on; so it is
+//! given one. It always asks for a cookie, ends when its standard input ends, and splits its
+//! flights into datagrams of 228 bytes when no MTU is given. Both take the first letter of a line
+//! as a command (`Q`, `R`, `B`, `k`, `q`, `r`, `P`, `S`, …), so test lines begin with other
+//! letters.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -44,10 +46,14 @@ impl Peer for OpenSsl {
         "openssl"
     }
 
-    fn server_command(&self, settings: &Settings<'_>, _port: u16) -> Outcome<Command> {
+    fn server_command(&self, settings: &Settings<'_>, port: u16) -> Outcome<Command> {
         let mut command = Command::new("openssl");
         command.args(["s_server", version(settings)]);
-        command.args(["-accept", &format!("{}:0", settings.listen)]);
+        let port = match settings.transport {
+            Transport::Dtls => port,
+            Transport::Tls => 0,
+        };
+        command.args(["-accept", &format!("{}:{port}", settings.listen)]);
         if settings.renegotiation {
             command.arg("-client_renegotiation");
         }
@@ -88,14 +94,8 @@ impl Peer for OpenSsl {
         Ok(command)
     }
 
-    fn listening(&self, transcript: &Transcript, _port: u16) -> Option<Listening> {
-        transcript
-            .stdout_lines()
-            .find_map(|line| {
-                let (_, port) = line.strip_prefix("ACCEPT ")?.rsplit_once(':')?;
-                port.parse().ok()
-            })
-            .map(Listening::On)
+    fn listening(&self, transcript: &Transcript, port: u16) -> Option<Listening> {
+        listening(transcript, port)
     }
 
     fn server_handshake(&self, transcript: &Transcript) -> Option<Handshake> {
@@ -145,6 +145,23 @@ impl Peer for OpenSsl {
     fn server_reports_handshake(&self) -> bool {
         true
     }
+}
+
+/// Where `s_server` listens: it says so only if it has chosen the port.
+#[must_use]
+pub fn listening(transcript: &Transcript, given: u16) -> Option<Listening> {
+    let port = transcript
+        .stdout_lines()
+        .find_map(|line| match line.trim_end() {
+            "ACCEPT" => Some(given),
+            line => line
+                .strip_prefix("ACCEPT ")?
+                .rsplit_once(':')?
+                .1
+                .parse()
+                .ok(),
+        });
+    port.map(Listening::On)
 }
 
 fn add_credential(command: &mut Command, credential: &Credential) {

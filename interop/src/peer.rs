@@ -8,6 +8,7 @@ use crate::algorithm::{Group, KeyType, SharedSuite, Suite};
 use crate::clock::Deadline;
 use crate::failure::Outcome;
 use crate::foreign;
+use crate::framed;
 use crate::gnutls::GnuTls;
 use crate::openssl::OpenSsl;
 use crate::pki::{Chain, Credential, Pki};
@@ -34,6 +35,12 @@ pub enum Implementation {
     MbedTlsWithoutCookies,
     /// webrtc-rs.
     WebRtc,
+    /// wolfSSL, over DTLS.
+    WolfSsl,
+    /// OpenSSL 3.6.
+    OpenSsl36,
+    /// dimpl, over DTLS.
+    Dimpl,
 }
 
 /// Which end of an association a program plays.
@@ -203,13 +210,22 @@ impl Implementation {
             Self::MbedTls => &foreign::MBEDTLS,
             Self::MbedTlsWithoutCookies => &foreign::MBEDTLS_WITHOUT_COOKIES,
             Self::WebRtc => &foreign::WEBRTC,
+            Self::WolfSsl => &framed::WOLFSSL,
+            Self::OpenSsl36 => &framed::OPENSSL36,
+            Self::Dimpl => &framed::DIMPL,
         }
     }
 
-    /// Whether it is one of [`foreign`].
+    /// Whether it is one of [`foreign`] or [`framed`].
     #[must_use]
     pub const fn is_behind_a_program_of_ours(self) -> bool {
         !matches!(self, Self::Sealgram | Self::OpenSsl | Self::GnuTls)
+    }
+
+    /// Whether it is one of [`framed`], which are told more than those of [`foreign`].
+    #[must_use]
+    pub const fn is_framed(self) -> bool {
+        matches!(self, Self::WolfSsl | Self::OpenSsl36 | Self::Dimpl)
     }
 
     /// The name in case names.

@@ -24,10 +24,12 @@ use crate::{foreign, gnutls};
 pub enum Stack {
     /// GnuTLS's programs.
     GnuTls,
-    /// OpenSSL 3.6, over TLS.
+    /// OpenSSL 3.6.
     OpenSsl,
     /// BoringSSL, over DTLS.
     Boring,
+    /// wolfSSL, over DTLS.
+    Wolf,
 }
 
 /// A version of the protocol.
@@ -115,6 +117,13 @@ impl Case {
                             println!("empty: {stack:?}, {key:?}, {version:?}: {reason}");
                             continue;
                         }
+                        let tried =
+                            refusal(&case(key, false, false)).or(refusal(&case(key, true, false)));
+                        if let Some((_, _, reason)) = tried {
+                            println!(
+                                "empty, but tried: {stack:?}, our {role:?}, {transport:?} {version:?}, {key:?}: {reason}"
+                            );
+                        }
                         cases.extend([false, true].map(|mutual| case(key, mutual, false)));
                     }
                     // `gnutls-cli` resumes within one run only, which is not driven here.
@@ -147,10 +156,57 @@ impl Case {
 fn lacks(stack: Stack, transport: Transport, version: Version) -> Option<&'static str> {
     match (stack, transport, version) {
         (Stack::GnuTls, Transport::Dtls, Version::V13) => Some("it has no DTLS 1.3"),
-        (Stack::OpenSsl, Transport::Dtls, _) => Some("its program speaks TLS"),
-        (Stack::Boring, Transport::Tls, _) => Some("its program speaks DTLS"),
+        (Stack::OpenSsl, Transport::Dtls, Version::V13) => Some("it has no DTLS 1.3"),
+        (Stack::Boring | Stack::Wolf, Transport::Tls, _) => Some("its program speaks DTLS"),
         _ => None,
     }
+}
+
+/// Who says by what that a stack cannot do this, and why: a case that is tried all the same, and
+/// fails when nobody says so.
+fn refusal(case: &Case) -> Option<(Speaker, &'static str, &'static str)> {
+    let foreign_shows = case.role == Role::Client || case.mutual;
+    match (case.stack, case.role, case.transport, case.key) {
+        (Stack::OpenSsl, Role::Client, Transport::Dtls, KeyType::Ed25519) => Some((
+            Speaker::Ours,
+            "handshake_failure(40)",
+            "its server never chooses an Ed25519 key over DTLS 1.2",
+        )),
+        (Stack::Wolf, _, _, KeyType::Ed25519) => Some(match foreign_shows {
+            true => (Speaker::Theirs, "error public key: 0", WITHOUT_ED25519),
+            false => (Speaker::Ours, "no signature algorithm", WITHOUT_ED25519),
+        }),
+        _ => None,
+    }
+}
+
+const WITHOUT_ED25519: &str = "wolfSSL is built without Ed25519 here";
+
+/// One of the two programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    Ours,
+    Theirs,
+}
+
+/// The one of both that refuses says so.
+fn refused(
+    case: &Case,
+    (speaker, said, reason): (Speaker, &str, &str),
+    client: &Process,
+    server: &Process,
+    deadline: Deadline,
+) -> Outcome<String> {
+    let ours_is_client = case.role == Role::Client;
+    let process = match (speaker == Speaker::Ours) == ours_is_client {
+        true => client,
+        false => server,
+    };
+    process.wait_for(said, deadline, |transcript| {
+        let mut lines = transcript.stdout_lines().chain(transcript.stderr_lines());
+        lines.any(|line| line.contains(said)).then_some(())
+    })?;
+    Ok(reason.to_owned())
 }
 
 fn lacks_key(stack: Stack, key: KeyType, _: Version) -> Option<&'static str> {
@@ -164,6 +220,8 @@ fn lacks_key(stack: Stack, key: KeyType, _: Version) -> Option<&'static str> {
 struct Key {
     private: PathBuf,
     public: PathBuf,
+    /// The same as DER.
+    der: PathBuf,
     fingerprint: String,
 }
 
@@ -185,6 +243,7 @@ impl Key {
         Ok(Self {
             private: private.to_owned(),
             public,
+            der,
             fingerprint: text.split(' ').next().unwrap_or_default().to_owned(),
         })
     }
@@ -230,6 +289,9 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
             Role::Server => foreign_client(case, &keys, port)?,
         };
         let mut client = Process::spawn("client", command)?;
+        if let Some(refusal) = refusal(case) {
+            return refused(case, refusal, &client, &server, deadline);
+        }
         let seen = visited(case, &keys, &server, &mut client, visit, deadline);
         seen.map_err(|failure| {
             failure.with_evidence(format!("{}{}", client.evidence(), server.evidence()))
@@ -434,10 +496,8 @@ fn start_foreign_server(case: &Case, keys: &Keys, deadline: Deadline) -> Outcome
             }
             _ => {
                 let mut command = frame(case, "server", port)?;
-                command
-                    .arg("--echo")
-                    .arg("--raw-key")
-                    .arg(&keys.server.private);
+                command.arg("--echo");
+                add_frame(&mut command, case, &keys.server);
                 if case.mutual {
                     command.args(["--client-auth", "--raw-peer"]);
                 }
@@ -475,7 +535,7 @@ fn foreign_client(case: &Case, keys: &Keys, port: u16) -> Outcome<Command> {
     let mut command = frame(case, "client", port)?;
     command.args(["--name", Pki::NAME, "--raw-peer"]);
     if case.mutual {
-        command.arg("--raw-key").arg(&keys.client.private);
+        add_frame(&mut command, case, &keys.client);
     }
     if case.resumes {
         command.args(["--resume", "1"]);
@@ -486,12 +546,23 @@ fn foreign_client(case: &Case, keys: &Keys, port: u16) -> Outcome<Command> {
 fn frame(case: &Case, side: &str, port: u16) -> Outcome<Command> {
     let program = match case.stack {
         Stack::Boring => "boring-peer",
+        Stack::Wolf => "wolfssl-peer",
         _ => "openssl-peer",
     };
     let mut command = Command::new(foreign::program(program)?);
     let (port, version) = (port.to_string(), case.version.number());
     command.args([side, "--port", &port, "--versions", version]);
+    if (case.stack, case.transport) == (Stack::OpenSsl, Transport::Dtls) {
+        command.arg("--udp");
+    }
     Ok(command)
+}
+
+fn add_frame(command: &mut Command, case: &Case, key: &Key) {
+    command.arg("--raw-key").arg(&key.private);
+    if case.stack == Stack::Wolf {
+        command.arg("--raw-public").arg(&key.der);
+    }
 }
 
 fn add_gnutls(command: &mut Command, case: &Case, key: &Key) {

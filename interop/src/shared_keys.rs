@@ -10,6 +10,7 @@ use crate::algorithm::{Aead, Group, SharedSuite};
 use crate::association::{Association, Delivery, Route};
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
+use crate::foreign::fact;
 use crate::loss::{Loss, mix};
 use crate::peer::{Implementation, Role, Settings, Transport};
 use crate::pki::Pki;
@@ -91,12 +92,16 @@ impl Case {
     pub fn all(foreign: Implementation) -> Vec<Self> {
         let mut cases = Vec::new();
         for suite in SharedSuite::all() {
-            if let Some(reason) = lacks(suite) {
+            if let Some(reason) = lacks(foreign, suite) {
                 println!("empty: {}, {}: {reason}", foreign.name(), suite.iana_name());
                 continue;
             }
             for role in [Role::Client, Role::Server] {
-                for transport in [Transport::Dtls, Transport::Tls] {
+                let transports: &[Transport] = match foreign {
+                    Implementation::WolfSsl | Implementation::Dimpl => &[Transport::Dtls],
+                    _ => &[Transport::Dtls, Transport::Tls],
+                };
+                for &transport in transports {
                     cases.extend(of(foreign, suite, role, transport));
                 }
             }
@@ -111,7 +116,9 @@ impl Case {
     pub fn lossy(foreign: Implementation) -> Vec<Self> {
         let survives = |case: &Self| match case.then {
             Then::Data => true,
-            Then::Renegotiation(by) => by == case.role || foreign.is_behind_a_program_of_ours(),
+            // It ends when a renegotiation loses datagrams.
+            Then::Renegotiation(_) if foreign == Implementation::WolfSsl => false,
+            Then::Renegotiation(by) => by == case.role || repeats_hello_requests(foreign),
             Then::Resumption { .. } => false,
         };
         Self::all(foreign)
@@ -128,7 +135,11 @@ impl Case {
 
     fn settings<'a>(&self, pki: &'a Pki) -> Settings<'a> {
         let tickets = self.then == Then::Resumption { tickets: true };
+        // dimpl's client does not send renegotiation_info.
+        let lacks = (self.foreign, self.role) == (Implementation::Dimpl, Role::Server);
+        let allowed = lacks.then(|| "--allow-insecure-renegotiation-peers".to_owned());
         Settings {
+            server_arguments: allowed.into_iter().collect(),
             shared_key: Some(self.suite),
             groups: vec![self.group],
             ..plain(pki, self.transport, tickets)
@@ -156,11 +167,8 @@ fn of(foreign: Implementation, suite: SharedSuite, role: Role, transport: Transp
         println!("empty: gnutls client, ECDHE_PSK, after the handshake: it ends with SIGSEGV");
         return cases;
     }
-    if foreign.is_behind_a_program_of_ours() {
-        println!(
-            "empty: {}, resumption: its program makes one connection",
-            foreign.name()
-        );
+    if let Some(reason) = lacks_resumption(foreign) {
+        println!("empty: {}, resumption: {reason}", foreign.name());
     } else {
         for tickets in [true, false] {
             cases.push(case(Group::X25519, Then::Resumption { tickets }));
@@ -169,6 +177,10 @@ fn of(foreign: Implementation, suite: SharedSuite, role: Role, transport: Transp
     // Over UDP `gnutls-cli` renegotiates only as it begins, and its server asks for it by a line of
     // data: those are cases of `rekeying`.
     let begins = |by: Role| by == role || foreign != Implementation::GnuTls;
+    if foreign == Implementation::Dimpl {
+        println!("empty: dimpl, renegotiation: it ignores it");
+        return cases;
+    }
     for by in [Role::Client, Role::Server]
         .into_iter()
         .filter(|&by| begins(by))
@@ -178,10 +190,33 @@ fn of(foreign: Implementation, suite: SharedSuite, role: Role, transport: Transp
     cases
 }
 
-/// Why no peer here has a suite.
-fn lacks(suite: SharedSuite) -> Option<&'static str> {
+/// Why a peer does not have a suite.
+fn lacks(foreign: Implementation, suite: SharedSuite) -> Option<&'static str> {
     let newer = suite.exchanges && suite.aead != Aead::ChaCha20Poly1305;
-    newer.then_some("OpenSSL 3.0, GnuTLS 3.7 and Mbed TLS 2.28 lack the suites of RFC 8442")
+    match (foreign, suite.exchanges, suite.aead) {
+        (Implementation::Dimpl, false, Aead::Aes128Ccm8) => None,
+        (Implementation::Dimpl, ..) => Some("dimpl has PSK_AES128_CCM_8 alone"),
+        (Implementation::WolfSsl, true, Aead::Aes256Gcm) => {
+            Some("of RFC 8442 it has the suite with AES-128-GCM alone")
+        }
+        (Implementation::WolfSsl, ..) => None,
+        _ => newer.then_some("OpenSSL, GnuTLS 3.7 and Mbed TLS 2.28 lack the suites of RFC 8442"),
+    }
+}
+
+/// Why a peer resumes nothing.
+fn lacks_resumption(foreign: Implementation) -> Option<&'static str> {
+    match foreign {
+        Implementation::Dimpl => Some("it has none"),
+        _ if foreign.is_framed() => None,
+        _ if foreign.is_behind_a_program_of_ours() => Some("its program makes one connection"),
+        _ => None,
+    }
+}
+
+/// Whether a peer sends a HelloRequest again that was lost.
+fn repeats_hello_requests(foreign: Implementation) -> bool {
+    foreign.is_behind_a_program_of_ours() && !foreign.is_framed()
 }
 
 /// Runs a case.
@@ -222,6 +257,12 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
     association.converse(LINES, delivery, deadline)?;
     if let Then::Renegotiation(by) = case.then {
         begin(case, by, &mut association)?;
+        if ends_by_renegotiation(case) {
+            let server = &association.server.process;
+            return server
+                .wait_for("its end", deadline, |it| fact(it, "error read: -501"))
+                .map(|_| "its server ends with -501".to_owned());
+        }
         let second = told(case, &association, 2, deadline);
         second.map_err(|failure| failure.with_evidence(association.evidence()))?;
         association.converse(LINES, delivery, deadline)?;
@@ -237,6 +278,13 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
 /// ECDHE_PSK, with `openssl s_server` too.
 fn crashes(case: &Case) -> bool {
     case.foreign == Implementation::GnuTls && case.role == Role::Server && case.suite.exchanges
+}
+
+/// wolfSSL's server finds no suite when a handshake with this one is renegotiated
+/// (MATCH_SUITE_ERROR), with its own client too.
+fn ends_by_renegotiation(case: &Case) -> bool {
+    let newer = case.suite.exchanges && case.suite.aead == Aead::Aes128Gcm;
+    case.foreign == Implementation::WolfSsl && case.role == Role::Client && newer
 }
 
 /// Our server completes the handshake with the client that has seen its Finished.

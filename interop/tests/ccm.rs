@@ -1,5 +1,5 @@
-//! AES-CCM and CCM_8 at version 1.2 with OpenSSL, GnuTLS and Mbed TLS, over DTLS with and
-//! without losses, and over TLS. At 1.3 they are cells of `version13_tls.rs` and
+//! AES-CCM and CCM_8 at version 1.2 with OpenSSL (3.0 and 3.6), GnuTLS, Mbed TLS and wolfSSL, over
+//! DTLS with and without losses, and over TLS. At 1.3 they are cells of `version13_tls.rs` and
 //! `version13_dtls.rs`.
 
 use sealgram_interop::ccm::{Case, run};
@@ -27,6 +27,16 @@ fn gnutls_and_we_speak_ccm() {
 #[test]
 fn mbedtls_and_we_speak_ccm() {
     agree(Implementation::MbedTls, "Mbed TLS, CCM at 1.2");
+}
+
+#[test]
+fn openssl_3_6_and_we_speak_ccm() {
+    agree(Implementation::OpenSsl36, "OpenSSL 3.6, CCM at 1.2");
+}
+
+#[test]
+fn wolfssl_and_we_speak_ccm() {
+    agree(Implementation::WolfSsl, "wolfSSL, CCM at 1.2");
 }
 
 const AT_ONCE: usize = 8;

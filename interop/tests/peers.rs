@@ -29,6 +29,16 @@ fn webrtc_and_we_agree() {
     agree(Implementation::WebRtc, "webrtc-rs, DTLS 1.2");
 }
 
+#[test]
+fn wolfssl_and_we_agree() {
+    agree(Implementation::WolfSsl, "wolfSSL, DTLS 1.2");
+}
+
+#[test]
+fn openssl_3_6_and_we_agree() {
+    agree(Implementation::OpenSsl36, "OpenSSL 3.6, DTLS 1.2");
+}
+
 fn agree(foreign: Implementation, title: &str) {
     Sealgram::program().expect("the program under test");
     let pki = Pki::generate().expect("certificates");

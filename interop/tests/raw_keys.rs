@@ -1,4 +1,4 @@
-//! Raw public keys (RFC 7250) with GnuTLS, OpenSSL 3.6 and BoringSSL, in both roles.
+//! Raw public keys (RFC 7250) with GnuTLS, OpenSSL 3.6, BoringSSL and wolfSSL, in both roles.
 
 use sealgram_interop::pki::Pki;
 use sealgram_interop::pool::run_all;
@@ -18,6 +18,24 @@ fn r1_openssl_and_we_know_each_other_by_raw_keys() {
 #[test]
 fn boringssl_and_we_know_each_other_by_raw_keys() {
     agree(Stack::Boring, "BoringSSL, raw public keys");
+}
+
+#[test]
+fn wolfssl_and_we_know_each_other_by_raw_keys() {
+    agree(Stack::Wolf, "wolfSSL, raw public keys");
+}
+
+#[test]
+fn openssl_and_raw_keys_survive_a_lossy_path() {
+    conclude(
+        &Case::lossy(Stack::OpenSsl),
+        "OpenSSL 3.6, raw public keys, lossy",
+    );
+}
+
+#[test]
+fn wolfssl_and_raw_keys_survive_a_lossy_path() {
+    conclude(&Case::lossy(Stack::Wolf), "wolfSSL, raw public keys, lossy");
 }
 
 #[test]

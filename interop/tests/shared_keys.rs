@@ -1,6 +1,6 @@
-//! Pre-shared keys at version 1.2 with OpenSSL, GnuTLS and Mbed TLS, in both roles, over both
-//! transports: each suite and group, resumed, renegotiated, and over a path that loses a tenth of
-//! all datagrams.
+//! Pre-shared keys at version 1.2 with OpenSSL (3.0 and 3.6), GnuTLS, Mbed TLS, wolfSSL and dimpl,
+//! in both roles, over both transports where the peer has them: each suite and group, resumed,
+//! renegotiated, and over a path that loses a tenth of all datagrams.
 
 use sealgram_interop::peer::Implementation;
 use sealgram_interop::pki::Pki;
@@ -31,6 +31,21 @@ fn k6_mbedtls_without_cookies_and_we_share_keys() {
     agree(foreign, "Mbed TLS without cookies, pre-shared keys");
 }
 
+#[test]
+fn wolfssl_and_we_share_keys() {
+    agree(Implementation::WolfSsl, "wolfSSL, pre-shared keys");
+}
+
+#[test]
+fn openssl_3_6_and_we_share_keys() {
+    agree(Implementation::OpenSsl36, "OpenSSL 3.6, pre-shared keys");
+}
+
+#[test]
+fn dimpl_and_we_share_keys() {
+    agree(Implementation::Dimpl, "dimpl, pre-shared keys");
+}
+
 fn agree(foreign: Implementation, title: &str) {
     Sealgram::program().expect("the program under test");
     let pki = Pki::generate().expect("certificates");
@@ -50,6 +65,24 @@ fn gnutls_and_we_share_keys_over_a_lossy_path() {
 #[test]
 fn mbedtls_and_we_share_keys_over_a_lossy_path() {
     survive(Implementation::MbedTls, "Mbed TLS, pre-shared keys, lossy");
+}
+
+#[test]
+fn wolfssl_and_we_share_keys_over_a_lossy_path() {
+    survive(Implementation::WolfSsl, "wolfSSL, pre-shared keys, lossy");
+}
+
+#[test]
+fn openssl_3_6_and_we_share_keys_over_a_lossy_path() {
+    survive(
+        Implementation::OpenSsl36,
+        "OpenSSL 3.6, pre-shared keys, lossy",
+    );
+}
+
+#[test]
+fn dimpl_and_we_share_keys_over_a_lossy_path() {
+    survive(Implementation::Dimpl, "dimpl, pre-shared keys, lossy");
 }
 
 fn survive(foreign: Implementation, title: &str) {

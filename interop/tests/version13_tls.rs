@@ -1,5 +1,5 @@
-//! TLS 1.3 with OpenSSL, GnuTLS and rustls: handshakes in both roles, HelloRetryRequest, client
-//! certificates, resumption, key updates from each side.
+//! TLS 1.3 with OpenSSL, GnuTLS, Mbed TLS and rustls: handshakes in both roles, HelloRetryRequest,
+//! client certificates, shared keys, resumption, key updates from each side.
 
 use sealgram_interop::pki::Pki;
 use sealgram_interop::pool::run_all;
@@ -26,6 +26,11 @@ fn openssl_3_6_and_we_speak_tls_1_3() {
 #[test]
 fn rustls_and_we_speak_tls_1_3() {
     passes(Stack::Rustls);
+}
+
+#[test]
+fn mbedtls_3_5_and_we_speak_tls_1_3() {
+    passes(Stack::Mbed);
 }
 
 #[test]

@@ -13,6 +13,12 @@
  * Both take [--resume id|ticket]: sessions are resumed in this way only, and a server serves two clients, one after the other,
  * as with `--follow`. A client takes [--session-out FILE] and [--session-in FILE], which keep a session and offer it.
  *
+ * Version 3.5 takes [--tls13] with `--tls`: version 1.3 alone, where a pre-shared key comes with an exchange, or with [--psk-alone]
+ * without one.
+ *
+ * A client takes [--max-fragment N], which it asks for by max_fragment_length. Both tell the most data that they may put into a
+ * record, `most N`.
+ *
  * A line of standard input is data to send, except that `R` renegotiates (a server sends a
  * HelloRequest) and `Q` closes. Received data goes to standard output as it came. Facts go to
  * standard error, one on each line: `ready PORT`, `handshake SUITE`, `cid rx=HEX|- tx=HEX|-`, `closed`, `error CODE TEXT`.
@@ -46,6 +52,10 @@
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+#include <psa/crypto.h>
+#endif
+
 /* The interval at which timers are checked, in milliseconds. */
 #define TICK 10
 
@@ -69,7 +79,7 @@
 #define DAY 86400
 
 struct options {
-    int server, tls, cookies, mtu, follow;
+    int server, tls, cookies, mtu, follow, max_fragment, newer, alone;
     const char *port, *name, *cert, *key, *ca, *bind, *cid, *next_cid, *resume, *session_out, *session_in;
     const char *psk, *identity, *suite;
 };
@@ -132,6 +142,10 @@ static struct options parse(int count, char **arguments)
         const char *name = arguments[i];
         if (strcmp(name, "--tls") == 0) {
             options.tls = 1;
+        } else if (strcmp(name, "--tls13") == 0) {
+            options.newer = 1;
+        } else if (strcmp(name, "--psk-alone") == 0) {
+            options.alone = 1;
         } else if (strcmp(name, "--no-cookies") == 0) {
             options.cookies = 0;
         } else if (strcmp(name, "--follow") == 0) {
@@ -151,6 +165,8 @@ static struct options parse(int count, char **arguments)
             options.ca = arguments[i];
         } else if (strcmp(name, "--mtu") == 0) {
             options.mtu = atoi(arguments[i]);
+        } else if (strcmp(name, "--max-fragment") == 0) {
+            options.max_fragment = atoi(arguments[i]);
         } else if (strcmp(name, "--cid") == 0) {
             options.cid = arguments[i];
         } else if (strcmp(name, "--cid-next") == 0) {
@@ -267,8 +283,24 @@ static void report_connection_ids(struct peer *peer, const char *own)
 static void report_handshake(struct peer *peer, const char *own)
 {
     fprintf(stderr, "handshake %s\n", mbedtls_ssl_get_ciphersuite(&peer->ssl));
+    fprintf(stderr, "most %d\n", mbedtls_ssl_get_max_out_record_payload(&peer->ssl));
     if (own != NULL) {
         report_connection_ids(peer, own);
+    }
+}
+
+/* The number of a length in max_fragment_length (RFC 6066, section 4). */
+static unsigned char fragment_code(int length)
+{
+    switch (length) {
+    case 512:
+        return MBEDTLS_SSL_MAX_FRAG_LEN_512;
+    case 1024:
+        return MBEDTLS_SSL_MAX_FRAG_LEN_1024;
+    case 2048:
+        return MBEDTLS_SSL_MAX_FRAG_LEN_2048;
+    default:
+        return MBEDTLS_SSL_MAX_FRAG_LEN_4096;
     }
 }
 
@@ -333,6 +365,24 @@ static void keep_session(struct peer *peer)
     must_system("the session's file", fclose(file));
 }
 
+/* Version 1.2 alone, or 1.3 alone. */
+static void choose_version(struct peer *peer)
+{
+    mbedtls_ssl_config *config = &peer->config;
+    int minor = MBEDTLS_SSL_MINOR_VERSION_3;
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+    const struct options *options = &peer->options;
+    int modes = options->psk == NULL ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL
+                : options->alone     ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK
+                                     : MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL;
+    must("the cryptography", psa_crypto_init() == PSA_SUCCESS ? 0 : -1);
+    mbedtls_ssl_conf_tls13_key_exchange_modes(config, modes);
+    minor = options->newer ? MBEDTLS_SSL_MINOR_VERSION_4 : minor;
+#endif
+    mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, minor);
+    mbedtls_ssl_conf_max_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, minor);
+}
+
 static void configure(struct peer *peer)
 {
     struct options *options = &peer->options;
@@ -353,8 +403,11 @@ static void configure(struct peer *peer)
              options->tls ? MBEDTLS_SSL_TRANSPORT_STREAM : MBEDTLS_SSL_TRANSPORT_DATAGRAM,
              MBEDTLS_SSL_PRESET_DEFAULT));
     mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &peer->random);
-    mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+    choose_version(peer);
     mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_ENABLED);
+    if (options->max_fragment != 0) {
+        must("the length of fragments", mbedtls_ssl_conf_max_frag_len(config, fragment_code(options->max_fragment)));
+    }
     /* What is under way after a HelloRequest is delivered, however much it is. */
     mbedtls_ssl_conf_renegotiation_enforced(config, MBEDTLS_SSL_RENEGOTIATION_NOT_ENFORCED);
     if (options->cert != NULL) {
@@ -502,6 +555,12 @@ static void identify(struct peer *peer)
 
 static int waits(int code)
 {
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+    /* A ticket has come. */
+    if (code == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
+        return 1;
+    }
+#endif
     return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE ||
            code == MBEDTLS_ERR_SSL_CRYPTO_IN_PROGRESS;
 }

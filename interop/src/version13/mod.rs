@@ -36,6 +36,8 @@ pub enum Stack {
     Rustls,
     /// GnuTLS, over TCP.
     GnuTls,
+    /// Mbed TLS 3.5, over TCP.
+    Mbed,
 }
 
 /// The role of our program.
@@ -81,6 +83,8 @@ pub enum Kind {
         /// Whether the client's first hello has no share of the server's only group.
         other_group: bool,
     },
+    /// As `SharedKey`, without an ephemeral exchange (psk_ke), which both ends prefer or insist on.
+    SharedKeyAlone,
     /// BoringSSL's own hello, with an ML-KEM share that fills two datagrams.
     DefaultHello,
     /// X25519MLKEM768, whose share the client's first hello has.
@@ -123,7 +127,7 @@ impl Kind {
 
     /// Whether both ends share a key.
     const fn shares_key(self) -> bool {
-        matches!(self, Self::SharedKey { .. })
+        matches!(self, Self::SharedKey { .. } | Self::SharedKeyAlone)
     }
 
     /// How long the chains are.
@@ -169,7 +173,7 @@ impl Stack {
     const fn is_tls(self) -> bool {
         matches!(
             self,
-            Self::OpenSsl | Self::OpenSsl36 | Self::Rustls | Self::GnuTls
+            Self::OpenSsl | Self::OpenSsl36 | Self::Rustls | Self::GnuTls | Self::Mbed
         )
     }
 
@@ -182,11 +186,12 @@ impl Stack {
             Self::OpenSsl36 => "openssl-peer",
             Self::Rustls => "rustls-peer",
             Self::GnuTls => "gnutls-serv",
+            Self::Mbed => "mbedtls3-peer",
         }
     }
 }
 
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 18] = [
     Kind::Plain,
     Kind::OtherGroup,
     Kind::ClientCertificate,
@@ -201,6 +206,7 @@ const KINDS: [Kind; 17] = [
     Kind::Ccm { short: true },
     Kind::SharedKey { other_group: false },
     Kind::SharedKey { other_group: true },
+    Kind::SharedKeyAlone,
     Kind::DefaultHello,
     Kind::Hybrid,
     Kind::HybridRequested,
@@ -216,7 +222,9 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         (Stack::Dimpl, _, Kind::TheirUpdate { .. }) => {
             Some("dimpl updates keys at the limits of its algorithms, never by call")
         }
-        (Stack::Dimpl, _, Kind::SharedKey { .. }) => Some("dimpl has pre-shared keys at 1.2 alone"),
+        (Stack::Dimpl, _, Kind::SharedKey { .. } | Kind::SharedKeyAlone) => {
+            Some("dimpl has pre-shared keys at 1.2 alone (`shared_keys`)")
+        }
         (Stack::GnuTls, Role::Client, Kind::TheirUpdate { .. }) => {
             Some("gnutls-serv has no command for it")
         }
@@ -225,25 +233,42 @@ pub const fn empty(stack: Stack, role: Role, kind: Kind) -> Option<&'static str>
         }
         (Stack::Boring, _, Kind::Ccm { .. }) => Some("BoringSSL has no CCM suites"),
         (Stack::Rustls, _, Kind::Ccm { .. }) => Some("rustls has no CCM suites"),
-        (Stack::Rustls, _, Kind::SharedKey { .. }) => {
+        (Stack::Boring, _, Kind::SharedKeyAlone) => Some("BoringSSL has no psk_ke"),
+        (Stack::Rustls, _, Kind::SharedKey { .. } | Kind::SharedKeyAlone) => {
             Some("rustls has no pre-shared keys but tickets")
         }
-        (Stack::OpenSsl36, _, Kind::Ccm { .. } | Kind::SharedKey { .. }) => {
-            Some("its program in peers/ has no option for them; those of OpenSSL 3.0 have")
-        }
         (Stack::Dimpl, _, Kind::Ccm { .. }) => {
-            Some("dimpl has CCM_8 at version 1.2 alone, with a pre-shared key")
+            Some("dimpl has CCM_8 at version 1.2 alone, with a pre-shared key (`shared_keys`)")
         }
         (Stack::Boring, Role::Server, Kind::DefaultHello) => None,
         (_, _, Kind::DefaultHello) => Some("the hello of BoringSSL's client"),
         (Stack::Rustls, _, Kind::TheirUpdate { request: false }) => {
             Some("rustls always asks for the peer's keys too")
         }
+        (Stack::Mbed, _, Kind::OtherGroup | Kind::SharedKey { other_group: true }) => {
+            Some("its program in peers/ is not told groups")
+        }
+        (Stack::Mbed, _, Kind::Chain(Chain::Huge)) => Some("its messages have 16 kB at most"),
+        (Stack::Mbed, _, Kind::Resumed) => Some("its program makes one connection"),
+        (Stack::Mbed, _, Kind::OurUpdate { .. } | Kind::TheirUpdate { .. }) => {
+            Some("version 3.5 has no key update")
+        }
         (
-            Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls,
+            Stack::Dimpl | Stack::OpenSsl | Stack::GnuTls | Stack::Mbed,
             _,
             Kind::Hybrid | Kind::HybridRequested,
         ) => Some("it has no ML-KEM"),
+        _ => None,
+    }
+}
+
+/// What their server says in a case that it refuses, and why; the case is tried all the same.
+const fn refusal(case: &Case) -> Option<(&'static str, &'static str)> {
+    match (case.stack, case.role, case.kind.shares_key()) {
+        (Stack::Mbed, Role::Client, true) => Some((
+            "error -0x6e00 the handshake",
+            "its server finds a wrong binder, of its own client too",
+        )),
         _ => None,
     }
 }
@@ -263,7 +288,12 @@ pub fn all(stack: Stack) -> Vec<Case> {
             };
             match empty(stack, role, kind) {
                 Some(reason) => println!("empty cell {case}: {reason}"),
-                None => cases.push(case),
+                None => {
+                    if let Some((_, reason)) = refusal(&case) {
+                        println!("empty cell, but tried {case}: {reason}");
+                    }
+                    cases.push(case);
+                }
             }
         }
     }

@@ -47,6 +47,9 @@ pub(super) const CONTEXT: &str = "interop";
 /// The key that our end shares with theirs.
 pub(super) fn add_shared_key(command: &mut Command, case: &Case, pki: &Pki) -> Outcome<()> {
     command.arg("--psk-file").arg(shared_keys::file(pki)?);
+    if case.kind == Kind::SharedKeyAlone {
+        command.args(["--psk-exchange", "avoided"]);
+    }
     if case.stack == Stack::Boring {
         command.args(["--psk-context", CONTEXT]);
     }
@@ -62,12 +65,20 @@ pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<
     match case.stack {
         Stack::OpenSsl => return Ok(openssl(case, role, port, pki)),
         Stack::GnuTls => return gnutls(case, role, port, pki),
+        Stack::Mbed => return mbedtls(case, role, port, pki),
         _ => {}
     }
     let mut command = Command::new(program(case.stack)?);
     command.args([role, "--port", &port.to_string(), "--versions", "1.3"]);
     if case.kind.shares_key() {
         command.args(["--psk", &format!("{IDENTITY}:{KEY}")]);
+    }
+    if case.kind == Kind::SharedKeyAlone {
+        command.arg("--psk-alone");
+    }
+    if let (Stack::OpenSsl36, Some(suite)) = (case.stack, case.kind.suite()) {
+        // A tag of 64 bits is less than its default asks for.
+        command.args(["--ciphers", &format!("{suite}:DEFAULT:@SECLEVEL=0")]);
     }
     if role == "server" {
         if !case.kind.shares_key() {
@@ -127,6 +138,9 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
             // A tag of 64 bits is less than its default asks for.
             command.args(["-ciphersuites", suite, "-cipher", "DEFAULT:@SECLEVEL=0"]);
         }
+        if case.kind == Kind::SharedKeyAlone {
+            command.arg("-allow_no_dhe_kex");
+        }
     };
     if role == "server" {
         command.args(["s_server", "-tls1_3", "-accept", "127.0.0.1:0"]);
@@ -174,6 +188,32 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
     command
 }
 
+fn mbedtls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
+    let mut command = Command::new(program(case.stack)?);
+    command.args([role, "--port", &port.to_string(), "--tls", "--tls13"]);
+    if case.kind.shares_key() {
+        command.args(["--psk", KEY, "--psk-identity", IDENTITY]);
+    }
+    if case.kind == Kind::SharedKeyAlone {
+        command.arg("--psk-alone");
+    }
+    match (role == "server", case.kind.shares_key()) {
+        (true, false) => add_credential(&mut command, &server_credential(case, pki)),
+        (false, false) => drop(command.arg("--ca").arg(pki.server_authority())),
+        (_, true) => {}
+    }
+    if role != "server" {
+        command.args(["--name", Pki::NAME]);
+    }
+    if case.kind.demands_certificate() {
+        match role {
+            "server" => drop(command.arg("--client-ca").arg(pki.client_authority())),
+            _ => add_credential(&mut command, &client_credential(case, pki)),
+        }
+    }
+    Ok(command)
+}
+
 /// Where OpenSSL's client keeps its session.
 pub(super) fn session_file(pki: &Pki) -> PathBuf {
     pki.directory().join("openssl-session.pem")
@@ -186,10 +226,10 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
         _ => "",
     };
     let shares = case.kind.shares_key();
-    let exchange = if shares {
-        ":-KX-ALL:+DHE-PSK:+ECDHE-PSK"
-    } else {
-        ""
+    let exchange = match case.kind {
+        Kind::SharedKey { .. } => ":-KX-ALL:+DHE-PSK:+ECDHE-PSK",
+        Kind::SharedKeyAlone => ":-KX-ALL:+PSK",
+        _ => "",
     };
     let cipher = match case.kind {
         Kind::Ccm { short: false } => ":-CIPHER-ALL:+AES-128-CCM",
@@ -248,7 +288,11 @@ pub(super) fn listening(stack: Stack, given: u16, transcript: &Transcript) -> Op
         Stack::OpenSsl => "ACCEPT 127.0.0.1:",
         _ => "ready ",
     };
-    let port = fact(transcript, name)?.parse().ok()?;
+    let told = match stack {
+        Stack::Mbed => peers::fact(transcript, name),
+        _ => fact(transcript, name),
+    };
+    let port = told?.parse().ok()?;
     Some(Listening::On(port))
 }
 

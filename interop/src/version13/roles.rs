@@ -11,7 +11,7 @@ use super::programs::{
     add_credential, add_shared_key, client_credential, foreign, listening, openssl,
     server_credential, session_file, their_update, update,
 };
-use super::{Case, Kind, Stack};
+use super::{Case, Kind, Stack, refusal};
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::pki::Pki;
@@ -79,6 +79,13 @@ pub(super) fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
             _ => {}
         }
         ends.ours = Some(Process::spawn("our client", command)?);
+        if let Some((said, _)) = refusal(case) {
+            let refused = ends.theirs.wait_for(said, deadline, |transcript| {
+                let mut lines = transcript.stderr_lines();
+                lines.any(|line| line.starts_with(said)).then_some(())
+            });
+            return refused.map_err(|failure| ends.blame(failure, &proxy));
+        }
         let outcome = visit_as_client(case, &mut ends, again, &file, deadline);
         outcome.map_err(|failure| ends.blame(failure, &proxy))?;
     }

@@ -1,6 +1,6 @@
 //! dimpl as a peer.
 
-use dimpl::{Config, Dtls, DtlsCertificate, NamedGroup, Output};
+use dimpl::{Config, Dtls, DtlsCertificate, NamedGroup, Output, PskResolver};
 use peer_frame::{Association, Fact, Options, run};
 use std::fs;
 use std::path::Path;
@@ -47,7 +47,20 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The key that both ends share, at version 1.2.
+struct Shared {
+    identity: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl PskResolver for Shared {
+    fn resolve(&self, identity: &[u8]) -> Option<Vec<u8>> {
+        (identity == self.identity).then(|| self.key.clone())
+    }
+}
+
 struct Dimpl {
+    v13: bool,
     dtls: Dtls,
     due: Option<Instant>,
     outgoing: Vec<Vec<u8>>,
@@ -58,24 +71,38 @@ struct Dimpl {
 
 impl Dimpl {
     fn new(options: &Options) -> Result<Self, String> {
-        let certificate = DtlsCertificate {
-            certificate: der(options.cert.as_deref())?,
-            private_key: der(options.key.as_deref())?,
-        };
         let groups: Vec<_> = options.groups.iter().map(|name| group(name)).collect();
         let mut builder = Config::builder().require_client_certificate(options.client_auth);
         if !groups.is_empty() {
             builder = builder.kx_groups(&groups);
         }
+        if let Some((identity, key)) = options.psk.clone() {
+            let identity = identity.into_bytes();
+            let shared = Arc::new(Shared {
+                identity: identity.clone(),
+                key,
+            });
+            builder = match options.server {
+                true => builder.with_psk_server(None, shared),
+                false => builder.with_psk_client(identity, shared),
+            };
+        }
         let config = Arc::new(builder.build().map_err(|error| error.to_string())?);
         let now = Instant::now();
-        let mut dtls = if options.v13 {
-            Dtls::new_13(config, certificate, now)
-        } else {
-            Dtls::new_12(config, certificate, now)
+        let certificate = || {
+            Ok::<_, String>(DtlsCertificate {
+                certificate: der(options.cert.as_deref())?,
+                private_key: der(options.key.as_deref())?,
+            })
+        };
+        let mut dtls = match (options.v13, &options.psk) {
+            (true, _) => Dtls::new_13(config, certificate()?, now),
+            (false, None) => Dtls::new_12(config, certificate()?, now),
+            (false, Some(_)) => Dtls::new_12_psk(config, now),
         };
         dtls.set_active(!options.server);
         let mut peer = Self {
+            v13: options.v13,
             dtls,
             due: None,
             outgoing: Vec::new(),
@@ -125,8 +152,9 @@ impl Association for Dimpl {
                 }
                 Output::Connected => {
                     let certificate = if self.peer_cert { "yes" } else { "no" };
+                    let version = if self.v13 { "1.3" } else { "1.2" };
                     facts.push(Fact::Handshake(format!(
-                        "version=1.3 cipher=? group=? resumed=no peer_cert={certificate}"
+                        "version={version} cipher=? group=? resumed=no peer_cert={certificate}"
                     )));
                 }
                 Output::PeerCert(_) => self.peer_cert = true,

@@ -8,16 +8,18 @@
 //!   --cert FILE --key FILE  --ca FILE
 //!   --client-auth           --echo                    --resume N             --default-hello
 //!   --cid HEX|-             --follow                 --psk IDENTITY:HEX
-//!   --raw-key FILE          --raw-peer
+//!   --raw-key FILE          --raw-peer               --psk-alone             --ciphers LIST
+//!   --max-fragment N        --udp                    --plain                 --raw-public FILE
 //! ```
 //!
 //! `--cid` negotiates connection IDs: this one is received, or none (`-`). With `--follow` datagrams
 //! go to wherever the newest came from, whatever it was; without it, to where the first came from,
-//! and others are dropped. `--psk` is the only key that both ends share, at version 1.3; a client with
-//! one takes no certificate.
+//! and others are dropped. `--psk` is the only key that both ends share; a client with one takes no
+//! certificate. `--psk-alone` uses it without an ephemeral exchange at version 1.3. `--ciphers` has the
+//! stack's own names.
 //!
-//! A peer of [`run_stream`] speaks over TCP, one connection at a time: what is called a datagram here
-//! is then whatever came at once.
+//! A peer of [`run_stream`] speaks over TCP, one connection at a time, unless it is told `--udp`: what
+//! is called a datagram here is then whatever came at once.
 //!
 //! `--raw-key` shows the public half of a key by itself (RFC 7250), and `--raw-peer` takes nothing
 //! else of the peer, whoever it is: the digest of what came is among what was agreed.
@@ -25,7 +27,8 @@
 //! A line of standard input is a datagram to send, except for `k` (key update), `K` (key update
 //! that asks for the peer's), `R` (renegotiation) and `Q` (close and end). Facts go to standard
 //! output, one on each line: `ready PORT`, `handshake …`, `cid rx=HEX|- tx=HEX|-`, `data TEXT`,
-//! `closed`, `error TEXT`.
+//! `closed`, `error TEXT`. With `--plain` data comes as it is on standard output, every line goes with
+//! its end, facts go to standard error, and a client closes when its standard input ends.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, ErrorKind, Read as _, Write as _};
@@ -59,6 +62,8 @@ pub struct Options {
     pub ca: Option<PathBuf>,
     /// A private key, as PEM, whose public half is shown by itself.
     pub raw_key: Option<PathBuf>,
+    /// The public half of that key as DER, for a stack that does not make it.
+    pub raw_public: Option<PathBuf>,
     /// Whether the peer must show such a key.
     pub raw_peer: bool,
     /// Whether clients must show a certificate.
@@ -76,6 +81,16 @@ pub struct Options {
     pub follow: bool,
     /// The identity of a key that both ends share, and its bytes.
     pub psk: Option<(String, Vec<u8>)>,
+    /// Whether that key is used at version 1.3 without an ephemeral exchange (psk_ke).
+    pub psk_alone: bool,
+    /// The ciphers up to version 1.2 by the stack's own names; its own choice if there are none.
+    pub ciphers: Option<String>,
+    /// What a client asks for by max_fragment_length (RFC 6066), in bytes.
+    pub max_fragment: Option<u16>,
+    /// Whether a stack that speaks over both speaks over UDP.
+    pub udp: bool,
+    /// Whether data is printed as it is, and facts go to standard error.
+    pub plain: bool,
 }
 
 impl Options {
@@ -108,6 +123,7 @@ impl Options {
                     options.resume = value()?.parse().map_err(|_| "a number".to_owned())?
                 }
                 "--raw-key" => options.raw_key = Some(value()?.into()),
+                "--raw-public" => options.raw_public = Some(value()?.into()),
                 "--raw-peer" => options.raw_peer = true,
                 "--client-auth" => options.client_auth = true,
                 "--echo" => options.echo = true,
@@ -119,6 +135,14 @@ impl Options {
                     let (identity, key) = given.split_once(':').ok_or("IDENTITY:HEX")?;
                     options.psk = Some((identity.to_owned(), digits(key)?));
                 }
+                "--psk-alone" => options.psk_alone = true,
+                "--ciphers" => options.ciphers = Some(value()?),
+                "--max-fragment" => {
+                    options.max_fragment =
+                        Some(value()?.parse().map_err(|_| "a length".to_owned())?);
+                }
+                "--udp" => options.udp = true,
+                "--plain" => options.plain = true,
                 _ => return Err(format!("{argument} is unknown")),
             }
         }
@@ -210,9 +234,13 @@ pub fn run<A: Association>(begin: impl FnMut(&Options) -> Result<A, String>) {
     run_over(Link::datagrams, begin);
 }
 
-/// The same over TCP.
+/// The same over TCP, or over UDP if the options say so.
 pub fn run_stream<A: Association>(begin: impl FnMut(&Options) -> Result<A, String>) {
-    run_over(Link::stream, begin);
+    let link = |options: &Options| match options.udp {
+        true => Link::datagrams(options),
+        false => Link::stream(options),
+    };
+    run_over(link, begin);
 }
 
 fn run_over<A: Association>(
@@ -222,15 +250,23 @@ fn run_over<A: Association>(
     let outcome = Options::parse(std::env::args().skip(1))
         .and_then(|options| Peer::new(options, link).and_then(|mut peer| peer.run(&mut begin)));
     if let Err(error) = outcome {
-        say(&format!("error {error}"));
+        let plain = std::env::args().any(|argument| argument == "--plain");
+        say(plain, &format!("error {error}"));
         std::process::exit(1);
     }
 }
 
 /// Prints one fact.
-fn say(fact: &str) {
+fn say(plain: bool, fact: &str) {
+    let _gone = match plain {
+        true => writeln!(io::stderr().lock(), "{fact}"),
+        false => print(format!("{fact}\n").as_bytes()),
+    };
+}
+
+fn print(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let _gone = writeln!(out, "{fact}").and_then(|()| out.flush());
+    out.write_all(bytes).and_then(|()| out.flush())
 }
 
 /// The way to the peer.
@@ -385,7 +421,7 @@ impl Peer {
             }
         });
         if options.server {
-            say(&format!("ready {port}"));
+            say(options.plain, &format!("ready {port}"));
         }
         Ok(Self {
             options,
@@ -419,6 +455,7 @@ impl Peer {
     }
 
     fn serve<A: Association>(&mut self, mut association: A) -> Result<End, String> {
+        let plain = self.options.plain;
         let mut connected = false;
         let mut buffer = vec![0; 1 << 16];
         let mut due = None;
@@ -427,19 +464,27 @@ impl Peer {
                 match fact {
                     Fact::Handshake(agreed) => {
                         connected = true;
-                        say(&format!("handshake {agreed}"));
+                        say(plain, &format!("handshake {agreed}"));
                     }
                     Fact::ConnectionIds { received, sent } => {
-                        say(&format!("cid rx={} tx={}", hex(&received), hex(&sent)));
+                        say(
+                            plain,
+                            &format!("cid rx={} tx={}", hex(&received), hex(&sent)),
+                        );
                     }
                     Fact::Data(data) => {
-                        say(&format!("data {}", String::from_utf8_lossy(&data)));
+                        match plain {
+                            true => drop(print(&data)),
+                            false => {
+                                say(plain, &format!("data {}", String::from_utf8_lossy(&data)))
+                            }
+                        }
                         if self.options.echo {
                             association.send(&data)?;
                         }
                     }
                     Fact::Closed => {
-                        say("closed");
+                        say(plain, "closed");
                         association.close();
                         self.flush(&mut association);
                         return Ok(End::Peer);
@@ -449,7 +494,7 @@ impl Peer {
                         if !self.options.server {
                             return Err(reason);
                         }
-                        say(&format!("error {reason}"));
+                        say(plain, &format!("error {reason}"));
                         return Ok(End::Peer);
                     }
                 }
@@ -458,7 +503,7 @@ impl Peer {
                 // Acknowledgements that are due are sent before the association is closed.
                 association.close();
                 self.flush(&mut association);
-                say("closed");
+                say(plain, "closed");
                 return Ok(End::Own);
             }
             self.flush(&mut association);
@@ -510,6 +555,7 @@ impl Peer {
 
     /// Does what the lines of standard input say; returns whether the peer should end.
     fn obey<A: Association>(&mut self, association: &mut A) -> bool {
+        let plain = self.options.plain;
         loop {
             match self.lines.try_recv() {
                 Ok(line) => self.early.push_back(line),
@@ -528,14 +574,14 @@ impl Peer {
                 "R" => association.renegotiate(),
                 // A stream has no other ends of lines.
                 data => match self.link {
-                    Link::Datagrams { .. } => association.send(data.as_bytes()),
-                    Link::Stream { .. } => association.send(format!("{data}\n").as_bytes()),
+                    Link::Datagrams { .. } if !plain => association.send(data.as_bytes()),
+                    _ => association.send(format!("{data}\n").as_bytes()),
                 },
             };
             if let Err(reason) = outcome {
-                say(&format!("error {reason}"));
+                say(plain, &format!("error {reason}"));
             }
         }
-        false
+        self.ended && plain && !self.options.server
     }
 }

@@ -1,16 +1,16 @@
-//! OpenSSL as a peer, over TLS.
+//! OpenSSL as a peer, over TLS, or over DTLS 1.2 with `--udp`.
+
+mod settings;
 
 use foreign_types_shared::ForeignTypeRef as _;
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKeyRef, Public};
 use openssl::sha::sha256;
-use openssl::ssl::{
-    ErrorCode, Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode, SslSession,
-    SslSessionCacheMode, SslStream, SslVerifyMode, SslVersion,
-};
+use openssl::ssl::{ErrorCode, Ssl, SslContext, SslSession, SslStream};
 use openssl_sys as ffi;
 use peer_frame::{Association, Fact, Options, hex, run_stream};
-use std::ffi::{c_int, c_uchar};
+use std::collections::VecDeque;
+use std::ffi::{c_int, c_long};
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +21,10 @@ fn main() {
     run_stream(move |options| {
         let context = match &mut context {
             Some(context) => context,
-            empty => empty.insert(make_context(options, &sessions).map_err(|it| it.to_string())?),
+            empty => {
+                let made = settings::make_context(options, &sessions);
+                empty.insert(made.map_err(|it| it.to_string())?)
+            }
         };
         OpenSsl::new(context, options, &sessions).map_err(|error| error.to_string())
     });
@@ -30,108 +33,36 @@ fn main() {
 /// The sessions that a client has received, the newest last.
 type Sessions = Arc<Mutex<Vec<SslSession>>>;
 
-fn make_context(options: &Options, sessions: &Sessions) -> Result<SslContext, ErrorStack> {
-    let mut builder = SslContextBuilder::new(SslMethod::tls())?;
-    let version = |newer: bool| {
-        if newer {
-            SslVersion::TLS1_3
-        } else {
-            SslVersion::TLS1_2
-        }
-    };
-    builder.set_min_proto_version(Some(version(!options.v12)))?;
-    builder.set_max_proto_version(Some(version(options.v13)))?;
-    // What waits to be sent moves when the queue grows.
-    builder.set_mode(SslMode::ACCEPT_MOVING_WRITE_BUFFER);
-    if !options.groups.is_empty() {
-        builder.set_groups_list(&groups(options))?;
-    }
-    if let (Some(cert), Some(key)) = (&options.cert, &options.key) {
-        builder.set_certificate_chain_file(cert)?;
-        builder.set_private_key_file(key, SslFiletype::PEM)?;
-    }
-    if let Some(ca) = &options.ca {
-        builder.set_ca_file(ca)?;
-    }
-    let mode = match (options.server, options.client_auth) {
-        (true, false) => SslVerifyMode::NONE,
-        (true, true) => SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT,
-        (false, _) => SslVerifyMode::PEER,
-    };
-    builder.set_verify(mode);
-    use_raw_keys(&mut builder, mode, options)?;
-    if options.server {
-        builder.set_session_id_context(b"peer")?;
-    } else {
-        builder.set_session_cache_mode(SslSessionCacheMode::CLIENT);
-        let sessions = sessions.clone();
-        builder.set_new_session_callback(move |_, session| {
-            sessions.lock().expect("no panic").push(session);
-        });
-    }
-    Ok(builder.build())
-}
-
-/// Raw public keys at either end, as far as the options want them.
-fn use_raw_keys(
-    builder: &mut SslContextBuilder,
-    mode: SslVerifyMode,
-    options: &Options,
-) -> Result<(), ErrorStack> {
-    const RAW: [u8; 1] = [2];
-    let [own, peers] = match options.server {
-        true => [SSL_CTX_set1_server_cert_type, SSL_CTX_set1_client_cert_type],
-        false => [SSL_CTX_set1_client_cert_type, SSL_CTX_set1_server_cert_type],
-    };
-    if let Some(file) = &options.raw_key {
-        builder.set_private_key_file(file, SslFiletype::PEM)?;
-        // SAFETY: the list is copied.
-        let set = unsafe { own(builder.as_ptr(), RAW.as_ptr(), RAW.len()) };
-        assert_eq!(set, 1, "the types of certificates");
-    }
-    if options.raw_peer {
-        // SAFETY: as above.
-        let set = unsafe { peers(builder.as_ptr(), RAW.as_ptr(), RAW.len()) };
-        assert_eq!(set, 1, "the types of certificates");
-        // Whoever it is: the digest is told.
-        builder.set_verify_callback(mode, |_, _| true);
-    }
-    Ok(())
-}
-
-fn groups(options: &Options) -> String {
-    let names = options.groups.iter().map(|name| match name.as_str() {
-        "p256" => "P-256",
-        "p384" => "P-384",
-        "x25519mlkem768" => "X25519MLKEM768",
-        _ => "X25519",
-    });
-    names.collect::<Vec<_>>().join(":")
-}
-
-/// The bytes on their way in and out.
+/// What is on its way in and out, in the pieces in which it came or was written.
 #[derive(Default)]
 struct Queues {
-    incoming: Vec<u8>,
-    outgoing: Vec<u8>,
+    incoming: VecDeque<Vec<u8>>,
+    outgoing: Vec<Vec<u8>>,
+    /// Whether each piece is a datagram, of which nothing is left over.
+    datagrams: bool,
     ended: bool,
 }
 
 impl Read for Queues {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.incoming.is_empty() && !self.ended {
-            return Err(io::ErrorKind::WouldBlock.into());
+        let Some(mut piece) = self.incoming.pop_front() else {
+            return match self.ended {
+                true => Ok(0),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            };
+        };
+        let length = piece.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&piece[..length]);
+        if length < piece.len() && !self.datagrams {
+            self.incoming.push_front(piece.split_off(length));
         }
-        let length = self.incoming.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&self.incoming[..length]);
-        self.incoming.drain(..length);
         Ok(length)
     }
 }
 
 impl Write for Queues {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.outgoing.extend_from_slice(bytes);
+        self.outgoing.push(bytes.to_vec());
         Ok(bytes.len())
     }
 
@@ -143,6 +74,7 @@ impl Write for Queues {
 struct OpenSsl {
     stream: SslStream<Queues>,
     server: bool,
+    datagrams: bool,
     done: bool,
     over: bool,
 }
@@ -154,6 +86,10 @@ impl OpenSsl {
         sessions: &Sessions,
     ) -> Result<Self, ErrorStack> {
         let mut ssl = Ssl::new(context)?;
+        if options.udp {
+            // Its way to the socket is not one that it could ask.
+            ssl.set_mtu(MTU)?;
+        }
         if !options.server {
             ssl.set_hostname(&options.name)?;
             ssl.param_mut().set_host(&options.name)?;
@@ -162,9 +98,14 @@ impl OpenSsl {
                 unsafe { ssl.set_session(&session)? };
             }
         }
+        let queues = Queues {
+            datagrams: options.udp,
+            ..Queues::default()
+        };
         Ok(Self {
-            stream: SslStream::new(ssl, Queues::default())?,
+            stream: SslStream::new(ssl, queues)?,
             server: options.server,
+            datagrams: options.udp,
             done: false,
             over: false,
         })
@@ -204,22 +145,35 @@ impl OpenSsl {
 
 unsafe extern "C" {
     fn SSL_key_update(ssl: *mut ffi::SSL, kind: c_int) -> c_int;
-    fn SSL_CTX_set1_client_cert_type(
-        context: *mut ffi::SSL_CTX,
-        types: *const c_uchar,
-        count: usize,
-    ) -> c_int;
-    fn SSL_CTX_set1_server_cert_type(
-        context: *mut ffi::SSL_CTX,
-        types: *const c_uchar,
-        count: usize,
-    ) -> c_int;
+    fn SSL_renegotiate(ssl: *mut ffi::SSL) -> c_int;
     fn SSL_get0_peer_rpk(ssl: *const ffi::SSL) -> *mut ffi::EVP_PKEY;
 }
 
+/// A `struct timeval`.
+#[repr(C)]
+#[derive(Default)]
+struct Left {
+    seconds: c_long,
+    microseconds: c_long,
+}
+
+impl Left {
+    fn duration(&self) -> Duration {
+        let part = |number: c_long| u64::try_from(number).unwrap_or(0);
+        Duration::from_secs(part(self.seconds)) + Duration::from_micros(part(self.microseconds))
+    }
+}
+
+/// The largest datagram, in bytes.
+const MTU: u32 = 1400;
+
+/// The numbers of two calls about the timer of datagrams, which are macros in its header.
+const GET_TIMEOUT: c_int = 73;
+const HANDLE_TIMEOUT: c_int = 74;
+
 impl Association for OpenSsl {
     fn take(&mut self, bytes: &[u8]) {
-        self.stream.get_mut().incoming.extend_from_slice(bytes);
+        self.stream.get_mut().incoming.push_back(bytes.to_vec());
     }
 
     fn drive(&mut self) -> Vec<Fact> {
@@ -267,19 +221,31 @@ impl Association for OpenSsl {
     }
 
     fn outgoing(&mut self) -> Vec<Vec<u8>> {
-        let bytes = std::mem::take(&mut self.stream.get_mut().outgoing);
-        if bytes.is_empty() {
-            Vec::new()
-        } else {
-            vec![bytes]
-        }
+        std::mem::take(&mut self.stream.get_mut().outgoing)
     }
 
     fn timeout(&mut self) -> Option<Duration> {
-        None
+        let mut left = Left::default();
+        let place = (&raw mut left).cast();
+        // SAFETY: the stream owns the object, and the place is what the call writes.
+        let runs = self.datagrams
+            && unsafe { ffi::SSL_ctrl(self.stream.ssl().as_ptr(), GET_TIMEOUT, 0, place) } == 1;
+        runs.then(|| left.duration())
     }
 
-    fn timed_out(&mut self) {}
+    fn timed_out(&mut self) {
+        if self.datagrams {
+            // SAFETY: the stream owns the object.
+            unsafe {
+                ffi::SSL_ctrl(
+                    self.stream.ssl().as_ptr(),
+                    HANDLE_TIMEOUT,
+                    0,
+                    std::ptr::null_mut(),
+                );
+            }
+        }
+    }
 
     fn send(&mut self, data: &[u8]) -> Result<(), String> {
         let sent = self.stream.ssl_write(data);
@@ -295,6 +261,17 @@ impl Association for OpenSsl {
                 .do_handshake()
                 .map_err(|error| error.to_string()),
             _ => Err("key update refused".into()),
+        }
+    }
+
+    fn renegotiate(&mut self) -> Result<(), String> {
+        // SAFETY: the stream owns the object.
+        if unsafe { SSL_renegotiate(self.stream.ssl().as_ptr()) } != 1 {
+            return Err("renegotiation refused".into());
+        }
+        match self.stream.do_handshake() {
+            Err(error) if error.code() != ErrorCode::WANT_READ => Err(error.to_string()),
+            _ => Ok(()),
         }
     }
 

@@ -1,5 +1,8 @@
 //! wolfSSL as a peer.
 
+mod raw_keys;
+mod shared_keys;
+
 use peer_frame::{Association, Fact, Options, run};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -7,7 +10,6 @@ use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::path::Path;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use wolfssl_sys as ffi;
 
@@ -71,75 +73,16 @@ fn make_context(options: &Options) -> Result<*mut ffi::WOLFSSL_CTX, String> {
             (false, _) => ffi::WOLFSSL_VERIFY_PEER,
         };
         ffi::wolfSSL_CTX_set_verify(context, mode as c_int, None);
-        if let Some(shared) = &options.psk {
-            let _only_once = SHARED.set(shared.clone());
-            if options.server {
-                ffi::wolfSSL_CTX_set_psk_server_tls13_callback(context, Some(find_key));
-            } else {
-                ffi::wolfSSL_CTX_set_psk_client_tls13_callback(context, Some(name_key));
-            }
+        raw_keys::use_raw_keys(context, mode as c_int, options)?;
+        shared_keys::use_shared_key(context, options)?;
+        if let Some(list) = &options.ciphers {
+            let list = CString::new(list.as_str()).map_err(|error| error.to_string())?;
+            let outcome = ffi::wolfSSL_CTX_set_cipher_list(context, list.as_ptr());
+            check("ciphers", outcome)?;
         }
         ffi::wolfSSL_CTX_SetIORecv(context, Some(receive));
         ffi::wolfSSL_CTX_SetIOSend(context, Some(send));
         Ok(context)
-    }
-}
-
-/// The key that both ends share, and its identity.
-static SHARED: OnceLock<(String, Vec<u8>)> = OnceLock::new();
-
-/// The suite that the key goes with.
-const SUITE: &CStr = c"TLS13-AES128-GCM-SHA256";
-
-/// Writes the key that both ends share, and says how long it is; 0 without one.
-///
-/// # Safety
-///
-/// There is room for `limit` bytes at `key`, and `suite` is a place for a pointer.
-unsafe fn give_key(key: *mut u8, limit: c_uint, suite: *mut *const c_char) -> c_uint {
-    let Some((_, bytes)) = SHARED.get().filter(|(_, it)| it.len() <= limit as usize) else {
-        return 0;
-    };
-    // SAFETY: the caller promises it.
-    unsafe {
-        ptr::copy_nonoverlapping(bytes.as_ptr(), key, bytes.len());
-        *suite = SUITE.as_ptr();
-    }
-    bytes.len() as c_uint
-}
-
-unsafe extern "C" fn name_key(
-    _: *mut ffi::WOLFSSL,
-    _hint: *const c_char,
-    identity: *mut c_char,
-    identity_limit: c_uint,
-    key: *mut u8,
-    key_limit: c_uint,
-    suite: *mut *const c_char,
-) -> c_uint {
-    let Some((name, _)) = SHARED.get().filter(|(it, _)| it.len() < identity_limit as usize) else {
-        return 0;
-    };
-    // SAFETY: the library's buffers have the sizes that it says; the identity ends with a zero.
-    unsafe {
-        ptr::copy_nonoverlapping(name.as_ptr(), identity.cast(), name.len());
-        *identity.add(name.len()) = 0;
-        give_key(key, key_limit, suite)
-    }
-}
-
-unsafe extern "C" fn find_key(
-    _: *mut ffi::WOLFSSL,
-    identity: *const c_char,
-    key: *mut u8,
-    key_limit: c_uint,
-    suite: *mut *const c_char,
-) -> c_uint {
-    // SAFETY: the library gives a string; its buffer has the size that it says.
-    unsafe {
-        let named = CStr::from_ptr(identity).to_bytes();
-        let known = SHARED.get().is_some_and(|(name, _)| name.as_bytes() == named);
-        if known { give_key(key, key_limit, suite) } else { 0 }
     }
 }
 
@@ -159,6 +102,13 @@ fn groups(options: &Options) -> Vec<c_int> {
         _ => ffi::WOLFSSL_ECC_X25519 as c_int,
     };
     options.groups.iter().map(known).collect()
+}
+
+/// The number of a length in max_fragment_length (RFC 6066 §4).
+fn max_fragment(length: u16) -> Result<u8, String> {
+    let known = [512, 1024, 2048, 4096].iter().position(|&it| it == length);
+    let number = known.ok_or("fragments of 512, 1024, 2048 or 4096")?;
+    Ok(number as u8 + 1)
 }
 
 /// The datagrams on their way in and out, and what else the library's callbacks leave.
@@ -230,6 +180,7 @@ impl Wolf {
         options: &Options,
         ticket: &Ticket,
     ) -> Result<Self, String> {
+        raw_keys::forget();
         let mut queues = Box::<Queues>::default();
         // SAFETY: plain calls of the library with live objects; the queues are boxed, so they do
         // not move.
@@ -268,11 +219,17 @@ impl Wolf {
                 if let Some(group) = groups.first() {
                     check("share", ffi::wolfSSL_UseKeyShare(ssl, *group as u16))?;
                 }
+                if let Some(length) = options.max_fragment {
+                    let code = max_fragment(length)?;
+                    check("fragments", ffi::wolfSSL_UseMaxFragment(ssl, code))?;
+                }
                 let name = CString::new(options.name.as_str()).map_err(|it| it.to_string())?;
                 let kind = ffi::WOLFSSL_SNI_HOST_NAME as u8;
                 let (bytes, length) = (name.as_ptr().cast(), options.name.len() as u16);
                 check("name", ffi::wolfSSL_UseSNI(ssl, kind, bytes, length))?;
-                check("name", ffi::wolfSSL_check_domain_name(ssl, name.as_ptr()))?;
+                if !options.raw_peer {
+                    check("name", ffi::wolfSSL_check_domain_name(ssl, name.as_ptr()))?;
+                }
                 let session = *ticket.borrow();
                 if !session.is_null() {
                     check("session", ffi::wolfSSL_set_session(ssl, session))?;
@@ -306,12 +263,13 @@ impl Wolf {
 
     fn agreed(&self) -> String {
         // SAFETY: the association is alive.
-        let (version, cipher, group, resumed) = unsafe {
+        let (version, cipher, group, resumed, most) = unsafe {
             (
                 ffi::wolfSSL_get_version(self.ssl),
                 ffi::wolfSSL_get_cipher_name(self.ssl),
                 ffi::wolfSSL_get_curve_name(self.ssl),
                 ffi::wolfSSL_session_reused(self.ssl) == 1,
+                ffi::wolfSSL_GetMaxOutputSize(self.ssl),
             )
         };
         let version = match self.text(version).as_str() {
@@ -319,12 +277,14 @@ impl Wolf {
             _ => "1.2",
         };
         let word = |yes: bool| if yes { "yes" } else { "no" };
+        let raw = raw_keys::shown().map(|raw| format!(" peer_rpk={raw}"));
         format!(
-            "version={version} cipher={} group={} resumed={} peer_cert={}",
+            "version={version} cipher={} group={} resumed={} peer_cert={} most={most}{}",
             self.text(cipher),
             self.text(group),
             word(resumed),
-            word(self.demands)
+            word(self.demands),
+            raw.unwrap_or_default()
         )
     }
 
