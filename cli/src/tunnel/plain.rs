@@ -66,7 +66,8 @@ impl Plain {
         registry.register(&mut self.socket, token, Interest::READABLE)
     }
 
-    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+    #[cfg(test)]
+    fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
