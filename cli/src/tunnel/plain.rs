@@ -277,10 +277,7 @@ impl Outlet {
     ) {
         let most = plain.max_segments();
         let (mut used, mut size, mut held) = (0, 0, 0);
-        loop {
-            let Some(room) = self.buffer.get_mut(used..) else {
-                break;
-            };
+        while let Some(room) = self.buffer.get_mut(used..) {
             let Some(length) = next(room) else {
                 break;
             };
