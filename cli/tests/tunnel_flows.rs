@@ -354,6 +354,46 @@ impl Forgetful {
     }
 }
 
+/// A server without room closes the newcomer's association at once: that is no reason to begin a
+/// handshake with every datagram.
+#[test]
+fn a_server_without_room_is_not_asked_again_with_every_datagram() {
+    let directory = Directory::new("tunnel-no-room");
+    let key = key(&directory);
+    let echo = Echo::new();
+    let (_server, at) = server(ANY, echo.address, &["--psk-file", &key, "--max-flows", "1"]);
+    let (mut client, at) = client(ANY, &at, &["--psk-file", &key]);
+    let (first, second) = (Local::to(&at), Local::to(&at));
+    for round in 0..100 {
+        first.ask(&format!("in use {round}"));
+        second.socket.send(b"no room").unwrap();
+        thread::sleep(Duration::from_millis(30));
+    }
+    let closed = counter(&mut client, "associations_closed");
+    assert!((2..8).contains(&closed), "{closed}");
+}
+
+/// Sockets that the system does not give are flows that wait.
+#[test]
+fn a_client_without_descriptors_goes_on() {
+    let directory = Directory::new("tunnel-descriptors");
+    let key = key(&directory);
+    let echo = Echo::new();
+    let (_server, at) = server(ANY, echo.address, &["--psk-file", &key]);
+    let arguments = ["tunnel", "client", "--listen", ANY, "--connect", &at];
+    let options = ["--psk-file", &key, "--idle-timeout", "3"];
+    let mut client = Program::start_limited(24, &[&arguments[..], &options].concat());
+    let at = value(&client.event("listening"), "addr").to_owned();
+    let locals: Vec<_> = (0..40).map(|_| Local::to(&at)).collect();
+    for local in &locals {
+        local.socket.send(b"one of many").unwrap();
+    }
+    client.event("error");
+    // Those that were served end, and others have their turn.
+    locals[39].ask("at last");
+    assert!(counter(&mut client, "handshakes_failed") > 0);
+}
+
 /// It names a peer, so that a test that waits for nothing else sees the program's own words.
 #[test]
 fn an_end_that_cannot_be_what_it_is_told_to_be_says_so() {

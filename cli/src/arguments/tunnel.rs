@@ -23,18 +23,30 @@ pub(crate) struct TunnelArguments {
 pub(crate) enum TunnelEnd {
     /// Take plain datagrams at --listen, and carry those of each local address to --connect in a
     /// DTLS association of its own; answers go back to that address.
-    #[command(mut_args(hide_tls))]
+    #[command(mut_args(adapt))]
     Client(TunnelClientArguments),
     /// Serve DTLS at --listen, and give what each association carries to the service at --forward
     /// from a plain UDP socket of its own; its answers go back.
-    #[command(mut_args(hide_tls))]
+    #[command(mut_args(adapt))]
     Server(TunnelServerArguments),
 }
 
-/// A tunnel carries datagrams, so there is nothing to choose.
-fn hide_tls(argument: clap::Arg) -> clap::Arg {
-    let hidden = argument.get_id() == "tls";
-    argument.hide(hidden)
+/// Where a tunnel differs from the commands that have the same options: it carries datagrams alone,
+/// and has limits of its own.
+fn adapt(argument: clap::Arg) -> clap::Arg {
+    let help = match argument.get_id().as_str() {
+        "tls" => return argument.hide(true),
+        "timeout" => {
+            "After how many seconds a handshake is given up [default: 10 on the client, which begins \
+             another one; 120 on the server]"
+        }
+        "idle_timeout" => {
+            "After how many seconds without a datagram a flow ends: on the client without one of its \
+             local program, on the server without one in either direction [default: 300]"
+        }
+        _ => return argument,
+    };
+    argument.help(help).long_help(help)
 }
 
 /// `sealgram tunnel client`.
@@ -173,5 +185,36 @@ impl TunnelServerArguments {
             member: None,
             common: self.common.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::arguments::Arguments;
+    use clap::CommandFactory as _;
+
+    /// `docs/tunnel.md` has every option.
+    #[test]
+    fn the_manual_of_the_tunnel_has_every_option() {
+        let manual = include_str!("../../../docs/tunnel.md");
+        let mut command = Arguments::command();
+        command.build();
+        let tunnel = command.find_subcommand("tunnel").unwrap();
+        let mut looked_at = 0;
+        for end in ["client", "server"] {
+            let end = tunnel.find_subcommand(end).unwrap();
+            let longs = end.get_arguments().filter(|it| !it.is_hide_set());
+            for long in longs.filter_map(clap::Arg::get_long) {
+                looked_at += 1;
+                let named = manual
+                    .match_indices(&format!("`--{long}"))
+                    .any(|(at, name)| {
+                        let rest = &manual[at + name.len()..];
+                        rest.starts_with(['`', ' ', '='])
+                    });
+                assert!(named, "--{long}");
+            }
+        }
+        assert!(looked_at > 60, "{looked_at}");
     }
 }

@@ -199,7 +199,6 @@ impl Flows {
             let Some(number) = self.ground.line.pop_front() else {
                 break;
             };
-            // Numbers of flows that have ended may stand in the line, and belong to others by now.
             if let Some(flow) = self.all.get_mut(number) {
                 flow.dial(now, &mut self.ground);
                 self.look_after(now, number);

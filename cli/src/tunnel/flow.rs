@@ -4,9 +4,8 @@
 //!            datagram               a slot                     HandshakeComplete
 //!  Dormant ───────────► InLine ───────────────► Handshaking ───────────────────────► Open
 //!     ▲                    ▲                         │                                │
-//!     │                    │ pause                   │ failed                         │
-//!     │                    └──────────── Waiting ◄───┴──── failed, or dead ───────────┤
-//!     └───────────────────────────────────────────────── the peer has closed ─────────┘
+//!     │ nothing to send    │ pause                   │ failed                         │
+//!     └────────────────────┴──────────── Waiting ◄───┴──── failed, dead, or closed ───┘
 //! ```
 //!
 //! A flow whose local program is silent waits for its next datagram before it connects again, so
@@ -33,6 +32,10 @@ use std::time::{Duration, Instant};
 /// association is made anew before it asks.
 const IN_USE: Duration = Duration::from_secs(30);
 
+/// How long an association must have lived for its end to be no failure of the attempt: a server
+/// that has no room for another flow closes it at once.
+const SETTLED: Duration = Duration::from_secs(10);
+
 /// A local address.
 #[derive(Debug)]
 pub(super) struct Flow {
@@ -56,7 +59,11 @@ pub(super) struct Flow {
 #[derive(Debug)]
 enum Stage {
     Dormant,
-    Waiting(Instant),
+    Waiting {
+        until: Instant,
+        /// Whether it connects again without a datagram to send.
+        eager: bool,
+    },
     InLine,
     Handshaking(Leg),
     Open(Leg),
@@ -69,6 +76,8 @@ struct Leg {
     id: AssociationId,
     peer: SocketAddr,
     liveness: Liveness,
+    /// When the handshake began, and then when it was complete.
+    since: Instant,
 }
 
 impl Leg {
@@ -168,7 +177,7 @@ impl Flow {
         }
         let remote = ground.target.address(self.attempts);
         self.attempts = self.attempts.wrapping_add(1);
-        match self.leg_to(remote, ground) {
+        match self.leg_to(now, remote, ground) {
             Ok(leg) => {
                 self.stage = Stage::Handshaking(leg);
                 ground.handshaking += 1;
@@ -179,13 +188,13 @@ impl Flow {
                 if ground.noise.take(now, "error").is_some() {
                     problem.at(remote).line().print();
                 }
-                self.pause(now);
+                self.pause(now, true);
                 false
             }
         }
     }
 
-    fn leg_to(&self, remote: SocketAddr, ground: &Ground) -> Result<Leg, Problem> {
+    fn leg_to(&self, now: Instant, remote: SocketAddr, ground: &Ground) -> Result<Leg, Problem> {
         let no_socket =
             |error: io::Error| Problem::failure(format!("no socket for an association: {error}"));
         let target = &ground.target;
@@ -202,11 +211,14 @@ impl Flow {
             id,
             peer: remote,
             liveness: Liveness::new(target.patience),
+            since: now,
         })
     }
 
-    fn pause(&mut self, now: Instant) {
-        self.stage = Stage::Waiting(now + self.backoff.pause());
+    /// Waits before the next attempt; `eager` is whether there is one without a datagram to send.
+    fn pause(&mut self, now: Instant, eager: bool) {
+        let until = now + self.backoff.pause();
+        self.stage = Stage::Waiting { until, eager };
     }
 
     /// Does everything that is due. Returns when it wants to be looked at again; `None` once it is
@@ -219,11 +231,14 @@ impl Flow {
             return None;
         }
         let due = match &mut self.stage {
-            Stage::Waiting(until) if *until <= now => {
-                self.stand_in_line(ground);
+            Stage::Waiting { until, eager } if *until <= now => {
+                match *eager || !self.queue.is_empty() {
+                    true => self.stand_in_line(ground),
+                    false => self.stage = Stage::Dormant,
+                }
                 None
             }
-            Stage::Waiting(until) => Some(*until),
+            Stage::Waiting { until, .. } => Some(*until),
             Stage::Dormant | Stage::InLine => None,
             Stage::Handshaking(leg) | Stage::Open(leg) => {
                 // What a turn has left in the socket is not reported again.
@@ -333,12 +348,12 @@ impl Flow {
             HandshakeKind::Resumed => ground.counters.handshakes_resumed += 1,
             _ => ground.counters.handshakes_full += 1,
         }
-        self.backoff.reset();
+        // This address is the one to try first from now on.
         self.attempts = self.attempts.wrapping_sub(1);
         self.stage = match std::mem::replace(&mut self.stage, Stage::Dormant) {
             Stage::Handshaking(leg) => {
                 ground.handshaking -= 1;
-                Stage::Open(leg)
+                Stage::Open(Leg { since: now, ..leg })
             }
             other => other,
         };
@@ -464,6 +479,9 @@ impl Flow {
                     End::Lost => ground.counters.associations_failed += 1,
                     End::Closed => ground.counters.associations_closed += 1,
                 }
+                if now.saturating_duration_since(leg.since) >= SETTLED {
+                    self.backoff.reset();
+                }
                 leg.close();
             }
             other => {
@@ -472,11 +490,7 @@ impl Flow {
             }
         }
         let in_use = now.saturating_duration_since(self.last_active) < IN_USE;
-        match end {
-            End::Lost if in_use || !self.queue.is_empty() => self.pause(now),
-            End::Closed if !self.queue.is_empty() => self.pause(now),
-            End::Lost | End::Closed => {}
-        }
+        self.pause(now, in_use && matches!(end, End::Lost));
     }
 
     /// Ends the flow with everything that it has.
@@ -488,7 +502,8 @@ impl Flow {
                 leg.close();
             }
             Stage::Open(leg) => leg.close(),
-            Stage::Dormant | Stage::Waiting(_) | Stage::InLine => {}
+            Stage::InLine => ground.line.retain(|&number| number != self.number),
+            Stage::Dormant | Stage::Waiting { .. } => {}
         }
     }
 }

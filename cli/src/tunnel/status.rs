@@ -345,6 +345,15 @@ mod tests {
         assert!(GAUGES.iter().all(|name| names.iter().any(|it| it == name)));
     }
 
+    /// `docs/tunnel.md` says what each means.
+    #[test]
+    fn the_manual_of_the_tunnel_has_every_number() {
+        let manual = include_str!("../../../docs/tunnel.md");
+        for (name, _) in snapshot().numbers() {
+            assert!(manual.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+
     #[test]
     fn the_line_of_json_is_one_line_with_every_number() {
         let line = snapshot().json();
