@@ -36,7 +36,8 @@ mod unix {
     }
 
     impl Signals {
-        /// Handles them from now on, in the event loop of `registry`. SIGHUP still ends the program.
+        /// Handles them from now on, in the event loop of `registry`. SIGHUP still ends the
+        /// program.
         pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
             Self::of(&[SIGINT, SIGTERM, SIGUSR1], registry, token)
         }

@@ -13,8 +13,8 @@
 // A file imports from those above it only:
 //
 // ```text
-//  backoff, queue, liveness             what one flow waits for: the next attempt, the handshake, an
-//                                       answer
+//  backoff, queue, liveness             what one flow waits for: the next attempt, the handshake,
+//                                       an answer
 //  timers, slab, crowd, noise           many flows: when, by which number, how many, how loud
 //  plain, status, notify                plain sockets; counters; systemd
 //  carry                                the data path, in both directions
