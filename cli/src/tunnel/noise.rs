@@ -4,8 +4,12 @@ use crate::report::Line;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How many lines of one kind are written in a second.
-const PER_SECOND: u32 = 10;
+/// How many lines of one kind are written in each [`WINDOW`]: enough to see what happens, and no
+/// more than a log can bear for a day.
+const PER_WINDOW: u32 = 20;
+
+/// For how long they are counted together.
+const WINDOW: Duration = Duration::from_secs(10);
 
 /// Limits the lines of each kind.
 #[derive(Default, Debug)]
@@ -15,7 +19,7 @@ pub(super) struct Noise {
 
 #[derive(Debug)]
 struct Kind {
-    /// When the second has begun that is counted.
+    /// When the window has begun that is counted.
     since: Instant,
     written: u32,
     /// How many were left out since the last that was written.
@@ -23,7 +27,7 @@ struct Kind {
 }
 
 impl Noise {
-    /// An event line of this kind, if there were not too many of them in this second. The next one
+    /// An event line of this kind, if there were not too many of them lately. The next one
     /// that is written tells how many were left out.
     pub(super) fn line(&mut self, now: Instant, kind: &'static str) -> Option<Line> {
         let left_out = self.take(now, kind)?;
@@ -41,11 +45,11 @@ impl Noise {
             written: 0,
             left_out: 0,
         });
-        if now.saturating_duration_since(entry.since) >= Duration::from_secs(1) {
+        if now.saturating_duration_since(entry.since) >= WINDOW {
             entry.since = now;
             entry.written = 0;
         }
-        if entry.written == PER_SECOND {
+        if entry.written == PER_WINDOW {
             entry.left_out += 1;
             return None;
         }
@@ -62,12 +66,12 @@ mod tests {
     fn a_flood_of_one_kind_is_counted_and_no_other_is_kept_back() {
         let now = Instant::now();
         let mut noise = Noise::default();
-        for _ in 0..PER_SECOND {
+        for _ in 0..PER_WINDOW {
             assert_eq!(noise.take(now, "a"), Some(0));
         }
         assert_eq!(noise.take(now, "a"), None);
         assert_eq!(noise.take(now, "a"), None);
         assert_eq!(noise.take(now, "b"), Some(0));
-        assert_eq!(noise.take(now + Duration::from_secs(1), "a"), Some(2));
+        assert_eq!(noise.take(now + WINDOW, "a"), Some(2));
     }
 }
