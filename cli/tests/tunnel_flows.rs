@@ -354,6 +354,70 @@ impl Forgetful {
     }
 }
 
+/// A service that sends on and on to whoever has asked it once.
+fn stream() -> (UdpSocket, std::net::SocketAddr) {
+    let service = UdpSocket::bind(ANY).unwrap();
+    let address = service.local_addr().unwrap();
+    let sender = service.try_clone().unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 100];
+        let mut askers = Vec::new();
+        let tick = Some(Duration::from_millis(50));
+        sender.set_read_timeout(tick).unwrap();
+        loop {
+            if let Ok((_, from)) = sender.recv_from(&mut buffer) {
+                askers.push(from);
+            }
+            for asker in &askers {
+                let _gone = sender.send_to(b"more", asker);
+            }
+        }
+    });
+    (service, address)
+}
+
+#[test]
+fn a_service_that_sends_to_a_client_that_is_gone_is_stopped() {
+    let directory = Directory::new("tunnel-gone");
+    let key = key(&directory);
+    let (_service, address) = stream();
+    for version in ["1.2", "1.3"] {
+        let options = ["--psk-file", &key, "--versions", version];
+        let patience = [&options[..], &["--unanswered", "1"]].concat();
+        let (mut server, at) = server(ANY, address, &patience);
+        let (client, at) = client(ANY, &at, &options);
+        let local = Local::to(&at);
+        local.socket.send(b"begin").unwrap();
+        let mut buffer = [0; 10];
+        local.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        for _ in 0..60 {
+            local.socket.recv(&mut buffer).unwrap();
+        }
+        // Three seconds without a datagram of the program: the client answers for it.
+        assert!(counter(&mut server, "liveness_checks") > 0);
+        assert_eq!(counter(&mut server, "flows"), 1);
+        drop(client);
+        let closed = server.event("flow_closed");
+        assert_eq!(value(&closed, "reason"), "unanswered");
+        assert_eq!(counter(&mut server, "associations_dead"), 1);
+    }
+}
+
+/// What comes for a program does not show that it is there.
+#[test]
+fn a_service_that_sends_to_a_program_that_is_gone_is_stopped() {
+    let directory = Directory::new("tunnel-gone-program");
+    let key = key(&directory);
+    let (_service, address) = stream();
+    let (mut server, at) = server(ANY, address, &["--psk-file", &key]);
+    let (mut client, at) = client(ANY, &at, &["--psk-file", &key, "--idle-timeout", "2"]);
+    Local::to(&at).socket.send(b"begin").unwrap();
+    let closed = client.event("flow_closed");
+    assert_eq!(value(&closed, "reason"), "idle");
+    let closed = server.event("flow_closed");
+    assert!(closed.contains("closed by the peer"), "{closed}");
+}
+
 /// A server without room closes the newcomer's association at once: that is no reason to begin a
 /// handshake with every datagram.
 #[test]

@@ -14,7 +14,7 @@
 use crate::arguments::Arguments;
 use crate::problem::Problem;
 use clap::error::{ContextKind, ContextValue};
-use clap::{ArgAction, Command, CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, ArgAction, Command, CommandFactory as _, FromArgMatches as _};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::ops::Range;
@@ -100,36 +100,46 @@ impl File<'_> {
             if names.drain(..).any(|name| is_given(name, given)) {
                 continue;
             }
-            let is_switch = matches!(argument.get_action(), ArgAction::SetTrue);
-            flags.extend(self.words(name, value, is_switch)?);
+            flags.extend(self.words(name, value, argument)?);
             let long = argument.get_long().unwrap_or(name);
             lines.insert(long.to_owned(), line);
         }
         Ok((flags, lines))
     }
 
-    /// One key as a flag: a switch that is true, or a value, or several separated by commas.
+    /// One key as a flag: a switch that is true, or a value. Several values are separated by commas
+    /// or stand in a flag each, as the option has it.
     fn words(
         &self,
         name: &str,
         value: &Spanned<DeValue<'_>>,
-        is_switch: bool,
-    ) -> Result<Option<OsString>, Problem> {
+        argument: &Arg,
+    ) -> Result<Vec<OsString>, Problem> {
         let wrong = |what: &str| {
             let line = self.line(&value.span());
             self.problem(Some(line), format!("{name} takes {what}"))
         };
-        let text = match (value.get_ref(), is_switch) {
-            (DeValue::Boolean(true), true) => return Ok(Some(format!("--{name}").into())),
-            (DeValue::Boolean(false), true) => return Ok(None),
-            (_, true) => return Err(wrong("true or false")),
-            (DeValue::Array(values), false) => {
-                let all: Option<Vec<_>> = values.iter().map(|it| scalar(it.get_ref())).collect();
-                all.ok_or_else(|| wrong("texts or numbers"))?.join(",")
-            }
-            (value, false) => scalar(value).ok_or_else(|| wrong("a text or a number"))?,
+        let flag = |text: &str| OsString::from(format!("--{name}={text}"));
+        if matches!(argument.get_action(), ArgAction::SetTrue) {
+            return match value.get_ref() {
+                DeValue::Boolean(true) => Ok(vec![format!("--{name}").into()]),
+                DeValue::Boolean(false) => Ok(Vec::new()),
+                _ => Err(wrong("true or false")),
+            };
+        }
+        let DeValue::Array(values) = value.get_ref() else {
+            let text = scalar(value.get_ref());
+            return Ok(vec![flag(
+                &text.ok_or_else(|| wrong("a text or a number"))?,
+            )]);
         };
-        Ok(Some(format!("--{name}={text}").into()))
+        let texts: Option<Vec<_>> = values.iter().map(|it| scalar(it.get_ref())).collect();
+        let texts = texts.ok_or_else(|| wrong("texts or numbers"))?;
+        match (argument.get_action(), argument.get_value_delimiter()) {
+            (_, Some(',')) => Ok(vec![flag(&texts.join(","))]),
+            (ArgAction::Append, _) => Ok(texts.iter().map(|text| flag(text)).collect()),
+            _ => Err(wrong("one value")),
+        }
     }
 
     /// What the command line is missing or has too much of, with the line of the file that is at
@@ -255,6 +265,12 @@ mod tests {
             (said.common.groups.len(), said.common.versions.len()),
             (2, 1)
         );
+        let digits = ["0f".repeat(32), "1e".repeat(32)];
+        let text = format!("{LEAST}peer-key = [\"{}\", \"{}\"]\n", digits[0], digits[1]);
+        let Ok(TunnelEnd::Server(said)) = with(&text, &[]) else {
+            panic!("no server");
+        };
+        assert_eq!(said.common.raw_keys.peer_key.len(), 2);
     }
 
     #[test]
@@ -277,6 +293,7 @@ mod tests {
                 "self-signed = 1\n",
                 "FILE, line 3: self-signed takes true or false",
             ),
+            ("mtu = [900, 901]\n", "FILE, line 3: mtu takes one value"),
             ("key-log = \n", "FILE, line 3: "),
             (
                 "[server]\nmtu = 5\n",
