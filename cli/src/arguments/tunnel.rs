@@ -112,10 +112,14 @@ pub(crate) struct FlowArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// How many flows to carry at most; each needs a descriptor. For a newcomer beyond that the
-    /// flow ends that was idle for the longest time, if that is 10 seconds or more; otherwise the
-    /// newcomer is not served.
+    /// flow ends that was idle for the longest time, if it was idle long enough (--evict-idle);
+    /// otherwise the newcomer is not served.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = whole::<usize>("flows", 1..=1 << 20))]
     pub(crate) max_flows: usize,
+    /// How many seconds a flow must have been idle to end for a newcomer. Less suits programs that
+    /// take another port for each question, as resolvers do.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = whole::<u64>("seconds", 0..=86_400))]
+    pub(crate) evict_idle: u64,
     /// How many handshakes to have under way at most; on the client others wait for their turn.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole::<usize>("handshakes", 1..=1 << 20))]
     pub(crate) max_half_open: usize,

@@ -86,7 +86,7 @@ impl Client {
             ground,
             all: Slab::new(),
             of: HashMap::new(),
-            crowd: Crowd::new(limits.max_flows),
+            crowd: Crowd::new(limits.max_flows, Duration::from_secs(limits.evict_idle)),
             timers: Timers::default(),
             due: BTreeSet::new(),
             max_backoff: Duration::from_secs(arguments.max_backoff),

@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a flow must have been idle to go for a newcomer. One that is in use stays, whoever
-/// comes: otherwise a flood of newcomers would end all others.
-const EVICTABLE: Duration = Duration::from_secs(10);
-
 /// The limit on flows.
 #[derive(Debug)]
 pub(super) struct Crowd {
     max: usize,
+    /// How long a flow must have been idle to go for a newcomer. One that is in use stays, whoever
+    /// comes: otherwise a flood of newcomers would end all others.
+    evictable: Duration,
     /// There is no flow to evict before this moment, so a flood of newcomers need not be answered
     /// by looking at every flow each time.
     none_before: Option<Instant>,
@@ -27,9 +26,11 @@ pub(super) enum Newcomer {
 }
 
 impl Crowd {
-    pub(super) const fn new(max: usize) -> Self {
+    /// At most `max` flows, of which one goes that was idle for `evictable`.
+    pub(super) const fn new(max: usize, evictable: Duration) -> Self {
         Self {
             max,
+            evictable,
             none_before: None,
         }
     }
@@ -51,10 +52,10 @@ impl Crowd {
         let Some((flow, since)) = flows.min_by_key(|&(_, since)| since) else {
             return Newcomer::Refuse;
         };
-        if now.saturating_duration_since(since) >= EVICTABLE {
+        if now.saturating_duration_since(since) >= self.evictable {
             return Newcomer::InPlaceOf(flow);
         }
-        self.none_before = Some(since + EVICTABLE);
+        self.none_before = Some(since + self.evictable);
         Newcomer::Refuse
     }
 }
@@ -63,10 +64,12 @@ impl Crowd {
 mod tests {
     use super::*;
 
+    const EVICTABLE: Duration = Duration::from_secs(10);
+
     #[test]
     fn the_flow_that_was_idle_longest_goes_and_none_that_is_in_use() {
         let now = Instant::now();
-        let mut crowd = Crowd::new(2);
+        let mut crowd = Crowd::new(2, EVICTABLE);
         let flows = [(5, now + EVICTABLE / 2), (7, now)];
         let mut ask = |after, count| crowd.newcomer(now + after, count, flows.into_iter());
         assert_eq!(ask(Duration::ZERO, 1), Newcomer::Admit);

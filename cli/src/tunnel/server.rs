@@ -110,7 +110,7 @@ impl Server {
             flows: Slab::new(),
             of: HashMap::new(),
             ready: VecDeque::new(),
-            crowd: Crowd::new(limits.max_flows),
+            crowd: Crowd::new(limits.max_flows, Duration::from_secs(limits.evict_idle)),
             timers: Timers::default(),
             idle: arguments
                 .common
