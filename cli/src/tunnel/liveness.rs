@@ -59,7 +59,7 @@ pub(super) enum Verdict {
 }
 
 impl Liveness {
-    /// A peer that was just heard.
+    /// A peer that was just heard. With a `patience` of zero it is never asked.
     pub(super) fn new(patience: Duration) -> Self {
         Self {
             patience,
@@ -71,7 +71,7 @@ impl Liveness {
     /// Data was sent; `received` is how many records of the peer have come so far.
     #[inline]
     pub(super) fn sent(&mut self, now: Instant, received: u64) {
-        if self.state == State::Quiet {
+        if self.state == State::Quiet && !self.patience.is_zero() {
             self.state = State::Unanswered(now, received);
         }
     }
@@ -189,6 +189,15 @@ mod tests {
         liveness.heard();
         liveness.sent(now, 9);
         assert_eq!(liveness.deadline(), Some(now + PATIENCE));
+    }
+
+    #[test]
+    fn without_patience_nobody_is_asked() {
+        let (mut liveness, now) = (Liveness::new(Duration::ZERO), Instant::now());
+        liveness.sent(now, 0);
+        liveness.suspect(now);
+        assert_eq!(liveness.deadline(), None);
+        assert_eq!(liveness.check(now + PATIENCE, 0, true), Verdict::Wait);
     }
 
     #[test]
