@@ -64,8 +64,8 @@ pub(crate) struct TunnelClientArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = whole::<u64>("seconds", 1..=3600))]
     pub(crate) max_backoff: u64,
     /// After how many seconds without an answer to what was sent the server is asked whether it is
-    /// still there; after as many again without an answer to that a new association is made. With 0
-    /// it is never asked.
+    /// still there; after as many again without an answer to that a new association is made. With
+    /// 0 it is never asked.
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = whole::<u64>("seconds", 0..=3600))]
     pub(crate) unanswered: u64,
     #[command(flatten)]
@@ -85,8 +85,8 @@ pub(crate) struct TunnelServerArguments {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) forward: String,
     /// After how many seconds without anything of a client to which data was sent it is asked
-    /// whether it is still there; after as many again without an answer its association ends. With 0
-    /// it is never asked.
+    /// whether it is still there; after as many again without an answer its association ends. With
+    /// 0 it is never asked.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = whole::<u64>("seconds", 0..=3600))]
     pub(crate) unanswered: u64,
     #[command(flatten)]
