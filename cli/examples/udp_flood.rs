@@ -1,7 +1,9 @@
-//! Floods a tunnel with plain datagrams and counts what arrives: `udp_flood TO AT SECONDS PID…`.
+//! Floods a tunnel with plain datagrams and counts what arrives: `udp_flood up|down TO AT SECONDS
+//! PID…`.
 //!
-//! `TO` is what the tunnel's client listens at, `AT` what its server forwards to. For each process
-//! the processor time is told that it took for a datagram that was sent. `unwrap` is allowed here.
+//! `TO` is what the tunnel's client listens at, `AT` what its server forwards to; `up` sends from
+//! there to here. For each process the processor time is told that it took for a datagram.
+//! `PACE_US` is the pause between two batches, in microseconds. `unwrap` is allowed here.
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use std::io::{ErrorKind, IoSliceMut};
@@ -15,23 +17,24 @@ const BATCH: usize = 50;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [to, at, seconds, pids @ ..] = &words[..] else {
-        panic!("udp_flood TO AT SECONDS PID…");
+    let [way, to, at, seconds, pids @ ..] = &words[..] else {
+        panic!("udp_flood up|down TO AT SECONDS PID…");
     };
-    let to: SocketAddr = to.parse().unwrap();
     let duration = Duration::from_secs(seconds.parse().unwrap());
-    let sink = UdpSocket::bind(at).unwrap();
+    let service = UdpSocket::bind(at).unwrap();
+    let program = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to: SocketAddr = to.parse().unwrap();
+    let seen_at = begin(&program, to, &service);
+    let (sender, to, sink) = match way.as_str() {
+        "up" => (program, to, service),
+        _ => (service, seen_at, program),
+    };
     socket2::SockRef::from(&sink)
         .set_recv_buffer_size(4 << 20)
         .unwrap();
     let received = AtomicU64::new(0);
     thread::scope(|scope| {
         scope.spawn(|| count(&sink, &received));
-        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-        while received.load(Ordering::Relaxed) == 0 {
-            sender.send_to(&[0; SIZE], to).unwrap();
-            thread::sleep(Duration::from_millis(100));
-        }
         let before: Vec<_> = pids.iter().map(|pid| ticks(pid)).collect();
         let (began, first) = (Instant::now(), received.load(Ordering::Relaxed));
         let sent = flood(&sender, to, began + duration);
@@ -53,6 +56,19 @@ fn main() {
         }
         std::process::exit(0);
     });
+}
+
+/// Sends until something arrives, and returns where the service sees it come from.
+fn begin(program: &UdpSocket, to: SocketAddr, service: &UdpSocket) -> SocketAddr {
+    let pause = Duration::from_millis(100);
+    service.set_read_timeout(Some(pause)).unwrap();
+    loop {
+        program.send_to(&[0; SIZE], to).unwrap();
+        if let Ok((_, from)) = service.recv_from(&mut [0; SIZE]) {
+            service.set_read_timeout(None).unwrap();
+            return from;
+        }
+    }
 }
 
 /// Sends as much as the socket takes.
