@@ -1,5 +1,12 @@
 //! The command line.
 
+mod tunnel;
+
+pub(crate) use tunnel::{
+    FlowArguments, StatusTarget, TunnelArguments, TunnelClientArguments, TunnelEnd,
+    TunnelServerArguments,
+};
+
 use crate::raw_keys::RawKeyArguments;
 use crate::shared_keys::SharedKeyArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -41,6 +48,9 @@ pub(crate) enum Command {
     /// Measure handshakes, throughput, loss and latency: on this machine alone, or between a client
     /// and a server of this command on two machines.
     Bench(Box<BenchArguments>),
+    /// Secure a UDP service from both ends, without touching it: a tunnel client takes plain
+    /// datagrams on the one side, a tunnel server gives them to the service on the other.
+    Tunnel(Box<TunnelArguments>),
 }
 
 /// `sealgram server`.

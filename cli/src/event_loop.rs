@@ -109,6 +109,8 @@ impl<E: Endpoint> EventLoop<E> {
                         service.stop(&mut self.endpoint);
                     }
                     Request::Counters => service.tell_counters(&self.endpoint),
+                    // Only tunnels are asked to.
+                    Request::Reload => {}
                 }
             }
             service.observe(&self.endpoint);

@@ -24,20 +24,27 @@ mod session_file;
 mod settings;
 mod shared_keys;
 mod signals;
+mod tunnel;
 
-use arguments::{Arguments, Command};
-use clap::Parser as _;
+use arguments::Command;
 use std::process::ExitCode;
 use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match tunnel::config::command_line(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(problem) => {
+            problem.line().print();
+            return problem.exit_code();
+        }
+    };
     show_tracing(arguments.verbose);
     let result = match &arguments.command {
         Command::Server(arguments) => server::run(arguments),
         Command::Client(arguments) => client::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Tunnel(arguments) => tunnel::run(arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -67,11 +67,19 @@ macro_rules! with_common {
 
 /// A server's configuration.
 pub(crate) fn server(arguments: &ServerArguments) -> Result<ServerConfig, Problem> {
-    let builder = match server_credential(arguments)? {
+    Ok(server_showing(server_credential(arguments)?, arguments)?.build()?)
+}
+
+/// The same before it is built, with what it shows beside a raw public key, if anything.
+pub(crate) fn server_showing(
+    credential: Option<Credential>,
+    arguments: &ServerArguments,
+) -> Result<ServerConfigBuilder, Problem> {
+    let builder = match credential {
         Some(credential) => ServerConfig::with_credential(credential),
         None => ServerConfig::without_credential(),
     };
-    server_from(builder, arguments)
+    server_builder(builder, arguments)
 }
 
 /// The same with a credential that is here already.
@@ -79,13 +87,14 @@ pub(crate) fn server_with(
     credential: Credential,
     arguments: &ServerArguments,
 ) -> Result<ServerConfig, Problem> {
-    server_from(ServerConfig::with_credential(credential), arguments)
+    Ok(server_showing(Some(credential), arguments)?.build()?)
 }
 
-fn server_from(
+/// The same before it is built.
+fn server_builder(
     builder: ServerConfigBuilder,
     arguments: &ServerArguments,
-) -> Result<ServerConfig, Problem> {
+) -> Result<ServerConfigBuilder, Problem> {
     let builder = builder.client_authentication(client_authentication(arguments)?);
     let mut builder = arguments.common.shared_keys.server(builder)?;
     if let Some(raw) = arguments.common.raw_keys.credential()? {
@@ -101,7 +110,7 @@ fn server_from(
     if let Some(min_interval) = client_renegotiation_pause(arguments) {
         rekey = rekey.client_renegotiation(ClientRenegotiation::Allow { min_interval });
     }
-    Ok(with_common!(builder, &arguments.common, rekey).build()?)
+    Ok(with_common!(builder, &arguments.common, rekey))
 }
 
 /// The secret that the server shares with others.
@@ -306,7 +315,7 @@ fn rekey_policy(common: &CommonArguments) -> Result<RekeyPolicy, ConfigError> {
     })
 }
 
-fn datagram_policy(common: &CommonArguments) -> Result<DatagramPolicy, ConfigError> {
+pub(crate) fn datagram_policy(common: &CommonArguments) -> Result<DatagramPolicy, ConfigError> {
     let mut policy = DatagramPolicy::default();
     if let Some(bytes) = common.mtu {
         policy = policy.mtu(size(bytes))?;
@@ -355,7 +364,9 @@ fn handshake_deadline(common: &CommonArguments) -> Option<Duration> {
 }
 
 /// What a server shows beside a raw public key; nothing, if it has that or pre-shared keys alone.
-fn server_credential(arguments: &ServerArguments) -> Result<Option<Credential>, Problem> {
+pub(crate) fn server_credential(
+    arguments: &ServerArguments,
+) -> Result<Option<Credential>, Problem> {
     if let Some(certified) = certified_key(&arguments.listener.credential)? {
         return Ok(Some(Credential::Certificate(certified)));
     }

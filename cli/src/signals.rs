@@ -7,6 +7,8 @@ pub(crate) enum Request {
     Stop,
     /// Report the counters (SIGUSR1).
     Counters,
+    /// Read certificates and keys anew (SIGHUP).
+    Reload,
 }
 
 #[cfg(unix)]
@@ -16,7 +18,7 @@ pub(crate) use unix::{Signals, stop_all};
 mod unix {
     use super::Request;
     use mio::{Interest, Registry, Token};
-    use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
     use signal_hook::flag;
     use signal_hook_mio::v1_0::Signals as Source;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,8 +36,18 @@ mod unix {
     }
 
     impl Signals {
-        /// Handles them from now on, in the event loop of `registry`.
+        /// Handles them from now on, in the event loop of `registry`. SIGHUP still ends the
+        /// program.
         pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+            Self::of(&[SIGINT, SIGTERM, SIGUSR1], registry, token)
+        }
+
+        /// The same with SIGHUP as [`Request::Reload`].
+        pub(crate) fn with_reload(registry: &Registry, token: Token) -> io::Result<Self> {
+            Self::of(&[SIGINT, SIGTERM, SIGUSR1, SIGHUP], registry, token)
+        }
+
+        fn of(all: &[i32], registry: &Registry, token: Token) -> io::Result<Self> {
             // A user who asks twice does not want to wait until everything is closed.
             for signal in [SIGINT, SIGTERM] {
                 let asked = Arc::new(AtomicBool::new(false));
@@ -43,11 +55,11 @@ mod unix {
                 flag::register(signal, asked)?;
             }
             flag::register(SIGTERM, IS_ENDING.clone())?;
-            let mut source = Source::new([SIGINT, SIGTERM, SIGUSR1])?;
+            let mut source = Source::new(all)?;
             registry.register(&mut source, token, Interest::READABLE)?;
             // Handlers run in the order of their registration: by then the source has the signal.
             let came = Arc::new(AtomicBool::new(false));
-            for signal in [SIGINT, SIGTERM, SIGUSR1] {
+            for &signal in all {
                 flag::register(signal, came.clone())?;
             }
             Ok(Self { source, came })
@@ -62,6 +74,7 @@ mod unix {
         pub(crate) fn requests(&mut self) -> Vec<Request> {
             let request = |signal| match signal {
                 SIGUSR1 => Request::Counters,
+                SIGHUP => Request::Reload,
                 _ => Request::Stop,
             };
             match self.came.swap(false, Ordering::Relaxed) {
@@ -116,6 +129,10 @@ pub(crate) struct Signals;
 #[cfg(not(unix))]
 impl Signals {
     pub(crate) fn new(_: &mio::Registry, _: mio::Token) -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn with_reload(_: &mio::Registry, _: mio::Token) -> std::io::Result<Self> {
         Ok(Self)
     }
 

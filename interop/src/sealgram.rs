@@ -163,7 +163,9 @@ pub fn events(transcript: &Transcript) -> impl Iterator<Item = Event> {
         .filter_map(|line| Event::parse(&line))
 }
 
-fn find_event(transcript: &Transcript, name: &str) -> Option<Event> {
+/// The first of them with this name.
+#[must_use]
+pub fn find_event(transcript: &Transcript, name: &str) -> Option<Event> {
     events(transcript).find(|event| event.name() == name)
 }
 

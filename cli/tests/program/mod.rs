@@ -45,9 +45,24 @@ impl Program {
         Self::spawn(command)
     }
 
+    /// The same with a socket that is passed as systemd does (`LISTEN_FDS`).
+    #[cfg(unix)]
+    pub(crate) fn start_passing(socket: std::net::UdpSocket, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        let script = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\" 3<&0 </dev/null";
+        command.args(["-c", script, env!("CARGO_BIN_EXE_sealgram")]);
+        command.args(arguments).env_remove("SSLKEYLOGFILE");
+        command.stdin(Stdio::from(std::os::fd::OwnedFd::from(socket)));
+        Self::spawn_with_stdin(command)
+    }
+
     fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::piped());
+        Self::spawn_with_stdin(command)
+    }
+
+    fn spawn_with_stdin(mut command: Command) -> Self {
         let mut child = command
-            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

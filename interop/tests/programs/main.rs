@@ -8,6 +8,7 @@ mod anyconnect;
 mod cell;
 mod coap;
 mod curl;
+mod dns;
 mod gstreamer;
 mod nginx;
 mod ours;
