@@ -255,11 +255,14 @@ fn each_kind_of_identity_lasts_through_everything_that_an_association_does() {
     assert_eq!(names, COMBINATIONS);
 }
 
+/// How a connection ends.
+type End = fn(&mut TlsConnection, Instant);
+
 /// The last message of the handshake, data, and the end of the stream may all come in one turn:
 /// what the application hears of then still has a sender.
 #[test]
 fn both_ends_can_tell_who_the_peer_was_when_the_connection_is_over() {
-    let ends: [(&str, fn(&mut TlsConnection, Instant)); 3] = [
+    let ends: [(&str, End); 3] = [
         ("closed", |it, now| it.close(now)),
         ("aborted", |it, _| it.abort(AlertDescription::ACCESS_DENIED)),
         ("cut off", |it, _| it.handle_eof().unwrap()),
