@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::config::DatagramPolicy;
-use crate::connection::TlsConnection;
+use crate::connection::{Phase, TlsConnection};
 use crate::error::PeerMisbehaved;
+use crate::record::Layer as _;
 
 const SUITES: [(Versions, CipherSuite, usize); 4] = [
     (
