@@ -322,6 +322,37 @@ fn n59_08_the_smaller_of_both_limits_counts() {
     }
 }
 
+/// RFC 8449 §4, RFC 6066 §4: who takes no longer records may have no room for longer datagrams
+/// either, so that a flight comes in datagrams of one full record, in either direction.
+#[test]
+fn a_datagram_of_a_flight_is_no_longer_than_the_longest_record() {
+    for versions in VERSIONS {
+        for limit in [512, 700, 1000] {
+            let ends = talkative(versions, limit, limit);
+            let mut duo = watched(Transport::Dtls, &ends.build());
+            duo.run_for(Duration::from_secs(10));
+            assert!(duo.exchange());
+            let Duo::Dtls(pair) = &duo else {
+                unreachable!()
+            };
+            // Hellos of clients are from before the limit.
+            let is_hello = |it: &[u8]| it[0] == 22 && it[13] == 1;
+            let seen = pair.seen.iter().flatten();
+            let seen = seen.filter(|it| !is_hello(&it.datagram));
+            let longest = seen.map(|it| it.datagram.len()).max().unwrap();
+            let overhead = if versions == Versions::V1_2 {
+                13 + 24
+            } else {
+                5 + 17
+            };
+            assert!(
+                longest <= limit + overhead && longest > limit,
+                "{versions:?}, {limit}: {longest}"
+            );
+        }
+    }
+}
+
 /// S4: it is records that are limited, not handshake messages, also where datagrams are lost.
 #[test]
 fn s4_records_are_limited_and_not_messages() {

@@ -65,6 +65,23 @@ pub(super) struct Packer<'m, 'a> {
     largest: usize,
 }
 
+/// The largest datagram for a peer whose records have at most so much contents.
+///
+/// One that says so (RFC 8449 §4, RFC 6066 §4) has little memory, and some have no more for a
+/// datagram than such a record needs: GnuTLS 3.7 drops the rest, and the handshake waits until
+/// datagrams become smaller for want of answers. Nobody is known to ask for less than 512 bytes,
+/// the shortest max_fragment_length; there headers would cost more than that saves.
+const fn largest_for(most: usize, overhead: usize) -> usize {
+    if most < SHORTEST_FRAGMENT {
+        usize::MAX
+    } else {
+        overhead + most
+    }
+}
+
+/// The shortest max_fragment_length, in bytes (RFC 6066 §4).
+const SHORTEST_FRAGMENT: usize = 512;
+
 impl<'m, 'a> Packer<'m, 'a> {
     /// Begins at most `limit` records, which the peer acknowledges or not.
     pub(super) const fn new(means: &'m mut Means<'a>, acknowledged: bool, limit: usize) -> Self {
@@ -120,7 +137,7 @@ impl<'m, 'a> Packer<'m, 'a> {
         }
         let least = DATAGRAM_HEADER_LEN + range.len().min(MIN_FRAGMENT);
         if self.room(epoch) < least {
-            // RFC 8449 §4: where records are short, a datagram has room for several.
+            // RFC 8449 §4: where records are very short, a datagram has room for several.
             self.close();
         }
         if self.room(epoch) < least {
@@ -193,6 +210,7 @@ impl<'m, 'a> Packer<'m, 'a> {
         self.means
             .outgoing
             .largest_of_flight()
+            .min(largest_for(most, overhead))
             .saturating_sub(self.datagram.len() + overhead)
             .min(most)
             .saturating_sub(self.open.contents.len())
