@@ -310,7 +310,8 @@ fn a_client_with_a_connection_id_goes_on_from_another_port() {
 /// A way that carries datagrams of clients until it forgets the ports that they have then.
 struct Forgetful {
     address: String,
-    forget: std::sync::mpsc::Sender<()>,
+    /// Taken when the ports are forgotten.
+    forget: std::sync::mpsc::SyncSender<()>,
 }
 
 impl Forgetful {
@@ -321,7 +322,7 @@ impl Forgetful {
             .set_read_timeout(Some(Duration::from_millis(1)))
             .unwrap();
         let address = front.local_addr().unwrap().to_string();
-        let (forget, forgets) = std::sync::mpsc::channel();
+        let (forget, forgets) = std::sync::mpsc::sync_channel(0);
         thread::spawn(move || {
             let mut known: Vec<(std::net::SocketAddr, UdpSocket)> = Vec::new();
             let mut forgotten = Vec::new();
