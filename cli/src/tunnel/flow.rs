@@ -15,7 +15,7 @@
 use super::backoff::Backoff;
 use super::carry::{self, Sealed};
 use super::ground::Ground;
-use super::liveness::{Liveness, Verdict, ask};
+use super::liveness::{Liveness, Verdict, ask, is_answer};
 use super::plain::Run;
 use super::queue::Queue;
 use crate::problem::Problem;
@@ -99,11 +99,6 @@ impl Leg {
         self.endpoint.endpoint().connection(self.id)
     }
 
-    fn received(&self) -> u64 {
-        self.connection()
-            .map_or(0, |connection| connection.stats().records_received())
-    }
-
     /// The same, once its handshake is complete.
     fn opened(mut self, now: Instant) -> Self {
         let took = now.saturating_duration_since(self.since);
@@ -160,8 +155,7 @@ impl Flow {
             match carry::seal(&mut leg.endpoint, leg.id, run, &mut ground.counters) {
                 Ok(sealed) => {
                     if sealed.taken > 0 {
-                        let received = leg.received();
-                        leg.liveness.sent(now, received);
+                        leg.liveness.sent(now);
                     }
                     self.tell_too_large(now, sealed, ground);
                 }
@@ -313,6 +307,11 @@ impl Flow {
     }
 
     fn handle(&mut self, now: Instant, event: Event, ground: &mut Ground) {
+        if let Stage::Open(leg) = &mut self.stage
+            && is_answer(&event)
+        {
+            leg.liveness.answered();
+        }
         match event {
             Event::HandshakeComplete {
                 kind,
@@ -404,8 +403,7 @@ impl Flow {
             };
             match carry::seal(&mut leg.endpoint, leg.id, run, &mut ground.counters) {
                 Ok(sealed) => {
-                    let received = leg.received();
-                    leg.liveness.sent(now, received);
+                    leg.liveness.sent(now);
                     self.tell_too_large(now, sealed, ground);
                 }
                 Err(error) => self.broken(now, &error, ground),
@@ -447,8 +445,7 @@ impl Flow {
         };
         let sent_id = leg.connection().and_then(|it| it.sent_connection_id());
         let may_move = sent_id.is_some_and(|id| !id.is_empty());
-        let received = leg.received();
-        match leg.liveness.check(now, received, may_move) {
+        match leg.liveness.check(now, may_move) {
             Verdict::Wait => {}
             Verdict::Ask => {
                 ground.counters.liveness_checks += 1;
