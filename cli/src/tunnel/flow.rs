@@ -40,7 +40,7 @@ const SETTLED: Duration = Duration::from_secs(10);
 /// The range of an association's first retransmission timeout. At the most it is what a handshake
 /// begins with.
 const RETRANSMISSION: RangeInclusive<Duration> =
-    Duration::from_millis(200)..=Duration::from_secs(1);
+    Duration::from_millis(100)..=Duration::from_secs(1);
 
 /// How long an answer may take, after a handshake that took so long: it had two round trips at
 /// least, unless something was lost. RFC 9147 §5.8.2 leaves this to who knows the path. A question
@@ -536,7 +536,7 @@ mod tests {
 
     #[test]
     fn a_fast_way_is_waited_for_less_and_none_longer_than_a_handshake_is() {
-        for (handshake, timeout) in [(1, 200), (450, 450), (3000, 1000)] {
+        for (handshake, timeout) in [(1, 100), (450, 450), (3000, 1000)] {
             let handshake = Duration::from_millis(handshake);
             assert_eq!(retransmission(handshake), Duration::from_millis(timeout));
         }
