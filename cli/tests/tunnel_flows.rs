@@ -8,6 +8,7 @@ mod tunnel;
 
 use program::{Directory, Program, value};
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use tunnel::{ANY, Echo, Local, Lossy, PATIENCE, client, counter, key, server};
@@ -59,6 +60,58 @@ fn survive(version: &str) {
     let (_second_client, _) = client(&local_at, &way.address, &options);
     let (_, took) = local.ask("after the client's restart");
     assert!(took < Duration::from_secs(15), "{took:?}");
+}
+
+/// Whoever can send from the server's address cannot make a client believe that its association is
+/// still there.
+#[test]
+fn what_is_not_protected_is_no_sign_of_life() {
+    for version in ["1.2", "1.3"] {
+        let directory = Directory::new(&format!("tunnel-impostor-{version}"));
+        let key = key(&directory);
+        let options = ["--psk-file", &key, "--versions", version];
+        let echo = Echo::new();
+        let (server, at) = server(ANY, echo.address, &options);
+        let options = [&options[..], &["--unanswered", "1"]].concat();
+        let (mut client, local_at) = client(ANY, &at, &options);
+        let local = Local::to(&local_at);
+        local.ask("before");
+        drop(server);
+        let impostor = UdpSocket::bind(&at).unwrap();
+        impostor
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| speak_in_the_clear(&impostor, &over));
+            let began = Instant::now();
+            let found = (0..80).any(|_| {
+                local.socket.send(b"nobody").unwrap();
+                let tick = Duration::from_millis(100);
+                let told = client.event_within(tick, |line| line.contains("event=unanswered"));
+                told.is_some()
+            });
+            over.store(true, Ordering::Relaxed);
+            assert!(found, "{version}: {:?}", began.elapsed());
+        });
+    }
+}
+
+/// Answers everything by an alert, a HelloRequest and an acknowledgement, each in a record of epoch
+/// 0.
+fn speak_in_the_clear(impostor: &UdpSocket, over: &AtomicBool) {
+    let mut buffer = [0; 2048];
+    while !over.load(Ordering::Relaxed) {
+        let Ok((_, client)) = impostor.recv_from(&mut buffer) else {
+            continue;
+        };
+        for (kind, contents) in [(21, &[1, 90][..]), (22, &[0; 12]), (26, &[0, 0])] {
+            let length = u8::try_from(contents.len()).unwrap();
+            let header = [kind, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, length];
+            let record = [&header, contents].concat();
+            impostor.send_to(&record, client).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -310,7 +363,8 @@ fn a_client_with_a_connection_id_goes_on_from_another_port() {
 /// A way that carries datagrams of clients until it forgets the ports that they have then.
 struct Forgetful {
     address: String,
-    forget: std::sync::mpsc::Sender<()>,
+    /// Taken when the ports are forgotten.
+    forget: std::sync::mpsc::SyncSender<()>,
 }
 
 impl Forgetful {
@@ -321,7 +375,7 @@ impl Forgetful {
             .set_read_timeout(Some(Duration::from_millis(1)))
             .unwrap();
         let address = front.local_addr().unwrap().to_string();
-        let (forget, forgets) = std::sync::mpsc::channel();
+        let (forget, forgets) = std::sync::mpsc::sync_channel(0);
         thread::spawn(move || {
             let mut known: Vec<(std::net::SocketAddr, UdpSocket)> = Vec::new();
             let mut forgotten = Vec::new();

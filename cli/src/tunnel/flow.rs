@@ -15,7 +15,7 @@
 use super::backoff::Backoff;
 use super::carry::{self, Sealed};
 use super::ground::Ground;
-use super::liveness::{Liveness, Verdict, ask};
+use super::liveness::{Liveness, Verdict, ask, is_answer};
 use super::plain::Run;
 use super::queue::Queue;
 use crate::problem::Problem;
@@ -26,6 +26,7 @@ use sealgram::net::UdpEndpoint;
 use sealgram::{DtlsConnection, Event, HandshakeKind};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 /// How long after its last datagram a local program is taken to be there still, so that a lost
@@ -35,6 +36,19 @@ const IN_USE: Duration = Duration::from_secs(30);
 /// How long an association must have lived for its end to be no failure of the attempt: a server
 /// that has no room for another flow closes it at once.
 const SETTLED: Duration = Duration::from_secs(10);
+
+/// The range of an association's first retransmission timeout. At the most it is what a handshake
+/// begins with.
+const RETRANSMISSION: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(1);
+
+/// How long an answer may take, after a handshake that took so long: it had two round trips at
+/// least, unless something was lost. RFC 9147 §5.8.2 leaves this to who knows the path. A question
+/// whether the server is there then has several tries before the server counts as gone, also where
+/// the way is overloaded.
+fn retransmission(handshake: Duration) -> Duration {
+    handshake.clamp(*RETRANSMISSION.start(), *RETRANSMISSION.end())
+}
 
 /// A local address.
 #[derive(Debug)]
@@ -85,9 +99,15 @@ impl Leg {
         self.endpoint.endpoint().connection(self.id)
     }
 
-    fn received(&self) -> u64 {
-        self.connection()
-            .map_or(0, |connection| connection.stats().records_received())
+    /// The same, once its handshake is complete.
+    fn opened(mut self, now: Instant) -> Self {
+        let took = now.saturating_duration_since(self.since);
+        if let Some(mut association) = self.endpoint.association(self.id) {
+            // Within the limits of the policy.
+            let _always = association.set_initial_timeout(retransmission(took));
+        }
+        self.since = now;
+        self
     }
 
     /// Says goodbye, as far as the socket takes it.
@@ -135,8 +155,7 @@ impl Flow {
             match carry::seal(&mut leg.endpoint, leg.id, run, &mut ground.counters) {
                 Ok(sealed) => {
                     if sealed.taken > 0 {
-                        let received = leg.received();
-                        leg.liveness.sent(now, received);
+                        leg.liveness.sent(now);
                     }
                     self.tell_too_large(now, sealed, ground);
                 }
@@ -288,6 +307,11 @@ impl Flow {
     }
 
     fn handle(&mut self, now: Instant, event: Event, ground: &mut Ground) {
+        if let Stage::Open(leg) = &mut self.stage
+            && is_answer(&event)
+        {
+            leg.liveness.answered();
+        }
         match event {
             Event::HandshakeComplete {
                 kind,
@@ -353,7 +377,7 @@ impl Flow {
         self.stage = match std::mem::replace(&mut self.stage, Stage::Dormant) {
             Stage::Handshaking(leg) => {
                 ground.handshaking -= 1;
-                Stage::Open(Leg { since: now, ..leg })
+                Stage::Open(leg.opened(now))
             }
             other => other,
         };
@@ -379,8 +403,7 @@ impl Flow {
             };
             match carry::seal(&mut leg.endpoint, leg.id, run, &mut ground.counters) {
                 Ok(sealed) => {
-                    let received = leg.received();
-                    leg.liveness.sent(now, received);
+                    leg.liveness.sent(now);
                     self.tell_too_large(now, sealed, ground);
                 }
                 Err(error) => self.broken(now, &error, ground),
@@ -422,8 +445,7 @@ impl Flow {
         };
         let sent_id = leg.connection().and_then(|it| it.sent_connection_id());
         let may_move = sent_id.is_some_and(|id| !id.is_empty());
-        let received = leg.received();
-        match leg.liveness.check(now, received, may_move) {
+        match leg.liveness.check(now, may_move) {
             Verdict::Wait => {}
             Verdict::Ask => {
                 ground.counters.liveness_checks += 1;
@@ -504,6 +526,19 @@ impl Flow {
             Stage::Open(leg) => leg.close(),
             Stage::InLine => ground.line.retain(|&number| number != self.number),
             Stage::Dormant | Stage::Waiting { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fast_way_is_waited_for_less_and_none_longer_than_a_handshake_is() {
+        for (handshake, timeout) in [(1, 100), (450, 450), (3000, 1000)] {
+            let handshake = Duration::from_millis(handshake);
+            assert_eq!(retransmission(handshake), Duration::from_millis(timeout));
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Over UDP nobody says that a process was killed, and a service may well answer nothing. So an end
 //! that has sent data and has heard nothing asks, by something that has to be answered without the
 //! service: a key update at version 1.3, which is acknowledged, and a renegotiation at version 1.2,
-//! which is carried out or refused. Only what is protected counts as an answer.
+//! which is carried out or refused. Data, and what these end with, count as answers: all of that is
+//! protected, so nobody else can give it.
 //!
 //! ```text
 //!         data sent            patience           patience (and again from another
@@ -17,7 +18,7 @@
 
 use sealgram::endpoint::AssociationId;
 use sealgram::net::UdpEndpoint;
-use sealgram::{KeyUpdate, ProtocolVersion};
+use sealgram::{Event, KeyUpdate, ProtocolVersion, RenegotiationRefusal};
 use std::time::{Duration, Instant};
 
 /// The longest time between two questions to a peer that answers them, but sends no data.
@@ -37,12 +38,12 @@ pub(super) struct Liveness {
 enum State {
     /// Nothing was sent since the peer was heard.
     Quiet,
-    /// Data was sent at this moment, when so many records had come.
-    Unanswered(Instant, u64),
+    /// Data was sent at this moment.
+    Unanswered(Instant),
     /// The question was asked at this moment.
-    Asked(Instant, u64),
+    Asked(Instant),
     /// It was asked again from another port.
-    Moved(Instant, u64),
+    Moved(Instant),
 }
 
 /// What is to be done.
@@ -68,27 +69,33 @@ impl Liveness {
         }
     }
 
-    /// Data was sent; `received` is how many records of the peer have come so far.
-    #[inline]
-    pub(super) fn sent(&mut self, now: Instant, received: u64) {
+    /// Data was sent.
+    pub(super) fn sent(&mut self, now: Instant) {
         if self.state == State::Quiet && !self.patience.is_zero() {
-            self.state = State::Unanswered(now, received);
+            self.state = State::Unanswered(now);
         }
     }
 
     /// Data has come.
-    #[inline]
     pub(super) const fn heard(&mut self) {
         self.state = State::Quiet;
         self.interval = self.patience;
     }
 
+    /// The peer has answered the question, or has said something else that is not data.
+    pub(super) fn answered(&mut self) {
+        if let State::Asked(_) | State::Moved(_) = self.state {
+            self.interval = (self.interval * 2).min(MAX_PATIENCE.max(self.patience));
+        }
+        self.state = State::Quiet;
+    }
+
     /// The network reports that the peer is not reached. Anybody can forge that, so it is a reason
     /// to ask, and nothing more.
     pub(super) fn suspect(&mut self, now: Instant) {
-        if let State::Unanswered(since, mark) = self.state {
+        if let State::Unanswered(since) = self.state {
             let due = now.checked_sub(self.interval).unwrap_or(since);
-            self.state = State::Unanswered(since.min(due), mark);
+            self.state = State::Unanswered(since.min(due));
         }
     }
 
@@ -96,40 +103,40 @@ impl Liveness {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Quiet => None,
-            State::Unanswered(since, _) => Some(since + self.interval),
-            State::Asked(since, _) | State::Moved(since, _) => Some(since + self.patience),
+            State::Unanswered(since) => Some(since + self.interval),
+            State::Asked(since) | State::Moved(since) => Some(since + self.patience),
         }
     }
 
     /// What is to be done now. `may_move` is whether the peer recognises this end at another port.
-    pub(super) fn check(&mut self, now: Instant, received: u64, may_move: bool) -> Verdict {
-        let (State::Unanswered(_, mark) | State::Asked(_, mark) | State::Moved(_, mark)) =
-            self.state
-        else {
-            return Verdict::Wait;
-        };
-        if received > mark {
-            if !matches!(self.state, State::Unanswered(..)) {
-                self.interval = (self.interval * 2).min(MAX_PATIENCE.max(self.patience));
-            }
-            self.state = State::Quiet;
-            return Verdict::Wait;
-        }
+    pub(super) fn check(&mut self, now: Instant, may_move: bool) -> Verdict {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return Verdict::Wait;
         }
         match self.state {
             State::Quiet => Verdict::Wait,
-            State::Unanswered(..) => {
-                self.state = State::Asked(now, mark);
+            State::Unanswered(_) => {
+                self.state = State::Asked(now);
                 Verdict::Ask
             }
-            State::Asked(..) if may_move => {
-                self.state = State::Moved(now, mark);
+            State::Asked(_) if may_move => {
+                self.state = State::Moved(now);
                 Verdict::Move
             }
-            State::Asked(..) | State::Moved(..) => Verdict::Dead,
+            State::Asked(_) | State::Moved(_) => Verdict::Dead,
         }
+    }
+}
+
+/// Whether the peer has said something with this event that nobody else can say; data apart.
+pub(super) const fn is_answer(event: &Event) -> bool {
+    match event {
+        Event::KeysUpdated { .. } | Event::PathChanged(_) => true,
+        Event::HandshakeComplete { .. } => true,
+        Event::RenegotiationRefused { reason } => {
+            !matches!(reason, RenegotiationRefusal::Unanswered)
+        }
+        _ => false,
     }
 }
 
@@ -156,20 +163,20 @@ mod tests {
     fn a_peer_that_says_nothing_is_asked_and_then_dead() {
         let (mut liveness, now) = (Liveness::new(PATIENCE), Instant::now());
         assert_eq!(liveness.deadline(), None);
-        liveness.sent(now, 7);
-        liveness.sent(now + PATIENCE / 2, 7);
-        assert_eq!(liveness.check(now + PATIENCE / 2, 7, false), Verdict::Wait);
-        assert_eq!(liveness.check(now + PATIENCE, 7, false), Verdict::Ask);
-        assert_eq!(liveness.check(now + PATIENCE, 7, false), Verdict::Wait);
-        assert_eq!(liveness.check(now + 2 * PATIENCE, 7, false), Verdict::Dead);
+        liveness.sent(now);
+        liveness.sent(now + PATIENCE / 2);
+        assert_eq!(liveness.check(now + PATIENCE / 2, false), Verdict::Wait);
+        assert_eq!(liveness.check(now + PATIENCE, false), Verdict::Ask);
+        assert_eq!(liveness.check(now + PATIENCE, false), Verdict::Wait);
+        assert_eq!(liveness.check(now + 2 * PATIENCE, false), Verdict::Dead);
     }
 
     #[test]
     fn with_a_connection_id_it_is_asked_from_another_port_before_that() {
         let (mut liveness, now) = (Liveness::new(PATIENCE), Instant::now());
-        liveness.sent(now, 7);
+        liveness.sent(now);
         for (times, verdict) in [(1, Verdict::Ask), (2, Verdict::Move), (3, Verdict::Dead)] {
-            assert_eq!(liveness.check(now + times * PATIENCE, 7, true), verdict);
+            assert_eq!(liveness.check(now + times * PATIENCE, true), verdict);
         }
     }
 
@@ -177,27 +184,28 @@ mod tests {
     fn a_service_that_only_takes_is_asked_less_and_less_often() {
         let (mut liveness, mut now) = (Liveness::new(PATIENCE), Instant::now());
         let mut pauses = Vec::new();
-        for received in 0..7 {
-            liveness.sent(now, received);
+        for _ in 0..7 {
+            liveness.sent(now);
             let due = liveness.deadline().unwrap();
             pauses.push((due - now).as_secs());
             now = due;
-            assert_eq!(liveness.check(now, received, false), Verdict::Ask);
-            assert_eq!(liveness.check(now, received + 1, false), Verdict::Wait);
+            assert_eq!(liveness.check(now, false), Verdict::Ask);
+            liveness.answered();
+            assert_eq!(liveness.check(now + PATIENCE, false), Verdict::Wait);
         }
         assert_eq!(pauses, [3, 6, 12, 24, 48, 60, 60]);
         liveness.heard();
-        liveness.sent(now, 9);
+        liveness.sent(now);
         assert_eq!(liveness.deadline(), Some(now + PATIENCE));
     }
 
     #[test]
     fn without_patience_nobody_is_asked() {
         let (mut liveness, now) = (Liveness::new(Duration::ZERO), Instant::now());
-        liveness.sent(now, 0);
+        liveness.sent(now);
         liveness.suspect(now);
         assert_eq!(liveness.deadline(), None);
-        assert_eq!(liveness.check(now + PATIENCE, 0, true), Verdict::Wait);
+        assert_eq!(liveness.check(now + PATIENCE, true), Verdict::Wait);
     }
 
     #[test]
@@ -205,12 +213,12 @@ mod tests {
         let (mut liveness, now) = (Liveness::new(PATIENCE), Instant::now());
         let now = now + PATIENCE;
         liveness.suspect(now);
-        assert_eq!(liveness.check(now, 0, false), Verdict::Wait);
-        liveness.sent(now, 0);
+        assert_eq!(liveness.check(now, false), Verdict::Wait);
+        liveness.sent(now);
         liveness.suspect(now);
-        assert_eq!(liveness.check(now, 0, false), Verdict::Ask);
+        assert_eq!(liveness.check(now, false), Verdict::Ask);
         liveness.suspect(now);
-        assert_eq!(liveness.check(now, 0, false), Verdict::Wait);
-        assert_eq!(liveness.check(now + PATIENCE, 0, false), Verdict::Dead);
+        assert_eq!(liveness.check(now, false), Verdict::Wait);
+        assert_eq!(liveness.check(now + PATIENCE, false), Verdict::Dead);
     }
 }

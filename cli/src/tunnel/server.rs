@@ -4,7 +4,7 @@
 use super::carry;
 use super::crowd::{Crowd, Newcomer};
 use super::end::{End, FIRST_TOKEN};
-use super::liveness::{Liveness, Verdict, ask};
+use super::liveness::{Liveness, Verdict, ask, is_answer};
 use super::noise::Noise;
 use super::plain::{Intake, Outlet, Plain, count};
 use super::slab::Slab;
@@ -140,6 +140,12 @@ impl Server {
     }
 
     fn handle(&mut self, now: Instant, id: AssociationId, event: Event) {
+        if is_answer(&event)
+            && let Some(&number) = self.of.get(&id)
+            && let Some(flow) = self.flows.get_mut(number)
+        {
+            flow.liveness.answered();
+        }
         match event {
             Event::HandshakeComplete {
                 kind,
@@ -344,9 +350,7 @@ impl Server {
             });
             if taken > 0 {
                 flow.last_active = now;
-                let connection = endpoint.endpoint().connection(flow.id);
-                let records = connection.map_or(0, |it| it.stats().records_received());
-                flow.liveness.sent(now, records);
+                flow.liveness.sent(now);
                 if let Some(deadline) = flow.liveness.deadline() {
                     self.timers.arm(number, deadline);
                 }
@@ -384,10 +388,8 @@ impl Server {
                 self.close(now, id, "idle");
                 continue;
             }
-            let connection = self.endpoint.endpoint().connection(flow.id);
-            let received = connection.map_or(0, |it| it.stats().records_received());
             // A server does not move.
-            match flow.liveness.check(now, received, false) {
+            match flow.liveness.check(now, false) {
                 Verdict::Wait | Verdict::Move => {}
                 Verdict::Ask => {
                     self.counters.liveness_checks += 1;
