@@ -290,14 +290,25 @@ impl<R: RecordLayer> Connection<R> {
         }
     }
 
-    /// A key that has reached its limit and was not replaced in time ends the association
-    /// (RFC 9325 §4.4).
+    /// A key that has reached its limit ends the association (RFC 9325 §4.4), unless it is being
+    /// replaced: that may take a while where much is lost, and then data waits.
     #[cold]
     fn refuse_data(&mut self, error: SendError) -> SendError {
-        if error == SendError::KeyExhausted {
-            self.fail(Error::KeyExhausted);
+        if error != SendError::KeyExhausted {
+            return error;
         }
+        if self.awaits_key() {
+            return SendError::Renegotiating;
+        }
+        self.fail(Error::KeyExhausted);
         error
+    }
+
+    /// Whether a handshake or a key update has begun that may bring another key.
+    fn awaits_key(&self) -> bool {
+        let updates = |post: &Post| post.pending_update().is_some();
+        let current = self.phase.established();
+        self.phase.is_pending() || current.and_then(Completed::post_ref).is_some_and(updates)
     }
 
     /// Data while a renegotiation runs, or while earlier data still waits to leave.
@@ -310,8 +321,6 @@ impl<R: RecordLayer> Connection<R> {
                     self.count_sent(now, taken);
                     Ok(taken)
                 }
-                // A handshake that may bring new keys is under way.
-                Err(error) if matches!(self.phase, Phase::Renegotiating { .. }) => Err(error),
                 Err(error) => Err(self.refuse_data(error)),
             };
         }
@@ -357,9 +366,7 @@ impl<R: RecordLayer> Connection<R> {
                     held.take(length)
                 }
                 Err(error) => {
-                    if !matches!(self.phase, Phase::Renegotiating { .. }) {
-                        self.refuse_data(error);
-                    }
+                    self.refuse_data(error);
                     if !matches!(self.phase, Phase::Closed { .. }) {
                         self.held = Some(held);
                     }
@@ -388,9 +395,7 @@ impl<R: RecordLayer> Connection<R> {
     /// Whether data has waited that the next output seals, or that ends the association if it
     /// cannot.
     pub(super) fn lets_data_go(&self) -> bool {
-        // A handshake that runs may bring the key that is missing.
-        let lacks_key =
-            matches!(self.phase, Phase::Renegotiating { .. }) && self.records.is_used_up();
+        let lacks_key = self.awaits_key() && self.records.is_used_up();
         self.held.is_some() && !self.holds_data() && !lacks_key
     }
 

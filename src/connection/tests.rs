@@ -8,10 +8,10 @@ mod connection_ids;
 use super::DtlsConnection;
 use crate::config::ClientRenegotiation::Allow;
 use crate::config::{Algorithms, ClientConfig, RekeyPolicy, Versions, test_server};
-use crate::error::Error;
+use crate::error::{Error, SendError};
 use crate::protocol::{AlertDescription, CipherSuite, Epoch, Path, ProtocolVersion, Side};
-use crate::record::{Discard, Initiator};
-use crate::test_now;
+use crate::record::{Discard, Initiator, RESERVED};
+use crate::{KeyUpdate, test_now};
 use bytes::BytesMut;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -291,6 +291,41 @@ fn data_that_no_key_is_left_for_is_nothing_to_send() {
     two.settle();
     assert_eq!(two.client.renegotiations(), 1);
     assert_eq!(two.server.recv().unwrap().data[..], *b"waits");
+}
+
+/// RFC 9325 §4.4, RFC 9147 §8: a key update that is lost for so long that its key is used up
+/// meanwhile is sent again with what is kept of that, and data waits.
+#[test]
+fn a_key_that_is_being_replaced_does_not_end_the_association() {
+    let mut two = Two::connected(Versions::V1_3);
+    let now = two.now;
+    two.client.key_update(KeyUpdate::NotRequested).unwrap();
+    let lost = sent(&mut two.client, now);
+    assert!(!lost.is_empty());
+    two.client.records.use_up(RESERVED + 1);
+    two.client.send(now, b"the last").unwrap();
+    for _ in 0..2 {
+        let refused = two.client.send(now, b"too much");
+        assert_eq!(refused, Err(SendError::Renegotiating));
+    }
+    assert!(!two.client.is_closed());
+    while two.client.key_update_type().is_some() {
+        two.now = two.client.poll_timeout().unwrap();
+        assert!(two.now < now + Duration::from_secs(10));
+        two.client.handle_timeout(two.now).unwrap();
+        two.settle();
+    }
+    let later = two.now;
+    two.client.send(later, b"under the new key").unwrap();
+    two.settle();
+    let received = std::iter::from_fn(|| two.server.recv());
+    let received: Vec<_> = received.map(|it| it.data).collect();
+    assert_eq!(received, [&b"the last"[..], b"under the new key"]);
+    // Where nothing replaces it, it is the end.
+    two.client.records.use_up(RESERVED);
+    let refused = two.client.send(later, b"too much");
+    assert_eq!(refused, Err(SendError::KeyExhausted));
+    assert_eq!(two.client.failure().unwrap().error, Error::KeyExhausted);
 }
 
 /// RFC 6347 §4.1.2.6, §4.1.2.7, RFC 9147 §4.5.1, §4.5.2: what is said of a datagram is the same

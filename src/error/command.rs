@@ -56,12 +56,16 @@ pub enum SendError {
     NotConnected,
     /// Too much is queued; drain `poll_transmit` first.
     Backlog,
-    /// A renegotiation is under way and no more data can wait for its end; see
+    /// New keys are under way, by a renegotiation or a key update, and no more data can wait for
+    /// them, or the old ones are used up. Send again when they are in force
+    /// ([`Event::HandshakeComplete`](crate::Event::HandshakeComplete),
+    /// [`Event::KeysUpdated`](crate::Event::KeysUpdated)); see
     /// [`data_during_renegotiation`](crate::config::RekeyPolicy::data_during_renegotiation).
     Renegotiating,
     /// This end, or the peer, has closed the association.
     Closed,
-    /// The keys may protect no more records (RFC 9325 §4.4).
+    /// The keys may protect no more records (RFC 9325 §4.4), and nothing is under way that replaces
+    /// them.
     KeyExhausted,
 }
 
@@ -75,9 +79,9 @@ impl fmt::Display for SendError {
             ),
             Self::NotConnected => f.write_str("the handshake is not complete"),
             Self::Backlog => f.write_str("too much is queued; send again when some of it has left"),
-            Self::Renegotiating => {
-                f.write_str("a renegotiation is under way and the queue is full; wait for its end")
-            }
+            Self::Renegotiating => f.write_str(
+                "new keys are under way and no more data can wait for them; send again then",
+            ),
             Self::Closed => f.write_str("the association is closed"),
             Self::KeyExhausted => f.write_str("the keys are exhausted; connect again"),
         }

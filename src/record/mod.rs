@@ -238,6 +238,10 @@ pub(crate) enum Sent {
 /// The retransmission limit is reached.
 pub(crate) struct GaveUp;
 
+/// How many records of a key are kept for the handshake or the key update that replaces it, however
+/// often that has to be sent again, and for the alert that ends the association where nothing does.
+pub(crate) const RESERVED: u64 = 256;
+
 /// The half of a record layer that a connection drives.
 pub(crate) trait Layer {
     /// What the handshake must know about this transport.
@@ -385,7 +389,7 @@ pub(crate) trait Layer {
     fn send_data(&mut self, data: &[u8]) -> Result<usize, SendError>;
     /// How many records the key has protected that is written with.
     fn written(&self) -> u64;
-    /// Whether it protects no more data: its last record is kept for an alert.
+    /// Whether it protects no more data: its last [`RESERVED`] records are kept.
     fn is_used_up(&self) -> bool;
     /// The newest epoch whose key has seen half of the forgeries that it may (RFC 9147 §4.5.3); a
     /// stream has no second one.

@@ -387,7 +387,7 @@ impl Layer for Datagram {
 
     fn send_path_message(&mut self, path: Path, message: &[u8]) -> bool {
         let write = self.records.readable_writing();
-        if !write.is_protected() || write.is_used_up() || !self.outgoing.may_direct() {
+        if !write.is_protected() || write.is_at_its_end() || !self.outgoing.may_direct() {
             return false;
         }
         let mut datagram = Vec::with_capacity(write.record_len(message.len()));

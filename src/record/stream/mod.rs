@@ -26,6 +26,7 @@ use crate::protocol::{
     AgreedLimits, Alert, ContentType, Dialect, Epoch, FlightEnd, FlightId, HandshakeType,
     MessageSeq, ProtocolVersion, ReadSwitch, Side,
 };
+use crate::record::RESERVED;
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::alert;
@@ -490,9 +491,8 @@ impl Layer for Stream {
         self.write.sequence
     }
 
-    /// The last record of a key is kept for the alert that ends the connection.
     fn is_used_up(&self) -> bool {
-        self.write.remaining() <= 1
+        self.write.remaining() <= RESERVED
     }
 
     /// RFC 5246 §6.2.3.3: the first forgery ends a stream.

@@ -214,7 +214,7 @@ impl V13 {
         // the peer would believe it.
         let believed =
             write.is_protected() || sender.pace.policy().conformance.acknowledge_plaintext;
-        if !believed || write.is_used_up() {
+        if !believed || write.is_at_its_end() {
             self.acks.tell(0);
             return;
         }

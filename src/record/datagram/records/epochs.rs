@@ -11,6 +11,7 @@ use super::replay::ReplayWindow;
 use crate::protocol::{
     AgreedLimits, ConnectionId, ContentType, Epoch, ProtocolVersion, RecordNumber,
 };
+use crate::record::RESERVED;
 use crate::record::protection::{Opener, Sealer};
 use crate::secrets::traffic::RecordProtection;
 use crate::wire::record_dtls::{HEADER_LEN, RecordHeader};
@@ -330,17 +331,23 @@ impl WriteEpoch {
         self.limit - self.next_sequence
     }
 
-    /// Whether no record is left but the last one, which is kept for the alert that ends the
-    /// association.
+    /// Whether no record is left for data.
     #[inline]
     pub(in super::super) const fn is_used_up(&self) -> bool {
+        self.remaining() <= RESERVED
+    }
+
+    /// Whether no record is left but the last one, which is kept for the alert that ends the
+    /// association.
+    pub(in super::super) const fn is_at_its_end(&self) -> bool {
         self.remaining() <= 1
     }
 
-    /// As if all but so many of its records had been written.
+    /// As if the key could protect only so many more records. The next one has the number that it
+    /// would have had, so that the peer can tell it.
     #[cfg(test)]
     pub(in super::super) const fn use_up(&mut self, remaining: u64) {
-        self.next_sequence = self.limit - remaining;
+        self.limit = self.next_sequence + remaining;
     }
 }
 
