@@ -266,7 +266,10 @@ impl SharedKeyQuery {
 /// Called in the middle of handshakes, so it must not block: what takes long is answered later.
 /// Only clients whose address is proved are looked up, if the endpoint asks for cookies. A key that
 /// is not found fails like a wrong one, so that nobody learns which identities there are (RFC 4279
-/// §2). A session that was made with a key is resumed without asking again, until it expires.
+/// §2). At version 1.3 that is so on servers without a certificate: one that has a certificate goes
+/// on with it where it does not know a key, as RFC 8446 §4.2.11 has it, and ends the handshake
+/// where the key is wrong. A session that was made with a key is resumed without asking again,
+/// until it expires.
 pub trait FindSharedKey: Send + Sync + fmt::Debug {
     /// The key of this name, if there is one. A store that has to ask another system returns what
     /// it knows at once, for example nothing.

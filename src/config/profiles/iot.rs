@@ -22,7 +22,9 @@
 //!
 //! Old devices have AES-CCM with short tags alone, and pre-shared keys without a key exchange. Both
 //! are weaker than what others have, and so they come last here. CCM needs the feature `ccm`, and
-//! is left out without it. A suite with a pre-shared key is left out without a key
+//! is left out without it. A key with short tags lasts for 128 forged records (RFC 9147 §4.5.3),
+//! and as nothing renegotiates here, the 129th ends the association at version 1.2. A suite with a
+//! pre-shared key is left out without a key
 //! ([`add_shared_key`](crate::client::ClientConfigBuilder::add_shared_key),
 //! [`shared_keys`](crate::server::ServerConfigBuilder::shared_keys)). Whoever wants none of them
 //! sets `algorithms` after the profile. A raw public key is a
