@@ -79,8 +79,8 @@
 //!     for _ in 0..5 {
 //!         server.send(question).await?;
 //!         if let Ok(received) = timeout(Duration::from_secs(1), server.recv()).await {
-//!             let received = received?.ok_or(io::ErrorKind::ConnectionAborted)?;
-//!             return Ok(received.data.to_vec());
+//!             let closed = || io::Error::from(io::ErrorKind::ConnectionAborted);
+//!             return Ok(received?.ok_or_else(closed)?.data.to_vec());
 //!         }
 //!     }
 //!     Err(io::ErrorKind::TimedOut.into())

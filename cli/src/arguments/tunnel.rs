@@ -109,8 +109,8 @@ pub(crate) struct TunnelServerArguments {
 /// each.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct FlowArguments {
-    /// A file with these options, in TOML: the long names without dashes in front; what stands on
-    /// the command line too is taken from there.
+    /// A file with these options, in TOML: the long names without dashes in front. The command line
+    /// wins.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// How many flows to carry at most; each needs a descriptor. For a newcomer beyond that the
