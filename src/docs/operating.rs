@@ -96,6 +96,7 @@
 //! * *`flights_retransmitted`:* loss during handshakes, or a first timeout that is shorter than the
 //!   round trip.
 //! * *`old_message`, `replay`:* the same, seen from the other end: copies, which do no harm.
+//! * *`change_cipher_spec`:* one for each handshake of DTLS 1.2, whose epochs say the same.
 //! * *`unauthenticated`:* forgeries, damage, or a peer with other keys.
 //! * *`old_epoch`:* late datagrams of before a rekeying.
 //! * *`future_epoch`:* data that has overtaken a handshake, more than is kept.
