@@ -287,8 +287,8 @@ impl DtlsConnection {
     ///
     /// `TooLarge` or `BeyondPeerLimit` beyond `max_payload`, `NotConnected` before the handshake is
     /// done, `Backlog` when the send queue is full, `Renegotiating` when nothing more can wait for
-    /// the end of a renegotiation, `Closed` after `close`. `KeyExhausted` is the end of the
-    /// association.
+    /// new keys that are under way, or the old ones are used up meanwhile, `Closed` after `close`.
+    /// `KeyExhausted` is the end of the association.
     #[inline]
     pub fn send(&mut self, now: Instant, data: &[u8]) -> Result<(), SendError> {
         self.send_data(now, data).map(|_| ())

@@ -115,8 +115,8 @@ impl TlsConnection {
     /// # Errors
     ///
     /// `NotConnected` before the handshake is done, `Backlog` when the send queue is full,
-    /// `Renegotiating` when nothing more can wait for the end of a renegotiation, `Closed` after
-    /// `close`. `KeyExhausted` is the end of the connection.
+    /// `Renegotiating` when nothing more can wait for new keys that are under way, or the old ones
+    /// are used up meanwhile, `Closed` after `close`. `KeyExhausted` is the end of the connection.
     pub fn send(&mut self, now: Instant, data: &[u8]) -> Result<usize, SendError> {
         self.send_data(now, data)
     }
