@@ -1,5 +1,5 @@
-//! Stacks that have no suitable program of their own: each is used by a program of `peers/`, all
-//! with the same command line.
+//! Stacks that have no suitable program of their own: each is used by a program of `peers/`. There
+//! are two command lines, and one behaviour.
 //!
 //! A line of standard input is data, `R` renegotiates, received data goes to standard output, and
 //! facts go to standard error: `ready PORT`, `handshake SUITE`, `closed`.
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::failure::{Failure, Outcome};
+use crate::framed::Frame;
 use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
 use crate::port::Listening;
@@ -21,24 +22,55 @@ use crate::shared_keys::{IDENTITY, KEY};
 pub struct Foreign {
     name: &'static str,
     program: &'static str,
-    server_arguments: &'static [&'static str],
+    line: CommandLine,
+}
+
+/// What the options of a program are.
+#[derive(Debug, Clone, Copy)]
+enum CommandLine {
+    /// Those of the oldest of these programs, and at a server these before all others.
+    Plain(&'static [&'static str]),
+    /// Those of `peers/frame`.
+    Frame(Frame),
 }
 
 /// Erlang/OTP's `ssl`.
-pub const ERLANG: Foreign = Foreign::new("erlang", "erlang-peer", &[]);
+pub const ERLANG: Foreign = Foreign::plain("erlang", "erlang-peer", &[]);
 
 /// Botan 2.
-pub const BOTAN: Foreign = Foreign::new("botan", "botan-peer", &[]);
+pub const BOTAN: Foreign = Foreign::plain("botan", "botan-peer", &[]);
 
 /// Mbed TLS 2.28, whose servers use cookies by default.
-pub const MBEDTLS: Foreign = Foreign::new("mbedtls", "mbedtls-peer", &[]);
+pub const MBEDTLS: Foreign = Foreign::plain("mbedtls", "mbedtls-peer", &[]);
 
 /// The same without cookies.
 pub const MBEDTLS_WITHOUT_COOKIES: Foreign =
-    Foreign::new("mbedtls-nocookies", "mbedtls-peer", &["--no-cookies"]);
+    Foreign::plain("mbedtls-nocookies", "mbedtls-peer", &["--no-cookies"]);
 
 /// webrtc-rs, the crate `dtls`.
-pub const WEBRTC: Foreign = Foreign::new("webrtc", "webrtc-peer", &[]);
+pub const WEBRTC: Foreign = Foreign::plain("webrtc", "webrtc-peer", &[]);
+
+/// One that speaks nothing but DTLS, and has all suites.
+const DATAGRAMS: Frame = Frame {
+    datagrams: &[],
+    named_suites: false,
+};
+
+/// wolfSSL, over DTLS.
+pub const WOLFSSL: Foreign = Foreign::framed("wolfssl", "wolfssl-peer", DATAGRAMS);
+
+/// dimpl, over DTLS.
+pub const DIMPL: Foreign = Foreign::framed("dimpl", "dimpl-peer", DATAGRAMS);
+
+/// OpenSSL 3.6.
+pub const OPENSSL36: Foreign = Foreign::framed(
+    "openssl36",
+    "openssl-peer",
+    Frame {
+        datagrams: &["--udp"],
+        named_suites: true,
+    },
+);
 
 /// Where a program of `peers/` is: in the directory that `SEALGRAM_PEERS` names, which
 /// `interop/run` sets.
@@ -63,7 +95,7 @@ pub fn program(name: &str) -> Outcome<PathBuf> {
 }
 
 impl Foreign {
-    const fn new(
+    const fn plain(
         name: &'static str,
         program: &'static str,
         server_arguments: &'static [&'static str],
@@ -71,8 +103,27 @@ impl Foreign {
         Self {
             name,
             program,
-            server_arguments,
+            line: CommandLine::Plain(server_arguments),
         }
+    }
+
+    /// A program with the command line of `peers/frame`.
+    const fn framed(name: &'static str, program: &'static str, frame: Frame) -> Self {
+        Self {
+            name,
+            program,
+            line: CommandLine::Frame(frame),
+        }
+    }
+
+    fn command(&self, side: &str, port: u16, settings: &Settings<'_>) -> Outcome<Command> {
+        let mut command = Command::new(program(self.program)?);
+        command.args([side, "--port", &port.to_string()]);
+        match self.line {
+            CommandLine::Plain(_) => add_plain(&mut command, settings),
+            CommandLine::Frame(frame) => frame.add_to(&mut command, settings),
+        }
+        Ok(command)
     }
 }
 
@@ -82,25 +133,26 @@ impl Peer for Foreign {
     }
 
     fn server_command(&self, settings: &Settings<'_>, _port: u16) -> Outcome<Command> {
-        let mut command = Command::new(program(self.program)?);
-        command.args(["server", "--port", "0"]);
-        command.args(self.server_arguments);
+        let mut command = self.command("server", 0, settings)?;
+        if let CommandLine::Plain(arguments) = self.line {
+            command.args(arguments);
+        }
         command.args(&settings.server_arguments);
         if settings.shared_key.is_none() {
             add_credential(&mut command, &settings.server_credential());
         }
         if settings.client_key.is_some() {
-            command
-                .arg("--client-ca")
-                .arg(settings.pki.client_authority());
+            match self.line {
+                CommandLine::Plain(_) => command.arg("--client-ca"),
+                CommandLine::Frame(_) => command.args(["--client-auth", "--ca"]),
+            }
+            .arg(settings.pki.client_authority());
         }
-        add_common(&mut command, settings);
         Ok(command)
     }
 
     fn client_command(&self, settings: &Settings<'_>, server: SocketAddr) -> Outcome<Command> {
-        let mut command = Command::new(program(self.program)?);
-        command.args(["client", "--port", &server.port().to_string()]);
+        let mut command = self.command("client", server.port(), settings)?;
         command.args(&settings.client_arguments);
         command.args(["--name", Pki::NAME]);
         if settings.shared_key.is_none() {
@@ -109,7 +161,6 @@ impl Peer for Foreign {
         if let Some(credential) = settings.client_credential() {
             add_credential(&mut command, &credential);
         }
-        add_common(&mut command, settings);
         Ok(command)
     }
 
@@ -154,7 +205,7 @@ fn add_credential(command: &mut Command, credential: &Credential) {
     command.arg("--key").arg(&credential.key);
 }
 
-fn add_common(command: &mut Command, settings: &Settings<'_>) {
+fn add_plain(command: &mut Command, settings: &Settings<'_>) {
     if settings.transport == Transport::Tls {
         command.arg("--tls");
     }

@@ -17,7 +17,7 @@
 //! | [`association`] | two programs joined: handshake, conversation, close |
 //! | [`case`](mod@case) | one case from start to verdict |
 //! | [`pool`] | many cases at once, and the report about them |
-//! | [`peer`], [`sealgram`], [`openssl`], [`gnutls`], [`foreign`], [`framed`] | the programs |
+//! | [`peer`], [`sealgram`], [`openssl`], [`gnutls`], [`foreign`] | the programs |
 //! | [`nginx`] | a balancer of datagrams |
 //! | [`process`] | child processes with captured output |
 //! | [`pki`] | certificates and keys |
@@ -42,7 +42,7 @@ pub mod clock;
 pub mod connection_ids;
 pub mod failure;
 pub mod foreign;
-pub mod framed;
+mod framed;
 pub mod gnutls;
 pub mod loss;
 pub mod matrix;

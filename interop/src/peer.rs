@@ -8,7 +8,6 @@ use crate::algorithm::{Group, KeyType, SharedSuite, Suite};
 use crate::clock::Deadline;
 use crate::failure::Outcome;
 use crate::foreign;
-use crate::framed;
 use crate::gnutls::GnuTls;
 use crate::openssl::OpenSsl;
 use crate::pki::{Chain, Credential, Pki};
@@ -210,19 +209,19 @@ impl Implementation {
             Self::MbedTls => &foreign::MBEDTLS,
             Self::MbedTlsWithoutCookies => &foreign::MBEDTLS_WITHOUT_COOKIES,
             Self::WebRtc => &foreign::WEBRTC,
-            Self::WolfSsl => &framed::WOLFSSL,
-            Self::OpenSsl36 => &framed::OPENSSL36,
-            Self::Dimpl => &framed::DIMPL,
+            Self::WolfSsl => &foreign::WOLFSSL,
+            Self::OpenSsl36 => &foreign::OPENSSL36,
+            Self::Dimpl => &foreign::DIMPL,
         }
     }
 
-    /// Whether it is one of [`foreign`] or [`framed`].
+    /// Whether it is one of [`foreign`].
     #[must_use]
     pub const fn is_behind_a_program_of_ours(self) -> bool {
         !matches!(self, Self::Sealgram | Self::OpenSsl | Self::GnuTls)
     }
 
-    /// Whether it is one of [`framed`], which are told more than those of [`foreign`].
+    /// Whether its program has the command line of `peers/frame`, and so is told more than others.
     #[must_use]
     pub const fn is_framed(self) -> bool {
         matches!(self, Self::WolfSsl | Self::OpenSsl36 | Self::Dimpl)
