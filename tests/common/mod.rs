@@ -16,6 +16,8 @@ pub mod hello;
 pub mod judged;
 pub mod mutator;
 pub mod raw_keys;
+#[cfg(feature = "net")]
+pub mod readiness;
 pub mod renegotiating;
 pub mod seeds;
 pub mod shared_keys;

@@ -25,6 +25,7 @@ mod running;
 mod sockets;
 mod strangers;
 mod tcp;
+mod tcp_alerts;
 mod udp;
 mod udp_deferred;
 mod udp_floods;

@@ -15,10 +15,11 @@ pub(crate) struct Both {
 
 impl Both {
     /// Both have completed a handshake; how long it took.
-    pub(crate) fn connected(configs: Configs) -> (Self, Duration) {
+    pub(crate) fn connected(configs: &Configs) -> (Self, Duration) {
         let local = ([127, 0, 0, 1], 0).into();
         let policy = EndpointPolicy::default();
-        let server = UdpEndpoint::bind(local, policy.clone(), Some(configs.server)).unwrap();
+        let server =
+            UdpEndpoint::bind(local, policy.clone(), Some(configs.server.clone())).unwrap();
         let remote = server.local_addr().unwrap();
         let mut this = Self {
             client: UdpEndpoint::connected_to(remote, policy).unwrap(),
@@ -28,7 +29,7 @@ impl Both {
         };
         let client = &mut this.client;
         client
-            .connect(configs.client, server_name(), remote)
+            .connect(configs.client.clone(), server_name(), remote)
             .unwrap();
         let is_complete = |it: &mut Self| {
             complete(&it.client_events).is_some() && complete(&it.server_events).is_some()

@@ -3,6 +3,7 @@
 #![cfg(feature = "net")]
 
 use crate::common::configs::{Configs, Ends, server_name, start};
+use crate::common::readiness::wait_for;
 use mio::{Events, Poll, Token};
 use sealgram::Event;
 use sealgram::config::Versions;
@@ -89,9 +90,8 @@ impl Loop {
                 .flatten()
                 .min()
                 .unwrap_or(Duration::from_millis(50));
-            self.poll
-                .poll(&mut ready, Some(wait.min(Duration::from_millis(50))))
-                .unwrap();
+            let wait = wait.min(Duration::from_millis(50));
+            wait_for(&mut self.poll, &mut ready, Some(wait));
         }
     }
 }
@@ -183,8 +183,7 @@ fn an_unreachable_peer_is_an_event_and_the_handshake_goes_on() {
         assert_eq!(client.poll_event(), None);
         unreachable |= client.poll_unreachable().is_some();
         assert!(now() < end);
-        poll.poll(&mut ready, Some(Duration::from_millis(50)))
-            .unwrap();
+        wait_for(&mut poll, &mut ready, Some(Duration::from_millis(50)));
     }
     // The association is still there; now the server comes up on that port.
     let server = Some(configs.server.clone());
@@ -199,8 +198,7 @@ fn an_unreachable_peer_is_an_event_and_the_handshake_goes_on() {
             complete |= matches!(event, (_, Event::HandshakeComplete { .. }));
         }
         assert!(now() < end);
-        poll.poll(&mut ready, Some(Duration::from_millis(20)))
-            .unwrap();
+        wait_for(&mut poll, &mut ready, Some(Duration::from_millis(20)));
     }
 }
 

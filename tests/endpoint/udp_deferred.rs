@@ -3,6 +3,7 @@
 #![cfg(feature = "net")]
 
 use crate::common::configs::{Configs, Pki, server_name, start};
+use crate::common::readiness::wait_for;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use sealgram::config::Versions;
@@ -103,7 +104,7 @@ fn a_key_on_another_thread_wakes_an_endpoint() {
                     }
                 }
                 if completed != [true; 2] {
-                    poll.poll(&mut ready, None).unwrap();
+                    wait_for(&mut poll, &mut ready, None);
                 }
             }
         });
@@ -145,7 +146,7 @@ fn a_key_on_another_thread_wakes_a_loop_of_another_kind() {
                 }
             }
             if completed != [true; 2] {
-                poll.poll(&mut ready, None).unwrap();
+                wait_for(&mut poll, &mut ready, None);
             }
         }
     });
@@ -181,7 +182,7 @@ fn a_key_on_another_thread_wakes_a_stream() {
                     }
                 }
                 if completed != [true; 2] {
-                    poll.poll(&mut ready, None).unwrap();
+                    wait_for(&mut poll, &mut ready, None);
                 }
             }
         });

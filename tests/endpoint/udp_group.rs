@@ -3,6 +3,7 @@
 #![cfg(all(feature = "net", target_os = "linux"))]
 
 use crate::common::configs::{Configs, Ends, server_name, start};
+use crate::common::readiness::wait_for;
 use mio::{Events, Poll, Token};
 use sealgram::config::Versions;
 use sealgram::endpoint::{AssociationId, EndpointPolicy};
@@ -152,7 +153,7 @@ fn peers_are_dealt_out_and_stay_with_their_member() {
                 serve(&mut member);
                 let wait = member.poll_timeout().unwrap_or(Duration::MAX);
                 let wait = wait.min(Duration::from_millis(20));
-                poll.poll(&mut ready, Some(wait)).unwrap();
+                wait_for(&mut poll, &mut ready, Some(wait));
             }
             assert_eq!(strays(&member), 0);
             accepted(&member)

@@ -14,7 +14,7 @@ use sealgram::net::UdpEndpoint;
 fn connected(versions: Versions, ids: Option<usize>) -> (Both, AssociationId, AssociationId) {
     let policy = DatagramPolicy::default().connection_ids(ids).unwrap();
     let configs = Ends::new().versions(versions).datagram(&policy).build();
-    let (both, _) = Both::connected(configs);
+    let (both, _) = Both::connected(&configs);
     let (client, server) = both.ids();
     (both, client, server)
 }

@@ -3,6 +3,7 @@
 #![cfg(feature = "net")]
 
 use crate::common::configs::{Ends, server_name, start};
+use crate::common::readiness::wait_for;
 use sealgram::endpoint::{AssociationId, EndpointPolicy};
 use sealgram::net::UdpEndpoint;
 use sealgram::net::mio::{Events, Interest, Poll, Token};
@@ -42,8 +43,7 @@ fn completed(events: &[(AssociationId, Event)]) -> Vec<AssociationId> {
 
 fn is_readable(poll: &mut Poll) -> bool {
     let mut ready = Events::with_capacity(4);
-    poll.poll(&mut ready, Some(Duration::from_millis(200)))
-        .unwrap();
+    wait_for(poll, &mut ready, Some(Duration::from_millis(200)));
     ready.iter().any(|event| event.token() == Token(7))
 }
 
