@@ -189,13 +189,24 @@ fn the_loss_of_a_link_is_the_loss_that_is_reported() {
     let directory = Directory::new("bench-loss");
     let (server, certificate, address) = server(&directory, &["--mtu", "1472"]);
     for (phase, direction) in [("upload", 0), ("download", 1)] {
-        let link = Link::to(address, 10, 1400);
-        let remote = link.address.to_string();
-        let all = ["client", &remote, "--ca", &certificate, "--duration", "1"];
-        let load = ["--rate", "10", "--size", "1420", "--mtu", "1472"];
-        let figures = figures(&[&all[..], &load, &["--phases", phase]].concat());
+        let run = || {
+            let link = Link::to(address, 10, 1400);
+            let remote = link.address.to_string();
+            let all = ["client", &remote, "--ca", &certificate, "--duration", "1"];
+            let load = ["--rate", "10", "--size", "1420", "--mtu", "1472"];
+            let figures = figures(&[&all[..], &load, &["--phases", phase]].concat());
+            (figures, link.dropped(direction), remote)
+        };
+        let lost = |figures: &Value| number(figures, &format!("/{phase}/lost"));
+        let (mut figures, mut dropped, mut remote) = run();
+        for _ in 1..3 {
+            if lost(&figures) != dropped {
+                // A machine that stands still has the system drop what the link did not.
+                (figures, dropped, remote) = run();
+            }
+        }
         let of = |key| number(&figures, &format!("/{phase}/{key}"));
-        assert_eq!(of("lost"), link.dropped(direction), "{figures}");
+        assert_eq!(of("lost"), dropped, "{figures}");
         assert!((9.0..=11.0).contains(&of("loss_percent")), "{figures}");
         // 10 Mbit/s are 880 messages in a second; a busy machine may be late.
         assert!((100.0..=1000.0).contains(&of("sent")), "{figures}");
