@@ -5,9 +5,9 @@ use mio::{Events, Poll};
 use std::io::ErrorKind;
 use std::time::Duration;
 
-/// Waits until something is ready or the time is over; `None` for as long as it takes. A signal, for
-/// example of whoever stops and continues the test program, ends a wait of the system early: the
-/// rest of it follows.
+/// Waits until something is ready or the time is over; `None` for as long as it takes. A signal,
+/// for example of whoever stops and continues the test program, ends a wait of the system early:
+/// the rest of it follows.
 pub fn wait_for(poll: &mut Poll, ready: &mut Events, timeout: Option<Duration>) {
     let began = start();
     let left = || timeout.map(|it| it.saturating_sub(began.elapsed()));

@@ -1,10 +1,11 @@
 //! What a flood costs an established association on real sockets: the processor of the server is
 //! all that they share here, because this thread sends only what the server's buffer has room for.
 //!
-//! How much of the processor the server takes for a burst of the association is measured beside nothing and beside
-//! each kind of flood in turns, so a datagram of a flood has a price in time, and a flood of so
-//! many in a second takes so much of each second. What else this machine has to do is not counted;
-//! and since answers are rationed by time, a flood meets the ration of the time that it stands for.
+//! How much of the processor the server takes for a burst of the association is measured beside
+//! nothing and beside each kind of flood in turns, so a datagram of a flood has a price in time,
+//! and a flood of so many in a second takes so much of each second. What else this machine has to
+//! do is not counted; and since answers are rationed by time, a flood meets the ration of the time
+//! that it stands for.
 
 #![cfg(all(feature = "net", target_os = "linux"))]
 
