@@ -28,8 +28,9 @@ impl fmt::Debug for dyn ConnectionIdIssuer {
 }
 
 /// Who issues connection IDs for an association, and what that calls it; `None` where nobody routes
-/// by them, and they are drawn at random. Most associations have none.
-pub(crate) type Issuer = Option<Box<(Arc<dyn ConnectionIdIssuer>, u64)>>;
+/// by them, and they are drawn at random. Most associations have none, and none uses it often: one
+/// more pointer on the way is worth a smaller one in each.
+pub(crate) type Issuer = Option<Box<(Arc<Box<dyn ConnectionIdIssuer>>, u64)>>;
 
 /// A connection ID for a handshake to announce; `None` if the configuration, or the transport, has
 /// none.

@@ -31,6 +31,8 @@ const SHORT: usize = 4;
 /// The connection IDs of one endpoint.
 pub(super) struct ConnectionIds {
     shared: Arc<Shared>,
+    /// The same, as every association has it.
+    issuer: Arc<Box<dyn ConnectionIdIssuer>>,
 }
 
 struct Shared {
@@ -61,21 +63,23 @@ impl ConnectionIds {
                 Permutation::new(&key)
             }
         };
+        let shared = Arc::new(Shared {
+            permutation,
+            member,
+            count: AtomicU16::new(u16::from_be_bytes([a, b])),
+            long: AtomicBool::new(false),
+            short: AtomicBool::new(false),
+        });
         Ok(Self {
-            shared: Arc::new(Shared {
-                permutation,
-                member,
-                count: AtomicU16::new(u16::from_be_bytes([a, b])),
-                long: AtomicBool::new(false),
-                short: AtomicBool::new(false),
-            }),
+            issuer: Arc::new(Box::new(shared.clone())),
+            shared,
         })
     }
 
     /// What issues connection IDs for the association `id`.
     pub(super) fn issuer(&self, id: AssociationId) -> Issuer {
         let whose = u64::from(id.index) << 32 | u64::from(id.generation);
-        Some(Box::new((self.shared.clone(), whose)))
+        Some(Box::new((self.issuer.clone(), whose)))
     }
 
     /// Whether any association may have given one to its peer.
@@ -164,7 +168,7 @@ impl Shared {
     }
 }
 
-impl ConnectionIdIssuer for Shared {
+impl ConnectionIdIssuer for Arc<Shared> {
     fn issue(&self, whose: u64, length: usize) -> Result<ConnectionId, Error> {
         Ok(self.make(whose, length))
     }

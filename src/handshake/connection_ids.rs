@@ -83,15 +83,13 @@ impl Updates {
 
 impl GivenConnectionIds {
     /// What follows from the hellos; `None` if neither direction carries any.
-    pub(super) fn of(agreed: Option<&ConnectionIds>) -> Option<Box<Self>> {
+    pub(super) fn of(agreed: Option<&ConnectionIds>) -> Option<Self> {
         let agreed = agreed?;
         let (gives, takes) = (!agreed.ours.is_empty(), !agreed.theirs.is_empty());
-        (gives || takes).then(|| {
-            Box::new(Self {
-                gives,
-                takes,
-                updates: None,
-            })
+        (gives || takes).then_some(Self {
+            gives,
+            takes,
+            updates: None,
         })
     }
 

@@ -74,11 +74,13 @@ pub(crate) struct Post {
     awaits_answer: bool,
     /// The client's last flight, while the server has not acknowledged it.
     unconfirmed: Option<FlightId>,
-    manners: Manners,
+    /// See [`Manners`].
+    last_epoch: Epoch,
+    answers_with_data: bool,
     /// Key updates of the peer since the last data.
     idle_updates: u8,
     /// `None` where records carry no connection IDs in either direction.
-    connection_ids: Option<Box<GivenConnectionIds>>,
+    connection_ids: Option<GivenConnectionIds>,
     outbox: Outbox,
 }
 
@@ -144,7 +146,8 @@ impl Post {
             unconfirmed: handover
                 .unconfirmed
                 .filter(|_| handover.dialect.acknowledges),
-            manners: handover.manners,
+            last_epoch: handover.manners.last_epoch,
+            answers_with_data: handover.manners.answers_with_data,
             idle_updates: 0,
             connection_ids: GivenConnectionIds::of(handover.connection_ids.as_ref()),
             outbox: handover.outbox.successor(),
@@ -221,7 +224,7 @@ impl Post {
     }
 
     fn wants_connection_ids(&self) -> bool {
-        let ids = self.connection_ids.as_deref();
+        let ids = self.connection_ids.as_ref();
         ids.is_some_and(GivenConnectionIds::wants_to_begin) && !self.outbox.is_exhausted()
     }
 
@@ -265,7 +268,7 @@ impl Post {
         if scheduled || self.in_flight.is_some() || unanswered {
             return Err(KeyUpdateError::Pending);
         }
-        let last = self.manners.last_epoch;
+        let last = self.last_epoch;
         if self.outbox.is_exhausted() || self.write.epoch.next(last).is_none() {
             return Err(KeyUpdateError::EpochsExhausted);
         }
@@ -328,7 +331,7 @@ impl Post {
             Some((id, _)) if id == delivered => self.in_flight = None,
             _ => return Ok(()),
         }
-        let next = self.write.epoch.next(self.manners.last_epoch);
+        let next = self.write.epoch.next(self.last_epoch);
         self.write.advance(next.ok_or(Error::KeyExhausted)?);
         let protection = self
             .write
@@ -416,7 +419,7 @@ impl Post {
             return Err(PeerMisbehaved::TooManyKeyUpdates.into());
         }
         let before = self.read.epoch;
-        let next = before.next(self.manners.last_epoch);
+        let next = before.next(self.last_epoch);
         self.read
             .advance(next.ok_or(PeerMisbehaved::TooManyKeyUpdates)?);
         let protection = self
@@ -439,7 +442,7 @@ impl Post {
         if update == KeyUpdate::Requested {
             let own = self.scheduled.is_some() && !self.waits_for_data;
             self.scheduled = Some(KeyUpdate::NotRequested);
-            self.waits_for_data = self.manners.answers_with_data && !own;
+            self.waits_for_data = self.answers_with_data && !own;
         }
         Ok(())
     }

@@ -253,7 +253,7 @@ fn an_idle_association_is_small() {
 }
 
 /// The most that connection IDs in both directions may add to an association.
-const MAX_IDENTIFIED: isize = 128;
+const MAX_IDENTIFIED: isize = 64;
 
 fn measure_idle(name: &str, configs: &Configs, renegotiations: u32, max: isize) {
     const PAIRS: usize = 1000;

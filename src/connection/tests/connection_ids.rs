@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::{DatagramPolicy, RenegotiatedConnectionId};
-use crate::connection::connection_ids::ConnectionIdIssuer;
+use crate::connection::connection_ids::{ConnectionIdIssuer, Issuer};
 use crate::error::ConnectionIdError;
 use crate::protocol::ConnectionId;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -17,7 +17,7 @@ impl Counting {
     }
 }
 
-impl ConnectionIdIssuer for Counting {
+impl ConnectionIdIssuer for Arc<Counting> {
     fn issue(&self, _whose: u64, length: usize) -> Result<ConnectionId, Error> {
         let number = self.0.fetch_add(1, Ordering::Relaxed);
         Ok(ConnectionId::new(&vec![number; length]))
@@ -48,10 +48,13 @@ fn beginning_with(versions: Versions, policies: [DatagramPolicy; 2]) -> (Two, [A
     });
     let issuers = [Arc::<Counting>::default(), Arc::default()];
     let name = "server.test".try_into().unwrap();
-    let issuer = Some(Box::new((issuers[0].clone() as _, 0)));
-    let client = DtlsConnection::connect_with(now, Arc::new(client), name, PATH, issuer).unwrap();
+    let issuer = |side: usize, whose| -> Issuer {
+        Some(Box::new((Arc::new(Box::new(issuers[side].clone())), whose)))
+    };
+    let client =
+        DtlsConnection::connect_with(now, Arc::new(client), name, PATH, issuer(0, 0)).unwrap();
     let mut server = DtlsConnection::listen(now, Arc::new(config), PATH).unwrap();
-    server.issuer = Some(Box::new((issuers[1].clone() as _, 1)));
+    server.issuer = issuer(1, 1);
     let two = Two {
         client,
         server,

@@ -492,7 +492,7 @@ fn n52_10_a_key_update_goes_beside_connection_ids_and_nothing_after_it() {
 #[test]
 fn n52_10_connection_ids_go_before_an_answer_that_waits_for_data() {
     let mut post = with_ids(Side::Client, 4, 4);
-    post.manners.answers_with_data = true;
+    post.answers_with_data = true;
     update(&mut post, 3, 1).unwrap();
     assert!(!post.wants_to_begin());
     post.announce(vec![cid(&[1])], ConnectionIdUsage::Spare);
