@@ -164,12 +164,15 @@ impl Identification {
             return;
         };
         known.heard = u8::MAX;
-        let before: Vec<u8> = self.given.iter().map(|it| it.heard).collect();
+        // Those that were forgotten have left gaps.
+        let mut places = [0; MAX_GIVEN];
+        for (place, it) in places.iter_mut().zip(self.given.iter()) {
+            *place = it.heard;
+        }
         for it in self.given.iter_mut().filter(|it| it.heard > 0) {
-            let up_to = before
-                .iter()
-                .filter(|&&place| (1..=it.heard).contains(&place));
-            it.heard = u8::try_from(up_to.count()).unwrap_or(u8::MAX);
+            let up_to = 1..=it.heard;
+            let rank = places.iter().filter(|place| up_to.contains(place)).count();
+            it.heard = u8::try_from(rank).unwrap_or(u8::MAX);
         }
     }
 
