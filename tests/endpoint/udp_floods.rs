@@ -96,6 +96,7 @@ impl Field {
             }
         }
         assert_eq!(up, 2);
+        this.hello = this.newcomer(configs).1;
         this
     }
 
@@ -266,8 +267,6 @@ fn a_flood_leaves_an_association_half_of_its_throughput() {
     for versions in [Versions::V1_2, Versions::V1_3] {
         let configs = Ends::new().versions(versions).build();
         let mut field = Field::new(&configs);
-        let (_, hello) = field.newcomer(&configs);
-        field.hello.clone_from(&hello);
         let used = field.used_hellos(&configs);
         // The cookies of these are newer, so those are good for nothing any more.
         std::thread::sleep(Duration::from_millis(10));
@@ -279,7 +278,7 @@ fn a_flood_leaves_an_association_half_of_its_throughput() {
         };
         let floods = [
             flood("nothing", vec![], false),
-            flood("hellos", vec![hello], false),
+            flood("hellos", vec![field.hello.clone()], false),
             flood("used cookies", used, true),
             flood(
                 "garbage",
