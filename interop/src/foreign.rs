@@ -12,10 +12,9 @@ use std::process::Command;
 use crate::failure::{Failure, Outcome};
 use crate::framed::Frame;
 use crate::peer::{Handshake, Peer, Service, Settings, Transport};
-use crate::pki::{Credential, Pki};
+use crate::pki::{Credential, IDENTITY, KEY, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
-use crate::shared_keys::{IDENTITY, KEY};
 
 /// A stack that one of these programs uses.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::algorithm::Aead;
 use crate::peer::{Settings, Transport};
-use crate::shared_keys::{IDENTITY, KEY};
+use crate::pki::{IDENTITY, KEY};
 
 /// What differs between these programs.
 #[derive(Debug, Clone, Copy)]

@@ -10,10 +10,9 @@ use std::process::Command;
 use crate::algorithm::{Aead, Authentication, Group, Suite};
 use crate::failure::Outcome;
 use crate::peer::{Handshake, Peer, Service, Settings, Transport};
-use crate::pki::{Credential, Pki};
+use crate::pki::{Credential, IDENTITY, KEY, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
-use crate::shared_keys::{self, IDENTITY, KEY};
 
 /// GnuTLS's command line programs.
 #[derive(Debug, Clone, Copy)]
@@ -32,11 +31,7 @@ impl Peer for GnuTls {
         }
         command.args(&settings.server_arguments);
         match settings.shared_key {
-            Some(_) => drop(
-                command
-                    .arg("--pskpasswd")
-                    .arg(shared_keys::file(settings.pki)?),
-            ),
+            Some(_) => drop(command.arg("--pskpasswd").arg(settings.pki.shared_key())),
             None => add_credential(&mut command, &settings.server_credential()),
         }
         if settings.client_key.is_some() {

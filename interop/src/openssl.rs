@@ -13,10 +13,9 @@ use std::process::Command;
 use crate::algorithm::{Aead, Group, Suite};
 use crate::failure::{Failure, Outcome};
 use crate::peer::{Handshake, Peer, Service, Settings, Transport};
-use crate::pki::{Credential, Pki};
+use crate::pki::{Credential, IDENTITY, KEY, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
-use crate::shared_keys::{IDENTITY, KEY};
 
 /// OpenSSL's command line programs.
 #[derive(Debug, Clone, Copy)]

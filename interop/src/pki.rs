@@ -1,8 +1,13 @@
-//! Certificates and keys for one test run, as PEM files in a directory that is removed afterwards.
+//! Certificates and keys for one test run, as files in a directory that is removed afterwards.
 //!
 //! Two authorities, both ECDSA: one signs servers, the other clients, so that a peer which trusts
-//! the wrong file is noticed. Every leaf names `localhost` and `127.0.0.1`.
+//! the wrong file is noticed. Every leaf names `localhost` and `127.0.0.1`. Both ends may share a
+//! key instead.
+//!
+//! Cases run at the same time. What they read is complete before the first of them begins, and what
+//! one of them lets its programs write has a path of its own ([`Pki::path_of`]).
 
+use std::fmt::Display;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -34,6 +39,12 @@ pub struct Credential {
     /// PEM, PKCS#8.
     pub key: PathBuf,
 }
+
+/// The name of the key that both ends share.
+pub const IDENTITY: &str = "device-7";
+
+/// That key, in hexadecimal digits.
+pub const KEY: &str = "5a0102030405060708090a0b0c0d0e0f";
 
 /// The certificates between a leaf and its authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -84,6 +95,7 @@ impl Pki {
                 pki.generate_chain(side, chain, &authority)?;
             }
         }
+        fs::write(pki.shared_key(), format!("{IDENTITY}:{KEY}\n"))?;
         Ok(pki)
     }
 
@@ -127,9 +139,21 @@ impl Pki {
         self.chained(Side::Client, key_type, chain)
     }
 
-    /// The directory of all files, where a child process may also write its own.
+    /// The key that both ends share, as GnuTLS's server and our program read it.
     #[must_use]
-    pub fn directory(&self) -> &Path {
+    pub fn shared_key(&self) -> PathBuf {
+        self.directory().join("psk")
+    }
+
+    /// Where the programs of this case, and of no other, may write `what`. Nothing is there before.
+    /// The same names give the same path.
+    #[must_use]
+    pub fn path_of(&self, case: impl Display, what: &str) -> PathBuf {
+        let name = format!("{case}.{what}").replace('/', "-");
+        self.directory().join(name)
+    }
+
+    fn directory(&self) -> &Path {
         self.directory.path()
     }
 
@@ -323,6 +347,16 @@ mod tests {
                 .expect("openssl runs");
             assert!(verified.status.success(), "{verified:?}");
         }
+    }
+
+    #[test]
+    fn paths_differ_by_case_and_by_use() {
+        let pki = Pki::generate().expect("keys and certificates");
+        let path = pki.path_of("openssl/our-Client", "session");
+        assert_eq!(path.parent(), Some(pki.directory()));
+        assert_eq!(path, pki.path_of("openssl/our-Client", "session"));
+        assert_ne!(path, pki.path_of("openssl/our-Server", "session"));
+        assert_ne!(path, pki.path_of("openssl/our-Client", "pub"));
     }
 
     #[test]

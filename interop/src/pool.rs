@@ -1,5 +1,6 @@
 //! Many cases at once, and the report about them.
 
+use std::collections::HashSet;
 use std::env;
 use std::fmt::{Display, Write as _};
 use std::sync::Mutex;
@@ -21,11 +22,20 @@ pub struct Report {
 /// Runs every case whose name contains the value of the environment variable [`FILTER`], or every
 /// case if it is unset: `at_once` of them at a time, each once. Prints a line for each case when it
 /// ends, with the text that `run` returns.
+///
+/// # Panics
+///
+/// If two cases have one name: a case's programs write where its name says, and a report that names
+/// it means it alone.
 pub fn run_all<C: Display + Sync>(
     cases: &[C],
     at_once: usize,
     run: impl Fn(&C) -> Outcome<String> + Sync,
 ) -> Report {
+    let mut names = HashSet::new();
+    for case in cases {
+        assert!(names.insert(case.to_string()), "two cases are {case}");
+    }
     let wanted = env::var(FILTER).unwrap_or_default();
     let chosen: Vec<_> = cases
         .iter()
@@ -152,6 +162,13 @@ mod tests {
         });
         assert_eq!(runs.into_inner(), 3);
         assert_eq!((report.passed(), report.total()), (3, 3));
+    }
+
+    #[test]
+    #[should_panic(expected = "two cases are a")]
+    fn two_cases_of_one_name_are_refused() {
+        let cases = ["a", "b", "a"];
+        let _panics = run_all(&cases, 2, |_| Ok(String::new()));
     }
 
     #[test]

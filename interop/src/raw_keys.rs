@@ -226,9 +226,9 @@ struct Key {
 }
 
 impl Key {
-    fn of(private: &Path, name: &str, pki: &Pki) -> Outcome<Self> {
-        let public = pki.directory().join(format!("{name}.pub"));
-        let der = pki.directory().join(format!("{name}.pub.der"));
+    fn of(private: &Path, case: &Case, owner: &str, pki: &Pki) -> Outcome<Self> {
+        let public = pki.path_of(case, &format!("{owner}.pub"));
+        let der = pki.path_of(case, &format!("{owner}.pub.der"));
         for (form, out) in [("PEM", &public), ("DER", &der)] {
             let mut command = Command::new("openssl");
             command.args(["pkey", "-pubout", "-outform", form, "-in"]);
@@ -261,10 +261,9 @@ struct Keys {
 ///
 /// When any check fails; the error has the output of both programs.
 pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
-    let name = case.to_string().replace('/', "-");
     let keys = Keys {
-        client: Key::of(&pki.client(case.key).key, &format!("{name}-client"), pki)?,
-        server: Key::of(&pki.server(case.key).key, &format!("{name}-server"), pki)?,
+        client: Key::of(&pki.client(case.key).key, case, "client", pki)?,
+        server: Key::of(&pki.server(case.key).key, case, "server", pki)?,
     };
     let deadline = Deadline::after(LIMIT);
     let (server, port) = match case.role {
@@ -276,12 +275,12 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
         None => None,
         Some(seed) => {
             let of_name = |state, byte| mix(state ^ u64::from(byte));
-            let seed = name.bytes().fold(mix(seed), of_name);
+            let seed = case.to_string().bytes().fold(mix(seed), of_name);
             Some(Proxy::start(address, Loss::new(10, seed))?)
         }
     };
     let port = proxy.as_ref().map_or(port, |proxy| proxy.address().port());
-    let session = pki.directory().join(format!("{name}.session"));
+    let session = pki.path_of(case, "session");
     let visits = 1 + usize::from(case.resumes);
     for visit in 1..=visits {
         let command = match case.role {

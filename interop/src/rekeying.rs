@@ -1,6 +1,7 @@
 //! Renegotiations and resumptions with a foreign peer: who begins, and what the result must be.
 
 use std::fmt::{self, Display, Formatter};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::algorithm::{Aead, Group, KeyType, Suite};
@@ -371,11 +372,8 @@ pub fn resume_as_client(
     foreign: Implementation,
     deadline: Deadline,
 ) -> Outcome<()> {
-    let file = pki.directory().join(format!(
-        "session-{transport:?}-{tickets}-{}",
-        foreign.name()
-    ));
-    let file = file.display().to_string();
+    let case = format!("our-Client/{}/{transport:?}/{tickets}", foreign.name());
+    let file = pki.path_of(case, "session");
     let settings = plain(pki, transport, tickets);
     resume_as_client_with(settings, &file, foreign, deadline)
 }
@@ -387,13 +385,14 @@ pub fn resume_as_client(
 /// As [`resume_as_client`].
 pub fn resume_as_client_with(
     mut settings: Settings<'_>,
-    file: &str,
+    file: &Path,
     foreign: Implementation,
     deadline: Deadline,
 ) -> Outcome<()> {
+    let file = file.display().to_string();
     let (server, address) = foreign.start_server(&settings, deadline)?;
     for (argument, kind) in [("--session-out", "full"), ("--session-in", "resumed")] {
-        settings.client_arguments = vec![argument.to_owned(), file.to_owned()];
+        settings.client_arguments = vec![argument.to_owned(), file.clone()];
         let mut client = Implementation::Sealgram.start_client(&settings, address)?;
         let evidence = |failure: Failure, client: &Process| {
             failure.with_evidence(format!(
@@ -429,10 +428,8 @@ pub fn resume_as_server(
     foreign: Implementation,
     deadline: Deadline,
 ) -> Outcome<()> {
-    let file = pki
-        .directory()
-        .join(format!("theirs-{transport:?}-{tickets}"));
-    let file = file.display().to_string();
+    let case = format!("our-Server/{}/{transport:?}/{tickets}", foreign.name());
+    let file = pki.path_of(case, "session");
     let settings = plain(pki, transport, tickets);
     resume_as_server_with(settings, &file, foreign, deadline)
 }
@@ -444,13 +441,14 @@ pub fn resume_as_server(
 /// As [`resume_as_server`].
 pub fn resume_as_server_with(
     mut settings: Settings<'_>,
-    file: &str,
+    file: &Path,
     foreign: Implementation,
     deadline: Deadline,
 ) -> Outcome<()> {
+    let file = file.display().to_string();
     let (server, address) = Implementation::Sealgram.start_server(&settings, deadline)?;
     let visits: &[&[&str]] = match foreign {
-        Implementation::OpenSsl => &[&["-sess_out", file], &["-sess_in", file]],
+        Implementation::OpenSsl => &[&["-sess_out", &file], &["-sess_in", &file]],
         // They connect twice on their own.
         _ if foreign.is_framed() => &[&["--resume", "1"]],
         _ => &[&["--resume", "--waitresumption"]],

@@ -11,7 +11,6 @@ use crate::peer::{Handshake, Peer, Service, Settings, Transport};
 use crate::pki::{Credential, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
-use crate::shared_keys;
 
 /// The program of this workspace.
 #[derive(Debug, Clone, Copy)]
@@ -198,7 +197,7 @@ fn add_common(command: &mut Command, settings: &Settings<'_>) -> Outcome<()> {
     match settings.shared_key {
         Some(suite) => {
             command.args(["--suites", &suite.iana_name(), "--psk-file"]);
-            command.arg(shared_keys::file(settings.pki)?);
+            command.arg(settings.pki.shared_key());
         }
         None if settings.pin_our_suite => {
             command.args(["--suites", &settings.suite.iana_name()]);

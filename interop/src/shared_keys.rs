@@ -2,8 +2,6 @@
 //! full, resumed and renegotiated, over both transports.
 
 use std::fmt::{self, Display, Formatter};
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::algorithm::{Aead, Group, SharedSuite};
@@ -13,29 +11,10 @@ use crate::failure::{Failure, Outcome};
 use crate::foreign::fact;
 use crate::loss::{Loss, mix};
 use crate::peer::{Implementation, Role, Settings, Transport};
-use crate::pki::Pki;
+use crate::pki::{IDENTITY, Pki};
 use crate::process::Process;
 use crate::rekeying::{plain, resume_as_client_with, resume_as_server_with, wait_for_event};
 use crate::sealgram::Event;
-
-/// The name of the key.
-pub const IDENTITY: &str = "device-7";
-
-/// The key in hexadecimal digits.
-pub const KEY: &str = "5a0102030405060708090a0b0c0d0e0f";
-
-/// A file with the key, as GnuTLS's server and our program read it.
-///
-/// # Errors
-///
-/// When it cannot be written.
-pub fn file(pki: &Pki) -> Outcome<PathBuf> {
-    let file = pki.directory().join("psk");
-    if !file.exists() {
-        fs::write(&file, format!("{IDENTITY}:{KEY}\n"))?;
-    }
-    Ok(file)
-}
 
 /// What follows the first handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,11 +207,10 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
     let deadline = Deadline::after(LIMIT);
     let settings = case.settings(pki);
     if let Then::Resumption { .. } = case.then {
-        let name = case.to_string().replace('/', "-");
-        let file = pki.directory().join(name).display().to_string();
+        let session = pki.path_of(case, "session");
         return match case.role {
-            Role::Client => resume_as_client_with(settings, &file, case.foreign, deadline),
-            Role::Server => resume_as_server_with(settings, &file, case.foreign, deadline),
+            Role::Client => resume_as_client_with(settings, &session, case.foreign, deadline),
+            Role::Server => resume_as_server_with(settings, &session, case.foreign, deadline),
         }
         .map(|()| String::new());
     }

@@ -1,7 +1,6 @@
 //! A client that comes back with its session: the handshake that resumes it agrees on connection
 //! IDs anew, and its first records under keys carry them (RFC 9146 §3).
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use super::ends::Ends;
@@ -63,11 +62,6 @@ pub(super) fn add_arguments(case: &Case, role: Role, pki: &Pki, again: bool, to:
         } else {
             "--session-out"
         };
-        to.arg(option).arg(file(case, pki));
+        to.arg(option).arg(pki.path_of(case, "session"));
     }
-}
-
-fn file(case: &Case, pki: &Pki) -> PathBuf {
-    let name = case.to_string().replace('/', "-");
-    pki.directory().join(name)
 }

@@ -6,10 +6,10 @@ use super::programs::CONTEXT;
 use super::{Case, Kind, Stack};
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
+use crate::pki::IDENTITY;
 use crate::process::Process;
 use crate::proxy::Proxy;
 use crate::sealgram::{Event, events};
-use crate::shared_keys::IDENTITY;
 
 /// How long to wait for a line before it is sent again: data that is lost stays lost.
 const PATIENCE: Duration = Duration::from_millis(700);

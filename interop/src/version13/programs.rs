@@ -6,10 +6,9 @@ use std::process::Command;
 use super::{Case, Kind, Role, Stack};
 use crate::algorithm::KeyType;
 use crate::failure::Outcome;
-use crate::pki::{Chain, Credential, Pki};
+use crate::pki::{Chain, Credential, IDENTITY, KEY, Pki};
 use crate::port::Listening;
 use crate::process::Transcript;
-use crate::shared_keys::{self, IDENTITY, KEY};
 use crate::{foreign as peers, gnutls};
 
 /// The program of a stack.
@@ -46,7 +45,7 @@ pub(super) const CONTEXT: &str = "interop";
 
 /// The key that our end shares with theirs.
 pub(super) fn add_shared_key(command: &mut Command, case: &Case, pki: &Pki) -> Outcome<()> {
-    command.arg("--psk-file").arg(shared_keys::file(pki)?);
+    command.arg("--psk-file").arg(pki.shared_key());
     if case.kind == Kind::SharedKeyAlone {
         command.args(["--psk-exchange", "avoided"]);
     }
@@ -182,7 +181,7 @@ pub(super) fn openssl(case: &Case, role: &str, port: u16, pki: &Pki) -> Command 
         Kind::ClientCertificate | Kind::Chain(_) => {
             credential(&mut command, &client_credential(case, pki));
         }
-        Kind::Resumed => drop(command.arg("-sess_out").arg(session_file(pki))),
+        Kind::Resumed => drop(command.arg("-sess_out").arg(session_file(case, pki))),
         _ => {}
     }
     command
@@ -215,8 +214,8 @@ fn mbedtls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
 }
 
 /// Where OpenSSL's client keeps its session.
-pub(super) fn session_file(pki: &Pki) -> PathBuf {
-    pki.directory().join("openssl-session.pem")
+pub(super) fn session_file(case: &Case, pki: &Pki) -> PathBuf {
+    pki.path_of(case, "session.pem")
 }
 
 fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
@@ -246,7 +245,7 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
         command.args(["--echo", "--nocookie", "--port", &port.to_string()]);
         command.args(["--priority", &priority]);
         if shares {
-            command.arg("--pskpasswd").arg(shared_keys::file(pki)?);
+            command.arg("--pskpasswd").arg(pki.shared_key());
         } else {
             credential(&mut command, &server_credential(case, pki));
         }

@@ -32,9 +32,7 @@ pub(super) fn as_client(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
         deadline,
     )?;
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let file = pki
-        .directory()
-        .join(format!("session-{}-{}", port, case.loss.seed));
+    let file = pki.path_of(case, "session");
     let visits: &[(&str, bool)] = match case.kind {
         // dimpl issues no tickets, so there is nothing to resume.
         Kind::Resumed if case.stack == Stack::Dimpl => &[("", false), ("", true)],
@@ -189,7 +187,7 @@ pub(super) fn as_server(case: &Case, pki: &Pki, deadline: Deadline) -> Outcome<(
             port,
             pki,
         );
-        again.arg("-sess_in").arg(session_file(pki));
+        again.arg("-sess_in").arg(session_file(case, pki));
         ends.theirs = Process::spawn("their client", again)?;
         let outcome = check_resumed(case, &mut ends, deadline);
         outcome.map_err(|failure| ends.blame(failure, &proxy))?;

@@ -244,10 +244,7 @@ fn launch(it: &Surroundings<'_>, parts: &[&str]) -> Outcome<Process> {
     let mut command = Command::new("gst-launch-1.0");
     command.arg("--quiet");
     // Not that of the user; the search through all plugins takes seconds.
-    command.env(
-        "GST_REGISTRY",
-        it.pki.directory().join("gstreamer-registry"),
-    );
+    command.env("GST_REGISTRY", it.pki.path_of("all pipelines", "registry"));
     for part in parts {
         command.args(part.split(' ').map(|word| word.replace(SPACE, " ")));
     }
