@@ -192,8 +192,9 @@ fn the_loss_of_a_link_is_the_loss_that_is_reported() {
         let run = || {
             let link = Link::to(address, 10, 1400);
             let remote = link.address.to_string();
-            let all = ["client", &remote, "--ca", &certificate, "--duration", "1"];
-            let load = ["--rate", "10", "--size", "1420", "--mtu", "1472"];
+            let all = ["client", &remote, "--ca", &certificate, "--duration", "2"];
+            // What comes late in a second finds room in the buffers of the sockets.
+            let load = ["--rate", "1", "--size", "1420", "--mtu", "1472"];
             let figures = figures(&[&all[..], &load, &["--phases", phase]].concat());
             (figures, link.dropped(direction), remote)
         };
@@ -208,8 +209,8 @@ fn the_loss_of_a_link_is_the_loss_that_is_reported() {
         let of = |key| number(&figures, &format!("/{phase}/{key}"));
         assert_eq!(of("lost"), dropped, "{figures}");
         assert!((9.0..=11.0).contains(&of("loss_percent")), "{figures}");
-        // 10 Mbit/s are 880 messages in a second; a busy machine may be late.
-        assert!((100.0..=1000.0).contains(&of("sent")), "{figures}");
+        // 1 Mbit/s are 176 messages in two seconds; a busy machine may be late.
+        assert!((100.0..=180.0).contains(&of("sent")), "{figures}");
         assert_eq!(of("reordered"), 0.0);
         assert_eq!(figures["settings"]["server"], remote);
     }
