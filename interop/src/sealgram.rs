@@ -70,7 +70,7 @@ impl Peer for Sealgram {
             command.arg("--allow-client-renegotiation=0");
         }
         command.args(&settings.server_arguments);
-        add_common(&mut command, settings)?;
+        add_common(&mut command, settings);
         Ok(command)
     }
 
@@ -85,7 +85,7 @@ impl Peer for Sealgram {
             add_credential(&mut command, &credential);
         }
         command.args(&settings.client_arguments);
-        add_common(&mut command, settings)?;
+        add_common(&mut command, settings);
         Ok(command)
     }
 
@@ -183,7 +183,7 @@ fn add_credential(command: &mut Command, credential: &Credential) {
     command.arg("--key").arg(&credential.key);
 }
 
-fn add_common(command: &mut Command, settings: &Settings<'_>) -> Outcome<()> {
+fn add_common(command: &mut Command, settings: &Settings<'_>) {
     // These matrices are about version 1.2, even if both ends could agree on a later one.
     command.args(["--versions", "1.2"]);
     let groups: Vec<_> = settings.groups.iter().map(|group| group.name()).collect();
@@ -207,7 +207,6 @@ fn add_common(command: &mut Command, settings: &Settings<'_>) -> Outcome<()> {
     if let Some(mtu) = settings.mtu {
         command.args(["--mtu", &mtu.to_string()]);
     }
-    Ok(())
 }
 
 #[cfg(test)]

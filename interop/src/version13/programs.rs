@@ -44,7 +44,7 @@ fn chain_of(case: &Case, ours: Role) -> Chain {
 pub(super) const CONTEXT: &str = "interop";
 
 /// The key that our end shares with theirs.
-pub(super) fn add_shared_key(command: &mut Command, case: &Case, pki: &Pki) -> Outcome<()> {
+pub(super) fn add_shared_key(command: &mut Command, case: &Case, pki: &Pki) {
     command.arg("--psk-file").arg(pki.shared_key());
     if case.kind == Kind::SharedKeyAlone {
         command.args(["--psk-exchange", "avoided"]);
@@ -52,7 +52,6 @@ pub(super) fn add_shared_key(command: &mut Command, case: &Case, pki: &Pki) -> O
     if case.stack == Stack::Boring {
         command.args(["--psk-context", CONTEXT]);
     }
-    Ok(())
 }
 
 pub(super) fn add_credential(command: &mut Command, credential: &Credential) {
@@ -63,7 +62,7 @@ pub(super) fn add_credential(command: &mut Command, credential: &Credential) {
 pub(super) fn foreign(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
     match case.stack {
         Stack::OpenSsl => return Ok(openssl(case, role, port, pki)),
-        Stack::GnuTls => return gnutls(case, role, port, pki),
+        Stack::GnuTls => return Ok(gnutls(case, role, port, pki)),
         Stack::Mbed => return mbedtls(case, role, port, pki),
         _ => {}
     }
@@ -218,7 +217,7 @@ pub(super) fn session_file(case: &Case, pki: &Pki) -> PathBuf {
     pki.path_of(case, "session.pem")
 }
 
-fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
+fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Command {
     let groups = match (case.kind.retries(), role) {
         (true, "server") => ":-GROUP-ALL:+GROUP-SECP384R1",
         (true, _) => ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP384R1",
@@ -257,7 +256,7 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
             ]);
             command.arg(pki.client_authority());
         }
-        return Ok(command);
+        return command;
     }
     let mut command = Command::new("gnutls-cli");
     command.args([
@@ -277,7 +276,7 @@ fn gnutls(case: &Case, role: &str, port: u16, pki: &Pki) -> Outcome<Command> {
     if case.kind.demands_certificate() {
         credential(&mut command, &client_credential(case, pki));
     }
-    Ok(command)
+    command
 }
 
 /// The address at which a foreign server listens, or that its port is taken.
