@@ -7,7 +7,7 @@ use crate::association::{Association, Delivery, Route};
 use crate::audit::audit;
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
-use crate::loss::{Direction, Loss, mix};
+use crate::loss::{Direction, Loss};
 use crate::matrix::Case;
 use crate::peer::{Handshake, Implementation};
 use crate::pki::Pki;
@@ -53,17 +53,6 @@ pub fn run_lossy(case: &Case, pki: &Pki, loss: Loss) -> Outcome<String> {
         remark = format!("{remark}\n{}", association.evidence());
     }
     Ok(remark)
-}
-
-/// The losses of one case: the verdicts of two cases with the same `seed` differ, and those of one
-/// case depend on its name and the seed alone.
-#[must_use]
-pub fn loss_of(case: &Case, percent: u8, seed: u64) -> Loss {
-    let name = case.to_string();
-    let seed = name
-        .bytes()
-        .fold(mix(seed), |state, byte| mix(state ^ u64::from(byte)));
-    Loss::new(percent, seed)
 }
 
 /// Connects the programs of the case, and checks what each of them reports as negotiated. Our own

@@ -68,6 +68,17 @@ impl Loss {
         }
     }
 
+    /// The losses of one case: the verdicts of two cases with the same `seed` differ, and those of
+    /// one case depend on its name and the seed alone.
+    #[must_use]
+    pub fn of(case: impl Display, percent: u8, seed: u64) -> Self {
+        let name = case.to_string();
+        let seed = name
+            .bytes()
+            .fold(mix(seed), |state, byte| mix(state ^ u64::from(byte)));
+        Self::new(percent, seed)
+    }
+
     /// The verdicts for `direction`, from the first datagram on.
     #[must_use]
     pub fn verdicts(self, direction: Direction) -> Verdicts {

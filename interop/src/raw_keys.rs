@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::algorithm::KeyType;
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
-use crate::loss::{Loss, mix};
+use crate::loss::Loss;
 use crate::peer::{Role, Transport};
 use crate::pki::Pki;
 use crate::port::{self, Listening};
@@ -273,11 +273,7 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
     let address = ([127, 0, 0, 1], port).into();
     let proxy = match case.seed {
         None => None,
-        Some(seed) => {
-            let of_name = |state, byte| mix(state ^ u64::from(byte));
-            let seed = case.to_string().bytes().fold(mix(seed), of_name);
-            Some(Proxy::start(address, Loss::new(10, seed))?)
-        }
+        Some(seed) => Some(Proxy::start(address, Loss::of(case, 10, seed))?),
     };
     let port = proxy.as_ref().map_or(port, |proxy| proxy.address().port());
     let session = pki.path_of(case, "session");

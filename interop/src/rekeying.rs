@@ -9,7 +9,7 @@ use crate::association::{Association, Delivery, Route};
 use crate::audit::audit;
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
-use crate::loss::{Direction, Loss, mix};
+use crate::loss::{Direction, Loss};
 use crate::peer::{Implementation, Role, Service, Settings, Transport};
 use crate::pki::{Chain, Pki};
 use crate::process::Process;
@@ -255,13 +255,9 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
 ///
 /// As [`run`], and when a record of ours breaks a rule of [`crate::audit`].
 pub fn run_lossy(case: &Case, pki: &Pki, seed: u64) -> Outcome<String> {
-    let state = case
-        .to_string()
-        .bytes()
-        .fold(mix(seed), |state, byte| mix(state ^ u64::from(byte)));
     let loss = Loss {
         spared: case.spared(),
-        ..Loss::new(LOSS_PERCENT, state)
+        ..Loss::of(case, LOSS_PERCENT, seed)
     };
     let deadline = Deadline::after(LOSSY_CASE_LIMIT);
     renegotiate(case, pki, Route::Proxied(loss), deadline)

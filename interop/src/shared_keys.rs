@@ -9,7 +9,7 @@ use crate::association::{Association, Delivery, Route};
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
 use crate::foreign::fact;
-use crate::loss::{Loss, mix};
+use crate::loss::Loss;
 use crate::peer::{Implementation, Role, Settings, Transport};
 use crate::pki::{IDENTITY, Pki};
 use crate::process::Process;
@@ -220,11 +220,7 @@ pub fn run(case: &Case, pki: &Pki) -> Outcome<String> {
     };
     let (route, delivery) = match case.seed {
         None => (Route::Direct, Delivery::Exact),
-        Some(seed) => {
-            let of_name = |state, byte| mix(state ^ u64::from(byte));
-            let seed = case.to_string().bytes().fold(mix(seed), of_name);
-            (Route::Proxied(Loss::new(10, seed)), Delivery::Repeated)
-        }
+        Some(seed) => (Route::Proxied(Loss::of(case, 10, seed)), Delivery::Repeated),
     };
     if crashes(case) {
         return completes(case, &settings, deadline);

@@ -1,7 +1,8 @@
 //! The foreign peers with each other. This checks the harness (processes, proxy, comparison), and
 //! shows whose fault a failure of another test is.
 
-use sealgram_interop::case::{loss_of, run, run_lossy};
+use sealgram_interop::case::{run, run_lossy};
+use sealgram_interop::loss::Loss;
 use sealgram_interop::matrix::Matrix;
 use sealgram_interop::pairwise::choose;
 use sealgram_interop::peer::Implementation::{self, GnuTls, OpenSsl};
@@ -37,7 +38,7 @@ fn most_foreign_peers_survive_the_lossy_proxy() {
         .flat_map(|(client, server)| choose(&Matrix::of(client, server).cases, 8))
         .collect();
     let report = run_all(&cases, 16, |case| {
-        run_lossy(case, &pki, loss_of(case, 20, 1))
+        run_lossy(case, &pki, Loss::of(case, 20, 1))
     });
     println!(
         "foreign peers, lossy: {} of {} passed",

@@ -5,7 +5,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use sealgram_interop::case::{loss_of, run_lossy};
+use sealgram_interop::case::run_lossy;
+use sealgram_interop::loss::Loss;
 use sealgram_interop::matrix::{Case, Matrix};
 use sealgram_interop::pairwise::choose;
 use sealgram_interop::peer::Implementation;
@@ -46,7 +47,7 @@ fn survive(foreign: Implementation, title: &str) {
         run_lossy(
             &lossy.case,
             &pki,
-            loss_of(&lossy.case, LOSS_PERCENT, lossy.seed),
+            Loss::of(lossy.case, LOSS_PERCENT, lossy.seed),
         )
     })
     .conclude(title);

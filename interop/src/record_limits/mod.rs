@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::case::VERBOSE;
 use crate::clock::Deadline;
 use crate::failure::{Failure, Outcome};
-use crate::loss::{Direction, Loss, mix};
+use crate::loss::{Direction, Loss};
 use crate::peer::{Role, Transport};
 use crate::pki::Pki;
 use crate::process::Process;
@@ -213,10 +213,7 @@ impl Path {
         }
         let loss = match case.seed {
             None => Loss::NONE,
-            Some(seed) => {
-                let of_name = |state, byte| mix(state ^ u64::from(byte));
-                Loss::new(10, case.to_string().bytes().fold(mix(seed), of_name))
-            }
+            Some(seed) => Loss::of(case, 10, seed),
         };
         Ok(Self::Datagrams(Proxy::start(server, loss)?))
     }
